@@ -1,0 +1,1 @@
+"""lightpeer: a small-footprint client of loudp2p."""

@@ -1,0 +1,1 @@
+"""From verified bytes to sound: demux, decode, sinks. Nothing here knows of the network."""

@@ -1,0 +1,1 @@
+"""The server role: library, index, gRPC server half, stream sender. The light client never imports it."""
