@@ -1,0 +1,176 @@
+"""The C libraries under the audio modules, through PyOgg's bindings. Nothing else imports PyOgg.
+
+PyOgg's own `__init__` imports the bindings of every codec, and its loader asks
+compilers and ldconfig where a library is, which takes a second on a Pi and fails on
+Android, and adds the current directory to the PATH. So its binding modules are
+imported here one by one, as `lightpeer.audio._pyogg.*`: a package that has PyOgg's
+folder as its path, an empty `__init__`, and a loader that opens libraries by soname,
+then in the folders where Termux and Homebrew keep them. The real `pyogg` stays
+untouched for anybody else in the process.
+
+PyOgg defines a library's functions only if it was there at import (and those of
+libopus only together with libopusfile), but `opus().libopus` and `ogg().libogg`
+are always the loaded libraries.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from lightpeer.errors import MissingLibraryError
+
+_PACKAGE = "lightpeer.audio._pyogg"
+
+
+class _Library(NamedTuple):
+    """How a library is called: by the linker, and by the three package managers."""
+
+    abi: tuple[int, ...]  # versions of the interface that work, newest first
+    apt: str
+    pkg: str
+    brew: str
+
+
+_LIBRARIES = {
+    "ogg": _Library((0,), "libogg0", "libogg", "libogg"),
+    "opus": _Library((0,), "libopus0", "libopus", "opus"),
+    "opusfile": _Library((0,), "libopusfile0", "opusfile", "opusfile"),
+    "opusenc": _Library((0,), "libopusenc0", "libopusenc", "libopusenc"),
+    "vorbis": _Library((0,), "libvorbis0a", "libvorbis", "libvorbis"),
+    "vorbisfile": _Library((3,), "libvorbisfile3", "libvorbis", "libvorbis"),
+    "vorbisenc": _Library((2,), "libvorbisenc2", "libvorbis", "libvorbis"),
+    "FLAC": _Library((14, 12, 8), "libflac12", "libflac", "flac"),
+    "portaudio": _Library((2,), "libportaudio2", "portaudio", "portaudio"),
+}
+
+
+def ogg() -> ModuleType:
+    """Return PyOgg's bindings of libogg, or raise MissingLibraryError."""
+    return _bindings("ogg", "ogg")
+
+
+def opus() -> ModuleType:
+    """Return PyOgg's bindings of libopus, or raise MissingLibraryError."""
+    return _bindings("opus", "opus")
+
+
+def opusfile() -> ModuleType:
+    """Return PyOgg's `opus` module with libopusfile in it, or raise MissingLibraryError."""
+    return _bindings("opus", "opus", "opusfile")
+
+
+def opusenc() -> ModuleType:
+    """Return PyOgg's `opus` module with libopusenc in it, or raise MissingLibraryError."""
+    return _bindings("opus", "opus", "opusfile", "opusenc")
+
+
+def vorbisfile() -> ModuleType:
+    """Return PyOgg's `vorbis` module with libvorbisfile in it, or raise MissingLibraryError."""
+    return _bindings("vorbis", "vorbis", "vorbisfile")
+
+
+def flac() -> ModuleType:
+    """Return PyOgg's bindings of libFLAC, or raise MissingLibraryError."""
+    return _bindings("flac", "FLAC")
+
+
+def _bindings(module: str, *libraries: str) -> ModuleType:
+    for library in ("ogg", *libraries):  # every module of PyOgg needs libogg's types
+        require_library(library)
+    _package()
+    try:
+        return importlib.import_module(f"{_PACKAGE}.{module}")
+    except AttributeError as exc:  # PyOgg binds functions by name as it is imported
+        message = (
+            f"the installed lib{libraries[-1]} does not fit PyOgg ({exc}): {install_hint(libraries[-1])}"
+        )
+        raise MissingLibraryError(libraries[-1].lower(), message) from exc
+
+
+def require_library(name: str) -> ctypes.CDLL:
+    """Return the loaded library, or raise MissingLibraryError with the command that installs it."""
+    library = load_library(name)
+    if library is None:
+        raise MissingLibraryError(name.lower(), f"lib{name} is not installed: {install_hint(name)}")
+    return library
+
+
+def load_library(name: str) -> ctypes.CDLL | None:
+    """Return the loaded library, or None where it is not installed. Tests replace this."""
+    return _open_library(name)
+
+
+@functools.cache
+def _open_library(name: str) -> ctypes.CDLL | None:
+    for candidate in _candidates(name):
+        try:
+            return ctypes.CDLL(candidate)
+        except OSError:
+            continue
+    return None
+
+
+def _candidates(name: str) -> list[str]:
+    """Return the names and paths to try, the likeliest first."""
+    if sys.platform == "darwin":
+        folders = ("/opt/homebrew/lib", "/usr/local/lib", "/opt/local/lib")
+        return [f"lib{name}.dylib", *(f"{folder}/lib{name}.dylib" for folder in folders)]
+    plain = f"lib{name}.so"
+    prefix = os.environ.get("PREFIX")  # Termux: its libraries have no version in their names
+    return [
+        *(f"{plain}.{abi}" for abi in _LIBRARIES[name].abi),
+        plain,
+        *([f"{prefix}/lib/{plain}"] if prefix else []),
+    ]
+
+
+def install_hint(name: str) -> str:
+    """Return how to install a library: the command for this system, or all three where it cannot be told."""
+    package = _LIBRARIES[name]
+    apt, pkg, brew = (
+        f"apt install {package.apt}",
+        f"pkg install {package.pkg}",
+        f"brew install {package.brew}",
+    )
+    if sys.platform == "darwin":
+        return brew
+    if "com.termux" in os.environ.get("PREFIX", ""):
+        return pkg
+    if Path("/usr/bin/apt").exists():
+        return f"sudo {apt}"
+    return f"{apt} (Debian), {pkg} (Termux) or {brew} (macOS)"
+
+
+class _ExternalLibrary:
+    """What PyOgg's modules call to get their libraries."""
+
+    @staticmethod
+    def load(name: str, paths: object = None, tests: object = ()) -> ctypes.CDLL | None:
+        del paths, tests
+        return load_library(name)
+
+
+@functools.cache
+def _package() -> ModuleType:
+    """Register the package whose modules are PyOgg's and whose loader is ours."""
+    spec = importlib.util.find_spec("pyogg")  # finds without running it
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingLibraryError(
+            "pyogg", "the Python package PyOgg is not installed: pip install PyOgg==0.6.14a1"
+        )
+    package = ModuleType(_PACKAGE, "PyOgg's binding modules, without its `__init__`.")
+    package.__path__ = list(spec.submodule_search_locations)
+    loader = ModuleType(f"{_PACKAGE}.library_loader")
+    loader.ExternalLibrary = _ExternalLibrary  # type: ignore[attr-defined]
+    loader.ExternalLibraryError = OSError  # type: ignore[attr-defined]
+    sys.modules[package.__name__] = package
+    sys.modules[loader.__name__] = loader
+    return package
