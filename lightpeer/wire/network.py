@@ -1,0 +1,337 @@
+"""The seam to the world: sockets, wall-clock time and entropy, and nothing above them.
+
+Everything in lightpeer that touches the outside is handed a `Network`.
+`SystemNetwork` is the real one; tests fill the same seam with a simulated
+network on virtual time. Monotonic time is not part of it: that is always
+`trio.current_time()`, which trio's own MockClock replaces.
+
+A network also counts what it carries, since its users are on metered links:
+`network.counters` gives the IP payload bytes of all of its sockets. UDP is
+counted as it goes by; for TCP the kernel's own segment counts are read where
+it has them (Linux), because acknowledgements and repeats cost money too.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Address: TypeAlias = tuple[str, int]
+"""A host (a name, or a numeric address without brackets) and a port."""
+
+MAX_DATAGRAM_BYTES: Final = 2048
+"""More than any datagram of ours; a longer one is cut, and then fails its tag."""
+
+_UDP_HEADER_BYTES = 8
+_TCP_HEADER_BYTES = 32  # 20, and 12 for the timestamps that nearly every stack sends
+_TCP_SEGMENT_BYTES = 1448  # what an Ethernet frame holds after those headers
+_TCP_INFO_BYTES = 208  # as far as tcpi_bytes_sent, in Linux 4.19 and later
+_LISTEN_BACKLOG = 128
+
+
+class DatagramSocket(Protocol):
+    """A bound UDP socket."""
+
+    @property
+    def local_address(self) -> Address:
+        """Where it is bound."""
+
+    async def send_to(self, data: bytes, address: Address) -> None:
+        """Send one datagram to a numeric address.
+
+        Raises:
+            OSError: the network refused it (for example, there is no route).
+            trio.ClosedResourceError: this socket is closed.
+        """
+
+    async def receive_from(self) -> tuple[bytes, Address]:
+        """Wait for one datagram; give its first 2048 bytes and its source.
+
+        Raises:
+            OSError: the network failed.
+            trio.ClosedResourceError: this socket is or becomes closed.
+        """
+
+    def close(self) -> None:
+        """Close it; whoever waits on it gets `trio.ClosedResourceError`."""
+
+
+class Network(Protocol):
+    """What lightpeer needs of the world."""
+
+    @property
+    def counters(self) -> Counters:
+        """The bytes carried so far."""
+
+    async def connect_tcp(self, host: str, port: int) -> trio.abc.Stream:
+        """Connect; a name's addresses are tried with a staggered start (RFC 8305).
+
+        Raises:
+            OSError: no address of it could be reached.
+        """
+
+    async def listen_tcp(self, host: str, port: int) -> trio.abc.Listener[trio.abc.Stream]:
+        """Listen on one address; port 0 picks a free one (see `listener_address`).
+
+        Raises:
+            OSError: the address is taken or not ours.
+        """
+
+    async def open_udp(self, host: str, port: int = 0, *, family_of: str | None = None) -> DatagramSocket:
+        """Bind a UDP socket to a local address.
+
+        Args:
+            host: the local address, or "" for any.
+            port: 0 picks a free one.
+            family_of: a remote host; with `host` "", the socket gets its address family (else IPv4).
+
+        Raises:
+            OSError: the address is taken, or not ours, or the hint cannot be resolved.
+        """
+
+    def unix_time(self) -> float:
+        """Give the wall-clock time in seconds since 1970."""
+
+    def entropy(self, n: int) -> bytes:
+        """Give `n` bytes fit for keys."""
+
+
+def peer_address(stream: object) -> Address:
+    """Give the remote address of a TCP stream, real or simulated."""
+    if isinstance(stream, trio.SocketStream):
+        return _address(stream.socket.getpeername())
+    return cast("Address", stream.peer_address)  # type: ignore[attr-defined]
+
+
+def local_address(stream: object) -> Address:
+    """Give the local address of a TCP stream, real or simulated."""
+    if isinstance(stream, trio.SocketStream):
+        return _address(stream.socket.getsockname())
+    return cast("Address", stream.local_address)  # type: ignore[attr-defined]
+
+
+def listener_address(listener: object) -> Address:
+    """Give the local address, with the real port, of a TCP listener, real or simulated."""
+    if isinstance(listener, trio.SocketListener):
+        return _address(listener.socket.getsockname())
+    return cast("Address", listener.local_address)  # type: ignore[attr-defined]
+
+
+class Counters:
+    """IP payload bytes received and sent by all sockets of one network."""
+
+    def __init__(self) -> None:
+        self._rx_bytes = 0
+        self._tx_bytes = 0
+        self._open: set[Callable[[], tuple[int, int]]] = set()  # one for each open TCP stream
+
+    def rx_bytes(self) -> int:
+        """Give the bytes received so far."""
+        return self._rx_bytes + sum(read()[0] for read in self._open)
+
+    def tx_bytes(self) -> int:
+        """Give the bytes sent so far."""
+        return self._tx_bytes + sum(read()[1] for read in self._open)
+
+    def add(self, *, rx: int = 0, tx: int = 0) -> None:
+        """Count bytes that went by."""
+        self._rx_bytes += rx
+        self._tx_bytes += tx
+
+    def track(self, read: Callable[[], tuple[int, int]]) -> None:
+        """Count an open stream by asking `read` for its (received, sent) bytes."""
+        self._open.add(read)
+
+    def retire(self, read: Callable[[], tuple[int, int]]) -> None:
+        """Add up a tracked stream for the last time; must come before it closes."""
+        if read in self._open:
+            self._open.remove(read)
+            rx, tx = read()
+            self.add(rx=rx, tx=tx)
+
+
+class SystemNetwork:
+    """The real network, clock and entropy."""
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+
+    async def connect_tcp(self, host: str, port: int) -> trio.abc.Stream:
+        """Connect (see `Network`)."""
+        return TcpStream(await trio.open_tcp_stream(host, port), self.counters)
+
+    async def listen_tcp(self, host: str, port: int) -> trio.abc.Listener[trio.abc.Stream]:
+        """Listen (see `Network`)."""
+        family, address = await _resolve(host, port, socket.SOCK_STREAM, socket.AI_PASSIVE)
+        sock = trio.socket.socket(family, socket.SOCK_STREAM)
+        try:
+            if os.name != "nt":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            await _bind(sock, address)
+            sock.listen(_LISTEN_BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
+        return TcpListener(trio.SocketListener(sock), self.counters)
+
+    async def open_udp(self, host: str, port: int = 0, *, family_of: str | None = None) -> DatagramSocket:
+        """Bind a UDP socket (see `Network`)."""
+        family = socket.AF_UNSPEC if host else socket.AF_INET
+        if not host and family_of is not None:
+            family, _ = await _resolve(family_of, port, socket.SOCK_DGRAM)
+        family, address = await _resolve(host, port, socket.SOCK_DGRAM, socket.AI_PASSIVE, family)
+        sock = trio.socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            await _bind(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+        return UdpSocket(sock, self.counters)
+
+    def unix_time(self) -> float:
+        """Give the wall-clock time in seconds since 1970."""
+        return time.time()
+
+    def entropy(self, n: int) -> bytes:
+        """Give `n` bytes from the system's generator."""
+        return os.urandom(n)
+
+
+class TcpStream(trio.abc.HalfCloseableStream):
+    """A TCP connection that knows its addresses and what it carried."""
+
+    def __init__(self, stream: trio.SocketStream, counters: Counters) -> None:
+        self._stream = stream
+        self._counters = counters
+        self._payload_rx_bytes = 0
+        self._payload_tx_bytes = 0
+        self.peer_address = _address(stream.socket.getpeername())
+        self.local_address = _address(stream.socket.getsockname())
+        self._read = self._carried  # one bound method, so that it can be found again
+        counters.track(self._read)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of the data."""
+        self._payload_tx_bytes += len(data)
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until the socket's buffer has room."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Close the sending direction."""
+        await self._stream.send_eof()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Receive some bytes; none at the end."""
+        data = await self._stream.receive_some(max_bytes)
+        self._payload_rx_bytes += len(data)
+        return data
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._counters.retire(self._read)
+        await self._stream.aclose()
+
+    def _carried(self) -> tuple[int, int]:
+        """Give the bytes received and sent, TCP headers included."""
+        if sys.platform in {"linux", "android"}:
+            try:
+                info = self._stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+                return _tcp_info_bytes(info)
+            except (OSError, struct.error):  # already closed, or an old kernel that tells less
+                pass
+        return _estimate_tcp(self._payload_rx_bytes), _estimate_tcp(self._payload_tx_bytes)
+
+
+class TcpListener(trio.abc.Listener[trio.abc.Stream]):
+    """A listening TCP socket."""
+
+    def __init__(self, listener: trio.SocketListener, counters: Counters) -> None:
+        self._listener = listener
+        self._counters = counters
+        self.local_address = _address(listener.socket.getsockname())
+
+    async def accept(self) -> trio.abc.Stream:
+        """Wait for a connection that is still alive when it is taken up."""
+        while True:
+            stream = await self._listener.accept()
+            try:
+                return TcpStream(stream, self._counters)
+            except OSError:  # the peer has already gone, and its address with it
+                await stream.aclose()
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        await self._listener.aclose()
+
+
+class UdpSocket:
+    """A bound UDP socket (see `DatagramSocket`)."""
+
+    def __init__(self, sock: trio.socket.SocketType, counters: Counters) -> None:
+        self._socket = sock
+        self._counters = counters
+        self.local_address = _address(sock.getsockname())
+
+    async def send_to(self, data: bytes, address: Address) -> None:
+        """Send one datagram (see `DatagramSocket`)."""
+        await self._socket.sendto(data, address)
+        self._counters.add(tx=len(data) + _UDP_HEADER_BYTES)
+
+    async def receive_from(self) -> tuple[bytes, Address]:
+        """Receive one datagram (see `DatagramSocket`)."""
+        data, source = await self._socket.recvfrom(MAX_DATAGRAM_BYTES)
+        self._counters.add(rx=len(data) + _UDP_HEADER_BYTES)
+        return data, _address(source)
+
+    def close(self) -> None:
+        """Close it."""
+        self._socket.close()
+
+
+def _address(name: Any) -> Address:
+    """Cut a socket name of either family (IPv6 has a flow and a scope too) to host and port."""
+    return name[0], name[1]
+
+
+async def _resolve(
+    host: str,
+    port: int,
+    kind: socket.SocketKind,
+    flags: int = 0,
+    family: int = socket.AF_UNSPEC,
+) -> tuple[socket.AddressFamily, Any]:
+    found = await trio.socket.getaddrinfo(host or None, port, family, kind, 0, flags)
+    return found[0][0], found[0][4]
+
+
+async def _bind(sock: trio.socket.SocketType, address: Any) -> None:
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # the same on every system
+    await sock.bind(address)
+
+
+def _tcp_info_bytes(info: bytes) -> tuple[int, int]:
+    """Read bytes received and sent, headers included, from Linux's `struct tcp_info`."""
+    received, segments_out, segments_in = struct.unpack_from("=QII", info, 128)
+    (sent,) = struct.unpack_from("=Q", info, 200)  # repeats included
+    return (
+        received + segments_in * _TCP_HEADER_BYTES,
+        sent + segments_out * _TCP_HEADER_BYTES,
+    )
+
+
+def _estimate_tcp(payload_bytes: int) -> int:
+    segments = -(-payload_bytes // _TCP_SEGMENT_BYTES)
+    return payload_bytes + segments * _TCP_HEADER_BYTES
