@@ -35,7 +35,7 @@ class LightpeerError(Exception):
 
 
 class LocalError(LightpeerError):
-    """This side used something wrongly."""
+    """Something on our side was used wrongly."""
 
     exit_status = 2
 

@@ -115,20 +115,22 @@ class SearchReply(_message.Message):
     def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., records: _Optional[_Iterable[bytes]] = ..., open: _Optional[_Union[OpenReply, _Mapping]] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class Manifest(_message.Message):
-    __slots__ = ("title", "artist", "album", "duration_samples", "gain_q8_db", "renditions")
+    __slots__ = ("title", "artist", "album", "duration_samples", "gain_q8_db", "renditions", "segment_count")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     ARTIST_FIELD_NUMBER: _ClassVar[int]
     ALBUM_FIELD_NUMBER: _ClassVar[int]
     DURATION_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     GAIN_Q8_DB_FIELD_NUMBER: _ClassVar[int]
     RENDITIONS_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     title: str
     artist: str
     album: str
     duration_samples: int
     gain_q8_db: int
     renditions: _containers.RepeatedCompositeFieldContainer[Rendition]
-    def __init__(self, title: _Optional[str] = ..., artist: _Optional[str] = ..., album: _Optional[str] = ..., duration_samples: _Optional[int] = ..., gain_q8_db: _Optional[int] = ..., renditions: _Optional[_Iterable[_Union[Rendition, _Mapping]]] = ...) -> None: ...
+    segment_count: int
+    def __init__(self, title: _Optional[str] = ..., artist: _Optional[str] = ..., album: _Optional[str] = ..., duration_samples: _Optional[int] = ..., gain_q8_db: _Optional[int] = ..., renditions: _Optional[_Iterable[_Union[Rendition, _Mapping]]] = ..., segment_count: _Optional[int] = ...) -> None: ...
 
 class Rendition(_message.Message):
     __slots__ = ("bitrate_bps", "header", "table_hashes")

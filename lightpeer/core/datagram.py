@@ -1,0 +1,180 @@
+"""The UDP wire format: two datagrams, PULL to the server and DATA from it.
+
+Every datagram ends in a tag: the first 8 bytes of BLAKE2b, keyed with a key that
+only the two ends of one Open exchange can derive (one key for each direction),
+over all bytes before it. A parser first finds the stream by its id, then checks
+the tag, then believes the rest. All integers are big-endian. `proto/README.md`,
+"Datagrams", is the normative text.
+
+    PULL  stream id 4 | pull no 4 | pace B/s 4 | path token 4 | epoch 1 | n 1
+          | n x (rendition 1, segment 3, first unit 1, units 1) | tag 8
+    DATA  stream id 4 | packet no 4 | pull no 2 | hold 2 | path token 4
+          | rendition 1, segment 3, unit 1 | payload 0..1200 | tag 8
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from hmac import compare_digest
+from typing import NamedTuple
+
+from lightpeer.core.identity import PeerId
+from lightpeer.errors import BadMessageError
+
+MAX_PAYLOAD = 1200  # with all headers 1265 bytes over IPv4: below every path MTU met in practice
+MAX_RANGES = 64  # a PULL of 410 bytes
+MAX_UNITS = 255
+HOLD_UNIT_S = 0.0001
+MAX_HOLD_S = 0xFFFF * HOLD_UNIT_S
+TABLE_BASE = 0xFF0000  # segment numbers from here on name segment tables
+MAX_DATAGRAM = 2048  # what a socket reads; anything longer is not ours
+
+_TAG_BYTES = 8
+_PULL = struct.Struct(">IIIIBB")
+_RANGE = struct.Struct(">IBB")  # rendition and segment share 4 bytes
+_DATA = struct.Struct(">IIHHIIB")
+DATA_OVERHEAD = _DATA.size + _TAG_BYTES
+
+
+class Unit(NamedTuple):
+    """One datagram's worth of a segment."""
+
+    rendition: int
+    segment: int
+    unit: int
+
+
+class UnitRange(NamedTuple):
+    """`units` consecutive units of one segment."""
+
+    rendition: int
+    segment: int
+    first: int
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramKeys:
+    """The keys of one stream, 32 bytes each: `pull` tags what goes to the server, `data` what comes."""
+
+    pull: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """What a receiver asks for, and how fast it may come."""
+
+    stream_id: int
+    pull_no: int
+    pace_bytes_per_s: int
+    path_token: int
+    epoch: int
+    ranges: Sequence[UnitRange]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """One unit. An empty payload carries the path token alone."""
+
+    stream_id: int
+    packet_no: int
+    pull_no: int  # low 16 bits of the PULL that asked for it
+    hold_s: float  # from that PULL's arrival to this departure
+    path_token: int
+    unit: Unit
+    payload: bytes
+
+
+def derive_keys(
+    shared_secret: bytes, *, track_id: bytes, client: PeerId, server: PeerId, stream_id: int
+) -> DatagramKeys:
+    """Return both keys of a stream from the ECDH secret of its Open exchange."""
+    context = b"".join((track_id, client, server, stream_id.to_bytes(4, "big")))
+    return DatagramKeys(
+        *(blake2b(context, digest_size=32, key=shared_secret, person=p).digest() for p in (b"pull", b"data"))
+    )
+
+
+def unit_layout(size: int) -> tuple[int, int]:
+    """Return how many units an object of `size` bytes has, and the size of all but the last.
+
+    Units are as even as can be, so that no datagram is spent on a remainder.
+    """
+    count = max(1, -(-size // MAX_PAYLOAD))
+    return count, -(-size // count)
+
+
+def peek_stream_id(datagram: bytes) -> int | None:
+    """Return the stream id that a datagram claims, to look its key up by; None if it is too short."""
+    return int.from_bytes(datagram[:4], "big") if len(datagram) >= 4 else None
+
+
+def build_pull(pull: Pull, keys: DatagramKeys) -> bytes:
+    """Return the bytes of a PULL; at most MAX_RANGES ranges."""
+    head = _PULL.pack(
+        pull.stream_id,
+        pull.pull_no,
+        pull.pace_bytes_per_s,
+        pull.path_token,
+        pull.epoch,
+        len(pull.ranges),
+    )
+    ranges = [_RANGE.pack(r.rendition << 24 | r.segment, r.first, r.units) for r in pull.ranges]
+    return _tagged(head + b"".join(ranges), keys.pull)
+
+
+def parse_pull_untrusted(datagram: bytes, keys: DatagramKeys) -> Pull:
+    """Return the PULL; raise BadMessageError if the tag or the form is wrong."""
+    body = _checked_untrusted(datagram, keys.pull, _PULL.size)
+    stream_id, pull_no, pace, token, epoch, n = _PULL.unpack_from(body)
+    if n > MAX_RANGES or len(body) != _PULL.size + n * _RANGE.size:
+        raise BadMessageError("a PULL whose size does not fit its ranges")
+    ranges = tuple(
+        UnitRange(place >> 24, place & 0xFFFFFF, first, units)
+        for place, first, units in _RANGE.iter_unpack(body[_PULL.size :])
+    )
+    if any(r.units == 0 or r.first + r.units > MAX_UNITS for r in ranges):
+        raise BadMessageError("a PULL with an impossible range of units")
+    return Pull(stream_id, pull_no, pace, token, epoch, ranges)
+
+
+def build_data(data: Data, keys: DatagramKeys) -> bytes:
+    """Return the bytes of a DATA; the payload is at most MAX_PAYLOAD."""
+    head = _DATA.pack(
+        data.stream_id,
+        data.packet_no,
+        data.pull_no & 0xFFFF,
+        round(min(data.hold_s, MAX_HOLD_S) / HOLD_UNIT_S),
+        data.path_token,
+        data.unit.rendition << 24 | data.unit.segment,
+        data.unit.unit,
+    )
+    return _tagged(head + data.payload, keys.data)
+
+
+def parse_data_untrusted(datagram: bytes, keys: DatagramKeys) -> Data:
+    """Return the DATA; raise BadMessageError if the tag or the form is wrong."""
+    body = _checked_untrusted(datagram, keys.data, _DATA.size)
+    stream_id, packet_no, pull_no, hold, token, place, unit = _DATA.unpack_from(body)
+    payload = body[_DATA.size :]
+    if len(payload) > MAX_PAYLOAD:
+        raise BadMessageError("a DATA longer than a unit may be")
+    where = Unit(place >> 24, place & 0xFFFFFF, unit)
+    return Data(stream_id, packet_no, pull_no, hold * HOLD_UNIT_S, token, where, payload)
+
+
+def _tagged(body: bytes, key: bytes) -> bytes:
+    return body + blake2b(body, digest_size=_TAG_BYTES, key=key).digest()
+
+
+def _checked_untrusted(datagram: bytes, key: bytes, least: int) -> bytes:
+    if len(datagram) < least + _TAG_BYTES:
+        raise BadMessageError("a datagram that is too short")
+    body, tag = datagram[:-_TAG_BYTES], datagram[-_TAG_BYTES:]
+    if not compare_digest(blake2b(body, digest_size=_TAG_BYTES, key=key).digest(), tag):
+        raise BadMessageError("a datagram whose tag is wrong")
+    return body

@@ -1,0 +1,207 @@
+"""Tracks as the network knows them: a manifest, its renditions, their segment tables.
+
+The track id is the hash of the manifest; the manifest holds the hashes of the
+segment tables; a table holds size and hash of each of its 64 segments. So every
+byte is checked against the id before it is used, whoever sent it, and a player
+fetches 1152 bytes of hashes for each 64 seconds, as playback nears them.
+`proto/README.md`, "Content", is the normative text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import base58
+
+from lightpeer.core.datagram import TABLE_BASE
+from lightpeer.errors import BadMessageError, UsageError, VerificationError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+SAMPLE_RATE = 48_000
+TABLE_SEGMENTS = 64
+DIGEST_BYTES = 16
+TRACK_ID_BYTES = 32
+MAX_SEGMENT_BYTES = 0xFFFF  # the size in a table entry; 1 s at Opus' highest bitrate fits
+MAX_MANIFEST_BYTES = 128 * 1024  # 8 renditions with 16 kB of header or hashes each
+MAX_HEADER_BYTES = 64 * 1024  # tags; cover art does not belong there
+MAX_RENDITIONS = 8
+MAX_TEXT_CHARS = 512
+MAX_SEGMENTS = TABLE_SEGMENTS * 1024  # 18 hours
+_ENTRY_BYTES = 2 + DIGEST_BYTES
+_URI_SCHEME = "loud:"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One bitrate of a track: its Ogg header pages and the digests of its segment tables."""
+
+    bitrate_bps: int
+    header: bytes
+    table_digests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What a manifest says; `renditions` by rising bitrate."""
+
+    track_id: bytes
+    title: str
+    artist: str
+    album: str
+    duration_samples: int
+    gain_q8_db: int
+    renditions: tuple[Rendition, ...]
+    segment_count: int
+
+    @property
+    def uri(self) -> str:
+        """The track's name for people and programs."""
+        return format_uri(self.track_id)
+
+    @property
+    def duration_s(self) -> float:
+        """The playing time in seconds."""
+        return self.duration_samples / SAMPLE_RATE
+
+    def table_length(self, number: int) -> int:
+        """Return how many segments table `number` covers."""
+        return min(TABLE_SEGMENTS, self.segment_count - number * TABLE_SEGMENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTable:
+    """Sizes (bytes) and digests of up to 64 consecutive segments of one rendition."""
+
+    sizes: tuple[int, ...]
+    digests: tuple[bytes, ...]
+
+
+def content_digest(data: bytes) -> bytes:
+    """Return the 16-byte BLAKE2b digest by which segments and tables are known."""
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
+
+
+def track_id_of(manifest: bytes) -> bytes:
+    """Return the 32-byte track id of a manifest's bytes."""
+    return hashlib.sha256(manifest).digest()
+
+
+def format_uri(track_id: bytes) -> str:
+    """Return the track id as `loud:` and base58."""
+    return _URI_SCHEME + base58.b58encode(track_id).decode()
+
+
+def is_uri(text: str) -> bool:
+    """Tell whether a person means a track id rather than words to search for."""
+    return text.startswith(_URI_SCHEME)
+
+
+def parse_uri(text: str) -> bytes:
+    """Return the 32-byte track id of a `loud:` uri; raise UsageError if it is malformed."""
+    try:
+        raw = base58.b58decode(text.removeprefix(_URI_SCHEME))
+    except ValueError:
+        raw = b""
+    if not is_uri(text) or len(raw) != TRACK_ID_BYTES:
+        raise UsageError(f"{text!r} is not a track id: copy it whole, it looks like loud:8FxR…")
+    return raw
+
+
+def build_table(segments: Iterable[bytes]) -> bytes:
+    """Return the table bytes of up to 64 segments: for each its size (2 bytes) and digest (16)."""
+    return b"".join(len(s).to_bytes(2, "big") + content_digest(s) for s in segments)
+
+
+def build_manifest(
+    *,
+    title: str,
+    artist: str,
+    album: str,
+    duration_samples: int,
+    gain_q8_db: int,
+    segment_count: int,
+    renditions: Sequence[tuple[int, bytes, Sequence[bytes]]],
+) -> bytes:
+    """Return a manifest's bytes. A rendition: (bitrate in bit/s, header pages, its tables in order)."""
+    message = pb.Manifest(
+        title=title[:MAX_TEXT_CHARS],
+        artist=artist[:MAX_TEXT_CHARS],
+        album=album[:MAX_TEXT_CHARS],
+        duration_samples=duration_samples,
+        gain_q8_db=gain_q8_db,
+        segment_count=segment_count,
+    )
+    for bitrate_bps, header, tables in sorted(renditions, key=lambda r: r[0]):
+        message.renditions.add(
+            bitrate_bps=bitrate_bps, header=header, table_hashes=b"".join(map(content_digest, tables))
+        )
+    return message.SerializeToString(deterministic=True)
+
+
+def parse_manifest_untrusted(data: bytes, track_id: bytes) -> Track:
+    """Return the track; raise VerificationError or BadMessageError unless it is that track's and sound."""
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise BadMessageError("a manifest larger than one may be")
+    if track_id_of(data) != track_id:
+        raise VerificationError("the manifest is not that of the track asked for")
+    try:
+        message = pb.Manifest.FromString(data)
+    except Exception as error:  # each protobuf runtime has its own DecodeError
+        raise BadMessageError("a manifest that cannot be parsed") from error
+    renditions = tuple(_rendition_untrusted(r) for r in message.renditions)
+    if not 1 <= len(renditions) <= MAX_RENDITIONS:
+        raise BadMessageError("a manifest without a sound number of renditions")
+    if any(len(text) > MAX_TEXT_CHARS for text in (message.title, message.artist, message.album)):
+        raise BadMessageError("a manifest whose title is too long")
+    count = message.segment_count
+    tables = -(-count // TABLE_SEGMENTS)
+    if not 1 <= count <= MAX_SEGMENTS or any(len(r.table_digests) != tables for r in renditions):
+        raise BadMessageError("a manifest whose segment tables do not fit its length")
+    return Track(
+        track_id=track_id,
+        title=message.title,
+        artist=message.artist,
+        album=message.album,
+        duration_samples=message.duration_samples,
+        gain_q8_db=max(-32768, min(32767, message.gain_q8_db)),
+        renditions=renditions,
+        segment_count=count,
+    )
+
+
+def _rendition_untrusted(message: pb.Rendition) -> Rendition:
+    hashes = message.table_hashes
+    if len(message.header) > MAX_HEADER_BYTES or len(hashes) % DIGEST_BYTES:
+        raise BadMessageError("a rendition whose header or table hashes have an impossible size")
+    digests = tuple(hashes[i : i + DIGEST_BYTES] for i in range(0, len(hashes), DIGEST_BYTES))
+    return Rendition(message.bitrate_bps, message.header, digests)
+
+
+def parse_table_untrusted(data: bytes, track: Track, rendition: int, number: int) -> SegmentTable:
+    """Return table `number` of a rendition; raise VerificationError unless it is the manifest's."""
+    if content_digest(data) != track.renditions[rendition].table_digests[number]:
+        raise VerificationError("a segment table that is not the manifest's")
+    if len(data) != track.table_length(number) * _ENTRY_BYTES:
+        raise BadMessageError("a segment table of an impossible size")
+    entries = [data[i : i + _ENTRY_BYTES] for i in range(0, len(data), _ENTRY_BYTES)]
+    return SegmentTable(
+        sizes=tuple(int.from_bytes(e[:2], "big") for e in entries),
+        digests=tuple(e[2:] for e in entries),
+    )
+
+
+def table_bytes(track: Track, number: int) -> int:
+    """Return the size in bytes of table `number`."""
+    return track.table_length(number) * _ENTRY_BYTES
+
+
+def table_of(segment: int) -> int:
+    """Return the number of the table that covers a segment."""
+    return segment // TABLE_SEGMENTS
+
+
+def table_segment(number: int) -> int:
+    """Return the number under which a table is asked for, as if it were a segment."""
+    return TABLE_BASE + number
