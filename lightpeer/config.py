@@ -1,0 +1,271 @@
+"""Settings: what a person may choose, each with its unit and the reason for its default.
+
+A setting is taken from the first of these that names it: a flag, the
+environment (`LIGHTPEER_…`), the TOML file, the default below. All three sources
+go through one table of parsers, so a value is understood the same way wherever
+it stands; only the error differs, which names the flag, the variable, or the
+file and key. Unknown keys are errors, because a misspelt setting that is
+silently ignored is worse.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from lightpeer.errors import ConfigError, LocalError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Endpoint: TypeAlias = tuple[str, int]
+"""A host (a name, or a numeric address without brackets) and a port."""
+Transport: TypeAlias = Literal["auto", "udp", "grpc"]
+
+DEFAULT_PORT = 47474  # where lightpeer-serve listens unless told otherwise
+MAX_BOOTSTRAP = 16  # as many first contacts as anybody would wait for
+
+_CONFIG_VARIABLE = "LIGHTPEER_CONFIG"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of a light client. Build it with `load_settings`, or by hand in a program."""
+
+    state_dir: Path  # key, peers, remembered bandwidth
+    bootstrap: tuple[Endpoint, ...] = ()  # whom to ask first for other peers
+    output: str = ""  # a sink (`lightpeer.audio.sinks`); empty: the sound device
+    bitrate_kbps: int | None = None  # the rendition; None: as the link allows
+    transport: Transport = "auto"  # auto: UDP, and gRPC where UDP does not pass
+    volume_db: float = 0.0  # 0 leaves samples as they are
+    normalize: bool = False  # apply the manifest's loudness gain: off, as in MPD and librespot
+
+    # Seconds of audio in the buffer (see core/playout.py).
+    start_buffer_s: float = 2.0  # before the first sound: people wait about that long without wondering
+    resume_buffer_s: float = (
+        4.0  # after a pause for data: twice as much, so that it does not come again at once
+    )
+    low_water_s: float = 15.0  # fetch again from here: outlasts an ordinary dead zone
+    high_water_s: float = (
+        40.0  # fetch up to here, then let the radio sleep: 25 s, beyond 3G's inactivity timers
+    )
+
+    connect_timeout_s: float = 5.0  # for TCP to stand: three SYNs at 400 ms of round trip
+    call_timeout_s: float = 10.0  # for a whole call, on a link that also carries audio
+    peers_asked: int = 2  # how many peers get a search at once: one may be slow, three cost too much
+
+
+def load_settings(
+    *,
+    config_path: Path | None = None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Return the settings from flags, environment, file and defaults, in this order.
+
+    Args:
+        config_path: the TOML file; None takes LIGHTPEER_CONFIG's, or the platform's, which may be absent.
+        environ: the environment.
+        overrides: settings by name, as text or as values; None means not given.
+
+    Raises:
+        UsageError: an override cannot be used.
+        ConfigError: the file or the environment holds something unusable.
+    """
+    path = config_path or _path_in(environ, _CONFIG_VARIABLE)
+    values = _read_file(path or default_config_path(environ), must_exist=path is not None)
+    values |= _read_environment(environ)
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            values[name] = _parse(name, value, UsageError, f"--{_FLAGS.get(name, name).replace('_', '-')}")
+    values.setdefault("state_dir", default_state_dir(environ))
+    settings = Settings(**values)
+    _check_buffers(settings)
+    return settings
+
+
+def default_config_path(environ: Mapping[str, str]) -> Path:
+    """Return the platform's place for our configuration file."""
+    if sys.platform == "darwin":
+        return _home(environ) / "Library/Application Support/lightpeer/config.toml"
+    return (_path_in(environ, "XDG_CONFIG_HOME") or _home(environ) / ".config") / "lightpeer/config.toml"
+
+
+def default_state_dir(environ: Mapping[str, str]) -> Path:
+    """Return the platform's place for our state."""
+    if sys.platform == "darwin":
+        return _home(environ) / "Library/Application Support/lightpeer/state"
+    return (_path_in(environ, "XDG_STATE_HOME") or _home(environ) / ".local/state") / "lightpeer"
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Return the host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT` or `IPV6`; raise ValueError."""
+    host, port = text.strip(), ""
+    if host.startswith("["):
+        host, bracket, rest = host[1:].partition("]")
+        colon, port = rest[:1], rest[1:]
+        sound = bool(bracket) and (colon, bool(port)) in {("", False), (":", True)}
+    else:
+        if host.count(":") == 1:
+            host, _, port = host.partition(":")
+        sound = not text.strip().endswith(":") or host.count(":") > 1
+    number = int(port) if port.isascii() and port.isdigit() else 0 if port else DEFAULT_PORT
+    if not sound or not host or not host.isprintable() or " " in host or not 0 < number < 65536:
+        raise ValueError("HOST:PORT, such as music.example.org:47474 or [2001:db8::1]:47474")
+    return host, number
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return _path_in(environ, "HOME") or Path.home()
+
+
+def _path_in(environ: Mapping[str, str], variable: str) -> Path | None:
+    text = environ.get(variable)
+    return Path(text).expanduser() if text else None
+
+
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        if must_exist:
+            raise ConfigError(f"there is no configuration file {path}: make it, or name another") from error
+        return {}
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from error
+    import tomllib
+
+    try:
+        table = tomllib.loads(data.decode())
+    except ValueError as error:  # a syntax error, or bytes that are not UTF-8
+        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+    for name in table:
+        if name not in _PARSERS:
+            raise ConfigError(f"{path}: there is no setting {name!r}; there are {', '.join(_PARSERS)}")
+    return {name: _parse(name, value, ConfigError, f"{path}: {name}") for name, value in table.items()}
+
+
+def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values = {}
+    for name in _PARSERS:
+        variable = f"LIGHTPEER_{_FLAGS.get(name, name).upper()}"
+        if text := environ.get(variable):
+            values[name] = _parse(name, text, ConfigError, f"the environment's {variable}")
+    return values
+
+
+def _parse(name: str, value: object, error: type[LocalError], where: str) -> Any:
+    """Parse one value; `where` names its source in the error."""
+    try:
+        return _PARSERS[name](value)
+    except ValueError as reason:
+        raise error(f"{where} is {_shown(value)}, but must be {reason}") from reason
+
+
+def _shown(value: object) -> str:
+    return repr(value) if not isinstance(value, list | tuple) else repr(", ".join(map(str, value)))
+
+
+def _check_buffers(settings: Settings) -> None:
+    s = settings
+    if not (s.start_buffer_s < s.high_water_s and s.resume_buffer_s < s.high_water_s):
+        raise ConfigError(
+            "start_buffer_s and resume_buffer_s must be less than high_water_s, or nothing plays"
+        )
+    if not s.low_water_s < s.high_water_s:
+        raise ConfigError("low_water_s must be less than high_water_s")
+
+
+def _number(low: float, high: float, unit: str) -> Callable[[object], float]:
+    def parse(value: object) -> float:
+        expected = f"a number from {low:g} to {high:g} ({unit})"
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(expected)  # noqa: TRY004 - one kind of error for all parsers
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise ValueError(expected)
+        return number
+
+    return parse
+
+
+def _whole(low: int, high: int, unit: str) -> Callable[[object], int]:
+    number = _number(low, high, unit)
+
+    def parse(value: object) -> int:
+        try:
+            parsed = number(value)
+        except ValueError:
+            parsed = math.nan
+        if not parsed.is_integer():
+            raise ValueError(f"a whole number from {low} to {high} ({unit})")
+        return int(parsed)
+
+    return parse
+
+
+def _bitrate(value: object) -> int | None:
+    return None if value == "auto" else _whole(6, 510, "kbit/s, or auto")(value)
+
+
+def _transport(value: object) -> Transport:
+    if value not in ("auto", "udp", "grpc"):
+        raise ValueError("auto, udp or grpc")
+    return value
+
+
+def _switch(value: object) -> bool:
+    known = {True: True, False: False, "1": True, "0": False, "true": True, "false": False}
+    known |= {"yes": True, "no": False, "on": True, "off": False}
+    if not isinstance(value, bool | str) or value not in known:
+        raise ValueError("true or false")
+    return known[value]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text")  # noqa: TRY004 - one kind of error for all parsers
+    return value
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value):
+        raise ValueError("the path of a folder")
+    return Path(value).expanduser()
+
+
+def _endpoints(value: object) -> tuple[Endpoint, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
+        raise ValueError("a list of HOST:PORT")
+    if len(items) > MAX_BOOTSTRAP:
+        raise ValueError(f"at most {MAX_BOOTSTRAP} addresses")
+    return tuple(parse_endpoint(item) for item in items if item.strip())
+
+
+_FLAGS = {"state_dir": "state", "bitrate_kbps": "bitrate", "volume_db": "volume"}
+"""Settings whose flag and variable have a shorter name."""
+
+_PARSERS: dict[str, Callable[[object], object]] = {
+    "state_dir": _path,
+    "bootstrap": _endpoints,
+    "output": _text,
+    "bitrate_kbps": _bitrate,
+    "transport": _transport,
+    "volume_db": _number(-60, 20, "decibels"),
+    "normalize": _switch,
+    "start_buffer_s": _number(0.1, 30, "seconds"),
+    "resume_buffer_s": _number(0.1, 30, "seconds"),
+    "low_water_s": _number(1, 300, "seconds"),
+    "high_water_s": _number(2, 600, "seconds"),
+    "connect_timeout_s": _number(0.1, 120, "seconds"),
+    "call_timeout_s": _number(0.1, 120, "seconds"),
+    "peers_asked": _whole(1, 8, "peers"),
+}
+assert set(_PARSERS) == {field.name for field in fields(Settings)}
