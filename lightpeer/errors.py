@@ -7,7 +7,8 @@
     │   └── ConfigError            the configuration file is wrong (2)
     ├── RemoteError            a peer's fault
     │   ├── BadMessageError        bytes that break the protocol
-    │   │   └── SealError              a missing, changed, stale, replayed or foreign seal
+    │   │   ├── SealError              a missing, changed, stale, replayed or foreign seal
+    │   │   └── FramingError           a gRPC message that cannot be taken
     │   ├── RpcError               a call that ended with a status other than OK
     │   ├── VerificationError      content that does not match its hash
     │   └── StreamFailedError      no source can go on with the track (5)
@@ -72,6 +73,14 @@ class SealError(BadMessageError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class FramingError(BadMessageError):
+    """A gRPC message that cannot be taken; its call ends with the status `code`."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class RpcError(RemoteError):

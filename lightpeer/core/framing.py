@@ -1,0 +1,154 @@
+"""gRPC's length-prefixed messages: a flag byte, four bytes of length, the message.
+
+`MessageDecoder` takes the bytes of a stream as they come and gives whole
+messages. It believes a length only up to its limit, and says so before it
+buffers anything. A compressed message stays compressed until `Frame.message`
+is asked for, so that what waits in a queue is bounded by what was received,
+and `inflate_untrusted` stops at the limit whatever the bytes would become.
+
+Source: "Length-Prefixed-Message" in the gRPC project's PROTOCOL-HTTP2.md, and
+its compression.md.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Final, NamedTuple
+
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import FramingError
+
+PREFIX_BYTES: Final = 5
+ENCODINGS: Final = (b"identity", b"gzip")
+"""The message encodings that both halves can read."""
+
+_PREFIX = struct.Struct(">BI")
+_GZIP_WINDOW_BITS = 31  # zlib's way to say: gzip header and checksum
+
+
+class Frame(NamedTuple):
+    """One message as it was on the wire, without its prefix."""
+
+    compressed: bool
+    payload: bytes
+
+    @property
+    def wire_bytes(self) -> int:
+        """What it took of the flow-control window, in bytes."""
+        return PREFIX_BYTES + len(self.payload)
+
+    def message_untrusted(self, max_bytes: int) -> bytes:
+        """Give the message, inflated if it has to be.
+
+        Raises:
+            FramingError: it does not inflate, or to more than `max_bytes`.
+        """
+        return inflate_untrusted(self.payload, max_bytes) if self.compressed else self.payload
+
+
+def encode_message(message: bytes, *, gzip: bool = False) -> bytes:
+    """Put the prefix before a message, and compress it if asked.
+
+    Raises:
+        OverflowError: never for messages that fit memory limits; a length above 32 bits cannot be sent.
+    """
+    if gzip:
+        deflate = zlib.compressobj(wbits=_GZIP_WINDOW_BITS)
+        message = deflate.compress(message) + deflate.flush()
+    return _PREFIX.pack(gzip, len(message)) + message
+
+
+def inflate_untrusted(data: bytes, max_bytes: int) -> bytes:
+    """Inflate one gzip member to at most `max_bytes`.
+
+    Raises:
+        FramingError: the data is not one whole gzip member (INTERNAL), or it would become larger
+            (RESOURCE_EXHAUSTED).
+    """
+    inflate = zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
+    try:
+        message = inflate.decompress(data, max_bytes + 1)
+    except zlib.error as error:
+        raise FramingError(StatusCode.INTERNAL, "a message does not inflate") from error
+    if len(message) > max_bytes:
+        raise FramingError(
+            StatusCode.RESOURCE_EXHAUSTED,
+            f"a message inflates to more than the limit of {max_bytes} bytes",
+        )
+    if not inflate.eof or inflate.unused_data:
+        raise FramingError(StatusCode.INTERNAL, "a message is not one whole gzip member")
+    return message
+
+
+class MessageDecoder:
+    """Cuts a stream's bytes into messages.
+
+    Call `receive_untrusted` with each piece of data in order; at the end of the stream, `is_whole` says
+    whether it ended between messages. After an error the decoder is of no more use.
+
+    Args:
+        max_message_bytes: the largest length that is believed.
+        encoding: the stream's `grpc-encoding`.
+    """
+
+    __slots__ = ("_buffer", "_encoding", "_max_message_bytes", "_wanted_bytes")
+
+    def __init__(self, max_message_bytes: int, encoding: bytes = b"identity") -> None:
+        self._max_message_bytes = max_message_bytes
+        self._encoding = encoding
+        self._buffer = bytearray()  # a part of one message: at most the limit, and one received piece
+        self._wanted_bytes = PREFIX_BYTES
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no part of a message is waiting for the rest."""
+        return not self._buffer
+
+    def receive_untrusted(self, data: bytes) -> list[Frame]:
+        """Take the next bytes; give the messages that they complete.
+
+        Raises:
+            FramingError: a length above the limit (RESOURCE_EXHAUSTED), an encoding that is not
+                supported (UNIMPLEMENTED), a flag that is neither 0 nor 1, or compressed where the
+                stream says that it is not (INTERNAL).
+        """
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._wanted_bytes:
+                return []
+            data = bytes(self._buffer)
+            self._buffer.clear()
+        frames = []
+        start = 0
+        self._wanted_bytes = PREFIX_BYTES
+        while len(data) - start >= PREFIX_BYTES:
+            compressed, length = self._prefix_untrusted(data, start)
+            end = start + PREFIX_BYTES + length
+            if end > len(data):
+                self._wanted_bytes = end - start
+                break
+            frames.append(Frame(compressed, data[start + PREFIX_BYTES : end]))
+            start = end
+        if start < len(data):
+            self._buffer += data[start:] if start else data
+        return frames
+
+    def _prefix_untrusted(self, data: bytes, start: int) -> tuple[bool, int]:
+        flag, length = _PREFIX.unpack_from(data, start)
+        if flag:
+            self._check_compressed(flag)
+        if length > self._max_message_bytes:
+            raise FramingError(
+                StatusCode.RESOURCE_EXHAUSTED,
+                f"a message of {length} bytes is above the limit of {self._max_message_bytes}",
+            )
+        return bool(flag), length
+
+    def _check_compressed(self, flag: int) -> None:
+        if flag != 1:
+            raise FramingError(StatusCode.INTERNAL, f"a message has the unknown flag {flag}")
+        if self._encoding == b"identity":
+            raise FramingError(StatusCode.INTERNAL, "a compressed message came on a stream without encoding")
+        if self._encoding not in ENCODINGS:
+            raise FramingError(StatusCode.UNIMPLEMENTED, "a message has an encoding that is not supported")

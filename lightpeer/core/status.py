@@ -1,0 +1,216 @@
+"""What gRPC says in headers: status codes, messages, metadata, timeouts.
+
+Both halves of gRPC over HTTP/2 share these translations between Python values
+and header fields. Reading is tolerant where the specification wants it (an odd
+status message is kept as it is) and raises `BadMessageError` elsewhere;
+writing refuses what is invalid with `UsageError`, before anything is sent.
+
+Source: the gRPC project's "gRPC over HTTP2" (PROTOCOL-HTTP2.md), "HTTP to gRPC
+Status Code Mapping", and "gRPC status codes".
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from lightpeer.errors import BadMessageError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
+"""Key and value pairs in order; the value is bytes where the key ends in "-bin"."""
+
+MetadataLike: TypeAlias = "Iterable[tuple[str, str | bytes]]"
+RawHeader: TypeAlias = tuple[bytes, bytes]
+
+
+class StatusCode(IntEnum):
+    """How a call ended."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+_FROM_HTTP: Final = {
+    400: StatusCode.INTERNAL,
+    401: StatusCode.UNAUTHENTICATED,
+    403: StatusCode.PERMISSION_DENIED,
+    404: StatusCode.UNIMPLEMENTED,
+    429: StatusCode.UNAVAILABLE,
+    502: StatusCode.UNAVAILABLE,
+    503: StatusCode.UNAVAILABLE,
+    504: StatusCode.UNAVAILABLE,
+}
+
+_FROM_RESET: Final = {  # by RFC 9113 section 7 error code
+    0x0: StatusCode.INTERNAL,  # NO_ERROR: an end without a status
+    0x1: StatusCode.INTERNAL,  # PROTOCOL_ERROR
+    0x2: StatusCode.INTERNAL,  # INTERNAL_ERROR
+    0x3: StatusCode.INTERNAL,  # FLOW_CONTROL_ERROR
+    0x4: StatusCode.INTERNAL,  # SETTINGS_TIMEOUT
+    0x6: StatusCode.INTERNAL,  # FRAME_SIZE_ERROR
+    0x7: StatusCode.UNAVAILABLE,  # REFUSED_STREAM: never processed
+    0x8: StatusCode.CANCELLED,  # CANCEL
+    0x9: StatusCode.INTERNAL,  # COMPRESSION_ERROR
+    0xA: StatusCode.INTERNAL,  # CONNECT_ERROR
+    0xB: StatusCode.RESOURCE_EXHAUSTED,  # ENHANCE_YOUR_CALM
+    0xC: StatusCode.PERMISSION_DENIED,  # INADEQUATE_SECURITY
+}
+
+_TRANSPORT_KEYS: Final = frozenset(
+    {
+        b"content-type",
+        b"te",
+        b"grpc-status",
+        b"grpc-message",
+        b"grpc-timeout",
+        b"grpc-encoding",
+        b"grpc-accept-encoding",
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"transfer-encoding",
+        b"upgrade",
+        b"host",
+    },
+)
+_KEY = re.compile(r"[0-9a-z_.-]+")
+_ASCII_VALUE = re.compile(r"[\x20-\x7e]*")
+_PLAIN_MESSAGE = re.compile(r"[\x20-\x24\x26-\x7e]*")
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_TIMEOUT_UNIT_S: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+_TIMEOUT_LARGEST: Final = 99_999_999  # eight digits
+
+
+def code_from_http(status: int) -> StatusCode:
+    """Map the HTTP status of an answer that has no gRPC status."""
+    return _FROM_HTTP.get(status, StatusCode.UNKNOWN)
+
+
+def code_from_reset(error_code: int) -> StatusCode:
+    """Map the error code of an RST_STREAM frame."""
+    return _FROM_RESET.get(error_code, StatusCode.UNKNOWN)
+
+
+def code_from_header_untrusted(value: bytes) -> StatusCode:
+    """Read a `grpc-status` header; what is not a known code is UNKNOWN, as clients must take it."""
+    if value.isdigit() and len(value) <= 2 and int(value) <= StatusCode.UNAUTHENTICATED:
+        return StatusCode(int(value))
+    return StatusCode.UNKNOWN
+
+
+def encode_message_text(text: str) -> bytes:
+    """Percent-encode a status message for `grpc-message`: bytes outside space to tilde, and the percent."""
+    if _PLAIN_MESSAGE.fullmatch(text):
+        return text.encode()
+    return b"".join(
+        b"%c" % byte if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte
+        for byte in text.encode("utf-8", "replace")
+    )
+
+
+def decode_message_text_untrusted(value: bytes) -> str:
+    """Decode a `grpc-message`; broken escapes stay as they are and broken UTF-8 is replaced, never an error."""
+    return _ESCAPE.sub(lambda escape: bytes((int(escape[1], 16),)), value).decode("utf-8", "replace")
+
+
+def encode_timeout(timeout_s: float) -> bytes:
+    """Write a `grpc-timeout`: at most eight digits and a unit, never shorter than what is asked.
+
+    The coarsest exact unit is taken, so that equal timeouts give equal headers, which HPACK
+    then sends as one byte.
+    """
+    micros = max(0, -int(-timeout_s * 1_000_000 // 1))
+    for unit, size in ((b"S", 1_000_000), (b"m", 1000), (b"u", 1)):
+        if micros % size == 0 and micros // size <= _TIMEOUT_LARGEST:
+            return b"%d%b" % (micros // size, unit)
+    for unit, size in ((b"m", 1000), (b"S", 1_000_000)):
+        if -(-micros // size) <= _TIMEOUT_LARGEST:
+            return b"%d%b" % (-(-micros // size), unit)
+    return b"%dH" % min(_TIMEOUT_LARGEST, micros // 3_600_000_000)
+
+
+def decode_timeout_untrusted(value: bytes) -> float:
+    """Read a `grpc-timeout` as seconds.
+
+    Raises:
+        BadMessageError: it is not one to eight digits and a unit.
+    """
+    match = _TIMEOUT.fullmatch(value)
+    if match is None:
+        raise BadMessageError("the peer sent a grpc-timeout that is not a number and a unit")
+    return int(match[1]) * _TIMEOUT_UNIT_S[match[2]]
+
+
+def encode_metadata(metadata: MetadataLike) -> list[RawHeader]:
+    """Write metadata as header fields; binary values in base64 without padding.
+
+    Raises:
+        UsageError: a key is not lower-case ASCII of the allowed characters, is the transport's own, or
+            the value is not bytes for a "-bin" key and printable ASCII for another.
+    """
+    return [_encode_pair(key, value) for key, value in metadata]
+
+
+def _encode_pair(key: str, value: str | bytes) -> RawHeader:
+    name = key.encode()
+    if not _KEY.fullmatch(key) or name in _TRANSPORT_KEYS:
+        raise UsageError(
+            f"metadata key {key!r} is not allowed: use lower-case letters, digits, '_', '-', '.'"
+        )
+    if key.endswith("-bin"):
+        if isinstance(value, str):
+            raise UsageError(f"metadata {key!r} must be given as bytes, because its key ends in '-bin'")
+        return name, binascii.b2a_base64(value, newline=False).rstrip(b"=")
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if not _ASCII_VALUE.fullmatch(value):
+        raise UsageError(f"metadata {key!r} must be printable ASCII, or have a key that ends in '-bin'")
+    return name, value.encode()
+
+
+def split_headers_untrusted(headers: Iterable[RawHeader]) -> tuple[dict[bytes, bytes], Metadata]:
+    """Part received header fields into the transport's own and the metadata, in order.
+
+    Raises:
+        BadMessageError: a "-bin" value is not base64.
+    """
+    own: dict[bytes, bytes] = {}
+    metadata: list[tuple[str, str | bytes]] = []
+    for name, value in headers:
+        if name in _TRANSPORT_KEYS or name.startswith(b":"):
+            own[name] = value
+        elif name.endswith(b"-bin"):
+            key = name.decode("latin-1")
+            metadata.extend((key, _decode_binary_untrusted(part)) for part in value.split(b","))
+        else:
+            metadata.append((name.decode("latin-1"), value.decode("latin-1")))
+    return own, tuple(metadata)
+
+
+def _decode_binary_untrusted(value: bytes) -> bytes:
+    bare = value.strip(b" ").rstrip(b"=")
+    try:
+        return binascii.a2b_base64(bare + b"=" * (-len(bare) % 4), strict_mode=True)
+    except binascii.Error as error:
+        raise BadMessageError("the peer sent binary metadata that is not base64") from error
