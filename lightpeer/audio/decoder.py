@@ -1,0 +1,247 @@
+"""Ogg Opus bytes in, PCM out: push-style, gapless, with few calls into C for each packet.
+
+Where a sample belongs is told by granule positions (RFC 7845, section 4): the
+stream begins at granule 0, segment k at granule 48000 k, and a sample's place in the
+track is its granule position less the pre-skip. What lies before the wanted place is
+decoded and dropped, so one rule serves the pre-skip at the start and the pre-roll
+after a seek. The last page's granule says where the end is cut.
+
+The PCM is that of libopusfile's `op_read` without dither, sample for sample.
+`opus_decode` gives it, but for one thing: its soft clip looks at whole packets,
+libopusfile's at what is left of them. So packets are decoded to floats, clipped and
+rounded here as long as something is dropped, then until no clipped peak is under way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from types import TracebackType
+from typing import Any, Self
+
+from lightpeer.audio import _native
+from lightpeer.audio.ogg import Demuxer, OpusHead, Packet, packet_samples, parse_opus_head_untrusted
+from lightpeer.errors import AudioError, BadMessageError
+
+RATE = 48000  # Hz, of all PCM here and of Opus granule positions
+# The longest packet is 120 ms: what a call of `opus_decode` can need.
+_MAX_PACKET_SAMPLES = 5760
+# Two bytes can stand for 120 ms of silence, so what a feed may decode to is bounded.
+MAX_SAMPLES_PER_FEED = 60 * RATE
+
+# Requests of opus_decoder_ctl, which PyOgg names only where libopusfile is there too.
+_RESET_STATE = 4028
+_SET_GAIN = 4034
+
+
+class Decoder:
+    """One track's decoder. Feed the header pages, then the segments in their order.
+
+    A segment of another rendition may follow at any time, with or without its own header
+    pages: the decoder's state carries over. A packet that cannot be decoded is
+    concealed and counted in `concealed`. `channels` is 0 until the header came.
+    """
+
+    def __init__(self, *, gain_q8_db: int = 0, channels: int | None = None) -> None:
+        """Prepare to decode.
+
+        Args:
+            gain_q8_db: gain on top of the header's own, in 1/256 dB.
+            channels: 1 or 2 for that many, whatever the stream has; None for the stream's own.
+
+        Raises:
+            MissingLibraryError: libopus or libogg is not installed.
+        """
+        self._opus = _Opus()
+        self._demuxer = Demuxer(any_serial=True)
+        self._pcm = ctypes.create_string_buffer(0)
+        self._head: OpusHead | None = None
+        self._tags_next = False
+        self._settling = True  # something is dropped, or the soft clip of the first packets goes on
+        self._granule = 0  # where the next packet begins
+        self._wanted_from = 0  # the first sample of the track that is not dropped
+        self._typical_samples = 960  # of the last good packet
+        self._fed_samples = 0  # by the current feed
+        self._channels = channels
+        self._gain_q8_db = gain_q8_db
+        self.channels = 0
+        self.concealed = 0
+
+    @property
+    def position_samples(self) -> int:
+        """The sample of the track, at 48 kHz, that comes out next."""
+        pre_skip = self._head.pre_skip if self._head else 0
+        return max(self._granule - pre_skip, self._wanted_from)
+
+    def feed(self, data: bytes) -> bytes:
+        """Take Ogg bytes and return what they complete: interleaved 16-bit PCM at 48 kHz.
+
+        Raises:
+            BadMessageError: the stream is no mono or stereo Opus, changes its channels,
+                or stands for more than MAX_SAMPLES_PER_FEED.
+        """
+        self._demuxer.feed(data)
+        self._fed_samples = 0
+        output = bytearray()
+        for packet in self._demuxer.packets():
+            if packet.bos:
+                self._begin(packet.data)
+            elif self._tags_next:
+                self._tags_next = False
+            elif self._head:
+                self._audio(packet, output)
+        return bytes(output)
+
+    def _begin(self, data: bytes) -> None:
+        head = parse_opus_head_untrusted(data)
+        if head.mapping_family != 0:
+            raise BadMessageError("the track has more than two channels")
+        self._tags_next = True
+        if self._head:
+            if head.channels != self._head.channels:
+                raise BadMessageError("a rendition has another number of channels than the one before it")
+            return
+        self._head = head
+        self.channels = self._channels or head.channels
+        self._pcm = ctypes.create_string_buffer(_MAX_PACKET_SAMPLES * self.channels * 2)
+        self._opus.open(self.channels)
+        self.set_gain(self._gain_q8_db)
+
+    def _audio(self, packet: Packet, output: bytearray) -> None:
+        decode = self._opus.decode_unclipped if self._settling else self._opus.decode
+        samples = decode(packet.data, self._pcm, _MAX_PACKET_SAMPLES)
+        if samples <= 0:
+            samples = self._conceal(packet.data)
+        self._fed_samples += samples
+        if self._fed_samples > MAX_SAMPLES_PER_FEED:
+            raise BadMessageError("a segment stands for far more than its second of audio")
+        begin = self.position_samples
+        self._granule += samples
+        wanted = self.position_samples - begin
+        if wanted > 0:
+            frame_bytes = 2 * self.channels
+            if self._settling:
+                self._settling = self._opus.clip(self._pcm, samples - wanted, samples)
+            output += memoryview(self._pcm)[(samples - wanted) * frame_bytes : samples * frame_bytes]
+            self._typical_samples = samples
+        if packet.eos and packet.granule >= 0:
+            self._cut_end(packet.granule, output)
+
+    def _conceal(self, data: bytes) -> int:
+        """Fill in for a packet that cannot be decoded, as long as it says or as the one before it was."""
+        self.concealed += 1
+        self._settling = False
+        samples = packet_samples(data) or self._typical_samples
+        return max(self._opus.decode(None, self._pcm, samples), 0)
+
+    def _cut_end(self, granule: int, output: bytearray) -> None:
+        """Drop what the encoder added to fill the last page's packets; that page came with this feed."""
+        surplus = self._granule - granule
+        if surplus > 0:
+            del output[max(len(output) - surplus * 2 * self.channels, 0) :]
+            self._granule = granule
+
+    def finish(self) -> bytes:
+        """Return what is left at the end: nothing, as every packet comes out once it is complete."""
+        return b""
+
+    def reset(self, granule: int = 0) -> None:
+        """Go on elsewhere: the next segment fed begins at `granule`, which is 48000 times its number.
+
+        To seek, reset to the segment before the one that is wanted, if there is one, so
+        that the decoder converges (RFC 7845, section 4.6), and say `discard_until`.
+        """
+        self._demuxer.reset()
+        self._granule = granule
+        self._wanted_from = 0
+        self._settling = True
+        if self._head:
+            self._opus.reset()
+
+    def discard_until(self, position_samples: int) -> None:
+        """Drop the PCM before this sample of the track."""
+        self._wanted_from = max(position_samples, 0)
+
+    def set_gain(self, gain_q8_db: int) -> None:
+        """Set the gain on top of the header's own, in 1/256 dB, from the next packet on."""
+        self._gain_q8_db = gain_q8_db
+        if self._head:
+            total = self._head.gain_q8 + gain_q8_db
+            self._opus.set_gain(max(-32768, min(total, 32767)))
+
+    def close(self) -> None:
+        """Give the libraries' memory back. May be called again."""
+        self._demuxer.close()
+        self._head = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Opus:
+    """libopus's decoder, in memory of our own, with prototypes that take bytes as they are."""
+
+    def __init__(self) -> None:
+        lib = _native.opus().libopus
+        size, int32, pointer, data = ctypes.c_int, ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p
+        # Indexing, unlike an attribute, gives an own function object, so PyOgg's prototypes stay as they are.
+        self._size = _prototype(lib["opus_decoder_get_size"], size)
+        self._init = _prototype(lib["opus_decoder_init"], pointer, int32, size)
+        self._ctl = _prototype(lib["opus_decoder_ctl"], pointer, size)  # and variable arguments
+        self._decode = _prototype(lib["opus_decode"], pointer, data, int32, pointer, size, size)
+        self._decode_float = _prototype(lib["opus_decode_float"], pointer, data, int32, pointer, size, size)
+        self._soft_clip = _prototype(lib["opus_pcm_soft_clip"], pointer, size, size, pointer)
+        self._soft_clip.restype = None
+        self._channels = 0
+        self._state = ctypes.create_string_buffer(0)
+        self._floats = (ctypes.c_float * 0)()
+        self._clip_memory = (ctypes.c_float * 2)()
+
+    def open(self, channels: int) -> None:
+        """Begin to decode to 1 or 2 channels at 48 kHz."""
+        self._channels = channels
+        self._state = ctypes.create_string_buffer(self._size(channels))
+        self._floats = (ctypes.c_float * (_MAX_PACKET_SAMPLES * channels))()
+        if self._init(self._state, RATE, channels) != 0:
+            raise AudioError("libopus could not begin to decode: install it anew")
+
+    def reset(self) -> None:
+        """Forget the packets before."""
+        self._ctl(self._state, _RESET_STATE)
+        ctypes.memset(self._clip_memory, 0, ctypes.sizeof(self._clip_memory))
+
+    def set_gain(self, gain_q8_db: int) -> None:
+        """Set the gain, -32768 to 32767 in 1/256 dB."""
+        self._ctl(self._state, _SET_GAIN, ctypes.c_int32(gain_q8_db))
+
+    def decode(self, data: bytes | None, pcm: ctypes.Array[ctypes.c_char], max_samples: int) -> int:
+        """Decode into `pcm`; return the samples of each channel or a negative error. None conceals."""
+        samples: int = self._decode(self._state, data, len(data or b""), pcm, max_samples, 0)
+        return samples
+
+    def decode_unclipped(self, data: bytes, _pcm: object, max_samples: int) -> int:
+        """Decode into floats, which `clip` turns into PCM."""
+        samples: int = self._decode_float(self._state, data, len(data), self._floats, max_samples, 0)
+        return samples
+
+    def clip(self, pcm: ctypes.Array[ctypes.c_char], first: int, end: int) -> bool:
+        """Put the floats from sample `first` to `end` into `pcm`; True while a clipped peak goes on."""
+        begin = first * self._channels
+        at = ctypes.addressof(self._floats) + begin * ctypes.sizeof(ctypes.c_float)
+        self._soft_clip(at, end - first, self._channels, self._clip_memory)
+        floats = self._floats[begin : end * self._channels]
+        # Clamped first, in the order that makes a number of anything.
+        rounded = array("h", [round(max(-32768.0, min(value * 32768.0, 32767.0))) for value in floats])
+        ctypes.memmove(ctypes.addressof(pcm) + 2 * begin, rounded.tobytes(), 2 * len(rounded))
+        return any(self._clip_memory)
+
+
+def _prototype(function: Any, *argtypes: type) -> Any:
+    function.restype = ctypes.c_int
+    function.argtypes = argtypes
+    return function

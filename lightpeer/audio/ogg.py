@@ -1,0 +1,394 @@
+"""Ogg pages to packets and back, through libogg, and the two header packets of Opus.
+
+Both directions are push-style. A `Demuxer` is fed bytes as they come and gives the
+packets of one logical stream, the first that is Opus or Vorbis; a `Muxer` takes packets
+and gives pages. The bytes may be a stranger's: libogg checks every page's
+checksum, resynchronises after garbage and forgets packets with a missing part, and
+the bounds here keep it from collecting without end. What its structures hold is
+read only after a return code that vouches for it.
+
+The header packets (RFC 7845, section 5) and the packets' durations (RFC 6716,
+section 3.1) are plain Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from lightpeer.audio import _native
+from lightpeer.errors import AudioError, BadMessageError, StateMisuseError
+
+# The longest Opus packet is 48 frames of 1275 bytes and their lengths; this is the next power of two.
+MAX_PACKET_BYTES = 65536
+# What may be fed before the packets are taken: the largest segment, many times over.
+MAX_FED_BYTES = 1 << 20
+# What may be added before a flush: more than a segment at the highest bitrate that Opus has.
+MAX_UNFLUSHED_BYTES = 1 << 20
+# Tags that anyone reads by eye are few; a longer list is no list of tags.
+MAX_COMMENTS = 1024
+
+_NO_MEMORY = "libogg could not get the memory it needs: close other programs and try again"
+_FILL_BYTES = 1 << 30  # libogg begins a new page at this body size: never, so the 255 lacing values decide
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """One packet of a logical stream.
+
+    `granule` is the page's granule position where this is the last packet that ends
+    on its page, else -1. `bos` marks the stream's first packet, `eos` its last.
+    """
+
+    data: bytes
+    granule: int = -1
+    bos: bool = False
+    eos: bool = False
+
+
+class _Libogg:
+    """The functions of libogg used here, with prototypes of our own.
+
+    PyOgg's take `ogg_sync_buffer`'s result for a C string, which makes a copy of what
+    is to be written to. Indexing the library gives function objects that nobody shares.
+    """
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        def function(name: str, *more: type, restype: type = ctypes.c_int) -> Any:
+            found = library[name]
+            found.argtypes = (ctypes.c_void_p, *more)
+            found.restype = restype
+            return found
+
+        self.sync_init = function("ogg_sync_init")
+        self.sync_buffer = function("ogg_sync_buffer", ctypes.c_long, restype=ctypes.c_void_p)
+        self.sync_wrote = function("ogg_sync_wrote", ctypes.c_long)
+        self.sync_pageout = function("ogg_sync_pageout", ctypes.c_void_p)
+        self.sync_reset = function("ogg_sync_reset")
+        self.sync_clear = function("ogg_sync_clear")
+        self.page_bos = function("ogg_page_bos")
+        self.page_packets = function("ogg_page_packets")
+        self.page_serialno = function("ogg_page_serialno")
+        self.stream_init = function("ogg_stream_init", ctypes.c_int)
+        self.stream_pagein = function("ogg_stream_pagein", ctypes.c_void_p)
+        self.stream_packetout = function("ogg_stream_packetout", ctypes.c_void_p)
+        self.stream_packetin = function("ogg_stream_packetin", ctypes.c_void_p)
+        self.stream_flush_fill = function("ogg_stream_flush_fill", ctypes.c_void_p, ctypes.c_int)
+        self.stream_reset = function("ogg_stream_reset")
+        self.stream_reset_serialno = function("ogg_stream_reset_serialno", ctypes.c_int)
+        self.stream_clear = function("ogg_stream_clear")
+
+
+class Demuxer:
+    """Bytes in, packets of one logical stream out.
+
+    Call `feed`, then exhaust `packets`, as often as there are bytes. With
+    `any_serial` pages are taken whatever stream they say they are of, as is right
+    where there is one stream, spliced from several encodings.
+
+    `holes` counts the places where packets or bytes were missing or unusable.
+    """
+
+    def __init__(self, *, max_packet_bytes: int = MAX_PACKET_BYTES, any_serial: bool = False) -> None:
+        binding = _native.ogg()
+        self._lib = _Libogg(binding.libogg)
+        self._sync = ctypes.pointer(binding.ogg_sync_state())
+        self._stream = ctypes.pointer(binding.ogg_stream_state())
+        self._page = ctypes.pointer(binding.ogg_page())
+        self._packet = ctypes.pointer(binding.ogg_packet())
+        self._max_packet_bytes = max_packet_bytes
+        self._any_serial = any_serial
+        self._serial: int | None = None
+        self._fed_bytes = 0
+        self._unfinished_bytes = 0  # of pages since the last one on which a packet ended
+        self._closed = False
+        self.holes = 0
+        self._lib.sync_init(self._sync)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the file, at most MAX_FED_BYTES before `packets` is exhausted."""
+        if self._closed or self._fed_bytes + len(data) > MAX_FED_BYTES:
+            raise StateMisuseError(f"take the packets before feeding more than {MAX_FED_BYTES} bytes")
+        buffer = self._lib.sync_buffer(self._sync, len(data))
+        if not buffer:
+            raise AudioError(_NO_MEMORY)
+        ctypes.memmove(buffer, data, len(data))
+        if self._lib.sync_wrote(self._sync, len(data)) != 0:
+            raise AudioError(_NO_MEMORY)
+        self._fed_bytes += len(data)
+
+    def packets(self) -> Iterator[Packet]:
+        """Yield the packets that are complete, in order.
+
+        Raises:
+            BadMessageError: a packet grew longer than `max_packet_bytes`.
+        """
+        if self._closed:
+            return
+        while True:
+            if self._serial is not None:
+                yield from self._packets_of_page()
+            if not self._next_page():
+                self._fed_bytes = 0
+                return
+
+    def _packets_of_page(self) -> Iterator[Packet]:
+        packetout, stream, pointer = self._lib.stream_packetout, self._stream, self._packet
+        packet = pointer.contents
+        while not self._closed and (found := packetout(stream, pointer)) != 0:
+            if found < 0:
+                self.holes += 1
+                continue
+            data = ctypes.string_at(packet.packet, packet.bytes) if packet.bytes > 0 else b""
+            yield Packet(data, packet.granulepos, bool(packet.b_o_s), bool(packet.e_o_s))
+
+    def _next_page(self) -> bool:
+        """Put the next page of our stream into it; False where more bytes are needed."""
+        while not self._closed and (found := self._lib.sync_pageout(self._sync, self._page)) != 0:
+            if found < 0:
+                self.holes += 1
+            elif self._is_ours():
+                self._bound_packet()
+                if self._lib.stream_pagein(self._stream, self._page) == 0:
+                    return True
+                self.holes += 1  # a page of another version of Ogg
+        return False
+
+    def _is_ours(self) -> bool:
+        serial = self._lib.page_serialno(self._page)
+        if serial == self._serial:
+            return True
+        if self._serial is None:
+            return self._choose(serial)
+        if self._any_serial:
+            self._serial = serial
+            self._lib.stream_reset_serialno(self._stream, serial)
+        return self._any_serial
+
+    def _choose(self, serial: int) -> bool:
+        """Settle on the stream that this page begins, if it is audio that we know."""
+        page = self._page.contents
+        start = ctypes.string_at(page.body, min(page.body_len, 8))
+        if not self._lib.page_bos(self._page) or not start.startswith((b"OpusHead", b"\x01vorbis")):
+            return False
+        if self._lib.stream_init(self._stream, serial) != 0:
+            raise AudioError(_NO_MEMORY)
+        self._serial = serial
+        return True
+
+    def _bound_packet(self) -> None:
+        if self._lib.page_packets(self._page) > 0:
+            self._unfinished_bytes = 0
+        else:
+            self._unfinished_bytes += self._page.contents.body_len
+        if self._unfinished_bytes > self._max_packet_bytes:
+            self.reset()
+            raise BadMessageError(f"an Ogg packet is longer than {self._max_packet_bytes} bytes")
+
+    def reset(self) -> None:
+        """Forget the bytes and packets in hand, and go on with the same stream elsewhere in it."""
+        self._fed_bytes = self._unfinished_bytes = 0
+        if not self._closed:
+            self._lib.sync_reset(self._sync)
+            if self._serial is not None:
+                self._lib.stream_reset(self._stream)
+
+    def close(self) -> None:
+        """Give libogg's memory back. May be called again."""
+        if not self._closed:
+            self._closed = True
+            self._lib.sync_clear(self._sync)
+            if self._serial is not None:
+                self._lib.stream_clear(self._stream)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_closed"):
+            self.close()
+
+
+class Muxer:
+    """Packets in, pages of one logical stream out: `add` and `flush` in turn, then `close`."""
+
+    def __init__(self, serial: int) -> None:
+        """Begin a stream; `serial` is any 32-bit number."""
+        binding = _native.ogg()
+        self._lib = _Libogg(binding.libogg)
+        self._stream = ctypes.pointer(binding.ogg_stream_state())
+        self._page = ctypes.pointer(binding.ogg_page())
+        self._packet = ctypes.pointer(binding.ogg_packet())
+        self._char_p = binding.c_uchar_p
+        self._unflushed_bytes = 0
+        self._number = 0
+        self._closed = False
+        if self._lib.stream_init(self._stream, ctypes.c_int32(serial).value) != 0:
+            self._closed = True
+            raise AudioError(_NO_MEMORY)
+
+    def add(self, data: bytes, granule: int, *, eos: bool = False) -> None:
+        """Append a packet that ends at `granule`; `eos` marks the stream's last one."""
+        self._unflushed_bytes += len(data)
+        if self._closed or self._unflushed_bytes > MAX_UNFLUSHED_BYTES:
+            raise StateMisuseError(f"flush before adding more than {MAX_UNFLUSHED_BYTES} bytes")
+        packet = self._packet.contents
+        packet.packet = ctypes.cast(ctypes.c_char_p(data), self._char_p)  # libogg copies it
+        packet.bytes = len(data)
+        packet.b_o_s = self._number == 0
+        packet.e_o_s = eos
+        packet.granulepos = granule
+        packet.packetno = self._number
+        self._number += 1
+        if self._lib.stream_packetin(self._stream, self._packet) != 0:
+            raise AudioError(_NO_MEMORY)
+
+    def flush(self) -> bytes:
+        """Return what was added as pages: one, unless it has more than 255 lacing values or is the first."""
+        if self._closed:
+            raise StateMisuseError("the muxer is closed")
+        pages = []
+        page = self._page.contents
+        while self._lib.stream_flush_fill(self._stream, self._page, _FILL_BYTES) != 0:
+            pages.append(ctypes.string_at(page.header, page.header_len))
+            pages.append(ctypes.string_at(page.body, page.body_len))
+        self._unflushed_bytes = 0
+        return b"".join(pages)
+
+    def close(self) -> None:
+        """Give libogg's memory back. May be called again."""
+        if not self._closed:
+            self._closed = True
+            self._lib.stream_clear(self._stream)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_closed"):
+            self.close()
+
+
+_HEAD = struct.Struct("<8sBBHIhB")
+
+
+@dataclass(frozen=True, slots=True)
+class OpusHead:
+    """The identification header of Ogg Opus, RFC 7845 section 5.1.
+
+    `pre_skip` counts samples at 48 kHz to drop at the start, `input_rate` is the
+    original's in Hz, `gain_q8` an output gain in 1/256 dB.
+    """
+
+    channels: int
+    pre_skip: int
+    input_rate: int = 48000
+    gain_q8: int = 0
+    mapping_family: int = 0
+
+
+def parse_opus_head_untrusted(data: bytes) -> OpusHead:
+    """Parse an identification header, or raise BadMessageError."""
+    if len(data) < _HEAD.size:
+        raise BadMessageError("the Opus header is cut short")
+    magic, version, channels, pre_skip, rate, gain, family = _HEAD.unpack_from(data)
+    if magic != b"OpusHead" or version >> 4 != 0:
+        raise BadMessageError("this is no Opus header of a version that is known")
+    if channels == 0 or (family == 0 and channels > 2):
+        raise BadMessageError("the Opus header has an impossible number of channels")
+    if family != 0 and len(data) < _HEAD.size + 2 + channels:
+        raise BadMessageError("the Opus header's channel mapping is cut short")
+    return OpusHead(channels, pre_skip, rate, gain, family)
+
+
+def build_opus_head(head: OpusHead) -> bytes:
+    """Build the identification header of a mono or stereo stream."""
+    if head.mapping_family != 0 or head.channels not in (1, 2):
+        raise StateMisuseError("only mono and stereo headers are built")
+    return _HEAD.pack(b"OpusHead", 1, head.channels, head.pre_skip, head.input_rate, head.gain_q8, 0)
+
+
+def parse_comments_untrusted(data: bytes) -> tuple[str, dict[str, list[str]]]:
+    """Parse the comment header of Opus (RFC 7845 section 5.2) or Vorbis, which share their form.
+
+    Returns the vendor and, by upper-case name, the values in their order. Comments
+    that are not `NAME=value` are left out, and so are pictures.
+
+    Raises:
+        BadMessageError: a length reaches beyond the end, or the list is too long.
+    """
+    for magic in (b"OpusTags", b"\x03vorbis"):
+        if data.startswith(magic):
+            break
+    else:
+        raise BadMessageError("this is no comment header")
+    vendor, at = _counted_untrusted(data, len(magic))
+    count, at = _u32_untrusted(data, at)
+    if count > MAX_COMMENTS:
+        raise BadMessageError(f"there are more than {MAX_COMMENTS} comments")
+    tags: dict[str, list[str]] = {}
+    for _ in range(count):
+        comment, at = _counted_untrusted(data, at)
+        name, equals, value = comment.partition(b"=")
+        key = name.decode("ascii", "replace").upper()
+        if equals and key.isprintable() and key.isascii() and key != "METADATA_BLOCK_PICTURE":
+            tags.setdefault(key, []).append(value.decode("utf-8", "replace"))
+    return vendor.decode("utf-8", "replace"), tags
+
+
+def _counted_untrusted(data: bytes, at: int) -> tuple[bytes, int]:
+    size, at = _u32_untrusted(data, at)
+    if size > len(data) - at:
+        raise BadMessageError("a comment reaches beyond its header")
+    return data[at : at + size], at + size
+
+
+def _u32_untrusted(data: bytes, at: int) -> tuple[int, int]:
+    if len(data) - at < 4:
+        raise BadMessageError("the comment header is cut short")
+    return int.from_bytes(data[at : at + 4], "little"), at + 4
+
+
+def build_opus_tags(vendor: str, tags: Mapping[str, Sequence[str]]) -> bytes:
+    """Build the comment header of Ogg Opus, RFC 7845 section 5.2."""
+    comments = [f"{name}={value}".encode() for name, values in tags.items() for value in values]
+    parts = [b"OpusTags", _counted(vendor.encode()), len(comments).to_bytes(4, "little")]
+    return b"".join([*parts, *map(_counted, comments)])
+
+
+def _counted(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "little") + data
+
+
+# Samples at 48 kHz in a frame, by the TOC byte's upper five bits: SILK, hybrid, CELT (RFC 6716, table 2).
+_FRAME_SAMPLES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
+_MAX_SAMPLES = 5760  # 120 ms
+
+
+def packet_samples(data: bytes) -> int:
+    """Return an Opus packet's duration in samples at 48 kHz, 0 for no valid packet (RFC 6716, 3.1, 3.2)."""
+    if not data:
+        return 0
+    match data[0] & 3:
+        case 0:
+            frames = 1
+        case 1 | 2:
+            frames = 2
+        case _:
+            frames = data[1] & 63 if len(data) > 1 else 0
+    samples = frames * _FRAME_SAMPLES[data[0] >> 3]
+    return samples if samples <= _MAX_SAMPLES else 0
