@@ -77,6 +77,11 @@ class SegmentTable:
     sizes: tuple[int, ...]
     digests: tuple[bytes, ...]
 
+    def check_untrusted(self, segment: int, data: bytes) -> None:
+        """Raise VerificationError unless `data` is the segment's; `segment` counts from the track's start."""
+        if content_digest(data) != self.digests[segment % TABLE_SEGMENTS]:
+            raise VerificationError("a segment whose bytes do not match their hash")
+
 
 def content_digest(data: bytes) -> bytes:
     """Return the 16-byte BLAKE2b digest by which segments and tables are known."""

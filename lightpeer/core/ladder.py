@@ -1,0 +1,58 @@
+"""Which rendition to fetch next: adaptive bitrate from throughput and buffer.
+
+The rule is the common hybrid (cf. Spiteri et al., "From theory to practice:
+improving bitrate adaptation in the DASH reference player", MMSys 2018): the link
+must carry the rendition with room to spare, going up needs a filled buffer, and
+a buffer that runs low goes down at once. A switch up is one step at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_SAFETY = 0.7  # of the measured rate: headers, losses, and the next fade
+_UP_BUFFER_S = 8.0
+_DOWN_BUFFER_S = 4.0
+_FIRST_BPS = 48_000  # before anything is known: what the worst 3G link in use still carries
+
+
+class Ladder:
+    """The choice among one track's renditions, given by rising bitrate in bit/s."""
+
+    def __init__(self, bitrates_bps: Sequence[int], fixed_kbps: int | None = None) -> None:
+        """Take the bitrates; `fixed_kbps` pins the greatest rendition that is not above it."""
+        self._bitrates = tuple(bitrates_bps)
+        self._fixed = None if fixed_kbps is None else self._greatest(fixed_kbps * 1000)
+        self.current: int | None = self._fixed
+        self.switches = 0
+
+    def first(self, rate_bytes_per_s: float) -> int:
+        """Return the rendition to begin with; the rate is what is remembered of the link, or 0."""
+        limit = rate_bytes_per_s * 8 * _SAFETY if rate_bytes_per_s else _FIRST_BPS
+        self.current = self._fixed if self._fixed is not None else self._greatest(limit)
+        return self.current
+
+    def begin_with(self, rendition: int) -> None:
+        """Take what the server chose for the inline segments as the current rendition."""
+        if self._fixed is None:
+            self.current = rendition
+
+    def choose(self, rate_bytes_per_s: float, buffer_s: float) -> int:
+        """Return the rendition of the next segment, from the measured rate and the buffer."""
+        if self.current is None:
+            return self.first(rate_bytes_per_s)
+        if self._fixed is not None:
+            return self._fixed
+        chosen = self.current
+        sustainable = self._greatest(rate_bytes_per_s * 8 * _SAFETY)
+        if sustainable > self.current and buffer_s >= _UP_BUFFER_S:
+            chosen = self.current + 1
+        elif sustainable < self.current and buffer_s < _DOWN_BUFFER_S:
+            chosen = sustainable
+        self.switches += chosen != self.current
+        self.current = chosen
+        return chosen
+
+    def _greatest(self, limit_bps: float) -> int:
+        fitting = [i for i, bitrate in enumerate(self._bitrates) if bitrate <= limit_bps]
+        return fitting[-1] if fitting else 0

@@ -1,0 +1,56 @@
+"""When sound may start, when it must wait, and when data is fetched.
+
+Fetching goes in bursts: at full speed up to the high-water mark, then a rest
+until the low-water mark, so that a phone's radio can sleep between them. Sound
+starts once `start_s` seconds are there (or all of what is left), and after it
+ran dry once `resume_s` are there: a listener would rather wait once than twice.
+
+Call `update` whenever the buffer or the time changes; then read `playing` and
+`fetching`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Playout:
+    """The marks are seconds of audio. `rebuffers` and `rebuffer_s` count interruptions, not the start."""
+
+    start_s: float
+    resume_s: float
+    low_water_s: float
+    high_water_s: float
+    playing: bool = False
+    fetching: bool = True
+    rebuffers: int = 0
+    rebuffer_s: float = 0.0
+    _started: bool = False
+    _dry_since: float | None = None
+
+    def update(self, buffer_s: float, now: float, *, complete: bool) -> None:
+        """Take the seconds of audio that are ready; `complete` when the rest of the track is among them."""
+        if complete or buffer_s >= self.high_water_s:
+            self.fetching = not complete and buffer_s < self.high_water_s
+        elif buffer_s < self.low_water_s:
+            self.fetching = True
+        if self.playing:
+            if buffer_s <= 0 and not complete:
+                self.playing = False
+                self.rebuffers += 1
+                self._dry_since = now
+        elif complete or buffer_s >= (self.resume_s if self._started else self.start_s):
+            self._resume(now)
+
+    def restart(self) -> None:
+        """Begin anew after a seek: fetch at once, start at the start mark, count nothing."""
+        self.playing = self._started = False
+        self.fetching = True
+        self._dry_since = None
+
+    def _resume(self, now: float) -> None:
+        if self._dry_since is not None:
+            self.rebuffer_s += now - self._dry_since
+            self._dry_since = None
+        self.playing = self._started = True

@@ -1,0 +1,222 @@
+"""One source's UDP stream, seen from the receiving end.
+
+What is asked goes out in numbered PULLs; the server answers in the order asked.
+So a unit is lost once three units that were asked after it have come. The end of
+a burst has no later ones: when nothing has come for a while, the oldest
+outstanding unit is asked once more as a probe, and whatever was asked before a
+probe that came back is lost. While nothing comes at all the probes back off to
+one a second and nothing else is repeated, because in a dead zone the radio
+network still holds what is outstanding (DESIGN §6).
+
+Call order: `ask` queues PULLs and `data_to_send` gives them as datagrams;
+`receive` takes datagrams, `handle_timeout` is called at `next_deadline`, and
+after each of these `next_event` is drained. Only `receive` sees bytes from the
+network: what does not verify is counted and otherwise ignored.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lightpeer.core.datagram import (
+    MAX_RANGES,
+    DatagramKeys,
+    Pull,
+    Unit,
+    UnitRange,
+    build_pull,
+    parse_data_untrusted,
+)
+from lightpeer.errors import BadMessageError
+
+REORDER_UNITS = 3
+_FIRST_RTT_S = 0.5  # assumed before the first sample
+_QUIET_FLOOR_S = 0.05  # scheduling noise and the server's pacing, on links with no delay at all
+_PROBE_MAX_S = 1.0
+_PULLS_REMEMBERED = 1024  # send times; units older than that many PULLs give no round trip
+
+
+@dataclass(frozen=True, slots=True)
+class UnitArrived:
+    """A unit that verified as the source's. `rtt_s` is None if its PULL is no longer remembered."""
+
+    unit: Unit
+    payload: bytes
+    rtt_s: float | None
+    asked_bytes: int  # what it counted for while outstanding; 0 for one that was not
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsLost:
+    """Units that will not come, to be asked for again."""
+
+    units: tuple[Unit, ...]
+    asked_bytes: int
+
+
+Event: TypeAlias = UnitArrived | UnitsLost
+
+
+@dataclass(slots=True)
+class _Asked:
+    order: int
+    size: int
+    later_arrivals: int = 0
+
+
+class Receiver:
+    """The receiving end of one UDP stream; see the module's docstring."""
+
+    def __init__(self, stream_id: int, keys: DatagramKeys, path_token: int, now: float) -> None:
+        """Take what the Open exchange agreed on, and the time."""
+        self._stream_id = stream_id
+        self._keys = keys
+        self._path_token = path_token
+        self._epoch = 0
+        self._pull_no = 0
+        self._pace = 0
+        self._order = 0
+        self._asked: dict[Unit, _Asked] = {}  # in the order asked
+        self._pull_sent: dict[int, float] = {}
+        self._probe: tuple[Unit, int] | None = None  # the unit probed for, and the number of its PULL
+        self._out: deque[bytes] = deque()
+        self._events: deque[Event] = deque()
+        self._last_activity = now
+        self._quiet_factor = 1.0
+        self.srtt_s: float | None = None
+        self.rttvar_s = 0.0
+        self.probes_unanswered = 0
+        self.first_pull_at: float | None = None
+        self.arrived = 0
+        self.duplicates = 0
+        self.rejected = 0
+
+    @property
+    def outstanding_bytes(self) -> int:
+        """What was asked of this source and has neither come nor been given up."""
+        return sum(asked.size for asked in self._asked.values())
+
+    def ask(
+        self, ranges: Sequence[tuple[UnitRange, Sequence[int]]], pace_bytes_per_s: int, now: float
+    ) -> None:
+        """Ask for ranges of units, each with the size of every unit in it, at a pace."""
+        if not self._asked:
+            self._last_activity = now
+        for wanted, sizes in ranges:
+            for unit, size in zip(_units(wanted), sizes, strict=True):
+                self._asked.pop(unit, None)
+                self._asked[unit] = _Asked(self._order, size)
+                self._order += 1
+        self._pace = pace_bytes_per_s
+        for start in range(0, len(ranges), MAX_RANGES):
+            self._pull([wanted for wanted, _ in ranges[start : start + MAX_RANGES]], now)
+
+    def forget_all(self) -> int:
+        """Start a new epoch (seek): the source empties its queue; return the bytes no longer outstanding."""
+        forgotten = self.outstanding_bytes
+        self._epoch = (self._epoch + 1) % 256
+        self._asked.clear()
+        self._probe = None
+        return forgotten
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        """Take a datagram from the source's address."""
+        try:
+            data = parse_data_untrusted(datagram, self._keys)
+        except BadMessageError:
+            self.rejected += 1
+            return
+        self._path_token = data.path_token
+        self._alive(now)
+        if not data.payload:
+            return
+        rtt = self._round_trip(data.pull_no, data.hold_s, now)
+        asked = self._asked.pop(data.unit, None)
+        if asked is None:
+            self.duplicates += 1
+            self._events.append(UnitArrived(data.unit, data.payload, None, 0))
+            return
+        self.arrived += 1
+        self._events.append(UnitArrived(data.unit, data.payload, rtt, asked.size))
+        self._find_losses(asked.order, probed=self._probe == (data.unit, data.pull_no))
+
+    def data_to_send(self) -> bytes | None:
+        """Return the next datagram for the source, None when there is none."""
+        return self._out.popleft() if self._out else None
+
+    def next_deadline(self) -> float | None:
+        """Return when `handle_timeout` is due; None while nothing is outstanding."""
+        return self._last_activity + self._quiet_s() if self._asked else None
+
+    def handle_timeout(self, now: float) -> None:
+        """Probe if nothing came for too long."""
+        deadline = self.next_deadline()
+        if deadline is None or now < deadline:
+            return
+        unit, asked = next(iter(self._asked.items()))
+        del self._asked[unit]
+        self._asked[unit] = _Asked(self._order, asked.size)
+        self._order += 1
+        self.probes_unanswered += 1
+        self._quiet_factor *= 2
+        self._last_activity = now
+        self._pull([UnitRange(unit.rendition, unit.segment, unit.unit, 1)], now)
+        self._probe = (unit, self._pull_no & 0xFFFF)
+
+    def next_event(self) -> Event | None:
+        """Return what happened, oldest first, None when there is no more."""
+        return self._events.popleft() if self._events else None
+
+    def _pull(self, ranges: Sequence[UnitRange], now: float) -> None:
+        self._pull_no = (self._pull_no + 1) & 0xFFFFFFFF
+        self._pull_sent[self._pull_no & 0xFFFF] = now
+        if len(self._pull_sent) > _PULLS_REMEMBERED:
+            del self._pull_sent[next(iter(self._pull_sent))]
+        if self.first_pull_at is None:
+            self.first_pull_at = now
+        pull = Pull(self._stream_id, self._pull_no, self._pace, self._path_token, self._epoch, ranges)
+        self._out.append(build_pull(pull, self._keys))
+
+    def _quiet_s(self) -> float:
+        rtt = _FIRST_RTT_S if self.srtt_s is None else self.srtt_s
+        usual = max(1.5 * rtt + 4 * self.rttvar_s, rtt + _QUIET_FLOOR_S)
+        return max(usual, min(usual * self._quiet_factor, _PROBE_MAX_S))
+
+    def _alive(self, now: float) -> None:
+        self._last_activity = now
+        self._quiet_factor = 1.0
+        self.probes_unanswered = 0
+
+    def _round_trip(self, pull_no: int, hold_s: float, now: float) -> float | None:
+        sent = self._pull_sent.get(pull_no)
+        if sent is None:
+            return None
+        rtt = max(0.0, now - sent - hold_s)
+        if self.srtt_s is None:
+            self.srtt_s, self.rttvar_s = rtt, rtt / 2
+        else:  # RFC 6298
+            self.rttvar_s += (abs(self.srtt_s - rtt) - self.rttvar_s) / 4
+            self.srtt_s += (rtt - self.srtt_s) / 8
+        return rtt
+
+    def _find_losses(self, order: int, *, probed: bool) -> None:
+        lost: list[Unit] = []
+        for other, asked in self._asked.items():
+            if asked.order > order:
+                break
+            asked.later_arrivals += 1
+            if probed or asked.later_arrivals >= REORDER_UNITS:
+                lost.append(other)
+        if lost:
+            size = sum(self._asked.pop(other).size for other in lost)
+            self._events.append(UnitsLost(tuple(lost), size))
+
+
+def _units(wanted: UnitRange) -> Iterable[Unit]:
+    return (
+        Unit(wanted.rendition, wanted.segment, number)
+        for number in range(wanted.first, wanted.first + wanted.units)
+    )

@@ -1,0 +1,248 @@
+"""Which segment, from whom: the assembly of segments out of units, and their verification.
+
+The session wishes for segments in the order in which playback needs them; the
+tables that those need are fetched first, as objects of the same kind. An object
+is asked from one source at a time, so that a source whose bytes fail their hash
+is known. Units that were lost belong to older wishes, so they are asked again
+ahead of new ones by order alone. When units of one object came from several
+sources and the hash fails, nobody is blamed yet: the object is asked again,
+whole, from a single source.
+
+Call order: `wish` and `next_ranges` to ask; `on_unit`, `on_lost`, `on_object`,
+`release` to report; then drain `next_event`. A source is any hashable key.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from lightpeer.core.datagram import TABLE_BASE, Unit, UnitRange, unit_layout
+from lightpeer.core.manifest import (
+    TABLE_SEGMENTS,
+    SegmentTable,
+    Track,
+    parse_table_untrusted,
+    table_bytes,
+    table_of,
+    table_segment,
+)
+from lightpeer.errors import RemoteError
+
+Source: TypeAlias = Hashable
+Key: TypeAlias = tuple[int, int]  # rendition, segment (or TABLE_BASE + table)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReady:
+    """A segment whose hash is right."""
+
+    rendition: int
+    segment: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLied:
+    """Content from this source alone failed its hash: drop it."""
+
+    source: Source
+    reason: str
+
+
+Event: TypeAlias = SegmentReady | SourceLied
+Ranges: TypeAlias = list[tuple[UnitRange, list[int]]]
+
+
+@dataclass(slots=True)
+class _Object:
+    """A segment or table on its way."""
+
+    key: Key
+    size: int
+    units: int
+    step: int
+    source: Source | None = None
+    asked: set[int] = field(default_factory=set)
+    parts: dict[int, bytes] = field(default_factory=dict)
+    givers: set[Source] = field(default_factory=set)
+
+    def unit_bytes(self, unit: int) -> int:
+        return min(self.step, self.size - unit * self.step)
+
+    def missing(self) -> list[int]:
+        return [u for u in range(self.units) if u not in self.asked and u not in self.parts]
+
+
+class Scheduler:
+    """The wishes of one track and their state. Bounded by what the session wishes for at a time."""
+
+    def __init__(self, track: Track) -> None:
+        self._track = track
+        self._tables: dict[Key, SegmentTable] = {}
+        self._waiting: dict[Key, None] = {}  # wished for, but the table is not there yet
+        self._objects: dict[Key, _Object] = {}  # in the order wished
+        self._events: deque[Event] = deque()
+        self.wasted_bytes = 0  # payload that came twice or was not wanted
+
+    def wish(self, rendition: int, segment: int) -> None:
+        """Want a segment, after all that was wished before; wishing twice changes nothing."""
+        key = (rendition, segment)
+        if key in self._objects or key in self._waiting:
+            return
+        number = table_of(segment)
+        table = self._tables.get((rendition, number))
+        if table is not None:
+            self._add(key, table.sizes[segment % TABLE_SEGMENTS])
+            return
+        self._waiting[key] = None
+        table_key = (rendition, table_segment(number))
+        if table_key not in self._objects:
+            self._add(table_key, table_bytes(self._track, number))
+
+    def wished(self) -> int:
+        """Return how many segments are wished for and not there yet."""
+        return len(self._waiting) + sum(1 for _, segment in self._objects if segment < TABLE_BASE)
+
+    def clear(self) -> None:
+        """Forget all wishes (seek); tables stay."""
+        self._objects.clear()
+        self._waiting.clear()
+
+    def next_ranges(self, source: Source, budget_bytes: float) -> Ranges:
+        """Return the units that a source should be asked for now: at most about `budget_bytes`."""
+        out: Ranges = []
+        for item in self._objects.values():
+            if item.source not in (None, source):
+                continue
+            for first, sizes in _runs(item):
+                fitting = _fit(sizes, budget_bytes)
+                if not fitting:
+                    return out
+                budget_bytes -= sum(fitting)
+                item.source = source
+                item.asked.update(range(first, first + len(fitting)))
+                out.append((UnitRange(*item.key, first, len(fitting)), fitting))
+        return out
+
+    def next_objects(self, source: Source, count: int) -> list[Key]:
+        """Return up to `count` whole objects for a source that sends whole ones (Streams.Pull)."""
+        out: list[Key] = []
+        for item in self._objects.values():
+            if len(out) == count:
+                break
+            if item.source in (None, source) and not item.asked:
+                item.source = source
+                item.asked.update(range(item.units))
+                out.append(item.key)
+        return out
+
+    def on_unit(self, source: Source, unit: Unit, payload: bytes) -> None:
+        """Take a unit from a source."""
+        item = self._objects.get((unit.rendition, unit.segment))
+        if item is None or unit.unit in item.parts or unit.unit >= item.units:
+            self.wasted_bytes += len(payload)
+            return
+        if len(payload) != item.unit_bytes(unit.unit):
+            self._lied(source, "a unit of the wrong size")
+            return
+        item.parts[unit.unit] = payload
+        item.asked.discard(unit.unit)
+        item.givers.add(source)
+        if len(item.parts) == item.units:
+            self._complete(item)
+
+    def on_object(self, source: Source, rendition: int, segment: int, data: bytes) -> None:
+        """Take a whole segment or table from a source."""
+        item = self._objects.get((rendition, segment))
+        if item is None:
+            self.wasted_bytes += len(data)
+            return
+        self.wasted_bytes += sum(map(len, item.parts.values()))
+        item.givers = {source}
+        item.parts = {0: data}
+        self._complete(item)
+
+    def on_lost(self, units: Iterable[Unit]) -> None:
+        """Note units that will not come: they are asked for again, ahead of newer wishes."""
+        for unit in units:
+            item = self._objects.get((unit.rendition, unit.segment))
+            if item is not None:
+                item.asked.discard(unit.unit)
+
+    def release(self, source: Source) -> None:
+        """Let others serve what was asked of a source; what it gave stays, to be verified."""
+        for item in self._objects.values():
+            if item.source == source:
+                item.source = None
+                item.asked.clear()
+
+    def next_event(self) -> Event | None:
+        """Return what happened, oldest first, None when there is no more."""
+        return self._events.popleft() if self._events else None
+
+    def _add(self, key: Key, size: int) -> None:
+        units, step = unit_layout(size)
+        self._objects[key] = _Object(key, size, units, step)
+
+    def _complete(self, item: _Object) -> None:
+        data = b"".join(part for _, part in sorted(item.parts.items()))
+        rendition, segment = item.key
+        try:
+            if segment >= TABLE_BASE:
+                self._take_table_untrusted(rendition, segment - TABLE_BASE, data)
+            else:
+                self._take_segment_untrusted(rendition, segment, data)
+        except RemoteError as error:
+            self._failed(item, str(error))
+
+    def _take_table_untrusted(self, rendition: int, number: int, data: bytes) -> None:
+        self._tables[rendition, number] = parse_table_untrusted(data, self._track, rendition, number)
+        del self._objects[rendition, table_segment(number)]
+        # The segments that waited for it keep their place before what was wished later.
+        freed = [key for key in self._waiting if key[0] == rendition and table_of(key[1]) == number]
+        for key in freed:
+            del self._waiting[key]
+            self.wish(*key)
+
+    def _take_segment_untrusted(self, rendition: int, segment: int, data: bytes) -> None:
+        table = self._tables[rendition, table_of(segment)]
+        table.check_untrusted(segment, data)
+        del self._objects[rendition, segment]
+        self._events.append(SegmentReady(rendition, segment, data))
+
+    def _failed(self, item: _Object, reason: str) -> None:
+        givers, item.givers = item.givers, set()
+        item.source = None
+        item.parts.clear()
+        item.asked.clear()
+        if len(givers) == 1:
+            self._lied(givers.pop(), reason)
+
+    def _lied(self, source: Source, reason: str) -> None:
+        self.release(source)
+        self._events.append(SourceLied(source, reason))
+
+
+def _runs(item: _Object) -> list[tuple[int, list[int]]]:
+    """Return the units still to ask for, as (first, sizes) of each consecutive run."""
+    runs: list[tuple[int, list[int]]] = []
+    previous = -2
+    for unit in item.missing():
+        if unit != previous + 1:
+            runs.append((unit, []))
+        runs[-1][1].append(item.unit_bytes(unit))
+        previous = unit
+    return runs
+
+
+def _fit(sizes: list[int], budget_bytes: float) -> list[int]:
+    fitting: list[int] = []
+    for size in sizes:
+        if size > budget_bytes:
+            break
+        budget_bytes -= size
+        fitting.append(size)
+    return fitting

@@ -1,0 +1,166 @@
+"""A peer as a client sees it: the loudp2p services over one channel, every message sealed.
+
+Calls go out as bytes; `core.identity.ClientSeals` adds and checks the seals, so
+nothing unsealed is ever parsed. A Raspberry Pi has no clock at boot: when a peer
+answers that our seal is stale, its time is adopted for seals alone, and the call
+is made once more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from lightpeer.core.identity import NONCE_BYTES, ClientSeals, Identity, PeerId, format_peer_id
+from lightpeer.core.messages import parse_body_untrusted
+from lightpeer.errors import RpcError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from google.protobuf.message import Message
+
+    from lightpeer.wire.network import Network
+    from lightpeer.wire.tcp import Channel, StreamStreamCall
+
+    M = TypeVar("M", bound=Message)
+
+_PACKAGE = "/loudp2p.v1."
+TIME_METADATA = "loudp2p-time-ms"
+
+
+class SealClock:
+    """The time that goes into seals: the system's, plus what peers told us it is wrong by."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._offset_ms = 0
+
+    def now_ms(self) -> int:
+        """Return the Unix time in milliseconds."""
+        return int(self._network.unix_time() * 1000) + self._offset_ms
+
+    def adopt_untrusted(self, error: RpcError) -> bool:
+        """Take over the time in a "stale" answer; tell whether there was one."""
+        for key, value in error.trailing_metadata():
+            if key == TIME_METADATA and isinstance(value, str) and value.isascii() and value.isdigit():
+                self._offset_ms += int(value[:16]) - self.now_ms()
+                return True
+        return False
+
+
+class Peer:
+    """One connected peer. `peer_id` is None until its first sealed reply, unless it was expected."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        identity: Identity,
+        clock: SealClock,
+        network: Network,
+        *,
+        address: tuple[str, int],
+        peer_id: PeerId | None = None,
+        timeout_s: float = 10.0,
+    ) -> None:
+        self.address = address
+        self.peer_id = peer_id
+        self._channel = channel
+        self._identity = identity
+        self._clock = clock
+        self._network = network
+        self._timeout_s = timeout_s
+
+    @property
+    def name(self) -> str:
+        """How to call it in a message to a person."""
+        return format_peer_id(self.peer_id) if self.peer_id else f"{self.address[0]}:{self.address[1]}"
+
+    async def exchange(self, request: pb.ExchangeRequest) -> pb.ExchangeReply:
+        """Discovery.Exchange; raises RpcError or BadMessageError, as all calls here do."""
+        return await self._unary("Discovery/Exchange", request, pb.ExchangeReply)
+
+    async def announce(self, request: pb.Announcement) -> pb.AnnounceReply:
+        """Discovery.Announce."""
+        return await self._unary("Discovery/Announce", request, pb.AnnounceReply)
+
+    async def open(self, request: pb.OpenRequest) -> pb.OpenReply:
+        """Streams.Open."""
+        return await self._unary("Streams/Open", request, pb.OpenReply)
+
+    async def search(self, request: pb.SearchRequest) -> AsyncGenerator[pb.SearchReply, None]:
+        """Index.Search: the replies as they come."""
+        path = _PACKAGE + "Index/Search"
+        call_it = self._channel.unary_stream(path)
+        for attempt in (0, 1):
+            seals = self._seals(path)
+            call = call_it(seals.seal_request(request.SerializeToString()), timeout=self._timeout_s)
+            try:
+                async for data in call:
+                    yield self._opened_untrusted(seals, data, pb.SearchReply)
+            except RpcError as error:
+                if attempt or not self._clock.adopt_untrusted(error):
+                    raise
+            else:
+                return
+            finally:
+                call.cancel()
+
+    def pull(self) -> PullCall:
+        """Streams.Pull: audio where UDP does not pass."""
+        path = _PACKAGE + "Streams/Pull"
+        return PullCall(self._seals(path), self._channel.stream_stream(path)())
+
+    async def _unary(self, method: str, request: Message, reply: type[M]) -> M:
+        path = _PACKAGE + method
+        body = request.SerializeToString()
+        for attempt in (0, 1):
+            seals = self._seals(path)
+            try:
+                data = await self._channel.unary_unary(path)(
+                    seals.seal_request(body), timeout=self._timeout_s
+                )
+            except RpcError as error:
+                if attempt or not self._clock.adopt_untrusted(error):
+                    raise
+            else:
+                return self._opened_untrusted(seals, data, reply)
+        raise AssertionError("unreachable")
+
+    def _seals(self, path: str) -> ClientSeals:
+        return ClientSeals(
+            self._identity,
+            path,
+            time_ms=self._clock.now_ms(),
+            nonce=self._network.entropy(NONCE_BYTES),
+            recipient=self.peer_id,
+        )
+
+    def _opened_untrusted(self, seals: ClientSeals, data: bytes, kind: type[M]) -> M:
+        body = seals.open_reply_untrusted(data)
+        if self.peer_id is None:
+            self.peer_id = seals.peer_id
+        return parse_body_untrusted(kind, body)
+
+
+class PullCall:
+    """One Streams.Pull: ranges of segments go out, whole segments come back."""
+
+    def __init__(self, seals: ClientSeals, call: StreamStreamCall) -> None:
+        self._seals = seals
+        self._call = call
+
+    async def send(self, request: pb.PullRequest) -> None:
+        """Ask for more; raises RpcError when the call has ended."""
+        await self._call.write(self._seals.seal_request(request.SerializeToString()))
+
+    async def receive(self) -> pb.Chunk | None:
+        """Return the next segment, None at the end; raises RpcError or BadMessageError."""
+        data = await self._call.read()
+        if not data:
+            return None
+        return parse_body_untrusted(pb.Chunk, self._seals.open_reply_untrusted(data))
+
+    def cancel(self) -> None:
+        """End the call."""
+        self._call.cancel()
