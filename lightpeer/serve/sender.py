@@ -1,0 +1,281 @@
+"""The server's end of one UDP stream: it sends what verified PULLs ask, at the pace that they set.
+
+The receiver is in charge. A PULL names units and a pace; the sender queues the
+units in the order asked and lets them go through a small token bucket (GCRA, ITU-T
+I.371). It keeps no record of what was lost: the receiver asks again. Without PULLs
+it falls silent after two seconds and ends after a minute.
+
+Nothing is sent in answer to a datagram that does not verify, and nothing but an
+empty DATA to an address that has not yet shown its path token (as QUIC validates
+paths, RFC 9000 §8.2): that is less than was received from there, so the stream
+cannot be turned against somebody else.
+
+Call order: `receive` what comes; after that, and whenever `next_deadline` is
+reached, `handle_timeout` and then send what `datagrams_to_send` gives. When
+`closed`, drop the object. `proto/README.md`, "Datagrams", is the normative text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final, NamedTuple, TypeAlias
+
+from lightpeer.core.datagram import (
+    DATA_OVERHEAD,
+    MAX_PAYLOAD,
+    Data,
+    DatagramKeys,
+    Pull,
+    Unit,
+    build_data,
+    parse_pull_untrusted,
+    unit_layout,
+)
+from lightpeer.errors import BadMessageError
+
+Address: TypeAlias = tuple[str, int]
+ReadObject: TypeAlias = Callable[[int, int], bytes | None]
+"""Gives the bytes of (rendition, segment or table number), or None where there are none."""
+
+MAX_QUEUED_UNITS: Final = 1024  # 1.2 MB: four seconds of a fast link, far above any sane window
+MAX_PACE_BYTES_PER_S: Final = 1_000_000  # 80 times a good rendition; one stream does not fill a server's link
+MIN_PACE_BYTES_PER_S: Final = 1_000
+CACHED_OBJECTS: Final = 4  # a segment, the next, a table, and a repeated one
+LEASE_S: Final = 2.0
+END_S: Final = 60.0
+BURST_S: Final = 0.005
+
+_UDP_HEADER_BYTES = 8
+_OVERHEAD_BYTES = DATA_OVERHEAD + _UDP_HEADER_BYTES
+_FULL_DATAGRAM_BYTES = MAX_PAYLOAD + _OVERHEAD_BYTES
+_REPLAY_WINDOW = 64  # as DTLS and IPsec have it (RFC 4303 §3.4.3)
+_NO_UNIT = Unit(0, 0, 0)
+
+
+def path_token(secret: bytes, stream_id: int, host: str, port: int) -> int:
+    """Return the token that proves a receiver at an address; never 0.
+
+    `secret` is the server's own, up to 64 bytes. Port 0 stands for all ports of a host
+    whose address a TCP connection has proven.
+    """
+    place = b"".join((stream_id.to_bytes(4, "big"), port.to_bytes(2, "big"), host.encode()))
+    return int.from_bytes(blake2b(place, digest_size=4, key=secret, person=b"path").digest(), "big") or 1
+
+
+class StreamSender:
+    """One stream to one client; all times are monotonic seconds."""
+
+    def __init__(
+        self,
+        *,
+        stream_id: int,
+        keys: DatagramKeys,
+        read: ReadObject,
+        secret: bytes,
+        now: float,
+        max_pace_bytes_per_s: int = MAX_PACE_BYTES_PER_S,
+    ) -> None:
+        """Take the stream's keys, where its bytes come from, and the server's path token secret."""
+        self.stream_id = stream_id
+        self.closed = False
+        self.last_pull_s: float | None = None
+        self._keys = keys
+        self._objects = _ObjectCache(read)
+        self._secret = secret
+        self._opened_s = now
+        self._replay = _ReplayWindow()
+        self._epoch = 0
+        self._queue: deque[_Asked] = deque()
+        self._pacer = _Pacer(max_pace_bytes_per_s)
+        self._address: Address | None = None
+        self._proven = False
+        self._token = 0  # of the present address
+        self._token_due: tuple[int, float] | None = (
+            None  # the PULL (number, arrival) that an empty DATA answers
+        )
+        self._packet_no = 0
+
+    def receive(self, datagram: bytes, address: Address, now: float) -> None:
+        """Take in a datagram; whatever is no fresh PULL of this stream is ignored."""
+        try:
+            pull = parse_pull_untrusted(datagram, self._keys)
+        except BadMessageError:
+            return
+        newest = self._replay.is_newest(pull.pull_no)
+        if self.closed or not self._replay.accept(pull.pull_no) or not self._enter_epoch(pull.epoch):
+            return
+        if newest:
+            self._pacer.set_pace(pull.pace_bytes_per_s, now)
+            self._follow(pull, address, now)
+        self.last_pull_s = now
+        self._enqueue(pull, now)
+
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
+        """Return the datagrams that may leave now, in order, each with its destination."""
+        datagrams: list[tuple[bytes, Address]] = []
+        if self._token_due is not None:
+            pull_no, arrived_s = self._token_due
+            self._token_due = None
+            datagrams.append(self._build(_Asked(_NO_UNIT, pull_no, arrived_s), b"", now))
+        while self._queue and self._proven and now >= self._pacer.ready_at():
+            asked = self._queue.popleft()
+            payload = self._objects.unit(asked.unit)
+            if payload is not None:
+                datagrams.append(self._build(asked, payload, now))
+        return datagrams
+
+    def next_deadline(self) -> float | None:
+        """Return when to call `handle_timeout` and `datagrams_to_send` next; None once closed."""
+        if self.closed:
+            return None
+        if self._token_due is not None:
+            return self._token_due[1]
+        times = [self._silent_since() + END_S]
+        if self._queue:
+            times.append(self._silent_since() + LEASE_S)
+            if self._proven:
+                times.append(self._pacer.ready_at())
+        return min(times)
+
+    def handle_timeout(self, now: float) -> None:
+        """Forget what was asked when PULLs have stopped, and end the stream when they stay away."""
+        if now >= self._silent_since() + LEASE_S:
+            self._queue.clear()
+        if now >= self._silent_since() + END_S:
+            self.closed = True
+
+    def _silent_since(self) -> float:
+        return self._opened_s if self.last_pull_s is None else self.last_pull_s
+
+    def _enter_epoch(self, epoch: int) -> bool:
+        """Tell whether a PULL is of the present epoch; a newer one (RFC 1982) begins it anew."""
+        ahead = (epoch - self._epoch) % 256
+        if ahead >= 128 and self.last_pull_s is not None:
+            return False
+        if ahead:
+            self._queue.clear()
+            self._epoch = epoch
+        return True
+
+    def _follow(self, pull: Pull, address: Address, now: float) -> None:
+        """Send to where the newest PULL came from, once its token shows that it receives there."""
+        if address != self._address:
+            self._address = address
+            self._token = path_token(self._secret, self.stream_id, *address)
+            self._proven = False
+        if not self._proven:
+            host_token = path_token(self._secret, self.stream_id, address[0], 0)
+            self._proven = pull.path_token in (self._token, host_token)
+        self._token_due = None if self._proven else (pull.pull_no, now)
+
+    def _enqueue(self, pull: Pull, now: float) -> None:
+        for wanted in pull.ranges:
+            for unit in range(wanted.first, wanted.first + wanted.units):
+                if len(self._queue) >= MAX_QUEUED_UNITS:
+                    return
+                self._queue.append(_Asked(Unit(wanted.rendition, wanted.segment, unit), pull.pull_no, now))
+
+    def _build(self, asked: _Asked, payload: bytes, now: float) -> tuple[bytes, Address]:
+        assert self._address is not None
+        data = Data(
+            stream_id=self.stream_id,
+            packet_no=self._packet_no,
+            pull_no=asked.pull_no,
+            hold_s=max(0.0, now - asked.arrived_s),
+            path_token=self._token,
+            unit=asked.unit,
+            payload=payload,
+        )
+        self._packet_no = (self._packet_no + 1) & 0xFFFF_FFFF
+        self._pacer.sent(len(payload) + _OVERHEAD_BYTES, now)
+        return build_data(data, self._keys), self._address
+
+
+class _Asked(NamedTuple):
+    """A unit in the queue, and the PULL that put it there."""
+
+    unit: Unit
+    pull_no: int
+    arrived_s: float
+
+
+class _ReplayWindow:
+    """Which PULL numbers were met: the highest, and a bit for each of the 64 up to it."""
+
+    def __init__(self) -> None:
+        self._highest = -1
+        self._seen = 0
+
+    def is_newest(self, number: int) -> bool:
+        return number > self._highest
+
+    def accept(self, number: int) -> bool:
+        """Tell whether a number is new, and remember it."""
+        if number > self._highest:
+            shift = min(number - self._highest, _REPLAY_WINDOW)
+            self._seen = (self._seen << shift | 1) & ((1 << _REPLAY_WINDOW) - 1)
+            self._highest = number
+            return True
+        bit = 1 << (self._highest - number) if self._highest - number < _REPLAY_WINDOW else 0
+        fresh = bool(bit) and not self._seen & bit
+        self._seen |= bit
+        return fresh
+
+
+class _Pacer:
+    """A bucket that lets bytes go at a pace, with a burst of two datagrams or 5 ms.
+
+    `_clear_s` is when all that was sent would be through at exactly the pace (GCRA's
+    theoretical arrival time); a datagram may go so much earlier as the burst allows.
+    """
+
+    def __init__(self, max_pace_bytes_per_s: int) -> None:
+        self._max_pace = max_pace_bytes_per_s
+        self._pace = MIN_PACE_BYTES_PER_S
+        self._stopped = True
+        self._clear_s = -math.inf
+
+    def set_pace(self, pace_bytes_per_s: int, now: float) -> None:
+        """Change the pace, which also changes how long the bytes already sent take; 0 stops."""
+        self._stopped = pace_bytes_per_s == 0
+        if not self._stopped:
+            pace = max(MIN_PACE_BYTES_PER_S, min(self._max_pace, pace_bytes_per_s))
+            self._clear_s = now + max(0.0, self._clear_s - now) * self._pace / pace
+            self._pace = pace
+
+    def ready_at(self) -> float:
+        """Return when the next datagram may go."""
+        if self._stopped:
+            return math.inf
+        burst = max(2 * _FULL_DATAGRAM_BYTES, self._pace * BURST_S)
+        return self._clear_s - (burst - _FULL_DATAGRAM_BYTES) / self._pace
+
+    def sent(self, size: int, now: float) -> None:
+        """Count a datagram that left."""
+        self._clear_s = max(self._clear_s, now) + size / self._pace
+
+
+class _ObjectCache:
+    """The last few objects that were read, so that a segment is not read once for each unit."""
+
+    def __init__(self, read: ReadObject) -> None:
+        self._read = read
+        self._objects: OrderedDict[tuple[int, int], bytes | None] = OrderedDict()
+
+    def unit(self, unit: Unit) -> bytes | None:
+        """Return the payload of a unit; None if there is no such object or unit."""
+        key = unit.rendition, unit.segment
+        if key in self._objects:
+            self._objects.move_to_end(key)
+        else:
+            self._objects[key] = self._read(*key)
+            if len(self._objects) > CACHED_OBJECTS:
+                self._objects.popitem(last=False)
+        data = self._objects[key]
+        if data is None:
+            return None
+        count, step = unit_layout(len(data))
+        return data[unit.unit * step : (unit.unit + 1) * step] if unit.unit < count else None

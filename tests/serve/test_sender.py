@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.core.datagram import (
+    TABLE_BASE,
+    Data,
+    DatagramKeys,
+    Pull,
+    UnitRange,
+    build_data,
+    build_pull,
+    parse_data_untrusted,
+    unit_layout,
+)
+from lightpeer.serve.sender import (
+    _UDP_HEADER_BYTES,
+    CACHED_OBJECTS,
+    END_S,
+    LEASE_S,
+    MAX_QUEUED_UNITS,
+    MIN_PACE_BYTES_PER_S,
+    StreamSender,
+    path_token,
+)
+
+KEYS = DatagramKeys(pull=b"p" * 32, data=b"d" * 32)
+SECRET = b"s" * 32
+STREAM = 77
+HERE = ("192.0.2.1", 4000)
+THERE = ("198.51.100.9", 5000)
+SEGMENT = bytes(range(250)) * 24  # 6000 bytes: five units of 1200
+FULL = 1200 + 37
+
+
+class Bench:
+    """A sender, and a client that numbers its PULLs and knows the token of HERE."""
+
+    def __init__(self, read=None, **kwargs) -> None:
+        self.reads: list[tuple[int, int]] = []
+
+        def default(rendition: int, segment: int) -> bytes | None:
+            self.reads.append((rendition, segment))
+            return SEGMENT if segment < 100 else None
+
+        self.sender = StreamSender(
+            stream_id=STREAM, keys=KEYS, read=read or default, secret=SECRET, now=0.0, **kwargs
+        )
+        self.pull_no = -1
+
+    def pull(
+        self, *ranges, now=0.0, pace=1_000_000, epoch=0, address=HERE, token=None, pull_no=None
+    ) -> bytes:
+        if pull_no is None:
+            pull_no = self.pull_no = self.pull_no + 1
+        token = path_token(SECRET, STREAM, *address) if token is None else token
+        datagram = build_pull(
+            Pull(STREAM, pull_no, pace, token, epoch, [UnitRange(*r) for r in ranges]), KEYS
+        )
+        self.sender.receive(datagram, address, now)
+        return datagram
+
+    def sent(self, now: float) -> list[Data]:
+        return [parse_data_untrusted(d, KEYS) for d, _ in self.sender.datagrams_to_send(now)]
+
+    def run(self, until: float, now: float = 0.0) -> list[tuple[float, Data]]:
+        """Obey the deadlines up to a time."""
+        log = []
+        while True:
+            log += [(now, data) for data in self.sent(now)]
+            deadline = self.sender.next_deadline()
+            if deadline is None or deadline > until:
+                return log
+            now = max(now, deadline)
+            self.sender.handle_timeout(now)
+
+
+def units(log) -> list[tuple[int, int]]:
+    return [(d.unit.segment, d.unit.unit) for _, d in log]
+
+
+def test_units_come_in_the_order_asked_and_make_up_the_segment() -> None:
+    bench = Bench()
+    bench.pull((1, 5, 0, 5), (1, 2, 3, 1))
+    log = bench.run(1.0)
+    assert units(log) == [(5, 0), (5, 1), (5, 2), (5, 3), (5, 4), (2, 3)]
+    assert b"".join(d.payload for _, d in log[:5]) == SEGMENT
+    assert [d.packet_no for _, d in log] == list(range(6))
+    assert {(d.stream_id, d.path_token, d.unit.rendition) for _, d in log} == {
+        (STREAM, path_token(SECRET, STREAM, *HERE), 1)
+    }
+
+
+def test_tables_are_read_like_segments() -> None:
+    bench = Bench(read=lambda r, s: b"table" if s == TABLE_BASE else None)
+    bench.pull((0, TABLE_BASE, 0, 1))
+    assert [d.payload for d in bench.sent(0.0)] == [b"table"]
+
+
+def test_what_does_not_exist_is_skipped() -> None:
+    bench = Bench()
+    bench.pull((0, 100, 0, 3), (0, 1, 4, 3), (0, 101, 0, 1), (0, 2, 0, 1))
+    assert units(bench.run(1.0)) == [(1, 4), (2, 0)]
+
+
+def test_an_object_is_read_once_and_only_a_few_are_kept() -> None:
+    bench = Bench()
+    bench.pull(*((0, s, u, 1) for u in range(3) for s in range(CACHED_OBJECTS)))
+    bench.run(1.0)
+    assert len(bench.reads) == CACHED_OBJECTS
+    bench.pull(*((0, s, 0, 1) for s in (50, 1, 2, 3, 0)), now=1.0)
+    bench.run(2.0, now=1.0)
+    assert bench.reads[CACHED_OBJECTS:] == [(0, 50), (0, 0)]
+
+
+def test_hold_is_the_time_since_the_pull_that_asked() -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 1), now=0.0)
+    bench.pull((0, 0, 1, 1), now=0.25)
+    first, second = bench.sent(0.5)
+    assert (first.pull_no, second.pull_no) == (0, 1)
+    assert (first.hold_s, second.hold_s) == pytest.approx((0.5, 0.25), abs=1e-4)
+
+
+def test_the_pace_counts_all_bytes_after_a_burst_of_two() -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 5), (0, 1, 0, 5), pace=FULL * 10)  # ten datagrams a second
+    times = [t for t, _ in bench.run(1.9)]
+    assert times == pytest.approx([0, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+
+
+def test_a_fast_stream_may_burst_for_five_milliseconds() -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 5), pace=1_000_000)
+    assert len(bench.sent(0.0)) == 5000 // FULL
+
+
+@pytest.mark.parametrize(("asked", "gap_s"), [(1, FULL / MIN_PACE_BYTES_PER_S), (10**9, FULL / 50_000)])
+def test_the_pace_is_clamped(asked, gap_s) -> None:
+    bench = Bench(max_pace_bytes_per_s=50_000)
+    bench.pull((0, 0, 0, 5), pace=asked)
+    times = [t for t, _ in bench.run(1.9)]
+    assert times[:2] == [0, 0]
+    assert times[2:3] == (pytest.approx([gap_s]) if gap_s < 1.9 else [])
+
+
+def test_a_new_pace_holds_at_once_also_for_what_was_sent() -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 5), pace=FULL)
+    assert len(bench.sent(0.0)) == 2
+    bench.pull(now=0.0, pace=FULL * 10)
+    assert bench.sender.next_deadline() == pytest.approx(0.1)
+
+
+def test_pace_0_stops_and_keeps_the_queue_for_the_lease() -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 2), pace=0)
+    assert bench.sent(0.0) == []
+    assert bench.sender.next_deadline() == LEASE_S
+    bench.pull(now=1.0)
+    assert len(bench.sent(1.0)) == 2
+
+
+def test_an_older_pull_that_comes_late_adds_units_but_not_its_pace() -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 1), pull_no=5)
+    bench.pull((0, 1, 0, 1), pull_no=4, pace=0, address=THERE)
+    sent = bench.sender.datagrams_to_send(0.0)
+    assert [address for _, address in sent] == [HERE, HERE]
+
+
+def test_a_repeated_pull_is_dropped() -> None:
+    bench = Bench()
+    datagram = bench.pull((0, 0, 0, 1))
+    bench.pull((0, 1, 0, 1))
+    bench.sender.receive(datagram, HERE, 0.0)
+    bench.sender.receive(datagram, THERE, 0.0)
+    assert units(bench.run(1.0)) == [(0, 0), (1, 0)]
+
+
+@pytest.mark.parametrize(("late", "accepted"), [(63, True), (64, False), (200, False)])
+def test_the_replay_window_is_64_wide(late, accepted) -> None:
+    bench = Bench()
+    bench.pull(pull_no=200)
+    bench.pull((0, 0, 0, 1), pull_no=200 - late)
+    assert len(bench.sent(0.0)) == accepted
+    bench.pull((0, 0, 0, 1), pull_no=200 - late)
+    assert bench.sent(0.0) == []
+
+
+@given(st.lists(st.integers(0, 300), max_size=80))
+def test_no_pull_number_counts_twice(numbers) -> None:
+    bench = Bench()
+    for number in numbers:
+        bench.pull((0, 0, 0, 1), pull_no=number)
+    shown = [d.pull_no for _, d in bench.run(1.0)]
+    assert len(shown) == len(set(shown))
+    assert set(shown) <= set(numbers)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "heard"), [(3, 4, [1]), (250, 2, [1]), (4, 3, [0]), (2, 250, [0])]
+)
+def test_a_newer_epoch_empties_the_queue_and_an_older_one_is_ignored(before, after, heard) -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 1), epoch=before)
+    bench.pull((0, 1, 0, 1), epoch=after)
+    assert [d.unit.segment for d in bench.sent(0.0)] == heard
+
+
+def test_the_queue_is_bounded() -> None:
+    bench = Bench()
+    for _ in range(5):
+        bench.pull((0, 0, 0, 255), pace=0)
+    bench.pull((1, 9, 0, 1), pace=0)
+    assert len(bench.sender._queue) == MAX_QUEUED_UNITS
+
+
+def test_two_seconds_of_silence_empty_the_queue_and_sixty_end_the_stream() -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 5), pace=1, now=10.0)
+    assert len(bench.sent(10.0)) == 2
+    bench.sender.handle_timeout(12.0)
+    bench.pull(now=12.0, pace=1_000_000)
+    assert bench.sent(12.0) == []
+    assert bench.sender.next_deadline() == 12 + END_S
+    bench.sender.handle_timeout(71.9)
+    assert not bench.sender.closed
+    bench.sender.handle_timeout(72.0)
+    assert bench.sender.closed
+    assert bench.sender.next_deadline() is None
+    bench.pull((0, 0, 0, 1), now=72.1)
+    assert bench.sent(72.1) == []
+
+
+def test_a_stream_that_is_never_used_ends() -> None:
+    bench = Bench()
+    assert bench.sender.next_deadline() == END_S
+    bench.sender.handle_timeout(END_S)
+    assert bench.sender.closed
+
+
+def test_an_unproven_address_gets_one_empty_data_with_its_token_and_then_all() -> None:
+    bench = Bench()
+    datagram = bench.pull((0, 0, 0, 5), address=THERE, token=0)
+    assert bench.sender.next_deadline() == 0.0
+    [(answer, to)] = bench.sender.datagrams_to_send(0.0)
+    data = parse_data_untrusted(answer, KEYS)
+    assert (to, data.payload) == (THERE, b"")
+    assert len(answer) + _UDP_HEADER_BYTES <= 3 * (len(datagram) + _UDP_HEADER_BYTES)
+    assert bench.sent(1.0) == []
+    bench.pull(now=1.0, address=THERE, token=data.path_token)
+    assert len(bench.sent(1.0)) > 1
+
+
+def test_the_smallest_pull_is_answered_with_less_than_three_times_its_size() -> None:
+    bench = Bench()
+    datagram = bench.pull(token=1)
+    [(answer, _)] = bench.sender.datagrams_to_send(0.0)
+    assert len(answer) + _UDP_HEADER_BYTES <= 3 * (len(datagram) + _UDP_HEADER_BYTES)
+
+
+def test_the_token_of_the_tcp_callers_host_proves_every_port_of_it() -> None:
+    token = path_token(SECRET, STREAM, HERE[0], 0)
+    bench = Bench()
+    bench.pull((0, 0, 0, 1), address=(HERE[0], 9), token=token)
+    assert [d.payload for d in bench.sent(0.0)] != [b""]
+    bench = Bench()
+    bench.pull((0, 0, 0, 1), address=THERE, token=token)
+    assert [d.payload for d in bench.sent(0.0)] == [b""]
+
+
+def test_a_stream_follows_its_client_to_a_new_address_once_that_is_proven() -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 5), pace=FULL)
+    assert len(bench.sent(0.0)) == 2
+    bench.pull(now=0.5, pace=1_000_000, address=THERE, token=path_token(SECRET, STREAM, *HERE))
+    [(answer, to)] = bench.sender.datagrams_to_send(0.5)
+    assert to == THERE
+    token = parse_data_untrusted(answer, KEYS).path_token
+    assert token == path_token(SECRET, STREAM, *THERE)
+    bench.pull(now=1.0, address=THERE, token=token)
+    assert [to for _, to in bench.sender.datagrams_to_send(1.0)] == [THERE] * 3
+
+
+def test_tokens_differ_by_secret_stream_host_and_port_and_are_never_0() -> None:
+    places = [
+        (SECRET, 1, "a", 1),
+        (b"o" * 32, 1, "a", 1),
+        (SECRET, 2, "a", 1),
+        (SECRET, 1, "b", 1),
+        (SECRET, 1, "a", 2),
+    ]
+    tokens = {path_token(*place) for place in places}
+    assert len(tokens) == len(places)
+    assert 0 not in tokens
+
+
+def test_packet_numbers_wrap() -> None:
+    bench = Bench()
+    bench.sender._packet_no = 0xFFFF_FFFF
+    bench.pull((0, 0, 0, 2))
+    assert [d.packet_no for d in bench.sent(0.0)] == [0xFFFF_FFFF, 0]
+
+
+@given(st.binary(max_size=500))
+def test_arbitrary_bytes_are_never_answered(datagram) -> None:
+    bench = Bench()
+    before = bench.sender.next_deadline()
+    bench.sender.receive(datagram, THERE, 0.0)
+    assert bench.sender.datagrams_to_send(0.0) == []
+    assert bench.sender.next_deadline() == before
+
+
+@given(st.integers(0, 47), st.integers(1, 255))
+def test_a_changed_pull_is_never_answered(place, flip) -> None:
+    bench = Bench()
+    pull = build_pull(Pull(STREAM, 0, 1000, 1, 0, [UnitRange(0, 0, 0, 1)] * 3), KEYS)
+    changed = bytearray(pull)
+    changed[place % len(pull)] ^= flip
+    bench.sender.receive(bytes(changed), HERE, 0.0)
+    assert bench.sender.datagrams_to_send(0.0) == []
+
+
+def test_what_a_server_sends_is_no_pull() -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 1))
+    [data] = bench.sent(0.0)
+    bench.sender.receive(build_data(data, KEYS), HERE, 0.0)
+    assert bench.sent(0.0) == []
+
+
+@given(st.integers(0, 65535))
+def test_the_units_of_any_size_make_up_the_object(size) -> None:
+    data = bytes(size)
+    bench = Bench(read=lambda r, s: data)
+    count, _ = unit_layout(size)
+    bench.pull((0, 0, 0, count))
+    log = bench.run(1.9)
+    assert sum(len(d.payload) for _, d in log) == size
+    assert len(log) == count
