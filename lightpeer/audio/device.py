@@ -1,0 +1,202 @@
+"""The sound device, through PortAudio's callback: the only module that imports sounddevice.
+
+Two threads meet here. Trio's puts PCM into a short queue; PortAudio's takes from it
+whenever the device wants some, silence where there is none, and wakes trio's when
+half the queue is free. A lock guards the queue; neither side holds it for longer than a
+copy. When playback is paused the callback ends the stream, so a paused player costs
+nothing, and the next `write` starts it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes.util
+import importlib
+import threading
+from typing import Any
+
+import trio
+
+from lightpeer.audio import _native
+from lightpeer.audio.sinks import BaseSink
+from lightpeer.errors import AudioError, MissingLibraryError
+
+# Rides out a collection of garbage or a burst of datagrams on a Pi; short enough for a volume key.
+_QUEUE_S = 0.4
+# Asked of the device; less than 100 ms is at the mercy of a phone's scheduler.
+_DEVICE_LATENCY_S = 0.15
+# A device that has taken nothing for so long is gone.
+_STALL_S = 10.0
+# How long closing may take.
+_CLOSE_S = 2.0
+
+_ELSEWHERE = "choose another output with --output wav:FILE, pipe, command:... or null"
+
+
+class DeviceSink(BaseSink):
+    """A sound device: by number, by a part of its name, or the system's default."""
+
+    def __init__(self, device: str = "") -> None:
+        super().__init__()
+        self._device: int | str | None = int(device) if device.isdecimal() else device or None
+        self._lock = threading.Lock()
+        self._queue = bytearray()
+        self._capacity_bytes = 0
+        self._bytes_per_s = 1
+        self._wake_at_bytes: int | None = None  # the callback wakes us when no more than this is queued
+        self._stream: Any = None
+        self._stop: type[Exception] = Exception  # what the callback raises to end the stream
+        self._stopped = False  # by the callback, as we are paused
+        self._failed = False
+        self._token: trio.lowlevel.TrioToken | None = None
+
+    @property
+    def latency_s(self) -> float:
+        """What is queued here and in the device."""
+        return len(self._queue) / self._bytes_per_s + self._device_latency_s
+
+    @property
+    def _device_latency_s(self) -> float:
+        return float(self._stream.latency) if self._stream else 0.0
+
+    async def open(self, rate: int, channels: int) -> None:
+        """Open the device.
+
+        Raises:
+            MissingLibraryError: PortAudio is not installed.
+            AudioError: there is no such device, or it does not take this format.
+        """
+        self._bytes_per_s = rate * channels * 2
+        self._capacity_bytes = int(rate * _QUEUE_S) * channels * 2
+        self._token = trio.lowlevel.current_trio_token()
+        # In a thread: a sound server that has to be started takes its time.
+        await trio.to_thread.run_sync(self._open, rate, channels)
+
+    def _open(self, rate: int, channels: int) -> None:
+        sounddevice = _import_sounddevice()
+        self._stop = sounddevice.CallbackStop
+        try:
+            if self._device is None:
+                sounddevice.query_devices(kind="output")
+        except (sounddevice.PortAudioError, ValueError) as exc:
+            raise AudioError(f"no sound device was found; {_ELSEWHERE}") from exc
+        try:
+            self._stream = sounddevice.RawOutputStream(
+                samplerate=rate,
+                channels=channels,
+                dtype="int16",
+                device=self._device,
+                latency=_DEVICE_LATENCY_S,
+                callback=self._callback,
+                finished_callback=self._finished,
+            )
+            self._stream.start()
+        except (sounddevice.PortAudioError, ValueError) as exc:
+            raise AudioError(f"the sound device cannot be used ({exc}); {_ELSEWHERE}") from exc
+
+    def _callback(self, output: Any, _frames: int, _time: object, _status: object) -> None:
+        """Fill the device's buffer; in PortAudio's thread."""
+        wanted = len(output)
+        with self._lock:
+            self._stopped = self._paused
+            taken = b"" if self._stopped else bytes(self._queue[:wanted])
+            del self._queue[: len(taken)]
+            wake = self._wake_at_bytes is not None and len(self._queue) <= self._wake_at_bytes
+        output[: len(taken)] = taken
+        output[len(taken) :] = bytes(wanted - len(taken))
+        if wake:
+            self._wake()
+        if self._stopped:
+            raise self._stop
+
+    def _finished(self) -> None:
+        """Note that the stream ended; in a thread of PortAudio's."""
+        if not self._stopped:
+            self._failed = True
+            self._wake()
+
+    def _wake(self) -> None:
+        assert self._token is not None
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._changed.unpark_all, idempotent=True)
+
+    async def write(self, pcm: bytes) -> None:
+        """Queue, waiting for room."""
+        rest = memoryview(pcm)
+        await trio.lowlevel.checkpoint()
+        while rest:
+            with self._lock:
+                room = self._capacity_bytes - len(self._queue)
+                self._queue += rest[:room]
+                rest = rest[room:]
+            await self._wait_until_queued(self._capacity_bytes // 2 if rest else self._capacity_bytes)
+
+    async def drain(self) -> None:
+        """Wait until the queue is empty, then for what the device itself holds."""
+        await self._wait_until_queued(0)
+        await trio.sleep(self._device_latency_s)
+
+    async def _wait_until_queued(self, most_bytes: int) -> None:
+        while True:
+            await self._keep_running()
+            with self._lock:
+                self._wake_at_bytes = most_bytes if len(self._queue) > most_bytes else None
+            if self._wake_at_bytes is None:
+                return
+            before = len(self._queue)
+            with trio.move_on_after(float("inf") if self._paused else _STALL_S) as waiting:
+                await self._changed.park()
+            if waiting.cancelled_caught and len(self._queue) >= before:
+                raise AudioError(f"the sound device takes no more sound; {_ELSEWHERE}")
+
+    async def _keep_running(self) -> None:
+        """Start the stream again after a pause, and say so if it has ended by itself."""
+        if self._failed or self._stream is None:
+            raise AudioError(f"the sound device has stopped; {_ELSEWHERE}")
+        if self._stopped and not self._paused:
+            await trio.to_thread.run_sync(self._restart)
+
+    def _restart(self) -> None:
+        sounddevice = _import_sounddevice()
+        try:
+            self._stream.stop()  # which waits for what the device still plays
+            self._stopped = False
+            self._stream.start()
+        except sounddevice.PortAudioError as exc:
+            raise AudioError(f"the sound device did not go on ({exc}); {_ELSEWHERE}") from exc
+
+    def flush(self) -> None:
+        """Forget the queue; what the device holds is still heard."""
+        with self._lock:
+            self._queue.clear()
+        self._changed.unpark_all()
+
+    async def aclose(self) -> None:
+        """Close the device without waiting for what it holds."""
+        stream, self._stream = self._stream, None
+        self._stopped = True  # on purpose
+        if stream is not None:
+            with trio.CancelScope(shield=True), trio.move_on_after(_CLOSE_S):
+                await trio.to_thread.run_sync(stream.close, abandon_on_cancel=True)
+
+
+def _import_sounddevice() -> Any:
+    """Import sounddevice, which asks for PortAudio by name and gets it from where we found it."""
+    library = _native.load_library("portaudio")
+    path = library._name if library else None  # noqa: SLF001 - where ctypes says what it opened
+    original = ctypes.util.find_library
+    ctypes.util.find_library = lambda name: path if name == "portaudio" else None
+    try:
+        return importlib.import_module("sounddevice")
+    except ModuleNotFoundError as exc:
+        message = f"the Python package sounddevice is not installed: pip install sounddevice, or {_ELSEWHERE}"
+        raise MissingLibraryError("sounddevice", message) from exc
+    except OSError as exc:
+        hint = _native.install_hint("portaudio")
+        raise MissingLibraryError(
+            "portaudio", f"PortAudio is not installed: {hint}, or {_ELSEWHERE}"
+        ) from exc
+    except Exception as exc:  # PortAudioError, whose module has just failed to import
+        raise AudioError(f"PortAudio cannot start ({exc}); {_ELSEWHERE}") from exc
+    finally:
+        ctypes.util.find_library = original

@@ -1,0 +1,360 @@
+"""Where the sound goes: one small class for each kind, all with the same few methods.
+
+A sink is opened once, written to, drained at the end and closed. `write` returns when the
+PCM was accepted, so the sink's own queue, a fraction of a second, is the
+backpressure on everything before it. The sound device, which needs PortAudio, is in
+`lightpeer.audio.device` and is imported only when it is asked for.
+
+PCM is interleaved signed 16-bit little-endian throughout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import struct
+import subprocess
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import trio
+
+from lightpeer.errors import AudioError, UsageError
+
+KINDS = "sounddevice[:DEVICE], wav:FILE, pipe, command:PROGRAM ..., null"
+
+# What the null sink takes ahead of its clock: as much as a sound device would.
+_NULL_QUEUE_S = 0.2
+# POSIX's least PIPE_BUF on the systems we run on: a pipe that is writable takes this much at once, or
+# nothing of it. It holds whole samples, so a write that is cancelled leaves the channels in their order.
+_PIECE_BYTES = 4096
+# How long a command may take to end once it was told to.
+_COMMAND_EXIT_S = 1.0
+# The sizes in a WAV header are 32 bits, and count what follows them.
+_WAV_HEADER_BYTES = 44
+_WAV_MAX_BYTES = 0xFFFFFFFF - (_WAV_HEADER_BYTES - 8)
+_WAV_UNKNOWN = 0xFFFFFFFF
+
+
+class Sink(Protocol):
+    """What the player plays through. Errors are AudioErrors, in one sentence."""
+
+    async def open(self, rate: int, channels: int) -> None:
+        """Begin: `rate` in Hz, 1 or 2 channels. Once, before all else."""
+
+    async def write(self, pcm: bytes) -> None:
+        """Take whole samples of PCM; return when all of it was accepted."""
+
+    async def drain(self) -> None:
+        """Return when all that was written was heard, as far as can be known. The last call but aclose."""
+
+    def flush(self) -> None:
+        """Forget what is queued here, for a seek or a skip."""
+
+    def pause(self, paused: bool) -> None:
+        """Hold the sound, or let it go on. While it is held, `write` waits once the queue is full."""
+
+    async def aclose(self) -> None:
+        """Give everything back, at once; also after a failure, under cancellation, and more than once."""
+
+    @property
+    def latency_s(self) -> float:
+        """Seconds of sound that were written and are not heard yet, as far as can be known."""
+
+
+def make_sink(spec: str | None) -> Sink:
+    """Return the sink for `--output`: one of KINDS, by default the sound device.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    kind, _, argument = (spec or "sounddevice").partition(":")
+    match kind, argument:
+        case "sounddevice", _:
+            from lightpeer.audio.device import DeviceSink
+
+            return DeviceSink(argument)
+        case "wav", path if path:
+            return WavSink(Path(path).expanduser())
+        case "command", line if _split(line):
+            return CommandSink(_split(line))
+        case "pipe", "":
+            return PipeSink()
+        case "null", "":
+            return NullSink()
+    raise UsageError(f"{spec!r} is no output; choose one of: {KINDS}")
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as exc:
+        raise UsageError(f"the output command {line!r} cannot be read: {exc}") from exc
+
+
+def wav_header(rate: int, channels: int, data_bytes: int = _WAV_UNKNOWN) -> bytes:
+    """Build a WAV header for 16-bit PCM; without a size, one that players take for a stream."""
+    riff_bytes = min(data_bytes + _WAV_HEADER_BYTES - 8, _WAV_UNKNOWN)
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * channels * 2, channels * 2, 16)
+    return (
+        struct.pack("<4sI4s", b"RIFF", riff_bytes, b"WAVE") + form + struct.pack("<4sI", b"data", data_bytes)
+    )
+
+
+class BaseSink:
+    """A sink that queues nothing itself; `pause` holds its writer."""
+
+    def __init__(self) -> None:
+        self._paused = False
+        self._changed = trio.lowlevel.ParkingLot()  # woken when a writer should look again
+
+    @property
+    def latency_s(self) -> float:
+        """Nothing is known of what comes after."""
+        return 0.0
+
+    def flush(self) -> None:
+        """Nothing is queued here."""
+
+    def pause(self, paused: bool) -> None:
+        """Hold the writer, or let it go on."""
+        self._paused = paused
+        self._changed.unpark_all()
+
+    async def drain(self) -> None:
+        """Wait for nothing."""
+        await trio.lowlevel.checkpoint()
+
+    async def _wait_while_paused(self) -> None:
+        await trio.lowlevel.checkpoint()
+        while self._paused:
+            await self._changed.park()
+
+
+class NullSink(BaseSink):
+    """No sound, in real time: a clock that takes PCM as fast as it would be heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes_per_s = 1
+        self._heard_at = 0.0  # trio's time at which the queue will have been heard; while paused, its length
+
+    async def open(self, rate: int, channels: int) -> None:
+        """Start the clock."""
+        await trio.lowlevel.checkpoint()
+        self._bytes_per_s = rate * channels * 2
+        self._heard_at = trio.current_time()
+
+    @property
+    def latency_s(self) -> float:
+        """What the clock has not passed yet."""
+        now = 0.0 if self._paused else trio.current_time()
+        return max(0.0, self._heard_at - now)
+
+    async def write(self, pcm: bytes) -> None:
+        """Queue, and wait until little is queued."""
+        queued_s = self.latency_s + len(pcm) / self._bytes_per_s
+        self._heard_at = queued_s + (0.0 if self._paused else trio.current_time())
+        await self._wait_until_queued(_NULL_QUEUE_S)
+
+    async def drain(self) -> None:
+        """Wait until the clock has passed everything."""
+        await self._wait_until_queued(0.0)
+
+    async def _wait_until_queued(self, most_s: float) -> None:
+        await trio.lowlevel.checkpoint()
+        while (surplus_s := self.latency_s - most_s) > 1e-6:
+            with trio.move_on_after(float("inf") if self._paused else surplus_s):
+                await self._changed.park()
+
+    def flush(self) -> None:
+        """Forget the queue."""
+        self._heard_at -= self.latency_s
+        self._changed.unpark_all()
+
+    def pause(self, paused: bool) -> None:
+        """Stop the clock, or let it run on."""
+        queued_s = self.latency_s
+        super().pause(paused)
+        self._heard_at = queued_s + (0.0 if paused else trio.current_time())
+
+    async def aclose(self) -> None:
+        """Nothing is to be given back."""
+        await trio.lowlevel.checkpoint()
+
+
+class WavSink(BaseSink):
+    """A WAV file, written as fast as PCM comes; its header is right from the start and after any end."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._format = (0, 0)
+        self._data_bytes = 0
+
+    async def open(self, rate: int, channels: int) -> None:
+        """Create the file, or empty it."""
+        await trio.lowlevel.checkpoint()
+        self._format = (rate, channels)
+        try:
+            # Local writes this small are faster than a thread that would make them.
+            self._file = self._path.open("wb", buffering=0)
+        except OSError as exc:
+            raise self._failed(exc) from exc
+        self._write(wav_header(rate, channels))  # a stream's, so that the file plays however we end
+
+    async def write(self, pcm: bytes) -> None:
+        """Append to the file."""
+        await self._wait_while_paused()
+        if self._data_bytes + len(pcm) > _WAV_MAX_BYTES:
+            raise AudioError(f"{self._path} is full: a WAV file holds 4 GiB, six hours; go on in another one")
+        self._write(pcm)
+        self._data_bytes += len(pcm)
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while self._file and rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as exc:
+            raise self._failed(exc) from exc
+
+    def _failed(self, exc: OSError) -> AudioError:
+        return AudioError(
+            f"{self._path} cannot be written ({exc.strerror}): choose another file with --output"
+        )
+
+    async def drain(self) -> None:
+        """Write the sizes into the header."""
+        await trio.lowlevel.checkpoint()
+        try:
+            self._finish()
+        except OSError as exc:
+            raise self._failed(exc) from exc
+
+    def _finish(self) -> None:
+        if self._file and self._file.seekable():
+            self._file.seek(0)
+            self._file.write(wav_header(*self._format, self._data_bytes))
+            self._file.seek(0, os.SEEK_END)
+
+    async def aclose(self) -> None:
+        """Write the sizes into the header, and close."""
+        if self._file:
+            with contextlib.suppress(OSError), self._file:  # of a full disk, `write` or `drain` has told
+                self._finish()
+            self._file = None
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+
+class PipeSink(BaseSink):
+    """PCM to standard output, at the pace of whoever reads it."""
+
+    def __init__(self, fd: int = 1) -> None:
+        super().__init__()
+        self._fd = fd
+        self._waits = True  # False for files and /dev/null, which cannot be waited for and need not be
+
+    async def open(self, rate: int, channels: int) -> None:
+        """Nothing is to be begun: the reader has to know the format."""
+        del rate, channels
+        await trio.lowlevel.checkpoint()
+
+    async def write(self, pcm: bytes) -> None:
+        """Write as the reader takes it."""
+        rest = memoryview(pcm)
+        try:
+            while rest:
+                await self._wait_while_paused()
+                await self._wait_writable()
+                rest = rest[os.write(self._fd, rest[:_PIECE_BYTES]) :]
+        except BrokenPipeError as exc:
+            raise AudioError(
+                "nobody reads standard output any more: the program after the pipe has ended"
+            ) from exc
+        except OSError as exc:
+            raise AudioError(f"standard output cannot be written: {exc.strerror}") from exc
+
+    async def _wait_writable(self) -> None:
+        # Standard output is shared with other programs, so it is left blocking and waited for instead.
+        if self._waits:
+            try:
+                await trio.lowlevel.wait_writable(self._fd)
+            except PermissionError:
+                self._waits = False
+
+    async def aclose(self) -> None:
+        """Leave standard output open, as it was."""
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+
+class CommandSink(BaseSink):
+    """A program that plays what it reads: a WAV stream without an end, so that it needs no options."""
+
+    def __init__(self, command: list[str]) -> None:
+        super().__init__()
+        self._command = command
+        self._process: trio.Process | None = None
+
+    async def open(self, rate: int, channels: int) -> None:
+        """Start the program, in its own process group: Ctrl-C is ours to handle."""
+        try:
+            self._process = await trio.lowlevel.open_process(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0
+            )
+        except OSError as exc:
+            self._process = None
+            name = self._command[0]
+            raise AudioError(f"the output command {name!r} cannot be started: {exc.strerror}") from exc
+        await self.write(wav_header(rate, channels))  # which fits into the pipe
+
+    async def write(self, pcm: bytes) -> None:
+        """Write as the program takes it."""
+        process = self._opened()
+        assert process.stdin is not None
+        rest = memoryview(pcm)
+        try:
+            while rest:
+                await self._wait_while_paused()
+                await process.stdin.send_all(rest[:_PIECE_BYTES])
+                rest = rest[_PIECE_BYTES:]
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+            with trio.move_on_after(_COMMAND_EXIT_S):
+                await process.wait()
+            raise self._ended() from exc
+
+    async def drain(self) -> None:
+        """Tell the program that there is no more, and wait until it has ended."""
+        process = self._opened()
+        assert process.stdin is not None
+        await process.stdin.aclose()
+        if await process.wait() != 0:
+            raise self._ended()
+
+    def _opened(self) -> trio.Process:
+        if self._process is None:
+            raise AudioError("the output command is not running")
+        return self._process
+
+    def _ended(self) -> AudioError:
+        name, status = self._command[0], self._opened().returncode
+        how = "closed its input" if status is None else f"ended with status {status}"
+        return AudioError(f"the output command {name!r} {how}: try it by hand, or choose another --output")
+
+    async def aclose(self) -> None:
+        """End the program, silently and soon."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with trio.CancelScope(shield=True):
+            assert process.stdin is not None
+            await process.stdin.aclose()
+            if process.poll() is None:
+                process.terminate()
+            with trio.move_on_after(_COMMAND_EXIT_S):
+                await process.wait()
+            if process.poll() is None:
+                process.kill()
+                await process.wait()
