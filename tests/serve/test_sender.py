@@ -251,6 +251,7 @@ def test_an_unproven_address_gets_one_empty_data_with_its_token_and_then_all() -
     assert (to, data.payload) == (THERE, b"")
     assert len(answer) + _UDP_HEADER_BYTES <= 3 * (len(datagram) + _UDP_HEADER_BYTES)
     assert bench.sent(1.0) == []
+    assert bench.sender.next_deadline() == LEASE_S
     bench.pull(now=1.0, address=THERE, token=data.path_token)
     assert len(bench.sent(1.0)) > 1
 

@@ -1,0 +1,231 @@
+"""All UDP streams of a server: one socket, one task that receives and one that paces.
+
+A datagram is handed to its stream by the id that it claims; everything else about
+it is the `StreamSender`'s business. The pacing task sleeps until the earliest of
+the streams' deadlines, or until a datagram came in; a stream whose turn it is not
+costs nothing. Streams are bounded in all and for each peer. A peer that opens one
+too many loses its own least recent one; when the server is full, a stream that
+nobody has pulled lately makes room, and if there is none the newcomer goes
+without UDP (it has `Streams.Pull`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+import trio
+
+from lightpeer.core.datagram import derive_keys, peek_stream_id
+from lightpeer.core.identity import Identity, PeerId
+from lightpeer.errors import LightpeerError
+from lightpeer.serve.sender import LEASE_S, MAX_PACE_BYTES_PER_S, ReadObject, StreamSender, path_token
+from lightpeer.wire.network import Address, DatagramSocket, Network
+
+MAX_STREAMS: Final = 256  # about 0.4 MB each at worst: four cached segments and a full queue
+MAX_STREAMS_PER_PEER: Final = 16  # a person listens to one track, opens the next, and loses an address or two
+_VOID_SHARE = 4  # the agenda is cleared of void entries when it has so many for each stream
+_RETRY_S = 0.1  # after the network refused to receive
+
+
+class ReadableTrack(Protocol):
+    """What a stream reads from."""
+
+    def read(self, rendition: int, segment: int) -> bytes:
+        """Return a segment or table; raise a LightpeerError if there is none."""
+
+
+class OpenedStream(NamedTuple):
+    """What the client is told: its stream, our half of the key exchange, its first path token."""
+
+    stream_id: int
+    ephemeral_key: bytes
+    path_token: int
+
+
+@dataclass(slots=True)
+class _Stream:
+    """A sender, whose it is, and when its turn is (the agenda's other entries for it are void)."""
+
+    sender: StreamSender
+    client: PeerId
+    opened_s: float
+    turn_s: float = math.inf
+
+    def used_s(self) -> float:
+        """When it was pulled last, or opened."""
+        return max(self.opened_s, self.sender.last_pull_s or -math.inf)
+
+
+class StreamTable:
+    """The streams of one server. `bind` first, then keep `run` running beside whatever calls `open`."""
+
+    def __init__(
+        self,
+        network: Network,
+        identity: Identity,
+        *,
+        max_streams: int = MAX_STREAMS,
+        max_per_peer: int = MAX_STREAMS_PER_PEER,
+        max_pace_bytes_per_s: int = MAX_PACE_BYTES_PER_S,
+    ) -> None:
+        """Take the server's identity, which the streams' keys are bound to."""
+        self._network = network
+        self._identity = identity
+        self._max_streams = max_streams
+        self._max_per_peer = max_per_peer
+        self._max_pace = max_pace_bytes_per_s
+        self._secret = network.entropy(32)
+        self._streams: dict[int, _Stream] = {}
+        self._agenda: list[tuple[float, int]] = []
+        self._wake = trio.Event()
+        self._socket: DatagramSocket | None = None
+
+    @property
+    def port(self) -> int:
+        """The UDP port, 0 until bound."""
+        return self._socket.local_address[1] if self._socket else 0
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    async def bind(self, host: str) -> None:
+        """Bind a random port of a local address; raise OSError if that cannot be."""
+        self._socket = await self._network.open_udp(host)
+
+    async def run(self) -> None:
+        """Serve all streams until cancelled; the socket is closed then."""
+        assert self._socket is not None, "bind comes first"
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._receive, self._socket)
+                nursery.start_soon(self._send, self._socket)
+        finally:
+            self._socket.close()
+
+    def open(
+        self,
+        *,
+        client: PeerId,
+        client_key: bytes,
+        caller: Address,
+        track_id: bytes,
+        track: ReadableTrack,
+    ) -> OpenedStream | None:
+        """Open a stream for a client whose sealed request came over TCP from `caller`.
+
+        Returns None if the server has no room. Raises BadMessageError if `client_key` is no
+        compressed point of secp256k1.
+        """
+        ephemeral = Identity(self._network.entropy(32))
+        shared = ephemeral.shared_secret_untrusted(client_key)
+        if not self._make_room(client):
+            return None
+        stream_id = self._unused_id()
+        keys = derive_keys(
+            shared, track_id=track_id, client=client, server=self._identity.peer_id, stream_id=stream_id
+        )
+        now = trio.current_time()
+        sender = StreamSender(
+            stream_id=stream_id,
+            keys=keys,
+            read=_reader(track),
+            secret=self._secret,
+            now=now,
+            max_pace_bytes_per_s=self._max_pace,
+        )
+        self._streams[stream_id] = _Stream(sender, client, now)
+        self._schedule(stream_id, sender.next_deadline())
+        return OpenedStream(
+            stream_id, ephemeral.public_key, path_token(self._secret, stream_id, caller[0], 0)
+        )
+
+    def _unused_id(self) -> int:
+        while True:
+            stream_id = int.from_bytes(self._network.entropy(4), "big")
+            if stream_id and stream_id not in self._streams:
+                return stream_id
+
+    def _make_room(self, client: PeerId) -> bool:
+        own = [i for i, s in self._streams.items() if s.client == client]
+        if len(own) >= self._max_per_peer:
+            self._drop_least_recent(own)
+        elif len(self._streams) >= self._max_streams:
+            idle_since = trio.current_time() - LEASE_S
+            idle = [
+                i
+                for i, s in self._streams.items()
+                if s.sender.last_pull_s is None or s.sender.last_pull_s < idle_since
+            ]
+            if not idle:
+                return False
+            self._drop_least_recent(idle)
+        return True
+
+    def _drop_least_recent(self, stream_ids: list[int]) -> None:
+        del self._streams[min(stream_ids, key=lambda i: self._streams[i].used_s())]
+
+    def _schedule(self, stream_id: int, when: float | None) -> None:
+        """Give a stream its next turn; None drops it."""
+        if when is None:
+            del self._streams[stream_id]
+            return
+        self._streams[stream_id].turn_s = when
+        heapq.heappush(self._agenda, (when, stream_id))
+        if len(self._agenda) > _VOID_SHARE * len(self._streams) + _VOID_SHARE:
+            self._agenda = [(stream.turn_s, i) for i, stream in self._streams.items()]
+            heapq.heapify(self._agenda)
+        self._wake.set()
+
+    async def _receive(self, socket: DatagramSocket) -> None:
+        while True:
+            try:
+                datagram, address = await socket.receive_from()
+            except OSError:
+                await trio.sleep(_RETRY_S)
+                continue
+            stream_id = peek_stream_id(datagram)
+            stream = self._streams.get(stream_id) if stream_id is not None else None
+            if stream is None or stream_id is None:
+                continue
+            now = trio.current_time()
+            stream.sender.receive(datagram, address, now)
+            due = stream.sender.next_deadline()
+            if due is None or due < stream.turn_s:
+                self._schedule(stream_id, due)
+
+    async def _send(self, socket: DatagramSocket) -> None:
+        while True:
+            self._wake = trio.Event()
+            while self._agenda and self._agenda[0][0] <= trio.current_time():
+                when, stream_id = heapq.heappop(self._agenda)
+                stream = self._streams.get(stream_id)
+                if stream is not None and stream.turn_s == when:
+                    await self._serve(stream, socket)
+            with trio.move_on_at(self._agenda[0][0] if self._agenda else math.inf):
+                await self._wake.wait()
+
+    async def _serve(self, stream: _Stream, socket: DatagramSocket) -> None:
+        sender = stream.sender
+        stream.turn_s = -math.inf  # what comes in meanwhile is seen below
+        now = trio.current_time()
+        sender.handle_timeout(now)
+        for datagram, address in sender.datagrams_to_send(now):
+            try:
+                await socket.send_to(datagram, address)
+            except OSError:
+                break  # to the receiver it is lost like any other
+        if sender.stream_id in self._streams:
+            self._schedule(sender.stream_id, sender.next_deadline())
+
+
+def _reader(track: ReadableTrack) -> ReadObject:
+    def read(rendition: int, segment: int) -> bytes | None:
+        try:
+            return track.read(rendition, segment)
+        except LightpeerError:
+            return None
+
+    return read

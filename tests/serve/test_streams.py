@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import pytest
+import trio
+
+from lightpeer.core.datagram import (
+    DatagramKeys,
+    Pull,
+    UnitRange,
+    build_pull,
+    derive_keys,
+    parse_data_untrusted,
+)
+from lightpeer.core.identity import Identity, PeerId
+from lightpeer.errors import BadMessageError, UsageError
+from lightpeer.serve.sender import END_S, LEASE_S, path_token
+from lightpeer.serve.streams import StreamTable
+from tests.sim.network import SimHost, simulate
+
+SERVER = Identity(b"\x01" * 32)
+TRACK_ID = b"t" * 32
+SEGMENT = bytes(range(256)) * 20
+
+
+class FakeTrack:
+    def read(self, rendition: int, segment: int) -> bytes:
+        if segment > 9:
+            raise UsageError("no such segment")
+        return bytes([rendition, segment]) + SEGMENT
+
+
+class FakeClient:
+    """Opens a stream as the services would, then speaks to it over UDP."""
+
+    def __init__(self, host: SimHost, identity: Identity) -> None:
+        self.host = host
+        self.identity = identity
+
+    async def open(self, table: StreamTable) -> FakeClient:
+        ephemeral = Identity(self.host.entropy(32))
+        self.opened = open_one(table, self.identity.peer_id, ephemeral.public_key, self.host)
+        assert self.opened is not None
+        shared = ephemeral.shared_secret_untrusted(self.opened.ephemeral_key)
+        self.keys = keys_of(shared, self.identity.peer_id, self.opened.stream_id)
+        self.socket = await self.host.open_udp("")
+        self.server = ("10.0.0.1", table.port)
+        self.pulls = 0
+        return self
+
+    async def pull(self, *ranges, pace: int = 100_000) -> None:
+        pull = Pull(
+            self.opened.stream_id,
+            self.pulls,
+            pace,
+            self.opened.path_token,
+            0,
+            [UnitRange(*r) for r in ranges],
+        )
+        self.pulls += 1
+        await self.socket.send_to(build_pull(pull, self.keys), self.server)
+
+    async def receive(self, n: int):
+        return [parse_data_untrusted((await self.socket.receive_from())[0], self.keys) for _ in range(n)]
+
+
+def keys_of(shared: bytes, client: PeerId, stream_id: int) -> DatagramKeys:
+    return derive_keys(shared, track_id=TRACK_ID, client=client, server=SERVER.peer_id, stream_id=stream_id)
+
+
+def open_one(table: StreamTable, client: PeerId, key: bytes, host: SimHost):
+    return table.open(
+        client=client, client_key=key, caller=(host.address, 999), track_id=TRACK_ID, track=FakeTrack()
+    )
+
+
+def with_table(test, **kwargs) -> None:
+    async def main(net):
+        server, phone = net.host("10.0.0.1"), net.host("10.0.0.2")
+        table = StreamTable(server, SERVER, **kwargs)
+        assert table.port == 0
+        await table.bind("")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(table.run)
+            await test(table, phone)
+            nursery.cancel_scope.cancel()
+        with pytest.raises(trio.ClosedResourceError):
+            await table._socket.receive_from()
+
+    simulate(main)
+
+
+def identity(n: int) -> Identity:
+    return Identity(n.to_bytes(32, "big"))
+
+
+def test_a_stream_answers_its_pulls_at_their_pace() -> None:
+    async def test(table, phone):
+        client = await FakeClient(phone, identity(5)).open(table)
+        await client.pull((1, 3, 0, 5), (1, 10, 0, 1), pace=10_000)
+        units = await client.receive(5)
+        assert b"".join(u.payload for u in units) == b"\x01\x03" + SEGMENT
+        assert trio.current_time() == pytest.approx(0.04 + 3 * (5122 / 5 + 37) / 10_000, abs=0.02)
+
+    with_table(test)
+
+
+def test_streams_of_several_clients_run_beside_each_other() -> None:
+    async def test(table, phone):
+        clients = [await FakeClient(phone, identity(n)).open(table) for n in range(1, 6)]
+        for n, client in enumerate(clients):
+            await client.pull((0, n, 0, 5), pace=5000)
+        for n, client in enumerate(clients):
+            assert (await client.receive(1))[0].payload.startswith(bytes([0, n]))
+        for client in clients:
+            await client.receive(4)
+        assert trio.current_time() < 1.0
+
+    with_table(test)
+
+
+def test_a_faster_pull_is_obeyed_at_once() -> None:
+    async def test(table, phone):
+        client = await FakeClient(phone, identity(5)).open(table)
+        await client.pull((0, 0, 0, 5), (0, 1, 0, 5), pace=1000)
+        await client.receive(2)
+        await client.pull(pace=1_000_000)
+        await client.receive(8)
+        assert trio.current_time() < 0.2
+
+    with_table(test)
+
+
+def test_bytes_that_are_no_pull_of_a_stream_are_not_answered() -> None:
+    async def test(table, phone):
+        client = await FakeClient(phone, identity(5)).open(table)
+        stream_id = client.opened.stream_id.to_bytes(4, "big")
+        for junk in (b"", b"abc", bytes(40), stream_id, stream_id + bytes(40), phone.entropy(2000)):
+            await client.socket.send_to(junk, client.server)
+        with trio.move_on_after(10) as scope:
+            await client.socket.receive_from()
+        assert scope.cancelled_caught
+
+    with_table(test)
+
+
+def test_the_agenda_stays_short_however_many_pulls_come() -> None:
+    async def test(table, phone):
+        client = await FakeClient(phone, identity(5)).open(table)
+        for _ in range(50):
+            await client.pull((0, 0, 0, 1))
+            await client.receive(1)
+            assert len(table._agenda) <= 8
+
+    with_table(test)
+
+
+def test_an_abandoned_stream_is_dropped() -> None:
+    async def test(table, phone):
+        client = await FakeClient(phone, identity(5)).open(table)
+        await client.pull((0, 0, 0, 1))
+        await trio.sleep(END_S - 1)
+        assert len(table) == 1
+        await trio.sleep(2)
+        assert len(table) == 0
+        await client.pull((0, 0, 0, 1))
+
+    with_table(test)
+
+
+def test_one_peer_loses_its_own_least_recent_stream() -> None:
+    async def test(table, phone):
+        other = await FakeClient(phone, identity(9)).open(table)
+        first = await FakeClient(phone, identity(5)).open(table)
+        second = await FakeClient(phone, identity(5)).open(table)
+        await trio.sleep(0.1)
+        await first.pull((0, 0, 0, 1))
+        await first.receive(1)
+        third = await FakeClient(phone, identity(5)).open(table)
+        assert set(table._streams) == {c.opened.stream_id for c in (other, first, third)}
+        assert second.opened.stream_id not in table._streams
+        await second.pull((0, 0, 0, 1))
+        await trio.sleep(END_S)
+
+    with_table(test, max_per_peer=2)
+
+
+def test_a_full_server_keeps_the_streams_in_use_and_refuses() -> None:
+    async def test(table, phone):
+        clients = [await FakeClient(phone, identity(n)).open(table) for n in (1, 2)]
+        for client in clients:
+            await client.pull((0, 0, 0, 1))
+            await client.receive(1)
+        key = identity(77).public_key
+        assert open_one(table, identity(3).peer_id, key, phone) is None
+        await trio.sleep(LEASE_S / 2)
+        await clients[1].pull((0, 0, 0, 1))
+        await trio.sleep(LEASE_S / 2 + 0.1)
+        assert open_one(table, identity(3).peer_id, key, phone) is not None
+        assert clients[0].opened.stream_id not in table._streams
+        assert clients[1].opened.stream_id in table._streams
+
+    with_table(test, max_streams=2)
+
+
+def test_a_key_that_is_no_point_is_refused_and_takes_no_place() -> None:
+    async def test(table, phone):
+        with pytest.raises(BadMessageError):
+            open_one(table, identity(3).peer_id, bytes(33), phone)
+        assert len(table) == 0
+
+    with_table(test)
+
+
+def test_the_first_token_is_for_the_callers_host() -> None:
+    async def test(table, phone):
+        opened = open_one(table, identity(3).peer_id, identity(4).public_key, phone)
+        assert opened.path_token == path_token(table._secret, opened.stream_id, "10.0.0.2", 0)
+
+    with_table(test)
+
+
+def test_a_network_that_refuses_to_send_or_receive_for_a_while_does_no_harm() -> None:
+    async def test(table, phone):
+        client = await FakeClient(phone, identity(5)).open(table)
+        server, receive_from = table._network, table._socket.receive_from
+        server.no_route = True
+        await client.pull((0, 0, 0, 3))
+        await trio.sleep(1)
+        server.no_route = False
+
+        async def refuse():
+            table._socket.receive_from = receive_from
+            raise OSError
+
+        table._socket.receive_from = refuse
+        await client.pull((0, 1, 0, 1))
+        await client.pull((0, 2, 0, 1))
+        assert [d.unit.segment for d in await client.receive(2)] == [1, 2]
+
+    with_table(test)
+
+
+def test_an_id_in_use_or_0_is_not_given_out() -> None:
+    async def test(table, phone):
+        first = open_one(table, identity(3).peer_id, identity(4).public_key, phone)
+        draws = [bytes(4), first.stream_id.to_bytes(4, "big"), b"\0\0\0\7"]
+        entropy = table._network.entropy
+        table._network.entropy = lambda n: draws.pop(0) if n == 4 else entropy(n)
+        assert open_one(table, identity(3).peer_id, identity(4).public_key, phone).stream_id == 7
+
+    with_table(test)
