@@ -1,1 +1,73 @@
-"""lightpeer: a small-footprint client of loudp2p."""
+"""lightpeer: a small-footprint client of loudp2p, a peer-to-peer network for streaming music.
+
+What a program needs is here; everything else is the library's own business:
+
+    async with open_client(load_settings(environ=os.environ), SystemNetwork()) as client:
+        async for hit in client.search("words"):
+            print(hit.uri, hit.title)
+
+Names are imported when they are first used, so that `import lightpeer` costs
+nothing and sound is not touched by those who only search.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lightpeer.version import VERSION
+
+if TYPE_CHECKING:
+    from lightpeer.audio.sinks import make_sink
+    from lightpeer.config import Settings, load_settings
+    from lightpeer.discovery import Hit, PeerInfo, open_client
+    from lightpeer.errors import LightpeerError
+    from lightpeer.player import Player, PlayerEvent, Status, fetch
+    from lightpeer.wire.network import SystemNetwork
+
+__version__ = VERSION
+
+__all__ = [
+    "Hit",
+    "LightpeerError",
+    "PeerInfo",
+    "Player",
+    "PlayerEvent",
+    "Settings",
+    "Status",
+    "SystemNetwork",
+    "__version__",
+    "fetch",
+    "load_settings",
+    "make_sink",
+    "open_client",
+]
+
+_HOMES = {
+    "Hit": "lightpeer.discovery",
+    "LightpeerError": "lightpeer.errors",
+    "PeerInfo": "lightpeer.discovery",
+    "Player": "lightpeer.player",
+    "PlayerEvent": "lightpeer.player",
+    "Settings": "lightpeer.config",
+    "Status": "lightpeer.player",
+    "SystemNetwork": "lightpeer.wire.network",
+    "fetch": "lightpeer.player",
+    "load_settings": "lightpeer.config",
+    "make_sink": "lightpeer.audio.sinks",
+    "open_client": "lightpeer.discovery",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name at its first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

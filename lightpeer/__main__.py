@@ -1,0 +1,28 @@
+"""Where the `lightpeer` command begins, before anything that takes time to import.
+
+`--version` is answered from here. Ctrl-C is caught here too, because it may come
+while the modules behind the command are still being imported.
+"""
+
+import sys
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def main() -> int:
+    """Run the command that the process was started with; return its exit status."""
+    try:
+        if sys.argv[1:] == ["--version"]:
+            from lightpeer.version import VERSION
+
+            sys.stdout.write(f"lightpeer {VERSION}\n")
+            return 0
+        from lightpeer.cli import run
+
+        return run(sys.argv[1:])
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""The `lightpeer` command: arguments to settings, errors to sentences and exit statuses.
+
+Nothing heavy is imported here: trio, the client and sound come with the command
+that needs them, and a wrong argument is told before any of them. Whatever is
+raised ends in `_report`, so that a person sees one sentence, and a traceback
+only if asked for with -vv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from lightpeer.errors import LightpeerError, UsageError
+from lightpeer.output import Output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lightpeer.config import Settings
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+MAX_HITS = 50  # a search asks a peer for no more (SearchRequest.limit)
+
+_STATUSES = (
+    "exit status: 0 done, 1 failed, 2 usage, 3 no peer reachable, 4 nothing found, "
+    "5 stream failed or did not verify, 6 no audio output, 130 interrupted"
+)
+_SETTINGS = ("state_dir", "bootstrap", "output", "bitrate_kbps", "transport", "volume_db", "normalize")
+"""Settings that have a flag, under the name that the parser gives them too."""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line (without the program's name); return its exit status."""
+    output = Output(json="--json" in argv)
+    debug = False
+    try:
+        with _prompt_interrupts():
+            arguments = _parser().parse_args(argv)
+            debug = arguments.verbose > 1
+            output.quiet = arguments.quiet
+            if arguments.verbose:
+                _start_logging(debug=debug)
+            return _dispatch(arguments, output)
+    except BaseException as error:  # noqa: BLE001 - this is where every error ends
+        return _report(error, output, debug=debug)
+
+
+def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
+    from lightpeer.config import load_settings
+
+    settings = load_settings(
+        config_path=Path(arguments.config) if arguments.config else None,
+        environ=os.environ,
+        overrides={name: getattr(arguments, name, None) for name in _SETTINGS},
+    )
+    match arguments.command:
+        case "id":
+            return _show_id(settings, output)
+        case "doctor":
+            from lightpeer.doctor import diagnose
+
+            return diagnose(settings, output)
+        case "demo":
+            from lightpeer.demo.run import demo
+
+            return demo(output)
+        case _:
+            from lightpeer import commands
+
+            return commands.run(arguments, settings, output)
+
+
+def _show_id(settings: Settings, output: Output) -> int:
+    from lightpeer.core.identity import format_peer_id
+    from lightpeer.state import load_or_create_identity
+
+    peer_id = format_peer_id(load_or_create_identity(settings.state_dir).peer_id)
+    output.result("id", peer_id, peer_id=peer_id)
+    return 0
+
+
+def _report(error: BaseException, output: Output, *, debug: bool) -> int:
+    """Say what went wrong in one sentence; return the exit status."""
+    cause = first_cause(error)
+    if isinstance(cause, SystemExit):  # --help and --version
+        return int(cause.code or 0)
+    if isinstance(cause, KeyboardInterrupt):
+        return INTERRUPTED
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if output.closed:  # by whoever read it: they have what they wanted
+        return 0
+    status, sentence = 1, str(cause)
+    if isinstance(cause, LightpeerError):
+        status = cause.exit_status
+    else:
+        what = f"{type(cause).__name__}: {cause}".rstrip(": ")
+        sentence = f"internal error ({what}); run again with -vv for the traceback"
+    with contextlib.suppress(OSError):  # stderr may be as closed as stdout
+        output.error(sentence, status)
+    return status
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return what stands behind a nursery's exception group: the interrupt, or our own error, if any."""
+    leaves = list(_leaves(error))
+    for kind in (KeyboardInterrupt, LightpeerError, BaseException):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return error
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+@contextlib.contextmanager
+def _prompt_interrupts() -> Iterator[None]:
+    """Let Ctrl-C end the process at once while modules are imported and nothing needs cleaning up.
+
+    A KeyboardInterrupt can get lost in a callback of the import machinery.
+    `commands.run_async` goes back to the ordinary way before it starts trio.
+    """
+    usual = threading.current_thread() is threading.main_thread()
+    usual = usual and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if usual:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    try:
+        yield
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _start_logging(*, debug: bool) -> None:
+    import logging
+
+    from lightpeer.output import clean
+
+    class CleanFormatter(logging.Formatter):
+        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+            return clean(super().formatMessage(record))
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(CleanFormatter("%(relativeCreated)d ms %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler])
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one sentence, as every other error of ours."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def _parser() -> _Parser:
+    common = _common_options()
+    parser = _Parser(
+        prog="lightpeer",
+        description="Search and play music from the loudp2p network.",
+        epilog=_STATUSES,
+        parents=[common],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    parser.set_defaults(config=None, json=False, quiet=False, verbose=0)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def add(name: str, text: str) -> _Parser:
+        return commands.add_parser(
+            name, help=text, description=text, epilog=_STATUSES, parents=[common], allow_abbrev=False
+        )
+
+    search = add("search", "find tracks by title, artist or album")
+    search.add_argument("query", nargs="+", metavar="QUERY")
+    search.add_argument("--limit", type=_limit, default=10, metavar="N", help="at most so many (10)")
+    _add_play(add("play", "play the best hit of a query, or tracks by id, one after the other"))
+    fetch = add("fetch", "save a track as an Ogg Opus file, byte for byte as its publisher made it")
+    fetch.add_argument("uri", metavar="loud:ID")
+    fetch.add_argument("-o", "--out", required=True, metavar="FILE", help="where to")
+    fetch.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
+    add("peers", "ask for peers, and list those known")
+    add("id", "print this peer's id")
+    add("doctor", "check what playing needs, and say how to get what is missing")
+    add("demo", "run a small network on this machine and play a track from it")
+    return parser
+
+
+def _add_play(play: _Parser) -> None:
+    play.add_argument("items", nargs="+", metavar="QUERY|loud:ID")
+    play.add_argument(
+        "--output",
+        metavar="SINK",
+        help="wav:FILE, pipe (s16le on stdout), command:PROGRAM, null; else the sound device",
+    )
+    play.add_argument("--bitrate", dest="bitrate_kbps", metavar="auto|KBPS", help="the rendition (auto)")
+    play.add_argument("--transport", metavar="auto|udp|grpc", help="how audio comes (auto)")
+    play.add_argument("--start", type=_seconds, default=0.0, metavar="SECONDS", help="where to begin")
+    play.add_argument("--volume", dest="volume_db", metavar="DB", help="louder or quieter (0)")
+    play.add_argument("--normalize", action="store_true", default=None, help="play all tracks equally loud")
+    play.add_argument("--stats", metavar="FILE", help="write measurements as JSON at the end")
+
+
+def _common_options() -> _Parser:
+    """Return the options that may stand before and after the command."""
+    unset = argparse.SUPPRESS  # so that a command does not undo what stood before it
+    common = _Parser(add_help=False, argument_default=unset)
+    common.add_argument("--bootstrap", action="append", metavar="HOST:PORT", help="a first peer (repeats)")
+    common.add_argument("--state", dest="state_dir", metavar="DIR", help="where key and peers are kept")
+    common.add_argument("--config", metavar="FILE", help="the configuration file")
+    common.add_argument("--json", action="store_true", help="print one JSON object a line")
+    common.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")
+    common.add_argument("-v", "--verbose", action="count", help="say more; -vv: debugging, tracebacks")
+    return common
+
+
+def _version() -> str:
+    from lightpeer.version import VERSION
+
+    return f"lightpeer {VERSION}"
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_HITS):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MAX_HITS}, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"a number of seconds, not {text!r}")
+    return seconds

@@ -1,0 +1,181 @@
+"""The commands that talk to the network: search, play, fetch, peers.
+
+Arguments that can be seen to be wrong are refused before a socket is opened.
+All of a command runs under `run_async`, in which a signal cancels it, so that
+its cleanup runs: the terminal is put back, statistics are written, files that are half
+written go away.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from lightpeer.core.manifest import is_uri, parse_uri
+from lightpeer.discovery import open_client
+from lightpeer.errors import NothingFoundError, UsageError
+from lightpeer.output import clock
+from lightpeer.wire.network import SystemNetwork
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Awaitable, Callable
+
+    from lightpeer.config import Settings
+    from lightpeer.output import Output
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> int:
+    """Run a command of this module; return its exit status."""
+    match arguments.command:
+        case "search":
+            query = checked_query(" ".join(arguments.query))
+            return run_async(lambda: _search(settings, output, query, arguments.limit))
+        case "peers":
+            return run_async(lambda: _peers(settings, output))
+        case "fetch":
+            parse_uri(arguments.uri)
+            path = checked_target(arguments.out)
+            return run_async(lambda: _fetch(settings, output, arguments.uri, path))
+        case _:
+            from lightpeer.play import play
+
+            items = [checked_item(item) for item in arguments.items]
+            stats = checked_target(arguments.stats) if arguments.stats else None
+            return play(
+                settings,
+                output,
+                items,
+                start_s=arguments.start,
+                stats=stats,
+                live=not arguments.verbose,  # the log would run into the live line
+            )
+
+
+def run_async(main: Callable[[], Awaitable[int]]) -> int:
+    """Run a command's coroutine; return its status, or 128 and the signal's number if one ended it."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return trio.run(_until_signal, main)
+
+
+async def _until_signal(main: Callable[[], Awaitable[int]]) -> int:
+    caught: list[int] = []
+
+    async def watch(scope: trio.CancelScope) -> None:
+        # A signal that we were started to ignore (nohup, a shell's &) stays ignored.
+        wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        with trio.open_signal_receiver(*wanted) as signals:
+            async for number in signals:
+                caught.append(number)
+                break  # a second one, while we clean up, works as usual
+        scope.cancel()
+
+    status = 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch, nursery.cancel_scope)
+        status = await main()
+        nursery.cancel_scope.cancel()
+    return 128 + caught[0] if caught else status
+
+
+def checked_query(text: str) -> str:
+    """Return the words to search for; raise UsageError if there are none."""
+    words = " ".join(text.split())
+    if not words:
+        raise UsageError("nothing to search for: give a title, an artist or an album")
+    try:
+        words.encode()
+    except UnicodeEncodeError as error:  # bytes of the command line that are no text
+        raise UsageError("what to search for is not UTF-8 text") from error
+    return words
+
+
+def checked_item(text: str) -> str:
+    """Return a query or track id to play; raise UsageError if it is neither."""
+    if not is_uri(text):
+        return checked_query(text)
+    parse_uri(text)
+    return text
+
+
+def checked_target(text: str) -> Path:
+    """Return the path of a file to be written; raise UsageError if it cannot be one."""
+    path = Path(text).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"cannot write to {text}: name a file in a folder that exists")
+    return path
+
+
+async def _search(settings: Settings, output: Output, query: str, limit: int) -> int:
+    found = False
+    async with open_client(settings, SystemNetwork()) as client:
+        async for hit in client.search(query, limit=limit):
+            found = True
+            rates = "/".join(map(str, hit.bitrates_kbps))
+            output.result(
+                "hit",
+                f"{hit.uri}  {clock(hit.duration_s)}  {rates}  {described(hit.title, hit.artist, hit.album)}",
+                uri=hit.uri,
+                title=hit.title,
+                artist=hit.artist,
+                album=hit.album,
+                duration_s=hit.duration_s,
+                bitrates_kbps=list(hit.bitrates_kbps),
+                holders=list(hit.holders),
+            )
+    if not found:
+        raise NothingFoundError(f"nothing found for {query!r}: try fewer or other words")
+    return 0
+
+
+def described(title: str, artist: str = "", album: str = "") -> str:
+    """Return a track as people name it: `Title — Artist (Album)`."""
+    text = f"{title} — {artist}" if artist else title
+    return f"{text} ({album})" if album else text
+
+
+async def _peers(settings: Settings, output: Output) -> int:
+    async with open_client(settings, SystemNetwork()) as client:
+        for peer in await client.peers():
+            rtt = "-" if peer.rtt_ms is None else f"{peer.rtt_ms:.0f} ms"
+            output.result(
+                "peer",
+                f"{peer.peer_id}  {peer.state}  {rtt}  {' '.join(peer.roles)}  {' '.join(peer.endpoints)}",
+                peer_id=peer.peer_id,
+                endpoints=list(peer.endpoints),
+                rtt_ms=peer.rtt_ms,
+                roles=list(peer.roles),
+                state=peer.state,
+            )
+    return 0
+
+
+async def _fetch(settings: Settings, output: Output, uri: str, path: Path) -> int:
+    from lightpeer.player import fetch
+    from lightpeer.terminal import LiveLine, is_live
+
+    live = not output.json and not output.quiet and is_live(sys.stderr)
+    line = LiveLine(sys.stderr) if live else None
+
+    def progress(done_bytes: int, total_bytes: int | None) -> None:
+        if line:
+            share = f" of {total_bytes / 1000:.0f}" if total_bytes else ""
+            line.show(f"{path.name}: {done_bytes / 1000:.0f}{share} kB")
+
+    try:
+        async with open_client(settings, SystemNetwork()) as client:
+            summary = await fetch(client, uri, path, bitrate_kbps=settings.bitrate_kbps, on_progress=progress)
+    finally:
+        if line:
+            line.clear()
+    done: dict[str, Any] = {**summary, "path": str(path)}
+    text = f"{path}: {done['bytes']} bytes, {done['bitrate_kbps']} kbit/s, by {done['transport']}"
+    output.remark("fetched", text, **done)
+    return 0

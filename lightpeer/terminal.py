@@ -1,0 +1,304 @@
+"""The terminal while music plays: one live line, and keys.
+
+The line is a pure function of the player's status and the terminal's width;
+the keys come from a small state machine fed with the bytes of the terminal, in
+which an arrow is three. `Terminal` is the thin rest: it puts the terminal into
+cbreak mode, puts it back whatever happens (an error, a signal, Ctrl-Z), redraws
+twice a second while something moves, and sleeps while nothing does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+
+import trio
+
+from lightpeer.output import clean, clock, truncate, width
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lightpeer.player import Status
+
+REDRAW_S = 0.5
+FALLBACK_COLUMNS = 80
+SEEK_S = 10.0
+VOLUME_STEP_DB = 2.0
+_READ_BYTES = 64  # more keys than anybody presses at once
+_CLEAR_TO_END = "\x1b[K"
+_MIN_TITLE_COLUMNS = 12
+
+
+class Key(Enum):
+    """What a key asks for."""
+
+    PAUSE = "pause"
+    FORWARD = "forward"
+    BACK = "back"
+    NEXT = "next"
+    PREVIOUS = "previous"
+    LOUDER = "louder"
+    QUIETER = "quieter"
+    QUIT = "quit"
+
+
+class Controls(Protocol):
+    """What the keys act on, and the line shows: a Player."""
+
+    @property
+    def status(self) -> Status: ...  # noqa: D102
+    def toggle_pause(self) -> None: ...  # noqa: D102
+    def seek_by(self, seconds: float, /) -> None: ...  # noqa: D102
+    def next(self) -> None: ...  # noqa: D102
+    def previous(self) -> None: ...  # noqa: D102
+    def change_volume(self, decibels: float, /) -> None: ...  # noqa: D102
+    def stop(self) -> None: ...  # noqa: D102
+
+
+_ACTIONS: dict[Key, Callable[[Controls], None]] = {
+    Key.PAUSE: lambda player: player.toggle_pause(),
+    Key.FORWARD: lambda player: player.seek_by(SEEK_S),
+    Key.BACK: lambda player: player.seek_by(-SEEK_S),
+    Key.NEXT: lambda player: player.next(),
+    Key.PREVIOUS: lambda player: player.previous(),
+    Key.LOUDER: lambda player: player.change_volume(VOLUME_STEP_DB),
+    Key.QUIETER: lambda player: player.change_volume(-VOLUME_STEP_DB),
+    Key.QUIT: lambda player: player.stop(),
+}
+
+
+_PLAIN_KEYS = {
+    " ": Key.PAUSE,
+    "n": Key.NEXT,
+    "p": Key.PREVIOUS,
+    "+": Key.LOUDER,
+    "=": Key.LOUDER,  # + without shift on many keyboards
+    "-": Key.QUIETER,
+    "q": Key.QUIT,
+}
+_ARROW_KEYS = {"C": Key.FORWARD, "D": Key.BACK}
+
+
+class KeyParser:
+    """Keys from the bytes that a terminal sends.
+
+    An arrow is `ESC [ C`, or `ESC O C` in application mode; any other sequence
+    is skipped up to its last byte (ECMA-48 section 5.4), so that none of its bytes
+    is taken for a key.
+    """
+
+    def __init__(self) -> None:
+        self._state = "plain"
+        self._parameters = False
+
+    def feed(self, data: bytes) -> list[Key]:
+        """Take what was read; return the keys that are complete."""
+        found = (self._step(char) for char in data.decode("latin-1"))
+        return [key for key in found if key is not None]
+
+    def _step(self, char: str) -> Key | None:
+        if char == "\x1b":
+            self._state, self._parameters = "escape", False
+        elif self._state == "escape" and char in "[O":
+            self._state = "sequence"
+        elif self._state == "sequence":
+            return self._step_sequence(char)
+        else:
+            self._state = "plain"
+            return _PLAIN_KEYS.get(char)
+        return None
+
+    def _step_sequence(self, char: str) -> Key | None:
+        if not "\x40" <= char <= "\x7e":
+            self._parameters = True
+            return None
+        self._state = "plain"
+        return None if self._parameters else _ARROW_KEYS.get(char)
+
+
+def status_line(status: Status, columns: int) -> str:
+    """Return the live line for a status, at most so many columns wide."""
+    facts = "  ".join(_facts(status))
+    title = clean(status.title) or "…"
+    if artist := clean(status.artist):
+        title = f"{title} — {artist}"
+    room = max(columns - width(facts) - 4, _MIN_TITLE_COLUMNS)
+    sign = {"playing": "▶", "paused": "‖", "stopped": "■"}.get(status.state, "…")
+    return truncate(f"{sign} {truncate(title, room)}  {facts}", columns)
+
+
+def _facts(status: Status) -> Iterator[str]:
+    if status.state in {"opening", "buffering"}:
+        yield status.state
+    yield f"{clock(status.position_s)}/{clock(status.duration_s)}"
+    yield f"buffer {status.buffer_s:.0f} s"
+    yield f"{status.bitrate_kbps:.0f} kbit/s"
+    yield f"↓{status.goodput_kbps:.0f}"
+    yield "1 source" if status.sources == 1 else f"{status.sources} sources"
+    if status.transport:
+        yield clean(status.transport)
+    if status.volume_db:
+        yield f"{status.volume_db:+.0f} dB"
+
+
+def is_live(stream: TextIO) -> bool:
+    """Tell whether one line of a stream can be rewritten in place."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and _in_foreground(stream)
+
+
+def has_keys(stdin: TextIO | None) -> bool:
+    """Tell whether keys can be read: a terminal, which is ours at the moment."""
+    return stdin is not None and not stdin.closed and stdin.isatty() and _in_foreground(stdin)
+
+
+def _in_foreground(stream: TextIO) -> bool:
+    """Tell whether we are not a background job, which the kernel stops if it touches the terminal."""
+    with contextlib.suppress(OSError):
+        return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
+    return True  # a terminal, but not the one that controls us
+
+
+class LiveLine:
+    """One line that is rewritten in place; other output goes above it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown = ""
+
+    def show(self, line: str) -> None:
+        """Show the line, if it is another than the one shown and the terminal is ours."""
+        if line != self._shown and _in_foreground(self._stream):
+            self._write(f"\r{line}{_CLEAR_TO_END}")
+            self._shown = line
+
+    def clear(self) -> None:
+        """Take the line away, before something else is printed."""
+        if self._shown:
+            self._write(f"\r{_CLEAR_TO_END}")
+            self._shown = ""
+
+    def leave(self) -> None:
+        """End the line, so that it stays."""
+        if self._shown:
+            self._write("\n")
+            self._shown = ""
+
+    def columns(self) -> int:
+        """Return how many columns may be used: one fewer than there are, since some terminals wrap early."""
+        with contextlib.suppress(OSError, ValueError):
+            return (os.get_terminal_size(self._stream.fileno()).columns or FALLBACK_COLUMNS) - 1
+        return FALLBACK_COLUMNS - 1
+
+    def _write(self, text: str) -> None:
+        encoding = self._stream.encoding or "utf-8"
+        self._stream.write(text.encode(encoding, "replace").decode(encoding))
+        self._stream.flush()
+
+
+class Cbreak:
+    """The mode in which keys arrive at once and are not echoed; Ctrl-C and Ctrl-Z still work."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._before: list[Any] | None = None
+
+    def __enter__(self) -> Self:
+        self.enter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def enter(self) -> None:
+        """Enter the mode."""
+        import termios
+
+        self._before = termios.tcgetattr(self._descriptor)
+        mode = termios.tcgetattr(self._descriptor)
+        mode[3] &= ~(termios.ECHO | termios.ICANON)
+        mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(self._descriptor, termios.TCSADRAIN, mode)
+
+    def leave(self) -> None:
+        """Put the terminal back as it was."""
+        import termios
+
+        if self._before is not None:
+            with contextlib.suppress(termios.error):  # the terminal has gone
+                termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+            self._before = None
+
+
+class Terminal:
+    """The live line and the keys of one player; `run` until cancelled."""
+
+    def __init__(self, player: Controls, *, line: LiveLine | None, keys_from: TextIO | None) -> None:
+        """Show the player on a line, if any, and take keys from a terminal, if any."""
+        self._player = player
+        self.line = line
+        self._stdin = keys_from
+        self._moved = trio.Event()
+        self._continued = trio.lowlevel.ParkingLot()
+
+    def changed(self) -> None:
+        """Redraw soon: something happened."""
+        self._moved.set()
+
+    async def run(self) -> None:
+        """Redraw and obey keys until cancelled; leave the terminal as it was."""
+        with contextlib.ExitStack() as stack:
+            if self.line:
+                stack.callback(self.line.leave)
+            cbreak = stack.enter_context(Cbreak(self._stdin.fileno())) if self._stdin else None
+            async with trio.open_nursery() as nursery:
+                if self.line:
+                    nursery.start_soon(self._redraw, self.line)
+                if self._stdin and cbreak:
+                    nursery.start_soon(self._obey_keys, self._stdin)
+                    nursery.start_soon(self._obey_job_control, self._stdin, cbreak)
+                await trio.sleep_forever()
+
+    async def _redraw(self, line: LiveLine) -> None:
+        while True:
+            self._moved = trio.Event()
+            status = self._player.status
+            line.show(status_line(status, line.columns()))
+            still = status.state in {"paused", "stopped"}
+            with trio.move_on_after(float("inf") if still else REDRAW_S):
+                await self._moved.wait()
+
+    async def _obey_keys(self, stdin: TextIO) -> None:
+        parser = KeyParser()
+        while True:
+            await trio.lowlevel.wait_readable(stdin.fileno())
+            if not _in_foreground(stdin):
+                await self._continued.park()
+                continue
+            try:
+                data = os.read(stdin.fileno(), _READ_BYTES)
+            except OSError:
+                data = b""
+            if not data:
+                return  # the terminal has gone; the music may go on
+            for key in parser.feed(data):
+                _ACTIONS[key](self._player)
+            self.changed()
+
+    async def _obey_job_control(self, stdin: TextIO, cbreak: Cbreak) -> None:
+        """Give the terminal back while Ctrl-Z holds us stopped."""
+        with trio.open_signal_receiver(signal.SIGTSTP, signal.SIGCONT) as signals:
+            async for number in signals:
+                if number == signal.SIGTSTP:
+                    cbreak.leave()
+                    if self.line:
+                        self.line.leave()
+                    os.kill(os.getpid(), signal.SIGSTOP)
+                elif _in_foreground(stdin):
+                    cbreak.leave()
+                    cbreak.enter()
+                    self._continued.unpark_all()
+                    self.changed()
