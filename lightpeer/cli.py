@@ -52,16 +52,12 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
-    from lightpeer.config import load_settings
+    def settings() -> Settings:
+        return _load_settings(arguments)
 
-    settings = load_settings(
-        config_path=Path(arguments.config) if arguments.config else None,
-        environ=os.environ,
-        overrides={name: getattr(arguments, name, None) for name in _SETTINGS},
-    )
     match arguments.command:
         case "id":
-            return _show_id(settings, output)
+            return _show_id(settings(), output)
         case "doctor":
             from lightpeer.doctor import diagnose
 
@@ -73,7 +69,17 @@ def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
         case _:
             from lightpeer import commands
 
-            return commands.run(arguments, settings, output)
+            return commands.run(arguments, settings(), output)
+
+
+def _load_settings(arguments: argparse.Namespace) -> Settings:
+    from lightpeer.config import load_settings
+
+    return load_settings(
+        config_path=Path(arguments.config) if arguments.config else None,
+        environ=os.environ,
+        overrides={name: getattr(arguments, name, None) for name in _SETTINGS},
+    )
 
 
 def _show_id(settings: Settings, output: Output) -> int:
@@ -132,7 +138,7 @@ def _prompt_interrupts() -> Iterator[None]:
     """Let Ctrl-C end the process at once while modules are imported and nothing needs cleaning up.
 
     A KeyboardInterrupt can get lost in a callback of the import machinery.
-    `commands.run_async` goes back to the ordinary way before it starts trio.
+    `signals.run_async` goes back to the ordinary way before it starts trio.
     """
     usual = threading.current_thread() is threading.main_thread()
     usual = usual and signal.getsignal(signal.SIGINT) is signal.default_int_handler

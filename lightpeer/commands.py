@@ -1,34 +1,27 @@
 """The commands that talk to the network: search, play, fetch, peers.
 
 Arguments that can be seen to be wrong are refused before a socket is opened.
-All of a command runs under `run_async`, in which a signal cancels it, so that
-its cleanup runs: the terminal is put back, statistics are written, files that are half
-written go away.
+Whatever is printed about a track or a peer is a stranger's word: see `output`.
 """
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import trio
 
 from lightpeer.core.manifest import is_uri, parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.output import clock
+from lightpeer.signals import run_async
 from lightpeer.wire.network import SystemNetwork
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Awaitable, Callable
 
     from lightpeer.config import Settings
     from lightpeer.output import Output
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> int:
@@ -56,33 +49,6 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
                 stats=stats,
                 live=not arguments.verbose,  # the log would run into the live line
             )
-
-
-def run_async(main: Callable[[], Awaitable[int]]) -> int:
-    """Run a command's coroutine; return its status, or 128 and the signal's number if one ended it."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    return trio.run(_until_signal, main)
-
-
-async def _until_signal(main: Callable[[], Awaitable[int]]) -> int:
-    caught: list[int] = []
-
-    async def watch(scope: trio.CancelScope) -> None:
-        # A signal that we were started to ignore (nohup, a shell's &) stays ignored.
-        wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        with trio.open_signal_receiver(*wanted) as signals:
-            async for number in signals:
-                caught.append(number)
-                break  # a second one, while we clean up, works as usual
-        scope.cancel()
-
-    status = 0
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch, nursery.cancel_scope)
-        status = await main()
-        nursery.cancel_scope.cancel()
-    return 128 + caught[0] if caught else status
 
 
 def checked_query(text: str) -> str:

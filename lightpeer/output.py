@@ -21,8 +21,7 @@ STDOUT_FILENO = 1
 
 def clean(text: str) -> str:
     """Return the text on one line, without anything that a terminal would obey."""
-    shown = (" " if unicodedata.category(c) in _UNSHOWN else c for c in text)
-    return " ".join("".join(shown).split())
+    return "".join(" " if unicodedata.category(c) in _UNSHOWN else c for c in text)
 
 
 def width(text: str) -> int:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, TextIO
 
 import trio
 
-from lightpeer.commands import described, run_async
+from lightpeer.commands import described
 from lightpeer.discovery import open_client
 from lightpeer.errors import UsageError
 from lightpeer.output import Output, clock
 from lightpeer.player import Player
+from lightpeer.signals import run_async
 from lightpeer.wire.network import SystemNetwork
 
 if TYPE_CHECKING:

@@ -1,0 +1,238 @@
+"""`lightpeer doctor`: what playing needs, checked one by one, with what to do about the rest.
+
+A check is a function that takes the settings and yields findings. It may raise
+any error of ours, which is a finding too: the sentence already says what to do.
+Only what playing itself needs can fail; what serving needs is a warning.
+Modules that may be missing are imported inside the checks.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import trio
+
+from lightpeer.errors import AudioError, LightpeerError, MissingLibraryError
+from lightpeer.signals import run_async
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from lightpeer.config import Settings
+    from lightpeer.output import Output
+
+MIN_PYTHON = (3, 11)
+
+
+class Verdict(Enum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARN = "warn"  # playing works without it
+    FAIL = "fail"
+
+
+class Finding(NamedTuple):
+    """One line of the diagnosis."""
+
+    name: str
+    verdict: Verdict
+    text: str
+
+
+def diagnose(load: Callable[[], Settings], output: Output) -> int:
+    """Check everything, print a line for each finding; return 0 if playing is possible, else 1.
+
+    `load` loads the settings, which is the first thing that may fail.
+    """
+    return run_async(lambda: _diagnose(load, output))
+
+
+async def _diagnose(load: Callable[[], Settings], output: Output) -> int:
+    worst = 0
+    async for name, verdict, text in _examine(load):
+        line = f"{verdict.value:4}  {name}: {text}"
+        output.result("check", line, name=name, verdict=verdict.value, message=text)
+        worst |= verdict is Verdict.FAIL
+    summary = "something that playing needs is missing: see above" if worst else "ready to play"
+    output.result("diagnosis", summary, playable=not worst, message=summary)
+    return int(worst)
+
+
+async def _examine(load: Callable[[], Settings]) -> AsyncIterator[Finding]:
+    yield check_python()
+    try:
+        settings = load()
+    except LightpeerError as error:
+        yield Finding("configuration", Verdict.FAIL, str(error))
+        return
+    yield check_configuration()
+    yield check_state(settings.state_dir)
+    yield check_keys()
+    for library, needed in _LIBRARIES:
+        yield check_library(library, needed)
+    yield await check_sound(settings.output)
+    yield check_clock(time.time())
+    yield check_fts5()
+    yield check_ffmpeg()
+    for host, port in settings.bootstrap:
+        yield await check_address(host, port, settings.connect_timeout_s)
+    yield await check_peers(settings)
+
+
+def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
+    """Check the interpreter's version."""
+    text = ".".join(map(str, version))
+    if version >= MIN_PYTHON:
+        return Finding("python", Verdict.OK, text)
+    return Finding("python", Verdict.FAIL, f"{text} is too old: install Python 3.11 or later")
+
+
+def check_configuration() -> Finding:
+    """Tell which configuration file was read; that it can be is known by now."""
+    from lightpeer.config import default_config_path
+
+    path = Path(os.environ.get("LIGHTPEER_CONFIG") or default_config_path(os.environ))
+    return Finding("configuration", Verdict.OK, f"{path}" if path.exists() else f"defaults (no {path})")
+
+
+def check_state(state_dir: Path) -> Finding:
+    """Check that the state directory can be written and the key in it, if any, read."""
+    from lightpeer.state import KEY_FILE, ensure_state_dir, load_or_create_identity
+
+    try:
+        ensure_state_dir(state_dir)
+        with tempfile.TemporaryFile(dir=state_dir):
+            pass
+        if (state_dir / KEY_FILE).exists():
+            load_or_create_identity(state_dir)
+    except MissingLibraryError:  # of the signatures, which are checked next
+        pass
+    except LightpeerError as error:
+        return Finding("state", Verdict.FAIL, str(error))
+    except OSError as error:
+        text = f"cannot write to {state_dir} ({error.strerror}): choose another with --state"
+        return Finding("state", Verdict.FAIL, text)
+    return Finding("state", Verdict.OK, str(state_dir))
+
+
+def check_keys() -> Finding:
+    """Check that there is a library for signatures."""
+    from lightpeer.core._secp256k1 import load_backend
+
+    try:
+        backend = load_backend()
+    except LightpeerError as error:
+        return Finding("signatures", Verdict.FAIL, str(error))
+    return Finding("signatures", Verdict.OK, type(backend).__name__.lower())
+
+
+_SERVING = "serving"
+_LIBRARIES = [
+    ("ogg", "playing"),
+    ("opus", "playing"),
+    ("opusfile", _SERVING),
+    ("opusenc", _SERVING),
+    ("portaudio", "the sound device"),
+]
+
+
+def check_library(library: str, needed_by: str) -> Finding:
+    """Check that a shared library can be loaded."""
+    from lightpeer.audio import _native
+
+    try:
+        _native.require_library(library)
+    except MissingLibraryError as error:
+        verdict = Verdict.FAIL if needed_by == "playing" else Verdict.WARN
+        return Finding(f"lib{library}", verdict, f"{error} (needed by {needed_by})")
+    return Finding(f"lib{library}", Verdict.OK, f"found (needed by {needed_by})")
+
+
+async def check_sound(output: str) -> Finding:
+    """Open the sink that `play` would open, if it is the sound device."""
+    from lightpeer.audio.sinks import make_sink
+    from lightpeer.core.manifest import SAMPLE_RATE
+
+    if output.partition(":")[0] not in {"", "sounddevice"}:
+        return Finding("sound", Verdict.OK, f"goes to {output}")
+    try:
+        sink = make_sink(output or None)
+        try:
+            await sink.open(SAMPLE_RATE, 2)
+        finally:
+            await sink.aclose()
+    except AudioError as error:
+        return Finding("sound", Verdict.FAIL, str(error))
+    return Finding("sound", Verdict.OK, "the sound device opens")
+
+
+def check_clock(now_s: float) -> Finding:
+    """Check that the time is not before this program was installed, as on a Pi that has just started."""
+    installed_s = Path(__file__).stat().st_mtime
+    shown = time.strftime("%Y-%m-%d %H:%M", time.gmtime(now_s))
+    if now_s < installed_s:
+        text = f"{shown} UTC is in the past: set it, or wait for network time; till then the peers' is used"
+        return Finding("clock", Verdict.WARN, text)
+    return Finding("clock", Verdict.OK, f"{shown} UTC")
+
+
+def check_fts5() -> Finding:
+    """Check that SQLite has the full-text index that serving needs."""
+    try:
+        import sqlite3
+
+        with sqlite3.connect(":memory:") as database:
+            database.execute("CREATE VIRTUAL TABLE t USING fts5(x)")
+        database.close()
+    except (ImportError, sqlite3.Error) as error:
+        return Finding("full-text index", Verdict.WARN, f"SQLite lacks FTS5 ({error}), which serving needs")
+    return Finding("full-text index", Verdict.OK, "SQLite has FTS5 (needed by serving)")
+
+
+def check_ffmpeg() -> Finding:
+    """Check for ffmpeg, which serving uses for files of other formats."""
+    if path := shutil.which("ffmpeg"):
+        return Finding("ffmpeg", Verdict.OK, f"{path} (used by serving)")
+    text = (
+        "not there: needed only to serve other files than Ogg, FLAC and WAV (apt, pkg or brew install ffmpeg)"
+    )
+    return Finding("ffmpeg", Verdict.WARN, text)
+
+
+async def check_address(host: str, port: int, timeout_s: float) -> Finding:
+    """Check that something answers at a bootstrap address, and how soon."""
+    from lightpeer.wire.network import SystemNetwork
+
+    name = f"bootstrap {host}:{port}"
+    began = trio.current_time()
+    try:
+        with trio.fail_after(timeout_s):
+            stream = await SystemNetwork().connect_tcp(host, port)
+    except trio.TooSlowError:
+        return Finding(name, Verdict.WARN, f"no answer within {timeout_s:g} s: is it the right address?")
+    except OSError as error:
+        return Finding(name, Verdict.WARN, f"{error}: is it the right address, and is a peer running there?")
+    rtt_ms = (trio.current_time() - began) * 1000
+    await trio.aclose_forcefully(stream)
+    return Finding(name, Verdict.OK, f"connected in {rtt_ms:.0f} ms")
+
+
+async def check_peers(settings: Settings) -> Finding:
+    """Check that some peer answers, as every command will need."""
+    from lightpeer.discovery import open_client
+    from lightpeer.wire.network import SystemNetwork
+
+    try:
+        async with open_client(settings, SystemNetwork()) as client:
+            finding = Finding("peers", Verdict.OK, f"{len(await client.peers())} known")
+    except* LightpeerError as group:  # out of the client's nursery
+        finding = Finding("peers", Verdict.FAIL, str(group.exceptions[0]))
+    return finding

@@ -1,0 +1,45 @@
+"""Ctrl-C and its kin: a signal cancels the command, so that all cleanup runs.
+
+The terminal is put back, statistics are written, child processes and half-written
+files go away; then the process ends with 128 and the signal's number, as shells
+count. A second signal, while the first is being obeyed, works as usual.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_async(main: Callable[[], Awaitable[int]]) -> int:
+    """Run a command's coroutine; return its status, or 128 and the signal's number if one ended it."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return trio.run(_until_signal, main)
+
+
+async def _until_signal(main: Callable[[], Awaitable[int]]) -> int:
+    caught: list[int] = []
+
+    async def watch(scope: trio.CancelScope) -> None:
+        # A signal that we were started to ignore (nohup, a shell's &) stays ignored.
+        wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        with trio.open_signal_receiver(*wanted) as signals:
+            async for number in signals:
+                caught.append(number)
+                break
+        scope.cancel()
+
+    status = 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch, nursery.cancel_scope)
+        status = await main()
+        nursery.cancel_scope.cancel()
+    return 128 + caught[0] if caught else status
