@@ -35,6 +35,7 @@ from lightpeer.core.datagram import MAX_PAYLOAD
 UNIT_BYTES = MAX_PAYLOAD
 _DELTA = 0.5
 _STARTUP_GROWTH = 1.5
+_FULL_SHARE = 0.75  # of the window outstanding once: the window was the limit, not the demand
 _FLAT_ROUNDS = 3
 _FLAT_GROWTH = 1.1
 _QUEUE_FLOOR_S = 0.016
@@ -96,7 +97,7 @@ class Bandwidth:
         self._round_start: float | None = None
         self._round_bytes = 0
         self._round_lost = 0
-        self._round_full = False  # was the window ever filled in it?
+        self._round_full = False  # was the window once filled in it?
         self._flat = 0
         self._velocity = 1.0
         self._rising = True
@@ -131,10 +132,7 @@ class Bandwidth:
 
     def budget_bytes(self, now: float) -> float:
         """Return how many more bytes may be asked for now."""
-        budget = self.window_bytes(now) - self.outstanding_bytes
-        if budget < UNIT_BYTES:
-            self._round_full = True
-        return budget
+        return self.window_bytes(now) - self.outstanding_bytes
 
     def pace_bytes_per_s(self) -> int:
         """Return the pace to ask the sources for, in sum."""
@@ -157,6 +155,7 @@ class Bandwidth:
             self._begin_round(now)  # what came before the rest says nothing about this burst
             self._busy_since = now
         self.outstanding_bytes += size
+        self._round_full |= self.outstanding_bytes >= _FULL_SHARE * self.window_bytes(now)
 
     def on_arrived(self, size: int, asked: int, rtt_s: float | None, now: float) -> None:
         """Note `size` bytes that came, `asked` of which were outstanding; `rtt_s` None says nothing."""

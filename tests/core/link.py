@@ -1,0 +1,216 @@
+"""A link for closed-loop tests of one core: a bottleneck with a queue, and a server that answers PULLs.
+
+Virtual time, one seed, no sockets. The server is the least that the protocol asks
+for, written apart from `lightpeer.serve`, so that a fault there hides nothing here.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.datagram import Data, DatagramKeys, Unit, UnitRange, build_data, parse_pull_untrusted
+from lightpeer.core.receiver import Receiver, UnitArrived
+
+KEYS = DatagramKeys(b"p" * 32, b"d" * 32)
+STREAM_ID = 7
+UNIT_BYTES = 1200
+UNITS_PER_SEGMENT = 50
+WIRE_OVERHEAD = 28
+
+
+@dataclass
+class Link:
+    """A path whose downlink has the rates `steps` ((from second, bit/s), rising) behind one FIFO queue."""
+
+    steps: Sequence[tuple[float, float]]
+    rtt_s: float
+    loss: float = 0.0
+    buffer_s: float = 1.0  # drop-tail, in seconds at the present rate
+    buffer_bytes: float = 16_000
+    jitter_s: float = 0.0
+    up_loss: float = 0.0
+    duplicate: float = 0.0
+    seed: int = 1
+    queue_delays: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.free_at = 0.0
+
+    def rate(self, now: float) -> float:
+        """Bytes a second."""
+        return [rate for start, rate in self.steps if start <= now][-1] / 8
+
+    def down(self, size: int, now: float) -> float | None:
+        """Return when a datagram that leaves the server now arrives; None if it is lost."""
+        start = max(now, self.free_at)
+        if (start - now) * self.rate(now) > max(self.buffer_bytes, self.buffer_s * self.rate(now)):
+            return None
+        self.free_at = self._through(start, size)
+        self.queue_delays.append((now, start - now))
+        if self.random.random() < self.loss:
+            return None
+        return self.free_at + self.rtt_s / 2 + self.random.uniform(0, self.jitter_s)
+
+    def up(self, now: float) -> float | None:
+        """Return when a PULL arrives at the server."""
+        return None if self.random.random() < self.up_loss else now + self.rtt_s / 2
+
+    def _through(self, start: float, size: float) -> float:
+        ends = [at for at, _ in self.steps if at > start]
+        for end in [*ends, float("inf")]:
+            rate = self.rate(start)
+            if rate and start + size / rate <= end:
+                return start + size / rate
+            size -= (end - start) * rate if rate else 0
+            start = end
+        raise AssertionError("the last rate must not be 0")
+
+
+class Server:
+    """Answers PULLs in the order asked, at the pace of the newest."""
+
+    def __init__(self, size_of: Callable[[Unit], int]) -> None:
+        self.size_of = size_of
+        self.queue: deque[tuple[Unit, int, float]] = deque()
+        self.pace = 0
+        self.epoch = 0
+        self.next_at = 0.0
+        self.packet_no = 0
+        self.token = 99
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        pull = parse_pull_untrusted(datagram, KEYS)
+        if pull.epoch != self.epoch:
+            self.queue.clear()
+            self.epoch = pull.epoch
+        self.pace = pull.pace_bytes_per_s
+        for r in pull.ranges:
+            for number in range(r.first, r.first + r.units):
+                self.queue.append((Unit(r.rendition, r.segment, number), pull.pull_no, now))
+        self.next_at = max(self.next_at, now)
+
+    def due(self) -> float | None:
+        return self.next_at if self.queue and self.pace else None
+
+    def send(self, now: float) -> bytes:
+        unit, pull_no, arrived = self.queue.popleft()
+        payload = bytes(self.size_of(unit))
+        self.next_at = max(self.next_at, now - 0.005) + len(payload) / self.pace
+        self.packet_no += 1
+        data = Data(STREAM_ID, self.packet_no, pull_no, now - arrived, self.token, unit, payload)
+        return build_data(data, KEYS)
+
+
+class Download:
+    """A client that wants units without end (or `total` of them) over a link, and what it sees of it."""
+
+    def __init__(
+        self, link: Link, bandwidth: Bandwidth | None = None, *, total: int | None = None, share: float = 0.25
+    ) -> None:
+        self.link = link
+        self.bandwidth = bandwidth or Bandwidth()
+        self.total = total
+        self.share = share  # of the window that must be free before more is asked for
+        self.receiver = Receiver(STREAM_ID, KEYS, 0, 0.0)
+        self.server = Server(lambda unit: UNIT_BYTES)
+        self.now = 0.0
+        self.fresh = 0
+        self.again: deque[Unit] = deque()
+        self.got: set[Unit] = set()
+        self.lost: list[Unit] = []
+        self.asked: set[Unit] = set()
+        self.arrivals: list[tuple[float, int]] = []  # of units that had not come before
+        self.windows: list[tuple[float, float]] = []
+        self.sent = 0
+        self._events: list[tuple[float, int, bool, bytes]] = []
+        self._ids = itertools.count()
+
+    def run(self, until: float) -> Download:
+        """Go on until that time, or until all units came."""
+        self._step()
+        while self.total is None or len(self.got) < self.total:
+            times = [t for t in (self.receiver.next_deadline(), self.server.due()) if t is not None]
+            if self._events:
+                times.append(self._events[0][0])
+            if min(times) > until:
+                break
+            self.now = max(self.now, min(times))
+            self._step()
+        return self
+
+    def goodput(self, start: float, end: float) -> float:
+        """Bit/s of units that came for the first time, in that time."""
+        return sum(size for t, size in self.arrivals if start <= t < end) * 8 / (end - start)
+
+    def queue_s(self, start: float, end: float) -> float:
+        """Mean of the queueing delays that datagrams met in that time."""
+        delays = [delay for t, delay in self.link.queue_delays if start <= t < end]
+        return sum(delays) / len(delays)
+
+    def _step(self) -> None:
+        while self._events and self._events[0][0] <= self.now:
+            _, _, to_server, datagram = heapq.heappop(self._events)
+            if to_server:
+                self.server.receive(datagram, self.now)
+            else:
+                self.receiver.receive(datagram, self.now)
+        self.receiver.handle_timeout(self.now)
+        self._drain()
+        self._ask()
+        while (datagram := self.receiver.data_to_send()) is not None:
+            self.sent += 1
+            self._later(self.link.up(self.now), True, datagram)
+        while (due := self.server.due()) is not None and due <= self.now:
+            datagram = self.server.send(self.now)
+            for _ in range(1 + (self.link.random.random() < self.link.duplicate)):
+                self._later(self.link.down(len(datagram) + WIRE_OVERHEAD, self.now), False, datagram)
+
+    def _later(self, when: float | None, to_server: bool, datagram: bytes) -> None:
+        if when is not None:
+            heapq.heappush(self._events, (when, next(self._ids), to_server, datagram))
+
+    def _drain(self) -> None:
+        while (event := self.receiver.next_event()) is not None:
+            if isinstance(event, UnitArrived):
+                self.bandwidth.on_arrived(len(event.payload), event.asked_bytes, event.rtt_s, self.now)
+                if event.unit not in self.got:
+                    self.got.add(event.unit)
+                    self.arrivals.append((self.now, len(event.payload)))
+                if event.asked_bytes:
+                    self.asked.remove(event.unit)
+            else:
+                self.bandwidth.on_lost(event.asked_bytes, self.now)
+                self.asked.difference_update(event.units)
+                self.lost += event.units
+                self.again.extend(unit for unit in event.units if unit not in self.got)
+            self.windows.append((self.now, self.bandwidth.window_bytes(self.now)))
+
+    def _ask(self) -> None:
+        budget = self.bandwidth.budget_bytes(self.now)
+        if budget < self.share * self.bandwidth.window_bytes(self.now):
+            return
+        units = [unit for _ in range(int(budget // UNIT_BYTES)) if (unit := self._next()) is not None]
+        if not units:
+            return
+        for _ in units:
+            self.bandwidth.on_asked(UNIT_BYTES, self.now)
+        self.asked.update(units)
+        ranges = [(UnitRange(*unit, 1), [UNIT_BYTES]) for unit in units]
+        self.receiver.ask(ranges, self.bandwidth.pace_bytes_per_s(), self.now)
+
+    def _next(self) -> Unit | None:
+        while self.again:
+            unit = self.again.popleft()
+            if unit not in self.got:
+                return unit
+        if self.total is not None and self.fresh >= self.total:
+            return None
+        self.fresh += 1
+        return Unit(0, *divmod(self.fresh - 1, UNITS_PER_SEGMENT))
