@@ -44,8 +44,7 @@ def run(argv: Sequence[str]) -> int:
             arguments = _parser().parse_args(argv)
             debug = arguments.verbose > 1
             output.quiet = arguments.quiet
-            if arguments.verbose:
-                _start_logging(debug=debug)
+            _start_logging(arguments.verbose)
             return _dispatch(arguments, output)
     except BaseException as error:  # noqa: BLE001 - this is where every error ends
         return _report(error, output, debug=debug)
@@ -151,7 +150,8 @@ def _prompt_interrupts() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _start_logging(*, debug: bool) -> None:
+def _start_logging(verbose: int) -> None:
+    """Log to stderr: warnings, with -v what goes on, with -vv everything."""
     import logging
 
     from lightpeer.output import clean
@@ -161,8 +161,10 @@ def _start_logging(*, debug: bool) -> None:
             return clean(super().formatMessage(record))
 
     handler = logging.StreamHandler()
-    handler.setFormatter(CleanFormatter("%(relativeCreated)d ms %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.DEBUG if debug else logging.INFO, handlers=[handler])
+    pattern = "%(relativeCreated)d ms %(name)s: %(message)s" if verbose else "lightpeer: %(message)s"
+    handler.setFormatter(CleanFormatter(pattern))
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 class _Parser(argparse.ArgumentParser):

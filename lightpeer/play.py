@@ -8,7 +8,7 @@ imported by the player's sink factory, while the network is waited for.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from lightpeer.audio.sinks import Sink
     from lightpeer.config import Settings
+    from lightpeer.discovery import Client
     from lightpeer.player import PlayerEvent
     from lightpeer.terminal import Terminal
 
@@ -50,10 +51,11 @@ def _check_output(settings: Settings, output: Output) -> None:
     if kind == "pipe" and sys.stdout.isatty():
         raise UsageError("--output pipe would write samples to the terminal: pipe them into a program")
     if kind not in {"", "sounddevice"}:
-        _make_sink(settings)  # the device's own module is imported later
+        make_sink_of(settings)  # the device's own module is imported later
 
 
-def _make_sink(settings: Settings) -> Sink:
+def make_sink_of(settings: Settings) -> Sink:
+    """Return the sink that the settings name; raise UsageError if there is no such kind."""
     from lightpeer.audio.sinks import make_sink
 
     return make_sink(settings.output or None)
@@ -68,51 +70,52 @@ async def _play(
     *,
     live: bool,
 ) -> int:
-    narrator = Narrator(output)
     async with open_client(settings, SystemNetwork()) as client:
-        player = Player(client, lambda: _make_sink(settings), settings, on_event=narrator.tell)
-        if not output.json:
-            narrator.terminal = _terminal(player, output.stream, live=live and not output.quiet)
+        performance = Performance(client, settings, output, live=live)
         try:
-            async with trio.open_nursery() as nursery:
-                if narrator.terminal:
-                    nursery.start_soon(narrator.terminal.run)
-                await player.play(items, start_s=start_s)
-                nursery.cancel_scope.cancel()
+            await performance.run(items, start_s=start_s)
         finally:
             if stats:
-                _write_stats(stats, player.stats())
+                _write_stats(stats, performance.player.stats())
     return 0
 
 
-def _terminal(player: Player, stream: TextIO, *, live: bool) -> Terminal | None:
-    """Return the terminal that this process has: a line where one can be shown, keys where they can be."""
-    if not stream.isatty() and not sys.stdin.isatty():
-        return None
-    from lightpeer.terminal import LiveLine, Terminal, has_keys, is_live
+class Performance:
+    """A player, with its events told and its terminal attended to."""
 
-    line = LiveLine(stream) if live and is_live(stream) else None
-    return Terminal(player, line=line, keys_from=sys.stdin if has_keys(sys.stdin) else None)
-
-
-class Narrator:
-    """Tells the player's events, in the way that fits where they go."""
-
-    def __init__(self, output: Output) -> None:
+    def __init__(self, client: Client, settings: Settings, output: Output, *, live: bool = True) -> None:
         self._output = output
-        self.terminal: Terminal | None = None
+        self.player = Player(client, lambda: make_sink_of(settings), settings, on_event=self._tell)
+        self._terminal = None if output.json else self._make_terminal(live=live and not output.quiet)
 
-    def tell(self, event: PlayerEvent) -> None:
-        """Take one event of the player."""
-        line = self.terminal.line if self.terminal else None
+    async def run(self, items: list[str], *, start_s: float = 0.0) -> None:
+        """Play tracks in order; return at the end of the last."""
+        async with trio.open_nursery() as nursery:
+            if self._terminal:
+                nursery.start_soon(self._terminal.run)
+            await self.player.play(items, start_s=start_s)
+            nursery.cancel_scope.cancel()
+
+    def _make_terminal(self, *, live: bool) -> Terminal | None:
+        """Return what this process has of a terminal: where a line can be rewritten, where keys can be read."""
+        stream = self._output.stream
+        if not stream.isatty() and not (sys.stdin and sys.stdin.isatty()):
+            return None
+        from lightpeer.terminal import LiveLine, Terminal, has_keys, is_live
+
+        line = LiveLine(stream) if live and is_live(stream) else None
+        return Terminal(self.player, line=line, keys_from=sys.stdin if has_keys(sys.stdin) else None)
+
+    def _tell(self, event: PlayerEvent) -> None:
+        line = self._terminal.line if self._terminal else None
         if line:
             line.clear()
         if event.kind == "warning" and not self._output.json:
             self._output.warn(str(event.data["message"]))
         elif self._output.json or (line is None and event.kind in _SENTENCES):
             self._output.remark(event.kind, _sentence(event), **event.data)
-        if self.terminal:
-            self.terminal.changed()
+        if self._terminal:
+            self._terminal.changed()
 
 
 _SENTENCES = {

@@ -1,0 +1,186 @@
+"""`lightpeer demo`: a network of three serving peers and a light client, all on this machine.
+
+The peers are separate processes that share the demo's tracks, two of the three each. The
+client starts with nothing but one peer's address: it finds the others, searches,
+and plays a track from start to end, to the sound device or, where there is none,
+to a WAV file. All else lives in one temporary folder and ends with the command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import trio
+
+from lightpeer.config import Settings, parse_endpoint
+from lightpeer.discovery import Client, Hit, open_client
+from lightpeer.doctor import Verdict, check_sound
+from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
+from lightpeer.output import Output, clock
+from lightpeer.play import Performance
+from lightpeer.signals import run_async
+from lightpeer.wire.network import SystemNetwork
+
+PEERS = 3
+QUERY = "lightpeer"  # the artist of all of the tracks
+WAV_FILE = "lightpeer-demo.wav"
+START_LIMIT_S = 20.0  # for a peer to take in its two tracks, on a Pi Zero
+GOSSIP_LIMIT_S = 5.0  # for the peers to know each other
+GOSSIP_WAIT_S = 0.2
+DEMO_LIMIT_S = 120.0  # something hangs
+_MAX_LINE_BYTES = 4096  # of what a peer says first
+
+
+class _Serving(NamedTuple):
+    """A serving peer that is ready: its RPC address and its id."""
+
+    rpc: str
+    peer_id: str
+
+
+def demo(output: Output) -> int:
+    """Run the demo; return its exit status."""
+    return run_async(lambda: _demo(output))
+
+
+async def _demo(output: Output) -> int:
+    with tempfile.TemporaryDirectory(prefix="lightpeer-demo-") as folder:
+        async with trio.open_nursery() as nursery:
+            with trio.move_on_after(DEMO_LIMIT_S) as limit:
+                await _run(Path(folder), nursery, output)
+            nursery.cancel_scope.cancel()  # ends the peers, and waits for that
+    if limit.cancelled_caught:
+        raise StreamFailedError(f"the demo did not end within {DEMO_LIMIT_S:.0f} s: try lightpeer doctor")
+    return 0
+
+
+async def _run(folder: Path, nursery: trio.Nursery, output: Output) -> None:
+    serving = await _start_peers(folder, nursery)
+    places = ", ".join(peer.rpc for peer in serving)
+    output.remark("started", f"started {PEERS} serving peers: {places}", peers=[p._asdict() for p in serving])
+    wav = None if (await check_sound("")).verdict is Verdict.OK else Path(WAV_FILE).resolve()
+    settings = Settings(
+        state_dir=folder / "client",
+        bootstrap=(parse_endpoint(serving[0].rpc),),
+        output=f"wav:{wav}" if wav else "",
+    )
+    async with open_client(settings, SystemNetwork()) as client:
+        await _find_peers(client, output)
+        hit = await _find_track(client, output)
+        try:
+            await _play(client, settings, hit, output)
+        except BaseException:
+            if wav:
+                wav.unlink(missing_ok=True)
+            raise
+    if wav:
+        output.result("wrote", f"there is no sound device here: the track is in {wav}", path=str(wav))
+
+
+async def _start_peers(folder: Path, nursery: trio.Nursery) -> list[_Serving]:
+    """Start the serving peers, the first one alone because the others are told of it."""
+    libraries = _share_tracks(folder)
+    first = await _start_peer(libraries[0], [], nursery)
+    serving = [first]
+
+    async def start_another(library: Path) -> None:
+        serving.append(await _start_peer(library, ["--bootstrap", first.rpc], nursery))
+
+    async with trio.open_nursery() as starting:
+        for library in libraries[1:]:
+            starting.start_soon(start_another, library)
+    return serving
+
+
+def _share_tracks(folder: Path) -> list[Path]:
+    """Give each peer a folder with all of the tracks but one."""
+    libraries = [folder / f"peer-{number}" for number in range(1, PEERS + 1)]
+    with resources.as_file(resources.files("lightpeer.demo") / "tracks") as tracks:
+        for number, library in enumerate(libraries):
+            library.mkdir()
+            for index, track in enumerate(sorted(tracks.glob("*.opus"))):
+                if index % PEERS != number:
+                    shutil.copy(track, library)
+    return libraries
+
+
+async def _start_peer(library: Path, options: list[str], nursery: trio.Nursery) -> _Serving:
+    """Start `lightpeer-serve` for a folder; return once it is ready."""
+    state = library.with_suffix(".state")
+    command = [sys.executable, "-m", "lightpeer.serve", str(library), "--state", str(state)]
+    command += ["--listen", "127.0.0.1:0", "--ladder", "48", "--json", *options]
+    log = library.with_suffix(".log")
+    with log.open("wb") as errors:
+        process: trio.Process = await nursery.start(
+            partial(
+                trio.run_process,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                check=False,
+                start_new_session=True,  # a Ctrl-C on the terminal is for us, who then end it
+            )
+        )
+    with trio.move_on_after(START_LIMIT_S):
+        with contextlib.suppress(ValueError, KeyError):
+            listening = json.loads(await _first_line(process))
+            return _Serving(listening["rpc"], listening["peer_id"])
+    said = log.read_text(errors="replace").strip().splitlines()
+    raise NoPeerError(f"a serving peer did not start: {said[-1] if said else 'it said nothing'}")
+
+
+async def _first_line(process: trio.Process) -> bytes:
+    assert process.stdout is not None
+    line = b""
+    while b"\n" not in line and len(line) < _MAX_LINE_BYTES:
+        data = await process.stdout.receive_some()
+        if not data:
+            break
+        line += data
+    return line.partition(b"\n")[0]
+
+
+async def _find_peers(client: Client, output: Output) -> None:
+    """Ask the one peer that is known for the others, until the network has come together."""
+    began = trio.current_time()
+    peers = await client.peers()
+    while len(peers) < PEERS and trio.current_time() - began < GOSSIP_LIMIT_S:
+        await trio.sleep(GOSSIP_WAIT_S)
+        peers = await client.peers()
+    ids = [peer.peer_id for peer in peers]
+    output.remark("peers", f"from one address found {len(ids)} peers: {', '.join(ids)}", peer_ids=ids)
+
+
+async def _find_track(client: Client, output: Output) -> Hit:
+    """Search, and return the shortest hit."""
+    began = trio.current_time()
+    hits = [hit async for hit in client.search(QUERY)]
+    if not hits:
+        raise NothingFoundError("the demo's peers do not find its tracks: this installation is broken")
+    search_ms = round((trio.current_time() - began) * 1000, 1)
+    titles = ", ".join(f"{hit.title} ({clock(hit.duration_s)})" for hit in hits)
+    text = f"searched for {QUERY!r}: {len(hits)} hits in {search_ms:.0f} ms: {titles}"
+    output.remark("search", text, query=QUERY, hits=[hit.uri for hit in hits], search_ms=search_ms)
+    return min(hits, key=lambda hit: hit.duration_s)
+
+
+async def _play(client: Client, settings: Settings, hit: Hit, output: Output) -> None:
+    """Play the track to its end, and tell how it went."""
+    performance = Performance(client, settings, output)
+    await performance.run([hit.uri])
+    stats = performance.player.stats()
+    text = (
+        "played {played_s:.1f} s by {transport}: {rx_bytes} bytes received for {audio_bytes} of audio, "
+        "first sound {time_to_first_audio_ms:.0f} ms after the start, {rebuffers} rebuffers"
+    )
+    output.remark("played", text.format_map(stats), uri=hit.uri, stats=stats)
