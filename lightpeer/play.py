@@ -8,7 +8,7 @@ imported by the player's sink factory, while the network is waited for.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -97,7 +97,7 @@ class Performance:
             nursery.cancel_scope.cancel()
 
     def _make_terminal(self, *, live: bool) -> Terminal | None:
-        """Return what this process has of a terminal: where a line can be rewritten, where keys can be read."""
+        """Return what this process has of a terminal: a line to rewrite, keys to read, or none."""
         stream = self._output.stream
         if not stream.isatty() and not (sys.stdin and sys.stdin.isatty()):
             return None
@@ -131,7 +131,7 @@ _SENTENCES = {
 
 
 def _sentence(event: PlayerEvent) -> str:
-    data = dict(event.data)
+    data: dict[str, Any] = dict(event.data)
     if event.kind == "playing":
         data["track"] = described(str(data["title"]), str(data["artist"]), str(data["album"]))
         data["length"] = clock(float(data["duration_s"]))

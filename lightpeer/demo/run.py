@@ -49,29 +49,30 @@ class _Serving(NamedTuple):
 
 def demo(output: Output) -> int:
     """Run the demo; return its exit status."""
-    return run_async(lambda: _demo(output))
+    wav = Path(WAV_FILE).resolve()
+    return run_async(lambda: _demo(output, wav))
 
 
-async def _demo(output: Output) -> int:
+async def _demo(output: Output, wav: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="lightpeer-demo-") as folder:
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(DEMO_LIMIT_S) as limit:
-                await _run(Path(folder), nursery, output)
+                await _run(Path(folder), nursery, output, wav)
             nursery.cancel_scope.cancel()  # ends the peers, and waits for that
     if limit.cancelled_caught:
         raise StreamFailedError(f"the demo did not end within {DEMO_LIMIT_S:.0f} s: try lightpeer doctor")
     return 0
 
 
-async def _run(folder: Path, nursery: trio.Nursery, output: Output) -> None:
+async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -> None:
     serving = await _start_peers(folder, nursery)
     places = ", ".join(peer.rpc for peer in serving)
     output.remark("started", f"started {PEERS} serving peers: {places}", peers=[p._asdict() for p in serving])
-    wav = None if (await check_sound("")).verdict is Verdict.OK else Path(WAV_FILE).resolve()
+    audible = (await check_sound("")).verdict is Verdict.OK
     settings = Settings(
         state_dir=folder / "client",
         bootstrap=(parse_endpoint(serving[0].rpc),),
-        output=f"wav:{wav}" if wav else "",
+        output="" if audible else f"wav:{wav}",
     )
     async with open_client(settings, SystemNetwork()) as client:
         await _find_peers(client, output)
@@ -79,10 +80,10 @@ async def _run(folder: Path, nursery: trio.Nursery, output: Output) -> None:
         try:
             await _play(client, settings, hit, output)
         except BaseException:
-            if wav:
+            if not audible:
                 wav.unlink(missing_ok=True)
             raise
-    if wav:
+    if not audible:
         output.result("wrote", f"there is no sound device here: the track is in {wav}", path=str(wav))
 
 
