@@ -17,7 +17,8 @@
         ├── NothingFoundError      no hit, or nobody holds the track (4)
         ├── AudioError             no way to make sound (6)
         │   └── MissingLibraryError    a shared library is not installed (6)
-        └── StateError             a file or folder of ours cannot be used (1)
+        ├── StateError             a file or folder of ours cannot be used (1)
+        └── UnreadableError        a music file that the server cannot import (1)
 
 Each class carries the exit status that the command line gives for it. Codes,
 ids and reasons are attributes; the message is one sentence that tells the
@@ -162,3 +163,7 @@ class StateError(OutsideError):
     def __init__(self, path: object, message: str) -> None:
         super().__init__(message)
         self.path = str(path)
+
+
+class UnreadableError(OutsideError):
+    """A music file that cannot be imported; the message is the reason alone, to stand after its name."""

@@ -1,0 +1,124 @@
+"""The search index: title, artist and album in SQLite's FTS5.
+
+Words match by prefix, without regard to case or diacritics, and all of them must
+be there; hits are ranked by bm25 with the title weighing most. What a person types
+is never FTS syntax: each word becomes a quoted string, and FTS5's own tokenizer
+splits it, so that `AC/DC` finds AC/DC and a word of mere punctuation is nothing.
+
+The index holds nothing that the manifests do not, so a damaged one is thrown away
+and filled again. `add` and `remove` come from the importer's thread, `search` from
+the event loop's; `database.py` says why that is sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from lightpeer.serve.database import Database
+
+MAX_QUERY_CHARS = 256  # longer than any title; what a query costs grows with its words
+MAX_QUERY_WORDS = 16
+MAX_HITS = 50  # SearchRequest.limit
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS tracks (
+    id INTEGER PRIMARY KEY, track_id BLOB UNIQUE NOT NULL, duration_ms INTEGER, bitrates_kbps TEXT);
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
+    title, artist, album, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3');
+"""
+_SEARCH = """
+SELECT track_id, title, artist, album, duration_ms, bitrates_kbps
+FROM words JOIN tracks ON tracks.id = words.rowid
+WHERE words MATCH ? ORDER BY bm25(words, 10.0, 5.0, 2.0), title, track_id LIMIT ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexHit:
+    """A track that matches a query."""
+
+    track_id: bytes
+    title: str
+    artist: str
+    album: str
+    duration_ms: int
+    bitrates_kbps: tuple[int, ...]
+
+
+class Index:
+    """The searchable words of every track on this server."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the index; raise StateError where SQLite has no FTS5 or the file is not ours."""
+        self._database = Database(path, _SCHEMA, derived=True)
+
+    def add(
+        self,
+        track_id: bytes,
+        title: str,
+        artist: str,
+        album: str,
+        duration_ms: int,
+        bitrates_kbps: Sequence[int],
+    ) -> None:
+        """Add a track; one that is there already stays as it is."""
+        bitrates = ",".join(map(str, bitrates_kbps))
+        words = tuple(_clean(text) for text in (title, artist, album))
+        with self._database.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT OR IGNORE INTO tracks (track_id, duration_ms, bitrates_kbps) VALUES (?, ?, ?)",
+                (track_id, duration_ms, bitrates),
+            )
+            if cursor.rowcount:
+                connection.execute(
+                    "INSERT INTO words (rowid, title, artist, album) VALUES (?, ?, ?, ?)",
+                    (cursor.lastrowid, *words),
+                )
+
+    def remove(self, track_id: bytes) -> None:
+        """Remove a track, if it is there."""
+        with self._database.transaction() as connection:
+            where = "(SELECT id FROM tracks WHERE track_id = ?)"
+            connection.execute(f"DELETE FROM words WHERE rowid = {where}", (track_id,))  # noqa: S608
+            connection.execute("DELETE FROM tracks WHERE track_id = ?", (track_id,))
+
+    def track_ids(self) -> set[bytes]:
+        """Return the ids of all tracks in the index."""
+        return {cast("bytes", row[0]) for row in self._database.rows("SELECT track_id FROM tracks")}
+
+    def search(self, query: str, limit: int) -> list[IndexHit]:
+        """Return at most `limit` (and at most MAX_HITS) tracks that have all words of `query`, best first."""
+        match = _fts_query(query)
+        if not match or limit < 1:
+            return []
+        return [_hit(row) for row in self._database.rows(_SEARCH, (match, min(limit, MAX_HITS)))]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def _fts_query(text: str) -> str:
+    """Return an FTS5 query for words that a person typed: all of them, each as a prefix."""
+    words = _clean(text[:MAX_QUERY_CHARS]).replace('"', " ").split()
+    return " ".join(f'"{word}"*' for word in words[:MAX_QUERY_WORDS] if any(map(str.isalnum, word)))
+
+
+def _clean(text: str) -> str:
+    """Return text that SQLite takes: no lone surrogates, no NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\0", " ")
+
+
+def _hit(row: tuple[object, ...]) -> IndexHit:
+    track_id, title, artist, album, duration_ms, bitrates = row
+    return IndexHit(
+        track_id=cast("bytes", track_id),
+        title=cast("str", title),
+        artist=cast("str", artist),
+        album=cast("str", album),
+        duration_ms=cast("int", duration_ms),
+        bitrates_kbps=tuple(map(int, cast("str", bitrates).split(","))),
+    )

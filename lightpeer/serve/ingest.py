@@ -1,0 +1,168 @@
+"""One music file to one track: its renditions, tables and manifest, in a folder.
+
+The source is decoded once, a second at a time, and every encoder and the loudness
+meter take that second in turn; so memory does not grow with the file. Where an
+Ogg Opus source stays as the top rung, the lower ones are encoded from its
+re-paged copy and take over its identification header: silence in front makes up
+for the difference in pre-skip. So all renditions of a track have the same header
+and the same timeline, and a player may go from one to the other at any segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightpeer.audio.ogg import OpusHead
+from lightpeer.core.manifest import SAMPLE_RATE, build_manifest
+from lightpeer.errors import UnreadableError
+from lightpeer.serve.encode import OpusEncoder
+from lightpeer.serve.ladder import rungs_for_opus
+from lightpeer.serve.loudness import LoudnessMeter
+from lightpeer.serve.pcm import Pcm
+from lightpeer.serve.repage import OpusSurvey, repage_opus, survey_opus
+from lightpeer.serve.segments import RenditionWriter
+from lightpeer.serve.sources import open_opus, open_pcm, opus_links, sniff
+from lightpeer.serve.tags import Tags
+
+MIN_DURATION_S = 1  # anything shorter is a sound effect, or what is left of a broken file
+_ENCODER_PRE_SKIP = 312  # libopusenc's for 48 kHz, in samples: 6.5 ms
+_TOO_SHORT = "it holds less than a second of sound"
+
+
+class StoppedError(Exception):
+    """The import was asked to stop. It never leaves the server role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How files are encoded: the ladder in kbit/s, rising, and libopus' complexity, 0 to 10."""
+
+    ladder_kbps: tuple[int, ...]
+    complexity: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """What came of a decode: finished renditions, the lowest first."""
+
+    writers: list[RenditionWriter]
+    duration_samples: int
+    gain_q8_db: int
+
+
+def make_track(
+    source: Path, tags: Tags, recipe: Recipe, folder: Path, should_stop: Callable[[], bool] = lambda: False
+) -> str:
+    """Make a track of a music file in an empty folder: `manifest`, `0.opus`, `0.tables`, `1.opus`, and so on.
+
+    Returns what was damaged in the source, or "".
+
+    Raises:
+        UnreadableError: nothing can be made of it.
+        StoppedError: `should_stop`, asked for every second of sound, said so.
+        OSError: the folder cannot be written.
+        MissingLibraryError: a codec library is not installed.
+    """
+    job = _Job(tags, recipe, folder, should_stop)
+    kind = sniff(source)
+    if kind == "opus" and opus_links(source) == 1:
+        return job.from_opus(source)
+    return job.encode_all(source, kind, [kbps * 1000 for kbps in recipe.ladder_kbps])
+
+
+class _Job:
+    """The making of one track."""
+
+    def __init__(self, tags: Tags, recipe: Recipe, folder: Path, should_stop: Callable[[], bool]) -> None:
+        self._tags = tags
+        self._recipe = recipe
+        self._folder = folder
+        self._should_stop = should_stop
+
+    def from_opus(self, source: Path) -> str:
+        """Keep an Ogg Opus source's own packets where they fit the ladder, else encode."""
+        survey = survey_opus(source, self._should_stop)
+        if survey is None:
+            raise StoppedError
+        lower_bps, source_bps = rungs_for_opus(survey.bitrate_bps, self._recipe.ladder_kbps)
+        if source_bps is None:
+            return self.encode_all(source, "opus", [kbps * 1000 for kbps in self._recipe.ladder_kbps])
+        lines_up = survey.on_the_second and survey.head.pre_skip >= _ENCODER_PRE_SKIP
+        if survey.fits and (lines_up or not lower_bps):
+            return self._keep(source, survey, [*lower_bps, source_bps])
+        return self.encode_all(source, "opus", [*lower_bps, source_bps])
+
+    def _keep(self, source: Path, survey: OpusSurvey, bitrates_bps: Sequence[int]) -> str:
+        """Re-page the source as the top rung, and encode the lower rungs from that."""
+        head, lower_bps = survey.head, bitrates_bps[:-1]
+        duration = survey.total_samples - head.pre_skip
+        if duration < MIN_DURATION_S * SAMPLE_RATE:
+            raise UnreadableError(_TOO_SHORT)
+        with RenditionWriter(self._path(len(lower_bps)), head, self._tags) as top:
+            repage_opus(source, survey, top)
+        with open_opus(top.path, header_gain=False) as pcm:
+            lower = self._encode(pcm, lower_bps, head)
+        gain = lower.gain_q8_db - head.gain_q8  # which a player applies in any case
+        self._write_manifest(bitrates_bps, _Encoded([*lower.writers, top], duration, gain))
+        return "" if survey.whole else "it is damaged or cut short: what was whole has been imported"
+
+    def encode_all(self, source: Path, kind: str, bitrates_bps: Sequence[int]) -> str:
+        """Encode every rung from the source's decode."""
+        with open_pcm(source, kind) as pcm:
+            self._write_manifest(bitrates_bps, self._encode(pcm, bitrates_bps))
+            return pcm.damage
+
+    def _path(self, rendition: int) -> Path:
+        return self._folder / f"{rendition}.opus"
+
+    def _encode(self, pcm: Pcm, bitrates_bps: Sequence[int], head: OpusHead | None = None) -> _Encoded:
+        """Encode PCM at each bitrate, perhaps none, under `head` if given, and measure it."""
+        meter = LoudnessMeter(pcm.rate, pcm.channels)
+        with ExitStack() as stack:
+            encoders = [
+                stack.enter_context(OpusEncoder(pcm, bps, self._recipe.complexity)) for bps in bitrates_bps
+            ]
+            pre_skip = encoders[0].pre_skip if encoders else 0
+            head = head or OpusHead(pcm.channels, pre_skip, pcm.rate)
+            writers = [
+                stack.enter_context(RenditionWriter(self._path(number), head, self._tags))
+                for number in range(len(encoders))
+            ]
+            pairs = list(zip(encoders, writers, strict=True))
+            silence = bytes((head.pre_skip - pre_skip) * pcm.frame_bytes)
+            frames = 0
+            for encoder, writer in pairs:
+                writer.add_all(encoder.write(silence))
+            for second in pcm.seconds():
+                if self._should_stop():
+                    raise StoppedError
+                frames += len(second) // pcm.frame_bytes
+                meter.add(pcm.samples(second), pcm.full_scale)
+                for encoder, writer in pairs:
+                    writer.add_all(encoder.write(second))
+            if frames < MIN_DURATION_S * pcm.rate:
+                raise UnreadableError(_TOO_SHORT)
+            for encoder, writer in pairs:
+                writer.add_all(encoder.finish())
+                writer.finish(encoder.total_samples)
+            duration = encoders[0].total_samples - head.pre_skip if encoders else 0
+        return _Encoded(writers, duration, meter.gain_q8_db())
+
+    def _write_manifest(self, bitrates_bps: Sequence[int], made: _Encoded) -> None:
+        tags = self._tags
+        manifest = build_manifest(
+            title=tags.title,
+            artist=tags.artist,
+            album=tags.album,
+            duration_samples=made.duration_samples,
+            gain_q8_db=made.gain_q8_db if tags.gain_q8_db is None else tags.gain_q8_db,
+            segment_count=made.writers[0].segment_count,
+            renditions=[
+                (bps, writer.header, writer.tables)
+                for bps, writer in zip(bitrates_bps, made.writers, strict=True)
+            ],
+        )
+        (self._folder / "manifest").write_bytes(manifest)

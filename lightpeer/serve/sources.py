@@ -1,0 +1,258 @@
+"""Music files to PCM, block by block.
+
+What a file is, its first bytes say, not its name. Ogg Opus, Ogg Vorbis, FLAC and
+WAV are decoded by libopusfile, libvorbisfile, libFLAC and the standard library;
+everything else, and what has more than two channels, by the system's ffmpeg as a
+separate process. Each decoder is a context manager that gives a `Pcm`.
+
+A damaged file gives what decodes; `Pcm.damage` then says what is wrong, once the
+blocks are exhausted. UnreadableError means that nothing can be had from it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import wave
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightpeer.audio import _native
+from lightpeer.errors import UnreadableError
+from lightpeer.serve.flac import open_flac
+from lightpeer.serve.pcm import NotNativeError, Pcm, to_16_bit
+
+_SAMPLE_BYTES = 2
+_BLOCK_FRAMES = 1 << 14
+_HOLE = -3  # OP_HOLE and OV_HOLE: data is missing here, and it goes on
+_NATIVE_SUFFIXES = {".opus": "Opus", ".ogg": "Ogg", ".oga": "Ogg", ".flac": "FLAC", ".wav": "WAV"}
+_FFMPEG_SUFFIXES = {
+    *(
+        ".aac",
+        ".ac3",
+        ".aif",
+        ".aifc",
+        ".aiff",
+        ".alac",
+        ".amr",
+        ".ape",
+        ".au",
+        ".caf",
+        ".dff",
+        ".dsf",
+        ".m4a",
+    ),
+    *(".m4b", ".mka", ".mp2", ".mp3", ".mpc", ".spx", ".tta", ".w64", ".weba", ".wma", ".wv"),
+}
+MUSIC_SUFFIXES = frozenset(_NATIVE_SUFFIXES) | _FFMPEG_SUFFIXES
+
+
+class NeedsFfmpegError(UnreadableError):
+    """Only ffmpeg could read this file, and it is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("it needs ffmpeg, which is not installed")
+
+
+def sniff(path: Path) -> str:
+    """Return "opus", "vorbis", "oggflac", "flac", "wav", or "other", by the file's first bytes.
+
+    Raises:
+        UnreadableError: it is empty, cannot be read, or is not at all what its name says.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise UnreadableError(f"it cannot be read: {error.strerror}") from error
+    suffix = path.suffix.lower()
+    if not start:
+        raise UnreadableError("it is empty")
+    if start.startswith(b"OggS"):
+        for kind, magic in (("opus", b"OpusHead"), ("vorbis", b"\x01vorbis"), ("oggflac", b"\x7fFLAC")):
+            if magic in start:
+                return kind
+        return "other"
+    if start.startswith(b"fLaC") or (start.startswith(b"ID3") and suffix == ".flac"):
+        return "flac"
+    if start.startswith(b"RIFF") and start[8:12] == b"WAVE":
+        return "wav"
+    if suffix in _NATIVE_SUFFIXES and not start.startswith((b"RF64", b"ID3", b"\x1aE\xdf\xa3")):
+        raise UnreadableError(f"it is damaged, or no {_NATIVE_SUFFIXES[suffix]} file in spite of its name")
+    return "other"
+
+
+@contextmanager
+def open_pcm(path: Path, kind: str) -> Iterator[Pcm]:
+    """Decode a file of this kind, as `sniff` gives it; by ffmpeg where the kind's own decoder will not do."""
+    with ExitStack() as stack:
+        try:
+            pcm = stack.enter_context(_open_native(path, kind))
+        except NotNativeError:
+            pcm = stack.enter_context(_open_ffmpeg(path))
+        yield pcm
+
+
+def _open_native(path: Path, kind: str) -> AbstractContextManager[Pcm]:
+    match kind:
+        case "opus":
+            return open_opus(path)
+        case "vorbis":
+            return _open_vorbis(path)
+        case "flac" | "oggflac":
+            return open_flac(path, in_ogg=kind == "oggflac")
+        case "wav":
+            return _open_wav(path)
+        case _:
+            raise NotNativeError
+
+
+@contextmanager
+def open_opus(path: Path, *, header_gain: bool = True) -> Iterator[Pcm]:
+    """Decode Ogg Opus to float at 48 kHz: mono as it is, all else as stereo.
+
+    Without `header_gain`, that of the identification header is not applied.
+    """
+    lib = _native.opusfile().libopusfile
+    error = ctypes.c_int()
+    file = lib.op_open_file(os.fsencode(path), ctypes.byref(error))
+    if not file:
+        raise UnreadableError("it is damaged: libopusfile does not find Opus in it")
+    absolute_gain = 3009  # OP_ABSOLUTE_GAIN
+    if not header_gain:
+        lib.op_set_gain_offset(file, absolute_gain, 0)
+    mono = lib.op_link_count(file) == 1 and lib.op_channel_count(file, -1) == 1
+    channels = 1 if mono else 2
+    buffer = (ctypes.c_float * (_BLOCK_FRAMES * channels))()
+
+    def read() -> int:
+        if mono:
+            return int(lib.op_read_float(file, buffer, len(buffer), None))
+        return int(lib.op_read_float_stereo(file, buffer, len(buffer)))
+
+    pcm = Pcm(48_000, channels, iter(()), is_float=True)
+    pcm.blocks = _blocks(pcm, read, buffer)
+    try:
+        yield pcm
+    finally:
+        lib.op_free(file)
+
+
+def opus_links(path: Path) -> int:
+    """Return how many streams are chained in an Ogg Opus file."""
+    lib = _native.opusfile().libopusfile
+    file = lib.op_open_file(os.fsencode(path), None)
+    if not file:
+        raise UnreadableError("it is damaged: libopusfile does not find Opus in it")
+    links = int(lib.op_link_count(file))
+    lib.op_free(file)
+    return links
+
+
+def _blocks(pcm: Pcm, read: Callable[[], int], buffer: Any) -> Iterator[bytes]:
+    """Yield what `read` puts into the buffer; libopusfile and libvorbisfile share its return codes."""
+    while (frames := read()) != 0:
+        if frames > 0:
+            yield ctypes.string_at(buffer, frames * pcm.frame_bytes)
+            continue
+        pcm.damage = "parts of it are damaged"
+        if frames != _HOLE:
+            return
+
+
+@contextmanager
+def _open_vorbis(path: Path) -> Iterator[Pcm]:
+    binding = _native.vorbisfile()
+    lib = binding.libvorbisfile
+    file = ctypes.pointer(binding.OggVorbis_File())
+    if lib.ov_fopen(os.fsencode(path), file) != 0:
+        raise UnreadableError("it is damaged: libvorbisfile does not find Vorbis in it")
+    try:
+        rate, channels = _vorbis_format(lib, file)
+        if channels > 2:
+            raise NotNativeError
+        pcm = Pcm(rate, channels, iter(()))
+        buffer = ctypes.create_string_buffer(_BLOCK_FRAMES * pcm.frame_bytes)
+        link = ctypes.c_int()
+
+        def read() -> int:
+            size = int(lib.ov_read(file, buffer, len(buffer), 0, _SAMPLE_BYTES, 1, ctypes.byref(link)))
+            if size > 0 and _vorbis_format(lib, file) != (rate, channels):
+                return -1  # another stream is chained on, in another format
+            return size // pcm.frame_bytes if size > 0 else size
+
+        pcm.blocks = _blocks(pcm, read, buffer)
+        yield pcm
+    finally:
+        lib.ov_clear(file)
+
+
+def _vorbis_format(lib: Any, file: Any) -> tuple[int, int]:
+    info = lib.ov_info(file, -1).contents
+    return int(info.rate), int(info.channels)
+
+
+@contextmanager
+def _open_wav(path: Path) -> Iterator[Pcm]:
+    try:
+        file = wave.open(os.fspath(path), "rb")  # noqa: SIM115 (closed below)
+    except (wave.Error, EOFError, OSError, ValueError, ZeroDivisionError) as error:
+        raise NotNativeError from error  # float, compressed, extensible
+    with file:
+        if file.getnchannels() > 2:
+            raise NotNativeError
+        pcm = Pcm(file.getframerate(), file.getnchannels(), iter(()))
+        pcm.blocks = _wav_blocks(file, pcm)
+        yield pcm
+
+
+def _wav_blocks(file: wave.Wave_read, pcm: Pcm) -> Iterator[bytes]:
+    width = file.getsampwidth()
+    left = file.getnframes()
+    try:
+        while data := file.readframes(_BLOCK_FRAMES):
+            whole = len(data) - len(data) % (width * pcm.channels)
+            left -= whole // (width * pcm.channels)
+            yield to_16_bit(data[:whole], width)
+    except (EOFError, OSError, wave.Error):
+        pass
+    if left > 0:
+        pcm.damage = "it is cut short"
+
+
+@contextmanager
+def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
+    """Decode through ffmpeg, which sees the one file and no network."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise NeedsFfmpegError
+    command = [ffmpeg, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+    command += ["-map", "0:a:0", "-ac", "2", "-ar", "48000", "-f", "s16le", "pipe:1"]
+    null = subprocess.DEVNULL
+    try:
+        process = subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null)  # noqa: S603 (no shell)
+    except OSError as error:
+        raise UnreadableError(f"ffmpeg cannot be started: {error.strerror}") from error
+    with process:
+        pcm = Pcm(48_000, 2, iter(()))
+        pcm.blocks = _ffmpeg_blocks(process, pcm)
+        try:
+            yield pcm
+        finally:
+            process.kill()
+
+
+def _ffmpeg_blocks(process: subprocess.Popen[bytes], pcm: Pcm) -> Iterator[bytes]:
+    assert process.stdout is not None
+    some = False
+    while data := process.stdout.read(_BLOCK_FRAMES * pcm.frame_bytes):
+        some = True
+        yield data[: len(data) - len(data) % pcm.frame_bytes]
+    if process.wait() != 0:
+        if not some:
+            raise UnreadableError("it is damaged, or of a kind that ffmpeg does not know")
+        pcm.damage = "parts of it are damaged"
