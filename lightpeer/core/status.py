@@ -14,9 +14,9 @@ from __future__ import annotations
 import binascii
 import re
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from lightpeer.errors import BadMessageError, UsageError
+from lightpeer.errors import BadMessageError, RpcError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,6 +48,19 @@ class StatusCode(IntEnum):
     UNAVAILABLE = 14
     DATA_LOSS = 15
     UNAUTHENTICATED = 16
+
+
+class CallStatus(NamedTuple):
+    """How a call ended. `was_processed` is False only if the server has certainly not seen the call."""
+
+    code: StatusCode
+    details: str = ""
+    trailing_metadata: Metadata = ()
+    was_processed: bool = True
+
+    def to_error(self) -> RpcError:
+        """Give the exception for it."""
+        return RpcError(self.code, self.details, self.trailing_metadata)
 
 
 _FROM_HTTP: Final = {
@@ -130,24 +143,24 @@ def encode_message_text(text: str) -> bytes:
 
 
 def decode_message_text_untrusted(value: bytes) -> str:
-    """Decode a `grpc-message`; broken escapes stay as they are and broken UTF-8 is replaced, never an error."""
+    """Decode a `grpc-message`; broken escapes stay as they are, broken UTF-8 is replaced: never an error."""
     return _ESCAPE.sub(lambda escape: bytes((int(escape[1], 16),)), value).decode("utf-8", "replace")
 
 
 def encode_timeout(timeout_s: float) -> bytes:
-    """Write a `grpc-timeout`: at most eight digits and a unit, never shorter than what is asked.
+    """Write a `grpc-timeout`: at most eight digits and a unit, to the microsecond.
 
     The coarsest exact unit is taken, so that equal timeouts give equal headers, which HPACK
-    then sends as one byte.
+    then sends as one byte. What has no exact form is rounded up.
     """
-    micros = max(0, -int(-timeout_s * 1_000_000 // 1))
+    micros = max(0, round(timeout_s * 1_000_000))
     for unit, size in ((b"S", 1_000_000), (b"m", 1000), (b"u", 1)):
         if micros % size == 0 and micros // size <= _TIMEOUT_LARGEST:
             return b"%d%b" % (micros // size, unit)
     for unit, size in ((b"m", 1000), (b"S", 1_000_000)):
         if -(-micros // size) <= _TIMEOUT_LARGEST:
             return b"%d%b" % (-(-micros // size), unit)
-    return b"%dH" % min(_TIMEOUT_LARGEST, micros // 3_600_000_000)
+    return b"%dH" % min(_TIMEOUT_LARGEST, -(-micros // 3_600_000_000))
 
 
 def decode_timeout_untrusted(value: bytes) -> float:

@@ -1,0 +1,156 @@
+"""A gate for HTTP/2 frames, in front of h2: it counts what could flood us, and keeps GOAWAY aside.
+
+Only the nine bytes of each frame's header are read; everything but GOAWAY passes on untouched. Cheap
+frames that make the receiver work (RST_STREAM, SETTINGS, PING, PRIORITY, CONTINUATION, DATA without
+data) draw on a budget that refills with time: honest peers never see its end, and a flood of them
+(CVE-2019-9512 to 9518, CVE-2023-44487) costs its connection before h2 looks at it.
+
+GOAWAY does not pass to h2, which would end the connection at once, where RFC 9113 section 6.8 lets
+the streams up to its last id finish.
+
+Call `receive_untrusted(data, now)` with what comes; it gives pieces for h2 and `GoAway`s, in order.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import Final, NamedTuple, TypeAlias
+
+from lightpeer.errors import BadMessageError
+
+PREFACE_BYTES: Final = 24  # RFC 9113 section 3.4; h2 checks what they are
+HEADER_BYTES: Final = 9
+GOAWAY_MAX_BYTES: Final = 1024  # more debug text than anyone would read
+
+FLOOD_BUDGET: Final = 10_000
+FLOOD_REFILL_PER_S: Final = 1000  # about 3 % of a small processor, in PINGs
+
+_FLAG_END_STREAM = 0x1
+
+
+class ErrorCode(IntEnum):
+    """RFC 9113 section 7."""
+
+    NO_ERROR = 0x0
+    PROTOCOL_ERROR = 0x1
+    INTERNAL_ERROR = 0x2
+    FLOW_CONTROL_ERROR = 0x3
+    SETTINGS_TIMEOUT = 0x4
+    STREAM_CLOSED = 0x5
+    FRAME_SIZE_ERROR = 0x6
+    REFUSED_STREAM = 0x7
+    CANCEL = 0x8
+    COMPRESSION_ERROR = 0x9
+    CONNECT_ERROR = 0xA
+    ENHANCE_YOUR_CALM = 0xB
+    INADEQUATE_SECURITY = 0xC
+    HTTP_1_1_REQUIRED = 0xD
+
+
+class FrameType(IntEnum):
+    """RFC 9113 section 6."""
+
+    DATA = 0x0
+    HEADERS = 0x1
+    PRIORITY = 0x2
+    RST_STREAM = 0x3
+    SETTINGS = 0x4
+    PUSH_PROMISE = 0x5
+    PING = 0x6
+    GOAWAY = 0x7
+    WINDOW_UPDATE = 0x8
+    CONTINUATION = 0x9
+
+
+_COST: Final = {  # of the flood budget; frames that carry calls and their data are free
+    FrameType.DATA: 0,
+    FrameType.HEADERS: 0,
+    FrameType.WINDOW_UPDATE: 0,
+    FrameType.RST_STREAM: 10,  # a call may have been started and stopped for it
+    FrameType.SETTINGS: 20,  # every stream's window may change
+}
+_COST_OTHERWISE: Final = 1
+
+
+class GoAway(NamedTuple):
+    """The peer takes no streams above `last_stream_id`."""
+
+    last_stream_id: int
+    error_code: int
+    debug_text: str
+
+
+Piece: TypeAlias = bytes | GoAway
+
+
+def encode_goaway(last_stream_id: int, error_code: int) -> bytes:
+    """Write a GOAWAY frame."""
+    return struct.pack(">HBBBIII", 0, 8, FrameType.GOAWAY, 0, 0, last_stream_id, error_code)
+
+
+class FrameGate:
+    """Reads frame headers ahead of h2.
+
+    Args:
+        is_server: whether a client preface comes first.
+    """
+
+    def __init__(self, *, is_server: bool) -> None:
+        self._rest_bytes = PREFACE_BYTES if is_server else 0  # of a frame that is passing
+        self._held = b""  # a part of a frame header, or of a GOAWAY: bounded by its maximum
+        self._budget = float(FLOOD_BUDGET)
+        self._refilled_s: float | None = None
+
+    def receive_untrusted(self, data: bytes, now: float) -> list[Piece]:
+        """Take the next bytes; give what h2 should have, and GOAWAYs, in order.
+
+        Raises:
+            BadMessageError: a flood, or a malformed GOAWAY. The connection should be closed.
+        """
+        self._refill(now)
+        if self._held:
+            data, self._held = self._held + data, b""
+        pieces: list[Piece] = []
+        start = 0
+        at = self._rest_bytes
+        while at < len(data):
+            length = int.from_bytes(data[at : at + 3], "big")
+            end = at + HEADER_BYTES + length
+            kind = data[at + 3] if len(data) - at >= HEADER_BYTES else None
+            if kind is None or (kind == FrameType.GOAWAY and end > len(data)):
+                if kind is not None:
+                    _check_goaway_size(length)
+                self._held = data[at:]
+                break
+            if kind == FrameType.GOAWAY:
+                _check_goaway_size(length)
+                pieces += [data[start:at], _parse_goaway_untrusted(data[at + HEADER_BYTES : end])]
+                start = end
+            elif kind or not length:  # nearly all frames of a busy stream are DATA with data
+                self._spend(kind, length, data[at + 4])
+            at = end
+        self._rest_bytes = max(0, at - len(data))
+        pieces.append(data[start : len(data) - len(self._held)])
+        return [piece for piece in pieces if piece]
+
+    def _refill(self, now: float) -> None:
+        if self._refilled_s is not None:
+            self._budget = min(FLOOD_BUDGET, self._budget + (now - self._refilled_s) * FLOOD_REFILL_PER_S)
+        self._refilled_s = now
+
+    def _spend(self, kind: int, length: int, flags: int) -> None:
+        is_empty_data = kind == FrameType.DATA and not length and not flags & _FLAG_END_STREAM
+        self._budget -= 1 if is_empty_data else _COST.get(kind, _COST_OTHERWISE)  # type: ignore[call-overload]
+        if self._budget < 0:
+            raise BadMessageError("the peer floods the connection with control frames")
+
+
+def _check_goaway_size(length: int) -> None:
+    if not 8 <= length <= GOAWAY_MAX_BYTES:
+        raise BadMessageError("the peer sent a GOAWAY of an impossible size")
+
+
+def _parse_goaway_untrusted(payload: bytes) -> GoAway:
+    last_stream_id, error_code = struct.unpack_from(">II", payload)
+    return GoAway(last_stream_id & 0x7FFFFFFF, error_code, payload[8:].decode("latin-1"))

@@ -1,0 +1,344 @@
+"""The client half of gRPC over HTTP/2: calls of all four kinds on one connection.
+
+`ClientConnection.start` begins a call, or queues it while the server's limit on
+streams is reached. A `ClientCall` is the state of a call to look at: what the
+server said first, the messages to `take`, and in the end its `status`. Which
+calls to look at again, `next_event` says. A call ends once, by the server's
+status, by its deadline, by `cancel`, by what broke it, or with the connection;
+the streams that this leaves open on the wire are reset.
+
+The five verbs and their order are those of `core.http2`.
+
+Source: the gRPC project's PROTOCOL-HTTP2.md, and for keepalive its keepalive.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import h2.events
+
+from lightpeer.core.frames import ErrorCode
+from lightpeer.core.framing import ENCODINGS, MessageDecoder
+from lightpeer.core.http2 import Connection, ConnectionState
+from lightpeer.core.status import (
+    CallStatus,
+    Metadata,
+    RawHeader,
+    StatusCode,
+    code_from_header_untrusted,
+    code_from_http,
+    code_from_reset,
+    decode_message_text_untrusted,
+    encode_timeout,
+    split_headers_untrusted,
+)
+from lightpeer.core.stream import Limits, Stream
+from lightpeer.errors import BadMessageError, FramingError
+from lightpeer.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lightpeer.core.frames import GoAway
+
+__all__ = ["CallStatus", "ClientCall", "ClientConnection", "Limits", "StatusCode"]
+
+_KEEPALIVE_PING: Final = b"lightpee"
+_FIXED_HEADERS: Final = (
+    (b"te", b"trailers"),
+    (b"content-type", b"application/grpc"),
+    (b"user-agent", b"lightpeer/" + VERSION.encode()),
+    (b"grpc-accept-encoding", b",".join(ENCODINGS)),
+)
+
+
+_PAST_DEADLINE: Final = CallStatus(StatusCode.DEADLINE_EXCEEDED, "the call's deadline has passed")
+
+
+class ClientCall(Stream):
+    """One call, as far as it has come; `send`, `end` and `take` are the stream's."""
+
+    __slots__ = ("_client", "expects_one", "initial_metadata", "path", "request_headers", "status")
+
+    def __init__(
+        self,
+        client: ClientConnection,
+        path: str,
+        deadline: float | None,
+        headers: Sequence[RawHeader],
+        *,
+        expects_one: bool,
+    ) -> None:
+        super().__init__(client, deadline)
+        self._client = client
+        self.path = path
+        self.expects_one = expects_one
+        self.request_headers = headers
+        self.initial_metadata: Metadata | None = None
+        self.status: CallStatus | None = None
+
+    def cancel(self, details: str = "the call was cancelled here") -> None:
+        """End the call now, with CANCELLED; the server is told by RST_STREAM."""
+        self._client.end_call(self, CallStatus(StatusCode.CANCELLED, details))
+
+
+class ClientConnection(Connection[ClientCall]):
+    """Calls on one HTTP/2 connection.
+
+    Args:
+        authority: what the server is called, as in "host:port".
+        limits: what the connection may cost.
+        now: the time, in seconds, monotonic.
+        scheme: "http", or "https" over TLS.
+    """
+
+    def __init__(self, authority: str, limits: Limits, now: float, *, scheme: str = "http") -> None:
+        super().__init__(client_side=True, limits=limits, now=now)
+        self._head = (
+            (b":method", b"POST"),
+            (b":scheme", scheme.encode()),
+            (b":authority", authority.encode()),
+        )
+        self._waiting: deque[ClientCall] = deque()  # bounded by `queued_calls`
+        self._started = 0  # streams opened since the transport last took data
+        self._busy_since_s = now
+        self._ping_due_s: float | None = None  # when the answer to our PING has to be here
+        self._handlers[h2.events.ResponseReceived] = self._on_response
+        self._handlers[h2.events.TrailersReceived] = self._on_trailers
+
+    # --- actions ----------------------------------------------------------------------------------
+
+    def start(
+        self,
+        path: str,
+        now: float,
+        *,
+        deadline: float | None = None,
+        headers: Sequence[RawHeader] = (),
+        expects_one: bool = False,
+    ) -> ClientCall:
+        """Begin a call.
+
+        Args:
+            path: the full method, "/package.Service/Method".
+            now: the time.
+            deadline: when the call fails with DEADLINE_EXCEEDED, or None.
+            headers: the metadata, as `encode_metadata` gives it.
+            expects_one: whether the method replies with exactly one message.
+
+        Returns:
+            The call. If it cannot be begun, it has ended already, with the status that says why.
+        """
+        self._now = now
+        call = ClientCall(self, path, deadline, headers, expects_one=expects_one)
+        if self.state is not ConnectionState.OPEN:
+            reason = self.why_closed or "the connection takes no more calls"
+            self.end_call(call, CallStatus(StatusCode.UNAVAILABLE, reason, was_processed=False))
+        elif deadline is not None and deadline <= now:
+            self.end_call(call, _PAST_DEADLINE)
+        elif self._has_room() and not self._waiting:
+            self._begin(call)
+        elif len(self._waiting) < self.limits.queued_calls:
+            self._waiting.append(call)
+        else:
+            self.end_call(call, CallStatus(StatusCode.RESOURCE_EXHAUSTED, "too many calls wait for a stream"))
+        if deadline is not None and not call.is_finished:
+            self._deadlines.add(deadline, call)
+        return call
+
+    def end_call(self, call: ClientCall, status: CallStatus) -> None:
+        """End a call with a status, unless it has ended; its stream is reset if it is still open."""
+        if call.status is not None:
+            return
+        call.status = status
+        if not call.stream_id and call in self._waiting:
+            self._waiting.remove(call)
+        if status.code is not StatusCode.OK:
+            call.discard()
+        is_over = call.is_remote_ended or status.code is StatusCode.OK
+        self._finish(call, reset=ErrorCode.NO_ERROR if is_over else ErrorCode.CANCEL)
+        self._begin_waiting()
+
+    def cancel_all(self, details: str) -> None:
+        """End every call with CANCELLED."""
+        for call in [*self._waiting, *self._streams.values()]:
+            call.cancel(details)
+
+    # --- verbs that do more here ------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes from the transport; b"" is its end."""
+        self._ping_due_s = None
+        super().receive(data, now)
+        self._begin_waiting()
+        if self.state is ConnectionState.DRAINING and not self._streams:
+            self.close()
+
+    def data_to_send(self) -> bytes:
+        """Give the next bytes for the transport; b"" if there are none now."""
+        self._started = 0
+        self._begin_waiting()
+        return super().data_to_send()
+
+    def next_deadline(self) -> float | None:
+        """Give the time at which `handle_timeout` is due, or None; keepalive counts while calls are open."""
+        deadline = super().next_deadline()
+        if self.state is ConnectionState.CLOSED or not self._streams:
+            return deadline
+        keepalive_s = self._keepalive_due_s()
+        return keepalive_s if deadline is None else min(deadline, keepalive_s)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due: deadlines, the keepalive's PING, and giving up on its answer."""
+        super().handle_timeout(now)
+        if self.state is ConnectionState.CLOSED or not self._streams or now < self._keepalive_due_s():
+            return
+        if self._ping_due_s is None:
+            self._h2.ping(_KEEPALIVE_PING)
+            self._ping_due_s = now + self.limits.keepalive_timeout_s
+        else:
+            self.close(why="the peer is silent: it did not answer a PING")
+
+    def _keepalive_due_s(self) -> float:
+        if self._ping_due_s is not None:
+            return self._ping_due_s
+        return max(self._heard_s, self._busy_since_s) + self.limits.keepalive_s
+
+    # --- opening streams --------------------------------------------------------------------------
+
+    def _has_room(self) -> bool:
+        limit = min(self.limits.concurrent_calls, self._h2.remote_settings.max_concurrent_streams)
+        return max(len(self._streams), self._started) < limit
+
+    def _begin_waiting(self) -> None:
+        while self._waiting and self.state is ConnectionState.OPEN and self._has_room():
+            self._begin(self._waiting.popleft())
+
+    def _begin(self, call: ClientCall) -> None:
+        call.stream_id = self._h2.get_next_available_stream_id()
+        if not self._streams:
+            self._busy_since_s = self._now
+        self._started += 1
+        headers: list[RawHeader] = [*self._head, (b":path", call.path.encode()), *_FIXED_HEADERS]
+        if call.deadline is not None:
+            headers.append((b"grpc-timeout", encode_timeout(call.deadline - self._now)))
+        headers += call.request_headers
+        self._h2.send_headers(call.stream_id, headers)
+        self._open(call)
+
+    # --- what comes from the server ---------------------------------------------------------------
+
+    def refuse(self, stream: ClientCall, error: BadMessageError) -> None:
+        """End a call because of what the server sent in it."""
+        code = error.code if isinstance(error, FramingError) else StatusCode.INTERNAL
+        stream.status = None  # that a message does not inflate may come to light after an OK
+        self.end_call(stream, CallStatus(StatusCode(code), str(error)))
+
+    def _on_response(self, event: h2.events.ResponseReceived) -> None:
+        call = self._streams.get(event.stream_id)
+        if call is None:
+            return
+        try:
+            own, metadata = split_headers_untrusted(event.headers)
+        except BadMessageError as error:
+            self.refuse(call, error)
+            return
+        if event.stream_ended is not None:  # "trailers-only"
+            call.is_remote_ended = True
+            self.end_call(call, _status_from(own, metadata, _http_status(own)))
+            return
+        http_status = _http_status(own)
+        if http_status != 200 or not own.get(b"content-type", b"").startswith(b"application/grpc"):
+            self.end_call(call, _not_grpc(http_status))
+            return
+        call.initial_metadata = metadata
+        encoding = own.get(b"grpc-encoding")
+        if encoding is not None:
+            call.decoder = MessageDecoder(self.limits.receive_message_bytes, encoding)
+        self._changed_stream(call)
+
+    def _on_trailers(self, event: h2.events.TrailersReceived) -> None:
+        call = self._streams.get(event.stream_id)
+        if call is None:
+            return
+        try:
+            own, metadata = split_headers_untrusted(event.headers)
+        except BadMessageError as error:
+            self.refuse(call, error)
+            return
+        call.is_remote_ended = True
+        status = _status_from(own, metadata, 200)
+        if status.code is StatusCode.OK:
+            status = _checked_ok(call, status)
+        self.end_call(call, status)
+
+    def _on_end(self, stream: ClientCall) -> None:
+        self.end_call(stream, CallStatus(StatusCode.UNKNOWN, "the server ended the call without a status"))
+
+    def _on_stream_reset(self, event: h2.events.StreamReset) -> None:
+        call = self._streams.get(event.stream_id)
+        if call is not None:
+            call.is_local_ended = call.is_remote_ended = True
+            was_processed = event.error_code != ErrorCode.REFUSED_STREAM
+            details = f"the server reset the call (HTTP/2 error {int(event.error_code)})"
+            self.end_call(call, CallStatus(code_from_reset(event.error_code), details, (), was_processed))
+
+    def _on_goaway(self, goaway: GoAway) -> None:
+        """Finish what the server has taken up; what it has not may be tried elsewhere."""
+        self.state = ConnectionState.DRAINING
+        self.why_closed = "the server is going away"
+        refused = [call for call in self._streams.values() if call.stream_id > goaway.last_stream_id]
+        for call in [*refused, *self._waiting]:
+            call.is_local_ended = call.is_remote_ended = True
+            self.end_call(call, CallStatus(StatusCode.UNAVAILABLE, self.why_closed, was_processed=False))
+
+    def _on_deadline(self, stream: ClientCall) -> None:
+        self.end_call(stream, _PAST_DEADLINE)
+
+    def _on_connection_lost(self, stream: ClientCall) -> None:
+        self.end_call(stream, CallStatus(StatusCode.UNAVAILABLE, self.why_closed))
+
+    def _shut(self, why: str) -> None:
+        super()._shut(why)
+        for call in list(self._waiting):
+            self.end_call(call, CallStatus(StatusCode.UNAVAILABLE, why, was_processed=False))
+
+    def _on_trailers_sent(self, stream: ClientCall) -> None:
+        """Nothing: a client sends no trailers."""
+
+    def _last_peer_id(self) -> int:
+        return 0  # a server opens no streams: push is off
+
+
+def _http_status(own: dict[bytes, bytes]) -> int:
+    value = own.get(b":status", b"")
+    return int(value) if value.isdigit() and len(value) == 3 else 0
+
+
+def _not_grpc(http_status: int) -> CallStatus:
+    return CallStatus(
+        code_from_http(http_status),
+        f"what answered does not speak gRPC (HTTP status {http_status}): check the host and port",
+    )
+
+
+def _status_from(own: dict[bytes, bytes], metadata: Metadata, http_status: int) -> CallStatus:
+    value = own.get(b"grpc-status")
+    if value is None:
+        return _not_grpc(http_status)
+    details = decode_message_text_untrusted(own.get(b"grpc-message", b""))
+    return CallStatus(code_from_header_untrusted(value), details, metadata)
+
+
+def _checked_ok(call: ClientCall, status: CallStatus) -> CallStatus:
+    """Hold an OK against what the call has brought."""
+    if not call.decoder.is_whole:
+        return CallStatus(StatusCode.INTERNAL, "the server ended the call inside a message")
+    if call.expects_one and len(call.inbox) != 1:
+        return CallStatus(
+            StatusCode.INTERNAL,
+            f"the server sent {len(call.inbox)} messages where the method has one",
+        )
+    return status

@@ -1,0 +1,357 @@
+"""What both halves of gRPC share: one HTTP/2 connection of message streams.
+
+`Connection` wraps h2 and adds what gRPC needs of it. Data to send waits in each
+stream's own outbox and moves to the wire frame by frame and stream by stream,
+as flow-control windows and the transport allow. Received messages wait in their
+stream's inbox, and window credit goes back only as they are taken, so a slow
+consumer bounds what a peer can make us hold. The client half (`core.grpc`) and
+the server half (`serve.grpc`) subclass both classes and add their headers.
+
+Call order, for each half: `receive(data, now)` with what came;
+`handle_timeout(now)` once `next_deadline()` is reached; then `next_event()`
+until None; then send what `data_to_send()` gives until it gives nothing. Any
+action on a stream in between can make new data, events and deadlines.
+
+h2 shuts a connection at the first GOAWAY, either way, though the streams below
+its last id have to finish (RFC 9113 section 6.8). So GOAWAY frames bypass h2:
+`core.frames` takes them out of what is received and writes those that we send.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from contextlib import suppress
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import h2.settings
+
+from lightpeer.core.deadlines import Deadlines
+from lightpeer.core.frames import ErrorCode, FrameGate, GoAway, encode_goaway
+from lightpeer.core.stream import Limits, Stream
+from lightpeer.errors import BadMessageError, FramingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LARGEST_WINDOW_BYTES: Final = 2**31 - 1
+OUTPUT_BYTES: Final = 64 * 1024
+"""How much stream data goes to the wire in one `data_to_send`: what a socket takes at once."""
+
+
+class ConnectionState(Enum):
+    """OPEN takes new calls, DRAINING only finishes those it has, CLOSED is over."""
+
+    OPEN = auto()
+    DRAINING = auto()
+    CLOSED = auto()
+
+
+StreamT = TypeVar("StreamT", bound=Stream)
+
+
+class Connection(ABC, Generic[StreamT]):
+    """One HTTP/2 connection; see the module for the call order.
+
+    Args:
+        client_side: which half.
+        limits: what the connection may cost.
+        now: the time, in seconds, monotonic.
+    """
+
+    def __init__(self, *, client_side: bool, limits: Limits, now: float) -> None:
+        self.limits = limits
+        self.state = ConnectionState.OPEN
+        self.why_closed = ""
+        self._now = now
+        self._heard_s = now
+        self._streams: dict[int, StreamT] = {}
+        self._ready: dict[int, StreamT] = {}  # streams with data that a window may let out
+        self._changed: deque[StreamT] = deque()
+        self._deadlines = Deadlines[StreamT](lambda stream: not stream.is_finished)
+        self._unreturned_bytes = 0
+        self._credit_step_bytes = limits.stream_window_bytes // 4
+        self._gate = FrameGate(is_server=not client_side)
+        self._goaway: bytes = b""
+        self._h2 = _make_h2(client_side=client_side, limits=limits)
+        self._handlers: dict[type[h2.events.Event], Callable[[Any], None]] = {
+            h2.events.DataReceived: self._on_data,
+            h2.events.StreamEnded: self._on_stream_ended,
+            h2.events.StreamReset: self._on_stream_reset,
+            h2.events.WindowUpdated: self._on_window_updated,
+            h2.events.RemoteSettingsChanged: self._on_settings,
+        }
+
+    # --- the five verbs ---------------------------------------------------------------------------
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take bytes from the transport; b"" is its end. Never raises for what a peer sent."""
+        self._now = self._heard_s = now
+        if self.state is ConnectionState.CLOSED:
+            return
+        if not data:
+            self._shut("the connection was closed")
+            return
+        try:
+            for piece in self._gate.receive_untrusted(data, now):
+                if isinstance(piece, GoAway):
+                    self._on_goaway(piece)
+                else:
+                    self._receive_frames(piece)
+        except BadMessageError as error:
+            self.close(ErrorCode.ENHANCE_YOUR_CALM, str(error))
+        except h2.exceptions.ProtocolError as error:  # h2 has queued its own GOAWAY
+            self._shut(f"the peer broke HTTP/2: {type(error).__name__}")
+
+    def data_to_send(self) -> bytes:
+        """Give the next bytes for the transport; b"" if there are none now."""
+        if self.state is not ConnectionState.CLOSED:
+            self._fill()
+        data = self._h2.data_to_send() + self._goaway
+        self._goaway = b""
+        return data
+
+    def next_deadline(self) -> float | None:
+        """Give the time at which `handle_timeout` is due, or None."""
+        return None if self.state is ConnectionState.CLOSED else self._deadlines.next()
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due at `now`."""
+        self._now = now
+        while (stream := self._deadlines.pop_due(now)) is not None:
+            self._on_deadline(stream)
+
+    def next_event(self) -> StreamT | None:
+        """Give the next stream whose state has changed, or None."""
+        if not self._changed:
+            return None
+        stream = self._changed.popleft()
+        stream.is_changed = False
+        return stream
+
+    # --- for both halves and their streams --------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection still lives, be it to finish what it has."""
+        return self.state is not ConnectionState.CLOSED
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether new calls can begin."""
+        return self.state is ConnectionState.OPEN
+
+    @property
+    def active_calls(self) -> int:
+        """How many calls are on the wire."""
+        return len(self._streams)
+
+    def close(self, error_code: int = ErrorCode.NO_ERROR, why: str = "the connection was closed") -> None:
+        """Say GOAWAY and end every call."""
+        if self.state is not ConnectionState.CLOSED:
+            self._send_goaway(error_code)
+            self._shut(why)
+
+    def mark_ready(self, stream: Stream) -> None:
+        """Note that a stream has something to send."""
+        if stream.stream_id in self._streams:
+            self._ready[stream.stream_id] = self._streams[stream.stream_id]
+
+    def credit(self, stream: Stream, n: int) -> None:
+        """Let go of `n` received bytes of a stream; tell the peer once it is worth a frame."""
+        stream.uncredited_bytes -= n
+        if stream.stream_id not in self._streams:
+            self._credit_connection(stream.stream_id, n)
+            return
+        stream.unreturned_bytes += n
+        if stream.unreturned_bytes >= self._credit_step_bytes:
+            self._h2.acknowledge_received_data(stream.unreturned_bytes, stream.stream_id)
+            stream.unreturned_bytes = 0
+
+    @abstractmethod
+    def refuse(self, stream: StreamT, error: BadMessageError) -> None:
+        """End a call because of what its peer sent."""
+
+    def _changed_stream(self, stream: StreamT) -> None:
+        if not stream.is_changed:
+            stream.is_changed = True
+            self._changed.append(stream)
+
+    def _open(self, stream: StreamT) -> None:
+        self._streams[stream.stream_id] = stream
+        self._ready[stream.stream_id] = stream
+
+    def _finish(self, stream: StreamT, *, reset: ErrorCode = ErrorCode.CANCEL) -> None:
+        """Take a stream off the connection, with an RST_STREAM unless both sides have ended."""
+        stream.is_finished = True
+        self._changed_stream(stream)
+        if self._streams.pop(stream.stream_id, None) is None or self.state is ConnectionState.CLOSED:
+            return
+        self._ready.pop(stream.stream_id, None)
+        if not (stream.is_local_ended and stream.is_remote_ended):
+            with suppress(h2.exceptions.ProtocolError):  # h2 may have seen its end in the same bytes
+                self._h2.reset_stream(stream.stream_id, reset)
+        self._credit_connection(stream.stream_id, stream.unreturned_bytes)
+
+    def _credit_connection(self, stream_id: int, n: int) -> None:
+        """Return the window of a stream that is gone; only the connection's own counts then."""
+        self._unreturned_bytes += n
+        if self._unreturned_bytes >= self._credit_step_bytes and self.state is not ConnectionState.CLOSED:
+            self._h2.acknowledge_received_data(self._unreturned_bytes, stream_id)
+            self._unreturned_bytes = 0
+
+    def _send_goaway(self, error_code: int) -> None:
+        self._goaway = encode_goaway(self._last_peer_id(), error_code)
+
+    def _shut(self, why: str) -> None:
+        self.state = ConnectionState.CLOSED
+        self.why_closed = why
+        for stream in list(self._streams.values()):
+            self._on_connection_lost(stream)
+        self._streams.clear()
+        self._ready.clear()
+
+    # --- what comes from h2 -----------------------------------------------------------------------
+
+    def _receive_frames(self, data: bytes) -> None:
+        for event in self._h2.receive_data(data):
+            handler = self._handlers.get(type(event))
+            if handler is not None:
+                handler(event)
+
+    def _on_data(self, event: h2.events.DataReceived) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is None:  # it was finished while this was in flight
+            self._credit_connection(event.stream_id, event.flow_controlled_length)
+            return
+        stream.uncredited_bytes += event.flow_controlled_length
+        try:
+            stream.inbox.extend(stream.decoder.receive_untrusted(event.data))
+        except FramingError as error:
+            self.refuse(stream, error)
+            return
+        if stream.has_message:
+            self._changed_stream(stream)
+        else:  # the consumer needs the rest of this message; its size is within the limit
+            self.credit(stream, stream.uncredited_bytes)
+
+    def _on_stream_ended(self, event: h2.events.StreamEnded) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is not None:
+            stream.is_remote_ended = True
+            self._on_end(stream)
+
+    def _on_window_updated(self, event: h2.events.WindowUpdated) -> None:
+        if event.stream_id:
+            stream = self._streams.get(event.stream_id)
+            if stream is not None:
+                self.mark_ready(stream)
+        else:
+            self._ready.update(self._streams)
+
+    def _on_settings(self, event: h2.events.RemoteSettingsChanged) -> None:
+        if h2.settings.SettingCodes.INITIAL_WINDOW_SIZE in event.changed_settings:
+            self._ready.update(self._streams)
+
+    # --- what goes to h2 --------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        """Move data from outboxes to the wire: one frame of each stream in turn, up to the budget."""
+        budget = OUTPUT_BYTES
+        while self._ready and budget > 0:
+            for stream in list(self._ready.values()):
+                budget -= self._send_frame(stream)
+
+    def _send_frame(self, stream: StreamT) -> int:
+        """Send what one frame holds; a stream that can send no more is ready no more."""
+        outbox = stream.outbox
+        room = min(self._h2.local_flow_control_window(stream.stream_id), self._h2.max_outbound_frame_size)
+        size = min(len(outbox), max(room, 0))
+        if size:
+            was_full = not stream.can_send
+            data = bytes(outbox[:size])
+            del outbox[:size]
+            ends = not outbox and not stream.is_sending and stream.trailers is None
+            self._h2.send_data(stream.stream_id, data, end_stream=ends)
+            stream.is_local_ended = ends
+            if was_full and stream.can_send:
+                self._changed_stream(stream)
+        if not outbox and not stream.is_sending and not stream.is_local_ended:
+            self._send_end(stream)
+        if not outbox or size == 0:
+            self._ready.pop(stream.stream_id, None)
+        return size
+
+    def _send_end(self, stream: StreamT) -> None:
+        stream.is_local_ended = True
+        if stream.trailers is None:
+            self._h2.end_stream(stream.stream_id)
+        else:
+            self._h2.send_headers(stream.stream_id, stream.trailers, end_stream=True)
+            self._on_trailers_sent(stream)
+
+    # --- what each half adds ----------------------------------------------------------------------
+
+    @abstractmethod
+    def _on_end(self, stream: StreamT) -> None:
+        """The peer has ended its side."""
+
+    @abstractmethod
+    def _on_stream_reset(self, event: h2.events.StreamReset) -> None:
+        """The peer has reset a stream."""
+
+    @abstractmethod
+    def _on_goaway(self, goaway: GoAway) -> None:
+        """The peer takes no more streams."""
+
+    @abstractmethod
+    def _on_deadline(self, stream: StreamT) -> None:
+        """A stream's deadline has passed."""
+
+    @abstractmethod
+    def _on_connection_lost(self, stream: StreamT) -> None:
+        """The connection has ended under a stream."""
+
+    @abstractmethod
+    def _on_trailers_sent(self, stream: StreamT) -> None:
+        """Everything that a stream had to send has gone."""
+
+    @abstractmethod
+    def _last_peer_id(self) -> int:
+        """Give the highest stream of the peer that was or may be processed."""
+
+
+def _make_h2(*, client_side: bool, limits: Limits) -> h2.connection.H2Connection:
+    """Set up h2 and queue the preface.
+
+    The connection's window holds all streams' windows, so that no slow consumer starves another's
+    call. The limit on streams goes in a second SETTINGS: h2 enforces what the first one says before
+    the peer can have read it.
+    """
+    codes = h2.settings.SettingCodes
+    config = h2.config.H2Configuration(
+        client_side=client_side,
+        header_encoding=None,
+        validate_outbound_headers=False,  # ours are well-formed: `core.status` sees to the metadata
+        normalize_outbound_headers=False,
+    )
+    connection = h2.connection.H2Connection(config)
+    initial = {
+        codes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
+        codes.MAX_HEADER_LIST_SIZE: limits.header_list_bytes,
+    }
+    if client_side:
+        initial[codes.ENABLE_PUSH] = 0
+    connection.decoder.max_header_list_size = limits.header_list_bytes
+    connection.local_settings = h2.settings.Settings(client=client_side, initial_values=initial)
+    connection.initiate_connection()
+    if not client_side:
+        connection.update_settings({codes.MAX_CONCURRENT_STREAMS: limits.concurrent_calls})
+    window = min(LARGEST_WINDOW_BYTES, limits.concurrent_calls * limits.stream_window_bytes)
+    connection.increment_flow_control_window(window - connection.inbound_flow_control_window)
+    return connection

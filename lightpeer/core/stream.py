@@ -1,0 +1,140 @@
+"""One HTTP/2 stream as gRPC uses it: messages queued to go out, messages waiting to be taken.
+
+A `Stream` belongs to a `core.http2.Connection`, which moves bytes between it
+and the wire. What waits here is bounded: the outbox by asking `can_send` before
+`send`, the inbox by the flow-control window, whose credit goes back to the peer
+only with `take`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lightpeer.core.framing import Frame, MessageDecoder, encode_message
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import FramingError, StateMisuseError
+
+if TYPE_CHECKING:
+    from lightpeer.core.http2 import Connection
+    from lightpeer.core.status import RawHeader
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one connection may cost us. Each half has its own defaults for the last fields."""
+
+    receive_message_bytes: int = 4 * 1024 * 1024  # gRPC's own default
+    send_message_bytes: int = 16 * 1024 * 1024
+    stream_window_bytes: int = 256 * 1024  # fills 5 Mbit/s at 400 ms; also what a slow consumer holds
+    send_buffer_bytes: int = 64 * 1024  # of one stream, before its writer has to wait
+    concurrent_calls: int = 100  # what HTTP/2 recommends as the least (RFC 9113 section 6.5.2)
+    queued_calls: int = 1000  # client: calls that wait for a free stream
+    header_list_bytes: int = 16 * 1024  # gRPC's own hard limit
+    keepalive_s: float = 20.0  # client: silence, with calls open, before a PING
+    keepalive_timeout_s: float = 20.0  # and for its answer: a 3G link can be gone for so long
+    idle_s: float = 300.0  # server: a connection without calls
+    handshake_s: float = 10.0  # server: until the client's first frames
+
+
+class Stream:
+    """One HTTP/2 stream that carries messages both ways.
+
+    `context` belongs to the shell. `stream_id` is 0 until the stream exists on the wire.
+    """
+
+    __slots__ = (
+        "connection",
+        "context",
+        "deadline",
+        "decoder",
+        "inbox",
+        "is_changed",
+        "is_finished",
+        "is_local_ended",
+        "is_remote_ended",
+        "is_sending",
+        "outbox",
+        "stream_id",
+        "trailers",
+        "uncredited_bytes",
+        "unreturned_bytes",
+    )
+
+    def __init__(self, connection: Connection[Any], deadline: float | None) -> None:
+        self.connection = connection
+        self.decoder = MessageDecoder(connection.limits.receive_message_bytes)
+        self.inbox: deque[Frame] = deque()  # bounded by the stream's window
+        self.outbox = bytearray()  # bounded by `send_buffer_bytes` and one message
+        self.trailers: list[RawHeader] | None = None
+        self.uncredited_bytes = 0  # received, and not yet given up by the consumer
+        self.unreturned_bytes = 0  # given up, and not yet worth a WINDOW_UPDATE
+        self.context: Any = None
+        self.deadline = deadline
+        self.stream_id = 0
+        self.is_changed = False  # queued in the connection's events
+        self.is_finished = False
+        self.is_sending = True  # the sending side is open for more messages
+        self.is_local_ended = False  # END_STREAM was sent
+        self.is_remote_ended = False  # END_STREAM was received
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What waits in this stream to be sent and to be taken, in bytes."""
+        return len(self.outbox) + self.uncredited_bytes
+
+    @property
+    def can_send(self) -> bool:
+        """Whether a writer may send another message now, or should wait for a change."""
+        return len(self.outbox) < self.connection.limits.send_buffer_bytes
+
+    @property
+    def has_message(self) -> bool:
+        """Whether `take` has something to give."""
+        return bool(self.inbox)
+
+    def send(self, message: bytes, *, end: bool = False, gzip: bool = False) -> None:
+        """Queue a message, and with `end` the end of the sending side. After the end of the call: nothing.
+
+        A message above the limit ends the call with RESOURCE_EXHAUSTED.
+
+        Raises:
+            StateMisuseError: the sending side has ended.
+        """
+        if self.is_finished:
+            return
+        if not self.is_sending:
+            raise StateMisuseError("the sending side of this call has ended; open another call")
+        limit = self.connection.limits.send_message_bytes
+        if len(message) > limit:
+            text = f"a message of {len(message)} bytes is above the sending limit of {limit}"
+            self.connection.refuse(self, FramingError(StatusCode.RESOURCE_EXHAUSTED, text))
+            return
+        self.outbox += encode_message(message, gzip=gzip)
+        self.is_sending = not end
+        self.connection.mark_ready(self)
+
+    def end(self) -> None:
+        """End the sending side after what is queued."""
+        if self.is_sending and not self.is_finished:
+            self.is_sending = False
+            self.connection.mark_ready(self)
+
+    def take(self) -> bytes | None:
+        """Take the next message, or None if none is here; its window credit goes back to the peer."""
+        if not self.inbox:
+            return None
+        frame = self.inbox.popleft()
+        self.connection.credit(self, frame.wire_bytes if self.inbox else self.uncredited_bytes)
+        try:
+            return frame.message_untrusted(self.connection.limits.receive_message_bytes)
+        except FramingError as error:
+            self.connection.refuse(self, error)
+            return None
+
+    def discard(self) -> None:
+        """Drop everything that waits, in both directions."""
+        self.inbox.clear()
+        self.outbox.clear()
+        self.connection.credit(self, self.uncredited_bytes)

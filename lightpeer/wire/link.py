@@ -1,0 +1,109 @@
+"""Runs one sans-I/O HTTP/2 connection over one byte stream: three small tasks and no protocol.
+
+The reader feeds the core, the writer drains it, the timer wakes it. Whoever
+acts on the core calls `flush` afterwards: it hands the core's events to
+`on_event`, wakes the writer, and pulls the timer forward. Only the writer
+sends, so cancelling a call can never cut a frame in two.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import trio
+
+from lightpeer.core.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightpeer.core.http2 import Connection
+
+StreamT = TypeVar("StreamT", bound=Stream)
+
+READ_BYTES: Final = 64 * 1024
+STALLED_WRITE_S: Final = 60.0
+"""A peer that has read nothing for so long is gone, or means us ill."""
+
+
+class Link(Generic[StreamT]):
+    """A core connection on a stream.
+
+    Args:
+        stream: the transport; it belongs to the link from now on.
+        core: the connection's protocol.
+        on_event: called with each stream of the core that has changed; must not block.
+    """
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        core: Connection[StreamT],
+        on_event: Callable[[StreamT], None],
+    ) -> None:
+        self.core = core
+        self._stream = stream
+        self._on_event = on_event
+        self._writer = trio.lowlevel.ParkingLot()
+        self._timer = trio.CancelScope(deadline=math.inf)
+
+    async def run(self) -> None:
+        """Carry the connection until it is closed; never raises for what the peer or the network does."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read)
+                nursery.start_soon(self._keep_time)
+                await self._write()
+                nursery.cancel_scope.cancel()
+        finally:
+            self._receive(b"")
+            await trio.aclose_forcefully(self._stream)
+
+    def flush(self) -> None:
+        """Pass on what an action has made of the core; never waits."""
+        while (changed := self.core.next_event()) is not None:
+            self._on_event(changed)
+        self._writer.unpark()
+        deadline = self.core.next_deadline()
+        if deadline is not None and deadline < self._timer.deadline:
+            self._timer.deadline = deadline
+
+    async def _read(self) -> None:
+        while self.core.is_open:
+            try:
+                data: bytes | bytearray = await self._stream.receive_some(READ_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                data = b""
+            self._receive(data)
+
+    def _receive(self, data: bytes | bytearray) -> None:
+        self.core.receive(bytes(data), trio.current_time())
+        self.flush()
+
+    async def _write(self) -> None:
+        """Send until the core is closed and has nothing more to say, or the transport takes no more."""
+        while True:
+            data = self.core.data_to_send()
+            self.flush()
+            if data:
+                with trio.move_on_after(STALLED_WRITE_S) as stalled:
+                    try:
+                        await self._stream.send_all(data)
+                    except (trio.BrokenResourceError, trio.ClosedResourceError):
+                        return
+                if stalled.cancelled_caught:
+                    return
+            elif self.core.is_open:
+                await self._writer.park()
+            else:
+                return
+
+    async def _keep_time(self) -> None:
+        while True:
+            deadline = self.core.next_deadline()
+            self._timer = trio.CancelScope(deadline=math.inf if deadline is None else deadline)
+            with self._timer:
+                await trio.sleep_forever()
+            self.core.handle_timeout(trio.current_time())
+            self.flush()
