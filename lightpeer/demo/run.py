@@ -72,18 +72,14 @@ async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -
     settings = Settings(
         state_dir=folder / "client",
         bootstrap=(parse_endpoint(serving[0].rpc),),
-        output="" if audible else f"wav:{wav}",
+        output="" if audible else f"wav:{folder / WAV_FILE}",
     )
     async with open_client(settings, SystemNetwork()) as client:
         await _find_peers(client, output)
         hit = await _find_track(client, output)
-        try:
-            await _play(client, settings, hit, output)
-        except BaseException:
-            if not audible:
-                wav.unlink(missing_ok=True)
-            raise
+        await _play(client, settings, hit, output)
     if not audible:
+        await trio.to_thread.run_sync(shutil.move, folder / WAV_FILE, wav)
         output.result("wrote", f"there is no sound device here: the track is in {wav}", path=str(wav))
 
 
