@@ -46,6 +46,7 @@ _BUCKET_S = 3.0
 _BUCKETS = 10
 _RATE_ROUNDS = 4
 _HEAVY_LOSS = 0.10
+_OUTAGE_S = 1.0
 _DRAIN_EVERY_S = 10.0
 _PACE_GAIN = 1.25  # the window, not the pace, is what limits; a little slack keeps it filled
 _MAX_VELOCITY = 16.0
@@ -206,7 +207,8 @@ class Bandwidth:
         length = now - self._round_start
         if length < self.srtt_s:
             return
-        self._end_round(length, now)
+        if length < 2 * self.srtt_s + _OUTAGE_S:  # a round with a dead zone in it says nothing of the link
+            self._end_round(length, now)
         self._begin_round(now)
 
     def _end_round(self, length: float, now: float) -> None:
@@ -217,7 +219,7 @@ class Bandwidth:
         if self._startup:
             self._startup_round(rate)
         elif self._round_lost > _HEAVY_LOSS * (self._round_bytes + self._round_lost):
-            self._window = max(rate * (self.base_rtt_s or 0.0), _FLOOR_UNITS * UNIT_BYTES)
+            self._window = min(self._window, self._rate * (self.base_rtt_s or 0.0))
         if self._busy_since is not None and now - self._busy_since > _DRAIN_EVERY_S:
             self._busy_since = now
             self._draining_until = now + (self.srtt_s or 0.0)

@@ -4,9 +4,11 @@ What is asked goes out in numbered PULLs; the server answers in the order asked.
 So a unit is lost once three units that were asked after it have come. The end of
 a burst has no later ones: when nothing has come for a while, the oldest
 outstanding unit is asked once more as a probe, and whatever was asked before a
-probe that came back is lost. While nothing comes at all the probes back off to
+probe that was answered is lost. While nothing comes at all the probes back off to
 one a second and nothing else is repeated, because in a dead zone the radio
-network still holds what is outstanding (DESIGN §6).
+network still holds what is outstanding (DESIGN §6). What it held comes when the
+zone ends, and says how long the zone was, not how long the path is: that gives no
+round trip.
 
 Call order: `ask` queues PULLs and `data_to_send` gives them as datagrams;
 `receive` takes datagrams, `handle_timeout` is called at `next_deadline`, and
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from lightpeer.core.datagram import (
+    MAX_HOLD_S,
     MAX_RANGES,
     DatagramKeys,
     Pull,
@@ -36,12 +39,13 @@ REORDER_UNITS = 3
 _FIRST_RTT_S = 0.5  # assumed before the first sample
 _QUIET_FLOOR_S = 0.05  # scheduling noise and the server's pacing, on links with no delay at all
 _PROBE_MAX_S = 1.0
+_OUTAGE_S = 1.0  # a link that needs so long for one unit carries no music either
 _PULLS_REMEMBERED = 1024  # send times; units older than that many PULLs give no round trip
 
 
 @dataclass(frozen=True, slots=True)
 class UnitArrived:
-    """A unit that verified as the source's. `rtt_s` is None if its PULL is no longer remembered."""
+    """A unit that verified as the source's. `rtt_s` is None where it says nothing of the path."""
 
     unit: Unit
     payload: bytes
@@ -63,6 +67,7 @@ Event: TypeAlias = UnitArrived | UnitsLost
 @dataclass(slots=True)
 class _Asked:
     order: int
+    pull_no: int  # as it is echoed
     size: int
     later_arrivals: int = 0
 
@@ -81,10 +86,10 @@ class Receiver:
         self._order = 0
         self._asked: dict[Unit, _Asked] = {}  # in the order asked
         self._pull_sent: dict[int, float] = {}
-        self._probe: tuple[Unit, int] | None = None  # the unit probed for, and the number of its PULL
+        self._probe: _Asked | None = None  # the last, until it is answered
         self._out: deque[bytes] = deque()
         self._events: deque[Event] = deque()
-        self._last_activity = now
+        self._last_activity = self._last_heard = self._resumed_at = now
         self._quiet_factor = 1.0
         self.srtt_s: float | None = None
         self.rttvar_s = 0.0
@@ -104,15 +109,14 @@ class Receiver:
     ) -> None:
         """Ask for ranges of units, each with the size of every unit in it, at a pace."""
         if not self._asked:
-            self._last_activity = now
-        for wanted, sizes in ranges:
-            for unit, size in zip(_units(wanted), sizes, strict=True):
-                self._asked.pop(unit, None)
-                self._asked[unit] = _Asked(self._order, size)
-                self._order += 1
+            self._last_activity = self._last_heard = now
         self._pace = pace_bytes_per_s
         for start in range(0, len(ranges), MAX_RANGES):
-            self._pull([wanted for wanted, _ in ranges[start : start + MAX_RANGES]], now)
+            chunk = ranges[start : start + MAX_RANGES]
+            self._pull([wanted for wanted, _ in chunk], now)
+            for wanted, sizes in chunk:
+                for unit, size in zip(_units(wanted), sizes, strict=True):
+                    self._note(unit, size)
 
     def forget_all(self) -> int:
         """Start a new epoch (seek): the source empties its queue; return the bytes no longer outstanding."""
@@ -138,10 +142,14 @@ class Receiver:
         if asked is None:
             self.duplicates += 1
             self._events.append(UnitArrived(data.unit, data.payload, None, 0))
-            return
-        self.arrived += 1
-        self._events.append(UnitArrived(data.unit, data.payload, rtt, asked.size))
-        self._find_losses(asked.order, probed=self._probe == (data.unit, data.pull_no))
+        else:
+            self.arrived += 1
+            self._events.append(UnitArrived(data.unit, data.payload, rtt, asked.size))
+        if self._probe is not None and self._probe.pull_no == data.pull_no:
+            self._find_losses(self._probe.order, probed=True)
+            self._probe = None
+        elif asked is not None and asked.pull_no == data.pull_no:  # not a late copy of one asked again
+            self._find_losses(asked.order, probed=False)
 
     def data_to_send(self) -> bytes | None:
         """Return the next datagram for the source, None when there is none."""
@@ -157,14 +165,11 @@ class Receiver:
         if deadline is None or now < deadline:
             return
         unit, asked = next(iter(self._asked.items()))
-        del self._asked[unit]
-        self._asked[unit] = _Asked(self._order, asked.size)
-        self._order += 1
         self.probes_unanswered += 1
         self._quiet_factor *= 2
         self._last_activity = now
-        self._pull([UnitRange(unit.rendition, unit.segment, unit.unit, 1)], now)
-        self._probe = (unit, self._pull_no & 0xFFFF)
+        self._pull([UnitRange(*unit, 1)], now)
+        self._probe = self._note(unit, asked.size)
 
     def next_event(self) -> Event | None:
         """Return what happened, oldest first, None when there is no more."""
@@ -180,19 +185,28 @@ class Receiver:
         pull = Pull(self._stream_id, self._pull_no, self._pace, self._path_token, self._epoch, ranges)
         self._out.append(build_pull(pull, self._keys))
 
+    def _note(self, unit: Unit, size: int) -> _Asked:
+        """Remember that the last PULL asked for a unit, after all others."""
+        self._asked.pop(unit, None)
+        asked = self._asked[unit] = _Asked(self._order, self._pull_no & 0xFFFF, size)
+        self._order += 1
+        return asked
+
     def _quiet_s(self) -> float:
         rtt = _FIRST_RTT_S if self.srtt_s is None else self.srtt_s
         usual = max(1.5 * rtt + 4 * self.rttvar_s, rtt + _QUIET_FLOOR_S)
         return max(usual, min(usual * self._quiet_factor, _PROBE_MAX_S))
 
     def _alive(self, now: float) -> None:
-        self._last_activity = now
+        if now - self._last_heard >= max(_OUTAGE_S, 2 * (self.srtt_s or 0.0)):
+            self._resumed_at = now
+        self._last_activity = self._last_heard = now
         self._quiet_factor = 1.0
         self.probes_unanswered = 0
 
     def _round_trip(self, pull_no: int, hold_s: float, now: float) -> float | None:
         sent = self._pull_sent.get(pull_no)
-        if sent is None:
+        if sent is None or sent < self._resumed_at or hold_s >= MAX_HOLD_S:
             return None
         rtt = max(0.0, now - sent - hold_s)
         if self.srtt_s is None:
