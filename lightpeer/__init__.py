@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings, load_settings
     from lightpeer.discovery import Hit, PeerInfo, open_client
     from lightpeer.errors import LightpeerError
-    from lightpeer.player import Player, PlayerEvent, Status, fetch
+    from lightpeer.fetch import fetch
+    from lightpeer.player import Player, PlayerEvent, Status
     from lightpeer.wire.network import SystemNetwork
 
 __version__ = VERSION
@@ -51,7 +52,7 @@ _HOMES = {
     "Settings": "lightpeer.config",
     "Status": "lightpeer.player",
     "SystemNetwork": "lightpeer.wire.network",
-    "fetch": "lightpeer.player",
+    "fetch": "lightpeer.fetch",
     "load_settings": "lightpeer.config",
     "make_sink": "lightpeer.audio.sinks",
     "open_client": "lightpeer.discovery",

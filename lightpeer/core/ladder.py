@@ -13,7 +13,7 @@ from collections.abc import Sequence
 _SAFETY = 0.7  # of the measured rate: headers, losses, and the next fade
 _UP_BUFFER_S = 8.0
 _DOWN_BUFFER_S = 4.0
-_FIRST_BPS = 48_000  # before anything is known: what the worst 3G link in use still carries
+FIRST_BPS = 48_000  # before anything is known: what the worst 3G link in use still carries
 
 
 class Ladder:
@@ -28,7 +28,7 @@ class Ladder:
 
     def first(self, rate_bytes_per_s: float) -> int:
         """Return the rendition to begin with; the rate is what is remembered of the link, or 0."""
-        limit = rate_bytes_per_s * 8 * _SAFETY if rate_bytes_per_s else _FIRST_BPS
+        limit = rate_bytes_per_s * 8 * _SAFETY if rate_bytes_per_s else FIRST_BPS
         self.current = self._fixed if self._fixed is not None else self._greatest(limit)
         return self.current
 

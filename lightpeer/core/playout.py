@@ -5,6 +5,9 @@ until the low-water mark, so that a phone's radio can sleep between them. Sound
 starts once `start_s` seconds are there (or all of what is left), and after it
 ran dry once `resume_s` are there: a listener would rather wait once than twice.
 
+A sink that is a file does not play in real time: for it, sound always runs, and
+waiting for data interrupts nothing.
+
 Call `update` whenever the buffer or the time changes; then read `playing` and
 `fetching`.
 """
@@ -22,6 +25,7 @@ class Playout:
     resume_s: float
     low_water_s: float
     high_water_s: float
+    realtime: bool = True
     playing: bool = False
     fetching: bool = True
     rebuffers: int = 0
@@ -35,7 +39,9 @@ class Playout:
             self.fetching = not complete and buffer_s < self.high_water_s
         elif buffer_s < self.low_water_s:
             self.fetching = True
-        if self.playing:
+        if not self.realtime:
+            self.playing = True
+        elif self.playing:
             if buffer_s <= 0 and not complete:
                 self.playing = False
                 self.rebuffers += 1

@@ -76,6 +76,16 @@ class Peer:
         """How to call it in a message to a person."""
         return format_peer_id(self.peer_id) if self.peer_id else f"{self.address[0]}:{self.address[1]}"
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the connection still stands."""
+        return self._channel.is_alive
+
+    @property
+    def host(self) -> str:
+        """The numeric address that the connection reached."""
+        return (self._channel.remote_address or self.address)[0]
+
     async def exchange(self, request: pb.ExchangeRequest) -> pb.ExchangeReply:
         """Discovery.Exchange; raises RpcError or BadMessageError, as all calls here do."""
         return await self._unary("Discovery/Exchange", request, pb.ExchangeReply)

@@ -1,0 +1,465 @@
+"""Finding peers and tracks: the light client's side of the unstructured network.
+
+A light client only asks. It knows a few addresses (the bootstrap list) and a
+bounded cache of signed records kept on disk between runs. Peers are tried best
+first, the cache before the bootstrap list; connections are kept and shared by all
+that the process does. A search that is about to be played carries an Open, so
+that the first audio comes with the hits: one round trip once the connection stands.
+When the first peers know nothing, their neighbours are asked, a bounded number.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import trio
+
+from lightpeer.errors import (
+    BadMessageError,
+    LightpeerError,
+    NoPeerError,
+    NothingFoundError,
+    RemoteError,
+    RpcError,
+    StateError,
+)
+from lightpeer.state import load_or_create_identity, set_aside, write_atomically
+
+if TYPE_CHECKING:
+    from lightpeer.config import Endpoint, Settings
+    from lightpeer.core.identity import Identity, PeerId
+    from lightpeer.core.opening import Opened
+    from lightpeer.core.peers import PeerCache, PeerEntry
+    from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+    from lightpeer.wire.network import Network
+    from lightpeer.wire.peer import Peer, SealClock
+
+logger = logging.getLogger(__name__)
+
+CACHE_FILE = "peers"
+INLINE_BYTES = 16 * 1024  # two seconds at 48 kbit/s, a third of a second on a 400 kbit/s link
+MAX_CONNECTIONS = 8
+MAX_ASKED = 8  # peers that one search may cost
+RECORDS_WANTED = 8
+MAX_HITS = 50
+MAX_TEXT_CHARS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A track that somebody holds; `holders` are peer ids as people see them."""
+
+    track_id: bytes
+    uri: str
+    title: str
+    artist: str
+    album: str
+    duration_s: float
+    bitrates_kbps: list[int]
+    holders: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerInfo:
+    """A peer as `lightpeer peers` shows it."""
+
+    peer_id: str
+    endpoints: list[str]
+    rtt_ms: float | None
+    roles: list[str]
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Somebody to try: an address, and the id to be met there if it is known."""
+
+    address: Endpoint
+    peer_id: PeerId | None = None
+
+
+@asynccontextmanager
+async def open_client(settings: Settings, network: Network) -> AsyncIterator[Client]:
+    """Give a light client; it opens no socket before it is asked for something, and none that listens."""
+    async with trio.open_nursery() as nursery:
+        client = Client(settings, network, nursery)
+        try:
+            yield client
+        finally:
+            nursery.cancel_scope.cancel()
+            client.save()
+
+
+class Client:
+    """The light client; make it with `open_client`."""
+
+    def __init__(self, settings: Settings, network: Network, nursery: trio.Nursery) -> None:
+        self.settings = settings
+        self.network = network
+        self.first_packet_at: float | None = None  # time.monotonic()
+        self.connecting = trio.Event()  # set once the first packet is on its way
+        self._nursery = nursery
+        self._connected: dict[_Candidate, Peer] = {}
+        self._dirty = False
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Our key, made at first use."""
+        return load_or_create_identity(self.settings.state_dir, self.network.entropy)
+
+    @cached_property
+    def cache(self) -> PeerCache:
+        """What we remember of other peers; a corrupt file is set aside, with a warning."""
+        from lightpeer.core.peers import PeerCache
+
+        path = self.settings.state_dir / CACHE_FILE
+        try:
+            return PeerCache.from_bytes_untrusted(path.read_bytes())
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            logger.warning("cannot read the peer cache %s: %s", path, error.strerror)
+        except BadMessageError:
+            logger.warning("the peer cache was corrupt; it is now %s", set_aside(path))
+        return PeerCache()
+
+    def save(self) -> None:
+        """Write the peer cache, if it changed; a directory that cannot be written only costs the memory."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        try:
+            write_atomically(self.settings.state_dir / CACHE_FILE, self.cache.to_bytes())
+        except StateError as error:
+            logger.warning("%s", error)
+
+    # What commands use.
+
+    async def search(self, query: str, limit: int = 10) -> AsyncGenerator[Hit, None]:
+        """Yield hits as they come, each track once; raise NoPeerError if nobody could be asked."""
+        seen: set[bytes] = set()
+        asked = 0
+        async with aclosing(self._peers()) as peers:
+            async for peer in peers:
+                try:
+                    async with aclosing(self._search_at(peer, query, limit, None)) as replies:
+                        async for hits, _ in replies:
+                            for hit in hits:
+                                if hit.track_id not in seen and len(seen) < limit:
+                                    seen.add(hit.track_id)
+                                    yield hit
+                except RemoteError as error:
+                    self._misbehaved(peer, error)
+                    continue
+                asked += 1
+                if len(seen) >= limit or asked >= (self.settings.peers_asked if seen else MAX_ASKED):
+                    break
+        if not asked:
+            raise self._no_peer()
+
+    async def open_query(self, query: str, *, inline: bool = True) -> tuple[Peer, Opened]:
+        """Open the best hit with the search itself; raises NoPeerError or NothingFoundError."""
+        reached = False
+        async with aclosing(self._peers()) as peers:
+            async for peer in peers:
+                try:
+                    found = await self._search_and_open(peer, query, inline=inline)
+                except RemoteError as error:
+                    self._misbehaved(peer, error)
+                    continue
+                reached = True
+                if found is not None:
+                    return peer, found
+        if not reached:
+            raise self._no_peer()
+        raise NothingFoundError(f"nothing found for {query!r}")
+
+    async def open_track(
+        self,
+        track_id: bytes,
+        *,
+        inline: bool = True,
+        bitrate_kbps: int | None = None,
+        exclude: Collection[PeerId] = (),
+    ) -> AsyncGenerator[tuple[Peer, Opened], None]:
+        """Yield one peer after another that serves the track; raise if there is none at all."""
+        reached = opened_any = False
+        async with aclosing(self._peers()) as peers:
+            async for peer in peers:
+                if peer.peer_id in exclude:
+                    continue
+                try:
+                    opened = await self._open_at(peer, track_id, inline=inline, bitrate_kbps=bitrate_kbps)
+                except RpcError as error:
+                    reached = True
+                    logger.info("%s does not serve it: %s", peer.name, error)
+                    continue
+                except RemoteError as error:
+                    self._misbehaved(peer, error)
+                    continue
+                reached = opened_any = True
+                yield peer, opened
+        if not reached:
+            raise self._no_peer()
+        if not opened_any:
+            from lightpeer.core.manifest import format_uri
+
+            raise NothingFoundError(f"no reachable peer holds {format_uri(track_id)}")
+
+    async def peers(self) -> list[PeerInfo]:
+        """Exchange records with the peers at hand and return all that are known, best first."""
+        reached = False
+        async with aclosing(self._peers(limit=self.settings.peers_asked)) as peers:
+            async for peer in peers:
+                reached = True
+                await self._exchange(peer)
+        if not reached:
+            raise self._no_peer()
+        return [self._info(entry) for entry in self.cache.entries()]
+
+    def _info(self, entry: PeerEntry) -> PeerInfo:
+        from lightpeer.core.identity import format_peer_id
+        from lightpeer.core.records import format_endpoint
+
+        return PeerInfo(
+            peer_id=format_peer_id(entry.record.peer_id),
+            endpoints=[format_endpoint(endpoint) for endpoint in entry.record.endpoints],
+            rtt_ms=None if entry.rtt_s is None else round(entry.rtt_s * 1000, 1),
+            roles=["serve"] if entry.record.serves else [],
+            state="tried" if entry.tried else "new",
+        )
+
+    # One peer.
+
+    async def _search_and_open(self, peer: Peer, query: str, *, inline: bool) -> Opened | None:
+        """Search at a peer and open the best hit there; None if it has none."""
+        from lightpeer.core.opening import Opening
+
+        opening = Opening(self._ephemeral_secret())
+        wanted = opening.request(
+            bitrate_kbps=self._first_bitrate_kbps(), inline_bytes=INLINE_BYTES if inline else 0
+        )
+        async with aclosing(self._search_at(peer, query, 1, wanted)) as replies:
+            async for hits, reply in replies:
+                if not hits:
+                    continue
+                if reply.HasField("open") and peer.peer_id is not None:
+                    return opening.accept_untrusted(
+                        reply.open,
+                        track_id=hits[0].track_id,
+                        client=self.identity.peer_id,
+                        server=peer.peer_id,
+                    )
+                return await self._open_at(peer, hits[0].track_id, inline=inline)
+        return None
+
+    async def _open_at(
+        self, peer: Peer, track_id: bytes, *, inline: bool, bitrate_kbps: int | None = None
+    ) -> Opened:
+        from lightpeer.core.opening import Opening
+
+        opening = Opening(self._ephemeral_secret())
+        request = opening.request(
+            track_id,
+            bitrate_kbps=bitrate_kbps or self._first_bitrate_kbps(),
+            inline_bytes=INLINE_BYTES if inline else 0,
+        )
+        reply = await peer.open(request)
+        assert peer.peer_id is not None, "a sealed reply names its signer"
+        return opening.accept_untrusted(
+            reply, track_id=track_id, client=self.identity.peer_id, server=peer.peer_id
+        )
+
+    def _ephemeral_secret(self) -> bytes | None:
+        return None if self.settings.transport == "grpc" else self.network.entropy(32)
+
+    def _first_bitrate_kbps(self) -> int:
+        from lightpeer.core.ladder import FIRST_BPS
+
+        return self.settings.bitrate_kbps or FIRST_BPS // 1000
+
+    async def _search_at(
+        self, peer: Peer, query: str, limit: int, wanted: pb.OpenRequest | None
+    ) -> AsyncGenerator[tuple[list[Hit], pb.SearchReply], None]:
+        from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+        request = pb.SearchRequest(
+            query=query, limit=limit, hops=0, query_id=self.network.entropy(8), open=wanted
+        )
+        async with aclosing(peer.search(request)) as replies:
+            async for reply in replies:
+                holders = self._learn_untrusted(reply.records, peer)
+                yield [_hit_untrusted(hit, holders) for hit in reply.hits[:MAX_HITS]], reply
+
+    async def _exchange(self, peer: Peer) -> None:
+        """Ask a peer for a sample of the records that it knows."""
+        from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+        started = trio.current_time()
+        try:
+            reply = await peer.exchange(pb.ExchangeRequest(want=RECORDS_WANTED))
+        except RemoteError as error:
+            self._misbehaved(peer, error)
+            return
+        self._learn_untrusted(reply.records, peer)
+        if peer.peer_id is not None:
+            self.cache.on_success(peer.peer_id, trio.current_time() - started, self._now_s())
+            self._dirty = True
+
+    def _learn_untrusted(self, records: Iterable[bytes], source: Peer) -> list[str]:
+        """Put records into the cache; return their subjects' ids as text, "" for one that is not sound."""
+        from lightpeer.core.identity import format_peer_id
+        from lightpeer.core.peers import parse_record_untrusted
+
+        names = []
+        for data in records:
+            try:
+                record = parse_record_untrusted(data, self._now_s())
+            except BadMessageError as error:
+                logger.info("a bad record from %s: %s", source.name, error)
+                names.append("")
+                continue
+            self.cache.add(record, source.peer_id or record.peer_id, self._now_s())
+            self._dirty = True
+            names.append(format_peer_id(record.peer_id))
+        return names
+
+    # Connections.
+
+    async def _peers(self, limit: int = MAX_ASKED) -> AsyncGenerator[Peer, None]:
+        """Yield connected peers, those at hand first, then their neighbours."""
+        tried: set[_Candidate] = set()
+        met: list[Peer] = []
+        for depth in range(3):
+            for candidate in self._candidates():
+                if candidate in tried:
+                    continue
+                tried.add(candidate)
+                peer = await self._connect(candidate)
+                if peer is None or peer in met:
+                    continue
+                met.append(peer)
+                yield peer
+                if len(met) >= limit:
+                    return
+            if depth < 2:
+                for peer in met[:2]:
+                    await self._exchange(peer)
+
+    def _candidates(self) -> list[_Candidate]:
+        """Return whom to try, best first: the connected, the bootstrap list, the cache."""
+        cached = [
+            _Candidate(endpoint, record.peer_id)
+            for record in self.cache.best(MAX_ASKED, self._now_s())
+            for endpoint in record.endpoints[:1]
+        ]
+        known = [c for c, peer in self._connected.items() if peer.is_alive]
+        return [*known, *(_Candidate(a) for a in self.settings.bootstrap), *cached]
+
+    async def _connect(self, candidate: _Candidate) -> Peer | None:
+        """Return the peer at an address, connected; None, and a worse score, if it cannot be reached."""
+        for known, peer in list(self._connected.items()):
+            if not peer.is_alive:
+                del self._connected[known]
+            elif (
+                known == candidate
+                or known.address == candidate.address
+                or (candidate.peer_id is not None and peer.peer_id == candidate.peer_id)
+            ):
+                return peer
+        if len(self._connected) >= MAX_CONNECTIONS:
+            return None
+        try:
+            peer: Peer = await self._nursery.start(self._hold, candidate)
+        except LightpeerError as error:
+            logger.info("cannot reach %s:%s: %s", *candidate.address, error)
+            if candidate.peer_id is not None:
+                self.cache.on_failure(candidate.peer_id, self._now_s())
+                self._dirty = True
+            return None
+        self._connected[candidate] = peer
+        return peer
+
+    async def _hold(
+        self, candidate: _Candidate, task_status: trio.TaskStatus[Peer] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Keep one connection open until the client ends."""
+        from lightpeer.wire.tcp import open_channel
+
+        host, port = candidate.address
+        async with open_channel(
+            self.network, host, port, connect_timeout_s=self.settings.connect_timeout_s
+        ) as channel:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(channel.connect)
+                await trio.lowlevel.checkpoint()  # the SYN leaves, and flies while these are loaded
+                self._note_first_packet()
+                from lightpeer.wire.peer import Peer
+
+                identity = self.identity
+            peer = Peer(
+                channel,
+                identity,
+                self._clock,
+                self.network,
+                address=candidate.address,
+                peer_id=candidate.peer_id,
+                timeout_s=self.settings.call_timeout_s,
+            )
+            task_status.started(peer)
+            await trio.sleep_forever()
+
+    def _note_first_packet(self) -> None:
+        if self.first_packet_at is None:
+            self.first_packet_at = time.monotonic()
+            self.connecting.set()
+
+    @cached_property
+    def _clock(self) -> SealClock:
+        from lightpeer.wire.peer import SealClock
+
+        return SealClock(self.network)
+
+    def _misbehaved(self, peer: Peer, error: RemoteError) -> None:
+        logger.info("%s: %s", peer.name, error)
+        if peer.peer_id is None:
+            return
+        self._dirty = True
+        if isinstance(error, RpcError):
+            self.cache.on_failure(peer.peer_id, self._now_s())
+        else:
+            self.cache.on_misbehaviour(peer.peer_id, self._now_s())
+
+    def _now_s(self) -> float:
+        return self.network.unix_time()
+
+    def _no_peer(self) -> NoPeerError:
+        if not self.settings.bootstrap and not self.cache.entries():
+            return NoPeerError("no peer is known: name one with --bootstrap HOST:PORT")
+        return NoPeerError(
+            "no peer can be reached: check the network, or name another with --bootstrap HOST:PORT"
+        )
+
+
+def _hit_untrusted(hit: pb.Hit, holders: list[str]) -> Hit:
+    """Return a hit as it is shown; raise BadMessageError if it is not sound."""
+    from lightpeer.core.manifest import TRACK_ID_BYTES, format_uri
+
+    if len(hit.track_id) != TRACK_ID_BYTES:
+        raise BadMessageError("a hit without a track id")
+    return Hit(
+        track_id=hit.track_id,
+        uri=format_uri(hit.track_id),
+        title=hit.title[:MAX_TEXT_CHARS],
+        artist=hit.artist[:MAX_TEXT_CHARS],
+        album=hit.album[:MAX_TEXT_CHARS],
+        duration_s=hit.duration_ms / 1000,
+        bitrates_kbps=list(hit.bitrates_kbps[:16]),
+        holders=[holders[i] for i in hit.holders[:16] if i < len(holders) and holders[i]],
+    )

@@ -1,0 +1,90 @@
+"""Fetching a track into a file: the session's segments, written as they come.
+
+The file is the rendition's header pages and all of its segments: a playable
+`.opus`, byte for byte what was imported. It is written beside its final name and renamed
+when it is whole, so a file with that name is always complete.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import trio
+
+from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.manifest import parse_uri
+from lightpeer.errors import StateError
+from lightpeer.session import Session
+from lightpeer.sources import first_source, source_finder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from lightpeer.discovery import Client
+
+BEST_KBPS = 1000  # above every rendition: who fetches wants the best, as with yt-dlp
+
+
+async def fetch(
+    client: Client,
+    uri: str,
+    path: Path,
+    *,
+    bitrate_kbps: int | None = None,
+    on_progress: Callable[[int, int | None], None] = lambda _done, _total: None,
+) -> dict[str, object]:
+    """Fetch a track into a file; return what was fetched.
+
+    Args:
+        client: the light client.
+        uri: the track id, `loud:…`.
+        path: the file; it is replaced when the track is whole.
+        bitrate_kbps: the greatest rendition wanted; None: the best.
+        on_progress: called with the bytes done and the bytes expected, if that is known.
+
+    Raises:
+        LightpeerError: nobody reachable holds it, the stream failed, or the file cannot be written.
+    """
+    settings = replace(client.settings, bitrate_kbps=bitrate_kbps or BEST_KBPS)
+    track_id = parse_uri(uri)
+    peer, opened = await first_source(client.open_track(track_id, bitrate_kbps=settings.bitrate_kbps))
+    track = opened.track
+    session = Session(
+        track, client.network, settings, Bandwidth(), source_finder(client, track_id), realtime=False
+    )
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as file:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(session.run, peer, opened)
+                size = await _write(session, file, on_progress)
+                nursery.cancel_scope.cancel()
+        part.replace(path)
+    except OSError as error:
+        raise StateError(path, f"cannot write {path}: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    assert session.ladder.current is not None
+    return {
+        "uri": uri,
+        "path": str(path),
+        "bytes": size,
+        "title": track.title,
+        "bitrate_kbps": round(track.renditions[session.ladder.current].bitrate_bps / 1000),
+        "transport": "+".join(sorted(session.stats.transports)),
+        "sources": session.stats.sources,
+    }
+
+
+async def _write(session: Session, file: BinaryIO, on_progress: Callable[[int, int | None], None]) -> int:
+    size = 0
+    while (segment := await session.next_segment()) is not None:
+        rendition = session.track.renditions[segment.rendition]
+        if not size:
+            size = file.write(rendition.header)
+        size += file.write(segment.data)
+        on_progress(size, round(rendition.bitrate_bps / 8 * session.track.duration_s))
+    return size

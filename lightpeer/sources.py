@@ -1,0 +1,30 @@
+"""From a client to a session: who serves a track. The one place where both are known, beside the player."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection
+
+    from lightpeer.core.identity import PeerId
+    from lightpeer.core.opening import Opened
+    from lightpeer.discovery import Client
+    from lightpeer.session import FindSources
+    from lightpeer.wire.peer import Peer
+
+
+async def first_source(found: AsyncGenerator[tuple[Peer, Opened], None]) -> tuple[Peer, Opened]:
+    """Return the first that is found; what is raised where there is none is the finder's."""
+    async with aclosing(found):
+        return await anext(found)
+
+
+def source_finder(client: Client, track_id: bytes) -> FindSources:
+    """Return how a session finds sources beyond the first: opened without inline segments."""
+
+    def find(exclude: Collection[PeerId]) -> AsyncGenerator[tuple[Peer, Opened], None]:
+        return client.open_track(track_id, inline=False, exclude=exclude)
+
+    return find
