@@ -1,0 +1,189 @@
+"""What is known of one peer: its record, how it served us, and how that is kept in a file.
+
+Counts of success, failure and misbehaviour fade with a half-life of a day, so that
+a peer is judged by what it did lately; `peers.py` says how that is used.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+from lightpeer.core.records import PeerRecord, restore_record_untrusted
+from lightpeer.errors import BadMessageError
+
+HALF_LIFE_S: Final = 86_400.0
+BACKOFF_S: Final = 10.0  # doubles with each failure in a row
+MAX_BACKOFF_S: Final = 3600.0
+DEAD_AFTER_FAILURES: Final = 3
+BANNED_AT: Final = 2.5  # misbehaviour, after decay: three times in a day
+KEEP_TRIED_S: Final = 30 * 86_400.0  # an expired record of somebody we know beats having nobody
+LOCAL_GROUP: Final = "local"
+
+_RTT_SCALE_S = 0.3  # a peer this far away counts half
+_GOODPUT_SCALE_BYTES_PER_S = 12_000.0  # twice a good rendition
+_HEAD = struct.Struct(">HBB")  # sizes of record and source in bytes, whether tried
+_STATS = struct.Struct(">9d")
+_MAX_STAT = 1e12  # far above any time, count or rate
+
+
+@dataclass(slots=True)
+class PeerEntry:
+    """A known peer. Counts fade; `updated_s` is when they were last brought up to date."""
+
+    record: PeerRecord
+    source: str  # the group of whoever told us
+    tried: bool = False
+    successes: float = 0.0
+    failures: float = 0.0
+    misbehaviour: float = 0.0
+    updated_s: float = 0.0
+    failures_in_row: int = 0
+    last_failure_s: float = 0.0
+    last_success_s: float = 0.0
+    rtt_s: float | None = None  # smoothed
+    goodput_bytes_per_s: float | None = None  # smoothed
+
+    @property
+    def group(self) -> str:
+        """The network group of its best address."""
+        return network_group(self.record.endpoints[0][0])
+
+    def succeed(self, now: float, rtt_s: float | None, goodput_bytes_per_s: float | None) -> None:
+        """Count an answer, with what it showed of the way there."""
+        self.bring_up_to_date(now)
+        self.successes += 1
+        self.failures_in_row = 0
+        self.last_success_s = now
+        self.rtt_s = _smooth(self.rtt_s, rtt_s)
+        self.goodput_bytes_per_s = _smooth(self.goodput_bytes_per_s, goodput_bytes_per_s)
+
+    def fail(self, now: float) -> None:
+        """Count a call that was not answered."""
+        self.bring_up_to_date(now)
+        self.failures += 1
+        self.failures_in_row += 1
+        self.last_failure_s = now
+
+    def fade(self, now: float) -> float:
+        """Return what is left now of a count that was right at `updated_s`."""
+        return float(0.5 ** (max(0.0, now - self.updated_s) / HALF_LIFE_S))
+
+    def bring_up_to_date(self, now: float) -> None:
+        """Fade the counts, before one is changed."""
+        left = self.fade(now)
+        self.successes *= left
+        self.failures *= left
+        self.misbehaviour *= left
+        self.updated_s = max(now, self.updated_s)
+
+    def score(self, now: float) -> float:
+        """Return how good a choice the peer is, from 0 to 1; one that nobody tried has an eighth."""
+        left = self.fade(now)
+        successes, failures = self.successes * left, self.failures * left
+        reached = (successes + 0.5) / (successes + failures + 1)
+        rtt = 0.5 if self.rtt_s is None else _RTT_SCALE_S / (_RTT_SCALE_S + self.rtt_s)
+        goodput = self.goodput_bytes_per_s
+        speed = 0.5 if goodput is None else goodput / (goodput + _GOODPUT_SCALE_BYTES_PER_S)
+        return float(reached * rtt * speed * 0.5 ** (self.misbehaviour * left))
+
+    def waits(self, now: float) -> bool:
+        """Tell whether the peer failed so lately that others come first."""
+        if not self.failures_in_row:
+            return False
+        wait = min(MAX_BACKOFF_S, BACKOFF_S * 2.0 ** min(self.failures_in_row - 1, 16))
+        return self.last_failure_s <= now < self.last_failure_s + wait
+
+    def is_banned(self, now: float) -> bool:
+        """Tell whether it has misbehaved too often to be asked."""
+        return self.misbehaviour * self.fade(now) >= BANNED_AT
+
+    def is_live(self, now: float) -> bool:
+        """Tell whether its record may be recommended."""
+        return now < self.record.expires_s and not self.is_banned(now)
+
+    def is_dead(self, now: float) -> bool:
+        """Tell whether its place may be taken."""
+        if self.tried:
+            return now >= self.record.expires_s and now - self.last_success_s > KEEP_TRIED_S
+        return now >= self.record.expires_s or self.failures_in_row >= DEAD_AFTER_FAILURES
+
+
+@lru_cache(maxsize=1024)  # a flood must not cost more than its seals
+def network_group(host: str) -> str:
+    """Return what hosts under one control are likely to share: a prefix, or the end of a name."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return ".".join(host.lower().split(".")[-2:])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    if address.is_loopback or address.is_private or address.is_link_local:
+        return LOCAL_GROUP
+    if isinstance(address, IPv4Address):
+        return ".".join(str(address).split(".")[:2])
+    return ":".join(address.exploded.split(":")[:2])
+
+
+def _smooth(old: float | None, new: float | None) -> float | None:
+    if old is None or new is None:
+        return new if old is None else old
+    return old + (new - old) / 4
+
+
+def pack_entry(entry: PeerEntry) -> bytes:
+    """Return an entry for the file: sizes, the record, the source, nine numbers."""
+    source, record = entry.source.encode(), entry.record.data
+    stats = _STATS.pack(
+        entry.successes,
+        entry.failures,
+        entry.misbehaviour,
+        entry.updated_s,
+        entry.failures_in_row,
+        entry.last_failure_s,
+        entry.last_success_s,
+        -1 if entry.rtt_s is None else entry.rtt_s,
+        -1 if entry.goodput_bytes_per_s is None else entry.goodput_bytes_per_s,
+    )
+    return b"".join((_HEAD.pack(len(record), len(source), entry.tried), record, source, stats))
+
+
+def unpack_entries_untrusted(data: bytes) -> Iterator[PeerEntry]:
+    """Yield what `pack_entry` packed, one after another; raise BadMessageError if that is not it."""
+    position = 0
+    while position < len(data):
+        try:
+            record_bytes, source_bytes, tried = _HEAD.unpack_from(data, position)
+            middle = position + _HEAD.size + record_bytes
+            end = middle + source_bytes
+            source = data[middle:end].decode()
+            stats = _STATS.unpack_from(data, end)
+        except (struct.error, UnicodeDecodeError) as error:
+            raise BadMessageError("the peer cache is cut short") from error
+        record = restore_record_untrusted(data[position + _HEAD.size : middle])
+        yield _entry_untrusted(record, source, bool(tried), stats)
+        position = end + _STATS.size
+
+
+def _entry_untrusted(record: PeerRecord, source: str, tried: bool, stats: tuple[float, ...]) -> PeerEntry:
+    if not all(-1 <= value <= _MAX_STAT for value in stats):
+        raise BadMessageError("the peer cache has impossible numbers")
+    successes, failures, misbehaviour, updated_s, in_row, failure_s, success_s, rtt_s, goodput = stats
+    return PeerEntry(
+        record=record,
+        source=source,
+        tried=tried,
+        successes=successes,
+        failures=failures,
+        misbehaviour=misbehaviour,
+        updated_s=updated_s,
+        failures_in_row=int(in_row),
+        last_failure_s=failure_s,
+        last_success_s=success_s,
+        rtt_s=None if rtt_s < 0 else rtt_s,
+        goodput_bytes_per_s=None if goodput < 0 else goodput,
+    )

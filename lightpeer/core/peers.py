@@ -1,0 +1,232 @@
+"""The bounded peer cache: whom to ask, and whom to recommend.
+
+Its aim is that no one neighbour, and no one network, decides whom we know. It
+borrows from Bitcoin's addrman (`addrman_impl.h`) and from the attack that shaped
+it (Heilman et al., "Eclipse Attacks on Bitcoin's Peer-to-Peer Network", 2015),
+with quotas in place of hashed buckets, which at 64 entries protect better:
+
+- Two tables. *Tried* holds peers that we have had an answer from, *new* those that
+  we were told of. Hearsay never displaces what we tried ourselves.
+- Quotas. One source (the network group of whoever told us, or itself where it has
+  none) holds at most a quarter of the cache in *new*; one network group (/16 of IPv4,
+  /32 of IPv6, the last two labels of a name) at most an eighth in each table.
+  Loopback and private addresses are one group that may fill a table, for networks at
+  home and on one desk.
+- Whoever is in stays, unless it is dead (expired, or failing without ever having
+  succeeded) or its source holds more of a full table than the newcomer's would.
+- A record is replaced only by a newer one of the same peer; on a new address the
+  peer must answer again before it counts as tried.
+- The score is the decayed rate of success, weighed by round trip, goodput and
+  misbehaviour. All four fade with a half-life of a day. After failures in a row a
+  peer waits twice as long each time, and comes after those that do not wait.
+
+Times are Unix seconds, since entries live longer than a process. Misbehaviour
+counts against the peer that was proven to have done it, never against an address.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+from lightpeer.core.identity import PeerId
+from lightpeer.core.peer_entry import LOCAL_GROUP, PeerEntry, pack_entry, unpack_entries_untrusted
+from lightpeer.core.records import PeerRecord, build_record, parse_record_untrusted
+from lightpeer.errors import BadMessageError, UsageError
+
+__all__ = ["PeerCache", "PeerEntry", "PeerRecord", "build_record", "parse_record_untrusted"]
+
+DEFAULT_CAPACITY: Final = 64  # 40 kB on disk at most; more than a light client asks in a week
+MIN_CAPACITY: Final = 8
+MAX_CAPACITY: Final = 4096  # what a server remembers of those that announced themselves
+SOURCE_SHARE: Final = 4  # a source may hold a quarter of the cache, and is the only one at the start
+GROUP_SHARE: Final = 8
+
+_MAGIC = b"LPPC\x01"
+_CHECK_BYTES = 16
+
+
+class PeerCache:
+    """At most `capacity` peers, `own` never among them."""
+
+    def __init__(self, capacity: int = DEFAULT_CAPACITY, *, own: PeerId | None = None) -> None:
+        """Raise UsageError for a capacity outside 8 to 4096."""
+        if not MIN_CAPACITY <= capacity <= MAX_CAPACITY:
+            raise UsageError(f"a peer cache holds {MIN_CAPACITY} to {MAX_CAPACITY} peers")
+        self._capacity = capacity
+        self._own = own
+        self._entries: dict[PeerId, PeerEntry] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, peer_id: object) -> bool:
+        return peer_id in self._entries
+
+    def get(self, peer_id: PeerId) -> PeerEntry | None:
+        """Return what is known of a peer."""
+        return self._entries.get(peer_id)
+
+    def entries(self, now: float | None = None) -> list[PeerEntry]:
+        """Return all entries, best first; without `now`, by their scores when last used."""
+        return sorted(self._entries.values(), key=lambda e: -e.score(e.updated_s if now is None else now))
+
+    # What we are told and what we find out.
+
+    def add(self, record: PeerRecord, source: PeerId, now: float) -> bool:
+        """Take in a verified record and tell whether it is kept.
+
+        Args:
+            record: from `parse_record_untrusted`.
+            source: who told us.
+            now: Unix time in seconds.
+        """
+        if record.peer_id == self._own:
+            return False
+        known = self._entries.get(record.peer_id)
+        if known is not None:
+            return self._replace(known, record)
+        entry = PeerEntry(record, self._source_group(source), updated_s=now)
+        if not self._make_room(entry, now):
+            return False
+        self._entries[record.peer_id] = entry
+        return True
+
+    def on_success(
+        self, peer_id: PeerId, rtt_s: float | None, now: float, *, goodput_bytes_per_s: float | None = None
+    ) -> None:
+        """Note that a peer answered; it moves to the tried if there is room for it."""
+        entry = self._entries.get(peer_id)
+        if entry is not None:
+            entry.succeed(now, rtt_s, goodput_bytes_per_s)
+            if not entry.tried:
+                self._promote(entry, now)
+
+    def on_failure(self, peer_id: PeerId, now: float) -> None:
+        """Note that a peer could not be reached or did not answer."""
+        entry = self._entries.get(peer_id)
+        if entry is not None:
+            entry.fail(now)
+
+    def on_misbehaviour(self, peer_id: PeerId, now: float) -> None:
+        """Note that a peer provably broke the protocol or served wrong bytes."""
+        entry = self._entries.get(peer_id)
+        if entry is not None:
+            entry.bring_up_to_date(now)
+            entry.misbehaviour += 1
+
+    def forget(self, peer_id: PeerId) -> None:
+        """Drop a peer."""
+        self._entries.pop(peer_id, None)
+
+    # Whom to ask, and whom to recommend.
+
+    def best(self, n: int, now: float) -> list[PeerRecord]:
+        """Return up to `n` records to ask, best first; those that failed just now come last."""
+        usable = [e for e in self._entries.values() if not e.is_banned(now) and not e.is_dead(now)]
+        usable.sort(key=lambda e: (e.waits(now), -e.score(now)))
+        return [e.record for e in usable[:n]]
+
+    def sample(
+        self, n: int, entropy: Callable[[int], bytes], now: float, *, tried_only: bool = False
+    ) -> list[PeerRecord]:
+        """Return up to `n` live records at random, to recommend to others.
+
+        Args:
+            n: how many.
+            entropy: gives that many random bytes.
+            now: Unix time in seconds.
+            tried_only: leave out what we know from hearsay alone.
+        """
+        key = entropy(16)
+        live = [e for e in self._entries.values() if e.is_live(now) and (e.tried or not tried_only)]
+        live.sort(key=lambda e: blake2b(e.record.peer_id, digest_size=8, key=key).digest())
+        return [e.record for e in live[:n]]
+
+    # The file.
+
+    def to_bytes(self) -> bytes:
+        """Return the cache as bytes: magic and version, the entries, a BLAKE2b checksum."""
+        body = _MAGIC + b"".join(map(pack_entry, self._entries.values()))
+        return body + blake2b(body, digest_size=_CHECK_BYTES).digest()
+
+    @classmethod
+    def from_bytes_untrusted(
+        cls, data: bytes, capacity: int = DEFAULT_CAPACITY, *, own: PeerId | None = None
+    ) -> PeerCache:
+        """Return the cache that `to_bytes` wrote; raise BadMessageError if it is not whole.
+
+        The records' seals were checked when they came in; the checksum stands for
+        them, since 64 signatures would cost a small computer its start.
+        """
+        body, check = data[:-_CHECK_BYTES], data[-_CHECK_BYTES:]
+        if not body.startswith(_MAGIC) or blake2b(body, digest_size=_CHECK_BYTES).digest() != check:
+            raise BadMessageError("the peer cache is corrupt, or of another version")
+        cache = cls(capacity, own=own)
+        entries = list(unpack_entries_untrusted(body[len(_MAGIC) :]))
+        entries.sort(key=lambda e: (not e.tried, -e.score(e.updated_s)))  # a smaller cache keeps the best
+        for entry in entries[:capacity]:
+            if entry.record.peer_id != own:
+                cache._entries[entry.record.peer_id] = entry
+        return cache
+
+    # Who may stay.
+
+    def _replace(self, known: PeerEntry, record: PeerRecord) -> bool:
+        if record.sequence <= known.record.sequence:
+            return False
+        if record.endpoints[0] != known.record.endpoints[0]:
+            known.tried = False  # it is the same peer, but its word alone says that it is there
+            known.failures_in_row = 0
+        known.record = record
+        return True
+
+    def _make_room(self, newcomer: PeerEntry, now: float) -> bool:
+        """Clear the dead, and tell whether the quotas leave a place in *new*."""
+        for peer_id in [i for i, e in self._entries.items() if e.is_dead(now)]:
+            del self._entries[peer_id]
+        new = [e for e in self._entries.values() if not e.tried]
+        sources = Counter(e.source for e in new)
+        if sources[newcomer.source] >= self._capacity // SOURCE_SHARE:
+            return False
+        if sum(e.group == newcomer.group for e in new) >= self._group_quota(newcomer.group):
+            return False
+        if len(new) < self._capacity // 2 and len(self._entries) < self._capacity:
+            return True
+        return self._displace(new, sources, newcomer, now)
+
+    def _displace(self, new: list[PeerEntry], sources: Counter[str], newcomer: PeerEntry, now: float) -> bool:
+        """Let the worst entry of the source that holds most of a full table give way, if that is fairer."""
+        most = max(sources.values(), default=0)
+        if most <= sources[newcomer.source] + 1:
+            return False
+        worst = min((e for e in new if sources[e.source] == most), key=lambda e: e.score(now))
+        del self._entries[worst.record.peer_id]
+        return True
+
+    def _promote(self, entry: PeerEntry, now: float) -> None:
+        """Move an entry to the tried; where it would exceed a bound, the worst there must be worse."""
+        tried = [e for e in self._entries.values() if e.tried]
+        group = [e for e in tried if e.group == entry.group]
+        if len(group) >= self._group_quota(entry.group):
+            rivals = group
+        elif len(tried) >= self._capacity // 2:
+            rivals = tried
+        else:
+            rivals = []
+        if rivals:
+            worst = min(rivals, key=lambda e: e.score(now))
+            if worst.score(now) >= entry.score(now):
+                return
+            del self._entries[worst.record.peer_id]
+        entry.tried = True
+
+    def _group_quota(self, group: str) -> int:
+        return self._capacity // (2 if group == LOCAL_GROUP else GROUP_SHARE)
+
+    def _source_group(self, source: PeerId) -> str:
+        """Return the network that a source speaks from, so that many ids there count as one."""
+        known = self._entries.get(source)
+        return known.group if known is not None and known.group != LOCAL_GROUP else source.hex()

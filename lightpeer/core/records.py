@@ -1,0 +1,139 @@
+"""Peer records: a peer's own signed word on where it is and what it does.
+
+A record is sealed by its subject and relayed by anyone, so it is believed for what
+the subject says and for nothing more; a newer one (by sequence) replaces an older.
+It lives a week at most, so that those who left are forgotten. `proto/README.md`,
+"Peer records", is the normative text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntFlag
+from ipaddress import ip_address
+from typing import Final, TypeAlias
+
+from lightpeer.core.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
+from lightpeer.core.messages import parse_body_untrusted
+from lightpeer.errors import BadMessageError, UsageError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+Endpoint: TypeAlias = tuple[str, int]
+
+MAX_RECORD_BYTES: Final = 512  # a reply of 16 stays below 8 kB
+MAX_ENDPOINTS: Final = 4
+MAX_HOST_CHARS: Final = 253  # RFC 1035 §2.3.4
+MAX_LIFETIME_S: Final = 7 * 86_400
+_HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
+
+
+class Role(IntFlag):
+    """What a peer does for others; bits that are not known are kept and mean nothing."""
+
+    SERVES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRecord:
+    """A verified record; `data` is what is relayed."""
+
+    peer_id: PeerId
+    endpoints: tuple[Endpoint, ...]  # best first
+    roles: int
+    sequence: int
+    expires_s: int  # Unix time
+    data: bytes
+
+    @property
+    def serves(self) -> bool:
+        """Whether the peer answers searches and streams."""
+        return bool(self.roles & Role.SERVES)
+
+
+def build_record(
+    identity: Identity, endpoints: Sequence[Endpoint], roles: int, sequence: int, expires_s: int
+) -> bytes:
+    """Return the sealed record of `identity`; raise UsageError if no peer would take it.
+
+    Args:
+        identity: the subject.
+        endpoints: where it can be reached, best first, 1 to 4.
+        roles: bits of `Role`.
+        sequence: greater than that of every earlier record; Unix time does.
+        expires_s: Unix time, at most a week ahead.
+    """
+    texts = [format_endpoint(endpoint) for endpoint in endpoints]
+    body = pb.PeerRecord(endpoints=texts, roles=roles, sequence=sequence, expires_s=expires_s)
+    data = seal_record(identity, body.SerializeToString())
+    try:
+        _record_untrusted(identity.peer_id, body, data)
+    except BadMessageError as error:
+        raise UsageError(f"cannot announce {', '.join(texts) or 'no address'}: {error}") from error
+    return data
+
+
+def parse_record_untrusted(data: bytes, now_unix_s: float) -> PeerRecord:
+    """Return a record that is its subject's and alive; raise BadMessageError otherwise."""
+    if len(data) > MAX_RECORD_BYTES:
+        raise BadMessageError("a peer record larger than one may be")
+    subject, body = open_record_untrusted(data)
+    record = _record_untrusted(subject, parse_body_untrusted(pb.PeerRecord, body), data)
+    if not now_unix_s < record.expires_s <= now_unix_s + MAX_LIFETIME_S:
+        raise BadMessageError("a peer record that has expired, or lives longer than one may")
+    return record
+
+
+def restore_record_untrusted(data: bytes) -> PeerRecord:
+    """Return a record that was verified before it was stored; raise BadMessageError if it is none.
+
+    Neither its seal nor its time is checked.
+    """
+    try:
+        message = pb.PeerRecord.FromString(data)
+    except Exception as error:  # each protobuf runtime has its own DecodeError
+        raise BadMessageError("a peer record that cannot be parsed") from error
+    if len(message.seal.signer) != ID_BYTES:
+        raise BadMessageError("a peer record without its subject")
+    return _record_untrusted(PeerId(message.seal.signer), message, data)
+
+
+def _record_untrusted(subject: PeerId, message: pb.PeerRecord, data: bytes) -> PeerRecord:
+    if not 1 <= len(message.endpoints) <= MAX_ENDPOINTS:
+        raise BadMessageError("a peer record has 1 to 4 addresses")
+    if len(data) > MAX_RECORD_BYTES:
+        raise BadMessageError("a peer record larger than one may be")
+    endpoints = tuple(parse_endpoint_untrusted(text) for text in message.endpoints)
+    return PeerRecord(subject, endpoints, message.roles, message.sequence, message.expires_s, data)
+
+
+def format_endpoint(endpoint: Endpoint) -> str:
+    """Return `host:port`, with brackets around an IPv6 address."""
+    host, port = endpoint
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_endpoint_untrusted(text: str) -> Endpoint:
+    """Return host and port of an endpoint that can be connected to; raise BadMessageError otherwise."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
+        raise BadMessageError("an address without a port from 1 to 65535")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if (":" in bare) != (bare is not host) or not _is_host(bare):
+        raise BadMessageError("an address whose host cannot be connected to")
+    return bare, int(port)
+
+
+def _is_host(host: str) -> bool:
+    """Tell whether a host is a unicast address or has the form of a name (RFC 1123 §2.1)."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        labels = host.split(".")
+        return (
+            len(host) <= MAX_HOST_CHARS
+            and _HOST_CHARS.issuperset(host)
+            and all(0 < len(label) < 64 and label[0] != "-" != label[-1] for label in labels)
+            and not labels[-1].isdigit()  # a numeric address gone wrong
+        )
+    return "%" not in host and not (address.is_unspecified or address.is_multicast)

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.core.identity import Identity
+from lightpeer.core.peer_entry import (
+    BACKOFF_S,
+    DEAD_AFTER_FAILURES,
+    HALF_LIFE_S,
+    KEEP_TRIED_S,
+    LOCAL_GROUP,
+    MAX_BACKOFF_S,
+    PeerEntry,
+    network_group,
+    pack_entry,
+    unpack_entries_untrusted,
+)
+from lightpeer.core.records import build_record, parse_record_untrusted
+from lightpeer.errors import BadMessageError
+
+NOW = 1_750_000_000.0
+RECORD = parse_record_untrusted(
+    build_record(Identity(b"\x07" * 32), [("8.8.1.1", 1)], 1, 1, int(NOW) + 86_400), NOW
+)
+
+
+def entry(**kwargs) -> PeerEntry:
+    return PeerEntry(RECORD, "source", updated_s=NOW, **kwargs)
+
+
+def test_what_nobody_tried_has_an_eighth() -> None:
+    assert entry().score(NOW) == 0.125
+    assert entry().group == "8.8"
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        ({"successes": 3.0}, {"successes": 1.0}),
+        ({"successes": 3.0}, {"successes": 3.0, "failures": 1.0}),
+        ({}, {"failures": 1.0}),
+        ({"rtt_s": 0.1}, {"rtt_s": 0.3}),
+        ({"goodput_bytes_per_s": 5e4}, {"goodput_bytes_per_s": 5e3}),
+        ({}, {"misbehaviour": 1.0}),
+    ],
+)
+def test_each_of_the_four_counts_in_the_score(better, worse) -> None:
+    assert entry(**better).score(NOW) > entry(**worse).score(NOW)
+
+
+def test_counts_fade_by_half_in_a_day() -> None:
+    peer = entry()
+    for _ in range(4):
+        peer.fail(NOW)
+    peer.succeed(NOW + HALF_LIFE_S, 0.1, None)
+    assert (peer.failures, peer.successes) == (2, 1)
+    later = NOW + 20 * HALF_LIFE_S
+    assert peer.score(later) == pytest.approx(entry(rtt_s=0.1).score(NOW), rel=1e-3)
+
+
+def test_a_clock_that_jumps_back_does_not_unfade() -> None:
+    peer = entry(successes=1.0)
+    assert peer.fade(NOW - 1e6) == 1
+    peer.succeed(NOW - 1e6, None, None)
+    assert peer.updated_s == NOW
+    assert peer.successes == 2
+
+
+def test_round_trip_and_goodput_are_smoothed() -> None:
+    peer = entry()
+    peer.succeed(NOW, 0.4, None)
+    peer.succeed(NOW, None, 8000)
+    peer.succeed(NOW, 0.8, 16000)
+    assert (peer.rtt_s, peer.goodput_bytes_per_s) == (0.5, 10000)
+
+
+def test_failures_in_a_row_wait_twice_as_long_each_time_up_to_an_hour() -> None:
+    peer = entry()
+    assert not peer.waits(NOW)
+    for n in range(12):
+        peer.fail(NOW)
+        wait = min(MAX_BACKOFF_S, BACKOFF_S * 2**n)
+        assert peer.waits(NOW + wait - 0.1)
+        assert not peer.waits(NOW + wait)
+    assert not peer.waits(NOW - 1)
+    peer.succeed(NOW, None, None)
+    assert not peer.waits(NOW)
+
+
+def test_three_misdeeds_in_a_day_ban_until_they_fade() -> None:
+    peer = entry(misbehaviour=3.0)
+    assert peer.is_banned(NOW)
+    assert not peer.is_live(NOW)
+    assert not peer.is_banned(NOW + HALF_LIFE_S)
+    assert peer.is_live(NOW + HALF_LIFE_S - 1)
+    assert not entry().is_live(RECORD.expires_s)
+
+
+def test_a_new_entry_dies_by_expiry_or_failures_and_a_tried_one_after_a_month() -> None:
+    assert not entry().is_dead(NOW)
+    assert entry().is_dead(RECORD.expires_s)
+    assert entry(failures_in_row=DEAD_AFTER_FAILURES).is_dead(NOW)
+    tried = entry(tried=True, failures_in_row=99, last_success_s=NOW)
+    assert not tried.is_dead(NOW + KEEP_TRIED_S)
+    assert tried.is_dead(NOW + KEEP_TRIED_S + 1)
+
+
+@pytest.mark.parametrize(
+    ("host", "group"),
+    [
+        ("8.8.4.4", "8.8"),
+        ("::ffff:8.8.4.4", "8.8"),
+        ("2a00:1450:4001::1", "2a00:1450"),
+        ("10.1.2.3", LOCAL_GROUP),
+        ("127.0.0.1", LOCAL_GROUP),
+        ("::1", LOCAL_GROUP),
+        ("fe80::1", LOCAL_GROUP),
+        ("a.b.Example.org", "example.org"),
+        ("pi", "pi"),
+    ],
+)
+def test_a_network_group_is_what_one_hand_may_hold(host, group) -> None:
+    assert network_group(host) == group
+
+
+@given(
+    st.lists(
+        st.builds(
+            entry,
+            tried=st.booleans(),
+            successes=st.floats(0, 1e6),
+            failures_in_row=st.integers(0, 1000),
+            rtt_s=st.none() | st.floats(0, 10),
+            goodput_bytes_per_s=st.none() | st.floats(0, 1e6),
+        ),
+        max_size=4,
+    )
+)
+def test_entries_are_restored_as_they_were(entries) -> None:
+    assert list(unpack_entries_untrusted(b"".join(map(pack_entry, entries)))) == entries
+
+
+def test_a_packed_entry_cut_short_or_with_impossible_numbers_is_refused() -> None:
+    whole = pack_entry(entry())
+    for size in range(1, len(whole)):
+        with pytest.raises(BadMessageError):
+            list(unpack_entries_untrusted(whole[:size]))
+    for bad in (float("nan"), float("inf"), -2.0):
+        with pytest.raises(BadMessageError):
+            list(unpack_entries_untrusted(whole[:-8] + struct.pack(">d", bad)))
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_raise_one_error(data) -> None:
+    if data:
+        with pytest.raises(BadMessageError):
+            list(unpack_entries_untrusted(data))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.core.identity import Identity, seal_record
+from lightpeer.core.records import (
+    MAX_LIFETIME_S,
+    MAX_RECORD_BYTES,
+    Role,
+    build_record,
+    format_endpoint,
+    parse_endpoint_untrusted,
+    parse_record_untrusted,
+    restore_record_untrusted,
+)
+from lightpeer.errors import BadMessageError, SealError, UsageError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+ME = Identity(b"\x07" * 32)
+NOW = 1_750_000_000
+PLACES = (("192.0.2.1", 47474), ("2001:db8::1", 1), ("music.example.org", 65535))
+
+
+def test_a_record_says_what_its_subject_said() -> None:
+    data = build_record(ME, PLACES, Role.SERVES, 5, NOW + 10)
+    record = parse_record_untrusted(data, NOW)
+    assert (record.peer_id, record.endpoints, record.sequence) == (ME.peer_id, PLACES, 5)
+    assert (record.expires_s, record.data, record.serves) == (NOW + 10, data, True)
+    assert restore_record_untrusted(data) == record
+    assert not parse_record_untrusted(build_record(ME, PLACES, 2, 5, NOW + 10), NOW).serves
+
+
+@pytest.mark.parametrize("ahead", [0, -1, MAX_LIFETIME_S + 1])
+def test_an_expired_record_and_one_that_lives_too_long_are_refused(ahead) -> None:
+    data = build_record(ME, PLACES, 1, 1, NOW + ahead)
+    with pytest.raises(BadMessageError, match="expired"):
+        parse_record_untrusted(data, NOW)
+
+
+def test_a_changed_record_is_refused() -> None:
+    data = bytearray(build_record(ME, PLACES, 1, 1, NOW + 10))
+    data[3] ^= 1
+    with pytest.raises(SealError):
+        parse_record_untrusted(bytes(data), NOW)
+
+
+@pytest.mark.parametrize(
+    ("body", "match"),
+    [
+        (pb.PeerRecord(expires_s=NOW + 1), "1 to 4"),
+        (pb.PeerRecord(endpoints=["a:1"] * 5, expires_s=NOW + 1), "1 to 4"),
+        (pb.PeerRecord(endpoints=["a"], expires_s=NOW + 1), "port"),
+        (pb.PeerRecord(endpoints=["a:1"], expires_s=NOW + 1, seal=pb.Seal()), "seal"),
+        (b"\xff", "parsed"),
+    ],
+)
+def test_a_sealed_record_must_also_be_sound(body, match) -> None:
+    data = seal_record(ME, body if isinstance(body, bytes) else body.SerializeToString())
+    with pytest.raises(BadMessageError, match=match):
+        parse_record_untrusted(data, NOW)
+
+
+def test_a_record_is_bounded_in_size() -> None:
+    long = ("a" * 60 + ".") * 3 + "example"
+    with pytest.raises(UsageError, match="larger"):
+        build_record(ME, [(long, 1), (long, 2), (long, 3)], 1, 1, NOW + 1)
+    with pytest.raises(BadMessageError, match="larger"):
+        parse_record_untrusted(bytes(MAX_RECORD_BYTES + 1), NOW)
+
+
+@pytest.mark.parametrize("endpoints", [[], [("a", 1)] * 5, [("0.0.0.0", 1)], [("a", 0)]])
+def test_no_record_is_made_that_nobody_would_take(endpoints) -> None:
+    with pytest.raises(UsageError, match="cannot announce"):
+        build_record(ME, endpoints, 1, 1, NOW + 1)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", pb.PeerRecord(endpoints=["a:1"]).SerializeToString()])
+def test_what_was_stored_must_be_a_record(data) -> None:
+    with pytest.raises(BadMessageError):
+        restore_record_untrusted(data)
+
+
+@pytest.mark.parametrize("endpoint", PLACES)
+def test_endpoints_read_as_they_are_written(endpoint) -> None:
+    assert parse_endpoint_untrusted(format_endpoint(endpoint)) == endpoint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        ":1",
+        "a:0",
+        "a:65536",
+        "a:99999999999",
+        "a:x",
+        "a:²",
+        "a:-1",
+        "::1:1",
+        "[a]:1",
+        "[1.2.3.4]:1",
+        "[::1:1",
+        "[fe80::1%eth0]:1",
+        "[::]:1",
+        "0.0.0.0:1",
+        "224.0.0.1:1",
+        "[ff02::1]:1",
+        "1.2.3:1",
+        "256.1.1.1:1",
+        "-a.b:1",
+        "a-.b:1",
+        "a..b:1",
+        "a b:1",
+        "a\n:1",
+        "ä.de:1",
+        "a" * 64 + ":1",
+        "a." * 127 + "a:1",
+    ],
+)
+def test_what_cannot_be_connected_to_is_no_endpoint(text) -> None:
+    with pytest.raises(BadMessageError):
+        parse_endpoint_untrusted(text)
+
+
+@given(st.binary(max_size=600))
+def test_arbitrary_bytes_raise_one_error(data) -> None:
+    for parse in (lambda: parse_record_untrusted(data, NOW), lambda: restore_record_untrusted(data)):
+        with pytest.raises(BadMessageError):
+            parse()
+
+
+@given(st.text(max_size=40) | st.from_regex(r"[\[\]a-f0-9:.%-]{1,40}:[0-9]{1,6}"))
+def test_any_text_is_an_endpoint_or_raises_one_error(text) -> None:
+    try:
+        host, port = parse_endpoint_untrusted(text)
+    except BadMessageError:
+        return
+    assert host
+    assert 0 < port < 65536
