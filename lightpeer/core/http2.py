@@ -194,9 +194,12 @@ class Connection(ABC, Generic[StreamT]):
             return
         self._ready.pop(stream.stream_id, None)
         if not (stream.is_local_ended and stream.is_remote_ended):
-            with suppress(h2.exceptions.ProtocolError):  # h2 may have seen its end in the same bytes
-                self._h2.reset_stream(stream.stream_id, reset)
+            self._reset(stream.stream_id, reset)
         self._credit_connection(stream.stream_id, stream.unreturned_bytes)
+
+    def _reset(self, stream_id: int, code: ErrorCode) -> None:
+        with suppress(h2.exceptions.ProtocolError):  # h2 may have seen its end in the same bytes
+            self._h2.reset_stream(stream_id, code)
 
     def _credit_connection(self, stream_id: int, n: int) -> None:
         """Return the window of a stream that is gone; only the connection's own counts then."""

@@ -1,0 +1,283 @@
+"""The server half of gRPC over HTTP/2: calls that come in on one connection.
+
+`ServerConnection` gives each new call as an event with `context` None; the
+shell puts something there and looks at the call again whenever it comes up as
+an event: for messages to `take`, for room to `send`, or because it is cancelled.
+A handler's end is `ServerCall.finish`, which sends what is queued and then the
+status. Calls that may not begin (not gRPC, an unknown encoding, too many) are
+answered here and never come up.
+
+The five verbs and their order are those of `core.http2`; `drain` is the sixth.
+
+Source: the gRPC project's PROTOCOL-HTTP2.md; RFC 9113 for drain (6.8) and refusal (8.7).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import h2.events
+
+from lightpeer.core.frames import ErrorCode
+from lightpeer.core.framing import ENCODINGS, MessageDecoder
+from lightpeer.core.http2 import Connection, ConnectionState
+from lightpeer.core.status import (
+    Metadata,
+    RawHeader,
+    StatusCode,
+    decode_timeout_untrusted,
+    encode_message_text,
+    split_headers_untrusted,
+)
+from lightpeer.core.stream import Limits, Stream
+from lightpeer.errors import BadMessageError, FramingError, StateMisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lightpeer.core.frames import GoAway
+
+LINGER_S: Final = 60.0
+"""How long a finished call may wait for its client to take the last bytes."""
+
+_HEADERS: Final = (
+    (b":status", b"200"),
+    (b"content-type", b"application/grpc"),
+    (b"grpc-accept-encoding", b",".join(ENCODINGS)),
+)
+
+
+class ServerCall(Stream):
+    """One call as far as it has come; `send` and `take` are the stream's."""
+
+    __slots__ = ("_server", "has_sent_headers", "is_cancelled", "metadata", "path", "status")
+
+    def __init__(
+        self,
+        server: ServerConnection,
+        stream_id: int,
+        path: str,
+        metadata: Metadata,
+        deadline: float | None,
+    ) -> None:
+        super().__init__(server, deadline)
+        self._server = server
+        self.stream_id = stream_id
+        self.path = path
+        self.metadata = metadata
+        self.has_sent_headers = False
+        self.is_cancelled = False  # nobody waits for the handler's answer any more
+        self.status: StatusCode | None = None
+
+    def send_initial_metadata(self, headers: Sequence[RawHeader] = ()) -> None:
+        """Send the first headers, with metadata as `encode_metadata` gives it, ahead of any message.
+
+        Raises:
+            StateMisuseError: they have been sent.
+        """
+        if self.has_sent_headers:
+            raise StateMisuseError("the initial metadata has been sent; send it before the first message")
+        self._server.send_headers(self, headers)
+
+    def send(self, message: bytes, *, end: bool = False, gzip: bool = False) -> None:
+        """Queue a message; after the end of the call, nothing."""
+        if self.status is not None:
+            return
+        if not self.has_sent_headers:
+            self._server.send_headers(self, ())
+        super().send(message, end=end, gzip=gzip)
+
+    def finish(
+        self,
+        code: StatusCode = StatusCode.OK,
+        details: str = "",
+        headers: Sequence[RawHeader] = (),
+    ) -> None:
+        """End the call with a status once what is queued has gone; an ended call stays as it is.
+
+        Args:
+            code: the status.
+            details: the status message.
+            headers: trailing metadata, as `encode_metadata` gives it.
+        """
+        self._server.finish_call(self, code, details, headers)
+
+
+class ServerConnection(Connection[ServerCall]):
+    """Calls from one client.
+
+    Args:
+        limits: what the connection may cost.
+        now: the time, in seconds, monotonic.
+    """
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        super().__init__(client_side=False, limits=limits, now=now)
+        self._idle_since_s = now
+        self._is_greeted = False  # the client's SETTINGS came
+        self._highest_id = 0
+        self._handlers[h2.events.RequestReceived] = self._on_request
+
+    # --- actions ----------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Take no new calls and close once those that run have ended."""
+        if self.state is ConnectionState.OPEN:
+            self.state = ConnectionState.DRAINING
+            self._send_goaway(ErrorCode.NO_ERROR)
+            self._close_if_drained()
+
+    def send_headers(self, call: ServerCall, headers: Sequence[RawHeader]) -> None:
+        """Send a call's first headers."""
+        call.has_sent_headers = True
+        if not call.is_finished:
+            self._h2.send_headers(call.stream_id, [*_HEADERS, *headers])
+
+    def finish_call(
+        self,
+        call: ServerCall,
+        code: StatusCode,
+        details: str = "",
+        headers: Sequence[RawHeader] = (),
+    ) -> None:
+        """End a call with a status once what is queued has gone."""
+        if call.status is not None or call.is_finished:
+            return
+        call.status = code
+        trailers = [(b"grpc-status", b"%d" % code)]
+        if details:
+            trailers.append((b"grpc-message", encode_message_text(details)))
+        trailers += headers
+        call.trailers = trailers if call.has_sent_headers else [*_HEADERS[:2], *trailers]
+        call.is_sending = False
+        self._deadlines.add(self._now + LINGER_S, call)
+        self.mark_ready(call)
+
+    # --- verbs that do more here ------------------------------------------------------------------
+
+    def next_deadline(self) -> float | None:
+        """Give the time at which `handle_timeout` is due, or None."""
+        deadline = super().next_deadline()
+        idle_s = self._idle_deadline_s()
+        if deadline is None or idle_s is None:
+            return deadline if idle_s is None else idle_s
+        return min(deadline, idle_s)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due: deadlines, lingering calls, a client that does not begin or has been idle."""
+        super().handle_timeout(now)
+        idle_s = self._idle_deadline_s()
+        if idle_s is not None and now >= idle_s:
+            self.close(why="the client was idle" if self._is_greeted else "the client did not begin")
+
+    def _idle_deadline_s(self) -> float | None:
+        if self._streams or self.state is ConnectionState.CLOSED:
+            return None
+        return self._idle_since_s + (self.limits.idle_s if self._is_greeted else self.limits.handshake_s)
+
+    def _close_if_drained(self) -> None:
+        if self.state is ConnectionState.DRAINING and not self._streams:
+            self._shut("the connection was drained")
+
+    def _finish(self, stream: ServerCall, *, reset: ErrorCode = ErrorCode.CANCEL) -> None:
+        super()._finish(stream, reset=reset)
+        stream.discard()
+        if not self._streams:
+            self._idle_since_s = self._now
+            self._close_if_drained()
+
+    # --- what comes from the client ---------------------------------------------------------------
+
+    def _on_settings(self, event: h2.events.RemoteSettingsChanged) -> None:
+        self._is_greeted = True
+        super()._on_settings(event)
+
+    def _on_request(self, event: h2.events.RequestReceived) -> None:
+        if self.state is not ConnectionState.OPEN or len(self._streams) >= self.limits.concurrent_calls:
+            self._reset(event.stream_id, ErrorCode.REFUSED_STREAM)
+            return
+        self._highest_id = event.stream_id
+        code, details = StatusCode.OK, ""
+        own: dict[bytes, bytes] = {}
+        metadata: Metadata = ()
+        deadline = None
+        try:
+            own, metadata = split_headers_untrusted(event.headers)
+            if (timeout := own.get(b"grpc-timeout")) is not None:
+                deadline = self._now + decode_timeout_untrusted(timeout)
+        except BadMessageError as error:
+            code, details = StatusCode.INTERNAL, str(error)
+        call = ServerCall(self, event.stream_id, own.get(b":path", b"").decode("latin-1"), metadata, deadline)
+        self._open(call)
+        if (http_status := _http_refusal(own)) is not None:
+            self._refuse_http(call, http_status)
+        elif (encoding := own.get(b"grpc-encoding", b"identity")) not in ENCODINGS:
+            accepted = [_HEADERS[2]]
+            self.finish_call(call, StatusCode.UNIMPLEMENTED, "the encoding is not supported", accepted)
+        elif code is not StatusCode.OK:
+            self.finish_call(call, code, details)
+        else:
+            call.decoder = MessageDecoder(self.limits.receive_message_bytes, encoding)
+            if deadline is not None:
+                self._deadlines.add(deadline, call)
+            self._changed_stream(call)
+
+    def _refuse_http(self, call: ServerCall, http_status: bytes) -> None:
+        """Answer what is not gRPC in plain HTTP."""
+        call.status = StatusCode.UNKNOWN
+        call.trailers = [(b":status", http_status)]
+        call.is_sending = False
+        self.mark_ready(call)
+
+    def refuse(self, stream: ServerCall, error: BadMessageError) -> None:
+        """End a call because of what the client sent in it, or the handler would send."""
+        stream.is_cancelled = True
+        code = error.code if isinstance(error, FramingError) else StatusCode.INTERNAL
+        self.finish_call(stream, StatusCode(code), str(error))
+        self._changed_stream(stream)
+
+    def _on_end(self, stream: ServerCall) -> None:
+        if stream.decoder.is_whole:
+            self._changed_stream(stream)
+        else:
+            self.refuse(stream, FramingError(StatusCode.INTERNAL, "the client ended inside a message"))
+
+    def _on_stream_reset(self, event: h2.events.StreamReset) -> None:
+        call = self._streams.get(event.stream_id)
+        if call is not None:
+            call.is_local_ended = call.is_remote_ended = call.is_cancelled = True
+            self._finish(call)
+
+    def _on_goaway(self, goaway: GoAway) -> None:
+        """The client will open no more streams; what runs goes on."""
+        del goaway
+        self.state = ConnectionState.DRAINING
+        self._close_if_drained()
+
+    def _on_deadline(self, stream: ServerCall) -> None:
+        if stream.status is None:
+            stream.is_cancelled = True
+            stream.outbox.clear()
+            self.finish_call(stream, StatusCode.DEADLINE_EXCEEDED, "the call's deadline has passed")
+            self._changed_stream(stream)
+        else:  # its end was due to have gone by now
+            self._finish(stream)
+
+    def _on_connection_lost(self, stream: ServerCall) -> None:
+        stream.is_cancelled = True
+        self._finish(stream)
+
+    def _on_trailers_sent(self, stream: ServerCall) -> None:
+        self._finish(stream, reset=ErrorCode.NO_ERROR)
+
+    def _last_peer_id(self) -> int:
+        return self._highest_id
+
+
+def _http_refusal(own: dict[bytes, bytes]) -> bytes | None:
+    """Tell what is wrong with a request as HTTP, if anything; header fields that could not be read pass."""
+    if own and own.get(b":method") != b"POST":
+        return b"405"
+    if own and not own.get(b"content-type", b"").startswith(b"application/grpc"):
+        return b"415"
+    return None
