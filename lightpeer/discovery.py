@@ -364,15 +364,12 @@ class Client:
 
     async def _connect(self, candidate: _Candidate) -> Peer | None:
         """Return the peer at an address, connected; None, and a worse score, if it cannot be reached."""
-        for known, peer in list(self._connected.items()):
-            if not peer.is_alive:
+        for known, other in list(self._connected.items()):
+            same_id = candidate.peer_id is not None and other.peer_id == candidate.peer_id
+            if not other.is_alive:
                 del self._connected[known]
-            elif (
-                known == candidate
-                or known.address == candidate.address
-                or (candidate.peer_id is not None and peer.peer_id == candidate.peer_id)
-            ):
-                return peer
+            elif same_id or known.address == candidate.address:
+                return other
         if len(self._connected) >= MAX_CONNECTIONS:
             return None
         try:

@@ -16,7 +16,7 @@ from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.manifest import parse_uri
 from lightpeer.errors import StateError
 from lightpeer.session import Session
-from lightpeer.sources import first_source, source_finder
+from lightpeer.finding import first_source, source_finder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.manifest import SAMPLE_RATE, is_uri, parse_uri
 from lightpeer.errors import LightpeerError
 from lightpeer.session import Session
-from lightpeer.sources import first_source, source_finder
+from lightpeer.finding import first_source, source_finder
 from lightpeer.stats import PlayStats
 
 if TYPE_CHECKING:
@@ -164,13 +164,10 @@ class Player:
         if stream is None:
             return Status("opening" if self._opening else "stopped", volume_db=self._volume_db)
         session = stream.session
-        if self._paused:
-            state = "paused"
-        else:
-            state = "playing" if session.playout.playing else "buffering"
+        state = "playing" if session.playout.playing else "buffering"
         rendition = stream.track.renditions[stream.rendition or 0]
         return Status(
-            state=state,
+            state="paused" if self._paused else state,
             title=stream.track.title,
             artist=stream.track.artist,
             uri=stream.track.uri,

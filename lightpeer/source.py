@@ -1,0 +1,278 @@
+"""One peer that serves a track to us, over UDP or, where that does not pass, over gRPC.
+
+A source begins on UDP. If no DATA comes in time, or it stops coming while the
+connection stands, the segments come through `Streams.Pull` instead, and now and
+then a small unit is asked for over UDP again, to see whether it passes now. The
+hub, which is the session, owns what all sources share: the scheduler and the one
+controller of the downlink.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from lightpeer.core.datagram import MAX_PAYLOAD, UnitRange
+from lightpeer.core.manifest import table_bytes, table_segment
+from lightpeer.core.receiver import Receiver, UnitArrived
+from lightpeer.errors import RemoteError, StreamFailedError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+if TYPE_CHECKING:
+    from lightpeer.config import Transport
+    from lightpeer.core.bandwidth import Bandwidth
+    from lightpeer.core.manifest import Track
+    from lightpeer.core.opening import UdpTerms
+    from lightpeer.core.receiver import Event
+    from lightpeer.core.scheduler import Scheduler
+    from lightpeer.wire.network import DatagramSocket, Network
+    from lightpeer.wire.peer import Peer, PullCall
+
+logger = logging.getLogger(__name__)
+
+FALLBACK_AFTER_S = 1.0  # without any DATA; or three round trips, if they are longer
+UDP_RETRY_S = 15.0
+GIVE_UP_PROBES = 4  # unanswered in a row: about four seconds on a link with a short round trip
+PULL_AHEAD = 8  # whole segments asked for on a Streams.Pull call: TCP has a window of its own
+MIN_PACE_BYTES_PER_S = 1000
+_PROBE_PACE_BYTES_PER_S = 10_000
+
+
+class Hub(Protocol):
+    """What a source needs of its session."""
+
+    track: Track
+    network: Network
+    nursery: trio.Nursery
+    scheduler: Scheduler
+    bandwidth: Bandwidth
+    transport_wanted: Transport
+
+    def work(self) -> trio.Event:
+        """Return an event that is set when there may be more to ask for."""
+
+    async def on_data(self, now: float) -> None:
+        """Something arrived: take what is complete and ask for more."""
+
+    def on_timers(self) -> None:
+        """A deadline may have come nearer."""
+
+    def on_transport(self, source: Source, transport: str) -> None:
+        """The source's data comes by another transport from now on."""
+
+    def on_end(self, source: Source, reason: str) -> None:
+        """The source is of no more use."""
+
+
+class Source:
+    """A peer, the UDP stream it agreed to, and the Streams.Pull call that may stand in for it."""
+
+    def __init__(self, hub: Hub, peer: Peer) -> None:
+        self.peer = peer
+        self.receiver: Receiver | None = None
+        self.retransmitted_units = 0
+        self.duplicate_units = 0
+        self._hub = hub
+        self._socket: DatagramSocket | None = None
+        self._address = ("", 0)
+        self._retry_udp_at = math.inf
+        self._scope = trio.CancelScope()  # ends all that the source does
+        self._pull_scope: trio.CancelScope | None = None
+
+    @property
+    def on_grpc(self) -> bool:
+        """Whether data comes through Streams.Pull now."""
+        return self._pull_scope is not None
+
+    async def start(self, terms: UdpTerms | None) -> None:
+        """Begin on UDP if both sides can, else on gRPC."""
+        if terms is not None and self._hub.transport_wanted != "grpc":
+            host = self.peer.host
+            try:
+                self._socket = await self._hub.network.open_udp("", family_of=host)
+            except OSError as error:
+                logger.info("no UDP socket: %s", error)
+            else:
+                self._address = (host, terms.port)
+                self.receiver = Receiver(terms.stream_id, terms.keys, terms.path_token, trio.current_time())
+                self._hub.nursery.start_soon(self._receive, self._socket, self.receiver)
+                self._hub.on_transport(self, "udp")
+                return
+        self._fall_back()
+
+    def close(self) -> None:
+        """End everything; what was outstanding is nobody's any more."""
+        self._scope.cancel()
+        if self._pull_scope is not None:
+            self._pull_scope.cancel()
+        if self._socket is not None:
+            self._socket.close()
+        self._forget()
+
+    def seek(self) -> None:
+        """Stop what is being sent: playback goes on elsewhere."""
+        self._forget()
+
+    def _forget(self) -> None:
+        if self.receiver is not None:
+            self._hub.bandwidth.on_abandoned(self.receiver.forget_all())
+        self._hub.scheduler.release(self.peer)
+
+    # UDP.
+
+    def ask(self, budget_bytes: float, pace_bytes_per_s: int, now: float) -> bool:
+        """Ask for what is wished next, up to a budget; tell whether there was anything."""
+        if self.receiver is None or self.on_grpc:
+            return False
+        ranges = self._hub.scheduler.next_ranges(self.peer, budget_bytes)
+        if not ranges:
+            return False
+        was_idle = self.receiver.next_deadline() is None
+        self._hub.bandwidth.on_asked(sum(sum(sizes) for _, sizes in ranges), now)
+        self.receiver.ask(ranges, max(pace_bytes_per_s, MIN_PACE_BYTES_PER_S), now)
+        if was_idle:
+            self._hub.on_timers()
+        return True
+
+    async def flush(self) -> None:
+        """Send the datagrams that are due."""
+        if self.receiver is None or self._socket is None:
+            return
+        while (datagram := self.receiver.data_to_send()) is not None:
+            try:
+                await self._socket.send_to(datagram, self._address)
+            except (OSError, trio.ClosedResourceError) as error:
+                logger.debug("could not send to %s: %s", self.peer.name, error)
+
+    async def _receive(self, socket: DatagramSocket, receiver: Receiver) -> None:
+        with self._scope:
+            while True:
+                try:
+                    datagram, address = await socket.receive_from()
+                except trio.ClosedResourceError:
+                    return
+                except OSError as error:  # an ICMP error for what was sent; the probes will tell
+                    logger.debug("from %s: %s", self.peer.name, error)
+                    continue
+                if address != self._address:
+                    continue
+                now = trio.current_time()
+                receiver.receive(datagram, now)
+                self._drain(receiver, now)
+                await self._hub.on_data(now)
+
+    def _drain(self, receiver: Receiver, now: float) -> None:
+        while (event := receiver.next_event()) is not None:
+            self._on_event(event, now)
+
+    def _on_event(self, event: Event, now: float) -> None:
+        if isinstance(event, UnitArrived):
+            self._hub.bandwidth.on_arrived(len(event.payload), event.asked_bytes, event.rtt_s, now)
+            self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
+            self.duplicate_units += not event.asked_bytes
+            if self.on_grpc:
+                self._return_to_udp()
+        else:
+            self._hub.bandwidth.on_lost(event.asked_bytes, now)
+            self._hub.scheduler.on_lost(event.units)
+            self.retransmitted_units += len(event.units)
+
+    # Time.
+
+    def next_deadline(self) -> float:
+        """Return when `check` is due."""
+        if self.receiver is None:
+            return math.inf
+        deadline = self.receiver.next_deadline()
+        due = math.inf if deadline is None else deadline
+        if self.on_grpc:
+            return min(due, self._retry_udp_at)
+        return min(due, self._udp_limit(self.receiver))
+
+    def check(self, now: float) -> None:
+        """Do what is due: probe, fall back, try UDP again, or give the source up."""
+        receiver = self.receiver
+        if receiver is None:
+            return
+        if self.on_grpc and now >= self._retry_udp_at:
+            self._probe_udp(receiver, now)
+        receiver.handle_timeout(now)
+        self._drain(receiver, now)
+        if self.on_grpc:
+            return
+        dead = not self.peer.is_alive and receiver.probes_unanswered > 0
+        if dead:
+            self._hub.on_end(self, "it is gone")
+        elif now >= self._udp_limit(receiver) or receiver.probes_unanswered >= GIVE_UP_PROBES:
+            self._fall_back()
+
+    def _udp_limit(self, receiver: Receiver) -> float:
+        """Return until when the first DATA must come."""
+        if receiver.arrived or receiver.first_pull_at is None:
+            return math.inf
+        return receiver.first_pull_at + max(FALLBACK_AFTER_S, 3 * (self._hub.bandwidth.srtt_s or 0.0))
+
+    # gRPC.
+
+    def _fall_back(self) -> None:
+        if self._hub.transport_wanted == "udp":
+            self._hub.on_end(self, "UDP does not pass")
+            return
+        self._forget()
+        self._retry_udp_at = trio.current_time() + UDP_RETRY_S
+        self._pull_scope = trio.CancelScope()
+        self._hub.on_transport(self, "grpc")
+        self._hub.nursery.start_soon(self._pull, self._pull_scope)
+
+    def _probe_udp(self, receiver: Receiver, now: float) -> None:
+        """Ask for one small unit again, while the radio is awake anyway."""
+        self._retry_udp_at = now + UDP_RETRY_S
+        if not self._hub.scheduler.wished():
+            return
+        self._hub.bandwidth.on_abandoned(receiver.forget_all())
+        size = min(table_bytes(self._hub.track, 0), MAX_PAYLOAD)
+        self._hub.bandwidth.on_asked(size, now)
+        receiver.ask([(UnitRange(0, table_segment(0), 0, 1), [size])], _PROBE_PACE_BYTES_PER_S, now)
+
+    def _return_to_udp(self) -> None:
+        assert self._pull_scope is not None
+        self._pull_scope.cancel()
+        self._pull_scope = None
+        self._hub.scheduler.release(self.peer)
+        self._hub.on_transport(self, "udp")
+
+    async def _pull(self, scope: trio.CancelScope) -> None:
+        call = self.peer.pull()
+        try:
+            with scope:
+                await self._pull_segments(call)
+        except RemoteError as error:
+            self._hub.on_end(self, str(error))
+        finally:
+            call.cancel()
+
+    async def _pull_segments(self, call: PullCall) -> None:
+        outstanding = 0
+        track_id = self._hub.track.track_id
+        while True:
+            keys = self._hub.scheduler.next_objects(self.peer, PULL_AHEAD - outstanding)
+            if keys:
+                ranges = [pb.Range(rendition=r, first=s, count=1) for r, s in keys]
+                await call.send(pb.PullRequest(track_id=track_id, ranges=ranges))
+                track_id = b""
+                outstanding += len(keys)
+            if not outstanding:
+                await self._hub.work().wait()
+                continue
+            asked_at = trio.current_time()
+            chunk = await call.receive()
+            if chunk is None:
+                raise StreamFailedError("it ended the stream")
+            outstanding -= 1
+            now = trio.current_time()
+            self._hub.bandwidth.on_streamed(len(chunk.data), now - asked_at)
+            self._hub.scheduler.on_object(self.peer, chunk.rendition, chunk.segment, chunk.data)
+            await self._hub.on_data(now)
