@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightpeer.core.manifest import is_uri, parse_uri
+from lightpeer.core.uri import is_uri, parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.output import clock

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from lightpeer.core.uri import TRACK_ID_BYTES, format_uri
 from lightpeer.errors import (
     BadMessageError,
     LightpeerError,
@@ -106,6 +107,7 @@ class Client:
         self.connecting = trio.Event()  # set once the first packet is on its way
         self._nursery = nursery
         self._connected: dict[_Candidate, Peer] = {}
+        self._under_way: dict[Endpoint, trio.Event] = {}
         self._dirty = False
 
     @cached_property
@@ -138,6 +140,11 @@ class Client:
             write_atomically(self.settings.state_dir / CACHE_FILE, self.cache.to_bytes())
         except StateError as error:
             logger.warning("%s", error)
+
+    def begin(self) -> None:
+        """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""
+        if self.settings.bootstrap:
+            self._nursery.start_soon(self._connect, _Candidate(self.settings.bootstrap[0]))
 
     # What commands use.
 
@@ -208,8 +215,6 @@ class Client:
         if not reached:
             raise self._no_peer()
         if not opened_any:
-            from lightpeer.core.manifest import format_uri
-
             raise NothingFoundError(f"no reachable peer holds {format_uri(track_id)}")
 
     async def peers(self) -> list[PeerInfo]:
@@ -372,6 +377,10 @@ class Client:
                 return other
         if len(self._connected) >= MAX_CONNECTIONS:
             return None
+        if (under_way := self._under_way.get(candidate.address)) is not None:
+            await under_way.wait()
+            return self._connected.get(candidate)
+        self._under_way[candidate.address] = trio.Event()
         try:
             peer: Peer = await self._nursery.start(self._hold, candidate)
         except LightpeerError as error:
@@ -380,8 +389,11 @@ class Client:
                 self.cache.on_failure(candidate.peer_id, self._now_s())
                 self._dirty = True
             return None
-        self._connected[candidate] = peer
-        return peer
+        else:
+            self._connected[candidate] = peer
+            return peer
+        finally:
+            self._under_way.pop(candidate.address).set()
 
     async def _hold(
         self, candidate: _Candidate, task_status: trio.TaskStatus[Peer] = trio.TASK_STATUS_IGNORED
@@ -446,8 +458,6 @@ class Client:
 
 def _hit_untrusted(hit: pb.Hit, holders: list[str]) -> Hit:
     """Return a hit as it is shown; raise BadMessageError if it is not sound."""
-    from lightpeer.core.manifest import TRACK_ID_BYTES, format_uri
-
     if len(hit.track_id) != TRACK_ID_BYTES:
         raise BadMessageError("a hit without a track id")
     return Hit(

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.manifest import parse_uri
+from lightpeer.core.uri import parse_uri
 from lightpeer.errors import StateError
-from lightpeer.session import Session
 from lightpeer.finding import first_source, source_finder
+from lightpeer.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable

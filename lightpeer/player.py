@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.manifest import SAMPLE_RATE, is_uri, parse_uri
+from lightpeer.core.manifest import SAMPLE_RATE
+from lightpeer.core.uri import is_uri, parse_uri
 from lightpeer.errors import LightpeerError
-from lightpeer.session import Session
 from lightpeer.finding import first_source, source_finder
+from lightpeer.session import Session
 from lightpeer.stats import PlayStats
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Player:
             duration_s=stream.track.duration_s,
             buffer_s=session.buffer_s,
             bitrate_kbps=round(rendition.bitrate_bps / 1000),
-            goodput_kbps=session.goodput_bytes_per_s() * 8 / 1000,
+            goodput_kbps=self._bandwidth.rate_bytes_per_s * 8 / 1000,
             sources=session.source_count,
             transport=session.transport,
             volume_db=self._volume_db,

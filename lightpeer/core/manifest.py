@@ -13,16 +13,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import base58
-
 from lightpeer.core.datagram import TABLE_BASE
-from lightpeer.errors import BadMessageError, UsageError, VerificationError
+from lightpeer.core.uri import format_uri
+from lightpeer.errors import BadMessageError, VerificationError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 SAMPLE_RATE = 48_000
 TABLE_SEGMENTS = 64
 DIGEST_BYTES = 16
-TRACK_ID_BYTES = 32
 MAX_SEGMENT_BYTES = 0xFFFF  # the size in a table entry; 1 s at Opus' highest bitrate fits
 MAX_MANIFEST_BYTES = 128 * 1024  # 8 renditions with 16 kB of header or hashes each
 MAX_HEADER_BYTES = 64 * 1024  # tags; cover art does not belong there
@@ -30,7 +28,6 @@ MAX_RENDITIONS = 8
 MAX_TEXT_CHARS = 512
 MAX_SEGMENTS = TABLE_SEGMENTS * 1024  # 18 hours
 _ENTRY_BYTES = 2 + DIGEST_BYTES
-_URI_SCHEME = "loud:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +75,9 @@ class SegmentTable:
     digests: tuple[bytes, ...]
 
     def check_untrusted(self, segment: int, data: bytes) -> None:
-        """Raise VerificationError unless `data` is the segment's; `segment` counts from the track's start."""
-        if content_digest(data) != self.digests[segment % TABLE_SEGMENTS]:
+        """Raise VerificationError unless `data` is that of `segment`, counted from the track's start."""
+        index = segment % TABLE_SEGMENTS
+        if len(data) != self.sizes[index] or content_digest(data) != self.digests[index]:
             raise VerificationError("a segment whose bytes do not match their hash")
 
 
@@ -91,27 +89,6 @@ def content_digest(data: bytes) -> bytes:
 def track_id_of(manifest: bytes) -> bytes:
     """Return the 32-byte track id of a manifest's bytes."""
     return hashlib.sha256(manifest).digest()
-
-
-def format_uri(track_id: bytes) -> str:
-    """Return the track id as `loud:` and base58."""
-    return _URI_SCHEME + base58.b58encode(track_id).decode()
-
-
-def is_uri(text: str) -> bool:
-    """Tell whether a person means a track id rather than words to search for."""
-    return text.startswith(_URI_SCHEME)
-
-
-def parse_uri(text: str) -> bytes:
-    """Return the 32-byte track id of a `loud:` uri; raise UsageError if it is malformed."""
-    try:
-        raw = base58.b58decode(text.removeprefix(_URI_SCHEME))
-    except ValueError:
-        raw = b""
-    if not is_uri(text) or len(raw) != TRACK_ID_BYTES:
-        raise UsageError(f"{text!r} is not a track id: copy it whole, it looks like loud:8FxR…")
-    return raw
 
 
 def build_table(segments: Iterable[bytes]) -> bytes:
@@ -164,6 +141,11 @@ def parse_manifest_untrusted(data: bytes, track_id: bytes) -> Track:
     tables = -(-count // TABLE_SEGMENTS)
     if not 1 <= count <= MAX_SEGMENTS or any(len(r.table_digests) != tables for r in renditions):
         raise BadMessageError("a manifest whose segment tables do not fit its length")
+    if message.duration_samples > (count + 1) * SAMPLE_RATE:
+        raise BadMessageError("a manifest whose duration does not fit its segments")
+    bitrates = [r.bitrate_bps for r in renditions]
+    if bitrates != sorted(bitrates):
+        raise BadMessageError("a manifest whose renditions are not by rising bitrate")
     return Track(
         track_id=track_id,
         title=message.title,
@@ -191,10 +173,10 @@ def parse_table_untrusted(data: bytes, track: Track, rendition: int, number: int
     if len(data) != track.table_length(number) * _ENTRY_BYTES:
         raise BadMessageError("a segment table of an impossible size")
     entries = [data[i : i + _ENTRY_BYTES] for i in range(0, len(data), _ENTRY_BYTES)]
-    return SegmentTable(
-        sizes=tuple(int.from_bytes(e[:2], "big") for e in entries),
-        digests=tuple(e[2:] for e in entries),
-    )
+    sizes = tuple(int.from_bytes(e[:2], "big") for e in entries)
+    if 0 in sizes:  # an empty DATA carries nothing but a token, so an empty segment would never come
+        raise BadMessageError("a segment table with an empty segment")
+    return SegmentTable(sizes, tuple(e[2:] for e in entries))
 
 
 def table_bytes(track: Track, number: int) -> int:
