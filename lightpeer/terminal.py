@@ -20,7 +20,7 @@ import trio
 from lightpeer.output import clean, clock, truncate, width
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from lightpeer.player import Status
 
@@ -251,15 +251,15 @@ class Terminal:
     async def run(self) -> None:
         """Redraw and obey keys until cancelled; leave the terminal as it was."""
         with contextlib.ExitStack() as stack:
-            if self.line:
-                stack.callback(self.line.leave)
-            cbreak = stack.enter_context(Cbreak(self._stdin.fileno())) if self._stdin else None
             async with trio.open_nursery() as nursery:
                 if self.line:
+                    stack.callback(self.line.leave)
                     nursery.start_soon(self._redraw, self.line)
-                if self._stdin and cbreak:
+                if self._stdin:
+                    signals = stack.enter_context(trio.open_signal_receiver(signal.SIGTSTP, signal.SIGCONT))
+                    cbreak = stack.enter_context(Cbreak(self._stdin.fileno()))
                     nursery.start_soon(self._obey_keys, self._stdin)
-                    nursery.start_soon(self._obey_job_control, self._stdin, cbreak)
+                    nursery.start_soon(self._obey_job_control, self._stdin, cbreak, signals)
                 await trio.sleep_forever()
 
     async def _redraw(self, line: LiveLine) -> None:
@@ -288,17 +288,16 @@ class Terminal:
                 _ACTIONS[key](self._player)
             self.changed()
 
-    async def _obey_job_control(self, stdin: TextIO, cbreak: Cbreak) -> None:
+    async def _obey_job_control(self, stdin: TextIO, cbreak: Cbreak, signals: AsyncIterator[int]) -> None:
         """Give the terminal back while Ctrl-Z holds us stopped."""
-        with trio.open_signal_receiver(signal.SIGTSTP, signal.SIGCONT) as signals:
-            async for number in signals:
-                if number == signal.SIGTSTP:
-                    cbreak.leave()
-                    if self.line:
-                        self.line.leave()
-                    os.kill(os.getpid(), signal.SIGSTOP)
-                elif _in_foreground(stdin):
-                    cbreak.leave()
-                    cbreak.enter()
-                    self._continued.unpark_all()
-                    self.changed()
+        async for number in signals:
+            if number == signal.SIGTSTP:
+                cbreak.leave()
+                if self.line:
+                    self.line.leave()
+                os.kill(os.getpid(), signal.SIGSTOP)
+            elif _in_foreground(stdin):
+                cbreak.leave()
+                cbreak.enter()
+                self._continued.unpark_all()
+                self.changed()

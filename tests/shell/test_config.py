@@ -1,0 +1,189 @@
+"""Settings: sources and their order, and one clear sentence for each mistake."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lightpeer import config
+from lightpeer.config import Settings, load_settings, parse_endpoint
+from lightpeer.errors import ConfigError, UsageError
+
+HOME = {"HOME": "/home/a"}
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_defaults_need_nothing():
+    settings = load_settings(environ=HOME)
+    assert settings == Settings(state_dir=config.default_state_dir(HOME))
+
+
+def test_flag_beats_environment_beats_file_beats_default(tmp_path):
+    path = write(tmp_path / "c.toml", 'output = "null"\ntransport = "udp"\nbitrate_kbps = 48\n')
+    environ = HOME | {"LIGHTPEER_TRANSPORT": "grpc", "LIGHTPEER_BITRATE": "96"}
+    settings = load_settings(
+        config_path=path, environ=environ, overrides={"bitrate_kbps": "24", "output": None}
+    )
+    assert (settings.output, settings.transport, settings.bitrate_kbps) == ("null", "grpc", 24)
+    assert settings.volume_db == 0
+
+
+def test_every_setting_can_be_in_the_file(tmp_path):
+    text = """
+        state_dir = "~/x"
+        bootstrap = ["a", "b:1", "[::1]:2"]
+        output = "wav:a.wav"
+        bitrate_kbps = "auto"
+        transport = "grpc"
+        volume_db = -3.5
+        normalize = true
+        start_buffer_s = 1
+        resume_buffer_s = 3
+        low_water_s = 5
+        high_water_s = 50
+        connect_timeout_s = 2.5
+        call_timeout_s = 3
+        peers_asked = 4
+    """
+    settings = load_settings(config_path=write(tmp_path / "c.toml", text), environ=HOME)
+    assert settings == Settings(
+        state_dir=Path("~/x").expanduser(),
+        bootstrap=(("a", 47474), ("b", 1), ("::1", 2)),
+        output="wav:a.wav",
+        bitrate_kbps=None,
+        transport="grpc",
+        volume_db=-3.5,
+        normalize=True,
+        start_buffer_s=1,
+        resume_buffer_s=3,
+        low_water_s=5,
+        high_water_s=50,
+        connect_timeout_s=2.5,
+        call_timeout_s=3,
+        peers_asked=4,
+    )
+
+
+def test_the_environment_names_state_config_and_bootstrap(tmp_path):
+    path = write(tmp_path / "c.toml", "peers_asked = 1")
+    environ = HOME | {
+        "LIGHTPEER_CONFIG": str(path),
+        "LIGHTPEER_STATE": "/s",
+        "LIGHTPEER_BOOTSTRAP": "a:1, b",
+        "LIGHTPEER_NORMALIZE": "yes",
+    }
+    settings = load_settings(environ=environ)
+    assert settings.state_dir == Path("/s")
+    assert settings.bootstrap == (("a", 1), ("b", 47474))
+    assert settings.peers_asked == 1
+    assert settings.normalize is True
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("host", ("host", 47474)),
+        ("host:5", ("host", 5)),
+        ("192.0.2.1:65535", ("192.0.2.1", 65535)),
+        ("2001:db8::1", ("2001:db8::1", 47474)),
+        ("[2001:db8::1]", ("2001:db8::1", 47474)),
+        ("[::1]:5000", ("::1", 5000)),
+    ],
+)
+def test_endpoints(text, endpoint):
+    assert parse_endpoint(text) == endpoint
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":1", "a:", "a:0", "a:65536", "a:-1", "a:x", "a:\N{ARABIC-INDIC DIGIT TWO}"]
+)
+@pytest.mark.parametrize("ending", ["", " "])
+def test_what_is_no_endpoint(text, ending):
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        parse_endpoint(text + ending)
+
+
+@pytest.mark.parametrize("text", ["a b", "[::1", "[::1]:", "[::1]5", "[]:5", "\x1b:5"])
+def test_what_is_no_host(text):
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        parse_endpoint(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tranport = 'udp'", r"there is no setting 'tranport'; there are state_dir, .*transport"),
+        ("transport = 'tcp'", r"c\.toml: transport is 'tcp', but must be auto, udp or grpc"),
+        ("transport = ['udp']", r"must be auto, udp or grpc"),
+        ("bitrate_kbps = 48.5", r"bitrate_kbps is 48.5, but must be a whole number from 6 to 510"),
+        ("bitrate_kbps = true", r"a whole number"),
+        ("volume_db = nan", r"a number from -60 to 20 \(decibels\)"),
+        ("volume_db = 'loud'", r"decibels"),
+        ("volume_db = []", r"decibels"),
+        ("normalize = 1", r"true or false"),
+        ("output = 1", r"text"),
+        ("state_dir = ''", r"the path of a folder"),
+        ("bootstrap = [1]", r"a list of HOST:PORT"),
+        ("bootstrap = 'a:b'", r"HOST:PORT, such as"),
+        (f"bootstrap = {['a'] * 17}", r"at most 16 addresses"),
+        ("low_water_s = 50", r"low_water_s must be less"),
+        ("start_buffer_s = 30\nhigh_water_s = 20", r"or nothing plays"),
+        ("a = [", r"c\.toml is not a TOML file"),
+    ],
+)
+def test_mistakes_in_the_file_name_file_and_key(tmp_path, text, says):
+    path = write(tmp_path / "c.toml", text)
+    with pytest.raises(ConfigError, match=says):
+        load_settings(config_path=path, environ=HOME)
+
+
+def test_a_file_that_is_not_text(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="not a TOML file"):
+        load_settings(config_path=path, environ=HOME)
+
+
+def test_a_file_that_was_named_must_exist(tmp_path):
+    with pytest.raises(ConfigError, match="there is no configuration file"):
+        load_settings(config_path=tmp_path / "none", environ=HOME)
+    with pytest.raises(ConfigError, match="cannot read the configuration file"):
+        load_settings(config_path=tmp_path, environ=HOME)
+
+
+def test_mistakes_elsewhere_name_their_place():
+    with pytest.raises(UsageError, match=re.escape("--bitrate is '3', but must be")):
+        load_settings(environ=HOME, overrides={"bitrate_kbps": "3"})
+    with pytest.raises(UsageError, match=re.escape("--bootstrap is 'a:b, c', but must be HOST:PORT")):
+        load_settings(environ=HOME, overrides={"bootstrap": ["a:b", "c"]})
+    with pytest.raises(ConfigError, match="the environment's LIGHTPEER_VOLUME is 'x'"):
+        load_settings(environ=HOME | {"LIGHTPEER_VOLUME": "x"})
+
+
+@pytest.mark.parametrize(
+    ("platform", "config_path", "state_dir"),
+    [
+        ("linux", "/home/a/.config/lightpeer/config.toml", "/home/a/.local/state/lightpeer"),
+        (
+            "darwin",
+            "/home/a/Library/Application Support/lightpeer/config.toml",
+            "/home/a/Library/Application Support/lightpeer/state",
+        ),
+    ],
+)
+def test_platform_folders(monkeypatch, platform, config_path, state_dir):
+    monkeypatch.setattr(config.sys, "platform", platform)
+    assert str(config.default_config_path(HOME)) == config_path
+    assert str(config.default_state_dir(HOME)) == state_dir
+
+
+def test_xdg_folders():
+    environ = HOME | {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s"}
+    assert str(config.default_config_path(environ)) == "/c/lightpeer/config.toml"
+    assert str(config.default_state_dir(environ)) == "/s/lightpeer"

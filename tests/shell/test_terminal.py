@@ -1,0 +1,278 @@
+"""The live line as a function, the keys as a state machine, and both on a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import pty
+import signal
+import sys
+import termios
+from dataclasses import dataclass
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer import terminal
+from lightpeer.output import width
+from lightpeer.terminal import Cbreak, Key, KeyParser, LiveLine, Terminal, has_keys, is_live, status_line
+
+
+@dataclass(frozen=True)
+class Status:
+    state: str = "playing"
+    title: str = "Copper Rain"
+    artist: str = "lightpeer"
+    uri: str = "loud:x"
+    position_s: float = 62.4
+    duration_s: float = 185.0
+    buffer_s: float = 24.3
+    bitrate_kbps: int = 48
+    goodput_kbps: float = 312.2
+    sources: int = 2
+    transport: str = "udp"
+    volume_db: float = 0.0
+
+
+class FakePlayer:
+    def __init__(self, on_call=lambda: None):
+        self.status = Status()
+        self.calls = []
+        self.on_call = on_call
+
+    def __getattr__(self, name):
+        def call(*arguments):
+            self.calls.append((name, *arguments))
+            self.on_call()
+
+        return call
+
+
+# The line.
+
+
+def test_the_line_tells_everything():
+    line = "▶ Copper Rain — lightpeer  1:02/3:05  buffer 24 s  48 kbit/s  ↓312  2 sources  udp"
+    assert status_line(Status(), 120) == line
+
+
+def test_the_line_of_other_states():
+    opening = Status(
+        state="opening", title="", artist="", transport="", sources=0, position_s=0, volume_db=-2.0
+    )
+    assert (
+        status_line(opening, 99) == "… …  opening  0:00/3:05  buffer 24 s  48 kbit/s  ↓312  0 sources  -2 dB"
+    )
+    assert status_line(Status(state="paused"), 99).startswith("‖ ")
+
+
+def test_a_long_title_gives_way_to_the_numbers():
+    line = status_line(Status(title="x" * 200), 79)
+    assert width(line) == 79
+    assert line.endswith("…  1:02/3:05  buffer 24 s  48 kbit/s  ↓312  2 sources  udp")
+
+
+@given(st.text(), st.text(), st.integers(1, 200))
+def test_the_line_fits_whatever_strangers_call_their_music(title, artist, columns):
+    line = status_line(Status(title=title, artist=artist, transport=title), columns)
+    assert width(line) <= columns
+    assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in line)
+
+
+# The keys.
+
+
+@pytest.mark.parametrize(
+    ("data", "keys"),
+    [
+        (b" ", [Key.PAUSE]),
+        (b"np+=-q", [Key.NEXT, Key.PREVIOUS, Key.LOUDER, Key.LOUDER, Key.QUIETER, Key.QUIT]),
+        (b"\x1b[C\x1b[D", [Key.FORWARD, Key.BACK]),
+        (b"\x1bOC", [Key.FORWARD]),
+        (b"\x1b[1;5C", []),  # with Ctrl: another key
+        (b"\x1b[15~q", [Key.QUIT]),  # F5, whose bytes are no keys
+        (b"\x1b[Aq", [Key.QUIT]),
+        (b"\x1bq", [Key.QUIT]),  # Escape, then q
+        (b"\x1b\x1b[C", [Key.FORWARD]),
+        (b"xyz\xff\x00", []),
+    ],
+)
+def test_keys(data, keys):
+    assert KeyParser().feed(data) == keys
+    parser = KeyParser()
+    assert [key for byte in data for key in parser.feed(bytes([byte]))] == keys
+
+
+@given(st.binary(max_size=64))
+def test_no_bytes_break_the_parser(data):
+    parser = KeyParser()
+    parser.feed(data)
+    assert parser.feed(b"\x1b[C")[-1:] in ([Key.FORWARD], [])
+    assert parser.feed(b"\x1b[Cq")[-1] is Key.QUIT
+
+
+def test_every_key_does_something():
+    player = FakePlayer()
+    for key in Key:
+        terminal._ACTIONS[key](player)
+    assert player.calls == [
+        ("toggle_pause",),
+        ("seek_by", 10.0),
+        ("seek_by", -10.0),
+        ("next",),
+        ("previous",),
+        ("change_volume", 2.0),
+        ("change_volume", -2.0),
+        ("stop",),
+    ]
+
+
+# The terminal itself.
+
+
+@contextlib.contextmanager
+def pseudo_terminal():
+    master, slave = pty.openpty()
+    raw = io.FileIO(slave, "r+")
+    with io.TextIOWrapper(raw, "utf-8", write_through=True) as stream:
+        try:
+            yield master, stream
+        finally:
+            os.close(master)
+
+
+def read_until(master, wanted):
+    data = b""
+    while wanted not in data:
+        data += os.read(master, 4096)
+    return data
+
+
+def test_what_counts_as_a_terminal(monkeypatch):
+    with pseudo_terminal() as (_, stream):
+        monkeypatch.setenv("TERM", "xterm")
+        assert is_live(stream)
+        assert has_keys(stream)
+        monkeypatch.setenv("TERM", "dumb")
+        assert not is_live(stream)
+    assert not is_live(io.StringIO())
+    assert not has_keys(io.StringIO())
+    assert not has_keys(None)
+    assert not has_keys(stream)  # closed by now
+
+
+def test_a_background_job_leaves_the_terminal_alone(monkeypatch):
+    with pseudo_terminal() as (master, stream):
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setattr(os, "tcgetpgrp", lambda _: os.getpgrp() + 1)
+        assert not is_live(stream)
+        assert not has_keys(stream)
+        LiveLine(stream).show("x")
+        os.set_blocking(master, False)
+        with pytest.raises(BlockingIOError):
+            os.read(master, 1)
+
+
+def test_the_line_is_rewritten_in_place():
+    with pseudo_terminal() as (master, stream):
+        line = LiveLine(stream)
+        line.clear()
+        line.show("one")
+        line.show("one")
+        line.show("two")
+        line.clear()
+        line.show("three")
+        line.leave()
+        line.leave()
+        shown = b"\rone\x1b[K\rtwo\x1b[K\r\x1b[K\rthree\x1b[K\r\n"
+        assert read_until(master, b"\n") == shown
+
+
+def test_the_line_uses_the_terminals_width_and_encoding():
+    with pseudo_terminal() as (_, stream):
+        termios.tcsetwinsize(stream.fileno(), (24, 33)) if sys.version_info >= (3, 12) else None
+        columns = os.get_terminal_size(stream.fileno()).columns
+        assert LiveLine(stream).columns() == (columns or 80) - 1
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, "latin-1", write_through=True)
+    line = LiveLine(stream)
+    line.show("▶ é")
+    assert buffer.getvalue() == b"\r? \xe9\x1b[K"
+    assert line.columns() == 79
+
+
+def test_cbreak_is_undone_whatever_happens():
+    with pseudo_terminal() as (_, stream):
+        before = termios.tcgetattr(stream.fileno())
+        with contextlib.suppress(ZeroDivisionError), Cbreak(stream.fileno()):
+            mode = termios.tcgetattr(stream.fileno())[3]
+            assert not mode & (termios.ICANON | termios.ECHO)
+            assert mode & termios.ISIG
+            raise ZeroDivisionError
+        assert termios.tcgetattr(stream.fileno()) == before
+
+
+def test_keys_arrive_and_the_line_follows_the_player():
+    async def main(master, stream):
+        obeyed = trio.Event()
+        player = FakePlayer(on_call=obeyed.set)
+        shown = Terminal(player, line=LiveLine(stream), keys_from=stream)
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(shown.run)
+                await trio.to_thread.run_sync(read_until, master, b"1:02/3:05")
+                player.status = dataclasses.replace(player.status, state="paused", position_s=63)
+                os.write(master, b"\x1b[C")
+                await obeyed.wait()
+                await trio.to_thread.run_sync(read_until, master, b"1:03/3:05")
+                nursery.cancel_scope.cancel()
+        assert player.calls == [("seek_by", 10.0)]
+
+    with pseudo_terminal() as (master, stream):
+        before = termios.tcgetattr(stream.fileno())
+        trio.run(main, master, stream)
+        assert termios.tcgetattr(stream.fileno()) == before
+
+
+CHILD = """
+import sys, trio
+from tests.shell.test_terminal import FakePlayer
+from lightpeer.terminal import LiveLine, Terminal
+
+async def main():
+    async with trio.open_nursery() as nursery:
+        player = FakePlayer(nursery.cancel_scope.cancel)
+        await Terminal(player, line=LiveLine(sys.stdout), keys_from=sys.stdin).run()
+
+trio.run(main)
+"""
+
+
+def test_ctrl_z_gives_the_terminal_back():
+    pid, master = pty.fork()
+    if not pid:
+        os.execv(sys.executable, [sys.executable, "-c", CHILD])
+    try:
+        before = termios.tcgetattr(master)
+        read_until(master, b"1:02/3:05")
+        assert not termios.tcgetattr(master)[3] & termios.ICANON
+        os.write(master, b"\x1a")
+        _, status = os.waitpid(pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        assert termios.tcgetattr(master) == before
+        read_until(master, b"\n")
+        os.kill(pid, signal.SIGCONT)
+        read_until(master, b"1:02/3:05")
+        assert not termios.tcgetattr(master)[3] & termios.ICANON
+        os.write(master, b"q")
+        _, status = os.waitpid(pid, 0)
+        assert (os.WIFEXITED(status), os.WEXITSTATUS(status)) == (True, 0)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        os.close(master)
