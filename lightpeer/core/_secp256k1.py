@@ -14,8 +14,7 @@ from typing import Protocol
 
 from lightpeer.errors import MissingLibraryError
 
-_CONTEXT_NONE = 1  # SECP256K1_CONTEXT_NONE, enough for signing since version 0.2
-_CONTEXT_OLD = 0x301  # CONTEXT_SIGN | CONTEXT_VERIFY, for older libraries
+_CONTEXT = 0x301  # CONTEXT_SIGN | CONTEXT_VERIFY: the same as none since 0.2, and needed before
 _COMPRESSED = 0x102  # SECP256K1_EC_COMPRESSED
 _SONAMES = (
     "libsecp256k1.so",
@@ -80,8 +79,7 @@ class SystemLibrary:
     def __init__(self) -> None:
         self._lib = _load()
         self._lib.secp256k1_context_create.restype = ctypes.c_void_p
-        context = self._lib.secp256k1_context_create(_CONTEXT_NONE)
-        self._context = ctypes.c_void_p(context or self._lib.secp256k1_context_create(_CONTEXT_OLD))
+        self._context = ctypes.c_void_p(self._lib.secp256k1_context_create(_CONTEXT))
 
     def public_key(self, secret: bytes) -> bytes:
         """Return the compressed public key of a secret."""

@@ -20,7 +20,8 @@ is capped at what the link delivered lately times (base + 2 T), T = max(60 ms,
 2.5 units at that rate). Loss alone never slows: only a round that lost more
 than a tenth falls back to what was delivered. Every ten seconds of transfer the
 window is halved for one round trip, so that the own queue never becomes the
-base.
+base. A delay that stays with the window at its floor is no queue of ours: the
+route has changed, and after three round trips all is measured anew.
 
 Call order: `on_asked` when units are asked for, then `on_arrived`, `on_lost` or
 `on_abandoned` for each; `budget_bytes` and `pace_bytes_per_s` at any time.
@@ -37,11 +38,14 @@ _DELTA = 0.5
 _STARTUP_GROWTH = 1.5
 _FULL_SHARE = 0.75  # of the window outstanding once: the window was the limit, not the demand
 _FLAT_ROUNDS = 3
+_STUCK_ROUNDS = 3
 _FLAT_GROWTH = 1.1
 _QUEUE_FLOOR_S = 0.016
 _QUEUE_ALLOWANCE_S = 0.060
 _FLOOR_UNITS = 3  # below it three later arrivals can never show a loss
-_INITIAL_UNITS = 8  # about TCP's initial window of ten segments (RFC 6928)
+_INITIAL_UNITS = 8.0  # about TCP's initial window of ten segments (RFC 6928)
+_REMEMBERED_UNITS = 32.0  # a memory may be wrong: at 400 kbit/s these are 0.8 s
+_FIRST_RTT_S = 0.2  # assumed before the first sample
 _BUCKET_S = 3.0
 _BUCKETS = 10
 _RATE_ROUNDS = 4
@@ -89,7 +93,8 @@ class Bandwidth:
         self.srtt_s: float | None = None
         self.rttvar_s = 0.0
         self._remembered = remembered_bytes_per_s
-        self._window = float(_INITIAL_UNITS * UNIT_BYTES)
+        initial = (remembered_bytes_per_s or 0.0) * _FIRST_RTT_S / UNIT_BYTES
+        self._window = UNIT_BYTES * max(_INITIAL_UNITS, min(initial, _REMEMBERED_UNITS))
         self._startup = True
         self._base = WindowedMinimum()
         self._recent: deque[tuple[float, float]] = deque()  # (time, round trip), half a smoothed one long
@@ -100,6 +105,7 @@ class Bandwidth:
         self._round_lost = 0
         self._round_full = False  # was the window once filled in it?
         self._flat = 0
+        self._stuck = 0  # rounds at the floor, with a delay
         self._velocity = 1.0
         self._rising = True
         self._same_direction = 0
@@ -139,7 +145,7 @@ class Bandwidth:
         """Return the pace to ask the sources for, in sum."""
         rtt = self.srtt_s
         if rtt is None:
-            return int(self._remembered or self._window / 0.2)
+            return int(self._remembered or self._window / _FIRST_RTT_S)
         gain = _STARTUP_GROWTH if self._startup else _PACE_GAIN
         return int(gain * self._window / max(self._standing(), _MIN_RTT_S))
 
@@ -174,6 +180,11 @@ class Bandwidth:
         self.outstanding_bytes = max(0, self.outstanding_bytes - size)
         self._round_lost += size
         self._maybe_end_round(now)
+
+    def on_streamed(self, size: int, took_s: float) -> None:
+        """Note bytes that came over a transport with a window of its own (Streams.Pull)."""
+        rate = size / max(took_s, _MIN_RTT_S)
+        self._rate += (rate - self._rate) / 8 if self._rate else rate
 
     def on_abandoned(self, size: int) -> None:
         """Note `size` bytes that are no longer waited for (a seek, a source that was dropped)."""
@@ -220,6 +231,8 @@ class Bandwidth:
             self._startup_round(rate)
         elif self._round_lost > _HEAVY_LOSS * (self._round_bytes + self._round_lost):
             self._window = min(self._window, self._rate * (self.base_rtt_s or 0.0))
+        else:
+            self._watch_route(now)
         if self._busy_since is not None and now - self._busy_since > _DRAIN_EVERY_S:
             self._busy_since = now
             self._draining_until = now + (self.srtt_s or 0.0)
@@ -229,11 +242,23 @@ class Bandwidth:
         earlier = max(list(self._rounds)[:-1], default=0.0)
         if self._round_full:
             self._flat = self._flat + 1 if rate < earlier * _FLAT_GROWTH else 0
-        if self.queue_delay_s > max(_QUEUE_FLOOR_S, base / 8) or self._flat >= _FLAT_ROUNDS:
+        if self.queue_delay_s > self._tolerated_s() or self._flat >= _FLAT_ROUNDS:
             self._startup = False
             self._window = max(self._rate * base, _FLOOR_UNITS * UNIT_BYTES)
         elif self._round_full:
             self._window *= _STARTUP_GROWTH
+
+    def _watch_route(self, now: float) -> None:
+        at_floor = self._window <= _FLOOR_UNITS * UNIT_BYTES
+        self._stuck = self._stuck + 1 if at_floor and self.queue_delay_s > self._tolerated_s() else 0
+        if self._stuck == _STUCK_ROUNDS:
+            self._base = WindowedMinimum()
+            self._base.add(self._standing(), now)
+            self._rounds.clear()
+            self._startup, self._flat, self._stuck = True, 0, 0
+
+    def _tolerated_s(self) -> float:
+        return max(_QUEUE_FLOOR_S, (self.base_rtt_s or 0.0) / 8)
 
     def _copa(self, size: int) -> None:
         standing = max(self._standing(), _MIN_RTT_S)

@@ -24,7 +24,7 @@ from typing import NamedTuple
 from lightpeer.core.identity import PeerId
 from lightpeer.errors import BadMessageError
 
-MAX_PAYLOAD = 1200  # with all headers 1265 bytes over IPv4: below every path MTU met in practice
+MAX_PAYLOAD = 1200  # with all headers 1277 bytes over IPv6, whose least MTU is 1280 (RFC 8200 §5)
 MAX_RANGES = 64  # a PULL of 410 bytes
 MAX_UNITS = 255
 HOLD_UNIT_S = 0.0001

@@ -31,6 +31,7 @@ PeerId = NewType("PeerId", bytes)  # 20 bytes
 
 ID_BYTES = 20
 NONCE_BYTES = 12
+PUBLIC_KEY_BYTES = 33  # compressed
 _VERSION = b"\x30"  # makes every id begin with "L"
 _DOMAIN = b"loudp2p/v1 seal"
 _UNADDRESSED = PeerId(bytes(ID_BYTES))
@@ -78,6 +79,8 @@ class Identity:
 
     def shared_secret_untrusted(self, public_key: bytes) -> bytes:
         """Return the 32-byte ECDH secret with a peer's compressed key; or raise BadMessageError."""
+        if len(public_key) != PUBLIC_KEY_BYTES:  # the curve's other encodings are none of ours
+            raise BadMessageError("the peer's ephemeral key has an impossible size")
         try:
             return _backend().ecdh(self._secret, public_key)
         except ValueError as error:
@@ -217,9 +220,9 @@ class ServerSeals(_Call):
 class ReplayGuard:
     """Remembers the nonces of the last ten minutes, in bounded memory.
 
-    When the memory is full the oldest sealing times are forgotten, and whatever
-    was sealed no later than what was forgotten is stale from then on: a flood
-    narrows the window, it never lets a replay through.
+    Whatever was sealed no later than what was forgotten is stale from then on. So
+    a flood, which makes room by forgetting the oldest, narrows the window, and a
+    clock that is set back changes nothing: neither lets a replay through.
     """
 
     def __init__(self, capacity: int = NONCES_REMEMBERED) -> None:
@@ -240,15 +243,10 @@ class ReplayGuard:
             raise SealError("replayed", "the message was received before")
         self._seen.add(key)
         heapq.heappush(self._by_time, (time_ms, key))
-        while self._by_time[0][0] < now_ms - WINDOW_PAST_MS:
-            self._forget_oldest()
-        while len(self._by_time) > self._capacity:
-            self._floor_ms = self._forget_oldest()
-
-    def _forget_oldest(self) -> int:
-        time_ms, key = heapq.heappop(self._by_time)
-        self._seen.discard(key)
-        return time_ms
+        oldest_ms = now_ms - WINDOW_PAST_MS
+        while self._by_time and (self._by_time[0][0] < oldest_ms or len(self._by_time) > self._capacity):
+            self._floor_ms, forgotten = heapq.heappop(self._by_time)
+            self._seen.discard(forgotten)
 
 
 RECORD_PATH = "loudp2p.v1.PeerRecord"

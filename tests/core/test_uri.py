@@ -1,0 +1,29 @@
+"""Track ids as people see them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.core.uri import format_uri, is_uri, parse_uri
+from lightpeer.errors import UsageError
+
+
+def test_uris():
+    assert is_uri(format_uri(bytes(32)))
+    assert not is_uri("four words of a title")
+    assert parse_uri(format_uri(bytes(32))) == bytes(32)
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_uris_come_back(track_id):
+    assert parse_uri(format_uri(track_id)) == track_id
+
+
+@pytest.mark.parametrize(
+    "text", ["", "loud:", "loud:abc", "loud:0OIl", format_uri(bytes(31)), format_uri(bytes(32))[5:], "loud:é"]
+)
+def test_what_is_no_uri(text):
+    with pytest.raises(UsageError, match="not a track id"):
+        parse_uri(text)
