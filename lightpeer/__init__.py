@@ -37,7 +37,6 @@ __all__ = [
     "Status",
     "SystemNetwork",
     "__version__",
-    "fetch",
     "load_settings",
     "make_sink",
     "open_client",

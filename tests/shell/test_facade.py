@@ -19,7 +19,6 @@ NAMES = [
     "Status",
     "SystemNetwork",
     "__version__",
-    "fetch",
     "load_settings",
     "make_sink",
     "open_client",
