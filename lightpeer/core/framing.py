@@ -48,11 +48,7 @@ class Frame(NamedTuple):
 
 
 def encode_message(message: bytes, *, gzip: bool = False) -> bytes:
-    """Put the prefix before a message, and compress it if asked.
-
-    Raises:
-        OverflowError: never for messages that fit memory limits; a length above 32 bits cannot be sent.
-    """
+    """Put the prefix before a message (of less than 4 GiB), and compress it if asked."""
     if gzip:
         deflate = zlib.compressobj(wbits=_GZIP_WINDOW_BITS)
         message = deflate.compress(message) + deflate.flush()

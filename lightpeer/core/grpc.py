@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CallStatus", "ClientCall", "ClientConnection", "Limits", "StatusCode"]
 
+LAST_STREAM_ID: Final = 2**31 - 1
+"""The identifiers of a connection are used up with it (RFC 9113 section 5.1.1)."""
+
 _KEEPALIVE_PING: Final = b"lightpee"
 _FIXED_HEADERS: Final = (
     (b"te", b"trailers"),
@@ -54,6 +57,7 @@ _FIXED_HEADERS: Final = (
 )
 
 
+_MORE_THAN_ONE: Final = "the server sent more than the one message that the method has"
 _PAST_DEADLINE: Final = CallStatus(StatusCode.DEADLINE_EXCEEDED, "the call's deadline has passed")
 
 
@@ -218,6 +222,8 @@ class ClientConnection(Connection[ClientCall]):
 
     def _begin(self, call: ClientCall) -> None:
         call.stream_id = self._h2.get_next_available_stream_id()
+        if call.stream_id >= LAST_STREAM_ID:
+            self.state = ConnectionState.DRAINING
         if not self._streams:
             self._busy_since_s = self._now
         self._started += 1
@@ -258,6 +264,13 @@ class ClientConnection(Connection[ClientCall]):
         if encoding is not None:
             call.decoder = MessageDecoder(self.limits.receive_message_bytes, encoding)
         self._changed_stream(call)
+
+    def _on_data(self, event: h2.events.DataReceived) -> None:
+        super()._on_data(event)
+        call = self._streams.get(event.stream_id)
+        if call is not None and call.expects_one and call.inbox:
+            if len(call.inbox) > 1 or not call.decoder.is_whole:
+                self.refuse(call, FramingError(StatusCode.INTERNAL, _MORE_THAN_ONE))
 
     def _on_trailers(self, event: h2.events.TrailersReceived) -> None:
         call = self._streams.get(event.stream_id)
@@ -336,9 +349,6 @@ def _checked_ok(call: ClientCall, status: CallStatus) -> CallStatus:
     """Hold an OK against what the call has brought."""
     if not call.decoder.is_whole:
         return CallStatus(StatusCode.INTERNAL, "the server ended the call inside a message")
-    if call.expects_one and len(call.inbox) != 1:
-        return CallStatus(
-            StatusCode.INTERNAL,
-            f"the server sent {len(call.inbox)} messages where the method has one",
-        )
+    if call.expects_one and not call.inbox:
+        return CallStatus(StatusCode.INTERNAL, "the server sent no message where the method has one")
     return status

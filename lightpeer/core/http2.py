@@ -165,6 +165,8 @@ class Connection(ABC, Generic[StreamT]):
     def credit(self, stream: Stream, n: int) -> None:
         """Let go of `n` received bytes of a stream; tell the peer once it is worth a frame."""
         stream.uncredited_bytes -= n
+        if self.state is ConnectionState.CLOSED:
+            return
         if stream.stream_id not in self._streams:
             self._credit_connection(stream.stream_id, n)
             return
@@ -204,7 +206,7 @@ class Connection(ABC, Generic[StreamT]):
     def _credit_connection(self, stream_id: int, n: int) -> None:
         """Return the window of a stream that is gone; only the connection's own counts then."""
         self._unreturned_bytes += n
-        if self._unreturned_bytes >= self._credit_step_bytes and self.state is not ConnectionState.CLOSED:
+        if self._unreturned_bytes >= self._credit_step_bytes:
             self._h2.acknowledge_received_data(self._unreturned_bytes, stream_id)
             self._unreturned_bytes = 0
 

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.core.frames import (
+    FLOOD_BUDGET,
+    FLOOD_REFILL_PER_S,
+    FrameGate,
+    FrameType,
+    GoAway,
+    encode_goaway,
+)
+from lightpeer.errors import BadMessageError
+
+
+def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream_id: int = 0) -> bytes:
+    return len(payload).to_bytes(3, "big") + struct.pack(">BBI", kind, flags, stream_id) + payload
+
+
+def through(gate: FrameGate, data: bytes, piece: int) -> tuple[bytes, list[GoAway]]:
+    passed, goaways = b"", []
+    for at in range(0, len(data), piece):
+        for item in gate.receive_untrusted(data[at : at + piece], 0.0):
+            if isinstance(item, GoAway):
+                goaways.append(item)
+            else:
+                passed += item
+    return passed, goaways
+
+
+@pytest.mark.parametrize("piece", [1, 2, 8, 9, 10, 33, 1000])
+@pytest.mark.parametrize("is_server", [False, True])
+def test_all_frames_pass_but_goaway(piece, is_server):
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" if is_server else b""
+    before = frame(FrameType.SETTINGS) + frame(FrameType.DATA, b"x" * 40, stream_id=1)
+    after = frame(FrameType.PING, b"12345678")
+    gate = FrameGate(is_server=is_server)
+    passed, goaways = through(gate, preface + before + encode_goaway(7, 2) + after, piece)
+    assert passed == preface + before + after
+    assert goaways == [GoAway(7, 2, "")]
+
+
+def test_goaway_keeps_its_place_among_the_frames():
+    gate = FrameGate(is_server=False)
+    first, second = frame(FrameType.HEADERS, b"a"), frame(FrameType.HEADERS, b"b")
+    assert gate.receive_untrusted(first + encode_goaway(1, 0) + second, 0.0) == [
+        first,
+        GoAway(1, 0, ""),
+        second,
+    ]
+
+
+def test_goaway_may_come_with_text_and_a_reserved_bit():
+    gate = FrameGate(is_server=False)
+    data = frame(FrameType.GOAWAY, struct.pack(">II", 0x80000003, 11) + b"too_many_pings")
+    assert gate.receive_untrusted(data, 0.0) == [GoAway(3, 11, "too_many_pings")]
+
+
+@pytest.mark.parametrize("length", [0, 7, 1025, 2**24 - 1])
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_a_goaway_of_an_impossible_size_is_refused_at_its_header(length, is_whole):
+    data = length.to_bytes(3, "big") + bytes([FrameType.GOAWAY, 0, 0, 0, 0, 0])
+    if is_whole and length < 2000:
+        data += bytes(length)
+    with pytest.raises(BadMessageError):
+        FrameGate(is_server=False).receive_untrusted(data, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("flood", "cost"),
+    [
+        (frame(FrameType.PING, bytes(8)), 1),
+        (frame(FrameType.PRIORITY, bytes(5), stream_id=1), 1),
+        (frame(FrameType.CONTINUATION, b"", stream_id=1), 1),
+        (frame(FrameType.DATA, stream_id=1), 1),
+        (frame(0x77), 1),
+        (frame(FrameType.RST_STREAM, bytes(4), stream_id=1), 10),
+        (frame(FrameType.SETTINGS), 20),
+    ],
+)
+def test_a_flood_is_refused_and_its_budget_refills(flood, cost):
+    gate = FrameGate(is_server=False)
+    most = FLOOD_BUDGET // cost
+    gate.receive_untrusted(flood * most, 0.0)
+    with pytest.raises(BadMessageError, match="floods"):
+        gate.receive_untrusted(flood, 0.0)
+    gate = FrameGate(is_server=False)
+    gate.receive_untrusted(flood * most, 0.0)
+    gate.receive_untrusted(flood * (FLOOD_REFILL_PER_S // cost), 1.0)
+    with pytest.raises(BadMessageError, match="floods"):
+        gate.receive_untrusted(flood, 1.0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(FrameType.DATA, b"x", stream_id=1),
+        frame(FrameType.DATA, b"", flags=1, stream_id=1),
+        frame(FrameType.HEADERS, b"", flags=4, stream_id=1),
+        frame(FrameType.WINDOW_UPDATE, bytes(4)),
+    ],
+)
+def test_what_carries_calls_is_free(data):
+    gate = FrameGate(is_server=False)
+    assert gate.receive_untrusted(data * (FLOOD_BUDGET + 1), 0.0) == [data * (FLOOD_BUDGET + 1)]
+
+
+@given(st.lists(st.binary(max_size=60), max_size=10), st.booleans())
+def test_any_bytes_pass_or_raise_the_one_error(pieces, is_server):
+    gate = FrameGate(is_server=is_server)
+    try:
+        for piece in pieces:
+            for item in gate.receive_untrusted(piece, 0.0):
+                assert item
+    except BadMessageError:
+        pass

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import gzip
+import struct
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.core.framing import (
+    Frame,
+    MessageDecoder,
+    encode_message,
+    inflate_untrusted,
+)
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import FramingError
+
+
+def decode_all(data: bytes, *, piece: int, limit: int = 1000) -> list[bytes]:
+    decoder = MessageDecoder(limit)
+    frames = []
+    for at in range(0, len(data), piece):
+        frames += decoder.receive_untrusted(data[at : at + piece])
+    assert decoder.is_whole
+    return [frame.message_untrusted(limit) for frame in frames]
+
+
+@given(st.lists(st.binary(max_size=200), max_size=8), st.integers(1, 300))
+def test_messages_come_out_as_they_went_in_however_they_are_cut(messages, piece):
+    data = b"".join(encode_message(message) for message in messages)
+    assert decode_all(data, piece=piece) == messages
+
+
+def test_the_wire_form_is_flag_length_message():
+    assert encode_message(b"abc") == b"\x00\x00\x00\x00\x03abc"
+
+
+def test_a_part_of_a_message_is_waited_for():
+    decoder = MessageDecoder(1000)
+    whole = encode_message(b"abc")
+    for at in range(len(whole) - 1):
+        assert decoder.receive_untrusted(whole[at : at + 1]) == []
+        assert not decoder.is_whole
+    assert decoder.receive_untrusted(whole[-1:]) == [Frame(compressed=False, payload=b"abc")]
+    assert decoder.is_whole
+
+
+def test_a_frame_knows_what_it_took_of_the_window():
+    assert Frame(compressed=False, payload=b"abc").wire_bytes == 8
+
+
+@pytest.mark.parametrize("length", [1001, 2**32 - 1])
+def test_an_announced_length_above_the_limit_is_refused_before_it_is_buffered(length):
+    decoder = MessageDecoder(1000)
+    tracemalloc.start()
+    with pytest.raises(FramingError) as caught:
+        decoder.receive_untrusted(struct.pack(">BI", 0, length))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.code == StatusCode.RESOURCE_EXHAUSTED
+    assert peak < 20_000
+
+
+def test_a_length_at_the_limit_is_taken():
+    assert decode_all(encode_message(b"x" * 1000), piece=100) == [b"x" * 1000]
+
+
+@pytest.mark.parametrize(
+    ("flag", "encoding", "code"),
+    [
+        (2, b"gzip", StatusCode.INTERNAL),
+        (255, b"identity", StatusCode.INTERNAL),
+        (1, b"identity", StatusCode.INTERNAL),
+        (1, b"snappy", StatusCode.UNIMPLEMENTED),
+    ],
+)
+def test_a_flag_that_cannot_be_followed_is_refused(flag, encoding, code):
+    with pytest.raises(FramingError) as caught:
+        MessageDecoder(1000, encoding).receive_untrusted(struct.pack(">BI", flag, 1) + b"x")
+    assert caught.value.code == code
+
+
+def test_a_compressed_message_is_inflated_when_it_is_asked_for():
+    message = b"loud " * 200
+    wire = encode_message(message, gzip=True)
+    assert len(wire) < 100
+    (frame,) = MessageDecoder(1000, b"gzip").receive_untrusted(wire)
+    assert frame.compressed
+    assert frame.message_untrusted(1000) == message
+
+
+def test_inflating_stops_at_the_limit():
+    bomb = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    with pytest.raises(FramingError) as caught:
+        inflate_untrusted(bomb, 1000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.code == StatusCode.RESOURCE_EXHAUSTED
+    assert peak < 200_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"not gzip", gzip.compress(b"abc")[:-1], gzip.compress(b"abc") + b"x", gzip.compress(b"abc") * 2],
+)
+def test_what_is_not_one_whole_gzip_member_is_refused(data):
+    with pytest.raises(FramingError) as caught:
+        inflate_untrusted(data, 1000)
+    assert caught.value.code == StatusCode.INTERNAL
+
+
+@given(st.lists(st.binary(max_size=50), max_size=5), st.sampled_from([b"identity", b"gzip", b"?"]))
+def test_any_bytes_give_messages_or_the_one_error(pieces, encoding):
+    decoder = MessageDecoder(40, encoding)
+    try:
+        for piece in pieces:
+            for frame in decoder.receive_untrusted(piece):
+                assert len(frame.message_untrusted(40)) <= 40
+    except FramingError as error:
+        assert isinstance(error.code, StatusCode)
