@@ -1,0 +1,69 @@
+"""What a request names of a track, and its bytes: segments and the tables that prove them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from lightpeer.core.manifest import Track, table_bytes, table_of, table_segment
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import LightpeerError, RpcError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+if TYPE_CHECKING:
+    from lightpeer.serve.store import StoredTrack
+
+logger = logging.getLogger(__name__)
+
+MAX_INLINE_BYTES: Final = 256 * 1024  # 20 s of the highest rendition: more than anybody's start-up
+MAX_PULL_RANGES: Final = 64
+
+
+def wanted_segments(request: pb.PullRequest, stored: StoredTrack) -> Iterator[tuple[int, int]]:
+    """Yield what a request names, rendition and segment or table; raise RpcError at what does not exist."""
+    if len(request.ranges) > MAX_PULL_RANGES:
+        raise RpcError(StatusCode.INVALID_ARGUMENT, f"at most {MAX_PULL_RANGES} ranges at once")
+    for wanted in request.ranges:
+        for segment in range(wanted.first, wanted.first + wanted.count):
+            if not stored.holds(wanted.rendition, segment):
+                raise RpcError(
+                    StatusCode.OUT_OF_RANGE, f"no segment {segment} in rendition {wanted.rendition}"
+                )
+            yield wanted.rendition, segment
+
+
+def first_segments(stored: StoredTrack, request: pb.OpenRequest) -> Iterator[pb.Chunk]:
+    """Yield the first segments, each table ahead of what it covers, as far as the client's bytes go."""
+    track = stored.track
+    left = min(request.inline_bytes, MAX_INLINE_BYTES)
+    rendition = _rendition(track, request.bitrate_kbps)
+    table = -1
+    for segment in range(request.first_segment, track.segment_count):
+        if table_of(segment) != table:
+            table = table_of(segment)
+            left -= table_bytes(track, table)
+            if left < 0:
+                return
+            number = table_segment(table)
+            yield pb.Chunk(rendition=rendition, segment=number, data=read_segment(stored, rendition, number))
+        data = read_segment(stored, rendition, segment)
+        left -= len(data)
+        if left < 0:
+            return
+        yield pb.Chunk(rendition=rendition, segment=segment, data=data)
+
+
+def _rendition(track: Track, bitrate_kbps: int) -> int:
+    """Return the greatest rendition that is not above a bitrate, else the lowest."""
+    fitting = [i for i, r in enumerate(track.renditions) if round(r.bitrate_bps / 1000) <= bitrate_kbps]
+    return fitting[-1] if fitting else 0
+
+
+def read_segment(stored: StoredTrack, rendition: int, segment: int) -> bytes:
+    """Return the bytes of a segment or table that exists; raise RpcError if the disk fails."""
+    try:
+        return stored.read(rendition, segment)
+    except LightpeerError as error:
+        logger.warning("%s", error)
+        raise RpcError(StatusCode.UNAVAILABLE, "the track cannot be read here now") from error

@@ -1,0 +1,597 @@
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from lightpeer.core.datagram import TABLE_BASE, Pull, UnitRange, build_pull, parse_data_untrusted, unit_layout
+from lightpeer.core.identity import WINDOW_PAST_MS, ClientSeals, Identity, format_peer_id
+from lightpeer.core.messages import parse_body_untrusted
+from lightpeer.core.opening import Opening
+from lightpeer.core.peers import PeerCache, build_record, parse_record_untrusted
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import RpcError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
+from lightpeer.serve.rpc import RpcServer
+from lightpeer.serve.service import MAX_HITS, MAX_QUERY_CHARS, MAX_RECORDS, TIME_METADATA, Services
+from lightpeer.serve.streams import StreamTable
+from lightpeer.wire.peer import Peer, SealClock
+from lightpeer.wire.tcp import open_channel
+from tests.serve.tracks import MemoryLibrary, MemoryTrack
+from tests.sim.network import EPOCH_S, simulate
+
+SERVER = Identity(b"\x01" * 32)
+CLIENT = Identity(b"\x02" * 32)
+STRANGER = Identity(b"\x03" * 32)
+OWN_RECORD = build_record(SERVER, [("10.0.0.1", 47474)], 1, 1, EPOCH_S + 3600)
+TRACK = MemoryTrack()
+PACKAGE = "/loudp2p.v1."
+
+
+class FakeContext:
+    """What a handler needs of a call, and a memory of what it wrote."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.peer_address = ("10.0.0.2", 999)
+        self.written: list[bytes] = []
+
+    async def write(self, reply: bytes) -> None:
+        self.written.append(reply)
+
+
+class Each:
+    """Requests as a call gives them."""
+
+    def __init__(self, items) -> None:
+        self._items = iter(items)
+
+    def __aiter__(self) -> Each:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
+class Desk:
+    """Services on a simulated host, called without a connection."""
+
+    def __init__(self, host, library, table, own_record=OWN_RECORD) -> None:
+        self.host = host
+        self.library = library
+        self.table = table
+        self.peers = PeerCache(own=SERVER.peer_id)
+        self.services = Services(
+            identity=SERVER,
+            network=host,
+            library=library,
+            index=library,
+            streams=table,
+            peers=self.peers,
+            own_record=lambda: own_record,
+        )
+
+    def seals(self, method: str, identity=CLIENT, recipient=SERVER, age_ms=0) -> ClientSeals:
+        return ClientSeals(
+            identity,
+            PACKAGE + method,
+            time_ms=int(self.host.unix_time() * 1000) - age_ms,
+            nonce=self.host.entropy(12),
+            recipient=recipient.peer_id if recipient else None,
+        )
+
+    async def send(self, method: str, *requests: bytes) -> list[bytes]:
+        """Give sealed bytes to a method; return its sealed replies."""
+        handler = self.services.handlers()[PACKAGE + method]
+        context = FakeContext(PACKAGE + method)
+        reply = await handler.function(Each(requests) if handler.many_requests else requests[0], context)
+        return context.written if handler.many_replies else [reply]
+
+    async def call(self, method: str, *requests, identity=CLIENT, reply: type):
+        seals = self.seals(method, identity)
+        sealed = [seals.seal_request(r.SerializeToString()) for r in requests]
+        replies = await self.send(method, *sealed)
+        return [parse_body_untrusted(reply, seals.open_reply_untrusted(r)) for r in replies]
+
+    async def one(self, method: str, request, *, identity=CLIENT, reply: type):
+        return (await self.call(method, request, identity=identity, reply=reply))[0]
+
+
+def with_desk(test, *tracks: MemoryTrack, **kwargs) -> None:
+    async def main(net):
+        host = net.host("10.0.0.1")
+        table = StreamTable(host, SERVER)
+        await table.bind("")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(table.run)
+            await test(Desk(host, MemoryLibrary(*(tracks or (TRACK,))), table, **kwargs))
+            nursery.cancel_scope.cancel()
+
+    simulate(main)
+
+
+REQUESTS = {
+    "Discovery/Exchange": pb.ExchangeRequest(want=1),
+    "Discovery/Announce": pb.Announcement(record=b"x"),
+    "Index/Search": pb.SearchRequest(query="Title", limit=1),
+    "Streams/Open": pb.OpenRequest(track_id=TRACK.track.track_id),
+    "Streams/Pull": pb.PullRequest(
+        track_id=TRACK.track.track_id, ranges=[pb.Range(rendition=0, first=0, count=1)]
+    ),
+}
+
+
+async def refused(awaitable) -> RpcError:
+    with pytest.raises(RpcError) as caught:
+        await awaitable
+    return caught.value
+
+
+def spoil(desk: Desk, how: str, method: str, body: bytes) -> list[bytes]:
+    """The requests of a call of which the last is not acceptable."""
+    if how == "unsealed":
+        return [body]
+    if how == "empty":
+        return [b""]
+    if how == "stale":
+        return [desk.seals(method, age_ms=WINDOW_PAST_MS + 1).seal_request(body)]
+    if how == "for another peer":
+        return [desk.seals(method, recipient=STRANGER).seal_request(body)]
+    if how == "for another method":
+        return [desk.seals("Streams/Other").seal_request(body)]
+    if how == "foreign":
+        sealed = desk.seals(method, identity=STRANGER).seal_request(body)
+        return [sealed.replace(STRANGER.peer_id, CLIENT.peer_id)]
+    sealed = bytearray(desk.seals(method).seal_request(body))
+    sealed[1] ^= 1
+    return [bytes(sealed)]
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("unsealed", "missing"),
+        ("empty", "missing"),
+        ("stale", "stale"),
+        ("for another peer", "changed"),
+        ("for another method", "changed"),
+        ("foreign", "changed"),
+        ("changed", "changed"),
+    ],
+)
+def test_nothing_runs_behind_a_bad_seal(method, how, reason) -> None:
+    async def test(desk):
+        error = await refused(
+            desk.send(method, *spoil(desk, how, method, REQUESTS[method].SerializeToString()))
+        )
+        assert error.code() == StatusCode.UNAUTHENTICATED
+        assert error.details().startswith(reason + ": ")
+        time = [(TIME_METADATA, str(EPOCH_S * 1000))] if reason == "stale" else []
+        assert list(error.trailing_metadata()) == time
+        assert (desk.library.searched, len(desk.table), len(desk.peers)) == (0, 0, 0)
+
+    with_desk(test)
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+def test_a_replayed_request_is_refused(method) -> None:
+    async def test(desk):
+        request = REQUESTS[method]
+        if method == "Discovery/Announce":
+            request = pb.Announcement(record=build_record(CLIENT, [("10.0.0.2", 1)], 1, 1, EPOCH_S + 60))
+        sealed = desk.seals(method).seal_request(request.SerializeToString())
+        await desk.send(method, sealed)
+        error = await refused(desk.send(method, sealed))
+        assert error.code() == StatusCode.UNAUTHENTICATED
+        assert error.details().startswith("replayed")
+
+    with_desk(test)
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+def test_a_caller_that_does_not_know_our_id_is_answered(method) -> None:
+    async def test(desk):
+        if method == "Discovery/Announce":
+            return
+        seals = desk.seals(method, recipient=None)
+        replies = await desk.send(method, seals.seal_request(REQUESTS[method].SerializeToString()))
+        assert replies
+        seals.open_reply_untrusted(replies[0])
+        assert seals.peer_id == SERVER.peer_id
+
+    with_desk(test)
+
+
+@pytest.mark.parametrize("how", ["repeated", "swapped", "changed", "missing", "of another caller"])
+def test_each_later_request_of_a_stream_has_its_own_seal(how) -> None:
+    async def test(desk):
+        seals = desk.seals("Streams/Pull")
+        first, second, third = (
+            seals.seal_request(REQUESTS["Streams/Pull"].SerializeToString()) for _ in range(3)
+        )
+        other = desk.seals("Streams/Pull", identity=STRANGER)
+        other.seal_request(b"")
+        then = {
+            "repeated": [first],
+            "swapped": [third, second],
+            "changed": [bytes([second[0] ^ 1]) + second[1:]],
+            "missing": [b""],
+            "of another caller": [other.seal_request(REQUESTS["Streams/Pull"].SerializeToString())],
+        }[how]
+        context = FakeContext(PACKAGE + "Streams/Pull")
+        error = await refused(desk.services.pull(Each([first, *then]), context))
+        assert error.code() == StatusCode.UNAUTHENTICATED
+        assert len(context.written) == 1
+
+    with_desk(test)
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+def test_sealed_bytes_that_are_no_message_are_an_invalid_argument(method) -> None:
+    async def test(desk):
+        error = await refused(desk.send(method, desk.seals(method).seal_request(b"\xff\xff")))
+        assert error.code() == StatusCode.INVALID_ARGUMENT
+
+    with_desk(test)
+
+
+def announcement(n: int, sequence: int = 1, expires: int = 60) -> tuple[Identity, pb.Announcement]:
+    identity = Identity((100 + n).to_bytes(32, "big"))
+    record = build_record(identity, [(f"{20 + n}.0.0.1", 47474)], 1, sequence, EPOCH_S + expires)
+    return identity, pb.Announcement(record=record)
+
+
+def test_those_who_announce_themselves_are_given_to_others_at_random() -> None:
+    async def test(desk):
+        identities = {}
+        for n in range(8):
+            identity, request = announcement(n)
+            identities[identity.peer_id] = identity
+            reply = await desk.one("Discovery/Announce", request, identity=identity, reply=pb.AnnounceReply)
+            assert reply.again_s > 0
+        samples = set()
+        for _ in range(20):
+            reply = await desk.one("Discovery/Exchange", pb.ExchangeRequest(want=3), reply=pb.ExchangeReply)
+            assert reply.records[0] == OWN_RECORD
+            assert reply.observed == "10.0.0.2:999"
+            ids = [parse_record_untrusted(r, EPOCH_S).peer_id for r in reply.records[1:]]
+            assert len(set(ids)) == 3
+            samples.update(ids)
+        assert samples == set(identities)
+        everything = await desk.one(
+            "Discovery/Exchange", pb.ExchangeRequest(want=999), reply=pb.ExchangeReply
+        )
+        assert len(everything.records) == 9 <= MAX_RECORDS
+        who = next(iter(identities.values()))
+        others = await desk.one(
+            "Discovery/Exchange", pb.ExchangeRequest(want=16), identity=who, reply=pb.ExchangeReply
+        )
+        assert who.peer_id not in [parse_record_untrusted(r, EPOCH_S).peer_id for r in others.records]
+
+    with_desk(test)
+
+
+def test_an_expired_announcement_is_not_given_to_others() -> None:
+    async def test(desk):
+        identity, request = announcement(1, expires=60)
+        await desk.one("Discovery/Announce", request, identity=identity, reply=pb.AnnounceReply)
+        await trio.sleep(61)
+        reply = await desk.one("Discovery/Exchange", pb.ExchangeRequest(want=9), reply=pb.ExchangeReply)
+        assert len(reply.records) == 1
+
+    with_desk(test)
+
+
+def test_nobody_announces_another() -> None:
+    async def test(desk):
+        _, request = announcement(1)
+        error = await refused(desk.one("Discovery/Announce", request, reply=pb.AnnounceReply))
+        assert error.code() == StatusCode.PERMISSION_DENIED
+        error = await refused(
+            desk.one("Discovery/Announce", pb.Announcement(record=b"x"), reply=pb.AnnounceReply)
+        )
+        assert error.code() == StatusCode.INVALID_ARGUMENT
+        assert len(desk.peers) == 0
+
+    with_desk(test)
+
+
+def test_records_of_an_exchange_are_remembered_and_not_recommended() -> None:
+    async def test(desk):
+        records = [announcement(n)[1].record for n in range(3)]
+        request = pb.ExchangeRequest(records=[*records, b"junk"], want=9)
+        reply = await desk.one("Discovery/Exchange", request, reply=pb.ExchangeReply)
+        assert len(reply.records) == 1
+        assert len(desk.peers) == 3
+        too_many = pb.ExchangeRequest(records=[b"x"] * (MAX_RECORDS + 1))
+        error = await refused(desk.one("Discovery/Exchange", too_many, reply=pb.ExchangeReply))
+        assert error.code() == StatusCode.INVALID_ARGUMENT
+
+    with_desk(test)
+
+
+def test_hits_come_ten_at_a_time_and_point_to_the_server() -> None:
+    tracks = [MemoryTrack(f"Song {n}", segments=1, seed=n) for n in range(25)]
+
+    async def test(desk):
+        request = pb.SearchRequest(query="Song", limit=23, query_id=b"12345678")
+        replies = await desk.call("Index/Search", request, reply=pb.SearchReply)
+        assert [len(r.hits) for r in replies] == [10, 10, 3]
+        assert [list(r.records) for r in replies] == [[OWN_RECORD], [], []]
+        hit = replies[0].hits[0]
+        assert (hit.title, hit.artist, hit.album, hit.duration_ms) == (
+            "Song 0",
+            "An Artist",
+            "An Album",
+            1000,
+        )
+        assert (list(hit.bitrates_kbps), list(hit.holders)) == ([24, 48, 96], [0])
+        assert not replies[0].HasField("open")
+
+    with_desk(test, *tracks)
+
+
+def test_no_hit_is_an_empty_reply() -> None:
+    async def test(desk):
+        request = pb.SearchRequest(query="nothing", limit=1, open=pb.OpenRequest(inline_bytes=9999))
+        [reply] = await desk.call("Index/Search", request, reply=pb.SearchReply)
+        assert not reply.hits
+        assert not reply.HasField("open")
+
+    with_desk(test)
+
+
+def test_a_server_that_does_not_know_its_address_names_no_holder() -> None:
+    async def test(desk):
+        [reply] = await desk.call("Index/Search", REQUESTS["Index/Search"], reply=pb.SearchReply)
+        assert not reply.records
+        assert not reply.hits[0].holders
+
+    with_desk(test, own_record=None)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pb.SearchRequest(query="Title"),
+        pb.SearchRequest(query="Title", limit=MAX_HITS + 1),
+        pb.SearchRequest(query="x" * (MAX_QUERY_CHARS + 1), limit=1),
+        pb.SearchRequest(query="Title", limit=1, query_id=b"short"),
+        pb.SearchRequest(query="Title", limit=1, open=pb.OpenRequest(ephemeral_key=b"no point")),
+    ],
+)
+def test_a_search_beyond_its_bounds_is_refused(request_) -> None:
+    async def test(desk):
+        error = await refused(desk.call("Index/Search", request_, reply=pb.SearchReply))
+        assert error.code() == StatusCode.INVALID_ARGUMENT
+
+    with_desk(test)
+
+
+def test_a_search_opens_the_best_hit_when_asked_to() -> None:
+    async def test(desk):
+        opening = Opening(b"\x09" * 32)
+        request = pb.SearchRequest(query="Title", limit=1, open=opening.request(inline_bytes=20_000))
+        [reply] = await desk.call("Index/Search", request, reply=pb.SearchReply)
+        opened = opening.accept_untrusted(
+            reply.open, track_id=reply.hits[0].track_id, client=CLIENT.peer_id, server=SERVER.peer_id
+        )
+        assert opened.track == TRACK.track
+        assert opened.udp.port == desk.table.port
+        assert opened.chunks
+
+    with_desk(test)
+
+
+def test_a_best_hit_that_cannot_be_read_is_still_a_hit() -> None:
+    track = MemoryTrack()
+    track.broken = True
+
+    async def test(desk):
+        request = pb.SearchRequest(query="Title", limit=1, open=pb.OpenRequest(inline_bytes=20_000))
+        [reply] = await desk.call("Index/Search", request, reply=pb.SearchReply)
+        assert reply.hits
+        assert not reply.HasField("open")
+
+    with_desk(test, track)
+
+
+async def opened(desk, **kwargs) -> pb.OpenReply:
+    request = pb.OpenRequest(track_id=TRACK.track.track_id, **kwargs)
+    return await desk.one("Streams/Open", request, reply=pb.OpenReply)
+
+
+def test_open_gives_manifest_table_and_segments_up_to_the_bytes_asked() -> None:
+    async def test(desk):
+        reply = await opened(desk, first_segment=3, bitrate_kbps=50, inline_bytes=20_000)
+        assert reply.manifest == TRACK.manifest
+        assert [(c.rendition, c.segment) for c in reply.chunks] == [(1, TABLE_BASE), (1, 3), (1, 4), (1, 5)]
+        assert [c.data for c in reply.chunks] == [TRACK.read(1, c.segment) for c in reply.chunks]
+        assert reply.udp_port == 0
+        assert not (await opened(desk, manifest_known=True)).manifest
+
+    with_desk(test)
+
+
+def test_the_next_table_comes_ahead_of_what_it_covers() -> None:
+    async def test(desk):
+        reply = await opened(desk, first_segment=63, inline_bytes=100_000)
+        assert [c.segment for c in reply.chunks] == [TABLE_BASE, 63, TABLE_BASE + 1, 64, 65, 66, 67, 68, 69]
+        few = await opened(desk, first_segment=63, inline_bytes=1152 + 3100)
+        assert [c.segment for c in few.chunks] == [TABLE_BASE, 63]
+
+    with_desk(test)
+
+
+@pytest.mark.parametrize(
+    ("kbps", "rendition"), [(0, 0), (10, 0), (24, 0), (47, 0), (48, 1), (96, 2), (500, 2)]
+)
+def test_the_greatest_rendition_within_the_bitrate_is_taken(kbps, rendition) -> None:
+    async def test(desk):
+        reply = await opened(desk, bitrate_kbps=kbps, inline_bytes=20_000)
+        assert {c.rendition for c in reply.chunks} == {rendition}
+
+    with_desk(test)
+
+
+def test_inline_bytes_are_bounded_on_both_sides() -> None:
+    async def test(desk):
+        assert not (await opened(desk, inline_bytes=100)).chunks
+        reply = await opened(desk, bitrate_kbps=96, inline_bytes=10**9)
+        assert 200_000 < sum(len(c.data) for c in reply.chunks) <= MAX_INLINE_BYTES
+
+    with_desk(test)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"track_id": b"short"}, StatusCode.INVALID_ARGUMENT),
+        ({"track_id": bytes(32)}, StatusCode.NOT_FOUND),
+        ({"first_segment": 70}, StatusCode.OUT_OF_RANGE),
+        ({"ephemeral_key": bytes(33)}, StatusCode.INVALID_ARGUMENT),
+    ],
+)
+def test_what_cannot_be_opened_is_refused(fields, code) -> None:
+    async def test(desk):
+        request = pb.OpenRequest(**{"track_id": TRACK.track.track_id, **fields})
+        assert (await refused(desk.one("Streams/Open", request, reply=pb.OpenReply))).code() == code
+
+    with_desk(test)
+
+
+def test_without_room_for_a_stream_the_track_is_opened_without_udp() -> None:
+    async def test(desk):
+        desk.table._max_streams = 0
+        reply = await opened(desk, ephemeral_key=STRANGER.public_key)
+        assert reply.manifest
+        assert reply.udp_port == 0
+
+    with_desk(test)
+
+
+def test_pull_gives_whole_segments_and_tables_in_the_order_asked() -> None:
+    async def test(desk):
+        requests = [
+            pb.PullRequest(
+                track_id=TRACK.track.track_id,
+                ranges=[
+                    pb.Range(rendition=1, first=TABLE_BASE, count=2),
+                    pb.Range(rendition=1, first=5, count=2),
+                ],
+            ),
+            pb.PullRequest(ranges=[pb.Range(rendition=0, first=69, count=1)]),
+        ]
+        chunks = await desk.call("Streams/Pull", *requests, reply=pb.Chunk)
+        wanted = [(1, TABLE_BASE), (1, TABLE_BASE + 1), (1, 5), (1, 6), (0, 69)]
+        assert [(c.rendition, c.segment) for c in chunks] == wanted
+        assert [c.data for c in chunks] == [TRACK.read(*place) for place in wanted]
+
+    with_desk(test)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (pb.PullRequest(track_id=bytes(32)), StatusCode.NOT_FOUND),
+        (pb.PullRequest(), StatusCode.INVALID_ARGUMENT),
+        (
+            pb.PullRequest(track_id=TRACK.track.track_id, ranges=[pb.Range(first=69, count=2)]),
+            StatusCode.OUT_OF_RANGE,
+        ),
+        (
+            pb.PullRequest(track_id=TRACK.track.track_id, ranges=[pb.Range(rendition=3, count=1)]),
+            StatusCode.OUT_OF_RANGE,
+        ),
+        (
+            pb.PullRequest(track_id=TRACK.track.track_id, ranges=[pb.Range()] * (MAX_PULL_RANGES + 1)),
+            StatusCode.INVALID_ARGUMENT,
+        ),
+    ],
+)
+def test_a_pull_of_what_does_not_exist_is_refused(request_, code) -> None:
+    async def test(desk):
+        assert (await refused(desk.call("Streams/Pull", request_, reply=pb.Chunk))).code() == code
+
+    with_desk(test)
+
+
+def test_a_disk_that_fails_makes_us_unavailable() -> None:
+    track = MemoryTrack(segments=2)
+    track.broken = True
+
+    async def test(desk):
+        request = pb.PullRequest(track_id=track.track.track_id, ranges=[pb.Range(count=1)])
+        error = await refused(desk.call("Streams/Pull", request, reply=pb.Chunk))
+        assert error.code() == StatusCode.UNAVAILABLE
+        assert "disk" not in error.details()
+
+    with_desk(test, track)
+
+
+@asynccontextmanager
+async def connected(net):
+    """A client's `Peer`, connected to services over the simulated internet."""
+    server, phone = net.host("10.0.0.1"), net.host("10.0.0.2")
+    table = StreamTable(server, SERVER)
+    await table.bind("")
+    desk = Desk(server, MemoryLibrary(TRACK), table)
+    listener = await server.listen_tcp("", 47474)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(table.run)
+        nursery.start_soon(RpcServer(desk.services.handlers()).serve, [listener])
+        async with open_channel(phone, "10.0.0.1", 47474) as channel:
+            yield desk, phone, Peer(channel, CLIENT, SealClock(phone), phone, address=("10.0.0.1", 47474))
+        nursery.cancel_scope.cancel()
+
+
+def test_a_client_searches_opens_and_streams_over_the_network() -> None:
+    async def main(net):
+        async with connected(net) as (_, phone, peer):
+            opening = Opening(phone.entropy(32))
+            request = pb.SearchRequest(query="Title", limit=1, open=opening.request(inline_bytes=5000))
+            [reply] = [r async for r in peer.search(request)]
+            assert peer.name == format_peer_id(SERVER.peer_id)
+            udp = opening.accept_untrusted(
+                reply.open, track_id=TRACK.track.track_id, client=CLIENT.peer_id, server=SERVER.peer_id
+            ).udp
+            socket = await phone.open_udp("")
+            count, _ = unit_layout(len(TRACK.read(1, 0)))
+            pull = Pull(udp.stream_id, 0, 50_000, udp.path_token, 0, [UnitRange(1, 0, 0, count)])
+            await socket.send_to(build_pull(pull, udp.keys), ("10.0.0.1", udp.port))
+            units = [parse_data_untrusted((await socket.receive_from())[0], udp.keys) for _ in range(count)]
+            assert b"".join(u.payload for u in units) == TRACK.read(1, 0)
+
+    simulate(main)
+
+
+def test_a_client_without_a_clock_is_told_the_time_and_asks_again() -> None:
+    async def main(net):
+        async with connected(net) as (_, phone, peer):
+            phone.clock_offset_s = -EPOCH_S
+            reply = await peer.exchange(pb.ExchangeRequest(want=1))
+            assert list(reply.records) == [OWN_RECORD]
+
+    simulate(main)
+
+
+def test_a_client_without_udp_pulls_over_its_connection() -> None:
+    async def main(net):
+        async with connected(net) as (_, _, peer):
+            call = peer.pull()
+            await call.send(
+                pb.PullRequest(
+                    track_id=TRACK.track.track_id, ranges=[pb.Range(rendition=2, first=0, count=70)]
+                )
+            )
+            got = [(await call.receive()).data for _ in range(70)]
+            assert got == TRACK.segments[2]
+            call.cancel()
+
+    simulate(main)
