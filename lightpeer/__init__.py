@@ -12,16 +12,15 @@ nothing and sound is not touched by those who only search.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lightpeer.version import VERSION
+
+TYPE_CHECKING = False  # as typing's, which would be a quarter of the time that --version takes
 
 if TYPE_CHECKING:
     from lightpeer.audio.sinks import make_sink
     from lightpeer.config import Settings, load_settings
     from lightpeer.discovery import Hit, PeerInfo, open_client
     from lightpeer.errors import LightpeerError
-    from lightpeer.fetch import fetch
     from lightpeer.player import Player, PlayerEvent, Status
     from lightpeer.wire.network import SystemNetwork
 
