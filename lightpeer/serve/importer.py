@@ -24,8 +24,9 @@ from typing import TextIO, TypeAlias
 
 from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, StateError, UnreadableError
-from lightpeer.serve.ingest import Recipe, StoppedError, make_track
+from lightpeer.serve.ingest import Recipe, make_track
 from lightpeer.serve.library import Library, SourceKey, state_error
+from lightpeer.serve.repage import StoppedError
 from lightpeer.serve.sources import MUSIC_SUFFIXES, NeedsFfmpegError
 from lightpeer.serve.tags import read_tags
 

@@ -22,7 +22,7 @@ from lightpeer.serve.encode import OpusEncoder
 from lightpeer.serve.ladder import rungs_for_opus
 from lightpeer.serve.loudness import LoudnessMeter
 from lightpeer.serve.pcm import Pcm
-from lightpeer.serve.repage import OpusSurvey, repage_opus, survey_opus
+from lightpeer.serve.repage import OpusSurvey, StoppedError, repage_opus, survey_opus
 from lightpeer.serve.segments import RenditionWriter
 from lightpeer.serve.sources import open_opus, open_pcm, opus_links, sniff
 from lightpeer.serve.tags import Tags
@@ -30,10 +30,6 @@ from lightpeer.serve.tags import Tags
 MIN_DURATION_S = 1  # anything shorter is a sound effect, or what is left of a broken file
 _ENCODER_PRE_SKIP = 312  # libopusenc's for 48 kHz, in samples: 6.5 ms
 _TOO_SHORT = "it holds less than a second of sound"
-
-
-class StoppedError(Exception):
-    """The import was asked to stop. It never leaves the server role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,29 +81,28 @@ class _Job:
     def from_opus(self, source: Path) -> str:
         """Keep an Ogg Opus source's own packets where they fit the ladder, else encode."""
         survey = survey_opus(source, self._should_stop)
-        if survey is None:
-            raise StoppedError
         lower_bps, source_bps = rungs_for_opus(survey.bitrate_bps, self._recipe.ladder_kbps)
-        if source_bps is None:
-            return self.encode_all(source, "opus", [kbps * 1000 for kbps in self._recipe.ladder_kbps])
+        bitrates_bps = [*lower_bps, source_bps] if source_bps else lower_bps
         lines_up = survey.on_the_second and survey.head.pre_skip >= _ENCODER_PRE_SKIP
-        if survey.fits and (lines_up or not lower_bps):
-            return self._keep(source, survey, [*lower_bps, source_bps])
-        return self.encode_all(source, "opus", [*lower_bps, source_bps])
+        damage = ""
+        if source_bps and survey.fits and (lines_up or not lower_bps):
+            self._keep(source, survey, bitrates_bps)
+        else:
+            damage = self.encode_all(source, "opus", bitrates_bps)
+        return damage if survey.whole else "it is damaged or cut short"
 
-    def _keep(self, source: Path, survey: OpusSurvey, bitrates_bps: Sequence[int]) -> str:
+    def _keep(self, source: Path, survey: OpusSurvey, bitrates_bps: Sequence[int]) -> None:
         """Re-page the source as the top rung, and encode the lower rungs from that."""
         head, lower_bps = survey.head, bitrates_bps[:-1]
         duration = survey.total_samples - head.pre_skip
         if duration < MIN_DURATION_S * SAMPLE_RATE:
             raise UnreadableError(_TOO_SHORT)
         with RenditionWriter(self._path(len(lower_bps)), head, self._tags) as top:
-            repage_opus(source, survey, top)
+            repage_opus(source, survey, top, self._should_stop)
         with open_opus(top.path, header_gain=False) as pcm:
             lower = self._encode(pcm, lower_bps, head)
         gain = lower.gain_q8_db - head.gain_q8  # which a player applies in any case
         self._write_manifest(bitrates_bps, _Encoded([*lower.writers, top], duration, gain))
-        return "" if survey.whole else "it is damaged or cut short: what was whole has been imported"
 
     def encode_all(self, source: Path, kind: str, bitrates_bps: Sequence[int]) -> str:
         """Encode every rung from the source's decode."""

@@ -25,6 +25,10 @@ _PAGE_HEADER_BYTES = 27
 _PAGE_LACINGS = 255
 
 
+class StoppedError(Exception):
+    """The import was asked to stop. It never leaves the server role."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpusSurvey:
     """What an Ogg Opus file holds. Samples are at 48 kHz.
@@ -94,15 +98,16 @@ class _SegmentSizes:
         self.largest = max(self.largest, self._body + self._lacings + pages * _PAGE_HEADER_BYTES)
 
 
-def survey_opus(path: Path, should_stop: Callable[[], bool] = lambda: False) -> OpusSurvey | None:
-    """Read an Ogg Opus file through; None if it was stopped.
+def survey_opus(path: Path, should_stop: Callable[[], bool] = lambda: False) -> OpusSurvey:
+    """Read an Ogg Opus file through.
 
     Raises:
         UnreadableError: it holds no Opus stream, or the file cannot be read.
+        StoppedError: `should_stop`, asked for every 64 kB, said so.
     """
     timeline, sizes = _Timeline(), _SegmentSizes()
     payload_bytes = 0
-    with _Reader(path) as reader:
+    with _Reader(path, should_stop) as reader:
         head = reader.head()
         for packet in reader.audio():
             samples = packet_samples(packet.data)
@@ -110,8 +115,6 @@ def survey_opus(path: Path, should_stop: Callable[[], bool] = lambda: False) -> 
                 sizes.add(timeline.position, packet.data)
                 payload_bytes += len(packet.data)
             timeline.add(packet, samples)
-            if reader.between_reads and should_stop():
-                return None
         whole = timeline.ended and not reader.holes
     if not timeline.position:
         raise UnreadableError("it ends before its first sound")
@@ -125,10 +128,12 @@ def survey_opus(path: Path, should_stop: Callable[[], bool] = lambda: False) -> 
     )
 
 
-def repage_opus(path: Path, survey: OpusSurvey, writer: RenditionWriter) -> None:
-    """Copy the packets of a surveyed file into a rendition."""
+def repage_opus(
+    path: Path, survey: OpusSurvey, writer: RenditionWriter, should_stop: Callable[[], bool] = lambda: False
+) -> None:
+    """Copy the packets of a surveyed file into a rendition; raises as `survey_opus`."""
     position = 0
-    with _Reader(path) as reader:
+    with _Reader(path, should_stop) as reader:
         reader.head()
         for packet in reader.audio():
             samples = packet_samples(packet.data)
@@ -141,11 +146,11 @@ def repage_opus(path: Path, survey: OpusSurvey, writer: RenditionWriter) -> None
 class _Reader:
     """The packets of the first Opus stream in a file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, should_stop: Callable[[], bool]) -> None:
         self._path = path
+        self._should_stop = should_stop
         self._demuxer = Demuxer(max_packet_bytes=_MAX_PACKET_BYTES)
         self._packets = self._all()
-        self.between_reads = False  # true for one packet out of every 64 kB
 
     def head(self) -> OpusHead:
         """Take the two header packets and return the first, parsed."""
@@ -169,11 +174,10 @@ class _Reader:
         try:
             with self._path.open("rb") as file:
                 while data := file.read(_READ_BYTES):
+                    if self._should_stop():
+                        raise StoppedError
                     self._demuxer.feed(data)
-                    self.between_reads = True
-                    for packet in self._demuxer.packets():
-                        yield packet
-                        self.between_reads = False
+                    yield from self._demuxer.packets()
         except OSError as error:
             raise UnreadableError(f"it cannot be read: {error.strerror}") from error
         except BadMessageError as error:

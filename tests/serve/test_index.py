@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.errors import StateError
+from lightpeer.serve import index as index_module
+from lightpeer.serve.index import MAX_HITS, Index, IndexHit
+
+ELISE, LIVE, SON = b"1" * 32, b"2" * 32, b"3" * 32
+
+
+@pytest.fixture
+def index(tmp_path):
+    made = Index(tmp_path / "index.db")
+    made.add(ELISE, "Für Elise", "Ludwig van Beethoven", "Bagatellen", 180_000, [24, 48])
+    made.add(LIVE, "AC/DC live", "Elise Dvořák", "", 60_500, [24])
+    made.add(SON, "Sonnenaufgang", "NEAR", "Für alle", 1000, [24])
+    yield made
+    made.close()
+
+
+def titles(index, query):
+    return [hit.title for hit in index.search(query, 10)]
+
+
+def test_a_hit_has_all_that_was_added(index):
+    assert index.search("bagatellen", 10) == [
+        IndexHit(ELISE, "Für Elise", "Ludwig van Beethoven", "Bagatellen", 180_000, (24, 48))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("fur elise", ["Für Elise"]),
+        ("FÜR", ["Für Elise", "Sonnenaufgang"]),  # the title weighs more than the album
+        ("elise", ["Für Elise", "AC/DC live"]),
+        ("u\N{COMBINING DIAERESIS}", []),
+        ("fu\N{COMBINING DIAERESIS}r eli", ["Für Elise"]),
+        ("lud bee", ["Für Elise"]),
+        ("dvorak", ["AC/DC live"]),
+        ("ac/dc", ["AC/DC live"]),
+        ("a/dc", []),
+        ("elise sonnen", []),  # all words must be there
+        ("near", ["Sonnenaufgang"]),
+        ("NEAR(", ["Sonnenaufgang"]),
+        ("für AND elise", []),
+        ("title:elise", []),
+        ("elise -", ["Für Elise", "AC/DC live"]),
+        ('"elise" *', ["Für Elise", "AC/DC live"]),
+        ("", []),
+        ('?! -- (*) "', []),
+        ("elise\0", ["Für Elise", "AC/DC live"]),
+        ("\ud800 elise", ["Für Elise", "AC/DC live"]),
+        ("elise " + "x" * 10_000, []),
+        ("elise" + " " * 10_000, ["Für Elise", "AC/DC live"]),
+    ],
+)
+def test_search(index, query, found):
+    assert titles(index, query) == found
+
+
+@given(st.text())
+def test_no_text_is_syntax(query):
+    assert _shared_index().search(query, 10) is not None
+
+
+@given(st.text(alphabet='"*():^-+{}, ANDORTNEAR\0\ud800a', max_size=40))
+def test_no_operator_is_syntax(query):
+    assert _shared_index().search(query, 10) is not None
+
+
+@given(st.text(min_size=1))
+def test_a_title_is_found_by_its_own_words(tmp_path_factory, title):
+    index = Index(tmp_path_factory.mktemp("index") / "index.db")
+    index.add(ELISE, f"marker {title}", title, title, 1, [24])
+    assert len(index.search("marker", 1)) == 1
+    index.close()
+
+
+_index = None
+
+
+def _shared_index():
+    global _index  # noqa: PLW0603 (opened once for all examples)
+    if _index is None:
+        _index = Index(index_module.Path(":memory:"))
+        _index.add(ELISE, "Für Elise NEAR AND", "a", "b", 1, [24])
+    return _index
+
+
+def test_limits(tmp_path):
+    index = Index(tmp_path / "index.db")
+    for number in range(MAX_HITS + 5):
+        index.add(number.to_bytes(32, "big"), f"Song {number}", "", "", 1, [24])
+    assert len(index.search("song", 3)) == 3
+    assert index.search("song", 0) == index.search("song", -1) == []
+    assert len(index.search("song", 10_000)) == MAX_HITS
+
+
+def test_remove_and_add_again(index):
+    index.remove(ELISE)
+    index.remove(ELISE)
+    assert titles(index, "elise") == ["AC/DC live"]
+    assert index.track_ids() == {LIVE, SON}
+    index.add(LIVE, "other", "", "", 1, [24])  # it is there already
+    assert titles(index, "elise") == ["AC/DC live"]
+    assert titles(index, "other") == []
+    index.add(ELISE, "Elise again", "", "", 1, [24])
+    assert titles(index, "again") == ["Elise again"]
+
+
+def test_lives_on_in_its_file_and_starts_anew_when_damaged(tmp_path):
+    path = tmp_path / "index.db"
+    index = Index(path)
+    index.add(ELISE, "Elise", "", "", 1, [24])
+    index.close()
+    index = Index(path)
+    assert titles(index, "elise") == ["Elise"]
+    index.close()
+    path.write_bytes(b"no database " * 1000)
+    assert Index(path).track_ids() == set()
+
+
+def test_sqlite_without_fts5_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(index_module, "_SCHEMA", "CREATE VIRTUAL TABLE words USING fts55(title)")
+    with pytest.raises(StateError, match="SQLite was built without FTS5"):
+        Index(tmp_path / "index.db")
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(StateError, match="cannot be used"):
+        Index(tmp_path / "none" / "index.db")
+
+
+def test_a_full_disk_is_one_sentence_and_undoes_the_addition(index):
+    limit = index._database.rows("PRAGMA page_count")[0][0]
+    index._database.rows(f"PRAGMA max_page_count = {limit}")
+    with pytest.raises(StateError, match="is full"):
+        index.add(b"4" * 32, "long " * 100_000, "", "", 1, [24])
+    assert index.track_ids() == {ELISE, LIVE, SON}

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import pytest
+
+from lightpeer.audio.ogg import packet_samples, parse_opus_head_untrusted
+from lightpeer.core.manifest import track_id_of
+from lightpeer.errors import UnreadableError
+from lightpeer.serve.ingest import Recipe, make_track
+from lightpeer.serve.repage import StoppedError
+from lightpeer.serve.tags import Tags
+from tests.serve.media import (
+    FRAMES_60_MS,
+    decoded,
+    fixture,
+    packets,
+    read_track,
+    segments,
+    tone,
+    write_opus,
+    write_wav,
+)
+
+LADDER = Recipe((24, 48, 96), complexity=0)
+TAGS = Tags("Title", "Artist", "Album")
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Give a function that makes a track of a file and returns its folder, the track and what was damaged."""
+    numbers = iter(range(100))
+
+    def run(source, *, tags=TAGS, recipe=LADDER, should_stop=lambda: False):
+        folder = tmp_path / f"track{next(numbers)}"
+        folder.mkdir()
+        damage = make_track(source, tags, recipe, folder, should_stop)
+        return folder, read_track(folder), damage
+
+    return run
+
+
+def bitrates(track):
+    return [rendition.bitrate_bps // 1000 for rendition in track.renditions]
+
+
+def test_a_wav_file_becomes_a_ladder(tmp_path, make):
+    folder, track, damage = make(write_wav(tmp_path / "x.wav", 2.5, rate=44100, channels=2))
+    assert (track.title, track.artist, track.album, damage) == ("Title", "Artist", "Album", "")
+    assert bitrates(track) == [24, 48, 96]
+    assert track.duration_samples == 120_000
+    assert track.segment_count == 3
+    for number in range(3):
+        assert len(list(segments(folder, track, number))) == 3
+        assert len(decoded(folder / f"{number}.opus")) == 2 * 120_000
+
+
+def test_segments_line_up_and_play_from_any_rendition(tmp_path, make):
+    folder, track, _ = make(write_wav(tmp_path / "x.wav", 3.2, rate=48000))
+    ladder = [list(segments(folder, track, number)) for number in range(3)]
+    for second in range(track.segment_count):
+        starts = [
+            sum(
+                packet_samples(p.data)
+                for p in packets(track.renditions[n].header + b"".join(cut[:second]))[2:]
+            )
+            for n, cut in enumerate(ladder)
+        ]
+        assert starts == [48000 * second] * 3
+    mixed = tmp_path / "mixed.opus"
+    mixed.write_bytes(
+        track.renditions[0].header + b"".join(ladder[k % 3][k] for k in range(track.segment_count))
+    )
+    assert len(decoded(mixed)) == track.duration_samples
+
+
+@pytest.mark.parametrize("name", ["tone.flac", "tone.ogg"])
+def test_other_decoders(tmp_path, make, name):
+    folder, track, _ = make(fixture(name, tmp_path))
+    assert track.duration_samples == 120_000
+    assert len(list(segments(folder, track, 2))) == track.segment_count == 3
+
+
+def test_the_same_file_has_the_same_id_everywhere(tmp_path, make):
+    first, track, _ = make(write_wav(tmp_path / "x.wav"))
+    second, again, _ = make(write_wav(tmp_path / "y.wav"))
+    assert track.track_id == again.track_id == track_id_of((first / "manifest").read_bytes())
+    assert (first / "1.opus").read_bytes() == (second / "1.opus").read_bytes()
+    assert make(tmp_path / "x.wav", tags=Tags("Other"))[1].track_id != track.track_id
+
+
+def test_opus_of_a_fitting_bitrate_keeps_its_packets(tmp_path, make):
+    source = write_opus(tmp_path / "x.opus", 3.5, kbps=50, channels=2)
+    folder, track, damage = make(source)
+    assert (bitrates(track), damage) == ([24, 48], "")
+    assert track.renditions[0].header == track.renditions[1].header
+    assert decoded(folder / "1.opus") == decoded(source)
+    assert len(decoded(folder / "0.opus")) == len(decoded(source)) == 2 * track.duration_samples
+    assert [len(list(segments(folder, track, n))) for n in range(2)] == [4, 4]
+
+
+def test_opus_of_a_low_bitrate_is_offered_as_it_is(tmp_path, make):
+    source = write_opus(tmp_path / "x.opus", 2.5, kbps=14, frames=FRAMES_60_MS)
+    folder, track, _ = make(source)
+    assert bitrates(track) == [14]
+    assert decoded(folder / "0.opus") == decoded(source)
+    assert track.gain_q8_db != 0
+
+
+def test_opus_of_a_high_bitrate_is_encoded(tmp_path, make):
+    folder, track, _ = make(write_opus(tmp_path / "x.opus", 2.5, kbps=160))
+    assert bitrates(track) == [24, 48, 96]
+    assert track.duration_samples == 120_000
+    assert not (folder / "3.opus").exists()
+
+
+def test_opus_that_does_not_line_up_is_encoded_at_its_own_bitrate(tmp_path, make):
+    folder, track, _ = make(write_opus(tmp_path / "x.opus", 2.5, kbps=60, frames=FRAMES_60_MS))
+    assert bitrates(track) == [24, 60]
+    assert packet_samples(packets((folder / "1.opus").read_bytes())[2].data) == 960
+
+
+def with_pre_skip(path, pre_skip):
+    """The same packets under another pre-skip."""
+    from lightpeer.audio.ogg import Muxer, OpusHead, build_opus_head
+
+    found = packets(path.read_bytes())
+    total = found[-1].granule
+    with Muxer(9) as muxer:
+        muxer.add(build_opus_head(OpusHead(1, pre_skip)), 0)
+        data = muxer.flush()
+        muxer.add(found[1].data, 0)
+        data += muxer.flush()
+        granule = 0
+        for packet in found[2:]:
+            granule = min(granule + packet_samples(packet.data), total)
+            muxer.add(packet.data, granule, eos=packet.eos)
+        data += muxer.flush()
+    path.write_bytes(data)
+    return path
+
+
+def onset(path):
+    samples = decoded(path)
+    loud = max(samples) / 2
+    return next(n for n, value in enumerate(samples) if value > loud)
+
+
+@pytest.mark.parametrize("pre_skip", [312, 3840, 47_000])
+def test_lower_rungs_sound_at_the_same_time_as_the_source(tmp_path, make, pre_skip):
+    source = with_pre_skip(write_opus(tmp_path / "x.opus", 3.5, kbps=68, onset_s=1.7), pre_skip)
+    folder, track, _ = make(source)
+    assert bitrates(track) == [24, 48, 68]
+    assert track.duration_samples == 168_000 + 312 - pre_skip
+    heads = {parse_opus_head_untrusted(packets(r.header)[0].data).pre_skip for r in track.renditions}
+    assert heads == {pre_skip}
+    expected = round(1.7 * 48000) + 312 - pre_skip
+    for number in range(3):
+        assert len(decoded(folder / f"{number}.opus")) == track.duration_samples
+        assert onset(folder / f"{number}.opus") == pytest.approx(expected, abs=100)
+
+
+def test_a_pre_skip_shorter_than_the_encoders_is_encoded(tmp_path, make):
+    _, track, _ = make(with_pre_skip(write_opus(tmp_path / "x.opus", 2.5, kbps=68), 100))
+    assert bitrates(track) == [24, 48, 68]
+    assert {parse_opus_head_untrusted(packets(r.header)[0].data).pre_skip for r in track.renditions} == {312}
+
+
+def test_a_truncated_opus_file_is_imported_as_far_as_it_is_whole(tmp_path, make):
+    source = write_opus(tmp_path / "x.opus", 6.0, kbps=64)
+    source.write_bytes(source.read_bytes()[:-10_000])
+    folder, track, damage = make(source)
+    assert "cut short" in damage
+    assert 48_000 < track.duration_samples < 6 * 48_000
+    for number in range(2):
+        assert len(decoded(folder / f"{number}.opus")) == track.duration_samples
+
+
+def test_a_truncated_opus_file_of_a_high_bitrate(tmp_path, make):
+    source = write_opus(tmp_path / "x.opus", 6.0, kbps=256)
+    source.write_bytes(source.read_bytes()[:-40_000])
+    _, track, damage = make(source)
+    assert damage
+    assert 48_000 < track.duration_samples < 6 * 48_000
+
+
+@pytest.mark.parametrize("write", [write_wav, write_opus])
+def test_less_than_a_second(tmp_path, make, write):
+    with pytest.raises(UnreadableError, match="less than a second"):
+        make(write(tmp_path / "x", 0.9))
+
+
+def test_gain_is_measured_or_else_the_tags(tmp_path, make):
+    source = write_wav(tmp_path / "x.wav", 2.5)
+    measured = make(source)[1].gain_q8_db / 256
+    assert measured == pytest.approx(-18 + 3.01 + 8.03 + 0.7, abs=1)  # a sine at -8 dBFS
+    assert make(source, tags=Tags("T", gain_q8_db=-77))[1].gain_q8_db == -77
+
+
+def test_it_can_be_stopped_at_any_second(tmp_path, make):
+    for source in (write_wav(tmp_path / "x.wav", 3.0), write_opus(tmp_path / "x.opus", 3.0)):
+        for after in range(3):
+            asked = iter([*[False] * after, True])
+            with pytest.raises(StoppedError):
+                make(source, should_stop=lambda asked=asked: next(asked))
+
+
+def test_the_tone_is_still_there(tmp_path, make):
+    folder, _, _ = make(write_wav(tmp_path / "x.wav", 2.0, rate=48000))
+    before = tone(96_000, 48_000)
+    after = decoded(folder / "2.opus")
+    error = sum((a - b / 32768) ** 2 for a, b in zip(after, before, strict=True))
+    power = sum((b / 32768) ** 2 for b in before)
+    assert error < power / 100

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lightpeer.core.datagram import TABLE_BASE
+from lightpeer.core.manifest import content_digest
+from lightpeer.errors import StateError, UsageError
+from lightpeer.serve import library as library_module
+from lightpeer.serve import store as store_module
+from lightpeer.serve.importer import scan
+from lightpeer.serve.library import Library
+from tests.serve.media import write_wav
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture
+def music(tmp_path):
+    folder = tmp_path / "music"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def open_library(tmp_path, music):
+    """Give a function that opens the library, the one before being closed."""
+    opened = []
+
+    def run(ladder=(24, 48)):
+        if opened:
+            opened.pop().close()
+        opened.append(Library(tmp_path / "state", music, ladder, complexity=0))
+        return opened[-1]
+
+    yield run
+    for library in opened:
+        library.close()
+
+
+@pytest.fixture
+def library(open_library, music):
+    write_wav(music / "Someone - Something.wav", 2.5)
+    made = open_library()
+    scan(made)
+    return made
+
+
+def only_id(library):
+    (track_id,) = library.track_ids()
+    return track_id
+
+
+def test_a_track_reads_as_its_manifest_says(library):
+    stored = library.track(only_id(library))
+    track = stored.track
+    assert (track.title, track.artist, track.segment_count) == ("Something", "Someone", 3)
+    for number, rendition in enumerate(track.renditions):
+        table = stored.table(number, 0)
+        assert content_digest(table) == rendition.table_digests[0]
+        assert table == stored.read(number, TABLE_BASE)
+        for second in range(3):
+            segment = stored.read(number, second)
+            assert table[second * 18 :][:18] == len(segment).to_bytes(2, "big") + content_digest(segment)
+            assert stored.size(number, second) == len(segment)
+    assert stored.size(0, TABLE_BASE) == 3 * 18
+
+
+@pytest.mark.parametrize(
+    ("rendition", "segment"),
+    [(0, 3), (2, 0), (-1, 0), (0, -1), (0, TABLE_BASE + 1), (0, TABLE_BASE - 1), (9, TABLE_BASE)],
+)
+def test_what_the_track_does_not_have(library, rendition, segment):
+    stored = library.track(only_id(library))
+    assert not stored.holds(rendition, segment)
+    with pytest.raises(UsageError, match="no segment"):
+        stored.read(rendition, segment)
+
+
+def test_an_unknown_track(library):
+    assert library.track(b"x" * 32) is None
+    assert library.track(b"") is None
+
+
+def test_search_finds_it(library):
+    (hit,) = library.index.search("some", 5)
+    assert hit.track_id == only_id(library)
+    assert (hit.title, hit.duration_ms, hit.bitrates_kbps) == ("Something", 2500, (24, 48))
+
+
+def test_everything_is_there_after_a_restart(library, open_library):
+    track_id = only_id(library)
+    segment = library.track(track_id).read(0, 1)
+    again = open_library()
+    assert again.track(track_id).read(0, 1) == segment
+    assert len(again.index.search("something", 5)) == 1
+
+
+def test_open_files_and_cached_tracks_are_bounded(music, open_library, monkeypatch):
+    monkeypatch.setattr(store_module, "MAX_OPEN_RENDITIONS", 2)
+    monkeypatch.setattr(library_module, "MAX_CACHED_TRACKS", 1)
+    for number in range(3):
+        write_wav(music / f"{number}.wav", 1.0)
+    library = open_library()
+    scan(library)
+    before = open_files()
+    for _ in range(2):
+        for track_id in sorted(library.track_ids()):
+            for number in range(2):
+                assert library.track(track_id).read(number, 0)
+    assert open_files() == before + 2
+    assert len(library._cached) == 1
+
+
+def test_a_track_is_dropped_with_its_last_file(library, music, tmp_path):
+    stored = library.track(only_id(library))
+    shutil.copy(music / "Someone - Something.wav", music / "copy.wav")
+    (music / "copy.wav").rename(music / "b - copy.wav")
+    (music / "sub").mkdir()
+    shutil.copy(music / "Someone - Something.wav", music / "sub")
+    scan(library)
+    assert len(library.track_ids()) == 2
+    (music / "Someone - Something.wav").unlink()
+    assert scan(library).removed == 1
+    assert library.track(stored.track.track_id) is not None  # sub still has it
+    shutil.rmtree(music / "sub")
+    assert scan(library).removed == 1
+    assert library.track(stored.track.track_id) is None
+    assert library.index.search("something", 5) == []
+    assert len(list((tmp_path / "state" / "tracks").iterdir())) == 1
+    with pytest.raises(StateError):
+        stored.read(0, 0)
+
+
+def test_a_crash_between_the_rename_and_the_database(library, open_library, tmp_path):
+    track_id = only_id(library)
+    library._database.rows("DELETE FROM files")
+    library._database._connection.commit()
+    again = open_library()
+    assert again.track(track_id) is None
+    assert list((tmp_path / "state" / "tracks").iterdir()) == []
+    assert again.index.track_ids() == set()
+    assert scan(again).imported == 1
+    assert again.track(track_id) is not None
+
+
+def test_a_track_folder_that_was_deleted_is_made_again(library, open_library, tmp_path):
+    shutil.rmtree(tmp_path / "state" / "tracks")
+    again = open_library()
+    assert again.track_ids() == set()
+    assert scan(again).imported == 1
+
+
+def test_a_lost_or_damaged_index_is_filled_again(library, open_library, tmp_path):
+    library.close()
+    (tmp_path / "state" / "index.db").write_bytes(b"damaged" * 1000)
+    again = open_library()
+    assert len(again.index.search("something", 5)) == 1
+    again.index.add(b"x" * 32, "Gone", "", "", 1, [24])
+    again = open_library()
+    assert again.index.search("gone", 5) == []
+
+
+def test_damage_on_the_disk_is_one_sentence(library, open_library, tmp_path):
+    track_id = only_id(library)
+    folder = tmp_path / "state" / "tracks" / track_id.hex()
+    stored = library.track(track_id)
+    (folder / "0.opus").write_bytes((folder / "0.opus").read_bytes()[:500])
+    (folder / "1.tables").write_bytes(b"")
+    for rendition, segment in [(0, 2), (1, 0), (1, TABLE_BASE)]:
+        with pytest.raises(StateError, match="is damaged: delete it"):
+            stored.read(rendition, segment)
+    (folder / "manifest").write_bytes(b"changed")
+    assert open_library().track(track_id) is None
+
+
+def test_a_damaged_database_is_one_sentence(library, tmp_path, music):
+    library.close()
+    (tmp_path / "state" / "library.db").write_bytes(b"damaged" * 1000)
+    for _ in range(2):  # the failed attempt holds no lock
+        with pytest.raises(StateError, match="is damaged"):
+            Library(tmp_path / "state", music, (24,))
+
+
+def test_two_servers_do_not_share_a_state_directory(library, tmp_path, music):
+    with pytest.raises(StateError, match="another lightpeer-serve uses"):
+        Library(tmp_path / "state", music, (24,))
+
+
+def test_a_state_directory_that_is_a_file(tmp_path, music):
+    (tmp_path / "state").write_bytes(b"")
+    with pytest.raises(StateError, match="cannot be used"):
+        Library(tmp_path / "state", music, (24,))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_state_directory_that_is_not_writable(tmp_path, music):
+    (tmp_path / "state").mkdir(mode=0o500)
+    with pytest.raises(StateError, match="not writable"):
+        Library(tmp_path / "state", music, (24,))
+
+
+@pytest.mark.parametrize("ladder", [(), (48, 24), (24, 24), (5,), (300,), tuple(range(10, 19))])
+def test_a_ladder_is_checked(tmp_path, music, ladder):
+    with pytest.raises(UsageError, match="ladder"):
+        Library(tmp_path / "state", music, ladder)

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import os
+import stat
+from array import array
+
+import pytest
+
+from lightpeer.errors import UnreadableError
+from lightpeer.serve import sources
+from lightpeer.serve.pcm import Pcm, interleave_16_bit, to_16_bit
+from lightpeer.serve.sources import NeedsFfmpegError, open_opus, open_pcm, opus_links, sniff
+from tests.serve.media import fixture, tone, write_opus, write_wav
+
+
+def decode(path):
+    """Format, samples and damage of a file."""
+    with open_pcm(path, sniff(path)) as pcm:
+        data = b"".join(pcm.blocks)
+        return pcm, list(pcm.samples(data))
+
+
+@pytest.fixture
+def ffmpeg(tmp_path, monkeypatch):
+    """Give a function that puts a shell script in the place of ffmpeg."""
+
+    def install(script):
+        folder = tmp_path / "bin"
+        folder.mkdir()
+        program = folder / "ffmpeg"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(stat.S_IRWXU)
+        monkeypatch.setattr(sources.shutil, "which", lambda _name: os.fspath(program))
+
+    return install
+
+
+@pytest.fixture
+def no_ffmpeg(monkeypatch):
+    monkeypatch.setattr(sources.shutil, "which", lambda _name: None)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_wav(tmp_path, width, channels):
+    pcm, samples = decode(write_wav(tmp_path / "x.wav", 2.0, width=width, channels=channels))
+    assert (pcm.rate, pcm.channels, pcm.damage) == (16000, channels, "")
+    expected = list(tone(32000, 16000, channels))
+    assert samples == ([value >> 8 << 8 for value in expected] if width == 1 else expected)
+
+
+def test_flac(tmp_path):
+    pcm, samples = decode(fixture("tone.flac", tmp_path))
+    assert (pcm.rate, pcm.channels, pcm.damage) == (8000, 1, "")
+    assert len(samples) == 20000
+    assert max(samples) == 102 * 128  # of 256ths
+    assert samples[:2] == [0, 34 * 128]  # floor(102 sin(2π 440/8000))
+
+
+def test_flac_of_24_bits_in_ogg(tmp_path):
+    pcm, samples = decode(fixture("tone24.oga", tmp_path))
+    assert (pcm.rate, pcm.channels, pcm.damage) == (8000, 2, "")
+    assert len(samples) == 2 * 12000
+    assert samples[:4] == [0, 0, 34 * 128, 50 * 128]
+
+
+def test_vorbis(tmp_path):
+    pcm, samples = decode(fixture("tone.ogg", tmp_path))
+    assert (pcm.rate, pcm.channels, pcm.damage) == (16000, 2, "")
+    assert len(samples) == 2 * 40000
+    assert 0.3 * 32768 < max(samples) < 0.5 * 32768
+
+
+def test_opus(tmp_path):
+    mono, samples = decode(write_opus(tmp_path / "x.opus", 1.5))
+    assert (mono.rate, mono.channels, mono.is_float) == (48000, 1, True)
+    assert len(samples) == 72000
+    stereo, samples = decode(write_opus(tmp_path / "y.opus", 1.5, channels=2))
+    assert stereo.channels == 2
+    assert len(samples) == 144_000
+
+
+def test_chained_opus_is_one_after_the_other_in_stereo(tmp_path):
+    one, two = write_opus(tmp_path / "1.opus", 1.0), write_opus(tmp_path / "2.opus", 1.5)
+    one.write_bytes(one.read_bytes() + two.read_bytes())
+    assert opus_links(one) == 2
+    pcm, samples = decode(one)
+    assert pcm.channels == 2
+    assert len(samples) == 2 * 120_000
+
+
+def test_header_gain_may_be_left_out(tmp_path):
+    path = write_opus(tmp_path / "x.opus", 1.0)
+    data = bytearray(path.read_bytes())
+    head = data.index(b"OpusHead")
+    data[head + 16 : head + 18] = (-6 * 256).to_bytes(2, "little", signed=True)
+    data[22:26] = bytes(4)
+    data[22:26] = _ogg_checksum(data[: head + 19]).to_bytes(4, "little")
+    path.write_bytes(data)
+
+    def peak(**options):
+        with open_opus(path, **options) as pcm:
+            return max(pcm.samples(b"".join(pcm.blocks)))
+
+    assert peak() == pytest.approx(peak(header_gain=False) / 2, rel=0.01)
+
+
+def _ogg_checksum(page):
+    value = 0
+    for byte in page:
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1 ^ 0x04C11DB7 if value & 0x80000000 else value << 1) & 0xFFFFFFFF
+    return value
+
+
+@pytest.mark.parametrize(("name", "kept"), [("tone.flac", 9000), ("tone.ogg", 5000), ("tone24.oga", 5000)])
+def test_a_file_cut_short_gives_what_there_is(tmp_path, name, kept):
+    path = fixture(name, tmp_path)
+    _, whole = decode(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    pcm, samples = decode(path)
+    assert 0 < len(samples) < len(whole)
+    assert samples == whole[: len(samples)]
+    if name == "tone.flac":  # an Ogg stream does not say how long it should be
+        assert pcm.damage
+
+
+def test_wav_cut_short(tmp_path):
+    path = write_wav(tmp_path / "x.wav", 2.0)
+    path.write_bytes(path.read_bytes()[:30_001])
+    pcm, samples = decode(path)
+    assert len(samples) == (30_001 - 44) // 2
+    assert pcm.damage == "it is cut short"
+
+
+@pytest.mark.parametrize("name", ["tone.flac", "tone.ogg"])
+def test_damage_in_the_middle_is_noted(tmp_path, name):
+    path = fixture(name, tmp_path)
+    data = bytearray(path.read_bytes())
+    middle = len(data) * 2 // 3
+    data[middle : middle + 300] = bytes(300)
+    path.write_bytes(data)
+    assert decode(path)[0].damage
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"OggS" + bytes(24) + b"OpusHead",
+        b"OggS" + bytes(24) + b"\x01vorbis",
+        b"fLaC" + bytes(60),
+        b"\x7fFLAC",
+    ],
+)
+def test_only_the_first_bytes_are_right(tmp_path, content, no_ffmpeg):
+    path = tmp_path / "x.oga"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableError, match="damaged"):
+        decode(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("x.mp3", b"OggS" + bytes(24) + b"OpusHead", "opus"),
+        ("x.opus", b"RIFF\0\0\0\0WAVE", "wav"),
+        ("x.flac", b"ID3\4", "flac"),
+        ("x.mp3", b"ID3\4", "other"),
+        ("x.ogg", b"OggS" + bytes(24) + b"Speex", "other"),
+        ("x.wav", b"RF64\0\0\0\0WAVE", "other"),
+    ],
+)
+def test_the_content_tells_what_it_is(tmp_path, name, content, kind):
+    (tmp_path / name).write_bytes(content)
+    assert sniff(tmp_path / name) == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("x.flac", b"", "empty"),
+        ("x.flac", b"\x93random", "no FLAC file"),
+        ("x.opus", b"\x93random", "no Opus file"),
+    ],
+)
+def test_what_is_no_music(tmp_path, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableError, match=reason):
+        sniff(tmp_path / name)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UnreadableError, match="No such file"):
+        sniff(tmp_path / "x.flac")
+
+
+def test_other_kinds_go_through_ffmpeg(tmp_path, ffmpeg):
+    ffmpeg('echo "$@" >&2; printf "\\001\\000\\002\\000\\003\\000\\004\\000\\005"')  # and half a frame
+    path = tmp_path / "x.mp3"
+    path.write_bytes(b"\xff\xfb")
+    pcm, samples = decode(path)
+    assert (pcm.rate, pcm.channels, samples) == (48000, 2, [1, 2, 3, 4])
+
+
+def test_more_than_two_channels_go_through_ffmpeg(tmp_path, ffmpeg):
+    ffmpeg('printf "\\001\\000\\002\\000"')
+    assert decode(write_wav(tmp_path / "x.wav", channels=6))[1] == [1, 2]
+
+
+def test_ffmpeg_fails_at_once_or_in_the_middle(tmp_path, ffmpeg):
+    path = tmp_path / "x.mp3"
+    path.write_bytes(b"\xff\xfb")
+    ffmpeg('[ -e "${0%/*}/again" ] && printf 1234; touch "${0%/*}/again"; exit 1')
+    with pytest.raises(UnreadableError, match="ffmpeg does not know"):
+        decode(path)
+    pcm, samples = decode(path)
+    assert len(samples) == 2
+    assert pcm.damage
+
+
+def test_ffmpeg_ends_with_its_reader(tmp_path, ffmpeg):
+    ffmpeg("exec yes")
+    path = tmp_path / "x.mp3"
+    path.write_bytes(b"\xff\xfb")
+    with open_pcm(path, "other") as pcm:
+        assert next(pcm.blocks).startswith(b"y\ny\n")
+
+
+def test_without_ffmpeg(tmp_path, no_ffmpeg):
+    path = tmp_path / "x.mp3"
+    path.write_bytes(b"\xff\xfb")
+    with pytest.raises(NeedsFfmpegError):
+        decode(path)
+
+
+def test_seconds_join_blocks():
+    pcm = Pcm(4, 2, iter([bytes(10), bytes(1), bytes(21), b"", bytes(20)]))
+    assert [len(second) for second in pcm.seconds()] == [16, 16, 16, 4]
+
+
+@pytest.mark.parametrize("bits", [4, 8, 12, 16, 20, 24, 32])
+def test_flac_samples_of_any_width(bits):
+    top = 1 << bits - 1
+    values = [0, 1, -1, top - 1, -top]
+    left, right = array("i", values).tobytes(), array("i", values[::-1]).tobytes()
+    expected = [value << 16 - bits if bits < 16 else value >> bits - 16 for value in values]
+    interleaved = memoryview(interleave_16_bit([left, right], bits)).cast("h").tolist()
+    assert interleaved[::2] == expected
+    assert interleaved[1::2] == expected[::-1]
+
+
+def test_wav_samples_of_any_width():
+    assert list(memoryview(to_16_bit(bytes([0, 128, 255]), 1)).cast("h")) == [-32768, 0, 127 << 8]
+    assert list(memoryview(to_16_bit(b"\xff\x01\x80\0\xff\x7f", 3)).cast("h")) == [-32767, 32767]
+    assert to_16_bit(b"ab", 2) == b"ab"

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.serve.tags import MAX_TAG_CHARS, Tags, _tidy, gain_from_tags, read_tags, tags_from_name
+from tests.serve.media import fixture, write_opus, write_wav
+
+
+def test_stored_tags(tmp_path):
+    assert read_tags(fixture("tone.flac", tmp_path)) == Tags("Söndag", "Åsa", "Vår", round(-6.5 * 256))
+    assert read_tags(write_opus(tmp_path / "x.opus")) == Tags("Prélude")
+
+
+def test_the_name_where_there_are_none(tmp_path):
+    assert read_tags(write_wav(tmp_path / "Someone - Something.wav")) == Tags("Something", "Someone")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"fLaC", b"fLaC\x84\xff\xff\xff", b"ID3\4\0\0\x7f\x7f\x7f\x7f", b"\0" * 99]
+)
+def test_a_broken_file_goes_by_its_name(tmp_path, content):
+    path = tmp_path / "07 - Broken.flac"
+    path.write_bytes(content)
+    assert read_tags(path) == Tags("Broken")
+
+
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [
+        ("Artist - Title.mp3", Tags("Title", "Artist")),
+        ("01. Artist - Title - Live.mp3", Tags("Title - Live", "Artist")),
+        ("12 Title.mp3", Tags("Title")),
+        ("1999.mp3", Tags("1999")),
+        ("A_Title_with_lines.ogg", Tags("A Title with lines")),
+        (" - .ogg", Tags("-")),
+        ("03 - .ogg", Tags("-")),
+        ("\n.ogg", Tags("untitled")),
+    ],
+)
+def test_tags_from_name(name, tags):
+    assert tags_from_name(Path(name)) == tags
+
+
+def test_a_name_that_is_not_utf_8():
+    assert tags_from_name(Path(os.fsdecode(b"caf\xe9.ogg"))) == Tags("caf\N{REPLACEMENT CHARACTER}")
+
+
+@pytest.mark.parametrize(
+    ("other", "gain"),
+    [
+        ({}, None),
+        ({"r128_track_gain": ["-1280"]}, 0),  # to -23 LUFS, so 5 dB more to -18
+        ({"R128_TRACK_GAIN": ["512"], "replaygain_track_gain": ["-9 dB"]}, 512 + 1280),
+        ({"replaygain_track_gain": ["-9.25 dB"]}, -2368),
+        ({"replaygain_track_gain": ["+1.5"]}, 384),
+        ({"replaygain_track_gain": ["loud"]}, None),
+        ({"replaygain_track_gain": ["99 dB"]}, None),
+        ({"r128_track_gain": ["٣"]}, 3 + 1280),
+        ({"r128_track_gain": []}, None),
+    ],
+)
+def test_gain_from_tags(other, gain):
+    assert gain_from_tags(other) == gain
+
+
+@given(st.text())
+def test_tidy_text_is_one_bounded_line_of_unicode(text):
+    tidy = _tidy(text)
+    tidy.encode()
+    assert len(tidy) <= MAX_TAG_CHARS
+    assert len(tidy.splitlines()) <= 1
