@@ -10,7 +10,7 @@ import heapq
 import itertools
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lightpeer.core.bandwidth import Bandwidth
@@ -76,8 +76,7 @@ class Link:
 class Server:
     """Answers PULLs in the order asked, at the pace of the newest."""
 
-    def __init__(self, size_of: Callable[[Unit], int]) -> None:
-        self.size_of = size_of
+    def __init__(self) -> None:
         self.queue: deque[tuple[Unit, int, float]] = deque()
         self.pace = 0
         self.epoch = 0
@@ -101,7 +100,7 @@ class Server:
 
     def send(self, now: float) -> bytes:
         unit, pull_no, arrived = self.queue.popleft()
-        payload = bytes(self.size_of(unit))
+        payload = bytes(UNIT_BYTES)
         self.next_at = max(self.next_at, now - 0.005) + len(payload) / self.pace
         self.packet_no += 1
         data = Data(STREAM_ID, self.packet_no, pull_no, now - arrived, self.token, unit, payload)
@@ -119,7 +118,7 @@ class Download:
         self.total = total
         self.share = share  # of the window that must be free before more is asked for
         self.receiver = Receiver(STREAM_ID, KEYS, 0, 0.0)
-        self.server = Server(lambda unit: UNIT_BYTES)
+        self.server = Server()
         self.now = 0.0
         self.fresh = 0
         self.again: deque[Unit] = deque()
@@ -133,9 +132,9 @@ class Download:
         self._ids = itertools.count()
 
     def run(self, until: float) -> Download:
-        """Go on until that time, or until all units came."""
+        """Go on until that time, or until all units came and none is outstanding."""
         self._step()
-        while self.total is None or len(self.got) < self.total:
+        while self.total is None or len(self.got) < self.total or self.asked:
             times = [t for t in (self.receiver.next_deadline(), self.server.due()) if t is not None]
             if self._events:
                 times.append(self._events[0][0])
@@ -185,8 +184,12 @@ class Download:
                     self.arrivals.append((self.now, len(event.payload)))
                 if event.asked_bytes:
                     self.asked.remove(event.unit)
+                else:
+                    assert event.unit not in self.asked
             else:
                 self.bandwidth.on_lost(event.asked_bytes, self.now)
+                assert self.asked.issuperset(event.units), "lost, but not outstanding"
+                assert event.asked_bytes == UNIT_BYTES * len(event.units)
                 self.asked.difference_update(event.units)
                 self.lost += event.units
                 self.again.extend(unit for unit in event.units if unit not in self.got)

@@ -1,0 +1,340 @@
+"""One UDP stream at the receiving end: what is asked, lost, probed for, measured."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lightpeer.core.datagram import (
+    MAX_RANGES,
+    Data,
+    DatagramKeys,
+    Unit,
+    UnitRange,
+    build_data,
+    parse_pull_untrusted,
+)
+from lightpeer.core.receiver import Receiver, UnitArrived, UnitsLost
+from tests.core.link import Download, Link
+
+KEYS = DatagramKeys(b"p" * 32, b"d" * 32)
+
+
+class Harness:
+    """A receiver, and a server that says just what a test tells it to."""
+
+    def __init__(self):
+        self.receiver = Receiver(7, KEYS, 0xAA, 0.0)
+
+    def ask(self, now, first, units, size=100, segment=3):
+        """Ask for units of one segment; return the PULL."""
+        self.receiver.ask([(UnitRange(1, segment, first, units), [size] * units)], 50_000, now)
+        return self.pull()
+
+    def pull(self):
+        datagram = self.receiver.data_to_send()
+        return None if datagram is None else parse_pull_untrusted(datagram, KEYS)
+
+    def data(self, now, unit, pull_no, *, hold_s=0.0, payload=b"x" * 100, token=0xAA, segment=3):
+        data = Data(7, 0, pull_no, hold_s, token, Unit(1, segment, unit), payload)
+        self.receiver.receive(build_data(data, KEYS), now)
+        return self.events()
+
+    def events(self):
+        events = []
+        while (event := self.receiver.next_event()) is not None:
+            events.append(event)
+        return events
+
+
+@pytest.fixture
+def link():
+    return Harness()
+
+
+def arrived(unit, rtt_s, size=100):
+    return UnitArrived(Unit(1, 3, unit), b"x" * 100, None if rtt_s is None else pytest.approx(rtt_s), size)
+
+
+def lost(*units):
+    return UnitsLost(tuple(Unit(1, 3, unit) for unit in units), 100 * len(units))
+
+
+# Asking
+
+
+def test_a_pull_says_what_is_wanted_and_how_fast(link):
+    pull = link.ask(1.0, 0, 4)
+    assert (pull.stream_id, pull.pull_no, pull.pace_bytes_per_s, pull.path_token) == (7, 1, 50_000, 0xAA)
+    assert pull.ranges == (UnitRange(1, 3, 0, 4),)
+    assert link.receiver.outstanding_bytes == 400
+    assert link.receiver.first_pull_at == 1.0
+    assert link.ask(2.0, 4, 1).pull_no == 2
+    assert link.pull() is None
+    assert link.receiver.first_pull_at == 1.0
+
+
+def test_many_ranges_take_several_pulls(link):
+    wanted = [(UnitRange(0, segment, 0, 1), [10]) for segment in range(MAX_RANGES + 1)]
+    link.receiver.ask(wanted, 1000, 0.0)
+    assert [len(link.pull().ranges), len(link.pull().ranges), link.pull()] == [MAX_RANGES, 1, None]
+    assert link.receiver.outstanding_bytes == 10 * (MAX_RANGES + 1)
+
+
+def test_sizes_must_be_given_for_all_units(link):
+    with pytest.raises(ValueError, match="shorter"):
+        link.receiver.ask([(UnitRange(0, 0, 0, 2), [10])], 1000, 0.0)
+
+
+# Receiving
+
+
+def test_a_unit_arrives_with_its_round_trip_less_the_hold(link):
+    link.ask(0.0, 0, 2)
+    assert link.data(0.25, 0, 1, hold_s=0.05) == [arrived(0, 0.2)]
+    assert link.receiver.outstanding_bytes == 100
+    assert link.receiver.srtt_s == pytest.approx(0.2)
+    assert link.receiver.rttvar_s == pytest.approx(0.1)
+    link.data(0.33, 1, 1, hold_s=0.05)
+    assert link.receiver.srtt_s == pytest.approx(0.21)
+    assert link.receiver.rttvar_s == pytest.approx(0.095)
+    assert link.receiver.arrived == 2
+
+
+def test_a_unit_that_was_not_asked_counts_for_nothing(link):
+    link.ask(0.0, 0, 1)
+    link.data(0.1, 0, 1)
+    assert link.data(0.2, 0, 1) == [arrived(0, None, size=0)]
+    assert link.receiver.duplicates == 1
+    assert link.receiver.arrived == 1
+
+
+def test_what_does_not_verify_is_counted_and_changes_nothing(link):
+    link.ask(0.0, 0, 1)
+    due = link.receiver.next_deadline()
+    link.receiver.receive(b"", 0.5)
+    link.receiver.receive(build_data(Data(7, 0, 1, 0, 0, Unit(1, 3, 0), b"x"), DatagramKeys(b"a", b"b")), 0.5)
+    assert link.events() == []
+    assert link.receiver.rejected == 2
+    assert link.receiver.next_deadline() == due
+
+
+def test_an_empty_data_brings_a_new_token_alone(link):
+    link.ask(0.0, 0, 1)
+    assert link.data(0.1, 0, 1, payload=b"", token=0xBB) == []
+    assert link.receiver.outstanding_bytes == 100
+    assert link.ask(0.2, 1, 1).path_token == 0xBB
+
+
+@pytest.mark.parametrize(("hold_s", "rtt"), [(0.5, 0.0), (6.5535, None)])
+def test_holds_that_say_little(link, hold_s, rtt):
+    """One longer than the round trip gives 0; one at the field's end may have been any longer one."""
+    link.ask(0.0, 0, 1)
+    link.data(0.4, 0, 1, payload=b"")
+    assert link.data(0.4, 0, 1, hold_s=hold_s) == [arrived(0, rtt)]
+
+
+def test_a_pull_that_is_long_forgotten_gives_no_round_trip(link):
+    link.ask(0.0, 0, 1)
+    for _ in range(1024):
+        link.ask(0.1, 1, 1)
+    assert link.data(0.2, 0, 1) == [arrived(0, None)]
+    assert len(link.receiver._pull_sent) == 1024
+
+
+def test_pull_numbers_are_echoed_in_16_bits(link):
+    link.receiver._pull_no = 0xFFFF
+    assert link.ask(0.0, 0, 1).pull_no == 0x10000
+    assert link.data(0.2, 0, 0x10000) == [arrived(0, 0.2)]
+
+
+# Losses
+
+
+def test_a_unit_is_lost_once_three_later_ones_came(link):
+    link.ask(0.0, 0, 5)
+    assert link.data(0.1, 1, 1) == [arrived(1, 0.1)]
+    assert link.data(0.1, 2, 1) == [arrived(2, 0.1)]
+    assert link.data(0.1, 3, 1) == [arrived(3, 0.1), lost(0)]
+    assert link.receiver.outstanding_bytes == 100
+
+
+def test_a_lost_pull_shows_by_the_next(link):
+    link.ask(0.0, 0, 3)
+    link.ask(0.0, 3, 3)
+    link.data(0.1, 3, 2)
+    link.data(0.1, 4, 2)
+    assert link.data(0.1, 5, 2) == [arrived(5, 0.1), lost(0, 1, 2)]
+
+
+def test_reordering_within_two_is_no_loss(link):
+    link.ask(0.0, 0, 4)
+    order = [2, 1, 0, 3]
+    events = [event for unit in order for event in link.data(0.1, unit, 1)]
+    assert events == [arrived(unit, 0.1) for unit in order]
+
+
+def test_a_unit_asked_again_is_the_newest(link):
+    link.ask(0.0, 0, 4)
+    for unit in (1, 2, 3):
+        link.data(0.1, unit, 1)
+    link.ask(0.1, 4, 3)
+    link.ask(0.1, 0, 1)
+    assert link.data(0.2, 0, 3) == [arrived(0, 0.1)]
+    assert link.data(0.2, 4, 2) == [arrived(4, 0.1)]
+
+
+def test_a_late_copy_makes_nobody_look_lost(link):
+    """A unit given up too early comes after all: it says nothing of what was asked since."""
+    link.ask(0.0, 0, 4)
+    for unit in (1, 2, 3):
+        link.data(0.1, unit, 1)
+    link.ask(0.1, 4, 1)
+    for again in range(3):
+        link.ask(0.1, 0, 1)
+        assert link.data(0.2, 0, 1) == [arrived(0, 0.2)], again
+    assert link.receiver.outstanding_bytes == 100
+
+
+# Silence
+
+
+def test_the_end_of_a_burst_is_probed_for(link):
+    link.ask(0.0, 0, 3)
+    link.data(0.2, 0, 1)
+    due = link.receiver.next_deadline()
+    assert due == pytest.approx(0.2 + 1.5 * 0.2 + 4 * 0.1)
+    link.receiver.handle_timeout(due - 0.001)
+    assert link.pull() is None
+    link.receiver.handle_timeout(due)
+    assert link.pull().ranges == (UnitRange(1, 3, 1, 1),)
+    assert link.pull() is None
+    assert link.receiver.probes_unanswered == 1
+    assert link.receiver.outstanding_bytes == 200
+    assert link.data(due + 0.2, 1, 2) == [arrived(1, 0.2), lost(2)]
+    assert link.receiver.probes_unanswered == 0
+    assert link.receiver.next_deadline() is None
+
+
+def test_a_probe_answered_by_a_second_copy_shows_losses_too(link):
+    link.ask(0.0, 0, 3)
+    link.data(0.2, 2, 1)
+    link.receiver.handle_timeout(0.91)
+    assert link.data(0.95, 0, 1) == [arrived(0, 0.95)]
+    assert link.data(1.1, 0, 2) == [arrived(0, None, size=0), lost(1)]
+
+
+def test_only_the_last_probe_counts_and_only_once(link):
+    link.ask(0.0, 0, 4)
+    link.receiver.handle_timeout(0.75)
+    link.receiver.handle_timeout(1.75)
+    assert [link.pull().ranges[0].first, link.pull().ranges[0].first] == [0, 1]
+    assert link.data(1.8, 0, 2) == [arrived(0, None)]
+    assert link.data(1.85, 1, 3)[-1] == lost(2, 3)
+
+
+def test_probes_back_off_to_one_a_second(link):
+    link.ask(0.0, 0, 1)
+    link.data(0.1, 0, 1)
+    link.ask(1.0, 1, 2)
+    times = []
+    for _ in range(6):
+        times.append(link.receiver.next_deadline())
+        link.receiver.handle_timeout(times[-1])
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert gaps == pytest.approx([0.7, 1.0, 1.0, 1.0, 1.0])
+    assert link.receiver.probes_unanswered == 6
+
+
+def test_on_a_link_without_delay_a_probe_waits_50_ms(link):
+    link.ask(0.0, 0, 1)
+    for _ in range(100):
+        link.ask(0.0, 1, 1)
+        link.data(0.0, 1, 1)
+    assert link.receiver.next_deadline() == pytest.approx(0.05)
+
+
+def test_before_the_first_round_trip_half_a_second_is_assumed(link):
+    assert link.receiver.next_deadline() is None
+    link.receiver.handle_timeout(100.0)
+    link.ask(5.0, 0, 1)
+    assert link.receiver.next_deadline() == pytest.approx(5.75)
+
+
+def test_what_a_dead_zone_held_gives_no_round_trip(link):
+    link.ask(0.0, 0, 5)
+    link.data(0.1, 0, 1)
+    for _ in range(5):
+        link.receiver.handle_timeout(link.receiver.next_deadline())
+    assert link.data(8.0, 1, 1) == [arrived(1, None)]
+    assert link.data(8.1, 2, 1) == [arrived(2, None)]
+    link.ask(8.1, 9, 1)
+    assert link.data(8.2, 9, 7)[0] == arrived(9, 0.1)
+    assert link.receiver.srtt_s == pytest.approx(0.1)
+
+
+def test_a_rest_between_bursts_is_no_dead_zone(link):
+    link.ask(0.0, 0, 1)
+    link.data(0.1, 0, 1)
+    link.ask(60.0, 1, 1)
+    assert link.data(60.1, 1, 2) == [arrived(1, 0.1)]
+
+
+# Seeking
+
+
+def test_a_new_epoch_forgets_what_was_asked(link):
+    link.ask(0.0, 0, 3)
+    link.receiver.handle_timeout(0.75)
+    link.pull()
+    assert link.receiver.forget_all() == 300
+    assert link.receiver.outstanding_bytes == 0
+    assert link.receiver.next_deadline() is None
+    assert link.data(0.8, 0, 2) == [arrived(0, None, size=0)]
+    pull = link.ask(1.0, 0, 1, segment=9)
+    assert (pull.epoch, pull.pull_no) == (1, 3)
+
+
+def test_epochs_go_round(link):
+    for _ in range(256):
+        link.receiver.forget_all()
+    assert link.ask(0.0, 0, 1).epoch == 0
+
+
+# Against a link
+
+
+chance = st.floats(0.0, 0.25)
+
+
+@given(chance, chance, chance, st.floats(0.0, 0.08), st.integers(0, 1 << 32))
+@settings(max_examples=25)
+def test_whatever_the_link_does_every_unit_comes(loss, up_loss, duplicate, jitter_s, seed):
+    """`Download` checks besides that nothing is lost, or comes, that was not outstanding."""
+    link = Link(
+        [(0, 1e6)], 0.1, loss=loss, up_loss=up_loss, duplicate=duplicate, jitter_s=jitter_s, seed=seed
+    )
+    download = Download(link, total=80).run(300.0)
+    assert len(download.got) == 80
+    assert not download.asked
+    assert download.bandwidth.outstanding_bytes == 0
+    assert download.receiver.outstanding_bytes == 0
+    assert download.receiver.next_deadline() is None
+
+
+def test_without_losses_nothing_is_sent_twice():
+    download = Download(Link([(0, 1e6)], 0.1), total=500).run(60.0)
+    assert len(download.got) == 500
+    assert download.lost == []
+    assert download.receiver.duplicates == 0
+    assert download.sent < 500 / 2
+
+
+def test_a_random_loss_costs_about_one_more_datagram_each():
+    download = Download(Link([(0, 1e6)], 0.1, loss=0.02), total=1000).run(60.0)
+    assert len(download.got) == 1000
+    assert 10 <= len(download.lost) <= 40
+    assert download.receiver.duplicates <= 2
