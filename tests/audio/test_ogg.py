@@ -1,0 +1,256 @@
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lightpeer.audio import ogg
+from lightpeer.audio.ogg import Demuxer, Muxer, OpusHead, packet_samples
+from lightpeer.errors import BadMessageError, StateMisuseError
+from tests.audio.material import SECOND, opus_file, packets_of, segmented
+
+HEAD = ogg.build_opus_head(OpusHead(2, 312))
+
+
+def stream(serial, first, *packets):
+    """One stream whose packets are on pages of their own."""
+    with Muxer(serial) as muxer:
+        pages = []
+        for number, data in enumerate((first, *packets)):
+            muxer.add(data, number * 960, eos=number == len(packets))
+            pages.append(muxer.flush())
+        return pages
+
+
+def fed(data, size, **options):
+    with Demuxer(**options) as demuxer:
+        found = []
+        for at in range(0, len(data), size):
+            demuxer.feed(data[at : at + size])
+            found += demuxer.packets()
+        return found, demuxer.holes
+
+
+def test_what_is_muxed_is_demuxed():
+    pages = stream(-5, HEAD, b"tags", b"one", b"", b"x" * 1000, b"end")
+    found, holes = fed(b"".join(pages), 1 << 16)
+    assert [packet.data for packet in found] == [HEAD, b"tags", b"one", b"", b"x" * 1000, b"end"]
+    assert [packet.granule for packet in found] == [0, 960, 1920, 2880, 3840, 4800]
+    assert [packet.bos for packet in found] == [True] + [False] * 5
+    assert [packet.eos for packet in found] == [False] * 5 + [True]
+    assert holes == 0
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_bytes_may_come_in_any_pieces(size):
+    data = opus_file(1.0)
+    assert fed(data, size) == fed(data, len(data))
+
+
+def test_a_second_of_packets_is_one_page_and_the_last_has_its_granule():
+    _, segments = segmented(opus_file(3.0))
+    assert len(segments) == 4  # the pre-skip reaches into a fourth second
+    assert all(segment.count(b"OggS") == 1 for segment in segments)
+
+
+def test_other_streams_are_skipped_and_the_first_opus_one_is_taken():
+    skeleton = stream(1, b"fishead\0", b"skipped")
+    first = stream(2, HEAD, b"wanted")
+    second = stream(3, HEAD, b"too late")
+    data = b"".join([skeleton[0], first[0], second[0], skeleton[1], second[1], first[1]])
+    assert [packet.data for packet in fed(data, 50)[0]] == [HEAD, b"wanted"]
+
+
+def test_vorbis_is_found_too():
+    assert fed(stream(1, b"\x01vorbis..")[0], 99)[0][0].data == b"\x01vorbis.."
+
+
+def test_a_stream_without_a_beginning_is_no_stream():
+    assert fed(b"".join(stream(1, HEAD, b"one", b"two")[1:]), 99)[0] == []
+
+
+def test_it_finds_its_way_after_garbage_and_counts_the_hole():
+    pages = stream(1, HEAD, b"one", b"two", b"three")
+    data = pages[0] + b"garbage" + pages[1] + b"OggS" + bytes(100) + pages[2] + pages[3]
+    found, holes = fed(data, 64)
+    assert [packet.data for packet in found] == [HEAD, b"one", b"two", b"three"]
+    assert holes > 0
+
+
+def test_a_changed_page_is_left_out():
+    pages = stream(1, HEAD, b"one", b"two", b"three")
+    pages[2] = pages[2][:-1] + b"?"
+    found, holes = fed(b"".join(pages), 1000)
+    assert [packet.data for packet in found] == [HEAD, b"one", b"three"]
+    assert holes > 0
+
+
+def test_a_spliced_stream_may_change_its_serial():
+    one, two = stream(1, HEAD, b"a", b"b"), stream(2, HEAD, b"c", b"d")
+    data = one[0] + one[1] + two[2]
+    assert [packet.data for packet in fed(data, 999, any_serial=True)[0]] == [HEAD, b"a", b"d"]
+    assert [packet.data for packet in fed(data, 999)[0]] == [HEAD, b"a"]
+
+
+def test_a_packet_that_never_ends_is_refused():
+    pages = stream(1, HEAD, bytes(300_000), b"after")
+    with pytest.raises(BadMessageError, match="longer than 65536"):
+        fed(b"".join(pages), 1 << 16)
+    found, _ = fed(b"".join(pages), 1 << 16, max_packet_bytes=1 << 20)
+    assert [len(packet.data) for packet in found] == [len(HEAD), 300_000, 5]
+
+
+def test_feeding_without_taking_is_refused():
+    with Demuxer() as demuxer:
+        demuxer.feed(bytes(ogg.MAX_FED_BYTES))
+        with pytest.raises(StateMisuseError):
+            demuxer.feed(b"x")
+        list(demuxer.packets())
+        demuxer.feed(b"x")
+
+
+def test_reset_forgets_half_a_page_and_goes_on_elsewhere():
+    pages = stream(1, HEAD, b"one", b"two", b"three")
+    with Demuxer() as demuxer:
+        demuxer.reset()
+        demuxer.feed(pages[0] + pages[1][:10])
+        list(demuxer.packets())
+        demuxer.reset()
+        demuxer.feed(pages[3])
+        assert [packet.data for packet in demuxer.packets()] == [b"three"]
+
+
+def test_after_close_nothing_comes_and_nothing_breaks():
+    demuxer = Demuxer()
+    demuxer.feed(b"".join(stream(1, HEAD, b"one", b"two")))
+    rest = demuxer.packets()
+    next(rest)
+    demuxer.close()
+    demuxer.close()
+    assert list(rest) == []
+    assert list(demuxer.packets()) == []
+    demuxer.reset()
+    with pytest.raises(StateMisuseError):
+        demuxer.feed(b"x")
+
+
+def test_a_muxer_bounds_what_is_not_flushed_and_ends_with_close():
+    muxer = Muxer(1)
+    muxer.add(bytes(ogg.MAX_UNFLUSHED_BYTES), 0)
+    with pytest.raises(StateMisuseError):
+        muxer.add(b"x", 0)
+    muxer.close()
+    muxer.close()
+    with pytest.raises(StateMisuseError):
+        muxer.flush()
+    with pytest.raises(StateMisuseError):
+        muxer.add(b"x", 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 40))
+def test_damage_of_any_kind_breaks_nothing(seed, changes):
+    rng = random.Random(seed)
+    data = bytearray(opus_file(0.3))
+    for _ in range(changes):
+        at = rng.randrange(len(data))
+        match rng.randrange(3):
+            case 0:
+                data[at] = rng.randrange(256)
+            case 1:
+                del data[at : at + rng.randrange(100)]
+            case _:
+                data[at:at] = rng.randbytes(rng.randrange(100))
+    found, _ = fed(bytes(data), 1000)
+    assert sum(len(packet.data) for packet in found) <= len(data)
+
+
+def test_an_opus_header_survives_the_trip():
+    head = OpusHead(1, 3840, 44100, -256)
+    assert ogg.parse_opus_head_untrusted(ogg.build_opus_head(head)) == head
+    surround = b"OpusHead\x01\x06\x38\x01\x80\xbb\0\0\0\0\x01\x04\x02\0\x04\x01\x02\x03\x05"
+    assert ogg.parse_opus_head_untrusted(surround) == OpusHead(6, 312, 48000, 0, 1)
+    with pytest.raises(StateMisuseError):
+        ogg.build_opus_head(OpusHead(6, 312, mapping_family=1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        HEAD[:18],
+        b"OpusTail" + HEAD[8:],
+        HEAD[:8] + b"\x10" + HEAD[9:],
+        HEAD[:9] + b"\x00" + HEAD[10:],
+        HEAD[:9] + b"\x03" + HEAD[10:],
+        HEAD[:9] + b"\x06" + HEAD[10:18] + b"\x01\x04\x02\0",
+    ],
+)
+def test_a_bad_opus_header_is_refused(data):
+    with pytest.raises(BadMessageError):
+        ogg.parse_opus_head_untrusted(data)
+
+
+def test_comments_survive_the_trip():
+    tags = {"TITLE": ["Ä=b"], "ARTIST": ["one", "two"]}
+    assert ogg.parse_comments_untrusted(ogg.build_opus_tags("me", tags)) == ("me", tags)
+
+
+def test_comments_of_vorbis_in_any_case_and_strange_ones():
+    comments = [b"title=x", b"no equals", b"\xff=y", b"Title=\xff", b"METADATA_BLOCK_PICTURE=AAAA"]
+    body = b"\0\0\0\0" + len(comments).to_bytes(4, "little")
+    body += b"".join(len(comment).to_bytes(4, "little") + comment for comment in comments)
+    assert ogg.parse_comments_untrusted(b"\x03vorbis" + body + b"\x01") == ("", {"TITLE": ["x", "\ufffd"]})
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"OpusHead", "no comment header"),
+        (b"OpusTags\x01", "cut short"),
+        (b"OpusTags\x05\0\0\0abcd", "beyond"),
+        (b"OpusTags\0\0\0\0\x01\0\0\0", "cut short"),
+        (b"OpusTags\0\0\0\0\x01\0\0\0\xff\xff\xff\xffA=b", "beyond"),
+        (b"OpusTags\0\0\0\0\xff\xff\xff\xff", "more than"),
+    ],
+)
+def test_bad_comments_are_refused(data, reason):
+    with pytest.raises(BadMessageError, match=reason):
+        ogg.parse_comments_untrusted(data)
+
+
+@given(st.binary(max_size=200))
+def test_parsers_raise_one_error_whatever_the_bytes(data):
+    for parse, magic in ((ogg.parse_opus_head_untrusted, b"OpusHead"), (ogg.parse_comments_untrusted, b"OpusTags")):
+        for candidate in (data, magic + data):
+            try:
+                parse(candidate)
+            except BadMessageError:
+                pass
+
+
+@pytest.mark.parametrize(
+    ("packet", "samples"),
+    [
+        (b"", 0),
+        (bytes([0 << 3]), 480),  # SILK, 10 ms
+        (bytes([3 << 3]), 2880),  # SILK, 60 ms
+        (bytes([13 << 3]), 960),  # hybrid, 20 ms
+        (bytes([16 << 3]), 120),  # CELT, 2.5 ms
+        (bytes([31 << 3 | 1]), 1920),
+        (bytes([31 << 3 | 2]), 1920),
+        (bytes([31 << 3 | 3]), 0),
+        (bytes([31 << 3 | 3, 0]), 0),
+        (bytes([31 << 3 | 3, 6]), 5760),
+        (bytes([31 << 3 | 3, 7]), 0),  # longer than 120 ms
+        (bytes([16 << 3 | 3, 0xC0 | 48]), 5760),
+    ],
+)
+def test_the_first_bytes_tell_the_duration(packet, samples):
+    assert packet_samples(packet) == samples
+
+
+def test_durations_add_up():
+    _, _, *audio = packets_of(opus_file(1.0))
+    total = sum(packet_samples(packet.data) for packet in audio)
+    assert SECOND + 312 <= total < SECOND + 312 + 960
