@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings, load_settings
     from lightpeer.discovery import Hit, PeerInfo, open_client
     from lightpeer.errors import LightpeerError
+    from lightpeer.fetching import fetch
     from lightpeer.player import Player, PlayerEvent, Status
     from lightpeer.wire.network import SystemNetwork
 
@@ -36,6 +37,7 @@ __all__ = [
     "Status",
     "SystemNetwork",
     "__version__",
+    "fetch",
     "load_settings",
     "make_sink",
     "open_client",
@@ -50,7 +52,7 @@ _HOMES = {
     "Settings": "lightpeer.config",
     "Status": "lightpeer.player",
     "SystemNetwork": "lightpeer.wire.network",
-    "fetch": "lightpeer.fetch",
+    "fetch": "lightpeer.fetching",
     "load_settings": "lightpeer.config",
     "make_sink": "lightpeer.audio.sinks",
     "open_client": "lightpeer.discovery",

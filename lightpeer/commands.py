@@ -124,7 +124,7 @@ async def _peers(settings: Settings, output: Output) -> int:
 
 
 async def _fetch(settings: Settings, output: Output, uri: str, path: Path) -> int:
-    from lightpeer.fetch import fetch
+    from lightpeer.fetching import fetch
     from lightpeer.terminal import LiveLine, is_live
 
     live = not output.json and not output.quiet and is_live(sys.stderr)

@@ -23,7 +23,6 @@ import trio
 from lightpeer.core.uri import TRACK_ID_BYTES, format_uri
 from lightpeer.errors import (
     BadMessageError,
-    LightpeerError,
     NoPeerError,
     NothingFoundError,
     RemoteError,
@@ -383,7 +382,7 @@ class Client:
         self._under_way[candidate.address] = trio.Event()
         try:
             peer: Peer = await self._nursery.start(self._hold, candidate)
-        except LightpeerError as error:
+        except RemoteError as error:
             logger.info("cannot reach %s:%s: %s", *candidate.address, error)
             if candidate.peer_id is not None:
                 self.cache.on_failure(candidate.peer_id, self._now_s())
@@ -405,13 +404,18 @@ class Client:
         async with open_channel(
             self.network, host, port, connect_timeout_s=self.settings.connect_timeout_s
         ) as channel:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(channel.connect)
-                await trio.lowlevel.checkpoint()  # the SYN leaves, and flies while these are loaded
-                self._note_first_packet()
-                from lightpeer.wire.peer import Peer
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(channel.connect)
+                    await trio.lowlevel.checkpoint()  # the SYN leaves, and flies while these are loaded
+                    self._note_first_packet()
+                    from lightpeer.wire.peer import Peer
 
-                identity = self.identity
+                    identity = self.identity
+            except ExceptionGroup as group:
+                if unreachable := group.subgroup(RemoteError):
+                    raise unreachable.exceptions[0] from None
+                raise
             peer = Peer(
                 channel,
                 identity,

@@ -19,6 +19,7 @@ NAMES = [
     "Status",
     "SystemNetwork",
     "__version__",
+    "fetch",
     "load_settings",
     "make_sink",
     "open_client",
