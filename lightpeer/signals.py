@@ -7,6 +7,7 @@ count. A second signal, while the first is being obeyed, works as usual.
 
 from __future__ import annotations
 
+import logging
 import signal
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ import trio
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+logger = logging.getLogger(__name__)
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -38,8 +41,14 @@ async def _until_signal(main: Callable[[], Awaitable[int]]) -> int:
         scope.cancel()
 
     status = 0
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch, nursery.cancel_scope)
-        status = await main()
-        nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch, nursery.cancel_scope)
+            status = await main()
+            nursery.cancel_scope.cancel()
+    except Exception as error:
+        if not caught:
+            raise
+        # A task that was about to use what another has closed by now.
+        logger.info("while ending: %r", error, exc_info=logger.isEnabledFor(logging.DEBUG))
     return 128 + caught[0] if caught else status

@@ -44,6 +44,18 @@ def test_a_signal_cancels_and_cleans_up(number):
     assert cleaned
 
 
+def test_an_error_while_ending_is_not_the_outcome():
+    async def main():
+        await trio.testing.wait_all_tasks_blocked()
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise ZeroDivisionError
+
+    assert run_async(main) == 130
+
+
 def test_an_ignored_signal_stays_ignored():
     async def main():
         await trio.testing.wait_all_tasks_blocked()
