@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import struct
 import subprocess
 import wave
 from collections.abc import Callable, Iterator
@@ -28,27 +29,17 @@ from lightpeer.serve.pcm import NotNativeError, Pcm, to_16_bit
 
 _SAMPLE_BYTES = 2
 _BLOCK_FRAMES = 1 << 14
+_RATES = range(4000, 768_001)
+_STREAMED_BYTES = 0x7FFF_0000  # WAV that was written to a pipe claims this length or more
 _HOLE = -3  # OP_HOLE and OV_HOLE: data is missing here, and it goes on
 _NATIVE_SUFFIXES = {".opus": "Opus", ".ogg": "Ogg", ".oga": "Ogg", ".flac": "FLAC", ".wav": "WAV"}
 _FFMPEG_SUFFIXES = {
-    *(
-        ".aac",
-        ".ac3",
-        ".aif",
-        ".aifc",
-        ".aiff",
-        ".alac",
-        ".amr",
-        ".ape",
-        ".au",
-        ".caf",
-        ".dff",
-        ".dsf",
-        ".m4a",
-    ),
-    *(".m4b", ".mka", ".mp2", ".mp3", ".mpc", ".spx", ".tta", ".w64", ".weba", ".wma", ".wv"),
-}
+    ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".alac", ".amr", ".ape", ".au", ".caf", ".dff", ".dsf",
+    ".m4a", ".m4b", ".mka", ".mp2", ".mp3", ".mpc", ".spx", ".tta", ".w64", ".weba", ".wma", ".wv",
+}  # fmt: skip
 MUSIC_SUFFIXES = frozenset(_NATIVE_SUFFIXES) | _FFMPEG_SUFFIXES
+# All that broken chunks make the wave module raise.
+_WAVE_ERRORS = (wave.Error, EOFError, OSError, RuntimeError, ValueError, ZeroDivisionError, struct.error)
 
 
 class NeedsFfmpegError(UnreadableError):
@@ -94,6 +85,8 @@ def open_pcm(path: Path, kind: str) -> Iterator[Pcm]:
             pcm = stack.enter_context(_open_native(path, kind))
         except NotNativeError:
             pcm = stack.enter_context(_open_ffmpeg(path))
+        if pcm.rate not in _RATES:  # a second is what is held in memory
+            raise UnreadableError(f"its sample rate of {pcm.rate} Hz is not that of music")
         yield pcm
 
 
@@ -200,7 +193,7 @@ def _vorbis_format(lib: Any, file: Any) -> tuple[int, int]:
 def _open_wav(path: Path) -> Iterator[Pcm]:
     try:
         file = wave.open(os.fspath(path), "rb")  # noqa: SIM115 (closed below)
-    except (wave.Error, EOFError, OSError, ValueError, ZeroDivisionError) as error:
+    except _WAVE_ERRORS as error:
         raise NotNativeError from error  # float, compressed, extensible
     with file:
         if file.getnchannels() > 2:
@@ -218,9 +211,9 @@ def _wav_blocks(file: wave.Wave_read, pcm: Pcm) -> Iterator[bytes]:
             whole = len(data) - len(data) % (width * pcm.channels)
             left -= whole // (width * pcm.channels)
             yield to_16_bit(data[:whole], width)
-    except (EOFError, OSError, wave.Error):
+    except _WAVE_ERRORS:
         pass
-    if left > 0:
+    if left > 0 and file.getnframes() * width * pcm.channels < _STREAMED_BYTES:
         pcm.damage = "it is cut short"
 
 

@@ -134,6 +134,31 @@ def test_wav_cut_short(tmp_path):
     assert pcm.damage == "it is cut short"
 
 
+def with_field(path, at, value):
+    data = bytearray(path.read_bytes())
+    data[at : at + 4] = value.to_bytes(4, "little")
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(("at", "value"), [(16, 0xFFFFFFF0), (16, 0), (4, 10)])
+def test_wav_whose_chunks_lie_about_their_size(tmp_path, no_ffmpeg, at, value):
+    with pytest.raises(NeedsFfmpegError):
+        decode(with_field(write_wav(tmp_path / "x.wav", 1.0), at, value))
+
+
+def test_wav_that_was_streamed_and_does_not_know_its_length(tmp_path):
+    pcm, samples = decode(with_field(write_wav(tmp_path / "x.wav", 1.0), 40, 0xFFFFFFFF))
+    assert len(samples) == 16000
+    assert not pcm.damage
+
+
+@pytest.mark.parametrize("rate", [1, 0xFFFFFFFF])
+def test_an_absurd_sample_rate(tmp_path, rate):
+    with pytest.raises(UnreadableError, match="not that of music"):
+        decode(with_field(write_wav(tmp_path / "x.wav", 1.0), 24, rate))
+
+
 @pytest.mark.parametrize("name", ["tone.flac", "tone.ogg"])
 def test_damage_in_the_middle_is_noted(tmp_path, name):
     path = fixture(name, tmp_path)
