@@ -1,0 +1,210 @@
+"""What `play` shows of a player: lines for people, objects for programs, statistics at the end."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from lightpeer import commands, play
+from lightpeer.config import Settings
+from lightpeer.discovery import Hit, PeerInfo
+from lightpeer.errors import NothingFoundError, StreamFailedError
+from lightpeer.output import Output
+from lightpeer.player import PlayerEvent
+from lightpeer.terminal import LiveLine, Terminal
+from tests.shell.test_terminal import Status
+
+PLAYING = PlayerEvent(
+    "playing",
+    {
+        "title": "Copper\x1b[2J Rain",
+        "artist": "lightpeer",
+        "album": "Demo",
+        "uri": "loud:x",
+        "duration_s": 25.4,
+        "bitrate_kbps": 48,
+        "transport": "udp",
+    },
+)
+SCRIPT = [
+    PlayerEvent("opening", {"item": "x"}),
+    PLAYING,
+    PlayerEvent("rebuffering"),
+    PlayerEvent("resumed"),
+    PlayerEvent("warning", {"message": "odd\x07"}),
+    PlayerEvent("source_lost", {"peer_id": "Labc", "reason": "it went\naway"}),
+    PlayerEvent("ended"),
+]
+
+
+class FakePlayer:
+    """Tells its script, then ends as it is told to."""
+
+    ending: BaseException | None = None
+
+    def __init__(self, client, sink_factory, settings, *, on_event):
+        del client, sink_factory, settings
+        self.on_event = on_event
+        self.status = Status()
+
+    async def play(self, items, *, start_s):
+        assert (items, start_s) == (["x"], 3.0)
+        for event in SCRIPT:
+            await trio.lowlevel.checkpoint()
+            self.on_event(event)
+        if self.ending:
+            raise self.ending
+
+    def stats(self):
+        return {"rebuffers": 1}
+
+
+@asynccontextmanager
+async def fake_client(*_):
+    yield FakeClient()
+
+
+class FakeClient:
+    hits = (Hit(bytes(32), "loud:x", "A\x1b", "B", "C", 61.0, [24, 48], ["Lx"]),)
+
+    async def search(self, query, *, limit):
+        assert (query, limit) == ("some words", 10)
+        for hit in self.hits:
+            yield hit
+
+    async def peers(self):
+        return [
+            PeerInfo("Lx", ["a:1", "[::1]:2"], 12.34, ["serve"], "tried"),
+            PeerInfo("Ly", [], None, [], "new"),
+        ]
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch):
+    monkeypatch.setattr(play, "Player", FakePlayer)
+    monkeypatch.setattr(play, "open_client", fake_client)
+    monkeypatch.setattr(commands, "open_client", fake_client)
+    monkeypatch.setattr(FakePlayer, "ending", None)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(state_dir=tmp_path, output="null")
+
+
+def playing(settings, output, stats=None):
+    return play.play(settings, output, ["x"], start_s=3.0, stats=stats, live=True)
+
+
+def test_sparse_lines_where_there_is_no_terminal(settings, capsys):
+    stream = io.StringIO()
+    assert playing(settings, Output(stream=stream)) == 0
+    assert stream.getvalue().splitlines() == [
+        "playing Copper [2J Rain — lightpeer (Demo), 0:25, 48 kbit/s by udp",
+        "waiting for data",
+        "playing again",
+        "lost the source Labc: it went away",
+    ]
+    assert capsys.readouterr().err == "lightpeer: odd \n"
+
+
+def test_quiet_says_warnings_only(settings, capsys):
+    stream = io.StringIO()
+    assert playing(settings, Output(quiet=True, stream=stream)) == 0
+    assert stream.getvalue() == ""
+    assert capsys.readouterr().err == "lightpeer: odd \n"
+
+
+def test_every_event_is_an_object_for_programs(settings, capsys):
+    stream = io.StringIO()
+    assert playing(settings, Output(json=True, stream=stream)) == 0
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert lines == [{"event": event.kind, **event.data} for event in SCRIPT]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_warning_stands_above_the_live_line(settings, capsys, monkeypatch):
+    stream = io.StringIO()
+    line = LiveLine(stream)
+
+    def make_terminal(performance, *, live):
+        assert live
+        return Terminal(performance.player, line=line, keys_from=None)
+
+    monkeypatch.setattr(play.Performance, "_make_terminal", make_terminal)
+    assert playing(settings, Output(stream=stream)) == 0
+    assert "playing Copper" not in stream.getvalue()
+    assert stream.getvalue().startswith("\r▶ Copper Rain — light")
+    assert stream.getvalue().endswith(("\n", "\r\x1b[K"))
+    assert capsys.readouterr().err == "lightpeer: odd \n"
+
+
+@pytest.mark.parametrize("ending", [None, StreamFailedError("a"), KeyboardInterrupt()])
+def test_statistics_are_written_however_it_ends(settings, tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(FakePlayer, "ending", ending)
+    path = tmp_path / "stats.json"
+    try:
+        playing(settings, Output(json=True, stream=io.StringIO()), path)
+    except* (StreamFailedError, KeyboardInterrupt):
+        assert ending
+    assert json.loads(path.read_text()) == {"rebuffers": 1}
+
+
+def test_text_goes_to_stderr_when_samples_go_to_stdout(tmp_path, capsys):
+    assert playing(Settings(state_dir=tmp_path, output="pipe"), Output()) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "playing Copper" in err
+
+
+# Search and peers, which print what strangers say too.
+
+
+def test_hits(settings):
+    people, programs = io.StringIO(), io.StringIO()
+    trio.run(commands._search, settings, Output(stream=people), "some words", 10)
+    trio.run(commands._search, settings, Output(json=True, stream=programs), "some words", 10)
+    assert people.getvalue() == "loud:x  1:01  24/48  A  — B (C)\n"
+    assert json.loads(programs.getvalue()) == {
+        "event": "hit",
+        "uri": "loud:x",
+        "title": "A\x1b",
+        "artist": "B",
+        "album": "C",
+        "duration_s": 61.0,
+        "bitrates_kbps": [24, 48],
+        "holders": ["Lx"],
+    }
+
+
+def test_nothing_found(settings, monkeypatch):
+    monkeypatch.setattr(FakeClient, "hits", ())
+    with pytest.raises(NothingFoundError, match="nothing found for 'some words'"):
+        trio.run(commands._search, settings, Output(stream=io.StringIO()), "some words", 10)
+
+
+def test_peers(settings):
+    people, programs = io.StringIO(), io.StringIO()
+    trio.run(commands._peers, settings, Output(stream=people))
+    trio.run(commands._peers, settings, Output(json=True, stream=programs))
+    assert people.getvalue() == "Lx  tried  12 ms  serve  a:1 [::1]:2\nLy  new  -    \n"
+    assert json.loads(programs.getvalue().splitlines()[0]) == {
+        "event": "peer",
+        "peer_id": "Lx",
+        "endpoints": ["a:1", "[::1]:2"],
+        "rtt_ms": 12.34,
+        "roles": ["serve"],
+        "state": "tried",
+    }
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [(("A",), "A"), (("A", "B"), "A — B"), (("A", "", "C"), "A (C)"), (("A", "B", "C"), "A — B (C)")],
+)
+def test_how_people_name_a_track(parts, text):
+    assert commands.described(*parts) == text
