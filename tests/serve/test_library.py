@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import os
+import errno
 import shutil
 from pathlib import Path
 
@@ -198,10 +198,12 @@ def test_a_state_directory_that_is_a_file(tmp_path, music):
         Library(tmp_path / "state", music, (24,))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_state_directory_that_is_not_writable(tmp_path, music):
-    (tmp_path / "state").mkdir(mode=0o500)
-    with pytest.raises(StateError, match="not writable"):
+def test_a_state_directory_that_is_not_writable(tmp_path, music, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(library_module.Path, "mkdir", refuse)
+    with pytest.raises(StateError, match="not writable: change its permissions"):
         Library(tmp_path / "state", music, (24,))
 
 
