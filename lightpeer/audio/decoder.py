@@ -10,6 +10,7 @@ The PCM is that of libopusfile's `op_read` without dither, sample for sample.
 `opus_decode` gives it, but for one thing: its soft clip looks at whole packets,
 libopusfile's at what is left of them. So packets are decoded to floats, clipped and
 rounded here as long as something is dropped, then until no clipped peak is under way.
+(Of a peak that is both clipped and cut through by the end, a few samples may differ.)
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ class Decoder:
 
     def _audio(self, packet: Packet, output: bytearray) -> None:
         decode = self._opus.decode_unclipped if self._settling else self._opus.decode
-        samples = decode(packet.data, self._pcm, _MAX_PACKET_SAMPLES)
+        # To libopus an empty packet means: conceal as much as there is room for.
+        samples = decode(packet.data, self._pcm, _MAX_PACKET_SAMPLES) if packet.data else 0
         if samples <= 0:
             samples = self._conceal(packet.data)
         self._fed_samples += samples

@@ -17,15 +17,15 @@ SECOND = 48000
 
 @functools.cache
 def opus_file(seconds: float = 3.0, gain: float = 0.5, seed: int = 1) -> bytes:
-    """A chord with some noise; a gain over 1 clips hard."""
-    noise = random.Random(seed)
-    pcm = array("h")
-    for index in range(int(seconds * SECOND)):
-        time = index / SECOND
-        for hz in (220 + 40 * time, 331):
-            value = 0.7 * math.sin(2 * math.pi * hz * time) + 0.2 * noise.uniform(-1, 1)
-            pcm.append(round(32767 * max(-1.0, min(gain * value, 1.0))))
-    return encode(pcm, {"TITLE": "Chord", "ARTIST": "Nobody"})
+    """220 Hz and some noise, stereo; a gain over 1 clips hard."""
+    rng = random.Random(seed)
+    period = [0.7 * math.sin(2 * math.pi * 11 * at / 2400) + 0.2 * rng.uniform(-1, 1) for at in range(2400)]
+    period = [round(32767 * max(-1.0, min(gain * value, 1.0))) for value in period]
+    samples = int(seconds * SECOND)
+    pcm = array("h", bytes(4 * samples))
+    pcm[0::2] = array("h", (period * 60)[:samples])
+    pcm[1::2] = array("h", (period[700:] * 90)[:samples])
+    return encode(pcm, {"TITLE": "Tone", "ARTIST": "Nobody"})
 
 
 def packets_of(data: bytes) -> list[Packet]:

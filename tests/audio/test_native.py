@@ -62,7 +62,12 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(monkeypatc
         ("darwin", "", True, "brew install opus"),
         ("linux", "/data/data/com.termux/files/usr", True, "pkg install libopus"),
         ("linux", "", True, "apt install libopus0"),
-        ("linux", "", False, "apt install libopus0 (Debian), pkg install libopus (Termux) or brew install opus"),
+        (
+            "linux",
+            "",
+            False,
+            "apt install libopus0 (Debian), pkg install libopus (Termux) or brew install opus",
+        ),
     ],
 )
 def test_the_hint_fits_the_system(monkeypatch, platform, prefix, apt, hint):

@@ -1,0 +1,76 @@
+import importlib.resources
+import itertools
+import math
+from array import array
+
+import pytest
+
+from lightpeer.audio.decoder import Decoder
+from lightpeer.audio.ogg import Demuxer, packet_samples, parse_comments_untrusted
+from lightpeer.demo import compose, synth
+from tests.audio.material import reference_pcm
+
+FOLDER = importlib.resources.files("lightpeer.demo") / "tracks"
+
+
+@pytest.mark.parametrize("track", compose.TRACKS, ids=lambda track: track.title)
+def test_a_track_is_short_tagged_stereo_and_at_its_bitrate(track):
+    data = (FOLDER / track.file).read_bytes()
+    with Demuxer() as demuxer:
+        demuxer.feed(data)
+        _head, tags, *audio = [packet.data for packet in demuxer.packets()]
+    assert parse_comments_untrusted(tags)[1] | {"TRACKNUMBER": []} == {
+        "TITLE": [track.title],
+        "ARTIST": ["lightpeer"],
+        "ALBUM": ["Demo"],
+        "LICENSE": ["CC0-1.0"],
+        "TRACKNUMBER": [],
+    }
+    seconds = sum(map(packet_samples, audio)) / 48000
+    assert 20 < seconds < 26
+    assert sum(map(len, audio)) * 8 / seconds == pytest.approx(48000, rel=0.05)
+
+
+@pytest.mark.parametrize("track", compose.TRACKS, ids=lambda track: track.title)
+def test_a_track_decodes_as_libopusfile_has_it_and_makes_sound_throughout(track):
+    data = (FOLDER / track.file).read_bytes()
+    with Decoder() as decoder:
+        pcm = decoder.feed(data)
+        assert decoder.concealed == 0
+    assert pcm == reference_pcm(data)
+    samples = array("h", pcm)
+    seconds = [samples[at : at + 96000 : 50] for at in range(0, len(samples) - 96000, 96000)]
+    assert all(math.hypot(*second) / math.sqrt(len(second)) > 100 for second in seconds)
+    assert max(map(abs, samples)) < 32767
+
+
+def test_all_tracks_together_are_small():
+    assert sum(len((FOLDER / track.file).read_bytes()) for track in compose.TRACKS) < 450_000
+
+
+@pytest.mark.parametrize("note", ["A2", "A4", "E5"])
+@pytest.mark.parametrize("play", [lambda hz: synth.pulse(hz, 0.5), lambda hz: synth.wave(hz, 0.5, [1, 0.5])])
+def test_instruments_are_in_tune(note, play):
+    hz = synth.pitch_hz(note)
+    sound = play(hz)
+    rising = sum(a < 0 <= b for a, b in itertools.pairwise(sound))
+    assert rising == pytest.approx(0.5 * hz, abs=1)
+
+
+def test_notes_have_the_usual_pitches():
+    assert synth.pitch_hz("A4") == 440
+    assert synth.pitch_hz("C4") == pytest.approx(261.63, abs=0.01)
+    assert synth.pitch_hz("F#5") == synth.pitch_hz("Gb5") == pytest.approx(739.99, abs=0.01)
+
+
+def test_a_mix_becomes_an_opus_file():
+    mix = synth.Mix(1.5)
+    mix.place(synth.bell(880, 1.0), 0.1, pan=-1)
+    mix.place(synth.kick(), 0.5)
+    mix.place(synth.kick(), 1.4)  # what reaches beyond the end is cut
+    mix.echo(0.2, feedback=0.3, gain=0.3)
+    mix.reverb(feedback=0.7, gain=0.2)
+    pcm = mix.pcm(peak=0.5)
+    assert max(map(abs, pcm)) == pytest.approx(16384, abs=2)
+    assert len(pcm) == 2 * 72000
+    assert len(reference_pcm(compose.encode(pcm, {"TITLE": "Ä"}))) == 4 * 72000
