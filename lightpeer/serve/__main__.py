@@ -1,0 +1,194 @@
+"""The `lightpeer-serve` command: arguments to settings, signals to a clean end, errors to a sentence."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from lightpeer.errors import LightpeerError, UsageError
+from lightpeer.output import Output, clean
+from lightpeer.version import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import trio
+
+    from lightpeer.config import Endpoint
+    from lightpeer.serve.server import ServeSettings
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+STATE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
+
+
+def main() -> NoReturn:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line (without the program's name); return its exit status."""
+    output = Output(json="--json" in argv)
+    debug = False
+    try:
+        arguments = _parser().parse_args(argv)
+        debug = arguments.verbose > 1
+        output.quiet = arguments.quiet
+        _start_logging(arguments.verbose)
+        return _serve(_settings(arguments), output)
+    except BaseException as error:  # noqa: BLE001 - this is where every error ends
+        return _report(error, output, debug=debug)
+
+
+def _serve(settings: ServeSettings, output: Output) -> int:
+    import trio
+
+    from lightpeer.serve.server import serve
+    from lightpeer.wire.network import SystemNetwork
+
+    async def until_signal() -> int:
+        stop = trio.Event()
+        caught: list[int] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_watch_signals, caught, stop, nursery.cancel_scope)
+            await serve(settings, SystemNetwork(), output, stop)
+            nursery.cancel_scope.cancel()
+        return INTERRUPTED if signal.SIGINT in caught else 0
+
+    return trio.run(until_signal)
+
+
+async def _watch_signals(caught: list[int], stop: trio.Event, scope: trio.CancelScope) -> None:
+    """Drain at the first signal; give up what still runs at the second."""
+    import trio
+
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            caught.append(number)
+            if len(caught) > 1:
+                scope.cancel()
+            stop.set()
+
+
+def _settings(arguments: argparse.Namespace) -> ServeSettings:
+    from lightpeer.config import load_settings
+    from lightpeer.serve.server import DEFAULT_LADDER_KBPS, DEFAULT_LISTEN, ServeSettings
+
+    common = load_settings(
+        config_path=Path(arguments.config) if arguments.config else None,
+        environ=os.environ,
+        overrides={"state_dir": arguments.state_dir, "bootstrap": arguments.bootstrap},
+    )
+    return ServeSettings(
+        music_dir=Path(arguments.music_dir),
+        state_dir=common.state_dir if arguments.state_dir else common.state_dir / STATE_SUBDIR,
+        listen=arguments.listen or DEFAULT_LISTEN,
+        announce=arguments.announce,
+        bootstrap=common.bootstrap,
+        ladder_kbps=arguments.ladder or DEFAULT_LADDER_KBPS,
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one sentence, as every other error of ours."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="lightpeer-serve",
+        description="Serve a folder of music to the loudp2p network.",
+        epilog="exit status: 0 stopped, 1 failed, 2 usage, 130 interrupted",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("music_dir", metavar="DIR", help="the folder with the music")
+    add("--listen", type=_listen, metavar="HOST:PORT", help="where to listen (127.0.0.1:47474); port 0: any")
+    add("--announce", type=_endpoint, metavar="HOST:PORT", help="the address that others reach this peer at")
+    add("--bootstrap", action="append", metavar="HOST:PORT", help="a peer to announce ourselves at (repeats)")
+    add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
+    add("--state", dest="state_dir", metavar="DIR", help="where key and renditions are kept")
+    add("--config", metavar="FILE", help="the configuration file")
+    add("--json", action="store_true", help="print one JSON object a line")
+    add("-q", "--quiet", action="store_true", help="print results and errors only")
+    add("-v", "--verbose", action="count", default=0, help="say more; -vv: debugging, tracebacks")
+    add("--version", action="version", version=f"lightpeer-serve {VERSION}")
+    return parser
+
+
+def _endpoint(text: str) -> Endpoint:
+    from lightpeer.config import parse_endpoint
+
+    try:
+        return parse_endpoint(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {error}") from error
+
+
+def _listen(text: str) -> Endpoint:
+    """Parse an address to listen on, where port 0 stands for any."""
+    host, colon, port = text.rpartition(":")
+    if colon and port == "0":
+        return _endpoint(f"{host}:1")[0], 0
+    return _endpoint(text)
+
+
+def _ladder(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(sorted({int(item) for item in text.split(",")}))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not bitrates in kbit/s, such as 24,48,96") from error
+
+
+def _start_logging(verbose: int) -> None:
+    """Log to stderr: warnings, with -v what goes on, with -vv everything."""
+
+    class CleanFormatter(logging.Formatter):
+        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+            return clean(super().formatMessage(record))
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(CleanFormatter("lightpeer-serve: %(message)s"))
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+def _report(error: BaseException, output: Output, *, debug: bool) -> int:
+    """Say what went wrong in one sentence; return the exit status."""
+    leaves = list(_leaves(error))
+    cause = next((leaf for leaf in leaves if isinstance(leaf, LightpeerError)), leaves[0])
+    if isinstance(cause, SystemExit):  # --help and --version
+        return int(cause.code or 0)
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
+        return INTERRUPTED
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(cause, BrokenPipeError) and output.closed:
+        return 0
+    if isinstance(cause, LightpeerError):
+        output.error(str(cause), cause.exit_status)
+        return cause.exit_status
+    what = f"{type(cause).__name__}: {cause}".rstrip(": ")
+    output.error(f"internal error ({what}); run again with -vv for the traceback", 1)
+    return 1
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""A serving peer: the library behind the services, the UDP streams, and its place in the network.
+
+It serves what is already imported from the start, while a worker thread brings the
+library up to date. It calls itself ready once that is done, or after a few seconds,
+so that a small folder is whole when the first client comes and a big one keeps
+nobody waiting. To stop, it drains: no new connections, a few seconds for the calls
+that run, and the import ends after the second of sound that it is at.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.config import DEFAULT_PORT, Endpoint
+from lightpeer.core.identity import format_peer_id
+from lightpeer.core.peers import PeerCache
+from lightpeer.core.records import format_endpoint
+from lightpeer.errors import LightpeerError, StateError
+from lightpeer.serve.announcer import Announcer, OwnRecord, is_wildcard
+from lightpeer.serve.importer import ImportReport, ProgressLine, scan
+from lightpeer.serve.library import Library
+from lightpeer.serve.rpc import RpcServer
+from lightpeer.serve.service import Services
+from lightpeer.serve.streams import StreamTable
+from lightpeer.state import load_or_create_identity
+from lightpeer.wire.network import listener_address
+from lightpeer.wire.peer import SealClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lightpeer.core.identity import Identity
+    from lightpeer.output import Output
+    from lightpeer.wire.network import Address, Network
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_LISTEN: Final[Endpoint] = ("127.0.0.1", DEFAULT_PORT)
+DEFAULT_LADDER_KBPS: Final = (24, 48, 96)
+PEERS_REMEMBERED: Final = 1024  # about a megabyte; the sample that one reply gives is 15
+READY_AFTER_S: Final = 5.0
+DRAIN_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """What a person may choose for a serving peer."""
+
+    music_dir: Path
+    state_dir: Path
+    listen: Endpoint = DEFAULT_LISTEN  # for RPC; UDP takes a random port of the same host
+    announce: Endpoint | None = None  # what others are told; None: the listening address, or as observed
+    bootstrap: tuple[Endpoint, ...] = ()
+    ladder_kbps: tuple[int, ...] = DEFAULT_LADDER_KBPS
+
+
+async def serve(settings: ServeSettings, network: Network, output: Output, stop: trio.Event) -> None:
+    """Serve until `stop` is set.
+
+    Raises:
+        StateError: the music folder, the state directory, the key or the port cannot be used.
+        UsageError: the ladder or the address to announce cannot be used.
+    """
+    _require_folder(settings.music_dir)
+    identity = load_or_create_identity(settings.state_dir, network.entropy)
+    library = Library(settings.state_dir, settings.music_dir, settings.ladder_kbps)
+    try:
+        await _Server(settings, network, output, identity, library).run(stop)
+    finally:
+        library.close()
+
+
+class _Server:
+    """The parts of one server, and the tasks that they run in."""
+
+    def __init__(
+        self, settings: ServeSettings, network: Network, output: Output, identity: Identity, library: Library
+    ) -> None:
+        self._settings = settings
+        self._network = network
+        self._output = output
+        self._identity = identity
+        self._library = library
+        self._clock = SealClock(network)
+        self._peers = PeerCache(PEERS_REMEMBERED, own=identity.peer_id)
+        self._streams = StreamTable(network, identity)
+        self._scanned = trio.Event()
+        self._stop_scan = threading.Event()
+
+    async def run(self, stop: trio.Event) -> None:
+        own = OwnRecord(self._identity, self._clock, self._settings.announce)
+        listener = await self._listen()
+        address = listener_address(listener)
+        self._settle(own, address)
+        rpc = RpcServer(self._services(own).handlers())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._streams.run)
+            nursery.start_soon(self._scan)
+            self._start_announcing(nursery, own, address[1])
+            async with trio.open_nursery() as serving:
+                await serving.start(rpc.serve, [listener])
+                nursery.start_soon(self._tell_when_ready, address)
+                await stop.wait()
+                self._stop_scan.set()
+                rpc.drain(DRAIN_S)
+            nursery.cancel_scope.cancel()
+
+    async def _listen(self) -> trio.abc.Listener[trio.abc.Stream]:
+        host, port = self._settings.listen
+        try:
+            listener = await self._network.listen_tcp(host, port)
+            await self._streams.bind(listener_address(listener)[0])
+        except OSError as error:
+            raise _listen_error((host, port), error) from error
+        return listener
+
+    def _settle(self, own: OwnRecord, address: Address) -> None:
+        """Announce the listening address, if it is one, and nothing better is known."""
+        if not is_wildcard(address[0]):
+            own.settle(address)
+        elif own.current() is None and not self._settings.bootstrap:
+            logger.warning("other peers cannot tell where this one is: give --announce HOST:PORT")
+
+    def _services(self, own: OwnRecord) -> Services:
+        return Services(
+            identity=self._identity,
+            network=self._network,
+            library=self._library,
+            index=self._library.index,
+            streams=self._streams,
+            peers=self._peers,
+            own_record=own.current,
+        )
+
+    def _start_announcing(self, nursery: trio.Nursery, own: OwnRecord, port: int) -> None:
+        announcer = Announcer(
+            network=self._network,
+            identity=self._identity,
+            clock=self._clock,
+            own=own,
+            port=port,
+            peers=self._peers,
+        )
+        for bootstrap in self._settings.bootstrap:
+            nursery.start_soon(announcer.run, bootstrap)
+
+    async def _scan(self) -> None:
+        """Bring the library up to date; without that, what it has is served all the same."""
+        progress = ProgressLine()
+        try:
+            report = await trio.to_thread.run_sync(scan, self._library, progress, self._stop_scan.is_set)
+            self._tell_imported(report)
+        except LightpeerError as error:
+            self._output.warn(str(error))
+        finally:
+            progress.close()
+            self._scanned.set()
+
+    async def _tell_when_ready(self, address: Address) -> None:
+        with trio.move_on_after(READY_AFTER_S):
+            await self._scanned.wait()
+        rpc, peer_id = format_endpoint(address), format_peer_id(self._identity.peer_id)
+        self._output.result("listening", f"listening on {rpc} as {peer_id}", rpc=rpc, peer_id=peer_id)
+
+    def _tell_imported(self, report: ImportReport) -> None:
+        for note in report.notes():
+            self._output.warn(note)
+        if report.stopped:
+            return
+        tracks = len(self._library.track_ids())
+        logger.info("%d tracks; %d files imported, %d as before", tracks, report.imported, report.unchanged)
+
+
+def _require_folder(music_dir: Path) -> None:
+    if not music_dir.is_dir():
+        what = "is not a folder" if music_dir.exists() else "does not exist"
+        raise StateError(music_dir, f"{music_dir} {what}: give the folder that holds your music")
+
+
+def _listen_error(address: Address, error: OSError) -> StateError:
+    where = format_endpoint(address)
+    match error.errno:
+        case errno.EADDRINUSE:
+            text = f"{where} is in use: stop what listens there, or choose another with --listen"
+        case errno.EACCES:
+            text = f"{where} needs more rights: choose a port above 1023 with --listen"
+        case _:
+            text = f"cannot listen on {where} ({error.strerror or error}): choose another with --listen"
+    return StateError(where, text)

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.config import DEFAULT_PORT
+from lightpeer.core.identity import Identity
+from lightpeer.errors import MissingLibraryError, StateError, UsageError
+from lightpeer.output import Output
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve import __main__ as command
+from lightpeer.serve import server
+from lightpeer.serve.importer import ImportReport
+from lightpeer.serve.server import DEFAULT_LADDER_KBPS, ServeSettings, serve
+from lightpeer.wire.network import SystemNetwork
+from lightpeer.wire.peer import Peer, SealClock
+from lightpeer.wire.tcp import open_channel
+from tests.sim.network import simulate
+
+TRACKS = Path(__file__).parents[2] / "lightpeer" / "demo" / "tracks"
+CLIENT = Identity(b"\x07" * 32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "music").mkdir()
+    return tmp_path
+
+
+def settings(folder: Path, name: str = "state", **kwargs) -> ServeSettings:
+    return ServeSettings(music_dir=folder / "music", state_dir=folder / name, **kwargs)
+
+
+async def ask(host, address, want=15) -> pb.ExchangeReply:
+    async with open_channel(host, *address) as channel:
+        return await Peer(channel, CLIENT, SealClock(host), host, address=address).exchange(
+            pb.ExchangeRequest(want=want)
+        )
+
+
+def test_servers_that_share_a_bootstrap_peer_are_found_through_it(folder) -> None:
+    async def main(net):
+        stop = trio.Event()
+        first = ("10.0.0.1", 1000)
+        async with trio.open_nursery() as nursery:
+            for n, bootstrap in enumerate([(), (first,), (first,)], 1):
+                chosen = settings(folder, f"state{n}", listen=("0.0.0.0", 1000), bootstrap=bootstrap)
+                nursery.start_soon(serve, chosen, net.host(f"10.0.0.{n}"), Output(quiet=True), stop)
+            await trio.sleep(30)
+            reply = await ask(net.host("10.0.0.9"), first)
+            assert reply.observed.startswith("10.0.0.9:")
+            assert len(reply.records) == 2
+            stop.set()
+
+    simulate(main)
+
+
+def test_stopping_closes_every_port_even_with_a_client_connected(folder) -> None:
+    async def main(net):
+        stop = trio.Event()
+        host, phone = net.host("10.0.0.1"), net.host("10.0.0.2")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve, settings(folder, listen=("10.0.0.1", 1000)), host, Output(), stop)
+            await trio.sleep(30)
+            async with open_channel(phone, "10.0.0.1", 1000) as channel:
+                peer = Peer(channel, CLIENT, SealClock(phone), phone, address=("10.0.0.1", 1000))
+                reply = await peer.exchange(pb.ExchangeRequest(want=1))
+                assert len(reply.records) == 1
+                stop.set()
+                await trio.sleep(30)
+                assert (host.listeners, host.udp, host.streams) == ({}, {}, {})
+
+    simulate(main)
+
+
+def test_an_import_that_fails_is_told_and_what_is_there_is_served(folder, monkeypatch, capsys) -> None:
+    def scan(*_):
+        raise MissingLibraryError("opusenc", "libopusenc is missing: apt install libopusenc0")
+
+    async def main(net):
+        monkeypatch.setattr(server, "scan", scan)
+        stop = trio.Event()
+        host = net.host("10.0.0.1")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve, settings(folder, listen=("", 1000)), host, Output(json=True), stop)
+            await trio.sleep(30)
+            assert (await ask(host, ("10.0.0.1", 1000))).observed
+            stop.set()
+
+    simulate(main)
+    out, err = capsys.readouterr()
+    assert "apt install" in err
+    assert json.loads(out)["rpc"] == "0.0.0.0:1000"
+
+
+def test_an_import_that_was_stopped_says_what_it_skipped(folder, monkeypatch, capsys) -> None:
+    report = ImportReport(stopped=True, skipped=[(Path("x.mp3"), "it is empty")])
+
+    async def main(net):
+        monkeypatch.setattr(server, "scan", lambda *_: report)
+        stop = trio.Event()
+        stop.set()
+        await serve(settings(folder, listen=("10.0.0.1", 1)), net.host("10.0.0.1"), Output(), stop)
+
+    simulate(main)
+    assert "x.mp3" in capsys.readouterr().err
+
+
+def served(chosen: ServeSettings, seconds: float = 60) -> None:
+    async def main(net):
+        with trio.move_on_after(seconds):
+            await serve(chosen, net.host("10.0.0.1"), Output(), trio.Event())
+
+    simulate(main)
+
+
+def test_a_folder_that_is_not_there_or_none_is_told(folder) -> None:
+    for name, match in [("nowhere", "does not exist"), ("file", "not a folder")]:
+        (folder / "file").touch()
+        with pytest.raises(StateError, match=match):
+            served(ServeSettings(music_dir=folder / name, state_dir=folder / "state"))
+
+
+def test_a_corrupt_key_is_left_as_it_is(folder) -> None:
+    (folder / "state").mkdir()
+    (folder / "state" / "key").write_text("rubbish")
+    with pytest.raises(StateError, match="corrupt"):
+        served(settings(folder))
+    assert (folder / "state" / "key").read_text() == "rubbish"
+
+
+def test_an_address_that_cannot_be_announced_is_a_usage_error(folder) -> None:
+    with pytest.raises(UsageError, match="announce"):
+        served(settings(folder, announce=("0.0.0.0", 1)))
+
+
+@pytest.mark.parametrize(
+    ("error", "match"),
+    [(PermissionError(13, "no"), "above 1023"), (OSError(99, "no such address"), "no such address")],
+)
+def test_an_address_that_cannot_be_listened_on_is_told(folder, error, match) -> None:
+    async def main(net):
+        host = net.host("10.0.0.1")
+
+        async def refuse(*_):
+            raise error
+
+        host.listen_tcp = refuse
+        with pytest.raises(StateError, match=match):
+            await serve(settings(folder), host, Output(), trio.Event())
+
+    simulate(main)
+
+
+# The command.
+
+
+def parsed(*argv: str) -> ServeSettings:
+    return command._settings(command._parser().parse_args(argv))
+
+
+def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("LIGHTPEER_STATE", "/state")
+    monkeypatch.setenv("LIGHTPEER_CONFIG", "")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    plain = parsed("music")
+    assert plain == ServeSettings(
+        music_dir=Path("music"),
+        state_dir=Path("/state/serve"),
+        listen=("127.0.0.1", DEFAULT_PORT),
+        ladder_kbps=DEFAULT_LADDER_KBPS,
+    )
+    full = parsed(
+        *("music", "--state", "/s", "--listen", "[::1]:0", "--announce", "a.example:5", "--ladder", "96,24"),
+        *("--bootstrap", "b.example", "--bootstrap", "c.example:7"),
+    )
+    assert full == ServeSettings(
+        music_dir=Path("music"),
+        state_dir=Path("/s"),
+        listen=("::1", 0),
+        announce=("a.example", 5),
+        bootstrap=(("b.example", DEFAULT_PORT), ("c.example", 7)),
+        ladder_kbps=(24, 96),
+    )
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["music", "--listen", ":0"],
+        ["music", "--listen", "a:99999"],
+        ["music", "--ladder", "high"],
+        ["music", "--ladder", "1"],
+        ["music", "--announce", "a:0"],
+        ["music", "--bootstrap", "a b"],
+        ["music", "--nonsense"],
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_status_2(argv, folder, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(folder)
+    assert command.run([*argv, "--state", str(folder / "state")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_version_and_help(capsys) -> None:
+    assert command.run(["--version"]) == 0
+    assert command.run(["--help"]) == 0
+    assert "lightpeer-serve" in capsys.readouterr().out
+
+
+def test_a_port_in_use_is_told(folder, capsys) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        argv = [str(folder / "music"), "--state", str(folder / "state"), "--listen", where, "--json"]
+        assert command.run(argv) == 1
+    out, err = capsys.readouterr()
+    assert where in err
+    assert "Traceback" not in err
+    assert json.loads(out)["event"] == "error"
+
+
+def test_an_internal_error_shows_its_traceback_only_when_asked(folder, capsys, monkeypatch) -> None:
+    def fail(*_):
+        raise ExceptionGroup("nursery", [ZeroDivisionError("oops")])
+
+    monkeypatch.setattr(command, "_serve", fail)
+    assert command.run(["music"]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+    assert command.run(["music", "-vv"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_interrupt_and_a_reader_that_left_are_no_errors(capsys, monkeypatch) -> None:
+    def interrupt(*_):
+        raise BaseExceptionGroup("nursery", [KeyboardInterrupt()])
+
+    def leave(_, output):
+        output.closed = True
+        raise BrokenPipeError
+
+    monkeypatch.setattr(command, "_serve", interrupt)
+    assert command.run(["music"]) == 130
+    monkeypatch.setattr(command, "_serve", leave)
+    assert command.run(["music"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_serving_needs_no_sound_device() -> None:
+    code = "import sys, lightpeer.serve.server; sys.exit('sounddevice' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_process_serves_what_it_imported_and_ends_at_a_signal(folder, number, status) -> None:
+    track = min(TRACKS.glob("*.opus"))
+    (folder / "music" / track.name).write_bytes(track.read_bytes())
+    argv = [sys.executable, "-m", "lightpeer.serve", str(folder / "music"), "--json", "--ladder", "48"]
+    argv += ["--listen", "127.0.0.1:0", "--state", str(folder / "state")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        event = json.loads(process.stdout.readline())
+        assert event["event"] == "listening"
+        host, port = event["rpc"].split(":")
+        assert trio.run(search, (host, int(port))) == 1
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == status, err
+    assert "Traceback" not in err
+
+
+async def search(address) -> int:
+    network = SystemNetwork()
+    async with open_channel(network, *address) as channel:
+        peer = Peer(channel, CLIENT, SealClock(network), network, address=address)
+        replies = [r async for r in peer.search(pb.SearchRequest(query="lightpeer", limit=5))]
+    return sum(len(r.hits) for r in replies)
