@@ -231,6 +231,7 @@ class Bandwidth:
             self._startup_round(rate)
         elif self._round_lost > _HEAVY_LOSS * (self._round_bytes + self._round_lost):
             self._window = min(self._window, self._rate * (self.base_rtt_s or 0.0))
+            self._velocity = 1.0
         else:
             self._watch_route(now)
         if self._busy_since is not None and now - self._busy_since > _DRAIN_EVERY_S:

@@ -127,7 +127,7 @@ class Download:
         self.asked: set[Unit] = set()
         self.arrivals: list[tuple[float, int]] = []  # of units that had not come before
         self.windows: list[tuple[float, float]] = []
-        self.sent = 0
+        self.pulls: list[float] = []  # when each was sent
         self._events: list[tuple[float, int, bool, bytes]] = []
         self._ids = itertools.count()
 
@@ -143,6 +143,10 @@ class Download:
             self.now = max(self.now, min(times))
             self._step()
         return self
+
+    def drop_in_flight(self) -> None:
+        """Lose all that the network holds."""
+        self._events.clear()
 
     def goodput(self, start: float, end: float) -> float:
         """Bit/s of units that came for the first time, in that time."""
@@ -164,7 +168,7 @@ class Download:
         self._drain()
         self._ask()
         while (datagram := self.receiver.data_to_send()) is not None:
-            self.sent += 1
+            self.pulls.append(self.now)
             self._later(self.link.up(self.now), True, datagram)
         while (due := self.server.due()) is not None and due <= self.now:
             datagram = self.server.send(self.now)
