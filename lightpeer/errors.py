@@ -8,7 +8,7 @@
     ├── RemoteError            a peer's fault
     │   ├── BadMessageError        bytes that break the protocol
     │   │   ├── SealError              a missing, changed, stale, replayed or foreign seal
-    │   │   └── FramingError           a gRPC message that cannot be taken
+    │   │   └── FramingError           a gRPC message or HTTP/2 frame that cannot be taken
     │   ├── RpcError               a call that ended with a status other than OK
     │   ├── VerificationError      content that does not match its hash
     │   └── StreamFailedError      no source can go on with the track (5)
@@ -77,7 +77,7 @@ class SealError(BadMessageError):
 
 
 class FramingError(BadMessageError):
-    """A gRPC message that cannot be taken; its call ends with the status `code`."""
+    """A message, or a frame, that cannot be taken; `code` is gRPC's status for it, or HTTP/2's error."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)

@@ -5,6 +5,9 @@ frames that make the receiver work (RST_STREAM, SETTINGS, PING, PRIORITY, CONTIN
 data) draw on a budget that refills with time: honest peers never see its end, and a flood of them
 (CVE-2019-9512 to 9518, CVE-2023-44487) costs its connection before h2 looks at it.
 
+A frame that is too long is refused at its header; h2 would buffer it first. So is, with that, nearly
+everything that is not HTTP/2.
+
 GOAWAY does not pass to h2, which would end the connection at once, where RFC 9113 section 6.8 lets
 the streams up to its last id finish.
 
@@ -17,10 +20,11 @@ import struct
 from enum import IntEnum
 from typing import Final, NamedTuple, TypeAlias
 
-from lightpeer.errors import BadMessageError
+from lightpeer.errors import FramingError
 
 PREFACE_BYTES: Final = 24  # RFC 9113 section 3.4; h2 checks what they are
 HEADER_BYTES: Final = 9
+FRAME_MAX_BYTES: Final = 16_384  # the least that RFC 9113 allows, and what we announce
 GOAWAY_MAX_BYTES: Final = 1024  # more debug text than anyone would read
 
 FLOOD_BUDGET: Final = 10_000
@@ -106,7 +110,8 @@ class FrameGate:
         """Take the next bytes; give what h2 should have, and GOAWAYs, in order.
 
         Raises:
-            BadMessageError: a flood, or a malformed GOAWAY. The connection should be closed.
+            FramingError: a flood, a frame that is too long, a malformed GOAWAY. The connection should
+                be closed with its `code`.
         """
         self._refill(now)
         if self._held:
@@ -115,16 +120,17 @@ class FrameGate:
         start = 0
         at = self._rest_bytes
         while at < len(data):
-            length = int.from_bytes(data[at : at + 3], "big")
-            end = at + HEADER_BYTES + length
-            kind = data[at + 3] if len(data) - at >= HEADER_BYTES else None
-            if kind is None or (kind == FrameType.GOAWAY and end > len(data)):
-                if kind is not None:
-                    _check_goaway_size(length)
+            if len(data) - at < HEADER_BYTES:
                 self._held = data[at:]
                 break
+            length = int.from_bytes(data[at : at + 3], "big")
+            kind = data[at + 3]
+            _check_length(kind, length)
+            end = at + HEADER_BYTES + length
             if kind == FrameType.GOAWAY:
-                _check_goaway_size(length)
+                if end > len(data):
+                    self._held = data[at:]
+                    break
                 pieces += [data[start:at], _parse_goaway_untrusted(data[at + HEADER_BYTES : end])]
                 start = end
             elif kind or not length:  # nearly all frames of a busy stream are DATA with data
@@ -143,12 +149,15 @@ class FrameGate:
         is_empty_data = kind == FrameType.DATA and not length and not flags & _FLAG_END_STREAM
         self._budget -= 1 if is_empty_data else _COST.get(kind, _COST_OTHERWISE)  # type: ignore[call-overload]
         if self._budget < 0:
-            raise BadMessageError("the peer floods the connection with control frames")
+            raise FramingError(ErrorCode.ENHANCE_YOUR_CALM, "the peer floods us with control frames")
 
 
-def _check_goaway_size(length: int) -> None:
-    if not 8 <= length <= GOAWAY_MAX_BYTES:
-        raise BadMessageError("the peer sent a GOAWAY of an impossible size")
+def _check_length(kind: int, length: int) -> None:
+    if length > FRAME_MAX_BYTES or (kind == FrameType.GOAWAY and not 8 <= length <= GOAWAY_MAX_BYTES):
+        raise FramingError(
+            ErrorCode.FRAME_SIZE_ERROR,
+            f"the peer sent a frame of an impossible size ({length} bytes): is it HTTP/2?",
+        )
 
 
 def _parse_goaway_untrusted(payload: bytes) -> GoAway:

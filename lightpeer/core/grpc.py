@@ -252,8 +252,7 @@ class ClientConnection(Connection[ClientCall]):
             self.refuse(call, error)
             return
         if event.stream_ended is not None:  # "trailers-only"
-            call.is_remote_ended = True
-            self.end_call(call, _status_from(own, metadata, _http_status(own)))
+            self._conclude(call, _status_from(own, metadata, _http_status(own)))
             return
         http_status = _http_status(own)
         if http_status != 200 or not own.get(b"content-type", b"").startswith(b"application/grpc"):
@@ -268,9 +267,10 @@ class ClientConnection(Connection[ClientCall]):
     def _on_data(self, event: h2.events.DataReceived) -> None:
         super()._on_data(event)
         call = self._streams.get(event.stream_id)
-        if call is not None and call.expects_one and call.inbox:
-            if len(call.inbox) > 1 or not call.decoder.is_whole:
-                self.refuse(call, FramingError(StatusCode.INTERNAL, _MORE_THAN_ONE))
+        if call is None or not call.expects_one or not call.inbox:
+            return
+        if len(call.inbox) > 1 or not call.decoder.is_whole:
+            self.refuse(call, FramingError(StatusCode.INTERNAL, _MORE_THAN_ONE))
 
     def _on_trailers(self, event: h2.events.TrailersReceived) -> None:
         call = self._streams.get(event.stream_id)
@@ -281,8 +281,11 @@ class ClientConnection(Connection[ClientCall]):
         except BadMessageError as error:
             self.refuse(call, error)
             return
+        self._conclude(call, _status_from(own, metadata, 200))
+
+    def _conclude(self, call: ClientCall, status: CallStatus) -> None:
+        """End a call by the server's word, an OK held against what the call has brought."""
         call.is_remote_ended = True
-        status = _status_from(own, metadata, 200)
         if status.code is StatusCode.OK:
             status = _checked_ok(call, status)
         self.end_call(call, status)
@@ -346,7 +349,6 @@ def _status_from(own: dict[bytes, bytes], metadata: Metadata, http_status: int) 
 
 
 def _checked_ok(call: ClientCall, status: CallStatus) -> CallStatus:
-    """Hold an OK against what the call has brought."""
     if not call.decoder.is_whole:
         return CallStatus(StatusCode.INTERNAL, "the server ended the call inside a message")
     if call.expects_one and not call.inbox:

@@ -103,8 +103,8 @@ class Connection(ABC, Generic[StreamT]):
                     self._on_goaway(piece)
                 else:
                     self._receive_frames(piece)
-        except BadMessageError as error:
-            self.close(ErrorCode.ENHANCE_YOUR_CALM, str(error))
+        except FramingError as error:
+            self.close(error.code, str(error))
         except h2.exceptions.ProtocolError as error:  # h2 has queued its own GOAWAY
             self._shut(f"the peer broke HTTP/2: {type(error).__name__}")
 

@@ -157,11 +157,8 @@ class ServerConnection(Connection[ServerCall]):
 
     def next_deadline(self) -> float | None:
         """Give the time at which `handle_timeout` is due, or None."""
-        deadline = super().next_deadline()
         idle_s = self._idle_deadline_s()
-        if deadline is None or idle_s is None:
-            return deadline if idle_s is None else idle_s
-        return min(deadline, idle_s)
+        return super().next_deadline() if idle_s is None else idle_s
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: deadlines, lingering calls, a client that does not begin or has been idle."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 from lightpeer.core.frames import (
     FLOOD_BUDGET,
     FLOOD_REFILL_PER_S,
+    ErrorCode,
     FrameGate,
     FrameType,
     GoAway,
     encode_goaway,
 )
-from lightpeer.errors import BadMessageError
+from lightpeer.errors import BadMessageError, FramingError
 
 
 def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream_id: int = 0) -> bytes:
@@ -66,8 +68,23 @@ def test_a_goaway_of_an_impossible_size_is_refused_at_its_header(length, is_whol
     data = length.to_bytes(3, "big") + bytes([FrameType.GOAWAY, 0, 0, 0, 0, 0])
     if is_whole and length < 2000:
         data += bytes(length)
-    with pytest.raises(BadMessageError):
+    with pytest.raises(FramingError) as caught:
         FrameGate(is_server=False).receive_untrusted(data, 0.0)
+    assert caught.value.code == ErrorCode.FRAME_SIZE_ERROR
+
+
+@pytest.mark.parametrize(
+    "data", [b"\0\x40\x01" + bytes(6), b"HTTP/1.1 400 Bad Request", b"SSH-2.0-OpenSSH_9"]
+)
+def test_a_frame_that_is_too_long_is_refused_at_its_header(data):
+    with pytest.raises(FramingError) as caught:
+        FrameGate(is_server=False).receive_untrusted(data, 0.0)
+    assert caught.value.code == ErrorCode.FRAME_SIZE_ERROR
+
+
+def test_a_frame_of_the_greatest_length_passes():
+    data = frame(FrameType.DATA, bytes(16384), stream_id=1)
+    assert FrameGate(is_server=False).receive_untrusted(data, 0.0) == [data]
 
 
 @pytest.mark.parametrize(
@@ -112,9 +129,7 @@ def test_what_carries_calls_is_free(data):
 @given(st.lists(st.binary(max_size=60), max_size=10), st.booleans())
 def test_any_bytes_pass_or_raise_the_one_error(pieces, is_server):
     gate = FrameGate(is_server=is_server)
-    try:
+    with suppress(BadMessageError):
         for piece in pieces:
             for item in gate.receive_untrusted(piece, 0.0):
                 assert item
-    except BadMessageError:
-        pass

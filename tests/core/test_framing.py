@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import struct
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -115,9 +116,7 @@ def test_what_is_not_one_whole_gzip_member_is_refused(data):
 @given(st.lists(st.binary(max_size=50), max_size=5), st.sampled_from([b"identity", b"gzip", b"?"]))
 def test_any_bytes_give_messages_or_the_one_error(pieces, encoding):
     decoder = MessageDecoder(40, encoding)
-    try:
+    with suppress(FramingError):
         for piece in pieces:
             for frame in decoder.receive_untrusted(piece):
                 assert len(frame.message_untrusted(40)) <= 40
-    except FramingError as error:
-        assert isinstance(error.code, StatusCode)

@@ -1,0 +1,478 @@
+from __future__ import annotations
+
+import h2.connection
+import h2.events
+import h2.settings
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.core.frames import ErrorCode, encode_goaway
+from lightpeer.core.grpc import LAST_STREAM_ID, ClientConnection, StatusCode
+from lightpeer.core.http2 import ConnectionState
+from lightpeer.core.stream import Limits
+from tests.core.h2peer import OK, RESPONSE, H2Peer
+
+PATH = "/pkg.Service/Method"
+MAX_STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
+
+
+def connect(*, settings=None, **limits) -> tuple[ClientConnection, H2Peer]:
+    client = ClientConnection("host:1", Limits(**limits), 0.0)
+    return client, H2Peer(client, settings=settings)
+
+
+def unary(
+    client: ClientConnection, request: bytes = b"request", *, deadline: float | None = None, now: float = 0.0
+):
+    call = client.start(PATH, now, deadline=deadline, expects_one=True)
+    call.send(request, end=True)
+    return call
+
+
+# --- calls that end well ------------------------------------------------------------------------
+
+
+def test_a_unary_call_says_what_the_specification_asks_and_gives_the_reply():
+    client, peer = connect()
+    call = client.start(PATH, 0.0, deadline=5.0, headers=[(b"k", b"v")], expects_one=True)
+    call.send(b"request", end=True)
+    (request,) = peer.of(h2.events.RequestReceived)
+    headers = dict(request.headers)
+    assert list(headers)[:4] == [b":method", b":scheme", b":authority", b":path"]
+    assert headers[b":method"] == b"POST"
+    assert headers[b":scheme"] == b"http"
+    assert headers[b":authority"] == b"host:1"
+    assert headers[b":path"] == PATH.encode()
+    assert headers[b"te"] == b"trailers"
+    assert headers[b"content-type"] == b"application/grpc"
+    assert headers[b"grpc-timeout"] == b"5S"
+    assert headers[b"grpc-accept-encoding"] == b"identity,gzip"
+    assert headers[b"k"] == b"v"
+    (data,) = peer.of(h2.events.DataReceived)
+    assert data.data == b"\0\0\0\0\7request"
+    assert data.stream_ended
+
+    peer.headers(1, (*RESPONSE, (b"x", b"1")))
+    assert peer.events_of_ours() == [call]
+    assert call.initial_metadata == (("x", "1"),)
+    peer.message(1, b"reply")
+    assert call.status is None
+    peer.headers(1, (*OK, (b"y-bin", b"AA")), end=True)
+    assert peer.events_of_ours() == [call]
+    assert call.status.code is StatusCode.OK
+    assert call.status.trailing_metadata == (("y-bin", b"\0"),)
+    assert call.take() == b"reply"
+    assert call.take() is None
+    assert client.active_calls == 0
+    assert not peer.of(h2.events.StreamReset)
+
+
+def test_many_messages_go_both_ways_on_one_call():
+    client, peer = connect()
+    call = client.start(PATH, 0.0)
+    call.send(b"one")
+    call.send(b"two")
+    assert b"".join(event.data for event in peer.of(h2.events.DataReceived)) == b"\0\0\0\0\3one\0\0\0\0\3two"
+    peer.headers(1, RESPONSE)
+    peer.message(1, b"a", b"b")
+    assert [call.take(), call.take(), call.take()] == [b"a", b"b", None]
+    call.end()
+    call.end()
+    assert len(peer.of(h2.events.StreamEnded)) == 1
+    peer.headers(1, OK, end=True)
+    assert call.status.code is StatusCode.OK
+
+
+def test_a_gzipped_reply_is_inflated_within_the_limit():
+    client, peer = connect(receive_message_bytes=1000)
+    call, bomb = unary(client), unary(client)
+    peer.exchange()
+    for stream_id, size in ((1, 1000), (3, 1001)):
+        peer.headers(stream_id, (*RESPONSE, (b"grpc-encoding", b"gzip")))
+        peer.message(stream_id, bytes(size), gzip=True)
+        peer.headers(stream_id, OK, end=True)
+    assert call.take() == bytes(1000)
+    assert bomb.status.code is StatusCode.OK
+    assert bomb.take() is None
+    assert bomb.status.code is StatusCode.RESOURCE_EXHAUSTED
+
+
+# --- calls that end otherwise -------------------------------------------------------------------
+
+
+def test_trailers_only_gives_status_text_and_metadata():
+    client, peer = connect()
+    call = unary(client)
+    peer.exchange()
+    trailers = ((b"grpc-status", b"5"), (b"grpc-message", b"no%20such%21"), (b"k", b"v"))
+    peer.headers(1, (*RESPONSE, *trailers), end=True)
+    assert call.status[:3] == (StatusCode.NOT_FOUND, "no such!", (("k", "v"),))
+
+
+@pytest.mark.parametrize(
+    ("headers", "end", "code"),
+    [
+        (((b":status", b"404"), (b"content-type", b"text/html")), False, StatusCode.UNIMPLEMENTED),
+        (((b":status", b"503"),), True, StatusCode.UNAVAILABLE),
+        (((b":status", b"503"), (b"grpc-status", b"8")), True, StatusCode.RESOURCE_EXHAUSTED),
+        (((b":status", b"200"), (b"content-type", b"text/html")), False, StatusCode.UNKNOWN),
+        (((b":status", b"200"),), True, StatusCode.UNKNOWN),
+        (((b":status", b"2000"),), True, StatusCode.UNKNOWN),
+        ((*RESPONSE, (b"k-bin", b"!")), False, StatusCode.INTERNAL),
+        ((*RESPONSE, (b"grpc-status", b"0")), True, StatusCode.INTERNAL),
+    ],
+)
+def test_a_first_answer_that_is_no_grpc_answer_ends_the_call(headers, end, code):
+    client, peer = connect()
+    call = unary(client)
+    peer.exchange()
+    peer.headers(1, headers, end=end)
+    assert call.status.code is code
+    assert client.active_calls == 0
+
+
+@pytest.mark.parametrize(
+    ("trailers", "code"),
+    [
+        (((b"x", b"1"),), StatusCode.UNKNOWN),
+        (((b"grpc-status", b"99"),), StatusCode.UNKNOWN),
+        (((b"grpc-status", b"0"), (b"k-bin", b"!")), StatusCode.INTERNAL),
+        (((b"grpc-status", b"7"),), StatusCode.PERMISSION_DENIED),
+    ],
+)
+def test_trailers_decide_the_status(trailers, code):
+    client, peer = connect()
+    call = unary(client)
+    peer.exchange()
+    peer.reply(1, b"reply", trailers=trailers)
+    assert call.status.code is code
+    assert call.take() is None
+
+
+def test_ok_without_the_one_message_or_inside_one_is_internal():
+    client, peer = connect()
+    none, cut, none_wanted = unary(client), client.start(PATH, 0.0), client.start(PATH, 0.0)
+    peer.exchange()
+    peer.reply(1)
+    peer.headers(3, RESPONSE)
+    peer.data(3, b"\0\0\0\0\5cut")
+    peer.headers(3, OK, end=True)
+    peer.reply(5)
+    assert none.status.code is StatusCode.INTERNAL
+    assert cut.status.code is StatusCode.INTERNAL
+    assert none_wanted.status.code is StatusCode.OK
+
+
+@pytest.mark.parametrize("second", [b"\0\0\0\0\1b", b"\0\0\0\0\5part"])
+def test_more_than_the_one_message_is_internal_at_once(second):
+    client, peer = connect()
+    call = unary(client)
+    peer.exchange()
+    peer.headers(1, RESPONSE)
+    peer.message(1, b"a")
+    assert call.status is None
+    peer.data(1, second)
+    assert call.status.code is StatusCode.INTERNAL
+
+
+def test_an_end_without_trailers_is_unknown():
+    client, peer = connect()
+    call = unary(client)
+    peer.exchange()
+    peer.headers(1, RESPONSE)
+    peer.message(1, b"reply", end=True)
+    assert call.status.code is StatusCode.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "was_processed"),
+    [
+        (ErrorCode.REFUSED_STREAM, StatusCode.UNAVAILABLE, False),
+        (ErrorCode.CANCEL, StatusCode.CANCELLED, True),
+        (ErrorCode.ENHANCE_YOUR_CALM, StatusCode.RESOURCE_EXHAUSTED, True),
+        (ErrorCode.INTERNAL_ERROR, StatusCode.INTERNAL, True),
+    ],
+)
+def test_a_reset_stream_ends_its_call(code, status, was_processed):
+    client, peer = connect()
+    call, other = unary(client), unary(client)
+    peer.exchange()
+    peer.reset(1, code)
+    assert call.status.code is status
+    assert call.status.was_processed is was_processed
+    assert other.status is None
+
+
+def test_a_message_above_the_limit_ends_the_call_and_resets_the_stream():
+    client, peer = connect(receive_message_bytes=10, send_message_bytes=10)
+    call = unary(client)
+    peer.exchange()
+    peer.headers(1, RESPONSE)
+    peer.message(1, b"12345678901")
+    assert call.status.code is StatusCode.RESOURCE_EXHAUSTED
+    assert peer.of(h2.events.StreamReset)[0].error_code == ErrorCode.CANCEL
+    too_big = unary(client, b"12345678901")
+    assert too_big.status.code is StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_a_status_before_the_requests_have_ended_resets_the_stream_without_error():
+    client, peer = connect()
+    call = client.start(PATH, 0.0)
+    peer.exchange()
+    peer.reply(1)
+    assert call.status.code is StatusCode.OK
+    assert peer.of(h2.events.StreamReset)[0].error_code == ErrorCode.NO_ERROR
+    call.send(b"too late, and no error")
+
+
+def test_cancel_resets_the_stream_and_frees_everything():
+    client, peer = connect()
+    call = client.start(PATH, 0.0)
+    call.send(b"x" * 1_000_000)
+    peer.exchange()
+    assert call.buffered_bytes > 900_000
+    call.cancel()
+    call.cancel("twice is once")
+    assert call.status.code is StatusCode.CANCELLED
+    assert call.status.details == "the call was cancelled here"
+    assert peer.of(h2.events.StreamReset)[0].error_code == ErrorCode.CANCEL
+    assert call.buffered_bytes == 0
+    assert client.active_calls == 0
+
+
+def test_what_was_in_flight_for_a_cancelled_call_is_ignored():
+    client, peer = connect()
+    call = unary(client)
+    peer.exchange()
+    peer.h2.send_headers(1, list(RESPONSE))
+    peer.h2.send_data(1, b"\0\0\0\0\1x")
+    peer.h2.send_headers(1, list(OK), end_stream=True)
+    data = peer.h2.data_to_send()
+    call.cancel()
+    client.receive(data, 0.0)
+    assert client.state is ConnectionState.OPEN
+    assert call.status.code is StatusCode.CANCELLED
+
+
+def test_events_after_the_end_of_a_call_in_the_same_bytes_are_ignored():
+    client, peer = connect()
+    call = unary(client)
+    peer.exchange()
+    peer.h2.send_headers(1, [(b":status", b"200"), (b"content-type", b"text/plain")])
+    peer.h2.send_data(1, b"not grpc")
+    peer.h2.send_headers(1, list(OK), end_stream=True)
+    other = unary(client)
+    peer.exchange()
+    assert call.status.code is StatusCode.UNKNOWN
+    peer.reply(3, b"reply")
+    assert other.status.code is StatusCode.OK
+
+
+def test_a_reset_and_a_response_for_streams_that_are_gone_change_nothing():
+    client, peer = connect()
+    call = unary(client)
+    peer.exchange()
+    client._on_stream_reset(h2.events.StreamReset(stream_id=9))
+    client._on_response(h2.events.ResponseReceived(stream_id=9))
+    client._on_trailers(h2.events.TrailersReceived(stream_id=9))
+    assert call.status is None
+
+
+# --- deadlines ----------------------------------------------------------------------------------
+
+
+def test_a_deadline_ends_its_call_and_resets_the_stream():
+    client, peer = connect()
+    call, patient = unary(client, deadline=5.0), unary(client, deadline=9.0)
+    peer.exchange()
+    assert client.next_deadline() == 5.0
+    client.handle_timeout(4.9)
+    assert call.status is None
+    client.handle_timeout(5.0)
+    assert call.status.code is StatusCode.DEADLINE_EXCEEDED
+    assert patient.status is None
+    assert peer.of(h2.events.StreamReset)[0].error_code == ErrorCode.CANCEL
+    assert client.next_deadline() == 9.0
+
+
+def test_a_deadline_that_has_passed_keeps_the_call_off_the_wire():
+    client, peer = connect()
+    call = unary(client, deadline=5.0, now=5.0)
+    assert call.status.code is StatusCode.DEADLINE_EXCEEDED
+    assert not peer.of(h2.events.RequestReceived)
+
+
+def test_a_deadline_also_ends_a_call_that_waits_for_a_stream():
+    client, _ = connect(settings={MAX_STREAMS: 1})
+    unary(client)
+    waiting = unary(client, deadline=5.0)
+    client.handle_timeout(5.0)
+    assert waiting.status.code is StatusCode.DEADLINE_EXCEEDED
+    assert not client._waiting
+
+
+# --- limits on streams --------------------------------------------------------------------------
+
+
+def test_calls_above_the_servers_limit_wait_their_turn():
+    client, peer = connect(settings={MAX_STREAMS: 2})
+    calls = [unary(client) for _ in range(4)]
+    assert len(peer.of(h2.events.RequestReceived)) == 2
+    peer.reply(1, b"a")
+    assert len(peer.of(h2.events.RequestReceived)) == 3
+    calls[1].cancel()
+    assert len(peer.of(h2.events.RequestReceived)) == 4
+    peer.reply(5, b"b")
+    peer.reply(7, b"c")
+    assert [call.take() for call in calls] == [b"a", None, b"b", b"c"]
+
+
+def test_our_own_limit_on_streams_counts_too_and_the_queue_has_an_end():
+    client, peer = connect(concurrent_calls=1, queued_calls=1)
+    first, second, third = unary(client), unary(client), unary(client)
+    assert third.status.code is StatusCode.RESOURCE_EXHAUSTED
+    peer.exchange()
+    peer.reply(1, b"a")
+    assert first.take() == b"a"
+    assert second.stream_id == 3
+
+
+def test_streams_are_not_opened_faster_than_the_transport_takes_them():
+    client, peer = connect(concurrent_calls=5)
+    for _ in range(20):
+        unary(client).cancel()
+    assert len(peer.of(h2.events.RequestReceived)) == 5
+
+
+def test_a_connection_whose_stream_ids_are_used_up_drains(monkeypatch):
+    client, _ = connect()
+    monkeypatch.setattr(client._h2, "get_next_available_stream_id", lambda: LAST_STREAM_ID)
+    unary(client)
+    assert not client.takes_calls
+    assert client.is_open
+
+
+# --- the connection -----------------------------------------------------------------------------
+
+
+def test_goaway_lets_what_was_taken_finish_and_gives_the_rest_back():
+    client, peer = connect(settings={MAX_STREAMS: 2})
+    taken, refused, waiting = unary(client), unary(client), unary(client)
+    peer.exchange()
+    client.receive(encode_goaway(1, 0), 0.0)
+    assert not client.takes_calls
+    for call in (refused, waiting):
+        assert call.status.code is StatusCode.UNAVAILABLE
+        assert call.status.was_processed is False
+    late = unary(client)
+    assert late.status.code is StatusCode.UNAVAILABLE
+    assert late.status.was_processed is False
+    peer.reply(1, b"reply")
+    assert taken.take() == b"reply"
+    assert client.state is ConnectionState.CLOSED
+
+
+def test_the_end_of_the_transport_ends_every_call():
+    client, peer = connect(settings={MAX_STREAMS: 1})
+    running, waiting = unary(client), unary(client)
+    peer.exchange()
+    client.receive(b"", 0.0)
+    client.receive(b"later", 0.0)
+    assert running.status.code is StatusCode.UNAVAILABLE
+    assert running.status.was_processed
+    assert waiting.status.code is StatusCode.UNAVAILABLE
+    assert not waiting.status.was_processed
+    assert client.next_deadline() is None
+    assert peer.events_of_ours() == [running, waiting]
+
+
+@pytest.mark.parametrize(
+    "data", [b"HTTP/1.1 400 Bad Request\r\n\r\n" + bytes(100), b"SSH-2.0-OpenSSH_9.2p1\r\n" * 9]
+)
+def test_something_that_is_not_http2_ends_every_call(data):
+    client = ClientConnection("host:1", Limits(), 0.0)
+    call = unary(client)
+    client.receive(data, 0.0)
+    assert call.status.code is StatusCode.UNAVAILABLE
+    assert client.state is ConnectionState.CLOSED
+    assert client.data_to_send()
+
+
+def test_a_flood_closes_the_connection_and_says_why():
+    client, _ = connect()
+    call = unary(client)
+    client.receive(b"\0\0\x08\x06\0\0\0\0\0" + bytes(8), 0.0)
+    client.receive((b"\0\0\x08\x06\0\0\0\0\0" + bytes(8)) * 10_001, 0.0)
+    assert call.status.code is StatusCode.UNAVAILABLE
+    assert client.data_to_send().endswith(encode_goaway(0, ErrorCode.ENHANCE_YOUR_CALM))
+    client.close()
+    assert not client.data_to_send()
+
+
+def test_cancel_all_cancels_what_runs_and_what_waits():
+    client, peer = connect(settings={MAX_STREAMS: 1})
+    running, waiting = unary(client), unary(client)
+    peer.exchange()
+    client.cancel_all("closing")
+    assert [call.status[:2] for call in (running, waiting)] == [(StatusCode.CANCELLED, "closing")] * 2
+    assert len(peer.of(h2.events.StreamReset)) == 1
+
+
+# --- keepalive ----------------------------------------------------------------------------------
+
+
+def test_keepalive_pings_only_while_calls_are_open_and_silence_ends_them():
+    client, peer = connect(keepalive_s=10.0, keepalive_timeout_s=5.0)
+    assert client.next_deadline() is None
+    client.handle_timeout(100.0)
+    call = unary(client, now=100.0)
+    peer.exchange()
+    peer.events.clear()
+    client.receive(b"\0\0\0\x04\x01\0\0\0\0", 103.0)
+    assert client.next_deadline() == 113.0
+    client.handle_timeout(112.9)
+    assert not client.data_to_send()
+    client.handle_timeout(113.0)
+    peer.now = 114.0
+    assert peer.of(h2.events.PingReceived)
+    assert client.next_deadline() == 124.0
+    client.handle_timeout(124.0)
+    assert client.data_to_send()
+    assert client.next_deadline() == 129.0
+    client.handle_timeout(129.0)
+    assert call.status.code is StatusCode.UNAVAILABLE
+    assert "silent" in call.status.details
+    assert client.state is ConnectionState.CLOSED
+    client.handle_timeout(200.0)
+
+
+def test_an_earlier_deadline_comes_before_the_keepalive():
+    client, _ = connect(keepalive_s=10.0)
+    unary(client, deadline=3.0)
+    assert client.next_deadline() == 3.0
+
+
+# --- anything -----------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 10), st.integers(0, 255), st.integers(0, 6), st.binary(max_size=40)),
+        max_size=20,
+    )
+)
+def test_any_frames_give_a_status_or_nothing(frames):
+    client, peer = connect()
+    calls = [unary(client), client.start(PATH, 0.0), unary(client)]
+    peer.exchange()
+    for kind, flags, stream_id, payload in frames:
+        header = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream_id.to_bytes(4, "big")
+        client.receive(header + payload, 1.0)
+        client.data_to_send()
+    client.receive(b"", 2.0)
+    client.data_to_send()
+    for call in calls:
+        assert isinstance(call.status.code, StatusCode)
+        while call.take() is not None:
+            pass

@@ -1,0 +1,321 @@
+"""The server half without a transport."""
+
+from __future__ import annotations
+
+import h2.events
+import h2.settings
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.core.frames import ErrorCode, encode_goaway
+from lightpeer.core.status import StatusCode
+from lightpeer.core.stream import Limits
+from lightpeer.errors import StateMisuseError
+from lightpeer.serve.grpc import LINGER_S, ServerConnection
+from tests.core.h2peer import H2Peer
+
+PATH = b"/pkg.Service/Method"
+METHOD = ((b":method", b"POST"), (b":scheme", b"http"), (b":path", PATH), (b":authority", b"h"))
+GRPC = ((b"content-type", b"application/grpc+proto"), (b"te", b"trailers"))
+REQUEST = (*METHOD, *GRPC)
+PING = b"\0\0\x08\x06\0\0\0\0\0" + bytes(8)
+
+
+def accept(**limits) -> tuple[ServerConnection, H2Peer]:
+    server = ServerConnection(Limits(**limits), 0.0)
+    return server, H2Peer(server)
+
+
+def call_of(peer: H2Peer, stream_id: int = 1, headers=REQUEST, *, end: bool = False):
+    """Open a call and give the server's side of it."""
+    peer.headers(stream_id, headers, end=end)
+    (call,) = [call for call in peer.events_of_ours() if call.stream_id == stream_id]
+    return call
+
+
+def response(peer: H2Peer, stream_id: int = 1) -> tuple[list, bytes, list]:
+    """Give first headers, data and trailers of an answer."""
+    first = [e.headers for e in peer.of(h2.events.ResponseReceived) if e.stream_id == stream_id]
+    last = [e.headers for e in peer.of(h2.events.TrailersReceived) if e.stream_id == stream_id]
+    data = b"".join(e.data for e in peer.of(h2.events.DataReceived) if e.stream_id == stream_id)
+    return [dict(headers) for headers in first], data, [dict(headers) for headers in last]
+
+
+def test_a_call_comes_up_with_what_the_client_said_and_is_answered():
+    _, peer = accept()
+    headers = (*REQUEST, (b"grpc-timeout", b"5S"), (b"k", b"v"), (b"b-bin", b"AA"))
+    call = call_of(peer, headers=headers)
+    assert call.context is None
+    assert call.path == PATH.decode()
+    assert call.metadata == (("k", "v"), ("b-bin", b"\0"))
+    assert call.deadline == 5.0
+    peer.message(1, b"ping", end=True)
+    assert peer.events_of_ours() == [call]
+    assert call.take() == b"ping"
+    assert call.is_remote_ended
+    call.send(b"pong")
+    call.finish(StatusCode.OK, "", [(b"x", b"1")])
+    first, data, last = response(peer)
+    assert first[0][b":status"] == b"200"
+    assert first[0][b"content-type"] == b"application/grpc"
+    assert first[0][b"grpc-accept-encoding"] == b"identity,gzip"
+    assert data == b"\0\0\0\0\4pong"
+    assert last == [{b"grpc-status": b"0", b"x": b"1"}]
+    assert not peer.of(h2.events.StreamReset)
+    assert peer.events_of_ours() == [call]
+    assert call.is_finished
+    assert not call.is_cancelled
+
+
+def test_an_error_without_messages_is_trailers_only():
+    _, peer = accept()
+    call_of(peer, end=True).finish(StatusCode.NOT_FOUND, "nö")
+    first, data, last = response(peer)
+    assert first == [
+        {
+            b":status": b"200",
+            b"content-type": b"application/grpc",
+            b"grpc-status": b"5",
+            b"grpc-message": b"n%C3%B6",
+        },
+    ]
+    assert not data
+    assert not last
+
+
+def test_an_end_before_the_clients_resets_the_stream_without_error():
+    _, peer = accept()
+    call_of(peer).finish(StatusCode.OK)
+    assert peer.of(h2.events.StreamReset)[0].error_code == ErrorCode.NO_ERROR
+
+
+def test_initial_metadata_goes_ahead_and_only_once():
+    server, peer = accept()
+    call = call_of(peer)
+    call.send_initial_metadata([(b"k", b"v")])
+    assert response(peer)[0][0][b"k"] == b"v"
+    with pytest.raises(StateMisuseError):
+        call.send_initial_metadata()
+    call.send(b"a")
+    call.finish()
+    call.send(b"after the end: nothing")
+    assert response(peer)[1] == b"\0\0\0\0\1a"
+    other = call_of(peer, 3)
+    peer.reset(3, ErrorCode.CANCEL)
+    other.send_initial_metadata()
+    other.finish()
+    assert server.active_calls == 0
+    assert response(peer, 3) == ([], b"", [])
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (((b":method", b"GET"), *METHOD[1:], *GRPC), b"405"),
+        ((*METHOD, (b"content-type", b"text/html")), b"415"),
+        (METHOD, b"415"),
+    ],
+)
+def test_what_is_not_grpc_is_answered_in_http(headers, status):
+    server, peer = accept()
+    peer.headers(1, headers, end=True)
+    assert response(peer)[0] == [{b":status": status}]
+    assert [call.context for call in peer.events_of_ours() if not call.is_finished] == []
+    assert server.active_calls == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ((b"grpc-timeout", b"soon"), b"13"),
+        ((b"k-bin", b"!"), b"13"),
+        ((b"grpc-encoding", b"snappy"), b"12"),
+    ],
+)
+def test_a_request_that_cannot_be_followed_never_comes_up(header, code):
+    server, peer = accept()
+    peer.headers(1, (*REQUEST, header), end=True)
+    (first,) = response(peer)[0]
+    assert first[b"grpc-status"] == code
+    if code == b"12":
+        assert first[b"grpc-accept-encoding"] == b"identity,gzip"
+    assert all(call.is_finished for call in peer.events_of_ours())
+    assert server.active_calls == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [(b"\0\xff\xff\xff\xff", b"8"), (b"\7\0\0\0\0", b"13"), (b"\1\0\0\0\1x", b"13")],
+)
+def test_a_request_message_that_cannot_be_taken_ends_the_call(data, code):
+    _, peer = accept()
+    call = call_of(peer)
+    peer.data(1, data)
+    assert call.is_cancelled
+    assert response(peer)[0][0][b"grpc-status"] == code
+
+
+def test_a_request_that_does_not_inflate_ends_the_call_when_it_is_taken():
+    _, peer = accept()
+    call = call_of(peer, headers=(*REQUEST, (b"grpc-encoding", b"gzip")))
+    peer.data(1, b"\1\0\0\0\1x", end=True)
+    assert call.take() is None
+    assert call.is_cancelled
+    assert response(peer)[0][0][b"grpc-status"] == b"13"
+
+
+def test_an_end_inside_a_message_ends_the_call():
+    _, peer = accept()
+    call = call_of(peer)
+    peer.data(1, b"\0\0\0\0\5cut", end=True)
+    assert call.is_cancelled
+    assert response(peer)[0][0][b"grpc-status"] == b"13"
+
+
+def test_a_client_that_cancels_is_noticed_once():
+    server, peer = accept()
+    call = call_of(peer)
+    peer.reset(1, ErrorCode.CANCEL)
+    assert peer.events_of_ours() == [call]
+    assert call.is_cancelled
+    assert server.active_calls == 0
+    server._on_stream_reset(h2.events.StreamReset(stream_id=1))
+    assert not peer.events_of_ours()
+
+
+def test_a_deadline_ends_the_call_on_this_side_too():
+    server, peer = accept()
+    call = call_of(peer, headers=(*REQUEST, (b"grpc-timeout", b"5S")))
+    call.send(b"queued")
+    assert server.next_deadline() == 5.0
+    server.handle_timeout(5.0)
+    assert peer.events_of_ours() == [call]
+    assert call.is_cancelled
+    assert response(peer)[2] == [{b"grpc-status": b"4", b"grpc-message": b"the call's deadline has passed"}]
+
+
+def test_a_client_that_never_reads_its_answer_is_let_go():
+    server, peer = accept()
+    call = call_of(peer, end=True)
+    call.send(bytes(100_000))
+    call.finish()
+    peer.exchange()
+    assert server.active_calls == 1
+    server.handle_timeout(LINGER_S)
+    assert server.active_calls == 0
+    assert peer.of(h2.events.StreamReset)[0].error_code == ErrorCode.CANCEL
+
+
+def test_calls_above_the_limit_are_refused():
+    server, peer = accept(concurrent_calls=2)
+    assert peer.h2.remote_settings.max_concurrent_streams == 2
+    peer.h2.remote_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = 100
+    peer.h2.remote_settings.acknowledge()
+    server._h2.local_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = 100
+    server._h2.local_settings.acknowledge()
+    for stream_id in (1, 3, 5):
+        peer.headers(stream_id, REQUEST)
+    assert len(peer.events_of_ours()) == 2
+    (reset,) = peer.of(h2.events.StreamReset)
+    assert (reset.stream_id, reset.error_code) == (5, ErrorCode.REFUSED_STREAM)
+
+
+def test_drain_refuses_new_calls_and_closes_after_the_last():
+    server, peer = accept()
+    other, call = call_of(peer), call_of(peer, 3)
+    server.drain()
+    server.drain()
+    sent = server.data_to_send()
+    assert sent.endswith(encode_goaway(3, 0))
+    assert sent.count(encode_goaway(3, 0)) == 1
+    peer.headers(5, REQUEST)
+    assert not peer.events_of_ours()
+    assert peer.of(h2.events.StreamReset)[0].error_code == ErrorCode.REFUSED_STREAM
+    other.finish()
+    peer.exchange()
+    assert server.is_open
+    call.send(b"done")
+    call.finish()
+    assert response(peer, 3)[1] == b"\0\0\0\0\4done"
+    assert not server.is_open
+
+
+def test_drain_without_calls_closes_at_once():
+    server, _ = accept()
+    server.drain()
+    assert not server.is_open
+    assert server.data_to_send().endswith(encode_goaway(0, 0))
+
+
+def test_a_client_that_goes_away_may_finish():
+    server, peer = accept()
+    call = call_of(peer)
+    server.receive(encode_goaway(0, 0), 0.0)
+    assert server.is_open
+    assert not server.takes_calls
+    call.finish()
+    peer.exchange()
+    assert not server.is_open
+
+
+def test_the_end_of_the_connection_cancels_its_calls():
+    server, peer = accept()
+    call = call_of(peer)
+    server.receive(b"", 0.0)
+    assert call.is_cancelled
+    assert peer.events_of_ours() == [call]
+
+
+def test_a_client_has_to_begin_in_time():
+    server = ServerConnection(Limits(handshake_s=10.0), 0.0)
+    assert server.next_deadline() == 10.0
+    server.handle_timeout(9.9)
+    assert server.is_open
+    server.handle_timeout(10.0)
+    assert server.why_closed == "the client did not begin"
+    assert server.next_deadline() is None
+
+
+def test_an_idle_client_is_let_go_and_a_busy_one_is_not():
+    server, peer = accept(idle_s=100.0)
+    peer.now = 1.0
+    call = call_of(peer, headers=(*REQUEST, (b"grpc-timeout", b"500S")), end=True)
+    assert server.next_deadline() == 501.0
+    peer.now = 50.0
+    server.receive(PING, 50.0)
+    call.finish()
+    peer.exchange()
+    assert server.next_deadline() == 150.0
+    server.handle_timeout(150.0)
+    assert server.why_closed == "the client was idle"
+
+
+def test_idleness_and_a_deadline_go_by_what_comes_first():
+    server, peer = accept(idle_s=100.0)
+    assert server.next_deadline() == 100.0
+    call_of(peer)
+    assert server.next_deadline() is None
+
+
+frames_of_any_kind = st.lists(
+    st.tuples(st.integers(0, 10), st.integers(0, 255), st.integers(0, 6), st.binary(max_size=40)),
+    max_size=20,
+)
+
+
+@given(frames_of_any_kind, st.booleans())
+def test_any_frames_end_in_order(frames, is_greeted):
+    server, peer = accept()
+    if is_greeted:
+        peer.headers(1, REQUEST)
+    else:
+        server = ServerConnection(Limits(), 0.0)
+    for kind, flags, stream_id, payload in frames:
+        header = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream_id.to_bytes(4, "big")
+        server.receive(header + payload, 1.0)
+        server.data_to_send()
+    server.receive(b"", 2.0)
+    server.data_to_send()
+    while (call := server.next_event()) is not None:
+        assert call.is_finished
