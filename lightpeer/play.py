@@ -85,11 +85,14 @@ class Performance:
 
     def __init__(self, client: Client, settings: Settings, output: Output, *, live: bool = True) -> None:
         self._output = output
+        self._began = 0.0
+        self.first_sound_s: float | None = None  # from `run` until the first track was heard
         self.player = Player(client, lambda: make_sink_of(settings), settings, on_event=self._tell)
         self._terminal = None if output.json else self._make_terminal(live=live and not output.quiet)
 
     async def run(self, items: list[str], *, start_s: float = 0.0) -> None:
         """Play tracks in order; return at the end of the last."""
+        self._began = trio.current_time()
         async with trio.open_nursery() as nursery:
             if self._terminal:
                 nursery.start_soon(self._terminal.run)
@@ -107,6 +110,8 @@ class Performance:
         return Terminal(self.player, line=line, keys_from=sys.stdin if has_keys(sys.stdin) else None)
 
     def _tell(self, event: PlayerEvent) -> None:
+        if event.kind == "playing" and self.first_sound_s is None:
+            self.first_sound_s = trio.current_time() - self._began
         line = self._terminal.line if self._terminal else None
         if line:
             line.clear()

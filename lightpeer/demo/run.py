@@ -132,8 +132,8 @@ async def _start_peer(library: Path, options: list[str], nursery: trio.Nursery) 
         with contextlib.suppress(ValueError, KeyError):
             listening = json.loads(await _first_line(process))
             return _Serving(listening["rpc"], listening["peer_id"])
-    said = log.read_text(errors="replace").strip().splitlines()
-    raise NoPeerError(f"a serving peer did not start: {said[-1] if said else 'it said nothing'}")
+    said = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise NoPeerError(f"a serving peer did not start: {said[-1].removeprefix('lightpeer: ')}")
 
 
 async def _first_line(process: trio.Process) -> bytes:
@@ -176,8 +176,9 @@ async def _play(client: Client, settings: Settings, hit: Hit, output: Output) ->
     performance = Performance(client, settings, output)
     await performance.run([hit.uri])
     stats = performance.player.stats()
+    first_sound_ms = round((performance.first_sound_s or 0.0) * 1000)
     text = (
-        "played {played_s:.1f} s by {transport}: {rx_bytes} bytes received for {audio_bytes} of audio, "
-        "first sound {time_to_first_audio_ms:.0f} ms after the start, {rebuffers} rebuffers"
+        f"played {stats['played_s']:.1f} s by {stats['transport']}: {stats['audio_bytes']} bytes of audio, "
+        f"{stats['rx_bytes']} received in all, first sound after {first_sound_ms} ms"
     )
-    output.remark("played", text.format_map(stats), uri=hit.uri, stats=stats)
+    output.remark("played", text, uri=hit.uri, first_sound_ms=first_sound_ms, stats=stats)
