@@ -31,6 +31,8 @@ from lightpeer.core.manifest import (
 )
 from lightpeer.errors import RemoteError
 
+TABLES_KEPT = 32  # half an hour of a rendition, about 0.2 MB; a table forgotten is fetched again
+
 Source: TypeAlias = Hashable
 Key: TypeAlias = tuple[int, int]  # rendition, segment (or TABLE_BASE + table)
 
@@ -64,6 +66,7 @@ class _Object:
     size: int
     units: int
     step: int
+    table: SegmentTable | None = None  # which it is checked by; None for a table itself
     source: Source | None = None
     asked: set[int] = field(default_factory=set)
     parts: dict[int, bytes] = field(default_factory=dict)
@@ -77,7 +80,7 @@ class _Object:
 
 
 class Scheduler:
-    """The wishes of one track and their state. Bounded by what the session wishes for at a time."""
+    """The wishes of one track and their state, bounded by what the session wishes for at a time."""
 
     def __init__(self, track: Track) -> None:
         self._track = track
@@ -95,7 +98,7 @@ class Scheduler:
         number = table_of(segment)
         table = self._tables.get((rendition, number))
         if table is not None:
-            self._add(key, table.sizes[segment % TABLE_SEGMENTS])
+            self._add(key, table.sizes[segment % TABLE_SEGMENTS], table)
             return
         self._waiting[key] = None
         table_key = (rendition, table_segment(number))
@@ -183,34 +186,35 @@ class Scheduler:
         """Return what happened, oldest first, None when there is no more."""
         return self._events.popleft() if self._events else None
 
-    def _add(self, key: Key, size: int) -> None:
+    def _add(self, key: Key, size: int, table: SegmentTable | None = None) -> None:
         units, step = unit_layout(size)
-        self._objects[key] = _Object(key, size, units, step)
+        self._objects[key] = _Object(key, size, units, step, table)
 
     def _complete(self, item: _Object) -> None:
         data = b"".join(part for _, part in sorted(item.parts.items()))
-        rendition, segment = item.key
         try:
-            if segment >= TABLE_BASE:
-                self._take_table_untrusted(rendition, segment - TABLE_BASE, data)
+            if item.table is None:
+                self._take_table_untrusted(item, data)
             else:
-                self._take_segment_untrusted(rendition, segment, data)
+                self._take_segment_untrusted(item, item.table, data)
         except RemoteError as error:
             self._failed(item, str(error))
 
-    def _take_table_untrusted(self, rendition: int, number: int, data: bytes) -> None:
+    def _take_table_untrusted(self, item: _Object, data: bytes) -> None:
+        rendition, number = item.key[0], item.key[1] - TABLE_BASE
         self._tables[rendition, number] = parse_table_untrusted(data, self._track, rendition, number)
-        del self._objects[rendition, table_segment(number)]
-        # The segments that waited for it keep their place before what was wished later.
+        if len(self._tables) > TABLES_KEPT:
+            del self._tables[next(iter(self._tables))]
+        del self._objects[item.key]
         freed = [key for key in self._waiting if key[0] == rendition and table_of(key[1]) == number]
-        for key in freed:
+        for key in freed:  # in the order in which they were wished for
             del self._waiting[key]
             self.wish(*key)
 
-    def _take_segment_untrusted(self, rendition: int, segment: int, data: bytes) -> None:
-        table = self._tables[rendition, table_of(segment)]
+    def _take_segment_untrusted(self, item: _Object, table: SegmentTable, data: bytes) -> None:
+        rendition, segment = item.key
         table.check_untrusted(segment, data)
-        del self._objects[rendition, segment]
+        del self._objects[item.key]
         self._events.append(SegmentReady(rendition, segment, data))
 
     def _failed(self, item: _Object, reason: str) -> None:

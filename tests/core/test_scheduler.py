@@ -1,0 +1,310 @@
+"""Segments out of units, from sources that may fail or lie."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lightpeer.core import scheduler as module
+from lightpeer.core.datagram import Unit, UnitRange, unit_layout
+from lightpeer.core.manifest import build_manifest, build_table, parse_manifest_untrusted, track_id_of
+from lightpeer.core.scheduler import Scheduler, SegmentReady, SourceLied
+
+COUNT = 130
+TABLE = 0xFF0000
+
+
+def segment_bytes(rendition, segment):
+    """About 3 units in the low rendition, 5 in the high one."""
+    size = (2500, 5000)[rendition] + segment
+    return random.Random(size).randbytes(size)
+
+
+SEGMENTS = {(r, s): segment_bytes(r, s) for r in (0, 1) for s in range(COUNT)}
+OBJECTS = dict(SEGMENTS)
+for r in (0, 1):
+    for number in range(3):
+        covered = range(64 * number, min(64 * number + 64, COUNT))
+        OBJECTS[r, TABLE + number] = build_table(SEGMENTS[r, s] for s in covered)
+MANIFEST = build_manifest(
+    title="t",
+    artist="",
+    album="",
+    duration_samples=COUNT * 48_000,
+    gain_q8_db=0,
+    segment_count=COUNT,
+    renditions=[(24_000 + r, b"h", [OBJECTS[r, TABLE + number] for number in range(3)]) for r in (0, 1)],
+)
+TRACK = parse_manifest_untrusted(MANIFEST, track_id_of(MANIFEST))
+
+
+def payload(unit):
+    data = OBJECTS[unit.rendition, unit.segment]
+    _, step = unit_layout(len(data))
+    return data[unit.unit * step : (unit.unit + 1) * step]
+
+
+def units(ranges):
+    return [Unit(r.rendition, r.segment, n) for r, _ in ranges for n in range(r.first, r.first + r.units)]
+
+
+def give(scheduler, source, wanted):
+    for unit in wanted:
+        scheduler.on_unit(source, unit, payload(unit))
+
+
+def events(scheduler):
+    out = []
+    while (event := scheduler.next_event()) is not None:
+        out.append(event)
+    return out
+
+
+def ready(*keys):
+    return [SegmentReady(*key, SEGMENTS[key]) for key in keys]
+
+
+@pytest.fixture
+def plan():
+    """A scheduler that has the first tables of both renditions."""
+    scheduler = Scheduler(TRACK)
+    for rendition in (0, 1):
+        scheduler.wish(rendition, 0)
+        scheduler.on_object("seed", rendition, TABLE, OBJECTS[rendition, TABLE])
+    scheduler.clear()
+    assert events(scheduler) == []
+    return scheduler
+
+
+# From wishes to segments
+
+
+def test_the_table_is_fetched_first():
+    scheduler = Scheduler(TRACK)
+    for segment in (64, 65):
+        scheduler.wish(0, segment)
+    assert scheduler.wished() == 2
+    assert scheduler.next_ranges("a", 10_000) == [(UnitRange(0, TABLE + 1, 0, 1), [1152])]
+    assert scheduler.next_ranges("a", 10_000) == []
+    give(scheduler, "a", [Unit(0, TABLE + 1, 0)])
+    assert events(scheduler) == []
+    ranges = scheduler.next_ranges("a", 10_000)
+    assert [wanted.segment for wanted, _ in ranges] == [64, 65]
+    give(scheduler, "a", units(ranges))
+    assert events(scheduler) == ready((0, 64), (0, 65))
+    assert scheduler.wished() == 0
+
+
+def test_wishing_twice_changes_nothing(plan):
+    plan.wish(0, 1)
+    plan.wish(0, 1)
+    plan.wish(0, 64)
+    plan.wish(0, 64)
+    assert plan.wished() == 2
+    assert [wanted.segment for wanted, _ in plan.next_ranges("a", 1e9)] == [1, TABLE + 1]
+
+
+def test_ranges_say_the_size_of_every_unit(plan):
+    plan.wish(0, 0)
+    plan.wish(0, 1)
+    assert plan.next_ranges("a", 1e9) == [
+        (UnitRange(0, 0, 0, 3), [834, 834, 832]),
+        (UnitRange(0, 1, 0, 3), [834, 834, 833]),
+    ]
+
+
+def test_a_budget_is_kept_to_and_the_rest_asked_later(plan):
+    plan.wish(0, 0)
+    assert plan.next_ranges("a", 833) == []
+    assert plan.next_ranges("a", 1700) == [(UnitRange(0, 0, 0, 2), [834, 834])]
+    assert plan.next_ranges("a", 1700) == [(UnitRange(0, 0, 2, 1), [832])]
+    assert plan.next_ranges("a", 1700) == []
+
+
+def test_lost_units_are_asked_for_ahead_of_newer_wishes(plan):
+    plan.wish(1, 0)
+    asked = units(plan.next_ranges("a", 1e9))
+    plan.wish(1, 1)
+    give(plan, "a", asked[3:4])
+    plan.on_lost([asked[0], asked[2], asked[3], Unit(0, 9, 9)])
+    again = plan.next_ranges("a", 3100)
+    assert [wanted for wanted, _ in again] == [
+        UnitRange(1, 0, 0, 1),
+        UnitRange(1, 0, 2, 1),
+        UnitRange(1, 1, 0, 1),
+    ]
+
+
+def test_segments_come_in_any_order(plan):
+    for segment in (3, 4):
+        plan.wish(0, segment)
+    give(plan, "a", reversed(units(plan.next_ranges("a", 1e9))))
+    assert events(plan) == ready((0, 4), (0, 3))
+
+
+def test_what_comes_twice_or_was_not_wanted_is_counted(plan):
+    plan.wish(0, 0)
+    first, *_ = units(plan.next_ranges("a", 1e9))
+    give(plan, "a", [first, first, Unit(0, 5, 0)])
+    plan.on_unit("a", Unit(0, 0, 3), b"beyond")
+    plan.on_object("a", 0, 7, b"four")
+    assert plan.wasted_bytes == 834 + 835 + 6 + 4
+    assert events(plan) == []
+
+
+def test_a_seek_forgets_wishes_and_keeps_tables(plan):
+    plan.wish(0, 0)
+    plan.wish(0, 64)
+    asked = units(plan.next_ranges("a", 1e9))
+    plan.clear()
+    assert plan.wished() == 0
+    give(plan, "a", asked)
+    assert events(plan) == []
+    plan.wish(0, 5)
+    assert [wanted.segment for wanted, _ in plan.next_ranges("a", 1e9)] == [5]
+
+
+def test_tables_are_bounded_and_fetched_again(plan, monkeypatch):
+    monkeypatch.setattr(module, "TABLES_KEPT", 2)
+    plan.wish(0, 0)
+    asked = plan.next_ranges("a", 1e9)
+    plan.wish(1, 64)
+    plan.on_object("a", 1, TABLE + 1, OBJECTS[1, TABLE + 1])
+    assert len(plan._tables) == 2
+    give(plan, "a", units(asked))
+    assert events(plan) == ready((0, 0)), "what is on its way keeps its table"
+    plan.wish(0, 1)
+    assert plan.next_ranges("b", 1e9)[-1][0] == UnitRange(0, TABLE, 0, 1)
+
+
+# Several sources
+
+
+def test_an_object_is_asked_from_one_source(plan):
+    plan.wish(0, 0)
+    plan.wish(0, 1)
+    assert units(plan.next_ranges("a", 1000)) == [Unit(0, 0, 0)]
+    assert {unit.segment for unit in units(plan.next_ranges("b", 1e9))} == {1}
+    assert units(plan.next_ranges("a", 1e9)) == [Unit(0, 0, 1), Unit(0, 0, 2)]
+
+
+def test_another_source_goes_on_where_one_fell_silent(plan):
+    plan.wish(0, 0)
+    give(plan, "a", units(plan.next_ranges("a", 1e9))[:1])
+    plan.release("a")
+    rest = units(plan.next_ranges("b", 1e9))
+    assert rest == [Unit(0, 0, 1), Unit(0, 0, 2)]
+    give(plan, "b", rest)
+    assert events(plan) == ready((0, 0))
+
+
+def test_whole_objects_for_a_source_that_sends_them(plan):
+    for segment in range(5):
+        plan.wish(0, segment)
+    plan.next_ranges("udp", 3400)
+    assert plan.next_objects("rpc", 2) == [(0, 2), (0, 3)]
+    assert plan.next_objects("rpc", 9) == [(0, 4)]
+    assert plan.next_objects("rpc", 9) == []
+    plan.on_object("rpc", 0, 3, SEGMENTS[0, 3])
+    assert events(plan) == ready((0, 3))
+
+
+def test_a_whole_object_overtakes_units(plan):
+    plan.wish(0, 0)
+    asked = units(plan.next_ranges("a", 1e9))
+    give(plan, "a", asked[:1])
+    plan.on_object("b", 0, 0, SEGMENTS[0, 0])
+    assert events(plan) == ready((0, 0))
+    give(plan, "a", asked[1:])
+    assert plan.wasted_bytes == 2500
+
+
+# Lies
+
+
+def test_bytes_of_one_source_that_fail_their_hash_show_it_up(plan):
+    plan.wish(0, 0)
+    asked = units(plan.next_ranges("a", 1e9))
+    give(plan, "a", asked[:2])
+    plan.on_unit("a", asked[2], bytes(832))
+    (lie,) = events(plan)
+    assert isinstance(lie, SourceLied)
+    assert lie.source == "a"
+    give(plan, "b", units(plan.next_ranges("b", 1e9)))
+    assert events(plan) == ready((0, 0))
+
+
+def test_a_unit_of_the_wrong_size_is_a_lie(plan):
+    plan.wish(0, 0)
+    plan.next_ranges("a", 1e9)
+    plan.on_unit("a", Unit(0, 0, 0), b"short")
+    assert events(plan) == [SourceLied("a", "a unit of the wrong size")]
+    assert len(units(plan.next_ranges("b", 1e9))) == 3
+
+
+def test_a_false_table_is_a_lie():
+    scheduler = Scheduler(TRACK)
+    scheduler.wish(0, 0)
+    scheduler.next_ranges("a", 1e9)
+    scheduler.on_unit("a", Unit(0, TABLE, 0), bytes(1152))
+    assert [event.source for event in events(scheduler)] == ["a"]
+    give(scheduler, "b", units(scheduler.next_ranges("b", 1e9)))
+    give(scheduler, "b", units(scheduler.next_ranges("b", 1e9)))
+    assert events(scheduler) == ready((0, 0))
+
+
+def test_a_false_whole_object_is_a_lie(plan):
+    plan.wish(0, 0)
+    plan.on_object("a", 0, 0, b"what is this")
+    assert [event.source for event in events(plan)] == ["a"]
+
+
+def test_nobody_is_blamed_where_two_had_a_part(plan):
+    plan.wish(0, 0)
+    plan.on_unit("a", Unit(0, 0, 0), bytes(834))
+    plan.release("a")
+    give(plan, "b", units(plan.next_ranges("b", 1e9)))
+    assert events(plan) == []
+    whole = units(plan.next_ranges("b", 1e9))
+    assert len(whole) == 3
+    give(plan, "b", whole)
+    assert events(plan) == ready((0, 0))
+
+
+@given(st.integers(0, 1 << 32))
+@settings(max_examples=25)
+def test_whatever_happens_every_segment_comes_once_and_no_honest_source_is_blamed(seed):
+    chance = random.Random(seed)
+    scheduler, honest, liar = Scheduler(TRACK), ["a", "b"], "liar"
+    sources = [*honest, liar]
+    wished = [(chance.randrange(2), segment) for segment in range(55, 75)]
+    got = []
+    for key in wished:
+        scheduler.wish(*key)
+    for _ in range(2000):
+        source = chance.choice(sources)
+        for unit in units(scheduler.next_ranges(source, chance.choice([900, 4000]))):
+            data = payload(unit)
+            if chance.random() < 0.2:
+                scheduler.on_lost([unit])
+            elif source == liar and chance.random() < 0.3:
+                scheduler.on_unit(source, unit, bytes(len(data) - chance.randrange(2)))
+            else:
+                scheduler.on_unit(source, unit, data)
+        if chance.random() < 0.05:
+            scheduler.release(source)
+        for event in events(scheduler):
+            if isinstance(event, SegmentReady):
+                assert event.data == SEGMENTS[event.rendition, event.segment]
+                got.append((event.rendition, event.segment))
+            else:
+                assert event.source == liar
+                sources = honest
+                scheduler.release(liar)
+        if len(got) == len(wished):
+            break
+    assert sorted(got) == sorted(wished)
+    assert scheduler.wished() == 0
