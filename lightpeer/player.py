@@ -280,7 +280,6 @@ class Player:
             source_finder(self._client, opened.track.track_id),
             on_event=self._tell_session,
             sink_ahead_s=lambda: self._sink.latency_s if self._sink else 0.0,
-            realtime=self._sink is None or getattr(self._sink, "realtime", True),
         )
         stream = _Stream(session, trio.CancelScope())
         assert self._nursery is not None
@@ -297,6 +296,7 @@ class Player:
 
     async def _play_stream(self, stream: _Stream, following: str | None) -> None:
         """Play a track until its end or a command that leaves it."""
+        stream.session.playout.realtime = self._sink is None or self._sink.realtime
         while True:
             with trio.CancelScope() as self._pump_scope:
                 async with trio.open_nursery() as nursery:

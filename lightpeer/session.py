@@ -241,6 +241,7 @@ class Session:
         self._take_ready(trio.current_time())
 
     def _take_ready(self, now: float) -> None:
+        before = len(self._ready)
         while (event := self.scheduler.next_event()) is not None:
             if not isinstance(event, SegmentReady):
                 self._ban(event.source, event.reason)
@@ -249,6 +250,10 @@ class Session:
             self._stats.fetched_bytes += len(event.data)
             if event.segment >= self._cursor:
                 self._ready[event.segment] = event
+        if len(self._ready) > before:
+            self._wake_player()
+
+    def _wake_player(self) -> None:
         self._arrived.set()
         self._arrived = trio.Event()
 
@@ -322,6 +327,7 @@ class Session:
         if self.scheduler.wished() and now - self._progress_at >= STALL_LIMIT_S:
             self._progress_at = math.inf
             self._failed = StreamFailedError("the stream stopped: no peer sends this track any more")
+            self._wake_player()
         if now >= self._look_at and not self._looking:
             self._looking = True
             self.nursery.start_soon(self._look_for_sources)

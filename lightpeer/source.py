@@ -188,21 +188,19 @@ class Source:
             return math.inf
         deadline = self.receiver.next_deadline()
         due = math.inf if deadline is None else deadline
-        if self.on_grpc:
-            return min(due, self._retry_udp_at)
-        return min(due, self._udp_limit(self.receiver))
+        return due if self.on_grpc else min(due, self._udp_limit(self.receiver))
 
     def check(self, now: float) -> None:
         """Do what is due: probe, fall back, try UDP again, or give the source up."""
         receiver = self.receiver
         if receiver is None:
             return
-        if self.on_grpc and now >= self._retry_udp_at:
-            self._probe_udp(receiver, now)
+        if self.on_grpc:
+            if now >= self.next_deadline():  # the probe was lost; the next one will tell
+                self._hub.bandwidth.on_abandoned(receiver.forget_all())
+            return
         receiver.handle_timeout(now)
         self._drain(receiver, now)
-        if self.on_grpc:
-            return
         dead = not self.peer.is_alive and receiver.probes_unanswered > 0
         if dead:
             self._hub.on_end(self, "it is gone")
@@ -230,12 +228,10 @@ class Source:
     def _probe_udp(self, receiver: Receiver, now: float) -> None:
         """Ask for one small unit again, while the radio is awake anyway."""
         self._retry_udp_at = now + UDP_RETRY_S
-        if not self._hub.scheduler.wished():
-            return
-        self._hub.bandwidth.on_abandoned(receiver.forget_all())
         size = min(table_bytes(self._hub.track, 0), MAX_PAYLOAD)
         self._hub.bandwidth.on_asked(size, now)
         receiver.ask([(UnitRange(0, table_segment(0), 0, 1), [size])], _PROBE_PACE_BYTES_PER_S, now)
+        self._hub.on_timers()
 
     def _return_to_udp(self) -> None:
         assert self._pull_scope is not None
@@ -275,4 +271,6 @@ class Source:
             now = trio.current_time()
             self._hub.bandwidth.on_streamed(len(chunk.data), now - asked_at)
             self._hub.scheduler.on_object(self.peer, chunk.rendition, chunk.segment, chunk.data)
+            if self.receiver is not None and now >= self._retry_udp_at:
+                self._probe_udp(self.receiver, now)
             await self._hub.on_data(now)

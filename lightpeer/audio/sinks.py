@@ -40,6 +40,9 @@ _WAV_UNKNOWN = 0xFFFFFFFF
 class Sink(Protocol):
     """What the player plays through. Errors are AudioErrors, in one sentence."""
 
+    realtime: bool
+    """Whether it takes PCM at the pace of hearing; a file takes it as fast as it comes."""
+
     async def open(self, rate: int, channels: int) -> None:
         """Begin: `rate` in Hz, 1 or 2 channels. Once, before all else."""
 
@@ -104,6 +107,8 @@ def wav_header(rate: int, channels: int, data_bytes: int = _WAV_UNKNOWN) -> byte
 
 class BaseSink:
     """A sink that queues nothing itself; `pause` holds its writer."""
+
+    realtime = True
 
     def __init__(self) -> None:
         self._paused = False
@@ -186,6 +191,8 @@ class NullSink(BaseSink):
 
 class WavSink(BaseSink):
     """A WAV file, written as fast as PCM comes; its header is right from the start and after any end."""
+
+    realtime = False
 
     def __init__(self, path: Path) -> None:
         super().__init__()

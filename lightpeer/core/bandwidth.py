@@ -104,6 +104,7 @@ class Bandwidth:
         self._round_bytes = 0
         self._round_lost = 0
         self._round_full = False  # was the window once filled in it?
+        self._round_measures = True  # could data come in all of it?
         self._flat = 0
         self._stuck = 0  # rounds at the floor, with a delay
         self._velocity = 1.0
@@ -159,7 +160,8 @@ class Bandwidth:
     def on_asked(self, size: int, now: float) -> None:
         """Note that `size` bytes were asked for."""
         if self.outstanding_bytes == 0:
-            self._begin_round(now)  # what came before the rest says nothing about this burst
+            self._begin_round(now)
+            self._round_measures = False  # nothing can come for most of this one
             self._busy_since = now
         self.outstanding_bytes += size
         self._round_full |= self.outstanding_bytes >= _FULL_SHARE * self.window_bytes(now)
@@ -211,6 +213,7 @@ class Bandwidth:
         self._round_start = now
         self._round_bytes = self._round_lost = 0
         self._round_full = False
+        self._round_measures = True
 
     def _maybe_end_round(self, now: float) -> None:
         if self._round_start is None or self.srtt_s is None:
@@ -224,7 +227,8 @@ class Bandwidth:
 
     def _end_round(self, length: float, now: float) -> None:
         rate = self._round_bytes / length
-        if self._round_full or rate > self._rate:  # a round that asked for little says nothing
+        # A round that asked for little says nothing.
+        if self._round_measures and (self._round_full or rate > self._rate):
             self._rounds.append(rate)
             self._rate = max(self._rounds)
         if self._startup:
@@ -241,7 +245,7 @@ class Bandwidth:
     def _startup_round(self, rate: float) -> None:
         base = self.base_rtt_s or 0.0
         earlier = max(list(self._rounds)[:-1], default=0.0)
-        if self._round_full:
+        if self._round_full and self._round_measures:
             self._flat = self._flat + 1 if rate < earlier * _FLAT_GROWTH else 0
         if self.queue_delay_s > self._tolerated_s() or self._flat >= _FLAT_ROUNDS:
             self._startup = False

@@ -41,8 +41,8 @@ class Ladder:
         """Return the rendition of the next segment, from the measured rate and the buffer."""
         if self.current is None:
             return self.first(rate_bytes_per_s)
-        if self._fixed is not None:
-            return self._fixed
+        if self._fixed is not None or not rate_bytes_per_s:
+            return self.current
         chosen = self.current
         sustainable = self._greatest(rate_bytes_per_s * 8 * _SAFETY)
         if sustainable > self.current and buffer_s >= _UP_BUFFER_S:

@@ -142,7 +142,7 @@ def test_start_up_ends_when_a_queue_builds():
 
 def test_start_up_ends_after_three_flat_rounds():
     bandwidth = Bandwidth()
-    now = fed(bandwidth, 3, rtt_s=0.125, per_round=8)
+    now = fed(bandwidth, 4, rtt_s=0.125, per_round=8)  # nothing can come in the first
     assert bandwidth._startup
     fed(bandwidth, 1, rtt_s=0.125, per_round=8, start=now)
     assert not bandwidth._startup

@@ -1,0 +1,177 @@
+"""Peers on a simulated internet: the real client, and the real server role, with content made of seeds.
+
+async def main(net):
+    async with serving(net.host("10.0.0.1"), [made_track(30)]) as server:
+        ...
+simulate(main, seed=1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import trio
+
+from lightpeer.config import Settings
+from lightpeer.core.datagram import TABLE_BASE
+from lightpeer.core.identity import Identity
+from lightpeer.core.manifest import (
+    SAMPLE_RATE,
+    TABLE_SEGMENTS,
+    Track,
+    build_manifest,
+    build_table,
+    parse_manifest_untrusted,
+    track_id_of,
+)
+from lightpeer.core.peers import PeerCache, build_record
+from lightpeer.core.records import Role
+from lightpeer.serve.index import IndexHit
+from lightpeer.serve.rpc import RpcServer
+from lightpeer.serve.service import Services
+from lightpeer.serve.streams import StreamTable
+from tests.sim.network import SimHost
+
+PORT = 47474
+
+
+@dataclass
+class MadeTrack:
+    """A track of bytes that are no audio, but segments, tables and manifest like any other's."""
+
+    manifest: bytes
+    track: Track
+    segments: list[list[bytes]]  # by rendition
+    tables: list[list[bytes]]
+
+    def holds(self, rendition: int, segment: int) -> bool:
+        if rendition >= len(self.segments):
+            return False
+        parts = self.tables if segment >= TABLE_BASE else self.segments
+        return segment % TABLE_BASE < len(parts[rendition])
+
+    def size(self, rendition: int, segment: int) -> int:
+        return len(self.read(rendition, segment))
+
+    def read(self, rendition: int, segment: int) -> bytes:
+        if segment >= TABLE_BASE:
+            return self.tables[rendition][segment - TABLE_BASE]
+        return self.segments[rendition][segment]
+
+
+def made_track(seconds: int, *, kbps: Sequence[int] = (48,), title: str = "Song", seed: int = 1) -> MadeTrack:
+    random = Random(seed)
+    segments = [
+        [random.randbytes(int(rate * 125 * random.uniform(0.8, 1.2))) for _ in range(seconds)]
+        for rate in kbps
+    ]
+    tables = [
+        [build_table(parts[i : i + TABLE_SEGMENTS]) for i in range(0, seconds, TABLE_SEGMENTS)]
+        for parts in segments
+    ]
+    manifest = build_manifest(
+        title=title,
+        artist="Somebody",
+        album="",
+        duration_samples=seconds * SAMPLE_RATE,
+        gain_q8_db=0,
+        segment_count=seconds,
+        renditions=[(r * 1000, b"header", t) for r, t in zip(kbps, tables, strict=True)],
+    )
+    track = parse_manifest_untrusted(manifest, track_id_of(manifest))
+    return MadeTrack(manifest, track, segments, tables)
+
+
+class Shelf:
+    """A library and its index: a query finds the tracks whose title holds it."""
+
+    def __init__(self, tracks: Sequence[MadeTrack]) -> None:
+        self.tracks = {track.track.track_id: track for track in tracks}
+        self.searches = 0
+        self.opens = 0
+
+    def track(self, track_id: bytes) -> MadeTrack | None:
+        self.opens += 1
+        return self.tracks.get(track_id)
+
+    def search(self, query: str, limit: int) -> list[IndexHit]:
+        self.searches += 1
+        return [
+            IndexHit(
+                track_id=track_id,
+                title=made.track.title,
+                artist=made.track.artist,
+                album="",
+                duration_ms=round(made.track.duration_s * 1000),
+                bitrates_kbps=tuple(r.bitrate_bps // 1000 for r in made.track.renditions),
+            )
+            for track_id, made in self.tracks.items()
+            if query.lower() in made.track.title.lower()
+        ][:limit]
+
+
+@dataclass
+class Serving:
+    """A server that runs."""
+
+    host: SimHost
+    identity: Identity
+    shelf: Shelf
+    peers: PeerCache
+    streams: StreamTable
+    rpc: RpcServer
+    scope: trio.CancelScope
+
+    def kill(self) -> None:
+        """End as a process that is killed: its sockets are gone, its connections reset."""
+        self.scope.cancel()
+        self.host.kill()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.host.address, PORT
+
+
+@asynccontextmanager
+async def serving(host: SimHost, tracks: Sequence[MadeTrack] = ()) -> AsyncIterator[Serving]:
+    """Serve tracks from a host for the length of a block."""
+    identity = Identity(host.entropy(32))
+    shelf, peers, streams = Shelf(tracks), PeerCache(own=identity.peer_id), StreamTable(host, identity)
+    await streams.bind("")
+
+    def own_record() -> bytes:
+        now = int(host.unix_time())
+        return build_record(identity, [(host.address, PORT)], Role.SERVES, now, now + 3600)
+
+    services = Services(
+        identity=identity,
+        network=host,
+        library=shelf,
+        index=shelf,
+        streams=streams,
+        peers=peers,
+        own_record=own_record,
+    )
+    rpc = RpcServer(services.handlers())
+    listener = await host.listen_tcp("", PORT)
+    scope = trio.CancelScope()
+
+    async def run() -> None:
+        with scope:
+            async with trio.open_nursery() as tasks:
+                tasks.start_soon(streams.run)
+                tasks.start_soon(rpc.serve, [listener])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        yield Serving(host, identity, shelf, peers, streams, rpc, scope)
+        nursery.cancel_scope.cancel()
+
+
+def settings(state_dir: Path, *servers: Serving, **more: object) -> Settings:
+    """Settings of a light client that knows these servers."""
+    return Settings(state_dir=state_dir, bootstrap=tuple(s.address for s in servers), **more)

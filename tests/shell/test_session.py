@@ -1,0 +1,248 @@
+"""The real client and the real server on a simulated network: bytes exact, whatever the network does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.discovery import Client, open_client
+from lightpeer.errors import StreamFailedError
+from lightpeer.finding import first_source, source_finder
+from lightpeer.session import Session
+from tests.pair import MadeTrack, made_track, serving, settings
+from tests.sim.network import Link, SimInternet, simulate
+
+PHONE = "10.0.9.1"
+
+
+class Ear:
+    """Takes every segment of a track at the pace of playing, and notes what it gets."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.renditions: list[int] = []
+        self._heard_until = 0.0
+
+    def ahead_s(self) -> float:
+        return max(0.0, self._heard_until - trio.current_time())
+
+    async def listen(self, session: Session) -> None:
+        while (segment := await session.next_segment()) is not None:
+            self.taken.append(segment.data)
+            self.renditions.append(segment.rendition)
+            self._heard_until = max(self._heard_until, trio.current_time()) + 1.0
+            await trio.sleep_until(self._heard_until - 0.2)  # a sink's queue
+
+
+@dataclass
+class Heard:
+    session: Session
+    renditions: list[int]
+    events: list[tuple[str, dict[str, object]]]
+
+    def told(self, kind: str, key: str) -> list[object]:
+        return [data[key] for k, data in self.events if k == kind]
+
+
+async def stream(client: Client, made: MadeTrack) -> Heard:
+    """Stream a whole track at the pace of playing; the bytes must be exact."""
+    ear, events = Ear(), []
+    peer, opened = await first_source(client.open_track(made.track.track_id))
+    session = Session(
+        opened.track,
+        client.network,
+        client.settings,
+        Bandwidth(),
+        source_finder(client, made.track.track_id),
+        on_event=lambda kind, data: events.append((kind, data)),
+        sink_ahead_s=ear.ahead_s,
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(session.run, peer, opened)
+        await ear.listen(session)
+        nursery.cancel_scope.cancel()
+    assert ear.taken == [made.segments[r][k] for k, r in enumerate(ear.renditions)]
+    assert len(ear.taken) == made.track.segment_count
+    return Heard(session, ear.renditions, events)
+
+
+def test_a_track_comes_whole_over_a_good_link(tmp_path: Path) -> None:
+    made = made_track(70)
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE)
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), phone) as client,
+        ):
+            heard = await stream(client, made)
+        stats = heard.session.stats
+        assert stats.transports == {"udp"}
+        assert stats.retransmitted_units == stats.duplicate_units == 0
+        assert heard.session.playout.rebuffers == 0
+        assert stats.audio_bytes == sum(map(len, made.segments[0]))
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_loss_reordering_and_duplication_cost_no_byte(tmp_path: Path, seed: int) -> None:
+    made = made_track(60)
+
+    async def main(net: SimInternet) -> None:
+        bad = {"loss": 0.05, "reorder": 0.05, "duplicate": 0.05}
+        phone = net.host(PHONE, up=Link(50_000, 0.1, **bad), down=Link(50_000, 0.1, **bad))
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), phone) as client,
+        ):
+            heard = await stream(client, made)
+        assert heard.session.stats.transports == {"udp"}
+        assert heard.session.stats.retransmitted_units > 0
+        assert heard.session.playout.rebuffers == 0
+
+    simulate(main, seed)
+
+
+def test_a_source_that_sends_a_wrong_byte_is_dropped_and_another_goes_on(tmp_path: Path) -> None:
+    made = made_track(60)
+    liar = made_track(60)
+    liar.segments[0][20] = bytes([liar.segments[0][20][0] ^ 1]) + liar.segments[0][20][1:]
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [liar]) as first,
+            serving(net.host("10.0.0.2"), [made]) as second,
+            open_client(
+                settings(tmp_path, first, second, high_water_s=15.0, low_water_s=5.0), net.host(PHONE)
+            ) as client,
+        ):
+            heard = await stream(client, made)
+        assert heard.told("source_lost", "reason") == ["a segment whose bytes do not match their hash"]
+        assert heard.session.playout.rebuffers == 0
+
+    simulate(main)
+
+
+def test_where_udp_is_black_holed_grpc_carries_the_track(tmp_path: Path) -> None:
+    made = made_track(60)
+
+    async def main(net: SimInternet) -> None:
+        net.block_udp()
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), net.host(PHONE)) as client,
+        ):
+            heard = await stream(client, made)
+        assert "grpc" in heard.session.stats.transports
+        assert heard.session.transport in {"grpc", "-"}
+        assert heard.session.playout.rebuffers == 0
+
+    simulate(main)
+
+
+def test_udp_that_is_blocked_in_mid_track_and_passes_again_is_used_again(tmp_path: Path) -> None:
+    made = made_track(120)
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(
+                settings(tmp_path, server, high_water_s=10.0, low_water_s=5.0), net.host(PHONE)
+            ) as client,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def weather() -> None:
+                await trio.sleep(20)
+                net.block_udp()
+                await trio.sleep(30)
+                net.block_udp(False)
+
+            nursery.start_soon(weather)
+            heard = await stream(client, made)
+        assert heard.told("transport", "transport") == ["grpc", "udp"]
+        assert heard.session.playout.rebuffers == 0
+
+    simulate(main)
+
+
+def test_a_server_killed_in_mid_track_costs_no_gap_when_there_is_another(tmp_path: Path) -> None:
+    made = made_track(60)
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE, down=Link(50_000, 0.05), up=Link(50_000, 0.05))
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as first,
+            serving(net.host("10.0.0.2"), [made]) as second,
+            open_client(
+                settings(tmp_path, first, second, high_water_s=10.0, low_water_s=5.0), phone
+            ) as client,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def kill() -> None:
+                await trio.sleep(12)
+                first.kill()
+
+            nursery.start_soon(kill)
+            heard = await stream(client, made)
+        assert heard.told("source_lost", "reason") == ["it is gone"]
+        assert heard.session.playout.rebuffers == 0
+
+    simulate(main)
+
+
+def test_without_any_source_left_the_stream_fails_in_one_sentence(tmp_path: Path) -> None:
+    made = made_track(60)
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(
+                settings(tmp_path, server, high_water_s=10.0, low_water_s=5.0), net.host(PHONE)
+            ) as client,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def kill() -> None:
+                await trio.sleep(12)
+                server.kill()
+
+            nursery.start_soon(kill)
+            with pytest.raises(BaseExceptionGroup) as caught:
+                await stream(client, made)
+        assert caught.group_contains(StreamFailedError)
+        assert trio.current_time() < 120
+
+    simulate(main)
+
+
+def test_the_rendition_follows_the_link(tmp_path: Path) -> None:
+    made = made_track(120, kbps=(24, 48, 96))
+
+    async def main(net: SimInternet) -> None:
+        down = Link(60_000, 0.1)
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(
+                settings(tmp_path, server, high_water_s=20.0, low_water_s=15.0), net.host(PHONE, down=down)
+            ) as client,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def fade() -> None:
+                await trio.sleep(40)
+                down.rate_bytes_per_s = 5_000
+
+            nursery.start_soon(fade)
+            heard = await stream(client, made)
+        assert heard.renditions[0] == 1
+        assert heard.renditions[30] == 2
+        assert heard.renditions[-1] == 0
+
+    simulate(main)
