@@ -127,6 +127,7 @@ class Session:
         self._looking = False
         self._failed: LightpeerError | None = None
         self._fetching_since: float | None = None
+        self._transport = ""  # as told last
         self._work = trio.Event()
         self._arrived = trio.Event()  # a segment came, or the session failed
         self._timers = trio.Event()
@@ -385,9 +386,10 @@ class Session:
 
     def on_transport(self, source: Source, transport: str) -> None:
         """The source's data comes by another transport from now on."""
-        before, self._stats.transports = self._stats.transports, self._stats.transports | {transport}
-        if before:
-            self._on_event("transport", {"transport": transport, "peer_id": source.peer.name})
+        self._stats.transports.add(transport)
+        if self._transport not in ("", self.transport):
+            self._on_event("transport", {"transport": self.transport, "peer_id": source.peer.name})
+        self._transport = self.transport
         self._timers.set()
 
     def on_end(self, source: Source, reason: str) -> None:
