@@ -225,11 +225,12 @@ class ReplayGuard:
     clock that is set back changes nothing: neither lets a replay through.
     """
 
-    def __init__(self, capacity: int = NONCES_REMEMBERED) -> None:
+    def __init__(self, capacity: int = NONCES_REMEMBERED, *, since_ms: int = 0) -> None:
+        """Take how many nonces to remember, and since when: what is older may have been seen before that."""
         self._capacity = capacity
         self._seen: set[bytes] = set()
         self._by_time: list[tuple[int, bytes]] = []
-        self._floor_ms = 0
+        self._floor_ms = since_ms - 1
 
     def check_fresh(self, time_ms: int, now_ms: int) -> None:
         """Raise SealError "stale" for a sealing time outside the window around `now_ms`."""

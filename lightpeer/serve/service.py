@@ -92,7 +92,7 @@ class Services:
         self._streams = streams
         self._peers = peers
         self._own_record = own_record
-        self._guard = ReplayGuard()
+        self._guard = ReplayGuard(since_ms=int(network.unix_time() * 1000))
 
     def handlers(self) -> dict[str, MethodHandler]:
         """Return the handlers by their full method paths."""

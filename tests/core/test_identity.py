@@ -297,6 +297,12 @@ def test_a_guard_without_room_lets_no_replay_through():
     assert refusal(guard.check_fresh, NOW, NOW) == "stale"
 
 
+def test_what_was_sealed_before_a_server_started_may_have_been_seen():
+    guard = ReplayGuard(since_ms=NOW)
+    assert refusal(guard.check_fresh, NOW - 1, NOW) == "stale"
+    guard.check_fresh(NOW, NOW)
+
+
 def test_a_clock_set_back_lets_no_replay_through():
     guard = ReplayGuard()
     guard.remember(b"a", NOW, NOW)
