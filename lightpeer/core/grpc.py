@@ -152,17 +152,21 @@ class ClientConnection(Connection[ClientCall]):
             self._deadlines.add(deadline, call)
         return call
 
-    def end_call(self, call: ClientCall, status: CallStatus) -> None:
-        """End a call with a status, unless it has ended; its stream is reset if it is still open."""
+    def end_call(self, call: ClientCall, status: CallStatus, *, is_answer: bool = False) -> None:
+        """End a call with a status, unless it has ended; its stream is reset if it is still open.
+
+        Messages that came before the server's own answer are still there to take.
+        """
         if call.status is not None:
             return
         call.status = status
         if not call.stream_id and call in self._waiting:
             self._waiting.remove(call)
-        if status.code is not StatusCode.OK:
+        if is_answer:
+            call.outbox.clear()
+        else:
             call.discard()
-        is_over = call.is_remote_ended or status.code is StatusCode.OK
-        self._finish(call, reset=ErrorCode.NO_ERROR if is_over else ErrorCode.CANCEL)
+        self._finish(call, reset=ErrorCode.NO_ERROR if is_answer else ErrorCode.CANCEL)
         self._begin_waiting()
 
     def cancel_all(self, details: str) -> None:
@@ -288,7 +292,7 @@ class ClientConnection(Connection[ClientCall]):
         call.is_remote_ended = True
         if status.code is StatusCode.OK:
             status = _checked_ok(call, status)
-        self.end_call(call, status)
+        self.end_call(call, status, is_answer=True)
 
     def _on_end(self, stream: ClientCall) -> None:
         self.end_call(stream, CallStatus(StatusCode.UNKNOWN, "the server ended the call without a status"))

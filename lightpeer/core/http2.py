@@ -165,10 +165,7 @@ class Connection(ABC, Generic[StreamT]):
     def credit(self, stream: Stream, n: int) -> None:
         """Let go of `n` received bytes of a stream; tell the peer once it is worth a frame."""
         stream.uncredited_bytes -= n
-        if self.state is ConnectionState.CLOSED:
-            return
-        if stream.stream_id not in self._streams:
-            self._credit_connection(stream.stream_id, n)
+        if stream.is_finished or self.state is ConnectionState.CLOSED:
             return
         stream.unreturned_bytes += n
         if stream.unreturned_bytes >= self._credit_step_bytes:
@@ -197,7 +194,8 @@ class Connection(ABC, Generic[StreamT]):
         self._ready.pop(stream.stream_id, None)
         if not (stream.is_local_ended and stream.is_remote_ended):
             self._reset(stream.stream_id, reset)
-        self._credit_connection(stream.stream_id, stream.unreturned_bytes)
+        # What is still to be taken no longer holds up the connection: nobody may ever take it.
+        self._credit_connection(stream.stream_id, stream.unreturned_bytes + stream.uncredited_bytes)
 
     def _reset(self, stream_id: int, code: ErrorCode) -> None:
         with suppress(h2.exceptions.ProtocolError):  # h2 may have seen its end in the same bytes

@@ -69,6 +69,7 @@ class Call:
         serialize: Serializer,
         deserialize: Deserializer,
     ) -> None:
+        self._core: ClientCall | None = None  # first: `__del__` looks at it, whatever fails below
         self.path = path
         self._channel = channel
         self.made_s = trio.current_time()
@@ -78,7 +79,6 @@ class Call:
         self._deserialize = deserialize
         self._changed = trio.lowlevel.ParkingLot()
         self._link: Link[ClientCall] | None = None
-        self._core: ClientCall | None = None
         self._unsent_status: CallStatus | None = None  # of a call that never reached a connection
 
     # --- the surface ------------------------------------------------------------------------------

@@ -286,11 +286,13 @@ class UdpSocket:
 
     async def send_to(self, data: bytes, address: Address) -> None:
         """Send one datagram (see `DatagramSocket`)."""
+        self._check_open()
         await self._socket.sendto(data, address)
         self._counters.add(tx=len(data) + _UDP_HEADER_BYTES)
 
     async def receive_from(self) -> tuple[bytes, Address]:
         """Receive one datagram (see `DatagramSocket`)."""
+        self._check_open()
         data, source = await self._socket.recvfrom(MAX_DATAGRAM_BYTES)
         self._counters.add(rx=len(data) + _UDP_HEADER_BYTES)
         return data, _address(source)
@@ -298,6 +300,10 @@ class UdpSocket:
     def close(self) -> None:
         """Close it."""
         self._socket.close()
+
+    def _check_open(self) -> None:
+        if self._socket.fileno() < 0:
+            raise trio.ClosedResourceError
 
 
 def _address(name: Any) -> Address:

@@ -147,7 +147,16 @@ def test_trailers_decide_the_status(trailers, code):
     peer.exchange()
     peer.reply(1, b"reply", trailers=trailers)
     assert call.status.code is code
-    assert call.take() is None
+    assert call.initial_metadata == ()
+
+
+def test_messages_before_an_error_can_still_be_taken():
+    client, peer = connect()
+    call = client.start(PATH, 0.0)
+    peer.exchange()
+    peer.reply(1, b"a", b"b", trailers=((b"grpc-status", b"15"),))
+    assert call.status.code is StatusCode.DATA_LOSS
+    assert [call.take(), call.take(), call.take()] == [b"a", b"b", None]
 
 
 def test_ok_without_the_one_message_or_inside_one_is_internal():

@@ -90,12 +90,13 @@ def test_the_window_of_calls_that_have_gone_is_returned_to_the_connection():
         peer.exchange()
         peer.headers(stream_id, RESPONSE)
         peer.message(stream_id, bytes(30_000))
-        if at % 2:
+        if at % 3 == 0:
             call.cancel()
             peer.exchange()
         else:
             peer.headers(stream_id, OK, end=True)
-            assert call.take() == bytes(30_000)
+            if at % 4:
+                assert call.take() == bytes(30_000)
     assert peer.h2.outbound_flow_control_window >= 65_536 // 2
 
 

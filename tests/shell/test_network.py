@@ -1,0 +1,227 @@
+"""The real network, over loopback."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import pytest
+import trio
+import trio.testing
+
+from lightpeer.wire import network as module
+from lightpeer.wire.network import (
+    Counters,
+    SystemNetwork,
+    TcpListener,
+    listener_address,
+    local_address,
+    peer_address,
+)
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+async def connected(network: SystemNetwork):
+    listener = await network.listen_tcp("127.0.0.1", 0)
+    client = await network.connect_tcp(*listener_address(listener))
+    server = await listener.accept()
+    return listener, client, server
+
+
+def test_tcp_ends_know_their_addresses():
+    async def main():
+        listener, client, server = await connected(SystemNetwork())
+        async with listener, client, server:
+            assert listener_address(listener)[0] == "127.0.0.1"
+            assert listener_address(listener)[1] > 0
+            assert peer_address(client) == local_address(server) == listener_address(listener)
+            assert peer_address(server) == local_address(client)
+
+    trio.run(main)
+
+
+def test_trios_own_streams_know_their_addresses_too():
+    async def main():
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        client = await trio.open_tcp_stream(*listener_address(listener))
+        async with listener, client:
+            assert peer_address(client) == listener_address(listener)
+            assert local_address(client)[0] == "127.0.0.1"
+
+    trio.run(main)
+
+
+def test_tcp_carries_bytes_and_their_end():
+    async def main():
+        listener, client, server = await connected(SystemNetwork())
+        async with listener, client, server:
+            await client.wait_send_all_might_not_block()
+            await client.send_all(b"hello")
+            await client.send_eof()
+            assert await server.receive_some() == b"hello"
+            assert await server.receive_some() == b""
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("from_the_kernel", [True, False])
+def test_tcp_is_counted_with_its_headers_open_and_closed(monkeypatch, from_the_kernel):
+    if not from_the_kernel:
+        monkeypatch.setattr(module.sys, "platform", "plan9")
+
+    async def main():
+        network = SystemNetwork()
+        listener, client, server = await connected(network)
+        await client.send_all(bytes(10_000))
+        received = 0
+        while received < 10_000:
+            received += len(await server.receive_some())
+        for _ in range(2):
+            assert 10_000 + 32 <= network.counters.rx_bytes() <= 10_000 + 100 * 32
+            assert 10_000 + 32 <= network.counters.tx_bytes() <= 10_000 + 100 * 32
+            for stream in (client, server, listener):
+                await stream.aclose()
+        assert not network.counters._open
+
+    trio.run(main)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the segment counts in this form")
+def test_a_kernel_that_tells_too_little_is_estimated(monkeypatch):
+    monkeypatch.setattr(module, "_TCP_INFO_BYTES", 104)
+
+    async def main():
+        network = SystemNetwork()
+        listener, client, server = await connected(network)
+        async with listener, client, server:
+            await client.send_all(bytes(1449))
+            assert network.counters.tx_bytes() == 1449 + 2 * 32
+
+    trio.run(main)
+
+
+def test_a_listener_passes_over_what_has_already_gone():
+    class Gone:
+        @property
+        def socket(self):
+            raise OSError("not connected")
+
+        is_closed = False
+
+        async def aclose(self):
+            self.is_closed = True
+
+    async def main():
+        network = SystemNetwork()
+        async with await network.listen_tcp("127.0.0.1", 0) as listener:
+            client = await network.connect_tcp(*listener_address(listener))
+            real, gone = listener._listener, Gone()
+            waiting = [gone]
+
+            class Flaky:
+                socket = real.socket
+
+                async def accept(self):
+                    return waiting.pop() if waiting else await real.accept()
+
+            flaky = TcpListener(Flaky(), network.counters)
+            server = await flaky.accept()
+            assert gone.is_closed
+            assert peer_address(server) == local_address(client)
+            await client.aclose()
+            await server.aclose()
+
+    trio.run(main)
+
+
+def test_udp_carries_datagrams_and_counts_them():
+    async def main():
+        network = SystemNetwork()
+        one, two = await network.open_udp("127.0.0.1"), await network.open_udp("", family_of="127.0.0.1")
+        await two.send_to(b"hi", one.local_address)
+        data, source = await one.receive_from()
+        assert data == b"hi"
+        assert source == ("127.0.0.1", two.local_address[1])
+        assert network.counters.tx_bytes() == network.counters.rx_bytes() == 2 + 8
+        await two.send_to(bytes(3000), one.local_address)
+        assert len((await one.receive_from())[0]) == 2048
+        one.close()
+        two.close()
+
+    trio.run(main)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_udp_takes_the_family_of_the_hint():
+    async def main():
+        network = SystemNetwork()
+        one, two = await network.open_udp("::1"), await network.open_udp("", family_of="::1")
+        await two.send_to(b"hi", one.local_address)
+        assert (await one.receive_from())[1] == ("::1", two.local_address[1])
+        one.close()
+        two.close()
+
+    trio.run(main)
+
+
+def test_closing_a_udp_socket_wakes_who_waits_on_it():
+    async def main():
+        sock = await SystemNetwork().open_udp("127.0.0.1")
+        async with trio.open_nursery() as nursery:
+
+            async def wait():
+                with pytest.raises(trio.ClosedResourceError):
+                    await sock.receive_from()
+
+            nursery.start_soon(wait)
+            await trio.testing.wait_all_tasks_blocked()
+            sock.close()
+        with pytest.raises(trio.ClosedResourceError):
+            await sock.send_to(b"", ("127.0.0.1", 9))
+
+    trio.run(main)
+
+
+def test_an_address_that_is_taken_or_not_ours_is_an_oserror():
+    async def main():
+        network = SystemNetwork()
+        async with await network.listen_tcp("127.0.0.1", 0) as listener:
+            with pytest.raises(OSError, match="in use"):
+                await network.listen_tcp(*listener_address(listener))
+        with pytest.raises(OSError, match=r".+"):
+            await network.connect_tcp(*listener_address(listener))
+        with pytest.raises(OSError, match=r".+"):
+            await network.open_udp("192.0.2.1")
+
+    trio.run(main)
+
+
+def test_time_and_entropy_are_real():
+    network = SystemNetwork()
+    assert network.unix_time() > 1_700_000_000
+    assert len(network.entropy(16)) == 16
+    assert network.entropy(16) != network.entropy(16)
+
+
+def test_counters_add_up_and_forget_only_what_they_knew():
+    counters = Counters()
+    counters.add(rx=1)
+    counters.add(tx=2)
+
+    def read():
+        return 10, 20
+
+    counters.retire(read)
+    counters.track(read)
+    assert (counters.rx_bytes(), counters.tx_bytes()) == (11, 22)
+    counters.retire(read)
+    counters.retire(read)
+    assert (counters.rx_bytes(), counters.tx_bytes()) == (11, 22)

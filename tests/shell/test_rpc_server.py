@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import errno
+import logging
+import random
+
+import h2.connection
+import h2.events
+import pytest
+import trio
+import trio.testing
+
+from lightpeer.core.frames import ErrorCode
+from lightpeer.core.status import StatusCode
+from lightpeer.core.stream import Limits
+from lightpeer.errors import RpcError, UsageError
+from lightpeer.serve.rpc import RpcServer, unary_stream, unary_unary
+from lightpeer.wire.link import STALLED_WRITE_S
+from lightpeer.wire.tcp import open_channel
+from tests.shell.rpc import MemoryNetwork, Service, run, serving, stream_pair
+
+REQUEST = [
+    (":method", "POST"),
+    (":scheme", "http"),
+    (":path", "/t/Sum"),
+    (":authority", "h"),
+    ("content-type", "application/grpc"),
+    ("te", "trailers"),
+]
+
+
+async def settle() -> None:
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def code_of(call) -> StatusCode:
+    with pytest.raises(RpcError) as caught:
+        await call
+    return caught.value.code()
+
+
+# --- handlers -----------------------------------------------------------------------------------
+
+
+def test_an_exception_becomes_internal_is_logged_and_its_text_stays_here(caplog):
+    async def main():
+        async with serving() as f:
+            with pytest.raises(RpcError) as caught:
+                await f.channel.unary_unary("/t/Crash")(b"")
+            assert caught.value.code() is StatusCode.INTERNAL
+            assert "secret" not in str(caught.value)
+            assert await f.channel.unary_unary("/t/Echo")(b"still here") == b"still here"
+
+    with caplog.at_level(logging.ERROR):
+        run(main)
+    assert "a secret" in caplog.text
+
+
+@pytest.mark.parametrize("requests", [[], [b"a", b"b"]])
+def test_a_method_of_one_request_gets_exactly_one(requests):
+    async def main():
+        async with serving() as f:
+            assert await code_of(f.channel.stream_unary("/t/Echo")(requests)) is StatusCode.INTERNAL
+
+    run(main)
+
+
+def test_a_handler_without_a_reply_is_internal():
+    async def main():
+        async with serving() as f:
+            assert await code_of(f.channel.unary_unary("/t/Nothing")(b"")) is StatusCode.INTERNAL
+
+    run(main)
+
+
+def test_a_handler_knows_its_call():
+    seen = {}
+
+    async def look(request, context):
+        seen.update(vars(context), time_remaining=context.time_remaining())
+        with pytest.raises(UsageError):
+            await context.send_initial_metadata((("Bad Key", ""),))
+        await context.send_initial_metadata((("a", "1"),))
+        context.set_trailing_metadata((("b", "2"),))
+        return b""
+
+    async def main():
+        async with serving() as f:
+            f.service.handlers["/t/Look"] = unary_unary(look)
+            call = f.channel.unary_unary("/t/Look")(b"", timeout=5, metadata=(("k", "v"),))
+            await call
+            assert await call.initial_metadata() == (("a", "1"),)
+            assert await call.trailing_metadata() == (("b", "2"),)
+            assert seen["peer_address"] == ("192.0.2.1", 2000)
+            assert seen["path"] == "/t/Look"
+            assert ("k", "v") in seen["metadata"]
+            assert seen["deadline"] == 5
+            assert seen["time_remaining"] == 5
+            await f.channel.unary_unary("/t/Look")(b"")
+            assert seen["time_remaining"] is None
+
+    run(main)
+
+
+def test_replies_before_an_error_still_arrive():
+    async def three_then_fail(request, context):
+        for _ in range(3):
+            await context.write(b"reply")
+        await context.abort(StatusCode.DATA_LOSS, "the rest is lost")
+
+    async def main():
+        async with serving() as f:
+            f.service.handlers["/t/Three"] = unary_stream(three_then_fail)
+            call = f.channel.unary_stream("/t/Three")(b"")
+            assert await call.initial_metadata() == ()
+            assert [await call.read() for _ in range(3)] == [b"reply"] * 3
+            with pytest.raises(RpcError, match="the rest is lost"):
+                await call.read()
+
+    run(main)
+
+
+def test_a_request_that_cannot_be_read_stops_the_handler():
+    async def main():
+        async with serving(server_limits=Limits(receive_message_bytes=100)) as f:
+            call = f.channel.stream_unary("/t/Sum")()
+            await call.write(bytes(100))
+            await settle()
+            assert f.service.taken == 1
+            await call.write(bytes(101))
+            assert await code_of(call) is StatusCode.RESOURCE_EXHAUSTED
+            assert f.calls_left == 0
+
+    run(main)
+
+
+# --- clients that are not ours ------------------------------------------------------------------
+
+
+async def _raw_client(server, nursery):
+    ours, theirs = stream_pair()
+    nursery.start_soon(server.serve_connection, theirs)
+    return ours
+
+
+@pytest.mark.parametrize("preface", [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+def test_random_bytes_end_their_connection_are_logged_once_and_nothing_else_happens(caplog, preface):
+    async def main():
+        async with serving() as f, trio.open_nursery() as nursery:
+            call = f.channel.unary_unary("/t/Sleep")(b"5")
+            stream = await _raw_client(f.server, nursery)
+            await stream.send_all(preface + random.Random(1).randbytes(5000))
+            with trio.fail_after(1):
+                while await stream.receive_some():
+                    pass
+            assert await call == b"awake"
+
+    with caplog.at_level(logging.DEBUG, logger="lightpeer"):
+        run(main)
+    (record,) = caplog.records
+    assert record.levelno == logging.DEBUG
+    assert "192.0.2.1:2000 ended" in record.message
+    assert "HTTP/2" in record.message
+
+
+def test_a_client_that_says_nothing_is_closed():
+    async def main():
+        async with serving(server_limits=Limits(handshake_s=10)) as f, trio.open_nursery() as nursery:
+            stream = await _raw_client(f.server, nursery)
+            while await stream.receive_some():
+                pass
+            assert trio.current_time() == 10
+
+    run(main)
+
+
+def test_a_client_that_takes_nothing_off_the_wire_is_cut_off():
+    async def main():
+        async with trio.open_nursery() as nursery:
+            server = RpcServer({})
+            _, theirs = stream_pair(trio.testing.lockstep_stream_pair)
+            nursery.start_soon(server.serve_connection, theirs)
+            await trio.sleep(STALLED_WRITE_S - 1)
+            assert server.connection_count == 1
+            await trio.sleep(2)
+            assert server.connection_count == 0
+
+    run(main)
+
+
+def test_a_connection_that_breaks_while_we_send_is_over():
+    async def main():
+        async with trio.open_nursery() as nursery:
+            server = RpcServer({})
+            ours, theirs = stream_pair(trio.testing.lockstep_stream_pair)
+            nursery.start_soon(server.serve_connection, theirs)
+            await settle()
+            await ours.aclose()
+            await settle()
+            assert server.connection_count == 0
+
+    run(main)
+
+
+def test_a_client_that_is_gone_before_it_is_served_is_closed():
+    class Gone(trio.abc.Stream):
+        is_closed = False
+
+        @property
+        def peer_address(self):
+            raise OSError(errno.ENOTCONN, "not connected")
+
+        async def send_all(self, data):
+            raise AssertionError
+
+        async def wait_send_all_might_not_block(self):
+            raise AssertionError
+
+        async def receive_some(self, max_bytes=None):
+            raise AssertionError
+
+        async def aclose(self):
+            self.is_closed = True
+            await trio.lowlevel.checkpoint()
+
+    async def main():
+        stream = Gone()
+        await RpcServer({}).serve_connection(stream)
+        assert stream.is_closed
+
+    run(main)
+
+
+def test_a_deadline_is_kept_here_even_if_the_client_forgets_it():
+    async def main():
+        async with serving() as f, trio.open_nursery() as nursery:
+            stream = await _raw_client(f.server, nursery)
+            client = h2.connection.H2Connection()
+            client.initiate_connection()
+            headers = [*REQUEST[:2], (":path", "/t/Sleep"), *REQUEST[3:], ("grpc-timeout", "3S")]
+            client.send_headers(1, headers)
+            client.send_data(1, b"\0\0\0\0\x041000", end_stream=True)
+            await stream.send_all(client.data_to_send())
+            await trio.sleep(4)
+            assert f.service.log == ["asleep", "cancelled at 3"]
+            events = client.receive_data(await stream.receive_some())
+            (answer,) = [event for event in events if isinstance(event, h2.events.ResponseReceived)]
+            assert dict(answer.headers)[b"grpc-status"] == b"4"
+            await stream.aclose()
+
+    run(main)
+
+
+# --- accepting ----------------------------------------------------------------------------------
+
+
+def test_connections_above_the_limit_are_closed_as_they_come():
+    async def main():
+        async with serving(max_connections=1) as f:
+            call = f.channel.unary_unary("/t/Sleep")(b"5")
+            await settle()
+            async with open_channel(f.network, "peer", 1) as other:
+                assert await code_of(other.unary_unary("/t/Echo")(b"")) is StatusCode.UNAVAILABLE
+            assert await call == b"awake"
+            assert f.server.connection_count == 1
+
+    run(main)
+
+
+def test_a_system_out_of_descriptors_is_waited_for(caplog):
+    async def main():
+        async with serving() as f:
+            await f.network.listener.put.send(OSError(errno.EMFILE, "too many open files"))
+            assert await f.channel.unary_unary("/t/Echo")(b"x") == b"x"
+            assert trio.current_time() == pytest.approx(0.1)
+
+    run(main)
+    assert "cannot accept a connection now" in caplog.text
+
+
+def test_a_listener_that_fails_ends_the_server():
+    async def main():
+        network = MemoryNetwork()
+        await network.listener.put.send(OSError(errno.EBADF, "bad"))
+        await RpcServer({}).serve([network.listener])
+
+    with pytest.raises(OSError, match="bad"):
+        run(main)
+
+
+# --- draining -----------------------------------------------------------------------------------
+
+
+def test_drain_lets_calls_finish_and_then_serve_ends():
+    async def main():
+        network, service = MemoryNetwork(), Service()
+        server = RpcServer(service.handlers)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.serve, [network.listener])
+            async with open_channel(network, "peer", 1) as channel:
+                call = channel.unary_unary("/t/Sleep")(b"5")
+                await settle()
+                server.drain(grace_s=30)
+                await settle()
+                assert network.listener.is_closed
+                assert not channel.is_alive
+                assert await call == b"awake"
+        assert trio.current_time() == 5
+        assert server.connection_count == 0
+
+    run(main)
+
+
+def test_drain_cancels_what_does_not_finish_within_its_grace():
+    async def main():
+        network, service = MemoryNetwork(), Service()
+        server = RpcServer(service.handlers)
+        async with open_channel(network, "peer", 1) as channel, trio.open_nursery() as nursery:
+            nursery.start_soon(server.serve, [network.listener])
+            call = channel.unary_unary("/t/Sleep")(b"1000")
+            await settle()
+            server.drain(grace_s=30)
+            assert await code_of(call) is StatusCode.UNAVAILABLE
+            assert trio.current_time() == 30
+            assert service.log == ["asleep", "cancelled at 30"]
+
+    run(main)
+
+
+def test_a_connection_that_is_accepted_while_draining_is_turned_away():
+    async def main():
+        server = RpcServer({})
+        server.drain()
+        ours, theirs = stream_pair()
+        await server.serve_connection(theirs)
+        client = h2.connection.H2Connection()
+        client.initiate_connection()
+        events = client.receive_data(await ours.receive_some())
+        (goaway,) = [event for event in events if isinstance(event, h2.events.ConnectionTerminated)]
+        assert goaway.error_code == ErrorCode.NO_ERROR
+
+    run(main)
