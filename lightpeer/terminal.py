@@ -122,8 +122,10 @@ class KeyParser:
 
 def status_line(status: Status, columns: int) -> str:
     """Return the live line for a status, at most so many columns wide."""
+    if status.state == "opening":
+        return truncate("… opening", columns)
     facts = "  ".join(_facts(status))
-    title = clean(status.title) or "…"
+    title = clean(status.title)
     if artist := clean(status.artist):
         title = f"{title} — {artist}"
     room = max(columns - width(facts) - 4, _MIN_TITLE_COLUMNS)
@@ -132,13 +134,11 @@ def status_line(status: Status, columns: int) -> str:
 
 
 def _facts(status: Status) -> Iterator[str]:
-    if status.state in {"opening", "buffering"}:
-        yield status.state
     yield f"{clock(status.position_s)}/{clock(status.duration_s)}"
-    yield f"buffer {status.buffer_s:.0f} s"
+    yield f"buf {status.buffer_s:.0f} s"
     yield f"{status.bitrate_kbps:.0f} kbit/s"
     yield f"↓{status.goodput_kbps:.0f}"
-    yield "1 source" if status.sources == 1 else f"{status.sources} sources"
+    yield f"{status.sources} src"
     if status.transport:
         yield clean(status.transport)
     if status.volume_db:
