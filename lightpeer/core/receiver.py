@@ -133,8 +133,11 @@ class Receiver:
         except BadMessageError:
             self.rejected += 1
             return
-        self._path_token = data.path_token
         self._alive(now)
+        if data.path_token != self._path_token:
+            self._path_token = data.path_token
+            if not data.payload and self._asked:  # the source waits for it before it sends more
+                self._pull([], now)
         if not data.payload:
             return
         rtt = self._round_trip(data.pull_no, data.hold_s, now)

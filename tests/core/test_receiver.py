@@ -122,11 +122,24 @@ def test_what_does_not_verify_is_counted_and_changes_nothing(link):
     assert link.receiver.next_deadline() == due
 
 
-def test_an_empty_data_brings_a_new_token_alone(link):
+def test_a_new_token_is_shown_at_once(link):
+    """The source has what we asked for in its queue and sends it once it knows that we are here."""
     link.ask(0.0, 0, 1)
     assert link.data(0.1, 0, 1, payload=b"", token=0xBB) == []
     assert link.receiver.outstanding_bytes == 100
-    assert link.ask(0.2, 1, 1).path_token == 0xBB
+    pull = link.pull()
+    assert (pull.path_token, pull.ranges) == (0xBB, ())
+    link.data(0.2, 0, 2, payload=b"", token=0xBB)
+    assert link.pull() is None
+    assert link.data(0.2, 0, 1) == [arrived(0, 0.2)]
+
+
+def test_a_new_token_is_no_reason_to_ask_when_nothing_is_wanted(link):
+    link.ask(0.0, 0, 1)
+    link.data(0.1, 0, 1, token=0xBB)
+    link.data(0.2, 0, 1, payload=b"", token=0xCC)
+    assert link.pull() is None
+    assert link.ask(0.3, 1, 1).path_token == 0xCC
 
 
 @pytest.mark.parametrize(("hold_s", "rtt"), [(0.5, 0.0), (6.5535, None)])
