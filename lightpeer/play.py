@@ -1,8 +1,8 @@
 """`lightpeer play`: a player, and what people and programs get to see of it.
 
 On a terminal there is one live line, and only warnings are printed above it.
-Elsewhere, and in JSON, each of the player's events is a line of its own. Sound is
-imported by the player's sink factory, while the network is waited for.
+Elsewhere, and in JSON, each of the player's events is a line of its own. The player,
+and sound after it, are imported while the network is waited for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from lightpeer.commands import described
 from lightpeer.discovery import open_client
 from lightpeer.errors import UsageError
 from lightpeer.output import Output, clock
-from lightpeer.player import Player
 from lightpeer.signals import run_async
 from lightpeer.wire.network import SystemNetwork
 
@@ -71,6 +70,9 @@ async def _play(
     live: bool,
 ) -> int:
     async with open_client(settings, SystemNetwork()) as client:
+        if settings.bootstrap:
+            client.begin()
+            await client.connecting.wait()  # the player is imported while the SYN flies
         performance = Performance(client, settings, output, live=live)
         try:
             await performance.run(items, start_s=start_s)
@@ -84,6 +86,8 @@ class Performance:
     """A player, with its events told and its terminal attended to."""
 
     def __init__(self, client: Client, settings: Settings, output: Output, *, live: bool = True) -> None:
+        from lightpeer.player import Player
+
         self._output = output
         self._began = 0.0
         self.first_sound_s: float | None = None  # from `run` until the first track was heard

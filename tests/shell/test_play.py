@@ -85,7 +85,7 @@ class FakeClient:
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
-    monkeypatch.setattr(play, "Player", FakePlayer)
+    monkeypatch.setattr("lightpeer.player.Player", FakePlayer)
     monkeypatch.setattr(play, "open_client", fake_client)
     monkeypatch.setattr(commands, "open_client", fake_client)
     monkeypatch.setattr(FakePlayer, "ending", None)
