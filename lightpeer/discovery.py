@@ -122,7 +122,7 @@ class Client:
         path = self.settings.state_dir / CACHE_FILE
         try:
             return PeerCache.from_bytes_untrusted(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
             logger.warning("cannot read the peer cache %s: %s", path, error.strerror)

@@ -7,6 +7,7 @@ when it is whole, so a file with that name is always complete.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -60,13 +61,17 @@ async def fetch(
         with part.open("wb") as file:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(session.run, peer, opened)
-                size = await _write(session, file, on_progress)
+                try:
+                    size = await _write(session, file, on_progress)
+                except OSError as error:  # here, before the nursery puts it into a group
+                    raise _cannot_write(path, error) from error
                 nursery.cancel_scope.cancel()
         part.replace(path)
     except OSError as error:
-        raise StateError(path, f"cannot write {path}: {error.strerror}") from error
+        raise _cannot_write(path, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
     assert session.ladder.current is not None
     return {
         "uri": uri,
@@ -77,6 +82,10 @@ async def fetch(
         "transport": "+".join(sorted(session.stats.transports)),
         "sources": session.stats.sources,
     }
+
+
+def _cannot_write(path: Path, error: OSError) -> StateError:
+    return StateError(path, f"cannot write {path} ({error.strerror}): choose another file with -o")
 
 
 async def _write(session: Session, file: BinaryIO, on_progress: Callable[[int, int | None], None]) -> int:

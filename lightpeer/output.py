@@ -13,6 +13,8 @@ import sys
 import unicodedata
 from typing import TextIO
 
+from lightpeer.errors import StateError
+
 _UNSHOWN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories that steer a terminal, reorder text (bidi overrides), or show nothing."""
 
@@ -90,11 +92,14 @@ class Output:
     def _print(self, line: str) -> None:
         try:
             print(line, file=self.stream, flush=True)
-        except BrokenPipeError:
-            self.closed = True
+        except OSError as error:
             # Python flushes stdout once more as it ends, and would complain then.
             os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT_FILENO)
-            raise
+            self.closed = isinstance(error, BrokenPipeError)
+            if self.closed:
+                raise
+            text = f"cannot write to standard output ({error.strerror}): send it elsewhere"
+            raise StateError("stdout", text) from error
 
     @staticmethod
     def _encode(event: str, data: dict[str, object]) -> str:

@@ -71,14 +71,15 @@ def load_or_create_identity(state_dir: Path, entropy: Callable[[int], bytes] = o
     path = state_dir / KEY_FILE
     try:
         text = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         ensure_state_dir(state_dir)
         secret = entropy(_SECRET_BYTES)
         identity = Identity(secret)
         write_atomically(path, secret.hex().encode() + b"\n")
         return identity
     except OSError as error:
-        raise StateError(path, f"cannot read the key {path}: {error.strerror}") from error
+        why = f"cannot read the key {path} ({error.strerror}): make it yours, or choose another --state"
+        raise StateError(path, why) from error
     try:
         return Identity(bytes.fromhex(text.decode("ascii").strip()))
     except (ValueError, LightpeerError) as error:
