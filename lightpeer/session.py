@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from lightpeer.core.datagram import TABLE_BASE
 from lightpeer.core.ladder import Ladder
 from lightpeer.core.playout import Playout
 from lightpeer.core.scheduler import Scheduler, SegmentReady
@@ -96,7 +95,7 @@ class Session:
             settings: buffer marks, bitrate and transport.
             bandwidth: the downlink's controller, which outlives the session.
             find_sources: how to find sources beyond the first.
-            on_event: told of "transport" and "source_lost".
+            on_event: told of "transport", "source_lost", "rebuffering" and "resumed".
             sink_ahead_s: seconds of sound that left the buffer and are not heard yet.
             realtime: False if segments are taken as fast as they come (a file).
         """
@@ -226,18 +225,21 @@ class Session:
         return segment
 
     def _update_playout(self, now: float) -> None:
+        interruptions, was_dry = self.playout.rebuffers, self.playout.is_dry
         self.playout.update(self.buffer_s + self._sink_ahead_s(), now, complete=self.complete)
+        if self.playout.rebuffers > interruptions:
+            self._on_event("rebuffering", {})
+        elif was_dry and not self.playout.is_dry:
+            self._on_event("resumed", {})
 
     def _take_inline(self, peer: Peer, opened: Opened) -> None:
         """Take tables and segments that came with the Open; what does not verify costs the peer nothing."""
-        for chunk in opened.chunks:
+        chunks = [chunk for chunk in opened.chunks if self.ladder.begin_with(chunk.rendition)]
+        for chunk in chunks:
             if chunk.segment == self._frontier < self.track.segment_count:
-                self.ladder.begin_with(chunk.rendition)
                 self.scheduler.wish(chunk.rendition, chunk.segment)
                 self._frontier += 1
-            elif chunk.segment >= TABLE_BASE and self._frontier == 0:
-                self.scheduler.wish(chunk.rendition, 0)
-        for chunk in opened.chunks:
+        for chunk in chunks:
             self.scheduler.on_object(peer, chunk.rendition, chunk.segment, chunk.data)
         self._take_ready(trio.current_time())
 

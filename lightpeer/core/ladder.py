@@ -32,10 +32,12 @@ class Ladder:
         self.current = self._fixed if self._fixed is not None else self._greatest(limit)
         return self.current
 
-    def begin_with(self, rendition: int) -> None:
-        """Take what the server chose for the inline segments as the current rendition."""
-        if self._fixed is None:
-            self.current = rendition
+    def begin_with(self, rendition: int) -> bool:
+        """Take the rendition that a server chose for the first segments; False if another one is pinned."""
+        if self._fixed not in {None, rendition}:
+            return False
+        self.current = rendition
+        return True
 
     def choose(self, rate_bytes_per_s: float, buffer_s: float) -> int:
         """Return the rendition of the next segment, from the measured rate and the buffer."""

@@ -33,6 +33,11 @@ class Playout:
     _started: bool = False
     _dry_since: float | None = None
 
+    @property
+    def is_dry(self) -> bool:
+        """Whether sound was interrupted and waits for data."""
+        return self._dry_since is not None
+
     def update(self, buffer_s: float, now: float, *, complete: bool) -> None:
         """Take the seconds of audio that are ready; `complete` when the rest of the track is among them."""
         if complete or buffer_s >= self.high_water_s:
