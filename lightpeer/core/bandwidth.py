@@ -41,6 +41,7 @@ _FLAT_ROUNDS = 3
 _STUCK_ROUNDS = 3
 _FLAT_GROWTH = 1.1
 _QUEUE_FLOOR_S = 0.016
+_NOISE_S = 0.005  # of the systems at both ends; only links of many Mbit/s have so short a queue
 _QUEUE_ALLOWANCE_S = 0.060
 _FLOOR_UNITS = 3  # below it three later arrivals can never show a loss
 _INITIAL_UNITS = 8.0  # about TCP's initial window of ten segments (RFC 6928)
@@ -267,7 +268,7 @@ class Bandwidth:
 
     def _copa(self, size: int) -> None:
         standing = max(self._standing(), _MIN_RTT_S)
-        queue = self.queue_delay_s
+        queue = self.queue_delay_s - _NOISE_S
         window_units = self._window / UNIT_BYTES
         rising = queue <= 0 or window_units / standing <= 1 / (_DELTA * queue)
         if rising != self._rising:
