@@ -141,11 +141,10 @@ class Services:
         hits = self._index.search(request.query, request.limit)
         records = self._own_records()
         for start in range(0, max(1, len(hits)), HITS_PER_REPLY):
-            reply = pb.SearchReply(hits=[_hit(hit, records) for hit in hits[start : start + HITS_PER_REPLY]])
-            if start == 0:
-                reply.records.extend(records)
-                if hits and request.HasField("open"):
-                    self._open_hit(hits[0], request.open, reply, call.peer_id, context)
+            some = [_hit(hit, records) for hit in hits[start : start + HITS_PER_REPLY]]
+            reply = pb.SearchReply(hits=some, records=records)
+            if start == 0 and hits and request.HasField("open"):
+                self._open_hit(hits[0], request.open, reply, call.peer_id, context)
             await context.write(call.seal(reply))
 
     async def open(self, data: bytes, context: Context) -> bytes:
