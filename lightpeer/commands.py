@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lightpeer.core.uri import is_uri, parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.errors import NothingFoundError, UsageError
-from lightpeer.output import clock
+from lightpeer.output import clock, described
 from lightpeer.signals import run_async
 from lightpeer.wire.network import SystemNetwork
 
@@ -99,12 +99,6 @@ async def _search(settings: Settings, output: Output, query: str, limit: int) ->
     if not found:
         raise NothingFoundError(f"nothing found for {query!r}: try fewer or other words")
     return 0
-
-
-def described(title: str, artist: str = "", album: str = "") -> str:
-    """Return a track as people name it: `Title — Artist (Album)`."""
-    text = f"{title} — {artist}" if artist else title
-    return f"{text} ({album})" if album else text
 
 
 async def _peers(settings: Settings, output: Output) -> int:

@@ -11,7 +11,6 @@ When the first peers know nothing, their neighbours are asked, a bounded number.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from lightpeer.connections import Candidate, Connections
 from lightpeer.core.uri import TRACK_ID_BYTES, format_uri
 from lightpeer.errors import (
     BadMessageError,
@@ -28,23 +28,23 @@ from lightpeer.errors import (
     RemoteError,
     RpcError,
     StateError,
+    StreamFailedError,
 )
 from lightpeer.state import load_or_create_identity, set_aside, write_atomically
 
 if TYPE_CHECKING:
-    from lightpeer.config import Endpoint, Settings
+    from lightpeer.config import Settings
     from lightpeer.core.identity import Identity, PeerId
     from lightpeer.core.opening import Opened
     from lightpeer.core.peers import PeerCache, PeerEntry
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.wire.network import Network
-    from lightpeer.wire.peer import Peer, SealClock
+    from lightpeer.wire.peer import Peer
 
 logger = logging.getLogger(__name__)
 
 CACHE_FILE = "peers"
 INLINE_BYTES = 16 * 1024  # two seconds at 48 kbit/s, a third of a second on a 400 kbit/s link
-MAX_CONNECTIONS = 8
 MAX_ASKED = 8  # peers that one search may cost
 RECORDS_WANTED = 8
 MAX_HITS = 50
@@ -76,14 +76,6 @@ class PeerInfo:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """Somebody to try: an address, and the id to be met there if it is known."""
-
-    address: Endpoint
-    peer_id: PeerId | None = None
-
-
 @asynccontextmanager
 async def open_client(settings: Settings, network: Network) -> AsyncIterator[Client]:
     """Give a light client; it opens no socket before it is asked for something, and none that listens."""
@@ -102,12 +94,10 @@ class Client:
     def __init__(self, settings: Settings, network: Network, nursery: trio.Nursery) -> None:
         self.settings = settings
         self.network = network
-        self.first_packet_at: float | None = None  # time.monotonic()
-        self.connecting = trio.Event()  # set once the first packet is on its way
         self._nursery = nursery
-        self._connected: dict[_Candidate, Peer] = {}
-        self._under_way: dict[Endpoint, trio.Event] = {}
+        self._connections = Connections(settings, network, nursery, lambda: self.identity)
         self._dirty = False
+        self._unsound: str | None = None  # what the last peer that broke the protocol did
 
     @cached_property
     def identity(self) -> Identity:
@@ -130,6 +120,16 @@ class Client:
             logger.warning("the peer cache was corrupt; it is now %s", set_aside(path))
         return PeerCache()
 
+    @property
+    def connecting(self) -> trio.Event:
+        """Set once the first packet of all is on its way."""
+        return self._connections.connecting
+
+    @property
+    def first_packet_at(self) -> float | None:
+        """When the first packet left, as `time.monotonic()` gives it."""
+        return self._connections.first_packet_at
+
     def save(self) -> None:
         """Write the peer cache, if it changed; a directory that cannot be written only costs the memory."""
         if not self._dirty:
@@ -143,7 +143,7 @@ class Client:
     def begin(self) -> None:
         """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""
         if self.settings.bootstrap:
-            self._nursery.start_soon(self._connect, _Candidate(self.settings.bootstrap[0]))
+            self._nursery.start_soon(self._connect, Candidate(self.settings.bootstrap[0]))
 
     # What commands use.
 
@@ -334,11 +334,11 @@ class Client:
             names.append(format_peer_id(record.peer_id))
         return names
 
-    # Connections.
+    # Peers.
 
     async def _peers(self, limit: int = MAX_ASKED) -> AsyncGenerator[Peer, None]:
         """Yield connected peers, those at hand first, then their neighbours."""
-        tried: set[_Candidate] = set()
+        tried: set[Candidate] = set()
         met: list[Peer] = []
         for depth in range(3):
             for candidate in self._candidates():
@@ -356,91 +356,30 @@ class Client:
                 for peer in met[:2]:
                     await self._exchange(peer)
 
-    def _candidates(self) -> list[_Candidate]:
+    def _candidates(self) -> list[Candidate]:
         """Return whom to try, best first: the connected, the bootstrap list, the cache."""
         cached = [
-            _Candidate(endpoint, record.peer_id)
+            Candidate(endpoint, record.peer_id)
             for record in self.cache.best(MAX_ASKED, self._now_s())
             for endpoint in record.endpoints[:1]
         ]
-        known = [c for c, peer in self._connected.items() if peer.is_alive]
-        return [*known, *(_Candidate(a) for a in self.settings.bootstrap), *cached]
+        return [*self._connections.alive(), *(Candidate(a) for a in self.settings.bootstrap), *cached]
 
-    async def _connect(self, candidate: _Candidate) -> Peer | None:
+    async def _connect(self, candidate: Candidate) -> Peer | None:
         """Return the peer at an address, connected; None, and a worse score, if it cannot be reached."""
-        for known, other in list(self._connected.items()):
-            same_id = candidate.peer_id is not None and other.peer_id == candidate.peer_id
-            if not other.is_alive:
-                del self._connected[known]
-            elif same_id or known.address == candidate.address:
-                return other
-        if len(self._connected) >= MAX_CONNECTIONS:
-            return None
-        if (under_way := self._under_way.get(candidate.address)) is not None:
-            await under_way.wait()
-            return self._connected.get(candidate)
-        self._under_way[candidate.address] = trio.Event()
         try:
-            peer: Peer = await self._nursery.start(self._hold, candidate)
+            return await self._connections.connect(candidate)
         except RemoteError as error:
             logger.info("cannot reach %s:%s: %s", *candidate.address, error)
             if candidate.peer_id is not None:
                 self.cache.on_failure(candidate.peer_id, self._now_s())
                 self._dirty = True
             return None
-        else:
-            self._connected[candidate] = peer
-            return peer
-        finally:
-            self._under_way.pop(candidate.address).set()
-
-    async def _hold(
-        self, candidate: _Candidate, task_status: trio.TaskStatus[Peer] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        """Keep one connection open until the client ends."""
-        from lightpeer.wire.tcp import open_channel
-
-        host, port = candidate.address
-        async with open_channel(
-            self.network, host, port, connect_timeout_s=self.settings.connect_timeout_s
-        ) as channel:
-            try:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(channel.connect)
-                    await trio.lowlevel.checkpoint()  # the SYN leaves, and flies while these are loaded
-                    self._note_first_packet()
-                    from lightpeer.wire.peer import Peer
-
-                    identity = self.identity
-            except ExceptionGroup as group:
-                if unreachable := group.subgroup(RemoteError):
-                    raise unreachable.exceptions[0] from None
-                raise
-            peer = Peer(
-                channel,
-                identity,
-                self._clock,
-                self.network,
-                address=candidate.address,
-                peer_id=candidate.peer_id,
-                timeout_s=self.settings.call_timeout_s,
-            )
-            task_status.started(peer)
-            await trio.sleep_forever()
-
-    def _note_first_packet(self) -> None:
-        if self.first_packet_at is None:
-            self.first_packet_at = time.monotonic()
-            self.connecting.set()
-
-    @cached_property
-    def _clock(self) -> SealClock:
-        from lightpeer.wire.peer import SealClock
-
-        return SealClock(self.network)
 
     def _misbehaved(self, peer: Peer, error: RemoteError) -> None:
         logger.info("%s: %s", peer.name, error)
+        if isinstance(error, BadMessageError):
+            self._unsound = f"{peer.name} answered, but not by the protocol ({error})"
         if peer.peer_id is None:
             return
         self._dirty = True
@@ -452,7 +391,9 @@ class Client:
     def _now_s(self) -> float:
         return self.network.unix_time()
 
-    def _no_peer(self) -> NoPeerError:
+    def _no_peer(self) -> NoPeerError | StreamFailedError:
+        if self._unsound:
+            return StreamFailedError(f"{self._unsound}: name another peer with --bootstrap HOST:PORT")
         if not self.settings.bootstrap and not self.cache.entries():
             return NoPeerError("no peer is known: name one with --bootstrap HOST:PORT")
         return NoPeerError(

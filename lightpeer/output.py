@@ -106,3 +106,9 @@ class Output:
         import json
 
         return json.dumps({"event": event, **data})
+
+
+def described(title: str, artist: str = "", album: str = "") -> str:
+    """Return a track as people name it: `Title — Artist (Album)`."""
+    text = f"{title} — {artist}" if artist else title
+    return f"{text} ({album})" if album else text

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from lightpeer.commands import described
 from lightpeer.discovery import open_client
 from lightpeer.errors import UsageError
-from lightpeer.output import Output, clock
+from lightpeer.output import Output, clock, described
 from lightpeer.signals import run_async
 from lightpeer.wire.network import SystemNetwork
 

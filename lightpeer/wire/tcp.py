@@ -9,7 +9,6 @@ import takes longer than the round trip.
 
 from __future__ import annotations
 
-import sys
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -73,6 +72,7 @@ async def open_channel(
     *,
     limits: Limits | None = None,
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> AsyncIterator[Channel]:
     """Open a channel for the length of a block; what is still going on at its end is cancelled.
 
@@ -82,10 +82,13 @@ async def open_channel(
         port: the TCP port.
         limits: what a connection may cost; None takes the defaults.
         connect_timeout_s: for the TCP connection.
+        meanwhile: called once the first SYN is on its way, to use the time until it is answered.
     """
     failure: BaseException | None = None
     async with trio.open_nursery() as links, trio.open_nursery() as work:
-        channel = Channel(links, work, network, (host, port), limits or Limits(), connect_timeout_s)
+        channel = Channel(
+            links, work, network, (host, port), limits or Limits(), connect_timeout_s, meanwhile
+        )
         try:
             yield channel
         except BaseException as error:  # noqa: BLE001 (raised below, so that no nursery wraps it in a group)
@@ -151,6 +154,7 @@ class Channel:
         target: Address,
         limits: Limits,
         connect_timeout_s: float,
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
         self._links = links  # connections, which get a moment to say goodbye
         self._work = work  # everything else, which ends with the channel
@@ -158,6 +162,7 @@ class Channel:
         self._target = target
         self._limits = limits
         self._connect_timeout_s = connect_timeout_s
+        self._meanwhile = meanwhile
         self._link: Link[ClientCall] | None = None  # the latest
         self._running: set[Link[ClientCall]] = set()  # it, and those that finish after a GOAWAY
         self._pending: dict[Call, None] = {}  # until there is a connection; bounded by `queued_calls`
@@ -282,7 +287,7 @@ class Channel:
 
     async def _connect(self) -> None:
         """Make one attempt, and begin or fail the calls that wait for it."""
-        self._work.start_soon(_import_grpc)
+        self._work.start_soon(_import_grpc, self._meanwhile)
         self._failure = None
         try:
             with trio.fail_after(self._connect_timeout_s):
@@ -334,9 +339,9 @@ def _show(address: Address) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _import_grpc() -> None:
+async def _import_grpc(meanwhile: Callable[[], object]) -> None:
     """Import what a connection needs, once the first SYN is on its way."""
-    if "lightpeer.core.grpc" not in sys.modules:
-        for _ in range(_TICKS_UNTIL_SYN):
-            await trio.lowlevel.checkpoint()
-        import_module("lightpeer.core.grpc")
+    for _ in range(_TICKS_UNTIL_SYN):
+        await trio.lowlevel.checkpoint()
+    meanwhile()
+    import_module("lightpeer.core.grpc")
