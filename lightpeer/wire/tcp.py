@@ -95,8 +95,6 @@ async def open_channel(
             failure = error
         channel.close()
         work.cancel_scope.cancel()
-        links.cancel_scope.shield = True
-        links.cancel_scope.deadline = trio.current_time() + GOODBYE_S
     if failure is not None:
         raise failure
 
@@ -164,7 +162,8 @@ class Channel:
         self._connect_timeout_s = connect_timeout_s
         self._meanwhile = meanwhile
         self._link: Link[ClientCall] | None = None  # the latest
-        self._running: set[Link[ClientCall]] = set()  # it, and those that finish after a GOAWAY
+        # It, and those that finish after a GOAWAY; each in a shielded scope, to say goodbye in.
+        self._running: dict[Link[ClientCall], trio.CancelScope] = {}
         self._pending: dict[Call, None] = {}  # until there is a connection; bounded by `queued_calls`
         self._attempt: trio.Event | None = None  # set when the connecting under way has ended
         self._failure: CallStatus | None = None  # of the latest attempt
@@ -240,7 +239,8 @@ class Channel:
         self._is_closed = True
         for call in list(self._pending):
             call.cancel(_CLOSED)
-        for link in self._running:
+        for link, scope in self._running.items():
+            scope.deadline = trio.current_time() + GOODBYE_S
             core = cast("ClientConnection", link.core)
             core.cancel_all(_CLOSED)
             core.close()
@@ -322,11 +322,14 @@ class Channel:
         self._link.flush()
 
     async def _run(self, link: Link[ClientCall]) -> None:
-        self._running.add(link)
-        try:
-            await link.run()
-        finally:
-            self._running.discard(link)
+        with trio.CancelScope(shield=True) as scope:
+            self._running[link] = scope
+            if self._is_closed:
+                scope.deadline = trio.current_time() + GOODBYE_S
+            try:
+                await link.run()
+            finally:
+                del self._running[link]
 
 
 def _wake(call: ClientCall) -> None:
