@@ -1,0 +1,1 @@
+"""gRPC's interop cases, run by and against grpcio: what its users' programs would see of ours."""

@@ -1,0 +1,3 @@
+"""The generated code has names that begin with test, as its service does."""
+
+collect_ignore = ["pb"]
