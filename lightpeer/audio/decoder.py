@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ctypes
 from array import array
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,6 +30,7 @@ RATE = 48000  # Hz, of all PCM here and of Opus granule positions
 _MAX_PACKET_SAMPLES = 5760
 # Two bytes can stand for 120 ms of silence, so what a feed may decode to is bounded.
 MAX_SAMPLES_PER_FEED = 60 * RATE
+_NO_END = 1 << 63  # beyond every granule position
 
 # Requests of opus_decoder_ctl, which PyOgg names only where libopusfile is there too.
 _RESET_STATE = 4028
@@ -62,7 +64,6 @@ class Decoder:
         self._granule = 0  # where the next packet begins
         self._wanted_from = 0  # the first sample of the track that is not dropped
         self._typical_samples = 960  # of the last good packet
-        self._fed_samples = 0  # by the current feed
         self._channels = channels
         self._gain_q8_db = gain_q8_db
         self.channels = 0
@@ -81,17 +82,43 @@ class Decoder:
             BadMessageError: the stream is no mono or stereo Opus, changes its channels,
                 or stands for more than MAX_SAMPLES_PER_FEED.
         """
+        return b"".join(self.pieces(data, MAX_SAMPLES_PER_FEED))
+
+    def pieces(self, data: bytes, piece_samples: int) -> Iterator[bytes]:
+        """Take Ogg bytes; decode and yield what they complete in pieces, each when it is asked for.
+
+        A piece has `piece_samples` or a part of a packet more, the last one what is
+        left. A new gain counts from the next piece on. Exhaust it, or `reset`, before
+        more is fed. Raises as `feed` does, before the first piece.
+        """
         self._demuxer.feed(data)
-        self._fed_samples = 0
+        packets = self._take_packets()
+        end = next((p.granule for p in packets if p.eos and p.granule >= 0), _NO_END)
+        piece_bytes = piece_samples * 2 * self.channels
         output = bytearray()
+        for packet in packets:
+            self._decode(packet.data, end, output)
+            if len(output) >= piece_bytes:
+                yield bytes(output)
+                output.clear()
+        if output:
+            yield bytes(output)
+
+    def _take_packets(self) -> list[Packet]:
+        """Return the audio packets that are complete, after the headers before them were obeyed."""
+        packets = []
+        samples = 0
         for packet in self._demuxer.packets():
             if packet.bos:
                 self._begin(packet.data)
             elif self._tags_next:
                 self._tags_next = False
             elif self._head:
-                self._audio(packet, output)
-        return bytes(output)
+                packets.append(packet)
+                samples += packet_samples(packet.data) or _MAX_PACKET_SAMPLES
+                if samples > MAX_SAMPLES_PER_FEED:
+                    raise BadMessageError("a segment stands for far more than its second of audio")
+        return packets
 
     def _begin(self, data: bytes) -> None:
         head = parse_opus_head_untrusted(data)
@@ -108,26 +135,25 @@ class Decoder:
         self._opus.open(self.channels)
         self.set_gain(self._gain_q8_db)
 
-    def _audio(self, packet: Packet, output: bytearray) -> None:
+    def _decode(self, data: bytes, end: int, output: bytearray) -> None:
+        """Append what is wanted of a packet: not what is before `_wanted_from`, nor from granule `end` on."""
+        assert self._head
         decode = self._opus.decode_unclipped if self._settling else self._opus.decode
         # To libopus an empty packet means: conceal as much as there is room for.
-        samples = decode(packet.data, self._pcm, _MAX_PACKET_SAMPLES) if packet.data else 0
+        samples = decode(data, self._pcm, _MAX_PACKET_SAMPLES) if data else 0
         if samples <= 0:
-            samples = self._conceal(packet.data)
-        self._fed_samples += samples
-        if self._fed_samples > MAX_SAMPLES_PER_FEED:
-            raise BadMessageError("a segment stands for far more than its second of audio")
-        begin = self.position_samples
-        self._granule += samples
-        wanted = self.position_samples - begin
-        if wanted > 0:
-            frame_bytes = 2 * self.channels
-            if self._settling:
-                self._settling = self._opus.clip(self._pcm, samples - wanted, samples)
-            output += memoryview(self._pcm)[(samples - wanted) * frame_bytes : samples * frame_bytes]
-            self._typical_samples = samples
-        if packet.eos and packet.granule >= 0:
-            self._cut_end(packet.granule, output)
+            samples = self._conceal(data)
+        begin = self._granule
+        self._granule = min(begin + samples, end)
+        first = max(self._wanted_from + self._head.pre_skip - begin, 0)
+        last = self._granule - begin
+        if first >= last:
+            return
+        if self._settling:
+            self._settling = self._opus.clip(self._pcm, first, last)
+        frame_bytes = 2 * self.channels
+        output += memoryview(self._pcm)[first * frame_bytes : last * frame_bytes]
+        self._typical_samples = samples
 
     def _conceal(self, data: bytes) -> int:
         """Fill in for a packet that cannot be decoded, as long as it says or as the one before it was."""
@@ -135,13 +161,6 @@ class Decoder:
         self._settling = False
         samples = packet_samples(data) or self._typical_samples
         return max(self._opus.decode(None, self._pcm, samples), 0)
-
-    def _cut_end(self, granule: int, output: bytearray) -> None:
-        """Drop what the encoder added to fill the last page's packets; that page came with this feed."""
-        surplus = self._granule - granule
-        if surplus > 0:
-            del output[max(len(output) - surplus * 2 * self.channels, 0) :]
-            self._granule = granule
 
     def finish(self) -> bytes:
         """Return what is left at the end: nothing, as every packet comes out once it is complete."""

@@ -58,6 +58,52 @@ def test_start_and_end_are_cut_to_the_sample():
     assert len(decoded([data])) == int(2.345 * SECOND) * FRAME_BYTES
 
 
+@pytest.mark.parametrize("size", [1, 1000, 4800])
+def test_pieces_are_what_feed_gives(size):
+    header, segments = segmented(opus_file(2.345))
+    with Decoder() as made:
+        made.feed(header)
+        given = [list(made.pieces(segment, size)) for segment in segments]
+    assert b"".join(map(b"".join, given)) == decoded([header, *segments])
+    for second in given:
+        lengths = [len(piece) // FRAME_BYTES for piece in second]
+        assert all(size <= length < size + 960 for length in lengths[:-1])
+        assert 0 < lengths[-1] < size + 960
+
+
+def test_a_piece_is_decoded_when_it_is_asked_for():
+    header, segments = segmented(opus_file(3.0))
+    with Decoder(gain_q8_db=-32768) as made:
+        made.feed(header)
+        pieces = made.pieces(segments[0], 4800)
+        assert not any(next(pieces))
+        assert made.position_samples == 4800 + 960 - 312  # the first packet is cut, so one more is needed
+        made.set_gain(0)
+        assert any(next(pieces))
+
+
+def test_a_reset_leaves_the_pieces_that_were_not_asked_for():
+    header, segments = segmented(opus_file(3.0))
+    with Decoder() as made:
+        made.feed(header)
+        next(made.pieces(segments[2], 960))
+        made.reset()
+        assert b"".join(map(made.feed, segments)) == decoded([header, *segments])
+
+
+def test_an_end_several_packets_before_the_last_is_kept_to_in_every_piece():
+    audio = [packet.data for packet in packets_of(opus_file(1.0))[2:10]]
+    with Muxer(1) as muxer, Decoder() as made:
+        muxer.add(build_opus_head(OpusHead(2, 312)), 0)
+        muxer.add(b"OpusTags", 0)
+        made.feed(muxer.flush())
+        for number, packet in enumerate(audio, 1):
+            last = number == len(audio)
+            muxer.add(packet, 2400 if last else number * 960, eos=last)
+        pcm = b"".join(made.pieces(muxer.flush(), 1))
+        assert made.position_samples == len(pcm) // FRAME_BYTES == 2400 - 312
+
+
 def test_channels_and_position_are_told():
     header, segments = segmented(opus_file(3.0))
     with Decoder() as made:
