@@ -118,6 +118,7 @@ class Session:
         self._stats = SessionStats()
         self._sources: list[Source] = []
         self._banned: set[PeerId | None] = set()
+        self._only_liars = True  # no source was lost for another reason than its lies
         self._ready: dict[int, SegmentReady] = {}
         self._cursor = 0  # the next segment to be taken
         self._frontier = 0  # the next segment to be wished for
@@ -247,7 +248,8 @@ class Session:
         before = len(self._ready)
         while (event := self.scheduler.next_event()) is not None:
             if not isinstance(event, SegmentReady):
-                self._ban(event.source, event.reason)
+                for source in [source for source in self._sources if source.peer is event.source]:
+                    self.on_end(source, event.reason, lied=True)
                 continue
             self._progress_at = now
             self._stats.fetched_bytes += len(event.data)
@@ -329,8 +331,7 @@ class Session:
         """Look for more sources when it is time, and give up when nothing came for too long."""
         if self.scheduler.wished() and now - self._progress_at >= STALL_LIMIT_S:
             self._progress_at = math.inf
-            self._failed = StreamFailedError("the stream stopped: no peer sends this track any more")
-            self._wake_player()
+            self._fail("the stream stopped: no peer sends this track any more")
         if now >= self._look_at and not self._looking:
             self._looking = True
             self.nursery.start_soon(self._look_for_sources)
@@ -346,9 +347,15 @@ class Session:
                         break
         except LightpeerError as error:
             logger.info("no further sources: %s", error)
+            if self._banned and self._only_liars and not self._sources:
+                self._fail("whoever has this track sends something else: name other peers with --bootstrap")
         self._looking = False
         self._look_at = math.inf if self._sources else trio.current_time() + LOOK_AGAIN_S
         self._timers.set()
+
+    def _fail(self, reason: str) -> None:
+        self._failed = StreamFailedError(reason)
+        self._wake_player()
 
     # Sources.
 
@@ -358,11 +365,6 @@ class Session:
         self._stats.sources = max(self._stats.sources, len(self._sources))
         await source.start(opened.udp)
         self._timers.set()
-
-    def _ban(self, peer: object, reason: str) -> None:
-        for source in [source for source in self._sources if source.peer is peer]:
-            self._banned.add(source.peer.peer_id)
-            self.on_end(source, reason)
 
     def _count(self, source: Source) -> None:
         self._stats.retransmitted_units += source.retransmitted_units
@@ -394,10 +396,13 @@ class Session:
         self._transport = self.transport
         self._timers.set()
 
-    def on_end(self, source: Source, reason: str) -> None:
-        """The source is of no more use: drop it and look for another."""
+    def on_end(self, source: Source, reason: str, *, lied: bool = False) -> None:
+        """The source is of no more use: drop it, for good if it lied, and look for another."""
         if source not in self._sources:
             return
+        if lied:
+            self._banned.add(source.peer.peer_id)
+        self._only_liars &= lied
         self._sources.remove(source)
         self._count(source)
         source.close()

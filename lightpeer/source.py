@@ -18,7 +18,7 @@ import trio
 from lightpeer.core.datagram import MAX_PAYLOAD, UnitRange
 from lightpeer.core.manifest import table_bytes, table_segment
 from lightpeer.core.receiver import Receiver, UnitArrived
-from lightpeer.errors import RemoteError, StreamFailedError
+from lightpeer.errors import BadMessageError, RemoteError, StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Hub(Protocol):
     def on_transport(self, source: Source, transport: str) -> None:
         """The source's data comes by another transport from now on."""
 
-    def on_end(self, source: Source, reason: str) -> None:
-        """The source is of no more use."""
+    def on_end(self, source: Source, reason: str, *, lied: bool = False) -> None:
+        """The source is of no more use; `lied` if it sent what breaks the protocol."""
 
 
 class Source:
@@ -246,7 +246,7 @@ class Source:
             with scope:
                 await self._pull_segments(call)
         except RemoteError as error:
-            self._hub.on_end(self, str(error))
+            self._hub.on_end(self, str(error), lied=isinstance(error, BadMessageError))
         finally:
             call.cancel()
 

@@ -21,13 +21,19 @@ _IMPORTED_AT = time.monotonic()
 
 @dataclass(slots=True)
 class PlayStats:
-    """Collects over all tracks of a queue. Times are `time.monotonic()`."""
+    """Collects over all that a player plays. Times are `time.monotonic()`."""
 
     first_packet_at: float | None = None
     first_audio_at: float | None = None
     played_s: float = 0.0
     _totals: dict[str, float] = field(default_factory=dict)
     _transports: set[str] = field(default_factory=set)
+
+    def on_pcm(self, seconds: float, now: float) -> None:
+        """Count what is given to the sink."""
+        self.played_s += seconds
+        if self.first_audio_at is None:
+            self.first_audio_at = now
 
     def add(self, session: Session) -> None:
         """Add up a session that has ended."""
@@ -108,6 +114,12 @@ def _process_start() -> float:
 
 def _max_rss_kb() -> int:
     """Return the peak of resident memory."""
+    if sys.platform == "linux":  # where getrusage counts what started us too, from before its exec
+        try:
+            status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+            return int(status.partition("VmHWM:")[2].split()[0])
+        except (OSError, ValueError, IndexError):
+            pass
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import wave
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import NamedTuple
 import pytest
 
 from lightpeer.core.uri import parse_uri
+from tests.audio.material import reference_pcm
 from tests.process.harness import Result, Server, run
 from tests.serve.media import write_wav
 
 LONG, LONG_S = "Copper Rain", 22.8  # of the demo's tracks
 SHORT, SHORT_S = "Short Beep", 1.5
 RARE, RARE_S = "Rare Beep", 2.5
+LADDER_KBPS = (24, 48)
 
 
 class Network(NamedTuple):
@@ -25,12 +28,28 @@ class Network(NamedTuple):
     first: Server
     second: Server
     third: Server
+    uris: dict[str, str]  # by title
+
+    @property
+    def peer_ids(self) -> set[str]:
+        return {self.first.peer_id, self.second.peer_id, self.third.peer_id}
+
+    def rendition(self, title: str, kbps: int = 48) -> bytes:
+        """A rendition's file, as a peer keeps it."""
+        server = self.third if title == RARE else self.first
+        folder = server.state / "tracks" / parse_uri(self.uris[title]).hex()
+        return (folder / f"{LADDER_KBPS.index(kbps)}.opus").read_bytes()
+
+    def pcm(self, title: str, kbps: int = 48) -> bytes:
+        """What libopusfile's own reader makes of that file."""
+        return reference_pcm(self.rendition(title, kbps))
 
 
 class Client:
     """Runs commands with a state directory of their own, in an empty folder."""
 
     def __init__(self, folder: Path, *bootstrap: Server) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.state = folder / "state"
         self.common = ["--state", str(self.state)]
@@ -65,7 +84,9 @@ def network(tmp_path_factory: pytest.TempPathFactory, music: Path) -> Iterator[N
         Server(folder / "second", music, bootstrap=[first]) as second,
         Server(folder / "third", folder / "rare", bootstrap=[first]) as third,
     ):
-        yield Network(first, second, third)
+        hits = [Client(folder, first).find(title) for title in (LONG, SHORT)]
+        hits.append(Client(folder, third).find(RARE))
+        yield Network(first, second, third, {hit["title"]: hit["uri"] for hit in hits})
 
 
 @pytest.fixture
@@ -74,6 +95,8 @@ def client(tmp_path: Path, network: Network) -> Client:
     return Client(tmp_path, network.first)
 
 
-def rendition(server: Server, uri: str, number: int) -> bytes:
-    """A rendition's file, as the server keeps it."""
-    return (server.state / "tracks" / parse_uri(uri).hex() / f"{number}.opus").read_bytes()
+def samples(path: Path) -> bytes:
+    """The PCM in a WAV file."""
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getsampwidth()) == (48000, 2)
+        return file.readframes(file.getnframes())

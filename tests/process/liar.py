@@ -1,20 +1,17 @@
 """Servers that are not what a peer should be: our own server role, with one thing broken.
 
-python -m tests.process.liar FAULT DIR [options of lightpeer-serve]
-
-wrong-byte   one bit of every segment from TURN on is wrong
-wrong-start  so is one of the first, which come with the Open
-false-seals  the signature of every reply is another's
-false-chunks those of Streams.Pull are, from its TURNth on
-mortal       it is killed as it is asked for segment TURN
-mute         it has nothing to send from segment TURN on, and prints an event when it is asked
+wrong-byte    one bit of each segment from TURN on is wrong
+wrong-start   so it is from the first one on, which comes with the Open
+false-seals   every reply is sealed with a bit changed
+false-chunks  so are those of Streams.Pull, from the TURNth on
+mortal        it is killed as it is asked for segment TURN
+mute          it has nothing to send from segment TURN on, and tells its stdout when it is asked
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 
 from lightpeer.core.datagram import TABLE_BASE
@@ -55,27 +52,30 @@ def _falls_silent(track: StoredTrack, rendition: int, segment: int) -> bytes:
     return _read(track, rendition, segment)
 
 
-def _sealed_by_another(seals: ServerSeals, reply: bytes) -> bytes:
-    sealed = _seal_reply(seals, reply)
-    return sealed[:-1] + bytes([sealed[-1] ^ 1])
+def _falsely_sealed(path_end: bytes, first: int) -> Callable[[ServerSeals, bytes], bytes]:
+    def seal_reply(seals: ServerSeals, reply: bytes) -> bytes:
+        false = seals._path.endswith(path_end) and seals._sent >= first
+        sealed = _seal_reply(seals, reply)
+        return sealed[:-1] + bytes([sealed[-1] ^ 1]) if false else sealed
+
+    return seal_reply
 
 
-def _break(fault: str) -> None:
+def serve(fault: str) -> None:
+    """Be `lightpeer-serve`, with a fault."""
     match fault:
         case "wrong-byte":
             StoredTrack.read = _wrong_from(TURN)
         case "wrong-start":
             StoredTrack.read = _wrong_from(0)
         case "false-seals":
-            ServerSeals.seal_reply = _sealed_by_another
+            ServerSeals.seal_reply = _falsely_sealed(b"", 0)
+        case "false-chunks":
+            ServerSeals.seal_reply = _falsely_sealed(b"/Pull", TURN)
         case "mortal":
             StoredTrack.read = _dies
         case "mute":
             StoredTrack.read = _falls_silent
         case _:
-            raise SystemExit(f"no such fault: {fault}")
-
-
-if __name__ == "__main__":
-    _break(sys.argv.pop(1))
+            raise ValueError(fault)
     main()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import wave
+from array import array
 
 import pytest
 
-from lightpeer.core.manifest import parse_manifest_untrusted
-from lightpeer.core.uri import parse_uri
 from tests.audio.material import reference_pcm
-from tests.process.conftest import LONG, LONG_S, RARE, RARE_S, SHORT, SHORT_S, Client, rendition
+from tests.process.conftest import LONG, LONG_S, RARE, RARE_S, SHORT, Client, samples
 from tests.process.harness import CLIENT, Process, without_library
 
 STATS = {
@@ -20,21 +18,16 @@ STATS = {
 }  # DESIGN.md, section 8
 
 
-def samples(path):
-    with wave.open(str(path)) as file:
-        assert (file.getframerate(), file.getsampwidth()) == (48000, 2)
-        return file.readframes(file.getnframes())
-
-
-@pytest.mark.parametrize(("kbps", "number"), [(24, 0), (48, 1)])
-def test_sound_and_file_are_what_the_peer_holds(client, network, kbps, number):
-    uri = client.find(LONG)["uri"]
-    fetched = client.run("fetch", uri, "-o", "x.opus", "--bitrate", kbps, "--json").event("fetched")
+@pytest.mark.parametrize(("title", "kbps"), [(LONG, 48), (SHORT, 24)])
+def test_sound_and_file_are_what_the_peer_holds(client, network, title, kbps):
+    uri = network.uris[title]
+    options = ["--bitrate", kbps, "--json"]
+    fetched = client.run("fetch", uri, "-o", "x.opus", *options).event("fetched")
     data = (client.folder / "x.opus").read_bytes()
-    assert data == rendition(network.first, uri, number)
+    assert data == network.rendition(title, kbps)
     assert fetched["path"] == "x.opus"
     assert (fetched["uri"], fetched["bytes"], fetched["bitrate_kbps"]) == (uri, len(data), kbps)
-    played = client.run("play", uri, "--output", "wav:x.wav", "--bitrate", kbps)
+    played = client.run("play", uri, "--output", "wav:x.wav", *options)
     assert (played.status, played.err) == (0, "")
     assert samples(client.folder / "x.wav") == reference_pcm(data)
     assert sorted(path.name for path in client.folder.iterdir()) == ["state", "x.opus", "x.wav"]
@@ -45,75 +38,66 @@ def test_a_track_of_a_peer_of_a_peer_plays_by_words(client, network):
     assert played.status == 0
     playing = played.event("playing")
     assert (playing["title"], playing["duration_s"]) == (RARE, RARE_S)
-    assert len(samples(client.folder / "x.wav")) == RARE_S * 48000 * 2
-    assert client.find(RARE)["holders"] == [network.third.peer_id]
+    assert samples(client.folder / "x.wav") == network.pcm(RARE)
 
 
 def test_measurements_have_every_field_and_make_sense(client, network):
-    uri = client.find(LONG)["uri"]
-    played = client.run("play", uri, "--output", "wav:x.wav", "--bitrate", 48, "--stats", "s.json", "--json")
+    options = ["--output", "wav:x.wav", "--bitrate", 48, "--stats", "s.json"]
+    assert client.run("play", network.uris[LONG], *options).status == 0
     (line,) = (client.folder / "s.json").read_text().splitlines()
     stats = json.loads(line)
     assert set(stats) == STATS
-    assert played.event("playing")["transport"] == stats["transport"] == "udp"
-    manifest = (network.first.state / "tracks" / parse_uri(uri).hex() / "manifest").read_bytes()
-    header = parse_manifest_untrusted(manifest, parse_uri(uri)).renditions[1].header
-    assert stats["audio_bytes"] == len(rendition(network.first, uri, 1)) - len(header)
+    data = network.rendition(LONG)
+    header = len(data) - stats["audio_bytes"]
+    assert data[header:].startswith(b"OggS")
+    assert b"OpusTags" in data[:header]
     assert stats["audio_bytes"] < stats["rx_bytes"] < 1.3 * stats["audio_bytes"]
     assert 500 < stats["tx_bytes"] < 0.1 * stats["audio_bytes"]
-    assert stats["played_s"] == LONG_S
-    assert 0 < stats["startup_ms"] < stats["time_to_first_audio_ms"]
+    assert (stats["played_s"], stats["transport"], stats["bitrate_mean_kbps"]) == (LONG_S, "udp", 48)
     assert (stats["rebuffers"], stats["rebuffer_s"], stats["bitrate_switches"]) == (0, 0, 0)
-    assert stats["bitrate_mean_kbps"] == 48
+    assert 0 < stats["startup_ms"] < stats["time_to_first_audio_ms"]
     assert 1 <= stats["sources"] <= 2
     assert stats["goodput_kbps"] > 48
     assert 0 < stats["cpu_s"] < 10
-    assert 10_000 < stats["max_rss_kb"] < 100_000
+    assert 10_000 < stats["max_rss_kb"] < 60_000
 
 
-def test_the_same_comes_by_grpc(client):
-    played = client.run("play", SHORT, "--output", "wav:g.wav", "--transport", "grpc", "--stats", "s.json")
+def test_the_same_comes_by_grpc(client, network):
+    played = client.run("play", SHORT, "--output", "wav:x.wav", "--transport", "grpc", "--stats", "s.json")
     assert (played.status, played.err) == (0, "")
     assert json.loads((client.folder / "s.json").read_text())["transport"] == "grpc"
     assert f"playing {SHORT}, 0:01, 48 kbit/s by grpc" in played.out.decode()
-    client.run("play", SHORT, "--output", "wav:u.wav", "--transport", "udp", "--bitrate", 48)
-    assert samples(client.folder / "g.wav") == samples(client.folder / "u.wav")
+    assert samples(client.folder / "x.wav") == network.pcm(SHORT)
 
 
-def test_it_begins_where_it_is_told_to(client):
-    whole, late = (
-        client.run("play", LONG, "--output", "pipe", "--bitrate", 48, "--start", start).out
-        for start in (0, 20.5)
-    )
-    rest = whole[-len(late) :]
-    assert len(late) == round((LONG_S - 20.5) * 48000) * (len(whole) // round(LONG_S * 48000))
-    # The decoder converges within a segment, so that no difference is loud.
-    assert max(abs(a - b) for a, b in zip(late[1::2], rest[1::2], strict=True) if abs(a - b) < 128) <= 1
+def test_it_begins_where_it_is_told_to(client, network):
+    played = client.run("play", LONG, "--output", "pipe", "--bitrate", 48, "--start", 20.5)
+    whole = array("h", network.pcm(LONG))
+    rest = whole[-len(whole) * round(10 * (LONG_S - 20.5)) // round(10 * LONG_S) :]
+    heard = array("h", played.out)
+    assert len(heard) == len(rest)
+    # The decoder began a second before, and has come close to what it would have been by then.
+    assert max(abs(a - b) for a, b in zip(heard, rest, strict=True)) < 300
 
 
 class TestSinks:
-    def test_pipe_is_the_samples_alone(self, client):
+    def test_pipe_is_the_samples_alone(self, client, network):
         played = client.run("play", SHORT, "--output", "pipe")
         assert played.status == 0
         assert played.err.startswith(f"playing {SHORT}")
-        client.run("play", SHORT, "--output", "wav:x.wav")
-        assert played.out == samples(client.folder / "x.wav")
+        assert played.out == network.pcm(SHORT)
 
-    def test_command_reads_a_wav_stream(self, client):
-        played = client.run("play", SHORT, "--output", "command:sh -c 'cat > x.wav; echo no; exit 0'")
+    def test_command_reads_a_wav_stream(self, client, network):
+        played = client.run("play", SHORT, "--output", "command:sh -c 'cat > x.wav; echo no'")
         assert (played.status, played.err) == (0, "")
         assert b"no\n" not in played.out
         data = (client.folder / "x.wav").read_bytes()
-        assert (data[:4], data[8:12], len(data)) == (b"RIFF", b"WAVE", 44 + SHORT_S * 48000 * 2)
+        assert (data[:4], data[8:12], data[44:]) == (b"RIFF", b"WAVE", network.pcm(SHORT))
 
-    @pytest.mark.parametrize(
-        ("command", "says"), [("false", "ended with status 1"), ("no-such-player", "cannot be started")]
-    )
-    def test_a_command_that_fails_is_named(self, client, command, says):
-        played = client.run("play", SHORT, "--output", f"command:{command}")
+    def test_a_command_that_fails_is_named(self, client):
+        played = client.run("play", SHORT, "--output", "command:false")
         assert played.status == 6
-        assert repr(command) in played.sentence
-        assert says in played.sentence
+        assert "'false' ended with status 1" in played.sentence
 
     def test_null_takes_as_long_as_hearing_would(self, client):
         with Process(
@@ -135,8 +119,6 @@ class TestSinks:
 
 class TestWhatProgramsRead:
     def test_search(self, client, network):
-        found = client.run("search", "beep", "copper", "--json")
-        assert found.status == 4  # no track has both
         found = client.run("search", "CÖPPER", "--json")
         assert (found.status, found.err) == (0, "")
         hit = found.event("hit")
@@ -158,7 +140,7 @@ class TestWhatProgramsRead:
         listed = client.run("peers", "--json")
         assert (listed.status, listed.err) == (0, "")
         events = {event["peer_id"]: event for event in listed.events}
-        assert set(events) == {server.peer_id for server in network}
+        assert set(events) == set(network.peer_ids)
         event = events[network.first.peer_id]
         assert list(event) == ["event", "peer_id", "endpoints", "rtt_ms", "roles", "state"]
         assert event["endpoints"] == [network.first.rpc]
@@ -166,7 +148,8 @@ class TestWhatProgramsRead:
         assert 0 < event["rtt_ms"] < 5000
 
     def test_peers_are_remembered(self, client, network):
-        client.run("peers")
+        listed = client.run("peers").out
+        assert all(peer_id.encode() in listed for peer_id in network.peer_ids)
         alone = Client(client.folder)  # with the same state, but no bootstrap
         assert alone.find(RARE)["holders"] == [network.third.peer_id]
 
@@ -190,10 +173,6 @@ class TestWhatProgramsRead:
         failed = {e["name"]: e["message"] for e in seen.events if e.get("verdict") == "fail"}
         assert "install" in failed["libopus"]
         assert seen.event("diagnosis")["playable"] is False
-
-    def test_errors_are_events_too(self, client):
-        found = client.run("search", "nowhere", "--json")
-        assert found.events == [{"event": "error", "message": found.sentence, "exit_status": 4}]
 
 
 def test_the_light_client_never_loads_the_server_nor_numpy(client):

@@ -1,0 +1,57 @@
+"""Peers that lie or die, alone and beside an honest one: what is kept is exact, or nothing is."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+
+import pytest
+
+from tests.process.conftest import LONG, Client, samples
+from tests.process.harness import Server, together
+
+# Each with the transport that meets it.
+LIES = {"wrong-byte": "auto", "wrong-start": "auto", "false-seals": "auto", "false-chunks": "grpc"}
+
+
+def faulty(fault: str) -> str:
+    """Code for a server with one of the faults of `tests.process.liar`."""
+    return f"from tests.process.liar import serve; serve({fault!r})"
+
+
+@pytest.mark.parametrize(("lie", "transport"), LIES.items())
+def test_a_liar_is_not_heard(tmp_path, music, network, lie, transport):
+    """Alone it fails the track in one sentence; beside an honest peer nothing is to be noticed."""
+    options = ["--transport", transport, "--bitrate", 48, "--json"]
+    with Server(tmp_path / "liar", music, code=faulty(lie)) as server:
+        alone, beside = Client(tmp_path / "a", server), Client(tmp_path / "b", server, network.first)
+        failed, played = together(
+            partial(alone.run, "play", LONG, "--output", "wav:x.wav", *options),
+            partial(beside.run, "play", LONG, "--output", "wav:x.wav", *options),
+        )
+    assert failed.status == 5
+    assert failed.sentence == failed.event("error")["message"]
+    assert "--bootstrap" in failed.sentence
+    assert (played.status, played.err) == (0, "")
+    assert samples(beside.folder / "x.wav") == network.pcm(LONG)
+    lost = [event["peer_id"] for event in played.events if event["event"] == "source_lost"]
+    assert lost == ([server.peer_id] if lie != "false-seals" else [])
+
+
+def test_the_kill_of_a_source_is_not_heard(tmp_path, music, network):
+    with Server(tmp_path / "mortal", music, code=faulty("mortal")) as server:
+        client = Client(tmp_path, server, network.first)
+        played = client.run("play", LONG, "--output", "wav:x.wav", "--bitrate", 48)
+        assert server.end().status == -signal.SIGKILL
+    assert (played.status, played.err) == (0, "")
+    assert samples(client.folder / "x.wav") == network.pcm(LONG)
+
+
+def test_nor_is_it_in_a_file(tmp_path, music, network):
+    with Server(tmp_path / "mortal", music, code=faulty("mortal")) as server:
+        client = Client(tmp_path, server, network.first)
+        fetched = client.run("fetch", network.uris[LONG], "-o", "x.opus", LIGHTPEER_TRANSPORT="grpc")
+        assert server.end().status == -signal.SIGKILL
+    assert (fetched.status, fetched.err) == (0, "")
+    assert (client.folder / "x.opus").read_bytes() == network.rendition(LONG)
+    assert not (client.folder / "x.opus.part").exists()
