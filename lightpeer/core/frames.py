@@ -5,13 +5,14 @@ frames that make the receiver work (RST_STREAM, SETTINGS, PING, PRIORITY, CONTIN
 data) draw on a budget that refills with time: honest peers never see its end, and a flood of them
 (CVE-2019-9512 to 9518, CVE-2023-44487) costs its connection before h2 looks at it.
 
-A frame that is too long is refused at its header; h2 would buffer it first. So is, with that, nearly
-everything that is not HTTP/2.
+A frame that is too long is refused at its header, and so is a block of header fields in too many frames;
+h2 would buffer them first. So is, with that, nearly everything that is not HTTP/2.
 
 GOAWAY does not pass to h2, which would end the connection at once, where RFC 9113 section 6.8 lets
 the streams up to its last id finish.
 
-Call `receive_untrusted(data, now)` with what comes; it gives pieces for h2 and `GoAway`s, in order.
+Call `receive_untrusted(data, now)` with what comes; it gives pieces for h2 and `GoAway`s, in order. Tell
+it with `earn` what is sent, and with `charge` of costs that are not in a frame's header.
 """
 
 from __future__ import annotations
@@ -27,10 +28,20 @@ HEADER_BYTES: Final = 9
 FRAME_MAX_BYTES: Final = 16_384  # the least that RFC 9113 allows, and what we announce
 GOAWAY_MAX_BYTES: Final = 1024  # more debug text than anyone would read
 
+HEADER_BLOCK_MAX_BYTES: Final = 2 * FRAME_MAX_BYTES
+"""Before it is known what they inflate to; twice gRPC's limit for the list, since HPACK makes it smaller."""
+
 FLOOD_BUDGET: Final = 10_000
 FLOOD_REFILL_PER_S: Final = 1000  # about 3 % of a small processor, in PINGs
+RESET_COST: Final = 10
+"""A call may have been started and stopped for it."""
+
+SENT_BYTES_PER_CREDIT: Final = 32
+"""What a WINDOW_UPDATE has to let out to be free (CVE-2019-9511 lets out a byte with each)."""
 
 _FLAG_END_STREAM = 0x1
+_FLAG_END_HEADERS = 0x4
+_FLAG_PADDED = 0x8
 
 
 class ErrorCode(IntEnum):
@@ -70,8 +81,7 @@ class FrameType(IntEnum):
 _COST: Final = {  # of the flood budget; frames that carry calls and their data are free
     FrameType.DATA: 0,
     FrameType.HEADERS: 0,
-    FrameType.WINDOW_UPDATE: 0,
-    FrameType.RST_STREAM: 10,  # a call may have been started and stopped for it
+    FrameType.RST_STREAM: RESET_COST,
     FrameType.SETTINGS: 20,  # every stream's window may change
 }
 _COST_OTHERWISE: Final = 1
@@ -105,6 +115,21 @@ class FrameGate:
         self._held = b""  # a part of a frame header, or of a GOAWAY: bounded by its maximum
         self._budget = float(FLOOD_BUDGET)
         self._refilled_s: float | None = None
+        self._block_bytes = 0  # of header fields, in frames up to END_HEADERS
+
+    def earn(self, sent_bytes: int) -> None:
+        """Put back what the WINDOW_UPDATEs cost that let this out."""
+        self._budget = min(FLOOD_BUDGET, self._budget + sent_bytes / SENT_BYTES_PER_CREDIT)
+
+    def charge(self, cost: int) -> None:
+        """Take from the budget.
+
+        Raises:
+            FramingError: it is used up.
+        """
+        self._budget -= cost
+        if self._budget < 0:
+            raise FramingError(ErrorCode.ENHANCE_YOUR_CALM, "the peer floods us with control frames")
 
     def receive_untrusted(self, data: bytes, now: float) -> list[Piece]:
         """Take the next bytes; give what h2 should have, and GOAWAYs, in order.
@@ -133,8 +158,8 @@ class FrameGate:
                     break
                 pieces += [data[start:at], _parse_goaway_untrusted(data[at + HEADER_BYTES : end])]
                 start = end
-            elif kind or not length:  # nearly all frames of a busy stream are DATA with data
-                self._spend(kind, length, data[at + 4])
+            else:
+                self._check(kind, length, data[at + 4])
             at = end
         self._rest_bytes = max(0, at - len(data))
         pieces.append(data[start : len(data) - len(self._held)])
@@ -145,11 +170,18 @@ class FrameGate:
             self._budget = min(FLOOD_BUDGET, self._budget + (now - self._refilled_s) * FLOOD_REFILL_PER_S)
         self._refilled_s = now
 
-    def _spend(self, kind: int, length: int, flags: int) -> None:
-        is_empty_data = kind == FrameType.DATA and not length and not flags & _FLAG_END_STREAM
-        self._budget -= 1 if is_empty_data else _COST.get(kind, _COST_OTHERWISE)  # type: ignore[call-overload]
-        if self._budget < 0:
-            raise FramingError(ErrorCode.ENHANCE_YOUR_CALM, "the peer floods us with control frames")
+    def _check(self, kind: int, length: int, flags: int) -> None:
+        if kind == FrameType.DATA:  # first: nearly all frames of a busy stream
+            if (not length and not flags & _FLAG_END_STREAM) or flags & _FLAG_PADDED:  # gRPC pads nothing
+                self.charge(_COST_OTHERWISE)
+            return
+        if kind in {FrameType.HEADERS, FrameType.CONTINUATION}:
+            self._block_bytes += length
+            if self._block_bytes > HEADER_BLOCK_MAX_BYTES:
+                raise FramingError(ErrorCode.ENHANCE_YOUR_CALM, "the peer sent endless header fields")
+            if flags & _FLAG_END_HEADERS:
+                self._block_bytes = 0
+        self.charge(_COST.get(kind, _COST_OTHERWISE))  # type: ignore[call-overload]
 
 
 def _check_length(kind: int, length: int) -> None:

@@ -43,6 +43,11 @@ LARGEST_WINDOW_BYTES: Final = 2**31 - 1
 OUTPUT_BYTES: Final = 64 * 1024
 """How much stream data goes to the wire in one `data_to_send`: what a socket takes at once."""
 
+HEADER_TABLE_BYTES: Final = 4096
+"""What HPACK begins with; a peer may allow us more, and we need not hold it."""
+
+LARGEST_SETTING_CODE: Final = 8  # that h2 knows
+
 REMEMBERED_STREAMS: Final = 1024
 """Of how many ended streams h2 knows the end, to let what was still in flight for them pass; its own 65536
 would cost 9 MB over the life of a busy connection."""
@@ -72,6 +77,7 @@ class Connection(ABC, Generic[StreamT]):
         self.limits = limits
         self.state = ConnectionState.OPEN
         self.why_closed = ""
+        self.error_code = ErrorCode.NO_ERROR  # what the peer was told on the way out
         self._now = now
         self._heard_s = now
         self._streams: dict[int, StreamT] = {}
@@ -79,7 +85,9 @@ class Connection(ABC, Generic[StreamT]):
         self._changed: deque[StreamT] = deque()
         self._deadlines = Deadlines[StreamT](lambda stream: not stream.is_finished)
         self._unreturned_bytes = 0
-        self._credit_step_bytes = limits.stream_window_bytes // 4
+        # So small that what all streams hold back until it is worth a frame never fills the window.
+        share_bytes = _window_bytes(limits) // (4 * limits.concurrent_calls)
+        self._credit_step_bytes = min(limits.stream_window_bytes // 4, share_bytes)
         self._gate = FrameGate(is_server=not client_side)
         self._goaway: bytes = b""
         self._h2 = _make_h2(client_side=client_side, limits=limits)
@@ -110,6 +118,7 @@ class Connection(ABC, Generic[StreamT]):
         except FramingError as error:
             self.close(error.code, str(error))
         except h2.exceptions.ProtocolError as error:  # h2 has queued its own GOAWAY
+            self.error_code = ErrorCode(error.error_code)
             self._shut(f"the peer broke HTTP/2: {type(error).__name__}")
 
     def data_to_send(self) -> bytes:
@@ -158,6 +167,7 @@ class Connection(ABC, Generic[StreamT]):
     def close(self, error_code: int = ErrorCode.NO_ERROR, why: str = "the connection was closed") -> None:
         """Say GOAWAY and end every call."""
         if self.state is not ConnectionState.CLOSED:
+            self.error_code = ErrorCode(error_code)
             self._send_goaway(error_code)
             self._shut(why)
 
@@ -264,6 +274,12 @@ class Connection(ABC, Generic[StreamT]):
     def _on_settings(self, event: h2.events.RemoteSettingsChanged) -> None:
         if h2.settings.SettingCodes.INITIAL_WINDOW_SIZE in event.changed_settings:
             self._ready.update(self._streams)
+        if h2.settings.SettingCodes.HEADER_TABLE_SIZE in event.changed_settings:
+            encoder = self._h2.encoder
+            encoder.header_table_size = min(encoder.header_table_size, HEADER_TABLE_BYTES)
+        for code in event.changed_settings:
+            if code > LARGEST_SETTING_CODE:  # h2 would keep all 65536 that there can be
+                del self._h2.remote_settings[code]
 
     # --- what goes to h2 --------------------------------------------------------------------------
 
@@ -285,6 +301,7 @@ class Connection(ABC, Generic[StreamT]):
             del outbox[:size]
             ends = not outbox and not stream.is_sending and stream.trailers is None
             self._h2.send_data(stream.stream_id, data, end_stream=ends)
+            self._gate.earn(size)
             stream.is_local_ended = ends
             if was_full and stream.can_send:
                 self._changed_stream(stream)
@@ -337,11 +354,16 @@ class _H2Connection(h2.connection.H2Connection):
     MAX_CLOSED_STREAMS = REMEMBERED_STREAMS
 
 
+def _window_bytes(limits: Limits) -> int:
+    """Give the connection's window; while it holds all streams' windows, nobody slow starves another call."""
+    wanted = limits.connection_window_bytes or limits.concurrent_calls * limits.stream_window_bytes
+    return min(LARGEST_WINDOW_BYTES, max(wanted, limits.stream_window_bytes))
+
+
 def _make_h2(*, client_side: bool, limits: Limits) -> h2.connection.H2Connection:
     """Set up h2 and queue the preface.
 
-    The connection's window holds all streams' windows, so that no slow consumer starves another's
-    call. The limit on streams goes in a second SETTINGS: h2 enforces what the first one says before
+    The limit on streams goes in a second SETTINGS: h2 enforces what the first one says before
     the peer can have read it.
     """
     codes = h2.settings.SettingCodes
@@ -363,6 +385,5 @@ def _make_h2(*, client_side: bool, limits: Limits) -> h2.connection.H2Connection
     connection.initiate_connection()
     if not client_side:
         connection.update_settings({codes.MAX_CONCURRENT_STREAMS: limits.concurrent_calls})
-    window = min(LARGEST_WINDOW_BYTES, limits.concurrent_calls * limits.stream_window_bytes)
-    connection.increment_flow_control_window(window - connection.inbound_flow_control_window)
+    connection.increment_flow_control_window(_window_bytes(limits) - connection.inbound_flow_control_window)
     return connection

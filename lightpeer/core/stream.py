@@ -28,6 +28,7 @@ class Limits:
     receive_message_bytes: int = 4 * 1024 * 1024  # gRPC's own default
     send_message_bytes: int = 16 * 1024 * 1024
     stream_window_bytes: int = 256 * 1024  # fills 5 Mbit/s at 400 ms; also what a slow consumer holds
+    connection_window_bytes: int | None = None  # of all streams; None: each may be full, none starves another
     send_buffer_bytes: int = 64 * 1024  # of one stream, before its writer has to wait
     concurrent_calls: int = 100  # what HTTP/2 recommends as the least (RFC 9113 section 6.5.2)
     queued_calls: int = 1000  # client: calls that wait for a free stream

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import h2.events
 
-from lightpeer.core.frames import ErrorCode
+from lightpeer.core.frames import RESET_COST, ErrorCode
 from lightpeer.core.framing import ENCODINGS, MessageDecoder
 from lightpeer.core.http2 import Connection, ConnectionState
 from lightpeer.core.status import (
@@ -118,6 +118,11 @@ class ServerConnection(Connection[ServerCall]):
         self._highest_id = 0
         self._handlers[h2.events.RequestReceived] = self._on_request
 
+    @property
+    def idle_since_s(self) -> float:
+        """When the last call ended, or the client connected."""
+        return self._idle_since_s
+
     # --- actions ----------------------------------------------------------------------------------
 
     def drain(self) -> None:
@@ -192,6 +197,7 @@ class ServerConnection(Connection[ServerCall]):
     def _on_request(self, event: h2.events.RequestReceived) -> None:
         if self.state is not ConnectionState.OPEN or len(self._streams) >= self.limits.concurrent_calls:
             self._reset(event.stream_id, ErrorCode.REFUSED_STREAM)
+            self._gate.charge(RESET_COST)
             return
         self._highest_id = event.stream_id
         code, details = StatusCode.OK, ""
@@ -244,6 +250,8 @@ class ServerConnection(Connection[ServerCall]):
         if call is not None:
             call.is_local_ended = call.is_remote_ended = call.is_cancelled = True
             self._finish(call)
+        if not event.remote_reset:  # h2's own answer to a frame that breaks the stream (CVE-2025-8671)
+            self._gate.charge(RESET_COST)
 
     def _on_goaway(self, goaway: GoAway) -> None:
         """The client will open no more streams; what runs goes on."""

@@ -19,7 +19,8 @@ import errno
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Never, Self, TypeAlias
+from ipaddress import IPv6Network
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never, Self, TypeAlias
 
 import trio
 
@@ -40,6 +41,15 @@ _log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS: Final = 512
 """Half of the file descriptors that a process commonly has."""
+
+MAX_CONNECTIONS_PER_HOST: Final = 64
+"""An eighth of them: enough for a household behind one address, and all that one who means us ill gets."""
+
+LIMITS: Final = Limits(connection_window_bytes=2 * 1024 * 1024)
+"""Requests are small; what one client can make us hold is, with the next bound, 128 MiB for a host."""
+
+REQUEST_S: Final = 60.0
+"""For the one request of a method to come whole, in case that the client set no deadline."""
 
 ACCEPT_PAUSE_S: Final = 0.1
 """Before accepting again when the system is out of descriptors or memory."""
@@ -167,11 +177,17 @@ class Context:
         if handler is None:
             raise RpcError(StatusCode.UNIMPLEMENTED, "there is no such method here")
         requests = Requests(self, self._call, self._link)
-        reply = await handler.function(requests if handler.many_requests else await requests.only(), self)
+        given = requests if handler.many_requests else await self._only(requests)
+        reply = await handler.function(given, self)
         if not handler.many_replies:
             if reply is None:
                 raise RpcError(StatusCode.INTERNAL, "the handler gave no reply")
             self._call.send(reply)
+
+    async def _only(self, requests: Requests) -> bytes:
+        with trio.move_on_after(REQUEST_S):
+            return await requests.only()
+        raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the request did not come whole in time")
 
 
 class Requests:
@@ -217,7 +233,8 @@ class RpcServer:
     Args:
         handlers: by full method path, "/package.Service/Method".
         limits: what each connection may cost.
-        max_connections: more are closed as they come.
+        max_connections: for one more, the one that has been idle for longest is closed.
+        max_connections_per_host: more are closed as they come.
     """
 
     def __init__(
@@ -226,11 +243,13 @@ class RpcServer:
         *,
         limits: Limits | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        max_connections_per_host: int = MAX_CONNECTIONS_PER_HOST,
     ) -> None:
         self._handlers = handlers
-        self._limits = limits or Limits()
+        self._limits = limits or LIMITS
         self._max_connections = max_connections
-        self._links: set[Link[ServerCall]] = set()
+        self._max_connections_per_host = max_connections_per_host
+        self._links: dict[Link[ServerCall], _Client] = {}
         self._accepting = trio.CancelScope()
         self._connections = trio.CancelScope()
         self._is_draining = False
@@ -271,6 +290,9 @@ class RpcServer:
         except OSError:
             await trio.aclose_forcefully(stream)
             return
+        if not self._has_room(peer[0]):
+            await trio.aclose_forcefully(stream)
+            return
         core = ServerConnection(self._limits, trio.current_time())
         async with trio.open_nursery() as calls:
 
@@ -282,15 +304,32 @@ class RpcServer:
                     calls.start_soon(call.context.run, self._handlers.get(call.path))
 
             link = Link(stream, core, on_event)
-            self._links.add(link)
+            self._links[link] = _Client(_network(peer[0]), calls.cancel_scope)
             if self._is_draining:
                 core.drain()
             try:
                 await link.run()
             finally:
-                self._links.discard(link)
+                self._links.pop(link, None)
                 calls.cancel_scope.cancel()
-        _log.debug("the connection of %s:%d ended: %s", *peer, core.why_closed)
+        level = logging.WARNING if core.error_code else logging.DEBUG
+        _log.log(level, "the connection of %s:%d ended: %s", *peer, core.why_closed)
+
+    def _has_room(self, host: str) -> bool:
+        """Tell whether a host may connect once more; if it needs another's place, an idle one loses it."""
+        network = _network(host)
+        if (
+            sum(client.network == network for client in self._links.values())
+            >= self._max_connections_per_host
+        ):
+            return False
+        if len(self._links) < self._max_connections:
+            return True
+        idle = [link for link in self._links if not link.core.active_calls]
+        if not idle:
+            return False
+        self._links.pop(min(idle, key=lambda link: _core(link).idle_since_s)).scope.cancel()
+        return True
 
     async def _accept(
         self,
@@ -307,10 +346,19 @@ class RpcServer:
                     _log.warning("cannot accept a connection now: %s", error)
                     await trio.sleep(ACCEPT_PAUSE_S)
                     continue
-                if len(self._links) < self._max_connections:
-                    nursery.start_soon(self.serve_connection, stream)
-                else:
-                    await trio.aclose_forcefully(stream)
+                nursery.start_soon(self.serve_connection, stream)
+
+
+class _Client(NamedTuple):
+    """Whose a connection is, and how to end it at once."""
+
+    network: str
+    scope: trio.CancelScope
+
+
+def _network(host: str) -> str:
+    """Give what one person has for sure: an IPv4 address, or half of an IPv6 one."""
+    return str(IPv6Network((host.partition("%")[0], 64), strict=False)) if ":" in host else host
 
 
 def _core(link: Link[ServerCall]) -> ServerConnection:

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from lightpeer.core.frames import (
     FLOOD_BUDGET,
     FLOOD_REFILL_PER_S,
+    FRAME_MAX_BYTES,
+    HEADER_BLOCK_MAX_BYTES,
+    SENT_BYTES_PER_CREDIT,
     ErrorCode,
     FrameGate,
     FrameType,
@@ -94,6 +97,8 @@ def test_a_frame_of_the_greatest_length_passes():
         (frame(FrameType.PRIORITY, bytes(5), stream_id=1), 1),
         (frame(FrameType.CONTINUATION, b"", stream_id=1), 1),
         (frame(FrameType.DATA, stream_id=1), 1),
+        (frame(FrameType.DATA, b"\x04" + bytes(4), flags=8, stream_id=1), 1),
+        (frame(FrameType.WINDOW_UPDATE, bytes(4)), 1),
         (frame(0x77), 1),
         (frame(FrameType.RST_STREAM, bytes(4), stream_id=1), 10),
         (frame(FrameType.SETTINGS), 20),
@@ -117,13 +122,44 @@ def test_a_flood_is_refused_and_its_budget_refills(flood, cost):
     [
         frame(FrameType.DATA, b"x", stream_id=1),
         frame(FrameType.DATA, b"", flags=1, stream_id=1),
-        frame(FrameType.HEADERS, b"", flags=4, stream_id=1),
-        frame(FrameType.WINDOW_UPDATE, bytes(4)),
+        frame(FrameType.HEADERS, b"abcde", flags=4, stream_id=1),
     ],
 )
 def test_what_carries_calls_is_free(data):
     gate = FrameGate(is_server=False)
     assert gate.receive_untrusted(data * (FLOOD_BUDGET + 1), 0.0) == [data * (FLOOD_BUDGET + 1)]
+
+
+def test_a_window_update_is_free_if_it_lets_enough_out():
+    gate = FrameGate(is_server=False)
+    update = frame(FrameType.WINDOW_UPDATE, bytes(4))
+    for _ in range(3):
+        gate.receive_untrusted(update * FLOOD_BUDGET, 0.0)
+        gate.earn((FLOOD_BUDGET + 5) * SENT_BYTES_PER_CREDIT)
+    gate.receive_untrusted(update * FLOOD_BUDGET, 0.0)
+    with pytest.raises(BadMessageError, match="floods"):
+        gate.receive_untrusted(update, 0.0)
+
+
+def test_what_no_header_shows_is_charged_too():
+    gate = FrameGate(is_server=False)
+    gate.charge(FLOOD_BUDGET)
+    with pytest.raises(FramingError) as caught:
+        gate.charge(1)
+    assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
+
+
+@pytest.mark.parametrize("piece", [7, FRAME_MAX_BYTES])
+def test_header_fields_end_within_a_few_frames(piece):
+    gate = FrameGate(is_server=False)
+    frames = HEADER_BLOCK_MAX_BYTES // piece
+    more = frame(FrameType.CONTINUATION, bytes(piece), stream_id=1)
+    last = frame(FrameType.CONTINUATION, bytes(HEADER_BLOCK_MAX_BYTES % piece), flags=4, stream_id=1)
+    block = frame(FrameType.HEADERS, bytes(piece), stream_id=1) + more * (frames - 1)
+    assert gate.receive_untrusted(block + last, 0.0) == [block + last]  # and the next one counts from zero
+    with pytest.raises(FramingError) as caught:
+        gate.receive_untrusted(block + more, 0.0)
+    assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
 
 
 @given(st.lists(st.binary(max_size=60), max_size=10), st.booleans())
