@@ -31,6 +31,7 @@ from lightpeer.errors import (
     StreamFailedError,
 )
 from lightpeer.state import load_or_create_identity, set_aside, write_atomically
+from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.config import Settings
@@ -79,7 +80,7 @@ class PeerInfo:
 @asynccontextmanager
 async def open_client(settings: Settings, network: Network) -> AsyncIterator[Client]:
     """Give a light client; it opens no socket before it is asked for something, and none that listens."""
-    async with trio.open_nursery() as nursery:
+    async with open_nursery() as nursery:
         client = Client(settings, network, nursery)
         try:
             yield client

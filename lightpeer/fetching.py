@@ -11,13 +11,12 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import trio
-
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.uri import parse_uri
 from lightpeer.errors import StateError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.session import Session
+from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,16 +58,14 @@ async def fetch(
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as file:
-            async with trio.open_nursery() as nursery:
+            async with open_nursery() as nursery:
                 nursery.start_soon(session.run, peer, opened)
-                try:
-                    size = await _write(session, file, on_progress)
-                except OSError as error:  # here, before the nursery puts it into a group
-                    raise _cannot_write(path, error) from error
+                size = await _write(session, file, on_progress)
                 nursery.cancel_scope.cancel()
         part.replace(path)
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        reason = f"cannot write {path} ({error.strerror}): choose another file with -o"
+        raise StateError(path, reason) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
@@ -82,10 +79,6 @@ async def fetch(
         "transport": "+".join(sorted(session.stats.transports)),
         "sources": session.stats.sources,
     }
-
-
-def _cannot_write(path: Path, error: OSError) -> StateError:
-    return StateError(path, f"cannot write {path} ({error.strerror}): choose another file with -o")
 
 
 async def _write(session: Session, file: BinaryIO, on_progress: Callable[[int, int | None], None]) -> int:

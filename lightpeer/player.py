@@ -1,10 +1,13 @@
-"""The player: joins session, decoder and sink, and keeps the queue.
+"""The player: joins sessions, decoders and a sink, and keeps the queue.
 
-Data flows one way: a session gives verified segments, the decoder turns each into
-PCM, the sink takes it when it has room; that wait is the backpressure on all that
-comes before. The queue's next track is opened once the current one has been fetched
-to its end, so that the change is gapless. Commands (seek, skip) cancel the
-pump at whatever it waits for, empty the sink, and let it begin anew.
+Data flows one way: a deck gives pieces of PCM, decoded as they are asked for, and
+the sink takes them when it has room; that wait is the backpressure on all that comes
+before. Once a track has been fetched to its end the next one is opened, and
+plays on from its own deck without a gap.
+
+A command only says where playing is to go on, then interrupts whatever is being
+waited for; `_play_queue` goes on from there. So a command may come at any moment, and
+several at once add up. A track that cannot be had is told of and left out.
 
 Audio libraries are imported only after the first packet has left: a Pi Zero
 spends that time waiting for the network anyway.
@@ -12,33 +15,34 @@ spends that time waiting for the network anyway.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.manifest import SAMPLE_RATE
 from lightpeer.core.uri import is_uri, parse_uri
-from lightpeer.errors import LightpeerError
+from lightpeer.deck import Deck
+from lightpeer.errors import LightpeerError, NothingFoundError, RemoteError, StateMisuseError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.session import Session
 from lightpeer.stats import PlayStats
+from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lightpeer.audio.decoder import Decoder
     from lightpeer.audio.sinks import Sink
     from lightpeer.config import Settings
     from lightpeer.core.manifest import Track
-    from lightpeer.core.opening import Opened
     from lightpeer.discovery import Client
-    from lightpeer.wire.peer import Peer
 
-RESTART_BEFORE_S = 3.0  # "previous" later than this goes to the track's own beginning, as players do
+logger = logging.getLogger(__name__)
+
+RESTART_AFTER_S = 3.0  # "previous" later than this goes to the track's own beginning, as players do
 MIN_VOLUME_DB = -60.0
 MAX_VOLUME_DB = 12.0
 
@@ -69,30 +73,18 @@ class Status:
     volume_db: float = 0.0
 
 
-class _Command(Enum):
-    SEEK = "seek"
-    NEXT = "next"
-    PREVIOUS = "previous"
-    STOP = "stop"
+class _Place(NamedTuple):
+    """Where playing is to go on: which item, and seconds from its start."""
 
-
-@dataclass(eq=False, slots=True)
-class _Stream:
-    """A track that is open: its session, the scope that ends it, and its decoder once sound is due."""
-
-    session: Session
-    scope: trio.CancelScope
-    decoder: Decoder | None = None
-    rendition: int | None = None
-    started: bool = False
-
-    @property
-    def track(self) -> Track:
-        return self.session.track
+    item: int
+    position_s: float = 0.0
 
 
 class Player:
-    """Plays a queue of queries and track ids through one sink."""
+    """Plays a queue of queries and track ids through one sink.
+
+    Commands may be given at any time; while nothing is played all but the volume do nothing.
+    """
 
     def __init__(
         self,
@@ -108,166 +100,202 @@ class Player:
         self._settings = settings
         self._on_event = on_event
         self._bandwidth = Bandwidth()
-        self._nursery: trio.Nursery | None = None
-        self._sink: Sink | None = None
-        self._sink_channels = 0
-        self._stream: _Stream | None = None
-        self._next: _Stream | None = None
-        self._pump_scope: trio.CancelScope | None = None
-        self._command: tuple[_Command, float] | None = None
-        self._paused = False
-        self._opening = False
-        self._volume_db = settings.volume_db
         self._stats = PlayStats()
+        self._volume_db = settings.volume_db
+        self._nursery: trio.Nursery | None = None
+        self._items: tuple[str, ...] = ()  # empty while nothing is played
+        self._at = _Place(0)
+        self._interrupt = trio.CancelScope()  # around the playing of one item
+        self._decks: dict[int, Deck] = {}  # by index: at most the one that plays, and the next
+        self._deck: Deck | None = None  # the one that plays
+        self._sink: Sink | None = None
+        self._sink_is_open = False
+        self._paused = False
 
     # Commands.
 
     def toggle_pause(self) -> None:
         """Pause, or go on."""
+        if not self._items:
+            return
         self._paused = not self._paused
-        if self._sink is not None:
+        if self._sink is not None and self._sink_is_open:
             self._sink.pause(self._paused)
         self._tell("paused" if self._paused else "unpaused")
 
     def seek_by(self, seconds: float) -> None:
-        """Go forward, or back if negative."""
-        self._order(_Command.SEEK, self.status.position_s + seconds)
+        """Go forward, or back if negative; beyond the end is the end."""
+        self._go(self._at.item, self._position_s + seconds)
 
     def next(self) -> None:
         """Go to the next track; after the last one, end."""
-        self._order(_Command.NEXT)
+        self._go(self._at.item + 1)
 
     def previous(self) -> None:
         """Go to the track's beginning, or near it to the track before."""
-        self._order(_Command.PREVIOUS)
+        self._go(self._at.item - (self._position_s <= RESTART_AFTER_S))
 
     def stop(self) -> None:
-        """End."""
-        self._order(_Command.STOP)
+        """End at once."""
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
 
     def change_volume(self, decibels: float) -> None:
         """Turn the volume up, or down if negative."""
         self._volume_db = max(MIN_VOLUME_DB, min(MAX_VOLUME_DB, self._volume_db + decibels))
-        if self._stream is not None and self._stream.decoder is not None:
-            self._stream.decoder.set_gain(self._gain_q8(self._stream.track))
+        if self._deck is not None:
+            self._deck.set_gain(self._gain_q8_db(self._deck.track))
 
-    def _order(self, command: _Command, value: float = 0.0) -> None:
-        self._command = (command, value)
-        if self._pump_scope is not None:
-            self._pump_scope.cancel()
+    def _go(self, index: int, position_s: float = 0.0) -> None:
+        """Go on elsewhere, unless all is over. While a track is being opened, a seek need not disturb it."""
+        if self._at.item >= len(self._items):
+            return
+        before, self._at = self._at, _Place(max(0, index), max(0.0, position_s))
+        if self._deck is not None or self._at.item != before.item:
+            self._interrupt.cancel()
 
     # What it does.
 
     @property
     def status(self) -> Status:
         """What the player does now."""
-        stream = self._stream
-        if stream is None:
-            return Status("opening" if self._opening else "stopped", volume_db=self._volume_db)
-        session = stream.session
+        deck = self._deck
+        if deck is None:
+            return Status("opening" if self._items else "stopped", volume_db=self._volume_db)
+        session = deck.session
         state = "playing" if session.playout.playing else "buffering"
-        rendition = stream.track.renditions[stream.rendition or 0]
         return Status(
             state="paused" if self._paused else state,
-            title=stream.track.title,
-            artist=stream.track.artist,
-            uri=stream.track.uri,
-            position_s=self._position_s(stream),
-            duration_s=stream.track.duration_s,
+            title=deck.track.title,
+            artist=deck.track.artist,
+            uri=deck.track.uri,
+            position_s=self._position_s,
+            duration_s=deck.track.duration_s,
             buffer_s=session.buffer_s,
-            bitrate_kbps=round(rendition.bitrate_bps / 1000),
+            bitrate_kbps=_kbps(deck),
             goodput_kbps=self._bandwidth.rate_bytes_per_s * 8 / 1000,
             sources=session.source_count,
             transport=session.transport,
             volume_db=self._volume_db,
         )
 
-    def _position_s(self, stream: _Stream) -> float:
-        if stream.decoder is None or self._sink is None:
-            return 0.0
-        return max(0.0, stream.decoder.position_samples / SAMPLE_RATE - self._sink.latency_s)
+    @property
+    def _position_s(self) -> float:
+        """What is heard now, in seconds of its track; where to, once a command was given."""
+        if self._deck is None or self._interrupt.cancel_called:
+            return self._at.position_s
+        latency_s = self._sink.latency_s if self._sink is not None else 0.0
+        return max(0.0, self._deck.position_s - latency_s)
+
+    def stats(self) -> dict[str, object]:
+        """Return the measurements so far: the fields of `--stats`."""
+        self._stats.first_packet_at = self._client.first_packet_at
+        sessions = [deck.session for deck in self._decks.values()]
+        return self._stats.report(sessions, self._bandwidth, self._client.network.counters)
 
     async def play(self, items: Sequence[str], *, start_s: float = 0.0) -> None:
         """Play queries and track ids in order, the first one from `start_s` on; return at the end.
 
-        Raises LightpeerError: what stopped the playing.
+        What cannot be had is told of as a "warning", and the next one is played.
+
+        Raises:
+            UsageError: one of the items looks like a track id and is none.
+            NoPeerError: no peer can be reached.
+            NothingFoundError, RemoteError: not one of the items could be played.
+            AudioError: the sink, or a library that sound needs, does not work.
         """
+        if self._items:
+            raise StateMisuseError("a player plays one queue at a time: stop it first")
+        for item in filter(is_uri, items):
+            parse_uri(item)
+        self._items, self._at, self._paused = tuple(items), _Place(0, start_s), False
         try:
-            async with trio.open_nursery() as self._nursery:
-                await self._play_queue(items, start_s)
+            async with open_nursery() as self._nursery:
+                await self._play_queue()
                 self._nursery.cancel_scope.cancel()
         finally:
-            self._stream = None
-            if self._sink is not None:
-                with trio.CancelScope(shield=True):
-                    await self._sink.aclose()
+            self._items, self._nursery = (), None
+            self._close_decks(keep=())
+            await self._close_sink()
 
-    async def _play_queue(self, items: Sequence[str], start_s: float) -> None:
-        index = 0
-        while 0 <= index < len(items):
-            if self._stream is None:
-                self._stream = await self._open_interruptibly(items[index], start_s)
-            if self._stream is not None:
-                following = items[index + 1] if index + 1 < len(items) else None
-                await self._play_stream(self._stream, following)
-            start_s = 0.0
-            command, self._command = self._command, None
-            match command:
-                case (_Command.STOP, _):
-                    return
-                case (_Command.PREVIOUS, _):
-                    index = max(0, index - 1)
-                    await self._leave(None)
-                case (_Command.NEXT, _):
-                    index += 1
-                    self._flush()
-                    await self._leave(self._next)
-                case _:
-                    index += 1
-                    await self._leave(self._next)
-        if self._sink is not None:
+    # The queue.
+
+    async def _play_queue(self) -> None:
+        """Play item after item, and go where commands say."""
+        any_played = False
+        while self._at.item < len(self._items):
+            failure: LightpeerError | None = None
+            with trio.CancelScope() as self._interrupt:
+                try:
+                    await self._play_item()
+                except (NothingFoundError, RemoteError) as error:
+                    failure = error
+            if not self._interrupt.cancel_called:
+                self._at = _Place(self._at.item + 1)
+            elif self._sink is not None:
+                self._sink.flush()
+            any_played |= failure is None
+            if failure is not None:
+                if not any_played and self._at.item >= len(self._items):
+                    raise failure
+                self._tell("warning", message=str(failure))
+        if self._sink_is_open and self._sink is not None:
             await self._sink.drain()
 
-    async def _leave(self, following: _Stream | None) -> None:
-        """Put the current track away and go on with the following one, if it is open already."""
-        current, self._stream = self._stream, following
-        if self._next is not None and following is None:
-            self._end(self._next)
-        self._next = None
-        if current is not None:
-            self._end(current)
-        await trio.lowlevel.checkpoint()
+    async def _play_item(self) -> None:
+        """Play the item that is due from the place that is wanted to its end, and prepare the next."""
+        index = self._at.item
+        self._close_decks(keep=(index, index + 1))
+        self._deck = self._decks.get(index)
+        deck = await self._loaded(index)
+        if deck.position_s != self._at.position_s:
+            deck.seek(self._at.position_s)
+            self._tell("seeked", position_s=deck.position_s)
+        self._deck = deck
+        async with open_nursery() as nursery:
+            nursery.start_soon(self._open_ahead, deck, index + 1)
+            while (pcm := await deck.next_piece()) is not None:
+                await self._write(deck, pcm)
 
-    def _end(self, stream: _Stream) -> None:
-        self._stats.add(stream.session)
-        stream.scope.cancel()
-        if stream.decoder is not None:
-            stream.decoder.close()
+    async def _open_ahead(self, current: Deck, index: int) -> None:
+        """Open an item as soon as the one before it has been fetched whole."""
+        if index >= len(self._items) or index in self._decks:
+            return
+        await current.session.wait_complete()
+        try:
+            await self._open(index, inline=True)
+        except LightpeerError as error:  # when it is due it is tried again, and told of
+            logger.info("%s cannot be opened yet: %s", self._items[index], error)
 
-    # Opening.
+    def _close_decks(self, *, keep: Sequence[int]) -> None:
+        """Close the decks but those kept; one that has played before its turn is not, for it would go on."""
+        for index, deck in list(self._decks.items()):
+            if index not in keep or (index != self._at.item and deck.started):
+                self._stats.add(deck.session)
+                deck.close()
+                del self._decks[index]
+        if self._deck not in self._decks.values():
+            self._deck = None
 
-    async def _open_interruptibly(self, item: str, start_s: float) -> _Stream | None:
-        """Open a track; None if a command came first."""
-        self._opening = True
-        self._tell("opening", item=item)
-        with trio.CancelScope() as self._pump_scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._import_audio)
-                stream = await self._open(item, start_s)
-            self._opening = False
-            return stream
-        self._opening = False
-        return None
+    # One item.
 
-    async def _import_audio(self) -> None:
-        """Load what sound needs, once the first packet has left, in a thread: it takes a Pi Zero a second."""
-        await self._client.connecting.wait()
-        await trio.to_thread.run_sync(_load_audio)
-        if self._sink is None:
-            self._sink = self._sink_factory()
+    async def _loaded(self, index: int) -> Deck:
+        """Return the item's deck, opened and ready to decode; libraries are loaded meanwhile."""
+        async with open_nursery() as nursery:
+            nursery.start_soon(self._prepare_sound)
+            deck = self._decks.get(index)
+            if deck is None:
+                self._tell("opening", item=self._items[index])
+                deck = await self._open(index, inline=self._at.position_s == 0)
+        assert self._sink is not None
+        deck.session.playout.realtime = self._sink.realtime
+        # What follows may be mono or stereo, and most sinks cannot change.
+        deck.load(gain_q8_db=self._gain_q8_db(deck.track), channels=2 if len(self._items) > 1 else None)
+        return deck
 
-    async def _open(self, item: str, start_s: float = 0.0) -> _Stream:
-        inline = start_s == 0
+    async def _open(self, index: int, *, inline: bool) -> Deck:
+        """Open an item, and begin to stream it."""
+        item = self._items[index]
         if is_uri(item):
             peer, opened = await first_source(self._client.open_track(parse_uri(item), inline=inline))
         else:
@@ -278,115 +306,57 @@ class Player:
             self._settings,
             self._bandwidth,
             source_finder(self._client, opened.track.track_id),
-            on_event=self._tell_session,
-            sink_ahead_s=lambda: self._sink.latency_s if self._sink else 0.0,
+            on_event=lambda kind, data: self._tell(kind, **data),
+            sink_ahead_s=lambda: self._sink.latency_s if self._sink is not None else 0.0,
         )
-        stream = _Stream(session, trio.CancelScope())
+        deck = self._decks[index] = Deck(session)
         assert self._nursery is not None
-        self._nursery.start_soon(self._run_session, stream, peer, opened)
-        if start_s > 0:
-            self._seek(stream, start_s)
-        return stream
+        self._nursery.start_soon(deck.run, peer, opened)
+        return deck
 
-    async def _run_session(self, stream: _Stream, peer: Peer, opened: Opened) -> None:
-        with stream.scope:
-            await stream.session.run(peer, opened)
-
-    # Playing.
-
-    async def _play_stream(self, stream: _Stream, following: str | None) -> None:
-        """Play a track until its end or a command that leaves it."""
-        stream.session.playout.realtime = self._sink is None or self._sink.realtime
-        while True:
-            with trio.CancelScope() as self._pump_scope:
-                async with trio.open_nursery() as nursery:
-                    if following is not None and self._next is None:
-                        nursery.start_soon(self._open_following, stream, following)
-                    await self._pump(stream)
-                    nursery.cancel_scope.cancel()
-            if self._command is None:
-                return
-            command, value = self._command
-            if command is _Command.PREVIOUS and self._position_s(stream) > RESTART_BEFORE_S:
-                command, value = _Command.SEEK, 0.0
-            if command is not _Command.SEEK:
-                return
-            self._command = None
-            self._seek(stream, value)
-            self._tell("seeked", position_s=value)
-
-    async def _pump(self, stream: _Stream) -> None:
-        while True:
-            segment = await stream.session.next_segment()
-            if segment is None:
-                return
-            pcm = b""
-            if stream.decoder is None:
-                stream.decoder = self._decoder(stream.track)
-            if stream.rendition is None:
-                pcm = stream.decoder.feed(stream.track.renditions[segment.rendition].header)
-            stream.rendition = segment.rendition
-            pcm += stream.decoder.feed(segment.data)
-            if not pcm:
-                continue
-            await self._write(stream.decoder.channels, pcm)
-            self._stats.played_s += len(pcm) / (2 * stream.decoder.channels * SAMPLE_RATE)
-            if not stream.started:
-                stream.started = True
-                self._tell_playing(stream)
-
-    async def _write(self, channels: int, pcm: bytes) -> None:
-        assert self._sink is not None, "the sink is made while the track is opened"
-        if not self._sink_channels:
-            await self._sink.open(SAMPLE_RATE, channels)
-            self._sink_channels = channels
-            self._stats.first_audio_at = time.monotonic()
-            if self._paused:
-                self._sink.pause(True)
-        await self._sink.write(pcm)
-
-    def _decoder(self, track: Track) -> Decoder:
-        from lightpeer.audio.decoder import Decoder
-
-        return Decoder(gain_q8_db=self._gain_q8(track), channels=self._sink_channels or None)
-
-    def _gain_q8(self, track: Track) -> int:
+    def _gain_q8_db(self, track: Track) -> int:
         gain = track.gain_q8_db if self._settings.normalize else 0
         return round(self._volume_db * 256) + gain
 
-    async def _open_following(self, stream: _Stream, item: str) -> None:
-        """Open the next track as soon as the current one has been fetched whole."""
-        await stream.session.wait_complete()
-        try:
-            self._next = await self._open(item)
-        except LightpeerError as error:
-            self._tell("warning", message=str(error))
+    # Sound.
 
-    def _seek(self, stream: _Stream, position_s: float) -> None:
-        """Go on at a position: one segment of pre-roll is decoded and dropped (RFC 7845 §4.6)."""
-        position = int(max(0.0, min(position_s, stream.track.duration_s - 0.1)) * SAMPLE_RATE)
-        segment = max(0, position // SAMPLE_RATE - 1)
-        stream.session.seek(segment)
-        self._flush()
-        if stream.decoder is None:
-            stream.decoder = self._decoder(stream.track)
-        stream.decoder.reset(segment * SAMPLE_RATE)
-        stream.decoder.discard_until(position)
+    async def _prepare_sound(self) -> None:
+        """Load what sound needs once the first packet has left, in a thread: it takes a Pi Zero a second."""
+        if self._sink is None:
+            await self._client.connecting.wait()
+            await trio.to_thread.run_sync(_load_audio)
+            self._sink = self._sink_factory()
 
-    def _flush(self) -> None:
-        if self._sink is not None:
-            self._sink.flush()
+    async def _write(self, deck: Deck, pcm: bytes) -> None:
+        assert self._sink is not None
+        if not self._sink_is_open:
+            await self._open_sink(self._sink, deck.channels)
+        self._stats.on_pcm(len(pcm) / (2 * deck.channels * SAMPLE_RATE), time.monotonic())
+        if not deck.started:
+            deck.started = True
+            self._tell_playing(deck)
+        await self._sink.write(pcm)
+
+    async def _open_sink(self, sink: Sink, channels: int) -> None:
+        with trio.CancelScope(shield=True):  # a sink that was half opened could not be opened again
+            await sink.open(SAMPLE_RATE, channels)
+        self._sink_is_open = True
+        if self._paused:
+            sink.pause(True)
+
+    async def _close_sink(self) -> None:
+        sink, self._sink, self._sink_is_open = self._sink, None, False
+        if sink is not None:
+            with trio.CancelScope(shield=True):
+                await sink.aclose()
 
     # Telling.
 
     def _tell(self, kind: str, **data: object) -> None:
         self._on_event(PlayerEvent(kind, data))
 
-    def _tell_session(self, kind: str, data: dict[str, object]) -> None:
-        self._on_event(PlayerEvent(kind, data))
-
-    def _tell_playing(self, stream: _Stream) -> None:
-        track = stream.track
+    def _tell_playing(self, deck: Deck) -> None:
+        track = deck.track
         self._tell(
             "playing",
             title=track.title,
@@ -394,15 +364,13 @@ class Player:
             album=track.album,
             uri=track.uri,
             duration_s=track.duration_s,
-            bitrate_kbps=self.status.bitrate_kbps,
-            transport=stream.session.transport,
+            bitrate_kbps=_kbps(deck),
+            transport=deck.session.transport,
         )
 
-    def stats(self) -> dict[str, object]:
-        """Return the measurements so far: the fields of `--stats`."""
-        sessions = [stream.session for stream in (self._stream, self._next) if stream is not None]
-        self._stats.first_packet_at = self._client.first_packet_at
-        return self._stats.report(sessions, self._bandwidth, self._client.network.counters)
+
+def _kbps(deck: Deck) -> int:
+    return round(deck.rendition.bitrate_bps / 1000)
 
 
 def _load_audio() -> None:
