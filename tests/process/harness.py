@@ -11,7 +11,6 @@ import json
 import os
 import pty
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -113,7 +112,6 @@ class Process:
                 stderr=errors,
                 bufsize=0,
             )
-        self.out = b""
 
     def __enter__(self) -> Self:
         return self
@@ -185,10 +183,6 @@ class Server(Process):
         host, _, port = self.rpc.rpartition(":")
         return host, int(port)
 
-    def rendition(self, uri_hex: str, number: int) -> bytes:
-        """The file of a rendition of a track."""
-        return (self.state / "tracks" / uri_hex / f"{number}.opus").read_bytes()
-
 
 class OnTerminal:
     """A command on a terminal of its own, as a shell would start it; Ctrl-C is a key there."""
@@ -231,6 +225,10 @@ class OnTerminal:
         """Type."""
         self.shown = ""
         os.write(self._master, keys.encode())
+
+    def wait_until_stopped(self) -> None:
+        """Wait until Ctrl-Z has stopped it."""
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     @property
     def is_restored(self) -> bool:
@@ -281,7 +279,7 @@ class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:
             sys.meta_path.remove(self)
-            os.kill(os.getpid(), signal.{signal.SIGINT.name})
+            os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupt())
 """
 

@@ -71,6 +71,20 @@ def test_q_ends_it_well(client):
         assert playing.is_restored
 
 
+def test_ctrl_z_gives_the_terminal_back_for_a_while(client):
+    with OnTerminal(*client.common, "play", LONG, "--output", "null", cwd=client.folder) as playing:
+        playing.wait_for(LONG)
+        playing.press("\x1a")
+        playing.wait_until_stopped()
+        assert playing.is_restored
+        playing.shown = ""
+        playing.process.send_signal(signal.SIGCONT)
+        playing.wait_for(LONG)
+        playing.press("q")  # which would wait for Enter, were the keys not ours again
+        assert playing.end() == 0
+        assert playing.is_restored
+
+
 def test_while_a_terminal_waits_for_a_peer(tmp_path):
     with SilentPeer() as peer:
         command = ["play", SHORT, "--output", "null", "--state", "state", "--bootstrap", peer.rpc]
