@@ -39,6 +39,7 @@ RESET_COST: Final = 10
 SENT_BYTES_PER_CREDIT: Final = 32
 """What a WINDOW_UPDATE has to let out to be free (CVE-2019-9511 lets out a byte with each)."""
 
+_SETTING_BYTES = 6
 _FLAG_END_STREAM = 0x1
 _FLAG_END_HEADERS = 0x4
 _FLAG_PADDED = 0x8
@@ -82,7 +83,7 @@ _COST: Final = {  # of the flood budget; frames that carry calls and their data 
     FrameType.DATA: 0,
     FrameType.HEADERS: 0,
     FrameType.RST_STREAM: RESET_COST,
-    FrameType.SETTINGS: 20,  # every stream's window may change
+    FrameType.SETTINGS: 20,  # every stream's window may change; and 1 for each setting
 }
 _COST_OTHERWISE: Final = 1
 
@@ -181,6 +182,8 @@ class FrameGate:
                 raise FramingError(ErrorCode.ENHANCE_YOUR_CALM, "the peer sent endless header fields")
             if flags & _FLAG_END_HEADERS:
                 self._block_bytes = 0
+        elif kind == FrameType.SETTINGS:
+            self.charge(length // _SETTING_BYTES)
         self.charge(_COST.get(kind, _COST_OTHERWISE))  # type: ignore[call-overload]
 
 

@@ -102,6 +102,7 @@ def test_a_frame_of_the_greatest_length_passes():
         (frame(0x77), 1),
         (frame(FrameType.RST_STREAM, bytes(4), stream_id=1), 10),
         (frame(FrameType.SETTINGS), 20),
+        (frame(FrameType.SETTINGS, bytes(6 * 30)), 50),
     ],
 )
 def test_a_flood_is_refused_and_its_budget_refills(flood, cost):
