@@ -385,5 +385,7 @@ def _make_h2(*, client_side: bool, limits: Limits) -> h2.connection.H2Connection
     connection.initiate_connection()
     if not client_side:
         connection.update_settings({codes.MAX_CONCURRENT_STREAMS: limits.concurrent_calls})
-    connection.increment_flow_control_window(_window_bytes(limits) - connection.inbound_flow_control_window)
+    more_bytes = _window_bytes(limits) - connection.inbound_flow_control_window
+    if more_bytes > 0:  # HTTP/2 begins with 65535, and no less can be said
+        connection.increment_flow_control_window(more_bytes)
     return connection
