@@ -46,6 +46,9 @@ class Raw:
     def SerializeToString(self) -> bytes:  # noqa: N802 - protobuf's name
         return self.data
 
+    def ParseFromString(self, data: bytes) -> None:  # noqa: N802 - protobuf's name
+        self.data = data
+
     @classmethod
     def FromString(cls, data: bytes) -> Raw:  # noqa: N802 - protobuf's name
         return cls(data)
