@@ -88,7 +88,8 @@ class RpcError(RemoteError):
     """A call that ended with a gRPC status other than OK; the surface is grpcio's.
 
     `code()` gives a `lightpeer.core.grpc.StatusCode`, `details()` the status
-    message, `trailing_metadata()` the key and value pairs that came with it.
+    message, `trailing_metadata()` the key and value pairs that came with it,
+    and `initial_metadata()` those that came ahead.
     """
 
     def __init__(
@@ -96,11 +97,13 @@ class RpcError(RemoteError):
         code: int,
         details: str = "",
         trailing_metadata: Sequence[tuple[str, str | bytes]] = (),
+        initial_metadata: Sequence[tuple[str, str | bytes]] = (),
     ) -> None:
         super().__init__(f"the peer's answer was {_name(code)}: {details}".rstrip(": "))
         self._code = code
         self._details = details
         self._trailing_metadata = tuple(trailing_metadata)
+        self._initial_metadata = tuple(initial_metadata)
 
     def code(self) -> int:
         """Return the status code."""
@@ -113,6 +116,15 @@ class RpcError(RemoteError):
     def trailing_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
         """Return the trailing metadata, in the order received."""
         return self._trailing_metadata
+
+    def initial_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        """Return the initial metadata, in the order received."""
+        return self._initial_metadata
+
+    def debug_error_string(self) -> str:
+        """Return all of it as one line for a log."""
+        metadata = [*self._initial_metadata, *self._trailing_metadata]
+        return f"{_name(self._code)} ({int(self._code)}): {self._details!r}, metadata {metadata!r}"
 
 
 def _name(code: int) -> str:

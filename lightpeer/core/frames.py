@@ -23,6 +23,9 @@ from typing import Final, NamedTuple, TypeAlias
 
 from lightpeer.errors import FramingError
 
+LAST_STREAM_ID: Final = 2**31 - 1
+"""The identifiers of a connection are used up with it (RFC 9113 section 5.1.1)."""
+
 PREFACE_BYTES: Final = 24  # RFC 9113 section 3.4; h2 checks what they are
 HEADER_BYTES: Final = 9
 FRAME_MAX_BYTES: Final = 16_384  # the least that RFC 9113 allows, and what we announce
@@ -102,6 +105,11 @@ Piece: TypeAlias = bytes | GoAway
 def encode_goaway(last_stream_id: int, error_code: int) -> bytes:
     """Write a GOAWAY frame."""
     return struct.pack(">HBBBIII", 0, 8, FrameType.GOAWAY, 0, 0, last_stream_id, error_code)
+
+
+def encode_ping(opaque: bytes) -> bytes:
+    """Write a PING frame around its eight bytes: for one that has to stay behind a GOAWAY."""
+    return struct.pack(">HBBBI8s", 0, 8, FrameType.PING, 0, 0, opaque)
 
 
 class FrameGate:

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import struct
 import zlib
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 from lightpeer.core.status import StatusCode
-from lightpeer.errors import FramingError
+from lightpeer.errors import FramingError, UsageError
 
 PREFIX_BYTES: Final = 5
 ENCODINGS: Final = (b"identity", b"gzip")
@@ -25,6 +26,39 @@ ENCODINGS: Final = (b"identity", b"gzip")
 
 _PREFIX = struct.Struct(">BI")
 _GZIP_WINDOW_BITS = 31  # zlib's way to say: gzip header and checksum
+
+
+class Compression(IntEnum):
+    """How to compress messages; names and numbers are those of `grpc.Compression`."""
+
+    NoCompression = 0
+    Deflate = 1
+    Gzip = 2
+
+
+_IS_GZIP: Final[dict[int | str | None, bool]] = {
+    None: False,
+    Compression.NoCompression: False,
+    Compression.Gzip: True,
+    "identity": False,
+    "gzip": True,
+}
+
+
+def is_gzip(compression: int | str | None) -> bool:
+    """Tell whether a chosen compression is gzip: a `Compression`, grpcio's own, or an encoding's name.
+
+    Raises:
+        UsageError: it is deflate, which few peers read, or no compression at all.
+    """
+    if compression not in _IS_GZIP:
+        raise UsageError(f"compression {compression!r} is not supported: use Compression.Gzip")
+    return _IS_GZIP[compression]
+
+
+def accepts_gzip_untrusted(value: bytes) -> bool:
+    """Read a `grpc-accept-encoding`: a list of names with commas, and spaces perhaps."""
+    return b"gzip" in (name.strip(b" ") for name in value.split(b","))
 
 
 class Frame(NamedTuple):

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 
 import h2.events
 
-from lightpeer.core.frames import ErrorCode
-from lightpeer.core.framing import ENCODINGS, MessageDecoder
+from lightpeer.core.frames import LAST_STREAM_ID, ErrorCode
+from lightpeer.core.framing import ENCODINGS, MessageDecoder, accepts_gzip_untrusted
 from lightpeer.core.http2 import Connection, ConnectionState
 from lightpeer.core.status import (
     CallStatus,
@@ -45,17 +45,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CallStatus", "ClientCall", "ClientConnection", "Limits", "StatusCode"]
 
-LAST_STREAM_ID: Final = 2**31 - 1
-"""The identifiers of a connection are used up with it (RFC 9113 section 5.1.1)."""
-
-_KEEPALIVE_PING: Final = b"lightpee"
 _FIXED_HEADERS: Final = (
     (b"te", b"trailers"),
     (b"content-type", b"application/grpc"),
     (b"user-agent", b"lightpeer/" + VERSION.encode()),
     (b"grpc-accept-encoding", b",".join(ENCODINGS)),
 )
-
+_GZIP_HEADER: Final = (b"grpc-encoding", b"gzip")
+_TOO_MANY_PINGS: Final = "too_many_pings"
 
 _MORE_THAN_ONE: Final = "the server sent more than the one message that the method has"
 _PAST_DEADLINE: Final = CallStatus(StatusCode.DEADLINE_EXCEEDED, "the call's deadline has passed")
@@ -107,8 +104,8 @@ class ClientConnection(Connection[ClientCall]):
         )
         self._waiting: deque[ClientCall] = deque()  # bounded by `queued_calls`
         self._started = 0  # streams opened since the transport last took data
-        self._busy_since_s = now
-        self._ping_due_s: float | None = None  # when the answer to our PING has to be here
+        self._server_reads_gzip = True  # until it says what it reads
+        self.pings_too_much = False  # the server went away because of our keepalive
         self._handlers[h2.events.ResponseReceived] = self._on_response
         self._handlers[h2.events.TrailersReceived] = self._on_trailers
 
@@ -122,6 +119,7 @@ class ClientConnection(Connection[ClientCall]):
         deadline: float | None = None,
         headers: Sequence[RawHeader] = (),
         expects_one: bool = False,
+        gzip: bool = False,
     ) -> ClientCall:
         """Begin a call.
 
@@ -131,12 +129,14 @@ class ClientConnection(Connection[ClientCall]):
             deadline: when the call fails with DEADLINE_EXCEEDED, or None.
             headers: the metadata, as `encode_metadata` gives it.
             expects_one: whether the method replies with exactly one message.
+            gzip: whether to compress messages, unless the server is known not to read that.
 
         Returns:
             The call. If it cannot be begun, it has ended already, with the status that says why.
         """
         self._now = now
         call = ClientCall(self, path, deadline, headers, expects_one=expects_one)
+        call.gzip = gzip and self._server_reads_gzip
         if self.state is not ConnectionState.OPEN:
             reason = self.why_closed or "the connection takes no more calls"
             self.end_call(call, CallStatus(StatusCode.UNAVAILABLE, reason, was_processed=False))
@@ -178,7 +178,6 @@ class ClientConnection(Connection[ClientCall]):
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the transport; b"" is its end."""
-        self._ping_due_s = None
         super().receive(data, now)
         self._begin_waiting()
         if self.state is ConnectionState.DRAINING and not self._streams:
@@ -189,30 +188,6 @@ class ClientConnection(Connection[ClientCall]):
         self._started = 0
         self._begin_waiting()
         return super().data_to_send()
-
-    def next_deadline(self) -> float | None:
-        """Give the time at which `handle_timeout` is due, or None; keepalive counts while calls are open."""
-        deadline = super().next_deadline()
-        if self.state is ConnectionState.CLOSED or not self._streams:
-            return deadline
-        keepalive_s = self._keepalive_due_s()
-        return keepalive_s if deadline is None else min(deadline, keepalive_s)
-
-    def handle_timeout(self, now: float) -> None:
-        """Do what is due: deadlines, the keepalive's PING, and giving up on its answer."""
-        super().handle_timeout(now)
-        if self.state is ConnectionState.CLOSED or not self._streams or now < self._keepalive_due_s():
-            return
-        if self._ping_due_s is None:
-            self._h2.ping(_KEEPALIVE_PING)
-            self._ping_due_s = now + self.limits.keepalive_timeout_s
-        else:
-            self.close(why="the peer is silent: it did not answer a PING")
-
-    def _keepalive_due_s(self) -> float:
-        if self._ping_due_s is not None:
-            return self._ping_due_s
-        return max(self._heard_s, self._busy_since_s) + self.limits.keepalive_s
 
     # --- opening streams --------------------------------------------------------------------------
 
@@ -228,12 +203,12 @@ class ClientConnection(Connection[ClientCall]):
         call.stream_id = self._h2.get_next_available_stream_id()
         if call.stream_id >= LAST_STREAM_ID:
             self.state = ConnectionState.DRAINING
-        if not self._streams:
-            self._busy_since_s = self._now
         self._started += 1
         headers: list[RawHeader] = [*self._head, (b":path", call.path.encode()), *_FIXED_HEADERS]
         if call.deadline is not None:
             headers.append((b"grpc-timeout", encode_timeout(call.deadline - self._now)))
+        if call.gzip:
+            headers.append(_GZIP_HEADER)
         headers += call.request_headers
         self._h2.send_headers(call.stream_id, headers)
         self._open(call)
@@ -243,6 +218,8 @@ class ClientConnection(Connection[ClientCall]):
     def refuse(self, stream: ClientCall, error: BadMessageError) -> None:
         """End a call because of what the server sent in it."""
         code = error.code if isinstance(error, FramingError) else StatusCode.INTERNAL
+        if code == StatusCode.UNIMPLEMENTED:  # an encoding that we did not offer is the server's error
+            code = StatusCode.INTERNAL
         stream.status = None  # that a message does not inflate may come to light after an OK
         self.end_call(stream, CallStatus(StatusCode(code), str(error)))
 
@@ -255,6 +232,8 @@ class ClientConnection(Connection[ClientCall]):
         except BadMessageError as error:
             self.refuse(call, error)
             return
+        if (accepted := own.get(b"grpc-accept-encoding")) is not None:
+            self._server_reads_gzip = accepts_gzip_untrusted(accepted)
         if event.stream_ended is not None:  # "trailers-only"
             self._conclude(call, _status_from(own, metadata, _http_status(own)))
             return
@@ -309,6 +288,7 @@ class ClientConnection(Connection[ClientCall]):
         """Finish what the server has taken up; what it has not may be tried elsewhere."""
         self.state = ConnectionState.DRAINING
         self.why_closed = "the server is going away"
+        self.pings_too_much = goaway.debug_text == _TOO_MANY_PINGS
         refused = [call for call in self._streams.values() if call.stream_id > goaway.last_stream_id]
         for call in [*refused, *self._waiting]:
             call.is_local_ended = call.is_remote_ended = True

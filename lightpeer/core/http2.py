@@ -19,6 +19,7 @@ its last id have to finish (RFC 9113 section 6.8). So GOAWAY frames bypass h2:
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from contextlib import suppress
@@ -33,12 +34,14 @@ import h2.settings
 
 from lightpeer.core.deadlines import Deadlines
 from lightpeer.core.frames import ErrorCode, FrameGate, GoAway, encode_goaway
+from lightpeer.core.keepalive import Keepalive
 from lightpeer.core.stream import Limits, Stream
 from lightpeer.errors import BadMessageError, FramingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_KEEPALIVE_PING: Final = b"lightpee"
 LARGEST_WINDOW_BYTES: Final = 2**31 - 1
 OUTPUT_BYTES: Final = 64 * 1024
 """How much stream data goes to the wire in one `data_to_send`: what a socket takes at once."""
@@ -78,8 +81,9 @@ class Connection(ABC, Generic[StreamT]):
         self.state = ConnectionState.OPEN
         self.why_closed = ""
         self.error_code = ErrorCode.NO_ERROR  # what the peer was told on the way out
+        self.is_greeted = False  # the peer's SETTINGS came: it does speak HTTP/2
         self._now = now
-        self._heard_s = now
+        self._keepalive = Keepalive(limits.keepalive_s, limits.keepalive_timeout_s, now)
         self._streams: dict[int, StreamT] = {}
         self._ready: dict[int, StreamT] = {}  # streams with data that a window may let out
         self._changed: deque[StreamT] = deque()
@@ -89,7 +93,7 @@ class Connection(ABC, Generic[StreamT]):
         share_bytes = _window_bytes(limits) // (4 * limits.concurrent_calls)
         self._credit_step_bytes = min(limits.stream_window_bytes // 4, share_bytes)
         self._gate = FrameGate(is_server=not client_side)
-        self._goaway: bytes = b""
+        self._raw = b""  # frames that bypass h2, to follow what it has to send
         self._h2 = _make_h2(client_side=client_side, limits=limits)
         self._handlers: dict[type[h2.events.Event], Callable[[Any], None]] = {
             h2.events.DataReceived: self._on_data,
@@ -103,7 +107,8 @@ class Connection(ABC, Generic[StreamT]):
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the transport; b"" is its end. Never raises for what a peer sent."""
-        self._now = self._heard_s = now
+        self._now = now
+        self._keepalive.heard(now)
         if self.state is ConnectionState.CLOSED:
             return
         if not data:
@@ -125,19 +130,27 @@ class Connection(ABC, Generic[StreamT]):
         """Give the next bytes for the transport; b"" if there are none now."""
         if self.state is not ConnectionState.CLOSED:
             self._fill()
-        data = self._h2.data_to_send() + self._goaway
-        self._goaway = b""
+        data = self._h2.data_to_send() + self._raw
+        self._raw = b""
         return data
 
     def next_deadline(self) -> float | None:
         """Give the time at which `handle_timeout` is due, or None."""
-        return None if self.state is ConnectionState.CLOSED else self._deadlines.next()
+        if self.state is ConnectionState.CLOSED:
+            return None
+        deadline_s = self._deadlines.next()
+        duty_s = self._duty_s()
+        if deadline_s is None or duty_s < deadline_s:
+            deadline_s = duty_s
+        return None if deadline_s == math.inf else deadline_s
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`."""
         self._now = now
         while (stream := self._deadlines.pop_due(now)) is not None:
             self._on_deadline(stream)
+        if self.state is not ConnectionState.CLOSED and now >= self._duty_s():
+            self._on_duty(now)
 
     def next_event(self) -> StreamT | None:
         """Give the next stream whose state has changed, or None."""
@@ -195,7 +208,22 @@ class Connection(ABC, Generic[StreamT]):
             stream.is_changed = True
             self._changed.append(stream)
 
+    def _duty_s(self) -> float:
+        """Give the time at which `_on_duty` is due, or infinity; keepalive counts while calls are open."""
+        return self._keepalive.due_s if self._streams else math.inf
+
+    def _on_duty(self, now: float) -> None:
+        """Do what the connection itself has to do: keepalive's PING, and giving up on its answer."""
+        if not self._streams or now < self._keepalive.due_s:
+            return
+        if self._keepalive.on_due(now):
+            self._h2.ping(_KEEPALIVE_PING)
+        else:
+            self.close(why="the peer is silent: it did not answer a PING")
+
     def _open(self, stream: StreamT) -> None:
+        if not self._streams:
+            self._keepalive.begin(self._now)
         self._streams[stream.stream_id] = stream
         self._ready[stream.stream_id] = stream
 
@@ -223,7 +251,7 @@ class Connection(ABC, Generic[StreamT]):
             self._unreturned_bytes = 0
 
     def _send_goaway(self, error_code: int) -> None:
-        self._goaway = encode_goaway(self._last_peer_id(), error_code)
+        self._raw += encode_goaway(self._last_peer_id(), error_code)
 
     def _shut(self, why: str) -> None:
         self.state = ConnectionState.CLOSED
@@ -272,6 +300,7 @@ class Connection(ABC, Generic[StreamT]):
             self._ready.update(self._streams)
 
     def _on_settings(self, event: h2.events.RemoteSettingsChanged) -> None:
+        self.is_greeted = True
         if h2.settings.SettingCodes.INITIAL_WINDOW_SIZE in event.changed_settings:
             self._ready.update(self._streams)
         if h2.settings.SettingCodes.HEADER_TABLE_SIZE in event.changed_settings:

@@ -58,9 +58,9 @@ class CallStatus(NamedTuple):
     trailing_metadata: Metadata = ()
     was_processed: bool = True
 
-    def to_error(self) -> RpcError:
+    def to_error(self, initial_metadata: Metadata = ()) -> RpcError:
         """Give the exception for it."""
-        return RpcError(self.code, self.details, self.trailing_metadata)
+        return RpcError(self.code, self.details, self.trailing_metadata, initial_metadata)
 
 
 _FROM_HTTP: Final = {
@@ -106,9 +106,11 @@ _TRANSPORT_KEYS: Final = frozenset(
         b"host",
     },
 )
+_RESERVED_PREFIX: Final = b"grpc-"  # gRPC's own, but for what its libraries carry as metadata:
+_UNRESERVED_KEYS: Final = frozenset({b"grpc-status-details-bin", b"grpc-trace-bin", b"grpc-tags-bin"})
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _ASCII_VALUE = re.compile(r"[\x20-\x7e]*")
-_PLAIN_MESSAGE = re.compile(r"[\x20-\x24\x26-\x7e]*")
+_PLAIN_MESSAGE = re.compile(r"(?! )[\x20-\x24\x26-\x7e]*(?<! )")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _TIMEOUT_UNIT_S: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -133,13 +135,20 @@ def code_from_header_untrusted(value: bytes) -> StatusCode:
 
 
 def encode_message_text(text: str) -> bytes:
-    """Percent-encode a status message for `grpc-message`: bytes outside space to tilde, and the percent."""
+    """Percent-encode a status message for `grpc-message`.
+
+    Encoded are bytes outside space to tilde, the percent, and spaces at the ends, which HTTP
+    takes for padding (RFC 9110 section 5.5).
+    """
     if _PLAIN_MESSAGE.fullmatch(text):
         return text.encode()
-    return b"".join(
+    data = b"".join(
         b"%c" % byte if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte
         for byte in text.encode("utf-8", "replace")
     )
+    inner = data.strip(b" ")
+    before = len(data) - len(data.lstrip(b" "))
+    return b"%20" * before + inner + b"%20" * (len(data) - before - len(inner))
 
 
 def decode_message_text_untrusted(value: bytes) -> str:
@@ -187,10 +196,12 @@ def encode_metadata(metadata: MetadataLike) -> list[RawHeader]:
 
 def _encode_pair(key: str, value: str | bytes) -> RawHeader:
     name = key.encode()
-    if not _KEY.fullmatch(key) or name in _TRANSPORT_KEYS:
+    if not _KEY.fullmatch(key):
         raise UsageError(
             f"metadata key {key!r} is not allowed: use lower-case letters, digits, '_', '-', '.'"
         )
+    if name in _TRANSPORT_KEYS or (name.startswith(_RESERVED_PREFIX) and name not in _UNRESERVED_KEYS):
+        raise UsageError(f"metadata key {key!r} belongs to the protocol: choose another")
     if key.endswith("-bin"):
         if isinstance(value, str):
             raise UsageError(f"metadata {key!r} must be given as bytes, because its key ends in '-bin'")

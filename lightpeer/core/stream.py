@@ -8,6 +8,7 @@ only with `take`.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,10 +34,12 @@ class Limits:
     concurrent_calls: int = 100  # what HTTP/2 recommends as the least (RFC 9113 section 6.5.2)
     queued_calls: int = 1000  # client: calls that wait for a free stream
     header_list_bytes: int = 16 * 1024  # gRPC's own hard limit
-    keepalive_s: float = 20.0  # client: silence, with calls open, before a PING
+    keepalive_s: float = 20.0  # silence, with calls open, before a PING
     keepalive_timeout_s: float = 20.0  # and for its answer: a 3G link can be gone for so long
     idle_s: float = 300.0  # server: a connection without calls
     handshake_s: float = 10.0  # server: until the client's first frames
+    connection_age_s: float = math.inf  # server: then the client is sent away, once its calls have ended
+    connection_age_grace_s: float = math.inf  # and how long those may take
 
 
 class Stream:
@@ -50,6 +53,7 @@ class Stream:
         "context",
         "deadline",
         "decoder",
+        "gzip",
         "inbox",
         "is_changed",
         "is_finished",
@@ -61,6 +65,7 @@ class Stream:
         "trailers",
         "uncredited_bytes",
         "unreturned_bytes",
+        "was_compressed",
     )
 
     def __init__(self, connection: Connection[Any], deadline: float | None) -> None:
@@ -74,6 +79,8 @@ class Stream:
         self.context: Any = None
         self.deadline = deadline
         self.stream_id = 0
+        self.gzip = False  # messages are compressed, unless `send` is told otherwise
+        self.was_compressed = False  # the message that was taken last
         self.is_changed = False  # queued in the connection's events
         self.is_finished = False
         self.is_sending = True  # the sending side is open for more messages
@@ -95,10 +102,15 @@ class Stream:
         """Whether `take` has something to give."""
         return bool(self.inbox)
 
-    def send(self, message: bytes, *, end: bool = False, gzip: bool = False) -> None:
-        """Queue a message, and with `end` the end of the sending side. After the end of the call: nothing.
+    def send(self, message: bytes, *, end: bool = False, compress: bool = True) -> None:
+        """Queue a message. After the end of the call: nothing.
 
         A message above the limit ends the call with RESOURCE_EXHAUSTED.
+
+        Args:
+            message: the bytes.
+            end: whether the sending side ends with it.
+            compress: False sends this one as it is, on a stream that compresses.
 
         Raises:
             StateMisuseError: the sending side has ended.
@@ -112,7 +124,7 @@ class Stream:
             text = f"a message of {len(message)} bytes is above the sending limit of {limit}"
             self.connection.refuse(self, FramingError(StatusCode.RESOURCE_EXHAUSTED, text))
             return
-        self.outbox += encode_message(message, gzip=gzip)
+        self.outbox += encode_message(message, gzip=self.gzip and compress)
         self.is_sending = not end
         self.connection.mark_ready(self)
 
@@ -127,6 +139,7 @@ class Stream:
         if not self.inbox:
             return None
         frame = self.inbox.popleft()
+        self.was_compressed = frame.compressed
         self.connection.credit(self, frame.wire_bytes if self.inbox else self.uncredited_bytes)
         try:
             return frame.message_untrusted(self.connection.limits.receive_message_bytes)

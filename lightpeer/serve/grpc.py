@@ -7,19 +7,22 @@ A handler's end is `ServerCall.finish`, which sends what is queued and then the
 status. Calls that may not begin (not gRPC, an unknown encoding, too many) are
 answered here and never come up.
 
-The five verbs and their order are those of `core.http2`; `drain` is the sixth.
+The five verbs and their order are those of `core.http2`; `drain` is the sixth. It has two phases, so
+that no call is refused that was on its way: first a GOAWAY that allows every stream, with a PING behind
+it, and the one that tells the last stream once the client has answered that, and so has read both.
 
 Source: the gRPC project's PROTOCOL-HTTP2.md; RFC 9113 for drain (6.8) and refusal (8.7).
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import h2.events
 
-from lightpeer.core.frames import RESET_COST, ErrorCode
-from lightpeer.core.framing import ENCODINGS, MessageDecoder
+from lightpeer.core.frames import LAST_STREAM_ID, RESET_COST, ErrorCode, encode_goaway, encode_ping
+from lightpeer.core.framing import ENCODINGS, MessageDecoder, accepts_gzip_untrusted
 from lightpeer.core.http2 import Connection, ConnectionState
 from lightpeer.core.status import (
     Metadata,
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 LINGER_S: Final = 60.0
 """How long a finished call may wait for its client to take the last bytes."""
 
+_DRAIN_PING: Final = b"draining"
+_GZIP_HEADER: Final = (b"grpc-encoding", b"gzip")
 _HEADERS: Final = (
     (b":status", b"200"),
     (b"content-type", b"application/grpc"),
@@ -50,7 +55,15 @@ _HEADERS: Final = (
 class ServerCall(Stream):
     """One call as far as it has come; `send` and `take` are the stream's."""
 
-    __slots__ = ("_server", "has_sent_headers", "is_cancelled", "metadata", "path", "status")
+    __slots__ = (
+        "_server",
+        "has_sent_headers",
+        "is_cancelled",
+        "metadata",
+        "path",
+        "reads_gzip",
+        "status",
+    )
 
     def __init__(
         self,
@@ -65,6 +78,7 @@ class ServerCall(Stream):
         self.stream_id = stream_id
         self.path = path
         self.metadata = metadata
+        self.reads_gzip = False  # what the client said
         self.has_sent_headers = False
         self.is_cancelled = False  # nobody waits for the handler's answer any more
         self.status: StatusCode | None = None
@@ -79,13 +93,23 @@ class ServerCall(Stream):
             raise StateMisuseError("the initial metadata has been sent; send it before the first message")
         self._server.send_headers(self, headers)
 
-    def send(self, message: bytes, *, end: bool = False, gzip: bool = False) -> None:
+    def set_gzip(self, *, on: bool) -> None:
+        """Choose whether messages are compressed, as far as the client reads that; before the first headers.
+
+        Raises:
+            StateMisuseError: they have been sent.
+        """
+        if self.has_sent_headers:
+            raise StateMisuseError("the first headers have been sent; choose the compression before them")
+        self.gzip = on and self.reads_gzip
+
+    def send(self, message: bytes, *, end: bool = False, compress: bool = True) -> None:
         """Queue a message; after the end of the call, nothing."""
         if self.status is not None:
             return
         if not self.has_sent_headers:
             self._server.send_headers(self, ())
-        super().send(message, end=end, gzip=gzip)
+        super().send(message, end=end, compress=compress)
 
     def finish(
         self,
@@ -114,9 +138,13 @@ class ServerConnection(Connection[ServerCall]):
     def __init__(self, limits: Limits, now: float) -> None:
         super().__init__(client_side=False, limits=limits, now=now)
         self._idle_since_s = now
-        self._is_greeted = False  # the client's SETTINGS came
+        self._age_due_s = now + limits.connection_age_s
+        self._grace_due_s = math.inf
+        self._drain_due_s = math.inf  # when to go on with a drain that the client does not answer
+        self._why_drained = ""  # not empty: a drain has begun
         self._highest_id = 0
         self._handlers[h2.events.RequestReceived] = self._on_request
+        self._handlers[h2.events.PingAckReceived] = self._on_ping_ack
 
     @property
     def idle_since_s(self) -> float:
@@ -125,18 +153,34 @@ class ServerConnection(Connection[ServerCall]):
 
     # --- actions ----------------------------------------------------------------------------------
 
-    def drain(self) -> None:
-        """Take no new calls and close once those that run have ended."""
-        if self.state is ConnectionState.OPEN:
-            self.state = ConnectionState.DRAINING
-            self._send_goaway(ErrorCode.NO_ERROR)
-            self._close_if_drained()
+    def drain(self, now: float, why: str = "the connection was drained") -> None:
+        """Send the client away: take the calls that are on their way, and close once all have ended."""
+        if self.state is not ConnectionState.OPEN or self._why_drained:
+            return
+        self._now = now
+        self._why_drained = why
+        if not self.is_greeted:  # it has not begun, and will see that nothing was taken
+            self._take_no_more()
+            return
+        self._raw += encode_goaway(LAST_STREAM_ID, ErrorCode.NO_ERROR) + encode_ping(_DRAIN_PING)
+        self._drain_due_s = now + self.limits.keepalive_timeout_s
+
+    def _take_no_more(self) -> None:
+        self.state = ConnectionState.DRAINING
+        self._drain_due_s = math.inf
+        self._send_goaway(ErrorCode.NO_ERROR)
+        self._close_if_drained()
+
+    def _on_ping_ack(self, event: h2.events.PingAckReceived) -> None:
+        if event.ping_data == _DRAIN_PING and self._drain_due_s != math.inf:
+            self._take_no_more()
 
     def send_headers(self, call: ServerCall, headers: Sequence[RawHeader]) -> None:
         """Send a call's first headers."""
         call.has_sent_headers = True
         if not call.is_finished:
-            self._h2.send_headers(call.stream_id, [*_HEADERS, *headers])
+            encoding = (_GZIP_HEADER,) if call.gzip else ()
+            self._h2.send_headers(call.stream_id, [*_HEADERS, *encoding, *headers])
 
     def finish_call(
         self,
@@ -160,26 +204,36 @@ class ServerConnection(Connection[ServerCall]):
 
     # --- verbs that do more here ------------------------------------------------------------------
 
-    def next_deadline(self) -> float | None:
-        """Give the time at which `handle_timeout` is due, or None."""
-        idle_s = self._idle_deadline_s()
-        return super().next_deadline() if idle_s is None else idle_s
+    def _duty_s(self) -> float:
+        return min(
+            super()._duty_s(), self._idle_due_s(), self._age_due_s, self._grace_due_s, self._drain_due_s
+        )
 
-    def handle_timeout(self, now: float) -> None:
-        """Do what is due: deadlines, lingering calls, a client that does not begin or has been idle."""
-        super().handle_timeout(now)
-        idle_s = self._idle_deadline_s()
-        if idle_s is not None and now >= idle_s:
-            self.close(why="the client was idle" if self._is_greeted else "the client did not begin")
+    def _on_duty(self, now: float) -> None:
+        """See to the keepalive, a client that does not begin or is idle or here for long, and drains."""
+        super()._on_duty(now)
+        if now >= self._grace_due_s:
+            self.close(why="the connection is past its age, and the grace for its calls")
+        elif now >= self._drain_due_s:
+            self._take_no_more()
+        elif now >= self._age_due_s:
+            self._age_due_s = math.inf
+            self._grace_due_s = now + self.limits.connection_age_grace_s
+            self.drain(now, "the connection is past its age")
+        elif now >= self._idle_due_s():
+            if self.is_greeted:
+                self.drain(now, "the client was idle")
+            else:
+                self.close(why="the client did not begin")
 
-    def _idle_deadline_s(self) -> float | None:
-        if self._streams or self.state is ConnectionState.CLOSED:
-            return None
-        return self._idle_since_s + (self.limits.idle_s if self._is_greeted else self.limits.handshake_s)
+    def _idle_due_s(self) -> float:
+        if self._streams or self._why_drained:
+            return math.inf
+        return self._idle_since_s + (self.limits.idle_s if self.is_greeted else self.limits.handshake_s)
 
     def _close_if_drained(self) -> None:
         if self.state is ConnectionState.DRAINING and not self._streams:
-            self._shut("the connection was drained")
+            self._shut(self._why_drained or "the client went away")
 
     def _finish(self, stream: ServerCall, *, reset: ErrorCode = ErrorCode.CANCEL) -> None:
         super()._finish(stream, reset=reset)
@@ -189,10 +243,6 @@ class ServerConnection(Connection[ServerCall]):
             self._close_if_drained()
 
     # --- what comes from the client ---------------------------------------------------------------
-
-    def _on_settings(self, event: h2.events.RemoteSettingsChanged) -> None:
-        self._is_greeted = True
-        super()._on_settings(event)
 
     def _on_request(self, event: h2.events.RequestReceived) -> None:
         if self.state is not ConnectionState.OPEN or len(self._streams) >= self.limits.concurrent_calls:
@@ -221,6 +271,7 @@ class ServerConnection(Connection[ServerCall]):
             self.finish_call(call, code, details)
         else:
             call.decoder = MessageDecoder(self.limits.receive_message_bytes, encoding)
+            call.reads_gzip = accepts_gzip_untrusted(own.get(b"grpc-accept-encoding", b""))
             if deadline is not None:
                 self._deadlines.add(deadline, call)
             self._changed_stream(call)

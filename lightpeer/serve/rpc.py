@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never, Self, TypeAlias
 
 import trio
 
+from lightpeer.core.framing import is_gzip
 from lightpeer.core.status import StatusCode, encode_metadata
 from lightpeer.core.stream import Limits
 from lightpeer.errors import RpcError
@@ -32,6 +33,7 @@ from lightpeer.wire.link import Link
 from lightpeer.wire.network import peer_address
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from lightpeer.core.status import Metadata, MetadataLike
@@ -107,6 +109,7 @@ class Context:
         self._link = link
         self._changed = trio.lowlevel.ParkingLot()
         self._trailing: MetadataLike = ()
+        self._compresses_next = True
         self._scope = trio.CancelScope()
 
     def time_remaining(self) -> float | None:
@@ -116,6 +119,24 @@ class Context:
     def set_trailing_metadata(self, metadata: MetadataLike) -> None:
         """Set what goes with the status."""
         self._trailing = tuple(metadata)
+
+    @property
+    def was_compressed(self) -> bool:
+        """Whether the latest request came compressed."""
+        return self._call.was_compressed
+
+    def set_compression(self, compression: int | str | None) -> None:
+        """Choose how replies are compressed, where the client reads that; before the first.
+
+        Raises:
+            UsageError: the compression is not supported.
+            StateMisuseError: a reply, or the initial metadata, was sent before.
+        """
+        self._call.set_gzip(on=is_gzip(compression))
+
+    def disable_next_message_compression(self) -> None:
+        """Send the next reply as it is."""
+        self._compresses_next = False
 
     async def send_initial_metadata(self, metadata: MetadataLike) -> None:
         """Send metadata ahead of the first reply; once only, and before it.
@@ -131,7 +152,7 @@ class Context:
     async def write(self, reply: bytes) -> None:
         """Queue a reply; waits while the queue is full because the client or the link is slow."""
         await self.wait_until(lambda: self._call.can_send)
-        self._call.send(reply)
+        self.send(reply)
         self._link.flush()
 
     async def abort(self, code: StatusCode, details: str = "", trailing_metadata: MetadataLike = ()) -> Never:
@@ -144,6 +165,11 @@ class Context:
         raise RpcError(code, details, tuple(trailing_metadata))
 
     # --- for the server ---------------------------------------------------------------------------
+
+    def send(self, reply: bytes) -> None:
+        """Queue a reply."""
+        self._call.send(reply, compress=self._compresses_next)
+        self._compresses_next = True
 
     async def wait_until(self, is_ready: Callable[[], bool]) -> None:
         """Park until the call has changed to be so; a call that ends cancels its handler."""
@@ -182,7 +208,7 @@ class Context:
         if not handler.many_replies:
             if reply is None:
                 raise RpcError(StatusCode.INTERNAL, "the handler gave no reply")
-            self._call.send(reply)
+            self.send(reply)
 
     async def _only(self, requests: Requests) -> bytes:
         with trio.move_on_after(REQUEST_S):
@@ -235,6 +261,8 @@ class RpcServer:
         limits: what each connection may cost.
         max_connections: for one more, the one that has been idle for longest is closed.
         max_connections_per_host: more are closed as they come.
+        compression: of replies, unless a handler says otherwise.
+        tls: None for cleartext; else a context, as of `wire.tls.server_context`, to which ALPN is added.
     """
 
     def __init__(
@@ -244,11 +272,15 @@ class RpcServer:
         limits: Limits | None = None,
         max_connections: int = MAX_CONNECTIONS,
         max_connections_per_host: int = MAX_CONNECTIONS_PER_HOST,
+        compression: int | str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._handlers = handlers
         self._limits = limits or LIMITS
         self._max_connections = max_connections
         self._max_connections_per_host = max_connections_per_host
+        self._gzip = is_gzip(compression)
+        self._tls = tls
         self._links: dict[Link[ServerCall], _Client] = {}
         self._accepting = trio.CancelScope()
         self._connections = trio.CancelScope()
@@ -280,7 +312,7 @@ class RpcServer:
         self._accepting.cancel()
         self._connections.deadline = min(self._connections.deadline, trio.current_time() + grace_s)
         for link in list(self._links):
-            _core(link).drain()
+            _core(link).drain(trio.current_time())
             link.flush()
 
     async def serve_connection(self, stream: trio.abc.Stream) -> None:
@@ -300,20 +332,38 @@ class RpcServer:
                 if call.context is not None:
                     call.context.wake()
                 elif not call.is_finished:
+                    call.set_gzip(on=self._gzip)
                     call.context = Context(call, link, peer)
                     calls.start_soon(call.context.run, self._handlers.get(call.path))
 
-            link = Link(stream, core, on_event)
+            link = Link(self._secured(stream), core, on_event)
             self._links[link] = _Client(_network(peer[0]), calls.cancel_scope)
             if self._is_draining:
-                core.drain()
+                core.drain(trio.current_time())
             try:
+                await self._shake_hands(link.stream)
                 await link.run()
+            except (OSError, trio.TooSlowError) as error:
+                core.close(why=f"no TLS: {error}")
             finally:
                 self._links.pop(link, None)
                 calls.cancel_scope.cancel()
         level = logging.WARNING if core.error_code else logging.DEBUG
         _log.log(level, "the connection of %s:%d ended: %s", *peer, core.why_closed)
+
+    def _secured(self, stream: trio.abc.Stream) -> trio.abc.Stream:
+        if self._tls is None:
+            return stream
+        from lightpeer.wire.tls import wrap_tls
+
+        return wrap_tls(stream, self._tls)
+
+    async def _shake_hands(self, stream: trio.abc.Stream) -> None:
+        if isinstance(stream, trio.SSLStream):
+            from lightpeer.wire.tls import shake_hands
+
+            with trio.fail_after(self._limits.handshake_s):
+                await shake_hands(stream)
 
     def _has_room(self, host: str) -> bool:
         """Tell whether a host may connect once more; if it needs another's place, an idle one loses it."""

@@ -34,6 +34,7 @@ class Link(Generic[StreamT]):
         stream: the transport; it belongs to the link from now on.
         core: the connection's protocol.
         on_event: called with each stream of the core that has changed; must not block.
+        on_greeted: called once the peer has shown that it speaks HTTP/2.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class Link(Generic[StreamT]):
         stream: trio.abc.Stream,
         core: Connection[StreamT],
         on_event: Callable[[StreamT], None],
+        on_greeted: Callable[[], None] | None = None,
     ) -> None:
         self.core = core
-        self._stream = stream
+        self.stream = stream
         self._on_event = on_event
+        self._on_greeted = on_greeted
         self._writer = trio.lowlevel.ParkingLot()
         self._timer = trio.CancelScope(deadline=math.inf)
 
@@ -58,7 +61,7 @@ class Link(Generic[StreamT]):
                 nursery.cancel_scope.cancel()
         finally:
             self._receive(b"")
-            await trio.aclose_forcefully(self._stream)
+            await trio.aclose_forcefully(self.stream)
 
     def flush(self) -> None:
         """Pass on what an action has made of the core; never waits."""
@@ -72,7 +75,7 @@ class Link(Generic[StreamT]):
     async def _read(self) -> None:
         while self.core.is_open:
             try:
-                data: bytes | bytearray = await self._stream.receive_some(READ_BYTES)
+                data: bytes | bytearray = await self.stream.receive_some(READ_BYTES)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
             self._receive(data)
@@ -80,6 +83,9 @@ class Link(Generic[StreamT]):
     def _receive(self, data: bytes | bytearray) -> None:
         self.core.receive(bytes(data), trio.current_time())
         self.flush()
+        if self._on_greeted is not None and self.core.is_greeted:
+            self._on_greeted()
+            self._on_greeted = None
 
     async def _write(self) -> None:
         """Send until the core is closed and has nothing more to say, or the transport takes no more."""
@@ -89,7 +95,7 @@ class Link(Generic[StreamT]):
             if data:
                 with trio.move_on_after(STALLED_WRITE_S) as stalled:
                     try:
-                        await self._stream.send_all(data)
+                        await self.stream.send_all(data)
                     except (trio.BrokenResourceError, trio.ClosedResourceError):
                         return
                 if stalled.cancelled_caught:

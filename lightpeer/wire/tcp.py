@@ -5,22 +5,33 @@ after a connection was lost. Connecting and each connection are one task in the
 channel's nursery; calls that are made meanwhile wait in the channel. h2 is
 imported while the TCP handshake is in flight, since on a small machine that
 import takes longer than the round trip.
+
+Calls go out as soon as TCP stands, a round trip before the server's first word;
+that word makes the channel READY. Without it, or without TCP, the attempt has
+failed, and the next waits for its time (`core.backoff`). Until then calls fail at
+once, but for those that wait for a server. There is no attempt while no call
+wants one.
 """
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from enum import Enum, auto
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, cast
 
 import trio
 
-from lightpeer.core.status import CallStatus, StatusCode
+from lightpeer.core.backoff import ENTROPY_BYTES, Backoff
+from lightpeer.core.framing import Compression, is_gzip
+from lightpeer.core.status import CallStatus, StatusCode, encode_metadata
 from lightpeer.core.stream import Limits
 from lightpeer.errors import UsageError
 from lightpeer.wire.calls import (
     EOF,
     Call,
+    CallOptions,
     Deserializer,
     Serializer,
     StreamStreamCall,
@@ -31,6 +42,7 @@ from lightpeer.wire.calls import (
 from lightpeer.wire.network import peer_address
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from lightpeer.core.grpc import ClientCall, ClientConnection
@@ -42,6 +54,8 @@ __all__ = [
     "EOF",
     "Call",
     "Channel",
+    "ChannelConnectivity",
+    "Compression",
     "Limits",
     "Method",
     "StreamStreamCall",
@@ -52,7 +66,7 @@ __all__ = [
 ]
 
 CONNECT_TIMEOUT_S: Final = 20.0
-"""gRPC's minimum connect timeout (connection-backoff.md)."""
+"""gRPC's minimum connect timeout (connection-backoff.md); also for the server's first word."""
 
 GOODBYE_S: Final = 1.0
 """How long a closing channel may take to tell the server; it takes no time unless the link is stuck."""
@@ -64,6 +78,16 @@ _TICKS_UNTIL_SYN: Final = 8
 CallT = TypeVar("CallT", bound=Call)
 
 
+class ChannelConnectivity(Enum):
+    """What a channel is at; the names are grpcio's (connectivity-semantics-and-api.md)."""
+
+    IDLE = auto()
+    CONNECTING = auto()
+    READY = auto()
+    TRANSIENT_FAILURE = auto()
+    SHUTDOWN = auto()
+
+
 @asynccontextmanager
 async def open_channel(
     network: Network,
@@ -72,6 +96,8 @@ async def open_channel(
     *,
     limits: Limits | None = None,
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    compression: int | str | None = None,
+    tls: ssl.SSLContext | None = None,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> AsyncIterator[Channel]:
     """Open a channel for the length of a block; what is still going on at its end is cancelled.
@@ -81,14 +107,19 @@ async def open_channel(
         host: a name, or a numeric address without brackets.
         port: the TCP port.
         limits: what a connection may cost; None takes the defaults.
-        connect_timeout_s: for the TCP connection.
+        connect_timeout_s: for the TCP connection, and the handshake of TLS.
+        compression: of requests, unless a call says otherwise.
+        tls: None for cleartext; else a context, as of `wire.tls.client_context`, to which ALPN is added.
         meanwhile: called once the first SYN is on its way, to use the time until it is answered.
+
+    Raises:
+        UsageError: the compression is not supported.
     """
     failure: BaseException | None = None
+    gzip = is_gzip(compression)
     async with trio.open_nursery() as links, trio.open_nursery() as work:
-        channel = Channel(
-            links, work, network, (host, port), limits or Limits(), connect_timeout_s, meanwhile
-        )
+        dialling = _Dialling(network, (host, port), tls, connect_timeout_s, meanwhile)
+        channel = Channel(links, work, dialling, limits or Limits(), gzip=gzip)
         try:
             yield channel
         except BaseException as error:  # noqa: BLE001 (raised below, so that no nursery wraps it in a group)
@@ -118,9 +149,13 @@ class Method(Generic[CallT]):
     def __call__(
         self,
         request: Any = None,
-        *,
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
+        credentials: None = None,
+        wait_for_ready: bool | None = None,
+        compression: int | str | None = None,
+        *,
+        request_iterator: Any = None,
     ) -> CallT:
         """Begin a call.
 
@@ -128,13 +163,50 @@ class Method(Generic[CallT]):
             request: the request; for a method of many, an iterable of them, or None to `write` them.
             timeout: seconds until the call fails with DEADLINE_EXCEEDED.
             metadata: key and value pairs; bytes for keys that end in "-bin".
+            credentials: in grpcio's place, and not supported: give metadata.
+            wait_for_ready: whether to wait for a server instead of failing while there is none.
+            compression: of the requests; None takes the channel's.
+            request_iterator: grpcio's name of `request` where there are many.
 
         Raises:
-            UsageError: the metadata is invalid, or the channel is closed.
+            UsageError: an argument is invalid, or the channel is closed.
         """
-        return self._kind(
-            self._channel, self._path, timeout, metadata or (), *self._serializers, request=request
+        if credentials is not None:
+            raise UsageError("call credentials are not supported: give what they would add as metadata=")
+        options = CallOptions(
+            timeout,
+            tuple(encode_metadata(metadata or ())),
+            bool(wait_for_ready),
+            self._channel.gzip if compression is None else is_gzip(compression),
         )
+        requests = request if request_iterator is None else request_iterator
+        return self._kind(self._channel, self._path, options, *self._serializers, request=requests)
+
+
+class _Dialling(NamedTuple):
+    """How to reach the server; see `open_channel`."""
+
+    network: Network
+    target: Address
+    tls: ssl.SSLContext | None
+    connect_timeout_s: float
+    meanwhile: Callable[[], object]
+
+    async def dial(self) -> tuple[trio.abc.Stream, Address]:
+        """Connect; give the stream for HTTP/2, and the address that it reached.
+
+        Raises:
+            OSError: it fails.
+        """
+        stream = await self.network.connect_tcp(*self.target)
+        address = peer_address(stream)
+        if self.tls is None:
+            return stream, address
+        from lightpeer.wire.tls import shake_hands, wrap_tls
+
+        secured = wrap_tls(stream, self.tls, server_hostname=self.target[0])
+        await shake_hands(secured)
+        return secured, address
 
 
 class Channel:
@@ -142,32 +214,35 @@ class Channel:
 
     Attributes:
         remote_address: where the latest connection reached, or None before the first.
+        gzip: whether calls compress their requests unless they say otherwise.
     """
 
     def __init__(
         self,
         links: trio.Nursery,
         work: trio.Nursery,
-        network: Network,
-        target: Address,
+        dialling: _Dialling,
         limits: Limits,
-        connect_timeout_s: float,
-        meanwhile: Callable[[], object] = lambda: None,
+        *,
+        gzip: bool,
     ) -> None:
         self._links = links  # connections, which get a moment to say goodbye
         self._work = work  # everything else, which ends with the channel
-        self._network = network
-        self._target = target
+        self._dialling = dialling
         self._limits = limits
-        self._connect_timeout_s = connect_timeout_s
-        self._meanwhile = meanwhile
         self._link: Link[ClientCall] | None = None  # the latest
         # It, and those that finish after a GOAWAY; each in a shielded scope, to say goodbye in.
         self._running: dict[Link[ClientCall], trio.CancelScope] = {}
         self._pending: dict[Call, None] = {}  # until there is a connection; bounded by `queued_calls`
-        self._attempt: trio.Event | None = None  # set when the connecting under way has ended
+        self._waiters = 0  # that want the channel to be ready, as pending calls do
+        self._is_connecting = False  # the task of attempts runs
+        self._attempt = trio.Event()  # set when the attempt under way, or the next, has TCP or has failed
+        self._is_attempting = False
+        self._backoff = Backoff()
         self._failure: CallStatus | None = None  # of the latest attempt
+        self._state_changed = trio.lowlevel.ParkingLot()
         self._is_closed = False
+        self.gzip = gzip
         self.remote_address: Address | None = None
 
     # --- the surface ------------------------------------------------------------------------------
@@ -221,17 +296,53 @@ class Channel:
         """Whether there is a connection that takes calls."""
         return self._usable_link() is not None
 
+    def get_state(self, try_to_connect: bool = False) -> ChannelConnectivity:
+        """Give what the channel is at; with `try_to_connect`, an idle one begins to connect."""
+        if self._is_closed:
+            return ChannelConnectivity.SHUTDOWN
+        if self._ready_link() is not None:
+            return ChannelConnectivity.READY
+        if self._is_attempting or self._usable_link() is not None:
+            return ChannelConnectivity.CONNECTING
+        if self._is_failing():
+            return ChannelConnectivity.TRANSIENT_FAILURE
+        if try_to_connect:
+            self._connect_in_task()
+        return ChannelConnectivity.IDLE
+
+    async def wait_for_state_change(self, last_observed_state: ChannelConnectivity) -> None:
+        """Wait until the channel is at something else."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while self.get_state() is last_observed_state:
+            await self._state_changed.park()
+
+    async def channel_ready(self) -> None:
+        """Wait until there is a server, however many attempts it takes.
+
+        Raises:
+            UsageError: the channel is or becomes closed.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._waiters += 1
+        try:
+            while self._ready_link() is None:
+                if self._is_closed:
+                    raise UsageError("the channel is closed; open another one")
+                self._connect_in_task()
+                await self._state_changed.park()
+        finally:
+            self._waiters -= 1
+
     async def connect(self) -> None:
-        """Connect now, unless there is a connection.
+        """Have a TCP connection, unless there is one, by one attempt; none is made while the backoff lasts.
 
         Raises:
             RpcError: UNAVAILABLE, with the reason.
         """
-        if self.is_alive:
-            await trio.lowlevel.checkpoint()
-            return
-        await self._connect_in_task().wait()
-        if self._failure is not None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if not self.is_alive and not self._is_failing():
+            await self._connect_in_task().wait()
+        if not self.is_alive and self._failure is not None:
             raise self._failure.to_error()
 
     def close(self) -> None:
@@ -245,21 +356,29 @@ class Channel:
             core.cancel_all(_CLOSED)
             core.close()
             link.flush()
+        self._state_changed.unpark_all()
 
     # --- for its calls ----------------------------------------------------------------------------
 
-    def submit(self, call: Call) -> None:
-        """Begin a call, now or once there is a connection.
+    @property
+    def takes_calls(self) -> bool:
+        """Whether calls can be submitted."""
+        return not self._is_closed
+
+    def submit(self, call: Call, now: float) -> None:
+        """Begin a call, now or once there is a connection, or fail it.
 
         Raises:
             UsageError: the channel is closed.
         """
         if self._is_closed:
             raise UsageError("the channel is closed; open another one")
-        link = self._usable_link()
+        link = self._ready_link() if call.wait_for_ready else self._usable_link()
         if link is not None:
-            call.begin(link, call.made_s)
+            call.begin(link, now)
             link.flush()
+        elif self._failure is not None and self._is_failing() and not call.wait_for_ready:
+            call.fail(self._failure)
         elif len(self._pending) < self._limits.queued_calls:
             self._pending[call] = None
             self._connect_in_task()
@@ -279,47 +398,107 @@ class Channel:
     def _usable_link(self) -> Link[ClientCall] | None:
         return self._link if self._link is not None and self._link.core.takes_calls else None
 
+    def _ready_link(self) -> Link[ClientCall] | None:
+        link = self._usable_link()
+        return link if link is not None and link.core.is_greeted else None
+
+    def _is_failing(self) -> bool:
+        """Whether the latest attempt has failed and the next is not due."""
+        has_failed = self._failure is not None and not self._is_attempting
+        return has_failed and trio.current_time() < self._backoff.retry_at_s
+
     def _connect_in_task(self) -> trio.Event:
-        if self._attempt is None:
+        """See to it that attempts are made; give what is set when the next has TCP, or has failed."""
+        if not self._is_connecting:
+            self._is_connecting = True
             self._attempt = trio.Event()
             self._work.start_soon(self._connect)
         return self._attempt
 
     async def _connect(self) -> None:
-        """Make one attempt, and begin or fail the calls that wait for it."""
-        self._work.start_soon(_import_grpc, self._meanwhile)
-        self._failure = None
+        """Make attempts, as far apart as the backoff wants, until there is a server or nobody waits."""
+        self._work.start_soon(_import_grpc, self._dialling.meanwhile)
         try:
-            with trio.fail_after(self._connect_timeout_s):
-                stream = await self._network.connect_tcp(*self._target)
-        except (OSError, trio.TooSlowError) as error:
-            self._fail(error)
-        else:
-            self._adopt(stream)
+            while not await self._try_once() and self._is_wanted():
+                self._attempt = trio.Event()
+                await trio.sleep_until(self._backoff.retry_at_s)
+                if not self._is_wanted():
+                    break
         finally:
-            if self._attempt is not None:
-                self._attempt.set()
-                self._attempt = None
+            self._is_connecting = False
+            self._attempt.set()
 
-    def _fail(self, error: Exception) -> None:
-        reason = "it did not answer in time" if isinstance(error, trio.TooSlowError) else str(error)
-        details = f"cannot connect to {_show(self._target)}: {reason}"
+    def _is_wanted(self) -> bool:
+        """Whether anybody still waits for a server."""
+        now = trio.current_time()
+        for call in list(self._pending):
+            if call.deadline_s <= now:
+                call.expire()
+        return bool(self._pending or self._waiters)
+
+    async def _try_once(self) -> bool:
+        """Make an attempt, and begin or fail the calls that wait for it; tell whether there is a server."""
+        now = trio.current_time()
+        self._backoff.begin(now, self._dialling.network.entropy(ENTROPY_BYTES))
+        self._failure = None
+        self._is_attempting = True
+        self._state_changed.unpark_all()
+        try:
+            with trio.fail_after(max(self._dialling.connect_timeout_s, self._backoff.retry_at_s - now)):
+                stream, self.remote_address = await self._dialling.dial()
+        except OSError as error:
+            self._fail(str(error))
+            return False
+        except trio.TooSlowError:
+            self._fail("it did not answer in time")
+            return False
+        finally:
+            self._is_attempting = False
+            self._attempt.set()
+        return await self._is_served(self._adopt(stream))
+
+    def _fail(self, reason: str) -> None:
+        details = f"cannot connect to {_show(self._dialling.target)}: {reason}"
         self._failure = CallStatus(StatusCode.UNAVAILABLE, details, was_processed=False)
         for call in list(self._pending):
-            call.fail(self._failure)
+            if not call.wait_for_ready:
+                call.fail(self._failure)
+        self._state_changed.unpark_all()
 
-    def _adopt(self, stream: trio.abc.Stream) -> None:
+    def _adopt(self, stream: trio.abc.Stream) -> Link[ClientCall]:
         from lightpeer.core.grpc import ClientConnection
         from lightpeer.wire.link import Link
 
-        self.remote_address = peer_address(stream)
         now = trio.current_time()
-        self._link = Link(stream, ClientConnection(_show(self._target), self._limits, now), _wake)
-        self._links.start_soon(self._run, self._link)
+        scheme = "http" if self._dialling.tls is None else "https"
+        core = ClientConnection(_show(self._dialling.target), self._limits, now, scheme=scheme)
+        self._link = link = Link(stream, core, _tell, lambda: self._begin_pending(link))
+        self._links.start_soon(self._run, link)
+        self._begin_pending(link)
+        return link
+
+    def _begin_pending(self, link: Link[ClientCall]) -> None:
+        """Begin the calls that wait for this connection: all of them, once the server has greeted us."""
+        now = trio.current_time()
         for call in list(self._pending):
-            call.begin(self._link, now)
-        self._pending.clear()
-        self._link.flush()
+            if link.core.is_greeted or not call.wait_for_ready:
+                del self._pending[call]
+                call.begin(link, now)
+        link.flush()
+        self._state_changed.unpark_all()
+
+    async def _is_served(self, link: Link[ClientCall]) -> bool:
+        """Wait for the server's first word, and tell whether it came; a connection without it is closed."""
+        with trio.move_on_after(CONNECT_TIMEOUT_S):
+            while link.core.is_open and not link.core.is_greeted:
+                await self._state_changed.park()
+        if link.core.is_greeted:
+            self._backoff.succeeded()
+            return True
+        link.core.close(why="the server says nothing")
+        link.flush()
+        self._fail(link.core.why_closed)
+        return False
 
     async def _run(self, link: Link[ClientCall]) -> None:
         with trio.CancelScope(shield=True) as scope:
@@ -330,11 +509,16 @@ class Channel:
                 await link.run()
             finally:
                 del self._running[link]
+                if cast("ClientConnection", link.core).pings_too_much:  # as keepalive.md wants
+                    self._limits = replace(self._limits, keepalive_s=2 * self._limits.keepalive_s)
+                self._state_changed.unpark_all()
 
 
-def _wake(call: ClientCall) -> None:
-    if call.context is not None:
-        call.context.unpark_all()
+def _tell(core: ClientCall) -> None:
+    """Have a call look at what has changed, unless it was dropped."""
+    call: Call | None = core.context and core.context()
+    if call is not None:
+        call.on_change()
 
 
 def _show(address: Address) -> str:

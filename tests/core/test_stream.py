@@ -87,6 +87,7 @@ def test_discard_lets_go_of_both_directions():
 
 def test_gzip_is_marked_and_smaller():
     call, peer = start()
-    call.send(bytes(10_000), gzip=True)
+    call.gzip = True
+    call.send(bytes(10_000))
     assert call.buffered_bytes < 100
     peer.exchange()

@@ -78,17 +78,10 @@ def outcome(client: str, port: str) -> Outcome:
     return Outcome(failures, result.stdout + result.stderr)
 
 
-def is_compression_missing(client: str, server: str, case: str) -> bool:
-    sends = client if case.startswith("client_compressed") else server
-    return "_compressed_" in case and sends == "ours"
-
-
 @pytest.mark.parametrize("case", SHORT)
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("client", CLIENTS)
-def test_case(client, server, case, ports, outcomes, request):
-    if is_compression_missing(client, server, case):
-        request.applymarker(pytest.mark.xfail(reason="our halves do not compress yet", strict=True))
+def test_case(client, server, case, ports, outcomes):
     pair = client, server
     if pair not in outcomes:
         outcomes[pair] = outcome(client, ports[server])

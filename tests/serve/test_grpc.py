@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.frames import ErrorCode, encode_goaway
+from lightpeer.core.frames import LAST_STREAM_ID, ErrorCode, encode_goaway, encode_ping
 from lightpeer.core.status import StatusCode
 from lightpeer.core.stream import Limits
 from lightpeer.errors import StateMisuseError
@@ -19,7 +19,12 @@ PATH = b"/pkg.Service/Method"
 METHOD = ((b":method", b"POST"), (b":scheme", b"http"), (b":path", PATH), (b":authority", b"h"))
 GRPC = ((b"content-type", b"application/grpc+proto"), (b"te", b"trailers"))
 REQUEST = (*METHOD, *GRPC)
+READS_GZIP = (*REQUEST, (b"grpc-accept-encoding", b"identity, gzip"))
 PING = b"\0\0\x08\x06\0\0\0\0\0" + bytes(8)
+
+
+def ping_ack(opaque: bytes) -> bytes:
+    return b"\0\0\x08\x06\1\0\0\0\0" + opaque
 
 
 def accept(**limits) -> tuple[ServerConnection, H2Peer]:
@@ -221,14 +226,20 @@ def test_calls_above_the_limit_are_refused():
     assert (reset.stream_id, reset.error_code) == (5, ErrorCode.REFUSED_STREAM)
 
 
-def test_drain_refuses_new_calls_and_closes_after_the_last():
+def test_a_drain_takes_the_calls_that_are_on_their_way_and_closes_after_the_last():
     server, peer = accept()
-    other, call = call_of(peer), call_of(peer, 3)
-    server.drain()
-    server.drain()
-    sent = server.data_to_send()
-    assert sent.endswith(encode_goaway(3, 0))
-    assert sent.count(encode_goaway(3, 0)) == 1
+    other = call_of(peer)
+    peer.exchange()
+    server.drain(1.0)
+    server.drain(1.0)
+    assert server.data_to_send() == encode_goaway(LAST_STREAM_ID, 0) + encode_ping(b"draining")
+    call = call_of(peer, 3)
+    assert server.takes_calls
+    server.receive(ping_ack(b"another!"), 1.0)
+    assert server.takes_calls
+    server.receive(ping_ack(b"draining"), 1.0)
+    server.receive(ping_ack(b"draining"), 1.0)
+    assert server.data_to_send() == encode_goaway(3, 0)
     peer.headers(5, REQUEST)
     assert not peer.events_of_ours()
     assert peer.of(h2.events.StreamReset)[0].error_code == ErrorCode.REFUSED_STREAM
@@ -238,12 +249,24 @@ def test_drain_refuses_new_calls_and_closes_after_the_last():
     call.send(b"done")
     call.finish()
     assert response(peer, 3)[1] == b"\0\0\0\0\4done"
+    assert server.why_closed == "the connection was drained"
+
+
+def test_a_drain_does_not_wait_for_ever_for_its_answer():
+    server, _ = accept(keepalive_timeout_s=7.0)
+    server.drain(1.0)
+    server.data_to_send()
+    assert server.next_deadline() == 8.0
+    server.handle_timeout(7.9)
+    assert server.is_open
+    server.handle_timeout(8.0)
     assert not server.is_open
+    assert server.data_to_send() == encode_goaway(0, 0)
 
 
-def test_drain_without_calls_closes_at_once():
-    server, _ = accept()
-    server.drain()
+def test_a_drain_before_the_client_has_begun_closes_at_once():
+    server = ServerConnection(Limits(), 0.0)
+    server.drain(0.0)
     assert not server.is_open
     assert server.data_to_send().endswith(encode_goaway(0, 0))
 
@@ -278,7 +301,7 @@ def test_a_client_has_to_begin_in_time():
 
 
 def test_an_idle_client_is_let_go_and_a_busy_one_is_not():
-    server, peer = accept(idle_s=100.0)
+    server, peer = accept(idle_s=100.0, keepalive_s=1000.0)
     peer.now = 1.0
     call = call_of(peer, headers=(*REQUEST, (b"grpc-timeout", b"500S")), end=True)
     assert server.next_deadline() == 501.0
@@ -288,14 +311,58 @@ def test_an_idle_client_is_let_go_and_a_busy_one_is_not():
     peer.exchange()
     assert server.next_deadline() == 150.0
     server.handle_timeout(150.0)
+    server.receive(ping_ack(b"draining"), 150.0)
     assert server.why_closed == "the client was idle"
 
 
-def test_idleness_and_a_deadline_go_by_what_comes_first():
-    server, peer = accept(idle_s=100.0)
+def test_idleness_and_keepalive_go_by_what_comes_first():
+    server, peer = accept(idle_s=100.0, keepalive_s=10.0, keepalive_timeout_s=5.0)
     assert server.next_deadline() == 100.0
-    call_of(peer)
-    assert server.next_deadline() is None
+    call = call_of(peer)
+    assert server.next_deadline() == 10.0
+    server.handle_timeout(10.0)
+    assert server.data_to_send().endswith(encode_ping(b"lightpee"))
+    assert server.next_deadline() == 15.0
+    server.handle_timeout(15.0)
+    assert call.is_cancelled
+    assert "silent" in server.why_closed
+
+
+def test_a_connection_past_its_age_is_drained_and_past_the_grace_closed():
+    server, peer = accept(connection_age_s=50.0, connection_age_grace_s=30.0, keepalive_s=1000.0)
+    call = call_of(peer)
+    peer.exchange()
+    assert server.next_deadline() == 50.0
+    server.handle_timeout(50.0)
+    assert server.data_to_send() == encode_goaway(LAST_STREAM_ID, 0) + encode_ping(b"draining")
+    server.receive(ping_ack(b"draining"), 51.0)
+    assert server.data_to_send() == encode_goaway(1, 0)
+    assert server.next_deadline() == 80.0
+    server.handle_timeout(80.0)
+    assert call.is_cancelled
+    assert "past its age" in server.why_closed
+
+
+def test_replies_are_compressed_where_the_client_reads_that():
+    _, peer = accept()
+    gzip, plain = (
+        call_of(peer, number, headers=headers) for number, headers in ((1, READS_GZIP), (3, REQUEST))
+    )
+    for call in (gzip, plain):
+        call.set_gzip(on=True)
+        call.send(bytes(1000))
+        call.send(bytes(100), compress=False)
+        call.finish()
+        with pytest.raises(StateMisuseError):
+            call.set_gzip(on=True)
+    (headers,), data, _ = response(peer, 1)
+    assert headers[b"grpc-encoding"] == b"gzip"
+    assert data[0] == 1
+    assert len(data) < 200
+    assert data.endswith(b"\0\0\0\0\x64" + bytes(100))
+    (headers,), data, _ = response(peer, 3)
+    assert b"grpc-encoding" not in headers
+    assert data == b"\0\0\0\3\xe8" + bytes(1000) + b"\0\0\0\0\x64" + bytes(100)
 
 
 frames_of_any_kind = st.lists(

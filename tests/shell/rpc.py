@@ -73,6 +73,9 @@ class MemoryNetwork:
         self.hang = False
         self.streams: list[MemoryStream] = []
 
+    def entropy(self, n: int) -> bytes:
+        return bytes(n)
+
     async def connect_tcp(self, host: str, port: int) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
         if self.hang:

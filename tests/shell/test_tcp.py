@@ -142,16 +142,19 @@ def test_a_status_is_raised_with_all_it_has():
     run(main)
 
 
-def test_no_connection_is_unavailable_and_the_next_call_tries_again():
+def test_no_connection_is_unavailable_and_after_a_second_a_call_tries_again():
     async def main():
         async with serving() as f:
             f.network.refuse = OSError("connection refused")
             with pytest.raises(RpcError, match="cannot connect to peer:1: connection refused") as caught:
                 await f.channel.unary_unary("/t/Echo")(b"")
             assert caught.value.code() is StatusCode.UNAVAILABLE
-            with pytest.raises(RpcError):
-                await f.channel.connect()
             f.network.refuse = None
+            with pytest.raises(RpcError, match="connection refused"):
+                await f.channel.connect()
+            with pytest.raises(RpcError, match="connection refused"):
+                await f.channel.unary_unary("/t/Echo")(b"")
+            await trio.sleep(1)
             assert await f.channel.unary_unary("/t/Echo")(b"x") == b"x"
             await f.channel.connect()
             assert len(f.network.streams) == 1
@@ -464,7 +467,7 @@ def test_a_draining_server_finishes_its_calls_while_new_ones_connect_anew():
             call = f.channel.unary_unary("/t/Sleep")(b"5")
             await settle()
             (link,) = f.server._links
-            link.core.drain()
+            link.core.drain(trio.current_time())
             link.flush()
             await settle()
             assert not f.channel.is_alive
