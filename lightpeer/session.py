@@ -8,8 +8,10 @@ mark; the player takes segments out of it with `next_segment`, and that it takes
 more is the only backpressure.
 
 A source that lies is dropped at once and not taken again; one that falls silent
-loses its work to the others. When sources are lost new ones are looked for, until
-nothing has come for the length of a tunnel.
+loses its work to the others, and so does one that holds up what playback is about to
+need, whatever it sends meanwhile, as soon as there is another. When sources are lost
+or do not suffice new ones are looked for, until nothing has come for the length of a
+tunnel.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import trio
 
 from lightpeer.core.ladder import Ladder
 from lightpeer.core.playout import Playout
-from lightpeer.core.scheduler import Scheduler, SegmentReady
+from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady
 from lightpeer.errors import LightpeerError, StreamFailedError
 from lightpeer.source import PULL_AHEAD, Source
 
@@ -42,8 +44,12 @@ logger = logging.getLogger(__name__)
 
 SEGMENT_S = 1.0
 MAX_SOURCES = 3  # each costs a handshake of about 1.5 kB
+MOST_SOURCES = 6  # when all of those hold up playback: strangers may be in league
+URGENT_S = 5.0  # of audio left: enough to fetch from another source what one holds up
+REST_S = 10.0  # doubles: before a source that was of no use is taken again
 STALL_LIMIT_S = 30.0  # a tunnel; after it a person would start anew by hand
 LOOK_AGAIN_S = 3.0
+MAX_LOOK_AGAIN_S = 60.0
 MIN_ASK_SHARE = 0.25  # of the window: rarer PULLs are cheaper, this many keep the link filled
 
 FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
@@ -118,12 +124,15 @@ class Session:
         self._stats = SessionStats()
         self._sources: list[Source] = []
         self._banned: set[PeerId | None] = set()
+        self._resting: dict[PeerId | None, tuple[float, float]] = {}  # until when, and for how long
         self._only_liars = True  # no source was lost for another reason than its lies
         self._ready: dict[int, SegmentReady] = {}
         self._cursor = 0  # the next segment to be taken
         self._frontier = 0  # the next segment to be wished for
         self._progress_at = 0.0
         self._look_at = math.inf
+        self._looked_at = -math.inf
+        self._look_again_s = LOOK_AGAIN_S
         self._looking = False
         self._failed: LightpeerError | None = None
         self._fetching_since: float | None = None
@@ -141,6 +150,11 @@ class Session:
         while ahead in self._ready:
             ahead += 1
         return (ahead - self._cursor) * SEGMENT_S
+
+    @property
+    def ahead_s(self) -> float:
+        """Seconds of audio until nothing is left to hear."""
+        return self.buffer_s + self._sink_ahead_s()
 
     @property
     def complete(self) -> bool:
@@ -227,7 +241,7 @@ class Session:
 
     def _update_playout(self, now: float) -> None:
         interruptions, was_dry = self.playout.rebuffers, self.playout.is_dry
-        self.playout.update(self.buffer_s + self._sink_ahead_s(), now, complete=self.complete)
+        self.playout.update(self.ahead_s, now, complete=self.complete)
         if self.playout.rebuffers > interruptions:
             self._on_event("rebuffering", {})
         elif was_dry and not self.playout.is_dry:
@@ -272,6 +286,8 @@ class Session:
             self._wish(now)
         if self._fetching_since is not None:
             self._stats.fetching_s += now - self._fetching_since
+        else:
+            self._progress_at = now  # what nobody was asked for is not late
         self._fetching_since = now if self.scheduler.wished() else None
         self._ask(now)
 
@@ -323,27 +339,57 @@ class Session:
             deadlines.append(self._look_at)
         if self.scheduler.wished():
             deadlines.append(self._progress_at + STALL_LIMIT_S)
+            urgent_at = max(self.scheduler.next_due(), now + self.ahead_s - URGENT_S)
+            deadlines.append(urgent_at if urgent_at > now else now + 1.0)
         if self.playout.playing and self.playout.realtime and not self._ready and not self.complete:
             deadlines.append(now + max(self._sink_ahead_s(), 0.01))  # when the sink runs dry
         return min(deadlines, default=math.inf)
 
     def _check_supply(self, now: float) -> None:
         """Look for more sources when it is time, and give up when nothing came for too long."""
-        if self.scheduler.wished() and now - self._progress_at >= STALL_LIMIT_S:
+        if self.scheduler.wished() and now >= self._progress_at + STALL_LIMIT_S:
             self._progress_at = math.inf
             self._fail("the stream stopped: no peer sends this track any more")
+        self._check_holder(now)
         if now >= self._look_at and not self._looking:
             self._looking = True
+            self._looked_at = now
             self.nursery.start_soon(self._look_for_sources)
+
+    def _check_holder(self, now: float) -> None:
+        """Drop a source that holds up playback if there is another that may do better, else look for one.
+
+        In a dead zone nobody is heard, and only a source that has nothing to do may do better.
+        """
+        holder = self.scheduler.overdue(now)
+        if holder is None or self.ahead_s > URGENT_S:
+            return
+        others = [source for source in self._sources if source.peer is not holder]
+        if any(s.heard_at > now - PATIENCE_S or not self.scheduler.holds(s.peer) for s in others):
+            for source in [source for source in self._sources if source.peer is holder]:
+                self._rest(source, now)
+                self.on_end(source, "it holds up the track")
+        elif len(self._sources) < MOST_SOURCES:
+            self._look_at = min(self._look_at, self._looked_at + self._look_again_s)
+
+    def _rest(self, source: Source, now: float) -> None:
+        """Leave a source alone for a while, each time for longer."""
+        _, last_s = self._resting.get(source.peer.peer_id, (0.0, REST_S / 2))
+        self._resting[source.peer.peer_id] = now + 2 * last_s, 2 * last_s
 
     async def _look_for_sources(self) -> None:
         """Open the track at further peers, until there are enough."""
+        now = trio.current_time()
         known = {source.peer.peer_id for source in self._sources} | self._banned
+        known |= {peer_id for peer_id, (until, _) in self._resting.items() if now < until}
+        enough = max(MAX_SOURCES, len(self._sources) + 1)
+        self._look_again_s = min(2 * self._look_again_s, MAX_LOOK_AGAIN_S)
         try:
             async with aclosing(self._find_sources([peer_id for peer_id in known if peer_id])) as found:
                 async for peer, opened in found:
                     await self._add_source(peer, opened)
-                    if len(self._sources) >= MAX_SOURCES:
+                    self._look_again_s = LOOK_AGAIN_S
+                    if len(self._sources) >= enough:
                         break
         except LightpeerError as error:
             logger.info("no further sources: %s", error)
@@ -403,11 +449,14 @@ class Session:
         if lied:
             self._banned.add(source.peer.peer_id)
         self._only_liars &= lied
+        now = trio.current_time()
+        if not source.has_delivered:
+            self._rest(source, now)
         self._sources.remove(source)
         self._count(source)
         source.close()
         self._on_event("source_lost", {"peer_id": source.peer.name, "reason": reason})
-        self._look_at = trio.current_time()
+        self._look_at = max(now, self._looked_at + LOOK_AGAIN_S)
         self._work.set()
         self._timers.set()
 

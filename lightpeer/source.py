@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -38,6 +39,7 @@ UDP_RETRY_S = 15.0
 GIVE_UP_PROBES = 4  # unanswered in a row: about four seconds on a link with a short round trip
 PULL_AHEAD = 8  # whole segments asked for on a Streams.Pull call: TCP has a window of its own
 MIN_PACE_BYTES_PER_S = 1000
+MAX_UNASKED = 256  # units beyond as many as were asked: no network repeats so much, it is a flood
 _PROBE_PACE_BYTES_PER_S = 10_000
 
 
@@ -75,6 +77,8 @@ class Source:
         self.receiver: Receiver | None = None
         self.retransmitted_units = 0
         self.duplicate_units = 0
+        self.has_delivered = False
+        self.heard_at = trio.current_time()  # when something that was asked for came last; it answered Open
         self._hub = hub
         self._socket: DatagramSocket | None = None
         self._address = ("", 0)
@@ -127,7 +131,7 @@ class Source:
         """Ask for what is wished next, up to a budget; tell whether there was anything."""
         if self.receiver is None or self.on_grpc:
             return False
-        ranges = self._hub.scheduler.next_ranges(self.peer, budget_bytes)
+        ranges = self._hub.scheduler.next_ranges(self.peer, budget_bytes, now)
         if not ranges:
             return False
         was_idle = self.receiver.next_deadline() is None
@@ -171,14 +175,28 @@ class Source:
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, UnitArrived):
             self._hub.bandwidth.on_arrived(len(event.payload), event.asked_bytes, event.rtt_s, now)
-            self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
-            self.duplicate_units += not event.asked_bytes
-            if self.on_grpc:
-                self._return_to_udp()
+            if event.asked_bytes:
+                self._heard(now)
+                self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
+                if self.on_grpc:
+                    self._return_to_udp()
+            else:
+                self._on_unasked()
         else:
             self._hub.bandwidth.on_lost(event.asked_bytes, now)
             self._hub.scheduler.on_lost(event.units)
             self.retransmitted_units += len(event.units)
+
+    def _on_unasked(self) -> None:
+        """Leave a unit alone that was not asked for, or not any more: it may be meant to spoil another's."""
+        self.duplicate_units += 1
+        assert self.receiver is not None
+        if self.receiver.duplicates > self.receiver.arrived + MAX_UNASKED:
+            self._hub.on_end(self, "it sends what was not asked for", lied=True)
+
+    def _heard(self, now: float) -> None:
+        self.heard_at = now
+        self.has_delivered = True
 
     # Time.
 
@@ -251,24 +269,27 @@ class Source:
             call.cancel()
 
     async def _pull_segments(self, call: PullCall) -> None:
-        outstanding = 0
+        asked: deque[tuple[int, int]] = deque()  # in the order of the answers
         track_id = self._hub.track.track_id
         while True:
-            keys = self._hub.scheduler.next_objects(self.peer, PULL_AHEAD - outstanding)
+            keys = self._hub.scheduler.next_objects(self.peer, PULL_AHEAD - len(asked), trio.current_time())
             if keys:
                 ranges = [pb.Range(rendition=r, first=s, count=1) for r, s in keys]
                 await call.send(pb.PullRequest(track_id=track_id, ranges=ranges))
                 track_id = b""
-                outstanding += len(keys)
-            if not outstanding:
+                asked.extend(keys)
+                self._hub.on_timers()
+            if not asked:
                 await self._hub.work().wait()
                 continue
             asked_at = trio.current_time()
             chunk = await call.receive()
             if chunk is None:
                 raise StreamFailedError("it ended the stream")
-            outstanding -= 1
+            if (chunk.rendition, chunk.segment) != asked.popleft():
+                raise BadMessageError("a segment that was not asked for")
             now = trio.current_time()
+            self._heard(now)
             self._hub.bandwidth.on_streamed(len(chunk.data), now - asked_at)
             self._hub.scheduler.on_object(self.peer, chunk.rendition, chunk.segment, chunk.data)
             if self.receiver is not None and now >= self._retry_udp_at:

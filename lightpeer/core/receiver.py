@@ -133,22 +133,24 @@ class Receiver:
         except BadMessageError:
             self.rejected += 1
             return
-        self._alive(now)
         if data.path_token != self._path_token:
             self._path_token = data.path_token
             if not data.payload and self._asked:  # the source waits for it before it sends more
                 self._pull([], now)
         if not data.payload:
             return
-        rtt = self._round_trip(data.pull_no, data.hold_s, now)
         asked = self._asked.pop(data.unit, None)
+        answers_probe = self._probe is not None and self._probe.pull_no == data.pull_no
+        if asked is not None or answers_probe:  # anything else keeps nobody waiting for what was asked
+            self._alive(now)
         if asked is None:
             self.duplicates += 1
             self._events.append(UnitArrived(data.unit, data.payload, None, 0))
         else:
             self.arrived += 1
+            rtt = self._round_trip(data.pull_no, data.hold_s, now)
             self._events.append(UnitArrived(data.unit, data.payload, rtt, asked.size))
-        if self._probe is not None and self._probe.pull_no == data.pull_no:
+        if self._probe is not None and answers_probe:
             self._find_losses(self._probe.order, probed=True)
             self._probe = None
         elif asked is not None and asked.pull_no == data.pull_no:  # not a late copy of one asked again

@@ -6,14 +6,20 @@ is asked from one source at a time, so that a source whose bytes fail their hash
 is known. Units that were lost belong to older wishes, so they are asked again
 ahead of new ones by order alone. When units of one object came from several
 sources and the hash fails, nobody is blamed yet: the object is asked again,
-whole, from a single source.
+whole, from a single source, and no other's units are taken for it any more.
+
+Whoever is asked for an object must come up with it: the first within a few
+seconds, and each that was asked after it a segment's length later, since slower
+than that does not sustain playback. `overdue` tells who holds one longer.
 
 Call order: `wish` and `next_ranges` to ask; `on_unit`, `on_lost`, `on_object`,
-`release` to report; then drain `next_event`. A source is any hashable key.
+`release` to report; then drain `next_event`. A source is any hashable key, `now`
+seconds on a monotonic clock.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
@@ -31,6 +37,8 @@ from lightpeer.core.manifest import (
 )
 from lightpeer.errors import RemoteError
 
+PATIENCE_S = 3.0  # with the source of an object; several round trips, and a handover of the radio
+_EACH_MORE_S = 1.0  # for each object that it holds before: a segment's length
 TABLES_KEPT = 32  # half an hour of a rendition, about 0.2 MB; a table forgotten is fetched again
 
 Source: TypeAlias = Hashable
@@ -68,6 +76,8 @@ class _Object:
     step: int
     table: SegmentTable | None = None  # which it is checked by; None for a table itself
     source: Source | None = None
+    due_s: float = math.inf  # when its source should have come up with it
+    is_suspect: bool = False  # it failed and several had given: one source alone from now on
     asked: set[int] = field(default_factory=set)
     parts: dict[int, bytes] = field(default_factory=dict)
     givers: set[Source] = field(default_factory=set)
@@ -114,7 +124,7 @@ class Scheduler:
         self._objects.clear()
         self._waiting.clear()
 
-    def next_ranges(self, source: Source, budget_bytes: float) -> Ranges:
+    def next_ranges(self, source: Source, budget_bytes: float, now: float = 0.0) -> Ranges:
         """Return the units that a source should be asked for now: at most about `budget_bytes`."""
         out: Ranges = []
         for item in self._objects.values():
@@ -125,19 +135,19 @@ class Scheduler:
                 if not fitting:
                     return out
                 budget_bytes -= sum(fitting)
-                item.source = source
+                self._hand_to(item, source, now)
                 item.asked.update(range(first, first + len(fitting)))
                 out.append((UnitRange(*item.key, first, len(fitting)), fitting))
         return out
 
-    def next_objects(self, source: Source, count: int) -> list[Key]:
+    def next_objects(self, source: Source, count: int, now: float = 0.0) -> list[Key]:
         """Return up to `count` whole objects for a source that sends whole ones (Streams.Pull)."""
         out: list[Key] = []
         for item in self._objects.values():
             if len(out) == count:
                 break
             if item.source in (None, source) and not item.asked:
-                item.source = source
+                self._hand_to(item, source, now)
                 item.asked.update(range(item.units))
                 out.append(item.key)
         return out
@@ -146,6 +156,9 @@ class Scheduler:
         """Take a unit from a source."""
         item = self._objects.get((unit.rendition, unit.segment))
         if item is None or unit.unit in item.parts or unit.unit >= item.units:
+            self.wasted_bytes += len(payload)
+            return
+        if item.is_suspect and source != item.source:
             self.wasted_bytes += len(payload)
             return
         if len(payload) != item.unit_bytes(unit.unit):
@@ -182,6 +195,19 @@ class Scheduler:
                 item.source = None
                 item.asked.clear()
 
+    def holds(self, source: Source) -> bool:
+        """Tell whether a source was asked for anything that has not come."""
+        return any(item.source == source for item in self._objects.values())
+
+    def next_due(self) -> float:
+        """Return when the first of the objects that were asked for is due, infinity without any."""
+        return min((i.due_s for i in self._objects.values() if i.source is not None), default=math.inf)
+
+    def overdue(self, now: float) -> Source | None:
+        """Return who has held an object for longer than a source that sustains playback would, if anyone."""
+        late = (i.source for i in self._objects.values() if i.source is not None and now >= i.due_s)
+        return next(late, None)
+
     def next_event(self) -> Event | None:
         """Return what happened, oldest first, None when there is no more."""
         return self._events.popleft() if self._events else None
@@ -189,6 +215,15 @@ class Scheduler:
     def _add(self, key: Key, size: int, table: SegmentTable | None = None) -> None:
         units, step = unit_layout(size)
         self._objects[key] = _Object(key, size, units, step, table)
+
+    def _hand_to(self, item: _Object, source: Source, now: float) -> None:
+        if item.source == source:
+            return
+        before = sum(other.source == source for other in self._objects.values())
+        item.source, item.due_s = source, now + PATIENCE_S + before * _EACH_MORE_S
+        if item.is_suspect and item.givers - {source}:
+            item.givers.clear()
+            item.parts.clear()
 
     def _complete(self, item: _Object) -> None:
         data = b"".join(part for _, part in sorted(item.parts.items()))
@@ -219,6 +254,7 @@ class Scheduler:
 
     def _failed(self, item: _Object, reason: str) -> None:
         givers, item.givers = item.givers, set()
+        item.is_suspect |= len(givers) > 1
         item.source = None
         item.parts.clear()
         item.asked.clear()

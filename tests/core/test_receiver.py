@@ -134,6 +134,20 @@ def test_a_new_token_is_shown_at_once(link):
     assert link.data(0.2, 0, 1) == [arrived(0, 0.2)]
 
 
+def test_what_was_not_asked_for_keeps_nobody_waiting_longer(link):
+    """A source cannot hold on to what was asked by sending something else."""
+    link.ask(0.0, 0, 1)
+    due = link.receiver.next_deadline()
+    link.data(due - 0.1, 0, 1, payload=b"")
+    assert link.data(due - 0.1, 9, 1) == [arrived(9, None, size=0)]
+    assert link.receiver.next_deadline() == due
+    link.receiver.handle_timeout(due)
+    link.data(due + 0.1, 9, 1)
+    assert link.receiver.probes_unanswered == 1
+    link.data(due + 0.2, 0, 1)
+    assert link.receiver.probes_unanswered == 0
+
+
 def test_a_new_token_is_no_reason_to_ask_when_nothing_is_wanted(link):
     link.ask(0.0, 0, 1)
     link.data(0.1, 0, 1, token=0xBB)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from lightpeer.core import scheduler as module
 from lightpeer.core.datagram import Unit, UnitRange, unit_layout
 from lightpeer.core.manifest import build_manifest, build_table, parse_manifest_untrusted, track_id_of
-from lightpeer.core.scheduler import Scheduler, SegmentReady, SourceLied
+from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 
 COUNT = 130
 TABLE = 0xFF0000
@@ -272,6 +273,60 @@ def test_nobody_is_blamed_where_two_had_a_part(plan):
     assert len(whole) == 3
     give(plan, "b", whole)
     assert events(plan) == ready((0, 0))
+
+
+def test_after_a_failure_of_two_one_alone_gives_the_object(plan):
+    plan.wish(0, 0)
+    plan.on_unit("bad", Unit(0, 0, 0), bytes(834))
+    give(plan, "good", units(plan.next_ranges("good", 1e9))[:2])
+    plan.on_unit("good", Unit(0, 0, 2), payload(Unit(0, 0, 2)))
+    asked = units(plan.next_ranges("good", 1e9))
+    plan.on_unit("bad", Unit(0, 0, 0), bytes(834))  # to spoil it once more
+    give(plan, "good", asked)
+    assert events(plan) == ready((0, 0))
+
+
+def test_what_one_gave_of_a_failed_object_is_not_mixed_with_what_the_next_gives(plan):
+    plan.wish(0, 0)
+    plan.on_unit("bad", Unit(0, 0, 0), bytes(834))
+    give(plan, "good", units(plan.next_ranges("good", 1e9)))
+    plan.next_ranges("bad", 1e9)
+    plan.on_unit("bad", Unit(0, 0, 1), bytes(834))
+    plan.release("bad")  # it comes up with no more
+    asked = units(plan.next_ranges("good", 1e9)) + units(plan.next_ranges("good", 1e9))
+    assert len(asked) == 3
+    give(plan, "good", asked)
+    assert events(plan) == ready((0, 0))
+
+
+# Patience
+
+
+def test_an_object_is_due_some_seconds_after_it_was_asked_and_each_further_one_a_segment_later(plan):
+    for segment in range(3):
+        plan.wish(0, segment)
+    assert plan.next_due() == math.inf
+    first = units(plan.next_ranges("a", 1e9, 10.0))[:3]
+    assert plan.next_due() == 10.0 + PATIENCE_S
+    assert plan.overdue(10.0 + PATIENCE_S - 0.1) is None
+    assert plan.overdue(10.0 + PATIENCE_S) == "a"
+    give(plan, "a", first)
+    assert plan.overdue(10.0 + PATIENCE_S) is None
+    assert plan.overdue(11.0 + PATIENCE_S) == "a"
+    assert plan.holds("a")
+    plan.release("a")
+    assert not plan.holds("a")
+    assert plan.overdue(99.0) is None
+
+
+def test_asking_a_source_again_for_what_was_lost_gives_it_no_more_time(plan):
+    plan.wish(0, 0)
+    plan.on_lost(units(plan.next_ranges("a", 1e9, 10.0)))
+    plan.next_ranges("a", 1e9, 12.0)
+    assert plan.overdue(10.0 + PATIENCE_S) == "a"
+    plan.release("a")
+    assert plan.next_objects("b", 1, 20.0) == [(0, 0)]
+    assert plan.overdue(20.0 + PATIENCE_S) == "b"
 
 
 @given(st.integers(0, 1 << 32))

@@ -1,0 +1,159 @@
+"""Sources that hold up, starve, flood or flap: as long as one honest source serves the track, it plays."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.core.datagram import Unit
+from lightpeer.core.status import StatusCode
+from lightpeer.discovery import open_client
+from lightpeer.errors import RpcError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve import service
+from lightpeer.serve.rpc import Context, Requests, stream_stream
+from tests.pair import MadeTrack, Serving, made_track, serving, settings
+from tests.shell.test_session import PHONE, Heard, stream
+from tests.sim.network import SimInternet, simulate
+
+GiveUnit = Callable[[Unit], bytes | None]
+PULL = "/loudp2p.v1.Streams/Pull"
+
+
+def corrupt_streams(server: Serving, corrupt: Callable[[GiveUnit], GiveUnit]) -> None:
+    """Let a server's UDP streams give other units than they hold; b"" makes an empty DATA."""
+    opened = server.streams.open
+
+    def open_stream(**terms: object) -> object:
+        result = opened(**terms)
+        objects = server.streams._streams[result.stream_id].sender
+        objects._objects = _Objects(corrupt(objects._objects.unit))
+        return result
+
+    server.streams.open = open_stream
+
+
+def spoil_pull(server: Serving, function: Callable[[Requests, Context], Awaitable[None]]) -> None:
+    server.rpc._handlers[PULL] = stream_stream(function)
+
+
+class _Objects:
+    def __init__(self, unit: GiveUnit) -> None:
+        self.unit = unit
+
+
+def hear(tmp_path: Path, made: MadeTrack, spoil: Callable[[Serving], None], *, udp: bool = True) -> Heard:
+    """Stream a track that a spoilt server is met with first, and an honest one serves too."""
+
+    async def main(net: SimInternet) -> Heard:
+        net.block_udp(not udp)
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as bad,
+            serving(net.host("10.0.0.2"), [made]) as good,
+            open_client(
+                settings(tmp_path, bad, good, high_water_s=15.0, low_water_s=8.0), net.host(PHONE)
+            ) as client,
+        ):
+            spoil(bad)
+            return await stream(client, made)
+
+    return simulate(main)
+
+
+@pytest.mark.parametrize("units", [3, 60])
+def test_a_source_that_answers_with_empty_data_holds_nothing_up(tmp_path: Path, units: int) -> None:
+    def starve(give: GiveUnit) -> GiveUnit:
+        given = iter(range(units))
+        return lambda unit: b"" if next(given, None) is None else give(unit)
+
+    heard = hear(tmp_path, made_track(60), lambda bad: corrupt_streams(bad, starve))
+    assert heard.session.playout.rebuffers == 0
+
+
+def test_a_source_that_keeps_back_one_unit_of_each_object_costs_no_gap(tmp_path: Path) -> None:
+    def keep_back(give: GiveUnit) -> GiveUnit:
+        return lambda unit: None if unit.unit == 2 and unit.segment > 5 else give(unit)
+
+    heard = hear(tmp_path, made_track(60), lambda bad: corrupt_streams(bad, keep_back))
+    assert heard.session.playout.rebuffers == 0
+
+
+def test_a_source_that_takes_what_is_asked_over_grpc_and_sends_nothing_is_dropped(tmp_path: Path) -> None:
+    async def mute(_requests: Requests, _context: Context) -> None:
+        await trio.sleep_forever()
+
+    heard = hear(tmp_path, made_track(60), lambda bad: spoil_pull(bad, mute), udp=False)
+    assert heard.told("source_lost", "reason") == ["it holds up the track"]
+    assert heard.session.playout.rebuffer_s < 3  # met first, with nothing in the buffer yet
+
+
+def test_a_source_that_sends_what_was_not_asked_for_over_grpc_is_a_liar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    liars: list[object] = []
+    wanted = service.wanted_segments
+
+    def others(request: pb.PullRequest, stored: MadeTrack) -> Iterator[tuple[int, int]]:
+        for rendition, segment in wanted(request, stored):
+            yield rendition, 0 if stored is liars[0] else segment
+
+    def spoil(bad: Serving) -> None:
+        liars.append(made_track(60))
+        bad.shelf.tracks = dict.fromkeys(bad.shelf.tracks, liars[0])
+
+    monkeypatch.setattr(service, "wanted_segments", others)
+    heard = hear(tmp_path, made_track(60), spoil, udp=False)
+    assert heard.told("source_lost", "reason") == ["a segment that was not asked for"]
+    assert heard.session.playout.rebuffer_s < 1
+
+
+def test_a_source_that_floods_us_with_units_is_dropped(tmp_path: Path) -> None:
+    made = made_track(60)
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as bad,
+            serving(net.host("10.0.0.2"), [made]) as good,
+            open_client(settings(tmp_path, bad, good, high_water_s=15.0), net.host(PHONE)) as client,
+        ):
+            flood(bad)
+            heard = await stream(client, made)
+        assert "it sends what was not asked for" in heard.told("source_lost", "reason")
+        assert heard.session.playout.rebuffers == 0
+
+    def flood(bad: Serving) -> None:
+        opened = bad.streams.open
+
+        def open_stream(**terms: object) -> object:
+            result = opened(**terms)
+            sender = bad.streams._streams[result.stream_id].sender
+            give = sender.datagrams_to_send
+            sender.datagrams_to_send = lambda now: [d for d in give(now) for _ in range(20)]
+            return result
+
+        bad.streams.open = open_stream
+
+    simulate(main)
+
+
+def test_a_source_that_fails_again_and_again_is_not_asked_again_and_again(tmp_path: Path) -> None:
+    made = made_track(60)
+
+    async def refuse(_requests: Requests, _context: Context) -> None:
+        raise RpcError(StatusCode.UNAVAILABLE, "not now")
+
+    async def main(net: SimInternet) -> None:
+        net.block_udp()
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as bad,
+            open_client(settings(tmp_path, bad), net.host(PHONE)) as client,
+        ):
+            spoil_pull(bad, refuse)
+            with pytest.raises(BaseExceptionGroup):
+                await stream(client, made)
+            assert bad.shelf.opens < 10
+
+    simulate(main)
