@@ -160,8 +160,10 @@ class Player:
     def status(self) -> Status:
         """What the player does now."""
         deck = self._deck
+        if deck is None and self._items:
+            return Status("opening", position_s=self._at.position_s, volume_db=self._volume_db)
         if deck is None:
-            return Status("opening" if self._items else "stopped", volume_db=self._volume_db)
+            return Status(volume_db=self._volume_db)
         session = deck.session
         state = "playing" if session.playout.playing else "buffering"
         return Status(

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import trio
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -83,7 +85,7 @@ def _counts(session: Session) -> dict[str, float]:
     stats = session.stats
     return {
         "rebuffers": session.playout.rebuffers,
-        "rebuffer_s": session.playout.rebuffer_s,
+        "rebuffer_s": session.playout.rebuffered_s(trio.current_time()),
         "audio_bytes": stats.audio_bytes,
         "fetched_bytes": stats.fetched_bytes,
         "fetching_s": stats.fetching_s,

@@ -38,6 +38,10 @@ class Playout:
         """Whether sound was interrupted and waits for data."""
         return self._dry_since is not None
 
+    def rebuffered_s(self, now: float) -> float:
+        """Return how long sound was interrupted in all, with the interruption that goes on."""
+        return self.rebuffer_s + (0.0 if self._dry_since is None else now - self._dry_since)
+
     def update(self, buffer_s: float, now: float, *, complete: bool) -> None:
         """Take the seconds of audio that are ready; `complete` when the rest of the track is among them."""
         if complete or buffer_s >= self.high_water_s:
@@ -62,6 +66,6 @@ class Playout:
 
     def _resume(self, now: float) -> None:
         if self._dry_since is not None:
-            self.rebuffer_s += now - self._dry_since
+            self.rebuffer_s = self.rebuffered_s(now)
             self._dry_since = None
         self.playing = self._started = True

@@ -54,6 +54,7 @@ def test_an_interruption_lasts_until_the_resume_mark():
     assert after(state, 0.0, now=5.0) == (False, True)
     assert after(state, 2.9, now=6.0) == (False, True)
     assert (state.rebuffers, state.rebuffer_s) == (1, 0.0)
+    assert state.rebuffered_s(now=7.0) == 2.0  # and goes on
     assert after(state, 3.0, now=7.5) == (True, True)
     assert (state.rebuffers, state.rebuffer_s) == (1, 2.5)
     after(state, 0.0, now=9.0)

@@ -1,0 +1,166 @@
+"""Fetching: the file is the rendition's own bytes, or there is no file."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.errors import (
+    NoPeerError,
+    NothingFoundError,
+    StateError,
+    StreamFailedError,
+    UsageError,
+)
+from lightpeer.fetching import fetch
+from tests.audio.material import reference_pcm
+from tests.pair import MadeTrack, made_track
+from tests.shell.music import Stage, demo_track, pcm_of, stage
+from tests.sim.network import Link, SimInternet, simulate
+
+NOISE = made_track(30, kbps=(24, 48, 96), title="Noise")
+UNKNOWN = made_track(3, seed=2).track.uri
+
+
+def whole(made: MadeTrack, rendition: int) -> bytes:
+    return made.track.renditions[rendition].header + b"".join(made.segments[rendition])
+
+
+def with_client(folder: Path, act: Callable[[Stage], Awaitable[None]], **more: object) -> None:
+    async def main(net: SimInternet) -> None:
+        async with stage(net, folder / "state", [NOISE, demo_track("copper-rain")], **more) as now:
+            await act(now)
+            assert now.phone.udp == {}
+
+    simulate(main)
+
+
+@pytest.mark.parametrize(("asked_kbps", "rendition"), [(None, 2), (96, 2), (95, 1), (48, 1), (1, 0)])
+def test_the_file_is_the_renditions_bytes(tmp_path, asked_kbps, rendition):
+    path = tmp_path / "x.opus"
+    progress = []
+
+    async def act(now: Stage) -> None:
+        bad = {"loss": 0.02, "reorder": 0.02, "duplicate": 0.02}
+        now.phone.down = Link(200_000, 0.05, **bad)
+        summary = await fetch(
+            now.client,
+            NOISE.track.uri,
+            path,
+            bitrate_kbps=asked_kbps,
+            on_progress=lambda *done: progress.append(done),
+        )
+        assert summary == {
+            "uri": NOISE.track.uri,
+            "path": str(path),
+            "bytes": len(whole(NOISE, rendition)),
+            "title": "Noise",
+            "bitrate_kbps": (24, 48, 96)[rendition],
+            "transport": "udp",
+            "sources": 1,
+        }
+
+    with_client(tmp_path, act)
+    assert path.read_bytes() == whole(NOISE, rendition)
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["x.opus"]
+    done = [done for done, _ in progress]
+    assert len(done) == 30
+    assert done == sorted(done)
+    assert done[-1] == path.stat().st_size
+    assert {total for _, total in progress} == {(24, 48, 96)[rendition] * 125 * 30}
+
+
+def test_the_file_plays(tmp_path):
+    made, path = demo_track("copper-rain"), tmp_path / "x.opus"
+
+    async def act(now: Stage) -> None:
+        await fetch(now.client, made.track.uri, path)
+
+    with_client(tmp_path, act, transport="grpc")
+    assert reference_pcm(path.read_bytes()) == pcm_of(made)
+
+
+def test_it_does_not_wait_for_the_ears(tmp_path):
+    async def act(now: Stage) -> None:
+        await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus", bitrate_kbps=24)
+        assert trio.current_time() < 5
+
+    with_client(tmp_path, act)
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"), [(UNKNOWN, NothingFoundError), ("loud:nonsense", UsageError), ("words", UsageError)]
+)
+def test_what_cannot_be_had_leaves_no_file(tmp_path, uri, kind):
+    async def act(now: Stage) -> None:
+        with pytest.raises(kind):
+            await fetch(now.client, uri, tmp_path / "x.opus")
+
+    with_client(tmp_path, act)
+    assert not list(tmp_path.glob("x*"))
+
+
+def test_no_peer(tmp_path):
+    async def act(now: Stage) -> None:
+        now.servers[0].kill()
+        with pytest.raises(NoPeerError):
+            await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus")
+
+    with_client(tmp_path, act)
+
+
+def test_a_stream_that_dies_leaves_the_old_file_as_it_was(tmp_path):
+    path = tmp_path / "x.opus"
+    path.write_bytes(b"old")
+
+    async def act(now: Stage) -> None:
+        now.phone.down = Link(20_000, 0.05)
+
+        def kill(done: int, _total: int | None) -> None:
+            if done > 100_000:
+                now.servers[0].kill()
+
+        with pytest.raises(StreamFailedError):
+            await fetch(now.client, NOISE.track.uri, path, on_progress=kill)
+
+    with_client(tmp_path, act)
+    assert path.read_bytes() == b"old"
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("name", ["no such folder/x.opus", "folder"])
+def test_a_file_that_cannot_be_written_is_told_of(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+
+    async def act(now: Stage) -> None:
+        with pytest.raises(StateError, match="choose another file"):
+            await fetch(now.client, NOISE.track.uri, tmp_path / name)
+
+    with_client(tmp_path, act)
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_full_disk_is_told_of(tmp_path):
+    async def act(now: Stage) -> None:
+        (tmp_path / "x.part").symlink_to("/dev/full")
+        with pytest.raises(StateError, match="No space left"):
+            await fetch(now.client, NOISE.track.uri, tmp_path / "x")
+
+    with_client(tmp_path, act)
+    assert not list(tmp_path.glob("x*"))
+
+
+@pytest.mark.parametrize("at_s", [0.0, 0.03, 0.06, 0.1, 1.0])
+def test_a_cancellation_leaves_nothing(tmp_path, at_s):
+    async def act(now: Stage) -> None:
+        now.phone.down = Link(20_000, 0.05)
+        with trio.move_on_after(at_s) as scope:
+            await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus")
+        assert scope.cancelled_caught
+        await trio.testing.wait_all_tasks_blocked()
+
+    with_client(tmp_path, act)
+    assert not list(tmp_path.glob("x*"))
