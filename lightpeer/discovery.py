@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 
 CACHE_FILE = "peers"
 INLINE_BYTES = 16 * 1024  # two seconds at 48 kbit/s, a third of a second on a 400 kbit/s link
+RACING = 3  # connections under way at a time
+HEAD_START_S = 1.0  # over the next: two round trips of a slow 3G link and some
 MAX_ASKED = 8  # peers that one search may cost
 RECORDS_WANTED = 8
 MAX_HITS = 50
@@ -342,11 +344,8 @@ class Client:
         tried: set[Candidate] = set()
         met: list[Peer] = []
         for depth in range(3):
-            for candidate in self._candidates():
-                if candidate in tried:
-                    continue
-                tried.add(candidate)
-                peer = await self._connect(candidate)
+            while waiting := [c for c in self._candidates() if c not in tried]:
+                peer = await self._first_of(waiting[:RACING], tried)
                 if peer is None or peer in met:
                     continue
                 met.append(peer)
@@ -356,6 +355,28 @@ class Client:
             if depth < 2:
                 for peer in met[:2]:
                     await self._exchange(peer)
+
+    async def _first_of(self, candidates: list[Candidate], tried: set[Candidate]) -> Peer | None:
+        """Return the first that can be reached; each has a head start over the next (as in RFC 8305)."""
+        reached: list[Peer] = []
+
+        async def attempt(candidate: Candidate, failed: trio.Event) -> None:
+            peer = await self._connect(candidate)
+            tried.add(candidate)
+            failed.set()
+            if peer is not None:
+                reached.append(peer)
+                nursery.cancel_scope.cancel()
+
+        async with open_nursery() as nursery:
+            for candidate in candidates:
+                failed = trio.Event()
+                nursery.start_soon(attempt, candidate, failed)
+                with trio.move_on_after(HEAD_START_S):
+                    await failed.wait()
+                if reached:
+                    break
+        return reached[0] if reached else None
 
     def _candidates(self) -> list[Candidate]:
         """Return whom to try, best first: the connected, the bootstrap list, the cache."""

@@ -1,0 +1,200 @@
+"""The light client on a simulated network: whom it asks, what it remembers, what it never does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.core.identity import format_peer_id
+from lightpeer.discovery import CACHE_FILE, HEAD_START_S, Client, Hit, open_client
+from lightpeer.errors import NoPeerError, NothingFoundError
+from tests.pair import Serving, made_track, serving, settings
+from tests.sim.network import SimHost, SimInternet, simulate
+
+PHONE = "10.0.9.1"
+ROUND_TRIP_S = 0.04  # of the simulated network's default links
+
+
+async def found(client: Client, query: str, limit: int = 10) -> list[Hit]:
+    return [hit async for hit in client.search(query, limit)]
+
+
+def introduce(newcomer: Serving, to: Serving) -> None:
+    """Let a server know another one, as if it had announced itself."""
+    from lightpeer.core.peers import build_record, parse_record_untrusted
+    from lightpeer.core.records import Role
+
+    now = newcomer.host.unix_time()
+    data = build_record(newcomer.identity, [newcomer.address], Role.SERVES, int(now), int(now) + 3600)
+    to.peers.add(parse_record_untrusted(data, now), newcomer.identity.peer_id, now)
+    to.peers.on_success(newcomer.identity.peer_id, None, now)
+
+
+def test_a_search_gives_hits_with_their_holders(tmp_path: Path) -> None:
+    made = made_track(30, kbps=(24, 48), title="Copper Rain")
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), net.host(PHONE)) as client,
+        ):
+            (hit,) = await found(client, "copper")
+            assert (hit.track_id, hit.uri) == (made.track.track_id, made.track.uri)
+            assert (hit.title, hit.artist, hit.duration_s) == ("Copper Rain", "Somebody", 30.0)
+            assert hit.bitrates_kbps == [24, 48]
+            assert hit.holders == [format_peer_id(server.identity.peer_id)]
+            assert await found(client, "nothing like it") == []
+
+    simulate(main)
+
+
+def test_words_to_play_cost_one_round_trip_once_the_connection_stands(tmp_path: Path) -> None:
+    made = made_track(30)
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), net.host(PHONE)) as client,
+        ):
+            _, opened = await client.open_query("song")
+            assert trio.current_time() == pytest.approx(2 * ROUND_TRIP_S, abs=0.001)
+            assert opened.track == made.track
+            assert [c.data for c in opened.chunks[1:]] == made.segments[0][: len(opened.chunks) - 1]
+            assert len(opened.chunks) > 2
+            assert (server.shelf.searches, len(server.streams)) == (1, 1)
+
+    simulate(main)
+
+
+def test_neighbours_are_asked_when_the_first_peer_has_nothing(tmp_path: Path) -> None:
+    made = made_track(10)
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1")) as first,
+            serving(net.host("10.0.0.2"), [made]) as second,
+            open_client(settings(tmp_path, first), net.host(PHONE)) as client,
+        ):
+            introduce(second, first)
+            assert [hit.track_id for hit in await found(client, "song")] == [made.track.track_id]
+            peer, _ = await client.open_query("song")
+            assert peer.peer_id == second.identity.peer_id
+
+    simulate(main)
+
+
+def test_nothing_found_and_nobody_there_are_two_things(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE)
+        async with (
+            serving(net.host("10.0.0.1")) as server,
+            open_client(settings(tmp_path, server), phone) as client,
+        ):
+            with pytest.raises(NothingFoundError, match="'song'"):
+                await client.open_query("song")
+            with pytest.raises(NothingFoundError, match="loud:"):
+                [_ async for _ in client.open_track(bytes(32))]
+        async with open_client(settings(tmp_path / "other"), phone) as client:
+            with pytest.raises(NoPeerError, match="--bootstrap"):
+                await found(client, "song")
+        server.kill()
+        async with open_client(settings(tmp_path / "third", server), phone) as client:
+            for attempt in (found(client, "song"), client.open_query("song"), client.peers()):
+                with pytest.raises(NoPeerError):
+                    await attempt
+
+    simulate(main)
+
+
+def test_what_was_learnt_is_there_at_the_next_start_without_a_bootstrap_peer(tmp_path: Path) -> None:
+    made = made_track(10)
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE)
+        async with serving(net.host("10.0.0.1")) as first, serving(net.host("10.0.0.2"), [made]) as second:
+            introduce(second, first)
+            async with open_client(settings(tmp_path, first), phone) as client:
+                known = {info.peer_id for info in await client.peers()}
+            assert known == {format_peer_id(s.identity.peer_id) for s in (first, second)}
+            first.kill()
+            async with open_client(settings(tmp_path), phone) as client:
+                assert len(await found(client, "song")) == 1
+
+    simulate(main)
+
+
+def test_a_peer_that_does_not_answer_costs_a_head_start_and_no_more(tmp_path: Path) -> None:
+    made = made_track(10)
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE)
+        async with serving(net.host("10.0.0.1")) as silent, serving(net.host("10.0.0.2"), [made]) as second:
+            silent.scope.cancel()
+            silent.host.kill(silently=True)
+            async with open_client(settings(tmp_path, silent, second), phone) as client:
+                assert len(await found(client, "song", 1)) == 1
+                assert trio.current_time() == pytest.approx(HEAD_START_S + 2 * ROUND_TRIP_S, abs=0.1)
+
+    simulate(main)
+
+
+def test_a_corrupt_cache_is_set_aside_and_said_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / CACHE_FILE).write_bytes(b"junk")
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1")) as server,
+            open_client(settings(tmp_path, server), net.host(PHONE)) as client,
+        ):
+            assert await client.peers()
+        assert (tmp_path / (CACHE_FILE + ".corrupt")).read_bytes() == b"junk"
+        assert "corrupt" in caplog.text
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("offset_s", [-86_400 * 365 * 20, 86_400])
+def test_a_clock_that_is_wrong_costs_a_round_trip_once(tmp_path: Path, offset_s: int) -> None:
+    made = made_track(10)
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE)
+        phone.clock_offset_s = offset_s
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), phone) as client,
+        ):
+            await client.open_query("song")
+            first = trio.current_time()
+            assert first == pytest.approx(3 * ROUND_TRIP_S, abs=0.001)
+            await client.open_query("song")
+            assert trio.current_time() - first == pytest.approx(ROUND_TRIP_S, abs=0.001)
+
+    simulate(main)
+
+
+def test_a_light_client_never_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = made_track(10)
+    listening: list[str] = []
+    listen_tcp = SimHost.listen_tcp
+
+    async def noted(self: SimHost, host: str, port: int) -> object:
+        listening.append(self.address)
+        return await listen_tcp(self, host, port)
+
+    monkeypatch.setattr(SimHost, "listen_tcp", noted)
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), net.host(PHONE)) as client,
+        ):
+            await client.peers()
+            await found(client, "song")
+            await client.open_query("song")
+        assert listening == ["10.0.0.1"]
+        assert len(server.peers) == 0, "nobody remembers a light client"
+
+    simulate(main)
