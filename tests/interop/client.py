@@ -9,8 +9,7 @@ import trio
 
 from lightpeer.errors import RpcError
 from lightpeer.wire.network import SystemNetwork
-from lightpeer.wire.tcp import open_channel
-from tests.interop import wiretap
+from lightpeer.wire.tcp import Compression, open_channel
 from tests.interop.cases import Kit
 from tests.interop.programs import CASE_LIMIT_S, client_arguments, run_cases
 
@@ -27,15 +26,14 @@ async def write_plain(call: Any, request: Any) -> None:
 
 async def main() -> int:
     arguments = client_arguments("our interop client")
-    wiretap.tap()
     host, port = arguments.server_host, arguments.server_port
     with trio.fail_after(CASE_LIMIT_S):
         async with open_channel(SystemNetwork(), host, port) as channel:
             kit = Kit(
                 channel=channel,
                 error=RpcError,
-                gzip="gzip",
-                compressed=wiretap.COMPRESSED,
+                gzip=Compression.Gzip,
+                was_compressed=lambda call: call._core.was_compressed,
                 gather=gather,
                 write_plain=write_plain,
                 soak_calls=arguments.soak_iterations,

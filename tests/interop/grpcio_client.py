@@ -49,7 +49,7 @@ async def main() -> int:
             channel=Channel(channel, compressed),
             error=grpc.aio.AioRpcError,
             gzip=grpc.Compression.Gzip,
-            compressed=compressed,
+            was_compressed=lambda _: compressed[0],
             gather=gather,
             write_plain=None,  # grpcio's Python cannot
             soak_calls=arguments.soak_iterations,

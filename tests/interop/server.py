@@ -7,6 +7,7 @@ from typing import Any
 
 import trio
 
+from lightpeer.core.framing import Compression
 from lightpeer.core.status import StatusCode
 from lightpeer.serve.rpc import (
     Context,
@@ -18,22 +19,22 @@ from lightpeer.serve.rpc import (
     unary_stream,
     unary_unary,
 )
-from tests.interop import service, wiretap
+from tests.interop import service
 from tests.interop.pb import empty_pb2, messages_pb2
 from tests.interop.programs import server_arguments
 from tests.interop.service import SERVICE, Received, RefusedError
 
 
-async def checked(kind: Any, data: bytes, compressed: bool, context: Context) -> Any:
+async def checked(kind: Any, data: bytes, context: Context) -> Any:
     try:
-        return service.checked(Received(kind.FromString(data), compressed))
+        return service.checked(Received(kind.FromString(data), context.was_compressed))
     except RefusedError as refused:
         await context.abort(StatusCode(refused.code), refused.text)
 
 
 async def each(kind: Any, requests: Requests, context: Context) -> AsyncIterator[Any]:
     while (data := await requests.receive()) is not None:
-        yield await checked(kind, data, wiretap.COMPRESSED[0], context)
+        yield await checked(kind, data, context)
 
 
 async def greet(context: Context) -> None:
@@ -48,9 +49,9 @@ async def empty_call(request: bytes, context: Context) -> bytes:
 
 
 async def unary_call(request: bytes, context: Context) -> bytes:
-    wanted = await checked(messages_pb2.SimpleRequest, request, wiretap.COMPRESSED[0], context)
+    wanted = await checked(messages_pb2.SimpleRequest, request, context)
     if wanted.response_compressed.value:
-        context.set_compression("gzip")
+        context.set_compression(Compression.Gzip)
     await greet(context)
     return service.simple_reply(wanted).SerializeToString()
 
@@ -59,7 +60,7 @@ async def answer(request: messages_pb2.StreamingOutputCallRequest, context: Cont
     replies = list(service.output_replies(request))
     compresses = any(reply.compressed for reply in replies)
     if compresses:
-        context.set_compression("gzip")
+        context.set_compression(Compression.Gzip)
     for reply in replies:
         await trio.sleep(reply.delay_s)
         if compresses and not reply.compressed:
@@ -103,7 +104,6 @@ def handlers() -> dict[str, MethodHandler]:
 
 async def main() -> None:
     arguments = server_arguments("our interop server")
-    wiretap.tap()
     listeners = await trio.open_tcp_listeners(arguments.port, host="127.0.0.1")
     print(f"listening {listeners[0].socket.getsockname()[1]}", flush=True)
     await RpcServer(handlers()).serve(listeners)

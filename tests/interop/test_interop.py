@@ -96,9 +96,8 @@ def test_many_calls_on_one_channel_leave_nothing_behind_on_either_side():
             await nursery.start(rpc.serve, listeners)
             port = listeners[0].socket.getsockname()[1]
             async with open_channel(SystemNetwork(), "127.0.0.1", port) as channel:
-                kit = Kit(channel, RpcError, None, [False], client.gather, None, SOAK_CALLS)
+                kit = Kit(channel, RpcError, None, bool, client.gather, None, SOAK_CALLS)
                 await rpc_soak(kit)
             rpc.drain()
 
-    server.wiretap.COMPRESSED[:] = [False]
     trio.run(main)
