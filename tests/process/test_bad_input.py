@@ -97,23 +97,22 @@ class TestSound:
         assert result.status == 6
         assert "--output" in result.sentence
 
-    def test_no_portaudio(self, client):
-        result = client.run("play", SHORT, before=without_library("portaudio"))
-        assert result.status == 6
-        assert "install" in result.sentence
-        assert "--output" in result.sentence
-
-    def test_no_codec(self, client):
-        result = client.run("play", SHORT, "--output", "wav:x.wav", before=without_library("ogg"))
-        assert (result.status, result.out) == (6, b"")
-        assert "libogg is not installed: " in result.sentence
-        assert "install libogg0" in result.sentence
+    def test_no_library(self, client):
+        termux = "/data/data/com.termux/files/usr"
+        device, wav, prefixed = together(
+            partial(client.run, "play", SHORT, before=without_library("portaudio")),
+            partial(client.run, "play", SHORT, "--output", "wav:x.wav", before=without_library("ogg")),
+            partial(
+                client.run, "play", SHORT, "--output", "null", before=without_library("opus"), PREFIX=termux
+            ),
+        )
+        assert (device.status, wav.status, prefixed.status) == (6, 6, 6)
+        assert "install" in device.sentence
+        assert "--output" in device.sentence
+        assert "libogg is not installed: " in wav.sentence
+        assert "install libogg0" in wav.sentence
         assert not (client.folder / "x.wav").exists()
-
-    def test_no_codec_on_termux(self, client):
-        prefix = "/data/data/com.termux/files/usr"  # as Termux sets it
-        result = client.run("play", SHORT, "--output", "null", before=without_library("opus"), PREFIX=prefix)
-        assert result.sentence == "libopus is not installed: pkg install libopus"
+        assert prefixed.sentence == "libopus is not installed: pkg install libopus"
 
     def test_a_wav_file_that_cannot_be(self, client):
         (client.folder / "folder").mkdir()

@@ -39,19 +39,15 @@ def test_a_liar_is_not_heard(tmp_path, music, network, lie, transport):
 
 
 def test_the_kill_of_a_source_is_not_heard(tmp_path, music, network):
+    """Nor is it to be seen in a file, by either transport."""
     with Server(tmp_path / "mortal", music, code=faulty("mortal")) as server:
         client = Client(tmp_path, server, network.first)
-        played = client.run("play", LONG, "--output", "wav:x.wav", "--bitrate", 48)
+        played, fetched = together(
+            partial(client.run, "play", LONG, "--output", "wav:x.wav", "--bitrate", 48),
+            partial(client.run, "fetch", network.uris[LONG], "-o", "x.opus", LIGHTPEER_TRANSPORT="grpc"),
+        )
         assert server.end().status == -signal.SIGKILL
-    assert (played.status, played.err) == (0, "")
+    assert (played.status, played.err) == (fetched.status, fetched.err) == (0, "")
     assert samples(client.folder / "x.wav") == network.pcm(LONG)
-
-
-def test_nor_is_it_in_a_file(tmp_path, music, network):
-    with Server(tmp_path / "mortal", music, code=faulty("mortal")) as server:
-        client = Client(tmp_path, server, network.first)
-        fetched = client.run("fetch", network.uris[LONG], "-o", "x.opus", LIGHTPEER_TRANSPORT="grpc")
-        assert server.end().status == -signal.SIGKILL
-    assert (fetched.status, fetched.err) == (0, "")
     assert (client.folder / "x.opus").read_bytes() == network.rendition(LONG)
     assert not (client.folder / "x.opus.part").exists()

@@ -42,11 +42,10 @@ def test_while_modules_are_imported(tmp_path):
             assert result == (INTERRUPTED, b"", "")
 
 
-@pytest.mark.parametrize("command", [["search", "x"], ["doctor", "-q"]])
-def test_while_a_peer_keeps_silent(tmp_path, command):
+def test_while_a_peer_keeps_silent(tmp_path):
     with SilentPeer() as peer:
         options = ["--state", "state", "--bootstrap", peer.rpc]
-        with Process(*command, *options, cwd=tmp_path, LIGHTPEER_OUTPUT="null") as asking:
+        with Process("doctor", "-q", *options, cwd=tmp_path, LIGHTPEER_OUTPUT="null") as asking:
             peer.wait_for_client()
             result = asking.end(signal.SIGINT)
     assert (result.status, result.err) == (INTERRUPTED, "")
@@ -63,15 +62,7 @@ def test_while_music_plays_on_a_terminal(client):
     assert json.loads((client.folder / "s.json").read_text())["played_s"] < 22
 
 
-def test_q_ends_it_well(client):
-    with OnTerminal(*client.common, "play", LONG, "--output", "null", cwd=client.folder) as playing:
-        playing.wait_for(LONG)
-        playing.press("q")
-        assert playing.end() == 0
-        assert playing.is_restored
-
-
-def test_ctrl_z_gives_the_terminal_back_for_a_while(client):
+def test_ctrl_z_gives_the_terminal_back_and_q_too(client):
     with OnTerminal(*client.common, "play", LONG, "--output", "null", cwd=client.folder) as playing:
         playing.wait_for(LONG)
         playing.press("\x1a")
