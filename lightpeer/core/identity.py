@@ -222,7 +222,9 @@ class ReplayGuard:
 
     Whatever was sealed no later than what was forgotten is stale from then on. So
     a flood, which makes room by forgetting the oldest, narrows the window, and a
-    clock that is set back changes nothing: neither lets a replay through.
+    clock that is set back changes nothing: neither lets a replay through. From half
+    full on no time ahead of our clock is taken: so what is forgotten is never later
+    than the present, and a flood of times ahead cannot make all others stale.
     """
 
     def __init__(self, capacity: int = NONCES_REMEMBERED, *, since_ms: int = 0) -> None:
@@ -235,7 +237,8 @@ class ReplayGuard:
     def check_fresh(self, time_ms: int, now_ms: int) -> None:
         """Raise SealError "stale" for a sealing time outside the window around `now_ms`."""
         oldest = max(self._floor_ms + 1, now_ms - WINDOW_PAST_MS)
-        if not oldest <= time_ms <= now_ms + WINDOW_FUTURE_MS:
+        ahead_ms = WINDOW_FUTURE_MS if 2 * len(self._by_time) < self._capacity else 0
+        if not oldest <= time_ms <= now_ms + ahead_ms:
             raise SealError("stale", "the message was sealed at another time: check the clock")
 
     def remember(self, key: bytes, time_ms: int, now_ms: int) -> None:

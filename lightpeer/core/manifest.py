@@ -144,8 +144,8 @@ def parse_manifest_untrusted(data: bytes, track_id: bytes) -> Track:
     if message.duration_samples > (count + 1) * SAMPLE_RATE:
         raise BadMessageError("a manifest whose duration does not fit its segments")
     bitrates = [r.bitrate_bps for r in renditions]
-    if bitrates != sorted(bitrates):
-        raise BadMessageError("a manifest whose renditions are not by rising bitrate")
+    if bitrates != sorted(bitrates) or not bitrates[0]:
+        raise BadMessageError("a manifest whose renditions are not by rising bitrate, from 1 bit/s on")
     return Track(
         track_id=track_id,
         title=message.title,

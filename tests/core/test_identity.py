@@ -281,14 +281,29 @@ def test_the_guard_forgets_what_would_be_stale():
 def test_a_flood_narrows_the_window_and_lets_no_replay_through():
     guard = ReplayGuard(capacity=3)
     for i in range(5):
-        guard.check_fresh(NOW + i, NOW)
-        guard.remember(b"%d" % i, NOW + i, NOW)
+        guard.check_fresh(NOW + i, NOW + i)
+        guard.remember(b"%d" % i, NOW + i, NOW + i)
     assert len(guard._seen) == 3
     for i in (0, 1):
-        assert refusal(guard.check_fresh, NOW + i, NOW) == "stale"
+        assert refusal(guard.check_fresh, NOW + i, NOW + 9) == "stale"
     for i in (2, 3, 4):
-        guard.check_fresh(NOW + i, NOW)
+        guard.check_fresh(NOW + i, NOW + 9)
         assert refusal(guard.remember, b"%d" % i, NOW + i, NOW) == "replayed"
+
+
+def test_a_flood_of_times_ahead_does_not_make_the_present_stale():
+    guard = ReplayGuard(capacity=100)
+    taken = 0
+    for i in range(500):
+        ahead = NOW + 59_000 + i
+        try:
+            guard.check_fresh(ahead, NOW)
+        except SealError:
+            ahead = NOW
+        guard.remember(b"%d" % i, ahead, NOW)
+        taken += ahead > NOW
+    assert taken == 50
+    guard.check_fresh(NOW + 1, NOW + 1)
 
 
 def test_a_guard_without_room_lets_no_replay_through():

@@ -126,6 +126,7 @@ def sound(track):
         ({"renditions": [rendition(header=bytes(65_537))]}, "impossible size"),
         ({"duration_samples": 67 * 48_000 + 1}, "duration"),
         ({"renditions": [rendition(48_000), rendition(24_000)]}, "rising bitrate"),
+        ({"renditions": [rendition(0), rendition(24_000)]}, "rising bitrate"),
     ],
 )
 def test_manifests_that_cannot_be(changes, why):
