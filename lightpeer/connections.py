@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import trio
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from lightpeer.config import Endpoint, Settings
     from lightpeer.core.identity import Identity, PeerId
     from lightpeer.wire.network import Network
-    from lightpeer.wire.peer import Peer, SealClock
+    from lightpeer.wire.peer import Peer
 
 MAX_CONNECTIONS = 8  # a phone asks two peers and streams from three
 
@@ -100,12 +99,12 @@ class Connections:
                 meanwhile=self._load,
             ) as channel:
                 await channel.connect()
-                from lightpeer.wire.peer import Peer
+                from lightpeer.wire.peer import Peer, SealClock
 
                 peer = Peer(
                     channel,
                     self._identity(),
-                    self._clock,
+                    SealClock(self._network),
                     self._network,
                     address=candidate.address,
                     peer_id=candidate.peer_id,
@@ -120,9 +119,3 @@ class Connections:
             self.first_packet_at = time.monotonic()
             self.connecting.set()
         import lightpeer.wire.peer  # noqa: F401 - also brings the curve and the messages
-
-    @cached_property
-    def _clock(self) -> SealClock:
-        from lightpeer.wire.peer import SealClock
-
-        return SealClock(self._network)

@@ -38,7 +38,8 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            part.unlink(missing_ok=True)  # left by a crash, or put there for us to write a key into
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode must hold from the start
                 file.write(data)
                 file.flush()

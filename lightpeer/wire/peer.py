@@ -30,7 +30,10 @@ TIME_METADATA = "loudp2p-time-ms"
 
 
 class SealClock:
-    """The time that goes into seals: the system's, plus what peers told us it is wrong by."""
+    """The time that goes into seals: the system's, plus what a peer told us it is wrong by.
+
+    Each peer has one of its own, so that one that lies about the time spoils no other's calls.
+    """
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -38,13 +41,16 @@ class SealClock:
 
     def now_ms(self) -> int:
         """Return the Unix time in milliseconds."""
-        return int(self._network.unix_time() * 1000) + self._offset_ms
+        return max(0, self._system_ms() + self._offset_ms)
+
+    def _system_ms(self) -> int:
+        return int(self._network.unix_time() * 1000)
 
     def adopt_untrusted(self, error: RpcError) -> bool:
         """Take over the time in a "stale" answer; tell whether there was one."""
         for key, value in error.trailing_metadata():
             if key == TIME_METADATA and isinstance(value, str) and value.isascii() and value.isdigit():
-                self._offset_ms += int(value[:16]) - self.now_ms()
+                self._offset_ms = int(value[:16]) - self._system_ms()
                 return True
         return False
 

@@ -1,0 +1,38 @@
+"""What a peer says of the time is taken for seals to that peer, and for nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import RpcError
+from lightpeer.wire.peer import TIME_METADATA, SealClock
+from tests.sim.network import EPOCH_S, SimInternet, simulate
+
+
+def stale(time_ms: str) -> RpcError:
+    return RpcError(StatusCode.UNAUTHENTICATED, "stale", ((TIME_METADATA, time_ms),))
+
+
+@pytest.mark.parametrize("lie", ["0", "1", "9" * 16, "9" * 4000])
+def test_a_lie_about_the_time_gives_times_that_can_be_sealed(lie: str) -> None:
+    async def main(net: SimInternet) -> None:
+        host = net.host("10.0.0.1")
+        clock = SealClock(host)
+        assert clock.adopt_untrusted(stale(lie))
+        host.clock_offset_s = -3600  # and then the system's clock is set back
+        assert 0 <= clock.now_ms() < 1 << 64
+        assert clock.adopt_untrusted(stale(str(EPOCH_S * 1000)))
+        assert clock.now_ms() == EPOCH_S * 1000
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("nonsense", ["", "-1", "1.5", "soon", "\u0661"])
+def test_what_is_no_time_is_not_adopted(nonsense: str) -> None:
+    async def main(net: SimInternet) -> None:
+        clock = SealClock(net.host("10.0.0.1"))
+        assert not clock.adopt_untrusted(stale(nonsense))
+        assert clock.now_ms() == EPOCH_S * 1000
+
+    simulate(main)
