@@ -419,11 +419,13 @@ class Channel:
         """Make attempts, as far apart as the backoff wants, until there is a server or nobody waits."""
         self._work.start_soon(_import_grpc, self._dialling.meanwhile)
         try:
-            while not await self._try_once() and self._is_wanted():
+            if not self._is_failing():  # otherwise this is for somebody who waits
+                await self._try_once()
+            while self._ready_link() is None and self._is_wanted():
                 self._attempt = trio.Event()
                 await trio.sleep_until(self._backoff.retry_at_s)
-                if not self._is_wanted():
-                    break
+                if self._is_wanted():
+                    await self._try_once()
         finally:
             self._is_connecting = False
             self._attempt.set()
@@ -436,8 +438,8 @@ class Channel:
                 call.expire()
         return bool(self._pending or self._waiters)
 
-    async def _try_once(self) -> bool:
-        """Make an attempt, and begin or fail the calls that wait for it; tell whether there is a server."""
+    async def _try_once(self) -> None:
+        """Make an attempt, and begin or fail the calls that wait for it."""
         now = trio.current_time()
         self._backoff.begin(now, self._dialling.network.entropy(ENTROPY_BYTES))
         self._failure = None
@@ -448,14 +450,14 @@ class Channel:
                 stream, self.remote_address = await self._dialling.dial()
         except OSError as error:
             self._fail(str(error))
-            return False
+            return
         except trio.TooSlowError:
             self._fail("it did not answer in time")
-            return False
+            return
         finally:
             self._is_attempting = False
             self._attempt.set()
-        return await self._is_served(self._adopt(stream))
+        await self._wait_for_greeting(self._adopt(stream))
 
     def _fail(self, reason: str) -> None:
         details = f"cannot connect to {_show(self._dialling.target)}: {reason}"
@@ -480,25 +482,24 @@ class Channel:
     def _begin_pending(self, link: Link[ClientCall]) -> None:
         """Begin the calls that wait for this connection: all of them, once the server has greeted us."""
         now = trio.current_time()
-        for call in list(self._pending):
+        for call in list(self._pending) if link.core.takes_calls else ():
             if link.core.is_greeted or not call.wait_for_ready:
                 del self._pending[call]
                 call.begin(link, now)
         link.flush()
         self._state_changed.unpark_all()
 
-    async def _is_served(self, link: Link[ClientCall]) -> bool:
-        """Wait for the server's first word, and tell whether it came; a connection without it is closed."""
+    async def _wait_for_greeting(self, link: Link[ClientCall]) -> None:
+        """Wait for the server's first word; a connection without it is closed."""
         with trio.move_on_after(CONNECT_TIMEOUT_S):
             while link.core.is_open and not link.core.is_greeted:
                 await self._state_changed.park()
-        if link.core.is_greeted:
+        if not link.core.is_greeted:
+            link.core.close(why="the server says nothing")
+            link.flush()
+            self._fail(link.core.why_closed)
+        elif link.core.takes_calls:  # and has not gone away again in the same breath
             self._backoff.succeeded()
-            return True
-        link.core.close(why="the server says nothing")
-        link.flush()
-        self._fail(link.core.why_closed)
-        return False
 
     async def _run(self, link: Link[ClientCall]) -> None:
         with trio.CancelScope(shield=True) as scope:

@@ -64,20 +64,21 @@ class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
 
 
 class MemoryNetwork:
-    """Connects to one listener; `refuse` makes it fail and `hang` makes it wait."""
+    """Connects to one listener; `delay_s`, `refuse` and `hang` make that slow, fail, wait."""
 
     def __init__(self) -> None:
         self.counters = Counters()
         self.listener = MemoryListener()
         self.refuse: OSError | None = None
         self.hang = False
+        self.delay_s = 0.0
         self.streams: list[MemoryStream] = []
 
     def entropy(self, n: int) -> bytes:
         return bytes(n)
 
     async def connect_tcp(self, host: str, port: int) -> trio.abc.Stream:
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.delay_s)
         if self.hang:
             await trio.sleep_forever()
         if self.refuse is not None:

@@ -1,0 +1,345 @@
+"""How a channel comes by its connections, and what its calls see of that."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import trio
+import trio.testing
+
+from lightpeer.core.frames import encode_goaway
+from lightpeer.core.status import StatusCode
+from lightpeer.core.stream import Limits
+from lightpeer.errors import RpcError, UsageError
+from lightpeer.serve.rpc import RpcServer
+from lightpeer.wire.tcp import CONNECT_TIMEOUT_S, ChannelConnectivity, Compression, open_channel
+from tests.shell.rpc import MemoryNetwork, Service, run, serving
+
+SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
+REFUSE = OSError("connection refused")
+
+
+async def settle() -> None:
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def code_of(call) -> StatusCode:
+    with pytest.raises(RpcError) as caught:
+        await call
+    return caught.value.code()
+
+
+class Attempts:
+    """Counts the attempts to connect by their time."""
+
+    def __init__(self, network: MemoryNetwork) -> None:
+        self.times: list[float] = []
+        connect = network.connect_tcp
+
+        async def counted(host, port):
+            self.times.append(trio.current_time())
+            return await connect(host, port)
+
+        network.connect_tcp = counted
+
+
+# --- backoff and wait_for_ready -----------------------------------------------------------------
+
+
+def test_calls_fail_at_once_while_the_backoff_lasts():
+    async def main():
+        async with serving() as f:
+            attempts = Attempts(f.network)
+            f.network.refuse = REFUSE
+            echo = f.channel.unary_unary("/t/Echo")
+            for _ in range(3):
+                assert await code_of(echo(b"")) is StatusCode.UNAVAILABLE
+            assert attempts.times == [0.0]
+            await trio.sleep(1)
+            for _ in range(3):
+                assert await code_of(echo(b"")) is StatusCode.UNAVAILABLE
+            assert attempts.times == [0.0, 1.0]
+            await trio.sleep(1000)
+            assert len(attempts.times) == 2
+
+    run(main)
+
+
+def test_a_call_that_waits_outlasts_failed_attempts_as_far_apart_as_grpc_wants():
+    async def main():
+        async with serving() as f:
+            attempts = Attempts(f.network)
+            f.network.refuse = REFUSE
+            call = f.channel.unary_unary("/t/Echo")(b"hi", wait_for_ready=True)
+            await trio.sleep(5)
+            assert await code_of(f.channel.unary_unary("/t/Echo")(b"")) is StatusCode.UNAVAILABLE
+            f.network.refuse = None
+            assert await call == b"hi"
+            gaps = [later - earlier for earlier, later in pairwise(attempts.times)]
+            jittered = 0.8  # the network's entropy is all zeros
+            assert gaps == pytest.approx([1, 1.6 * jittered, 1.6**2 * jittered, 1.6**3 * jittered])
+
+    run(main)
+
+
+def test_calls_that_wait_still_have_their_deadline_and_can_be_cancelled():
+    async def main():
+        async with serving() as f:
+            attempts = Attempts(f.network)
+            f.network.refuse = REFUSE
+            echo = f.channel.unary_unary("/t/Echo")
+            late, unawaited = (
+                echo(b"", timeout=3, wait_for_ready=True),
+                echo(b"", timeout=7, wait_for_ready=True),
+            )
+            dropped = echo(b"", wait_for_ready=True)
+            assert await code_of(late) is StatusCode.DEADLINE_EXCEEDED
+            assert trio.current_time() == 3
+            dropped.cancel()
+            await trio.sleep(100)
+            assert unawaited.done()
+            assert not f.channel._pending
+            assert attempts.times[-1] < 10
+
+    run(main)
+
+
+def test_attempts_end_when_nobody_waits_any_more():
+    async def main():
+        async with serving() as f:
+            attempts = Attempts(f.network)
+            f.network.refuse = REFUSE
+            call = f.channel.unary_unary("/t/Echo")(b"", wait_for_ready=True)
+            await trio.sleep(0.5)
+            call.cancel()
+            await trio.sleep(100)
+            assert attempts.times == [0.0]
+
+    run(main)
+
+
+def test_a_server_that_says_nothing_is_a_failed_attempt():
+    async def main():
+        network = MemoryNetwork()
+        async with open_channel(network, "peer", 1) as channel:
+            sent = channel.unary_unary("/t/Echo")(b"")
+            waiting = channel.unary_unary("/t/Echo")(b"hi", wait_for_ready=True)
+            silent = await network.listener.accept()
+            await settle()
+            assert channel.get_state() is ChannelConnectivity.CONNECTING
+            assert await code_of(sent) is StatusCode.UNAVAILABLE
+            assert trio.current_time() == CONNECT_TIMEOUT_S
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(RpcServer(Service().handlers).serve, [network.listener])
+                assert await waiting == b"hi"
+                nursery.cancel_scope.cancel()
+            await silent.aclose()
+
+    run(main)
+
+
+def test_a_server_that_hangs_up_before_its_first_word_is_a_failed_attempt():
+    async def main():
+        network = MemoryNetwork()
+        async with open_channel(network, "peer", 1) as channel:
+            call = channel.unary_unary("/t/Echo")(b"")
+            await (await network.listener.accept()).aclose()
+            assert await code_of(call) is StatusCode.UNAVAILABLE
+            await settle()
+            assert channel.get_state() is ChannelConnectivity.TRANSIENT_FAILURE
+
+    run(main)
+
+
+def test_the_states_of_a_channel():
+    async def main():
+        state = ChannelConnectivity
+        async with serving() as f:
+            f.network.refuse, f.network.delay_s = REFUSE, 0.5
+            assert f.channel.get_state() is state.IDLE
+            assert f.channel.get_state(try_to_connect=True) is state.IDLE
+            await f.channel.wait_for_state_change(state.IDLE)
+            assert f.channel.get_state() is state.CONNECTING
+            await f.channel.wait_for_state_change(state.CONNECTING)
+            assert f.channel.get_state() is state.TRANSIENT_FAILURE
+            f.network.refuse = None
+            await f.channel.channel_ready()
+            assert f.channel.get_state() is state.READY
+            assert trio.current_time() == 1.5
+            await f.channel.channel_ready()
+            await f.network.streams[0].aclose()
+            await f.channel.wait_for_state_change(state.READY)
+            assert f.channel.get_state() is state.IDLE
+            f.channel.close()
+            assert f.channel.get_state() is state.SHUTDOWN
+            with pytest.raises(UsageError, match="closed"):
+                await f.channel.channel_ready()
+
+    run(main)
+
+
+# --- calls that begin anew ----------------------------------------------------------------------
+
+
+def test_calls_that_a_server_refuses_before_its_limit_was_known_begin_anew():
+    async def main():
+        async with serving(server_limits=Limits(concurrent_calls=1)) as f:
+            echo = f.channel.unary_unary("/t/Echo")
+            calls = [echo(b"%d" % number) for number in range(5)]
+            assert [await call for call in calls] == [b"%d" % number for number in range(5)]
+            assert len(f.network.streams) == 1
+
+    run(main)
+
+
+def test_no_call_is_lost_while_server_after_server_drains():
+    async def main():
+        async with serving() as f:
+            echo, replies = f.channel.unary_unary("/t/Echo"), []
+
+            async def call(number):
+                replies.append(await echo(b"%d" % number))
+
+            async with trio.open_nursery() as nursery:
+                for number in range(200):
+                    nursery.start_soon(call, number)
+                    if number % 20 == 0:
+                        for link in f.server._links:
+                            link.core.drain(trio.current_time())
+                            link.flush()
+                    await trio.lowlevel.checkpoint()
+            assert len(replies) == 200
+            assert len(f.network.streams) > 3
+            await trio.sleep(1)
+            assert len(f.channel._running) == len(f.server._links) == 1
+
+    run(main)
+
+
+async def _refuse_by_goaway(network: MemoryNetwork) -> None:
+    """Accept one connection, take up nothing, and go away."""
+    stream = await network.listener.accept()
+    await stream.receive_some(100_000)
+    await settle()
+    await stream.send_all(SETTINGS + encode_goaway(0, 0))
+
+
+@pytest.mark.parametrize("kind", ["unary", "written", "iterated"])
+def test_a_call_above_a_goaway_begins_anew_once_with_what_it_had_sent(kind):
+    async def main():
+        network, server = MemoryNetwork(), RpcServer(Service().handlers)
+        async with open_channel(network, "peer", 1) as channel, trio.open_nursery() as nursery:
+            nursery.start_soon(_refuse_by_goaway, network)
+            await settle()
+            if kind == "unary":
+                call, expected = channel.unary_unary("/t/Echo")(b"hi"), b"hi"
+            elif kind == "iterated":
+                call, expected = channel.stream_unary("/t/Sum")([b"ab", b"c"]), b"3"
+            else:
+                call, expected = channel.stream_unary("/t/Sum")(), b"3"
+                await call.write(b"ab")
+            await settle()
+            nursery.start_soon(server.serve, [network.listener])
+            if kind == "written":
+                await call.write(b"c")
+                await call.done_writing()
+            assert await call == expected
+            assert len(network.streams) == 2
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_call_that_is_refused_again_fails():
+    async def main():
+        network = MemoryNetwork()
+        async with open_channel(network, "peer", 1) as channel, trio.open_nursery() as nursery:
+            call = channel.unary_unary("/t/Echo")(b"hi")
+            for _ in range(2):
+                nursery.start_soon(_refuse_by_goaway, network)
+                await settle()
+            assert await code_of(call) is StatusCode.UNAVAILABLE
+            assert len(network.streams) == 2
+
+    run(main)
+
+
+def test_a_call_that_sent_more_than_is_kept_does_not_begin_anew(monkeypatch):
+    monkeypatch.setattr("lightpeer.wire.calls.KEPT_REQUESTS_BYTES", 3)
+
+    async def main():
+        network = MemoryNetwork()
+        async with open_channel(network, "peer", 1) as channel, trio.open_nursery() as nursery:
+            call = channel.stream_unary("/t/Sum")()
+            nursery.start_soon(_refuse_by_goaway, network)
+            await call.write(b"ab")
+            await call.write(b"cd")
+            await call.write(b"ef")
+            assert await code_of(call) is StatusCode.UNAVAILABLE
+            assert len(network.streams) == 1
+
+    run(main)
+
+
+def test_a_server_that_is_pinged_too_much_is_pinged_less():
+    async def main():
+        network = MemoryNetwork()
+        async with open_channel(network, "peer", 1, limits=Limits(keepalive_s=10)) as channel:
+            call = channel.unary_unary("/t/Echo")(b"hi")
+            stream = await network.listener.accept()
+            calm = b"\0\0\x16\x07\0\0\0\0\0" + b"\0\0\0\1\0\0\0\x0b" + b"too_many_pings"
+            await stream.send_all(SETTINGS + calm)
+            await settle()
+            await stream.aclose()
+            assert await code_of(call) is StatusCode.UNAVAILABLE
+            await settle()
+            assert channel._limits.keepalive_s == 20
+
+    run(main)
+
+
+# --- compression --------------------------------------------------------------------------------
+
+
+def test_a_channel_and_each_call_choose_the_compression():
+    async def main():
+        async with serving(compression=Compression.Gzip) as f:
+            seen = []
+
+            async def look(request, context):
+                seen.append(context.was_compressed)
+                context.set_compression(Compression.Gzip)
+                if request == b"plain":
+                    context.disable_next_message_compression()
+                return bytes(1000)
+
+            f.service.handlers["/t/Echo"] = type(f.service.handlers["/t/Echo"])(
+                look, many_requests=False, many_replies=False
+            )
+            echo = f.channel.unary_unary("/t/Echo")
+            for request, compression, expected in (
+                (b"", None, True),
+                (b"plain", Compression.NoCompression, False),
+                (b"", "gzip", True),
+            ):
+                call = echo(request, compression=compression)
+                assert await call == bytes(1000)
+                assert call._core.was_compressed is expected
+            assert seen == [True, False, True]
+            with pytest.raises(UsageError, match=r"use Compression\.Gzip"):
+                echo(b"", compression=Compression.Deflate)
+
+    run(main)
+
+
+def test_one_message_of_a_compressed_stream_may_be_sent_as_it_is():
+    async def main():
+        async with serving() as f:
+            call = f.channel.stream_unary("/t/Sum")(compression=Compression.Gzip)
+            await call.write(bytes(9000))
+            await call.write(bytes(9000), compress=False)
+            await call.done_writing()
+            assert await call == b"18000"
+
+    run(main)
