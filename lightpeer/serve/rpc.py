@@ -90,6 +90,11 @@ def stream_stream(function: Handler) -> MethodHandler:
     return MethodHandler(function, many_requests=True, many_replies=True)
 
 
+def service_of(path: str) -> str:
+    """Give the service of a method's full path: "/package.Service/Method" is of "package.Service"."""
+    return path.split("/")[1]
+
+
 class Context:
     """What a handler knows of its call and can do besides answering.
 

@@ -23,9 +23,11 @@ from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import format_endpoint
 from lightpeer.errors import LightpeerError, StateError
 from lightpeer.serve.announcer import Announcer, OwnRecord, is_wildcard
+from lightpeer.serve.health import Health
 from lightpeer.serve.importer import ImportReport, ProgressLine, scan
 from lightpeer.serve.library import Library
-from lightpeer.serve.rpc import RpcServer
+from lightpeer.serve.reflection import Reflection
+from lightpeer.serve.rpc import RpcServer, service_of
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.state import load_or_create_identity
@@ -98,7 +100,11 @@ class _Server:
         listener = await self._listen()
         address = listener_address(listener)
         self._settle(own, address)
-        rpc = RpcServer(self._services(own).handlers())
+        handlers = self._services(own).handlers()
+        health = Health(service_of(path) for path in handlers)
+        handlers |= health.handlers()
+        handlers |= Reflection(service_of(path) for path in handlers).handlers()
+        rpc = RpcServer(handlers)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._streams.run)
             nursery.start_soon(self._scan)
@@ -108,6 +114,7 @@ class _Server:
                 nursery.start_soon(self._tell_when_ready, address)
                 await stop.wait()
                 self._stop_scan.set()
+                health.stop()
                 rpc.drain(DRAIN_S)
             nursery.cancel_scope.cancel()
 

@@ -1,0 +1,86 @@
+"""grpc.health.v1: whether the server and its services are up, for grpcurl and load balancers.
+
+Everything is up from the start until `stop`, which tells those who watch and lets them
+go, so that a drain need not wait for them. Its messages are imported with the first
+question: a peer of loudp2p never asks.
+
+Source: the gRPC project's health-checking.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import RpcError
+from lightpeer.serve.rpc import unary_stream, unary_unary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lightpeer.pb.grpc.health.v1 import health_pb2
+    from lightpeer.serve.rpc import Context, MethodHandler
+
+SERVICE = "grpc.health.v1.Health"
+_SERVING, _NOT_SERVING, _SERVICE_UNKNOWN = 1, 2, 3  # of ServingStatus
+
+
+class Health:
+    """The status of services.
+
+    Args:
+        services: their full names, "package.Service".
+    """
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self._services = {"", *services}
+        self._is_stopped = False
+        self._changed = trio.lowlevel.ParkingLot()
+
+    def handlers(self) -> dict[str, MethodHandler]:
+        """Return the methods, for the server."""
+        return {f"/{SERVICE}/Check": unary_unary(self._check), f"/{SERVICE}/Watch": unary_stream(self._watch)}
+
+    def stop(self) -> None:
+        """Say that nothing is up any more."""
+        self._is_stopped = True
+        self._changed.unpark_all()
+
+    async def _check(self, request: bytes, _: Context) -> bytes:
+        status = self._status(_service_untrusted(request))
+        if status == _SERVICE_UNKNOWN:
+            raise RpcError(StatusCode.NOT_FOUND, "there is no such service here")
+        return _response(status).SerializeToString()
+
+    async def _watch(self, request: bytes, context: Context) -> None:
+        service = _service_untrusted(request)
+        status = self._status(service)
+        await context.write(_response(status).SerializeToString())
+        if not self._is_stopped:
+            await self._changed.park()
+        if self._status(service) != status:
+            await context.write(_response(self._status(service)).SerializeToString())
+
+    def _status(self, service: str) -> int:
+        if service not in self._services:
+            return _SERVICE_UNKNOWN
+        return _NOT_SERVING if self._is_stopped else _SERVING
+
+
+def _service_untrusted(request: bytes) -> str:
+    from google.protobuf.message import DecodeError
+
+    from lightpeer.pb.grpc.health.v1 import health_pb2
+
+    try:
+        return health_pb2.HealthCheckRequest.FromString(request).service
+    except DecodeError as error:
+        raise RpcError(StatusCode.INVALID_ARGUMENT, "this is not a HealthCheckRequest") from error
+
+
+def _response(status: int) -> health_pb2.HealthCheckResponse:
+    from lightpeer.pb.grpc.health.v1 import health_pb2
+
+    return health_pb2.HealthCheckResponse(status=status)  # type: ignore[arg-type]

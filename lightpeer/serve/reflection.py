@@ -1,0 +1,117 @@
+"""Server reflection: the services and their definitions, so that grpcurl needs no proto files.
+
+v1 and v1alpha are the same on the wire, and one handler answers both. Definitions come
+out of protobuf's own pool, where the generated code has put them; what no service of
+this server needs is not told of. Imported with the first question, as in `health`.
+
+Source: the gRPC project's server-reflection.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import RpcError
+from lightpeer.serve.rpc import stream_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from google.protobuf.descriptor import FileDescriptor
+
+    from lightpeer.pb.grpc.reflection.v1 import reflection_pb2
+    from lightpeer.serve.rpc import Context, MethodHandler, Requests
+
+SERVICES: Final = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
+
+
+class Reflection:
+    """What can be called here.
+
+    Args:
+        services: full names, "package.Service"; their generated code is imported by the time of a call.
+    """
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self._services = sorted({*services, *SERVICES})
+        self._files: dict[str, FileDescriptor] = {}  # by name: those of the services and what they import
+
+    def handlers(self) -> dict[str, MethodHandler]:
+        """Return the methods, for the server."""
+        return {f"/{service}/ServerReflectionInfo": stream_stream(self._info) for service in SERVICES}
+
+    async def _info(self, requests: Requests, context: Context) -> None:
+        self._load()
+        async for request in requests:
+            await context.write(self._answer_untrusted(request).SerializeToString())
+
+    def _load(self) -> None:
+        if self._files:
+            return
+        from google.protobuf.descriptor_pool import Default
+
+        import lightpeer.pb.grpc.health.v1.health_pb2
+        import lightpeer.pb.grpc.reflection.v1.reflection_pb2
+        import lightpeer.pb.grpc.reflection.v1alpha.reflection_pb2  # noqa: F401 - into the pool
+
+        for service in self._services:
+            for file in _with_imports(Default().FindFileContainingSymbol(service)):
+                self._files[file.name] = file
+
+    def _answer_untrusted(self, data: bytes) -> reflection_pb2.ServerReflectionResponse:
+        """Answer one question; one that has no answer gets an error in the answer's place.
+
+        Raises:
+            RpcError: it is not a question.
+        """
+        from google.protobuf.message import DecodeError
+
+        from lightpeer.pb.grpc.reflection.v1 import reflection_pb2 as pb
+
+        try:
+            request = pb.ServerReflectionRequest.FromString(data)
+        except DecodeError as error:
+            raise RpcError(StatusCode.INVALID_ARGUMENT, "this is not a ServerReflectionRequest") from error
+        response = pb.ServerReflectionResponse(valid_host=request.host, original_request=request)
+        match request.WhichOneof("message_request"):
+            case "list_services":
+                services = [pb.ServiceResponse(name=name) for name in self._services]
+                response.list_services_response.service.extend(services)
+            case "file_by_filename":
+                _give(response, self._files.get(request.file_by_filename))
+            case "file_containing_symbol":
+                _give(response, self._file_with(request.file_containing_symbol))
+            case "file_containing_extension" | "all_extension_numbers_of_type":
+                _refuse(response, StatusCode.NOT_FOUND, "there are no extensions here")
+            case _:
+                _refuse(response, StatusCode.INVALID_ARGUMENT, "the request asks nothing")
+        return response
+
+    def _file_with(self, symbol: str) -> FileDescriptor | None:
+        """Return the file that defines a service, one of its methods, a message or an enum."""
+        from google.protobuf.descriptor_pool import Default
+
+        for name in (symbol, symbol.rpartition(".")[0]):
+            try:
+                return self._files.get(Default().FindFileContainingSymbol(name).name)
+            except KeyError:
+                pass
+        return None
+
+
+def _with_imports(file: FileDescriptor) -> list[FileDescriptor]:
+    return [file, *(inner for imported in file.dependencies for inner in _with_imports(imported))]
+
+
+def _give(response: reflection_pb2.ServerReflectionResponse, file: FileDescriptor | None) -> None:
+    if file is None:
+        _refuse(response, StatusCode.NOT_FOUND, "there is no such definition here")
+        return
+    definitions = [each.serialized_pb for each in _with_imports(file)]
+    response.file_descriptor_response.file_descriptor_proto.extend(definitions)
+
+
+def _refuse(response: reflection_pb2.ServerReflectionResponse, code: StatusCode, message: str) -> None:
+    response.error_response.error_code = code
+    response.error_response.error_message = message

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import RpcError
+from lightpeer.pb.grpc.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from lightpeer.serve.health import Health
+from lightpeer.wire.tcp import EOF
+from tests.shell.rpc import run, serving
+
+CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
+Status = HealthCheckResponse.ServingStatus
+FORMS = HealthCheckRequest.SerializeToString, HealthCheckResponse.FromString
+
+
+def test_check_tells_of_the_server_and_of_its_services_until_it_stops():
+    async def main():
+        async with serving() as f:
+            health = Health(["pkg.Known"])
+            f.service.handlers.update(health.handlers())
+            check = f.channel.unary_unary(CHECK, *FORMS)
+            for name in ("", "pkg.Known"):
+                assert (await check(HealthCheckRequest(service=name))).status == Status.SERVING
+            with pytest.raises(RpcError) as caught:
+                await check(HealthCheckRequest(service="pkg.Other"))
+            assert caught.value.code() is StatusCode.NOT_FOUND
+            health.stop()
+            assert (await check(HealthCheckRequest())).status == Status.NOT_SERVING
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [("", [Status.SERVING, Status.NOT_SERVING]), ("pkg.Other", [Status.SERVICE_UNKNOWN])],
+)
+def test_watch_tells_what_changes_and_ends_with_the_server(service, expected):
+    async def main():
+        async with serving() as f:
+            health = Health(["pkg.Known"])
+            f.service.handlers.update(health.handlers())
+            watch = f.channel.unary_stream(WATCH, *FORMS)
+            call = watch(HealthCheckRequest(service=service))
+            seen = [(await call.read()).status]
+            await trio.testing.wait_all_tasks_blocked()
+            assert not call.done()
+            health.stop()
+            while (reply := await call.read()) is not EOF:
+                seen.append(reply.status)
+            assert seen == expected
+            late = [reply.status async for reply in watch(HealthCheckRequest())]
+            assert late == [Status.NOT_SERVING]
+
+    run(main)
+
+
+@pytest.mark.parametrize("path", [CHECK, WATCH])
+def test_what_is_not_a_request_is_refused(path):
+    async def main():
+        async with serving() as f:
+            f.service.handlers.update(Health([]).handlers())
+            with pytest.raises(RpcError) as caught:
+                await f.channel.unary_stream(path)(b"\xff").read()
+            assert caught.value.code() is StatusCode.INVALID_ARGUMENT
+
+    run(main)
