@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from lightpeer.errors import BadMessageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -66,12 +68,10 @@ class Connections:
 
         Raises RemoteError if it cannot be reached, StateError if our key cannot be used.
         """
-        if (under_way := self._under_way.get(candidate.address)) is not None:
+        while (under_way := self._under_way.get(candidate.address)) is not None:  # others may wait too
             await under_way.wait()
-        for known in self.alive():
-            peer = self._held[known].peer
-            if known.address == candidate.address or candidate.peer_id in {peer.peer_id} - {None}:
-                return peer
+        if (peer := self._known(candidate)) is not None:
+            return peer
         if len(self._held) >= MAX_CONNECTIONS:
             return None
         self._under_way[candidate.address] = done = trio.Event()
@@ -83,6 +83,22 @@ class Connections:
             done.set()
             self.connecting.set()  # also if it was refused before anything could be loaded
         return held.peer
+
+    def _known(self, candidate: Candidate) -> Peer | None:
+        """Return who is connected already; raise BadMessageError if somebody else is at the address.
+
+        Anybody's record may name another's address: a connection made on its word alone is not that other's.
+        """
+        held = {known: self._held[known].peer for known in self.alive()}
+        for known, peer in held.items():
+            if known == candidate or (candidate.peer_id is not None and peer.peer_id == candidate.peer_id):
+                return peer
+        for known, peer in held.items():
+            if known.address == candidate.address and (peer.has_answered or peer.peer_id is None):
+                if candidate.peer_id is not None and peer.peer_id is not None:
+                    raise BadMessageError("another peer answers at its address")
+                return peer
+        return None
 
     async def _hold(
         self, candidate: Candidate, task_status: trio.TaskStatus[_Held] = trio.TASK_STATUS_IGNORED

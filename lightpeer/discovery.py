@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import trio
@@ -50,6 +51,7 @@ RACING = 3  # connections under way at a time
 HEAD_START_S = 1.0  # over the next: two round trips of a slow 3G link and some
 MAX_ASKED = 8  # peers that one search may cost
 RECORDS_WANTED = 8
+MAX_RECORDS = 16  # of one reply: a seal costs a Pi Zero a millisecond or two
 MAX_HITS = 50
 MAX_TEXT_CHARS = 512
 
@@ -299,10 +301,14 @@ class Client:
         request = pb.SearchRequest(
             query=query, limit=limit, hops=0, query_id=self.network.entropy(8), open=wanted
         )
+        left = limit
         async with aclosing(peer.search(request)) as replies:
             async for reply in replies:
+                if len(reply.hits) > left or (left < limit and not reply.hits):
+                    raise BadMessageError("search replies beyond what was asked for")
+                left -= max(1, len(reply.hits))
                 holders = self._learn_untrusted(reply.records, peer)
-                yield [_hit_untrusted(hit, holders) for hit in reply.hits[:MAX_HITS]], reply
+                yield [_hit_untrusted(hit, holders) for hit in reply.hits], reply
 
     async def _exchange(self, peer: Peer) -> None:
         """Ask a peer for a sample of the records that it knows."""
@@ -323,11 +329,13 @@ class Client:
         """Put records into the cache; return their subjects' ids as text, "" for one that is not sound."""
         from lightpeer.core.identity import format_peer_id
         from lightpeer.core.peers import parse_record_untrusted
+        from lightpeer.core.records import check_scope_untrusted
 
         names = []
-        for data in records:
+        for data in islice(records, MAX_RECORDS):
             try:
                 record = parse_record_untrusted(data, self._now_s())
+                check_scope_untrusted(record, source.host)
             except BadMessageError as error:
                 logger.info("a bad record from %s: %s", source.name, error)
                 names.append("")
@@ -397,6 +405,10 @@ class Client:
                 self.cache.on_failure(candidate.peer_id, self._now_s())
                 self._dirty = True
             return None
+
+    def on_lie(self, peer: Peer, reason: str) -> None:
+        """Score a peer down for what it sent in a stream."""
+        self._misbehaved(peer, BadMessageError(reason))
 
     def _misbehaved(self, peer: Peer, error: RemoteError) -> None:
         logger.info("%s: %s", peer.name, error)

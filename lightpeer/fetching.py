@@ -53,7 +53,13 @@ async def fetch(
     peer, opened = await first_source(client.open_track(track_id, bitrate_kbps=settings.bitrate_kbps))
     track = opened.track
     session = Session(
-        track, client.network, settings, Bandwidth(), source_finder(client, track_id), realtime=False
+        track,
+        client.network,
+        settings,
+        Bandwidth(),
+        source_finder(client, track_id),
+        on_lie=client.on_lie,
+        realtime=False,
     )
     part = path.with_name(path.name + ".part")
     try:

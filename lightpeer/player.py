@@ -309,6 +309,7 @@ class Player:
             self._bandwidth,
             source_finder(self._client, opened.track.track_id),
             on_event=lambda kind, data: self._tell(kind, **data),
+            on_lie=self._client.on_lie,
             sink_ahead_s=lambda: self._sink.latency_s if self._sink is not None else 0.0,
         )
         deck = self._decks[index] = Deck(session)

@@ -54,6 +54,7 @@ MIN_ASK_SHARE = 0.25  # of the window: rarer PULLs are cheaper, this many keep t
 
 FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
 """Gives further sources, those peers excepted."""
+TellLie: TypeAlias = Callable[["Peer", str], None]
 TellEvent: TypeAlias = Callable[[str, dict[str, object]], None]
 
 
@@ -90,6 +91,7 @@ class Session:
         find_sources: FindSources,
         *,
         on_event: TellEvent = lambda _kind, _data: None,
+        on_lie: TellLie = lambda _peer, _reason: None,
         sink_ahead_s: Callable[[], float] = lambda: 0.0,
         realtime: bool = True,
     ) -> None:
@@ -101,6 +103,7 @@ class Session:
             settings: buffer marks, bitrate and transport.
             bandwidth: the downlink's controller, which outlives the session.
             find_sources: how to find sources beyond the first.
+            on_lie: told of each source that broke the protocol or sent false bytes.
             on_event: told of "transport", "source_lost", "rebuffering" and "resumed".
             sink_ahead_s: seconds of sound that left the buffer and are not heard yet.
             realtime: False if segments are taken as fast as they come (a file).
@@ -120,6 +123,7 @@ class Session:
         )
         self._find_sources = find_sources
         self._on_event = on_event
+        self._on_lie = on_lie
         self._sink_ahead_s = sink_ahead_s
         self._stats = SessionStats()
         self._sources: list[Source] = []
@@ -448,6 +452,7 @@ class Session:
             return
         if lied:
             self._banned.add(source.peer.peer_id)
+            self._on_lie(source.peer, reason)
         self._only_liars &= lied
         now = trio.current_time()
         if not source.has_delivered:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final, TypeAlias
 
 from lightpeer.core.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
@@ -105,6 +105,28 @@ def _record_untrusted(subject: PeerId, message: pb.PeerRecord, data: bytes) -> P
         raise BadMessageError("a peer record larger than one may be")
     endpoints = tuple(parse_endpoint_untrusted(text) for text in message.endpoints)
     return PeerRecord(subject, endpoints, message.roles, message.sequence, message.expires_s, data)
+
+
+def check_scope_untrusted(record: PeerRecord, source_host: str) -> None:
+    """Raise BadMessageError if a record names addresses of a narrower network than it came from.
+
+    Else a stranger far away could have us connect to what listens on this computer, or in this
+    home, and have others do so. `source_host` is the numeric address of whoever gave the record.
+    """
+    scope = _scope(source_host)
+    if any(_scope(host) > scope for host, _ in record.endpoints):
+        raise BadMessageError("a peer record with an address that means nothing where it came from")
+
+
+def _scope(host: str) -> int:
+    """Return 0 for an address of the whole internet or a name, 1 for a private network's, 2 for loopback."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return 2 if f".{host.lower()}".endswith(".localhost") else 0
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return 2 if address.is_loopback else 1 if address.is_private or address.is_link_local else 0
 
 
 def format_endpoint(endpoint: Endpoint) -> str:

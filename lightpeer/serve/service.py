@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from lightpeer.core.identity import Identity, PeerId, ReplayGuard, ServerSeals
 from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.peers import PeerCache, parse_record_untrusted
-from lightpeer.core.records import format_endpoint
+from lightpeer.core.records import check_scope_untrusted, format_endpoint
 from lightpeer.core.status import StatusCode
 from lightpeer.core.uri import TRACK_ID_BYTES
 from lightpeer.errors import BadMessageError, RpcError, SealError
@@ -110,7 +110,7 @@ class Services:
         request = call.open(data, pb.ExchangeRequest)
         if len(request.records) > MAX_RECORDS:
             raise RpcError(StatusCode.INVALID_ARGUMENT, f"at most {MAX_RECORDS} records at once")
-        self._learn_untrusted(request.records, call.peer_id)
+        self._learn_untrusted(request.records, call.peer_id, context.peer_address[0])
         return call.seal(
             pb.ExchangeReply(
                 records=[*self._own_records(), *self._sample(request.want, call.peer_id)],
@@ -125,6 +125,7 @@ class Services:
         now = self._network.unix_time()
         try:
             record = parse_record_untrusted(request.record, now)
+            check_scope_untrusted(record, context.peer_address[0])
         except BadMessageError as error:
             raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
         if record.peer_id != call.peer_id:
@@ -184,11 +185,13 @@ class Services:
         sample = self._peers.sample(wanted + 1, self._network.entropy, now, tried_only=True)
         return [r.data for r in sample if r.peer_id != caller][:wanted]
 
-    def _learn_untrusted(self, records: Sequence[bytes], source: PeerId) -> None:
+    def _learn_untrusted(self, records: Sequence[bytes], source: PeerId, source_host: str) -> None:
         now = self._network.unix_time()
         for data in records:
             try:
-                self._peers.add(parse_record_untrusted(data, now), source, now)
+                record = parse_record_untrusted(data, now)
+                check_scope_untrusted(record, source_host)
+                self._peers.add(record, source, now)
             except BadMessageError as error:
                 logger.info("a bad record in an exchange: %s", error)
 

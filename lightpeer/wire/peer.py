@@ -71,6 +71,7 @@ class Peer:
     ) -> None:
         self.address = address
         self.peer_id = peer_id
+        self.has_answered = False  # so that its id is proven
         self._channel = channel
         self._identity = identity
         self._clock = clock
@@ -154,6 +155,7 @@ class Peer:
 
     def _opened_untrusted(self, seals: ClientSeals, data: bytes, kind: type[M]) -> M:
         body = seals.open_reply_untrusted(data)
+        self.has_answered = True
         if self.peer_id is None:
             self.peer_id = seals.peer_id
         return parse_body_untrusted(kind, body)

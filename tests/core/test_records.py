@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from lightpeer.core.records import (
     MAX_RECORD_BYTES,
     Role,
     build_record,
+    check_scope_untrusted,
     format_endpoint,
     parse_endpoint_untrusted,
     parse_record_untrusted,
@@ -74,6 +77,28 @@ def test_a_record_is_bounded_in_size() -> None:
 def test_no_record_is_made_that_nobody_would_take(endpoints) -> None:
     with pytest.raises(UsageError, match="cannot announce"):
         build_record(ME, endpoints, 1, 1, NOW + 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "host", "fits"),
+    [
+        ("198.51.9.1", "93.184.1.1", True),
+        ("93.184.1.1", "example.org", True),
+        ("93.184.1.1", "192.168.1.1", False),
+        ("93.184.1.1", "127.0.0.1", False),
+        ("93.184.1.1", "::ffff:127.0.0.1", False),
+        ("93.184.1.1", "a.localhost", False),
+        ("93.184.1.1", "fe80::1", False),
+        ("192.168.1.7", "192.168.1.1", True),
+        ("192.168.1.7", "::1", False),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("::1", "192.168.1.1", True),
+    ],
+)
+def test_a_record_names_no_narrower_network_than_it_came_from(source, host, fits) -> None:
+    record = parse_record_untrusted(build_record(ME, [("example.org", 1), (host, 1)], 1, 1, NOW + 10), NOW)
+    with nullcontext() if fits else pytest.raises(BadMessageError, match="means nothing"):
+        check_scope_untrusted(record, source)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff", pb.PeerRecord(endpoints=["a:1"]).SerializeToString()])

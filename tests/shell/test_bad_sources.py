@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from lightpeer.core.datagram import Unit
+from lightpeer.core.peers import build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
 from lightpeer.discovery import open_client
 from lightpeer.errors import RpcError
@@ -17,7 +18,7 @@ from lightpeer.serve import service
 from lightpeer.serve.rpc import Context, Requests, stream_stream
 from tests.pair import MadeTrack, Serving, made_track, serving, settings
 from tests.shell.test_session import PHONE, Heard, stream
-from tests.sim.network import SimInternet, simulate
+from tests.sim.network import EPOCH_S, SimInternet, simulate
 
 GiveUnit = Callable[[Unit], bytes | None]
 PULL = "/loudp2p.v1.Streams/Pull"
@@ -135,6 +136,30 @@ def test_a_source_that_floods_us_with_units_is_dropped(tmp_path: Path) -> None:
             return result
 
         bad.streams.open = open_stream
+
+    simulate(main)
+
+
+def test_a_source_that_lies_is_scored_down(tmp_path: Path) -> None:
+    made = made_track(60)
+
+    def spoil(give: GiveUnit) -> GiveUnit:
+        return lambda unit: bytes(len(give(unit) or b""))
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE)
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as bad,
+            serving(net.host("10.0.0.2"), [made]) as good,
+            open_client(settings(tmp_path, bad, good, high_water_s=15.0), phone) as client,
+        ):
+            for server in (bad, good):
+                record = build_record(server.identity, [server.address], 1, 1, EPOCH_S + 3600)
+                client.cache.add(parse_record_untrusted(record, EPOCH_S), server.identity.peer_id, EPOCH_S)
+            corrupt_streams(bad, spoil)
+            await stream(client, made)
+            assert client.cache.get(bad.identity.peer_id).misbehaviour > 0.9
+            assert client.cache.get(good.identity.peer_id).misbehaviour == 0
 
     simulate(main)
 

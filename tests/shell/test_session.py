@@ -59,6 +59,7 @@ async def stream(client: Client, made: MadeTrack) -> Heard:
         Bandwidth(),
         source_finder(client, made.track.track_id),
         on_event=lambda kind, data: events.append((kind, data)),
+        on_lie=client.on_lie,
         sink_ahead_s=ear.ahead_s,
     )
     async with trio.open_nursery() as nursery:

@@ -1,0 +1,104 @@
+"""Peers that lie about others, or answer with more than was asked for: they cost us next to nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lightpeer.core.identity import Identity
+from lightpeer.core.peers import build_record, parse_record_untrusted
+from lightpeer.core.records import Role
+from lightpeer.discovery import MAX_RECORDS, open_client
+from lightpeer.errors import StreamFailedError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.rpc import Context
+from lightpeer.serve.service import Services
+from tests.pair import PORT, made_track, serving, settings
+from tests.shell.test_session import PHONE
+from tests.sim.network import EPOCH_S, SimInternet, simulate
+
+LIAR = Identity(b"L" * 32)
+
+
+def record(host: str, who: Identity = LIAR) -> bytes:
+    return build_record(who, [(host, PORT)], Role.SERVES, EPOCH_S, EPOCH_S + 3600)
+
+
+def test_a_record_with_the_address_of_another_does_not_make_that_other_unreachable(tmp_path: Path) -> None:
+    made = made_track(4)
+
+    async def main(net: SimInternet) -> None:
+        async with serving(net.host("10.0.0.1"), [made]) as honest:
+            config = settings(tmp_path)  # the liar's record is all that is known at first
+            async with open_client(config, net.host(PHONE)) as client:
+                lie = parse_record_untrusted(record("10.0.0.1"), EPOCH_S)
+                client.cache.add(lie, honest.identity.peer_id, EPOCH_S)
+                with pytest.raises(Exception):  # noqa: B017, PT011 - nobody is there, however that is told
+                    _ = [hit async for hit in client.search("song")]
+                own = record("10.0.0.1", honest.identity)
+                client.cache.add(parse_record_untrusted(own, EPOCH_S), honest.identity.peer_id, EPOCH_S)
+                assert [hit.title async for hit in client.search("song")] == ["Song"]
+
+    simulate(main)
+
+
+@pytest.mark.parametrize(("host", "kept"), [("127.0.0.1", 0), ("localhost", 0), ("10.0.0.7", 1)])
+def test_a_record_of_a_narrower_network_than_it_came_from_is_left_out(
+    tmp_path: Path, host: str, kept: int
+) -> None:
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1")) as server,
+            open_client(settings(tmp_path, server), net.host(PHONE)) as client,
+        ):
+            stranger = parse_record_untrusted(record(host), EPOCH_S)
+            server.peers.add(stranger, LIAR.peer_id, EPOCH_S)
+            server.peers.on_success(LIAR.peer_id, None, EPOCH_S)
+            await client.peers()
+            assert (LIAR.peer_id in client.cache) == kept
+
+    simulate(main)
+
+
+def search_at(tmp_path: Path, answer: list[pb.SearchReply], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Search at a server that answers so; return how many peers are known then."""
+
+    async def search(services: Services, data: bytes, context: Context) -> None:
+        call = services._call(context)
+        call.open(data, pb.SearchRequest)
+        for reply in answer:
+            await context.write(call.seal(reply))
+
+    monkeypatch.setattr(Services, "search", search)
+
+    async def main(net: SimInternet) -> int:
+        async with (
+            serving(net.host("10.0.0.1")) as server,
+            open_client(settings(tmp_path, server), net.host(PHONE)) as client,
+        ):
+            _ = [hit async for hit in client.search("song", limit=3)]
+            return len(client.cache)
+
+    return simulate(main)
+
+
+def test_a_flood_of_records_is_not_even_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [record("10.0.0.3", Identity(bytes([i + 1]) * 32)) for i in range(2 * MAX_RECORDS)]
+    assert search_at(tmp_path, [pb.SearchReply(records=records)], monkeypatch) <= MAX_RECORDS
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [pb.SearchReply()] * 2,
+        [pb.SearchReply(hits=[pb.Hit(track_id=bytes(32))] * 4)],
+        [pb.SearchReply(hits=[pb.Hit(track_id=bytes(32))] * 2)] * 2,
+    ],
+)
+def test_search_replies_without_end_are_cut_off(
+    tmp_path: Path, answer: list[pb.SearchReply], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:
+        search_at(tmp_path, answer, monkeypatch)
+    assert caught.group_contains(StreamFailedError)
