@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PIECE_SAMPLES = SAMPLE_RATE // 10  # ten wake-ups a second: a key acts at once, and a phone can rest between
 PRE_ROLL_SAMPLES = 3840  # 80 ms, after which a decoder has converged (RFC 7845, section 4.6)
+MAX_DRIFT_SAMPLES = 3 * SAMPLE_RATE  # between segments and sound: the longest pre-skip, a seek, odd frames
 _END_SAMPLES = SAMPLE_RATE // 10  # a seek beyond the end goes here: the track ends, as it would have
 
 
@@ -92,6 +93,11 @@ class Deck:
             if segment is None:
                 return None
             assert self._decoder is not None, "`load` comes first"
+            # Else what decodes to nothing would be fetched as fast as it comes, and never be heard.
+            if abs(self._decoder.position_samples - segment.segment * SAMPLE_RATE) > MAX_DRIFT_SAMPLES:
+                raise BadMessageError(
+                    "the track's segments are not of a second: its publisher made a mistake"
+                )
             if self._rendition is None:
                 self._begin(self._decoder, self.track.renditions[segment.rendition].header)
             self._rendition = segment.rendition

@@ -12,7 +12,13 @@ import trio
 
 from lightpeer.audio import _native
 from lightpeer.audio.sinks import NullSink, WavSink
-from lightpeer.core.manifest import SAMPLE_RATE
+from lightpeer.core.manifest import (
+    SAMPLE_RATE,
+    build_manifest,
+    build_table,
+    parse_manifest_untrusted,
+    track_id_of,
+)
 from lightpeer.discovery import open_client
 from lightpeer.errors import (
     AudioError,
@@ -652,3 +658,26 @@ def test_what_happens_in_the_clients_block_comes_out_as_it_is(tmp_path):
                     raise kind("so")
 
     simulate(main)
+
+
+@pytest.mark.parametrize("second", [bytes(9000), RAIN.segments[0][0] * 6])
+def test_segments_that_are_not_of_a_second_end_the_track_and_not_the_listeners_data_plan(tmp_path, second):
+    """What decodes to nothing would be fetched as fast as it comes; to hours, fill memory."""
+    header = RAIN.track.renditions[0].header
+    parts = [second] * 64
+    table = build_table(parts)
+    manifest = build_manifest(
+        title="Silence",
+        artist="",
+        album="",
+        duration_samples=64 * SAMPLE_RATE,
+        gain_q8_db=0,
+        segment_count=64,
+        renditions=[(48_000, header, [table])],
+    )
+    made = MadeTrack(manifest, parse_manifest_untrusted(manifest, track_id_of(manifest)), [parts], [[table]])
+    errors = []
+    perform(tmp_path, nothing, "silence", shelves=((made,),), catch=errors.append)
+    assert [str(error) for error in errors] == [
+        "the track's segments are not of a second: its publisher made a mistake"
+    ]
