@@ -25,9 +25,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
+from lightpeer.core.buffer import SEGMENT_S, SegmentBuffer
 from lightpeer.core.ladder import Ladder
 from lightpeer.core.playout import Playout
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady
+from lightpeer.core.supply import Supply
 from lightpeer.errors import LightpeerError, StreamFailedError
 from lightpeer.source import PULL_AHEAD, Source
 
@@ -42,14 +44,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SEGMENT_S = 1.0
 MAX_SOURCES = 3  # each costs a handshake of about 1.5 kB
 MOST_SOURCES = 6  # when all of those hold up playback: strangers may be in league
 URGENT_S = 5.0  # of audio left: enough to fetch from another source what one holds up
-REST_S = 10.0  # doubles: before a source that was of no use is taken again
 STALL_LIMIT_S = 30.0  # a tunnel; after it a person would start anew by hand
-LOOK_AGAIN_S = 3.0
-MAX_LOOK_AGAIN_S = 60.0
 MIN_ASK_SHARE = 0.25  # of the window: rarer PULLs are cheaper, this many keep the link filled
 
 FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
@@ -127,17 +125,9 @@ class Session:
         self._sink_ahead_s = sink_ahead_s
         self._stats = SessionStats()
         self._sources: list[Source] = []
-        self._banned: set[PeerId | None] = set()
-        self._resting: dict[PeerId | None, tuple[float, float]] = {}  # until when, and for how long
-        self._only_liars = True  # no source was lost for another reason than its lies
-        self._ready: dict[int, SegmentReady] = {}
-        self._cursor = 0  # the next segment to be taken
-        self._frontier = 0  # the next segment to be wished for
+        self._supply = Supply()
+        self._buffer = SegmentBuffer(track.segment_count)
         self._progress_at = 0.0
-        self._look_at = math.inf
-        self._looked_at = -math.inf
-        self._look_again_s = LOOK_AGAIN_S
-        self._looking = False
         self._failed: LightpeerError | None = None
         self._fetching_since: float | None = None
         self._transport = ""  # as told last
@@ -150,10 +140,7 @@ class Session:
     @property
     def buffer_s(self) -> float:
         """Seconds of verified audio in a row from the cursor on."""
-        ahead = self._cursor
-        while ahead in self._ready:
-            ahead += 1
-        return (ahead - self._cursor) * SEGMENT_S
+        return self._buffer.ahead * SEGMENT_S
 
     @property
     def ahead_s(self) -> float:
@@ -163,7 +150,7 @@ class Session:
     @property
     def complete(self) -> bool:
         """Whether all that is left of the track is in the buffer."""
-        return self._cursor + round(self.buffer_s / SEGMENT_S) >= self.track.segment_count
+        return self._buffer.is_complete
 
     @property
     def source_count(self) -> int:
@@ -189,9 +176,9 @@ class Session:
 
         Raises StreamFailedError when nobody can go on with the track.
         """
-        while self._cursor < self.track.segment_count:
+        while not self._buffer.is_at_end:
             self._update_playout(trio.current_time())
-            if self.playout.playing and self._cursor in self._ready:
+            if self.playout.playing and self._buffer.is_next_ready:
                 return self._take()
             if self._failed is not None:
                 raise self._failed
@@ -206,13 +193,8 @@ class Session:
 
     def seek(self, segment: int) -> None:
         """Go on at another segment; what is buffered from there on is kept."""
-        segment = max(0, min(segment, self.track.segment_count - 1))
-        inside = segment in self._ready
-        self._ready = {k: ready for k, ready in self._ready.items() if inside and k >= segment}
-        self._cursor = segment
         self.playout.restart()
-        if not inside:
-            self._frontier = segment
+        if not self._buffer.seek(segment):
             self.scheduler.clear()
             for source in self._sources:
                 source.seek()
@@ -220,7 +202,8 @@ class Session:
 
     async def run(self, peer: Peer, opened: Opened) -> None:
         """Stream until cancelled, beginning with the source that was opened first."""
-        self._progress_at = self._look_at = trio.current_time()
+        self._progress_at = trio.current_time()
+        self._supply.begin(self._progress_at)
         async with trio.open_nursery() as self.nursery:
             self._take_inline(peer, opened)
             await self._add_source(peer, opened)
@@ -233,12 +216,10 @@ class Session:
     # The buffer.
 
     def _take(self) -> SegmentReady:
-        segment = self._ready.pop(self._cursor)
-        self._cursor += 1
+        segment = self._buffer.take()
         self._stats.audio_bytes += len(segment.data)
         self._stats.segments += 1
         self._stats.bitrate_seconds += self.track.renditions[segment.rendition].bitrate_bps / 1000
-        self._update_playout(trio.current_time())
         if self.playout.fetching and not self.scheduler.wished():
             self._timers.set()
         return segment
@@ -255,15 +236,15 @@ class Session:
         """Take tables and segments that came with the Open; what does not verify costs the peer nothing."""
         chunks = [chunk for chunk in opened.chunks if self.ladder.begin_with(chunk.rendition)]
         for chunk in chunks:
-            if chunk.segment == self._frontier < self.track.segment_count:
+            if chunk.segment == self._buffer.frontier < self.track.segment_count:
                 self.scheduler.wish(chunk.rendition, chunk.segment)
-                self._frontier += 1
+                self._buffer.frontier += 1
         for chunk in chunks:
             self.scheduler.on_object(peer, chunk.rendition, chunk.segment, chunk.data)
         self._take_ready(trio.current_time())
 
     def _take_ready(self, now: float) -> None:
-        before = len(self._ready)
+        new = False
         while (event := self.scheduler.next_event()) is not None:
             if not isinstance(event, SegmentReady):
                 for source in [source for source in self._sources if source.peer is event.source]:
@@ -271,9 +252,8 @@ class Session:
                 continue
             self._progress_at = now
             self._stats.fetched_bytes += len(event.data)
-            if event.segment >= self._cursor:
-                self._ready[event.segment] = event
-        if len(self._ready) > before:
+            new |= self._buffer.put(event)
+        if new:
             self._wake_player()
 
     def _wake_player(self) -> None:
@@ -297,16 +277,17 @@ class Session:
 
     def _wish(self, now: float) -> None:
         """Wish far enough ahead to fill the window twice, and no further: the rendition may change."""
-        limit = min(self.track.segment_count, self._cursor + int(self.playout.high_water_s / SEGMENT_S))
+        buffer = self._buffer
+        limit = min(self.track.segment_count, buffer.cursor + int(self.playout.high_water_s / SEGMENT_S))
         ahead_bytes = 2 * self.bandwidth.window_bytes(now)
-        while self._frontier < limit:
+        while buffer.frontier < limit:
             current = self.track.renditions[self.ladder.current or 0]
             enough = max(PULL_AHEAD, ahead_bytes * 8 / (current.bitrate_bps * SEGMENT_S))
             if self.scheduler.wished() >= enough:
                 return
             rendition = self.ladder.choose(self.bandwidth.rate_bytes_per_s, self.buffer_s)
-            self.scheduler.wish(rendition, self._frontier)
-            self._frontier += 1
+            self.scheduler.wish(rendition, buffer.frontier)
+            buffer.frontier += 1
             self._work.set()
 
     def _ask(self, now: float) -> None:
@@ -338,16 +319,14 @@ class Session:
             self._check_supply(now)
 
     def _next_deadline(self, now: float) -> float:
-        deadlines = [source.next_deadline() for source in self._sources]
-        if not self._looking:
-            deadlines.append(self._look_at)
+        deadlines = [self._supply.due, *(source.next_deadline() for source in self._sources)]
         if self.scheduler.wished():
             deadlines.append(self._progress_at + STALL_LIMIT_S)
             urgent_at = max(self.scheduler.next_due(), now + self.ahead_s - URGENT_S)
             deadlines.append(urgent_at if urgent_at > now else now + 1.0)
-        if self.playout.playing and self.playout.realtime and not self._ready and not self.complete:
+        if self.playout.playing and self.playout.realtime and not self._buffer.ahead and not self.complete:
             deadlines.append(now + max(self._sink_ahead_s(), 0.01))  # when the sink runs dry
-        return min(deadlines, default=math.inf)
+        return min(deadlines)
 
     def _check_supply(self, now: float) -> None:
         """Look for more sources when it is time, and give up when nothing came for too long."""
@@ -355,10 +334,9 @@ class Session:
             self._progress_at = math.inf
             self._fail("the stream stopped: no peer sends this track any more")
         self._check_holder(now)
-        if now >= self._look_at and not self._looking:
-            self._looking = True
-            self._looked_at = now
-            self.nursery.start_soon(self._look_for_sources)
+        if now >= self._supply.due:
+            exclude = self._supply.on_look([source.peer.peer_id for source in self._sources], now)
+            self.nursery.start_soon(self._look_for_sources, exclude)
 
     def _check_holder(self, now: float) -> None:
         """Drop a source that holds up playback if there is another that may do better, else look for one.
@@ -371,36 +349,26 @@ class Session:
         others = [source for source in self._sources if source.peer is not holder]
         if any(s.heard_at > now - PATIENCE_S or not self.scheduler.holds(s.peer) for s in others):
             for source in [source for source in self._sources if source.peer is holder]:
-                self._rest(source, now)
+                self._supply.rest(source.peer.peer_id, now)
                 self.on_end(source, "it holds up the track")
         elif len(self._sources) < MOST_SOURCES:
-            self._look_at = min(self._look_at, self._looked_at + self._look_again_s)
+            self._supply.hurry()
 
-    def _rest(self, source: Source, now: float) -> None:
-        """Leave a source alone for a while, each time for longer."""
-        _, last_s = self._resting.get(source.peer.peer_id, (0.0, REST_S / 2))
-        self._resting[source.peer.peer_id] = now + 2 * last_s, 2 * last_s
-
-    async def _look_for_sources(self) -> None:
+    async def _look_for_sources(self, exclude: list[PeerId]) -> None:
         """Open the track at further peers, until there are enough."""
-        now = trio.current_time()
-        known = {source.peer.peer_id for source in self._sources} | self._banned
-        known |= {peer_id for peer_id, (until, _) in self._resting.items() if now < until}
         enough = max(MAX_SOURCES, len(self._sources) + 1)
-        self._look_again_s = min(2 * self._look_again_s, MAX_LOOK_AGAIN_S)
         try:
-            async with aclosing(self._find_sources([peer_id for peer_id in known if peer_id])) as found:
+            async with aclosing(self._find_sources(exclude)) as found:
                 async for peer, opened in found:
                     await self._add_source(peer, opened)
-                    self._look_again_s = LOOK_AGAIN_S
+                    self._supply.on_found()
                     if len(self._sources) >= enough:
                         break
         except LightpeerError as error:
             logger.info("no further sources: %s", error)
-            if self._banned and self._only_liars and not self._sources:
+            if self._supply.only_liars and not self._sources:
                 self._fail("whoever has this track sends something else: name other peers with --bootstrap")
-        self._looking = False
-        self._look_at = math.inf if self._sources else trio.current_time() + LOOK_AGAIN_S
+        self._supply.on_looked(trio.current_time(), have_any=bool(self._sources))
         self._timers.set()
 
     def _fail(self, reason: str) -> None:
@@ -451,17 +419,13 @@ class Session:
         if source not in self._sources:
             return
         if lied:
-            self._banned.add(source.peer.peer_id)
             self._on_lie(source.peer, reason)
-        self._only_liars &= lied
         now = trio.current_time()
-        if not source.has_delivered:
-            self._rest(source, now)
+        self._supply.on_lost(source.peer.peer_id, now, lied=lied, was_useful=source.has_delivered)
         self._sources.remove(source)
         self._count(source)
         source.close()
         self._on_event("source_lost", {"peer_id": source.peer.name, "reason": reason})
-        self._look_at = max(now, self._looked_at + LOOK_AGAIN_S)
         self._work.set()
         self._timers.set()
 
