@@ -18,6 +18,8 @@ from __future__ import annotations
 import logging
 import math
 import weakref
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias, cast
 
 import trio
@@ -26,7 +28,7 @@ from lightpeer.core.status import CallStatus, StatusCode
 from lightpeer.errors import RpcError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Generator, Iterable
+    from collections.abc import AsyncIterable, Callable, Generator
 
     from lightpeer.core.grpc import ClientCall, ClientConnection
     from lightpeer.core.status import Metadata, RawHeader
@@ -361,15 +363,22 @@ class _ManyRequests(Call):
         super()._on_end()
         self._feeding.cancel()
 
+    async def _write_all(self, requests: Requests) -> None:
+        if isinstance(requests, Iterable):
+            for request in requests:
+                await self.write(request)
+        elif isinstance(requests, AsyncGenerator):
+            async with aclosing(requests):  # what it holds is let go when the call ends
+                async for request in requests:
+                    await self.write(request)
+        else:
+            async for request in requests:
+                await self.write(request)
+
     async def _feed(self, requests: Requests) -> None:
         with self._feeding:
             try:
-                if hasattr(requests, "__aiter__"):
-                    async for request in requests:
-                        await self.write(request)
-                else:
-                    for request in requests:
-                        await self.write(request)
+                await self._write_all(requests)
                 await self.done_writing()
             except RpcError:
                 pass  # the call has ended, and says so to whoever awaits it

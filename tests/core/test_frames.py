@@ -18,6 +18,7 @@ from lightpeer.core.frames import (
     FrameType,
     GoAway,
     encode_goaway,
+    encode_ping,
 )
 from lightpeer.errors import BadMessageError, FramingError
 
@@ -170,3 +171,7 @@ def test_any_bytes_pass_or_raise_the_one_error(pieces, is_server):
         for piece in pieces:
             for item in gate.receive_untrusted(piece, 0.0):
                 assert item
+
+
+def test_a_ping_is_written_as_http2_has_it():
+    assert encode_ping(b"12345678") == frame(FrameType.PING, b"12345678")

@@ -10,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.core.framing import (
+    Compression,
     Frame,
     MessageDecoder,
+    accepts_gzip_untrusted,
     encode_message,
     inflate_untrusted,
+    is_gzip,
 )
 from lightpeer.core.status import StatusCode
-from lightpeer.errors import FramingError
+from lightpeer.errors import FramingError, UsageError
 
 
 def decode_all(data: bytes, *, piece: int, limit: int = 1000) -> list[bytes]:
@@ -120,3 +123,31 @@ def test_any_bytes_give_messages_or_the_one_error(pieces, encoding):
         for piece in pieces:
             for frame in decoder.receive_untrusted(piece):
                 assert len(frame.message_untrusted(40)) <= 40
+
+
+@pytest.mark.parametrize(
+    ("compression", "expected"),
+    [(None, False), (Compression.NoCompression, False), (Compression.Gzip, True), (2, True), ("gzip", True)],
+)
+def test_a_compression_is_chosen_by_grpcs_names_and_numbers(compression, expected):
+    assert is_gzip(compression) is expected
+
+
+@pytest.mark.parametrize("compression", [Compression.Deflate, 9, "snappy", True])
+def test_a_compression_that_we_do_not_have_is_refused(compression):
+    with pytest.raises(UsageError, match="not supported"):
+        is_gzip(compression)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"gzip", True),
+        (b"identity,deflate , gzip", True),
+        (b"identity", False),
+        (b"", False),
+        (b"xgzip", False),
+    ],
+)
+def test_the_encodings_that_a_peer_reads_are_a_list(value, expected):
+    assert accepts_gzip_untrusted(value) is expected

@@ -98,6 +98,39 @@ def test_a_gzipped_reply_is_inflated_within_the_limit():
     assert bomb.status.code is StatusCode.RESOURCE_EXHAUSTED
 
 
+def test_requests_are_gzipped_if_asked_and_one_may_be_sent_as_it_is():
+    client, peer = connect()
+    call = client.start(PATH, 0.0, gzip=True)
+    call.send(bytes(1000))
+    call.send(b"plain", compress=False, end=True)
+    (request,) = peer.of(h2.events.RequestReceived)
+    assert dict(request.headers)[b"grpc-encoding"] == b"gzip"
+    data = b"".join(event.data for event in peer.of(h2.events.DataReceived))
+    assert data[0] == 1
+    assert len(data) < 100
+    assert data.endswith(b"\0\0\0\0\5plain")
+
+
+@pytest.mark.parametrize(("accepted", "compresses"), [(b"identity", False), (b"deflate, gzip", True)])
+def test_a_server_that_does_not_read_gzip_is_sent_none_once_that_is_known(accepted, compresses):
+    client, peer = connect()
+    unary(client)
+    peer.exchange()
+    trailers = (*RESPONSE, (b"grpc-accept-encoding", accepted), (b"grpc-status", b"12"))
+    peer.headers(1, trailers, end=True)
+    call = client.start(PATH, 0.0, gzip=True)
+    assert call.gzip is compresses
+
+
+def test_a_reply_in_an_encoding_that_was_not_offered_is_internal():
+    client, peer = connect()
+    call = unary(client)
+    peer.exchange()
+    peer.headers(1, (*RESPONSE, (b"grpc-encoding", b"snappy")))
+    peer.message(1, b"reply", gzip=True)
+    assert call.status.code is StatusCode.INTERNAL
+
+
 # --- calls that end otherwise -------------------------------------------------------------------
 
 
@@ -380,6 +413,28 @@ def test_goaway_lets_what_was_taken_finish_and_gives_the_rest_back():
     peer.reply(1, b"reply")
     assert taken.take() == b"reply"
     assert client.state is ConnectionState.CLOSED
+
+
+def test_a_first_goaway_that_allows_every_stream_refuses_none_that_is_on_its_way():
+    client, peer = connect(settings={MAX_STREAMS: 2})
+    first, second, waiting = unary(client), unary(client), unary(client)
+    peer.exchange()
+    client.receive(encode_goaway(LAST_STREAM_ID, 0), 0.0)
+    assert not client.takes_calls
+    assert waiting.status.was_processed is False
+    client.receive(encode_goaway(3, 0), 0.0)
+    peer.reply(1, b"a")
+    peer.reply(3, b"b")
+    assert [first.take(), second.take()] == [b"a", b"b"]
+    assert client.state is ConnectionState.CLOSED
+
+
+@pytest.mark.parametrize(("text", "too_much"), [(b"too_many_pings", True), (b"", False)])
+def test_a_server_may_say_that_it_is_pinged_too_much(text, too_much):
+    client, _ = connect()
+    goaway = encode_goaway(0, ErrorCode.ENHANCE_YOUR_CALM)
+    client.receive(bytes((0, 0, 8 + len(text))) + goaway[3:] + text, 0.0)
+    assert client.pings_too_much is too_much
 
 
 def test_the_end_of_the_transport_ends_every_call():

@@ -7,7 +7,7 @@ import h2.exceptions
 import h2.settings
 import pytest
 
-from lightpeer.core.frames import ErrorCode, encode_goaway
+from lightpeer.core.frames import ErrorCode, encode_goaway, encode_ping
 from lightpeer.core.grpc import ClientConnection, StatusCode
 from lightpeer.core.http2 import OUTPUT_BYTES, ConnectionState
 from lightpeer.core.stream import Limits
@@ -33,6 +33,41 @@ def connect(*, settings=None, **limits) -> tuple[ClientConnection, H2Peer]:
 
 def bytes_sent(peer: H2Peer, stream_id: int) -> int:
     return sum(len(event.data) for event in peer.of(h2.events.DataReceived) if event.stream_id == stream_id)
+
+
+# --- the connection itself ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("half", ["client", "server"])
+def test_silence_while_a_call_is_open_leads_to_a_ping_and_then_to_the_end(half):
+    limits = Limits(keepalive_s=10.0, keepalive_timeout_s=5.0, idle_s=1000.0)
+    ours = ClientConnection("host:1", limits, 0.0) if half == "client" else ServerConnection(limits, 0.0)
+    assert not ours.is_greeted
+    peer = H2Peer(ours)
+    assert ours.is_greeted
+    if half == "client":
+        ours.start(PATH, 0.0, deadline=12.0)
+    peer.exchange()
+    if half == "server":
+        peer.headers(1, REQUEST)
+    peer.events_of_ours()
+    assert ours.next_deadline() == 10.0
+    ours.handle_timeout(10.0)
+    assert ours.data_to_send().endswith(encode_ping(b"lightpee"))
+    ours.handle_timeout(13.0)
+    if half == "client":  # its call has ended, and an idle connection is left in peace
+        assert ours.next_deadline() is None
+    else:
+        ours.handle_timeout(15.0)
+        assert not ours.is_open
+        assert "silent" in ours.why_closed
+
+
+def test_silence_without_calls_is_no_sign():
+    server = ServerConnection(Limits(keepalive_s=10.0, handshake_s=100.0), 0.0)
+    assert server.next_deadline() == 100.0
+    server.handle_timeout(100.0)
+    assert server.why_closed == "the client did not begin"
 
 
 # --- receiving: credit follows the consumer -------------------------------------------------------

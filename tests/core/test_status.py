@@ -89,6 +89,8 @@ def test_a_status_becomes_the_exception_with_all_it_has():
         ("plain, ~text", b"plain, ~text"),
         ("100%", b"100%25"),
         ("a\tb\r\n", b"a%09b%0D%0A"),
+        (" ", b"%20"),
+        ("  a b ", b"%20%20a b%20"),
         ("☺ 😈", b"%E2%98%BA %F0%9F%98%88"),
     ],
 )
@@ -162,6 +164,16 @@ def test_an_ascii_value_may_be_given_as_bytes():
     assert encode_metadata([("k", b"v")]) == [(b"k", b"v")]
 
 
+@pytest.mark.parametrize("key", ["grpc-status-details-bin", "grpc-trace-bin", "grpc-tags-bin"])
+def test_the_reserved_keys_that_applications_use_are_allowed(key):
+    assert split_headers_untrusted(encode_metadata([(key, b"\xff")])) == ({}, ((key, b"\xff"),))
+
+
+@pytest.mark.parametrize("wire", [b"AP8", b"AP8=", b" AP8= "])
+def test_binary_values_are_read_with_padding_and_without(wire):
+    assert split_headers_untrusted([(b"b-bin", wire)])[1] == (("b-bin", b"\x00\xff"),)
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -171,6 +183,8 @@ def test_an_ascii_value_may_be_given_as_bytes():
         (":path", "/"),
         ("ünï", "v"),
         ("grpc-status", "0"),
+        ("grpc-previous-rpc-attempts", "1"),
+        ("grpc-anything-bin", b""),
         ("content-type", "x"),
         ("host", "x"),
         ("k", "line\nbreak"),

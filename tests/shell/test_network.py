@@ -225,3 +225,65 @@ def test_counters_add_up_and_forget_only_what_they_knew():
     counters.retire(read)
     counters.retire(read)
     assert (counters.rx_bytes(), counters.tx_bytes()) == (11, 22)
+
+
+class Addresses(trio.abc.HostnameResolver):
+    """Resolves any name to an IPv6 and an IPv4 address, in this order."""
+
+    async def getaddrinfo(self, host, port, *_):
+        await trio.lowlevel.checkpoint()
+        rest = (socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [
+            (socket.AF_INET6, *rest, ("2001:db8::1", port, 0, 0)),
+            (socket.AF_INET, *rest, ("127.0.0.1", port)),
+        ]
+
+    async def getnameinfo(self, sockaddr, flags):
+        raise AssertionError
+
+
+class Sockets(trio.abc.SocketFactory):
+    """Sockets of which those for IPv6 do nothing but what `connect` is told to do; notes who tried when."""
+
+    def __init__(self, connect_ipv6) -> None:
+        self.connect_ipv6 = connect_ipv6
+        self.tried: list[tuple[int, float]] = []
+        self.made: list[trio.socket.SocketType] = []
+
+    def socket(self, family, kind, proto):
+        sock = trio.socket.from_stdlib_socket(socket.socket(socket.AF_INET, kind, proto))
+        self.made.append(sock)
+        connect = self.connect_ipv6 if family == socket.AF_INET6 else sock.connect
+
+        async def noted(address):
+            self.tried.append((family, trio.current_time()))
+            await connect(address)
+
+        sock.connect = noted
+        return sock
+
+
+async def _never(_):
+    await trio.sleep_forever()
+
+
+async def _refused(_):
+    await trio.lowlevel.checkpoint()
+    raise ConnectionRefusedError
+
+
+@pytest.mark.parametrize(("connect_ipv6", "second_at_s"), [(_never, 0.25), (_refused, 0.0)])
+def test_an_address_that_does_not_answer_delays_the_next_by_a_quarter_of_a_second(connect_ipv6, second_at_s):
+    async def main():
+        network, sockets = SystemNetwork(), Sockets(connect_ipv6)
+        listener = await network.listen_tcp("127.0.0.1", 0)
+        trio.socket.set_custom_hostname_resolver(Addresses())
+        trio.socket.set_custom_socket_factory(sockets)
+        async with listener:
+            client = await network.connect_tcp("two.example", listener_address(listener)[1])
+            async with client:
+                assert peer_address(client) == listener_address(listener)
+        assert sockets.tried == [(socket.AF_INET6, 0.0), (socket.AF_INET, second_at_s)]
+        assert all(sock.fileno() < 0 for sock in sockets.made), "what lost the race is closed"
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
