@@ -23,21 +23,24 @@ if TYPE_CHECKING:
     from lightpeer.session import Session
     from lightpeer.wire.peer import Peer
 
-PIECE_SAMPLES = SAMPLE_RATE // 10  # ten wake-ups a second: a key acts at once, and a phone can rest between
+PIECE_SAMPLES = SAMPLE_RATE // 5  # five wake-ups a second: each costs as much as a tenth of its decoding
 PRE_ROLL_SAMPLES = 3840  # 80 ms, after which a decoder has converged (RFC 7845, section 4.6)
 MAX_DRIFT_SAMPLES = 3 * SAMPLE_RATE  # between segments and sound: the longest pre-skip, a seek, odd frames
-_END_SAMPLES = SAMPLE_RATE // 10  # a seek beyond the end goes here: the track ends, as it would have
+_END_SAMPLES = SAMPLE_RATE // 10  # a seek beyond the end goes so far before it: the track ends as ever
 
 
 class Deck:
     """An open track. `load` before the first `next_piece`, which one task calls; `run` in another.
 
-    `started` is for whoever plays it: whether any of it has been given to the sink.
+    `in_hand_s` is the sound that has left the session's buffer and was not given yet; after a
+    seek it is negative by what the buffer holds only for decoding to begin with. `started` is
+    for whoever plays it: whether any of it has been given to the sink.
     """
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.started = False
+        self.in_hand_s = 0.0
         self._scope = trio.CancelScope()
         self._decoder: Decoder | None = None
         self._rendition: int | None = None
@@ -82,16 +85,18 @@ class Deck:
             self._decoder.set_gain(gain_q8_db)
 
     async def next_piece(self) -> bytes | None:
-        """Return about 100 ms of PCM, waiting for data if need be; None at the end of the track.
+        """Return about 200 ms of PCM, waiting for data if need be; None at the end of the track.
 
         Raises:
             StreamFailedError: nobody can go on with the track.
             BadMessageError: what the track holds is no audio that can be played.
         """
         while (piece := next(self._pieces, None)) is None:
+            self.in_hand_s = min(self.in_hand_s, 0.0)
             segment = await self.session.next_segment()
             if segment is None:
                 return None
+            self.in_hand_s += 1.0
             assert self._decoder is not None, "`load` comes first"
             # Else what decodes to nothing would be fetched as fast as it comes, and never be heard.
             if abs(self._decoder.position_samples - segment.segment * SAMPLE_RATE) > MAX_DRIFT_SAMPLES:
@@ -102,6 +107,7 @@ class Deck:
                 self._begin(self._decoder, self.track.renditions[segment.rendition].header)
             self._rendition = segment.rendition
             self._pieces = self._decoder.pieces(segment.data, PIECE_SAMPLES)
+        self.in_hand_s -= len(piece) / (2 * self.channels * SAMPLE_RATE)
         return piece
 
     @staticmethod
@@ -118,7 +124,7 @@ class Deck:
         # A sample's granule position is its own and the pre-skip, so it is in this segment or a later one.
         segment = min(max(0, position - PRE_ROLL_SAMPLES) // SAMPLE_RATE, self.track.segment_count - 1)
         self.session.seek(segment)
-        self._pieces = iter(())
+        self._pieces, self.in_hand_s = iter(()), segment - position / SAMPLE_RATE
         self._decoder.reset(segment * SAMPLE_RATE)
         self._decoder.discard_until(position)
 

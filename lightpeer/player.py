@@ -310,12 +310,17 @@ class Player:
             source_finder(self._client, opened.track.track_id),
             on_event=lambda kind, data: self._tell(kind, **data),
             on_lie=self._client.on_lie,
-            sink_ahead_s=lambda: self._sink.latency_s if self._sink is not None else 0.0,
+            sink_ahead_s=self._ahead_s,
         )
         deck = self._decks[index] = Deck(session)
         assert self._nursery is not None
         self._nursery.start_soon(deck.run, peer, opened)
         return deck
+
+    def _ahead_s(self) -> float:
+        """Return the seconds of sound that have left the buffer and are not heard yet."""
+        in_hand_s = self._deck.in_hand_s if self._deck is not None else 0.0
+        return in_hand_s + (self._sink.latency_s if self._sink is not None else 0.0)
 
     def _gain_q8_db(self, track: Track) -> int:
         gain = track.gain_q8_db if self._settings.normalize else 0

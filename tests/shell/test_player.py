@@ -268,6 +268,18 @@ def test_a_seek_while_waiting_for_data_goes_on_from_there(tmp_path):
     assert is_nearly(done.sink.pcm, from_second(pcm_of(RAIN), position_s))
 
 
+@pytest.mark.parametrize("start_buffer_s", [0.5, 1.0, 2.0])
+def test_what_is_being_decoded_counts_as_there_and_pre_roll_does_not(tmp_path, start_buffer_s):
+    async def act(now: Stage) -> None:
+        await now.until_heard(6.0)
+        now.player.seek_by(-3.0)
+
+    done = perform(tmp_path, act, start_s=5.0, start_buffer_s=start_buffer_s, down=Link(7_000, 0.05))
+    assert "rebuffering" not in done.kinds()
+    assert done.player.stats()["rebuffers"] == 0
+    assert done.sink.gaps == []
+
+
 # Pausing.
 
 
@@ -426,7 +438,7 @@ def test_stop_ends_at_once(tmp_path, at_s):
     done = perform(tmp_path, act, "rain", "arcade")
     assert times[0] == times[1]
     assert "drain" not in done.sink.log
-    assert done.player.stats()["played_s"] == pytest.approx(at_s, abs=0.3)
+    assert done.player.stats()["played_s"] == pytest.approx(at_s, abs=0.45)  # a queue and a piece
     if at_s > 1:
         assert done.player.stats()["audio_bytes"] > 6000 * at_s * 0.8  # a track that was broken off counts
 
@@ -443,7 +455,7 @@ class _CancelAtStep(trio.abc.Instrument):
             self._scope.cancel()
 
 
-@pytest.mark.parametrize("step", [*range(1, 400, 9), *range(400, 1000, 99)])
+@pytest.mark.parametrize("step", [*range(1, 400, 9), *range(400, 800, 99)])
 def test_a_cancellation_at_any_step_leaves_nothing_open(tmp_path, step):
     async def main(net: SimInternet) -> None:
         async with stage(net, tmp_path, [RAIN, ARCADE]) as now:
@@ -498,7 +510,7 @@ def test_a_player_plays_one_queue_at_a_time(tmp_path):
 # Volume.
 
 
-def test_a_change_of_volume_is_given_within_a_tenth_of_a_second(tmp_path):
+def test_a_change_of_volume_is_given_with_the_next_piece(tmp_path):
     changed_at = []
 
     async def act(now: Stage) -> None:
@@ -508,7 +520,7 @@ def test_a_change_of_volume_is_given_within_a_tenth_of_a_second(tmp_path):
 
     done = perform(tmp_path, act)
     loud = [at for at, pcm in done.sink.writes if max(map(abs, array("h", pcm))) > 100]
-    assert changed_at[0] - 0.15 < loud[-1] <= changed_at[0]
+    assert changed_at[0] - 0.25 < loud[-1] <= changed_at[0]
     assert len(done.sink.pcm) == len(pcm_of(RAIN))
 
 
