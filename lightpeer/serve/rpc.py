@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never, Self, TypeAlias
 
 import trio
 
+from lightpeer.config import ServeLimits
 from lightpeer.core.framing import is_gzip
 from lightpeer.core.status import StatusCode, encode_metadata
 from lightpeer.core.stream import Limits
@@ -41,17 +42,22 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS: Final = 512
-"""Half of the file descriptors that a process commonly has."""
+LIMITS: Final = Limits(
+    receive_message_bytes=ServeLimits.receive_message_bytes,
+    stream_window_bytes=ServeLimits.stream_window_bytes,
+    connection_window_bytes=ServeLimits.connection_window_bytes,
+    concurrent_calls=ServeLimits.calls_per_connection,
+    header_list_bytes=ServeLimits.header_list_bytes,
+    keepalive_s=ServeLimits.keepalive_s,
+    keepalive_timeout_s=ServeLimits.keepalive_timeout_s,
+    idle_s=ServeLimits.idle_s,
+    handshake_s=ServeLimits.handshake_s,
+    connection_age_s=ServeLimits.connection_age_s,
+    connection_age_grace_s=ServeLimits.connection_age_grace_s,
+)
+"""What each connection may cost, unless its server is told otherwise."""
 
-MAX_CONNECTIONS_PER_HOST: Final = 64
-"""An eighth of them: enough for a household behind one address, and all that one who means us ill gets."""
-
-LIMITS: Final = Limits(connection_window_bytes=2 * 1024 * 1024)
-"""Requests are small; what one client can make us hold is, with the next bound, 128 MiB for a host."""
-
-REQUEST_S: Final = 60.0
-"""For the one request of a method to come whole, in case that the client set no deadline."""
+REQUEST_S: Final = ServeLimits.request_s
 
 ACCEPT_PAUSE_S: Final = 0.1
 """Before accepting again when the system is out of descriptors or memory."""
@@ -263,7 +269,7 @@ class RpcServer:
 
     Args:
         handlers: by full method path, "/package.Service/Method".
-        limits: what each connection may cost.
+        limits: what each connection may cost; the defaults are those of `config.ServeLimits`.
         max_connections: for one more, the one that has been idle for longest is closed.
         max_connections_per_host: more are closed as they come.
         compression: of replies, unless a handler says otherwise.
@@ -275,8 +281,8 @@ class RpcServer:
         handlers: Mapping[str, MethodHandler],
         *,
         limits: Limits | None = None,
-        max_connections: int = MAX_CONNECTIONS,
-        max_connections_per_host: int = MAX_CONNECTIONS_PER_HOST,
+        max_connections: int = ServeLimits.connections,
+        max_connections_per_host: int = ServeLimits.connections_per_host,
         compression: int | str | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:

@@ -55,6 +55,9 @@ def test_servers_that_share_a_bootstrap_peer_are_found_through_it(folder) -> Non
                 nursery.start_soon(serve, chosen, net.host(f"10.0.0.{n}"), Output(quiet=True), stop)
             await trio.sleep(30)
             reply = await ask(net.host("10.0.0.9"), first)
+            async with open_channel(net.host("10.0.0.8"), *first) as channel:
+                check = channel.unary_unary("/grpc.health.v1.Health/Check")
+                assert await check(b"\x0a\x10loudp2p.v1.Index") == b"\x08\x01", "SERVING"
             assert reply.observed.startswith("10.0.0.9:")
             assert len(reply.records) == 2
             stop.set()

@@ -187,3 +187,13 @@ def test_xdg_folders():
     environ = HOME | {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s"}
     assert str(config.default_config_path(environ)) == "/c/lightpeer/config.toml"
     assert str(config.default_state_dir(environ)) == "/s/lightpeer"
+
+
+def test_the_limits_of_a_server_reach_its_connections():
+    from lightpeer.config import ServeLimits
+    from lightpeer.serve.rpc import LIMITS
+
+    for name in ("idle_s", "handshake_s", "keepalive_s", "connection_age_s", "connection_window_bytes"):
+        assert getattr(LIMITS, name) == getattr(ServeLimits, name)
+    assert ServeLimits.connections_per_host < ServeLimits.connections
+    assert ServeLimits.connection_window_bytes * ServeLimits.connections_per_host <= 128 * 2**20
