@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from lightpeer.core.grpc import ClientCall, ClientConnection
 from lightpeer.core.status import CallStatus, StatusCode
@@ -28,7 +28,11 @@ class ClientHalf(Half):
         if call.status is not None:
             self.statuses.setdefault(call, call.status)
 
-    @rule(timeout=st.sampled_from([None, 0.0, 0.5, 5.0]), one=st.booleans(), gzip=st.booleans())
+    @initialize(one=st.booleans())
+    def the_first_call_starts(self, one: bool) -> None:
+        self.a_call_starts(None, one, gzip=False)
+
+    @rule(timeout=st.sampled_from([None, None, 0.0, 5.0]), one=st.booleans(), gzip=st.booleans())
     def a_call_starts(self, timeout: float | None, one: bool, gzip: bool) -> None:
         deadline = None if timeout is None else self.now + timeout
         call = self.core.start("/a.B/C", self.now, deadline=deadline, expects_one=one)
@@ -37,10 +41,14 @@ class ClientHalf(Half):
         self.settle()
 
     @precondition(lambda self: self.sending())
-    @rule(data=st.data(), size=st.sampled_from([0, 10, 2000, 2001]), end=st.booleans())
+    @rule(data=st.data(), size=st.sampled_from([0, 10, 2000, 5000]), end=st.booleans())
     def a_message_is_sent(self, data: st.DataObject, size: int, end: bool) -> None:
-        data.draw(st.sampled_from(self.sending())).send(bytes(size), end=end)
+        call = data.draw(st.sampled_from(self.sending()))
+        was_over = call.is_finished
+        call.send(bytes(size), end=end)
         self.settle()
+        if size > LIMITS.send_message_bytes and not was_over:
+            assert call.status.code is StatusCode.RESOURCE_EXHAUSTED
 
     @precondition(lambda self: self.calls)
     @rule(data=st.data(), cancels=st.booleans())
@@ -54,11 +62,11 @@ class ClientHalf(Half):
         self.settle()
 
     @precondition(lambda self: self.calls)
-    @rule(data=st.data(), payload=wire.DATA, code=st.sampled_from([b"0", b"5"]))
-    def a_call_is_answered(self, data: st.DataObject, payload: bytes, code: bytes) -> None:
+    @rule(data=st.data(), payload=wire.DATA, fields=st.lists(st.sampled_from(wire.FIELDS), max_size=3))
+    def a_call_is_answered(self, data: st.DataObject, payload: bytes, fields: list) -> None:
         stream_id = data.draw(st.sampled_from(self.stream_ids()))
         first = wire.frame(1, wire.block(wire.RESPONSE), flags=wire.END_HEADERS, stream_id=stream_id)
-        last = wire.block([(b"grpc-status", code)])
+        last = wire.block([(b"grpc-status", b"0"), *fields])
         trailers = wire.frame(1, last, flags=wire.END_HEADERS | wire.END_STREAM, stream_id=stream_id)
         self.receive(self.take_rest() + first + wire.frame(0, payload, stream_id=stream_id) + trailers)
 

@@ -19,6 +19,7 @@ class ServerHalf(Half):
 
     def __init__(self) -> None:
         super().__init__()
+        self.next_id = -1
         self.core = ServerConnection(LIMITS, self.now)
         self.settle()
 
@@ -34,17 +35,18 @@ class ServerHalf(Half):
             call.context = len(self.calls)
             self.calls.append(call)
 
-    @rule(ends=st.booleans(), payload=wire.DATA, timeout=st.sampled_from([b"", b"1S", b"20S"]))
-    def a_call_comes(self, ends: bool, payload: bytes, timeout: bytes) -> None:
-        stream_id = self.stream_ids()[-1]
-        fields = [*wire.REQUEST, *([(b"grpc-timeout", timeout)] if timeout else [])]
-        request = wire.frame(1, wire.block(fields), flags=wire.END_HEADERS, stream_id=stream_id)
+    @rule(ends=st.booleans(), payload=wire.DATA, fields=st.lists(st.sampled_from(wire.FIELDS), max_size=3))
+    def a_call_comes(self, ends: bool, payload: bytes, fields: list) -> None:
+        self.next_id += 2
+        stream_id = self.next_id
+        more = wire.block([*wire.REQUEST, *fields])
+        request = wire.frame(1, more, flags=wire.END_HEADERS, stream_id=stream_id)
         self.receive(
             self.take_rest() + request + wire.frame(0, payload, flags=int(ends), stream_id=stream_id)
         )
 
     @precondition(lambda self: self.answering())
-    @rule(data=st.data(), size=st.sampled_from([0, 10, 2000, 2001]))
+    @rule(data=st.data(), size=st.sampled_from([0, 10, 2000, 5000]))
     def a_reply_is_sent(self, data: st.DataObject, size: int) -> None:
         data.draw(st.sampled_from(self.answering())).send(bytes(size))
         self.settle()
