@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import struct
 import zlib
-from enum import IntEnum
 from typing import Final, NamedTuple
 
 from lightpeer.core.status import StatusCode
@@ -28,12 +27,12 @@ _PREFIX = struct.Struct(">BI")
 _GZIP_WINDOW_BITS = 31  # zlib's way to say: gzip header and checksum
 
 
-class Compression(IntEnum):
-    """How to compress messages; names and numbers are those of `grpc.Compression`."""
+class Compression:
+    """How to compress messages; names and numbers are those of `grpc.Compression`, whose own do as well."""
 
-    NoCompression = 0
-    Deflate = 1
-    Gzip = 2
+    NoCompression: Final = 0
+    Deflate: Final = 1
+    Gzip: Final = 2
 
 
 _IS_GZIP: Final[dict[int | str | None, bool]] = {

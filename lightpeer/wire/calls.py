@@ -20,7 +20,7 @@ import math
 import weakref
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
 
 import trio
 
@@ -28,7 +28,7 @@ from lightpeer.core.status import CallStatus, StatusCode
 from lightpeer.errors import RpcError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Generator
+    from collections.abc import AsyncIterable, Callable, Generator, Sequence
 
     from lightpeer.core.grpc import ClientCall, ClientConnection
     from lightpeer.core.status import Metadata, RawHeader
@@ -57,29 +57,16 @@ EOF: Final = _EndOfStream()
 """What `read` gives after the last message; false, as grpcio's."""
 
 
-class CallOptions(NamedTuple):
-    """What may differ from call to call of a method.
-
-    Attributes:
-        timeout_s: until the call fails with DEADLINE_EXCEEDED, or None.
-        headers: the metadata, as `encode_metadata` gives it.
-        wait_for_ready: whether to wait for a server instead of failing while there is none.
-        gzip: whether requests are compressed.
-    """
-
-    timeout_s: float | None = None
-    headers: tuple[RawHeader, ...] = ()
-    wait_for_ready: bool = False
-    gzip: bool = False
-
-
 class Call:
     """What all four kinds have in common. The accessors wait for what they give, as grpcio's do.
 
     Args:
         channel: where it is made.
         path: the full method, "/package.Service/Method".
-        options: what the caller chose.
+        timeout_s: until it fails with DEADLINE_EXCEEDED, or None.
+        headers: the metadata, as `encode_metadata` gives it.
+        wait_for_ready: whether to wait for a server instead of failing while there is none.
+        gzip: whether requests are compressed.
         serialize: makes bytes of a request.
         deserialize: makes a reply of bytes.
     """
@@ -90,7 +77,10 @@ class Call:
         self,
         channel: Channel,
         path: str,
-        options: CallOptions,
+        timeout_s: float | None,
+        headers: Sequence[RawHeader],
+        wait_for_ready: bool,
+        gzip: bool,
         serialize: Serializer,
         deserialize: Deserializer,
     ) -> None:
@@ -98,8 +88,10 @@ class Call:
         self.path = path
         self._channel = channel
         self.made_s = trio.current_time()
-        self._options = options
-        self.deadline_s = math.inf if options.timeout_s is None else self.made_s + options.timeout_s
+        self.deadline_s = math.inf if timeout_s is None else self.made_s + timeout_s
+        self.wait_for_ready = wait_for_ready
+        self._headers = headers
+        self._gzip = gzip
         self._serialize = serialize
         self._deserialize = deserialize
         self._changed = trio.lowlevel.ParkingLot()
@@ -185,11 +177,6 @@ class Call:
 
     # --- for the channel --------------------------------------------------------------------------
 
-    @property
-    def wait_for_ready(self) -> bool:
-        """Whether to wait for a server instead of failing while there is none."""
-        return self._options.wait_for_ready
-
     def begin(self, link: Link[ClientCall], now: float) -> None:
         """Start on a connection (the channel flushes it afterwards)."""
         self._link = link
@@ -197,9 +184,9 @@ class Call:
             self.path,
             now,
             deadline=None if self.deadline_s == math.inf else self.deadline_s,
-            headers=self._options.headers,
+            headers=self._headers,
             expects_one=self.expects_one,
-            gzip=self._options.gzip,
+            gzip=self._gzip,
         )
         core.context = weakref.ref(self)  # so that a call that is dropped goes
         for message, compress in self._sent or ():

@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import Enum, auto
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import trio
 
@@ -31,7 +31,6 @@ from lightpeer.errors import UsageError
 from lightpeer.wire.calls import (
     EOF,
     Call,
-    CallOptions,
     Deserializer,
     Serializer,
     StreamStreamCall,
@@ -173,24 +172,34 @@ class Method(Generic[CallT]):
         """
         if credentials is not None:
             raise UsageError("call credentials are not supported: give what they would add as metadata=")
-        options = CallOptions(
+        return self._kind(
+            self._channel,
+            self._path,
             timeout,
-            tuple(encode_metadata(metadata or ())),
+            encode_metadata(metadata or ()),
             bool(wait_for_ready),
             self._channel.gzip if compression is None else is_gzip(compression),
+            *self._serializers,
+            request=request if request_iterator is None else request_iterator,
         )
-        requests = request if request_iterator is None else request_iterator
-        return self._kind(self._channel, self._path, options, *self._serializers, request=requests)
 
 
-class _Dialling(NamedTuple):
+class _Dialling:
     """How to reach the server; see `open_channel`."""
 
-    network: Network
-    target: Address
-    tls: ssl.SSLContext | None
-    connect_timeout_s: float
-    meanwhile: Callable[[], object]
+    def __init__(
+        self,
+        network: Network,
+        target: Address,
+        tls: ssl.SSLContext | None,
+        connect_timeout_s: float,
+        meanwhile: Callable[[], object],
+    ) -> None:
+        self.network = network
+        self.target = target
+        self.tls = tls
+        self.connect_timeout_s = connect_timeout_s
+        self.meanwhile = meanwhile
 
     async def dial(self) -> tuple[trio.abc.Stream, Address]:
         """Connect; give the stream for HTTP/2, and the address that it reached.
