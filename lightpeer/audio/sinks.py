@@ -2,8 +2,8 @@
 
 A sink is opened once, written to, drained at the end and closed. `write` returns when the
 PCM was accepted, so the sink's own queue, a fraction of a second, is the
-backpressure on everything before it. The sound device, which needs PortAudio, is in
-`lightpeer.audio.device` and is imported only when it is asked for.
+backpressure on everything before it. Other programs (`lightpeer.audio.pipes`) and the
+sound device (`lightpeer.audio.device`) are imported only when they are asked for.
 
 PCM is interleaved signed 16-bit little-endian throughout.
 """
@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import struct
-import subprocess
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -26,11 +24,6 @@ KINDS = "sounddevice[:DEVICE], wav:FILE, pipe, command:PROGRAM ..., null"
 
 # What the null sink takes ahead of its clock: as much as a sound device would.
 _NULL_QUEUE_S = 0.2
-# POSIX's least PIPE_BUF on the systems we run on: a pipe that is writable takes this much at once, or
-# nothing of it. It holds whole samples, so a write that is cancelled leaves the channels in their order.
-_PIECE_BYTES = 4096
-# How long a command may take to end once it was told to.
-_COMMAND_EXIT_S = 1.0
 # The sizes in a WAV header are 32 bits, and count what follows them.
 _WAV_HEADER_BYTES = 44
 _WAV_MAX_BYTES = 0xFFFFFFFF - (_WAV_HEADER_BYTES - 8)
@@ -81,8 +74,12 @@ def make_sink(spec: str | None) -> Sink:
         case "wav", path if path:
             return WavSink(Path(path).expanduser())
         case "command", line if _split(line):
+            from lightpeer.audio.pipes import CommandSink
+
             return CommandSink(_split(line))
         case "pipe", "":
+            from lightpeer.audio.pipes import PipeSink
+
             return PipeSink()
         case "null", "":
             return NullSink()
@@ -90,6 +87,8 @@ def make_sink(spec: str | None) -> Sink:
 
 
 def _split(line: str) -> list[str]:
+    import shlex
+
     try:
         return shlex.split(line)
     except ValueError as exc:
@@ -255,114 +254,3 @@ class WavSink(BaseSink):
                 self._finish()
             self._file = None
         await trio.lowlevel.cancel_shielded_checkpoint()
-
-
-class PipeSink(BaseSink):
-    """PCM to standard output, at the pace of whoever reads it."""
-
-    def __init__(self, fd: int = 1) -> None:
-        super().__init__()
-        self._fd = fd
-        self._waits = True  # False for files and /dev/null, which cannot be waited for and need not be
-
-    async def open(self, rate: int, channels: int) -> None:
-        """Nothing is to be begun: the reader has to know the format."""
-        del rate, channels
-        await trio.lowlevel.checkpoint()
-
-    async def write(self, pcm: bytes) -> None:
-        """Write as the reader takes it."""
-        rest = memoryview(pcm)
-        try:
-            while rest:
-                await self._wait_while_paused()
-                await self._wait_writable()
-                rest = rest[os.write(self._fd, rest[:_PIECE_BYTES]) :]
-        except BrokenPipeError as exc:
-            raise AudioError(
-                "nobody reads standard output any more: the program after the pipe has ended"
-            ) from exc
-        except OSError as exc:
-            raise AudioError(f"standard output cannot be written: {exc.strerror}") from exc
-
-    async def _wait_writable(self) -> None:
-        # Standard output is shared with other programs, so it is left blocking and waited for instead.
-        if self._waits:
-            try:
-                await trio.lowlevel.wait_writable(self._fd)
-            except PermissionError:
-                self._waits = False
-
-    async def aclose(self) -> None:
-        """Leave standard output open, as it was."""
-        await trio.lowlevel.cancel_shielded_checkpoint()
-
-
-class CommandSink(BaseSink):
-    """A program that plays what it reads: a WAV stream without an end, so that it needs no options."""
-
-    def __init__(self, command: list[str]) -> None:
-        super().__init__()
-        self._command = command
-        self._process: trio.Process | None = None
-
-    async def open(self, rate: int, channels: int) -> None:
-        """Start the program, in its own process group: Ctrl-C is ours to handle."""
-        try:
-            self._process = await trio.lowlevel.open_process(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0
-            )
-        except OSError as exc:
-            self._process = None
-            name = self._command[0]
-            raise AudioError(f"the output command {name!r} cannot be started: {exc.strerror}") from exc
-        await self.write(wav_header(rate, channels))  # which fits into the pipe
-
-    async def write(self, pcm: bytes) -> None:
-        """Write as the program takes it."""
-        process = self._opened()
-        assert process.stdin is not None
-        rest = memoryview(pcm)
-        try:
-            while rest:
-                await self._wait_while_paused()
-                await process.stdin.send_all(rest[:_PIECE_BYTES])
-                rest = rest[_PIECE_BYTES:]
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as exc:
-            with trio.move_on_after(_COMMAND_EXIT_S):
-                await process.wait()
-            raise self._ended() from exc
-
-    async def drain(self) -> None:
-        """Tell the program that there is no more, and wait until it has ended."""
-        process = self._opened()
-        assert process.stdin is not None
-        await process.stdin.aclose()
-        if await process.wait() != 0:
-            raise self._ended()
-
-    def _opened(self) -> trio.Process:
-        if self._process is None:
-            raise AudioError("the output command is not running")
-        return self._process
-
-    def _ended(self) -> AudioError:
-        name, status = self._command[0], self._opened().returncode
-        how = "closed its input" if status is None else f"ended with status {status}"
-        return AudioError(f"the output command {name!r} {how}: try it by hand, or choose another --output")
-
-    async def aclose(self) -> None:
-        """End the program, silently and soon."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        with trio.CancelScope(shield=True):
-            assert process.stdin is not None
-            await process.stdin.aclose()
-            if process.poll() is None:
-                process.terminate()
-            with trio.move_on_after(_COMMAND_EXIT_S):
-                await process.wait()
-            if process.poll() is None:
-                process.kill()
-                await process.wait()

@@ -1,5 +1,3 @@
-import os
-import sys
 import wave
 from array import array
 from pathlib import Path
@@ -10,7 +8,8 @@ from trio.testing import MockClock
 
 from lightpeer.audio import sinks
 from lightpeer.audio.device import DeviceSink
-from lightpeer.audio.sinks import CommandSink, NullSink, PipeSink, WavSink, make_sink
+from lightpeer.audio.pipes import CommandSink, PipeSink
+from lightpeer.audio.sinks import NullSink, WavSink, make_sink
 from lightpeer.errors import AudioError, UsageError
 
 RATE = 48000
@@ -170,10 +169,6 @@ def test_a_full_disk_is_an_audio_error():
         with pytest.raises(AudioError, match=r"/dev/full cannot be written \(No space left on device\)"):
             await sink.open(RATE, 2)
         await sink.aclose()
-        fd = os.open("/dev/full", os.O_WRONLY)
-        with pytest.raises(AudioError, match="No space left"):
-            await PipeSink(fd).write(SECOND)
-        os.close(fd)
 
     trio.run(test)
 
@@ -191,108 +186,3 @@ def test_wav_ends_at_four_gigabytes(tmp_path, monkeypatch):
 
     trio.run(test)
     assert (tmp_path / "x.wav").stat().st_size == 44 + len(SECOND)
-
-
-def test_pipe_goes_at_the_pace_of_its_reader():
-    async def test():
-        reader, writer = os.pipe()
-        sink = PipeSink(writer)
-        await sink.open(RATE, 2)
-        done = trio.Event()
-
-        async def write():
-            await sink.write(SECOND)
-            done.set()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(write)
-            await trio.testing.wait_all_tasks_blocked()
-            assert not done.is_set()
-            taken = bytearray()
-            async with trio.lowlevel.FdStream(reader) as stream:
-                while len(taken) < len(SECOND):
-                    taken += await stream.receive_some(10_000)
-        assert taken == SECOND
-        with pytest.raises(AudioError, match="nobody reads"):
-            await sink.write(SECOND)
-        await sink.drain()
-        await sink.aclose()
-        os.close(writer)
-
-    trio.run(test)
-
-
-def test_pipe_may_be_a_file(tmp_path):
-    async def test():
-        with (tmp_path / "pcm").open("wb") as file:
-            sink = PipeSink(file.fileno())
-            await sink.open(RATE, 2)
-            await sink.write(SECOND)
-
-    trio.run(test)
-    assert (tmp_path / "pcm").read_bytes() == SECOND
-
-
-def python(program, *arguments):
-    return CommandSink([sys.executable, "-c", program, *map(str, arguments)])
-
-
-def test_a_command_gets_a_wav_stream_and_may_end_in_its_own_time(tmp_path):
-    path = tmp_path / "got"
-
-    async def test():
-        sink = python("import sys; open(sys.argv[1], 'wb').write(sys.stdin.buffer.read())", path)
-        await sink.open(RATE, 2)
-        await sink.write(SECOND)
-        await sink.drain()
-        await sink.aclose()
-        await sink.aclose()
-
-    trio.run(test)
-    assert path.read_bytes() == sinks.wav_header(RATE, 2) + SECOND
-
-
-def test_a_command_that_fails_is_named_with_its_status():
-    async def test():
-        sink = python("import sys; sys.stdin.buffer.read(100); sys.exit(3)")
-        await sink.open(RATE, 2)
-        with pytest.raises(AudioError, match=r"python.*ended with status 3"):
-            await sink.write(10 * SECOND)
-        await sink.aclose()
-        sink = python("import sys; sys.stdin.buffer.read(); sys.exit(4)")
-        await sink.open(RATE, 2)
-        with pytest.raises(AudioError, match="ended with status 4"):
-            await sink.drain()
-        await sink.aclose()
-
-    trio.run(test)
-
-
-def test_a_command_that_is_not_there_is_an_audio_error():
-    async def test():
-        sink = make_sink("command:no-such-player -")
-        with pytest.raises(AudioError, match="'no-such-player' cannot be started"):
-            await sink.open(RATE, 2)
-        with pytest.raises(AudioError, match="not running"):
-            await sink.write(SECOND)
-        await sink.aclose()
-
-    trio.run(test)
-
-
-def test_a_command_ends_when_it_is_closed_even_if_it_would_not(monkeypatch):
-    monkeypatch.setattr(sinks, "_COMMAND_EXIT_S", 0.05)
-
-    async def test():
-        # It reads more than a pipe holds, so once it has been written to it no longer minds SIGTERM.
-        program = "signal.signal(15, signal.SIG_IGN); sys.stdin.buffer.read(192_000); signal.pause()"
-        sink = python("import signal, sys; " + program)
-        await sink.open(RATE, 2)
-        await sink.write(SECOND)
-        process = sink._process
-        with trio.CancelScope() as scope:
-            scope.cancel()
-            await sink.aclose()
-        assert process.returncode == -9
-
-    trio.run(test)
