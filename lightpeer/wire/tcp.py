@@ -18,34 +18,26 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import Enum, auto
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import trio
 
 from lightpeer.core.backoff import ENTROPY_BYTES, Backoff
 from lightpeer.core.framing import Compression, is_gzip
-from lightpeer.core.status import CallStatus, StatusCode, encode_metadata
+from lightpeer.core.status import CallStatus, StatusCode
 from lightpeer.core.stream import Limits
 from lightpeer.errors import UsageError
-from lightpeer.wire.calls import (
-    EOF,
-    Call,
-    Deserializer,
-    Serializer,
-    StreamStreamCall,
-    StreamUnaryCall,
-    UnaryStreamCall,
-    UnaryUnaryCall,
-)
-from lightpeer.wire.network import peer_address
+from lightpeer.wire.call import Call
+from lightpeer.wire.calls import EOF, StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
+from lightpeer.wire.dialling import Dialling
+from lightpeer.wire.method import Method
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from lightpeer.core.grpc import ClientCall, ClientConnection
-    from lightpeer.core.status import MetadataLike
+    from lightpeer.wire.call import Deserializer, Serializer
     from lightpeer.wire.link import Link
     from lightpeer.wire.network import Address, Network
 
@@ -71,10 +63,6 @@ GOODBYE_S: Final = 1.0
 """How long a closing channel may take to tell the server; it takes no time unless the link is stuck."""
 
 _CLOSED = "the channel was closed"
-_TICKS_UNTIL_SYN: Final = 8
-"""Scheduler turns that trio takes from `open_tcp_stream` to the first SYN, and a few to spare."""
-
-CallT = TypeVar("CallT", bound=Call)
 
 
 class ChannelConnectivity(Enum):
@@ -117,7 +105,7 @@ async def open_channel(
     failure: BaseException | None = None
     gzip = is_gzip(compression)
     async with trio.open_nursery() as links, trio.open_nursery() as work:
-        dialling = _Dialling(network, (host, port), tls, connect_timeout_s, meanwhile)
+        dialling = Dialling(network, (host, port), tls, connect_timeout_s, meanwhile)
         channel = Channel(links, work, dialling, limits or Limits(), gzip=gzip)
         try:
             yield channel
@@ -127,95 +115,6 @@ async def open_channel(
         work.cancel_scope.cancel()
     if failure is not None:
         raise failure
-
-
-class Method(Generic[CallT]):
-    """A method of a service; call it to make a call. What `Channel.unary_unary` and its like give."""
-
-    def __init__(
-        self,
-        channel: Channel,
-        kind: type[CallT],
-        path: str,
-        request_serializer: Serializer,
-        response_deserializer: Deserializer,
-    ) -> None:
-        self._channel = channel
-        self._kind: Callable[..., CallT] = kind
-        self._path = path
-        self._serializers = request_serializer, response_deserializer
-
-    def __call__(
-        self,
-        request: Any = None,
-        timeout: float | None = None,
-        metadata: MetadataLike | None = None,
-        credentials: None = None,
-        wait_for_ready: bool | None = None,
-        compression: int | str | None = None,
-        *,
-        request_iterator: Any = None,
-    ) -> CallT:
-        """Begin a call.
-
-        Args:
-            request: the request; for a method of many, an iterable of them, or None to `write` them.
-            timeout: seconds until the call fails with DEADLINE_EXCEEDED.
-            metadata: key and value pairs; bytes for keys that end in "-bin".
-            credentials: in grpcio's place, and not supported: give metadata.
-            wait_for_ready: whether to wait for a server instead of failing while there is none.
-            compression: of the requests; None takes the channel's.
-            request_iterator: grpcio's name of `request` where there are many.
-
-        Raises:
-            UsageError: an argument is invalid, or the channel is closed.
-        """
-        if credentials is not None:
-            raise UsageError("call credentials are not supported: give what they would add as metadata=")
-        return self._kind(
-            self._channel,
-            self._path,
-            timeout,
-            encode_metadata(metadata or ()),
-            bool(wait_for_ready),
-            self._channel.gzip if compression is None else is_gzip(compression),
-            *self._serializers,
-            request=request if request_iterator is None else request_iterator,
-        )
-
-
-class _Dialling:
-    """How to reach the server; see `open_channel`."""
-
-    def __init__(
-        self,
-        network: Network,
-        target: Address,
-        tls: ssl.SSLContext | None,
-        connect_timeout_s: float,
-        meanwhile: Callable[[], object],
-    ) -> None:
-        self.network = network
-        self.target = target
-        self.tls = tls
-        self.connect_timeout_s = connect_timeout_s
-        self.meanwhile = meanwhile
-
-    async def dial(self) -> tuple[trio.abc.Stream, Address]:
-        """Connect; give the stream for HTTP/2, and the address that it reached.
-
-        Raises:
-            OSError: it fails.
-        """
-        stream = await self.network.connect_tcp(*self.target)
-        address = peer_address(stream)
-        if self.tls is None:
-            return stream, address
-        from lightpeer.wire.tls import shake_hands, wrap_tls
-
-        secured = wrap_tls(stream, self.tls, server_hostname=self.target[0])
-        await shake_hands(secured)
-        return secured, address
 
 
 class Channel:
@@ -230,7 +129,7 @@ class Channel:
         self,
         links: trio.Nursery,
         work: trio.Nursery,
-        dialling: _Dialling,
+        dialling: Dialling,
         limits: Limits,
         *,
         gzip: bool,
@@ -426,7 +325,7 @@ class Channel:
 
     async def _connect(self) -> None:
         """Make attempts, as far apart as the backoff wants, until there is a server or nobody waits."""
-        self._work.start_soon(_import_grpc, self._dialling.meanwhile)
+        self._work.start_soon(self._dialling.use_the_wait)
         try:
             if not self._is_failing():  # otherwise this is for somebody who waits
                 await self._try_once()
@@ -469,7 +368,7 @@ class Channel:
         await self._wait_for_greeting(self._adopt(stream))
 
     def _fail(self, reason: str) -> None:
-        details = f"cannot connect to {_show(self._dialling.target)}: {reason}"
+        details = f"cannot connect to {self._dialling}: {reason}"
         self._failure = CallStatus(StatusCode.UNAVAILABLE, details, was_processed=False)
         for call in list(self._pending):
             if not call.wait_for_ready:
@@ -482,7 +381,7 @@ class Channel:
 
         now = trio.current_time()
         scheme = "http" if self._dialling.tls is None else "https"
-        core = ClientConnection(_show(self._dialling.target), self._limits, now, scheme=scheme)
+        core = ClientConnection(str(self._dialling), self._limits, now, scheme=scheme)
         self._link = link = Link(stream, core, _tell, lambda: self._begin_pending(link))
         self._links.start_soon(self._run, link)
         self._begin_pending(link)
@@ -529,16 +428,3 @@ def _tell(core: ClientCall) -> None:
     call: Call | None = core.context and core.context()
     if call is not None:
         call.on_change()
-
-
-def _show(address: Address) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-async def _import_grpc(meanwhile: Callable[[], object]) -> None:
-    """Import what a connection needs, once the first SYN is on its way."""
-    for _ in range(_TICKS_UNTIL_SYN):
-        await trio.lowlevel.checkpoint()
-    meanwhile()
-    import_module("lightpeer.core.grpc")

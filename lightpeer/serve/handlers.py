@@ -1,0 +1,238 @@
+"""Handlers: what answers a call, and what it knows of it.
+
+A handler is an async function of the request and a `Context`. Where a method
+has many requests, it gets `Requests` to `receive` from or iterate over; where it
+has many replies, it sends each with `await context.write(reply)` and returns
+None. All messages are bytes. `unary_unary` and its like say which is which:
+
+    handlers = {"/pkg.Service/Method": unary_unary(method), ...}
+
+A handler is cancelled when nobody waits for its answer any more: the client
+cancelled, its deadline passed, or its connection is gone. `RpcError` raised in
+it becomes the call's status; any other exception is logged here and becomes
+INTERNAL, without a word of it to the client.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Never, Self, TypeAlias
+
+import trio
+
+from lightpeer.config import ServeLimits
+from lightpeer.core.framing import is_gzip
+from lightpeer.core.status import StatusCode, encode_metadata
+from lightpeer.errors import RpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from lightpeer.core.status import Metadata, MetadataLike
+    from lightpeer.serve.grpc import ServerCall
+    from lightpeer.wire.link import Link
+    from lightpeer.wire.network import Address
+
+_log = logging.getLogger(__name__)
+
+REQUEST_S: Final = ServeLimits.request_s
+
+Handler: TypeAlias = "Callable[[Any, Context], Awaitable[bytes | None]]"
+
+
+@dataclass(frozen=True, slots=True)
+class MethodHandler:
+    """A handler and the kind of its method."""
+
+    function: Handler
+    many_requests: bool
+    many_replies: bool
+
+
+def unary_unary(function: Handler) -> MethodHandler:
+    """One request, one reply: `async def f(request: bytes, context) -> bytes`."""
+    return MethodHandler(function, many_requests=False, many_replies=False)
+
+
+def unary_stream(function: Handler) -> MethodHandler:
+    """One request, many replies: `async def f(request: bytes, context) -> None`, with `context.write`."""
+    return MethodHandler(function, many_requests=False, many_replies=True)
+
+
+def stream_unary(function: Handler) -> MethodHandler:
+    """Many requests, one reply: `async def f(requests: Requests, context) -> bytes`."""
+    return MethodHandler(function, many_requests=True, many_replies=False)
+
+
+def stream_stream(function: Handler) -> MethodHandler:
+    """Many requests, many replies: `async def f(requests: Requests, context) -> None`."""
+    return MethodHandler(function, many_requests=True, many_replies=True)
+
+
+def service_of(path: str) -> str:
+    """Give the service of a method's full path: "/package.Service/Method" is of "package.Service"."""
+    return path.split("/")[1]
+
+
+class Context:
+    """What a handler knows of its call and can do besides answering.
+
+    Attributes:
+        peer_address: the client's host and port.
+        path: the full method.
+        metadata: the client's metadata, in order.
+        deadline: when the call ends with DEADLINE_EXCEEDED, in trio's time, or None.
+    """
+
+    def __init__(self, call: ServerCall, link: Link[ServerCall], peer: Address) -> None:
+        self.peer_address = peer
+        self.path = call.path
+        self.metadata: Metadata = call.metadata
+        self.deadline = call.deadline
+        self._call = call
+        self._link = link
+        self._changed = trio.lowlevel.ParkingLot()
+        self._trailing: MetadataLike = ()
+        self._compresses_next = True
+        self._scope = trio.CancelScope()
+
+    def time_remaining(self) -> float | None:
+        """Give the seconds until the deadline, or None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - trio.current_time())
+
+    def set_trailing_metadata(self, metadata: MetadataLike) -> None:
+        """Set what goes with the status."""
+        self._trailing = tuple(metadata)
+
+    @property
+    def was_compressed(self) -> bool:
+        """Whether the latest request came compressed."""
+        return self._call.was_compressed
+
+    def set_compression(self, compression: int | str | None) -> None:
+        """Choose how replies are compressed, where the client reads that; before the first.
+
+        Raises:
+            UsageError: the compression is not supported.
+            StateMisuseError: a reply, or the initial metadata, was sent before.
+        """
+        self._call.set_gzip(on=is_gzip(compression))
+
+    def disable_next_message_compression(self) -> None:
+        """Send the next reply as it is."""
+        self._compresses_next = False
+
+    async def send_initial_metadata(self, metadata: MetadataLike) -> None:
+        """Send metadata ahead of the first reply; once only, and before it.
+
+        Raises:
+            UsageError: the metadata is invalid.
+            StateMisuseError: it was sent before.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._call.send_initial_metadata(encode_metadata(metadata))
+        self._link.flush()
+
+    async def write(self, reply: bytes) -> None:
+        """Queue a reply; waits while the queue is full because the client or the link is slow."""
+        await self.wait_until(lambda: self._call.can_send)
+        self.send(reply)
+        self._link.flush()
+
+    async def abort(self, code: StatusCode, details: str = "", trailing_metadata: MetadataLike = ()) -> Never:
+        """End the call with a status, by raising it.
+
+        Raises:
+            RpcError: always.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        raise RpcError(code, details, tuple(trailing_metadata))
+
+    # --- for the server ---------------------------------------------------------------------------
+
+    def send(self, reply: bytes) -> None:
+        """Queue a reply."""
+        self._call.send(reply, compress=self._compresses_next)
+        self._compresses_next = True
+
+    async def wait_until(self, is_ready: Callable[[], bool]) -> None:
+        """Park until the call has changed to be so; a call that ends cancels its handler."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not is_ready():
+            await self._changed.park()
+
+    def wake(self) -> None:
+        """Let the handler look at the call again, or stop it."""
+        if self._call.is_cancelled:
+            self._scope.cancel()
+        self._changed.unpark_all()
+
+    async def run(self, handler: MethodHandler | None) -> None:
+        """Answer the call; never raises for what the handler does."""
+        code, details, headers = StatusCode.OK, "", []
+        with self._scope:
+            try:
+                await self._answer(handler)
+                headers = encode_metadata(self._trailing)
+            except RpcError as error:
+                code, details = StatusCode(error.code()), error.details()
+                headers = encode_metadata(error.trailing_metadata() or self._trailing)
+            except Exception:  # noqa: BLE001 (a handler may raise anything, and must not end the server)
+                _log.exception("the handler of %s failed", self.path)
+                code, details = StatusCode.INTERNAL, "the handler failed"
+        self._call.finish(code, details, headers)
+        self._link.flush()
+
+    async def _answer(self, handler: MethodHandler | None) -> None:
+        if handler is None:
+            raise RpcError(StatusCode.UNIMPLEMENTED, "there is no such method here")
+        requests = Requests(self, self._call, self._link)
+        given = requests if handler.many_requests else await self._only(requests)
+        reply = await handler.function(given, self)
+        if not handler.many_replies:
+            if reply is None:
+                raise RpcError(StatusCode.INTERNAL, "the handler gave no reply")
+            self.send(reply)
+
+    async def _only(self, requests: Requests) -> bytes:
+        with trio.move_on_after(REQUEST_S):
+            return await requests.only()
+        raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the request did not come whole in time")
+
+
+class Requests:
+    """The client's messages, to `receive` one by one or iterate over."""
+
+    def __init__(self, context: Context, call: ServerCall, link: Link[ServerCall]) -> None:
+        self._context = context
+        self._call = call
+        self._link = link
+
+    async def receive(self) -> bytes | None:
+        """Wait for the next request; None after the last."""
+        await self._context.wait_until(lambda: self._call.has_message or self._call.is_remote_ended)
+        request = self._call.take()
+        self._link.flush()
+        await trio.lowlevel.checkpoint_if_cancelled()  # a request that cannot be read ends the call
+        return request
+
+    async def only(self) -> bytes:
+        """Wait for the one request of a method that has one.
+
+        Raises:
+            RpcError: INTERNAL, there was none or more than one.
+        """
+        request = await self.receive()
+        if request is None or await self.receive() is not None:
+            raise RpcError(StatusCode.INTERNAL, "the method has exactly one request")
+        return request
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        request = await self.receive()
+        if request is None:
+            raise StopAsyncIteration
+        return request

@@ -1,0 +1,64 @@
+"""How a channel reaches its server: TCP, TLS where it is wanted, and a use for the time that takes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.wire.network import peer_address
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from lightpeer.wire.network import Address, Network
+
+_TICKS_UNTIL_SYN: Final = 8
+"""Scheduler turns that trio takes from `open_tcp_stream` to the first SYN, and a few to spare."""
+
+
+class Dialling:
+    """How to reach the server; see `open_channel`."""
+
+    def __init__(
+        self,
+        network: Network,
+        target: Address,
+        tls: ssl.SSLContext | None,
+        connect_timeout_s: float,
+        meanwhile: Callable[[], object],
+    ) -> None:
+        self.network = network
+        self.target = target
+        self.tls = tls
+        self.connect_timeout_s = connect_timeout_s
+        self.meanwhile = meanwhile
+
+    async def dial(self) -> tuple[trio.abc.Stream, Address]:
+        """Connect; give the stream for HTTP/2, and the address that it reached.
+
+        Raises:
+            OSError: it fails.
+        """
+        stream = await self.network.connect_tcp(*self.target)
+        address = peer_address(stream)
+        if self.tls is None:
+            return stream, address
+        from lightpeer.wire.tls import shake_hands, wrap_tls
+
+        secured = wrap_tls(stream, self.tls, server_hostname=self.target[0])
+        await shake_hands(secured)
+        return secured, address
+
+    def __str__(self) -> str:
+        host, port = self.target
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def use_the_wait(self) -> None:
+        """Import what a connection needs, once the first SYN is on its way."""
+        for _ in range(_TICKS_UNTIL_SYN):
+            await trio.lowlevel.checkpoint()
+        self.meanwhile()
+        import_module("lightpeer.core.grpc")

@@ -1,0 +1,77 @@
+"""Methods of a service, as generated stub classes and people call them.
+
+Source: the signatures of grpcio's aio API (`UnaryUnaryMultiCallable` and its like).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from lightpeer.core.framing import is_gzip
+from lightpeer.core.status import encode_metadata
+from lightpeer.errors import UsageError
+from lightpeer.wire.call import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightpeer.core.status import MetadataLike
+    from lightpeer.wire.call import Deserializer, Serializer
+    from lightpeer.wire.tcp import Channel
+
+CallT = TypeVar("CallT", bound=Call)
+
+
+class Method(Generic[CallT]):
+    """A method of a service; call it to make a call. What `Channel.unary_unary` and its like give."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        kind: type[CallT],
+        path: str,
+        request_serializer: Serializer,
+        response_deserializer: Deserializer,
+    ) -> None:
+        self._channel = channel
+        self._kind: Callable[..., CallT] = kind
+        self._path = path
+        self._serializers = request_serializer, response_deserializer
+
+    def __call__(
+        self,
+        request: Any = None,
+        timeout: float | None = None,
+        metadata: MetadataLike | None = None,
+        credentials: None = None,
+        wait_for_ready: bool | None = None,
+        compression: int | str | None = None,
+        *,
+        request_iterator: Any = None,
+    ) -> CallT:
+        """Begin a call.
+
+        Args:
+            request: the request; for a method of many, an iterable of them, or None to `write` them.
+            timeout: seconds until the call fails with DEADLINE_EXCEEDED.
+            metadata: key and value pairs; bytes for keys that end in "-bin".
+            credentials: in grpcio's place, and not supported: give metadata.
+            wait_for_ready: whether to wait for a server instead of failing while there is none.
+            compression: of the requests; None takes the channel's.
+            request_iterator: grpcio's name of `request` where there are many.
+
+        Raises:
+            UsageError: an argument is invalid, or the channel is closed.
+        """
+        if credentials is not None:
+            raise UsageError("call credentials are not supported: give what they would add as metadata=")
+        return self._kind(
+            self._channel,
+            self._path,
+            timeout,
+            encode_metadata(metadata or ()),
+            bool(wait_for_ready),
+            self._channel.gzip if compression is None else is_gzip(compression),
+            *self._serializers,
+            request=request if request_iterator is None else request_iterator,
+        )
