@@ -208,6 +208,18 @@ def test_a_seek_goes_to_the_sample(tmp_path, at_s, by_s):
     assert done.sink.log == ["open", "flush", "drain", "close"]
 
 
+def test_a_seek_leaves_the_next_track_open(tmp_path):
+    async def act(now: Stage) -> None:
+        await now.until_heard(6.0)
+        now.player.seek_by(-4.0)
+
+    done = perform(tmp_path, act, RAIN.track.uri, ARCADE.track.uri)
+    (position_s,) = done.told("seeked", "position_s")
+    assert is_nearly(done.sink.pcm, from_second(pcm_of(RAIN), position_s) + pcm_of(ARCADE))
+    assert done.sink.gaps == []
+    assert done.opens() == 2
+
+
 def test_seeks_that_come_together_add_up(tmp_path):
     async def act(now: Stage) -> None:
         await now.until_heard(1.0)
