@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.pair import MadeTrack, made_track, serving, settings
 from tests.sim.network import Link, SimInternet, simulate
 
 PHONE = "10.0.9.1"
+SMALL = {"high_water_s": 10.0, "low_water_s": 5.0}  # a buffer that does not hold the whole track
 
 
 class Ear:
@@ -46,6 +48,12 @@ class Heard:
 
     def told(self, kind: str, key: str) -> list[object]:
         return [data[key] for k, data in self.events if k == kind]
+
+
+async def at(when_s: float, act: Callable[..., None], *args: object) -> None:
+    """Do something at a moment of virtual time."""
+    await trio.sleep_until(when_s)
+    act(*args)
 
 
 async def stream(client: Client, made: MadeTrack) -> Heard:
@@ -152,19 +160,11 @@ def test_udp_that_is_blocked_in_mid_track_and_passes_again_is_used_again(tmp_pat
     async def main(net: SimInternet) -> None:
         async with (
             serving(net.host("10.0.0.1"), [made]) as server,
-            open_client(
-                settings(tmp_path, server, high_water_s=10.0, low_water_s=5.0), net.host(PHONE)
-            ) as client,
+            open_client(settings(tmp_path, server, **SMALL), net.host(PHONE)) as client,
             trio.open_nursery() as nursery,
         ):
-
-            async def weather() -> None:
-                await trio.sleep(20)
-                net.block_udp()
-                await trio.sleep(30)
-                net.block_udp(False)
-
-            nursery.start_soon(weather)
+            nursery.start_soon(at, 20, net.block_udp)
+            nursery.start_soon(at, 50, net.block_udp, False)
             heard = await stream(client, made)
         assert heard.told("transport", "transport") == ["grpc", "udp"]
         assert heard.session.playout.rebuffers == 0
@@ -180,17 +180,10 @@ def test_a_server_killed_in_mid_track_costs_no_gap_when_there_is_another(tmp_pat
         async with (
             serving(net.host("10.0.0.1"), [made]) as first,
             serving(net.host("10.0.0.2"), [made]) as second,
-            open_client(
-                settings(tmp_path, first, second, high_water_s=10.0, low_water_s=5.0), phone
-            ) as client,
+            open_client(settings(tmp_path, first, second, **SMALL), phone) as client,
             trio.open_nursery() as nursery,
         ):
-
-            async def kill() -> None:
-                await trio.sleep(12)
-                first.kill()
-
-            nursery.start_soon(kill)
+            nursery.start_soon(at, 12, first.kill)
             heard = await stream(client, made)
         assert heard.told("source_lost", "reason") == ["it is gone"]
         assert heard.session.playout.rebuffers == 0
@@ -204,17 +197,10 @@ def test_without_any_source_left_the_stream_fails_in_one_sentence(tmp_path: Path
     async def main(net: SimInternet) -> None:
         async with (
             serving(net.host("10.0.0.1"), [made]) as server,
-            open_client(
-                settings(tmp_path, server, high_water_s=10.0, low_water_s=5.0), net.host(PHONE)
-            ) as client,
+            open_client(settings(tmp_path, server, **SMALL), net.host(PHONE)) as client,
             trio.open_nursery() as nursery,
         ):
-
-            async def kill() -> None:
-                await trio.sleep(12)
-                server.kill()
-
-            nursery.start_soon(kill)
+            nursery.start_soon(at, 12, server.kill)
             with pytest.raises(BaseExceptionGroup) as caught:
                 await stream(client, made)
         assert caught.group_contains(StreamFailedError)
