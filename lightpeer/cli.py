@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lightpeer.errors import LightpeerError, UsageError
 from lightpeer.output import Output
@@ -41,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     debug = False
     try:
         with _prompt_interrupts():
-            arguments = _parser().parse_args(argv)
+            arguments = _parse(argv)
             debug = arguments.verbose > 1
             output.quiet = arguments.quiet
             _start_logging(arguments.verbose)
@@ -174,6 +174,26 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 
+class _Gather(argparse.Action):
+    """Appends, before and after the command alike: argparse's own `append` begins anew after it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._gathered: list[str] = []
+
+    def __call__(
+        self, _parser: object, namespace: argparse.Namespace, value: Any, _option: object = None
+    ) -> None:
+        self._gathered.append(value)
+        setattr(namespace, self.dest, self._gathered)
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    # Not `set_defaults`: the commands share these options, and would set them back to their defaults.
+    unset = argparse.Namespace(config=None, json=False, quiet=False, verbose=0)
+    return _parser().parse_args(argv, unset)
+
+
 def _parser() -> _Parser:
     common = _common_options()
     parser = _Parser(
@@ -184,7 +204,6 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=_version())
-    parser.set_defaults(config=None, json=False, quiet=False, verbose=0)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def add(name: str, text: str) -> _Parser:
@@ -226,7 +245,7 @@ def _common_options() -> _Parser:
     """Return the options that may stand before and after the command."""
     unset = argparse.SUPPRESS  # so that a command does not undo what stood before it
     common = _Parser(add_help=False, argument_default=unset)
-    common.add_argument("--bootstrap", action="append", metavar="HOST:PORT", help="a first peer (repeats)")
+    common.add_argument("--bootstrap", action=_Gather, metavar="HOST:PORT", help="a first peer (repeats)")
     common.add_argument("--state", dest="state_dir", metavar="DIR", help="where key and peers are kept")
     common.add_argument("--config", metavar="FILE", help="the configuration file")
     common.add_argument("--json", action="store_true", help="print one JSON object a line")

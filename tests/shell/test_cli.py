@@ -134,6 +134,22 @@ def test_options_stand_before_and_after_the_command(capsys, tmp_path):
     assert before["peer_id"].startswith("L")
 
 
+def test_what_stands_before_the_command_holds_after_it():
+    arguments = cli._parse(
+        ["-vv", "-q", "--json", "--config", "c", "--bootstrap", "a", "search", "x", "--bootstrap", "b"]
+    )
+    assert (arguments.verbose, arguments.quiet, arguments.json) == (2, True, True)
+    assert arguments.config == "c"
+    assert arguments.bootstrap == ["a", "b"]
+
+
+def test_what_is_not_given_is_off():
+    arguments = cli._parse(["id"])
+    assert (arguments.verbose, arguments.quiet, arguments.json) == (0, False, False)
+    assert arguments.config is None
+    assert "bootstrap" not in arguments
+
+
 def test_id_for_people(capsys):
     assert run(["id"]) == 0
     assert run(["id"]) == 0
