@@ -56,7 +56,7 @@ class ServeSettings:
 
     music_dir: Path
     state_dir: Path
-    listen: Endpoint = DEFAULT_LISTEN  # for RPC; UDP takes a random port of the same host
+    listen: Endpoint = DEFAULT_LISTEN  # for RPC, and for UDP unless that port is taken
     announce: Endpoint | None = None  # what others are told; None: the listening address, or as observed
     bootstrap: tuple[Endpoint, ...] = ()
     ladder_kbps: tuple[int, ...] = DEFAULT_LADDER_KBPS
@@ -122,7 +122,7 @@ class _Server:
         host, port = self._settings.listen
         try:
             listener = await self._network.listen_tcp(host, port)
-            await self._streams.bind(listener_address(listener)[0])
+            await self._streams.bind(*listener_address(listener)[:2])  # one port to open in a firewall
         except OSError as error:
             raise _listen_error((host, port), error) from error
         return listener

@@ -11,6 +11,7 @@ without UDP (it has `Streams.Pull`).
 
 from __future__ import annotations
 
+import errno
 import heapq
 import math
 from dataclasses import dataclass
@@ -91,9 +92,14 @@ class StreamTable:
     def __len__(self) -> int:
         return len(self._streams)
 
-    async def bind(self, host: str) -> None:
-        """Bind a random port of a local address; raise OSError if that cannot be."""
-        self._socket = await self._network.open_udp(host)
+    async def bind(self, host: str, port: int = 0) -> None:
+        """Bind a port of a local address, or another if it is taken; raise OSError if none can be had."""
+        try:
+            self._socket = await self._network.open_udp(host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            self._socket = await self._network.open_udp(host)
 
     async def run(self) -> None:
         """Serve all streams until cancelled; the socket is closed then."""

@@ -93,6 +93,20 @@ def identity(n: int) -> Identity:
     return Identity(n.to_bytes(32, "big"))
 
 
+def test_the_port_asked_for_is_taken_where_it_is_free() -> None:
+    async def main(net):
+        server = net.host("10.0.0.1")
+        first, second = StreamTable(server, SERVER), StreamTable(server, SERVER)
+        await first.bind("", 47474)
+        await second.bind("", 47474)
+        assert first.port == 47474
+        assert second.port not in {0, 47474}
+        with pytest.raises(OSError, match="not an address"):
+            await StreamTable(server, SERVER).bind("10.0.0.9", 47474)
+
+    simulate(main)
+
+
 def test_a_stream_answers_its_pulls_at_their_pace() -> None:
     async def test(table, phone):
         client = await FakeClient(phone, identity(5)).open(table)
