@@ -24,6 +24,7 @@ from typing import TextIO, TypeAlias
 
 from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, StateError, UnreadableError
+from lightpeer.output import truncate
 from lightpeer.serve.ingest import Recipe, make_track
 from lightpeer.serve.library import Library, SourceKey, state_error
 from lightpeer.serve.repage import StoppedError
@@ -208,8 +209,8 @@ class ProgressLine:
             return
         bar = ("#" * (self._CELLS * done // total)).ljust(self._CELLS)
         line = f"[{bar}] {done + 1}/{total}  {_printable(name)}"
-        width = shutil.get_terminal_size().columns - 1
-        self._stream.write(f"\r\x1b[K{line[:width]}")
+        columns = shutil.get_terminal_size().columns - 1
+        self._stream.write(f"\r\x1b[K{truncate(line, columns)}")
         self._stream.flush()
         self._drawn = True
 

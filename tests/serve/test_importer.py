@@ -353,7 +353,9 @@ def test_the_progress_line(monkeypatch):
     stream = Terminal()
     line = ProgressLine(stream)
     line(5, 10, "An\x1b artist - A title that is long")
-    assert stream.getvalue() == "\r\x1b[K[##########          ] 6/10  An? artist"[: 4 + 39]
+    assert stream.getvalue() == "\r\x1b[K[##########          ] 6/10  An? artist"[: 4 + 38] + "\u2026"
+    line(6, 10, "\u65e5" * 30)
+    assert stream.getvalue().endswith("7/10  " + "\u65e5" * 4 + "\u2026"), "two columns each"
     line(10, 10, "")
     assert stream.getvalue().endswith("\r\x1b[K")
     line.close()
