@@ -82,7 +82,7 @@ async def fetch(
         "bytes": size,
         "title": track.title,
         "bitrate_kbps": round(track.renditions[session.ladder.current].bitrate_bps / 1000),
-        "transport": "+".join(sorted(session.stats.transports)),
+        "transport": "+".join(sorted(session.stats.transports)) or "grpc",  # all of it came with the Open
         "sources": session.stats.sources,
     }
 
