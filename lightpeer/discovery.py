@@ -1,8 +1,8 @@
 """Finding peers and tracks: the light client's side of the unstructured network.
 
 A light client only asks. It knows a few addresses (the bootstrap list) and a
-bounded cache of signed records kept on disk between runs. Peers are tried best
-first, the cache before the bootstrap list; connections are kept and shared by all
+bounded cache of signed records kept on disk between runs. Peers are tried in
+that order, those of the cache best first; connections are kept and shared by all
 that the process does. A search that is about to be played carries an Open, so
 that the first audio comes with the hits: one round trip once the connection stands.
 When the first peers know nothing, their neighbours are asked, a bounded number.
