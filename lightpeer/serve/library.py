@@ -55,7 +55,7 @@ CREATE INDEX IF NOT EXISTS files_by_track ON files (track_id);
 
 @dataclass(frozen=True, slots=True)
 class SourceKey:
-    """How a file is recognised as unchanged: its path and what `stat` says of it."""
+    """How a file is recognised as unchanged: its absolute path and what `stat` says of it."""
 
     path: bytes
     size: int
@@ -90,7 +90,7 @@ class Library:
             StateError: the state directory cannot be used, or another server uses it.
         """
         self.state_dir = state_dir
-        self.music_dir = music_dir
+        self.music_dir = Path(os.path.abspath(music_dir))  # noqa: PTH100 - links stay, `..` and `.` do not
         self.ladder = _checked(ladder)
         self.complexity = complexity
         self._tracks = state_dir / "tracks"

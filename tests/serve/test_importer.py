@@ -343,6 +343,16 @@ def test_progress(library, music):
     assert calls == [(0, 2, "A - B"), (1, 2, "zero"), (2, 2, "")]
 
 
+def test_a_folder_may_be_named_in_another_way(tmp_path, music, monkeypatch):
+    write_wav(music / "a.wav", 1)
+    monkeypatch.chdir(tmp_path)
+    for name, imported in (("music", 1), (f"{music}/", 0), ("./music/../music", 0)):
+        library = Library(tmp_path / "state", Path(name), (24,), complexity=0)
+        report = scan(library)
+        library.close()
+        assert (report.imported, report.removed) == (imported, 0)
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True
