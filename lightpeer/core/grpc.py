@@ -189,6 +189,11 @@ class ClientConnection(Connection[ClientCall]):
         self._begin_waiting()
         return super().data_to_send()
 
+    @property
+    def has_output(self) -> bool:
+        """Whether `data_to_send` may have something to give; it also begins calls that wait."""
+        return bool(self._waiting) or super().has_output
+
     # --- opening streams --------------------------------------------------------------------------
 
     def _has_room(self) -> bool:

@@ -30,6 +30,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
+import h2.frame_buffer
 import h2.settings
 
 from lightpeer.core.deadlines import Deadlines
@@ -40,6 +41,8 @@ from lightpeer.errors import BadMessageError, FramingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from hyperframe.frame import Frame
 
 _KEEPALIVE_PING: Final = b"lightpee"
 LARGEST_WINDOW_BYTES: Final = 2**31 - 1
@@ -134,6 +137,11 @@ class Connection(ABC, Generic[StreamT]):
         self._raw = b""
         return data
 
+    @property
+    def has_output(self) -> bool:
+        """Whether `data_to_send` may have something to give, or the end of the connection to show."""
+        return bool(self._ready or self._raw or self._h2.has_output) or self.state is ConnectionState.CLOSED
+
     def next_deadline(self) -> float | None:
         """Give the time at which `handle_timeout` is due, or None."""
         if self.state is ConnectionState.CLOSED:
@@ -225,7 +233,8 @@ class Connection(ABC, Generic[StreamT]):
         if not self._streams:
             self._keepalive.begin(self._now)
         self._streams[stream.stream_id] = stream
-        self._ready[stream.stream_id] = stream
+        if stream.outbox or not stream.is_sending:  # queued while it waited for its place
+            self._ready[stream.stream_id] = stream
 
     def _finish(self, stream: StreamT, *, reset: ErrorCode = ErrorCode.CANCEL) -> None:
         """Take a stream off the connection, with an RST_STREAM unless both sides have ended."""
@@ -379,8 +388,22 @@ class Connection(ABC, Generic[StreamT]):
         """Give the highest stream of the peer that was or may be processed."""
 
 
+class _FrameBuffer(h2.frame_buffer.FrameBuffer):
+    """Keeps h2 from writing every frame out in hexadecimal, for a log that is not kept."""
+
+    def __next__(self) -> Frame:
+        frame = super().__next__()
+        frame._body_repr = str  # type: ignore[method-assign]  # noqa: SLF001 (of this frame alone)
+        return frame
+
+
 class _H2Connection(h2.connection.H2Connection):
     MAX_CLOSED_STREAMS = REMEMBERED_STREAMS
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `data_to_send` has something to give; h2 itself tells only by giving it."""
+        return bool(self._data_to_send)
 
 
 def _window_bytes(limits: Limits) -> int:
@@ -389,7 +412,7 @@ def _window_bytes(limits: Limits) -> int:
     return min(LARGEST_WINDOW_BYTES, max(wanted, limits.stream_window_bytes))
 
 
-def _make_h2(*, client_side: bool, limits: Limits) -> h2.connection.H2Connection:
+def _make_h2(*, client_side: bool, limits: Limits) -> _H2Connection:
     """Set up h2 and queue the preface.
 
     The limit on streams goes in a second SETTINGS: h2 enforces what the first one says before
@@ -403,6 +426,7 @@ def _make_h2(*, client_side: bool, limits: Limits) -> h2.connection.H2Connection
         normalize_outbound_headers=False,
     )
     connection = _H2Connection(config)
+    connection.incoming_buffer = _FrameBuffer(server=not client_side)
     initial = {
         codes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
         codes.MAX_HEADER_LIST_SIZE: limits.header_list_bytes,

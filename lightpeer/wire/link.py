@@ -2,8 +2,11 @@
 
 The reader feeds the core, the writer drains it, the timer wakes it. Whoever
 acts on the core calls `flush` afterwards: it hands the core's events to
-`on_event`, wakes the writer, and pulls the timer forward. Only the writer
-sends, so cancelling a call can never cut a frame in two.
+`on_event`, wakes the writer, and pulls the timer forward. The writer takes
+together what several actions have made; an action after which nothing is
+expected, such as the only request of a call, sends at once while the writer
+rests, and leaves to it what the socket does not take. Nothing else sends, so
+cancelling a call can never cut a frame in two.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import trio
 
 from lightpeer.core.stream import Stream
+from lightpeer.wire.network import TcpStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +53,7 @@ class Link(Generic[StreamT]):
         self._on_event = on_event
         self._on_greeted = on_greeted
         self._writer = trio.lowlevel.ParkingLot()
+        self._unsent = b""  # what was to be sent at once, and the socket has not taken
         self._timer = trio.CancelScope(deadline=math.inf)
 
     async def run(self) -> None:
@@ -63,11 +68,19 @@ class Link(Generic[StreamT]):
             self._receive(b"")
             await trio.aclose_forcefully(self.stream)
 
-    def flush(self) -> None:
-        """Pass on what an action has made of the core; never waits."""
+    def flush(self, *, at_once: bool = False) -> None:
+        """Pass on what an action has made of the core; never waits.
+
+        Args:
+            at_once: whether to send without the writer if it rests, because nothing is to follow soon.
+        """
+        if at_once and self._writer and isinstance(self.stream, TcpStream) and self.core.is_open:
+            data = self.core.data_to_send()
+            self._unsent = data[self.stream.send_now(data) :]
         while (changed := self.core.next_event()) is not None:
             self._on_event(changed)
-        self._writer.unpark()
+        if self._unsent or self.core.has_output:
+            self._writer.unpark()
         deadline = self.core.next_deadline()
         if deadline is not None and deadline < self._timer.deadline:
             self._timer.deadline = deadline
@@ -90,7 +103,7 @@ class Link(Generic[StreamT]):
     async def _write(self) -> None:
         """Send until the core is closed and has nothing more to say, or the transport takes no more."""
         while True:
-            data = self.core.data_to_send()
+            data, self._unsent = self._unsent or self.core.data_to_send(), b""
             self.flush()
             if data:
                 with trio.move_on_after(STALLED_WRITE_S) as stalled:

@@ -219,6 +219,17 @@ class TcpStream(trio.abc.HalfCloseableStream):
         self._read = self._carried  # one bound method, so that it can be found again
         counters.track(self._read)
 
+    def send_now(self, data: bytes) -> int:
+        """Send what the socket takes without waiting, while no `send_all` runs; give how much that was."""
+        if os.name != "posix":  # elsewhere a socket is no file
+            return 0
+        try:
+            sent = os.write(self._stream.socket.fileno(), data)
+        except OSError:  # it is full, or broken: `send_all` waits, or tells
+            return 0
+        self._payload_tx_bytes += sent
+        return sent
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of the data."""
         self._payload_tx_bytes += len(data)

@@ -284,7 +284,7 @@ class Channel:
         link = self._ready_link() if call.wait_for_ready else self._usable_link()
         if link is not None:
             call.begin(link, now)
-            link.flush()
+            link.flush(at_once=True)
         elif self._failure is not None and self._is_failing() and not call.wait_for_ready:
             call.fail(self._failure)
         elif len(self._pending) < self._limits.queued_calls:

@@ -38,6 +38,32 @@ def bytes_sent(peer: H2Peer, stream_id: int) -> int:
 # --- the connection itself ------------------------------------------------------------------------
 
 
+def test_it_tells_whether_there_is_something_to_send_without_giving_it():
+    client, peer = connect()
+    peer.exchange()
+    assert not client.has_output
+    call = client.start(PATH, 0.0)
+    assert client.has_output  # the headers
+    peer.exchange()
+    assert not client.has_output
+    call.send(b"a message")
+    assert client.has_output
+    peer.exchange()
+    assert not client.has_output
+    client.receive(b"", 0.0)
+    assert client.has_output  # its end
+
+
+def test_what_waits_for_a_stream_wants_to_be_asked_for():
+    client, peer = connect(concurrent_calls=1)
+    peer.exchange()
+    client.start(PATH, 0.0)
+    client.start(PATH, 0.0).send(b"later", end=True)
+    while client.data_to_send():
+        pass
+    assert client.has_output
+
+
 @pytest.mark.parametrize("half", ["client", "server"])
 def test_silence_while_a_call_is_open_leads_to_a_ping_and_then_to_the_end(half):
     limits = Limits(keepalive_s=10.0, keepalive_timeout_s=5.0, idle_s=1000.0)

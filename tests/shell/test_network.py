@@ -72,6 +72,31 @@ def test_tcp_carries_bytes_and_their_end():
     trio.run(main)
 
 
+def test_what_a_socket_does_not_take_now_is_left_to_send_later():
+    async def main():
+        listener, client, server = await connected(SystemNetwork())
+        async with listener, client, server:
+            data = bytes(range(256)) * 65536  # 16 MiB: more than a socket's buffer holds
+            sent = client.send_now(data)
+            assert 0 < sent < len(data)
+            assert client.send_now(data) < len(data)
+
+    trio.run(main)
+
+
+def test_a_closed_socket_and_one_that_is_no_file_take_nothing_now(monkeypatch):
+    async def main():
+        listener, client, server = await connected(SystemNetwork())
+        async with listener, client, server:
+            await client.aclose()
+            assert client.send_now(b"data") == 0
+            monkeypatch.setattr(module.os, "name", "nt")
+            assert server.send_now(b"data") == 0
+            monkeypatch.undo()
+
+    trio.run(main)
+
+
 @pytest.mark.parametrize("from_the_kernel", [True, False])
 def test_tcp_is_counted_with_its_headers_open_and_closed(monkeypatch, from_the_kernel):
     if not from_the_kernel:

@@ -14,8 +14,9 @@ from lightpeer.core.frames import ErrorCode
 from lightpeer.core.status import StatusCode
 from lightpeer.core.stream import Limits
 from lightpeer.errors import RpcError, UsageError
-from lightpeer.serve.rpc import RpcServer, unary_stream, unary_unary
+from lightpeer.serve.rpc import Context, RpcServer, unary_stream, unary_unary
 from lightpeer.wire.link import STALLED_WRITE_S
+from lightpeer.wire.network import SystemNetwork, TcpStream, listener_address
 from lightpeer.wire.tcp import open_channel
 from tests.shell.rpc import MemoryNetwork, Service, run, serving, stream_pair
 
@@ -340,3 +341,24 @@ def test_a_connection_that_is_accepted_while_draining_is_turned_away():
         assert goaway.error_code == ErrorCode.NO_ERROR
 
     run(main)
+
+
+def test_what_a_socket_does_not_take_at_once_is_sent_by_the_writer(monkeypatch):
+    async def echo(request: bytes, _context: Context) -> bytes:
+        return request
+
+    send_now = TcpStream.send_now
+    monkeypatch.setattr(TcpStream, "send_now", lambda stream, data: send_now(stream, data[:10]))
+
+    async def main():
+        network = SystemNetwork()
+        listener = await network.listen_tcp("127.0.0.1", 0)
+        request = bytes(range(256)) * 1000
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(RpcServer({"/t/Echo": unary_unary(echo)}).serve, [listener])
+            async with open_channel(network, *listener_address(listener)) as channel:
+                for _ in range(3):
+                    assert await channel.unary_unary("/t/Echo")(request) == request
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
