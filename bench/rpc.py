@@ -29,9 +29,11 @@ from types import SimpleNamespace
 HOST = "127.0.0.1"
 UNARY = "/bench.Echo/Unary"
 STREAM = "/bench.Echo/Stream"
+HOLD = "/bench.Echo/Hold"  # one message, and then nothing until the client ends the call
 REQUEST = bytes(200)
 CHUNK = bytes(16 * 1024)
 CHUNKS = 1024  # 16 MiB
+AT_ONCE = 1000  # streaming calls on one connection
 IMPLEMENTATIONS = ("lightpeer", "grpcio", "grpclib", "purerpc")
 
 
@@ -66,6 +68,7 @@ def free_port() -> int:
 def serve_lightpeer() -> None:
     import trio
 
+    from lightpeer.core.stream import Limits
     from lightpeer.serve.rpc import RpcServer, unary_stream, unary_unary
     from lightpeer.wire.network import SystemNetwork, listener_address
 
@@ -76,10 +79,15 @@ def serve_lightpeer() -> None:
         for _ in range(CHUNKS):
             await context.write(CHUNK)
 
+    async def hold(request: bytes, context) -> None:
+        await context.write(request)
+        await trio.sleep_forever()
+
     async def main() -> None:
         listener = await SystemNetwork().listen_tcp(HOST, 0)
         print(listener_address(listener)[1], flush=True)
-        await RpcServer({UNARY: unary_unary(unary), STREAM: unary_stream(stream)}).serve([listener])
+        handlers = {UNARY: unary_unary(unary), STREAM: unary_stream(stream), HOLD: unary_stream(hold)}
+        await RpcServer(handlers, limits=Limits(concurrent_calls=AT_ONCE)).serve([listener])
 
     trio.run(main)
 
@@ -200,6 +208,43 @@ def call_lightpeer(port: int, calls: int) -> dict[str, float]:
     return trio.run(main)
 
 
+def hold_lightpeer(port: int, server_pid: int) -> list[tuple[int, float, float]]:
+    """Open many streaming calls and end them; return (calls, client's MB, server's MB) of each step."""
+    import gc
+
+    import trio
+
+    from lightpeer.core.stream import Limits
+    from lightpeer.wire.network import SystemNetwork
+    from lightpeer.wire.tcp import open_channel
+
+    steps, limits = [], Limits(concurrent_calls=AT_ONCE)
+
+    def note(calls: int) -> None:
+        gc.collect()
+        steps.append((calls, resident_mb(os.getpid()), resident_mb(server_pid)))
+
+    async def main() -> None:
+        async with open_channel(SystemNetwork(), HOST, port, limits=limits) as channel:
+            unary, hold = channel.unary_unary(UNARY), channel.unary_stream(HOLD)
+            await unary(REQUEST)
+            note(0)
+            for marks in (range(250, AT_ONCE + 1, 250), (AT_ONCE,)):  # the second time shows what is left
+                held = []
+                while len(held) < AT_ONCE:
+                    held.append(hold(REQUEST))
+                    await held[-1].read()
+                    if len(held) in marks:
+                        note(len(held))
+                while held:
+                    held.pop().cancel()
+                    await unary(REQUEST)  # a thousand resets at once would be an attack
+                note(0)
+
+    trio.run(main)
+    return steps
+
+
 def call_grpcio(port: int, calls: int) -> dict[str, float]:
     import asyncio
 
@@ -274,6 +319,7 @@ class Server:
         command = [python, str(Path(__file__).resolve()), "--serve", name]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment())
         assert self._process.stdout is not None
+        self.pid = self._process.pid
         self.port = int(self._process.stdout.readline())
         self._await_listening()
 
@@ -412,8 +458,42 @@ def compare(runs: int, calls: int, pythons: dict[str, str]) -> None:
         print(f"| {name} | " + " | ".join(f"{value:.0f}" for value in medians) + " |")
 
 
+def hold_many() -> None:
+    """Print what streaming calls cost both sides while they are open, and what is left of it."""
+    server = Server(sys.executable, "lightpeer")
+    try:
+        command = [
+            sys.executable,
+            str(Path(__file__).resolve()),
+            "--hold",
+            str(server.pid),
+            "--port",
+            str(server.port),
+        ]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=_environment())
+    finally:
+        server.end()
+    steps = json.loads(done.stdout)
+    (_, client_start, server_start), *_ = steps
+    print("\nStreaming calls open at once on one connection, lightpeer to lightpeer.\n")
+    print("| calls | client MB | server MB | KiB per call, client + server |")
+    print("|---|---|---|---|")
+    for calls, client_mb, server_mb in steps:
+        growth = (client_mb - client_start, server_mb - server_start)
+        per_call = " + ".join(f"{mb * 1024 / calls:.1f}" for mb in growth) if calls else ""
+        print(f"| {calls} | {client_mb:.1f} | {server_mb:.1f} | {per_call} |")
+
+
+def resident_mb(pid: int) -> float:
+    return status_kb(pid, "VmRSS:") / 1024
+
+
 def peak_mb() -> float:
-    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
+    return status_kb(os.getpid(), "VmHWM:") / 1024
+
+
+def status_kb(pid: int, name: str) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().partition(name)[2].split()[0])
 
 
 def main() -> None:
@@ -423,6 +503,7 @@ def main() -> None:
     parser.add_argument("--purerpc-python", default=sys.executable, metavar="PYTHON")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--call", help=argparse.SUPPRESS)
+    parser.add_argument("--hold", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -430,9 +511,12 @@ def main() -> None:
     elif options.call:
         result = globals()[f"call_{options.call}"](options.port, options.calls)
         print(json.dumps({**result, "peak_mb": peak_mb()}))
+    elif options.hold:
+        print(json.dumps(hold_lightpeer(options.port, options.hold)))
     else:
         pythons = {**dict.fromkeys(IMPLEMENTATIONS, sys.executable), "purerpc": options.purerpc_python}
         compare(options.runs, options.calls, pythons)
+        hold_many()
 
 
 if __name__ == "__main__":
