@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PYTHON = sys.executable
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # who plays has compiled files
 LIGHTPEER = [PYTHON, "-m", "lightpeer"]
 SERVER_START_S = 60.0
 

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 
 from lightpeer.core.buffer import SEGMENT_S, SegmentBuffer
+from lightpeer.core.datagram import MAX_PAYLOAD
 from lightpeer.core.ladder import Ladder
 from lightpeer.core.playout import Playout
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady
@@ -49,6 +50,7 @@ MOST_SOURCES = 6  # when all of those hold up playback: strangers may be in leag
 URGENT_S = 5.0  # of audio left: enough to fetch from another source what one holds up
 STALL_LIMIT_S = 30.0  # a tunnel; after it a person would start anew by hand
 MIN_ASK_SHARE = 0.25  # of the window: rarer PULLs are cheaper, this many keep the link filled
+MIN_ASK_BYTES = 4 * MAX_PAYLOAD  # a segment, nearly: also where the window is small, up to half of it
 
 FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
 """Gives further sources, those peers excepted."""
@@ -292,7 +294,8 @@ class Session:
 
     def _ask(self, now: float) -> None:
         udp = [source for source in self._sources if not source.on_grpc]
-        if self.bandwidth.budget_bytes(now) < MIN_ASK_SHARE * self.bandwidth.window_bytes(now):
+        window = self.bandwidth.window_bytes(now)
+        if self.bandwidth.budget_bytes(now) < max(MIN_ASK_SHARE * window, min(MIN_ASK_BYTES, window / 2)):
             return
         pace = self.bandwidth.pace_bytes_per_s() // max(1, len(udp))
         # The one with the least in flight goes first: goodput shares the work out.
