@@ -47,17 +47,18 @@ class Finding(NamedTuple):
     text: str
 
 
-def diagnose(load: Callable[[], Settings], output: Output) -> int:
+def diagnose(load: Callable[[], Settings], output: Output, config: str | None = None) -> int:
     """Check everything, print a line for each finding; return 0 if playing is possible, else 1.
 
-    `load` loads the settings, which is the first thing that may fail.
+    `load` loads the settings, which is the first thing that may fail; `config` is the file
+    that the command line named.
     """
-    return run_async(lambda: _diagnose(load, output))
+    return run_async(lambda: _diagnose(load, output, config))
 
 
-async def _diagnose(load: Callable[[], Settings], output: Output) -> int:
+async def _diagnose(load: Callable[[], Settings], output: Output, config: str | None) -> int:
     worst = 0
-    async for name, verdict, text in _examine(load):
+    async for name, verdict, text in _examine(load, config):
         line = f"{verdict.value:4}  {name}: {text}"
         output.result("check", line, name=name, verdict=verdict.value, message=text)
         worst |= verdict is Verdict.FAIL
@@ -66,14 +67,14 @@ async def _diagnose(load: Callable[[], Settings], output: Output) -> int:
     return int(worst)
 
 
-async def _examine(load: Callable[[], Settings]) -> AsyncIterator[Finding]:
+async def _examine(load: Callable[[], Settings], config: str | None) -> AsyncIterator[Finding]:
     yield check_python()
     try:
         settings = load()
     except LightpeerError as error:
         yield Finding("configuration", Verdict.FAIL, str(error))
         return
-    yield check_configuration()
+    yield check_configuration(config)
     yield check_state(settings.state_dir)
     yield check_keys()
     for library, needed in _LIBRARIES:
@@ -95,11 +96,11 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
     return Finding("python", Verdict.FAIL, f"{text} is too old: install Python 3.11 or later")
 
 
-def check_configuration() -> Finding:
+def check_configuration(config: str | None = None) -> Finding:
     """Tell which configuration file was read; that it can be is known by now."""
     from lightpeer.config import default_config_path
 
-    path = Path(os.environ.get("LIGHTPEER_CONFIG") or default_config_path(os.environ))
+    path = Path(config or os.environ.get("LIGHTPEER_CONFIG") or default_config_path(os.environ))
     return Finding("configuration", Verdict.OK, f"{path}" if path.exists() else f"defaults (no {path})")
 
 

@@ -182,6 +182,12 @@ def test_one_failure_is_the_outcome(tmp_path, monkeypatch):
     assert lines[-1]["playable"] is False
 
 
+def test_the_configuration_file_is_that_of_the_command_line(tmp_path):
+    named = tmp_path / "c.toml"
+    named.touch()
+    assert doctor.check_configuration(str(named)).text == str(named)
+
+
 def test_a_wrong_configuration_is_a_finding(monkeypatch):
     def load():
         raise ConfigError("c.toml is wrong")
