@@ -60,7 +60,7 @@ def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
         case "doctor":
             from lightpeer.doctor import diagnose
 
-            return diagnose(settings, output)
+            return diagnose(settings, output, arguments.config)
         case "demo":
             from lightpeer.demo.run import demo
 

@@ -74,8 +74,9 @@ def checked_item(text: str) -> str:
 def checked_target(text: str) -> Path:
     """Return the path of a file to be written; raise UsageError if it cannot be one."""
     path = Path(text).expanduser()
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"cannot write to {text}: name a file in a folder that exists")
+    replaceable = path.is_file() or not path.exists()  # a device would be replaced too
+    if not replaceable or not path.parent.is_dir():
+        raise UsageError(f"cannot write to {text}: name an ordinary file in a folder that exists")
     return path
 
 

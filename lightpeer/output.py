@@ -8,6 +8,7 @@ with everything but ASCII escaped.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import unicodedata
@@ -67,7 +68,7 @@ class Output:
         """Print JSON lines or text, to `stream` or stdout; `quiet` leaves out what is not a result."""
         self.json = json
         self.quiet = quiet
-        self.stream = stream or sys.stdout
+        self.stream = stream or sys.stdout or io.StringIO()  # stdout may be closed from the start
         self.closed = False
 
     def result(self, event: str, text: str, **data: object) -> None:

@@ -46,6 +46,8 @@ def _check_output(settings: Settings, output: Output) -> None:
     kind = settings.output.partition(":")[0]
     if kind == "pipe" and output.json:
         raise UsageError("--json and --output pipe both need stdout: use wav:FILE or command:PROGRAM")
+    if kind == "pipe" and not sys.stdout:
+        raise UsageError("--output pipe needs stdout, which is closed")
     if kind == "pipe" and sys.stdout.isatty():
         raise UsageError("--output pipe would write samples to the terminal: pipe them into a program")
     if kind not in {"", "sounddevice"}:

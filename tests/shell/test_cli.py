@@ -107,11 +107,16 @@ def test_help_lists_the_commands_and_statuses(capsys):
         (["play", "x", "--output", "tape"], "tape"),
         (["play", "x", "--output", "pipe", "--json"], "both need stdout"),
         (["play", "x", "--stats", "none/s.json"], "a folder that exists"),
+        (["play", "x", "--stats", "/dev/null"], "an ordinary file"),
         (["play", "x", "--config", "none.toml"], "there is no configuration file"),
         (["play", "x", "--stat", "s"], "unrecognized arguments: --stat"),
         (["fetch", "x", "-o", "y"], "'x' is not a track id"),
         (["fetch", "loud:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi"], "required: -o/--out"),
         (["fetch", "loud:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi", "-o", "."], "cannot write to ."),
+        (
+            ["fetch", "loud:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi", "-o", "/dev/null"],
+            "an ordinary file",
+        ),
         (["peers", "extra"], "unrecognized arguments: extra"),
     ],
 )
@@ -132,6 +137,13 @@ def test_options_stand_before_and_after_the_command(capsys, tmp_path):
     assert json.loads(capsys.readouterr().out) == before
     assert before["event"] == "id"
     assert before["peer_id"].startswith("L")
+
+
+def test_output_may_be_closed(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run(["id"]) == 0
+    assert run(["play", "x", "--output", "pipe"]) == 2
+    assert capsys.readouterr().err == "lightpeer: --output pipe needs stdout, which is closed\n"
 
 
 def test_what_stands_before_the_command_holds_after_it():
