@@ -79,7 +79,7 @@ class Link(Generic[StreamT]):
             self._unsent = data[self.stream.send_now(data) :]
         while (changed := self.core.next_event()) is not None:
             self._on_event(changed)
-        if self._unsent or self.core.has_output:
+        if self._writer and (self._unsent or self.core.has_output):
             self._writer.unpark()
         deadline = self.core.next_deadline()
         if deadline is not None and deadline < self._timer.deadline:
