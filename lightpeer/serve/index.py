@@ -1,13 +1,15 @@
 """The search index: title, artist and album in SQLite's FTS5.
 
 Words match by prefix, without regard to case or diacritics, and all of them must
-be there; hits are ranked by bm25 with the title weighing most. What a person types
-is never FTS syntax: each word becomes a quoted string, and FTS5's own tokenizer
-splits it, so that `AC/DC` finds AC/DC and a word of mere punctuation is nothing.
+be there. FTS5 takes off what Unicode can decompose; letters such as ø and ß, which it
+cannot, are replaced in what is indexed and in what is asked. Hits are ranked
+by bm25 with the title weighing most. What a person types is never FTS syntax: each
+word becomes a quoted string, and FTS5's own tokenizer splits it, so that `AC/DC`
+finds AC/DC and a word of mere punctuation is nothing.
 
-The index holds nothing that the manifests do not, so a damaged one is thrown away
-and filled again. `add` and `remove` come from the importer's thread, `search` from
-the event loop's; `database.py` says why that is sound.
+The index holds nothing that the manifests do not, so a damaged one, or one of an
+older format, is thrown away and filled again. `add` and `remove` come from the
+importer's thread, `search` from the event loop's; `database.py` says why that is sound.
 """
 
 from __future__ import annotations
@@ -23,16 +25,23 @@ MAX_QUERY_CHARS = 256  # longer than any title; what a query costs grows with it
 MAX_QUERY_WORDS = 16
 MAX_HITS = 50  # SearchRequest.limit
 
+_FORMAT = 2  # of the file; one of another format is filled anew
+_LETTERS = str.maketrans(
+    {"æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe", "ß": "ss", "ẞ": "ss", "þ": "th", "Þ": "th"}
+    | dict(zip("øØłŁđĐðÐħĦı", "oollddddhhi", strict=True))
+)
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tracks (
-    id INTEGER PRIMARY KEY, track_id BLOB UNIQUE NOT NULL, duration_ms INTEGER, bitrates_kbps TEXT);
+    id INTEGER PRIMARY KEY, track_id BLOB UNIQUE NOT NULL,
+    title TEXT, artist TEXT, album TEXT, duration_ms INTEGER, bitrates_kbps TEXT);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
     title, artist, album, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3');
 """
 _SEARCH = """
-SELECT track_id, title, artist, album, duration_ms, bitrates_kbps
+SELECT track_id, tracks.title, tracks.artist, tracks.album, duration_ms, bitrates_kbps
 FROM words JOIN tracks ON tracks.id = words.rowid
-WHERE words MATCH ? ORDER BY bm25(words, 10.0, 5.0, 2.0), title, track_id LIMIT ?
+WHERE words MATCH ? ORDER BY bm25(words, 10.0, 5.0, 2.0), tracks.title, track_id LIMIT ?
 """
 
 
@@ -54,6 +63,11 @@ class Index:
     def __init__(self, path: Path) -> None:
         """Open or create the index; raise StateError where SQLite has no FTS5 or the file is not ours."""
         self._database = Database(path, _SCHEMA, derived=True)
+        if self._database.rows("PRAGMA user_version") != [(_FORMAT,)]:
+            with self._database.transaction() as connection:
+                connection.executescript(
+                    f"DROP TABLE words; DROP TABLE tracks; {_SCHEMA} PRAGMA user_version = {_FORMAT};"
+                )
 
     def add(
         self,
@@ -66,16 +80,16 @@ class Index:
     ) -> None:
         """Add a track; one that is there already stays as it is."""
         bitrates = ",".join(map(str, bitrates_kbps))
-        words = tuple(_clean(text) for text in (title, artist, album))
+        shown = tuple(_clean(text) for text in (title, artist, album))
         with self._database.transaction() as connection:
             cursor = connection.execute(
-                "INSERT OR IGNORE INTO tracks (track_id, duration_ms, bitrates_kbps) VALUES (?, ?, ?)",
-                (track_id, duration_ms, bitrates),
+                "INSERT OR IGNORE INTO tracks VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+                (track_id, *shown, duration_ms, bitrates),
             )
             if cursor.rowcount:
                 connection.execute(
                     "INSERT INTO words (rowid, title, artist, album) VALUES (?, ?, ?, ?)",
-                    (cursor.lastrowid, *words),
+                    (cursor.lastrowid, *(text.translate(_LETTERS) for text in shown)),
                 )
 
     def remove(self, track_id: bytes) -> None:
@@ -103,7 +117,7 @@ class Index:
 
 def _fts_query(text: str) -> str:
     """Return an FTS5 query for words that a person typed: all of them, each as a prefix."""
-    words = _clean(text[:MAX_QUERY_CHARS]).replace('"', " ").split()
+    words = _clean(text[:MAX_QUERY_CHARS]).translate(_LETTERS).replace('"', " ").split()
     return " ".join(f'"{word}"*' for word in words[:MAX_QUERY_WORDS] if any(map(str.isalnum, word)))
 
 

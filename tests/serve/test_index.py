@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,6 +125,29 @@ def test_lives_on_in_its_file_and_starts_anew_when_damaged(tmp_path):
     index.close()
     path.write_bytes(b"no database " * 1000)
     assert Index(path).track_ids() == set()
+
+
+def test_an_older_format_is_filled_anew(tmp_path):
+    path = tmp_path / "index.db"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.execute("CREATE TABLE tracks (id INTEGER PRIMARY KEY, track_id BLOB, bitrates_kbps TEXT)")
+        old.execute("CREATE VIRTUAL TABLE words USING fts5(title, artist, album)")
+        old.execute("INSERT INTO tracks VALUES (1, x'00', '24')")
+        old.commit()
+    with contextlib.closing(Index(path)) as index:
+        assert index.track_ids() == set()
+        index.add(ELISE, "Elise", "", "", 1, [24])
+    with contextlib.closing(Index(path)) as index:
+        assert titles(index, "elise") == ["Elise"]
+
+
+@pytest.mark.parametrize("query", ["røyksopp", "royksopp", "RØYK", "ROYK"])
+def test_letters_that_unicode_does_not_decompose(tmp_path, query):
+    with contextlib.closing(Index(tmp_path / "index.db")) as index:
+        index.add(ELISE, "Straße", "Røyksopp", "Ænima", 1, [24])
+        (hit,) = index.search(query, 10)
+        assert (hit.title, hit.artist, hit.album) == ("Straße", "Røyksopp", "Ænima")
+        assert titles(index, "strasse aenima") == titles(index, "straße ænima") == ["Straße"]
 
 
 def test_sqlite_without_fts5_is_one_sentence(tmp_path, monkeypatch):
