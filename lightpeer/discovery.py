@@ -204,6 +204,7 @@ class Client:
         async with aclosing(self._peers()) as peers:
             async for peer in peers:
                 if peer.peer_id in exclude:
+                    reached = True
                     continue
                 try:
                     opened = await self._open_at(peer, track_id, inline=inline, bitrate_kbps=bitrate_kbps)
@@ -219,7 +220,8 @@ class Client:
         if not reached:
             raise self._no_peer()
         if not opened_any:
-            raise NothingFoundError(f"no reachable peer holds {format_uri(track_id)}")
+            which = "no other reachable peer" if exclude else "no reachable peer"
+            raise NothingFoundError(f"{which} holds {format_uri(track_id)}")
 
     async def peers(self) -> list[PeerInfo]:
         """Exchange records with the peers at hand and return all that are known, best first."""
