@@ -30,7 +30,6 @@ MAX_UNITS = 255
 HOLD_UNIT_S = 0.0001
 MAX_HOLD_S = 0xFFFF * HOLD_UNIT_S
 TABLE_BASE = 0xFF0000  # segment numbers from here on name segment tables
-MAX_DATAGRAM = 2048  # what a socket reads; anything longer is not ours
 
 _TAG_BYTES = 8
 _PULL = struct.Struct(">IIIIBB")

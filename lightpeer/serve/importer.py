@@ -47,12 +47,15 @@ class ImportReport:
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     damaged: list[tuple[Path, str]] = field(default_factory=list)
     need_ffmpeg: int = 0
+    kept: bool = False  # the folder was empty, and nothing was removed
     stopped: bool = False
 
     def notes(self) -> list[str]:
         """Return what a person should know, a line each: the files with a reason, then what would help."""
         lines = [f"skipped {_shown(path)}: {reason}" for path, reason in self.skipped]
         lines += [f"imported in part {_shown(path)}: {reason}" for path, reason in self.damaged]
+        if self.kept:
+            lines.append("the folder holds no music now: what was imported from it before is kept and served")
         if self.need_ffmpeg:
             files = "1 file needs" if self.need_ffmpeg == 1 else f"{self.need_ffmpeg} files need"
             lines.append(f"{files} ffmpeg: apt install ffmpeg")
@@ -73,6 +76,9 @@ def scan(
     report = ImportReport()
     finder = _Finder(report.skipped)
     found = [SourceKey.of(path, status) for path, status in finder.files(library.music_dir)]
+    if not found and library.track_ids():
+        report.kept = True  # more likely a disk that is not mounted than a wish: encoding anew takes hours
+        return report
     report.removed = library.keep_only({key.path for key in found}, finder.closed)
     todo = [key for key in found if not library.unchanged(key)]
     report.unchanged = len(found) - len(todo)

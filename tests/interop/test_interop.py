@@ -28,7 +28,7 @@ from tests.interop.cases import CASES, Kit, rpc_soak
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60.0
-SOAK_CALLS = 3600  # three parts, each more than h2 remembers of ended streams, and trio of dead deadlines
+SOAK_CALLS = 4800  # four parts, each more than h2 remembers of ended streams, and trio of dead deadlines
 CLIENTS = {"ours": "tests.interop.client", "grpcio": "tests.interop.grpcio_client"}
 SERVERS = ("ours", "sync", "aio")
 SHORT = [case for case in CASES if case != "rpc_soak"]

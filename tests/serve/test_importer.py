@@ -372,3 +372,16 @@ def test_the_progress_line(monkeypatch):
     pipe = io.StringIO()
     ProgressLine(pipe)(5, 10, "x")
     assert pipe.getvalue() == ""
+
+
+def test_an_empty_folder_is_no_wish_to_forget_everything(library, music):
+    """A disk that is not mounted leaves an empty folder behind."""
+    write_wav(music / "song.wav")
+    assert scan(library).imported == 1
+    (music / "song.wav").unlink()
+    report = scan(library)
+    assert (report.kept, report.removed, len(library.track_ids())) == (True, 0, 1)
+    assert "kept" in report.notes()[0]
+    write_wav(music / "other.wav", 3.0)
+    report = scan(library)
+    assert (report.kept, report.removed, report.imported) == (False, 1, 1)
