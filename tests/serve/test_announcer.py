@@ -16,8 +16,9 @@ from lightpeer.serve.announcer import (
     OwnRecord,
     is_wildcard,
 )
+from lightpeer.serve.discovery import ANNOUNCE_AGAIN_S
 from lightpeer.serve.rpc import RpcServer
-from lightpeer.serve.service import ANNOUNCE_AGAIN_S, Services
+from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.wire.peer import SealClock
 from tests.serve.tracks import MemoryLibrary
@@ -102,7 +103,7 @@ def test_a_bootstrap_peer_that_comes_back_is_told_within_the_longest_pause() -> 
 )
 def test_a_peer_says_when_it_wants_to_hear_again_within_bounds(again_s, pause_s, monkeypatch) -> None:
     async def main(net):
-        monkeypatch.setattr("lightpeer.serve.service.ANNOUNCE_AGAIN_S", again_s)
+        monkeypatch.setattr("lightpeer.serve.discovery.ANNOUNCE_AGAIN_S", again_s)
         async with trio.open_nursery() as nursery:
             await bootstrap_peer(net.host("10.0.0.1"), nursery)
             assert await announcer(net.host("10.0.0.2"))._announce(("10.0.0.1", PORT)) == pause_s

@@ -13,9 +13,11 @@ from lightpeer.core.peers import PeerCache, build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.discovery import MAX_RECORDS
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.serve.rpc import RpcServer
-from lightpeer.serve.service import MAX_HITS, MAX_QUERY_CHARS, MAX_RECORDS, TIME_METADATA, Services
+from lightpeer.serve.sealed import TIME_METADATA
+from lightpeer.serve.service import MAX_HITS, MAX_QUERY_CHARS, Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import open_channel

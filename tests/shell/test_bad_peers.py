@@ -65,7 +65,7 @@ def search_at(tmp_path: Path, answer: list[pb.SearchReply], monkeypatch: pytest.
     """Search at a server that answers so; return how many peers are known then."""
 
     async def search(services: Services, data: bytes, context: Context) -> None:
-        call = services._call(context)
+        call = services._calls.begin(context)
         call.open(data, pb.SearchRequest)
         for reply in answer:
             await context.write(call.seal(reply))
