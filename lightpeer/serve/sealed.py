@@ -1,6 +1,6 @@
 """The seals of incoming calls: nothing of a request is looked at before its seal has been opened.
 
-    call = sealing.call(context)
+    call = calls.begin(context)
     request = call.open(data, pb.SearchRequest)     # RpcError unless it is its caller's, and sound
     return call.seal(pb.SearchReply(...))
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     M = TypeVar("M", bound=Message)
 
 
-class Sealing:
+class SealedCalls:
     """Opens the seals of all calls to one server; it has the memory that shows a replay."""
 
     def __init__(self, identity: Identity, network: Network) -> None:
@@ -37,7 +37,7 @@ class Sealing:
         self._network = network
         self._guard = ReplayGuard(since_ms=self._now_ms())
 
-    def call(self, context: Context) -> SealedCall:
+    def begin(self, context: Context) -> SealedCall:
         """Return the seals of a call."""
         return SealedCall(ServerSeals(self._identity, context.path, self._guard), self._now_ms)
 
@@ -46,7 +46,7 @@ class Sealing:
 
 
 class SealedCall:
-    """One call: requests in, replies out. Make it with `Sealing.call`."""
+    """One call: requests in, replies out. Make it with `SealedCalls.begin`."""
 
     def __init__(self, seals: ServerSeals, now_ms: Callable[[], int]) -> None:
         self._seals = seals
