@@ -3,15 +3,13 @@
 Each method is three steps: open the request's seal, answer, seal the reply. Nothing
 of a method runs before the seal has been opened (`sealed.py`). What is asked beyond a
 bound is refused with INVALID_ARGUMENT; what we do not have with NOT_FOUND or OUT_OF_RANGE.
-
-Answers come from the library and its index on the spot; nothing is forwarded.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from lightpeer.core.identity import Identity, PeerId
 from lightpeer.core.peers import PeerCache
@@ -30,27 +28,16 @@ from lightpeer.serve.rpc import (
     unary_unary,
 )
 from lightpeer.serve.sealed import SealedCalls
+from lightpeer.serve.search import Search, Searchable
 
 if TYPE_CHECKING:
-    from lightpeer.serve.index import IndexHit
     from lightpeer.serve.store import StoredTrack
     from lightpeer.serve.streams import StreamTable
     from lightpeer.wire.network import Network
 
 logger = logging.getLogger(__name__)
 
-MAX_HITS: Final = 50
-HITS_PER_REPLY: Final = 10  # about a kilobyte: the first are shown while the others come
-MAX_QUERY_CHARS: Final = 512
-QUERY_ID_BYTES: Final = 8
 _PACKAGE = "/loudp2p.v1."
-
-
-class Searchable(Protocol):
-    """What a search needs of the index."""
-
-    def search(self, query: str, limit: int) -> list[IndexHit]:
-        """Return the best hits."""
 
 
 class Tracks(Protocol):
@@ -78,31 +65,19 @@ class Services:
         self._calls = SealedCalls(identity, network)
         self._discovery = Discovery(calls=self._calls, network=network, peers=peers, own_record=own_record)
         self._library = library
-        self._index = index
         self._streams = streams
+        self._search = Search(
+            calls=self._calls, index=index, open_track=self._opened, own_records=self._discovery.own_records
+        )
 
     def handlers(self) -> dict[str, MethodHandler]:
         """Return the handlers by their full method paths."""
         return {
             **self._discovery.handlers(),
-            _PACKAGE + "Index/Search": unary_stream(self.search),
+            _PACKAGE + "Index/Search": unary_stream(self._search.search),
             _PACKAGE + "Streams/Open": unary_unary(self.open),
             _PACKAGE + "Streams/Pull": stream_stream(self.pull),
         }
-
-    async def search(self, data: bytes, context: Context) -> None:
-        """Send hits, ten at a time, the best first, and with them the stream that was asked for."""
-        call = self._calls.begin(context)
-        request = call.open(data, pb.SearchRequest)
-        _check_search(request)
-        hits = self._index.search(request.query, request.limit)
-        records = self._discovery.own_records()
-        for start in range(0, max(1, len(hits)), HITS_PER_REPLY):
-            some = [_hit(hit, records) for hit in hits[start : start + HITS_PER_REPLY]]
-            reply = pb.SearchReply(hits=some, records=records)
-            if start == 0 and hits and request.HasField("open"):
-                self._open_hit(hits[0], request.open, reply, call.peer_id, context)
-            await context.write(call.seal(reply))
 
     async def open(self, data: bytes, context: Context) -> bytes:
         """Open a track: its manifest, its first segments, and a UDP stream."""
@@ -138,17 +113,6 @@ class Services:
             raise RpcError(StatusCode.NOT_FOUND, "the track is not here")
         return stored
 
-    def _open_hit(
-        self, hit: IndexHit, request: pb.OpenRequest, reply: pb.SearchReply, caller: PeerId, context: Context
-    ) -> None:
-        request.track_id = hit.track_id
-        try:
-            reply.open.CopyFrom(self._opened(request, caller, context))
-        except RpcError as error:
-            if error.code() == StatusCode.INVALID_ARGUMENT:
-                raise
-            logger.info("the best hit cannot be opened: %s", error)
-
     def _opened(self, request: pb.OpenRequest, caller: PeerId, context: Context) -> pb.OpenReply:
         stored = self._track(request.track_id)
         if request.first_segment >= stored.track.segment_count:
@@ -182,24 +146,3 @@ class Services:
             reply.stream_id = opened.stream_id
             reply.ephemeral_key = opened.ephemeral_key
             reply.path_token = opened.path_token
-
-
-def _check_search(request: pb.SearchRequest) -> None:
-    if not 1 <= request.limit <= MAX_HITS:
-        raise RpcError(StatusCode.INVALID_ARGUMENT, f"the limit is from 1 to {MAX_HITS} hits")
-    if len(request.query) > MAX_QUERY_CHARS:
-        raise RpcError(StatusCode.INVALID_ARGUMENT, f"a query has at most {MAX_QUERY_CHARS} characters")
-    if len(request.query_id) not in {0, QUERY_ID_BYTES}:
-        raise RpcError(StatusCode.INVALID_ARGUMENT, f"a query id has {QUERY_ID_BYTES} bytes")
-
-
-def _hit(hit: IndexHit, records: Sequence[bytes]) -> pb.Hit:
-    return pb.Hit(
-        track_id=hit.track_id,
-        title=hit.title,
-        artist=hit.artist,
-        album=hit.album,
-        duration_ms=hit.duration_ms,
-        bitrates_kbps=hit.bitrates_kbps,
-        holders=range(len(records)),
-    )

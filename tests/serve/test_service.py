@@ -17,7 +17,8 @@ from lightpeer.serve.discovery import MAX_RECORDS
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.serve.sealed import TIME_METADATA
-from lightpeer.serve.service import MAX_HITS, MAX_QUERY_CHARS, Services
+from lightpeer.serve.search import MAX_HITS, MAX_QUERY_CHARS
+from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import open_channel

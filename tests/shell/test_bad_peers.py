@@ -13,7 +13,7 @@ from lightpeer.discovery import MAX_RECORDS, open_client
 from lightpeer.errors import StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.rpc import Context
-from lightpeer.serve.service import Services
+from lightpeer.serve.search import Search
 from tests.pair import PORT, made_track, serving, settings
 from tests.shell.test_session import PHONE
 from tests.sim.network import EPOCH_S, SimInternet, simulate
@@ -64,13 +64,13 @@ def test_a_record_of_a_narrower_network_than_it_came_from_is_left_out(
 def search_at(tmp_path: Path, answer: list[pb.SearchReply], monkeypatch: pytest.MonkeyPatch) -> int:
     """Search at a server that answers so; return how many peers are known then."""
 
-    async def search(services: Services, data: bytes, context: Context) -> None:
-        call = services._calls.begin(context)
+    async def search(self: Search, data: bytes, context: Context) -> None:
+        call = self._calls.begin(context)
         call.open(data, pb.SearchRequest)
         for reply in answer:
             await context.write(call.seal(reply))
 
-    monkeypatch.setattr(Services, "search", search)
+    monkeypatch.setattr(Search, "search", search)
 
     async def main(net: SimInternet) -> int:
         async with (
