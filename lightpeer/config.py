@@ -16,16 +16,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from lightpeer.contacts import Contact, parse_contact
 from lightpeer.errors import ConfigError, LocalError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Endpoint: TypeAlias = tuple[str, int]
-"""A host (a name, or a numeric address without brackets) and a port."""
 Transport: TypeAlias = Literal["auto", "udp", "grpc"]
 
-DEFAULT_PORT = 47474  # where lightpeer-serve listens unless told otherwise
 MAX_BOOTSTRAP = 16  # as many first contacts as anybody would wait for
 
 _CONFIG_VARIABLE = "LIGHTPEER_CONFIG"
@@ -36,7 +34,8 @@ class Settings:
     """The settings of a light client. Build it with `load_settings`, or by hand in a program."""
 
     state_dir: Path  # key, peers, remembered bandwidth
-    bootstrap: tuple[Endpoint, ...] = ()  # whom to ask first for other peers
+    bootstrap: tuple[Contact, ...] = ()  # whom to ask first for other peers
+    cached_peers: int = 64  # remembered between runs: 40 kB, and more than a light client asks in a week
     output: str = ""  # a sink (`lightpeer.audio.sinks`); empty: the sound device
     bitrate_kbps: int | None = None  # the rendition; None: as the link allows
     transport: Transport = "auto"  # auto: UDP, and gRPC where UDP does not pass
@@ -123,23 +122,6 @@ def default_state_dir(environ: Mapping[str, str]) -> Path:
     if sys.platform == "darwin":
         return _home(environ) / "Library/Application Support/lightpeer/state"
     return (_path_in(environ, "XDG_STATE_HOME") or _home(environ) / ".local/state") / "lightpeer"
-
-
-def parse_endpoint(text: str) -> Endpoint:
-    """Return the host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT` or `IPV6`; raise ValueError."""
-    host, port = text.strip(), ""
-    if host.startswith("["):
-        host, bracket, rest = host[1:].partition("]")
-        colon, port = rest[:1], rest[1:]
-        sound = bool(bracket) and (colon, bool(port)) in {("", False), (":", True)}
-    else:
-        if host.count(":") == 1:
-            host, _, port = host.partition(":")
-        sound = not text.strip().endswith(":") or host.count(":") > 1
-    number = int(port) if port.isascii() and port.isdigit() else 0 if port else DEFAULT_PORT
-    if not sound or not host or not host.isprintable() or " " in host or not 0 < number < 65536:
-        raise ValueError("HOST:PORT, such as music.example.org:47474 or [2001:db8::1]:47474")
-    return host, number
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -264,13 +246,13 @@ def _path(value: object) -> Path:
     return Path(value).expanduser()
 
 
-def _endpoints(value: object) -> tuple[Endpoint, ...]:
+def _contacts(value: object) -> tuple[Contact, ...]:
     items = value.split(",") if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         raise ValueError("a list of HOST:PORT")
     if len(items) > MAX_BOOTSTRAP:
         raise ValueError(f"at most {MAX_BOOTSTRAP} addresses")
-    return tuple(parse_endpoint(item) for item in items if item.strip())
+    return tuple(parse_contact(item) for item in items if item.strip())
 
 
 _FLAGS = {"state_dir": "state", "bitrate_kbps": "bitrate", "volume_db": "volume"}
@@ -278,7 +260,8 @@ _FLAGS = {"state_dir": "state", "bitrate_kbps": "bitrate", "volume_db": "volume"
 
 _PARSERS: dict[str, Callable[[object], object]] = {
     "state_dir": _path,
-    "bootstrap": _endpoints,
+    "bootstrap": _contacts,
+    "cached_peers": _whole(8, 512, "peers"),
     "output": _text,
     "bitrate_kbps": _bitrate,
     "transport": _transport,

@@ -17,7 +17,8 @@ from lightpeer.errors import BadMessageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.config import Endpoint, Settings
+    from lightpeer.config import Settings
+    from lightpeer.contacts import Endpoint
     from lightpeer.core.identity import Identity, PeerId
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer

@@ -148,7 +148,7 @@ class Client:
     def begin(self) -> None:
         """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""
         if self.settings.bootstrap:
-            self._nursery.start_soon(self._connect, Candidate(self.settings.bootstrap[0]))
+            self._nursery.start_soon(self._connect, Candidate(*self.settings.bootstrap[0]))
 
     # What commands use.
 
@@ -395,7 +395,8 @@ class Client:
             for record in self.cache.best(MAX_ASKED, self._now_s())
             for endpoint in record.endpoints[:1]
         ]
-        return [*self._connections.alive(), *(Candidate(a) for a in self.settings.bootstrap), *cached]
+        named = [Candidate(*contact) for contact in self.settings.bootstrap]
+        return [*self._connections.alive(), *named, *cached]
 
     async def _connect(self, candidate: Candidate) -> Peer | None:
         """Return the peer at an address, connected; None, and a worse score, if it cannot be reached."""

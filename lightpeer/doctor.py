@@ -83,7 +83,7 @@ async def _examine(load: Callable[[], Settings], config: str | None) -> AsyncIte
     yield check_clock(time.time())
     yield check_fts5()
     yield check_ffmpeg()
-    for host, port in settings.bootstrap:
+    for (host, port), _ in settings.bootstrap:
         yield await check_address(host, port, settings.connect_timeout_s)
     yield await check_peers(settings)
 

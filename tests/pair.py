@@ -17,6 +17,7 @@ from random import Random
 import trio
 
 from lightpeer.config import Settings
+from lightpeer.contacts import Contact
 from lightpeer.core.datagram import TABLE_BASE
 from lightpeer.core.identity import Identity
 from lightpeer.core.manifest import (
@@ -174,4 +175,4 @@ async def serving(host: SimHost, tracks: Sequence[MadeTrack] = ()) -> AsyncItera
 
 def settings(state_dir: Path, *servers: Serving, **more: object) -> Settings:
     """Settings of a light client that knows these servers."""
-    return Settings(state_dir=state_dir, bootstrap=tuple(s.address for s in servers), **more)
+    return Settings(state_dir=state_dir, bootstrap=tuple(Contact(s.address) for s in servers), **more)

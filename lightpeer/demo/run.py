@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import trio
 
-from lightpeer.config import Settings, parse_endpoint
+from lightpeer.config import Settings
+from lightpeer.contacts import parse_contact
 from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.doctor import Verdict, check_sound
 from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
@@ -71,7 +72,7 @@ async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -
     audible = (await check_sound("")).verdict is Verdict.OK
     settings = Settings(
         state_dir=folder / "client",
-        bootstrap=(parse_endpoint(serving[0].rpc),),
+        bootstrap=(parse_contact(serving[0].rpc),),
         output="" if audible else f"wav:{folder / WAV_FILE}",
     )
     async with open_client(settings, SystemNetwork()) as client:

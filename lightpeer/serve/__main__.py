@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import trio
 
-    from lightpeer.config import Endpoint
+    from lightpeer.contacts import Endpoint
     from lightpeer.serve.server import ServeSettings
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -124,7 +124,7 @@ def _parser() -> _Parser:
 
 
 def _endpoint(text: str) -> Endpoint:
-    from lightpeer.config import parse_endpoint
+    from lightpeer.contacts import parse_endpoint
 
     try:
         return parse_endpoint(text)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.config import DEFAULT_PORT, Endpoint
+from lightpeer.contacts import DEFAULT_PORT, Contact, Endpoint
 from lightpeer.core.identity import format_peer_id
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import format_endpoint
@@ -58,7 +58,7 @@ class ServeSettings:
     state_dir: Path
     listen: Endpoint = DEFAULT_LISTEN  # for RPC, and for UDP unless that port is taken
     announce: Endpoint | None = None  # what others are told; None: the listening address, or as observed
-    bootstrap: tuple[Endpoint, ...] = ()
+    bootstrap: tuple[Contact, ...] = ()
     ladder_kbps: tuple[int, ...] = DEFAULT_LADDER_KBPS
 
 
@@ -154,8 +154,8 @@ class _Server:
             port=port,
             peers=self._peers,
         )
-        for bootstrap in self._settings.bootstrap:
-            nursery.start_soon(announcer.run, bootstrap)
+        for contact in self._settings.bootstrap:
+            nursery.start_soon(announcer.run, contact.address)
 
     async def _scan(self) -> None:
         """Bring the library up to date; without that, what it has is served all the same."""

@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from lightpeer.config import Settings
+from lightpeer.contacts import Contact
 from lightpeer.core.uri import parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.finding import first_source
@@ -73,7 +74,7 @@ def test_bad_files_are_named_and_the_good_ones_served(tmp_path):
 
 async def udp_port(server, uri, folder):
     """Where a peer says that its datagrams come from, in a sealed reply."""
-    settings = Settings(state_dir=folder, bootstrap=(server.address,))
+    settings = Settings(state_dir=folder, bootstrap=(Contact(server.address),))
     async with open_client(settings, SystemNetwork()) as client:
         _, opened = await first_source(client.open_track(parse_uri(uri)))
         return opened.udp.port

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.config import DEFAULT_PORT
+from lightpeer.contacts import DEFAULT_PORT, Contact
 from lightpeer.core.identity import Identity
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
 from lightpeer.output import Output
@@ -50,7 +50,7 @@ def test_servers_that_share_a_bootstrap_peer_are_found_through_it(folder) -> Non
         stop = trio.Event()
         first = ("10.0.0.1", 1000)
         async with trio.open_nursery() as nursery:
-            for n, bootstrap in enumerate([(), (first,), (first,)], 1):
+            for n, bootstrap in enumerate([(), (Contact(first),), (Contact(first),)], 1):
                 chosen = settings(folder, f"state{n}", listen=("0.0.0.0", 1000), bootstrap=bootstrap)
                 nursery.start_soon(serve, chosen, net.host(f"10.0.0.{n}"), Output(quiet=True), stop)
             await trio.sleep(30)
@@ -189,7 +189,7 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
         state_dir=Path("/s"),
         listen=("::1", 0),
         announce=("a.example", 5),
-        bootstrap=(("b.example", DEFAULT_PORT), ("c.example", 7)),
+        bootstrap=(Contact(("b.example", DEFAULT_PORT)), Contact(("c.example", 7))),
         ladder_kbps=(24, 96),
     )
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from lightpeer import config
-from lightpeer.config import Settings, load_settings, parse_endpoint
+from lightpeer.config import Settings, load_settings
+from lightpeer.contacts import Contact, parse_endpoint
+from lightpeer.core.identity import PeerId, format_peer_id
 from lightpeer.errors import ConfigError, UsageError
 
 HOME = {"HOME": "/home/a"}
@@ -38,6 +40,7 @@ def test_every_setting_can_be_in_the_file(tmp_path):
     text = """
         state_dir = "~/x"
         bootstrap = ["a", "b:1", "[::1]:2"]
+        cached_peers = 128
         output = "wav:a.wav"
         bitrate_kbps = "auto"
         transport = "grpc"
@@ -54,7 +57,8 @@ def test_every_setting_can_be_in_the_file(tmp_path):
     settings = load_settings(config_path=write(tmp_path / "c.toml", text), environ=HOME)
     assert settings == Settings(
         state_dir=Path("~/x").expanduser(),
-        bootstrap=(("a", 47474), ("b", 1), ("::1", 2)),
+        bootstrap=(Contact(("a", 47474)), Contact(("b", 1)), Contact(("::1", 2))),
+        cached_peers=128,
         output="wav:a.wav",
         bitrate_kbps=None,
         transport="grpc",
@@ -80,9 +84,15 @@ def test_the_environment_names_state_config_and_bootstrap(tmp_path):
     }
     settings = load_settings(environ=environ)
     assert settings.state_dir == Path("/s")
-    assert settings.bootstrap == (("a", 1), ("b", 47474))
+    assert [contact.address for contact in settings.bootstrap] == [("a", 1), ("b", 47474)]
     assert settings.peers_asked == 1
     assert settings.normalize is True
+
+
+def test_a_bootstrap_peer_may_be_named_by_its_id():
+    peer_id = PeerId(bytes(range(20)))
+    settings = load_settings(environ=HOME, overrides={"bootstrap": [f"{format_peer_id(peer_id)}@[::1]:2"]})
+    assert settings.bootstrap == (Contact(("::1", 2), peer_id),)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +141,8 @@ def test_what_is_no_host(text):
         ("state_dir = ''", r"the path of a folder"),
         ("bootstrap = [1]", r"a list of HOST:PORT"),
         ("bootstrap = 'a:b'", r"HOST:PORT, such as"),
+        ("bootstrap = 'Lx@a:1'", r"HOST:PORT or ID@HOST:PORT, where 'Lx' is not a peer id"),
+        ("cached_peers = 7", r"a whole number from 8 to 512 \(peers\)"),
         (f"bootstrap = {['a'] * 17}", r"at most 16 addresses"),
         ("low_water_s = 50", r"low_water_s must be less"),
         ("start_buffer_s = 30\nhigh_water_s = 20", r"or nothing plays"),
