@@ -25,6 +25,7 @@ MAX_RECORD_BYTES: Final = 512  # a reply of 16 stays below 8 kB
 MAX_ENDPOINTS: Final = 4
 MAX_HOST_CHARS: Final = 253  # RFC 1035 §2.3.4
 MAX_LIFETIME_S: Final = 7 * 86_400
+MAX_AHEAD_S: Final = 600  # of our clock, for a sequence: what a seal may be off by, and as much for relays
 _HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
 
 
@@ -60,7 +61,7 @@ def build_record(
         identity: the subject.
         endpoints: where it can be reached, best first, 1 to 4.
         roles: bits of `Role`.
-        sequence: greater than that of every earlier record; Unix time does.
+        sequence: the Unix time at which it is sealed, in seconds; the age of a record is counted from it.
         expires_s: Unix time, at most a week ahead.
     """
     texts = [format_endpoint(endpoint) for endpoint in endpoints]
@@ -81,6 +82,8 @@ def parse_record_untrusted(data: bytes, now_unix_s: float) -> PeerRecord:
     record = _record_untrusted(subject, parse_body_untrusted(pb.PeerRecord, body), data)
     if not now_unix_s < record.expires_s <= now_unix_s + MAX_LIFETIME_S:
         raise BadMessageError("a peer record that has expired, or lives longer than one may")
+    if record.sequence > now_unix_s + MAX_AHEAD_S:
+        raise BadMessageError("a peer record from the future")
     return record
 
 
@@ -113,12 +116,12 @@ def check_scope_untrusted(record: PeerRecord, source_host: str) -> None:
     Else a stranger far away could have us connect to what listens on this computer, or in this
     home, and have others do so. `source_host` is the numeric address of whoever gave the record.
     """
-    scope = _scope(source_host)
-    if any(_scope(host) > scope for host, _ in record.endpoints):
+    scope = scope_of(source_host)
+    if any(scope_of(host) > scope for host, _ in record.endpoints):
         raise BadMessageError("a peer record with an address that means nothing where it came from")
 
 
-def _scope(host: str) -> int:
+def scope_of(host: str) -> int:
     """Return 0 for an address of the whole internet or a name, 1 for a private network's, 2 for loopback."""
     try:
         address = ip_address(host)
@@ -141,13 +144,13 @@ def parse_endpoint_untrusted(text: str) -> Endpoint:
     if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
         raise BadMessageError("an address without a port from 1 to 65535")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if (":" in bare) != (bare is not host) or not _is_host(bare):
+    if (":" in bare) != (bare is not host) or not is_host(bare):
         raise BadMessageError("an address whose host cannot be connected to")
     return bare, int(port)
 
 
-def _is_host(host: str) -> bool:
-    """Tell whether a host is a unicast address or has the form of a name (RFC 1123 §2.1)."""
+def is_host(host: str) -> bool:
+    """Tell whether a host is a unicast address without zone, or has the form of a name (RFC 1123 §2.1)."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lightpeer.core.identity import Identity, seal_record
 from lightpeer.core.records import (
+    MAX_AHEAD_S,
     MAX_LIFETIME_S,
     MAX_RECORD_BYTES,
     Role,
@@ -165,3 +166,14 @@ def test_any_text_is_an_endpoint_or_raises_one_error(text) -> None:
         return
     assert host
     assert 0 < port < 65536
+
+
+def test_a_record_from_the_future_is_refused() -> None:
+    now = 1_000_000
+    for ahead_s, sound in [(MAX_AHEAD_S, True), (MAX_AHEAD_S + 1, False)]:
+        data = build_record(ME, PLACES, 1, now + ahead_s, now + 3600)
+        if sound:
+            assert parse_record_untrusted(data, now).sequence == now + ahead_s
+        else:
+            with pytest.raises(BadMessageError, match="future"):
+                parse_record_untrusted(data, now)
