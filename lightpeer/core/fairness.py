@@ -1,7 +1,12 @@
-"""Fair shares of what a server does for others: an allowance for each peer, each network, and all.
+"""Fair shares of what a server does for others: token buckets for each peer, each network, and all.
 
-Ids cost nothing to make, so a peer's allowance alone would bound nobody; its network's
-does (`peer_entry.network_group`), and one for all bounds what the server does at all.
+A bucket fills at a steady rate up to its burst, and what is asked takes out of it what
+it costs. Ids cost nothing to make, so a peer's bucket alone would bound nobody; its
+network's does (`peer_entry.network_group`), and one for all bounds what the server does
+at all. An admission is paid from all three, or from none.
+
+The tables are bounded: the bucket that was used least lately gives way. It has had the
+longest time to fill, and a full bucket is as good as none.
 
 Call order: `admit` whenever something is asked.
 """
@@ -11,28 +16,51 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final
 
-from lightpeer.core.allowance import Allowance
+MAX_BUCKETS: Final = 4096  # for peers, and again for networks: half a megabyte each
+GROUP_SHARES: Final = 8  # peers at full rate in one network: a household, or a carrier's few at a time
+TOTAL_SHARES: Final = 32  # peers at full rate in all
 
-GROUP_SHARES: Final = 8  # peers at their full rate in one network: a household, or a carrier's few at a time
-TOTAL_SHARES: Final = 32  # peers at their full rate in all
+
+class Buckets:
+    """Token buckets by key, all with the same rate and burst."""
+
+    def __init__(self, rate_per_s: float, burst: float) -> None:
+        """Take how fast a bucket fills, and what it holds."""
+        self._rate_per_s = rate_per_s
+        self._burst = burst
+        self._levels: dict[Hashable, tuple[float, float]] = {}  # tokens, and when there were so many
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def level(self, key: Hashable, now: float) -> float:
+        """Return how much is in a bucket."""
+        tokens, then = self._levels.get(key, (self._burst, now))
+        return min(self._burst, tokens + max(0.0, now - then) * self._rate_per_s)
+
+    def take(self, key: Hashable, cost: float, now: float) -> None:
+        """Take something out; the level must be looked at first."""
+        left = self.level(key, now) - cost
+        self._levels.pop(key, None)
+        if len(self._levels) >= MAX_BUCKETS:
+            del self._levels[next(iter(self._levels))]
+        self._levels[key] = (left, now)
 
 
 class Fairness:
-    """Who may still have how much done; costs are in whatever unit the shares are."""
+    """Who may still have how much done."""
 
-    def __init__(self, *, per_s: float, burst: float) -> None:
-        """Take one peer's share: in the long run, and at once."""
-        self._of_peer = Allowance(per_s=per_s, burst=burst)
-        self._of_group = Allowance(per_s=per_s * GROUP_SHARES, burst=burst * GROUP_SHARES)
-        self._of_all = Allowance(per_s=per_s * TOTAL_SHARES, burst=burst * TOTAL_SHARES)
+    def __init__(self, rate_per_s: float, burst: float) -> None:
+        """Take one peer's share, in whatever unit costs are given."""
+        self._peers = Buckets(rate_per_s, burst)
+        self._groups = Buckets(rate_per_s * GROUP_SHARES, burst * GROUP_SHARES)
+        self._all = Buckets(rate_per_s * TOTAL_SHARES, burst * TOTAL_SHARES)
 
-    def admit(self, peer: Hashable, group: str, now: float, cost: float) -> bool:
-        """Take a cost from the allowances of a peer, its network and all; tell whether they held it.
-
-        Where a wider one does not, the narrower ones have paid: who presses on in a crowd waits longer.
-        """
-        return (
-            self._of_peer.take(peer, now, cost)
-            and self._of_group.take(group, now, cost)
-            and self._of_all.take(None, now, cost)
-        )
+    def admit(self, peer: Hashable, group: str, cost: float, now: float) -> bool:
+        """Take a cost out of the buckets of a peer, its network and all, and tell whether they held it."""
+        buckets = ((self._peers, peer), (self._groups, group), (self._all, None))
+        if any(table.level(key, now) < cost for table, key in buckets):
+            return False
+        for table, key in buckets:
+            table.take(key, cost, now)
+        return True
