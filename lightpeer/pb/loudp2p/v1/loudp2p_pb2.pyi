@@ -69,20 +69,22 @@ class AnnounceReply(_message.Message):
     def __init__(self, again_s: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
-    __slots__ = ("query", "limit", "hops", "query_id", "open", "seal")
+    __slots__ = ("query", "limit", "hops", "query_id", "open", "walkers", "seal")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     HOPS_FIELD_NUMBER: _ClassVar[int]
     QUERY_ID_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
+    WALKERS_FIELD_NUMBER: _ClassVar[int]
     SEAL_FIELD_NUMBER: _ClassVar[int]
     query: str
     limit: int
     hops: int
     query_id: bytes
     open: OpenRequest
+    walkers: int
     seal: Seal
-    def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ..., hops: _Optional[int] = ..., query_id: _Optional[bytes] = ..., open: _Optional[_Union[OpenRequest, _Mapping]] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
+    def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ..., hops: _Optional[int] = ..., query_id: _Optional[bytes] = ..., open: _Optional[_Union[OpenRequest, _Mapping]] = ..., walkers: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class Hit(_message.Message):
     __slots__ = ("track_id", "title", "artist", "album", "duration_ms", "bitrates_kbps", "holders")
