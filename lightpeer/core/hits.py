@@ -1,0 +1,222 @@
+"""The hits of a search: read from others' replies, merged, and put into replies of one's own.
+
+The light client reads and merges what the peers that it asked have sent. A server does
+the same with what walks bring back, and writes what is new of it into its own reply. So
+a track that many hold crosses each link once, with the holders that were known by then;
+further ones come later, by the track's id alone. All of it is bounded before it is
+believed: by what was asked for, and by the sizes that manifests and records may have.
+
+Call order: a `ReplyReader` for each call that was made, a `ReplyWriter` for a call that
+is answered, one `Findings` for the search. What `read_untrusted` gives goes to
+`Findings.add`, and what that says is new, to `ReplyWriter.reply`.
+
+The rules are `proto/README.md`'s, "Index.Search".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lightpeer.core.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS
+from lightpeer.core.records import PeerRecord, check_scope_untrusted, parse_record_untrusted
+from lightpeer.core.uri import TRACK_ID_BYTES, is_uri
+from lightpeer.errors import BadMessageError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+MAX_HITS: Final = 50  # SearchRequest.limit
+MAX_RECORDS: Final = 64  # in a call; each costs a Pi Zero a millisecond or two to verify
+MAX_HOLDERS: Final = 4  # of a track that words found: as many as a stream takes at a time, and one to spare
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTrack:
+    """A track that somebody holds, as a hit describes it; without holders, it is whoever told of it."""
+
+    track_id: bytes
+    title: str
+    artist: str
+    album: str
+    duration_ms: int
+    bitrates_kbps: tuple[int, ...]
+    holders: tuple[PeerRecord, ...]
+
+
+class Findings:
+    """What one search has found so far, each track once, in the order in which they came."""
+
+    def __init__(self, query: str, limit: int) -> None:
+        """Take what is looked for; for a uri the limit is of holders, for words it is of tracks."""
+        self._query = query
+        self._of_one_track = is_uri(query)
+        self._limit = limit
+        self.tracks: dict[bytes, FoundTrack] = {}
+
+    @property
+    def missing(self) -> int:
+        """How many more are wanted, tracks or holders."""
+        if self._of_one_track:
+            return self._limit - sum(max(1, len(track.holders)) for track in self.tracks.values())
+        return self._limit - len(self.tracks)
+
+    def add(self, found: FoundTrack) -> FoundTrack | None:
+        """Merge a hit; return what was not known of it: the track, or it with further holders only."""
+        known = self.tracks.get(found.track_id)
+        if known is None and (self.missing <= 0 or (self._of_one_track and self.tracks)):
+            return None
+        had = known.holders if known is not None else ()
+        room = (self._limit if self._of_one_track else MAX_HOLDERS) - len(had)
+        ids = {holder.peer_id for holder in had}
+        fresh: dict[bytes, PeerRecord] = {}
+        for holder in found.holders:
+            if holder.peer_id not in ids and len(fresh) < room:
+                fresh.setdefault(holder.peer_id, holder)
+        if known is not None and not fresh:
+            return None
+        news = replace(known or found, holders=tuple(fresh.values()))
+        self.tracks[found.track_id] = replace(news, holders=had + news.holders)
+        return news
+
+    def ranked(self) -> list[FoundTrack]:
+        """Return the tracks, those whose title has most of the words first, then those with most holders.
+
+        Each server has ranked its own; among tracks that are alike in both, that order stays.
+        """
+        words = self._query.casefold().split()
+
+        def rank(track: FoundTrack) -> tuple[int, int]:
+            title = track.title.casefold().split()
+            return -sum(word in title for word in words), -len(track.holders)
+
+        return sorted(self.tracks.values(), key=rank)
+
+
+class ReplyReader:
+    """The replies to one search, from one peer."""
+
+    def __init__(self, query: str, limit: int, source_host: str) -> None:
+        """Take what was asked for, and the numeric address that it was asked at."""
+        self._query = query
+        self._limit = limit
+        self._source_host = source_host
+        self._tracks: dict[bytes, FoundTrack] = {}
+        self._replies = 0
+        self.records: list[PeerRecord | None] = []
+        """The records of the call so far; None in the place of one that is of no use."""
+
+    def read_untrusted(self, reply: pb.SearchReply, now: float) -> list[FoundTrack]:
+        """Return the hits of a reply; raise BadMessageError if it is not sound.
+
+        Args:
+            reply: one message of the call, its seal opened.
+            now: Unix time in seconds.
+        """
+        self._replies += 1
+        if self._replies > 1 and not reply.hits:
+            raise BadMessageError("a search reply without hits that is not the first")
+        if len(reply.hits) > self._limit or len(self.records) + len(reply.records) > MAX_RECORDS:
+            raise BadMessageError("a search reply with more than was asked for")
+        self.records += [self._record_untrusted(data, now) for data in reply.records]
+        return [self._hit_untrusted(hit) for hit in reply.hits]
+
+    def _record_untrusted(self, data: bytes, now: float) -> PeerRecord | None:
+        """Return a record, or None for one that has expired or does not lead anywhere from here."""
+        try:
+            record = parse_record_untrusted(data, now)
+            check_scope_untrusted(record, self._source_host)
+        except BadMessageError:  # clocks differ, and so do networks: nobody's fault for sure
+            return None
+        return record
+
+    def _hit_untrusted(self, hit: pb.Hit) -> FoundTrack:
+        if any(number >= len(self.records) for number in hit.holders) or len(hit.holders) > MAX_HITS:
+            raise BadMessageError("a hit with a holder whose record did not come")
+        named = [self.records[number] for number in hit.holders]
+        holders = tuple(record for record in named if record is not None)
+        known = self._tracks.get(hit.track_id)
+        if known is not None:
+            return replace(known, holders=holders)
+        if len(self._tracks) >= self._limit:
+            raise BadMessageError("search replies with more than was asked for")
+        track = self._tracks[hit.track_id] = _track_untrusted(hit, holders)
+        return track
+
+
+def _track_untrusted(hit: pb.Hit, holders: tuple[PeerRecord, ...]) -> FoundTrack:
+    """Return a hit's track; raise BadMessageError for one that no manifest could have."""
+    if len(hit.track_id) != TRACK_ID_BYTES:
+        raise BadMessageError("a hit without a track id")
+    if any(len(text) > MAX_TEXT_CHARS for text in (hit.title, hit.artist, hit.album)):
+        raise BadMessageError("a hit whose title is too long")
+    if len(hit.bitrates_kbps) > MAX_RENDITIONS:
+        raise BadMessageError("a hit with too many bitrates")
+    return FoundTrack(
+        track_id=hit.track_id,
+        title=hit.title,
+        artist=hit.artist,
+        album=hit.album,
+        duration_ms=hit.duration_ms,
+        bitrates_kbps=tuple(hit.bitrates_kbps),
+        holders=holders,
+    )
+
+
+class ReplyWriter:
+    """The replies to one search, to one peer; each record goes out once, and each track's title."""
+
+    def __init__(self, own: PeerRecord | None, caller_host: str) -> None:
+        """Take the own record, where there is one, and the numeric address of whoever asked."""
+        self._own = own
+        self._caller_host = caller_host
+        self._numbers: dict[bytes, int] = {}  # by record
+        self._told: set[bytes] = set()  # track ids
+
+    def reply(self, found: Iterable[FoundTrack]) -> pb.SearchReply:
+        """Return a reply with these tracks, as `Findings.add` gives them.
+
+        The first has the own record, named by a hit or not. Tracks whose holders mean nothing where the
+        caller is are left out, so that there may be no hits.
+        """
+        reply = pb.SearchReply()
+        if self._own is not None:
+            self._number(self._own, reply)
+        for track in found:
+            numbers = [self._number(holder, reply) for holder in track.holders]
+            holders = [number for number in numbers if number is not None]
+            if holders or self._is_here(track):
+                reply.hits.append(self._hit(track, holders))
+        return reply
+
+    def _number(self, holder: PeerRecord, reply: pb.SearchReply) -> int | None:
+        """Return a record's number in the call, after putting it into the reply if it is new."""
+        number = self._numbers.get(holder.data)
+        if number is None and len(self._numbers) < MAX_RECORDS and self._can_be_reached(holder):
+            number = self._numbers[holder.data] = len(self._numbers)
+            reply.records.append(holder.data)
+        return number
+
+    def _can_be_reached(self, holder: PeerRecord) -> bool:
+        try:
+            check_scope_untrusted(holder, self._caller_host)
+        except BadMessageError:
+            return False
+        return True
+
+    def _is_here(self, track: FoundTrack) -> bool:
+        own_id = self._own.peer_id if self._own is not None else None
+        return not track.holders or any(holder.peer_id == own_id for holder in track.holders)
+
+    def _hit(self, track: FoundTrack, holders: list[int]) -> pb.Hit:
+        if track.track_id in self._told:
+            return pb.Hit(track_id=track.track_id, holders=holders)
+        self._told.add(track.track_id)
+        return pb.Hit(
+            track_id=track.track_id,
+            title=track.title,
+            artist=track.artist,
+            album=track.album,
+            duration_ms=track.duration_ms,
+            bitrates_kbps=track.bitrates_kbps,
+            holders=holders,
+        )

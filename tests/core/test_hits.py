@@ -1,0 +1,183 @@
+"""Hits read, merged and written."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightpeer.core.hits import (
+    MAX_HITS,
+    MAX_HOLDERS,
+    MAX_RECORDS,
+    Findings,
+    FoundTrack,
+    ReplyReader,
+    ReplyWriter,
+)
+from lightpeer.core.identity import Identity
+from lightpeer.core.records import PeerRecord, Role, build_record, parse_record_untrusted
+from lightpeer.core.uri import format_uri
+from lightpeer.errors import BadMessageError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+NOW = 1_750_000_000
+FAR, HOME = "9.8.7.6", "192.168.1.9"
+URI = format_uri(b"t" * 32)
+
+
+def peer(number: int, host: str = "5.6.7.8") -> PeerRecord:
+    identity = Identity(number.to_bytes(32, "big"))
+    return parse_record_untrusted(build_record(identity, [(host, number)], Role.SERVES, NOW, NOW + 60), NOW)
+
+
+PEERS = [peer(number) for number in range(1, 9)]
+
+
+def track(name: str = "Song", *holders: PeerRecord) -> FoundTrack:
+    return FoundTrack(name.encode().ljust(32), name, "Somebody", "Album", 1000, (24, 48), holders)
+
+
+def written(*found: FoundTrack, own: PeerRecord | None = PEERS[0], caller: str = FAR) -> pb.SearchReply:
+    return ReplyWriter(own, caller).reply(found)
+
+
+def read(*replies: pb.SearchReply, limit: int = 10, source: str = FAR) -> list[list[FoundTrack]]:
+    reader = ReplyReader("song", limit, source)
+    return [reader.read_untrusted(reply, NOW) for reply in replies]
+
+
+class TestFindings:
+    def test_a_track_comes_once_and_then_only_its_further_holders(self):
+        findings = Findings("song", 10)
+        assert findings.add(track("Song", PEERS[0])) == track("Song", PEERS[0])
+        assert findings.add(track("Song", PEERS[0])) is None
+        assert findings.add(track("Song", PEERS[1], PEERS[0], PEERS[1])) == track("Song", PEERS[1])
+        assert findings.add(track("Other", PEERS[1])) == track("Other", PEERS[1])
+        assert findings.ranked() == [track("Song", PEERS[0], PEERS[1]), track("Other", PEERS[1])]
+        assert findings.missing == 8
+
+    def test_what_is_here_needs_no_holder(self):
+        findings = Findings("song", 2)
+        assert findings.add(track("Song")) == track("Song")
+        assert findings.add(track("Song")) is None
+        assert findings.add(track("Song", PEERS[0])) == track("Song", PEERS[0])
+        assert findings.missing == 1
+
+    def test_the_limit_is_of_tracks_and_further_holders_are_still_taken(self):
+        findings = Findings("song", 1)
+        findings.add(track("Song", PEERS[0]))
+        assert findings.missing == 0
+        assert findings.add(track("Other", PEERS[0])) is None
+        assert findings.add(track("Song", *PEERS)) == track("Song", *PEERS[1:MAX_HOLDERS])
+        assert findings.add(track("Song", *PEERS)) is None
+
+    def test_the_limit_of_a_uri_is_of_holders(self):
+        findings = Findings(URI, 6)
+        findings.add(track("Song", *PEERS[:5]))
+        assert findings.missing == 1
+        assert findings.add(track("Other", PEERS[6])) is None, "a uri means one track"
+        assert findings.add(track("Song", *PEERS)) == track("Song", PEERS[5])
+        assert findings.missing == 0
+
+    def test_a_uri_found_here_alone_is_one_holder(self):
+        findings = Findings(URI, 1)
+        findings.add(track("Song"))
+        assert findings.missing == 0
+
+    def test_titles_with_the_words_come_first_and_then_what_many_hold(self):
+        findings = Findings("copper RAIN", 10)
+        a, b = track("Copperfield", PEERS[0], PEERS[1]), track("Rain", PEERS[0])
+        c, d, e = track("x", PEERS[0]), track("Copper Rain", PEERS[0]), track("y", PEERS[0])
+        for found in (a, b, c, d, e):
+            findings.add(found)
+        assert findings.ranked() == [d, b, a, c, e]
+
+
+class TestWriter:
+    def test_the_own_record_comes_first_and_each_record_once(self):
+        writer = ReplyWriter(PEERS[0], FAR)
+        first = writer.reply([track("Song", PEERS[1], PEERS[0])])
+        assert list(first.records) == [PEERS[0].data, PEERS[1].data]
+        assert list(first.hits[0].holders) == [1, 0]
+        second = writer.reply([track("Song", PEERS[2]), track("Other", PEERS[1])])
+        assert list(second.records) == [PEERS[2].data]
+        assert second.hits[0] == pb.Hit(track_id=track().track_id, holders=[2])
+        assert (second.hits[1].title, list(second.hits[1].holders)) == ("Other", [1])
+
+    def test_a_first_reply_may_be_without_hits(self):
+        assert written() == pb.SearchReply(records=[PEERS[0].data])
+        assert written(own=None) == pb.SearchReply()
+
+    def test_holders_at_home_are_not_named_to_strangers(self):
+        at_home = peer(99, HOME)
+        assert written(track("Song", at_home), own=None).hits == []
+        reply = written(track("Song", at_home, PEERS[1]), own=None)
+        assert (list(reply.records), list(reply.hits[0].holders)) == ([PEERS[1].data], [0])
+        assert written(track("Song", at_home), own=None, caller=HOME).hits[0].holders == [0]
+
+    def test_what_is_here_is_told_of_wherever_here_is(self):
+        at_home = peer(99, HOME)
+        assert written(track("Song", at_home), own=at_home).hits[0].holders == []
+        assert written(track("Song"), own=None).hits[0].title == "Song"
+
+    def test_records_are_bounded(self):
+        records = [peer(number) for number in range(1, MAX_RECORDS + 9)]
+        found = [track(f"Song {number}", record) for number, record in enumerate(records)]
+        reply = written(*found, own=None)
+        assert len(reply.records) == len(reply.hits) == MAX_RECORDS
+
+
+class TestReader:
+    def test_what_was_written_is_read(self):
+        writer = ReplyWriter(PEERS[0], FAR)
+        batches = [
+            [track("Song", PEERS[0]), track("Other", PEERS[1], PEERS[0])],
+            [track("Song", PEERS[2])],
+            [track("Third", PEERS[2])],
+        ]
+        assert read(*map(writer.reply, batches)) == batches
+
+    def test_the_records_are_there_for_the_cache(self):
+        reader = ReplyReader("song", 1, FAR)
+        reader.read_untrusted(written(), NOW)
+        assert reader.records == [PEERS[0]]
+
+    @pytest.mark.parametrize("bad", [b"", b"junk", PEERS[1].data[:-1], peer(9, "127.0.0.1").data])
+    def test_a_record_of_no_use_costs_the_holder_and_nothing_else(self, bad):
+        reply = written(track("Song", PEERS[1], PEERS[2]))
+        reply.records[1] = bad
+        assert read(reply) == [[track("Song", PEERS[2])]]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"track_id": b"short"},
+            {"title": "x" * 513},
+            {"artist": "x" * 513},
+            {"album": "x" * 513},
+            {"bitrates_kbps": range(9)},
+            {"holders": [0, 2]},
+            {"holders": [0] * (MAX_HITS + 1)},
+        ],
+    )
+    def test_a_hit_that_cannot_be_is_refused(self, change):
+        reply = written(track("Song", PEERS[0], PEERS[1]))
+        reply.hits[0].MergeFrom(pb.Hit(**change))
+        with pytest.raises(BadMessageError):
+            read(reply)
+
+    @pytest.mark.parametrize(
+        "replies",
+        [
+            [written(), pb.SearchReply()],
+            [written(*(track(f"Song {i}", PEERS[0]) for i in range(4)))],
+            [
+                written(*(track(f"Song {i}", PEERS[0]) for i in range(2))),
+                written(*(track(f"More {i}", PEERS[0]) for i in range(2))),
+            ],
+            [pb.SearchReply(records=[b"x"] * (MAX_RECORDS + 1))],
+            [pb.SearchReply(records=[b"x"] * MAX_RECORDS), written(track("Song", PEERS[0]))],
+        ],
+    )
+    def test_more_than_was_asked_for_is_refused(self, replies):
+        with pytest.raises(BadMessageError):
+            read(*replies, limit=3)
