@@ -29,8 +29,9 @@ from lightpeer.core.manifest import (
     parse_manifest_untrusted,
     track_id_of,
 )
-from lightpeer.core.peers import PeerCache, build_record
-from lightpeer.core.records import Role
+from lightpeer.core.own_address import OwnAddress
+from lightpeer.core.peers import PeerCache
+from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.index import IndexHit
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.serve.service import Services
@@ -122,7 +123,7 @@ class Serving:
     host: SimHost
     identity: Identity
     shelf: Shelf
-    peers: PeerCache
+    gossip: Gossip  # which does not run: it knows whom the test puts into its view
     streams: StreamTable
     rpc: RpcServer
     scope: trio.CancelScope
@@ -141,21 +142,22 @@ class Serving:
 async def serving(host: SimHost, tracks: Sequence[MadeTrack] = ()) -> AsyncIterator[Serving]:
     """Serve tracks from a host for the length of a block."""
     identity = Identity(host.entropy(32))
-    shelf, peers, streams = Shelf(tracks), PeerCache(own=identity.peer_id), StreamTable(host, identity)
+    shelf, streams = Shelf(tracks), StreamTable(host, identity)
     await streams.bind("")
-
-    def own_record() -> bytes:
-        now = int(host.unix_time())
-        return build_record(identity, [(host.address, PORT)], Role.SERVES, now, now + 3600)
-
+    gossip = Gossip(
+        network=host,
+        identity=identity,
+        place=OwnAddress(host.address),
+        port=PORT,
+        peers=PeerCache(own=identity.peer_id),
+    )
     services = Services(
         identity=identity,
         network=host,
         library=shelf,
         index=shelf,
         streams=streams,
-        peers=peers,
-        own_record=own_record,
+        gossip=gossip,
     )
     rpc = RpcServer(services.handlers())
     listener = await host.listen_tcp("", PORT)
@@ -169,7 +171,7 @@ async def serving(host: SimHost, tracks: Sequence[MadeTrack] = ()) -> AsyncItera
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run)
-        yield Serving(host, identity, shelf, peers, streams, rpc, scope)
+        yield Serving(host, identity, shelf, gossip, streams, rpc, scope)
         nursery.cancel_scope.cancel()
 
 

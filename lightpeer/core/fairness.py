@@ -50,11 +50,18 @@ class Buckets:
 class Fairness:
     """Who may still have how much done."""
 
-    def __init__(self, rate_per_s: float, burst: float) -> None:
-        """Take one peer's share, in whatever unit costs are given."""
+    def __init__(
+        self,
+        rate_per_s: float,
+        burst: float,
+        *,
+        group_shares: int = GROUP_SHARES,
+        total_shares: int = TOTAL_SHARES,
+    ) -> None:
+        """Take one peer's share, in whatever unit costs are given, and how many of them others get."""
         self._peers = Buckets(rate_per_s, burst)
-        self._groups = Buckets(rate_per_s * GROUP_SHARES, burst * GROUP_SHARES)
-        self._all = Buckets(rate_per_s * TOTAL_SHARES, burst * TOTAL_SHARES)
+        self._groups = Buckets(rate_per_s * group_shares, burst * group_shares)
+        self._all = Buckets(rate_per_s * total_shares, burst * total_shares)
 
     def admit(self, peer: Hashable, group: str, cost: float, now: float) -> bool:
         """Take a cost out of the buckets of a peer, its network and all, and tell whether they held it."""

@@ -15,6 +15,8 @@ happen, in any order; `host` is the outcome.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from lightpeer.core.agreement import Agreement
 from lightpeer.core.peer_entry import network_group
 from lightpeer.core.records import is_host, scope_of
@@ -60,3 +62,11 @@ class OwnAddress:
     def _width(self, host: str) -> int:
         """Tell how much wider a network the address is of than ours is: above 0 if we have none."""
         return 1 if self.host is None else scope_of(self.host) - scope_of(host)
+
+
+def is_wildcard(host: str) -> bool:
+    """Tell whether a listening address means every address of the machine."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return not host

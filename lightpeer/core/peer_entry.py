@@ -104,7 +104,7 @@ class PeerEntry:
 
     def is_live(self, now: float) -> bool:
         """Tell whether its record may be recommended."""
-        return now < self.record.expires_s and not self.is_banned(now)
+        return self.record.serves and now < self.record.expires_s and not self.is_banned(now)
 
     def is_dead(self, now: float) -> bool:
         """Tell whether its place may be taken."""

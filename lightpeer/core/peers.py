@@ -125,7 +125,11 @@ class PeerCache:
 
     def best(self, n: int, now: float) -> list[PeerRecord]:
         """Return up to `n` records to ask, best first; those that failed just now come last."""
-        usable = [e for e in self._entries.values() if not e.is_banned(now) and not e.is_dead(now)]
+        usable = [
+            e
+            for e in self._entries.values()
+            if e.record.serves and not e.is_banned(now) and not e.is_dead(now)
+        ]
         usable.sort(key=lambda e: (e.waits(now), -e.score(now)))
         return [e.record for e in usable[:n]]
 

@@ -31,11 +31,11 @@ from lightpeer.serve.handlers import (
     unary_unary,
 )
 from lightpeer.wire.link import Link
-from lightpeer.wire.network import peer_address
+from lightpeer.wire.network import local_address, peer_address
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 __all__ = [
@@ -85,6 +85,7 @@ class RpcServer:
         max_connections_per_host: more are closed as they come.
         compression: of replies, unless a handler says otherwise.
         tls: None for cleartext; else a context, as of `wire.tls.server_context`, to which ALPN is added.
+        on_connection: told our numeric host, and the client's, of each connection that is let in.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class RpcServer:
         max_connections_per_host: int = ServeLimits.connections_per_host,
         compression: int | str | None = None,
         tls: ssl.SSLContext | None = None,
+        on_connection: Callable[[str, str], object] = lambda _ours, _theirs: None,
     ) -> None:
         self._handlers = handlers
         self._limits = limits or LIMITS
@@ -103,6 +105,7 @@ class RpcServer:
         self._max_connections_per_host = max_connections_per_host
         self._gzip = is_gzip(compression)
         self._tls = tls
+        self._on_connection = on_connection
         self._links: dict[Link[ServerCall], _Client] = {}
         self._accepting = trio.CancelScope()
         self._connections = trio.CancelScope()
@@ -140,13 +143,14 @@ class RpcServer:
     async def serve_connection(self, stream: trio.abc.Stream) -> None:
         """Serve one client until it or the server is done; closes the stream."""
         try:
-            peer = peer_address(stream)
+            peer, ours = peer_address(stream), local_address(stream)
         except OSError:
             await trio.aclose_forcefully(stream)
             return
         if not self._has_room(peer[0]):
             await trio.aclose_forcefully(stream)
             return
+        self._on_connection(ours[0], peer[0])
         core = ServerConnection(self._limits, trio.current_time())
         async with trio.open_nursery() as calls:
 

@@ -19,10 +19,11 @@ import trio
 
 from lightpeer.contacts import DEFAULT_PORT, Contact, Endpoint
 from lightpeer.core.identity import format_peer_id
+from lightpeer.core.own_address import OwnAddress, is_wildcard
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import format_endpoint
 from lightpeer.errors import LightpeerError, StateError
-from lightpeer.serve.announcer import Announcer, OwnRecord, is_wildcard
+from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.health import Health
 from lightpeer.serve.importer import ImportReport, ProgressLine, scan
 from lightpeer.serve.library import Library
@@ -32,7 +33,6 @@ from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.state import load_or_create_identity
 from lightpeer.wire.network import listener_address
-from lightpeer.wire.peer import SealClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +60,7 @@ class ServeSettings:
     announce: Endpoint | None = None  # what others are told; None: the listening address, or as observed
     bootstrap: tuple[Contact, ...] = ()
     ladder_kbps: tuple[int, ...] = DEFAULT_LADDER_KBPS
+    shuffle_s: float = PERIOD_S  # how often neighbours are exchanged with another server
 
 
 async def serve(settings: ServeSettings, network: Network, output: Output, stop: trio.Event) -> None:
@@ -89,26 +90,24 @@ class _Server:
         self._output = output
         self._identity = identity
         self._library = library
-        self._clock = SealClock(network)
         self._peers = PeerCache(PEERS_REMEMBERED, own=identity.peer_id)
         self._streams = StreamTable(network, identity)
         self._scanned = trio.Event()
         self._stop_scan = threading.Event()
 
     async def run(self, stop: trio.Event) -> None:
-        own = OwnRecord(self._identity, self._clock, self._settings.announce)
         listener = await self._listen()
         address = listener_address(listener)
-        self._settle(own, address)
-        handlers = self._services(own).handlers()
+        gossip = self._gossip(address)
+        handlers = self._services(gossip).handlers()
         health = Health(service_of(path) for path in handlers)
         handlers |= health.handlers()
         handlers |= Reflection(service_of(path) for path in handlers).handlers()
-        rpc = RpcServer(handlers)
+        rpc = RpcServer(handlers, on_connection=gossip.own.place.reached)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._streams.run)
             nursery.start_soon(self._scan)
-            self._start_announcing(nursery, own, address[1])
+            nursery.start_soon(gossip.run, lambda: self._settings.bootstrap)
             async with trio.open_nursery() as serving:
                 await serving.start(rpc.serve, [listener])
                 nursery.start_soon(self._tell_when_ready, address)
@@ -127,35 +126,27 @@ class _Server:
             raise _listen_error((host, port), error) from error
         return listener
 
-    def _settle(self, own: OwnRecord, address: Address) -> None:
-        """Announce the listening address, if it is one, and nothing better is known."""
-        if not is_wildcard(address[0]):
-            own.settle(address)
-        elif own.current() is None and not self._settings.bootstrap:
-            logger.warning("other peers cannot tell where this one is: give --announce HOST:PORT")
+    def _gossip(self, listening: Address) -> Gossip:
+        announce = self._settings.announce
+        host, port = announce or listening
+        return Gossip(
+            network=self._network,
+            identity=self._identity,
+            place=OwnAddress(host if announce or not is_wildcard(host) else None),
+            port=port,
+            peers=self._peers,
+            period_s=self._settings.shuffle_s,
+        )
 
-    def _services(self, own: OwnRecord) -> Services:
+    def _services(self, gossip: Gossip) -> Services:
         return Services(
             identity=self._identity,
             network=self._network,
             library=self._library,
             index=self._library.index,
             streams=self._streams,
-            peers=self._peers,
-            own_record=own.current,
+            gossip=gossip,
         )
-
-    def _start_announcing(self, nursery: trio.Nursery, own: OwnRecord, port: int) -> None:
-        announcer = Announcer(
-            network=self._network,
-            identity=self._identity,
-            clock=self._clock,
-            own=own,
-            port=port,
-            peers=self._peers,
-        )
-        for contact in self._settings.bootstrap:
-            nursery.start_soon(announcer.run, contact.address)
 
     async def _scan(self) -> None:
         """Bring the library up to date; without that, what it has is served all the same."""

@@ -8,11 +8,9 @@ bound is refused with INVALID_ARGUMENT; what we do not have with NOT_FOUND or OU
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from lightpeer.core.identity import Identity, PeerId
-from lightpeer.core.peers import PeerCache
 from lightpeer.core.status import StatusCode
 from lightpeer.core.uri import TRACK_ID_BYTES
 from lightpeer.errors import BadMessageError, RpcError
@@ -31,6 +29,7 @@ from lightpeer.serve.sealed import SealedCalls
 from lightpeer.serve.search import Search, Searchable
 
 if TYPE_CHECKING:
+    from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.store import StoredTrack
     from lightpeer.serve.streams import StreamTable
     from lightpeer.wire.network import Network
@@ -58,16 +57,15 @@ class Services:
         library: Tracks,
         index: Searchable,
         streams: StreamTable,
-        peers: PeerCache,
-        own_record: Callable[[], bytes | None],
+        gossip: Gossip,
     ) -> None:
-        """Take what the services stand on; `own_record` gives None while we know no address of ours."""
+        """Take what the services stand on."""
         self._calls = SealedCalls(identity, network)
-        self._discovery = Discovery(calls=self._calls, network=network, peers=peers, own_record=own_record)
+        self._discovery = Discovery(self._calls, gossip)
         self._library = library
         self._streams = streams
         self._search = Search(
-            calls=self._calls, index=index, open_track=self._opened, own_records=self._discovery.own_records
+            calls=self._calls, index=index, open_track=self._opened, own_records=gossip.own_records
         )
 
     def handlers(self) -> dict[str, MethodHandler]:

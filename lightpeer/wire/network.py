@@ -79,6 +79,13 @@ class Network(Protocol):
             OSError: no address of it could be reached.
         """
 
+    async def resolve(self, host: str) -> list[str]:
+        """Give the numeric addresses of a name, or of itself, the best first.
+
+        Raises:
+            OSError: there is none.
+        """
+
     async def listen_tcp(self, host: str, port: int) -> trio.abc.Listener[trio.abc.Stream]:
         """Listen on one address; port 0 picks a free one (see `listener_address`).
 
@@ -168,6 +175,11 @@ class SystemNetwork:
     async def connect_tcp(self, host: str, port: int) -> trio.abc.Stream:
         """Connect (see `Network`)."""
         return TcpStream(await trio.open_tcp_stream(host, port), self.counters)
+
+    async def resolve(self, host: str) -> list[str]:
+        """Resolve a name (see `Network`)."""
+        found = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(name[0]) for *_, name in found))
 
     async def listen_tcp(self, host: str, port: int) -> trio.abc.Listener[trio.abc.Stream]:
         """Listen (see `Network`)."""

@@ -39,6 +39,11 @@ class SealClock:
         self._network = network
         self._offset_ms = 0
 
+    @property
+    def offset_ms(self) -> int:
+        """What the system's clock is behind, by what the peer told; 0 if it took our seals as they were."""
+        return self._offset_ms
+
     def now_ms(self) -> int:
         """Return the Unix time in milliseconds."""
         return max(0, self._system_ms() + self._offset_ms)
@@ -85,8 +90,8 @@ class Peer:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the connection still stands."""
-        return self._channel.is_alive
+        """Whether the connection stands, or only rests until it is needed."""
+        return self._channel.is_alive or self._channel.is_resting
 
     @property
     def host(self) -> str:
@@ -105,13 +110,16 @@ class Peer:
         """Streams.Open."""
         return await self._unary("Streams/Open", request, pb.OpenReply)
 
-    async def search(self, request: pb.SearchRequest) -> AsyncGenerator[pb.SearchReply, None]:
-        """Index.Search: the replies as they come."""
+    async def search(
+        self, request: pb.SearchRequest, timeout_s: float | None = None
+    ) -> AsyncGenerator[pb.SearchReply, None]:
+        """Index.Search: the replies as they come, until the call's time is over."""
+        timeout_s = self._timeout_s if timeout_s is None else timeout_s
         path = _PACKAGE + "Index/Search"
         call_it = self._channel.unary_stream(path)
         for attempt in (0, 1):
             seals = self._seals(path)
-            call = call_it(seals.seal_request(request.SerializeToString()), timeout=self._timeout_s)
+            call = call_it(seals.seal_request(request.SerializeToString()), timeout=timeout_s)
             try:
                 async for data in call:
                     yield self._opened_untrusted(seals, data, pb.SearchReply)

@@ -59,7 +59,7 @@ def test_servers_that_share_a_bootstrap_peer_are_found_through_it(folder) -> Non
                 check = channel.unary_unary("/grpc.health.v1.Health/Check")
                 assert await check(b"\x0a\x10loudp2p.v1.Index") == b"\x08\x01", "SERVING"
             assert reply.observed.startswith("10.0.0.9:")
-            assert len(reply.records) == 2
+            assert len(reply.records) == 3
             stop.set()
 
     simulate(main)

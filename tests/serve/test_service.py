@@ -9,12 +9,14 @@ from lightpeer.core.datagram import TABLE_BASE, Pull, UnitRange, build_pull, par
 from lightpeer.core.identity import WINDOW_PAST_MS, ClientSeals, Identity, format_peer_id
 from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.opening import Opening
+from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache, build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.discovery import MAX_RECORDS
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
+from lightpeer.serve.gossip import Gossip
+from lightpeer.serve.meeting import MAX_RECORDS
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.serve.sealed import TIME_METADATA
 from lightpeer.serve.search import MAX_HITS, MAX_QUERY_CHARS
@@ -28,7 +30,6 @@ from tests.sim.network import EPOCH_S, simulate
 SERVER = Identity(b"\x01" * 32)
 CLIENT = Identity(b"\x02" * 32)
 STRANGER = Identity(b"\x03" * 32)
-OWN_RECORD = build_record(SERVER, [("10.0.0.1", 47474)], 1, 1, EPOCH_S + 3600)
 TRACK = MemoryTrack()
 PACKAGE = "/loudp2p.v1."
 
@@ -64,19 +65,22 @@ class Each:
 class Desk:
     """Services on a simulated host, called without a connection."""
 
-    def __init__(self, host, library, table, own_record=OWN_RECORD) -> None:
+    def __init__(self, host, library, table, place="10.0.0.1") -> None:
         self.host = host
         self.library = library
         self.table = table
         self.peers = PeerCache(own=SERVER.peer_id)
+        self.gossip = Gossip(
+            network=host, identity=SERVER, place=OwnAddress(place), port=47474, peers=self.peers
+        )
+        self.own_record = self.gossip.own.current()
         self.services = Services(
             identity=SERVER,
             network=host,
             library=library,
             index=library,
             streams=table,
-            peers=self.peers,
-            own_record=lambda: own_record,
+            gossip=self.gossip,
         )
 
     def seals(self, method: str, identity=CLIENT, recipient=SERVER, age_ms=0) -> ClientSeals:
@@ -250,47 +254,6 @@ def announcement(n: int, sequence: int = 1, expires: int = 60) -> tuple[Identity
     return identity, pb.Announcement(record=record)
 
 
-def test_those_who_announce_themselves_are_given_to_others_at_random() -> None:
-    async def test(desk):
-        identities = {}
-        for n in range(8):
-            identity, request = announcement(n)
-            identities[identity.peer_id] = identity
-            reply = await desk.one("Discovery/Announce", request, identity=identity, reply=pb.AnnounceReply)
-            assert reply.again_s > 0
-        samples = set()
-        for _ in range(20):
-            reply = await desk.one("Discovery/Exchange", pb.ExchangeRequest(want=3), reply=pb.ExchangeReply)
-            assert reply.records[0] == OWN_RECORD
-            assert reply.observed == "10.0.0.2:999"
-            ids = [parse_record_untrusted(r, EPOCH_S).peer_id for r in reply.records[1:]]
-            assert len(set(ids)) == 3
-            samples.update(ids)
-        assert samples == set(identities)
-        everything = await desk.one(
-            "Discovery/Exchange", pb.ExchangeRequest(want=999), reply=pb.ExchangeReply
-        )
-        assert len(everything.records) == 9 <= MAX_RECORDS
-        who = next(iter(identities.values()))
-        others = await desk.one(
-            "Discovery/Exchange", pb.ExchangeRequest(want=16), identity=who, reply=pb.ExchangeReply
-        )
-        assert who.peer_id not in [parse_record_untrusted(r, EPOCH_S).peer_id for r in others.records]
-
-    with_desk(test)
-
-
-def test_an_expired_announcement_is_not_given_to_others() -> None:
-    async def test(desk):
-        identity, request = announcement(1, expires=60)
-        await desk.one("Discovery/Announce", request, identity=identity, reply=pb.AnnounceReply)
-        await trio.sleep(61)
-        reply = await desk.one("Discovery/Exchange", pb.ExchangeRequest(want=9), reply=pb.ExchangeReply)
-        assert len(reply.records) == 1
-
-    with_desk(test)
-
-
 def test_nobody_announces_another() -> None:
     async def test(desk):
         _, request = announcement(1)
@@ -305,16 +268,39 @@ def test_nobody_announces_another() -> None:
     with_desk(test)
 
 
-def test_records_of_an_exchange_are_remembered_and_not_recommended() -> None:
+def test_an_exchange_gives_neighbours_at_random_and_the_caller_never() -> None:
     async def test(desk):
-        records = [announcement(n)[1].record for n in range(3)]
-        request = pb.ExchangeRequest(records=[*records, b"junk"], want=9)
-        reply = await desk.one("Discovery/Exchange", request, reply=pb.ExchangeReply)
-        assert len(reply.records) == 1
-        assert len(desk.peers) == 3
+        ids = []
+        for n in range(8):
+            identity, request = announcement(n)
+            desk.gossip.view.add(parse_record_untrusted(request.record, EPOCH_S))
+            ids.append(identity)
+        samples = set()
+        for _ in range(20):
+            reply = await desk.one("Discovery/Exchange", pb.ExchangeRequest(want=3), reply=pb.ExchangeReply)
+            assert reply.records[0] == desk.own_record
+            assert reply.observed == "10.0.0.2:999"
+            some = [parse_record_untrusted(r, EPOCH_S).peer_id for r in reply.records[1:]]
+            assert len(set(some)) == 3
+            samples.update(some)
+        assert samples == {identity.peer_id for identity in ids}
+        for identity, count in [(CLIENT, 8), (ids[0], 7)]:
+            request = pb.ExchangeRequest(want=999)
+            reply = await desk.one("Discovery/Exchange", request, identity=identity, reply=pb.ExchangeReply)
+            assert len(reply.records) == 1 + count <= MAX_RECORDS
+
+    with_desk(test)
+
+
+def test_records_in_an_exchange_are_bounded() -> None:
+    async def test(desk):
         too_many = pb.ExchangeRequest(records=[b"x"] * (MAX_RECORDS + 1))
         error = await refused(desk.one("Discovery/Exchange", too_many, reply=pb.ExchangeReply))
         assert error.code() == StatusCode.INVALID_ARGUMENT
+        junk = pb.ExchangeRequest(records=[b"x"] * MAX_RECORDS, want=1)
+        reply = await desk.one("Discovery/Exchange", junk, reply=pb.ExchangeReply)
+        assert len(reply.records) == 1
+        assert len(desk.peers) == 0
 
     with_desk(test)
 
@@ -326,7 +312,7 @@ def test_hits_come_ten_at_a_time_and_point_to_the_server() -> None:
         request = pb.SearchRequest(query="Song", limit=23, query_id=b"12345678")
         replies = await desk.call("Index/Search", request, reply=pb.SearchReply)
         assert [len(r.hits) for r in replies] == [10, 10, 3]
-        assert [list(r.records) for r in replies] == [[OWN_RECORD]] * 3
+        assert [list(r.records) for r in replies] == [[desk.own_record]] * 3
         hit = replies[0].hits[0]
         assert (hit.title, hit.artist, hit.album, hit.duration_ms) == (
             "Song 0",
@@ -356,7 +342,7 @@ def test_a_server_that_does_not_know_its_address_names_no_holder() -> None:
         assert not reply.records
         assert not reply.hits[0].holders
 
-    with_desk(test, own_record=None)
+    with_desk(test, place=None)
 
 
 @pytest.mark.parametrize(
@@ -579,7 +565,7 @@ def test_a_client_without_a_clock_is_told_the_time_and_asks_again() -> None:
         async with connected(net) as (_, phone, peer):
             phone.clock_offset_s = -EPOCH_S
             reply = await peer.exchange(pb.ExchangeRequest(want=1))
-            assert list(reply.records) == [OWN_RECORD]
+            assert len(reply.records) == 1
 
     simulate(main)
 

@@ -53,8 +53,7 @@ def test_a_record_of_a_narrower_network_than_it_came_from_is_left_out(
             open_client(settings(tmp_path, server), net.host(PHONE)) as client,
         ):
             stranger = parse_record_untrusted(record(host), EPOCH_S)
-            server.peers.add(stranger, LIAR.peer_id, EPOCH_S)
-            server.peers.on_success(LIAR.peer_id, None, EPOCH_S)
+            server.gossip.view.add(stranger)
             await client.peers()
             assert (LIAR.peer_id in client.cache) == kept
 

@@ -22,14 +22,10 @@ async def found(client: Client, query: str, limit: int = 10) -> list[Hit]:
 
 
 def introduce(newcomer: Serving, to: Serving) -> None:
-    """Let a server know another one, as if it had announced itself."""
-    from lightpeer.core.peers import build_record, parse_record_untrusted
-    from lightpeer.core.records import Role
+    """Let a server know another one, as if they had met."""
+    from lightpeer.core.records import parse_record_untrusted
 
-    now = newcomer.host.unix_time()
-    data = build_record(newcomer.identity, [newcomer.address], Role.SERVES, int(now), int(now) + 3600)
-    to.peers.add(parse_record_untrusted(data, now), newcomer.identity.peer_id, now)
-    to.peers.on_success(newcomer.identity.peer_id, None, now)
+    to.gossip.view.add(parse_record_untrusted(newcomer.gossip.own.current(), newcomer.host.unix_time()))
 
 
 def test_a_search_gives_hits_with_their_holders(tmp_path: Path) -> None:
@@ -195,6 +191,6 @@ def test_a_light_client_never_listens(tmp_path: Path, monkeypatch: pytest.Monkey
             await found(client, "song")
             await client.open_query("song")
         assert listening == ["10.0.0.1"]
-        assert len(server.peers) == 0, "nobody remembers a light client"
+        assert len(server.gossip.view) == 0, "nobody remembers a light client"
 
     simulate(main)

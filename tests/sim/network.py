@@ -96,7 +96,7 @@ class SimInternet:
         self.seed = seed
         self.random = Random(seed)
         self.mutate: Mutate | None = None  # sees each datagram (bytes, source, target); None drops it
-        self.names: dict[str, str] = {}  # host name to address
+        self.names: dict[str, str | list[str]] = {}  # host name to its address or addresses
         self.hosts: dict[str, SimHost] = {}
         self._udp_rules: list[tuple[frozenset[str], bool]] = []
         self._cut: set[frozenset[str]] = set()
@@ -136,13 +136,18 @@ class SimInternet:
             self.carry(source, target, size, deliver, reliable=True)
 
     def resolve(self, name: str) -> str:
-        """Return the address of a host name or address."""
-        address = self.names.get(name, name)
+        """Return the address of a host name or address, the first if there are several."""
+        return self.resolve_all(name)[0]
+
+    def resolve_all(self, name: str) -> list[str]:
+        """Return all addresses of a host name, or the address itself."""
+        known = self.names.get(name, name)
+        addresses = [known] if isinstance(known, str) else known
         try:
-            ip_address(address)
+            list(map(ip_address, addresses))
         except ValueError as error:
             raise OSError(errno.ENOENT, f"the name {name} is unknown") from error
-        return address
+        return addresses
 
     def carry(
         self, source: SimHost, target: SimHost, size: int, deliver: Callable[[], None], *, reliable: bool
@@ -271,6 +276,11 @@ class SimHost:
                 self.net.carry(target, self, TCP_HEADER_BYTES, client.established.set, reliable=True)
 
         return arrive
+
+    async def resolve(self, host: str) -> list[str]:
+        """Resolve a name."""
+        await trio.lowlevel.checkpoint()
+        return self.net.resolve_all(host)
 
     async def listen_tcp(self, host: str, port: int) -> SimListener:
         """Listen on one address of this host, or any."""

@@ -1,0 +1,249 @@
+"""Meeting other servers: an address is contacted, and the id there proven, before others hear of it.
+
+`meet` makes one sealed Exchange at an address. What it shows goes where it belongs: the peer's score,
+our own address and our clock, the last two only as far as two networks agree (`core/agreement.py`).
+
+`verify` is the dial-back for records that others gave us. A stranger could use it to have us knock at
+someone's door, so a target is knocked at once a minute, one network gets sixteen knocks a minute out
+of us, all together sixty-four, and each address, also one that a name leads to, must make sense in the
+network that the record came from. Who answered lately is not asked again.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.contacts import Contact
+from lightpeer.core.agreement import Agreement
+from lightpeer.core.fairness import Fairness
+from lightpeer.core.peer_entry import LOCAL_GROUP, network_group
+from lightpeer.core.records import (
+    check_scope_untrusted,
+    format_endpoint,
+    parse_endpoint_untrusted,
+    parse_record_untrusted,
+    scope_of,
+)
+from lightpeer.errors import BadMessageError, RemoteError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.wire.peer import Peer, SealClock
+from lightpeer.wire.tcp import open_channel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from lightpeer.contacts import Endpoint
+    from lightpeer.core.identity import Identity, PeerId
+    from lightpeer.core.own_address import OwnAddress
+    from lightpeer.core.peer_entry import PeerEntry
+    from lightpeer.core.peers import PeerCache
+    from lightpeer.core.records import PeerRecord
+    from lightpeer.wire.network import Network
+
+logger = logging.getLogger(__name__)
+
+MAX_RECORDS: Final = 16  # of one message, either way: 8 kB
+CONNECT_S: Final = 5.0  # three SYNs
+MAX_ADDRESSES: Final = 4  # of one name
+MET_LATELY_S: Final = 600.0  # how long an answer stands for the address that it came from
+KNOCK_AGAIN_S: Final = 60.0  # at one target
+NETWORK_SHARES: Final = 16  # knocks for one source's network: two shuffles' worth of strangers
+TOTAL_SHARES: Final = 64
+CLOCKS_ALIKE_S: Final = 120.0
+NOT_BEFORE_S: Final = 1_735_689_600  # 2025: a clock that is behind this is not set, and anybody's is better
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A peer that answered."""
+
+    peer_id: PeerId
+    host: str  # the numeric address that it answered at
+    own: PeerRecord | None  # its own record, if it has one
+    others: list[PeerRecord]  # what it recommends; not verified yet
+
+
+class Meetings:
+    """Contacts servers."""
+
+    def __init__(
+        self, network: Network, identity: Identity, peers: PeerCache, place: OwnAddress, port: int
+    ) -> None:
+        """Take who we are, the memory of how others did, where we seem to be, and our port for RPC."""
+        self._network = network
+        self._identity = identity
+        self._peers = peers
+        self._place = place
+        self._port = port
+        self._knocks = Fairness(1 / KNOCK_AGAIN_S, 1, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES)
+        self._clocks: Agreement[float] = Agreement(lambda a, b: abs(a - b) < CLOCKS_ALIKE_S)
+
+    def unix_time(self) -> float:
+        """Return the Unix time: the system's, unless peers of two networks agree on another."""
+        return self._network.unix_time() + (self._clocks.agreed or 0.0)
+
+    async def resolve(self, host: str) -> list[str]:
+        """Return the addresses of a name, a few at most; raise OSError if there are none."""
+        return (await self._network.resolve(host))[:MAX_ADDRESSES]
+
+    async def meet(self, contact: Contact, request: pb.ExchangeRequest, *, within: str | None = None) -> Met:
+        """Make one Exchange with whoever is at an address, or with nobody but the peer that is named.
+
+        Args:
+            contact: where, and who if that is known.
+            request: what to ask.
+            within: the numeric address of who told us; narrower networks than its own are not entered.
+
+        Raises:
+            OSError: the name leads nowhere.
+            RemoteError: nobody answers there, or not soundly, or somebody else.
+        """
+        try:
+            address = await self._numeric_untrusted(contact.address, within)
+            peer, reply, rtt_s = await self._exchange(address, contact.peer_id, request)
+        except (OSError, RemoteError):
+            if contact.peer_id is not None:
+                self._peers.on_failure(contact.peer_id, self.unix_time())
+            raise
+        assert peer.peer_id is not None, "a sealed reply names its signer"
+        met = Met(peer.peer_id, peer.host, *self._records_untrusted(reply, peer))
+        if met.own is not None:
+            self._peers.add(met.own, met.peer_id, self.unix_time())
+            if met.own.endpoints[0] in {contact.address, address}:
+                self._peers.on_success(met.peer_id, rtt_s, self.unix_time())
+        await self._take_observed_untrusted(reply.observed, met.host)
+        return met
+
+    async def announce(self, neighbour: PeerRecord, own: bytes) -> None:
+        """Tell a neighbour our record; one that cannot be told will find out."""
+        address = neighbour.endpoints[0]
+        try:
+            async with self._peer_at(address, neighbour.peer_id) as peer:
+                await peer.announce(pb.Announcement(record=own))
+        except (OSError, RemoteError) as error:
+            logger.info("cannot announce at %s: %s", format_endpoint(address), error)
+
+    async def verify(self, record: PeerRecord, source: PeerId, source_host: str) -> PeerRecord | None:
+        """Return the newest record of a server that answers where a record says that it is, else None.
+
+        Args:
+            record: sound, as `parse_record_untrusted` and `check_scope_untrusted` have it.
+            source: who gave it to us.
+            source_host: its numeric address.
+        """
+        known = self._peers.get(record.peer_id)
+        now = self.unix_time()
+        if known is not None and known.record.sequence >= record.sequence:
+            record = known.record
+        if not record.serves or record.peer_id == self._identity.peer_id:
+            return None
+        if known is not None and self._was_met_lately(known, record, now):
+            self._peers.add(record, source, now)
+            return record
+        contact = Contact(record.endpoints[0], record.peer_id)
+        if not self._knocks.admit(contact.address, source_group(source, source_host), 1, now):
+            return None
+        try:
+            met = await self.meet(contact, pb.ExchangeRequest(), within=source_host)
+        except (OSError, RemoteError) as error:
+            logger.info("not taken over: %s: %s", format_endpoint(contact.address), error)
+            return None
+        newest = met.own if met.own is not None and met.own.sequence > record.sequence else record
+        if not newest.serves or newest.endpoints[0] != contact.address:
+            return None
+        self._peers.add(newest, source, now)
+        self._peers.on_success(newest.peer_id, None, now)
+        return newest
+
+    def _was_met_lately(self, known: PeerEntry, record: PeerRecord, now: float) -> bool:
+        same_place = known.record.endpoints[0] == record.endpoints[0]
+        return known.tried and same_place and now - known.last_success_s < MET_LATELY_S
+
+    # One meeting.
+
+    async def _numeric_untrusted(self, address: Endpoint, within: str | None) -> Endpoint:
+        """Return the address with its name resolved, so that what was checked is what is connected to."""
+        host, port = address
+        for numeric in await self.resolve(host):
+            if within is None or scope_of(numeric) <= scope_of(within):
+                return numeric, port
+        raise BadMessageError(f"{host} leads into a network of its own")
+
+    @asynccontextmanager
+    async def _peer_at(self, address: Endpoint, peer_id: PeerId | None) -> AsyncIterator[Peer]:
+        """Connect, for the length of a block; what a peer told about our clock is noted at its end."""
+        clock = SealClock(self._network)
+        async with open_channel(self._network, *address, connect_timeout_s=CONNECT_S) as channel:
+            await channel.connect()
+            peer = Peer(channel, self._identity, clock, self._network, address=address, peer_id=peer_id)
+            yield peer
+        if self._network.unix_time() < NOT_BEFORE_S:
+            self._clocks.hear("a clock that is not set", clock.offset_ms / 1000)
+        self._clocks.hear(network_group(peer.host), clock.offset_ms / 1000)
+
+    async def _exchange(
+        self, address: Endpoint, peer_id: PeerId | None, request: pb.ExchangeRequest
+    ) -> tuple[Peer, pb.ExchangeReply, float]:
+        """Return who answered, what, and how soon in seconds."""
+        async with self._peer_at(address, peer_id) as peer:
+            began = trio.current_time()
+            reply = await peer.exchange(request)
+            return peer, reply, trio.current_time() - began
+
+    def _records_untrusted(
+        self, reply: pb.ExchangeReply, peer: Peer
+    ) -> tuple[PeerRecord | None, list[PeerRecord]]:
+        records = sound_records_untrusted(reply.records, self.unix_time(), peer.host, peer.name)
+        own = next((record for record in records[:1] if record.peer_id == peer.peer_id), None)
+        known = {peer.peer_id, self._identity.peer_id}
+        return own, [record for record in records if record.peer_id not in known]
+
+    async def _take_observed_untrusted(self, observed: str, source_host: str) -> None:
+        """Take the word of a peer on where we are, and prove it where one word is not enough."""
+        try:
+            host, _ = parse_endpoint_untrusted(observed)
+        except BadMessageError:
+            return
+        if not self._place.observed(host, source_host):
+            return
+        try:
+            await self._exchange((host, self._port), self._identity.peer_id, pb.ExchangeRequest())
+        except (OSError, RemoteError) as error:
+            logger.info("we are not to be reached at %s: %s", host, error)
+        else:
+            self._place.proven(host)
+
+
+def sound_records_untrusted(
+    records: Iterable[bytes], now: float, source_host: str, name: str
+) -> list[PeerRecord]:
+    """Return those of some records that are their subjects' and make sense where they came from.
+
+    Args:
+        records: sealed; all beyond the sixteenth are left out.
+        now: Unix time in seconds.
+        source_host: the numeric address of whoever gave them.
+        name: what to call it in the log.
+    """
+    sound = []
+    for data in islice(records, MAX_RECORDS):
+        try:
+            record = parse_record_untrusted(data, now)
+            check_scope_untrusted(record, source_host)
+        except BadMessageError as error:
+            logger.info("a bad record from %s: %s", name, error)
+        else:
+            sound.append(record)
+    return sound
+
+
+def source_group(source: PeerId, host: str) -> str:
+    """Return whom to hold to account for what a peer asks: its network, or itself where that is ours too."""
+    group = network_group(host)
+    return source.hex() if group == LOCAL_GROUP else group

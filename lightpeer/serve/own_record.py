@@ -1,0 +1,79 @@
+"""The server's own record: where it is and what it does, sealed anew as that changes.
+
+It is sealed for each shuffle that the server starts, since the ages of records are counted from
+their sealing, and otherwise when half of its life is over. Its sequence always grows, even where a
+clock is set back or two are sealed within a second.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from lightpeer.core.records import Role, build_record, format_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightpeer.core.identity import Identity
+    from lightpeer.core.own_address import OwnAddress
+    from lightpeer.wire.network import Address
+
+logger = logging.getLogger(__name__)
+
+RECORD_LIFETIME_S: Final = 3600  # who crashes is forgotten within the hour
+
+
+class OwnRecord:
+    """What a server says of itself. `roles` may be changed while it runs."""
+
+    def __init__(
+        self, identity: Identity, place: OwnAddress, port: int, unix_time: Callable[[], float]
+    ) -> None:
+        """Take where we are, as far as that is known, and the clock to go by.
+
+        Raises UsageError for an address that nobody could use.
+        """
+        self.place = place
+        self.port = port
+        self.roles: int = Role.SERVES
+        self._identity = identity
+        self._unix_time = unix_time
+        self._sealed: tuple[Address, int] | None = None  # what `_data` says: the address and the roles
+        self._data = b""
+        self._sequence = 0
+        self.current()
+
+    @property
+    def serves(self) -> bool:
+        """Whether this peer answers searches and streams."""
+        return bool(self.roles & Role.SERVES)
+
+    def current(self) -> bytes | None:
+        """Return the sealed record; None while no address is known."""
+        if self._said() is None:
+            return None
+        age_s = int(self._unix_time()) - self._sequence
+        if self._said() == self._sealed and 0 <= age_s <= RECORD_LIFETIME_S // 2:
+            return self._data
+        return self.fresh()
+
+    def fresh(self) -> bytes | None:
+        """Return the record sealed just now; None while no address is known."""
+        said = self._said()
+        if said is None:
+            return None
+        if self._sealed is None or self._sealed[0] != said[0]:
+            logger.info("announcing %s", format_endpoint(said[0]))
+        now_s = int(self._unix_time())
+        # A clock that was set back far counts anew, or nobody would take our records for being of the future.
+        is_close = 0 <= self._sequence - now_s < RECORD_LIFETIME_S // 60
+        self._sequence = self._sequence + 1 if is_close else now_s
+        self._data = build_record(
+            self._identity, [said[0]], said[1], self._sequence, self._sequence + RECORD_LIFETIME_S
+        )
+        self._sealed = said
+        return self._data
+
+    def _said(self) -> tuple[Address, int] | None:
+        return None if self.place.host is None else ((self.place.host, self.port), self.roles)
