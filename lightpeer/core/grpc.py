@@ -14,6 +14,7 @@ Source: the gRPC project's PROTOCOL-HTTP2.md, and for keepalive its keepalive.md
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -93,9 +94,12 @@ class ClientConnection(Connection[ClientCall]):
         limits: what the connection may cost.
         now: the time, in seconds, monotonic.
         scheme: "http", or "https" over TLS.
+        idle_s: without calls for so long, the connection closes.
     """
 
-    def __init__(self, authority: str, limits: Limits, now: float, *, scheme: str = "http") -> None:
+    def __init__(
+        self, authority: str, limits: Limits, now: float, *, scheme: str = "http", idle_s: float = math.inf
+    ) -> None:
         super().__init__(client_side=True, limits=limits, now=now)
         self._head = (
             (b":method", b"POST"),
@@ -105,6 +109,9 @@ class ClientConnection(Connection[ClientCall]):
         self._waiting: deque[ClientCall] = deque()  # bounded by `queued_calls`
         self._started = 0  # streams opened since the transport last took data
         self._server_reads_gzip = True  # until it says what it reads
+        self._idle_s = idle_s
+        self._idle_since_s = now
+        self.was_idle = False  # so that it closed by itself
         self.pings_too_much = False  # the server went away because of our keepalive
         self._handlers[h2.events.ResponseReceived] = self._on_response
         self._handlers[h2.events.TrailersReceived] = self._on_trailers
@@ -193,6 +200,23 @@ class ClientConnection(Connection[ClientCall]):
     def has_output(self) -> bool:
         """Whether `data_to_send` may have something to give; it also begins calls that wait."""
         return bool(self._waiting) or super().has_output
+
+    def _duty_s(self) -> float:
+        return min(super()._duty_s(), self._idle_due_s())
+
+    def _on_duty(self, now: float) -> None:
+        """See to the keepalive, and to a connection that is not used."""
+        super()._on_duty(now)
+        if now >= self._idle_due_s():
+            self.was_idle = True
+            self.close(why="the connection was not used")
+
+    def _idle_due_s(self) -> float:
+        return math.inf if self._streams or self._waiting else self._idle_since_s + self._idle_s
+
+    def _finish(self, stream: ClientCall, *, reset: ErrorCode = ErrorCode.CANCEL) -> None:
+        super()._finish(stream, reset=reset)
+        self._idle_since_s = self._now
 
     # --- opening streams --------------------------------------------------------------------------
 

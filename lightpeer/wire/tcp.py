@@ -15,6 +15,7 @@ wants one.
 
 from __future__ import annotations
 
+import math
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from enum import Enum, auto
@@ -83,6 +84,7 @@ async def open_channel(
     *,
     limits: Limits | None = None,
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    idle_s: float = math.inf,
     compression: int | str | None = None,
     tls: ssl.SSLContext | None = None,
     meanwhile: Callable[[], object] = lambda: None,
@@ -95,6 +97,7 @@ async def open_channel(
         port: the TCP port.
         limits: what a connection may cost; None takes the defaults.
         connect_timeout_s: for the TCP connection, and the handshake of TLS.
+        idle_s: a connection without calls for so long is closed, and made again for the next call.
         compression: of requests, unless a call says otherwise.
         tls: None for cleartext; else a context, as of `wire.tls.client_context`, to which ALPN is added.
         meanwhile: called once the first SYN is on its way, to use the time until it is answered.
@@ -106,7 +109,7 @@ async def open_channel(
     gzip = is_gzip(compression)
     async with trio.open_nursery() as links, trio.open_nursery() as work:
         dialling = Dialling(network, (host, port), tls, connect_timeout_s, meanwhile)
-        channel = Channel(links, work, dialling, limits or Limits(), gzip=gzip)
+        channel = Channel(links, work, dialling, limits or Limits(), gzip=gzip, idle_s=idle_s)
         try:
             yield channel
         except BaseException as error:  # noqa: BLE001 (raised below, so that no nursery wraps it in a group)
@@ -133,11 +136,13 @@ class Channel:
         limits: Limits,
         *,
         gzip: bool,
+        idle_s: float,
     ) -> None:
         self._links = links  # connections, which get a moment to say goodbye
         self._work = work  # everything else, which ends with the channel
         self._dialling = dialling
         self._limits = limits
+        self._idle_s = idle_s
         self._link: Link[ClientCall] | None = None  # the latest
         # It, and those that finish after a GOAWAY; each in a shielded scope, to say goodbye in.
         self._running: dict[Link[ClientCall], trio.CancelScope] = {}
@@ -203,6 +208,12 @@ class Channel:
     def is_alive(self) -> bool:
         """Whether there is a connection that takes calls."""
         return self._usable_link() is not None
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the latest connection was closed here because nobody used it."""
+        link = self._link
+        return link is not None and cast("ClientConnection", link.core).was_idle and self._failure is None
 
     def get_state(self, try_to_connect: bool = False) -> ChannelConnectivity:
         """Give what the channel is at; with `try_to_connect`, an idle one begins to connect."""
@@ -381,7 +392,7 @@ class Channel:
 
         now = trio.current_time()
         scheme = "http" if self._dialling.tls is None else "https"
-        core = ClientConnection(str(self._dialling), self._limits, now, scheme=scheme)
+        core = ClientConnection(str(self._dialling), self._limits, now, scheme=scheme, idle_s=self._idle_s)
         self._link = link = Link(stream, core, _tell, lambda: self._begin_pending(link))
         self._links.start_soon(self._run, link)
         self._begin_pending(link)

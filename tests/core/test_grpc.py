@@ -30,6 +30,26 @@ def unary(
     return call
 
 
+def test_a_connection_that_is_not_used_closes_by_itself():
+    client = ClientConnection("host:1", Limits(), 0.0, idle_s=10.0)
+    peer = H2Peer(client)
+    assert client.next_deadline() == 10.0
+    call = unary(client)
+    peer.exchange()
+    client.handle_timeout(10.0)
+    assert client.is_open, "it is in use"
+    peer.now = 15.0
+    peer.headers(1, RESPONSE)
+    call.cancel()
+    assert client.next_deadline() == 25.0
+    client.handle_timeout(24.9)
+    assert client.takes_calls
+    client.handle_timeout(25.0)
+    assert not client.is_open
+    assert client.was_idle
+    assert client.why_closed == "the connection was not used"
+
+
 # --- calls that end well ------------------------------------------------------------------------
 
 

@@ -200,6 +200,29 @@ def test_a_lost_connection_fails_its_calls_and_the_next_call_connects_again():
     run(main)
 
 
+def test_a_connection_that_is_not_used_rests_and_the_next_call_makes_it_again():
+    async def main():
+        async with serving(idle_s=10) as f:
+            echo = f.channel.unary_unary("/t/Echo")
+            assert await echo(b"hi") == b"hi"
+            await trio.sleep(9)
+            assert f.channel.is_alive
+            assert not f.channel.is_resting
+            await trio.sleep(2)
+            assert not f.channel.is_alive
+            assert f.channel.is_resting
+            assert f.server.connection_count == 0
+            assert await echo(b"again") == b"again"
+            assert not f.channel.is_resting
+            await trio.sleep(11)
+            f.network.refuse = OSError("connection refused")
+            with pytest.raises(RpcError):
+                await echo(b"")
+            assert not f.channel.is_resting, "it cannot be made again"
+
+    run(main)
+
+
 def test_invalid_metadata_and_a_closed_channel_are_the_callers_error():
     async def main():
         async with serving() as f:
