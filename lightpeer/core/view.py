@@ -1,0 +1,190 @@
+"""The view: which few servers a server knows, so that all the views together make a random graph.
+
+A view holds servers that introduced themselves, in the order in which they did, and nobody from
+hearsay. Each period a server introduces itself twice: to its oldest neighbour, which leaves its
+place by that, and to a server that this neighbour names, its own oldest. Who is introduced is taken
+in; who is named leaves the namer's view, once that is filled well enough. So as many pointers at
+every server are made as are used up, each is tried sooner or later, those at the dead vanish, and
+nobody gathers more of them than others.
+
+That keeps what Cyclon (Voulgaris, Gavidia, van Steen, "CYCLON: Inexpensive Membership Management for
+Unstructured P2P Overlays", 2005) is good for: a contact with the oldest, which makes room by being
+asked, and degrees nearly alike. But Cyclon swaps records of others, and whoever answers with
+accomplices alone soon fills all views. Here each introduction is somebody's own, so that liars hold
+hardly more than they have a right to by the introductions they make. The step to whom the neighbour
+names mixes the graph; it is the Pointer-Push&Pull operation of Mahlmann and Schindelhauer
+("Distributed random digraph transformations for peer-to-peer networks", 2006), with both ends told.
+`bench/README.md` has the figures of both.
+
+Call order, twice a period: `next_contact`, then `on_answer` if the contact took our introduction; one
+that did not is forgotten by that alone. On the other side: `name_for` whoever introduces itself and
+wants a name, and `introduce` it, at once or when its address has been verified. A record is whatever
+has a peer id and an expiry, so that a simulation can use something lighter than a signed one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Final, Generic, Protocol, TypeVar
+
+from lightpeer.core.identity import PeerId
+from lightpeer.errors import UsageError
+
+CAPACITY: Final = 37  # with ENOUGH, a view of 32 on the average: stays connected when two in three crash
+ENOUGH: Final = 28  # from here on pointers are moved rather than copied
+FEW: Final = 8  # below that, a neighbour that answered is worth more than the evenness of the graph
+GROUP_SHARE: Final = 8  # one network's part of a view, as in the peer cache
+
+Entropy = Callable[[int], bytes]
+
+
+class Record(Protocol):
+    """What a view needs of a peer's record."""
+
+    @property
+    def peer_id(self) -> PeerId:
+        """The subject."""
+
+    @property
+    def expires_s(self) -> int:
+        """When it ends, in Unix seconds."""
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Contact(Generic[R]):
+    """Whom to introduce ourselves to, and whether we want to be named somebody in return."""
+
+    record: R
+    wants_name: bool
+
+
+class View(Generic[R]):
+    """At most `capacity` neighbours, `own` never among them, those first that came first."""
+
+    __slots__ = ("_capacity", "_enough", "_group_of", "_named", "_own", "_records")
+
+    def __init__(
+        self,
+        own: PeerId,
+        *,
+        capacity: int = CAPACITY,
+        enough: int = ENOUGH,
+        group_of: Callable[[R], Hashable | None] | None = None,
+    ) -> None:
+        """Make an empty view; raise UsageError unless 1 <= enough <= capacity.
+
+        Args:
+            own: our id.
+            capacity: the bound.
+            enough: the number of neighbours from which on a name that is given leaves.
+            group_of: the network of a record, of which a filled view holds an eighth at most; None
+                for a network without such a bound.
+        """
+        if not 1 <= enough <= capacity:
+            raise UsageError("a view has enough with one neighbour at least, and with as many as it can hold")
+        self._own = own
+        self._capacity = capacity
+        self._enough = enough
+        self._group_of = group_of
+        self._records: dict[PeerId, R] = {}
+        self._named: R | None = None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __contains__(self, peer_id: object) -> bool:
+        return peer_id in self._records
+
+    @property
+    def records(self) -> list[R]:
+        """The neighbours' records, the oldest neighbour's first."""
+        return list(self._records.values())
+
+    def get(self, peer_id: PeerId) -> R | None:
+        """Return a neighbour's record."""
+        return self._records.get(peer_id)
+
+    def neighbours(self, n: int, entropy: Entropy) -> list[R]:
+        """Return up to `n` neighbours in random order; `entropy` gives that many random bytes."""
+        records = list(self._records.values())
+        n = min(n, len(records))
+        words = entropy(2 * n)
+        for i in range(n):  # as much of a Fisher-Yates shuffle as is needed
+            j = i + int.from_bytes(words[2 * i : 2 * i + 2], "big") % (len(records) - i)
+            records[i], records[j] = records[j], records[i]
+        return records[:n]
+
+    def add(self, record: R) -> bool:
+        """Take in a peer that we met ourselves, as at a join; tell whether it is in.
+
+        It displaces nobody, and only those who introduce themselves fill a view beyond `enough`.
+        """
+        if record.peer_id == self._own or (
+            record.peer_id not in self._records and len(self._records) >= self._enough
+        ):
+            return False
+        self._records[record.peer_id] = record
+        return True
+
+    def remove(self, peer_id: PeerId) -> None:
+        """Drop a neighbour."""
+        self._records.pop(peer_id, None)
+
+    def expire(self, now: float) -> None:
+        """Drop records that have ended; `now` is Unix time in seconds."""
+        for peer_id in [r.peer_id for r in self._records.values() if r.expires_s <= now]:
+            del self._records[peer_id]
+
+    # Introducing ourselves.
+
+    def next_contact(self) -> Contact[R] | None:
+        """Return whom to introduce ourselves to: who was named last, else our oldest neighbour.
+
+        The neighbour leaves the view. None if there is nobody.
+        """
+        named, self._named = self._named, None
+        if named is not None:
+            return Contact(named, wants_name=False)
+        if not self._records:
+            return None
+        return Contact(self._records.pop(next(iter(self._records))), wants_name=True)
+
+    def on_answer(self, contact: Contact[R], named: R | None) -> None:
+        """Note that a contact took our introduction, and whom it named, if anybody."""
+        if not contact.wants_name:
+            return
+        if len(self._records) < FEW:
+            self._records[contact.record.peer_id] = contact.record
+        if named is not None and named.peer_id != self._own:
+            self._named = named
+
+    # Being introduced to.
+
+    def name_for(self, partner: PeerId) -> R | None:
+        """Return our oldest neighbour but `partner`, for it to go to; in a filled view the pointer moves."""
+        name = next((r for r in self._records.values() if r.peer_id != partner), None)
+        if name is not None and len(self._records) >= self._enough:
+            del self._records[name.peer_id]
+        return name
+
+    def introduce(self, record: R) -> None:
+        """Take in a peer by its own record, given by itself, as the youngest neighbour."""
+        if record.peer_id == self._own:
+            return
+        self._records.pop(record.peer_id, None)
+        self._make_room(record)
+        self._records[record.peer_id] = record
+
+    def _make_room(self, newcomer: R) -> None:
+        """Let the oldest of the newcomer's network go, if that has its share, or the oldest of a full view."""
+        group = self._group_of and self._group_of(newcomer)
+        if group is not None and self._group_of and len(self._records) >= self._enough // 2:
+            same = [i for i, r in self._records.items() if self._group_of(r) == group]
+            if len(same) >= self._capacity // GROUP_SHARE:
+                del self._records[same[0]]
+        if len(self._records) >= self._capacity:
+            del self._records[next(iter(self._records))]
