@@ -180,7 +180,7 @@ class View(Generic[R]):
         self._records[record.peer_id] = record
 
     def _make_room(self, newcomer: R) -> None:
-        """Let the oldest of the newcomer's network go, if that has its share, or the oldest of a full view."""
+        """Let the oldest of the newcomer's network go if that has its share, or the oldest of a full view."""
         group = self._group_of and self._group_of(newcomer)
         if group is not None and self._group_of and len(self._records) >= self._enough // 2:
             same = [i for i, r in self._records.items() if self._group_of(r) == group]
