@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.records import Role, build_record, format_endpoint
+from lightpeer.core.records import MAX_AHEAD_S, Role, build_record, format_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class OwnRecord:
         if self._said() is None:
             return None
         age_s = int(self._unix_time()) - self._sequence
-        if self._said() == self._sealed and 0 <= age_s <= RECORD_LIFETIME_S // 2:
+        if self._said() == self._sealed and -MAX_AHEAD_S < age_s <= RECORD_LIFETIME_S // 2:
             return self._data
         return self.fresh()
 
@@ -66,9 +66,9 @@ class OwnRecord:
         if self._sealed is None or self._sealed[0] != said[0]:
             logger.info("announcing %s", format_endpoint(said[0]))
         now_s = int(self._unix_time())
-        # A clock that was set back far counts anew, or nobody would take our records for being of the future.
-        is_close = 0 <= self._sequence - now_s < RECORD_LIFETIME_S // 60
-        self._sequence = self._sequence + 1 if is_close else now_s
+        ahead_s = self._sequence - now_s
+        # Where the clock was set back far, we count anew: nobody takes a record from the future.
+        self._sequence += 1 if 0 <= ahead_s < MAX_AHEAD_S else -ahead_s
         self._data = build_record(
             self._identity, [said[0]], said[1], self._sequence, self._sequence + RECORD_LIFETIME_S
         )

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lightpeer.core.identity import NONCE_BYTES, ClientSeals, Identity, PeerId, format_peer_id
 from lightpeer.core.messages import parse_body_untrusted
-from lightpeer.errors import RpcError
+from lightpeer.core.records import format_endpoint
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 if TYPE_CHECKING:
@@ -94,6 +96,11 @@ class Peer:
         return self._channel.is_alive or self._channel.is_resting
 
     @property
+    def is_resting(self) -> bool:
+        """Whether the connection was closed because nobody used it."""
+        return self._channel.is_resting
+
+    @property
     def host(self) -> str:
         """The numeric address that the connection reached."""
         return (self._channel.remote_address or self.address)[0]
@@ -125,7 +132,7 @@ class Peer:
                     yield self._opened_untrusted(seals, data, pb.SearchReply)
             except RpcError as error:
                 if attempt or not self._clock.adopt_untrusted(error):
-                    raise
+                    raise self._explained(error) from error
             else:
                 return
             finally:
@@ -147,10 +154,21 @@ class Peer:
                 )
             except RpcError as error:
                 if attempt or not self._clock.adopt_untrusted(error):
-                    raise
+                    raise self._explained(error) from error
             else:
                 return self._opened_untrusted(seals, data, reply)
         raise AssertionError("unreachable")
+
+    def _explained(self, error: RpcError) -> RemoteError:
+        """Return the error, or what it means if somebody else than the expected peer gave it.
+
+        Another peer cannot open what was sealed for the one that was expected: to it, it was changed.
+        """
+        refused = error.code() == StatusCode.UNAUTHENTICATED and error.details().startswith("changed")
+        if not refused or self.has_answered or self.peer_id is None:
+            return error
+        where = format_endpoint(self.address)
+        return SealError("foreign", f"another peer than {format_peer_id(self.peer_id)} answers at {where}")
 
     def _seals(self, path: str) -> ClientSeals:
         return ClientSeals(

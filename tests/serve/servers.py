@@ -1,0 +1,95 @@
+"""Servers without music on a simulated internet: their gossip is real, and so are all calls among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import trio
+
+from lightpeer.contacts import Contact
+from lightpeer.core.identity import Identity
+from lightpeer.core.own_address import OwnAddress
+from lightpeer.core.peers import PeerCache
+from lightpeer.core.records import PeerRecord, parse_record_untrusted
+from lightpeer.serve.gossip import Gossip
+from lightpeer.serve.rpc import RpcServer
+from lightpeer.serve.service import Services
+from lightpeer.serve.streams import StreamTable
+from tests.serve.tracks import MemoryLibrary
+from tests.sim.network import SimHost, SimInternet
+
+PORT = 47474
+
+
+def identity(n: int) -> Identity:
+    return Identity((1000 + n).to_bytes(32, "big"))
+
+
+@dataclass
+class Node:
+    """One server; `known` outlives a restart, as its file does."""
+
+    net: SimInternet
+    host: SimHost
+    identity: Identity
+    gossip: Gossip
+    contacts: list[Contact] = field(default_factory=list)
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+    @property
+    def contact(self) -> Contact:
+        return Contact((self.host.address, PORT))
+
+    @property
+    def record(self) -> PeerRecord:
+        data = self.gossip.own.current()
+        assert data is not None
+        return parse_record_untrusted(data, self.host.unix_time())
+
+    @property
+    def neighbours(self) -> set[bytes]:
+        return {record.peer_id for record in self.gossip.view.records}
+
+    def kill(self) -> None:
+        self.scope.cancel()
+        self.host.kill()
+
+    async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Answer calls, without gossip of its own."""
+        library = MemoryLibrary()
+        services = Services(
+            identity=self.identity,
+            network=self.host,
+            library=library,
+            index=library,
+            streams=StreamTable(self.host, self.identity),
+            gossip=self.gossip,
+        )
+        rpc = RpcServer(services.handlers(), on_connection=self.gossip.own.place.reached)
+        listener = await self.host.listen_tcp("", PORT)
+        with self.scope:
+            await rpc.serve([listener], task_status=task_status)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Answer calls, and gossip."""
+        with self.scope:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.serve)
+                task_status.started()
+                await self.gossip.run(lambda: self.contacts)
+
+
+def node(
+    net: SimInternet, n: int, *contacts: Contact, address: str = "", place: str | None = "", key: int = 0
+) -> Node:
+    """A server at 20+n.0.0.1, each in a network of its own, that knows its address."""
+    host = net.host(address or f"{20 + n}.0.0.1")
+    who = identity(key or n)
+    gossip = Gossip(
+        network=host,
+        identity=who,
+        place=OwnAddress(host.address if place == "" else place),
+        port=PORT,
+        peers=PeerCache(256, own=who.peer_id),
+    )
+    return Node(net, host, who, gossip, list(contacts))

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import pytest
+import trio
+
+from lightpeer.contacts import Contact
+from lightpeer.core.identity import WINDOW_PAST_MS
+from lightpeer.core.own_address import OwnAddress
+from lightpeer.core.peers import PeerCache
+from lightpeer.core.records import PeerRecord, build_record, parse_record_untrusted
+from lightpeer.errors import BadMessageError, RemoteError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.meeting import KNOCK_AGAIN_S, MET_LATELY_S, NETWORK_SHARES, TOTAL_SHARES, Meetings
+from tests.serve.servers import PORT, Node, identity, node
+from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
+
+US, SOURCE, SOURCE_HOST = identity(500), identity(501).peer_id, "50.0.0.1"
+LIAR = identity(666)
+ASK = pb.ExchangeRequest(want=9)
+
+
+def record(host: str, who=LIAR, *, sequence: int = EPOCH_S, roles: int = 1) -> PeerRecord:
+    data = build_record(who, [(host, PORT)], roles, sequence, EPOCH_S + 86_400)
+    return parse_record_untrusted(data, EPOCH_S)
+
+
+def meetings(host: SimHost, peers: PeerCache | None = None, place: OwnAddress | None = None) -> Meetings:
+    memory = PeerCache() if peers is None else peers
+    return Meetings(host, US, memory, place or OwnAddress(host.address), PORT)
+
+
+def among(*places: int, test, seed: int = 1) -> None:
+    """Run a test on a host of ours, beside servers that answer."""
+
+    async def main(net: SimInternet) -> None:
+        nodes = [node(net, n) for n in places]
+        async with trio.open_nursery() as nursery:
+            for one in nodes:
+                await nursery.start(one.serve)
+            await test(net.host("9.0.0.1"), *nodes)
+            nursery.cancel_scope.cancel()
+
+    simulate(main, seed)
+
+
+def test_who_answers_where_its_record_says_is_verified() -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        peers = PeerCache()
+        found = await meetings(host, peers).verify(server.record, SOURCE, SOURCE_HOST)
+        assert found == server.record
+        assert peers.get(server.identity.peer_id).tried
+
+    among(1, test=test)
+
+
+def test_who_does_not_is_not() -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        peers = PeerCache()
+        meet = meetings(host, peers)
+        assert await meet.verify(record(server.host.address), SOURCE, SOURCE_HOST) is None  # another is there
+        assert await meet.verify(record("60.0.0.1"), SOURCE, SOURCE_HOST) is None  # nobody is there
+        assert await meet.verify(record("name.example", identity(3)), SOURCE, SOURCE_HOST) is None
+        assert await meet.verify(record("9.0.0.1", US), SOURCE, SOURCE_HOST) is None  # it is ours
+        assert len(peers) == 0
+
+    among(1, test=test)
+
+
+def test_a_server_that_has_moved_or_stopped_says_so_itself() -> None:
+    async def test(host: SimHost, moved: Node, stopped: Node) -> None:
+        old = [record(n.host.address, n.identity, sequence=EPOCH_S - 100) for n in (moved, stopped)]
+        moved.gossip.own.place.host = "70.0.0.1"
+        stopped.gossip.own.roles = 0
+        meet = meetings(host)
+        assert [await meet.verify(one, SOURCE, SOURCE_HOST) for one in old] == [None, None]
+
+    among(1, 2, test=test)
+
+
+def test_what_is_known_to_have_stopped_is_not_asked_again_for_an_older_record() -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        peers = PeerCache()
+        peers.add(
+            record(server.host.address, server.identity, sequence=EPOCH_S + 9, roles=0), SOURCE, EPOCH_S
+        )
+        assert await meetings(host, peers).verify(server.record, SOURCE, SOURCE_HOST) is None
+        assert host.counters.tx_bytes() == 0
+        assert not server.host.streams
+
+    among(1, test=test)
+
+
+@pytest.mark.parametrize(
+    ("target", "source_host", "taken"),
+    [
+        ("127.0.0.1", "50.0.0.1", False),
+        ("192.168.0.7", "50.0.0.1", False),
+        ("inside.example", "50.0.0.1", False),
+        ("loop.example", "192.168.0.2", False),
+        ("inside.example", "192.168.0.2", True),
+        ("192.168.0.7", "192.168.0.2", True),
+    ],
+)
+def test_no_stranger_sends_us_into_a_network_of_our_own_by_address_or_by_name(
+    target, source_host, taken
+) -> None:
+    async def main(net: SimInternet) -> None:
+        net.names |= {"inside.example": "192.168.0.7", "loop.example": "127.0.0.1"}
+        inside = node(net, 7, address="192.168.0.7", place=target)
+        connected = []
+        inside.gossip.own.place.reached = lambda *hosts: connected.append(hosts)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(inside.serve)
+            host = net.host("9.0.0.1")
+            found = await meetings(host).verify(record(target, inside.identity), SOURCE, source_host)
+            assert (found is not None, bool(connected)) == (taken, taken)
+            nursery.cancel_scope.cancel()
+
+    simulate(main)
+
+
+def test_a_victim_is_knocked_at_once_a_minute_and_one_network_causes_few_knocks() -> None:
+    async def main(net: SimInternet) -> None:
+        host = net.host("9.0.0.1")
+        knocks = []
+
+        async def refused(where: str, port: int):
+            knocks.append(where)
+            raise OSError
+
+        host.connect_tcp = refused
+        meet = meetings(host)
+        for n in range(10):
+            await meet.verify(record("60.0.0.1", identity(n)), SOURCE, f"{50 + n}.0.0.1")
+        assert knocks == ["60.0.0.1"]
+        await trio.sleep(KNOCK_AGAIN_S)
+        await meet.verify(record("60.0.0.1"), SOURCE, SOURCE_HOST)
+        assert knocks == ["60.0.0.1"] * 2
+        await trio.sleep(KNOCK_AGAIN_S)
+        for n in range(100):
+            await meet.verify(record(f"{100 + n}.0.0.1", identity(n)), SOURCE, SOURCE_HOST)
+        assert len(knocks) == 2 + NETWORK_SHARES
+        for n in range(200):
+            await meet.verify(record(f"70.{n}.0.1", identity(n)), SOURCE, f"{n}.0.0.1")
+        assert len(knocks) == 2 + TOTAL_SHARES
+
+    simulate(main)
+
+
+def test_who_answered_lately_is_believed_at_the_same_address() -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        meet = meetings(host)
+        assert await meet.verify(server.record, SOURCE, SOURCE_HOST)
+        server.kill()
+        assert await meet.verify(server.record, SOURCE, "70.0.0.1")
+        elsewhere = record("80.0.0.1", server.identity, sequence=EPOCH_S + 50)
+        assert await meet.verify(elsewhere, SOURCE, "70.0.0.1") is None
+        await trio.sleep(MET_LATELY_S)
+        assert await meet.verify(server.record, SOURCE, "70.0.0.1") is None
+
+    among(1, test=test)
+
+
+def test_the_peer_that_was_named_or_none() -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        peers = PeerCache()
+        meet = meetings(host, peers)
+        right = Contact((server.host.address, PORT), server.identity.peer_id)
+        assert (await meet.meet(right, ASK)).own == server.record
+        with pytest.raises(BadMessageError, match=r"another peer than L\w+ answers at 21\.0\.0\.1:47474"):
+            await meet.meet(Contact((server.host.address, PORT), LIAR.peer_id), ASK)
+
+    among(1, test=test)
+
+
+def lying(monkeypatch: pytest.MonkeyPatch, observed: str) -> None:
+    monkeypatch.setattr("lightpeer.serve.discovery.format_endpoint", lambda _: f"{observed}:999")
+
+
+def test_one_liar_does_not_decide_our_address_and_two_networks_do(monkeypatch) -> None:
+    async def test(host: SimHost, first: Node, second: Node, third: Node) -> None:
+        place = OwnAddress()
+        meet = meetings(host, place=place)
+        lying(monkeypatch, "66.6.6.6")
+        await meet.meet(first.contact, ASK)
+        await meet.meet(first.contact, ASK)
+        assert place.host is None
+        lying(monkeypatch, "9.0.0.1")
+        await meet.meet(second.contact, ASK)
+        assert place.host is None, "nobody listens there that could prove it"
+        await meet.meet(third.contact, ASK)
+        assert place.host == "9.0.0.1"
+
+    among(1, 2, 3, test=test)
+
+
+def test_what_leads_to_ourselves_is_our_address(monkeypatch) -> None:
+    async def main(net: SimInternet) -> None:
+        bootstrap, us = node(net, 1), node(net, 2, place=None)
+        async with trio.open_nursery() as nursery:
+            us.gossip.own.place.reached = lambda *_: None
+            for one in (bootstrap, us):
+                await nursery.start(one.serve)
+            lying(monkeypatch, "21.0.0.1")  # that is the liar's own
+            await us.gossip._meetings.meet(bootstrap.contact, ASK)
+            assert us.gossip.own.place.host is None
+            monkeypatch.undo()
+            await us.gossip._meetings.meet(bootstrap.contact, ASK)
+            assert us.gossip.own.place.host == us.host.address
+            nursery.cancel_scope.cancel()
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("observed", ["", "junk", "127.0.0.1", "192.168.1.1", "a..b"])
+def test_nonsense_about_our_address_is_passed_over(monkeypatch, observed) -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        place = OwnAddress()
+        lying(monkeypatch, observed)
+        await meetings(host, place=place).meet(server.contact, ASK)
+        assert place.host is None
+
+    among(1, test=test)
+
+
+def test_the_right_time_is_what_two_networks_say() -> None:
+    async def test(host: SimHost, first: Node, second: Node) -> None:
+        meet = meetings(host)
+        ahead_s = 10 * WINDOW_PAST_MS / 1000
+        first.host.clock_offset_s = ahead_s
+        await meet.meet(first.contact, ASK)
+        await meet.meet(first.contact, ASK)
+        assert meet.unix_time() == host.unix_time()
+        second.host.clock_offset_s = ahead_s + 30
+        await meet.meet(second.contact, ASK)
+        assert meet.unix_time() == pytest.approx(host.unix_time() + ahead_s + 30, abs=1)
+
+    among(1, 2, test=test)
+
+
+def test_a_clock_that_was_never_set_takes_anybodys_word() -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        host.clock_offset_s = -EPOCH_S
+        meet = meetings(host)
+        await meet.meet(server.contact, ASK)
+        assert meet.unix_time() == pytest.approx(server.host.unix_time(), abs=1)
+
+    among(1, test=test)
+
+
+def test_a_neighbour_that_cannot_be_told_is_no_error(caplog) -> None:
+    caplog.set_level("INFO")
+
+    async def test(host: SimHost) -> None:
+        await meetings(host).announce(record("60.0.0.1"), b"")
+        assert "cannot announce at 60.0.0.1" in caplog.text
+
+    among(test=test)
+
+
+def test_failures_are_remembered() -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        peers = PeerCache()
+        meet = meetings(host, peers)
+        await meet.verify(server.record, SOURCE, SOURCE_HOST)
+        server.kill()
+        with pytest.raises(RemoteError):
+            await meet.meet(Contact(server.contact.address, server.identity.peer_id), ASK)
+        assert peers.get(server.identity.peer_id).failures_in_row == 1
+
+    among(1, test=test)
