@@ -1,6 +1,8 @@
-"""The connections of a light client: at most a few, each made once and shared by all that the process does.
+"""Connections to peers: at most so many, each made once and shared by all that the process does.
 
-Each is held open by a task of its own until the peer is gone or the client ends.
+Each is held by a task of its own until the peer is gone or the process ends. One that
+is not used for a while rests: it is closed, and made again for the next call. When
+there are as many as there may be, one that rests gives way, the least lately asked for.
 What a connection needs beyond the channel is imported while its SYN is on the way.
 """
 
@@ -17,21 +19,20 @@ from lightpeer.errors import BadMessageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.config import Settings
-    from lightpeer.contacts import Endpoint
-    from lightpeer.core.identity import Identity, PeerId
+    from lightpeer.contacts import Contact, Endpoint
+    from lightpeer.core.identity import Identity
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
 
-MAX_CONNECTIONS = 8  # a phone asks two peers and streams from three
-
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """Somebody to connect to: an address, and the id to be met there if it is known."""
+class Terms:
+    """What connections may cost."""
 
-    address: Endpoint
-    peer_id: PeerId | None = None
+    capacity: int
+    idle_s: float  # without calls, until a connection rests
+    connect_timeout_s: float
+    call_timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,75 +45,94 @@ class Connections:
     """The connected peers."""
 
     def __init__(
-        self, settings: Settings, network: Network, nursery: trio.Nursery, identity: Callable[[], Identity]
+        self, terms: Terms, network: Network, nursery: trio.Nursery, identity: Callable[[], Identity]
     ) -> None:
-        """Take where to connect, the nursery that the connections live in, and how to get our key."""
+        """Take the nursery that the connections live in, and how to get our key."""
         self.first_packet_at: float | None = None  # time.monotonic()
         self.connecting = trio.Event()  # set once the first packet is on its way
-        self._settings = settings
+        self._terms = terms
         self._network = network
         self._nursery = nursery
         self._identity = identity
-        self._held: dict[Candidate, _Held] = {}
+        self._held: dict[Contact, _Held] = {}  # whoever was asked for last is at the end
         self._under_way: dict[Endpoint, trio.Event] = {}
 
-    def alive(self) -> list[Candidate]:
-        """Return who is connected."""
-        for candidate, held in list(self._held.items()):
+    def alive(self) -> list[Contact]:
+        """Return who is connected, or was until nobody asked."""
+        for contact, held in list(self._held.items()):
             if not held.peer.is_alive:
-                del self._held[candidate]
-                held.scope.cancel()
+                self._drop(contact)
         return list(self._held)
 
-    async def connect(self, candidate: Candidate) -> Peer | None:
+    def drop(self, peer: Peer) -> None:
+        """Close the connection to a peer that is of no use."""
+        for contact, held in list(self._held.items()):
+            if held.peer is peer:
+                self._drop(contact)
+
+    def _drop(self, contact: Contact) -> None:
+        self._held.pop(contact).scope.cancel()
+
+    async def connect(self, contact: Contact) -> Peer | None:
         """Return the peer, connected now or before; None if there are too many connections.
 
         Raises RemoteError if it cannot be reached, StateError if our key cannot be used.
         """
-        while (under_way := self._under_way.get(candidate.address)) is not None:  # others may wait too
+        while (under_way := self._under_way.get(contact.address)) is not None:  # others may wait too
             await under_way.wait()
-        if (peer := self._known(candidate)) is not None:
+        if (peer := self._known(contact)) is not None:
             return peer
-        if len(self._held) >= MAX_CONNECTIONS:
+        if not self._has_room():
             return None
-        self._under_way[candidate.address] = done = trio.Event()
+        self._under_way[contact.address] = done = trio.Event()
         try:
-            held: _Held = await self._nursery.start(self._hold, candidate)
-            self._held[candidate] = held
+            held: _Held = await self._nursery.start(self._hold, contact)
+            self._held[contact] = held
         finally:
-            del self._under_way[candidate.address]
+            del self._under_way[contact.address]
             done.set()
             self.connecting.set()  # also if it was refused before anything could be loaded
         return held.peer
 
-    def _known(self, candidate: Candidate) -> Peer | None:
+    def _has_room(self) -> bool:
+        """Tell whether there is room for one more, now that one that rests may have given way."""
+        if len(self._held) + len(self._under_way) >= self._terms.capacity:
+            resting = (contact for contact, held in self._held.items() if held.peer.is_resting)
+            if (contact := next(resting, None)) is None:
+                return False
+            self._drop(contact)
+        return True
+
+    def _known(self, contact: Contact) -> Peer | None:
         """Return who is connected already; raise BadMessageError if somebody else is at the address.
 
         Anybody's record may name another's address: a connection made on its word alone is not that other's.
         """
         held = {known: self._held[known].peer for known in self.alive()}
         for known, peer in held.items():
-            if known == candidate or (candidate.peer_id is not None and peer.peer_id == candidate.peer_id):
+            if known == contact or (contact.peer_id is not None and peer.peer_id == contact.peer_id):
+                self._held[known] = self._held.pop(known)
                 return peer
         for known, peer in held.items():
-            if known.address == candidate.address and (peer.has_answered or peer.peer_id is None):
-                if candidate.peer_id is not None and peer.peer_id is not None:
+            if known.address == contact.address and (peer.has_answered or peer.peer_id is None):
+                if contact.peer_id is not None and peer.peer_id is not None:
                     raise BadMessageError("another peer answers at its address")
                 return peer
         return None
 
     async def _hold(
-        self, candidate: Candidate, task_status: trio.TaskStatus[_Held] = trio.TASK_STATUS_IGNORED
+        self, contact: Contact, task_status: trio.TaskStatus[_Held] = trio.TASK_STATUS_IGNORED
     ) -> None:
         from lightpeer.wire.tcp import open_channel
 
-        host, port = candidate.address
+        host, port = contact.address
         with trio.CancelScope() as scope:
             async with open_channel(
                 self._network,
                 host,
                 port,
-                connect_timeout_s=self._settings.connect_timeout_s,
+                connect_timeout_s=self._terms.connect_timeout_s,
+                idle_s=self._terms.idle_s,
                 meanwhile=self._load,
             ) as channel:
                 await channel.connect()
@@ -123,9 +143,9 @@ class Connections:
                     self._identity(),
                     SealClock(self._network),
                     self._network,
-                    address=candidate.address,
-                    peer_id=candidate.peer_id,
-                    timeout_s=self._settings.call_timeout_s,
+                    address=contact.address,
+                    peer_id=contact.peer_id,
+                    timeout_s=self._terms.call_timeout_s,
                 )
                 task_status.started(_Held(peer, scope))
                 await trio.sleep_forever()

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from lightpeer.connections import Candidate, Connections
+from lightpeer.connections import Connections, Terms
+from lightpeer.contacts import Contact
 from lightpeer.core.uri import TRACK_ID_BYTES, format_uri
 from lightpeer.errors import (
     BadMessageError,
@@ -47,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 CACHE_FILE = "peers"
 INLINE_BYTES = 16 * 1024  # two seconds at 48 kbit/s, a third of a second on a 400 kbit/s link
+MAX_CONNECTIONS = 8  # a phone asks two peers and streams from three
+IDLE_S = 10.0  # a 3G radio stays up for about that long after the last packet: our goodbye does not wake it
 RACING = 3  # connections under way at a time
 HEAD_START_S = 1.0  # over the next: two round trips of a slow 3G link and some
 MAX_ASKED = 8  # peers that one search may cost
@@ -100,7 +103,8 @@ class Client:
         self.settings = settings
         self.network = network
         self._nursery = nursery
-        self._connections = Connections(settings, network, nursery, lambda: self.identity)
+        terms = Terms(MAX_CONNECTIONS, IDLE_S, settings.connect_timeout_s, settings.call_timeout_s)
+        self._connections = Connections(terms, network, nursery, lambda: self.identity)
         self._dirty = False
         self._unsound: str | None = None  # what the last peer that broke the protocol did
 
@@ -148,7 +152,7 @@ class Client:
     def begin(self) -> None:
         """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""
         if self.settings.bootstrap:
-            self._nursery.start_soon(self._connect, Candidate(*self.settings.bootstrap[0]))
+            self._nursery.start_soon(self._connect, self.settings.bootstrap[0])
 
     # What commands use.
 
@@ -351,7 +355,7 @@ class Client:
 
     async def _peers(self, limit: int = MAX_ASKED) -> AsyncGenerator[Peer, None]:
         """Yield connected peers, those at hand first, then their neighbours."""
-        tried: set[Candidate] = set()
+        tried: set[Contact] = set()
         met: list[Peer] = []
         for depth in range(3):
             while waiting := [c for c in self._candidates() if c not in tried]:
@@ -366,11 +370,11 @@ class Client:
                 for peer in met[:2]:
                     await self._exchange(peer)
 
-    async def _first_of(self, candidates: list[Candidate], tried: set[Candidate]) -> Peer | None:
+    async def _first_of(self, candidates: list[Contact], tried: set[Contact]) -> Peer | None:
         """Return the first that can be reached; each has a head start over the next (as in RFC 8305)."""
         reached: list[Peer] = []
 
-        async def attempt(candidate: Candidate, failed: trio.Event) -> None:
+        async def attempt(candidate: Contact, failed: trio.Event) -> None:
             peer = await self._connect(candidate)
             tried.add(candidate)
             failed.set()
@@ -388,17 +392,17 @@ class Client:
                     break
         return reached[0] if reached else None
 
-    def _candidates(self) -> list[Candidate]:
+    def _candidates(self) -> list[Contact]:
         """Return whom to try, best first: the connected, the bootstrap list, the cache."""
         cached = [
-            Candidate(endpoint, record.peer_id)
+            Contact(endpoint, record.peer_id)
             for record in self.cache.best(MAX_ASKED, self._now_s())
             for endpoint in record.endpoints[:1]
         ]
-        named = [Candidate(*contact) for contact in self.settings.bootstrap]
+        named = self.settings.bootstrap
         return [*self._connections.alive(), *named, *cached]
 
-    async def _connect(self, candidate: Candidate) -> Peer | None:
+    async def _connect(self, candidate: Contact) -> Peer | None:
         """Return the peer at an address, connected; None, and a worse score, if it cannot be reached."""
         try:
             return await self._connections.connect(candidate)
