@@ -1,0 +1,110 @@
+"""The file of the remembered peers: when it is written, and what happens where it cannot be."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from lightpeer import remembered
+from lightpeer.core.identity import Identity
+from lightpeer.core.peers import PeerCache
+from lightpeer.core.records import build_record, parse_record_untrusted
+from lightpeer.remembered import PEERS_FILE, RememberedPeers
+
+NOW = 1_750_000_000
+
+
+def meet(peers: RememberedPeers, n: int) -> None:
+    who = Identity((1 + n).to_bytes(32, "big"))
+    data = build_record(who, [(f"{20 + n}.0.0.1", 1)], 1, NOW, NOW + 3600)
+    peers.cache.add(parse_record_untrusted(data, NOW), who.peer_id, NOW)
+    peers.note_change()
+
+
+def run(main) -> None:
+    async def body() -> None:
+        async with trio.open_nursery() as nursery:
+            await main(nursery)
+            nursery.cancel_scope.cancel()
+
+    trio.run(body, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def kept(path: Path) -> int:
+    return len(PeerCache.from_bytes_untrusted((path / PEERS_FILE).read_bytes()))
+
+
+def test_changes_are_written_together_once_a_minute_and_at_the_end(tmp_path, monkeypatch) -> None:
+    writes = []
+    write = remembered.write_atomically
+
+    def counted(path: Path, data: bytes) -> None:
+        writes.append(data)
+        write(path, data)
+
+    monkeypatch.setattr(remembered, "write_atomically", counted)
+
+    async def main(nursery: trio.Nursery) -> None:
+        peers = RememberedPeers(tmp_path, 64, nursery)
+        peers.save()
+        assert not writes, "nothing has changed"
+        for n in range(10):
+            meet(peers, n)
+            await trio.sleep(5)
+        assert not writes
+        await trio.sleep(11)
+        assert (len(writes), kept(tmp_path)) == (1, 10)
+        await trio.sleep(3600)
+        assert len(writes) == 1, "nothing is written for nothing"
+        meet(peers, 10)
+        peers.save()
+        assert (len(writes), kept(tmp_path)) == (2, 11)
+        await trio.sleep(61)
+        assert len(writes) == 2
+        assert len(RememberedPeers(tmp_path, 8, nursery).cache) == 8
+
+    run(main)
+
+
+def test_a_directory_that_cannot_be_written_is_told_once_and_costs_the_memory_alone(tmp_path, caplog) -> None:
+    caplog.set_level(logging.WARNING)
+    (tmp_path / "file").touch()
+
+    async def main(nursery: trio.Nursery) -> None:
+        peers = RememberedPeers(tmp_path / "file", 64, nursery)
+        meet(peers, 0)
+        await trio.sleep(61)
+        meet(peers, 1)
+        peers.save()
+        assert len(peers.cache) == 2
+        assert caplog.text.count("cannot write") == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("movable", [True, False])
+def test_a_corrupt_file_is_set_aside(tmp_path, caplog, monkeypatch, movable) -> None:
+    (tmp_path / PEERS_FILE).write_bytes(b"junk")
+    if not movable:
+        monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")))
+
+    async def main(nursery: trio.Nursery) -> None:
+        assert len(RememberedPeers(tmp_path, 64, nursery).cache) == 0
+        assert ("it is now" if movable else "cannot move") in caplog.text
+        assert (tmp_path / f"{PEERS_FILE}.corrupt").exists() == movable
+
+    run(main)
+
+
+def test_a_file_that_cannot_be_read_is_said_so(tmp_path, caplog) -> None:
+    (tmp_path / PEERS_FILE).mkdir()
+
+    async def main(nursery: trio.Nursery) -> None:
+        assert len(RememberedPeers(tmp_path, 64, nursery).cache) == 0
+        assert "cannot read" in caplog.text
+
+    run(main)
