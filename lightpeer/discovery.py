@@ -29,10 +29,10 @@ from lightpeer.errors import (
     NothingFoundError,
     RemoteError,
     RpcError,
-    StateError,
     StreamFailedError,
 )
-from lightpeer.state import load_or_create_identity, set_aside, write_atomically
+from lightpeer.remembered import RememberedPeers
+from lightpeer.state import load_or_create_identity
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CACHE_FILE = "peers"
 INLINE_BYTES = 16 * 1024  # two seconds at 48 kbit/s, a third of a second on a 400 kbit/s link
 MAX_CONNECTIONS = 8  # a phone asks two peers and streams from three
 IDLE_S = 10.0  # a 3G radio stays up for about that long after the last packet: our goodbye does not wake it
@@ -105,7 +104,7 @@ class Client:
         self._nursery = nursery
         terms = Terms(MAX_CONNECTIONS, IDLE_S, settings.connect_timeout_s, settings.call_timeout_s)
         self._connections = Connections(terms, network, nursery, lambda: self.identity)
-        self._dirty = False
+        self._remembered = RememberedPeers(settings.state_dir, settings.cached_peers, nursery)
         self._unsound: str | None = None  # what the last peer that broke the protocol did
 
     @cached_property
@@ -113,21 +112,10 @@ class Client:
         """Our key, made at first use."""
         return load_or_create_identity(self.settings.state_dir, self.network.entropy)
 
-    @cached_property
+    @property
     def cache(self) -> PeerCache:
-        """What we remember of other peers; a corrupt file is set aside, with a warning."""
-        from lightpeer.core.peers import PeerCache
-
-        path = self.settings.state_dir / CACHE_FILE
-        try:
-            return PeerCache.from_bytes_untrusted(path.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except OSError as error:
-            logger.warning("cannot read the peer cache %s: %s", path, error.strerror)
-        except BadMessageError:
-            logger.warning("the peer cache was corrupt; it is now %s", set_aside(path))
-        return PeerCache()
+        """What we remember of other peers."""
+        return self._remembered.cache
 
     @property
     def connecting(self) -> trio.Event:
@@ -140,14 +128,8 @@ class Client:
         return self._connections.first_packet_at
 
     def save(self) -> None:
-        """Write the peer cache, if it changed; a directory that cannot be written only costs the memory."""
-        if not self._dirty:
-            return
-        self._dirty = False
-        try:
-            write_atomically(self.settings.state_dir / CACHE_FILE, self.cache.to_bytes())
-        except StateError as error:
-            logger.warning("%s", error)
+        """Write the peer cache, if it changed."""
+        self._remembered.save()
 
     def begin(self) -> None:
         """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""
@@ -329,7 +311,7 @@ class Client:
         self._learn_untrusted(reply.records, peer)
         if peer.peer_id is not None:
             self.cache.on_success(peer.peer_id, trio.current_time() - started, self._now_s())
-            self._dirty = True
+            self._remembered.note_change()
 
     def _learn_untrusted(self, records: Iterable[bytes], source: Peer) -> list[str]:
         """Put records into the cache; return their subjects' ids as text, "" for one that is not sound."""
@@ -347,7 +329,7 @@ class Client:
                 names.append("")
                 continue
             self.cache.add(record, source.peer_id or record.peer_id, self._now_s())
-            self._dirty = True
+            self._remembered.note_change()
             names.append(format_peer_id(record.peer_id))
         return names
 
@@ -410,7 +392,7 @@ class Client:
             logger.info("cannot reach %s:%s: %s", *candidate.address, error)
             if candidate.peer_id is not None:
                 self.cache.on_failure(candidate.peer_id, self._now_s())
-                self._dirty = True
+                self._remembered.note_change()
             return None
 
     def on_lie(self, peer: Peer, reason: str) -> None:
@@ -423,7 +405,7 @@ class Client:
             self._unsound = f"{peer.name} answered, but not by the protocol ({error})"
         if peer.peer_id is None:
             return
-        self._dirty = True
+        self._remembered.note_change()
         if isinstance(error, RpcError):
             self.cache.on_failure(peer.peer_id, self._now_s())
         else:

@@ -8,8 +8,9 @@ import pytest
 import trio
 
 from lightpeer.core.identity import format_peer_id
-from lightpeer.discovery import CACHE_FILE, HEAD_START_S, Client, Hit, open_client
+from lightpeer.discovery import HEAD_START_S, Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
+from lightpeer.remembered import PEERS_FILE
 from tests.pair import Serving, made_track, serving, settings
 from tests.sim.network import SimHost, SimInternet, simulate
 
@@ -137,7 +138,7 @@ def test_a_peer_that_does_not_answer_costs_a_head_start_and_no_more(tmp_path: Pa
 
 
 def test_a_corrupt_cache_is_set_aside_and_said_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / CACHE_FILE).write_bytes(b"junk")
+    (tmp_path / PEERS_FILE).write_bytes(b"junk")
 
     async def main(net: SimInternet) -> None:
         async with (
@@ -145,7 +146,7 @@ def test_a_corrupt_cache_is_set_aside_and_said_so(tmp_path: Path, caplog: pytest
             open_client(settings(tmp_path, server), net.host(PHONE)) as client,
         ):
             assert await client.peers()
-        assert (tmp_path / (CACHE_FILE + ".corrupt")).read_bytes() == b"junk"
+        assert (tmp_path / (PEERS_FILE + ".corrupt")).read_bytes() == b"junk"
         assert "corrupt" in caplog.text
 
     simulate(main)

@@ -38,6 +38,11 @@ def kept(path: Path) -> int:
     return len(PeerCache.from_bytes_untrusted((path / PEERS_FILE).read_bytes()))
 
 
+async def at_once(function, *args) -> None:
+    """A thread takes real time, which virtual time does not wait for."""
+    function(*args)
+
+
 def test_changes_are_written_together_once_a_minute_and_at_the_end(tmp_path, monkeypatch) -> None:
     writes = []
     write = remembered.write_atomically
@@ -47,6 +52,7 @@ def test_changes_are_written_together_once_a_minute_and_at_the_end(tmp_path, mon
         write(path, data)
 
     monkeypatch.setattr(remembered, "write_atomically", counted)
+    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
 
     async def main(nursery: trio.Nursery) -> None:
         peers = RememberedPeers(tmp_path, 64, nursery)
@@ -70,8 +76,11 @@ def test_changes_are_written_together_once_a_minute_and_at_the_end(tmp_path, mon
     run(main)
 
 
-def test_a_directory_that_cannot_be_written_is_told_once_and_costs_the_memory_alone(tmp_path, caplog) -> None:
+def test_a_directory_that_cannot_be_written_is_told_once_and_costs_the_memory_alone(
+    tmp_path, caplog, monkeypatch
+) -> None:
     caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
     (tmp_path / "file").touch()
 
     async def main(nursery: trio.Nursery) -> None:
