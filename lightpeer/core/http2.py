@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 
 _KEEPALIVE_PING: Final = b"lightpee"
 LARGEST_WINDOW_BYTES: Final = 2**31 - 1
-OUTPUT_BYTES: Final = 64 * 1024
-"""How much stream data goes to the wire in one `data_to_send`: what a socket takes at once."""
+OUTPUT_BYTES: Final = 192 * 1024
+"""How much stream data goes to the wire in one `data_to_send`: what a socket takes at once, and enough
+for a full outbox with the message that filled it, so that no crumb of it goes by itself."""
 
 HEADER_TABLE_BYTES: Final = 4096
 """What HPACK begins with; a peer may allow us more, and we need not hold it."""
@@ -184,6 +185,12 @@ class Connection(ABC, Generic[StreamT]):
     def active_calls(self) -> int:
         """How many calls are on the wire."""
         return len(self._streams)
+
+    @property
+    def send_share_bytes(self) -> int:
+        """How much one stream may have queued before its writer waits."""
+        limits = self.limits
+        return min(limits.send_buffer_bytes, limits.connection_send_bytes // max(1, len(self._streams)))
 
     def close(self, error_code: int = ErrorCode.NO_ERROR, why: str = "the connection was closed") -> None:
         """Say GOAWAY and end every call."""
@@ -334,14 +341,14 @@ class Connection(ABC, Generic[StreamT]):
         room = min(self._h2.local_flow_control_window(stream.stream_id), self._h2.max_outbound_frame_size)
         size = min(len(outbox), max(room, 0))
         if size:
-            was_full = not stream.can_send
-            data = bytes(outbox[:size])
+            with memoryview(outbox) as view:
+                data = bytes(view[:size])
             del outbox[:size]
             ends = not outbox and not stream.is_sending and stream.trailers is None
             self._h2.send_data(stream.stream_id, data, end_stream=ends)
             self._gate.earn(size)
             stream.is_local_ended = ends
-            if was_full and stream.can_send:
+            if stream.is_sending and stream.can_send:  # its writer may wait for that
                 self._changed_stream(stream)
         if not outbox and not stream.is_sending and not stream.is_local_ended:
             self._send_end(stream)

@@ -30,7 +30,8 @@ class Limits:
     send_message_bytes: int = 16 * 1024 * 1024
     stream_window_bytes: int = 256 * 1024  # fills 5 Mbit/s at 400 ms; also what a slow consumer holds
     connection_window_bytes: int | None = None  # of all streams; None: each may be full, none starves another
-    send_buffer_bytes: int = 64 * 1024  # of one stream, before its writer has to wait
+    send_buffer_bytes: int = 128 * 1024  # of one stream, before its writer has to wait: what a socket takes
+    connection_send_bytes: int = 2 * 1024 * 1024  # of all streams: when many are open, each has a share
     concurrent_calls: int = 100  # what HTTP/2 recommends as the least (RFC 9113 section 6.5.2)
     queued_calls: int = 1000  # client: calls that wait for a free stream
     header_list_bytes: int = 16 * 1024  # gRPC's own hard limit
@@ -72,7 +73,7 @@ class Stream:
         self.connection = connection
         self.decoder = MessageDecoder(connection.limits.receive_message_bytes)
         self.inbox: deque[Frame] = deque()  # bounded by the stream's window
-        self.outbox = bytearray()  # bounded by `send_buffer_bytes` and one message
+        self.outbox = bytearray()  # bounded by `send_share_bytes` and one message
         self.trailers: list[RawHeader] | None = None
         self.uncredited_bytes = 0  # received, and not yet given up by the consumer
         self.unreturned_bytes = 0  # given up, and not yet worth a WINDOW_UPDATE
@@ -95,7 +96,7 @@ class Stream:
     @property
     def can_send(self) -> bool:
         """Whether a writer may send another message now, or should wait for a change."""
-        return len(self.outbox) < self.connection.limits.send_buffer_bytes
+        return len(self.outbox) < self.connection.send_share_bytes
 
     @property
     def has_message(self) -> bool:

@@ -138,7 +138,7 @@ class Context:
         """Queue a reply; waits while the queue is full because the client or the link is slow."""
         await self.wait_until(lambda: self._call.can_send)
         self.send(reply)
-        self._link.flush()
+        self._link.wake_writer()
 
     async def abort(self, code: StatusCode, details: str = "", trailing_metadata: MetadataLike = ()) -> Never:
         """End the call with a status, by raising it.

@@ -3,10 +3,10 @@
 The reader feeds the core, the writer drains it, the timer wakes it. Whoever
 acts on the core calls `flush` afterwards: it hands the core's events to
 `on_event`, wakes the writer, and pulls the timer forward. The writer takes
-together what several actions have made; an action after which nothing is
-expected, such as the only request of a call, sends at once while the writer
-rests, and leaves to it what the socket does not take. Nothing else sends, so
-cancelling a call can never cut a frame in two.
+together what several actions have made, and waits only for what the socket does
+not take; an action after which nothing is expected, such as the only request of a
+call, sends at once while the writer rests, and leaves the rest to it. Nothing else
+sends, so cancelling a call can never cut a frame in two.
 """
 
 from __future__ import annotations
@@ -74,16 +74,28 @@ class Link(Generic[StreamT]):
         Args:
             at_once: whether to send without the writer if it rests, because nothing is to follow soon.
         """
-        if at_once and self._writer and isinstance(self.stream, TcpStream) and self.core.is_open:
-            data = self.core.data_to_send()
-            self._unsent = data[self.stream.send_now(data) :]
+        if at_once and self._writer and self.core.is_open:
+            self._send_now()
         while (changed := self.core.next_event()) is not None:
             self._on_event(changed)
-        if self._writer and (self._unsent or self.core.has_output):
-            self._writer.unpark()
+        self.wake_writer()
         deadline = self.core.next_deadline()
         if deadline is not None and deadline < self._timer.deadline:
             self._timer.deadline = deadline
+
+    def wake_writer(self) -> None:
+        """Have the writer send what there is, and then pass on the rest as `flush` does."""
+        if self._writer and (self._unsent or self.core.has_output):
+            self._writer.unpark()
+
+    def _send_now(self) -> bool:
+        """Send what the socket takes without waiting, and tell if there was anything; the rest is `_unsent`."""
+        self._unsent = self._unsent or self.core.data_to_send()
+        if not self._unsent:
+            return False
+        if isinstance(self.stream, TcpStream):
+            self._unsent = self._unsent[self.stream.send_now(self._unsent) :]
+        return True
 
     async def _read(self) -> None:
         while self.core.is_open:
@@ -103,9 +115,10 @@ class Link(Generic[StreamT]):
     async def _write(self) -> None:
         """Send until the core is closed and has nothing more to say, or the transport takes no more."""
         while True:
-            data, self._unsent = self._unsent or self.core.data_to_send(), b""
+            had_output = self._send_now()
             self.flush()
-            if data:
+            if self._unsent:
+                data, self._unsent = self._unsent, b""
                 with trio.move_on_after(STALLED_WRITE_S) as stalled:
                     try:
                         await self.stream.send_all(data)
@@ -113,10 +126,10 @@ class Link(Generic[StreamT]):
                         return
                 if stalled.cancelled_caught:
                     return
-            elif self.core.is_open:
+            elif not (had_output and self.core.has_output):
+                if not self.core.is_open:
+                    return
                 await self._writer.park()
-            else:
-                return
 
     async def _keep_time(self) -> None:
         while True:

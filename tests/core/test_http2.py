@@ -191,7 +191,7 @@ def test_data_waits_for_the_streams_window():
     client, peer = connect(settings={WINDOW: 1000}, send_buffer_bytes=500)
     call = client.start(PATH, 0.0)
     assert call.can_send
-    call.send(bytes(1995), end=True)
+    call.send(bytes(1995))
     assert not call.can_send
     assert bytes_sent(peer, 1) == 1000
     assert not call.can_send
@@ -200,10 +200,23 @@ def test_data_waits_for_the_streams_window():
     assert bytes_sent(peer, 1) == 1600
     assert call.can_send
     assert peer.events_of_ours() == [call]
+    call.end()
     assert not peer.of(h2.events.StreamEnded)
     peer.h2.increment_flow_control_window(600, 1)
     assert bytes_sent(peer, 1) == 2000
     assert peer.of(h2.events.StreamEnded)
+
+
+def test_the_more_streams_are_open_the_less_each_may_have_queued():
+    client, _ = connect(send_buffer_bytes=1000, connection_send_bytes=1200)
+    first = client.start(PATH, 0.0)
+    first.send(bytes(695))
+    assert first.can_send
+    second = client.start(PATH, 0.0)
+    assert second.can_send
+    assert not first.can_send
+    second.cancel()
+    assert first.can_send
 
 
 def test_data_waits_for_the_connections_window_and_streams_take_turns():

@@ -416,7 +416,8 @@ def test_a_client_that_never_gives_window_holds_a_bounded_part_of_each_reply():
                     block = request(b"/t/Count")
                     await hostile.send(headers(n, block) + data(n, message(b"1000 10000"), END_STREAM))
                 await trio.testing.wait_all_tasks_blocked()
-                assert f.service.written <= 50 * (10_000 + 64 * KIB)
+                # Each got its share of what was open by then: in all less than three times the bound.
+                assert f.service.written <= 50 * 10_000 + 3 * Limits().connection_send_bytes
                 await is_served(f)
             await hostile.stream.aclose()
             await trio.testing.wait_all_tasks_blocked()
