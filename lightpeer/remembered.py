@@ -7,7 +7,7 @@ A corrupt file is set aside with a warning; one that cannot be read or written c
 from __future__ import annotations
 
 import logging
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -72,7 +72,7 @@ class RememberedPeers:
         await trio.sleep(SAVE_AGAIN_S)
         if self._changed:
             self._changed = False
-            await trio.to_thread.run_sync(self._write, self.cache.to_bytes())  # a card takes its time
+            await trio.to_thread.run_sync(partial(self._write, self.cache.to_bytes()))  # a card takes its time
 
     def _write(self, data: bytes) -> None:
         try:
