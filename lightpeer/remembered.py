@@ -72,7 +72,8 @@ class RememberedPeers:
         await trio.sleep(SAVE_AGAIN_S)
         if self._changed:
             self._changed = False
-            await trio.to_thread.run_sync(partial(self._write, self.cache.to_bytes()))  # a card takes its time
+            write = partial(self._write, self.cache.to_bytes())
+            await trio.to_thread.run_sync(write)  # a memory card takes its time
 
     def _write(self, data: bytes) -> None:
         try:
