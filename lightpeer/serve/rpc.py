@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import logging
 import math
+import random
+from dataclasses import replace
 from ipaddress import IPv6Network
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -69,6 +71,9 @@ LIMITS: Final = Limits(
 )
 """What each connection may cost, unless its server is told otherwise."""
 
+AGE_JITTER: Final = 0.1
+"""Of a connection's age, more or less: gRFC A9 (server-side connection management)."""
+
 ACCEPT_PAUSE_S: Final = 0.1
 """Before accepting again when the system is out of descriptors or memory."""
 
@@ -85,6 +90,7 @@ class RpcServer:
         max_connections_per_host: more are closed as they come.
         compression: of replies, unless a handler says otherwise.
         tls: None for cleartext; else a context, as of `wire.tls.server_context`, to which ALPN is added.
+        jitter: gives a random number from 0 to 1.
         on_connection: told our numeric host, and the client's, of each connection that is let in.
     """
 
@@ -97,6 +103,7 @@ class RpcServer:
         max_connections_per_host: int = ServeLimits.connections_per_host,
         compression: int | str | None = None,
         tls: ssl.SSLContext | None = None,
+        jitter: Callable[[], float] = random.random,
         on_connection: Callable[[str, str], object] = lambda _ours, _theirs: None,
     ) -> None:
         self._handlers = handlers
@@ -105,6 +112,7 @@ class RpcServer:
         self._max_connections_per_host = max_connections_per_host
         self._gzip = is_gzip(compression)
         self._tls = tls
+        self._jitter = jitter
         self._on_connection = on_connection
         self._links: dict[Link[ServerCall], _Client] = {}
         self._accepting = trio.CancelScope()
@@ -151,7 +159,7 @@ class RpcServer:
             await trio.aclose_forcefully(stream)
             return
         self._on_connection(ours[0], peer[0])
-        core = ServerConnection(self._limits, trio.current_time())
+        core = ServerConnection(self._aged(self._limits), trio.current_time())
         async with trio.open_nursery() as calls:
 
             def on_event(call: ServerCall) -> None:
@@ -176,6 +184,11 @@ class RpcServer:
                 calls.cancel_scope.cancel()
         level = logging.WARNING if core.error_code else logging.DEBUG
         _log.log(level, "the connection of %s:%d ended: %s", *peer, core.why_closed)
+
+    def _aged(self, limits: Limits) -> Limits:
+        """Spread the ages, so that clients which came together do not all come back together (gRFC A9)."""
+        spread = 1 + AGE_JITTER * (2 * self._jitter() - 1)
+        return replace(limits, connection_age_s=limits.connection_age_s * spread)
 
     def _secured(self, stream: trio.abc.Stream) -> trio.abc.Stream:
         if self._tls is None:

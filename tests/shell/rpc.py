@@ -26,6 +26,7 @@ class MemoryStream(trio.abc.Stream):
     def __init__(self, inner: trio.abc.Stream, port: int) -> None:
         self.inner = inner
         self.peer_address = ("192.0.2.1", port)
+        self.local_address = ("192.0.2.2", port)
 
     async def send_all(self, data: Any) -> None:
         await self.inner.send_all(data)

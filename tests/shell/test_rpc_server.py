@@ -362,3 +362,22 @@ def test_what_a_socket_does_not_take_at_once_is_sent_by_the_writer(monkeypatch):
             nursery.cancel_scope.cancel()
 
     trio.run(main)
+
+
+@pytest.mark.parametrize(("chance", "age_s"), [(0.0, 90.0), (0.5, 100.0), (1.0, 110.0)])
+def test_connections_of_one_moment_do_not_all_grow_old_at_once(chance, age_s):
+    async def main():
+        limits = Limits(connection_age_s=100.0, idle_s=1000.0)
+        server = RpcServer({}, limits=limits, jitter=lambda: chance)
+        ours, theirs = stream_pair()
+        client = h2.connection.H2Connection()
+        client.initiate_connection()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(server.serve_connection, theirs)
+            while client.state_machine.state is not h2.connection.ConnectionState.CLOSED:
+                await ours.send_all(client.data_to_send())
+                client.receive_data(await ours.receive_some())
+            assert trio.current_time() == pytest.approx(age_s)
+            nursery.cancel_scope.cancel()
+
+    run(main)
