@@ -34,6 +34,7 @@ def add_link_options(parser: argparse.ArgumentParser) -> None:
     add("--reorder-by", type=float, default=30.0, metavar="MS", help="(30)")
     add("--duplicate", type=float, default=0.0, metavar="SHARE")
     add("--source-rate", type=float, metavar="KBIT_S", help="of each server address, before the downlink")
+    add("--no-udp", action="store_true", help="block it")
     add("--seed", type=int, default=1)
 
 
@@ -59,6 +60,7 @@ def link_of(options: argparse.Namespace) -> Link:
         down=direction(steps(options.rate, options.trace), options.queue, options.loss),
         up=direction(steps(up_rate, options.up_trace), options.up_queue or options.queue, up_loss),
         source=Direction(constant(options.source_rate)) if options.source_rate else None,
+        blocks_udp=options.no_udp,
         seed=options.seed,
     )
 

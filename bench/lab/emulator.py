@@ -32,6 +32,7 @@ from .pipe import DROPPED, LOST, PASSED, REPEATED, Pipe
 PRIORITY = 10  # SCHED_FIFO: before all ordinary processes, after the kernel's own
 READS_A_TURN = 64  # so that a flood one way does not hold up the other
 IPV4_SOURCE = slice(12, 16)
+IPV4_PROTOCOL, UDP = 9, 17
 
 
 class Emulator:
@@ -71,7 +72,8 @@ class Emulator:
                 packet = os.read(device, MTU)
             except BlockingIOError:
                 return
-            self._way_of(device, packet).send(packet, self._now())
+            if not (self._link.blocks_udp and packet[IPV4_PROTOCOL] == UDP):
+                self._way_of(device, packet).send(packet, self._now())
 
     def _way_of(self, device: int, packet: bytes) -> Pipe:
         if device == self._client:

@@ -103,6 +103,7 @@ class Link:
     down: Direction
     up: Direction
     source: Direction | None = None  # for each address on the server's side on its own
+    blocks_udp: bool = False  # as some networks do
     seed: int = 1
 
     @classmethod

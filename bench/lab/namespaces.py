@@ -29,6 +29,7 @@ STATE = Path("/run/lightpeer-lab")
 EMULATOR = "bench.lab.emulator"
 TUN_DEVICE = "/dev/net/tun"
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000  # linux/if_tun.h
+ALLOWED_CONGESTION = Path("/proc/sys/net/ipv4/tcp_allowed_congestion_control")
 END_S = 10.0  # to write a long log
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,6 +100,7 @@ class Lab:
         inside = ("-n", namespace)
         run("ip", "netns", "exec", namespace, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
         if self._congestion and side == "server":
+            allow_congestion(self._congestion)
             setting = f"net.ipv4.tcp_congestion_control={self._congestion}"
             run("ip", "netns", "exec", namespace, "sysctl", "-qw", setting)
         tun = open_tun(device)
@@ -122,6 +124,13 @@ class Lab:
         state_file(self.name).write_text(str(self._emulator.pid))
         if self.says.readline() != b"ready\n":
             raise LabError("the emulator did not start; it says why above")
+
+
+def allow_congestion(name: str) -> None:
+    """Let namespaces use one of this kernel's congestion controls; the list is the whole machine's."""
+    allowed = ALLOWED_CONGESTION.read_text().split()
+    if name not in allowed:
+        ALLOWED_CONGESTION.write_text(" ".join([*allowed, name]))
 
 
 def open_tun(name: str) -> int:
