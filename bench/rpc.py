@@ -33,6 +33,7 @@ HOLD = "/bench.Echo/Hold"  # one message, and then nothing until the client ends
 REQUEST = bytes(200)
 CHUNK = bytes(16 * 1024)
 CHUNKS = 1024  # 16 MiB
+STREAMS = 4  # of them one after another, since CPU time is counted in hundredths of a second
 AT_ONCE = 1000  # streaming calls on one connection
 IMPLEMENTATIONS = ("lightpeer", "grpcio", "grpclib", "purerpc")
 
@@ -200,7 +201,7 @@ def call_lightpeer(port: int, calls: int) -> dict[str, float]:
             meter = Meter()
             for _ in range(calls):
                 await unary(REQUEST)
-            if not calls:
+            for _ in range(0 if calls else STREAMS):
                 async for _ in channel.unary_stream(STREAM)(REQUEST):
                     pass
             return meter.read()
@@ -257,7 +258,7 @@ def call_grpcio(port: int, calls: int) -> dict[str, float]:
             meter = Meter()
             for _ in range(calls):
                 await unary(REQUEST)
-            if not calls:
+            for _ in range(0 if calls else STREAMS):
                 async for _ in channel.unary_stream(STREAM)(REQUEST):
                     pass
             return meter.read()
@@ -277,7 +278,7 @@ def call_grpclib(port: int, calls: int) -> dict[str, float]:
             meter = Meter()
             for _ in range(calls):
                 await unary(Raw(REQUEST))
-            if not calls:
+            for _ in range(0 if calls else STREAMS):
                 async with UnaryStreamMethod(channel, STREAM, Raw, Raw).open() as stream:
                     await stream.send_message(Raw(REQUEST), end=True)
                     async for _ in stream:
@@ -300,7 +301,7 @@ def call_purerpc(port: int, calls: int) -> dict[str, float]:
             meter = Meter()
             for _ in range(calls):
                 await unary(Raw(REQUEST))
-            if not calls:
+            for _ in range(0 if calls else STREAMS):
                 stub = client.get_method_stub("Stream", RPCSignature(Cardinality.UNARY_STREAM, Raw, Raw))
                 async for _ in stub(Raw(REQUEST)):
                     pass
@@ -408,7 +409,7 @@ def measure(python: str, name: str, calls: int) -> dict[str, float]:
         stream = client(python, name, server.port, 0)
         stream_cpu = stream["cpu_s"] + server.cpu_s() - before
         one = client(python, name, server.port, 1)
-        mib = len(CHUNK) * CHUNKS / 2**20
+        mib = STREAMS * len(CHUNK) * CHUNKS / 2**20
         return {
             "calls_per_s": calls / unary["wall_s"],
             "client_us": unary["cpu_s"] / calls * 1e6,
@@ -450,7 +451,7 @@ def compare(runs: int, calls: int, pythons: dict[str, str]) -> None:
         print(f"{name} is not installed and left out", file=sys.stderr)
     rounds = [{name: measure(pythons[name], name, calls) for name in names} for _ in range(runs)]
     print(f"Medians of {runs} runs in turns; {calls} sequential unary calls of {len(REQUEST)} bytes,")
-    print(f"a server stream of {CHUNKS} messages of {len(CHUNK)} bytes; CPU per call.\n")
+    print(f"{STREAMS} server streams of {CHUNKS} messages of {len(CHUNK)} bytes; CPU per call.\n")
     print("| | " + " | ".join(COLUMNS.values()) + " |")
     print("|---" * (len(COLUMNS) + 1) + "|")
     for name in names:
