@@ -112,7 +112,7 @@ class Shelf:
                 bitrates_kbps=tuple(r.bitrate_bps // 1000 for r in made.track.renditions),
             )
             for track_id, made in self.tracks.items()
-            if query.lower() in made.track.title.lower()
+            if query == made.track.uri or query.lower() in made.track.title.lower()
         ][:limit]
 
 
@@ -167,6 +167,7 @@ async def serving(host: SimHost, tracks: Sequence[MadeTrack] = ()) -> AsyncItera
         with scope:
             async with trio.open_nursery() as tasks:
                 tasks.start_soon(streams.run)
+                tasks.start_soon(services.run)
                 tasks.start_soon(rpc.serve, [listener])
 
     async with trio.open_nursery() as nursery:

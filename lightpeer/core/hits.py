@@ -101,7 +101,7 @@ class ReplyReader:
         self._limit = limit
         self._source_host = source_host
         self._tracks: dict[bytes, FoundTrack] = {}
-        self._replies = 0
+        self.has_begun = False  # a sound reply has come
         self.records: list[PeerRecord | None] = []
         """The records of the call so far; None in the place of one that is of no use."""
 
@@ -112,13 +112,14 @@ class ReplyReader:
             reply: one message of the call, its seal opened.
             now: Unix time in seconds.
         """
-        self._replies += 1
-        if self._replies > 1 and not reply.hits:
+        if self.has_begun and not reply.hits:
             raise BadMessageError("a search reply without hits that is not the first")
         if len(reply.hits) > self._limit or len(self.records) + len(reply.records) > MAX_RECORDS:
             raise BadMessageError("a search reply with more than was asked for")
         self.records += [self._record_untrusted(data, now) for data in reply.records]
-        return [self._hit_untrusted(hit) for hit in reply.hits]
+        found = [self._hit_untrusted(hit) for hit in reply.hits]
+        self.has_begun = True
+        return found
 
     def _record_untrusted(self, data: bytes, now: float) -> PeerRecord | None:
         """Return a record, or None for one that has expired or does not lead anywhere from here."""
@@ -188,6 +189,10 @@ class ReplyWriter:
                 reply.hits.append(self._hit(track, holders))
         return reply
 
+    def has_told(self, track: FoundTrack) -> bool:
+        """Tell whether the track's title went out."""
+        return track.track_id in self._told
+
     def _number(self, holder: PeerRecord, reply: pb.SearchReply) -> int | None:
         """Return a record's number in the call, after putting it into the reply if it is new."""
         number = self._numbers.get(holder.data)
@@ -208,7 +213,7 @@ class ReplyWriter:
         return not track.holders or any(holder.peer_id == own_id for holder in track.holders)
 
     def _hit(self, track: FoundTrack, holders: list[int]) -> pb.Hit:
-        if track.track_id in self._told:
+        if self.has_told(track):
             return pb.Hit(track_id=track.track_id, holders=holders)
         self._told.add(track.track_id)
         return pb.Hit(

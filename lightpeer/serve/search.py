@@ -1,31 +1,54 @@
-"""Index.Search: hits from the own index, ten at a time, the best first.
+"""Index.Search: hits from the own index at once, and from other servers as walks bring them back.
 
-With the first of them comes the stream that the caller asked to have opened.
+With the first hits comes the stream that the caller asked to have opened. What others
+found is merged, so that each track goes out once, and what comes at about the same time
+goes out together: on a 3G link each reply costs its seal. Walks end when there is
+enough, when the caller is gone, or a little before its deadline.
+
+Everybody has a share of what this server has done for searches (`core/fairness.py`);
+what does not fit into it is answered from the index alone, or refused.
 """
 
 from __future__ import annotations
 
 import logging
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+import trio
+
+from lightpeer.core.fairness import Fairness
+from lightpeer.core.hits import MAX_HITS, Findings, FoundTrack, ReplyWriter
+from lightpeer.core.peer_entry import network_group
+from lightpeer.core.records import restore_record_untrusted
 from lightpeer.core.status import StatusCode
+from lightpeer.core.uri import is_uri
+from lightpeer.core.walks import NO_BUDGET, Budget, Visit, Walks
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.walkers import Errand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from lightpeer.core.identity import PeerId
+    from lightpeer.core.records import PeerRecord
     from lightpeer.serve.index import IndexHit
     from lightpeer.serve.rpc import Context
-    from lightpeer.serve.sealed import SealedCalls
+    from lightpeer.serve.sealed import SealedCall, SealedCalls
+    from lightpeer.serve.walkers import Walkers
 
 logger = logging.getLogger(__name__)
 
-MAX_HITS: Final = 50
 HITS_PER_REPLY: Final = 10  # about a kilobyte: the first are shown while the others come
 MAX_QUERY_CHARS: Final = 512
 QUERY_ID_BYTES: Final = 8
+VISITS_PER_S: Final = 100.0  # for one caller in the long run: an ordinary search every four seconds
+VISITS_AT_ONCE: Final = 1200.0  # three ordinary searches, or the greatest
+SEARCH_S: Final = 10.0  # what a search may take, whatever its deadline
+MARGIN_S: Final = 0.2  # of that is kept back at each hop, so that what was found still gets home
+GATHER_S: Final = 0.1  # hits that come within it share a reply
 
 
 class Searchable(Protocol):
@@ -42,6 +65,23 @@ class OpenTrack(Protocol):
         """Open a track; raise RpcError if it cannot be."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What goes back to one caller."""
+
+    request: pb.SearchRequest
+    findings: Findings
+    writer: ReplyWriter
+    call: SealedCall
+    context: Context
+
+    async def write(self, tracks: Iterable[FoundTrack]) -> None:
+        """Send what is new, if it means anything to the caller."""
+        reply = self.writer.reply(tracks)
+        if reply.hits:
+            await self.context.write(self.call.seal(reply))
+
+
 class Search:
     """Index.Search of one server."""
 
@@ -52,37 +92,110 @@ class Search:
         index: Searchable,
         open_track: OpenTrack,
         own_records: Callable[[], list[bytes]],
+        walkers: Walkers,
     ) -> None:
-        """Take where hits come from, and how the best is opened, and what we say of where we are."""
+        """Take where hits come from, how the best is opened, and what we say of where we are."""
         self._calls = calls
         self._index = index
         self._open_track = open_track
         self._own_records = own_records
+        self._walkers = walkers
+        self._walks: Walks[PeerId] = Walks()
+        self._fairness = Fairness(VISITS_PER_S, VISITS_AT_ONCE)
 
     async def search(self, data: bytes, context: Context) -> None:
-        """Send hits, and with the first the stream that was asked for."""
+        """Send hits as they are found, and with the first the stream that was asked for."""
         call = self._calls.begin(context)
         request = call.open(data, pb.SearchRequest)
         _check(request)
-        hits = self._index.search(request.query, request.limit)
-        records = self._own_records()
-        for start in range(0, max(1, len(hits)), HITS_PER_REPLY):
-            some = [_hit(hit, records) for hit in hits[start : start + HITS_PER_REPLY]]
-            reply = pb.SearchReply(hits=some, records=records)
-            if start == 0 and hits and request.HasField("open"):
-                self._open_hit(hits[0], request.open, reply, call.peer_id, context)
-            await context.write(call.seal(reply))
+        now = trio.current_time()
+        budget = self._granted(request, call.peer_id, context.peer_address[0], now)
+        visit = self._walks.visit(request.query_id, call.peer_id, budget, now)
+        own = [restore_record_untrusted(record) for record in self._own_records()]
+        answer = _Answer(
+            request,
+            Findings(request.query, request.limit),
+            ReplyWriter(own[0] if own else None, context.peer_address[0]),
+            call,
+            context,
+        )
+        hits = self._index.search(request.query, request.limit) if visit.is_first else []
+        for hit in hits:
+            answer.findings.add(_found(hit, tuple(own)))
+        await self._answer_at_once(answer)
+        deadline = min(now + SEARCH_S, context.deadline or math.inf) - MARGIN_S
+        if answer.findings.missing > 0 and visit.budget.visits and trio.current_time() < deadline:
+            await self._relay(answer, visit, deadline)
 
-    def _open_hit(
-        self, hit: IndexHit, request: pb.OpenRequest, reply: pb.SearchReply, caller: PeerId, context: Context
-    ) -> None:
-        request.track_id = hit.track_id
+    def _granted(self, request: pb.SearchRequest, caller: PeerId, host: str, now: float) -> Budget:
+        """Return how far the query may go from here; raise RpcError if the caller has had its share."""
+        wanted = Budget(request.walkers, request.hops).clamped() if request.query_id else NO_BUDGET
+        for budget in (wanted, NO_BUDGET):
+            if self._fairness.admit(caller, network_group(host), 1 + budget.visits, now):
+                return budget
+        raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "too many searches: search again in a minute")
+
+    async def _answer_at_once(self, answer: _Answer) -> None:
+        """Send what the own index has; the first reply goes out even without."""
+        tracks = list(answer.findings.tracks.values())
+        reply = answer.writer.reply(tracks[:HITS_PER_REPLY])
+        if tracks and answer.request.HasField("open"):
+            self._open_hit(tracks[0], reply, answer)
+        await answer.context.write(answer.call.seal(reply))
+        for start in range(HITS_PER_REPLY, len(tracks), HITS_PER_REPLY):
+            await answer.write(tracks[start : start + HITS_PER_REPLY])
+
+    async def _relay(self, answer: _Answer, visit: Visit[PeerId], deadline: float) -> None:
+        """Send what walks find, until there is enough.
+
+        Where walks come together, news is gathered, and further holders of what was sent wait for more.
+        """
+        is_junction = visit.budget.walkers > 1
+        waits = is_junction and not is_uri(answer.request.query)
+        later: list[FoundTrack] = []
+        request = answer.request
+        errand = Errand(request.query, request.query_id, visit, answer.findings, deadline)
+        async with self._walkers.sent(errand) as found:
+            async for first in found:
+                news = _merge(answer.findings, first)
+                if news and is_junction:
+                    news += await _gather(found, answer.findings)
+                if waits and all(map(answer.writer.has_told, news)):
+                    later += news
+                elif news:
+                    await answer.write(later + news)
+                    later = []
+                if answer.findings.missing <= 0:
+                    break
+            if later:
+                await answer.write(later)
+
+    def _open_hit(self, track: FoundTrack, reply: pb.SearchReply, answer: _Answer) -> None:
+        request = answer.request.open
+        request.track_id = track.track_id
         try:
-            reply.open.CopyFrom(self._open_track(request, caller, context))
+            reply.open.CopyFrom(self._open_track(request, answer.call.peer_id, answer.context))
         except RpcError as error:
             if error.code() == StatusCode.INVALID_ARGUMENT:
                 raise
             logger.info("the best hit cannot be opened: %s", error)
+
+
+async def _gather(found: trio.MemoryReceiveChannel[list[FoundTrack]], findings: Findings) -> list[FoundTrack]:
+    """Return what else is new in the next moment, or until there is enough."""
+    news: list[FoundTrack] = []
+    with trio.move_on_after(GATHER_S):
+        while findings.missing > 0:
+            try:
+                news += _merge(findings, await found.receive())
+            except trio.EndOfChannel:
+                break
+    return news
+
+
+def _merge(findings: Findings, tracks: Iterable[FoundTrack]) -> list[FoundTrack]:
+    """Return what is new in tracks that were found."""
+    return [news for track in tracks if (news := findings.add(track)) is not None]
 
 
 def _check(request: pb.SearchRequest) -> None:
@@ -94,13 +207,13 @@ def _check(request: pb.SearchRequest) -> None:
         raise RpcError(StatusCode.INVALID_ARGUMENT, f"a query id has {QUERY_ID_BYTES} bytes")
 
 
-def _hit(hit: IndexHit, records: Sequence[bytes]) -> pb.Hit:
-    return pb.Hit(
+def _found(hit: IndexHit, own: tuple[PeerRecord, ...]) -> FoundTrack:
+    return FoundTrack(
         track_id=hit.track_id,
         title=hit.title,
         artist=hit.artist,
         album=hit.album,
         duration_ms=hit.duration_ms,
         bitrates_kbps=hit.bitrates_kbps,
-        holders=range(len(records)),
+        holders=own,
     )

@@ -99,13 +99,15 @@ class _Server:
         listener = await self._listen()
         address = listener_address(listener)
         gossip = self._gossip(address)
-        handlers = self._services(gossip).handlers()
+        services = self._services(gossip)
+        handlers = services.handlers()
         health = Health(service_of(path) for path in handlers)
         handlers |= health.handlers()
         handlers |= Reflection(service_of(path) for path in handlers).handlers()
         rpc = RpcServer(handlers, on_connection=gossip.own.place.reached)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._streams.run)
+            nursery.start_soon(services.run)
             nursery.start_soon(self._scan)
             nursery.start_soon(gossip.run, lambda: self._settings.bootstrap)
             async with trio.open_nursery() as serving:

@@ -27,6 +27,7 @@ from lightpeer.serve.rpc import (
 )
 from lightpeer.serve.sealed import SealedCalls
 from lightpeer.serve.search import Search, Searchable
+from lightpeer.serve.walkers import Walkers
 
 if TYPE_CHECKING:
     from lightpeer.serve.gossip import Gossip
@@ -64,9 +65,20 @@ class Services:
         self._discovery = Discovery(self._calls, gossip)
         self._library = library
         self._streams = streams
-        self._search = Search(
-            calls=self._calls, index=index, open_track=self._opened, own_records=gossip.own_records
+        self._walkers = Walkers(
+            identity=identity, network=network, neighbours=gossip.neighbours, unix_time=gossip.unix_time
         )
+        self._search = Search(
+            calls=self._calls,
+            index=index,
+            open_track=self._opened,
+            own_records=gossip.own_records,
+            walkers=self._walkers,
+        )
+
+    async def run(self) -> None:
+        """Do what goes on besides answering: hold the connections that searches go on by."""
+        await self._walkers.run()
 
     def handlers(self) -> dict[str, MethodHandler]:
         """Return the handlers by their full method paths."""

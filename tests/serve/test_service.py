@@ -40,6 +40,7 @@ class FakeContext:
     def __init__(self, path: str) -> None:
         self.path = path
         self.peer_address = ("10.0.0.2", 999)
+        self.deadline = None
         self.written: list[bytes] = []
 
     async def write(self, reply: bytes) -> None:
@@ -312,7 +313,8 @@ def test_hits_come_ten_at_a_time_and_point_to_the_server() -> None:
         request = pb.SearchRequest(query="Song", limit=23, query_id=b"12345678")
         replies = await desk.call("Index/Search", request, reply=pb.SearchReply)
         assert [len(r.hits) for r in replies] == [10, 10, 3]
-        assert [list(r.records) for r in replies] == [[desk.own_record]] * 3
+        assert [list(r.records) for r in replies] == [[desk.own_record], [], []], "once in a call"
+        assert all(list(hit.holders) == [0] for reply in replies for hit in reply.hits)
         hit = replies[0].hits[0]
         assert (hit.title, hit.artist, hit.album, hit.duration_ms) == (
             "Song 0",

@@ -1,0 +1,175 @@
+"""Carries the walkers of a search on to other servers, and brings back what they find.
+
+Each step is a call of its own, so that cancelling the search here resets the calls, the
+servers there reset theirs, and the walks end all the way down. A server answers the
+first thing at once; one that does not, cannot be reached or breaks the protocol is left
+alone for a while, and its walkers go elsewhere. The connections are kept while they
+are used: neighbours change slowly, and a walk that has to connect takes twice as long.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.connections import Connections, Terms
+from lightpeer.contacts import Contact
+from lightpeer.core.hits import Findings, FoundTrack, ReplyReader
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import BadMessageError, RemoteError, RpcError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from lightpeer.core.identity import Identity, PeerId
+    from lightpeer.core.records import PeerRecord
+    from lightpeer.core.walks import Step, Visit
+    from lightpeer.wire.network import Network
+
+logger = logging.getLogger(__name__)
+
+NEIGHBOURS_ASKED: Final = 64  # all that a view holds
+MAX_CALLS: Final = 512  # under way for all searches; more walkers end here
+TERMS: Final = Terms(capacity=64, idle_s=60.0, connect_timeout_s=2.0, call_timeout_s=10.0)
+"""Twice a view: neighbours come and go while the calls of earlier searches still run."""
+FIRST_REPLY_S: Final = 2.0  # the first reply needs no walk: this is a round trip, and patience
+AVOID_S: Final = 60.0  # whoever did not answer
+AVOID_LIAR_S: Final = 3600.0
+MAX_AVOIDED: Final = 256  # a few views' worth
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A search whose walkers are sent on; `findings` says what is still missing."""
+
+    query: str
+    query_id: bytes
+    visit: Visit[PeerId]
+    findings: Findings
+    deadline: float  # in trio's time
+
+
+class Walkers:
+    """The walkers that are under way from this server. `run` holds its connections."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        network: Network,
+        neighbours: Callable[[int], list[PeerRecord]],
+        unix_time: Callable[[], float],
+    ) -> None:
+        """Take who we are, what gives neighbours in random order, and the clock for records."""
+        self._identity = identity
+        self._network = network
+        self._neighbours = neighbours
+        self._unix_time = unix_time
+        self._connections: Connections | None = None
+        self._avoided: dict[PeerId, float] = {}  # until when
+        self._calls = 0
+
+    async def run(self) -> None:
+        """Hold the connections to neighbours; without it no walker leaves."""
+        async with trio.open_nursery() as nursery:
+            self._connections = Connections(TERMS, self._network, nursery, lambda: self._identity)
+            await trio.sleep_forever()
+
+    @asynccontextmanager
+    async def sent(self, errand: Errand) -> AsyncIterator[trio.MemoryReceiveChannel[list[FoundTrack]]]:
+        """Send the walkers of a search on; give what they find, until all have ended or the block is left."""
+        tell, found = trio.open_memory_channel[list[FoundTrack]](0)
+        async with trio.open_nursery() as nursery:
+            async with tell:
+                self._spread(errand, errand.visit.budget.walkers, tell, nursery)
+            yield found
+            nursery.cancel_scope.cancel()
+
+    def _spread(
+        self,
+        errand: Errand,
+        walkers: int,
+        tell: trio.MemorySendChannel[list[FoundTrack]],
+        nursery: trio.Nursery,
+    ) -> None:
+        """Let walkers go to neighbours, as many as there are calls for."""
+        if self._connections is None or self._calls >= MAX_CALLS:
+            return
+        now = trio.current_time()
+        known = {
+            record.peer_id: record
+            for record in self._neighbours(NEIGHBOURS_ASKED)
+            if self._avoided.get(record.peer_id, -math.inf) <= now
+        }
+        for step in errand.visit.steps(known, walkers):
+            nursery.start_soon(self._walk, errand, known[step.peer], step, tell.clone(), nursery)
+
+    async def _walk(
+        self,
+        errand: Errand,
+        neighbour: PeerRecord,
+        step: Step[PeerId],
+        tell: trio.MemorySendChannel[list[FoundTrack]],
+        nursery: trio.Nursery,
+    ) -> None:
+        """Take a step; if nobody is there, its walkers go elsewhere."""
+        self._calls += 1
+        async with tell:
+            try:
+                await self._ask(errand, neighbour, step, tell)
+            except RemoteError as error:
+                self._avoid(neighbour.peer_id, error)
+                self._spread(errand, step.budget.walkers, tell, nursery)
+            finally:
+                self._calls -= 1
+
+    async def _ask(
+        self,
+        errand: Errand,
+        neighbour: PeerRecord,
+        step: Step[PeerId],
+        tell: trio.MemorySendChannel[list[FoundTrack]],
+    ) -> None:
+        """Have a neighbour search; raise RemoteError if it does not answer, or not soundly."""
+        assert self._connections is not None
+        peer = await self._connections.connect(Contact(neighbour.endpoints[0], neighbour.peer_id))
+        if peer is None:
+            raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "there are too many connections")
+        limit = errand.findings.missing
+        request = pb.SearchRequest(
+            query=errand.query,
+            query_id=errand.query_id,
+            limit=limit,
+            walkers=step.budget.walkers,
+            hops=step.budget.hops,
+        )
+        reader = ReplyReader(errand.query, limit, peer.host)
+        with trio.CancelScope(deadline=trio.current_time() + FIRST_REPLY_S) as patience:
+            timeout_s = max(0.0, errand.deadline - trio.current_time())
+            async with aclosing(peer.search(request, timeout_s)) as replies:
+                try:
+                    async for reply in replies:
+                        patience.deadline = math.inf
+                        found = reader.read_untrusted(reply, self._unix_time())
+                        await tell.send([track for track in found if track.holders])
+                except RpcError:
+                    if not reader.has_begun:  # else its time was over, or a connection was lost on the way
+                        raise
+        if patience.cancelled_caught:
+            raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the neighbour said nothing")
+
+    def _avoid(self, peer_id: PeerId, error: RemoteError) -> None:
+        """Leave a neighbour alone for a while, unless it is merely busy."""
+        logger.info("a walk ended at a neighbour: %s", error)
+        if isinstance(error, RpcError) and error.code() == StatusCode.RESOURCE_EXHAUSTED:
+            return
+        if len(self._avoided) >= MAX_AVOIDED:
+            del self._avoided[next(iter(self._avoided))]
+        pause_s = AVOID_LIAR_S if isinstance(error, BadMessageError) else AVOID_S
+        self._avoided[peer_id] = trio.current_time() + pause_s

@@ -1,0 +1,52 @@
+"""Several servers on a simulated internet that know each other as a test wants it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+
+from lightpeer.core.identity import Identity
+from lightpeer.core.records import PeerRecord, Role, build_record, parse_record_untrusted
+from lightpeer.wire.peer import Peer, SealClock
+from lightpeer.wire.tcp import open_channel
+from tests.pair import PORT, MadeTrack, Serving, serving
+from tests.sim.network import SimHost, SimInternet
+
+
+@asynccontextmanager
+async def swarm(net: SimInternet, *shelves: Sequence[MadeTrack]) -> AsyncIterator[list[Serving]]:
+    """Run a server for each list of tracks, at 10.0.0.1 and up; none knows another yet."""
+    async with trio.open_nursery() as nursery:
+
+        async def serve(number: int, task_status: trio.TaskStatus) -> None:
+            async with serving(
+                net.host(f"10.0.{number // 250}.{number % 250}"), shelves[number - 1]
+            ) as server:
+                task_status.started(server)
+                await trio.sleep_forever()
+
+        yield [await nursery.start(serve, number + 1) for number in range(len(shelves))]
+        nursery.cancel_scope.cancel()
+
+
+def introduce(newcomer: Serving, *to: Serving) -> None:
+    """Let servers know another one, as if they had met."""
+    for server in to:
+        record = parse_record_untrusted(newcomer.gossip.own.current(), newcomer.host.unix_time())
+        server.gossip.view.add(record)
+
+
+def record_of(host: SimHost, identity: Identity) -> PeerRecord:
+    """The record of a server at a host, which need not be there."""
+    now = int(host.unix_time())
+    data = build_record(identity, [(host.address, PORT)], Role.SERVES, now, now + 3600)
+    return parse_record_untrusted(data, now)
+
+
+@asynccontextmanager
+async def connected(host: SimHost, server: Serving, secret: bytes = b"P" * 32) -> AsyncIterator[Peer]:
+    """Connect to a server as a peer of one's own; for calls by hand."""
+    async with open_channel(host, *server.address) as channel:
+        yield Peer(channel, Identity(secret), SealClock(host), host, address=server.address)

@@ -1,0 +1,368 @@
+"""Searches that go on from server to server: what they find, what they cost, and that they end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import pytest
+import trio
+
+from lightpeer.core.hits import Findings, FoundTrack, ReplyReader
+from lightpeer.core.identity import Identity
+from lightpeer.core.status import StatusCode
+from lightpeer.core.walks import DEFAULT_BUDGET, Budget
+from lightpeer.errors import RpcError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.rpc import Context, unary_stream
+from lightpeer.serve.search import Search
+from lightpeer.serve.walkers import AVOID_S, FIRST_REPLY_S
+from lightpeer.wire.peer import Peer
+from tests.pair import PORT, MadeTrack, Serving, made_track
+from tests.sim.network import SimInternet, simulate
+from tests.sim.swarm import connected, introduce, record_of, swarm
+
+PHONE = "10.9.0.1"
+ROUND_TRIP_S = 0.04  # of the simulated network's default links
+SONG, OTHER = made_track(3, title="Song", seed=1), made_track(3, title="Song too", seed=2)
+
+
+def request(
+    query: str = "song", *, limit: int = 10, budget: Budget = DEFAULT_BUDGET, **more: Any
+) -> pb.SearchRequest:
+    more.setdefault("query_id", b"12345678")
+    return pb.SearchRequest(query=query, limit=limit, walkers=budget.walkers, hops=budget.hops, **more)
+
+
+async def search(peer: Peer, asked: pb.SearchRequest) -> list[FoundTrack]:
+    """Search to the end; return what was found, merged."""
+    reader, findings = ReplyReader(asked.query, asked.limit, peer.host), Findings(asked.query, asked.limit)
+    async for reply in peer.search(asked):
+        for track in reader.read_untrusted(reply, peer._network.unix_time()):
+            findings.add(track)
+    return list(findings.tracks.values())
+
+
+def holders(track: FoundTrack) -> list[str]:
+    return [record.endpoints[0][0] for record in track.holders]
+
+
+def chain(servers: list[Serving]) -> None:
+    """Each knows the next."""
+    for server, following in pairwise(servers):
+        introduce(following, server)
+
+
+def calls(server: Serving) -> int:
+    """How many calls a server is at."""
+    return sum(link.core.active_calls for link in server.rpc._links)
+
+
+def test_a_walk_brings_back_what_servers_further_on_have() -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            chain(servers)
+            (found,) = await search(peer, request())
+            assert (found.track_id, found.title) == (SONG.track.track_id, "Song")
+            assert found.holders[0].peer_id == servers[2].identity.peer_id
+            assert await search(peer, request(query_id=b"another1", budget=Budget(9, 1))) == []
+
+    simulate(main)
+
+
+def test_a_query_goes_no_further_than_its_hops_and_each_server_looks_once() -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, *[[]] * 6) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            for server in servers:
+                introduce(server, *(other for other in servers if other is not server))
+            await search(peer, request())
+            assert [server.shelf.searches for server in servers] == [1] * 6
+            await search(peer, request(budget=Budget(2, 1), query_id=b"another1"))
+            assert sum(server.shelf.searches for server in servers) == 6 + 3
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("more", [{"query_id": b""}, {"budget": Budget(0, 5)}, {"limit": 1}])
+def test_what_needs_no_walk_or_may_have_none_is_not_forwarded(more) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG], [OTHER]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            chain(servers)
+            (found,) = await search(peer, request(**more))
+            assert found.title == "Song"
+            assert servers[1].shelf.searches == 0
+
+    simulate(main)
+
+
+def test_a_track_that_many_hold_comes_once_with_all_of_them() -> None:
+    async def main(net: SimInternet) -> None:
+        shelves = [[SONG], [SONG, OTHER], [SONG]]
+        async with swarm(net, *shelves) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            introduce(servers[1], servers[0])
+            introduce(servers[2], servers[0])
+            replies = [reply async for reply in peer.search(request())]
+            titles = [hit.title for reply in replies for hit in reply.hits if hit.title]
+            assert sorted(titles) == ["Song", "Song too"]
+            assert len(replies) <= 3
+            assert sum(len(reply.records) for reply in replies) == 3, "each record once"
+            song, other = await search(peer, request(query_id=b"another1"))
+            assert sorted(holders(song)) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+            assert holders(other) == ["10.0.0.2"]
+
+    simulate(main)
+
+
+def test_a_uri_finds_as_many_holders_as_are_wanted() -> None:
+    async def main(net: SimInternet) -> None:
+        shelves = [[], *[[SONG, OTHER]] * 5]
+        async with swarm(net, *shelves) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            for server in servers[1:]:
+                introduce(server, servers[0])
+            (found,) = await search(peer, request(SONG.track.uri, limit=3))
+            assert found.track_id == SONG.track.track_id
+            assert len(set(holders(found))) == 3
+
+    simulate(main)
+
+
+def test_a_caller_that_cancels_ends_the_walks_all_the_way_down() -> None:
+
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, *[[]] * 4) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            chain(servers)
+            replace_search(servers[3], never_end)
+            async with aclosing(peer.search(request())) as replies:
+                assert not (await anext(replies)).hits
+                await trio.sleep(3 * ROUND_TRIP_S + 1)
+                assert [calls(server) for server in servers] == [1, 1, 1, 1]
+            await trio.sleep(4 * ROUND_TRIP_S)
+            assert [calls(server) for server in servers] == [0, 0, 0, 0]
+
+    simulate(main)
+
+
+@dataclass
+class Replaced:
+    """The Search of a server behind which something else stands."""
+
+    own: Search
+    asked: int = 0
+
+
+def replace_search(
+    server: Serving, function: Callable[[Search, bytes, Context], Awaitable[None]]
+) -> Replaced:
+    """Let a server answer searches by another function, which is given its own Search."""
+    (path,) = (path for path in server.rpc._handlers if path.endswith("Index/Search"))
+    replaced = Replaced(server.rpc._handlers[path].function.__self__)
+
+    async def search_there(data: bytes, context: Context) -> None:
+        replaced.asked += 1
+        await function(replaced.own, data, context)
+
+    server.rpc._handlers[path] = unary_stream(search_there)
+    return replaced
+
+
+async def never_end(own: Search, data: bytes, context: Context) -> None:
+    """Answer, and keep the call open."""
+    await own.search(data, context)
+    await trio.sleep_forever()
+
+
+def test_enough_ends_the_walks_that_still_run() -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            introduce(servers[1], servers[0])
+            introduce(servers[2], servers[0])
+            replace_search(servers[1], never_end)
+            assert len(await search(peer, request(limit=1))) == 1
+            assert trio.current_time() < 1
+            await trio.sleep(2 * ROUND_TRIP_S)
+            assert [calls(server) for server in servers] == [0, 0, 0]
+
+    simulate(main)
+
+
+def test_a_walk_ends_before_the_callers_deadline() -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG], []) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            chain(servers)
+            replace_search(servers[1], never_end)
+            asked, found = request(), []
+            async for reply in peer.search(asked, timeout_s=3.0):
+                found += reply.hits
+            assert [hit.title for hit in found] == ["Song"]
+            assert 2.5 < trio.current_time() < 3.0
+            await trio.sleep(1)
+            assert [calls(server) for server in servers] == [0, 0]
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("kind", ["killed", "gone", "mute"])
+def test_the_walker_of_a_neighbour_that_does_not_answer_goes_elsewhere(kind: str) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            silent = servers[1]
+            introduce(silent, servers[0])
+            if kind == "mute":
+                silent.scope.cancel()
+                silent.host.kill()
+                mute = net.host("10.0.0.2")
+                await mute.listen_tcp("", PORT)
+            else:
+                silent.scope.cancel()
+                silent.host.kill(silently=kind == "gone")
+            started = trio.current_time()
+            introduce(servers[2], servers[0])
+            found = await search(peer, request(budget=Budget(1, 3)))
+            if not found:  # the walker met the living one first
+                found = await search(peer, request(budget=Budget(1, 3), query_id=b"another1"))
+            assert [track.title for track in found] == ["Song"]
+            assert trio.current_time() - started < 2 * FIRST_REPLY_S + 1
+            started = trio.current_time()
+            assert await search(peer, request(budget=Budget(1, 3), query_id=b"another2"))
+            assert trio.current_time() - started < 1, "who did not answer is left alone"
+
+    simulate(main)
+
+
+def test_whoever_was_left_alone_is_asked_again_later() -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            introduce(servers[1], servers[0])
+            net.partition(servers[0].host, servers[1].host)
+            assert await search(peer, request()) == []
+            net.heal()
+            assert await search(peer, request(query_id=b"another1")) == []
+            await trio.sleep(AVOID_S)
+            assert len(await search(peer, request(query_id=b"another2"))) == 1
+
+    simulate(main)
+
+
+FLOOD = [pb.Hit(track_id=bytes([n]) * 32, title="Song", holders=[0]) for n in range(50)]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        pb.SearchReply(hits=FLOOD),
+        pb.SearchReply(hits=[pb.Hit(track_id=b"short")]),
+        pb.SearchReply(hits=[pb.Hit(track_id=bytes(32), holders=[7])]),
+        pb.SearchReply(records=[b"junk"] * 100),
+    ],
+)
+def test_a_neighbour_that_breaks_the_protocol_is_cut_off_and_not_asked_again(
+    lie: pb.SearchReply,
+) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            liar = servers[1]
+
+            async def lie_to(own: Search, data: bytes, context: Context) -> None:
+                call = own._calls.begin(context)
+                call.open(data, pb.SearchRequest)
+                await context.write(call.seal(lie))
+
+            replaced = replace_search(liar, lie_to)
+            introduce(liar, servers[0])
+            introduce(servers[2], servers[0])
+            for query_id in (b"12345678", b"another1"):
+                found = await search(peer, request(query_id=query_id))
+                assert [holders(track) for track in found] == [["10.0.0.3"]]
+            assert replaced.asked == 1
+
+    simulate(main)
+
+
+def test_hits_of_a_server_that_nobody_can_reach_are_left_out() -> None:
+    """A server that lies about its place to be out of reach costs its own hits."""
+
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            introduce(servers[1], servers[0])
+            nowhere = record_of(net.host("127.0.0.9"), servers[1].identity)
+
+            async def search_there(own: Search, data: bytes, context: Context) -> None:
+                own._own_records = lambda: [nowhere.data]
+                await own.search(data, context)
+
+            replaced = replace_search(servers[1], search_there)
+            assert await search(peer, request()) == []
+            assert replaced.asked == 1
+
+    simulate(main)
+
+
+def test_a_caller_gets_its_share_and_others_are_served_all_the_same() -> None:
+    async def main(net: SimInternet) -> None:
+        async with (
+            swarm(net, [SONG], []) as servers,
+            connected(net.host(PHONE), servers[0]) as greedy,
+            connected(net.host("10.9.0.2"), servers[0], b"Q" * 32) as modest,
+        ):
+            chain(servers)
+            outcomes: list[object] = []
+
+            async def search_once(number: int) -> None:
+                try:
+                    outcomes.append(len(await search(greedy, request(query_id=number.to_bytes(8, "big")))))
+                except RpcError as error:
+                    outcomes.append(error.code())
+
+            async with trio.open_nursery() as nursery:
+                for number in range(90):
+                    nursery.start_soon(search_once, number)
+            refused = outcomes.count(StatusCode.RESOURCE_EXHAUSTED)
+            assert outcomes.count(1) + refused == 90
+            assert 30 < refused < 60
+            assert servers[1].shelf.searches == 3, "more were answered from the index alone"
+            assert len(await search(modest, request(query_id=b"another1"))) == 1
+            assert servers[1].shelf.searches == 4
+            await trio.sleep(60)
+            assert len(await search(greedy, request(query_id=b"another2"))) == 1
+            assert servers[1].shelf.searches == 5
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_in_a_random_network_one_copy_is_found_within_the_budget(seed: int) -> None:
+    peers, degree = 48, 4
+
+    async def main(net: SimInternet) -> None:
+        random = Random(seed)
+        shelves: list[list[MadeTrack]] = [[] for _ in range(peers)]
+        shelves[random.randrange(1, peers)] = [SONG]
+        async with swarm(net, *shelves) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            for server in servers:
+                for other in random.sample([s for s in servers if s is not server], degree):
+                    introduce(other, server)
+                    introduce(server, other)
+            (found,) = await search(peer, request(limit=1))
+            assert found.title == "Song"
+            assert sum(server.shelf.searches for server in servers) <= DEFAULT_BUDGET.visits
+            await trio.sleep(2)
+            assert all(calls(server) == 0 for server in servers), "nothing goes on"
+
+    simulate(main, seed=seed)
+
+
+def test_identities_of_strangers_do_not_matter() -> None:
+    """A record in the view whose id answers elsewhere: the call is refused, and the walker goes on."""
+
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            servers[0].gossip.view.add(record_of(servers[1].host, Identity(b"X" * 32)))
+            introduce(servers[2], servers[0])
+            assert len(await search(peer, request())) == 1
+            assert servers[1].shelf.searches == 0
+
+    simulate(main)
