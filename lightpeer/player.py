@@ -258,6 +258,7 @@ class Player:
             nursery.start_soon(self._open_ahead, deck, index + 1)
             while (pcm := await deck.next_piece()) is not None:
                 await self._write(deck, pcm)
+            self._tell("ended", uri=deck.track.uri, position_s=deck.position_s)
 
     async def _open_ahead(self, current: Deck, index: int) -> None:
         """Open an item as soon as the one before it has been fetched whole."""

@@ -107,7 +107,7 @@ def test_a_query_is_played_to_the_end_and_every_sample_is_given(tmp_path):
     assert done.sink.format == (SAMPLE_RATE, 2)
     assert done.sink.log == ["open", "drain", "close"]
     assert done.sink.gaps == []
-    assert done.kinds() == ["opening", "playing"]
+    assert done.kinds() == ["opening", "playing", "ended"]
     assert done.told("playing", "title") == ["Copper Rain"]
     assert done.told("playing", "uri") == [RAIN.track.uri]
     assert done.player.status.state == "stopped"
@@ -149,7 +149,7 @@ def test_two_tracks_are_one_stream_of_samples(tmp_path):
     assert done.sink.gaps == []
     assert done.sink.log == ["open", "drain", "close"]
     # The second was opened while the first played: nobody waited for it.
-    assert done.kinds() == ["opening", "playing", "playing"]
+    assert done.kinds() == ["opening", "playing", "ended", "playing", "ended"]
     stats = done.player.stats()
     assert stats["played_s"] == pytest.approx(2 * LENGTH_S, abs=0.001)
     assert stats["audio_bytes"] == sum(map(len, RAIN.segments[0] + ARCADE.segments[0]))
