@@ -5,7 +5,8 @@ be there. FTS5 takes off what Unicode can decompose; letters such as ø and ß, 
 cannot, are replaced in what is indexed and in what is asked. Hits are ranked
 by bm25 with the title weighing most. What a person types is never FTS syntax: each
 word becomes a quoted string, and FTS5's own tokenizer splits it, so that `AC/DC`
-finds AC/DC and a word of mere punctuation is nothing.
+finds AC/DC and a word of mere punctuation is nothing. Only a track's uri is no words: it
+finds that track.
 
 The index holds nothing that the manifests do not, so a damaged one, or one of an
 older format, is thrown away and filled again. `add` and `remove` come from the
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from lightpeer.core.uri import is_uri, parse_uri
+from lightpeer.errors import UsageError
 from lightpeer.serve.database import Database
 
 MAX_QUERY_CHARS = 256  # longer than any title; what a query costs grows with its words
@@ -37,6 +40,9 @@ CREATE TABLE IF NOT EXISTS tracks (
     title TEXT, artist TEXT, album TEXT, duration_ms INTEGER, bitrates_kbps TEXT);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
     title, artist, album, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3');
+"""
+_LOOK_UP = """
+SELECT track_id, title, artist, album, duration_ms, bitrates_kbps FROM tracks WHERE track_id = ?
 """
 _SEARCH = """
 SELECT track_id, tracks.title, tracks.artist, tracks.album, duration_ms, bitrates_kbps
@@ -105,14 +111,26 @@ class Index:
 
     def search(self, query: str, limit: int) -> list[IndexHit]:
         """Return at most `limit` (and at most MAX_HITS) tracks that have all words of `query`, best first."""
+        if limit < 1:
+            return []
+        if is_uri(query):
+            return [_hit(row) for row in self._database.rows(_LOOK_UP, (_track_id(query),))]
         match = _fts_query(query)
-        if not match or limit < 1:
+        if not match:
             return []
         return [_hit(row) for row in self._database.rows(_SEARCH, (match, min(limit, MAX_HITS)))]
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _track_id(uri: str) -> bytes | None:
+    """Return the track id of a uri that somebody sent, None for one that is malformed."""
+    try:
+        return parse_uri(uri)
+    except UsageError:
+        return None
 
 
 def _fts_query(text: str) -> str:

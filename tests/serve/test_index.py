@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.uri import format_uri
 from lightpeer.errors import StateError
 from lightpeer.serve import index as index_module
 from lightpeer.serve.index import MAX_HITS, Index, IndexHit
@@ -63,6 +64,13 @@ def test_a_hit_has_all_that_was_added(index):
 )
 def test_search(index, query, found):
     assert titles(index, query) == found
+
+
+def test_a_uri_finds_its_track_and_a_malformed_one_nothing(index):
+    assert titles(index, format_uri(ELISE)) == ["Für Elise"]
+    assert index.search(format_uri(ELISE), 0) == []
+    for unknown in (format_uri(b"4" * 32), "loud:", "loud:elise", "loud:" + "x" * 500, "loud:\0ü"):
+        assert index.search(unknown, 10) == []
 
 
 @given(st.text())
