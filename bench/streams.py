@@ -1,0 +1,226 @@
+"""One server process and many listeners: how evenly it paces, and where it saturates.
+
+    python -m bench.streams [--streams 200] [--seconds 10]
+
+Some 200 UDP streams are opened as 14 peers would, and each keeps more asked than it gets,
+so the server's pacing alone says when a datagram leaves. Jitter is how far the time between
+two datagrams of a stream is from the first one's size over the pace, as the kernel stamps
+their arrival. The pace then doubles until the streams get less than 95 % of it. Server
+and client have a core each, where there are two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import socket
+import statistics
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import trio
+
+from bench.links.measure import cpu_s
+from bench.links.track import Track, prepare, serve_command
+from lightpeer.core.datagram import Pull, UnitRange, build_pull, peek_stream_id
+from lightpeer.core.identity import Identity
+from lightpeer.core.opening import Opening, UdpTerms
+from lightpeer.core.uri import parse_uri
+from lightpeer.wire.network import SystemNetwork
+from lightpeer.wire.peer import Peer, SealClock
+from lightpeer.wire.tcp import open_channel
+
+HOST = "127.0.0.1"
+STREAMS_PER_PEER = 15  # a server drops a peer's 17th
+KBIT_S = 48.0
+SATURATED = 0.95
+MEGABYTES = 1.0
+AHEAD_S = 4.0  # kept asked, at the pace
+PULL_S = 1.0  # a server that hears nothing for 2 s falls silent
+WARM_UP_S = 2.0
+UNITS = 12  # of a segment of the track; one that it does not have is passed over
+SEGMENTS = 80
+SEGMENT_BYTES = 12_000
+SO_TIMESTAMPNS = 35  # asm-generic/socket.h
+UDP_HEADER = 8  # counts for the pace
+RECEIVE_BUFFER = 4 << 20
+
+
+class Arrival(NamedTuple):
+    at_s: float
+    size: int  # with the UDP header
+
+
+class Listener:
+    """Asks one stream for more than it gets, segment after segment, round and round."""
+
+    def __init__(self, terms: UdpTerms, pace_bytes_per_s: int) -> None:
+        self._terms, self._pace = terms, pace_bytes_per_s
+        self._pull_no = self._segment = 0
+        self._ahead_bytes = 0.0
+        self.arrivals: list[Arrival] = []
+
+    def pull(self) -> bytes:
+        """Return a PULL for what the pace takes until the one after the next."""
+        ranges = []
+        while self._ahead_bytes < self._pace * AHEAD_S:
+            ranges.append(UnitRange(0, self._segment, 0, UNITS))
+            self._segment = (self._segment + 1) % SEGMENTS
+            self._ahead_bytes += SEGMENT_BYTES
+        self._ahead_bytes -= self._pace * PULL_S
+        self._pull_no += 1
+        return build_pull(
+            Pull(self._terms.stream_id, self._pull_no, self._pace, self._terms.path_token, 0, ranges),
+            self._terms.keys,
+        )
+
+    def jitters_s(self, since_s: float) -> Iterator[float]:
+        """Yield how far each pause was from what the pace says."""
+        late = [one for one in self.arrivals if one.at_s >= since_s]
+        for before, after in pairwise(late):
+            yield abs(after.at_s - before.at_s - before.size / self._pace)
+
+
+class Figures(NamedTuple):
+    kbit_s: float  # of each stream, as asked
+    got: float  # share of it
+    jitter_p50_ms: float
+    jitter_p99_ms: float
+    server_cpu: float  # share of a core
+
+
+async def open_streams(track: Track, address: tuple[str, int], count: int) -> list[UdpTerms]:
+    """Open streams of a track as several peers would."""
+    network, track_id, found = SystemNetwork(), parse_uri(track.uri), []
+    async with open_channel(network, *address) as channel:
+        while len(found) < count:
+            identity = Identity(os.urandom(32))
+            peer = Peer(channel, identity, SealClock(network), network, address=address)
+            for _ in range(min(STREAMS_PER_PEER, count - len(found))):
+                opening = Opening(os.urandom(32))
+                reply = await peer.open(opening.request(track_id))
+                assert peer.peer_id is not None
+                opened = opening.accept_untrusted(
+                    reply, track_id=track_id, client=identity.peer_id, server=peer.peer_id
+                )
+                assert opened.udp is not None, "the server has no room for so many streams"
+                found.append(opened.udp)
+    return found
+
+
+def listen(terms: list[UdpTerms], kbit_s: float, seconds: float, server: int) -> Figures:
+    """Take all streams at a pace for some seconds."""
+    pace = round(kbit_s * 125)
+    listeners = {one.stream_id: Listener(one, pace) for one in terms}
+    with udp_socket() as receiver:
+        used_s = exchange(receiver, listeners, (HOST, terms[0].port), seconds, server)
+    first_s = min(one.arrivals[0].at_s for one in listeners.values() if one.arrivals)
+    since_s, until_s = first_s + WARM_UP_S, first_s + seconds
+    jitters = sorted(jitter for one in listeners.values() for jitter in one.jitters_s(since_s))
+    got = sum(a.size for one in listeners.values() for a in one.arrivals if since_s <= a.at_s < until_s)
+    return Figures(
+        kbit_s,
+        got / (pace * len(terms) * (until_s - since_s)),
+        statistics.median(jitters) * 1000,
+        jitters[int(len(jitters) * 0.99)] * 1000,
+        used_s / seconds,
+    )
+
+
+def exchange(
+    receiver: socket.socket,
+    listeners: dict[int, Listener],
+    to: tuple[str, int],
+    seconds: float,
+    server: int,
+) -> float:
+    """Pull each stream once a second, in turns, and note what comes; return the server's CPU time."""
+    began, used_s = time.monotonic(), cpu_s(server)
+    agenda = [(began + PULL_S * k / len(listeners), one) for k, one in enumerate(listeners.values())]
+    while (now := time.monotonic()) < began + seconds:
+        while agenda[0][0] <= now:
+            due, one = agenda.pop(0)
+            receiver.sendto(one.pull(), to)
+            agenda.append((due + PULL_S, one))
+        if select.select([receiver], [], [], max(0.0, agenda[0][0] - now))[0]:
+            take(receiver, listeners)
+    return cpu_s(server) - used_s
+
+
+def take(receiver: socket.socket, listeners: dict[int, Listener]) -> None:
+    """Note what has come; the server is trusted, so tags are not checked here."""
+    for _ in range(len(listeners)):
+        try:
+            data, stamps, _, _ = receiver.recvmsg(2048, 64, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        stream_id = peek_stream_id(data)
+        if stream_id in listeners:
+            seconds, nanoseconds = struct.unpack("qq", stamps[0][2])
+            listeners[stream_id].arrivals.append(Arrival(seconds + nanoseconds / 1e9, len(data) + UDP_HEADER))
+
+
+@contextmanager
+def udp_socket() -> Iterator[socket.socket]:
+    with socket.socket(type=socket.SOCK_DGRAM) as receiver:
+        receiver.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        receiver.bind((HOST, 0))
+        yield receiver
+
+
+@contextmanager
+def server(track: Track) -> Iterator[tuple[int, tuple[str, int]]]:
+    """Run a server on a core of its own; give its pid and address."""
+    process = subprocess.Popen(serve_command(track, f"{HOST}:0"), stdout=subprocess.PIPE)
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(process.pid, cores[:1])
+    os.sched_setaffinity(0, cores[-1:])
+    try:
+        assert process.stdout is not None
+        host, _, port = json.loads(process.stdout.readline())["rpc"].rpartition(":")
+        yield process.pid, (host, int(port))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--streams", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--work", type=Path, metavar="DIR", help="keep the track there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        track = prepare((options.work or Path(temporary)) / f"track-{MEGABYTES:g}", MEGABYTES, 1)
+        print(f"{options.streams} streams from one process; load of the machine {os.getloadavg()[0]:.1f}.\n")
+        print("| kbit/s each | Mbit/s in all | of which got | jitter median / p99 ms | server, of a core |")
+        print("|---|---|---|---|---|")
+        kbit_s = KBIT_S
+        while (one := measure(track, options.streams, kbit_s, options.seconds)).got >= SATURATED:
+            kbit_s *= 2
+        print(f"\nSaturated at {one.kbit_s * one.got * options.streams / 1000:.0f} Mbit/s.")
+
+
+def measure(track: Track, count: int, kbit_s: float, seconds: float) -> Figures:
+    """Measure one pace against a fresh server, and print the row."""
+    with server(track) as (pid, address):
+        terms = trio.run(open_streams, track, address, count)
+        one = listen(terms, kbit_s, seconds, pid)
+    total = one.kbit_s * count / 1000
+    jitter = f"{one.jitter_p50_ms:.1f} / {one.jitter_p99_ms:.1f}"
+    print(f"| {kbit_s:g} | {total:.1f} | {one.got:.1%} | {jitter} | {one.server_cpu:.0%} |", flush=True)
+    return one
+
+
+if __name__ == "__main__":
+    main()
