@@ -1,7 +1,7 @@
-"""The service Discovery: records in, a random sample of records out.
+"""The service Discovery: a server introduces itself by its record, a light client gets a random sample.
 
-A call that brings records is another server's shuffle; a light client brings none, and is
-remembered by nobody. What becomes of the records is decided in `gossip.py`.
+A light client brings no record, and is remembered by nobody. What becomes of an introduction is decided
+in `gossip.py`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Discovery:
         }
 
     async def exchange(self, data: bytes, context: Context) -> bytes:
-        """Give our own record and some others; take those of a server that brings its own first."""
+        """Give our own record and some others; take the introduction of a server that brings its own."""
         call = self._calls.begin(context)
         request = call.open(data, pb.ExchangeRequest)
         if len(request.records) > MAX_RECORDS:
@@ -47,7 +47,7 @@ class Discovery:
         host = context.peer_address[0]
         told = sound_records_untrusted(request.records, self._gossip.unix_time(), host, "a caller")
         if told and told[0].peer_id == call.peer_id:
-            given = self._gossip.answer(wanted, told, host)
+            given = self._gossip.introduce(told[0], host, wants_name=wanted > 0)
         else:
             given = self._gossip.sample(wanted, call.peer_id, host)
         return call.seal(
@@ -69,5 +69,5 @@ class Discovery:
             raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
         if record.peer_id != call.peer_id:
             raise RpcError(StatusCode.PERMISSION_DENIED, "a peer announces itself and nobody else")
-        self._gossip.announced(record, host)
+        self._gossip.introduce(record, host, wants_name=False)
         return call.seal(pb.AnnounceReply(again_s=ANNOUNCE_AGAIN_S))

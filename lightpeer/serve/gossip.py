@@ -1,20 +1,18 @@
 """A server's place in the network: whom it knows, and who knows it.
 
-Once a period it shuffles its view with its oldest neighbour (`core/membership.py`): one Exchange, our
-own record sealed anew ahead of what is given away. What comes from others, in a shuffle or an
-announcement, is dialled back before it enters the view (`meeting.py`), so that everything in the view
-may be recommended. Few shuffles are accepted a period, of one peer, of one network and in all; the
-others get their answer, and we keep what we have.
+Twice a period it introduces itself to another server, as `core/view.py` has it: one Exchange that
+brings our own record. Whoever introduces itself to us is dialled back before it enters the view
+(`meeting.py`), and we go to whom others name ourselves, so everything in the view may be recommended.
+Few introductions are accepted in a period, of one peer, of one network and in all.
 
-A server with few neighbours joins: it meets the bootstrap peers, whoever it remembers, and whoever was
-found on the local network, announces itself to them, and takes over what they recommend. That is
-repeated with growing pauses while the neighbours are few. No peer is needed after that.
+A server with few neighbours joins: it meets the bootstrap peers, those found on the local network and
+those it remembers, introduces itself to them, and dials whom they recommend. That is repeated with
+growing pauses while the neighbours are few. No peer is needed after that.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -22,8 +20,9 @@ import trio
 from lightpeer.contacts import Contact
 from lightpeer.core.fairness import Fairness
 from lightpeer.core.identity import PeerId
-from lightpeer.core.membership import CAPACITY, SHUFFLE_LENGTH, Shuffle, View
+from lightpeer.core.peer_entry import LOCAL_GROUP, network_group
 from lightpeer.core.records import PeerRecord, format_endpoint, scope_of
+from lightpeer.core.view import CAPACITY, View
 from lightpeer.errors import RemoteError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.meeting import MAX_RECORDS, Meetings, source_group
@@ -35,19 +34,25 @@ if TYPE_CHECKING:
     from lightpeer.core.identity import Identity
     from lightpeer.core.own_address import OwnAddress
     from lightpeer.core.peers import PeerCache
+    from lightpeer.serve.meeting import Met
     from lightpeer.wire.network import Network
 
 logger = logging.getLogger(__name__)
 
 PERIOD_S: Final = 60.0  # 4 kB a minute; who crashed is out of all views within the half hour
-PERIOD_JITTER: Final = 0.1  # so that servers started together do not shuffle together
+INTRODUCTIONS: Final = 2  # a period
+JITTER: Final = 0.1  # so that servers started together do not meet in step
 FEW_NEIGHBOURS: Final = 4  # below that, a view may be cut off by a few crashes
 JOIN_AGAIN_S: Final = 5.0  # doubles
 MAX_JOIN_AGAIN_S: Final = 600.0
 REMEMBERED_ASKED: Final = 8  # of the peers from before, in one round of joining
-ACCEPTED_AT_ONCE: Final = 2  # shuffles of one peer; twice as many of one network, four times in all
-MAX_TO_VERIFY: Final = 32  # sets of records that wait to be dialled back: 256 kB
-DIAL_BACKS: Final = 4  # under way at a time, one for each source's network
+ACCEPTED_AT_ONCE: Final = 2  # introductions of one peer, and one a period; of one network and in all:
+NETWORK_SHARES: Final = 2
+TOTAL_SHARES: Final = 4  # twice what honest servers make on the average
+MAX_TO_VERIFY: Final = (
+    32  # introductions that wait to be dialled back: 16 kB, and more than are accepted at once
+)
+DIAL_BACKS: Final = 4  # under way at a time
 
 
 class Gossip:
@@ -67,15 +72,17 @@ class Gossip:
 
         Raises UsageError for an address that nobody could use.
         """
-        self.view: View[PeerRecord] = View(identity.peer_id)
+        self.view: View[PeerRecord] = View(identity.peer_id, group_of=_group_of)
         self._network = network
         self._peers = peers
         self._meetings = Meetings(network, identity, peers, place, port)
         self.own = OwnRecord(identity, place, port, self._meetings.unix_time)
         self._period_s = period_s
-        self._accepted = Fairness(1 / period_s, ACCEPTED_AT_ONCE, group_shares=2, total_shares=4)
-        self._to_verify, self._verify_next = trio.open_memory_channel[_Told](MAX_TO_VERIFY)
-        self._verifying: set[str] = set()  # the sources' networks
+        self._accepted = Fairness(
+            1 / period_s, ACCEPTED_AT_ONCE, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES
+        )
+        self._introduced, self._to_verify = trio.open_memory_channel[tuple[PeerRecord, str]](MAX_TO_VERIFY)
+        self._named_by_host = ""  # who named the next contact
 
     def unix_time(self) -> float:
         """Return the Unix time that we go by."""
@@ -96,23 +103,26 @@ class Gossip:
         """Return up to `n` neighbours at random that mean something where the caller is."""
         return _fit(self.neighbours(CAPACITY), caller, caller_host)[:n]
 
-    def answer(self, n: int, told: Sequence[PeerRecord], caller_host: str) -> list[PeerRecord]:
-        """Take a shuffle that a peer started, its own record first; return up to `n` records for it."""
-        caller = told[0].peer_id
-        shuffle = self.view.answer(caller, self._network.entropy)
-        shuffle = replace(shuffle, sent=tuple(_fit(shuffle.sent, caller, caller_host)[:n]))
-        if not told[0].serves:
-            self._withdraw(told[0])
-        else:
-            self._verify_later(_Told(caller, caller_host, list(told), shuffle))
-        return list(shuffle.sent)
+    def introduce(self, record: PeerRecord, host: str, *, wants_name: bool) -> list[PeerRecord]:
+        """Take a peer's own record from itself; return whom we name to it, if it wants that.
 
-    def announced(self, record: PeerRecord, caller_host: str) -> None:
-        """Take a peer's own record from itself."""
+        Args:
+            record: sound, and with addresses that mean something where it came from.
+            host: the numeric address that it came from.
+            wants_name: whether the peer would go to somebody else.
+        """
         if not record.serves:
             self._withdraw(record)
-        else:
-            self._verify_later(_Told(record.peer_id, caller_host, [record], None))
+            return []
+        if not self._accepted.admit(record.peer_id, source_group(record.peer_id, host), 1, self.unix_time()):
+            return []
+        try:
+            self._introduced.send_nowait((record, host))
+        except trio.WouldBlock:
+            logger.info("too many introductions wait to be dialled back")
+            return []
+        name = self.view.name_for(record.peer_id) if wants_name else None
+        return [] if name is None else _fit([name], record.peer_id, host)
 
     def _withdraw(self, record: PeerRecord) -> None:
         """Believe a peer that it serves no longer; that much needs no proof."""
@@ -121,52 +131,41 @@ class Gossip:
             self._peers.add(record, record.peer_id, self.unix_time())
             self.view.remove(record.peer_id)
 
-    # Verification.
-
-    def _verify_later(self, told: _Told) -> None:
-        """Queue records to be dialled back, unless too many wait: they will be told again."""
-        group = source_group(told.source, told.source_host)
-        if not self._accepted.admit(told.source, group, 1, self.unix_time()):
-            return
-        try:
-            self._to_verify.send_nowait(told)
-        except trio.WouldBlock:
-            logger.info("too many records wait to be dialled back")
-
-    async def _verify_told(self) -> None:
-        async for told in self._verify_next:
-            group = source_group(told.source, told.source_host)
-            if group in self._verifying:
-                continue
-            self._verifying.add(group)
-            try:
-                sound = await self._verified(told.records, told.source, told.source_host)
-            finally:
-                self._verifying.discard(group)
-            if told.shuffle is not None and sound and sound[0].peer_id == told.source:
-                self.view.finish_shuffle(told.shuffle, sound)
-            for record in sound:
-                self.view.add(record)
-
-    async def _verified(
-        self, records: Sequence[PeerRecord], source: PeerId, source_host: str
-    ) -> list[PeerRecord]:
-        verified = [await self._meetings.verify(record, source, source_host) for record in records]
-        return [record for record in verified if record is not None]
-
     # The periodic part.
 
     async def run(self, contacts: Callable[[], Sequence[Contact]]) -> None:
-        """Join, and shuffle once a period, for ever; `contacts` gives whom to join through."""
+        """Join, and keep introducing ourselves, for ever; `contacts` gives whom to join through."""
         async with trio.open_nursery() as nursery:
             for _ in range(DIAL_BACKS):
-                nursery.start_soon(self._verify_told)
+                nursery.start_soon(self._dial_back)
             nursery.start_soon(self._keep_joined, contacts)
             while True:
-                await trio.sleep(self._period_s * (1 + PERIOD_JITTER * (2 * self._random() - 1)))
+                jitter = JITTER * (2 * int.from_bytes(self._network.entropy(4), "big") / 2**32 - 1)
+                await trio.sleep(self._period_s / INTRODUCTIONS * (1 + jitter))
                 self.view.expire(self.unix_time())
-                if self.own.serves:
-                    await self._shuffle()
+                if own := self._announced():
+                    await self._introduce_ourselves(own)
+
+    async def _dial_back(self) -> None:
+        async for record, host in self._to_verify:
+            verified = await self._meetings.verify(record, record.peer_id, host)
+            if verified is not None:
+                self.view.introduce(verified)
+
+    async def _introduce_ourselves(self, own: bytes) -> None:
+        contact = self.view.next_contact()
+        if contact is None:
+            return
+        record = contact.record
+        within = None if contact.wants_name else self._named_by_host
+        request = pb.ExchangeRequest(records=[own], want=int(contact.wants_name))
+        met = await self._meet(Contact(record.endpoints[0], record.peer_id), request, within=within)
+        if met is None:
+            return
+        self._named_by_host = met.host
+        self.view.on_answer(contact, next((other for other in met.others if other.serves), None))
+        if met.own is not None and met.peer_id in self.view:
+            self.view.add(met.own) if met.own.serves else self.view.remove(met.peer_id)
 
     async def _keep_joined(self, contacts: Callable[[], Sequence[Contact]]) -> None:
         pause_s = JOIN_AGAIN_S
@@ -198,42 +197,26 @@ class Gossip:
             return []
 
     async def _join_through(self, contact: Contact) -> None:
-        own = self._announced()
-        try:
-            met = await self._meetings.meet(contact, pb.ExchangeRequest(records=own, want=MAX_RECORDS - 1))
-            if not own and (own := self._announced()):  # they have told us where we are
-                await self._meetings.meet(contact, pb.ExchangeRequest(records=own))
-        except (OSError, RemoteError) as error:
-            logger.info("cannot join through %s: %s", format_endpoint(contact.address), error)
+        met = await self._meet(contact, pb.ExchangeRequest(want=MAX_RECORDS - 1))
+        if met is None:
             return
-        told = [record for record in (met.own, *met.others) if record is not None]
-        for record in await self._verified(told, met.peer_id, met.host):
-            self.view.add(record)
+        if own := self._announced():  # by now we may have been told where we are
+            await self._meet(contact, pb.ExchangeRequest(records=[own]))
+        for record in (met.own, *met.others):
+            verified = record and await self._meetings.verify(record, met.peer_id, met.host)
+            if verified:
+                self.view.add(verified)
 
-    async def _shuffle(self) -> None:
-        shuffle = self.view.start_shuffle(self._network.entropy)
-        if shuffle is None or shuffle.contact is None:
-            return
-        address = shuffle.contact.endpoints[0]
-        own = self._announced()
-        given = _fit(shuffle.sent, shuffle.partner, address[0]) if own else []
-        shuffle = replace(shuffle, sent=tuple(given))
-        request = pb.ExchangeRequest(records=own + [record.data for record in given], want=SHUFFLE_LENGTH)
+    async def _meet(
+        self, contact: Contact, request: pb.ExchangeRequest, within: str | None = None
+    ) -> Met | None:
         try:
-            met = await self._meetings.meet(Contact(address, shuffle.partner), request)
+            return await self._meetings.meet(contact, request, within=within)
         except (OSError, RemoteError) as error:
-            logger.info("a neighbour is gone: %s: %s", format_endpoint(address), error)
-            self.view.fail_shuffle(shuffle)
-            return
-        others = met.others[:SHUFFLE_LENGTH]
-        self.view.finish_shuffle(shuffle, await self._verified(others, met.peer_id, met.host))
-        if met.own is not None and met.own.serves:
-            self.view.add(met.own)  # while there is room, as in a network of a few
+            logger.info("cannot meet %s: %s", format_endpoint(contact.address), error)
+            return None
 
-    def _announced(self) -> list[bytes]:
-        """Return our record, sealed just now, if we serve and know where."""
-        record = self.own.fresh() if self.own.serves else None
-        return [] if record is None else [record]
+    # Our role.
 
     async def tell_neighbours(self) -> None:
         """Tell all neighbours at once what we do now."""
@@ -244,18 +227,15 @@ class Gossip:
             for neighbour in self.view.records:
                 nursery.start_soon(self._meetings.announce, neighbour, record)
 
-    def _random(self) -> float:
-        return int.from_bytes(self._network.entropy(4), "big") / 2**32
+    def _announced(self) -> bytes | None:
+        """Return our record, sealed just now, if we serve and know where."""
+        return self.own.fresh() if self.own.serves else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """Records that wait to be dialled back, from whom they are, and the shuffle that they came in."""
-
-    source: PeerId
-    source_host: str
-    records: list[PeerRecord]
-    shuffle: Shuffle[PeerRecord] | None
+def _group_of(record: PeerRecord) -> str | None:
+    """Return a server's network; those at home or on one desk are not limited."""
+    group = network_group(record.endpoints[0][0])
+    return None if group == LOCAL_GROUP else group
 
 
 def _fit(records: Iterable[PeerRecord], reader: PeerId, reader_host: str) -> list[PeerRecord]:

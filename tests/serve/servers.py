@@ -56,6 +56,13 @@ class Node:
 
     async def serve(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Answer calls, without gossip of its own."""
+        await self._run(task_status, gossips=False)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Answer calls, and gossip."""
+        await self._run(task_status, gossips=True)
+
+    async def _run(self, task_status: trio.TaskStatus[None], *, gossips: bool) -> None:
         library = MemoryLibrary()
         services = Services(
             identity=self.identity,
@@ -68,15 +75,10 @@ class Node:
         rpc = RpcServer(services.handlers(), on_connection=self.gossip.own.place.reached)
         listener = await self.host.listen_tcp("", PORT)
         with self.scope:
-            await rpc.serve([listener], task_status=task_status)
-
-    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Answer calls, and gossip."""
-        with self.scope:
             async with trio.open_nursery() as nursery:
-                await nursery.start(self.serve)
-                task_status.started()
-                await self.gossip.run(lambda: self.contacts)
+                if gossips:
+                    nursery.start_soon(self.gossip.run, lambda: self.contacts)
+                await rpc.serve([listener], task_status=task_status)
 
 
 def node(

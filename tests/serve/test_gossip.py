@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+
+from lightpeer.contacts import Contact
+from lightpeer.core.records import Role, build_record, parse_record_untrusted
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.gossip import MAX_JOIN_AGAIN_S, MAX_TO_VERIFY, PERIOD_S, REMEMBERED_ASKED, TOTAL_SHARES
+from lightpeer.wire.peer import Peer, SealClock
+from lightpeer.wire.tcp import open_channel
+from tests.serve.servers import PORT, Node, identity, node
+from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
+
+
+def running(test: Callable[[SimInternet, trio.Nursery, Callable], Awaitable[None]], seed: int = 1) -> None:
+    """Run a test that starts servers with `await start(node)`."""
+
+    async def main(net: SimInternet) -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def start(*nodes: Node) -> None:
+                for one in nodes:
+                    await nursery.start(one.run)
+
+            await test(net, nursery, start)
+            nursery.cancel_scope.cancel()
+
+    simulate(main, seed)
+
+
+async def exchange(host: SimHost, server: Node, request: pb.ExchangeRequest, who=None) -> pb.ExchangeReply:
+    async with open_channel(host, *server.contact.address) as channel:
+        peer = Peer(channel, who or identity(99), SealClock(host), host, address=server.contact.address)
+        return await peer.exchange(request)
+
+
+def ids(*nodes: Node) -> set[bytes]:
+    return {one.identity.peer_id for one in nodes}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_network_grows_from_one_bootstrap_peer_and_outlives_it(seed) -> None:
+    async def test(net, nursery, start) -> None:
+        bootstrap = node(net, 0)
+        others = [node(net, n, bootstrap.contact) for n in range(1, 6)]
+        await start(bootstrap, *others)
+        await trio.sleep(30)
+        bootstrap.kill()
+        late = node(net, 20, others[3].contact)
+        await start(late)
+        await trio.sleep(10 * PERIOD_S)
+        everybody = [*others, late]
+        for one in everybody:
+            assert len(one.neighbours) >= 4
+            assert bootstrap.identity.peer_id not in one.neighbours
+        assert reachable(late, everybody) == ids(*everybody)
+        assert reachable(others[0], everybody) == ids(*everybody)
+
+    running(test, seed)
+
+
+def reachable(start: Node, nodes: list[Node]) -> set[bytes]:
+    """Whom a walk along the views can get to."""
+    by_id = {one.identity.peer_id: one for one in nodes}
+    seen, queue = {start.identity.peer_id}, [start]
+    while queue:
+        for found in queue.pop().neighbours & by_id.keys() - seen:
+            seen.add(found)
+            queue.append(by_id[found])
+    return seen
+
+
+def test_two_servers_keep_knowing_each_other() -> None:
+    async def test(net, nursery, start) -> None:
+        first = node(net, 1)
+        second = node(net, 2, first.contact)
+        await start(first, second)
+        for _ in range(10):
+            await trio.sleep(1.5 * PERIOD_S)
+            assert (first.neighbours, second.neighbours) == (ids(second), ids(first))
+
+    running(test)
+
+
+def test_a_peer_that_comes_back_at_another_address_is_the_same_peer() -> None:
+    async def test(net, nursery, start) -> None:
+        bootstrap = node(net, 0)
+        others = [node(net, n, bootstrap.contact) for n in (1, 2, 3)]
+        await start(bootstrap, *others)
+        await trio.sleep(10 * PERIOD_S)
+        others[0].kill()
+        moved = node(net, 50, bootstrap.contact, key=1)
+        await start(moved)
+        await trio.sleep(10 * PERIOD_S)
+        places = [
+            record.endpoints[0][0]
+            for one in (bootstrap, *others[1:])
+            for record in one.gossip.view.records
+            if record.peer_id == moved.identity.peer_id
+        ]
+        assert set(places) == {"70.0.0.1"}
+        known = bootstrap.gossip._peers.get(moved.identity.peer_id)
+        assert known.record.endpoints[0][0] == "70.0.0.1"
+
+    running(test)
+
+
+def test_a_light_client_gets_a_sample_and_is_in_nobodys_view() -> None:
+    async def test(net, nursery, start) -> None:
+        bootstrap = node(net, 0)
+        await start(bootstrap, *(node(net, n, bootstrap.contact) for n in range(1, 6)))
+        await trio.sleep(60)
+        reply = await exchange(net.host("99.0.0.1"), bootstrap, pb.ExchangeRequest(want=3))
+        assert len(reply.records) == 4
+        assert parse_record_untrusted(reply.records[0], EPOCH_S + 60).peer_id == bootstrap.identity.peer_id
+        await trio.sleep(10 * PERIOD_S)
+        assert identity(99).peer_id not in bootstrap.neighbours
+
+    running(test)
+
+
+def record_of(n: int, host: str, *, roles: int = Role.SERVES, sequence: int = EPOCH_S) -> bytes:
+    return build_record(identity(n), [(host, PORT)], roles, sequence, EPOCH_S + 3600)
+
+
+def test_who_cannot_be_dialled_back_is_recommended_to_nobody() -> None:
+    async def test(net, nursery, start) -> None:
+        server, real = node(net, 0), node(net, 1)
+        await start(server, real)
+        host = net.host("99.0.0.1")
+        forged = record_of(99, real.host.address)  # our id, somebody else's address
+        for who, records in [
+            (identity(99), [forged]),
+            (identity(99), [real.gossip.own.current()]),  # not the caller's own
+            (identity(99), [forged, real.gossip.own.current()]),
+        ]:
+            await exchange(host, server, pb.ExchangeRequest(records=records, want=9), who)
+        await trio.sleep(60)
+        assert not server.neighbours
+
+    running(test)
+
+
+def test_few_introductions_are_accepted_at_once() -> None:
+    async def test(net, nursery, start) -> None:
+        server = node(net, 0)
+        crowd = [node(net, n) for n in range(1, 20)]
+        await start(server)
+        for one in crowd:
+            await nursery.start(one.serve)
+            request = pb.ExchangeRequest(records=[one.gossip.own.fresh()])
+            await exchange(one.host, server, request, one.identity)
+        await trio.sleep(5)
+        assert len(server.neighbours) == 2 * TOTAL_SHARES
+
+    running(test)
+
+
+def test_one_network_cannot_fill_what_is_accepted() -> None:
+    async def test(net, nursery, start) -> None:
+        server = node(net, 0)
+        sybils = [node(net, n, address=f"66.6.0.{n}") for n in range(1, 10)]
+        honest = node(net, 1, key=100)
+        await start(server)
+        for one in (*sybils, honest):
+            await nursery.start(one.serve)
+            request = pb.ExchangeRequest(records=[one.gossip.own.fresh()])
+            await exchange(one.host, server, request, one.identity)
+        await trio.sleep(5)
+        assert len(server.neighbours & ids(*sybils)) == 4
+        assert honest.identity.peer_id in server.neighbours
+
+    running(test)
+
+
+def test_introductions_that_wait_are_bounded() -> None:
+    async def test(net, nursery, start) -> None:
+        server = node(net, 0)  # does not run, so nobody is dialled back
+        server.gossip._accepted.admit = lambda *_: True
+        data = [record_of(n, f"{n}.0.0.1") for n in range(1, MAX_TO_VERIFY + 20)]
+        for one in data:
+            record = parse_record_untrusted(one, EPOCH_S)
+            server.gossip.introduce(record, record.endpoints[0][0], wants_name=True)
+        assert server.gossip._introduced.statistics().current_buffer_used == MAX_TO_VERIFY
+
+    running(test)
+
+
+def test_a_caller_is_told_only_what_means_something_where_it_is() -> None:
+    async def test(net, nursery, start) -> None:
+        server = node(net, 0)
+        for n, host in [(1, "192.168.0.1"), (2, "30.0.0.1")]:
+            server.gossip.view.add(parse_record_untrusted(record_of(n, host), EPOCH_S))
+        far = server.gossip.sample(9, identity(9).peer_id, "40.0.0.1")
+        near = server.gossip.sample(9, identity(9).peer_id, "192.168.0.9")
+        assert ([r.peer_id for r in far], len(near)) == ([identity(2).peer_id], 2)
+
+    running(test)
+
+
+def test_a_server_that_stops_serving_is_asked_no_more_and_comes_back() -> None:
+    async def test(net, nursery, start) -> None:
+        bootstrap = node(net, 0)
+        others = [node(net, n, bootstrap.contact) for n in range(1, 5)]
+        await start(bootstrap, *others)
+        await trio.sleep(3 * PERIOD_S)
+        quitter = others[0]
+        quitter.gossip.own.roles = 0
+        told = quitter.neighbours
+        await quitter.gossip.tell_neighbours()
+        await trio.sleep(1)
+        for one in (bootstrap, *others[1:]):
+            if one.identity.peer_id in told:
+                assert quitter.identity.peer_id not in one.neighbours
+                assert not one.gossip._peers.get(quitter.identity.peer_id).record.serves
+        await trio.sleep(8 * PERIOD_S)
+        everybody = (bootstrap, *others[1:])
+        assert not any(quitter.identity.peer_id in one.neighbours for one in everybody)
+        quitter.gossip.own.roles = Role.SERVES
+        await quitter.gossip.tell_neighbours()
+        await trio.sleep(5 * PERIOD_S)
+        assert any(quitter.identity.peer_id in one.neighbours for one in everybody)
+
+    running(test)
+
+
+def test_an_old_record_does_not_bring_back_who_has_stopped() -> None:
+    async def test(net, nursery, start) -> None:
+        server = node(net, 0)
+        old, new, older = (
+            parse_record_untrusted(record_of(1, "30.0.0.1", roles=roles, sequence=EPOCH_S + at), EPOCH_S)
+            for roles, at in [(1, 5), (0, 9), (0, 1)]
+        )
+        server.gossip.view.add(old)
+        server.gossip._peers.add(old, old.peer_id, EPOCH_S)
+        server.gossip.introduce(older, "30.0.0.1", wants_name=False)
+        assert server.neighbours
+        server.gossip.introduce(new, "30.0.0.1", wants_name=False)
+        assert not server.neighbours
+        assert server.gossip._peers.best(9, EPOCH_S) == []
+
+    running(test)
+
+
+def test_a_bootstrap_peer_that_comes_back_is_joined_within_the_longest_pause() -> None:
+    async def test(net, nursery, start) -> None:
+        newcomer = node(net, 1, Contact(("20.0.0.1", PORT)))
+        await start(newcomer)
+        await trio.sleep(10_000)
+        bootstrap = node(net, 0)
+        await start(bootstrap)
+        await trio.sleep(MAX_JOIN_AGAIN_S + 10)
+        assert newcomer.identity.peer_id in bootstrap.neighbours
+
+    running(test)
+
+
+def test_a_name_with_several_addresses_leads_to_all_of_them_and_one_that_leads_nowhere_to_none() -> None:
+    async def test(net, nursery, start) -> None:
+        first, second = node(net, 1), node(net, 2)
+        net.names["peers.example"] = ["200.0.0.1", first.host.address, second.host.address]
+        newcomer = node(net, 3, Contact(("gone.example", PORT)), Contact(("peers.example", PORT)))
+        await start(first, second, newcomer)
+        await trio.sleep(30)
+        assert newcomer.neighbours == ids(first, second)
+
+    running(test)
+
+
+def test_a_bootstrap_peer_with_another_id_than_was_named_is_not_used() -> None:
+    async def test(net, nursery, start) -> None:
+        bootstrap = node(net, 0)
+        newcomer = node(net, 1, Contact(bootstrap.contact.address, identity(7).peer_id))
+        await start(bootstrap, newcomer)
+        await trio.sleep(60)
+        assert not newcomer.neighbours
+        assert not bootstrap.neighbours
+
+    running(test)
+
+
+def test_who_is_remembered_is_enough_to_join() -> None:
+    async def test(net, nursery, start) -> None:
+        known = [node(net, n) for n in range(1, 4)]
+        back = node(net, 9)
+        for one in known:
+            back.gossip._peers.add(one.record, one.identity.peer_id, EPOCH_S)
+        await start(*known, back)
+        await trio.sleep(20)
+        assert back.neighbours == ids(*known)
+        assert all(back.identity.peer_id in one.neighbours for one in known)
+        assert len(known) <= REMEMBERED_ASKED
+
+    running(test)
+
+
+def test_a_server_on_every_address_is_known_where_it_is_seen() -> None:
+    async def test(net, nursery, start) -> None:
+        bootstrap, newcomer = node(net, 0), node(net, 1, place=None)
+        newcomer.contacts.append(bootstrap.contact)
+        await start(bootstrap, newcomer)
+        await trio.sleep(30)
+        assert bootstrap.neighbours == ids(newcomer)
+        assert newcomer.record.endpoints == ((newcomer.host.address, PORT),)
+
+    running(test)
+
+
+def test_the_first_contact_shows_where_we_are() -> None:
+    async def test(net, nursery, start) -> None:
+        server = node(net, 0, place=None)
+        await start(server)
+        assert server.gossip.own_records() == []
+        reply = await exchange(net.host("99.0.0.1"), server, pb.ExchangeRequest(want=1))
+        assert parse_record_untrusted(reply.records[0], EPOCH_S).endpoints == (("20.0.0.1", PORT),)
+
+    running(test)
