@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bench.lab.link import Capacity, Direction, Link, constant, read_trace
@@ -83,7 +84,9 @@ def ideal_s(case: Case, size: int) -> float:
     return Capacity(case.link.down.steps).time_of(size * 8 * TCP_OVERHEAD)
 
 
-def compare(chosen: dict[str, Case], names: Iterable[str], runs: int, work: Path) -> dict[str, Results]:
+def compare(
+    chosen: dict[str, Case], names: Iterable[str], runs: int, work: Path, lab: str
+) -> dict[str, Results]:
     """Return the transfers by case and peer; those that failed are told and left out."""
     results: dict[str, Results] = {name: {} for name in chosen}
     for run, link_name, peer_name in turns(chosen, names, runs):
@@ -92,7 +95,7 @@ def compare(chosen: dict[str, Case], names: Iterable[str], runs: int, work: Path
         folder = work / f"run-{run}" / link_name / peer_name
         case = replace(case, link=replace(case.link, seed=run))
         try:
-            result = kept(folder / "result.json", lambda: measure(case, peer, work, folder))  # noqa: B023 - at once
+            result = kept(folder / "result.json", partial(measure, case, peer, work, folder, lab))
         except FailedError as error:
             print(f"{link_name}, {peer.name}: {error}", file=sys.stderr, flush=True)
             continue
@@ -109,9 +112,9 @@ def turns(chosen: dict[str, Case], names: Iterable[str], runs: int) -> Iterator[
                     yield run, link_name, peer_name
 
 
-def measure(case: Case, peer: Peer, work: Path, folder: Path) -> Transfer:
+def measure(case: Case, peer: Peer, work: Path, folder: Path, lab: str) -> Transfer:
     track = prepare(work / f"track-{case.megabytes:g}", case.megabytes, SOURCES)
-    return transfer(peer, case.link, track, folder, limit_s=30 + 10 * ideal_s(case, track.size))
+    return transfer(peer, case.link, lab, track, folder, limit_s=30 + 10 * ideal_s(case, track.size))
 
 
 def kept(path: Path, measure: Callable[[], Transfer]) -> Transfer:
@@ -195,6 +198,7 @@ def main() -> None:
     )
     parser.add_argument("--traces", type=Path, metavar="DIR", help="with tram.csv and metro.csv")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep tracks, packets and results there")
+    parser.add_argument("--name", default="lablink", help="of the lab's link, if several stand side by side")
     parser.add_argument("--charts", type=Path, metavar="DIR", help="draw the first run there, as SVG")
     options = parser.parse_args()
     known = cases(options.traces)
@@ -207,7 +211,7 @@ def main() -> None:
             able.append(name)
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
-        results = compare(chosen, able, options.runs, work)
+        results = compare(chosen, able, options.runs, work, options.name)
         if options.charts:
             draw(chosen, able, work, options.charts)
     print(f"Medians of {options.runs} runs in turns. Share of the link; queue mean/95th percentile in ms.\n")

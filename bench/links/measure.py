@@ -28,7 +28,6 @@ from bench.lab.pipe import DROPPED, LOST, PASSED, REPEATED, Passage
 from .peers import Peer
 from .track import Track
 
-NAME = "lablink"
 START_S = 60.0
 PAYLOAD_PACKET = 200  # smaller ones are acknowledgements and goodbyes
 POLL_S = 0.05
@@ -57,8 +56,8 @@ class FailedError(Exception):
     """A program did not bring the track; says how."""
 
 
-def transfer(peer: Peer, link: Link, track: Track, folder: Path, limit_s: float) -> Transfer:
-    """Carry a track over a new link.
+def transfer(peer: Peer, link: Link, name: str, track: Track, folder: Path, limit_s: float) -> Transfer:
+    """Carry a track over a new link of that name.
 
     Raises:
       FailedError: the client failed, took longer than `limit_s`, or brought other bytes.
@@ -67,7 +66,7 @@ def transfer(peer: Peer, link: Link, track: Track, folder: Path, limit_s: float)
     folder.mkdir(parents=True)
     log, out = folder / "packets.csv", folder / track.file.name
     link = replace(link, blocks_udp=peer.without_udp)
-    with Lab(link, name=NAME, log=log, congestion=peer.congestion) as lab, servers(peer, track, lab):
+    with Lab(link, name=name, log=log, congestion=peer.congestion) as lab, servers(peer, track, lab):
         cost = run_client(lab, peer.client(track, out), folder, limit_s)
         lab.down()
     if out.read_bytes() != track.file.read_bytes():
