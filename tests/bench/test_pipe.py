@@ -1,6 +1,9 @@
+from itertools import pairwise
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.lab.link import BurstLoss, Direction, constant
 from bench.lab.pipe import DROPPED, LOST, PASSED, REPEATED, Pipe
@@ -90,3 +93,19 @@ def test_the_log_is_bounded(monkeypatch):
     for _ in range(5):
         one.send(b"x", 0.0)
     assert (len(one.log), one.unlogged) == (2, 3)
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.5), st.integers(20, 1500)), max_size=60), st.integers(1500, 9000))
+def test_no_more_arrives_than_the_rate_carries_and_no_more_waits_than_the_queue_holds(packets, queue_bytes):
+    one = pipe(queue_bytes=queue_bytes, delay_s=0.25)
+    now = 0.0
+    for pause, size in packets:
+        now += pause
+        one.send(bytes(size), now)
+    arrived = one.receive(FAR)
+    assert [at for at, _ in arrived] == sorted(at for at, _ in arrived)
+    assert len(arrived) == sum(passage.fate == PASSED for passage in one.log)
+    for passage in one.log:
+        assert passage.queue_s * 10_000 <= queue_bytes + 1e-6
+    for (before, _), (at, packet) in pairwise(arrived):
+        assert at - before >= len(packet) / 10_000 - 1e-9
