@@ -8,6 +8,7 @@ when it is whole, so a file with that name is always complete.
 from __future__ import annotations
 
 import contextlib
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ from lightpeer.session import Session
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
     from typing import BinaryIO
 
+    from lightpeer.core.opening import Opened
     from lightpeer.discovery import Client
 
 BEST_KBPS = 1000  # above every rendition: who fetches wants the best, as with yt-dlp
@@ -48,26 +50,11 @@ async def fetch(
     Raises:
         LightpeerError: nobody reachable holds it, the stream failed, or the file cannot be written.
     """
-    settings = replace(client.settings, bitrate_kbps=bitrate_kbps or BEST_KBPS)
-    track_id = parse_uri(uri)
-    peer, opened = await first_source(client.open_track(track_id, bitrate_kbps=settings.bitrate_kbps))
-    track = opened.track
-    session = Session(
-        track,
-        client.network,
-        settings,
-        Bandwidth(),
-        source_finder(client, track_id),
-        on_lie=client.on_lie,
-        realtime=False,
-    )
     part = path.with_name(path.name + ".part")
     try:
-        with part.open("wb") as file:
-            async with open_nursery() as nursery:
-                nursery.start_soon(session.run, peer, opened)
+        async with streaming(client, parse_uri(uri), bitrate_kbps or BEST_KBPS) as (session, _):
+            with part.open("wb") as file:
                 size = await _write(session, file, on_progress)
-                nursery.cancel_scope.cancel()
         part.replace(path)
     except OSError as error:
         reason = f"cannot write {path} ({error.strerror}): choose another file with -o"
@@ -80,11 +67,35 @@ async def fetch(
         "uri": uri,
         "path": str(path),
         "bytes": size,
-        "title": track.title,
-        "bitrate_kbps": round(track.renditions[session.ladder.current].bitrate_bps / 1000),
+        "title": session.track.title,
+        "bitrate_kbps": round(session.track.renditions[session.ladder.current].bitrate_bps / 1000),
         "transport": "+".join(sorted(session.stats.transports)) or "grpc",  # all of it came with the Open
         "sources": session.stats.sources,
     }
+
+
+@asynccontextmanager
+async def streaming(
+    client: Client, track_id: bytes, bitrate_kbps: int
+) -> AsyncIterator[tuple[Session, Opened]]:
+    """Stream one rendition as fast as it comes, for the length of a block; give the session and the Open.
+
+    The rendition is the greatest that is not above `bitrate_kbps`, else the lowest.
+    """
+    peer, opened = await first_source(client.open_track(track_id, bitrate_kbps=bitrate_kbps))
+    session = Session(
+        opened.track,
+        client.network,
+        replace(client.settings, bitrate_kbps=bitrate_kbps),
+        Bandwidth(),
+        source_finder(client, track_id),
+        on_lie=client.on_lie,
+        realtime=False,
+    )
+    async with open_nursery() as nursery:
+        nursery.start_soon(session.run, peer, opened)
+        yield session, opened
+        nursery.cancel_scope.cancel()
 
 
 async def _write(session: Session, file: BinaryIO, on_progress: Callable[[int, int | None], None]) -> int:

@@ -45,6 +45,7 @@ class Opened:
     track: Track
     udp: UdpTerms | None
     chunks: tuple[Chunk, ...]
+    manifest: bytes = b""  # as it came, where it was not known
 
 
 class Opening:
@@ -90,7 +91,7 @@ class Opening:
         chunks = tuple(Chunk(c.rendition, c.segment, c.data) for c in reply.chunks)
         if any(c.rendition >= len(track.renditions) for c in chunks):
             raise BadMessageError("an Open reply with a chunk of no rendition")
-        return Opened(track, self._terms_untrusted(reply, track_id, client, server), chunks)
+        return Opened(track, self._terms_untrusted(reply, track_id, client, server), chunks, reply.manifest)
 
     def _terms_untrusted(
         self, reply: pb.OpenReply, track_id: bytes, client: PeerId, server: PeerId
