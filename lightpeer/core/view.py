@@ -12,8 +12,8 @@ Unstructured P2P Overlays", 2005) is good for: a contact with the oldest, which 
 asked, and degrees nearly alike. But Cyclon swaps records of others, and whoever answers with
 accomplices alone soon fills all views. Here each introduction is somebody's own, so that liars hold
 hardly more than they have a right to by the introductions they make. The step to whom the neighbour
-names mixes the graph; it is the Pointer-Push&Pull operation of Mahlmann and Schindelhauer
-("Distributed random digraph transformations for peer-to-peer networks", 2006), with both ends told.
+names mixes the graph, much as the Pointer-Push&Pull operation of Mahlmann and Schindelhauer does
+("Distributed random digraph transformations for peer-to-peer networks", 2006).
 `bench/README.md` has the figures of both.
 
 Call order, twice a period: `next_contact`, then `on_answer` if the contact took our introduction; one
