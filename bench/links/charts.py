@@ -58,5 +58,6 @@ def losses(down: list[Passage]) -> Points:
     points = [(0.0, 0.0)]
     for one in down:
         if one.fate in {LOST, DROPPED}:
-            points.append((one.came_s, points[-1][1] + 1))
+            so_far = points[-1][1]
+            points += [(one.came_s, so_far), (one.came_s, so_far + 1)]
     return [*points, (down[-1].came_s, points[-1][1])]
