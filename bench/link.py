@@ -47,7 +47,8 @@ def even(kbit_s: float, rtt_s: float, queue_bdp: float, loss: float = 0.0, megab
     """Return a link that is the same both ways."""
     bdp_bytes = kbit_s * 125 * rtt_s
     way = Direction(constant(kbit_s), delay_s=rtt_s / 2, queue_bytes=round(bdp_bytes * queue_bdp), loss=loss)
-    text = f"{kbit_s / 1000:g} Mbit/s, {rtt_s * 1000:g} ms, {f'{loss:.1%}' if loss else 'no'} loss, queue {queue_bdp:g} BDP"
+    losses = f"{loss:.1%}" if loss else "no"
+    text = f"{kbit_s / 1000:g} Mbit/s, {rtt_s * 1000:g} ms, {losses} loss, queue {queue_bdp:g} BDP"
     return Case(Link(way, way), megabytes, PEERS, text)
 
 
