@@ -175,6 +175,19 @@ class ClientConnection(Connection[ClientCall]):
             call.discard()
         self._finish(call, reset=ErrorCode.NO_ERROR if is_answer else ErrorCode.CANCEL)
         self._begin_waiting()
+        self._close_if_drained()
+
+    def drain(self, why: str) -> None:
+        """Take no more calls; end those that wait for a stream, and close once those that run have ended."""
+        if self.state is ConnectionState.OPEN:
+            self.state = ConnectionState.DRAINING
+        for call in list(self._waiting):
+            call.cancel(why)
+        self._close_if_drained()
+
+    def _close_if_drained(self) -> None:
+        if self.state is ConnectionState.DRAINING and not self._streams:
+            self.close()
 
     def cancel_all(self, details: str) -> None:
         """End every call with CANCELLED."""
@@ -187,8 +200,7 @@ class ClientConnection(Connection[ClientCall]):
         """Take bytes from the transport; b"" is its end."""
         super().receive(data, now)
         self._begin_waiting()
-        if self.state is ConnectionState.DRAINING and not self._streams:
-            self.close()
+        self._close_if_drained()
 
     def data_to_send(self) -> bytes:
         """Give the next bytes for the transport; b"" if there are none now."""

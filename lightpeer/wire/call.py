@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lightpeer.core.status import Metadata, RawHeader
     from lightpeer.errors import RpcError
     from lightpeer.wire.link import Link
-    from lightpeer.wire.tcp import Channel
+    from lightpeer.wire.subchannel import Subchannel
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Call:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: Subchannel,
         path: str,
         timeout_s: float | None,
         headers: Sequence[RawHeader],

@@ -89,7 +89,7 @@ class Link(Generic[StreamT]):
             self._writer.unpark()
 
     def _send_now(self) -> bool:
-        """Send what the socket takes without waiting, and tell if there was anything; the rest is `_unsent`."""
+        """Send what the socket takes without waiting; tell if there was anything. The rest is `_unsent`."""
         self._unsent = self._unsent or self.core.data_to_send()
         if not self._unsent:
             return False

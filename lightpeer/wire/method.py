@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lightpeer.core.status import MetadataLike
     from lightpeer.wire.call import Deserializer, Serializer
-    from lightpeer.wire.tcp import Channel
+    from lightpeer.wire.subchannel import Subchannel
 
 CallT = TypeVar("CallT", bound=Call)
 
@@ -27,13 +27,16 @@ class Method(Generic[CallT]):
 
     def __init__(
         self,
-        channel: Channel,
+        channel: Subchannel,
         kind: type[CallT],
         path: str,
         request_serializer: Serializer,
         response_deserializer: Deserializer,
+        *,
+        gzip: bool,
     ) -> None:
         self._channel = channel
+        self._gzip = gzip
         self._kind: Callable[..., CallT] = kind
         self._path = path
         self._serializers = request_serializer, response_deserializer
@@ -71,7 +74,7 @@ class Method(Generic[CallT]):
             timeout,
             encode_metadata(metadata or ()),
             bool(wait_for_ready),
-            self._channel.gzip if compression is None else is_gzip(compression),
+            self._gzip if compression is None else is_gzip(compression),
             *self._serializers,
             request=request if request_iterator is None else request_iterator,
         )

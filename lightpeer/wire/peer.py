@@ -8,7 +8,10 @@ is made once more.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypeVar
+
+import trio
 
 from lightpeer.core.identity import NONCE_BYTES, ClientSeals, Identity, PeerId, format_peer_id
 from lightpeer.core.messages import parse_body_untrusted
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from lightpeer.wire.network import Network
-    from lightpeer.wire.tcp import Channel, StreamStreamCall
+    from lightpeer.wire.tcp import Channel, StreamStreamCall, UnaryStreamCall
 
     M = TypeVar("M", bound=Message)
 
@@ -118,9 +121,15 @@ class Peer:
         return await self._unary("Streams/Open", request, pb.OpenReply)
 
     async def search(
-        self, request: pb.SearchRequest, timeout_s: float | None = None
+        self, request: pb.SearchRequest, *, timeout_s: float | None = None, first_reply_s: float = math.inf
     ) -> AsyncGenerator[pb.SearchReply, None]:
-        """Index.Search: the replies as they come, until the call's time is over."""
+        """Index.Search: the replies as they come, until the call's time is over.
+
+        Args:
+            request: what to search for.
+            timeout_s: for the whole call; None: as for all calls.
+            first_reply_s: for the first reply, which needs no walk.
+        """
         timeout_s = self._timeout_s if timeout_s is None else timeout_s
         path = _PACKAGE + "Index/Search"
         call_it = self._channel.unary_stream(path)
@@ -128,8 +137,10 @@ class Peer:
             seals = self._seals(path)
             call = call_it(seals.seal_request(request.SerializeToString()), timeout=timeout_s)
             try:
-                async for data in call:
+                data = await _within(first_reply_s, call)
+                while data:
                     yield self._opened_untrusted(seals, data, pb.SearchReply)
+                    data = await call.read()
             except RpcError as error:
                 if attempt or not self._clock.adopt_untrusted(error):
                     raise self._explained(error) from error
@@ -185,6 +196,13 @@ class Peer:
         if self.peer_id is None:
             self.peer_id = seals.peer_id
         return parse_body_untrusted(kind, body)
+
+
+async def _within(timeout_s: float, call: UnaryStreamCall) -> bytes:
+    """Return a call's next reply, empty at the end; raise RpcError if it takes longer than that."""
+    with trio.move_on_after(timeout_s):
+        return await call.read() or b""
+    raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the peer said nothing in time")
 
 
 class PullCall:

@@ -1,48 +1,37 @@
 """The channel: gRPC calls to one host and port over TCP, on trio, with grpcio's aio surface.
 
-A channel connects when its first call is made and again when a call is made
-after a connection was lost. Connecting and each connection are one task in the
-channel's nursery; calls that are made meanwhile wait in the channel. h2 is
-imported while the TCP handshake is in flight, since on a small machine that
-import takes longer than the round trip.
-
-Calls go out as soon as TCP stands, a round trip before the server's first word;
-that word makes the channel READY. Without it, or without TCP, the attempt has
-failed, and the next waits for its time (`core.backoff`). Until then calls fail at
-once, but for those that wait for a server. There is no attempt while no call
-wants one.
+What generated stub classes and people see is here; the connection beneath, and the
+calls that wait for it, are the `Subchannel`'s. A channel lives in a block of its own,
+`open_channel`, whose end cancels what is still going on.
 """
 
 from __future__ import annotations
 
 import math
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import trio
 
-from lightpeer.core.backoff import ENTROPY_BYTES, Backoff
 from lightpeer.core.framing import Compression, is_gzip
-from lightpeer.core.status import CallStatus, StatusCode
 from lightpeer.core.stream import Limits
-from lightpeer.errors import UsageError
 from lightpeer.wire.call import Call
 from lightpeer.wire.calls import EOF, StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
 from lightpeer.wire.dialling import Dialling
 from lightpeer.wire.method import Method
+from lightpeer.wire.subchannel import CONNECT_TIMEOUT_S, ChannelConnectivity, Subchannel
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
 
-    from lightpeer.core.grpc import ClientCall, ClientConnection
     from lightpeer.wire.call import Deserializer, Serializer
-    from lightpeer.wire.link import Link
     from lightpeer.wire.network import Address, Network
 
+CallT = TypeVar("CallT", bound=Call)
+
 __all__ = [
+    "CONNECT_TIMEOUT_S",
     "EOF",
     "Call",
     "Channel",
@@ -56,24 +45,6 @@ __all__ = [
     "UnaryUnaryCall",
     "open_channel",
 ]
-
-CONNECT_TIMEOUT_S: Final = 20.0
-"""gRPC's minimum connect timeout (connection-backoff.md); also for the server's first word."""
-
-GOODBYE_S: Final = 1.0
-"""How long a closing channel may take to tell the server; it takes no time unless the link is stuck."""
-
-_CLOSED = "the channel was closed"
-
-
-class ChannelConnectivity(Enum):
-    """What a channel is at; the names are grpcio's (connectivity-semantics-and-api.md)."""
-
-    IDLE = auto()
-    CONNECTING = auto()
-    READY = auto()
-    TRANSIENT_FAILURE = auto()
-    SHUTDOWN = auto()
 
 
 @asynccontextmanager
@@ -109,56 +80,29 @@ async def open_channel(
     gzip = is_gzip(compression)
     async with trio.open_nursery() as links, trio.open_nursery() as work:
         dialling = Dialling(network, (host, port), tls, connect_timeout_s, meanwhile)
-        channel = Channel(links, work, dialling, limits or Limits(), gzip=gzip, idle_s=idle_s)
+        subchannel = Subchannel(links, work, dialling, limits or Limits(), idle_s=idle_s)
         try:
-            yield channel
+            yield Channel(subchannel, gzip=gzip)
         except BaseException as error:  # noqa: BLE001 (raised below, so that no nursery wraps it in a group)
             failure = error
-        channel.close()
+        subchannel.cancel()
         work.cancel_scope.cancel()
     if failure is not None:
         raise failure
 
 
 class Channel:
-    """Calls to one host and port; made by `open_channel`.
+    """Calls to one host and port; made by `open_channel`."""
 
-    Attributes:
-        remote_address: where the latest connection reached, or None before the first.
-        gzip: whether calls compress their requests unless they say otherwise.
-    """
+    def __init__(self, subchannel: Subchannel, *, gzip: bool) -> None:
+        self._subchannel = subchannel
+        self._gzip = gzip  # whether calls compress their requests unless they say otherwise
 
-    def __init__(
-        self,
-        links: trio.Nursery,
-        work: trio.Nursery,
-        dialling: Dialling,
-        limits: Limits,
-        *,
-        gzip: bool,
-        idle_s: float,
-    ) -> None:
-        self._links = links  # connections, which get a moment to say goodbye
-        self._work = work  # everything else, which ends with the channel
-        self._dialling = dialling
-        self._limits = limits
-        self._idle_s = idle_s
-        self._link: Link[ClientCall] | None = None  # the latest
-        # It, and those that finish after a GOAWAY; each in a shielded scope, to say goodbye in.
-        self._running: dict[Link[ClientCall], trio.CancelScope] = {}
-        self._pending: dict[Call, None] = {}  # until there is a connection; bounded by `queued_calls`
-        self._waiters = 0  # that want the channel to be ready, as pending calls do
-        self._is_connecting = False  # the task of attempts runs
-        self._attempt = trio.Event()  # set when the attempt under way, or the next, has TCP or has failed
-        self._is_attempting = False
-        self._backoff = Backoff()
-        self._failure: CallStatus | None = None  # of the latest attempt
-        self._state_changed = trio.lowlevel.ParkingLot()
-        self._is_closed = False
-        self.gzip = gzip
-        self.remote_address: Address | None = None
+    async def __aenter__(self) -> Self:
+        return self
 
-    # --- the surface ------------------------------------------------------------------------------
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     def unary_unary(
         self,
@@ -169,7 +113,7 @@ class Channel:
         _registered_method: bool | None = False,
     ) -> Method[UnaryUnaryCall]:
         """Give a method of one request and one reply; `method` is "/package.Service/Method"."""
-        return Method(self, UnaryUnaryCall, method, request_serializer, response_deserializer)
+        return self._method(UnaryUnaryCall, method, request_serializer, response_deserializer)
 
     def unary_stream(
         self,
@@ -180,7 +124,7 @@ class Channel:
         _registered_method: bool | None = False,
     ) -> Method[UnaryStreamCall]:
         """Give a method of one request and many replies."""
-        return Method(self, UnaryStreamCall, method, request_serializer, response_deserializer)
+        return self._method(UnaryStreamCall, method, request_serializer, response_deserializer)
 
     def stream_unary(
         self,
@@ -191,7 +135,7 @@ class Channel:
         _registered_method: bool | None = False,
     ) -> Method[StreamUnaryCall]:
         """Give a method of many requests and one reply."""
-        return Method(self, StreamUnaryCall, method, request_serializer, response_deserializer)
+        return self._method(StreamUnaryCall, method, request_serializer, response_deserializer)
 
     def stream_stream(
         self,
@@ -202,38 +146,35 @@ class Channel:
         _registered_method: bool | None = False,
     ) -> Method[StreamStreamCall]:
         """Give a method of many requests and many replies."""
-        return Method(self, StreamStreamCall, method, request_serializer, response_deserializer)
+        return self._method(StreamStreamCall, method, request_serializer, response_deserializer)
+
+    @property
+    def remote_address(self) -> Address | None:
+        """Where the latest connection reached, or None before the first."""
+        return self._subchannel.remote_address
 
     @property
     def is_alive(self) -> bool:
         """Whether there is a connection that takes calls."""
-        return self._usable_link() is not None
+        return self._subchannel.is_alive
 
     @property
     def is_resting(self) -> bool:
         """Whether the latest connection was closed here because nobody used it."""
-        link = self._link
-        return link is not None and cast("ClientConnection", link.core).was_idle and self._failure is None
+        return self._subchannel.is_resting
 
     def get_state(self, try_to_connect: bool = False) -> ChannelConnectivity:
         """Give what the channel is at; with `try_to_connect`, an idle one begins to connect."""
-        if self._is_closed:
-            return ChannelConnectivity.SHUTDOWN
-        if self._ready_link() is not None:
-            return ChannelConnectivity.READY
-        if self._is_attempting or self._usable_link() is not None:
-            return ChannelConnectivity.CONNECTING
-        if self._is_failing():
-            return ChannelConnectivity.TRANSIENT_FAILURE
-        if try_to_connect:
-            self._connect_in_task()
-        return ChannelConnectivity.IDLE
+        state = self._subchannel.state
+        if try_to_connect and state is ChannelConnectivity.IDLE:
+            self._subchannel.connect_in_task()
+        return state
 
     async def wait_for_state_change(self, last_observed_state: ChannelConnectivity) -> None:
         """Wait until the channel is at something else."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        while self.get_state() is last_observed_state:
-            await self._state_changed.park()
+        while self._subchannel.state is last_observed_state:
+            await self._subchannel.changed.park()
 
     async def channel_ready(self) -> None:
         """Wait until there is a server, however many attempts it takes.
@@ -241,16 +182,7 @@ class Channel:
         Raises:
             UsageError: the channel is or becomes closed.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        self._waiters += 1
-        try:
-            while self._ready_link() is None:
-                if self._is_closed:
-                    raise UsageError("the channel is closed; open another one")
-                self._connect_in_task()
-                await self._state_changed.park()
-        finally:
-            self._waiters -= 1
+        await self._subchannel.wait_until_ready()
 
     async def connect(self) -> None:
         """Have a TCP connection, unless there is one, by one attempt; none is made while the backoff lasts.
@@ -258,184 +190,13 @@ class Channel:
         Raises:
             RpcError: UNAVAILABLE, with the reason.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        if not self.is_alive and not self._is_failing():
-            await self._connect_in_task().wait()
-        if not self.is_alive and self._failure is not None:
-            raise self._failure.to_error()
+        await self._subchannel.connect()
 
-    def close(self) -> None:
-        """Cancel every call and say goodbye; the channel takes no more calls."""
-        self._is_closed = True
-        for call in list(self._pending):
-            call.cancel(_CLOSED)
-        for link, scope in self._running.items():
-            scope.deadline = trio.current_time() + GOODBYE_S
-            core = cast("ClientConnection", link.core)
-            core.cancel_all(_CLOSED)
-            core.close()
-            link.flush()
-        self._state_changed.unpark_all()
+    async def close(self, grace: float | None = None) -> None:
+        """Take no more calls, let those that run end within `grace` seconds, and cancel the others."""
+        await self._subchannel.close(grace or 0.0)
 
-    # --- for its calls ----------------------------------------------------------------------------
-
-    @property
-    def takes_calls(self) -> bool:
-        """Whether calls can be submitted."""
-        return not self._is_closed
-
-    def submit(self, call: Call, now: float) -> None:
-        """Begin a call, now or once there is a connection, or fail it.
-
-        Raises:
-            UsageError: the channel is closed.
-        """
-        if self._is_closed:
-            raise UsageError("the channel is closed; open another one")
-        link = self._ready_link() if call.wait_for_ready else self._usable_link()
-        if link is not None:
-            call.begin(link, now)
-            link.flush(at_once=True)
-        elif self._failure is not None and self._is_failing() and not call.wait_for_ready:
-            call.fail(self._failure)
-        elif len(self._pending) < self._limits.queued_calls:
-            self._pending[call] = None
-            self._connect_in_task()
-        else:
-            call.fail(CallStatus(StatusCode.RESOURCE_EXHAUSTED, "too many calls wait for a connection"))
-
-    def forget(self, call: Call) -> None:
-        """Drop a call that has ended before there was a connection."""
-        self._pending.pop(call, None)
-
-    def spawn(self, function: Callable[[Any], Awaitable[None]], argument: Any) -> None:
-        """Run a call's own task until the channel closes."""
-        self._work.start_soon(function, argument)
-
-    # --- connecting -------------------------------------------------------------------------------
-
-    def _usable_link(self) -> Link[ClientCall] | None:
-        return self._link if self._link is not None and self._link.core.takes_calls else None
-
-    def _ready_link(self) -> Link[ClientCall] | None:
-        link = self._usable_link()
-        return link if link is not None and link.core.is_greeted else None
-
-    def _is_failing(self) -> bool:
-        """Whether the latest attempt has failed and the next is not due."""
-        has_failed = self._failure is not None and not self._is_attempting
-        return has_failed and trio.current_time() < self._backoff.retry_at_s
-
-    def _connect_in_task(self) -> trio.Event:
-        """See to it that attempts are made; give what is set when the next has TCP, or has failed."""
-        if not self._is_connecting:
-            self._is_connecting = True
-            self._attempt = trio.Event()
-            self._work.start_soon(self._connect)
-        return self._attempt
-
-    async def _connect(self) -> None:
-        """Make attempts, as far apart as the backoff wants, until there is a server or nobody waits."""
-        self._work.start_soon(self._dialling.use_the_wait)
-        try:
-            if not self._is_failing():  # otherwise this is for somebody who waits
-                await self._try_once()
-            while self._ready_link() is None and self._is_wanted():
-                self._attempt = trio.Event()
-                await trio.sleep_until(self._backoff.retry_at_s)
-                if self._is_wanted():
-                    await self._try_once()
-        finally:
-            self._is_connecting = False
-            self._attempt.set()
-
-    def _is_wanted(self) -> bool:
-        """Whether anybody still waits for a server."""
-        now = trio.current_time()
-        for call in list(self._pending):
-            if call.deadline_s <= now:
-                call.expire()
-        return bool(self._pending or self._waiters)
-
-    async def _try_once(self) -> None:
-        """Make an attempt, and begin or fail the calls that wait for it."""
-        now = trio.current_time()
-        self._backoff.begin(now, self._dialling.network.entropy(ENTROPY_BYTES))
-        self._failure = None
-        self._is_attempting = True
-        self._state_changed.unpark_all()
-        try:
-            with trio.fail_after(max(self._dialling.connect_timeout_s, self._backoff.retry_at_s - now)):
-                stream, self.remote_address = await self._dialling.dial()
-        except OSError as error:
-            self._fail(str(error))
-            return
-        except trio.TooSlowError:
-            self._fail("it did not answer in time")
-            return
-        finally:
-            self._is_attempting = False
-            self._attempt.set()
-        await self._wait_for_greeting(self._adopt(stream))
-
-    def _fail(self, reason: str) -> None:
-        details = f"cannot connect to {self._dialling}: {reason}"
-        self._failure = CallStatus(StatusCode.UNAVAILABLE, details, was_processed=False)
-        for call in list(self._pending):
-            if not call.wait_for_ready:
-                call.fail(self._failure)
-        self._state_changed.unpark_all()
-
-    def _adopt(self, stream: trio.abc.Stream) -> Link[ClientCall]:
-        from lightpeer.core.grpc import ClientConnection
-        from lightpeer.wire.link import Link
-
-        now = trio.current_time()
-        scheme = "http" if self._dialling.tls is None else "https"
-        core = ClientConnection(str(self._dialling), self._limits, now, scheme=scheme, idle_s=self._idle_s)
-        self._link = link = Link(stream, core, _tell, lambda: self._begin_pending(link))
-        self._links.start_soon(self._run, link)
-        self._begin_pending(link)
-        return link
-
-    def _begin_pending(self, link: Link[ClientCall]) -> None:
-        """Begin the calls that wait for this connection: all of them, once the server has greeted us."""
-        now = trio.current_time()
-        for call in list(self._pending) if link.core.takes_calls else ():
-            if link.core.is_greeted or not call.wait_for_ready:
-                del self._pending[call]
-                call.begin(link, now)
-        link.flush()
-        self._state_changed.unpark_all()
-
-    async def _wait_for_greeting(self, link: Link[ClientCall]) -> None:
-        """Wait for the server's first word; a connection without it is closed."""
-        with trio.move_on_after(CONNECT_TIMEOUT_S):
-            while link.core.is_open and not link.core.is_greeted:
-                await self._state_changed.park()
-        if not link.core.is_greeted:
-            link.core.close(why="the server says nothing")
-            link.flush()
-            self._fail(link.core.why_closed)
-        elif link.core.takes_calls:  # and has not gone away again in the same breath
-            self._backoff.succeeded()
-
-    async def _run(self, link: Link[ClientCall]) -> None:
-        with trio.CancelScope(shield=True) as scope:
-            self._running[link] = scope
-            if self._is_closed:
-                scope.deadline = trio.current_time() + GOODBYE_S
-            try:
-                await link.run()
-            finally:
-                del self._running[link]
-                if cast("ClientConnection", link.core).pings_too_much:  # as keepalive.md wants
-                    self._limits = replace(self._limits, keepalive_s=2 * self._limits.keepalive_s)
-                self._state_changed.unpark_all()
-
-
-def _tell(core: ClientCall) -> None:
-    """Have a call look at what has changed, unless it was dropped."""
-    call: Call | None = core.context and core.context()
-    if call is not None:
-        call.on_change()
+    def _method(
+        self, kind: type[CallT], path: str, serializer: Serializer, deserializer: Deserializer
+    ) -> Method[CallT]:
+        return Method(self._subchannel, kind, path, serializer, deserializer, gzip=self._gzip)

@@ -560,3 +560,27 @@ def test_any_frames_give_a_status_or_nothing(frames):
         assert isinstance(call.status.code, StatusCode)
         while call.take() is not None:
             pass
+
+
+def test_a_connection_that_drains_finishes_what_runs_and_takes_no_more():
+    client, peer = connect(concurrent_calls=1)
+    running = client.start(PATH, 0.0)
+    waiting = client.start(PATH, 0.0)
+    client.drain("enough")
+    client.drain("enough")
+    assert waiting.status.code is StatusCode.CANCELLED
+    assert client.start(PATH, 0.0).status.code is StatusCode.UNAVAILABLE
+    assert client.is_open
+    peer.exchange()
+    peer.headers(1, RESPONSE)
+    peer.headers(1, OK, end=True)
+    peer.exchange()
+    assert running.status.code is StatusCode.OK
+    assert not client.is_open
+
+
+def test_a_connection_without_calls_drains_at_once():
+    client, _ = connect()
+    client.drain("enough")
+    assert not client.is_open
+    assert client.has_output, "the GOAWAY"

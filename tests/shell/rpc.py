@@ -164,7 +164,7 @@ class Fixture:
     @property
     def calls_left(self) -> int:
         """How many calls the two sides still know of."""
-        links = [*self.channel._running, *self.server._links]
+        links = [*self.channel._subchannel._running, *self.server._links]
         return sum(link.core.active_calls for link in links)
 
 

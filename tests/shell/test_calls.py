@@ -113,13 +113,13 @@ def test_an_iterator_of_requests_that_waits_ends_with_its_call():
                 finally:
                     log.append("ended")
 
-            tasks = len(f.channel._work.child_tasks)
+            tasks = len(f.channel._subchannel._work.child_tasks)
             call = f.channel.stream_unary("/t/Sum")(requests())
             await settle()
-            assert len(f.channel._work.child_tasks) == tasks + 1
+            assert len(f.channel._subchannel._work.child_tasks) == tasks + 1
             call.cancel()
             await settle()
-            assert len(f.channel._work.child_tasks) == tasks
+            assert len(f.channel._subchannel._work.child_tasks) == tasks
             assert log == ["ended"]
 
     run(main)
@@ -197,7 +197,7 @@ def test_cancelled_at_any_checkpoint_a_call_leaves_nothing(scenario, is_connecte
         async with serving() as f:
             await f.channel.connect()
             await settle()
-            tasks = len(f.channel._work.child_tasks)
+            tasks = len(f.channel._subchannel._work.child_tasks)
             for k in range(1, 1000):
                 if not is_connected:
                     await f.network.streams[-1].aclose()
@@ -220,7 +220,7 @@ def test_cancelled_at_any_checkpoint_a_call_leaves_nothing(scenario, is_connecte
 
 
 def assert_nothing_left(f, tasks: int) -> None:
-    channel, server = f.channel, f.server
+    channel, server = f.channel._subchannel, f.server
     assert not channel._pending
     assert len(channel._work.child_tasks) == tasks
     assert len(channel._running) == len(server._links) <= 1

@@ -99,7 +99,7 @@ def test_calls_that_wait_still_have_their_deadline_and_can_be_cancelled():
             dropped.cancel()
             await trio.sleep(100)
             assert unawaited.done()
-            assert not f.channel._pending
+            assert not f.channel._subchannel._pending
             assert attempts.times[-1] < 10
 
     run(main)
@@ -171,7 +171,7 @@ def test_the_states_of_a_channel():
             await f.network.streams[0].aclose()
             await f.channel.wait_for_state_change(state.READY)
             assert f.channel.get_state() is state.IDLE
-            f.channel.close()
+            await f.channel.close()
             assert f.channel.get_state() is state.SHUTDOWN
             with pytest.raises(UsageError, match="closed"):
                 await f.channel.channel_ready()
@@ -212,7 +212,7 @@ def test_no_call_is_lost_while_server_after_server_drains():
             assert len(replies) == 200
             assert len(f.network.streams) > 3
             await trio.sleep(1)
-            assert len(f.channel._running) == len(f.server._links) == 1
+            assert len(f.channel._subchannel._running) == len(f.server._links) == 1
 
     run(main)
 
@@ -294,7 +294,7 @@ def test_a_server_that_is_pinged_too_much_is_pinged_less():
             await stream.aclose()
             assert await code_of(call) is StatusCode.UNAVAILABLE
             await settle()
-            assert channel._limits.keepalive_s == 20
+            assert channel._subchannel._limits.keepalive_s == 20
 
     run(main)
 

@@ -229,7 +229,7 @@ def test_invalid_metadata_and_a_closed_channel_are_the_callers_error():
             method = f.channel.unary_unary("/t/Echo")
             with pytest.raises(UsageError):
                 method(b"", metadata=(("Bad Key", "v"),))
-            f.channel.close()
+            await f.channel.close()
             with pytest.raises(UsageError, match="closed"):
                 method(b"")
 
@@ -308,7 +308,7 @@ def test_a_deadline_counts_from_the_call_and_while_there_is_no_connection():
             await trio.sleep(2)
             assert await call.code() is StatusCode.DEADLINE_EXCEEDED
             assert trio.current_time() == 5
-            assert not f.channel._pending
+            assert not f.channel._subchannel._pending
 
     run(main)
 
@@ -375,7 +375,7 @@ def test_cancelled_after_any_number_of_steps_a_call_leaves_nothing(path):
                         scope.cancel()
                 await settle()
                 assert f.calls_left == 0
-                assert not f.channel._pending
+                assert not f.channel._subchannel._pending
             assert await f.channel.unary_unary("/t/Echo")(b"fine") == b"fine"
 
     run(main)
@@ -414,8 +414,8 @@ def test_closing_the_channel_cancels_what_runs_and_tells_the_server():
         async with serving() as f:
             running = f.channel.unary_unary("/t/Sleep")(b"1000")
             await settle()
-            f.channel.close()
-            f.channel.close()
+            await f.channel.close()
+            await f.channel.close()
             assert await running.code() is StatusCode.CANCELLED
             await settle()
             assert f.service.log == ["asleep", "cancelled at 0"]
@@ -423,7 +423,7 @@ def test_closing_the_channel_cancels_what_runs_and_tells_the_server():
         async with serving() as f:
             f.network.hang = True
             pending = f.channel.unary_unary("/t/Echo")(b"")
-            f.channel.close()
+            await f.channel.close()
             assert await pending.code() is StatusCode.CANCELLED
 
     run(main)
@@ -498,7 +498,7 @@ def test_a_draining_server_finishes_its_calls_while_new_ones_connect_anew():
             assert len(f.network.streams) == 2
             assert await call == b"awake"
             await settle()
-            assert len(f.channel._running) == 1
+            assert len(f.channel._subchannel._running) == 1
 
     run(main)
 
@@ -540,3 +540,28 @@ def test_over_real_sockets():
         assert network.counters.tx_bytes() > 2 * 300_000
 
     trio.run(main)
+
+
+def test_a_channel_that_closes_with_grace_lets_its_calls_end_and_takes_no_more():
+    async def main():
+        async with serving() as f:
+            short, long = (f.channel.unary_unary("/t/Sleep")(seconds) for seconds in (b"5", b"1000"))
+            await settle()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(f.channel.close, 10.0)
+                await settle()
+                with pytest.raises(UsageError, match="closed"):
+                    f.channel.unary_unary("/t/Echo")(b"")
+                assert await short.code() is StatusCode.OK
+                assert await long.code() is StatusCode.CANCELLED
+                assert trio.current_time() == 10
+            await settle()
+            assert f.server.connection_count == 0
+        async with serving() as f, f.channel as channel:
+            running = channel.unary_unary("/t/Sleep")(b"5")
+            await settle()
+            await channel.close(grace=1000.0)
+            assert await running.code() is StatusCode.OK
+            assert trio.current_time() == 15
+
+    run(main)
