@@ -138,6 +138,8 @@ def cell(result: Transfer) -> str:
 def print_links(chosen: dict[str, Case], results: dict[str, Results]) -> None:
     """Print shares and queues by peer and link, and what they cost."""
     links = [name for name in results if name.startswith("L")]
+    if not links:
+        return
     titles = [f"{name} {chosen[name].megabytes:g} MB" for name in links]
     print("| | " + " | ".join([*titles, "CPU s per MB", "wire down / up per byte", "peak MB"]) + " |")
     print("|---" * (len(links) + 4) + "|")
