@@ -102,7 +102,12 @@ def symmetric(**fields: object) -> Link:
 
 
 def near(name: str, measured: float, theory: float, allowed: float, unit: str) -> Verdict:
-    return name, f"{measured:.4g} {unit}".rstrip(), f"{theory:.4g} ± {allowed:.2g}", abs(measured - theory) <= allowed
+    return (
+        name,
+        f"{measured:.4g} {unit}".rstrip(),
+        f"{theory:.4g} ± {allowed:.2g}",
+        abs(measured - theory) <= allowed,
+    )
 
 
 def rates() -> list[Verdict]:
