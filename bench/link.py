@@ -218,6 +218,10 @@ def main() -> None:
         if options.charts:
             draw(chosen, able, work, options.charts)
     print(f"Medians of {options.runs} runs in turns. Share of the link; queue mean/95th percentile in ms.\n")
+    late_ms = max(
+        one.late_p95_ms for by_peer in results.values() for some in by_peer.values() for one in some
+    )
+    print(f"The lab was {late_ms:.1f} ms late at most (95th percentile of a transfer's packets).\n")
     print_links(chosen, results)
     print_others(chosen, results)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import select
 import shutil
@@ -45,6 +46,7 @@ class Transfer(NamedTuple):
     wire_up: float
     cpu_s_per_mb: float
     peak_mb: float
+    late_p95_ms: float  # what the lab delivered after its time: its own error
 
 
 class Cost(NamedTuple):
@@ -64,14 +66,18 @@ def transfer(peer: Peer, link: Link, name: str, track: Track, folder: Path, limi
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    log, out = folder / "packets.csv", folder / track.file.name
+    log, report, out = folder / "packets.csv", folder / "report.json", folder / track.file.name
     link = replace(link, blocks_udp=peer.without_udp)
-    with Lab(link, name=name, log=log, congestion=peer.congestion) as lab, servers(peer, track, lab):
+    with (
+        Lab(link, name=name, report=report, log=log, congestion=peer.congestion) as lab,
+        servers(peer, track, lab),
+    ):
         cost = run_client(lab, peer.client(track, out), folder, limit_s)
         lab.down()
     if out.read_bytes() != track.file.read_bytes():
         raise FailedError("the bytes differ")
-    return judge(read_log(log), link, track.size, cost)
+    late_ms = json.loads(report.read_text())["late_ms"]["p95"]
+    return judge(read_log(log), link, track.size, cost, late_ms)
 
 
 @contextlib.contextmanager
@@ -147,7 +153,9 @@ def read_log(path: Path) -> dict[str, list[Passage]]:
     return ways
 
 
-def judge(ways: dict[str, list[Passage]], link: Link, payload: int, cost: Cost) -> Transfer:
+def judge(
+    ways: dict[str, list[Passage]], link: Link, payload: int, cost: Cost, late_ms: float = 0.0
+) -> Transfer:
     """Return what a link's log says of the transfer of so many bytes."""
     end_s = max(one.arrived_s for one in ways["down"] if one.fate == PASSED and one.size >= PAYLOAD_PACKET)
     down = [one for one in ways["down"] if one.came_s <= end_s and one.fate != REPEATED]
@@ -163,4 +171,5 @@ def judge(ways: dict[str, list[Passage]], link: Link, payload: int, cost: Cost) 
         wire_up=sent["up"] / payload,
         cpu_s_per_mb=cost.cpu_s / payload * 1e6,
         peak_mb=cost.peak_mb,
+        late_p95_ms=late_ms,
     )

@@ -62,8 +62,8 @@ def test_a_trace_is_played_on_the_downlink_alone(tmp_path):
 
 
 def test_medians_are_of_each_figure():
-    transfers = [Transfer(*(float(n + k) for k in range(9))) for n in (3, 1, 2)]
-    assert median(transfers) == Transfer(*(float(2 + k) for k in range(9)))
+    transfers = [Transfer(*(float(n + k) for k in range(10))) for n in (3, 1, 2)]
+    assert median(transfers) == Transfer(*(float(2 + k) for k in range(10)))
 
 
 def test_a_span_of_one_value_is_that_value():
@@ -72,7 +72,7 @@ def test_a_span_of_one_value_is_that_value():
 
 
 def test_a_result_is_measured_once(tmp_path):
-    result = Transfer(*(float(k) for k in range(9)))
+    result = Transfer(*(float(k) for k in range(10)))
     path = tmp_path / "result.json"
     assert kept(path, lambda: result) == result
     assert kept(path, pytest.fail) == result
