@@ -166,7 +166,8 @@ def print_others(chosen: dict[str, Case], results: dict[str, Results]) -> None:
     """Print times and queues over traces and from several sources."""
     for name in (name for name in results if not name.startswith("L")):
         case = chosen[name]
-        print(f"\n{name}: {case.text}; {case.megabytes:g} MB.\n")
+        ideal = f"{ideal_s(case, round(case.megabytes * 1e6)):.1f} s in full TCP segments"
+        print(f"\n{name}: {case.text}; {case.megabytes:g} MB, at best {ideal}.\n")
         print("| | time s | share | queue mean / p95 / max ms | CPU s per MB | wire down / up | peak MB |")
         print("|---|---|---|---|---|---|---|")
         for peer_name, transfers in results[name].items():
@@ -188,40 +189,49 @@ def draw(chosen: dict[str, Case], names: Iterable[str], work: Path, folder: Path
             write_charts(folder, link_name, case.text, logs)
 
 
+def lateness_ms(results: dict[str, Results]) -> float:
+    """Return the lab's own error in the transfer that had the greatest."""
+    transfers = [one for found in results.values() for some in found.values() for one in some]
+    return max((one.late_p95_ms for one in transfers), default=0.0)
+
+
 def names_of(text: str) -> list[str]:
     return text.split(",")
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--links", type=names_of, help="some of L1 to L5, sources, tram, metro (all)")
-    parser.add_argument(
-        "--peers", type=names_of, default=list(PEERS), help=f"some of {', '.join(PEERS)} (all)"
-    )
+    parser.add_argument("--peers", type=names_of, default=list(PEERS), help=f"of {', '.join(PEERS)} (all)")
     parser.add_argument("--traces", type=Path, metavar="DIR", help="with tram.csv and metro.csv")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep tracks, packets and results there")
     parser.add_argument("--name", default="lablink", help="of the lab's link, if several stand side by side")
     parser.add_argument("--charts", type=Path, metavar="DIR", help="draw the first run there, as SVG")
-    options = parser.parse_args()
-    known = cases(options.traces)
-    chosen = {name: known[name] for name in options.links or known}
-    able = []
-    for name in options.peers:
+    return parser.parse_args()
+
+
+def able(names: Iterable[str]) -> Iterator[str]:
+    """Yield who can run here, and say why the others cannot."""
+    for name in names:
         if why := PEERS[name].missing():
             print(f"{PEERS[name].name} is left out: {why}", file=sys.stderr)
         else:
-            able.append(name)
+            yield name
+
+
+def main() -> None:
+    options = parse_arguments()
+    known = cases(options.traces)
+    chosen = {name: known[name] for name in options.links or known}
+    names = list(able(options.peers))
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
-        results = compare(chosen, able, options.runs, work, options.name)
+        results = compare(chosen, names, options.runs, work, options.name)
         if options.charts:
-            draw(chosen, able, work, options.charts)
-    print(f"Medians of {options.runs} runs in turns. Share of the link; queue mean/95th percentile in ms.\n")
-    late_ms = max(
-        one.late_p95_ms for by_peer in results.values() for some in by_peer.values() for one in some
-    )
-    print(f"The lab was {late_ms:.1f} ms late at most (95th percentile of a transfer's packets).\n")
+            draw(chosen, names, work, options.charts)
+    print(f"Medians of {options.runs} runs in turns. Share of the link; queue mean/95th percentile in ms.")
+    print(f"The lab was {lateness_ms(results):.1f} ms late (95th percentile, worst transfer).\n")
     print_links(chosen, results)
     print_others(chosen, results)
 
