@@ -26,15 +26,13 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-import h2.config
-import h2.connection
 import h2.events
 import h2.exceptions
-import h2.frame_buffer
 import h2.settings
 
 from lightpeer.core.deadlines import Deadlines
 from lightpeer.core.frames import ErrorCode, FrameGate, GoAway, encode_goaway
+from lightpeer.core.h2_connection import connection_window_bytes, make_h2
 from lightpeer.core.keepalive import Keepalive
 from lightpeer.core.stream import Limits, Stream
 from lightpeer.errors import BadMessageError, FramingError
@@ -42,10 +40,8 @@ from lightpeer.errors import BadMessageError, FramingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hyperframe.frame import Frame
 
 _KEEPALIVE_PING: Final = b"lightpee"
-LARGEST_WINDOW_BYTES: Final = 2**31 - 1
 OUTPUT_BYTES: Final = 192 * 1024
 """How much stream data goes to the wire in one `data_to_send`: what a socket takes at once, and enough
 for a full outbox with the message that filled it, so that no crumb of it goes by itself."""
@@ -54,10 +50,6 @@ HEADER_TABLE_BYTES: Final = 4096
 """What HPACK begins with; a peer may allow us more, and we need not hold it."""
 
 LARGEST_SETTING_CODE: Final = 8  # that h2 knows
-
-REMEMBERED_STREAMS: Final = 1024
-"""Of how many ended streams h2 knows the end, to let what was still in flight for them pass; its own 65536
-would cost 9 MB over the life of a busy connection."""
 
 
 class ConnectionState(Enum):
@@ -94,11 +86,11 @@ class Connection(ABC, Generic[StreamT]):
         self._deadlines = Deadlines[StreamT](lambda stream: not stream.is_finished)
         self._unreturned_bytes = 0
         # So small that what all streams hold back until it is worth a frame never fills the window.
-        share_bytes = _window_bytes(limits) // (4 * limits.concurrent_calls)
+        share_bytes = connection_window_bytes(limits) // (4 * limits.concurrent_calls)
         self._credit_step_bytes = min(limits.stream_window_bytes // 4, share_bytes)
         self._gate = FrameGate(is_server=not client_side)
         self._raw = b""  # frames that bypass h2, to follow what it has to send
-        self._h2 = _make_h2(client_side=client_side, limits=limits)
+        self._h2 = make_h2(client_side=client_side, limits=limits)
         self._handlers: dict[type[h2.events.Event], Callable[[Any], None]] = {
             h2.events.DataReceived: self._on_data,
             h2.events.StreamEnded: self._on_stream_ended,
@@ -393,59 +385,3 @@ class Connection(ABC, Generic[StreamT]):
     @abstractmethod
     def _last_peer_id(self) -> int:
         """Give the highest stream of the peer that was or may be processed."""
-
-
-class _FrameBuffer(h2.frame_buffer.FrameBuffer):
-    """Keeps h2 from writing every frame out in hexadecimal, for a log that is not kept."""
-
-    def __next__(self) -> Frame:
-        frame = super().__next__()
-        frame._body_repr = str  # type: ignore[method-assign]  # noqa: SLF001 (of this frame alone)
-        return frame
-
-
-class _H2Connection(h2.connection.H2Connection):
-    MAX_CLOSED_STREAMS = REMEMBERED_STREAMS
-
-    @property
-    def has_output(self) -> bool:
-        """Whether `data_to_send` has something to give; h2 itself tells only by giving it."""
-        return bool(self._data_to_send)
-
-
-def _window_bytes(limits: Limits) -> int:
-    """Give the connection's window; while it holds all streams' windows, nobody slow starves another call."""
-    wanted = limits.connection_window_bytes or limits.concurrent_calls * limits.stream_window_bytes
-    return min(LARGEST_WINDOW_BYTES, max(wanted, limits.stream_window_bytes))
-
-
-def _make_h2(*, client_side: bool, limits: Limits) -> _H2Connection:
-    """Set up h2 and queue the preface.
-
-    The limit on streams goes in a second SETTINGS: h2 enforces what the first one says before
-    the peer can have read it.
-    """
-    codes = h2.settings.SettingCodes
-    config = h2.config.H2Configuration(
-        client_side=client_side,
-        header_encoding=None,
-        validate_outbound_headers=False,  # ours are well-formed: `core.status` sees to the metadata
-        normalize_outbound_headers=False,
-    )
-    connection = _H2Connection(config)
-    connection.incoming_buffer = _FrameBuffer(server=not client_side)
-    initial = {
-        codes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
-        codes.MAX_HEADER_LIST_SIZE: limits.header_list_bytes,
-    }
-    if client_side:
-        initial[codes.ENABLE_PUSH] = 0
-    connection.decoder.max_header_list_size = limits.header_list_bytes
-    connection.local_settings = h2.settings.Settings(client=client_side, initial_values=initial)
-    connection.initiate_connection()
-    if not client_side:
-        connection.update_settings({codes.MAX_CONCURRENT_STREAMS: limits.concurrent_calls})
-    more_bytes = _window_bytes(limits) - connection.inbound_flow_control_window
-    if more_bytes > 0:  # HTTP/2 begins with 65535, and no less can be said
-        connection.increment_flow_control_window(more_bytes)
-    return connection

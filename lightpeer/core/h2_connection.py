@@ -1,0 +1,84 @@
+"""h2, set up for gRPC: our settings and windows, and less of what h2 does for others.
+
+`make_h2` gives a connection with its preface queued. h2 remembers fewer ended streams
+than by default, writes no frames out in hexadecimal, and leaves our own headers as they
+are, since they are well-formed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import h2.config
+import h2.connection
+import h2.frame_buffer
+import h2.settings
+
+if TYPE_CHECKING:
+    from hyperframe.frame import Frame
+
+    from lightpeer.core.stream import Limits
+
+LARGEST_WINDOW_BYTES: Final = 2**31 - 1
+
+REMEMBERED_STREAMS: Final = 1024
+"""Of how many ended streams h2 knows the end, to let what was still in flight for them pass; its own 65536
+would cost 9 MB over the life of a busy connection."""
+
+
+class _FrameBuffer(h2.frame_buffer.FrameBuffer):
+    """Keeps h2 from writing every frame out in hexadecimal, for a log that is not kept."""
+
+    def __next__(self) -> Frame:
+        frame = super().__next__()
+        frame._body_repr = str  # type: ignore[method-assign]  # noqa: SLF001 (of this frame alone)
+        return frame
+
+
+class H2Connection(h2.connection.H2Connection):
+    """h2's connection, with what it does not tell and a shorter memory."""
+
+    MAX_CLOSED_STREAMS = REMEMBERED_STREAMS
+
+    @property
+    def has_output(self) -> bool:
+        """Whether `data_to_send` has something to give; h2 itself tells only by giving it."""
+        return bool(self._data_to_send)
+
+
+def connection_window_bytes(limits: Limits) -> int:
+    """Give the connection's window; while it holds all streams' windows, nobody slow starves another call."""
+    wanted = limits.connection_window_bytes or limits.concurrent_calls * limits.stream_window_bytes
+    return min(LARGEST_WINDOW_BYTES, max(wanted, limits.stream_window_bytes))
+
+
+def make_h2(*, client_side: bool, limits: Limits) -> H2Connection:
+    """Set up h2 and queue the preface.
+
+    The limit on streams goes in a second SETTINGS: h2 enforces what the first one says before
+    the peer can have read it.
+    """
+    codes = h2.settings.SettingCodes
+    config = h2.config.H2Configuration(
+        client_side=client_side,
+        header_encoding=None,
+        validate_outbound_headers=False,  # ours are well-formed: `core.status` sees to the metadata
+        normalize_outbound_headers=False,
+    )
+    connection = H2Connection(config)
+    connection.incoming_buffer = _FrameBuffer(server=not client_side)
+    initial = {
+        codes.INITIAL_WINDOW_SIZE: limits.stream_window_bytes,
+        codes.MAX_HEADER_LIST_SIZE: limits.header_list_bytes,
+    }
+    if client_side:
+        initial[codes.ENABLE_PUSH] = 0
+    connection.decoder.max_header_list_size = limits.header_list_bytes
+    connection.local_settings = h2.settings.Settings(client=client_side, initial_values=initial)
+    connection.initiate_connection()
+    if not client_side:
+        connection.update_settings({codes.MAX_CONCURRENT_STREAMS: limits.concurrent_calls})
+    more_bytes = connection_window_bytes(limits) - connection.inbound_flow_control_window
+    if more_bytes > 0:  # HTTP/2 begins with 65535, and no less can be said
+        connection.increment_flow_control_window(more_bytes)
+    return connection
