@@ -400,3 +400,10 @@ def test_a_client_and_a_server_of_ours_understand_each_other():
     assert call.take() == b"pong"
     assert call.status[:2] == (StatusCode.OK, "fine")
     assert server.active_calls == client.active_calls == 0
+
+
+def test_settings_that_nobody_knows_are_not_kept():
+    client, _ = connect()
+    client.receive(b"\0\0\6\4\0\0\0\0\0" + b"\0\x63" + b"\0\0\0\5", 0.0)
+    assert client.is_open
+    assert 99 not in client._h2.remote_settings
