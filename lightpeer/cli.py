@@ -245,7 +245,8 @@ def _common_options() -> _Parser:
     """Return the options that may stand before and after the command."""
     unset = argparse.SUPPRESS  # so that a command does not undo what stood before it
     common = _Parser(add_help=False, argument_default=unset)
-    common.add_argument("--bootstrap", action=_Gather, metavar="HOST:PORT", help="a first peer (repeats)")
+    place = "[ID@]HOST:PORT"
+    common.add_argument("--bootstrap", action=_Gather, metavar=place, help="a first peer (repeats)")
     common.add_argument("--state", dest="state_dir", metavar="DIR", help="where key and peers are kept")
     common.add_argument("--config", metavar="FILE", help="the configuration file")
     common.add_argument("--json", action="store_true", help="print one JSON object a line")

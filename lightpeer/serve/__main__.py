@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,7 +16,8 @@ from lightpeer.output import Output, clean
 from lightpeer.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import AsyncIterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import trio
 
@@ -56,11 +58,20 @@ def _serve(settings: ServeSettings, output: Output) -> int:
         caught: list[int] = []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_signals, caught, stop, nursery.cancel_scope)
-            await serve(settings, SystemNetwork(), output, stop)
+            with _toggles() as toggles:
+                await serve(settings, SystemNetwork(), output, stop, toggles)
             nursery.cancel_scope.cancel()
         return INTERRUPTED if signal.SIGINT in caught else 0
 
     return trio.run(until_signal)
+
+
+def _toggles() -> AbstractContextManager[AsyncIterable[object] | None]:
+    """Return what gives the signals to cease to serve and to begin again, where the system has them."""
+    import trio
+
+    number = getattr(signal, "SIGUSR1", None)
+    return trio.open_signal_receiver(number) if number else nullcontext()
 
 
 async def _watch_signals(caught: list[int], stop: trio.Event, scope: trio.CancelScope) -> None:
@@ -77,6 +88,7 @@ async def _watch_signals(caught: list[int], stop: trio.Event, scope: trio.Cancel
 
 def _settings(arguments: argparse.Namespace) -> ServeSettings:
     from lightpeer.config import load_settings
+    from lightpeer.serve.gossip import PERIOD_S
     from lightpeer.serve.server import DEFAULT_LADDER_KBPS, DEFAULT_LISTEN, ServeSettings
 
     common = load_settings(
@@ -90,6 +102,8 @@ def _settings(arguments: argparse.Namespace) -> ServeSettings:
         listen=arguments.listen or DEFAULT_LISTEN,
         announce=arguments.announce,
         bootstrap=common.bootstrap,
+        mirror=tuple(arguments.mirror or ()),
+        gossip_s=arguments.gossip or PERIOD_S,
         ladder_kbps=arguments.ladder or DEFAULT_LADDER_KBPS,
     )
 
@@ -105,15 +119,18 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="lightpeer-serve",
         description="Serve a folder of music to the loudp2p network.",
-        epilog="exit status: 0 stopped, 1 failed, 2 usage, 130 interrupted",
+        epilog="SIGUSR1: cease to serve, or begin again. "
+        "Exit status: 0 stopped, 1 failed, 2 usage, 130 interrupted",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("music_dir", metavar="DIR", help="the folder with the music")
     add("--listen", type=_listen, metavar="HOST:PORT", help="where to listen (127.0.0.1:47474); port 0: any")
     add("--announce", type=_endpoint, metavar="HOST:PORT", help="the address that others reach this peer at")
-    add("--bootstrap", action="append", metavar="HOST:PORT", help="a peer to announce ourselves at (repeats)")
+    add("--bootstrap", action="append", metavar="[ID@]HOST:PORT", help="a peer to join through (repeats)")
     add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
+    add("--mirror", action="append", metavar="QUERY|loud:ID", help="tracks to fetch and serve (repeats)")
+    add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
     add("--state", dest="state_dir", metavar="DIR", help="where key and renditions are kept")
     add("--config", metavar="FILE", help="the configuration file")
     add("--json", action="store_true", help="print one JSON object a line")
@@ -138,6 +155,16 @@ def _listen(text: str) -> Endpoint:
     if colon and port == "0":
         return _endpoint(f"{host}:1")[0], 0
     return _endpoint(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time from 0.1 to 3600 seconds")
+    return seconds
 
 
 def _ladder(text: str) -> tuple[int, ...]:

@@ -67,15 +67,18 @@ class Gossip:
         port: int,
         peers: PeerCache,
         period_s: float = PERIOD_S,
+        on_change: Callable[[], object] = lambda: None,
     ) -> None:
         """Take who and where we are, our port for RPC, and the memory of how others did.
+
+        `on_change` is called when that memory has changed.
 
         Raises UsageError for an address that nobody could use.
         """
         self.view: View[PeerRecord] = View(identity.peer_id, group_of=_group_of)
         self._network = network
         self._peers = peers
-        self._meetings = Meetings(network, identity, peers, place, port)
+        self._meetings = Meetings(network, identity, peers, place, port, on_change)
         self.own = OwnRecord(identity, place, port, self._meetings.unix_time)
         self._period_s = period_s
         self._accepted = Fairness(

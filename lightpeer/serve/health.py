@@ -1,7 +1,7 @@
 """grpc.health.v1: whether the server and its services are up, for grpcurl and load balancers.
 
-Everything is up from the start until `stop`, which tells those who watch and lets them
-go, so that a drain need not wait for them. Its messages are imported with the first
+Everything is up from the start but for what `set_up` says, until `stop`, which tells those
+who watch and lets them go, so that a drain need not wait for them. Its messages are imported with the first
 question: a peer of loudp2p never asks.
 
 Source: the gRPC project's health-checking.md.
@@ -36,12 +36,18 @@ class Health:
 
     def __init__(self, services: Iterable[str]) -> None:
         self._services = {"", *services}
+        self._down: set[str] = set()
         self._is_stopped = False
         self._changed = trio.lowlevel.ParkingLot()
 
     def handlers(self) -> dict[str, MethodHandler]:
         """Return the methods, for the server."""
         return {f"/{SERVICE}/Check": unary_unary(self._check), f"/{SERVICE}/Watch": unary_stream(self._watch)}
+
+    def set_up(self, services: Iterable[str], *, is_up: bool) -> None:
+        """Say that services are up, or not up for now."""
+        self._down = self._down.difference(services) if is_up else self._down.union(services)
+        self._changed.unpark_all()
 
     def stop(self) -> None:
         """Say that nothing is up any more."""
@@ -56,17 +62,19 @@ class Health:
 
     async def _watch(self, request: bytes, context: Context) -> None:
         service = _service_untrusted(request)
-        status = self._status(service)
-        await context.write(_response(status).SerializeToString())
-        if not self._is_stopped:
-            await self._changed.park()
-        if self._status(service) != status:
-            await context.write(_response(self._status(service)).SerializeToString())
+        told = None
+        while True:
+            if (status := self._status(service)) != told:
+                await context.write(_response(told := status).SerializeToString())
+            elif self._is_stopped:
+                return
+            else:
+                await self._changed.park()
 
     def _status(self, service: str) -> int:
         if service not in self._services:
             return _SERVICE_UNKNOWN
-        return _NOT_SERVING if self._is_stopped else _SERVING
+        return _NOT_SERVING if self._is_stopped or service in self._down else _SERVING
 
 
 def _service_untrusted(request: bytes) -> str:

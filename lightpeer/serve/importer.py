@@ -16,7 +16,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -66,8 +66,15 @@ def scan(
     library: Library,
     progress: Progress = lambda _done, _total, _name: None,
     should_stop: Callable[[], bool] = lambda: False,
+    mirrored: Sequence[bytes] = (),
 ) -> ImportReport:
     """Bring the library up to date with its music folder.
+
+    Args:
+        library: what to bring up to date.
+        progress: told of each file.
+        should_stop: asked now and then.
+        mirrored: at and below which paths tracks stay without a file (`mirror.py`).
 
     Raises:
         StateError: the music folder is not there, or the state directory cannot be written.
@@ -76,10 +83,10 @@ def scan(
     report = ImportReport()
     finder = _Finder(report.skipped)
     found = [SourceKey.of(path, status) for path, status in finder.files(library.music_dir)]
-    if not found and library.track_ids():
+    if not found and library.has_files_below(library.music_dir):
         report.kept = True  # more likely a disk that is not mounted than a wish: encoding anew takes hours
         return report
-    report.removed = library.keep_only({key.path for key in found}, finder.closed)
+    report.removed = library.keep_only({key.path for key in found}, [*finder.closed, *mirrored])
     todo = [key for key in found if not library.unchanged(key)]
     report.unchanged = len(found) - len(todo)
     if todo:
@@ -126,6 +133,11 @@ def _import_file(
         report.imported += 1
         if damage:
             report.damaged.append((path, damage))
+
+
+def mirror_root(entry: str) -> bytes:
+    """Return what the paths of an entry's tracks begin with in the library; no file has such a path."""
+    return b"mirror:" + entry.encode().hex().encode()
 
 
 def _require_same(path: Path, key: SourceKey) -> None:

@@ -141,6 +141,12 @@ class Library:
         query = "SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ? AND recipe = ?"
         return bool(self._database.rows(query, (key.path, key.size, key.mtime_ns, self._recipe)))
 
+    def has_files_below(self, folder: Path) -> bool:
+        """Tell whether tracks were made of files in a folder, which need not be there any more."""
+        below = os.fsencode(folder / "x")[:-1]
+        query = "SELECT 1 FROM files WHERE substr(path, 1, ?) = ? LIMIT 1"
+        return bool(self._database.rows(query, (len(below), below)))
+
     def workspace(self) -> Path:
         """Return an empty folder to make a track in; it is also emptied when the next one is asked for."""
         try:

@@ -36,7 +36,7 @@ from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import open_channel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from lightpeer.contacts import Endpoint
     from lightpeer.core.identity import Identity, PeerId
@@ -73,9 +73,19 @@ class Meetings:
     """Contacts servers."""
 
     def __init__(
-        self, network: Network, identity: Identity, peers: PeerCache, place: OwnAddress, port: int
+        self,
+        network: Network,
+        identity: Identity,
+        peers: PeerCache,
+        place: OwnAddress,
+        port: int,
+        on_change: Callable[[], object] = lambda: None,
     ) -> None:
-        """Take who we are, the memory of how others did, where we seem to be, and our port for RPC."""
+        """Take who we are, the memory of how others did, where we seem to be, and our port for RPC.
+
+        `on_change` is called when the memory has changed.
+        """
+        self._on_change = on_change
         self._network = network
         self._identity = identity
         self._peers = peers
@@ -110,10 +120,12 @@ class Meetings:
         except (OSError, RemoteError):
             if contact.peer_id is not None:
                 self._peers.on_failure(contact.peer_id, self.unix_time())
+                self._on_change()
             raise
         assert peer.peer_id is not None, "a sealed reply names its signer"
         met = Met(peer.peer_id, peer.host, *self._records_untrusted(reply, peer))
         if met.own is not None:
+            self._on_change()
             self._peers.add(met.own, met.peer_id, self.unix_time())
             if met.own.endpoints[0] in {contact.address, address}:
                 self._peers.on_success(met.peer_id, rtt_s, self.unix_time())

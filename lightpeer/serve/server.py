@@ -17,24 +17,28 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.config import Settings
 from lightpeer.contacts import DEFAULT_PORT, Contact, Endpoint
 from lightpeer.core.identity import format_peer_id
 from lightpeer.core.own_address import OwnAddress, is_wildcard
-from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import format_endpoint
 from lightpeer.errors import LightpeerError, StateError
+from lightpeer.remembered import RememberedPeers
 from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.health import Health
-from lightpeer.serve.importer import ImportReport, ProgressLine, scan
+from lightpeer.serve.importer import ImportReport, ProgressLine, mirror_root, scan
 from lightpeer.serve.library import Library
 from lightpeer.serve.reflection import Reflection
+from lightpeer.serve.role import ServingRole, guarded
 from lightpeer.serve.rpc import RpcServer, service_of
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.state import load_or_create_identity
 from lightpeer.wire.network import listener_address
+from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
     from pathlib import Path
 
     from lightpeer.core.identity import Identity
@@ -46,6 +50,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_LISTEN: Final[Endpoint] = ("127.0.0.1", DEFAULT_PORT)
 DEFAULT_LADDER_KBPS: Final = (24, 48, 96)
 PEERS_REMEMBERED: Final = 1024  # about a megabyte; the sample that one reply gives is 15
+MIRROR_ASKS: Final = 4  # neighbours, besides the bootstrap peers
 READY_AFTER_S: Final = 5.0
 DRAIN_S: Final = 5.0
 
@@ -60,11 +65,18 @@ class ServeSettings:
     announce: Endpoint | None = None  # what others are told; None: the listening address, or as observed
     bootstrap: tuple[Contact, ...] = ()
     ladder_kbps: tuple[int, ...] = DEFAULT_LADDER_KBPS
-    shuffle_s: float = PERIOD_S  # how often neighbours are exchanged with another server
+    mirror: tuple[str, ...] = ()  # tracks to fetch from the network and serve: `loud:…`, or words
+    gossip_s: float = PERIOD_S  # the period in which two other servers are met
 
 
-async def serve(settings: ServeSettings, network: Network, output: Output, stop: trio.Event) -> None:
-    """Serve until `stop` is set.
+async def serve(
+    settings: ServeSettings,
+    network: Network,
+    output: Output,
+    stop: trio.Event,
+    toggles: AsyncIterable[object] | None = None,
+) -> None:
+    """Serve until `stop` is set; with each of `toggles` cease to, or begin again.
 
     Raises:
         StateError: the music folder, the state directory, the key or the port cannot be used.
@@ -74,7 +86,7 @@ async def serve(settings: ServeSettings, network: Network, output: Output, stop:
     identity = load_or_create_identity(settings.state_dir, network.entropy)
     library = Library(settings.state_dir, settings.music_dir, settings.ladder_kbps)
     try:
-        await _Server(settings, network, output, identity, library).run(stop)
+        await _Server(settings, network, output, identity, library).run(stop, toggles)
     finally:
         library.close()
 
@@ -90,34 +102,57 @@ class _Server:
         self._output = output
         self._identity = identity
         self._library = library
-        self._peers = PeerCache(PEERS_REMEMBERED, own=identity.peer_id)
         self._streams = StreamTable(network, identity)
         self._scanned = trio.Event()
         self._stop_scan = threading.Event()
 
-    async def run(self, stop: trio.Event) -> None:
+    async def run(self, stop: trio.Event, toggles: AsyncIterable[object] | None) -> None:
         listener = await self._listen()
         address = listener_address(listener)
-        gossip = self._gossip(address)
+        async with open_nursery() as nursery:
+            peers = RememberedPeers(
+                self._settings.state_dir, PEERS_REMEMBERED, nursery, own=self._identity.peer_id
+            )
+            try:
+                gossip = self._gossip(address, peers)
+                await self._serve(nursery, gossip, listener, stop, toggles)
+            finally:
+                peers.save()
+            nursery.cancel_scope.cancel()
+
+    async def _serve(
+        self,
+        nursery: trio.Nursery,
+        gossip: Gossip,
+        listener: trio.abc.Listener[trio.abc.Stream],
+        stop: trio.Event,
+        toggles: AsyncIterable[object] | None,
+    ) -> None:
         services = self._services(gossip)
-        handlers = services.handlers()
+        handlers = guarded(services.handlers(), gossip)
         health = Health(service_of(path) for path in handlers)
         handlers |= health.handlers()
         handlers |= Reflection(service_of(path) for path in handlers).handlers()
         rpc = RpcServer(handlers, on_connection=gossip.own.place.reached)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._streams.run)
-            nursery.start_soon(services.run)
-            nursery.start_soon(self._scan)
-            nursery.start_soon(gossip.run, lambda: self._settings.bootstrap)
-            async with trio.open_nursery() as serving:
-                await serving.start(rpc.serve, [listener])
-                nursery.start_soon(self._tell_when_ready, address)
-                await stop.wait()
-                self._stop_scan.set()
-                health.stop()
-                rpc.drain(DRAIN_S)
-            nursery.cancel_scope.cancel()
+        nursery.start_soon(self._streams.run)
+        nursery.start_soon(services.run)
+        nursery.start_soon(self._scan_and_mirror, gossip)
+        nursery.start_soon(gossip.run, lambda: self._settings.bootstrap)
+        if toggles is not None:
+            nursery.start_soon(self._switch, ServingRole(gossip, health), toggles)
+        async with trio.open_nursery() as serving:
+            await serving.start(rpc.serve, [listener])
+            nursery.start_soon(self._tell_when_ready, listener_address(listener))
+            await stop.wait()
+            self._stop_scan.set()
+            health.stop()
+            rpc.drain(DRAIN_S)
+
+    async def _switch(self, role: ServingRole, toggles: AsyncIterable[object]) -> None:
+        async for _ in toggles:
+            await role.toggle()
+            text = "serving again" if role.is_on else "no longer serving, until the next signal"
+            self._output.remark("role", text, serves=role.is_on)
 
     async def _listen(self) -> trio.abc.Listener[trio.abc.Stream]:
         host, port = self._settings.listen
@@ -128,7 +163,7 @@ class _Server:
             raise _listen_error((host, port), error) from error
         return listener
 
-    def _gossip(self, listening: Address) -> Gossip:
+    def _gossip(self, listening: Address, peers: RememberedPeers) -> Gossip:
         announce = self._settings.announce
         host, port = announce or listening
         return Gossip(
@@ -136,8 +171,9 @@ class _Server:
             identity=self._identity,
             place=OwnAddress(host if announce or not is_wildcard(host) else None),
             port=port,
-            peers=self._peers,
-            period_s=self._settings.shuffle_s,
+            peers=peers.cache,
+            on_change=peers.note_change,
+            period_s=self._settings.gossip_s,
         )
 
     def _services(self, gossip: Gossip) -> Services:
@@ -150,11 +186,34 @@ class _Server:
             gossip=gossip,
         )
 
+    async def _scan_and_mirror(self, gossip: Gossip) -> None:
+        await self._scan()
+        if not self._settings.mirror:
+            return
+        from lightpeer.serve.mirror import Mirror  # brings the client with it
+
+        def contacts() -> list[Contact]:
+            known = [
+                Contact(record.endpoints[0], record.peer_id) for record in gossip.neighbours(MIRROR_ASKS)
+            ]
+            return [*self._settings.bootstrap, *known]
+
+        client = Settings(state_dir=self._settings.state_dir)
+        mirror = Mirror(self._library, self._network, client, self._settings.mirror, contacts)
+        await mirror.run(
+            lambda track: self._output.remark(
+                "mirrored", f"mirrored {track.title}", uri=track.uri, title=track.title
+            )
+        )
+
     async def _scan(self) -> None:
         """Bring the library up to date; without that, what it has is served all the same."""
         progress = ProgressLine()
+        mirrored = [mirror_root(entry) for entry in self._settings.mirror]
         try:
-            report = await trio.to_thread.run_sync(scan, self._library, progress, self._stop_scan.is_set)
+            report = await trio.to_thread.run_sync(
+                scan, self._library, progress, self._stop_scan.is_set, mirrored
+            )
             self._tell_imported(report)
         except LightpeerError as error:
             self._output.warn(str(error))

@@ -57,6 +57,24 @@ def test_watch_tells_what_changes_and_ends_with_the_server(service, expected):
     run(main)
 
 
+def test_services_may_be_down_for_a_while_and_who_watches_is_told_each_time():
+    async def main():
+        async with serving() as f:
+            health = Health(["pkg.Known", "pkg.Other"])
+            f.service.handlers.update(health.handlers())
+            call = f.channel.unary_stream(WATCH, *FORMS)(HealthCheckRequest(service="pkg.Known"))
+            seen = [(await call.read()).status]
+            for services, is_up in [(["pkg.Other"], False), (["pkg.Known"], False), (["pkg.Known"], True)]:
+                health.set_up(services, is_up=is_up)
+                await trio.testing.wait_all_tasks_blocked()
+            health.stop()
+            while (reply := await call.read()) is not EOF:
+                seen.append(reply.status)
+            assert seen == [Status.SERVING, Status.NOT_SERVING, Status.SERVING, Status.NOT_SERVING]
+
+    run(main)
+
+
 @pytest.mark.parametrize("path", [CHECK, WATCH])
 def test_what_is_not_a_request_is_refused(path):
     async def main():

@@ -1,0 +1,136 @@
+"""Mirrors: tracks fetched from the network, so that they have one more source.
+
+A mirror is a light client within the server, with a key of its own. It fetches every rendition of a
+track, verified as all that is played, and lays it down as an import would: the manifest's bytes are the
+same, so the track id is. A track stays for as long as its `--mirror` is given.
+
+One track is fetched at a time. What cannot be had is tried again with growing pauses, for whoever holds it
+may come yet.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import shutil
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.core.manifest import build_table
+from lightpeer.core.uri import parse_uri
+from lightpeer.discovery import open_client
+from lightpeer.errors import LightpeerError, StreamFailedError, UsageError
+from lightpeer.fetching import streaming
+from lightpeer.serve.importer import mirror_root
+from lightpeer.serve.library import SourceKey, state_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from lightpeer.config import Settings
+    from lightpeer.contacts import Contact
+    from lightpeer.core.manifest import Track
+    from lightpeer.discovery import Client
+    from lightpeer.serve.library import Library
+    from lightpeer.wire.network import Network
+
+logger = logging.getLogger(__name__)
+
+MAX_HITS: Final = 20  # tracks that one query may bring
+MAX_RENDITION_BYTES: Final = 1 << 28  # six hours at 96 kbit/s
+RETRY_S: Final = 5.0  # doubles
+MAX_RETRY_S: Final = 600.0
+STATE_SUBDIR: Final = "mirror"  # of the server's state: the client's key, its peers, the track under way
+
+
+class Mirror:
+    """Fetches what was asked for into a library that nobody else is adding to."""
+
+    def __init__(
+        self,
+        library: Library,
+        network: Network,
+        settings: Settings,
+        wanted: Sequence[str],
+        contacts: Callable[[], Sequence[Contact]],
+    ) -> None:
+        """Take the library, what to fetch (`loud:…` or words), and how to learn whom to ask first.
+
+        `settings` are a client's; its state directory is the server's.
+        """
+        self._library = library
+        self._network = network
+        self._settings = replace(settings, state_dir=settings.state_dir / STATE_SUBDIR)
+        self._wanted = wanted
+        self._contacts = contacts
+
+    async def run(self, on_track: Callable[[Track], object]) -> None:
+        """Fetch until all that is wanted is here; tell of each track that is new."""
+        missing, pause_s = list(self._wanted), RETRY_S
+        while missing:
+            missing = [entry for entry in missing if not await self._fetched(entry, on_track)]
+            if missing:
+                await trio.sleep(pause_s)
+                pause_s = min(2 * pause_s, MAX_RETRY_S)
+
+    async def _fetched(self, entry: str, on_track: Callable[[Track], object]) -> bool:
+        """Fetch what one entry stands for, and tell whether all of it is here now."""
+        settings = replace(self._settings, bootstrap=tuple(self._contacts()))
+        is_here = False
+        try:
+            async with open_client(settings, self._network) as client:
+                found = await self._track_ids(client, entry)
+                for track_id in found:
+                    if self._library.track(track_id) is None:
+                        on_track(await self._fetch(client, track_id, _path_of(entry, track_id)))
+                is_here = bool(found)
+        except LightpeerError as error:
+            logger.info("cannot mirror %s now: %s", entry, error)
+        return is_here
+
+    async def _track_ids(self, client: Client, entry: str) -> list[bytes]:
+        try:
+            return [parse_uri(entry)]
+        except UsageError:
+            async with aclosing(client.search(entry, limit=MAX_HITS)) as hits:
+                return [hit.track_id async for hit in hits]
+
+    async def _fetch(self, client: Client, track_id: bytes, path: bytes) -> Track:
+        """Fetch one track whole and add it to the library."""
+        workspace = self._settings.state_dir / "incoming"
+        try:
+            shutil.rmtree(workspace, ignore_errors=True)
+            workspace.mkdir(parents=True)
+            track = await _fetch_rendition(client, track_id, workspace, 0, 1)
+            for number, rendition in enumerate(track.renditions[1:], 1):
+                kbps = math.ceil(rendition.bitrate_bps / 1000)
+                await _fetch_rendition(client, track_id, workspace, number, kbps)
+            return await trio.to_thread.run_sync(self._library.add, SourceKey(path, 0, 0), workspace)
+        except OSError as error:
+            raise state_error(workspace, error) from error
+
+
+async def _fetch_rendition(
+    client: Client, track_id: bytes, workspace: Path, number: int, bitrate_kbps: int
+) -> Track:
+    """Write a rendition and its segment tables as the library has them, and with the first the manifest."""
+    async with streaming(client, track_id, bitrate_kbps) as (session, opened):
+        if number == 0:
+            (workspace / "manifest").write_bytes(opened.manifest)
+        path = workspace / f"{number}.opus"
+        with path.open("wb") as file, path.with_suffix(".tables").open("wb") as tables:
+            size = file.write(session.track.renditions[number].header)
+            while (segment := await session.next_segment()) is not None:
+                size += file.write(segment.data)
+                tables.write(build_table([segment.data]))
+                if segment.rendition != number or size > MAX_RENDITION_BYTES:
+                    raise StreamFailedError("the track has two renditions alike, or is larger than we mirror")
+        return session.track
+
+
+def _path_of(entry: str, track_id: bytes) -> bytes:
+    return mirror_root(entry) + b"/" + track_id.hex().encode()

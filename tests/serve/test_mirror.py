@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.config import Settings
+from lightpeer.contacts import Contact
+from lightpeer.core.uri import format_uri
+from lightpeer.output import Output
+from lightpeer.serve import mirror as mirror_module
+from lightpeer.serve.importer import scan
+from lightpeer.serve.library import Library
+from lightpeer.serve.mirror import MAX_RETRY_S, Mirror
+from lightpeer.serve.server import ServeSettings, serve
+from tests.serve.media import write_wav
+from tests.sim.network import SimHost, SimInternet, simulate
+
+LADDER = (24, 48)
+ORIGIN = ("20.0.0.1", 1000)
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> ServeSettings:
+    """A server with two short tracks, which are imported already."""
+    music = tmp_path / "music"
+    music.mkdir()
+    for name in ("High Beep", "Low Beep"):
+        write_wav(music / f"{name}.wav", 1.2 + len(name) / 10)
+    settings = ServeSettings(
+        music_dir=music, state_dir=tmp_path / "origin", listen=("0.0.0.0", 1000), ladder_kbps=LADDER
+    )
+    with_library(settings, scan)
+    return settings
+
+
+@pytest.fixture(autouse=True)
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Virtual time would run on while a thread works."""
+
+    async def run_sync(function, *args, **_: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return function(*args)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_sync)
+
+
+def with_library(settings: ServeSettings, function):
+    library = Library(settings.state_dir, settings.music_dir, settings.ladder_kbps)
+    try:
+        return function(library)
+    finally:
+        library.close()
+
+
+def mirroring(origin: ServeSettings, *wanted: str, bootstrap: bool = True) -> ServeSettings:
+    empty = origin.state_dir.with_name("empty")
+    empty.mkdir(exist_ok=True)
+    return ServeSettings(
+        music_dir=empty,
+        state_dir=origin.state_dir.with_name("mirror"),
+        listen=("0.0.0.0", 1000),
+        bootstrap=(Contact(ORIGIN),) if bootstrap else (),
+        mirror=wanted,
+    )
+
+
+def files(settings: ServeSettings) -> dict[str, bytes]:
+    """All that is stored of tracks, by the path below the state directory."""
+    root = settings.state_dir / "tracks"
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def run(main) -> None:
+    async def body(net: SimInternet) -> None:
+        async with trio.open_nursery() as nursery:
+            await main(net, nursery)
+            nursery.cancel_scope.cancel()
+
+    simulate(body)
+
+
+async def serving(host: SimHost, settings: ServeSettings, seconds: float = 30) -> None:
+    """Serve for a while."""
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve, settings, host, Output(quiet=True), stop)
+        await trio.sleep(seconds)
+        stop.set()
+
+
+def test_a_mirror_has_the_same_files_under_the_same_ids_and_keeps_them_while_they_are_wanted(origin) -> None:
+    async def main(net: SimInternet, nursery: trio.Nursery) -> None:
+        first = net.host(ORIGIN[0])
+        nursery.start_soon(serve, origin, first, Output(quiet=True), trio.Event())
+        mirror = net.host("30.0.0.1")
+        await serving(mirror, mirroring(origin, "beep"))
+        assert files(mirroring(origin)) == files(origin)
+        net.partition(first)
+        await serving(mirror, mirroring(origin, "beep", bootstrap=False))
+        assert files(mirroring(origin)) == files(origin)
+        await serving(mirror, mirroring(origin, "other", bootstrap=False))
+        assert files(mirroring(origin)) == {}
+
+    run(main)
+
+
+def test_a_track_is_named_by_its_id_and_waited_for(origin, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    track_id = with_library(origin, lambda library: min(library.track_ids()))
+
+    async def main(net: SimInternet, nursery: trio.Nursery) -> None:
+        uri = format_uri(track_id)
+        nursery.start_soon(serving, net.host("30.0.0.1"), mirroring(origin, uri), 3000)
+        await trio.sleep(1000)
+        assert f"cannot mirror {uri} now" in caplog.text
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        await trio.sleep(MAX_RETRY_S + 60)
+        assert {name.split("/")[0] for name in files(mirroring(origin))} == {track_id.hex()}
+
+    run(main)
+
+
+def test_what_is_larger_than_a_mirror_takes_is_left(origin, monkeypatch, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(mirror_module, "MAX_RENDITION_BYTES", 5000)
+
+    async def main(net: SimInternet, nursery: trio.Nursery) -> None:
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        await serving(net.host("30.0.0.1"), mirroring(origin, "low beep"))
+        assert "larger than we mirror" in caplog.text
+        assert files(mirroring(origin)) == {}
+
+    run(main)
+
+
+def test_a_disk_that_refuses_is_told_and_tried_again(origin, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    settings = mirroring(origin, "low beep")
+    library = Library(settings.state_dir, settings.music_dir, LADDER)
+    (settings.state_dir / "mirror").write_text("a file in the way")
+
+    async def main(net: SimInternet, nursery: trio.Nursery) -> None:
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        client = Settings(state_dir=settings.state_dir)
+        mirror = Mirror(library, net.host("30.0.0.1"), client, ["low beep"], lambda: settings.bootstrap)
+        with trio.move_on_after(30):
+            await mirror.run(print)
+        assert "cannot mirror low beep now" in caplog.text
+
+    run(main)
+    library.close()
