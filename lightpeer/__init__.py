@@ -19,9 +19,10 @@ TYPE_CHECKING = False  # as typing's, which would be a quarter of the time that 
 if TYPE_CHECKING:
     from lightpeer.audio.sinks import make_sink
     from lightpeer.config import Settings, load_settings
-    from lightpeer.discovery import Hit, PeerInfo, open_client
+    from lightpeer.discovery import open_client
     from lightpeer.errors import LightpeerError
     from lightpeer.fetching import fetch
+    from lightpeer.found import Hit, PeerInfo
     from lightpeer.player import Player, PlayerEvent, Status
     from lightpeer.wire.network import SystemNetwork
 
@@ -44,9 +45,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Hit": "lightpeer.discovery",
+    "Hit": "lightpeer.found",
     "LightpeerError": "lightpeer.errors",
-    "PeerInfo": "lightpeer.discovery",
+    "PeerInfo": "lightpeer.found",
     "Player": "lightpeer.player",
     "PlayerEvent": "lightpeer.player",
     "Settings": "lightpeer.config",

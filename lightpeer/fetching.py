@@ -88,7 +88,7 @@ async def streaming(
         client.network,
         replace(client.settings, bitrate_kbps=bitrate_kbps),
         Bandwidth(),
-        source_finder(client, track_id),
+        source_finder(client, opened.track),
         on_lie=client.on_lie,
         realtime=False,
     )

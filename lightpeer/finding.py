@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
     from lightpeer.core.identity import PeerId
+    from lightpeer.core.manifest import Track
     from lightpeer.core.opening import Opened
     from lightpeer.discovery import Client
     from lightpeer.session import FindSources
@@ -21,10 +22,10 @@ async def first_source(found: AsyncGenerator[tuple[Peer, Opened], None]) -> tupl
         return await anext(found)
 
 
-def source_finder(client: Client, track_id: bytes) -> FindSources:
-    """Return how a session finds sources beyond the first: opened without inline segments."""
+def source_finder(client: Client, track: Track) -> FindSources:
+    """Return how a session finds sources beyond the first: opened without manifest or inline segments."""
 
     def find(exclude: Collection[PeerId]) -> AsyncGenerator[tuple[Peer, Opened], None]:
-        return client.open_track(track_id, inline=False, exclude=exclude)
+        return client.open_track(track.track_id, inline=False, exclude=exclude, track=track)
 
     return find

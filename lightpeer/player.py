@@ -308,7 +308,7 @@ class Player:
             self._client.network,
             self._settings,
             self._bandwidth,
-            source_finder(self._client, opened.track.track_id),
+            source_finder(self._client, opened.track),
             on_event=lambda kind, data: self._tell(kind, **data),
             on_lie=self._client.on_lie,
             sink_ahead_s=self._ahead_s,

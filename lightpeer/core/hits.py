@@ -101,6 +101,7 @@ class ReplyReader:
         self._limit = limit
         self._source_host = source_host
         self._tracks: dict[bytes, FoundTrack] = {}
+        self._hits = 0
         self.has_begun = False  # a sound reply has come
         self.records: list[PeerRecord | None] = []
         """The records of the call so far; None in the place of one that is of no use."""
@@ -114,7 +115,9 @@ class ReplyReader:
         """
         if self.has_begun and not reply.hits:
             raise BadMessageError("a search reply without hits that is not the first")
-        if len(reply.hits) > self._limit or len(self.records) + len(reply.records) > MAX_RECORDS:
+        self._hits += len(reply.hits)
+        too_many = len(reply.hits) > self._limit or self._hits > self._limit * MAX_HOLDERS
+        if too_many or len(self.records) + len(reply.records) > MAX_RECORDS:
             raise BadMessageError("a search reply with more than was asked for")
         self.records += [self._record_untrusted(data, now) for data in reply.records]
         found = [self._hit_untrusted(hit) for hit in reply.hits]

@@ -55,6 +55,9 @@ class Budget:
 DEFAULT_BUDGET: Final = Budget(walkers=32, hops=12)
 """384 visits: what one peer in a hundred has is found with 1 - 0.99^384 = 98 %, in twelve hops' time."""
 
+GREATEST_BUDGET: Final = Budget(MAX_WALKERS, MAX_HOPS)
+"""For what an ordinary search did not find."""
+
 NO_BUDGET: Final = Budget(walkers=0, hops=0)
 """Ask this server and nobody else."""
 

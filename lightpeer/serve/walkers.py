@@ -150,19 +150,16 @@ class Walkers:
             hops=step.budget.hops,
         )
         reader = ReplyReader(errand.query, limit, peer.host)
-        with trio.CancelScope(deadline=trio.current_time() + FIRST_REPLY_S) as patience:
-            timeout_s = max(0.0, errand.deadline - trio.current_time())
-            async with aclosing(peer.search(request, timeout_s)) as replies:
-                try:
-                    async for reply in replies:
-                        patience.deadline = math.inf
-                        found = reader.read_untrusted(reply, self._unix_time())
-                        await tell.send([track for track in found if track.holders])
-                except RpcError:
-                    if not reader.has_begun:  # else its time was over, or a connection was lost on the way
-                        raise
-        if patience.cancelled_caught:
-            raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the neighbour said nothing")
+        timeout_s = max(0.0, errand.deadline - trio.current_time())
+        call = peer.search(request, timeout_s=timeout_s, first_reply_s=FIRST_REPLY_S)
+        async with aclosing(call) as replies:
+            try:
+                async for reply in replies:
+                    found = reader.read_untrusted(reply, self._unix_time())
+                    await tell.send([track for track in found if track.holders])
+            except RpcError:
+                if not reader.has_begun:  # else its time was over, or a connection was lost on the way
+                    raise
 
     def _avoid(self, peer_id: PeerId, error: RemoteError) -> None:
         """Leave a neighbour alone for a while, unless it is merely busy."""

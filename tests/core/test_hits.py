@@ -174,6 +174,7 @@ class TestReader:
                 written(*(track(f"Song {i}", PEERS[0]) for i in range(2))),
                 written(*(track(f"More {i}", PEERS[0]) for i in range(2))),
             ],
+            [written(track("Song", PEERS[0]))] * 13,
             [pb.SearchReply(records=[b"x"] * (MAX_RECORDS + 1))],
             [pb.SearchReply(records=[b"x"] * MAX_RECORDS), written(track("Song", PEERS[0]))],
         ],

@@ -8,8 +8,9 @@ import pytest
 import trio
 
 from lightpeer.core.identity import format_peer_id
-from lightpeer.discovery import HEAD_START_S, Client, Hit, open_client
+from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
+from lightpeer.reach import HEAD_START_S
 from lightpeer.remembered import PEERS_FILE
 from tests.pair import Serving, made_track, serving, settings
 from tests.sim.network import SimHost, SimInternet, simulate

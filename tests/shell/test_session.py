@@ -65,7 +65,7 @@ async def stream(client: Client, made: MadeTrack) -> Heard:
         client.network,
         client.settings,
         Bandwidth(),
-        source_finder(client, made.track.track_id),
+        source_finder(client, made.track),
         on_event=lambda kind, data: events.append((kind, data)),
         on_lie=client.on_lie,
         sink_ahead_s=ear.ahead_s,

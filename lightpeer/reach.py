@@ -1,0 +1,222 @@
+"""Whom a light client can ask: the peers at hand, in the order in which they are worth asking.
+
+It knows a few addresses (the bootstrap list) and the remembered peers. Those that are
+connected come first, then the list, then the cache, best first; each has a head start
+over the next. When all of these are used up, they are asked for their neighbours. What
+becomes of each attempt is scored, and whoever says nothing loses its connection, so
+that it is not the first to be asked the next time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.connections import Connections, Terms
+from lightpeer.contacts import Contact
+from lightpeer.errors import BadMessageError, NoPeerError, RemoteError, RpcError, StreamFailedError
+from lightpeer.wire.nursery import open_nursery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightpeer.config import Settings
+    from lightpeer.core.identity import Identity
+    from lightpeer.core.records import PeerRecord
+    from lightpeer.remembered import RememberedPeers
+    from lightpeer.wire.network import Network
+    from lightpeer.wire.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+MAX_CONNECTIONS: Final = 8  # a phone asks two peers and streams from three
+IDLE_S: Final = 10.0  # 3G radios stay up for about that long after a packet: our goodbye wakes none
+RACING: Final = 3  # connections under way at a time
+HEAD_START_S: Final = 1.0  # over the next: two round trips of a slow 3G link and some
+MAX_ASKED: Final = 8  # peers that one search may cost
+RECORDS_WANTED: Final = 8
+MAX_RECORDS: Final = 16  # of one reply: a seal costs a Pi Zero a millisecond or two
+
+
+class Reach:
+    """The peers that can be asked."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        network: Network,
+        nursery: trio.Nursery,
+        identity: Callable[[], Identity],
+        remembered: RememberedPeers,
+    ) -> None:
+        """Take the nursery that connections live in, how to get our key, and the peers of earlier."""
+        terms = Terms(MAX_CONNECTIONS, IDLE_S, settings.connect_timeout_s, settings.call_timeout_s)
+        self.connections = Connections(terms, network, nursery, identity)
+        self._settings = settings
+        self._network = network
+        self._nursery = nursery
+        self._remembered = remembered
+        self._unsound: str | None = None  # what the last peer that broke the protocol did
+
+    def begin(self) -> None:
+        """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""
+        if self._settings.bootstrap:
+            self._nursery.start_soon(self.connect, self._settings.bootstrap[0])
+
+    async def peers(self, limit: int = MAX_ASKED) -> AsyncGenerator[Peer, None]:
+        """Yield connected peers, those at hand first, then their neighbours."""
+        tried: set[Contact] = set()
+        met: list[Peer] = []
+        for depth in range(3):
+            while waiting := [c for c in self._candidates() if c not in tried]:
+                peer = await self._first_of(waiting[:RACING], tried)
+                if peer is None or peer in met:
+                    continue
+                met.append(peer)
+                yield peer
+                if len(met) >= limit:
+                    return
+            if depth < 2:
+                for peer in met[:2]:
+                    await self.exchange(peer)
+
+    async def connect(self, contact: Contact) -> Peer | None:
+        """Return the peer at an address, connected; None, and a worse score, if it cannot be reached."""
+        try:
+            return await self.connections.connect(contact)
+        except RemoteError as error:
+            logger.info("cannot reach %s:%s: %s", *contact.address, error)
+            if contact.peer_id is not None:
+                self._remembered.cache.on_failure(contact.peer_id, self._now_s())
+                self._remembered.note_change()
+            return None
+
+    async def holder(self, record: PeerRecord, source: Peer) -> Peer | None:
+        """Return the subject of a record, connected, if it is at one of its addresses.
+
+        A name may lead into a narrower network than the one that its record came from: nobody is met there.
+        """
+        from lightpeer.core.records import scope_of
+
+        for endpoint in record.endpoints:
+            peer = await self.connect(Contact(endpoint, record.peer_id))
+            if peer is not None and scope_of(peer.host) <= scope_of(source.host):
+                return peer
+        return None
+
+    async def exchange(self, peer: Peer) -> None:
+        """Ask a peer for a sample of the records that it knows."""
+        from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+        started = trio.current_time()
+        try:
+            reply = await peer.exchange(pb.ExchangeRequest(want=RECORDS_WANTED))
+        except RemoteError as error:
+            self.on_error(peer, error)
+            return
+        self.learn(self._sound_untrusted(reply.records, peer), peer)
+        self.on_answer(peer, trio.current_time() - started)
+
+    # What became of it.
+
+    def learn(self, records: Iterable[PeerRecord | None], source: Peer) -> None:
+        """Remember the peers that a peer told of, by their own verified records."""
+        for record in records:
+            if record is not None:
+                self._remembered.cache.add(record, source.peer_id or record.peer_id, self._now_s())
+                self._remembered.note_change()
+
+    def on_answer(self, peer: Peer, rtt_s: float) -> None:
+        """Score a peer up for an answer that took so long."""
+        if peer.peer_id is not None:
+            self._remembered.cache.on_success(peer.peer_id, rtt_s, self._now_s())
+            self._remembered.note_change()
+
+    def on_error(self, peer: Peer, error: RemoteError) -> None:
+        """Score a peer down; one that said nothing in time is not at hand any more."""
+        from lightpeer.core.status import StatusCode
+
+        logger.info("%s: %s", peer.name, error)
+        if isinstance(error, BadMessageError):
+            self._unsound = f"{peer.name} answered, but not by the protocol ({error})"
+        if isinstance(error, RpcError) and error.code() == StatusCode.DEADLINE_EXCEEDED:
+            self.connections.drop(peer)
+        if peer.peer_id is None:
+            return
+        self._remembered.note_change()
+        if isinstance(error, RpcError):
+            self._remembered.cache.on_failure(peer.peer_id, self._now_s())
+        else:
+            self._remembered.cache.on_misbehaviour(peer.peer_id, self._now_s())
+
+    def on_hollow_hit(self, told_by: Peer) -> None:
+        """Score a peer down a little for a hit that led nowhere: it may itself have been told so."""
+        if told_by.peer_id is not None:
+            self._remembered.cache.on_failure(told_by.peer_id, self._now_s())
+            self._remembered.note_change()
+
+    def nobody(self) -> NoPeerError | StreamFailedError:
+        """Return the error that tells why nobody could be asked."""
+        if self._unsound:
+            return StreamFailedError(f"{self._unsound}: name another peer with --bootstrap HOST:PORT")
+        if not self._settings.bootstrap and not self._remembered.cache.entries():
+            return NoPeerError("no peer is known: name one with --bootstrap HOST:PORT")
+        return NoPeerError(
+            "no peer can be reached: check the network, or name another with --bootstrap HOST:PORT"
+        )
+
+    # Connecting.
+
+    async def _first_of(self, candidates: list[Contact], tried: set[Contact]) -> Peer | None:
+        """Return the first that can be reached; each has a head start over the next (as in RFC 8305)."""
+        reached: list[Peer] = []
+
+        async def attempt(candidate: Contact, failed: trio.Event) -> None:
+            peer = await self.connect(candidate)
+            tried.add(candidate)
+            failed.set()
+            if peer is not None:
+                reached.append(peer)
+                nursery.cancel_scope.cancel()
+
+        async with open_nursery() as nursery:
+            for candidate in candidates:
+                failed = trio.Event()
+                nursery.start_soon(attempt, candidate, failed)
+                with trio.move_on_after(HEAD_START_S):
+                    await failed.wait()
+                if reached:
+                    break
+        return reached[0] if reached else None
+
+    def _candidates(self) -> list[Contact]:
+        """Return whom to try, best first: the connected, the bootstrap list, the cache."""
+        cached = [
+            Contact(endpoint, record.peer_id)
+            for record in self._remembered.cache.best(MAX_ASKED, self._now_s())
+            for endpoint in record.endpoints[:1]
+        ]
+        return [*self.connections.alive(), *self._settings.bootstrap, *cached]
+
+    def _sound_untrusted(self, records: Iterable[bytes], source: Peer) -> list[PeerRecord]:
+        """Return the records that are their subjects' own, and mean something where they came from."""
+        from lightpeer.core.peers import parse_record_untrusted
+        from lightpeer.core.records import check_scope_untrusted
+
+        sound = []
+        for data in islice(records, MAX_RECORDS):
+            try:
+                record = parse_record_untrusted(data, self._now_s())
+                check_scope_untrusted(record, source.host)
+            except BadMessageError as error:
+                logger.info("a bad record from %s: %s", source.name, error)
+                continue
+            sound.append(record)
+        return sound
+
+    def _now_s(self) -> float:
+        return self._network.unix_time()
