@@ -154,7 +154,7 @@ class Search:
         waits = is_junction and not is_uri(answer.request.query)
         later: list[FoundTrack] = []
         request = answer.request
-        errand = Errand(request.query, request.query_id, visit, answer.findings, deadline)
+        errand = Errand(request.query, request.limit, request.query_id, visit, deadline)
         async with self._walkers.sent(errand) as found:
             async for first in found:
                 news = _merge(answer.findings, first)

@@ -19,7 +19,7 @@ import trio
 
 from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
-from lightpeer.core.hits import Findings, FoundTrack, ReplyReader
+from lightpeer.core.hits import FoundTrack, ReplyReader
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import BadMessageError, RemoteError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -46,12 +46,15 @@ MAX_AVOIDED: Final = 256  # a few views' worth
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """A search whose walkers are sent on; `findings` says what is still missing."""
+    """A search whose walkers are sent on.
+
+    Others are asked for as much as was asked here: what they have may be what is here already.
+    """
 
     query: str
+    limit: int
     query_id: bytes
     visit: Visit[PeerId]
-    findings: Findings
     deadline: float  # in trio's time
 
 
@@ -141,15 +144,14 @@ class Walkers:
         peer = await self._connections.connect(Contact(neighbour.endpoints[0], neighbour.peer_id))
         if peer is None:
             raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "there are too many connections")
-        limit = errand.findings.missing
         request = pb.SearchRequest(
             query=errand.query,
             query_id=errand.query_id,
-            limit=limit,
+            limit=errand.limit,
             walkers=step.budget.walkers,
             hops=step.budget.hops,
         )
-        reader = ReplyReader(errand.query, limit, peer.host)
+        reader = ReplyReader(errand.query, errand.limit, peer.host)
         timeout_s = max(0.0, errand.deadline - trio.current_time())
         call = peer.search(request, timeout_s=timeout_s, first_reply_s=FIRST_REPLY_S)
         async with aclosing(call) as replies:
