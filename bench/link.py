@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.lab.link import Capacity, Direction, Link, constant, read_trace
+from bench.lab.namespaces import LabError
 from bench.links.charts import write_charts
 from bench.links.measure import FailedError, Transfer, transfer
 from bench.links.peers import FOUR_SOURCES, PEERS, Peer
@@ -227,7 +228,10 @@ def main() -> None:
     names = list(able(options.peers))
     with tempfile.TemporaryDirectory() as temporary:
         work = options.work or Path(temporary)
-        results = compare(chosen, names, options.runs, work, options.name)
+        try:
+            results = compare(chosen, names, options.runs, work, options.name)
+        except LabError as error:
+            sys.exit(str(error))
         if options.charts:
             draw(chosen, names, work, options.charts)
     print(f"Medians of {options.runs} runs in turns. Share of the link; queue mean/95th percentile in ms.")

@@ -74,6 +74,8 @@ class Lab:
         Raises:
           LabError: not root, or a kernel without TUN devices or network namespaces.
         """
+        if os.geteuid() != 0:
+            raise LabError("network namespaces need root: run it with sudo")
         self.down()
         STATE.mkdir(parents=True, exist_ok=True)
         try:
