@@ -1,12 +1,12 @@
 """One server process and many listeners: how evenly it paces, and where it saturates.
 
-    python -m bench.streams [--streams 200] [--seconds 10]
+    python -m bench.streams [--streams 200] [--seconds 10] [--runs 3]
 
 Some 200 UDP streams are opened as 14 peers would, and each keeps more asked than it gets,
 so the server's pacing alone says when a datagram leaves. Jitter is how far the time between
 two datagrams of a stream is from the first one's size over the pace, as the kernel stamps
-their arrival. The pace then doubles until the streams get less than 95 % of it. Server
-and client have a core each, where there are two.
+their arrival. The pace then doubles until the streams get less than 95 % of it. Every
+figure is the median of runs with a fresh server each; server and client have a core each.
 """
 
 from __future__ import annotations
@@ -198,25 +198,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep the track there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         track = prepare((options.work or Path(temporary)) / f"track-{MEGABYTES:g}", MEGABYTES, 1)
-        print(f"{options.streams} streams from one process; load of the machine {os.getloadavg()[0]:.1f}.\n")
+        load = os.getloadavg()[0]
+        print(f"{options.streams} streams from one process; load of the machine before: {load:.1f}.\n")
         print("| kbit/s each | Mbit/s in all | of which got | jitter median / p99 ms | server, of a core |")
         print("|---|---|---|---|---|")
         kbit_s = KBIT_S
-        while (one := measure(track, options.streams, kbit_s, options.seconds)).got >= SATURATED:
+        while (one := measure(track, options, kbit_s)).got >= SATURATED:
             kbit_s *= 2
         print(f"\nSaturated at {one.kbit_s * one.got * options.streams / 1000:.0f} Mbit/s.")
 
 
-def measure(track: Track, count: int, kbit_s: float, seconds: float) -> Figures:
-    """Measure one pace against a fresh server, and print the row."""
-    with server(track) as (pid, address):
-        terms = trio.run(open_streams, track, address, count)
-        one = listen(terms, kbit_s, seconds, pid)
-    total = one.kbit_s * count / 1000
+def measure(track: Track, options: argparse.Namespace, kbit_s: float) -> Figures:
+    """Measure one pace against fresh servers, and print the medians."""
+    found = []
+    for _ in range(options.runs):
+        with server(track) as (pid, address):
+            terms = trio.run(open_streams, track, address, options.streams)
+            found.append(listen(terms, kbit_s, options.seconds, pid))
+    one = Figures(*(statistics.median(column) for column in zip(*found, strict=True)))
+    total = one.kbit_s * options.streams / 1000
     jitter = f"{one.jitter_p50_ms:.1f} / {one.jitter_p99_ms:.1f}"
     print(f"| {kbit_s:g} | {total:.1f} | {one.got:.1%} | {jitter} | {one.server_cpu:.0%} |", flush=True)
     return one
