@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import trio
 
 from lightpeer.core.identity import Identity
 from lightpeer.core.records import PeerRecord, Role, build_record, parse_record_untrusted
+from lightpeer.serve.rpc import Context, unary_stream
+from lightpeer.serve.search import Search
 from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import open_channel
 from tests.pair import PORT, MadeTrack, Serving, serving
@@ -50,3 +53,32 @@ async def connected(host: SimHost, server: Serving, secret: bytes = b"P" * 32) -
     """Connect to a server as a peer of one's own; for calls by hand."""
     async with open_channel(host, *server.address) as channel:
         yield Peer(channel, Identity(secret), SealClock(host), host, address=server.address)
+
+
+@dataclass
+class Replaced:
+    """The Search of a server behind which something else stands."""
+
+    own: Search
+    asked: int = 0
+
+
+def replace_search(
+    server: Serving, function: Callable[[Search, bytes, Context], Awaitable[None]]
+) -> Replaced:
+    """Let a server answer searches by another function, which is given its own Search."""
+    (path,) = (path for path in server.rpc._handlers if path.endswith("Index/Search"))
+    replaced = Replaced(server.rpc._handlers[path].function.__self__)
+
+    async def search_there(data: bytes, context: Context) -> None:
+        replaced.asked += 1
+        await function(replaced.own, data, context)
+
+    server.rpc._handlers[path] = unary_stream(search_there)
+    return replaced
+
+
+async def never_end(own: Search, data: bytes, context: Context) -> None:
+    """Answer, and keep the call open."""
+    await own.search(data, context)
+    await trio.sleep_forever()

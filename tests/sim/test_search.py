@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -18,13 +16,13 @@ from lightpeer.core.status import StatusCode
 from lightpeer.core.walks import DEFAULT_BUDGET, Budget
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.rpc import Context, unary_stream
+from lightpeer.serve.rpc import Context
 from lightpeer.serve.search import Search
 from lightpeer.serve.walkers import AVOID_S, FIRST_REPLY_S
 from lightpeer.wire.peer import Peer
 from tests.pair import PORT, MadeTrack, Serving, made_track
 from tests.sim.network import SimInternet, simulate
-from tests.sim.swarm import connected, introduce, record_of, swarm
+from tests.sim.swarm import connected, introduce, never_end, record_of, replace_search, swarm
 
 PHONE = "10.9.0.1"
 ROUND_TRIP_S = 0.04  # of the simulated network's default links
@@ -144,35 +142,6 @@ def test_a_caller_that_cancels_ends_the_walks_all_the_way_down() -> None:
             assert [calls(server) for server in servers] == [0, 0, 0, 0]
 
     simulate(main)
-
-
-@dataclass
-class Replaced:
-    """The Search of a server behind which something else stands."""
-
-    own: Search
-    asked: int = 0
-
-
-def replace_search(
-    server: Serving, function: Callable[[Search, bytes, Context], Awaitable[None]]
-) -> Replaced:
-    """Let a server answer searches by another function, which is given its own Search."""
-    (path,) = (path for path in server.rpc._handlers if path.endswith("Index/Search"))
-    replaced = Replaced(server.rpc._handlers[path].function.__self__)
-
-    async def search_there(data: bytes, context: Context) -> None:
-        replaced.asked += 1
-        await function(replaced.own, data, context)
-
-    server.rpc._handlers[path] = unary_stream(search_there)
-    return replaced
-
-
-async def never_end(own: Search, data: bytes, context: Context) -> None:
-    """Answer, and keep the call open."""
-    await own.search(data, context)
-    await trio.sleep_forever()
 
 
 def test_enough_ends_the_walks_that_still_run() -> None:

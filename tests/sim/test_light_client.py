@@ -1,0 +1,349 @@
+"""What finding things costs a light client: round trips, bytes, and nothing when it is not asked."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.identity import Identity, format_peer_id
+from lightpeer.core.records import Role, build_record
+from lightpeer.core.walks import DEFAULT_BUDGET, GREATEST_BUDGET
+from lightpeer.discovery import FIRST_REPLY_S, PATIENCE_S, Client, Hit, open_client
+from lightpeer.errors import NoPeerError, NothingFoundError
+from lightpeer.finding import first_source, source_finder
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.rpc import Context
+from lightpeer.serve.search import Search
+from lightpeer.session import Session
+from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
+from tests.shell.test_session import stream
+from tests.sim.network import Link, SimHost, SimInternet, simulate
+from tests.sim.swarm import introduce, never_end, record_of, replace_search, swarm
+
+PHONE = "10.9.0.1"
+ONE_WAY_S = 0.1  # of the phone's link; the servers are a hundredth of that from each other
+NEAR = 0.0005
+ACKS, ACK_BYTES = 3, 32  # which the simulated TCP does not send; a real one does for every second segment
+
+TITLES = (
+    "Copper Rain", "Night Bus Home", "The Long Way Down", "Paper Lanterns", "Harbour Lights",
+    "Slow Train", "Winter Garden", "Old Photographs", "Blue Hour", "Last Ferry",
+)  # fmt: skip
+TEN = [made_track(5, title=f"Song of {title}", kbps=(24, 48, 96), seed=n) for n, title in enumerate(TITLES)]
+SONG = made_track(5, title="Song")
+
+
+def phone_on(net: SimInternet) -> SimHost:
+    """A phone at 200 ms of round trip from everybody; everybody else is near everybody."""
+    for host in net.hosts.values():
+        host.up.delay_s = host.down.delay_s = NEAR / 2
+    return net.host(PHONE, up=Link(delay_s=ONE_WAY_S), down=Link(delay_s=ONE_WAY_S))
+
+
+async def found(client: Client, query: str = "song", limit: int = 10) -> list[Hit]:
+    return [hit async for hit in client.search(query, limit)]
+
+
+def star(servers: list[Serving]) -> None:
+    """The first knows all others."""
+    for server in servers[1:]:
+        introduce(server, servers[0])
+
+
+# --- round trips ------------------------------------------------------------------------------------
+
+
+async def first_segment_at(client: Client, item: str | bytes) -> float:
+    """Open a track by words or id; return when the first verified segment is there to be decoded."""
+    if isinstance(item, str):
+        peer, opened = await client.open_query(item)
+    else:
+        peer, opened = await first_source(client.open_track(item))
+    session = Session(
+        opened.track, client.network, client.settings, Bandwidth(), source_finder(client, opened.track)
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(session.run, peer, opened)
+        assert await session.next_segment() is not None
+        nursery.cancel_scope.cancel()
+    return trio.current_time()
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+@pytest.mark.parametrize(
+    ("shelves", "round_trips"),
+    [([[SONG]], 2), ([[], [SONG]], 4), ([[], [], [], [SONG]], 4)],
+    ids=["the asked peer holds it", "its neighbour does", "somebody further on does"],
+)
+def test_from_the_first_syn_to_the_first_verified_segment(
+    tmp_path: Path, shelves: list[list[MadeTrack]], round_trips: int, by_id: bool
+) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, *shelves) as servers:
+            for server, following in pairwise(servers):
+                introduce(following, server)
+            chosen = settings(tmp_path, servers[0], start_buffer_s=0.1)
+            async with open_client(chosen, phone_on(net)) as client:
+                item = SONG.track.track_id if by_id else "song"
+                took_s = await first_segment_at(client, item)
+        between_servers_s = 0.2  # connections among them, and the moment in which hits are gathered
+        assert round_trips * 2 * ONE_WAY_S <= took_s < round_trips * 2 * ONE_WAY_S + between_servers_s
+
+    simulate(main)
+
+
+# --- bytes ------------------------------------------------------------------------------------------
+
+
+def search_bytes(tmp_path: Path, *shelves: list[MadeTrack]) -> tuple[int, int]:
+    """Return what a search for ten songs costs on a connection that stands, and what the first did."""
+    result: list[int] = []
+
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, *shelves) as servers:
+            star(servers)
+            phone = phone_on(net)
+            async with open_client(settings(tmp_path, servers[0]), phone) as client:
+                assert await found(client, "nothing") == []
+                cold = phone.counters.rx_bytes() + phone.counters.tx_bytes()
+                await trio.sleep(5)
+                before = phone.counters.rx_bytes() + phone.counters.tx_bytes()
+                assert len(await found(client)) == 10
+                await trio.sleep(5)
+                after = phone.counters.rx_bytes() + phone.counters.tx_bytes()
+                result.extend((after - before + ACKS * ACK_BYTES, cold))
+
+    simulate(main)
+    return result[0], result[1]
+
+
+@pytest.mark.parametrize(
+    "shelves",
+    [[TEN], [[], TEN, TEN, TEN], [[], TEN[:4], TEN[4:7], TEN[7:]], [TEN[:5], TEN, TEN, TEN]],
+    ids=["at the asked peer", "at three others", "here and there at three others", "half here"],
+)
+def test_ten_hits_cost_two_kilobytes_at_most(tmp_path: Path, shelves: list[list[MadeTrack]]) -> None:
+    warm, cold = search_bytes(tmp_path, *shelves)
+    assert warm <= 2000, warm
+    assert cold <= 3000, "with the connection, and nothing found"
+
+
+def test_ten_hits_at_ten_peers_cost_their_ten_records_more(tmp_path: Path) -> None:
+    warm, _ = search_bytes(tmp_path, [], *[[track] for track in TEN])
+    assert warm <= 3000
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_an_hour_without_anything_to_do_is_silent(tmp_path: Path, paused: bool) -> None:
+    """Playing has ended, or stands still: goodbyes come while the radio is still up, then nothing does."""
+
+    async def main(net: SimInternet) -> None:
+        made = made_track(40)
+        async with swarm(net, [made], [made]) as servers:
+            star(servers)
+            phone = phone_on(net)
+            async with (
+                open_client(settings(tmp_path, servers[0]), phone) as client,
+                trio.open_nursery() as tasks,
+            ):
+                if paused:
+                    peer, opened = await client.open_query("song")
+                    finder = source_finder(client, opened.track)
+                    session = Session(opened.track, phone, client.settings, Bandwidth(), finder)
+                    tasks.start_soon(session.run, peer, opened)
+                    await session.wait_complete()
+                else:
+                    await stream(client, made)
+                ended = phone.counters.rx_bytes() + phone.counters.tx_bytes()
+                await trio.sleep(15)
+                silent = phone.counters.rx_bytes() + phone.counters.tx_bytes()
+                await trio.sleep(3600)
+                assert phone.counters.rx_bytes() + phone.counters.tx_bytes() == silent
+                assert silent - ended < 5000, "of the 20 kB that an hour may cost"
+                tasks.cancel_scope.cancel()
+            assert not phone.listeners
+            assert all(client.identity.peer_id not in server.gossip.view for server in servers)
+
+    simulate(main)
+
+
+# --- whom it asks -----------------------------------------------------------------------------------
+
+
+def test_who_found_something_is_the_only_one_asked(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG], [SONG]) as servers:
+            async with open_client(settings(tmp_path, *servers), phone_on(net)) as client:
+                assert len(await found(client)) == 1
+            assert [server.shelf.searches for server in servers] == [1, 0]
+
+    simulate(main)
+
+
+def test_what_was_not_found_is_searched_for_further_away_by_another(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], []) as servers:
+            noted = []
+
+            async def note(own: Search, data: bytes, context: Context) -> None:
+                call = own._calls.begin(context)
+                request = call.open(data, pb.SearchRequest)
+                noted.append((request.walkers, request.hops, request.query_id))
+                await context.write(call.seal(pb.SearchReply()))
+
+            for server in servers:
+                replace_search(server, note)
+            async with open_client(settings(tmp_path, *servers), phone_on(net)) as client:
+                assert await found(client) == []
+            wanted = [(budget.walkers, budget.hops) for budget in (DEFAULT_BUDGET, GREATEST_BUDGET)]
+            assert [(walkers, hops) for walkers, hops, _ in noted] == wanted
+            assert noted[0][2] != noted[1][2], "the first may have burnt its id"
+
+    simulate(main)
+
+
+def test_hits_are_shown_though_a_walk_goes_on_and_on(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG], []) as servers:
+            star(servers)
+            replace_search(servers[1], never_end)
+            async with open_client(settings(tmp_path, servers[0]), phone_on(net)) as client:
+                (hit,) = await found(client)
+                assert hit.holders == [format_peer_id(servers[0].identity.peer_id)]
+                assert trio.current_time() == pytest.approx(4 * ONE_WAY_S + PATIENCE_S, abs=0.05)
+
+    simulate(main)
+
+
+def test_a_peer_that_says_nothing_costs_its_patience_once(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers:
+
+            async def say_nothing(own: Search, data: bytes, context: Context) -> None:
+                await trio.sleep_forever()
+
+            mute = replace_search(servers[0], say_nothing)
+            async with open_client(settings(tmp_path, *servers), phone_on(net)) as client:
+                await client.peers()
+                started = trio.current_time()
+                assert len(await found(client)) == 1
+                assert trio.current_time() - started == pytest.approx(FIRST_REPLY_S + 2 * ONE_WAY_S, abs=0.3)
+                started = trio.current_time()
+                assert len(await found(client)) == 1
+                assert trio.current_time() - started < 1, (
+                    "the other one is at hand now, and the mute one is not"
+                )
+                assert mute.asked == 1
+                entry = client.cache.get(servers[0].identity.peer_id)
+                assert entry.failures_in_row == 1
+
+    simulate(main)
+
+
+# --- hits that lead nowhere -------------------------------------------------------------------------
+
+
+def lie(server: Serving, *replies: pb.SearchReply) -> None:
+    """Let a server answer every search so."""
+
+    async def lying(own: Search, data: bytes, context: Context) -> None:
+        call = own._calls.begin(context)
+        call.open(data, pb.SearchRequest)
+        for reply in replies:
+            await context.write(call.seal(reply))
+
+    replace_search(server, lying)
+
+
+def hit_at(holder: bytes, track: MadeTrack = SONG) -> pb.SearchReply:
+    hit = pb.Hit(track_id=track.track.track_id, title="Song", holders=[0])
+    return pb.SearchReply(hits=[hit], records=[holder])
+
+
+def test_a_hit_whose_holder_has_nothing_costs_its_teller_score_and_another_is_asked(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], [SONG]) as servers:
+            liar, empty, honest = servers
+            lie(liar, hit_at(empty.gossip.own.current()))
+            async with open_client(settings(tmp_path, liar, honest), phone_on(net)) as client:
+                await client.peers()
+                peer, _ = await client.open_query("song")
+                assert peer.peer_id == honest.identity.peer_id
+                assert client.cache.get(liar.identity.peer_id).failures_in_row == 1
+                assert client.cache.get(empty.identity.peer_id).failures_in_row == 0, "it did nothing"
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("is_somebody_else", [False, True])
+def test_a_hit_whose_holder_is_not_there_leads_to_another_peer(
+    tmp_path: Path, is_somebody_else: bool
+) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers:
+            liar, honest = servers
+            place = honest.host if is_somebody_else else net.host("10.0.0.77")
+            lie(liar, hit_at(record_of(place, Identity(b"S" * 32)).data))
+            async with open_client(settings(tmp_path, liar, honest), phone_on(net)) as client:
+                peer, _ = await client.open_query("song")
+                assert peer.peer_id == honest.identity.peer_id
+
+    simulate(main)
+
+
+def test_a_holder_whose_name_leads_home_is_not_met(tmp_path: Path) -> None:
+    """A record may have a name; if that resolves to a narrower network, it is an attempt on what is there."""
+
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG]) as servers:
+            at_home = servers[0]
+            teller_host = net.host("9.8.7.6")
+            net.names["innocent.example"] = at_home.host.address
+            phone = phone_on(net)
+            now = int(phone.unix_time())
+            data = build_record(at_home.identity, [("innocent.example", PORT)], Role.SERVES, now, now + 3600)
+            async with serving(teller_host) as teller:
+                lie(teller, hit_at(data))
+                async with open_client(settings(tmp_path, teller), phone) as client:
+                    with pytest.raises(NothingFoundError):
+                        await client.open_query("song")
+                assert at_home.shelf.opens == 0
+
+    simulate(main)
+
+
+def test_nobody_there_is_told_apart_from_nothing_found(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, []) as servers:
+            phone = phone_on(net)
+            async with open_client(settings(tmp_path, servers[0]), phone) as client:
+                with pytest.raises(NothingFoundError):
+                    await client.open_query("song")
+                servers[0].kill()
+                await trio.sleep(1)
+                with pytest.raises(NoPeerError):
+                    await client.open_query("song")
+
+    simulate(main)
+
+
+def test_further_sources_are_found_by_a_walk_and_each_is_opened_once(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG], [SONG], [], [SONG]) as servers:
+            star(servers)
+            async with open_client(settings(tmp_path, servers[0]), phone_on(net)) as client:
+                first, opened = await client.open_query("song")
+                others = [
+                    peer.peer_id
+                    async for peer, _ in client.open_track(
+                        SONG.track.track_id, inline=False, exclude=[first.peer_id], track=opened.track
+                    )
+                ]
+            assert sorted(others) == sorted(servers[n].identity.peer_id for n in (1, 3))
+            assert [server.shelf.opens for server in servers] == [1, 1, 0, 1]
+
+    simulate(main)
