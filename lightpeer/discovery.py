@@ -208,7 +208,7 @@ class Client:
         started, known = trio.current_time(), 0
         async with aclosing(peer.search(request, first_reply_s=FIRST_REPLY_S)) as replies:
             async for reply in replies:
-                tracks = reader.read_untrusted(reply, self.network.unix_time())
+                tracks = reader.read_untrusted(reply, peer.unix_time())
                 if not known:
                     self._reach.on_answer(peer, trio.current_time() - started)
                 self._reach.learn(reader.records[known:], peer)

@@ -108,6 +108,10 @@ class Peer:
         """The numeric address that the connection reached."""
         return (self._channel.remote_address or self.address)[0]
 
+    def unix_time(self) -> float:
+        """Return the Unix time that the peer goes by, as far as it has told us: for records that it gives."""
+        return self._clock.now_ms() / 1000
+
     async def exchange(self, request: pb.ExchangeRequest) -> pb.ExchangeReply:
         """Discovery.Exchange; raises RpcError or BadMessageError, as all calls here do."""
         return await self._unary("Discovery/Exchange", request, pb.ExchangeReply)

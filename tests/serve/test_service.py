@@ -16,6 +16,7 @@ from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.serve.gossip import Gossip
+from lightpeer.serve.index import Index
 from lightpeer.serve.meeting import MAX_RECORDS
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.serve.sealed import TIME_METADATA
@@ -361,6 +362,54 @@ def test_a_search_beyond_its_bounds_is_refused(request_) -> None:
     async def test(desk):
         error = await refused(desk.call("Index/Search", request_, reply=pb.SearchReply))
         assert error.code() == StatusCode.INVALID_ARGUMENT
+
+    with_desk(test)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "   ",
+        "nothing like it",
+        "\0\x01\x1b[31m",
+        "\u202e\uffff",
+        "x" * MAX_QUERY_CHARS,
+        "loud:",
+        "loud:zzz",
+    ],
+)
+def test_a_query_of_any_text_has_a_reply(query: str, tmp_path) -> None:
+    """With the real index."""
+    index = Index(tmp_path / "index.db")
+    index.add(b"1" * 32, "Song", "", "", 1, [24])
+
+    async def test(desk):
+        desk.library.search = index.search
+        request = pb.SearchRequest(query=query, limit=50)
+        [reply] = await desk.call("Index/Search", request, reply=pb.SearchReply)
+        assert not reply.hits
+
+    with_desk(test)
+    index.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x0a\x04\xff\xfe\xfd\xfc\x10\x01",  # a query that is not UTF-8
+        b"\x0a\x02\xc3\x28\x10\x01",
+        b"\x0a\x03\xed\xa0\x80\x10\x01",  # a lone surrogate
+        b"\x0a\xff\xff\xff\x7fx\x10\x01",  # a length that is not there
+        b"\x0a\x01",
+    ],
+)
+def test_a_query_that_is_no_text_is_refused(body: bytes) -> None:
+    async def test(desk):
+        seals = desk.seals("Index/Search")
+        error = await refused(desk.send("Index/Search", seals.seal_request(body)))
+        assert error.code() == StatusCode.INVALID_ARGUMENT
+        assert desk.library.searched == 0
 
     with_desk(test)
 

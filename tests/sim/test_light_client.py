@@ -21,7 +21,7 @@ from lightpeer.serve.search import Search
 from lightpeer.session import Session
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
 from tests.shell.test_session import stream
-from tests.sim.network import Link, SimHost, SimInternet, simulate
+from tests.sim.network import EPOCH_S, Link, SimHost, SimInternet, simulate
 from tests.sim.swarm import introduce, never_end, record_of, replace_search, swarm
 
 PHONE = "10.9.0.1"
@@ -240,6 +240,22 @@ def test_a_peer_that_says_nothing_costs_its_patience_once(tmp_path: Path) -> Non
                 assert mute.asked == 1
                 entry = client.cache.get(servers[0].identity.peer_id)
                 assert entry.failures_in_row == 1
+
+    simulate(main)
+
+
+def test_a_phone_without_a_clock_finds_what_is_held_by_others(tmp_path: Path) -> None:
+    """Records have a time of their own; the asked peer's is gone by, since it took that to our seals."""
+
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers:
+            star(servers)
+            phone = phone_on(net)
+            phone.clock_offset_s = -EPOCH_S
+            async with open_client(settings(tmp_path, servers[0]), phone) as client:
+                peer, _ = await client.open_query("song")
+                assert peer.peer_id == servers[1].identity.peer_id
+            assert [server.shelf.opens for server in servers] == [0, 1], "it was led there"
 
     simulate(main)
 
