@@ -45,9 +45,7 @@ class Emulator:
         self.down = Pipe(link.down, Random(f"{link.seed} down"))
         self._sources: dict[bytes, Pipe] = {}  # by address; the server's side has a handful
         self._began: float | None = None
-        self.late_s: list[
-            float
-        ] = []  # of each delivery, what it was after its time; bounded as the pipes' logs
+        self.late_s: list[float] = []  # what each delivery was after its time; bounded as the pipes' logs
 
     def run(self) -> None:
         """Move packets, for ever."""
@@ -90,9 +88,8 @@ class Emulator:
 
     def _deliver(self) -> None:
         now = self._now()
-        for pipe in self._sources.values():
-            for at, packet in pipe.receive(now):
-                self.down.send(packet, at)
+        for at, packet in sorted(came for pipe in self._sources.values() for came in pipe.receive(now)):
+            self.down.send(packet, at)
         for pipe, device in ((self.up, self._server), (self.down, self._client)):
             for at, packet in pipe.receive(now):
                 if len(self.late_s) < LOG_PACKETS:
