@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 
 from lightpeer.core.buffer import SEGMENT_S, SegmentBuffer
-from lightpeer.core.datagram import MAX_PAYLOAD
 from lightpeer.core.ladder import Ladder
 from lightpeer.core.playout import Playout
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady
@@ -49,8 +48,6 @@ MAX_SOURCES = 3  # each costs a handshake of about 1.5 kB
 MOST_SOURCES = 6  # when all of those hold up playback: strangers may be in league
 URGENT_S = 5.0  # of audio left: enough to fetch from another source what one holds up
 STALL_LIMIT_S = 30.0  # a tunnel; after it a person would start anew by hand
-MIN_ASK_SHARE = 0.25  # of the window: rarer PULLs are cheaper, this many keep the link filled
-MIN_ASK_BYTES = 4 * MAX_PAYLOAD  # a segment, nearly: also where the window is small, up to half of it
 
 FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
 """Gives further sources, those peers excepted."""
@@ -269,7 +266,7 @@ class Session:
         self._take_ready(now)
         self._update_playout(now)
         if self.playout.fetching:
-            self._wish(now)
+            self._wish()
         if self._fetching_since is not None:
             self._stats.fetching_s += now - self._fetching_since
         else:
@@ -277,11 +274,11 @@ class Session:
         self._fetching_since = now if self.scheduler.wished() else None
         self._ask(now)
 
-    def _wish(self, now: float) -> None:
+    def _wish(self) -> None:
         """Wish far enough ahead to fill the window twice, and no further: the rendition may change."""
         buffer = self._buffer
         limit = min(self.track.segment_count, buffer.cursor + int(self.playout.high_water_s / SEGMENT_S))
-        ahead_bytes = 2 * self.bandwidth.window_bytes(now)
+        ahead_bytes = 2 * self.bandwidth.window_bytes()
         while buffer.frontier < limit:
             current = self.track.renditions[self.ladder.current or 0]
             enough = max(PULL_AHEAD, ahead_bytes * 8 / (current.bitrate_bps * SEGMENT_S))
@@ -293,14 +290,10 @@ class Session:
             self._work.set()
 
     def _ask(self, now: float) -> None:
+        """Ask for more, soonest of those who will be through soonest with what they have."""
         udp = [source for source in self._sources if not source.on_grpc]
-        window = self.bandwidth.window_bytes(now)
-        if self.bandwidth.budget_bytes(now) < max(MIN_ASK_SHARE * window, min(MIN_ASK_BYTES, window / 2)):
-            return
-        pace = self.bandwidth.pace_bytes_per_s() // max(1, len(udp))
-        # The one with the least in flight goes first: goodput shares the work out.
-        for left, source in zip(range(len(udp), 0, -1), sorted(udp, key=_in_flight), strict=True):
-            source.ask(self.bandwidth.budget_bytes(now) / left, pace, now)
+        for source in sorted(udp, key=Source.backlog_s):
+            source.ask(now)
 
     async def _flush(self) -> None:
         for source in list(self._sources):
@@ -431,7 +424,3 @@ class Session:
         self._on_event("source_lost", {"peer_id": source.peer.name, "reason": reason})
         self._work.set()
         self._timers.set()
-
-
-def _in_flight(source: Source) -> int:
-    return source.receiver.outstanding_bytes if source.receiver else 0

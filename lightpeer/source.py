@@ -80,6 +80,7 @@ class Source:
         self.has_delivered = False
         self.heard_at = trio.current_time()  # when something that was asked for came last; it answered Open
         self._hub = hub
+        self._flow = hub.bandwidth.open_flow()
         self._socket: DatagramSocket | None = None
         self._address = ("", 0)
         self._retry_udp_at = math.inf
@@ -115,6 +116,7 @@ class Source:
         if self._socket is not None:
             self._socket.close()
         self._forget()
+        self._hub.bandwidth.close_flow(self._flow)
 
     def seek(self) -> None:
         """Stop what is being sent: playback goes on elsewhere."""
@@ -122,24 +124,28 @@ class Source:
 
     def _forget(self) -> None:
         if self.receiver is not None:
-            self._hub.bandwidth.on_abandoned(self.receiver.forget_all())
+            self._hub.bandwidth.on_abandoned(self._flow, self.receiver.forget_all())
         self._hub.scheduler.release(self.peer)
 
     # UDP.
 
-    def ask(self, budget_bytes: float, pace_bytes_per_s: int, now: float) -> bool:
-        """Ask for what is wished next, up to a budget; tell whether there was anything."""
-        if self.receiver is None or self.on_grpc:
-            return False
-        ranges = self._hub.scheduler.next_ranges(self.peer, budget_bytes, now)
+    def backlog_s(self) -> float:
+        """Return how long what was asked of it will take to come."""
+        return self._flow.outstanding_bytes / (self._flow.rate_bytes_per_s or 1.0)
+
+    def ask(self, now: float) -> None:
+        """Ask for what is wished next, once that is worth a PULL."""
+        flow, scheduler = self._flow, self._hub.scheduler
+        if self.receiver is None or self.on_grpc or not flow.wants_pull():
+            return
+        ranges = scheduler.next_ranges(self.peer, flow.budget_bytes(), now)
         if not ranges:
-            return False
+            return
         was_idle = self.receiver.next_deadline() is None
-        self._hub.bandwidth.on_asked(sum(sum(sizes) for _, sizes in ranges), now)
-        self.receiver.ask(ranges, max(pace_bytes_per_s, MIN_PACE_BYTES_PER_S), now)
+        self._hub.bandwidth.on_asked(flow, sum(sum(sizes) for _, sizes in ranges), now)
+        self.receiver.ask(ranges, max(flow.pace_bytes_per_s(now), MIN_PACE_BYTES_PER_S), now)
         if was_idle:
             self._hub.on_timers()
-        return True
 
     async def flush(self) -> None:
         """Send the datagrams that are due."""
@@ -174,7 +180,9 @@ class Source:
 
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, UnitArrived):
-            self._hub.bandwidth.on_arrived(len(event.payload), event.asked_bytes, event.rtt_s, now)
+            self._hub.bandwidth.on_arrived(
+                self._flow, len(event.payload), event.asked_bytes, event.rtt_s, now
+            )
             if event.asked_bytes:
                 self._heard(now)
                 self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
@@ -183,7 +191,7 @@ class Source:
             else:
                 self._on_unasked()
         else:
-            self._hub.bandwidth.on_lost(event.asked_bytes, now)
+            self._hub.bandwidth.on_lost(self._flow, event.asked_bytes, now)
             self._hub.scheduler.on_lost(event.units)
             self.retransmitted_units += len(event.units)
 
@@ -215,7 +223,7 @@ class Source:
             return
         if self.on_grpc:
             if now >= self.next_deadline():  # the probe was lost; the next one will tell
-                self._hub.bandwidth.on_abandoned(receiver.forget_all())
+                self._hub.bandwidth.on_abandoned(self._flow, receiver.forget_all())
             return
         receiver.handle_timeout(now)
         self._drain(receiver, now)
@@ -247,7 +255,7 @@ class Source:
         """Ask for one small unit again, while the radio is awake anyway."""
         self._retry_udp_at = now + UDP_RETRY_S
         size = min(table_bytes(self._hub.track, 0), MAX_PAYLOAD)
-        self._hub.bandwidth.on_asked(size, now)
+        self._hub.bandwidth.on_asked(self._flow, size, now)
         receiver.ask([(UnitRange(0, table_segment(0), 0, 1), [size])], _PROBE_PACE_BYTES_PER_S, now)
         self._hub.on_timers()
 

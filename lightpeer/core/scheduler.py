@@ -39,6 +39,7 @@ from lightpeer.errors import RemoteError
 
 PATIENCE_S = 3.0  # with the source of an object; several round trips, and a handover of the radio
 _EACH_MORE_S = 1.0  # for each object that it holds before: a segment's length
+TABLE_AHEAD = 32  # segments before its first, at which a table is fetched: more than any window holds
 TABLES_KEPT = 32  # half an hour of a rendition, about 0.2 MB; a table forgotten is fetched again
 
 Source: TypeAlias = Hashable
@@ -107,13 +108,13 @@ class Scheduler:
             return
         number = table_of(segment)
         table = self._tables.get((rendition, number))
-        if table is not None:
+        if table is None:
+            self._waiting[key] = None
+            self._wish_table(rendition, number)
+        else:
             self._add(key, table.sizes[segment % TABLE_SEGMENTS], table)
-            return
-        self._waiting[key] = None
-        table_key = (rendition, table_segment(number))
-        if table_key not in self._objects:
-            self._add(table_key, table_bytes(self._track, number))
+        if segment + TABLE_AHEAD < self._track.segment_count:
+            self._wish_table(rendition, table_of(segment + TABLE_AHEAD))
 
     def wished(self) -> int:
         """Return how many segments are wished for and not there yet."""
@@ -211,6 +212,11 @@ class Scheduler:
     def next_event(self) -> Event | None:
         """Return what happened, oldest first, None when there is no more."""
         return self._events.popleft() if self._events else None
+
+    def _wish_table(self, rendition: int, number: int) -> None:
+        key = (rendition, table_segment(number))
+        if key not in self._objects and (rendition, number) not in self._tables:
+            self._add(key, table_bytes(self._track, number))
 
     def _add(self, key: Key, size: int, table: SegmentTable | None = None) -> None:
         units, step = unit_layout(size)

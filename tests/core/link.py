@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.datagram import Data, DatagramKeys, Unit, UnitRange, build_data, parse_pull_untrusted
+from lightpeer.core.datagram import (
+    DATA_OVERHEAD,
+    Data,
+    DatagramKeys,
+    Unit,
+    UnitRange,
+    build_data,
+    parse_pull_untrusted,
+)
 from lightpeer.core.receiver import Receiver, UnitArrived
 
 KEYS = DatagramKeys(b"p" * 32, b"d" * 32)
@@ -36,6 +45,8 @@ class Link:
     jitter_s: float = 0.0
     up_loss: float = 0.0
     duplicate: float = 0.0
+    burst_s: float = 0.0  # of a radio's scheduler: what has passed the queue comes only at its multiples
+    greedy_until_s: float = 0.0  # until then another download keeps half of the queue full
     seed: int = 1
     queue_delays: list[tuple[float, float]] = field(default_factory=list)
 
@@ -49,6 +60,8 @@ class Link:
 
     def down(self, size: int, now: float) -> float | None:
         """Return when a datagram that leaves the server now arrives; None if it is lost."""
+        if now < self.greedy_until_s:
+            self.free_at = max(self.free_at, now + self.random.uniform(0.3, 0.7) * self.buffer_s)
         start = max(now, self.free_at)
         if (start - now) * self.rate(now) > max(self.buffer_bytes, self.buffer_s * self.rate(now)):
             return None
@@ -56,7 +69,8 @@ class Link:
         self.queue_delays.append((now, start - now))
         if self.random.random() < self.loss:
             return None
-        return self.free_at + self.rtt_s / 2 + self.random.uniform(0, self.jitter_s)
+        left = self.free_at if not self.burst_s else math.ceil(self.free_at / self.burst_s) * self.burst_s
+        return left + self.rtt_s / 2 + self.random.uniform(0, self.jitter_s)
 
     def up(self, now: float) -> float | None:
         """Return when a PULL arrives at the server."""
@@ -83,6 +97,7 @@ class Server:
         self.next_at = 0.0
         self.packet_no = 0
         self.token = 99
+        self.clock_drift = 0.0
 
     def receive(self, datagram: bytes, now: float) -> None:
         pull = parse_pull_untrusted(datagram, KEYS)
@@ -101,22 +116,28 @@ class Server:
     def send(self, now: float) -> bytes:
         unit, pull_no, arrived = self.queue.popleft()
         payload = bytes(UNIT_BYTES)
-        self.next_at = max(self.next_at, now - 0.005) + len(payload) / self.pace
+        self.next_at = max(self.next_at, now - 0.005) + (len(payload) + DATA_OVERHEAD + 8) / self.pace
         self.packet_no += 1
-        data = Data(STREAM_ID, self.packet_no, pull_no, now - arrived, self.token, unit, payload)
+        data = Data(
+            STREAM_ID,
+            self.packet_no,
+            pull_no,
+            (now - arrived) * (1 + self.clock_drift),
+            self.token,
+            unit,
+            payload,
+        )
         return build_data(data, KEYS)
 
 
 class Download:
     """A client that wants units without end (or `total` of them) over a link, and what it sees of it."""
 
-    def __init__(
-        self, link: Link, bandwidth: Bandwidth | None = None, *, total: int | None = None, share: float = 0.25
-    ) -> None:
+    def __init__(self, link: Link, bandwidth: Bandwidth | None = None, *, total: int | None = None) -> None:
         self.link = link
         self.bandwidth = bandwidth or Bandwidth()
+        self.flow = self.bandwidth.open_flow()
         self.total = total
-        self.share = share  # of the window that must be free before more is asked for
         self.receiver = Receiver(STREAM_ID, KEYS, 0, 0.0)
         self.server = Server()
         self.now = 0.0
@@ -182,7 +203,9 @@ class Download:
     def _drain(self) -> None:
         while (event := self.receiver.next_event()) is not None:
             if isinstance(event, UnitArrived):
-                self.bandwidth.on_arrived(len(event.payload), event.asked_bytes, event.rtt_s, self.now)
+                self.bandwidth.on_arrived(
+                    self.flow, len(event.payload), event.asked_bytes, event.rtt_s, self.now
+                )
                 if event.unit not in self.got:
                     self.got.add(event.unit)
                     self.arrivals.append((self.now, len(event.payload)))
@@ -191,26 +214,26 @@ class Download:
                 else:
                     assert event.unit not in self.asked
             else:
-                self.bandwidth.on_lost(event.asked_bytes, self.now)
+                self.bandwidth.on_lost(self.flow, event.asked_bytes, self.now)
                 assert self.asked.issuperset(event.units), "lost, but not outstanding"
                 assert event.asked_bytes == UNIT_BYTES * len(event.units)
                 self.asked.difference_update(event.units)
                 self.lost += event.units
                 self.again.extend(unit for unit in event.units if unit not in self.got)
-            self.windows.append((self.now, self.bandwidth.window_bytes(self.now)))
+            self.windows.append((self.now, self.flow.window_bytes()))
 
     def _ask(self) -> None:
-        budget = self.bandwidth.budget_bytes(self.now)
-        if budget < self.share * self.bandwidth.window_bytes(self.now):
+        if not self.flow.wants_pull():
             return
+        budget = self.flow.budget_bytes()
         units = [unit for _ in range(int(budget // UNIT_BYTES)) if (unit := self._next()) is not None]
         if not units:
             return
         for _ in units:
-            self.bandwidth.on_asked(UNIT_BYTES, self.now)
+            self.bandwidth.on_asked(self.flow, UNIT_BYTES, self.now)
         self.asked.update(units)
         ranges = [(UnitRange(*unit, 1), [UNIT_BYTES]) for unit in units]
-        self.receiver.ask(ranges, self.bandwidth.pace_bytes_per_s(), self.now)
+        self.receiver.ask(ranges, self.flow.pace_bytes_per_s(self.now), self.now)
 
     def _next(self) -> Unit | None:
         while self.again:

@@ -99,6 +99,22 @@ def test_the_table_is_fetched_first():
     assert scheduler.wished() == 0
 
 
+def test_the_next_table_is_fetched_before_it_is_needed():
+    scheduler = Scheduler(TRACK)
+    scheduler.wish(0, 31)
+    assert [r.segment for r, _ in scheduler.next_ranges("a", 1e9)] == [TABLE]
+    scheduler.wish(0, 32)
+    assert [r.segment for r, _ in scheduler.next_ranges("a", 1e9)] == [TABLE + 1]
+    scheduler.wish(0, 33)
+    assert not scheduler.next_ranges("a", 1e9), "asked for once"
+
+
+def test_beyond_the_end_there_is_no_table():
+    scheduler = Scheduler(TRACK)
+    scheduler.wish(0, COUNT - 1)
+    assert [r.segment for r, _ in scheduler.next_ranges("a", 1e9)] == [TABLE + 2]
+
+
 def test_wishing_twice_changes_nothing(plan):
     plan.wish(0, 1)
     plan.wish(0, 1)

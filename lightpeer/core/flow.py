@@ -1,0 +1,230 @@
+"""How much may be outstanding at one source, and how fast it may send.
+
+The receiver drives: it asks for units ahead of time, and the pace in its PULLs is what
+controls the queue. The law is proportional to that queue, over the rate at which data
+comes (the model of BBR, draft-cardwell-iccrg-bbr-congestion-control, with the target
+of LEDBAT, RFC 6817, on the receiver's side as in draft-irtf-iccrg-rledbat):
+
+    pace = delivery rate x (1 + (target - queue) / (2 round trips))
+
+A target in seconds, unlike the packets for each flow of Vegas or Copa, is the same for
+all the sources of a stream: the link that they share has one queue, not one for each.
+
+The window bounds what a fade can turn into a queue: the bytes of a base round trip and
+of twice the target, and what waits at the server for its turn between two PULLs. It is
+at most four times what a round trip was seen to carry.
+
+* Start-up asks for the first units in one burst. A train of packets leaves the
+  bottleneck at the bottleneck's rate (packet dispersion, Dovrolis et al., INFOCOM
+  2001), so the rate is known as they come, and no search for it fills the queue. A
+  rate that is remembered for this network asks for more at first.
+* When a round trip passed without a queue, and what came was all that was paced, the
+  link has room: the pace doubles, within the window.
+* Loss up to a tenth slows nothing; beyond it, it lowers the delivery rate.
+* `drain` empties the queue for a round trip, so that it never becomes the base.
+* A delay that stays as it is while no more comes than was paced is no queue: one would
+  drain. The route has changed, and after three round trips it is the base. Where
+  others fill the queue, the pace stays at what playback needs (`floor_bytes_per_s`).
+
+Call order: `on_asked` when units are asked for, then `on_arrived`, `on_lost` or
+`on_abandoned` for each; the rest at any time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+from lightpeer.core.datagram import DATA_OVERHEAD, MAX_PAYLOAD
+from lightpeer.core.meters import DeliveryRate, PathDelay
+
+UNIT_BYTES: Final = MAX_PAYLOAD
+INITIAL_UNITS: Final = 12  # TCP's initial window, ten segments of 1460 bytes (RFC 6928)
+MAX_INITIAL_UNITS: Final = 48  # with a memory, which may be wrong: at 400 kbit/s these take 1.2 s
+NEWCOMER_UNITS: Final = 4  # on a link that others of ours fill already: one more than can show a loss
+FLOOR_UNITS: Final = 3  # with fewer outstanding, three later arrivals can never show a loss
+MAX_WINDOW_BYTES: Final = 4 * 1024 * 1024  # what a path of 100 Mbit/s and 300 ms holds
+FIRST_PACE_BYTES_PER_S: Final = 1_000_000  # faster than the access links of phones: a burst for all of them
+FIRST_RTT_S: Final = 0.2  # assumed before the first sample: 3G on a good day
+TARGET_S: Final = 0.030  # a third of what LEDBAT may add (RFC 6817 section 2.4.2), above a radio's jitter
+
+_LEAST_FIRST_RTT_S = 0.05  # of the first sample: what a window gives is not believed on a shorter path
+_TARGET_UNITS = 1.25  # on slow links: with less than one in the queue the link stops between two
+_BATCH_UNITS = 4  # worth a PULL, whose 60 bytes are then a hundredth of what it brings
+_BATCH_SLOW_S = 0.1  # but no more than so long takes, where four would be a long queue in a fade
+_BATCH_S = 0.04  # and no less on fast links: 25 PULLs a second
+_SLACK_UNITS = 1  # for the server to send while the next PULL is under way
+_TRAIN_BYTES = 3 * UNIT_BYTES  # three gaps: fewer measure the sender's timer
+_PROVEN_GROWTH = 4.0  # a train can be squeezed by a radio's scheduler: this bounds what it may claim
+_GAIN_RTTS = 2.0  # the loop's delay is one and a half; a faster law swings
+_MIN_GAIN = 0.5  # half, as everybody's congestion control does at worst
+_MAX_GAIN = 2.0  # double, as in slow start
+_FREE_SHARE = 0.25  # of the target: no queue
+_KEPT_UP = 0.9  # of what was paced came: the link held nothing up
+_NO_MORE = 1.02  # than what was paced: it came out of no queue that drains
+_MAX_DRAIN = 0.5  # of a round trip's bytes
+_SETTLED_RTTS = 3  # after which the queue is back that was drained
+_TOLERATED_S = 0.008  # over the target: less is noise, and no reason to doubt the route
+_ODD_ROUNDS = 3
+_FLOOR_QUEUE_S = 0.4  # of others, through which the floor is kept; more is a fade that it would only fill
+_DATAGRAM_SHARE = (UNIT_BYTES + DATA_OVERHEAD + 8) / UNIT_BYTES  # paces count datagrams with their UDP header
+
+
+class Flow:
+    """The controller of one source; see the module's docstring."""
+
+    def __init__(self, remembered_bytes_per_s: float = 0.0, *, newcomer: bool = False) -> None:
+        """Start on an idle link, from a rate remembered for it or 0; or as a newcomer on a busy one."""
+        remembered_units = min(remembered_bytes_per_s * FIRST_RTT_S / UNIT_BYTES, MAX_INITIAL_UNITS)
+        self.outstanding_bytes = 0
+        self.floor_bytes_per_s = 0.0
+        self.delay = PathDelay()
+        self.delivery = DeliveryRate()
+        units = NEWCOMER_UNITS if newcomer else max(INITIAL_UNITS, remembered_units)
+        self._initial_bytes = UNIT_BYTES * units
+        self._paced = self._initial_bytes / FIRST_RTT_S if newcomer else FIRST_PACE_BYTES_PER_S
+        self._paces = deque(
+            [self._paced], maxlen=2
+        )  # as the last rounds ended: data comes at what was paced then
+        self._target_s = TARGET_S
+        self._batch_bytes = float(UNIT_BYTES)
+        self._train_start: float | None = None
+        self._train_bytes = 0
+        self._in_train = not newcomer
+        self._proven_bytes = self._initial_bytes  # that one round trip carried
+        self._had_room = False  # the last round: no queue, and all came
+        self._odd_rounds = 0
+        self._stood_s = 0.0  # the round trip when the last round ended
+        self._drain_until = 0.0
+        self._drain_gain = 1.0
+        self._settled_at = math.inf if newcomer else 0.0  # when the queue is back after that
+
+    @property
+    def rate_bytes_per_s(self) -> float:
+        """What the source delivered lately, 0 before any measurement."""
+        if self.delay.queue_s > self._target_s:  # the greatest of few units is too high to drain a queue by
+            return self.delivery.mean_bytes_per_s
+        return self.delivery.bytes_per_s
+
+    def window_bytes(self) -> float:
+        """Return how many bytes may be outstanding."""
+        rate, base = self.rate_bytes_per_s, self.delay.base_s
+        if not rate or base is None:
+            return self._initial_bytes
+        waiting = self._batch_bytes + _SLACK_UNITS * UNIT_BYTES
+        window = rate * (base + 2 * self._target_s) + waiting
+        window = min(window, _PROVEN_GROWTH * self._proven_bytes)
+        standing = min(base + self.delay.queue_s, base + _FLOOR_QUEUE_S)
+        window = max(window, self.floor_bytes_per_s * standing)
+        return max(FLOOR_UNITS * UNIT_BYTES, min(window, MAX_WINDOW_BYTES))
+
+    def budget_bytes(self) -> float:
+        """Return how many more bytes may be asked for now."""
+        return self.window_bytes() - self.outstanding_bytes
+
+    def pace_bytes_per_s(self, now: float) -> int:
+        """Return the pace to ask for."""
+        rate = self.rate_bytes_per_s
+        if not rate:
+            return int(self._paced)
+        self._paced = max(rate * self._gain(now), self.floor_bytes_per_s)
+        return int(self._paced * _DATAGRAM_SHARE)
+
+    def tune(self, link_bytes_per_s: float) -> None:
+        """Take the rate of the whole link, which all flows have a part of."""
+        rate = link_bytes_per_s
+        self._target_s = max(TARGET_S, _TARGET_UNITS * UNIT_BYTES / rate)
+        few = min(_BATCH_UNITS * UNIT_BYTES, rate * _BATCH_SLOW_S)
+        self._batch_bytes = max(UNIT_BYTES, few, rate * _BATCH_S)
+
+    def wants_pull(self) -> bool:
+        """Tell whether enough may be asked for to be worth a PULL."""
+        return self.budget_bytes() >= min(self._batch_bytes, self.window_bytes() / 2)
+
+    def on_asked(self, size: int, now: float) -> None:
+        """Note that `size` bytes were asked for."""
+        if self.outstanding_bytes == 0:
+            self.delivery.begin(now)
+        self.outstanding_bytes += size
+        self.delivery.round_full |= not self.wants_pull()
+
+    def on_arrived(self, size: int, asked: int, rtt_s: float | None, now: float) -> None:
+        """Note `size` bytes that came, `asked` of which were outstanding; `rtt_s` None says nothing."""
+        self.outstanding_bytes = max(0, self.outstanding_bytes - asked)
+        if rtt_s is not None:
+            self.delay.add(rtt_s, now)
+            if not self.rate_bytes_per_s:
+                self.delivery.take(self._initial_bytes / max(rtt_s, _LEAST_FIRST_RTT_S))
+        if self._in_train:
+            self._on_train(size, now)
+        self._count(size, 0, now)
+
+    def on_lost(self, size: int, now: float) -> None:
+        """Note `size` bytes that will not come."""
+        self.outstanding_bytes = max(0, self.outstanding_bytes - size)
+        self._count(0, size, now)
+
+    def on_abandoned(self, size: int) -> None:
+        """Note `size` bytes that are no longer waited for (a seek, a source that was dropped)."""
+        self.outstanding_bytes = max(0, self.outstanding_bytes - size)
+
+    def drain(self, queue_s: float, now: float) -> None:
+        """Let a queue run empty in a round trip."""
+        standing = self.delay.standing_s
+        if standing is not None:
+            self._drain_until = now + standing
+            self._drain_gain = 1 - min(_MAX_DRAIN, max(queue_s, self._target_s) / standing)
+            self._settled_at = now + _SETTLED_RTTS * standing
+
+    def _on_train(self, size: int, now: float) -> None:
+        if self._train_start is None:
+            self._train_start = now
+            return
+        self._train_bytes += size
+        length = now - self._train_start
+        if self._train_bytes >= _TRAIN_BYTES and length > 0:
+            self.delivery.take(self._train_bytes / length, forget=True)
+        self._in_train = self._train_bytes + 2 * UNIT_BYTES <= self._initial_bytes  # the first is not counted
+
+    def _count(self, size: int, lost: int, now: float) -> None:
+        standing = self.delay.standing_s
+        if standing is None:
+            return
+        rate = self.delivery.add(size, lost, now, standing)
+        if rate is None:
+            return
+        self._in_train = False
+        self.delivery.take(rate, forget=self.delay.queue_s > 2 * self._target_s)
+        self._proven_bytes = max(rate * standing, INITIAL_UNITS * UNIT_BYTES)
+        as_paced = _KEPT_UP * min(self._paces) <= rate <= _NO_MORE * max(self._paces)
+        self._had_room = as_paced and self._is_free()
+        self._watch_route(now, is_queueless=as_paced)
+        self._paces.append(self._paced)
+
+    def _gain(self, now: float) -> float:
+        if now < self._drain_until:
+            return self._drain_gain
+        if self._had_room and self._is_free() and now >= self._settled_at:
+            return _MAX_GAIN
+        standing = self.delay.standing_s or FIRST_RTT_S
+        gain = 1 + (self._target_s - self.delay.queue_s) / (_GAIN_RTTS * standing)
+        return max(_MIN_GAIN, min(gain, _MAX_GAIN))
+
+    def _is_free(self) -> bool:
+        return self.delay.queue_s < _FREE_SHARE * self._target_s
+
+    def _watch_route(self, now: float, *, is_queueless: bool) -> None:
+        """Tell a queue, which drains or grows, from a delay that is the path's own."""
+        standing, excess = self.delay.standing_s or 0.0, self.delay.queue_s - self._target_s
+        is_steady = abs(standing - self._stood_s) < excess / (
+            2 * _GAIN_RTTS
+        )  # half of what should have drained
+        self._stood_s = standing
+        carried = self.rate_bytes_per_s * (self.delay.base_s or 0.0)
+        is_queueless |= carried < FLOOR_UNITS * UNIT_BYTES  # then no queue of ours can stand
+        is_odd = is_queueless and is_steady and excess > _TOLERATED_S
+        self._odd_rounds = self._odd_rounds + 1 if is_odd else 0
+        if self._odd_rounds == _ODD_ROUNDS:
+            self.delay.forget_base(now)
+            self._odd_rounds = 0

@@ -1,0 +1,151 @@
+"""What one path shows of itself: how long it takes, and how much it brings.
+
+Round trips come from PULLs and their DATA, both on the receiver's clock, less the
+time that the server held the unit; so clocks need not agree, and a drift counts only
+for the length of a hold. The base is the minimum over 30 s in 3 s buckets: long
+enough to hold on to a moment without a queue, short enough to forget a route. The
+standing round trip is the minimum over half of one, as in Copa (Arun and
+Balakrishnan, NSDI 2018): a queue stands in all of them, a radio's link-layer repeat
+only in some. Their difference is the queue.
+
+The delivery rate is that of rounds, each at least one round trip long and measured
+from arrival to arrival, so that a busy bottleneck gives its rate exactly. The
+greatest of three rounds counts: longer maxima are what bloats a queue in a fade
+(cf. BBR, draft-cardwell-iccrg-bbr-congestion-control, whose filters are longer).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+_BUCKET_S = 3.0
+_BUCKETS = 10
+_ROUNDS = 3
+_OUTAGE_S = 1.0  # a round that is longer by this had a dead zone in it, and says nothing of the link
+_FORGIVEN_LOSS = 0.1  # of what came: a radio's own losses (a few per cent) and their scatter in one round
+_MIN_RTT_S = 0.0005  # below it clocks and schedulers are all that is measured
+_MAX_RTT_S = 60.0
+
+
+class WindowedMinimum:
+    """The minimum of the last `buckets` x `bucket_s` seconds, in constant memory."""
+
+    def __init__(self, bucket_s: float = _BUCKET_S, buckets: int = _BUCKETS) -> None:
+        self._bucket_s = bucket_s
+        self._buckets: deque[tuple[int, float]] = deque(maxlen=buckets)
+        self._kept = buckets
+
+    def add(self, value: float, now: float) -> None:
+        """Take a sample."""
+        index = int(now / self._bucket_s)
+        if self._buckets and self._buckets[-1][0] == index:
+            self._buckets[-1] = (index, min(value, self._buckets[-1][1]))
+        else:
+            self._buckets.append((index, value))
+
+    def get(self, now: float) -> float | None:
+        """Return the minimum, the newest bucket's where all are old, None before any sample."""
+        oldest = int(now / self._bucket_s) - self._kept
+        fresh = [value for index, value in self._buckets if index > oldest]
+        if fresh:
+            return min(fresh)
+        return self._buckets[-1][1] if self._buckets else None
+
+
+class PathDelay:
+    """The round trips of one path, in seconds; all None before the first."""
+
+    def __init__(self) -> None:
+        self.smoothed_s: float | None = None
+        self.variation_s = 0.0
+        self.base_s: float | None = None
+        self.standing_s: float | None = None
+        self._base = WindowedMinimum()
+        self._recent: deque[tuple[float, float]] = deque()  # (time, round trip): both rising
+
+    @property
+    def queue_s(self) -> float:
+        """The queue on the path, ours and that of others."""
+        if self.standing_s is None or self.base_s is None:
+            return 0.0
+        return max(0.0, self.standing_s - self.base_s)
+
+    def add(self, rtt_s: float, now: float) -> None:
+        """Take a round trip; one that no path has is ignored."""
+        if rtt_s >= _MAX_RTT_S:
+            return
+        rtt_s = max(rtt_s, _MIN_RTT_S)
+        if self.smoothed_s is None:
+            self.smoothed_s, self.variation_s = rtt_s, rtt_s / 2
+        else:  # RFC 6298
+            self.variation_s += (abs(self.smoothed_s - rtt_s) - self.variation_s) / 4
+            self.smoothed_s += (rtt_s - self.smoothed_s) / 8
+        while self._recent and self._recent[-1][1] >= rtt_s:
+            self._recent.pop()
+        self._recent.append((now, rtt_s))
+        while (
+            self._recent[0][0] < now - min(self.smoothed_s, rtt_s) / 2
+        ):  # after a fade the mean is far too long
+            self._recent.popleft()
+        self._base.add(rtt_s, now)
+        self.base_s = self._base.get(now)
+        self.standing_s = self._recent[0][1]
+
+    def forget_base(self, now: float) -> None:
+        """Take what stands now for the base: the route has changed."""
+        if self.standing_s is not None:
+            self._base = WindowedMinimum()
+            self._base.add(self.standing_s, now)
+            self.base_s = self.standing_s
+
+
+class DeliveryRate:
+    """The rate at which bytes come, in rounds; what was lost on the way counts up to a tenth."""
+
+    def __init__(self) -> None:
+        self.round_full = (
+            False  # was the window once filled in it? Then the link was the limit, not the demand
+        )
+        self._rounds: deque[float] = deque(maxlen=_ROUNDS)
+        self._start: float | None = None
+        self._bytes = 0
+        self._lost = 0
+        self._measures = False  # nothing can come for most of a round that begins with nothing outstanding
+
+    @property
+    def bytes_per_s(self) -> float:
+        """The greatest rate of the last rounds, 0 before the first."""
+        return max(self._rounds, default=0.0)
+
+    @property
+    def mean_bytes_per_s(self) -> float:
+        """The mean rate of the last rounds, 0 before the first."""
+        return sum(self._rounds) / len(self._rounds) if self._rounds else 0.0
+
+    def begin(self, now: float) -> None:
+        """Begin a round with nothing outstanding."""
+        self._start, self._measures, self.round_full = now, False, False
+        self._bytes = self._lost = 0
+
+    def add(self, size: int, lost: int, now: float, round_s: float) -> float | None:
+        """Take bytes that came or were lost; return the rate of a round (`round_s`) that ended with them."""
+        if self._start is None:
+            self.begin(now)
+            return None
+        self._bytes += size
+        self._lost += lost
+        length = now - self._start
+        if length < round_s:
+            return None
+        rate = (self._bytes + min(self._lost, _FORGIVEN_LOSS * self._bytes)) / length
+        told = self._measures and length < 2 * round_s + _OUTAGE_S
+        told = told and (self.round_full or rate > self.bytes_per_s)
+        self._start, self._measures, self.round_full = now, True, False
+        self._bytes = self._lost = 0
+        return rate if told else None
+
+    def take(self, rate: float, *, forget: bool = False) -> None:
+        """Note a round's rate; `forget` those before, when they were too high."""
+        if forget:
+            self._rounds.clear()
+        self._rounds.append(rate)

@@ -1,0 +1,337 @@
+"""The rate control of one source: its parts on literal times, and the closed loop over a bottleneck.
+
+The margins of the closed loop are what listeners would notice, with room beyond what
+the law does, so that it can be changed; only a law that misbehaves fails.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.flow import (
+    FIRST_PACE_BYTES_PER_S,
+    FLOOR_UNITS,
+    INITIAL_UNITS,
+    MAX_INITIAL_UNITS,
+    MAX_WINDOW_BYTES,
+    NEWCOMER_UNITS,
+    TARGET_S,
+    UNIT_BYTES,
+    Flow,
+)
+from tests.core.link import Download, Link
+
+MBIT = 1e6
+FLOOR = FLOOR_UNITS * UNIT_BYTES
+INITIAL = INITIAL_UNITS * UNIT_BYTES
+SEEDS = range(3)
+
+
+# Step by step
+
+
+def fed(flow: Flow, rounds: int, *, rtt_s: float, per_round: int, start: float = 0.0, lost: int = 0) -> float:
+    """Let so many units come evenly in each round trip, the window always full; return the time after."""
+    now = start
+    for _ in range(rounds):
+        for _ in range(per_round):
+            while flow.budget_bytes() >= UNIT_BYTES:
+                flow.on_asked(UNIT_BYTES, now)
+                flow.pace_bytes_per_s(now)
+            now += rtt_s / per_round
+            flow.on_arrived(UNIT_BYTES, UNIT_BYTES, rtt_s, now)
+        if lost:
+            flow.on_lost(lost * UNIT_BYTES, now)
+    return now
+
+
+def test_before_anything_is_known():
+    flow = Flow()
+    assert flow.window_bytes() == flow.budget_bytes() == INITIAL
+    assert flow.rate_bytes_per_s == 0.0
+    assert flow.pace_bytes_per_s(0.0) == FIRST_PACE_BYTES_PER_S
+    assert flow.wants_pull()
+    flow.drain(0.1, 0.0)  # there is nothing to drain yet
+    flow.on_lost(UNIT_BYTES, 0.0)
+    assert flow.window_bytes() == INITIAL
+
+
+@pytest.mark.parametrize(
+    ("remembered", "units"), [(10_000, INITIAL_UNITS), (120_000, 20), (10_000_000, MAX_INITIAL_UNITS)]
+)
+def test_what_is_remembered_sets_the_first_window(remembered, units):
+    assert Flow(remembered).window_bytes() == pytest.approx(units * UNIT_BYTES)
+
+
+def test_a_newcomer_begins_with_little_and_paced():
+    flow = Flow(newcomer=True)
+    assert flow.window_bytes() == NEWCOMER_UNITS * UNIT_BYTES
+    assert flow.pace_bytes_per_s(0.0) < FIRST_PACE_BYTES_PER_S / 20
+    flow.on_asked(4 * UNIT_BYTES, 0.0)
+    flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.1, 0.1)
+    assert flow.rate_bytes_per_s == pytest.approx(NEWCOMER_UNITS * UNIT_BYTES / 0.1)
+
+
+def test_what_is_outstanding():
+    flow = Flow()
+    flow.on_asked(4000, 0.0)
+    flow.on_lost(1000, 0.0)
+    assert flow.budget_bytes() == INITIAL - 3000
+    flow.on_arrived(1000, 1000, None, 0.1)
+    flow.on_abandoned(1500)
+    assert flow.outstanding_bytes == 500
+    flow.on_arrived(1000, 0, None, 0.1)
+    assert flow.outstanding_bytes == 500, "a second copy was not outstanding"
+    for give_up in (flow.on_abandoned, lambda size: flow.on_lost(size, 0.1)):
+        give_up(10_000)
+        assert flow.outstanding_bytes == 0
+
+
+def test_a_train_tells_the_rate_of_the_link():
+    flow = Flow()
+    flow.on_asked(INITIAL, 0.0)
+    for number in range(INITIAL_UNITS):
+        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2 + 0.025 * number, 0.2 + 0.025 * number)
+        if number >= 3:
+            assert flow.rate_bytes_per_s == pytest.approx(48_000)
+
+
+def test_units_at_one_moment_are_no_train():
+    flow = Flow()
+    flow.on_asked(INITIAL, 0.0)
+    for _ in range(INITIAL_UNITS):
+        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, 0.2)
+    assert flow.rate_bytes_per_s == pytest.approx(INITIAL / 0.2)
+
+
+def test_a_train_claims_no_more_than_four_windows():
+    flow = Flow()
+    flow.on_asked(INITIAL, 0.0)
+    for number in range(INITIAL_UNITS):
+        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, 0.2 + 0.0001 * number)
+    assert flow.window_bytes() == 4 * INITIAL
+
+
+def test_the_window_has_a_bound():
+    flow = Flow()
+    fed(flow, 4, rtt_s=0.2, per_round=10)
+    flow.floor_bytes_per_s = 1e9
+    assert flow.window_bytes() == MAX_WINDOW_BYTES
+
+
+def test_the_pace_follows_the_queue():
+    paces = []
+    for queue_s in (0.0, TARGET_S, 0.1, 0.8):
+        flow = Flow()
+        now = fed(flow, 4, rtt_s=0.2, per_round=10)
+        now = fed(flow, 3, rtt_s=0.2 + queue_s, per_round=round(10 * (0.2 + queue_s) / 0.2), start=now)
+        paces.append(flow.pace_bytes_per_s(now) / flow.rate_bytes_per_s / (1237 / 1200))
+    assert paces[0] > 1.05
+    assert paces[1] == pytest.approx(1.0, abs=0.02)
+    assert 0.6 < paces[2] < 0.95
+    assert 0.5 <= paces[3] < 0.7
+
+
+def test_a_drain_lasts_one_round_trip_and_takes_what_is_in_the_queue():
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    usual = flow.pace_bytes_per_s(now)
+    flow.drain(0.05, now)
+    assert flow.pace_bytes_per_s(now) == pytest.approx(0.75 * 1237 / 1200 * flow.rate_bytes_per_s, rel=0.01)
+    assert flow.pace_bytes_per_s(now + 0.2) <= usual
+    flow.drain(5.0, now)
+    assert flow.pace_bytes_per_s(now) == pytest.approx(0.5 * 1237 / 1200 * flow.rate_bytes_per_s, rel=0.01)
+
+
+def test_the_floor_is_kept_whatever_the_queue():
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    now = fed(flow, 2, rtt_s=0.7, per_round=10, start=now)
+    assert flow.pace_bytes_per_s(now) < 20_000
+    flow.floor_bytes_per_s = 30_000
+    assert flow.pace_bytes_per_s(now) == pytest.approx(30_000 * 1237 / 1200, abs=1)
+    assert flow.window_bytes() >= 0.6 * 30_000
+
+
+def test_a_pull_waits_until_it_is_worth_it():
+    flow = Flow()
+    flow.tune(48_000)
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    flow.on_asked(int(flow.budget_bytes()), now)
+    flow.on_abandoned(3 * UNIT_BYTES)
+    assert not flow.wants_pull()
+    flow.on_abandoned(UNIT_BYTES)
+    assert flow.wants_pull()
+
+
+# The loop over a link
+
+
+def capacity(link, start, end):
+    """What the link can carry of payload, in bit/s."""
+    bits = sum(
+        rate * max(0.0, min(until, end) - max(since, start))
+        for (since, rate), (until, _) in itertools.pairwise([*link.steps, (float("inf"), 0.0)])
+    )
+    return bits / (end - start) * 1200 / 1257
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("rate", "rtt_s", "loss", "end"),
+    [
+        (0.4 * MBIT, 0.2, 0.0, 20.0),
+        (0.4 * MBIT, 0.2, 0.02, 20.0),
+        (0.4 * MBIT, 0.2, 0.05, 20.0),
+        (1.6 * MBIT, 0.3, 0.01, 10.0),
+        (1.6 * MBIT, 0.3, 0.05, 10.0),
+        (5 * MBIT, 0.1, 0.005, 5.0),
+        (1 * MBIT, 0.4, 0.0, 12.0),
+    ],
+)
+def test_it_fills_the_link_and_not_its_queue(rate, rtt_s, loss, end, seed):
+    link = Link([(0, rate)], rtt_s, loss=loss, seed=seed)
+    download = Download(link).run(end)
+    assert download.goodput(2, end) >= 0.94 * (1 - loss) * capacity(link, 2, end)
+    assert download.queue_s(0, end) < 0.08
+    assert min(window for _, window in download.windows) >= FLOOR
+    assert len(download.arrivals) * 0.005 > download.receiver.duplicates
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.4, 1.6, 5.0])
+def test_start_up_is_over_the_target_for_two_round_trips_at_most(rate):
+    rtt_s = 0.2
+    link = Link([(0, rate * MBIT)], rtt_s, buffer_s=4)
+    Download(link).run(10.0)
+    burst_s = INITIAL_UNITS * 1257 * 8 / (rate * MBIT)
+    limit_s = max(0.110, 4 * 1257 * 8 / (rate * MBIT))  # the 95th percentile that listeners are promised
+    over = [t for t, queue in link.queue_delays if queue > limit_s and t > rtt_s / 2 + burst_s]
+    assert not over or max(over) < rtt_s / 2 + burst_s + 2 * rtt_s
+
+
+@pytest.mark.parametrize("factor", [0.25, 4.0])
+@pytest.mark.parametrize("rate", [0.4, 1.6])
+def test_a_memory_that_is_wrong_does_no_harm(factor, rate):
+    link = Link([(0, rate * MBIT)], 0.2)
+    download = Download(link, Bandwidth(factor * rate * MBIT / 8)).run(12.0)
+    assert download.goodput(2, 12) >= 0.9 * capacity(link, 2, 12)
+    assert download.queue_s(3, 12) < 0.06
+
+
+def test_a_memory_that_is_right_starts_it_faster():
+    fresh = Download(Link([(0, 4 * MBIT)], 0.3)).run(1.0)
+    knowing = Download(Link([(0, 4 * MBIT)], 0.3), Bandwidth(500_000)).run(1.0)
+    assert knowing.goodput(0, 1) > 1.2 * fresh.goodput(0, 1)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("factor", [0.25, 4.0])
+def test_it_follows_the_links_rate(factor, seed):
+    link = Link([(0, 0.8 * MBIT), (6, factor * 0.8 * MBIT)], 0.15, buffer_s=4, loss=0.005, seed=seed)
+    download = Download(link).run(12.0)
+    assert download.goodput(7.5, 12) >= 0.9 * capacity(link, 7.5, 12)
+    assert download.queue_s(7.5, 12) < 0.15
+    assert min(window for _, window in download.windows) >= FLOOR
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_jitter_of_a_radio_link_is_not_taken_for_a_queue(seed):
+    link = Link([(0, 1 * MBIT)], 0.15, jitter_s=0.05, seed=seed)
+    download = Download(link).run(15.0)
+    assert download.goodput(3, 15) >= 0.85 * capacity(link, 3, 15)
+    assert download.queue_s(3, 15) < 0.1
+
+
+def test_a_scheduler_that_delivers_in_bursts_is_filled():
+    link = Link([(0, 1 * MBIT)], 0.15, burst_s=0.04)
+    download = Download(link).run(15.0)
+    assert download.goodput(3, 15) >= 0.85 * capacity(link, 3, 15)
+    assert download.queue_s(3, 15) < 0.12
+
+
+def test_clocks_that_drift_apart_are_not_taken_for_a_queue():
+    for drift in (-200e-6, 200e-6):
+        link = Link([(0, 0.4 * MBIT)], 0.2)
+        download = Download(link)
+        download.server.clock_drift = drift
+        download.run(60.0)
+        assert download.goodput(3, 60) >= 0.93 * capacity(link, 3, 60)
+        assert download.queue_s(3, 60) < 0.06
+
+
+@pytest.mark.parametrize("longer_s", [0.05, 0.25])
+def test_it_goes_on_over_a_longer_route(longer_s):
+    link = Link([(0, 1 * MBIT)], 0.1)
+    download = Download(link).run(10.0)
+    link.rtt_s += longer_s
+    download.run(30.0)
+    assert download.goodput(20, 30) >= 0.85 * capacity(link, 20, 30)
+    assert download.queue_s(20, 30) < 0.1
+
+
+def test_it_goes_on_over_a_shorter_route():
+    link = Link([(0, 1 * MBIT)], 0.3)
+    download = Download(link).run(10.0)
+    link.rtt_s = 0.1
+    download.run(20.0)
+    assert download.goodput(12, 20) >= 0.9 * capacity(link, 12, 20)
+    assert download.queue_s(12, 20) < 0.08
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["held by the network", "dropped by it"])
+def test_it_goes_on_after_an_outage(kept):
+    link = Link([(0, 1 * MBIT), (5, 0), (15, 1 * MBIT)], 0.15)
+    download = Download(link).run(5.0)
+    if not kept:  # what the network holds now never comes
+        download.run(14.9)
+        download.drop_in_flight()
+    download.run(20.0)
+    assert download.goodput(5.5, 14.5) == 0
+    assert download.goodput(16, 18) >= 0.6 * capacity(link, 16, 18)
+    assert download.goodput(18, 20) >= 0.8 * capacity(link, 18, 20)
+    probes = len([t for t in download.pulls if 6 <= t < 15])
+    assert probes <= 10
+
+
+def test_a_slow_link_is_not_starved():
+    link = Link([(0, 0.04 * MBIT)], 0.2)
+    download = Download(link).run(40.0)
+    assert download.goodput(10, 40) >= 0.9 * capacity(link, 10, 40)
+    assert download.queue_s(10, 40) < 1.0, "units of a quarter second each: a few of them"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_another_download_that_fills_the_queue_leaves_it_what_playback_needs(seed):
+    link = Link([(0, 0.6 * MBIT)], 0.15, buffer_s=0.5, seed=seed)
+    link.greedy_until_s = 60.0
+    bandwidth = Bandwidth()
+    download = Download(link, bandwidth)
+    bandwidth.keep_up(8_000)
+    download.run(60.0)
+    assert download.goodput(10, 60) >= 0.95 * 64_000
+    bandwidth.keep_up(0)
+    link.greedy_until_s = 0.0
+    download.run(75.0)
+    assert download.goodput(66, 75) >= 0.85 * capacity(link, 66, 75)
+
+
+@given(
+    st.lists(st.sampled_from([0.05, 0.2, 0.6, 1.2]), min_size=1, max_size=4),
+    st.sampled_from([0.02, 0.1, 0.4]),
+    st.sampled_from([0.0, 0.01, 0.1]),
+    st.integers(0, 1 << 16),
+)
+@settings(max_examples=15)
+def test_no_course_of_rates_stops_it(rates, rtt_s, loss, seed):
+    steps = [(5.0 * number, rate * MBIT) for number, rate in enumerate(rates)]
+    link = Link(steps, rtt_s, loss=loss, seed=seed)
+    end = 5.0 * len(rates)
+    download = Download(link).run(end)
+    assert min(window for _, window in download.windows) >= FLOOR
+    assert download.goodput(end - 2.5, end) >= 0.15 * capacity(link, end - 2.5, end)
+    assert download.bandwidth.outstanding_bytes == len(download.asked) * UNIT_BYTES

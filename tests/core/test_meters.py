@@ -1,0 +1,133 @@
+"""Round trips and delivery rates on literal times."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightpeer.core.meters import DeliveryRate, PathDelay, WindowedMinimum
+
+
+def test_a_minimum_over_buckets():
+    minimum = WindowedMinimum(bucket_s=3.0, buckets=10)
+    assert minimum.get(0.0) is None
+    for value, now in ((0.5, 0.0), (0.2, 1.0), (0.3, 2.0), (0.4, 4.0)):
+        minimum.add(value, now)
+    assert minimum.get(4.0) == 0.2
+    assert minimum.get(29.9) == 0.2
+    assert minimum.get(30.0) == 0.4
+    assert minimum.get(33.0) == 0.4, "where all are old, the newest is better than nothing"
+    for second in range(100, 200):
+        minimum.add(1.0, float(second))
+    assert minimum.get(199.0) == 1.0
+    assert len(minimum._buckets) == 10
+
+
+def test_round_trips():
+    delay = PathDelay()
+    assert (delay.smoothed_s, delay.base_s, delay.standing_s, delay.queue_s) == (None, None, None, 0.0)
+    delay.add(0.2, 0.2)
+    assert (delay.smoothed_s, delay.variation_s) == (0.2, 0.1)
+    delay.add(0.28, 0.28)
+    assert delay.smoothed_s == pytest.approx(0.21)
+    assert delay.variation_s == pytest.approx(0.095)
+    delay.add(61.0, 0.29)
+    assert delay.smoothed_s == pytest.approx(0.21), "no path is that long"
+    delay.add(0.0, 0.29)
+    assert delay.base_s == 0.0005, "no path is that short"
+
+
+def test_the_queue_is_the_standing_round_trip_over_the_base():
+    delay = PathDelay()
+    for rtt, now in ((0.2, 0.2), (0.3, 0.5), (0.25, 0.55), (0.9, 0.6)):
+        delay.add(rtt, now)
+    assert delay.queue_s == pytest.approx(0.05), "a spike does not count"
+
+
+def test_after_a_fade_a_short_round_trip_counts_at_once():
+    delay = PathDelay()
+    for now in range(1, 20):
+        delay.add(3.0, float(now))
+    delay.add(0.2, 19.4)
+    delay.add(0.2, 19.5)
+    assert delay.standing_s == 0.2
+
+
+def test_the_base_can_be_forgotten():
+    delay = PathDelay()
+    delay.forget_base(0.0)
+    assert delay.base_s is None
+    delay.add(0.1, 0.0)
+    delay.add(0.4, 1.0)
+    assert delay.queue_s == pytest.approx(0.3)
+    delay.forget_base(1.0)
+    assert delay.queue_s == 0.0
+
+
+ROUND_S = 0.125
+
+
+def rounds(meter: DeliveryRate, *sizes: int, start: float = 0.0, full: bool = True) -> float:
+    """Let so much come in each round, and return the last time."""
+    for number, size in enumerate(sizes, 1):
+        meter.round_full = full
+        rate = meter.add(size, 0, start + number * ROUND_S, ROUND_S)
+        if rate is not None:
+            meter.take(rate)
+    return start + len(sizes) * ROUND_S
+
+
+def test_the_rate_is_the_greatest_of_three_rounds():
+    meter = DeliveryRate()
+    assert meter.bytes_per_s == meter.mean_bytes_per_s == 0.0
+    meter.begin(0.0)
+    now = rounds(meter, 900)
+    assert meter.bytes_per_s == 0.0, "nothing can come for most of the first"
+    now = rounds(meter, 1000, 400, start=now)
+    assert meter.bytes_per_s == 8000
+    assert meter.mean_bytes_per_s == 5600
+    rounds(meter, 400, 400, start=now)
+    assert meter.bytes_per_s == 3200
+
+
+def test_what_was_begun_by_an_arrival_begins_there():
+    meter = DeliveryRate()
+    assert meter.add(500, 0, 1.0, ROUND_S) is None
+    assert meter.add(500, 0, 1.125, ROUND_S) is None, "the first round"
+    meter.round_full = True
+    assert meter.add(500, 0, 1.1875, ROUND_S) is None, "not over yet"
+    assert meter.add(500, 0, 1.25, ROUND_S) == 8000
+
+
+def test_a_round_that_asked_for_little_says_nothing_unless_more_came():
+    meter = DeliveryRate()
+    meter.begin(0.0)
+    now = rounds(meter, 0, 1000)
+    now = rounds(meter, 500, start=now, full=False)
+    assert meter.mean_bytes_per_s == 8000
+    rounds(meter, 2000, start=now, full=False)
+    assert meter.bytes_per_s == 16_000
+
+
+def test_a_round_with_a_dead_zone_says_nothing():
+    meter = DeliveryRate()
+    meter.begin(0.0)
+    now = rounds(meter, 0, 1000)
+    meter.round_full = True
+    assert meter.add(500, 0, now + 20.0, ROUND_S) is None
+
+
+@pytest.mark.parametrize(("lost", "rate"), [(0, 7200), (50, 7600), (300, 7920)])
+def test_loss_up_to_a_tenth_does_not_lower_the_rate(lost, rate):
+    meter = DeliveryRate()
+    meter.begin(0.0)
+    now = rounds(meter, 0)
+    meter.round_full = True
+    assert meter.add(0, lost, now, ROUND_S) is None
+    assert meter.add(900, 0, now + ROUND_S, ROUND_S) == pytest.approx(rate)
+
+
+def test_rates_that_were_too_high_can_be_forgotten():
+    meter = DeliveryRate()
+    meter.take(10_000)
+    meter.take(2_000, forget=True)
+    assert meter.bytes_per_s == 2_000
