@@ -64,6 +64,10 @@ class Connections:
                 self._drop(contact)
         return list(self._held)
 
+    def holds(self, peer: Peer) -> bool:
+        """Tell whether a peer is connected, and has not been dropped."""
+        return any(held.peer is peer for held in self._held.values())
+
     def drop(self, peer: Peer) -> None:
         """Close the connection to a peer that is of no use."""
         for contact, held in list(self._held.items()):

@@ -169,8 +169,7 @@ class Client:
         reached = False
         async with aclosing(self._reach.peers(limit=self.settings.peers_asked)) as peers:
             async for peer in peers:
-                reached = True
-                await self._reach.exchange(peer)
+                reached = await self._reach.exchange(peer) or reached
         if not reached:
             raise self._reach.nobody()
         return [info_of(entry) for entry in self.cache.entries()]

@@ -2,9 +2,10 @@
 
 It knows a few addresses (the bootstrap list) and the remembered peers. Those that are
 connected come first, then the list, then the cache, best first; each has a head start
-over the next. When all of these are used up, they are asked for their neighbours. What
-becomes of each attempt is scored, and whoever says nothing loses its connection, so
-that it is not the first to be asked the next time.
+over the next. When all of these are used up, the other addresses of names have their turn,
+and those that were met are asked for their neighbours. Who knows nobody at all looks
+around on the local network. What becomes of each attempt is scored, and whoever says
+nothing loses its connection, so that it is not the first to be asked the next time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import trio
 
 from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
-from lightpeer.errors import BadMessageError, NoPeerError, RemoteError, RpcError, StreamFailedError
+from lightpeer.errors import BadMessageError, NoPeerError, RemoteError, RpcError, SealError, StreamFailedError
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ IDLE_S: Final = 10.0  # 3G radios stay up for about that long after a packet: ou
 RACING: Final = 3  # connections under way at a time
 HEAD_START_S: Final = 1.0  # over the next: two round trips of a slow 3G link and some
 MAX_ASKED: Final = 8  # peers that one search may cost
+MAX_ADDRESSES: Final = 4  # of one name
+LOOK_S: Final = 1.5  # answers take 20 to 120 ms (RFC 6762, section 6); a question is repeated after 1 s
 RECORDS_WANTED: Final = 8
 MAX_RECORDS: Final = 16  # of one reply: a seal costs a Pi Zero a millisecond or two
 
@@ -61,6 +64,8 @@ class Reach:
         self._nursery = nursery
         self._remembered = remembered
         self._unsound: str | None = None  # what the last peer that broke the protocol did
+        self._stranger: str | None = None  # where somebody else answered than the peer that was named
+        self._further: list[Contact] = []  # found out only when nobody else was left
 
     def begin(self) -> None:
         """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""
@@ -71,6 +76,8 @@ class Reach:
         """Yield connected peers, those at hand first, then their neighbours."""
         tried: set[Contact] = set()
         met: list[Peer] = []
+        if not self._candidates():
+            await self._look_around()
         for depth in range(3):
             while waiting := [c for c in self._candidates() if c not in tried]:
                 peer = await self._first_of(waiting[:RACING], tried)
@@ -80,8 +87,10 @@ class Reach:
                 yield peer
                 if len(met) >= limit:
                     return
+            if depth == 0:
+                await self._resolve_names({peer.host for peer in met})
             if depth < 2:
-                for peer in met[:2]:
+                for peer in [peer for peer in met if self.connections.holds(peer)][:2]:
                     await self.exchange(peer)
 
     async def connect(self, contact: Contact) -> Peer | None:
@@ -108,8 +117,8 @@ class Reach:
                 return peer
         return None
 
-    async def exchange(self, peer: Peer) -> None:
-        """Ask a peer for a sample of the records that it knows."""
+    async def exchange(self, peer: Peer) -> bool:
+        """Ask a peer for a sample of the records that it knows; tell whether it answered."""
         from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
         started = trio.current_time()
@@ -117,9 +126,10 @@ class Reach:
             reply = await peer.exchange(pb.ExchangeRequest(want=RECORDS_WANTED))
         except RemoteError as error:
             self.on_error(peer, error)
-            return
+            return False
         self.learn(self._sound_untrusted(reply.records, peer), peer)
         self.on_answer(peer, trio.current_time() - started)
+        return True
 
     # What became of it.
 
@@ -141,6 +151,9 @@ class Reach:
         from lightpeer.core.status import StatusCode
 
         logger.info("%s: %s", peer.name, error)
+        if isinstance(error, SealError) and error.reason == "foreign" and not peer.has_answered:
+            self._on_stranger(peer)
+            return
         if isinstance(error, BadMessageError):
             self._unsound = f"{peer.name} answered, but not by the protocol ({error})"
         if isinstance(error, RpcError) and error.code() == StatusCode.DEADLINE_EXCEEDED:
@@ -153,6 +166,16 @@ class Reach:
         else:
             self._remembered.cache.on_misbehaviour(peer.peer_id, self._now_s())
 
+    def _on_stranger(self, peer: Peer) -> None:
+        """Note that somebody else is at a peer's address, for which that peer is not to blame."""
+        from lightpeer.core.records import format_endpoint
+
+        self._stranger = f"another peer than {peer.name} answers at {format_endpoint(peer.address)}"
+        self.connections.drop(peer)
+        if peer.peer_id is not None:
+            self._remembered.cache.on_failure(peer.peer_id, self._now_s())
+            self._remembered.note_change()
+
     def on_hollow_hit(self, told_by: Peer) -> None:
         """Score a peer down a little for a hit that led nowhere: it may itself have been told so."""
         if told_by.peer_id is not None:
@@ -163,6 +186,8 @@ class Reach:
         """Return the error that tells why nobody could be asked."""
         if self._unsound:
             return StreamFailedError(f"{self._unsound}: name another peer with --bootstrap HOST:PORT")
+        if self._stranger:
+            return NoPeerError(f"{self._stranger}: check the id, or name another with --bootstrap HOST:PORT")
         if not self._settings.bootstrap and not self._remembered.cache.entries():
             return NoPeerError("no peer is known: name one with --bootstrap HOST:PORT")
         return NoPeerError(
@@ -200,7 +225,26 @@ class Reach:
             for record in self._remembered.cache.best(MAX_ASKED, self._now_s())
             for endpoint in record.endpoints[:1]
         ]
-        return [*self.connections.alive(), *self._settings.bootstrap, *cached]
+        return [*self.connections.alive(), *self._settings.bootstrap, *cached, *self._further]
+
+    async def _look_around(self) -> None:
+        """Look for peers on the local network, until the first is found."""
+        async with self._network.lan() as lan:
+            if lan.is_looking and not lan.contacts:
+                with trio.move_on_after(LOOK_S):
+                    await lan.changed.wait()
+            self._further = lan.contacts
+
+    async def _resolve_names(self, met: set[str]) -> None:
+        """Find the addresses of bootstrap names beyond those that were met."""
+        if self._further:
+            return
+        for (host, port), peer_id in self._settings.bootstrap:
+            try:
+                addresses = (await self._network.resolve(host))[:MAX_ADDRESSES]
+            except OSError:
+                continue
+            self._further += [Contact((a, port), peer_id) for a in addresses if a not in {host, *met}]
 
     def _sound_untrusted(self, records: Iterable[bytes], source: Peer) -> list[PeerRecord]:
         """Return the records that are their subjects' own, and mean something where they came from."""
@@ -210,7 +254,7 @@ class Reach:
         sound = []
         for data in islice(records, MAX_RECORDS):
             try:
-                record = parse_record_untrusted(data, self._now_s())
+                record = parse_record_untrusted(data, source.unix_time())
                 check_scope_untrusted(record, source.host)
             except BadMessageError as error:
                 logger.info("a bad record from %s: %s", source.name, error)

@@ -25,6 +25,8 @@ MAX_RECORD_BYTES: Final = 512  # a reply of 16 stays below 8 kB
 MAX_ENDPOINTS: Final = 4
 MAX_HOST_CHARS: Final = 253  # RFC 1035 §2.3.4
 MAX_LIFETIME_S: Final = 7 * 86_400
+PRIVATE_SCOPE: Final = 1  # of an address in a network at home, or of one link
+LOOPBACK_SCOPE: Final = 2
 MAX_AHEAD_S: Final = 600  # of our clock, for a sequence: what a seal may be off by, and as much for relays
 _HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
 
@@ -122,14 +124,16 @@ def check_scope_untrusted(record: PeerRecord, source_host: str) -> None:
 
 
 def scope_of(host: str) -> int:
-    """Return 0 for an address of the whole internet or a name, 1 for a private network's, 2 for loopback."""
+    """Return how narrow a network is: 0 for the internet, or a name; PRIVATE_SCOPE; LOOPBACK_SCOPE."""
     try:
         address = ip_address(host)
     except ValueError:
-        return 2 if f".{host.lower()}".endswith(".localhost") else 0
+        return LOOPBACK_SCOPE if f".{host.lower()}".endswith(".localhost") else 0
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
-    return 2 if address.is_loopback else 1 if address.is_private or address.is_link_local else 0
+    if address.is_loopback:
+        return LOOPBACK_SCOPE
+    return PRIVATE_SCOPE if address.is_private or address.is_link_local else 0
 
 
 def format_endpoint(endpoint: Endpoint) -> str:

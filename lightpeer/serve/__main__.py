@@ -102,6 +102,7 @@ def _settings(arguments: argparse.Namespace) -> ServeSettings:
         listen=arguments.listen or DEFAULT_LISTEN,
         announce=arguments.announce,
         bootstrap=common.bootstrap,
+        lan=not arguments.no_lan,
         mirror=tuple(arguments.mirror or ()),
         gossip_s=arguments.gossip or PERIOD_S,
         ladder_kbps=arguments.ladder or DEFAULT_LADDER_KBPS,
@@ -130,6 +131,7 @@ def _parser() -> _Parser:
     add("--bootstrap", action="append", metavar="[ID@]HOST:PORT", help="a peer to join through (repeats)")
     add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
     add("--mirror", action="append", metavar="QUERY|loud:ID", help="tracks to fetch and serve (repeats)")
+    add("--no-lan", action="store_true", help="stay unknown to the local network, and do not look there")
     add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
     add("--state", dest="state_dir", metavar="DIR", help="where key and renditions are kept")
     add("--config", metavar="FILE", help="the configuration file")

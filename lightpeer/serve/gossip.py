@@ -86,6 +86,7 @@ class Gossip:
         )
         self._introduced, self._to_verify = trio.open_memory_channel[tuple[PeerRecord, str]](MAX_TO_VERIFY)
         self._named_by_host = ""  # who named the next contact
+        self._join_now = trio.Event()
 
     def unix_time(self) -> float:
         """Return the Unix time that we go by."""
@@ -136,6 +137,10 @@ class Gossip:
 
     # The periodic part.
 
+    def join_soon(self) -> None:
+        """Join anew if neighbours are few: there is somebody new to join through."""
+        self._join_now.set()
+
     async def run(self, contacts: Callable[[], Sequence[Contact]]) -> None:
         """Join, and keep introducing ourselves, for ever; `contacts` gives whom to join through."""
         async with trio.open_nursery() as nursery:
@@ -174,8 +179,10 @@ class Gossip:
         pause_s = JOIN_AGAIN_S
         while True:
             if len(self.view) < FEW_NEIGHBOURS:
+                self._join_now = trio.Event()
                 await self._join(contacts())
-                await trio.sleep(pause_s)
+                with trio.move_on_after(pause_s):
+                    await self._join_now.wait()
                 pause_s = min(2 * pause_s, MAX_JOIN_AGAIN_S)
             else:
                 pause_s = JOIN_AGAIN_S

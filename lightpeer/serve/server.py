@@ -21,8 +21,9 @@ from lightpeer.config import Settings
 from lightpeer.contacts import DEFAULT_PORT, Contact, Endpoint
 from lightpeer.core.identity import format_peer_id
 from lightpeer.core.own_address import OwnAddress, is_wildcard
-from lightpeer.core.records import format_endpoint
+from lightpeer.core.records import LOOPBACK_SCOPE, format_endpoint, scope_of
 from lightpeer.errors import LightpeerError, StateError
+from lightpeer.lan import Own
 from lightpeer.remembered import RememberedPeers
 from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.health import Health
@@ -65,6 +66,7 @@ class ServeSettings:
     announce: Endpoint | None = None  # what others are told; None: the listening address, or as observed
     bootstrap: tuple[Contact, ...] = ()
     ladder_kbps: tuple[int, ...] = DEFAULT_LADDER_KBPS
+    lan: bool = True  # be found on the local network, and find others there
     mirror: tuple[str, ...] = ()  # tracks to fetch from the network and serve: `loud:…`, or words
     gossip_s: float = PERIOD_S  # the period in which two other servers are met
 
@@ -137,7 +139,7 @@ class _Server:
         nursery.start_soon(self._streams.run)
         nursery.start_soon(services.run)
         nursery.start_soon(self._scan_and_mirror, gossip)
-        nursery.start_soon(gossip.run, lambda: self._settings.bootstrap)
+        nursery.start_soon(self._gossip_on, gossip, listener_address(listener))
         if toggles is not None:
             nursery.start_soon(self._switch, ServingRole(gossip, health), toggles)
         async with trio.open_nursery() as serving:
@@ -147,6 +149,18 @@ class _Server:
             self._stop_scan.set()
             health.stop()
             rpc.drain(DRAIN_S)
+
+    async def _gossip_on(self, gossip: Gossip, listening: Address) -> None:
+        """Gossip with whom we were pointed to, and whom the local network has if we listen there."""
+        host, port = listening
+        if not self._settings.lan or scope_of(host) == LOOPBACK_SCOPE:
+            await gossip.run(lambda: self._settings.bootstrap)
+        own = Own(self._identity.peer_id, None if is_wildcard(host) else host, port)
+        async with self._network.lan(own) as lan, trio.open_nursery() as nursery:
+            nursery.start_soon(gossip.run, lambda: [*self._settings.bootstrap, *lan.contacts])
+            while True:
+                await lan.changed.wait()
+                gossip.join_soon()
 
     async def _switch(self, role: ServingRole, toggles: AsyncIterable[object]) -> None:
         async for _ in toggles:

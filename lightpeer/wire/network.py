@@ -24,6 +24,9 @@ import trio
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from lightpeer.lan import Lan, Own
 
 Address: TypeAlias = tuple[str, int]
 """A host (a name, or a numeric address without brackets) and a port."""
@@ -104,6 +107,9 @@ class Network(Protocol):
         Raises:
             OSError: the address is taken, or not ours, or the hint cannot be resolved.
         """
+
+    def lan(self, own: Own | None = None) -> AbstractAsyncContextManager[Lan]:
+        """Look for peers on the local network for the length of a block, and be found there as `own`."""
 
     def unix_time(self) -> float:
         """Give the wall-clock time in seconds since 1970."""
@@ -208,6 +214,12 @@ class SystemNetwork:
             sock.close()
             raise
         return UdpSocket(sock, self.counters)
+
+    def lan(self, own: Own | None = None) -> AbstractAsyncContextManager[Lan]:
+        """Look for peers on the local network (see `Network`)."""
+        from lightpeer.lan import on_lan
+
+        return on_lan(own)
 
     def unix_time(self) -> float:
         """Give the wall-clock time in seconds since 1970."""

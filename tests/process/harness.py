@@ -162,12 +162,14 @@ class Server(Process):
         *,
         bootstrap: Sequence[Server] = (),
         ladder: str = "24,48",
+        more: Sequence[str] = (),
         code: str = SERVER,
         before: str = "",
     ) -> None:
         self.state = folder / "state"
         options = [item for peer in bootstrap for item in ("--bootstrap", peer.rpc)]
         options += ["--listen", "127.0.0.1:0", "--ladder", ladder, "--state", str(self.state), "--json"]
+        options += more
         super().__init__(music, *options, cwd=folder, code=code, before=before)
         try:
             listening = self.event("listening")

@@ -65,6 +65,25 @@ def test_servers_that_share_a_bootstrap_peer_are_found_through_it(folder) -> Non
     simulate(main)
 
 
+@pytest.mark.parametrize(("lan", "listen", "known"), [(True, "", 2), (False, "", 1), (True, "127.0.0.1", 1)])
+def test_servers_on_one_local_network_find_each_other_unless_they_listen_for_themselves(
+    folder, lan, listen, known
+) -> None:
+    async def main(net):
+        stop = trio.Event()
+        first, second = net.host("192.168.0.1"), net.host("192.168.0.2")
+        async with trio.open_nursery() as nursery:
+            for n, host in enumerate((first, second)):
+                chosen = settings(folder, f"state{n}", listen=(listen, 1000), lan=lan)
+                nursery.start_soon(serve, chosen, host, Output(quiet=True), stop)
+                await trio.sleep(10)
+            reply = await ask(second, ("192.168.0.2", 1000))
+            assert len(reply.records) == known
+            stop.set()
+
+    simulate(main)
+
+
 def test_stopping_closes_every_port_even_with_a_client_connected(folder) -> None:
     async def main(net):
         stop = trio.Event()

@@ -22,7 +22,8 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from random import Random
@@ -31,6 +32,8 @@ from typing import Self, TypeVar
 import trio
 import trio.testing
 
+from lightpeer.contacts import Contact
+from lightpeer.lan import Lan, Own
 from lightpeer.wire.network import Address, Counters
 
 EPOCH_S = 1_750_000_000  # what unix_time() gives at virtual time 0
@@ -97,6 +100,7 @@ class SimInternet:
         self.random = Random(seed)
         self.mutate: Mutate | None = None  # sees each datagram (bytes, source, target); None drops it
         self.names: dict[str, str | list[str]] = {}  # host name to its address or addresses
+        self.lan = Lan()
         self.hosts: dict[str, SimHost] = {}
         self._udp_rules: list[tuple[frozenset[str], bool]] = []
         self._cut: set[frozenset[str]] = set()
@@ -297,6 +301,13 @@ class SimHost:
         port = self._claim(host, port, self.udp)
         socket = self.udp[port] = SimUdpSocket(self, (host or "0.0.0.0", port))
         return socket
+
+    @asynccontextmanager
+    async def lan(self, own: Own | None = None) -> AsyncIterator[Lan]:
+        """All hosts of this internet are on one local network, if one of them says who it is there."""
+        if own is not None:
+            self.net.lan.add(str(own), [Contact((own.host or self.address, own.port), own.peer_id)])
+        yield self.net.lan
 
     def unix_time(self) -> float:
         """Virtual time since a fixed epoch, on this host's possibly wrong clock."""

@@ -1,0 +1,161 @@
+"""Peers on the local network, found without configuration: DNS-SD over multicast DNS (RFC 6763, RFC 6762).
+
+A serving peer registers `_loudp2p._tcp` with its port, and its id in the TXT record. What is found is a hint
+for whom to contact first: the id is proven by the contact, and addresses of the internet or of this
+computer are passed over, so that nobody in the network can send us elsewhere.
+
+zeroconf does the work, in threads of its own; without it (the extra `lan`) nothing is found, in silence.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import trio
+
+from lightpeer.contacts import Contact
+from lightpeer.core.identity import PeerId, format_peer_id, parse_peer_id
+from lightpeer.core.records import LOOPBACK_SCOPE, PRIVATE_SCOPE, is_host, scope_of
+from lightpeer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+logger = logging.getLogger(__name__)
+
+SERVICE: Final = "_loudp2p._tcp.local."
+MAX_FOUND: Final = 32  # more peers than a home has, and no more than a view
+MAX_ADDRESSES: Final = 4  # of one peer
+ANSWER_MS: Final = 1000  # for the addresses of one peer
+
+
+class Lan:
+    """The peers found on the local network so far; `Network.lan` gives it."""
+
+    def __init__(self, *, is_looking: bool = True) -> None:
+        self.is_looking = is_looking  # False: nothing will be found
+        self.changed = trio.Event()  # set, and replaced, whenever somebody is found or leaves
+        self._found: dict[str, list[Contact]] = {}  # by the service's name
+
+    @property
+    def contacts(self) -> list[Contact]:
+        """The peers that are there, by their addresses."""
+        return [contact for contacts in self._found.values() for contact in contacts]
+
+    def add(self, name: str, contacts: list[Contact]) -> None:
+        """Take in what was found."""
+        if contacts and (name in self._found or len(self._found) < MAX_FOUND):
+            self._found[name] = contacts
+            self._tell()
+
+    def remove(self, name: str) -> None:
+        """Forget who said goodbye."""
+        self._found.pop(name, None)
+        self._tell()
+
+    def _tell(self) -> None:
+        self.changed.set()
+        self.changed = trio.Event()
+
+
+class Own(NamedTuple):
+    """What to be found by; without a host, at all addresses of this computer."""
+
+    peer_id: PeerId
+    host: str | None
+    port: int
+
+
+@asynccontextmanager
+async def on_lan(own: Own | None = None, *, interfaces: Sequence[str] = ()) -> AsyncIterator[Lan]:
+    """Look at the local network for the length of a block, and be found there if we say who we are.
+
+    Args:
+        own: what to be found by.
+        interfaces: the addresses of the interfaces to use; none: all.
+    """
+    if not find_spec("zeroconf"):
+        yield Lan(is_looking=False)
+        return
+    lan = Lan()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_run, lan, own, interfaces)
+        yield lan
+        nursery.cancel_scope.cancel()
+
+
+async def _run(lan: Lan, own: Own | None, interfaces: Sequence[str]) -> None:
+    token = trio.lowlevel.current_trio_token()
+
+    class Listener:  # has what zeroconf.ServiceListener has
+        def add_service(self, zc: Any, type_: str, name: str) -> None:
+            info = zc.get_service_info(type_, name, ANSWER_MS)
+            contacts = contacts_untrusted(info, on_loopback=bool(interfaces)) if info else []
+            token.run_sync_soon(lan.add, name, [c for c in contacts if not own or c.peer_id != own.peer_id])
+
+        update_service = add_service
+
+        def remove_service(self, _zc: Any, _type: str, name: str) -> None:
+            token.run_sync_soon(lan.remove, name)
+
+    try:
+        zc = await trio.to_thread.run_sync(partial(_open, own, list(interfaces), Listener()))
+    except OSError as error:
+        logger.info("cannot look at the local network: %s", error)
+        return
+    try:
+        await trio.sleep_forever()
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(zc.close)  # says goodbye
+
+
+def _open(own: Own | None, interfaces: list[str], listener: Any) -> Any:
+    """Register and browse; returns zeroconf's object, to be closed. Blocks for a second."""
+    import zeroconf
+
+    zc = zeroconf.Zeroconf(interfaces or zeroconf.InterfaceChoice.All)
+    try:
+        zeroconf.ServiceBrowser(zc, SERVICE, listener=listener)
+        if own is not None:
+            zc.register_service(_service_info(own), cooperating_responders=True)  # our id is nobody else's
+    except BaseException:
+        zc.close()
+        raise
+    return zc
+
+
+def _service_info(own: Own) -> Any:
+    import ifaddr
+    import zeroconf
+
+    every = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)]
+    name = format_peer_id(own.peer_id)
+    return zeroconf.ServiceInfo(
+        SERVICE,
+        f"{name}.{SERVICE}",
+        port=own.port,
+        properties={"id": name},
+        server=f"{name}.local.",
+        parsed_addresses=[own.host] if own.host else [ip for ip in every if scope_of(ip) == PRIVATE_SCOPE],
+    )
+
+
+def contacts_untrusted(info: Any, *, on_loopback: bool = False) -> list[Contact]:
+    """Return where a service of zeroconf's may be met: nowhere, if what it says makes no sense.
+
+    Args:
+        info: a `ServiceInfo`, made from what anybody on the network said.
+        on_loopback: whether addresses of this computer itself are meant.
+    """
+    try:
+        peer_id = parse_peer_id((info.properties.get(b"id") or b"").decode("ascii"))
+    except (UsageError, UnicodeDecodeError):
+        return []
+    scope = LOOPBACK_SCOPE if on_loopback else PRIVATE_SCOPE
+    addresses = [a for a in info.parsed_addresses()[:MAX_ADDRESSES] if is_host(a) and scope_of(a) == scope]
+    return [Contact((a, info.port), peer_id) for a in addresses if 0 < (info.port or 0) < 65536]

@@ -1,0 +1,98 @@
+"""Whom a light client asks when the first address leads nowhere, to somebody else, or is not given at all."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.config import Settings
+from lightpeer.contacts import Contact
+from lightpeer.core.identity import Identity, format_peer_id
+from lightpeer.discovery import open_client
+from lightpeer.errors import NoPeerError
+from lightpeer.lan import Own
+from lightpeer.reach import LOOK_S
+from tests.pair import PORT, made_track, serving, settings
+from tests.sim.network import SimInternet, simulate
+
+PHONE = "10.0.9.1"
+STRANGER = Identity(b"\x09" * 32)
+
+
+async def titles(client) -> list[str]:
+    return [hit.title async for hit in client.search("song")]
+
+
+def named(tmp_path: Path, *contacts: Contact) -> Settings:
+    return Settings(state_dir=tmp_path, bootstrap=contacts)
+
+
+def test_all_addresses_of_a_name_are_asked_when_the_first_has_nothing(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with serving(net.host("10.0.0.1")), serving(net.host("10.0.0.2"), [made_track(3)]):
+            net.names["peers.example"] = ["10.0.0.9", "10.0.0.1", "10.0.0.2"]
+            net.host("10.0.0.9")  # where nobody listens
+            config = named(tmp_path, Contact(("gone.example", PORT)), Contact(("peers.example", PORT)))
+            async with open_client(config, net.host(PHONE)) as client:
+                assert await titles(client) == ["Song"]
+                assert await titles(client) == ["Song"]
+
+    simulate(main)
+
+
+def test_who_was_named_by_id_is_met_or_nobody(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with serving(net.host("10.0.0.1"), [made_track(3)]) as server:
+            right = Contact(server.address, server.identity.peer_id)
+            async with open_client(named(tmp_path / "right", right), net.host(PHONE)) as client:
+                assert await titles(client) == ["Song"]
+            wrong = named(tmp_path / "wrong", Contact(server.address, STRANGER.peer_id))
+            name = format_peer_id(STRANGER.peer_id)
+            says = f"another peer than {name} answers at 10.0.0.1:{PORT}: check the id"
+            async with open_client(wrong, net.host("10.0.9.2")) as client:
+                for attempt in (partial(titles, client), partial(client.open_query, "song"), client.peers):
+                    with pytest.raises(NoPeerError, match=says):
+                        await attempt()
+
+    simulate(main)
+
+
+def test_the_local_network_is_looked_at_when_nobody_else_is_known(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made_track(3)]) as server,
+            server.host.lan(Own(server.identity.peer_id, None, PORT)),
+            open_client(named(tmp_path), net.host(PHONE)) as client,
+        ):
+            assert await titles(client) == ["Song"]
+            assert trio.current_time() < 1
+
+    simulate(main)
+
+
+@pytest.mark.parametrize(("is_looking", "takes_s"), [(True, LOOK_S), (False, 0)])
+def test_where_nobody_is_found_there_it_is_told_as_ever(tmp_path: Path, is_looking, takes_s) -> None:
+    async def main(net: SimInternet) -> None:
+        net.lan.is_looking = is_looking
+        async with open_client(named(tmp_path), net.host(PHONE)) as client:
+            with pytest.raises(NoPeerError, match="no peer is known"):
+                await titles(client)
+            assert trio.current_time() == takes_s
+
+    simulate(main)
+
+
+def test_who_knows_somebody_does_not_look_around(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with serving(net.host("10.0.0.1"), [made_track(3)]) as server:
+            phone = net.host(PHONE)
+            phone.lan = None
+            async with open_client(settings(tmp_path, server), phone) as client:
+                assert await titles(client) == ["Song"]
+            async with open_client(named(tmp_path), phone) as client:
+                assert await titles(client) == ["Song"]
+
+    simulate(main)
