@@ -2,11 +2,11 @@
 
 Words match by prefix, without regard to case or diacritics, and all of them must
 be there. FTS5 takes off what Unicode can decompose; letters such as ø and ß, which it
-cannot, are replaced in what is indexed and in what is asked. Hits are ranked
-by bm25 with the title weighing most. What a person types is never FTS syntax: each
-word becomes a quoted string, and FTS5's own tokenizer splits it, so that `AC/DC`
-finds AC/DC and a word of mere punctuation is nothing. Only a track's uri is no words: it
-finds that track.
+cannot, are replaced in what is indexed and in what is asked. Hits are ranked by
+bm25 with the title weighing most; of what matches a vague query, a part. What a
+person types is never FTS syntax: each word becomes a quoted string, and FTS5's own
+tokenizer splits it, so that `AC/DC` finds AC/DC and a word of mere punctuation is
+nothing. Only a track's uri is no words: it finds that track.
 
 The index holds nothing that the manifests do not, so a damaged one, or one of an
 older format, is thrown away and filled again. `add` and `remove` come from the
@@ -27,6 +27,7 @@ from lightpeer.serve.database import Database
 MAX_QUERY_CHARS = 256  # longer than any title; what a query costs grows with its words
 MAX_QUERY_WORDS = 16
 MAX_HITS = 50  # SearchRequest.limit
+MAX_RANKED = 1000  # of the tracks that match: one letter matches most of a library, and audio waits meanwhile
 
 _FORMAT = 2  # of the file; one of another format is filled anew
 _LETTERS = str.maketrans(
@@ -45,9 +46,9 @@ _LOOK_UP = """
 SELECT track_id, title, artist, album, duration_ms, bitrates_kbps FROM tracks WHERE track_id = ?
 """
 _SEARCH = """
-SELECT track_id, tracks.title, tracks.artist, tracks.album, duration_ms, bitrates_kbps
-FROM words JOIN tracks ON tracks.id = words.rowid
-WHERE words MATCH ? ORDER BY bm25(words, 10.0, 5.0, 2.0), tracks.title, track_id LIMIT ?
+SELECT track_id, title, artist, album, duration_ms, bitrates_kbps
+FROM (SELECT rowid AS found_id, bm25(words, 10.0, 5.0, 2.0) AS score FROM words WHERE words MATCH ? LIMIT ?)
+JOIN tracks ON id = found_id ORDER BY score, title, track_id LIMIT ?
 """
 
 
@@ -118,7 +119,7 @@ class Index:
         match = _fts_query(query)
         if not match:
             return []
-        return [_hit(row) for row in self._database.rows(_SEARCH, (match, min(limit, MAX_HITS)))]
+        return [_hit(row) for row in self._database.rows(_SEARCH, (match, MAX_RANKED, min(limit, MAX_HITS)))]
 
     def close(self) -> None:
         """Close the file."""

@@ -111,6 +111,33 @@ def test_limits(tmp_path):
     assert len(index.search("song", 10_000)) == MAX_HITS
 
 
+def test_a_vague_query_costs_no_more_in_a_bigger_library(tmp_path, monkeypatch):
+    """Counted in steps of SQLite's machine."""
+    monkeypatch.setattr(index_module, "MAX_RANKED", 50)
+    index = Index(tmp_path / "index.db")
+
+    def steps() -> int:
+        counted = 0
+
+        def count() -> int:
+            nonlocal counted
+            counted += 1
+            return 0
+
+        index._database._connection.set_progress_handler(count, 1)
+        assert len(index.search("s", 10)) == 10
+        index._database._connection.set_progress_handler(None, 0)
+        return counted
+
+    taken = []
+    for _ in range(2):
+        for number in range(len(index.track_ids()), len(index.track_ids()) + 100):
+            index.add(number.to_bytes(32, "big"), f"Song {number}", "", "", 1, [24])
+        taken.append(steps())
+    assert taken[0] == pytest.approx(taken[1], rel=0.25)
+    index.close()
+
+
 def test_remove_and_add_again(index):
     index.remove(ELISE)
     index.remove(ELISE)
