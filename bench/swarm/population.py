@@ -18,6 +18,7 @@ from lightpeer.core.view import View
 SAMPLE = 15  # records that a joiner gets, as from Discovery.Exchange
 BOOTSTRAPS = 3
 GROWTH_ROUNDS = 20
+SERVERS_PER_NETWORK = 4  # on the average, at random
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,9 @@ class Swarm:
     def grown(cls, peers: int, seed: int) -> Self:
         """Return a swarm that grew evenly over 20 rounds through the same three bootstrap peers."""
         swarm = cls(seed)
+        networks = max(1, peers // SERVERS_PER_NETWORK)
         for n in range(peers):
-            swarm.join(swarm.rng.randrange(min(n, BOOTSTRAPS)) if n else None)
+            swarm.join(swarm.rng.randrange(min(n, BOOTSTRAPS)) if n else None, swarm.rng.randrange(networks))
             if (n + 1) * GROWTH_ROUNDS // peers > n * GROWTH_ROUNDS // peers:
                 swarm.round()
         return swarm

@@ -1,0 +1,78 @@
+"""Light clients in a besieged network: the real peer cache, fed as `lightpeer/reach.py` feeds it.
+
+Each client knows one honest bootstrap peer, and is used once an hour: it asks the bootstrap peer and the
+best of its cache, as many as a search asks, remembers whom they tell of, and counts their answers. Honest
+servers tell of a random part of their views; colluders of as many colluders as a client takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import TYPE_CHECKING
+
+from lightpeer.config import Settings
+from lightpeer.core.identity import PeerId
+from lightpeer.core.peers import PeerCache
+from lightpeer.core.records import PeerRecord
+from lightpeer.reach import MAX_RECORDS, RECORDS_WANTED
+
+if TYPE_CHECKING:
+    from bench.swarm.eclipse import Besieged
+
+CLIENTS = 200
+USES = 24
+HOUR_S = 3600.0
+STARTED_S = 1_750_000_000.0
+RTT_S = 0.1
+NETWORKS_PER_BYTE = 250
+ASKED: int = Settings.__dataclass_fields__["peers_asked"].default
+
+
+def share_of_caches(swarm: Besieged, seed: int = 1) -> float:
+    """Return the colluders' share of all places taken in the clients' caches."""
+    rng = Random(seed)
+    colluders = total = 0
+    for _ in range(CLIENTS):
+        cache = use(swarm, rng.choice(swarm.honest), rng)
+        for entry in cache.entries():
+            colluders += swarm.is_colluder[number_of(entry.record)]
+            total += 1
+    return colluders / max(1, total)
+
+
+def use(swarm: Besieged, bootstrap: int, rng: Random) -> PeerCache:
+    """Return the cache of a client after a day."""
+    cache = PeerCache()
+    for n in range(USES):
+        now = STARTED_S + n * HOUR_S
+        known = [number_of(record) for record in cache.best(ASKED, now)]
+        for asked in list(dict.fromkeys([bootstrap, *known]))[:ASKED]:
+            for told in told_by(swarm, asked, rng):
+                cache.add(record_of(swarm, told), peer_id(asked), now)
+            cache.on_success(peer_id(asked), RTT_S, now)
+    return cache
+
+
+def told_by(swarm: Besieged, asked: int, rng: Random) -> Iterable[int]:
+    """Return what a server answers a light client with: itself, and others."""
+    if swarm.is_colluder[asked]:
+        return [asked, *rng.sample(swarm.colluders, min(MAX_RECORDS - 1, len(swarm.colluders)))]
+    neighbours = swarm.views[asked].neighbours(RECORDS_WANTED - 1, rng.randbytes)
+    return [asked, *(server.peer_id for server in neighbours)]
+
+
+def peer_id(number: int) -> PeerId:
+    return PeerId(number.to_bytes(20, "big"))
+
+
+def number_of(record: PeerRecord) -> int:
+    return int.from_bytes(record.peer_id, "big")
+
+
+def record_of(swarm: Besieged, number: int) -> PeerRecord:
+    """Return the record of a server, in an IPv4 /16 of its network."""
+    network = swarm.servers[number].network or 0
+    first, second = divmod(network % (NETWORKS_PER_BYTE * 180), NETWORKS_PER_BYTE)
+    host = f"{11 + first}.{second}.{number // 250 % 250}.{number % 250}"
+    return PeerRecord(peer_id(number), ((host, 47474),), 1, 1, int(STARTED_S + 1000 * HOUR_S), b"")
