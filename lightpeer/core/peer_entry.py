@@ -102,10 +102,6 @@ class PeerEntry:
         """Tell whether it has misbehaved too often to be asked."""
         return self.misbehaviour * self.fade(now) >= BANNED_AT
 
-    def is_live(self, now: float) -> bool:
-        """Tell whether its record may be recommended."""
-        return self.record.serves and now < self.record.expires_s and not self.is_banned(now)
-
     def is_dead(self, now: float) -> bool:
         """Tell whether its place may be taken."""
         if self.tried:

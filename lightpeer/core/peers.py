@@ -1,4 +1,4 @@
-"""The bounded peer cache: whom to ask, and whom to recommend.
+"""The bounded peer cache: whom to ask.
 
 Its aim is that no one neighbour, and no one network, decides whom we know. It
 borrows from Bitcoin's addrman (`addrman_impl.h`) and from the attack that shaped
@@ -27,7 +27,6 @@ counts against the peer that was proven to have done it, never against an addres
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from hashlib import blake2b
 from typing import Final
 
@@ -40,7 +39,7 @@ __all__ = ["PeerCache", "PeerEntry", "PeerRecord", "build_record", "parse_record
 
 DEFAULT_CAPACITY: Final = 64  # 40 kB on disk at most; more than a light client asks in a week
 MIN_CAPACITY: Final = 8
-MAX_CAPACITY: Final = 4096  # what a server remembers of those that announced themselves
+MAX_CAPACITY: Final = 4096  # more than a server remembers: 4 MB
 SOURCE_SHARE: Final = 4  # a source may hold a quarter of the cache, and is the only one at the start
 GROUP_SHARE: Final = 8
 
@@ -117,14 +116,10 @@ class PeerCache:
             entry.bring_up_to_date(now)
             entry.misbehaviour += 1
 
-    def forget(self, peer_id: PeerId) -> None:
-        """Drop a peer."""
-        self._entries.pop(peer_id, None)
-
-    # Whom to ask, and whom to recommend.
+    # Whom to ask.
 
     def best(self, n: int, now: float) -> list[PeerRecord]:
-        """Return up to `n` records to ask, best first; those that failed just now come last."""
+        """Return up to `n` records of serving peers, best first; those that failed just now come last."""
         usable = [
             e
             for e in self._entries.values()
@@ -132,22 +127,6 @@ class PeerCache:
         ]
         usable.sort(key=lambda e: (e.waits(now), -e.score(now)))
         return [e.record for e in usable[:n]]
-
-    def sample(
-        self, n: int, entropy: Callable[[int], bytes], now: float, *, tried_only: bool = False
-    ) -> list[PeerRecord]:
-        """Return up to `n` live records at random, to recommend to others.
-
-        Args:
-            n: how many.
-            entropy: gives that many random bytes.
-            now: Unix time in seconds.
-            tried_only: leave out what we know from hearsay alone.
-        """
-        key = entropy(16)
-        live = [e for e in self._entries.values() if e.is_live(now) and (e.tried or not tried_only)]
-        live.sort(key=lambda e: blake2b(e.record.peer_id, digest_size=8, key=key).digest())
-        return [e.record for e in live[:n]]
 
     # The file.
 

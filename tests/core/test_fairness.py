@@ -35,6 +35,12 @@ def test_all_networks_together_get_what_the_server_has():
     assert sum(admitted(fairness, [group], [group]) for group in range(1000, 1100)) == 10 * TOTAL_SHARES
 
 
+def test_networks_and_all_may_be_given_other_shares():
+    fairness = Fairness(rate_per_s=1, burst=10, group_shares=2, total_shares=3)
+    assert admitted(fairness, range(100)) == 20
+    assert admitted(fairness, range(100, 200), ["another"]) == 10
+
+
 def test_a_clock_that_goes_back_gives_nothing():
     buckets = Buckets(rate_per_s=1, burst=10)
     buckets.take("a", 10, 100.0)

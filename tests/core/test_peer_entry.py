@@ -94,10 +94,7 @@ def test_failures_in_a_row_wait_twice_as_long_each_time_up_to_an_hour() -> None:
 def test_three_misdeeds_in_a_day_ban_until_they_fade() -> None:
     peer = entry(misbehaviour=3.0)
     assert peer.is_banned(NOW)
-    assert not peer.is_live(NOW)
     assert not peer.is_banned(NOW + HALF_LIFE_S)
-    assert peer.is_live(NOW + HALF_LIFE_S - 1)
-    assert not entry().is_live(RECORD.expires_s)
 
 
 def test_a_new_entry_dies_by_expiry_or_failures_and_a_tried_one_after_a_month() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import blake2b
 
 import pytest
@@ -45,16 +46,12 @@ def filled(n: int, *, sources: int = 8, tried: int = 0) -> PeerCache:
     return cache
 
 
-def test_what_is_added_can_be_asked_and_recommended() -> None:
+def test_what_is_added_can_be_asked() -> None:
     cache = PeerCache()
     assert cache.add(record(1), peer_id(9), NOW)
     assert cache.best(5, NOW) == [record(1)]
-    assert cache.sample(5, bytes, NOW) == [record(1)]
-    assert cache.sample(5, bytes, NOW, tried_only=True) == []
     assert peer_id(1) in cache
     assert cache.get(peer_id(1)).record == record(1)
-    cache.forget(peer_id(1))
-    assert len(cache) == 0
 
 
 def test_we_are_not_among_our_peers() -> None:
@@ -97,7 +94,6 @@ def test_who_misbehaves_three_times_is_not_asked_for_a_while() -> None:
     for _ in range(3):
         cache.on_misbehaviour(peer_id(0), NOW)
     assert [r.peer_id for r in cache.best(9, NOW)] == [peer_id(1)]
-    assert len(cache.sample(9, bytes, NOW)) == 1
     assert len(cache.best(9, NOW + 86_400)) == 2
 
 
@@ -109,17 +105,14 @@ def test_news_of_a_peer_that_is_not_known_is_ignored() -> None:
     assert len(cache) == 0
 
 
-def test_a_sample_depends_on_entropy_alone_and_is_even() -> None:
-    cache = filled(20)
-    counts = dict.fromkeys((e.record.peer_id for e in cache.entries(NOW)), 0)
-    for i in range(400):
-        key = blake2b(i.to_bytes(2, "big"), digest_size=16).digest()
-        sample = cache.sample(5, lambda n, key=key: key[:n], NOW)
-        assert sample == cache.sample(5, lambda n, key=key: key[:n], NOW)
-        assert len(set(sample)) == 5
-        for r in sample:
-            counts[r.peer_id] += 1
-    assert all(60 < count < 140 for count in counts.values())
+def test_who_does_not_serve_is_remembered_and_not_asked() -> None:
+    cache = filled(2)
+    quits = replace(record(0, sequence=2), roles=0)
+    assert cache.add(quits, peer_id(0), NOW)
+    assert [r.peer_id for r in cache.best(9, NOW)] == [peer_id(1)]
+    assert not cache.add(record(0), peer_id(5), NOW), "an older record does not count"
+    assert cache.add(record(0, sequence=3), peer_id(5), NOW)
+    assert len(cache.best(9, NOW)) == 2
 
 
 def test_one_source_gets_no_more_than_its_quota() -> None:
@@ -190,11 +183,10 @@ def test_the_dead_make_room() -> None:
     assert len(cache) == 1
 
 
-def test_a_tried_peer_outlives_its_record_for_us_but_not_for_others() -> None:
+def test_a_tried_peer_outlives_its_record() -> None:
     cache = filled(1, tried=1)
     later = NOW + WEEK + 1
     assert len(cache.best(1, later)) == 1
-    assert cache.sample(1, bytes, later) == []
     assert cache.best(1, NOW + KEEP_TRIED_S + WEEK) == []
 
 

@@ -201,7 +201,8 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
     )
     full = parsed(
         *("music", "--state", "/s", "--listen", "[::1]:0", "--announce", "a.example:5", "--ladder", "96,24"),
-        *("--bootstrap", "b.example", "--bootstrap", "c.example:7"),
+        *("--bootstrap", "b.example", "--bootstrap", "c.example:7", "--no-lan", "--gossip", "5"),
+        *("--mirror", "copper rain", "--mirror", "loud:x"),
     )
     assert full == ServeSettings(
         music_dir=Path("music"),
@@ -210,6 +211,9 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
         announce=("a.example", 5),
         bootstrap=(Contact(("b.example", DEFAULT_PORT)), Contact(("c.example", 7))),
         ladder_kbps=(24, 96),
+        lan=False,
+        gossip_s=5,
+        mirror=("copper rain", "loud:x"),
     )
 
 
@@ -223,6 +227,9 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
         ["music", "--ladder", "1"],
         ["music", "--announce", "a:0"],
         ["music", "--bootstrap", "a b"],
+        ["music", "--bootstrap", "Lx@a:1"],
+        ["music", "--gossip", "soon"],
+        ["music", "--gossip", "0"],
         ["music", "--nonsense"],
     ],
 )
