@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.uri import format_uri
+from lightpeer.downlink import RememberedDownlink
 from lightpeer.errors import NothingFoundError, RemoteError, RpcError
 from lightpeer.found import Hit, PeerInfo, hit_of, info_of
 from lightpeer.reach import Reach
@@ -64,12 +65,13 @@ async def open_client(settings: Settings, network: Network) -> AsyncIterator[Cli
 
 
 class Client:
-    """The light client; make it with `open_client`."""
+    """The light client; make it with `open_client`. `downlink` is what it remembers of networks."""
 
     def __init__(self, settings: Settings, network: Network, nursery: trio.Nursery) -> None:
         self.settings = settings
         self.network = network
         self._remembered = RememberedPeers(settings.state_dir, settings.cached_peers, nursery)
+        self.downlink = RememberedDownlink(settings.state_dir, network.unix_time)
         self._reach = Reach(settings, network, nursery, lambda: self.identity, self._remembered)
 
     @cached_property
@@ -93,8 +95,9 @@ class Client:
         return self._reach.connections.first_packet_at
 
     def save(self) -> None:
-        """Write the peer cache, if it changed."""
+        """Write what is to be remembered, if it changed."""
         self._remembered.save()
+        self.downlink.save()
 
     def begin(self) -> None:
         """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""

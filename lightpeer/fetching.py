@@ -83,11 +83,12 @@ async def streaming(
     The rendition is the greatest that is not above `bitrate_kbps`, else the lowest.
     """
     peer, opened = await first_source(client.open_track(track_id, bitrate_kbps=bitrate_kbps))
+    bandwidth = Bandwidth(client.downlink.rate_bytes_per_s(peer))
     session = Session(
         opened.track,
         client.network,
         replace(client.settings, bitrate_kbps=bitrate_kbps),
-        Bandwidth(),
+        bandwidth,
         source_finder(client, opened.track),
         on_lie=client.on_lie,
         realtime=False,
@@ -95,6 +96,7 @@ async def streaming(
     async with open_nursery() as nursery:
         nursery.start_soon(session.run, peer, opened)
         yield session, opened
+        client.downlink.note(peer, bandwidth.rate_bytes_per_s)
         nursery.cancel_scope.cancel()
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings
     from lightpeer.core.manifest import Track
     from lightpeer.discovery import Client
+    from lightpeer.wire.peer import Peer
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,8 @@ class Player:
         self._sink_factory = sink_factory
         self._settings = settings
         self._on_event = on_event
-        self._bandwidth = Bandwidth()
+        self._bandwidth = Bandwidth()  # made anew for the first track, with what is remembered of the network
+        self._source: Peer | None = None  # that the latest track was opened at
         self._stats = PlayStats()
         self._volume_db = settings.volume_db
         self._nursery: trio.Nursery | None = None
@@ -218,6 +220,8 @@ class Player:
         finally:
             self._items, self._nursery = (), None
             self._close_decks(keep=())
+            if self._source is not None:
+                self._client.downlink.note(self._source, self._bandwidth.rate_bytes_per_s)
             await self._close_sink()
 
     # The queue.
@@ -303,6 +307,9 @@ class Player:
             peer, opened = await first_source(self._client.open_track(parse_uri(item), inline=inline))
         else:
             peer, opened = await self._client.open_query(item, inline=inline)
+        self._source = peer
+        if not self._decks and not self._bandwidth.rate_bytes_per_s:
+            self._bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer))
         session = Session(
             opened.track,
             self._client.network,

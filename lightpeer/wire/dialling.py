@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.wire.network import peer_address
+from lightpeer.wire.network import local_address, peer_address
 
 if TYPE_CHECKING:
     import ssl
@@ -36,21 +36,21 @@ class Dialling:
         self.connect_timeout_s = connect_timeout_s
         self.meanwhile = meanwhile
 
-    async def dial(self) -> tuple[trio.abc.Stream, Address]:
-        """Connect; give the stream for HTTP/2, and the address that it reached.
+    async def dial(self) -> tuple[trio.abc.Stream, Address, Address]:
+        """Connect; give the stream for HTTP/2, the address that it reached, and the one that it has itself.
 
         Raises:
             OSError: it fails.
         """
         stream = await self.network.connect_tcp(*self.target)
-        address = peer_address(stream)
+        addresses = peer_address(stream), local_address(stream)
         if self.tls is None:
-            return stream, address
+            return stream, *addresses
         from lightpeer.wire.tls import shake_hands, wrap_tls
 
         secured = wrap_tls(stream, self.tls, server_hostname=self.target[0])
         await shake_hands(secured)
-        return secured, address
+        return secured, *addresses
 
     def __str__(self) -> str:
         host, port = self.target

@@ -108,6 +108,12 @@ class Peer:
         """The numeric address that the connection reached."""
         return (self._channel.remote_address or self.address)[0]
 
+    @property
+    def own_host(self) -> str | None:
+        """The numeric address that we have in the network that leads to the peer, once there was one."""
+        address = self._channel.local_address
+        return address[0] if address is not None else None
+
     def unix_time(self) -> float:
         """Return the Unix time that the peer goes by, as far as it has told us: for records that it gives."""
         return self._clock.now_ms() / 1000

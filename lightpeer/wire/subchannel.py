@@ -64,6 +64,7 @@ class Subchannel:
 
     Attributes:
         remote_address: where the latest connection reached, or None before the first.
+        local_address: where it came from, in the network that it was made in.
         changed: unparked when the state may have changed.
     """
 
@@ -88,6 +89,7 @@ class Subchannel:
         self._is_closed = False
         self.changed = trio.lowlevel.ParkingLot()
         self.remote_address: Address | None = None
+        self.local_address: Address | None = None
 
     @property
     def state(self) -> ChannelConnectivity:
@@ -259,7 +261,7 @@ class Subchannel:
         self.changed.unpark_all()
         try:
             with trio.fail_after(max(self._dialling.connect_timeout_s, self._backoff.retry_at_s - now)):
-                stream, self.remote_address = await self._dialling.dial()
+                stream, self.remote_address, self.local_address = await self._dialling.dial()
         except OSError as error:
             self._fail(str(error))
             return

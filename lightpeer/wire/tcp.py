@@ -149,6 +149,11 @@ class Channel:
         return self._method(StreamStreamCall, method, request_serializer, response_deserializer)
 
     @property
+    def local_address(self) -> Address | None:
+        """Where the latest connection came from, or None before the first."""
+        return self._subchannel.local_address
+
+    @property
     def remote_address(self) -> Address | None:
         """Where the latest connection reached, or None before the first."""
         return self._subchannel.remote_address
