@@ -22,8 +22,9 @@ from lightpeer.core.fairness import Fairness
 from lightpeer.core.identity import PeerId
 from lightpeer.core.peer_entry import LOCAL_GROUP, network_group
 from lightpeer.core.records import PeerRecord, format_endpoint, scope_of
+from lightpeer.core.status import StatusCode
 from lightpeer.core.view import CAPACITY, View
-from lightpeer.errors import RemoteError
+from lightpeer.errors import RemoteError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.meeting import MAX_RECORDS, Meetings, source_group
 from lightpeer.serve.own_record import OwnRecord
@@ -49,10 +50,12 @@ REMEMBERED_ASKED: Final = 8  # of the peers from before, in one round of joining
 ACCEPTED_AT_ONCE: Final = 2  # introductions of one peer, and one a period; of one network and in all:
 NETWORK_SHARES: Final = 2
 TOTAL_SHARES: Final = 4  # twice what honest servers make on the average
+ASKS_PER_S: Final = 0.1  # for a sample, by one light client, which needs one in a session
+ASKS_AT_ONCE: Final = 10
 MAX_TO_VERIFY: Final = (
     32  # introductions that wait to be dialled back: 16 kB, and more than are accepted at once
 )
-DIAL_BACKS: Final = 4  # under way at a time
+DIAL_BACKS: Final = 4  # under way at a time, each for another network
 
 
 class Gossip:
@@ -84,7 +87,9 @@ class Gossip:
         self._accepted = Fairness(
             1 / period_s, ACCEPTED_AT_ONCE, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES
         )
+        self._asked = Fairness(ASKS_PER_S, ASKS_AT_ONCE)
         self._introduced, self._to_verify = trio.open_memory_channel[tuple[PeerRecord, str]](MAX_TO_VERIFY)
+        self._dialling: set[str] = set()  # for which networks; DIAL_BACKS at most
         self._named_by_host = ""  # who named the next contact
         self._join_now = trio.Event()
 
@@ -104,7 +109,12 @@ class Gossip:
         return self.view.neighbours(n, self._network.entropy)
 
     def sample(self, n: int, caller: PeerId, caller_host: str) -> list[PeerRecord]:
-        """Return up to `n` neighbours at random that mean something where the caller is."""
+        """Return up to `n` neighbours at random that mean something where the caller is.
+
+        Raises RpcError (RESOURCE_EXHAUSTED) for a caller that asks too often.
+        """
+        if not self._asked.admit(caller, source_group(caller, caller_host), 1, self.unix_time()):
+            raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "you have asked for peers too often: wait a minute")
         return _fit(self.neighbours(CAPACITY), caller, caller_host)[:n]
 
     def introduce(self, record: PeerRecord, host: str, *, wants_name: bool) -> list[PeerRecord]:
@@ -156,7 +166,12 @@ class Gossip:
 
     async def _dial_back(self) -> None:
         async for record, host in self._to_verify:
+            group = source_group(record.peer_id, host)
+            if group in self._dialling:  # one of its kind takes its time; who is real comes again
+                continue
+            self._dialling.add(group)
             verified = await self._meetings.verify(record, record.peer_id, host)
+            self._dialling.discard(group)
             if verified is not None:
                 self.view.introduce(verified)
 

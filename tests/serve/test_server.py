@@ -84,6 +84,30 @@ def test_servers_on_one_local_network_find_each_other_unless_they_listen_for_the
     simulate(main)
 
 
+def test_a_server_remembers_its_peers_and_needs_no_bootstrap_the_next_time(folder) -> None:
+    async def main(net):
+        first, second = net.host("10.0.0.1"), net.host("10.0.0.2")
+
+        async def run(host, state: str, seconds: float, *bootstrap: Contact) -> None:
+            stop = trio.Event()
+            chosen = settings(folder, state, listen=("", 1000), bootstrap=bootstrap, lan=False)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(serve, chosen, host, Output(quiet=True), stop)
+                await trio.sleep(seconds)
+                stop.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run, first, "first", 200)
+            await run(second, "second", 30, Contact(("10.0.0.1", 1000)))
+            await trio.sleep(60)
+            assert len((await ask(first, ("10.0.0.1", 1000))).records) == 1
+            nursery.start_soon(run, second, "second", 60)
+            await trio.sleep(30)
+            assert len((await ask(first, ("10.0.0.1", 1000))).records) == 2
+
+    simulate(main)
+
+
 def test_stopping_closes_every_port_even_with_a_client_connected(folder) -> None:
     async def main(net):
         stop = trio.Event()

@@ -279,6 +279,7 @@ def test_an_exchange_gives_neighbours_at_random_and_the_caller_never() -> None:
             ids.append(identity)
         samples = set()
         for _ in range(20):
+            await trio.sleep(10)
             reply = await desk.one("Discovery/Exchange", pb.ExchangeRequest(want=3), reply=pb.ExchangeReply)
             assert reply.records[0] == desk.own_record
             assert reply.observed == "10.0.0.2:999"
