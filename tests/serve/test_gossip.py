@@ -142,14 +142,14 @@ def test_who_cannot_be_dialled_back_is_recommended_to_nobody() -> None:
         await start(server, real)
         host = net.host("99.0.0.1")
         forged = record_of(99, real.host.address)  # our id, somebody else's address
-        for who, records in [
-            (identity(99), [forged]),
-            (identity(99), [real.gossip.own.current()]),  # not the caller's own
-            (identity(99), [forged, real.gossip.own.current()]),
+        for records in [
+            [real.gossip.own.current()],  # not the caller's own
+            [forged],
+            [forged, real.gossip.own.current()],
         ]:
-            await exchange(host, server, pb.ExchangeRequest(records=records, want=9), who)
-        await trio.sleep(10)
-        assert not server.neighbours
+            await exchange(host, server, pb.ExchangeRequest(records=records, want=9), identity(99))
+            await trio.sleep(5)
+            assert not server.neighbours
 
     running(test)
 
@@ -262,6 +262,20 @@ def test_a_server_that_stops_serving_is_asked_no_more_and_comes_back() -> None:
         await quitter.gossip.tell_neighbours()
         await trio.sleep(5 * PERIOD_S)
         assert any(quitter.identity.peer_id in one.neighbours for one in everybody)
+
+    running(test)
+
+
+def test_who_has_stopped_without_a_word_is_found_out_when_it_is_met() -> None:
+    async def test(net, nursery, start) -> None:
+        first = node(net, 1)
+        second = node(net, 2, first.contact)
+        await start(first, second)
+        await trio.sleep(10)
+        assert first.neighbours == ids(second)
+        second.gossip.own.roles = 0
+        await trio.sleep(PERIOD_S)
+        assert not first.neighbours
 
     running(test)
 

@@ -161,6 +161,26 @@ def test_who_answered_lately_is_believed_at_the_same_address() -> None:
     among(1, test=test)
 
 
+def test_an_answer_counts_for_the_address_that_it_came_from_and_no_other() -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        server.gossip.own.place.host = "70.0.0.1"
+        peers = PeerCache()
+        met = await meetings(host, peers).meet(server.contact, ASK)
+        assert met.own == server.record
+        assert not peers.get(server.identity.peer_id).tried
+
+    among(1, test=test)
+
+
+def test_a_record_of_another_is_not_the_answering_peers_own() -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        server.gossip.own_records = lambda: [record("80.0.0.1").data]
+        met = await meetings(host).meet(server.contact, ASK)
+        assert (met.own, [other.peer_id for other in met.others]) == (None, [LIAR.peer_id])
+
+    among(1, test=test)
+
+
 def test_the_peer_that_was_named_or_none() -> None:
     async def test(host: SimHost, server: Node) -> None:
         peers = PeerCache()

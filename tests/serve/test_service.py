@@ -265,6 +265,9 @@ def test_nobody_announces_another() -> None:
             desk.one("Discovery/Announce", pb.Announcement(record=b"x"), reply=pb.AnnounceReply)
         )
         assert error.code() == StatusCode.INVALID_ARGUMENT
+        local = pb.Announcement(record=build_record(CLIENT, [("127.0.0.1", 1)], 1, 1, EPOCH_S + 60))
+        error = await refused(desk.one("Discovery/Announce", local, reply=pb.AnnounceReply))
+        assert error.code() == StatusCode.INVALID_ARGUMENT
         assert len(desk.peers) == 0
 
     with_desk(test)
