@@ -47,6 +47,9 @@ logger = logging.getLogger(__name__)
 MAX_SOURCES = 3  # each costs a handshake of about 1.5 kB
 MOST_SOURCES = 6  # when all of those hold up playback: strangers may be in league
 URGENT_S = 5.0  # of audio left: enough to fetch from another source what one holds up
+NEAR_S = 3.0  # of audio left: what is still missing of the next segment is asked from a second source
+QUIET_S = 1.0  # of silence of the first; or when it has more to send before than there is time
+MAX_SHARED = 0.02  # of all bytes; and one segment at any time
 STALL_LIMIT_S = 30.0  # a tunnel; after it a person would start anew by hand
 
 FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
@@ -127,6 +130,7 @@ class Session:
         self._supply = Supply()
         self._buffer = SegmentBuffer(track.segment_count)
         self._progress_at = 0.0
+        self._shared_bytes = 0  # asked for a second time
         self._failed: LightpeerError | None = None
         self._fetching_since: float | None = None
         self._transport = ""  # as told last
@@ -289,9 +293,9 @@ class Session:
             buffer.frontier += 1
             self._work.set()
 
-    def _ask(self, now: float) -> None:
+    def _ask(self, now: float, but: Collection[Source] = ()) -> None:
         """Ask for more, soonest of those who will be through soonest with what they have."""
-        udp = [source for source in self._sources if not source.on_grpc]
+        udp = [source for source in self._sources if not source.on_grpc and source not in but]
         for source in sorted(udp, key=Source.backlog_s):
             source.ask(now)
 
@@ -318,6 +322,8 @@ class Session:
         deadlines = [self._supply.due, *(source.next_deadline() for source in self._sources)]
         if self.scheduler.wished():
             deadlines.append(self._progress_at + STALL_LIMIT_S)
+            near_at = now + self.ahead_s - NEAR_S
+            deadlines.append(near_at if near_at > now else now + QUIET_S / 2)
             urgent_at = max(self.scheduler.next_due(), now + self.ahead_s - URGENT_S)
             deadlines.append(urgent_at if urgent_at > now else now + 1.0)
         if self.playout.playing and self.playout.realtime and not self._buffer.ahead and not self.complete:
@@ -329,6 +335,7 @@ class Session:
         if self.scheduler.wished() and now >= self._progress_at + STALL_LIMIT_S:
             self._progress_at = math.inf
             self._fail("the stream stopped: no peer sends this track any more")
+        self._share_first(now)
         self._check_holder(now)
         if now >= self._supply.due:
             exclude = self._supply.on_look([source.peer.peer_id for source in self._sources], now)
@@ -349,6 +356,18 @@ class Session:
                 self.on_end(source, "it holds up the track")
         elif len(self._sources) < MOST_SOURCES:
             self._supply.hurry()
+
+    def _share_first(self, now: float) -> None:
+        """Ask a second source for what playback needs next, if the first will hardly give it in time."""
+        ahead_s, first = self.ahead_s, self.scheduler.first_holder()
+        if first is None or ahead_s > NEAR_S or self._shared_bytes > MAX_SHARED * self._stats.fetched_bytes:
+            return
+        holders = [source for source in self._sources if source.peer is first]
+        others = [source for source in self._sources if source.peer is not first]
+        is_late = any(s.silent_s(now) >= QUIET_S or s.backlog_s() > ahead_s for s in holders)
+        if is_late and any(s.silent_s(now) < QUIET_S for s in others):
+            self._shared_bytes += self.scheduler.share_first()
+            self._ask(now, but=holders)
 
     async def _look_for_sources(self, exclude: list[PeerId]) -> None:
         """Open the track at further peers, until there are enough."""

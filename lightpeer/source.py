@@ -21,6 +21,7 @@ from lightpeer.core.manifest import table_bytes, table_segment
 from lightpeer.core.receiver import Receiver, UnitArrived
 from lightpeer.errors import BadMessageError, RemoteError, StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.wire.path import Path
 
 if TYPE_CHECKING:
     from lightpeer.config import Transport
@@ -29,14 +30,17 @@ if TYPE_CHECKING:
     from lightpeer.core.opening import UdpTerms
     from lightpeer.core.receiver import Event
     from lightpeer.core.scheduler import Scheduler
-    from lightpeer.wire.network import DatagramSocket, Network
+    from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer, PullCall
 
 logger = logging.getLogger(__name__)
 
 FALLBACK_AFTER_S = 1.0  # without any DATA; or three round trips, if they are longer
 UDP_RETRY_S = 15.0
-GIVE_UP_PROBES = 4  # unanswered in a row: about four seconds on a link with a short round trip
+MOVE_AFTER_S = 1.5  # without an answer: longer than a radio's handover takes
+GIVE_UP_AFTER_S = 2.5  # of silence, a second of it over the new socket,
+GIVE_UP_PROBES = 4  # and so many probes in vain: UDP does not pass any more
+HASTE = 0.4  # of these times, when its connection has ended too: it is gone, or our network is
 PULL_AHEAD = 8  # whole segments asked for on a Streams.Pull call: TCP has a window of its own
 MIN_PACE_BYTES_PER_S = 1000
 MAX_UNASKED = 256  # units beyond as many as were asked: no network repeats so much, it is a flood
@@ -81,10 +85,11 @@ class Source:
         self.heard_at = trio.current_time()  # when something that was asked for came last; it answered Open
         self._hub = hub
         self._flow = hub.bandwidth.open_flow()
-        self._socket: DatagramSocket | None = None
-        self._address = ("", 0)
+        self._path: Path | None = None
         self._retry_udp_at = math.inf
-        self._scope = trio.CancelScope()  # ends all that the source does
+        self._is_trying_udp = False
+        self._moved_at = -math.inf
+        self._closed = False
         self._pull_scope: trio.CancelScope | None = None
 
     @property
@@ -92,29 +97,35 @@ class Source:
         """Whether data comes through Streams.Pull now."""
         return self._pull_scope is not None
 
+    def silent_s(self, now: float) -> float:
+        """Return for how long it has sent nothing of what it was asked for."""
+        if self.receiver is not None and not self.on_grpc:
+            return self.receiver.silent_s(now)
+        return now - self.heard_at if self._hub.scheduler.holds(self.peer) else 0.0
+
     async def start(self, terms: UdpTerms | None) -> None:
         """Begin on UDP if both sides can, else on gRPC."""
         if terms is not None and self._hub.transport_wanted != "grpc":
-            host = self.peer.host
+            self._path = Path(
+                self._hub.network, (self.peer.host, terms.port), self._hub.nursery, self._on_datagram
+            )
             try:
-                self._socket = await self._hub.network.open_udp("", family_of=host)
+                await self._path.open()
             except OSError as error:
                 logger.info("no UDP socket: %s", error)
             else:
-                self._address = (host, terms.port)
                 self.receiver = Receiver(terms.stream_id, terms.keys, terms.path_token, trio.current_time())
-                self._hub.nursery.start_soon(self._receive, self._socket, self.receiver)
                 self._hub.on_transport(self, "udp")
                 return
         self._fall_back()
 
     def close(self) -> None:
         """End everything; what was outstanding is nobody's any more."""
-        self._scope.cancel()
+        self._closed = True
         if self._pull_scope is not None:
             self._pull_scope.cancel()
-        if self._socket is not None:
-            self._socket.close()
+        if self._path is not None:
+            self._path.close()
         self._forget()
         self._hub.bandwidth.close_flow(self._flow)
 
@@ -149,30 +160,21 @@ class Source:
 
     async def flush(self) -> None:
         """Send the datagrams that are due."""
-        if self.receiver is None or self._socket is None:
+        if self.receiver is None or self._path is None:
             return
         while (datagram := self.receiver.data_to_send()) is not None:
-            try:
-                await self._socket.send_to(datagram, self._address)
-            except (OSError, trio.ClosedResourceError) as error:
-                logger.debug("could not send to %s: %s", self.peer.name, error)
+            await self._path.send(datagram)
 
-    async def _receive(self, socket: DatagramSocket, receiver: Receiver) -> None:
-        with self._scope:
-            while True:
-                try:
-                    datagram, address = await socket.receive_from()
-                except trio.ClosedResourceError:
-                    return
-                except OSError as error:  # an ICMP error for what was sent; the probes will tell
-                    logger.debug("from %s: %s", self.peer.name, error)
-                    continue
-                if address != self._address:
-                    continue
-                now = trio.current_time()
-                receiver.receive(datagram, now)
-                self._drain(receiver, now)
-                await self._hub.on_data(now)
+    async def _on_datagram(self, datagram: bytes) -> bool:
+        """Take what came from the source's address; tell whether it was the source's."""
+        receiver = self.receiver
+        if receiver is None or self._closed:
+            return False
+        now, rejected = trio.current_time(), receiver.rejected
+        receiver.receive(datagram, now)
+        self._drain(receiver, now)
+        await self._hub.on_data(now)
+        return receiver.rejected == rejected
 
     def _drain(self, receiver: Receiver, now: float) -> None:
         while (event := receiver.next_event()) is not None:
@@ -214,24 +216,39 @@ class Source:
             return math.inf
         deadline = self.receiver.next_deadline()
         due = math.inf if deadline is None else deadline
-        return due if self.on_grpc else min(due, self._udp_limit(self.receiver))
+        if self.on_grpc:
+            return due if self._is_trying_udp else math.inf
+        return min(due, self._udp_limit(self.receiver), self._move_at(self.receiver))
 
     def check(self, now: float) -> None:
-        """Do what is due: probe, fall back, try UDP again, or give the source up."""
+        """Do what is due: probe, move, fall back, try UDP again, or give the source up."""
         receiver = self.receiver
         if receiver is None:
             return
         if self.on_grpc:
-            if now >= self.next_deadline():  # the probe was lost; the next one will tell
-                self._hub.bandwidth.on_abandoned(self._flow, receiver.forget_all())
+            if now >= self.next_deadline():  # it was lost; the next one will tell
+                self._is_trying_udp = False
             return
+        if now >= self._move_at(receiver):
+            self._moved_at = now
+            assert self._path is not None, "a receiver has one"
+            self._hub.nursery.start_soon(self._path.renew)
         receiver.handle_timeout(now)
         self._drain(receiver, now)
-        dead = not self.peer.is_alive and receiver.probes_unanswered > 0
-        if dead:
+        silent_s, alive = receiver.silent_s(now), self.peer.is_alive
+        if not alive and silent_s >= HASTE * GIVE_UP_AFTER_S:
             self._hub.on_end(self, "it is gone")
-        elif now >= self._udp_limit(receiver) or receiver.probes_unanswered >= GIVE_UP_PROBES:
+        elif now >= self._udp_limit(receiver) or (
+            silent_s >= GIVE_UP_AFTER_S and receiver.probes_unanswered >= GIVE_UP_PROBES
+        ):
             self._fall_back()
+
+    def _move_at(self, receiver: Receiver) -> float:
+        """Return when to take another socket: our address may have changed, and nobody tells."""
+        moved_already = self._moved_at >= receiver.last_heard
+        if moved_already or not receiver.arrived or receiver.next_deadline() is None:
+            return math.inf
+        return receiver.last_heard + MOVE_AFTER_S * (1.0 if self.peer.is_alive else HASTE)
 
     def _udp_limit(self, receiver: Receiver) -> float:
         """Return until when the first DATA must come."""
@@ -245,7 +262,9 @@ class Source:
         if self._hub.transport_wanted == "udp":
             self._hub.on_end(self, "UDP does not pass")
             return
-        self._forget()
+        self._hub.scheduler.release(
+            self.peer
+        )  # what the radio network holds of it still counts when it comes
         self._retry_udp_at = trio.current_time() + UDP_RETRY_S
         self._pull_scope = trio.CancelScope()
         self._hub.on_transport(self, "grpc")
@@ -253,7 +272,8 @@ class Source:
 
     def _probe_udp(self, receiver: Receiver, now: float) -> None:
         """Ask for one small unit again, while the radio is awake anyway."""
-        self._retry_udp_at = now + UDP_RETRY_S
+        self._retry_udp_at, self._is_trying_udp = now + UDP_RETRY_S, True
+        self._hub.bandwidth.on_abandoned(self._flow, receiver.forget_all())
         size = min(table_bytes(self._hub.track, 0), MAX_PAYLOAD)
         self._hub.bandwidth.on_asked(self._flow, size, now)
         receiver.ask([(UnitRange(0, table_segment(0), 0, 1), [size])], _PROBE_PACE_BYTES_PER_S, now)
@@ -278,9 +298,10 @@ class Source:
 
     async def _pull_segments(self, call: PullCall) -> None:
         asked: deque[tuple[int, int]] = deque()  # in the order of the answers
+        ahead = 1  # at first: if the dead zone ends, all of it comes over UDP as well
         track_id = self._hub.track.track_id
         while True:
-            keys = self._hub.scheduler.next_objects(self.peer, PULL_AHEAD - len(asked), trio.current_time())
+            keys = self._hub.scheduler.next_objects(self.peer, ahead - len(asked), trio.current_time())
             if keys:
                 ranges = [pb.Range(rendition=r, first=s, count=1) for r, s in keys]
                 await call.send(pb.PullRequest(track_id=track_id, ranges=ranges))
@@ -296,6 +317,7 @@ class Source:
                 raise StreamFailedError("it ended the stream")
             if (chunk.rendition, chunk.segment) != asked.popleft():
                 raise BadMessageError("a segment that was not asked for")
+            ahead = min(2 * ahead, PULL_AHEAD)
             now = trio.current_time()
             self._heard(now)
             self._hub.bandwidth.on_streamed(len(chunk.data), now - asked_at)

@@ -80,6 +80,7 @@ class Receiver:
         self._stream_id = stream_id
         self._keys = keys
         self._path_token = path_token
+        self._newest_packet = 0  # the number of the first
         self._epoch = 0
         self._pull_no = 0
         self._pace = 0
@@ -98,6 +99,15 @@ class Receiver:
         self.arrived = 0
         self.duplicates = 0
         self.rejected = 0
+
+    @property
+    def last_heard(self) -> float:
+        """When something that was asked for came last, or was asked for with nothing outstanding."""
+        return self._last_heard
+
+    def silent_s(self, now: float) -> float:
+        """Return for how long nothing has come of what is outstanding; 0 while nothing is."""
+        return now - self._last_heard if self._asked else 0.0
 
     @property
     def outstanding_bytes(self) -> int:
@@ -133,7 +143,10 @@ class Receiver:
         except BadMessageError:
             self.rejected += 1
             return
-        if data.path_token != self._path_token:
+        is_newest = (data.packet_no - self._newest_packet) % (1 << 32) < 1 << 31  # RFC 1982
+        if is_newest:  # an old token, which anybody on the path may send again, would stop the stream
+            self._newest_packet = data.packet_no
+        if is_newest and data.path_token != self._path_token:
             self._path_token = data.path_token
             if not data.payload and self._asked:  # the source waits for it before it sends more
                 self._pull([], now)

@@ -78,6 +78,7 @@ class _Object:
     table: SegmentTable | None = None  # which it is checked by; None for a table itself
     source: Source | None = None
     due_s: float = math.inf  # when its source should have come up with it
+    was_shared: bool = False  # a second source was asked
     is_suspect: bool = False  # it failed and several had given: one source alone from now on
     asked: set[int] = field(default_factory=set)
     parts: dict[int, bytes] = field(default_factory=dict)
@@ -195,6 +196,22 @@ class Scheduler:
             if item.source == source:
                 item.source = None
                 item.asked.clear()
+
+    def first_holder(self) -> Source | None:
+        """Return who was asked for what is needed first; None if nobody, or if a second was asked already."""
+        item = next(iter(self._objects.values()), None)
+        return None if item is None or item.was_shared else item.source
+
+    def share_first(self) -> int:
+        """Let a second source be asked for what is missing of the first object; return how many bytes.
+
+        Whoever gives a unit first wins; what comes again is counted as wasted.
+        """
+        item = next(iter(self._objects.values()))
+        size = sum(item.unit_bytes(unit) for unit in item.asked)
+        item.source, item.was_shared = None, True
+        item.asked.clear()
+        return size
 
     def holds(self, source: Source) -> bool:
         """Tell whether a source was asked for anything that has not come."""

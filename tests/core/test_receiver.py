@@ -38,8 +38,8 @@ class Harness:
         datagram = self.receiver.data_to_send()
         return None if datagram is None else parse_pull_untrusted(datagram, KEYS)
 
-    def data(self, now, unit, pull_no, *, hold_s=0.0, payload=b"x" * 100, token=0xAA, segment=3):
-        data = Data(7, 0, pull_no, hold_s, token, Unit(1, segment, unit), payload)
+    def data(self, now, unit, pull_no, *, hold_s=0.0, payload=b"x" * 100, token=0xAA, segment=3, packet_no=0):
+        data = Data(7, packet_no, pull_no, hold_s, token, Unit(1, segment, unit), payload)
         self.receiver.receive(build_data(data, KEYS), now)
         return self.events()
 
@@ -146,6 +146,27 @@ def test_what_was_not_asked_for_keeps_nobody_waiting_longer(link):
     assert link.receiver.probes_unanswered == 1
     link.data(due + 0.2, 0, 1)
     assert link.receiver.probes_unanswered == 0
+
+
+def test_a_token_of_an_older_packet_is_not_taken(link):
+    """Anybody on the path may send a DATA again; its token would make the source doubt our address."""
+    link.ask(0.0, 0, 3)
+    link.data(0.1, 0, 1, token=0xBB, packet_no=5)
+    link.data(0.2, 1, 1, token=0xAA, packet_no=4)
+    assert link.ask(0.3, 3, 1).path_token == 0xBB
+    link.data(0.4, 2, 1, token=0xCC, packet_no=5 + (1 << 31) - 1)
+    link.data(0.5, 3, 2, token=0xDD, packet_no=2)  # the numbers have gone round
+    assert link.ask(0.6, 4, 1).path_token == 0xDD
+
+
+def test_silence_counts_while_something_is_outstanding(link):
+    assert link.receiver.silent_s(5.0) == 0.0
+    link.ask(5.0, 0, 2)
+    assert link.receiver.silent_s(6.0) == 1.0
+    link.data(6.0, 0, 1)
+    assert link.receiver.last_heard == 6.0
+    link.data(6.5, 1, 1)
+    assert link.receiver.silent_s(9.0) == 0.0
 
 
 def test_a_new_token_is_no_reason_to_ask_when_nothing_is_wanted(link):

@@ -218,6 +218,23 @@ def test_another_source_goes_on_where_one_fell_silent(plan):
     assert events(plan) == ready((0, 0))
 
 
+def test_what_is_needed_first_is_asked_from_a_second_source_once(plan):
+    assert plan.first_holder() is None
+    plan.wish(0, 3)
+    plan.wish(0, 4)
+    asked = units(plan.next_ranges("a", 10_000))
+    give(plan, "a", asked[:1])
+    assert plan.first_holder() == "a"
+    assert plan.share_first() == len(SEGMENTS[0, 3]) - len(payload(asked[0]))
+    again = units(plan.next_ranges("b", 10_000))
+    assert again == [unit for unit in asked[1:] if unit.segment == 3]
+    assert plan.first_holder() is None, "both were asked"
+    give(plan, "b", again[:1])
+    give(plan, "a", asked[1:])
+    assert events(plan) == ready((0, 3), (0, 4))
+    assert plan.wasted_bytes == len(payload(again[0]))
+
+
 def test_whole_objects_for_a_source_that_sends_them(plan):
     for segment in range(5):
         plan.wish(0, segment)

@@ -220,6 +220,7 @@ class SimHost:
         self.no_route = False  # sending and connecting fail at once: a phone in flight mode
         self.alive = True
         self.reachable = True  # False: not even a refusal comes from it
+        self.nat_shift = 0  # between a UDP port and the one that others see of it
         self.udp: dict[int, SimUdpSocket] = {}
         self.listeners: dict[int, SimListener] = {}
         self.streams: dict[SimStream, None] = {}
@@ -243,6 +244,15 @@ class SimHost:
         self.net.hosts[address] = self
         for stream in self.streams:
             stream.strand()
+
+    def rebind(self) -> None:
+        """Change the ports that others see of our UDP sockets, as a NAT does that has forgotten us."""
+        self.nat_shift += 1
+
+    def strand_udp(self) -> None:
+        """Let the present UDP sockets carry nothing any more, without a word: their network is gone."""
+        for socket in self.udp.values():
+            socket.stranded = True
 
     async def connect_tcp(self, host: str, port: int) -> SimStream:
         """Connect: one round trip; refused when nobody listens there."""
@@ -341,6 +351,7 @@ class SimUdpSocket:
     def __init__(self, host: SimHost, local_address: Address) -> None:
         self._host = host
         self.local_address = local_address
+        self.stranded = False
         self._send, self._receive = trio.open_memory_channel[tuple[bytes, Address]](UDP_RECEIVE_QUEUE)
 
     async def send_to(self, data: bytes, address: Address) -> None:
@@ -350,14 +361,14 @@ class SimUdpSocket:
             raise trio.ClosedResourceError
         host.check_route()
         host.counters.add(tx=len(data) + UDP_HEADER_BYTES)
-        source = (host.address, self.local_address[1])
+        source = (host.address, self.local_address[1] + host.nat_shift)
         payload = bytes(data) if net.mutate is None else net.mutate(bytes(data), source, address)
         target = host if host._is_own(address[0]) else net.hosts.get(address[0])
-        if payload is None or target is None:
+        if payload is None or target is None or self.stranded:
             return
 
         def arrive() -> None:
-            socket = target.udp.get(address[1])
+            socket = target.udp.get(address[1] - target.nat_shift)
             if socket is not None and (target is host or net.hosts.get(address[0]) is target):
                 socket.take(payload, source)
 
@@ -370,6 +381,8 @@ class SimUdpSocket:
             raise trio.ClosedResourceError from None
 
     def take(self, data: bytes, source: Address) -> None:
+        if self.stranded:
+            return
         try:
             self._send.send_nowait((data[:2048], source))
         except trio.WouldBlock:
