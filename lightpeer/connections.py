@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from lightpeer.core.identity import Identity
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
+
+
+KEEPALIVE_S: Final = 20.0  # a phone that lost its network should know while there is sound in the buffer
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ class Connections:
     async def _hold(
         self, contact: Contact, task_status: trio.TaskStatus[_Held] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        from lightpeer.wire.tcp import open_channel
+        from lightpeer.wire.tcp import Limits, open_channel
 
         host, port = contact.address
         with trio.CancelScope() as scope:
@@ -137,6 +140,7 @@ class Connections:
                 port,
                 connect_timeout_s=self._terms.connect_timeout_s,
                 idle_s=self._terms.idle_s,
+                limits=Limits(keepalive_s=KEEPALIVE_S),
                 meanwhile=self._load,
             ) as channel:
                 await channel.connect()
@@ -159,4 +163,6 @@ class Connections:
         if self.first_packet_at is None:
             self.first_packet_at = time.monotonic()
             self.connecting.set()
+        import lightpeer.core.hits
+        import lightpeer.opener
         import lightpeer.wire.peer  # noqa: F401 - also brings the curve and the messages

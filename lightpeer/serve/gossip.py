@@ -145,6 +145,11 @@ class Gossip:
             self._peers.add(record, record.peer_id, self.unix_time())
             self.view.remove(record.peer_id)
 
+    def on_lie(self, peer_id: PeerId) -> None:
+        """Score a neighbour down that broke the protocol, and have it as a neighbour no more."""
+        self._peers.on_misbehaviour(peer_id, self.unix_time())
+        self.view.remove(peer_id)
+
     # The periodic part.
 
     def join_soon(self) -> None:

@@ -66,7 +66,11 @@ class Services:
         self._library = library
         self._streams = streams
         self._walkers = Walkers(
-            identity=identity, network=network, neighbours=gossip.neighbours, unix_time=gossip.unix_time
+            identity=identity,
+            network=network,
+            neighbours=gossip.neighbours,
+            unix_time=gossip.unix_time,
+            on_lie=gossip.on_lie,
         )
         self._search = Search(
             calls=self._calls,

@@ -21,7 +21,7 @@ from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
 from lightpeer.core.hits import FoundTrack, ReplyReader
 from lightpeer.core.status import StatusCode
-from lightpeer.errors import BadMessageError, RemoteError, RpcError
+from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ TERMS: Final = Terms(capacity=64, idle_s=60.0, connect_timeout_s=2.0, call_timeo
 """Twice a view: neighbours come and go while the calls of earlier searches still run."""
 FIRST_REPLY_S: Final = 2.0  # the first reply needs no walk: this is a round trip, and patience
 AVOID_S: Final = 60.0  # whoever did not answer
-AVOID_LIAR_S: Final = 3600.0
 MAX_AVOIDED: Final = 256  # a few views' worth
 
 
@@ -68,12 +67,14 @@ class Walkers:
         network: Network,
         neighbours: Callable[[int], list[PeerRecord]],
         unix_time: Callable[[], float],
+        on_lie: Callable[[PeerId], None],
     ) -> None:
-        """Take who we are, what gives neighbours in random order, and the clock for records."""
+        """Take who we are, what gives neighbours in random order, and the clock for their records."""
         self._identity = identity
         self._network = network
         self._neighbours = neighbours
         self._unix_time = unix_time
+        self._on_lie = on_lie
         self._connections: Connections | None = None
         self._avoided: dict[PeerId, float] = {}  # until when
         self._calls = 0
@@ -170,5 +171,7 @@ class Walkers:
             return
         if len(self._avoided) >= MAX_AVOIDED:
             del self._avoided[next(iter(self._avoided))]
-        pause_s = AVOID_LIAR_S if isinstance(error, BadMessageError) else AVOID_S
-        self._avoided[peer_id] = trio.current_time() + pause_s
+        is_foreign = isinstance(error, SealError) and error.reason == "foreign"  # somebody else is there now
+        if isinstance(error, BadMessageError) and not is_foreign:
+            self._on_lie(peer_id)
+        self._avoided[peer_id] = trio.current_time() + AVOID_S

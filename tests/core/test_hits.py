@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lightpeer.core.hits import (
     MAX_HITS,
@@ -124,6 +126,36 @@ class TestWriter:
         found = [track(f"Song {number}", record) for number, record in enumerate(records)]
         reply = written(*found, own=None)
         assert len(reply.records) == len(reply.hits) == MAX_RECORDS
+
+
+HITS = st.builds(
+    pb.Hit,
+    track_id=st.binary(max_size=33) | st.just(bytes(32)),
+    title=st.text(max_size=3),
+    duration_ms=st.integers(0, 2**32 - 1),
+    bitrates_kbps=st.lists(st.integers(0, 2**32 - 1), max_size=9),
+    holders=st.lists(st.integers(0, 4), max_size=5),
+)
+REPLIES = st.builds(
+    pb.SearchReply,
+    hits=st.lists(HITS, max_size=4),
+    records=st.lists(st.binary(max_size=9) | st.just(PEERS[0].data), max_size=4),
+)
+
+
+@given(replies=st.lists(REPLIES, max_size=4), limit=st.integers(1, 5))
+def test_whatever_is_read_is_sound_and_within_the_limit_or_refused(replies, limit):
+    reader, findings = ReplyReader("song", limit, FAR), Findings("song", limit)
+    for reply in replies:
+        try:
+            found = reader.read_untrusted(reply, NOW)
+        except BadMessageError:
+            break
+        for each in found:
+            assert len(each.track_id) == 32
+            assert set(each.holders) <= {PEERS[0]}
+            findings.add(each)
+    assert len(findings.tracks) <= limit
 
 
 class TestReader:

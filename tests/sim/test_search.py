@@ -16,6 +16,7 @@ from lightpeer.core.status import StatusCode
 from lightpeer.core.walks import DEFAULT_BUDGET, Budget
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve import walkers
 from lightpeer.serve.rpc import Context
 from lightpeer.serve.search import Search
 from lightpeer.serve.walkers import AVOID_S, FIRST_REPLY_S
@@ -247,6 +248,7 @@ def test_a_neighbour_that_breaks_the_protocol_is_cut_off_and_not_asked_again(
                 found = await search(peer, request(query_id=query_id))
                 assert [holders(track) for track in found] == [["10.0.0.3"]]
             assert replaced.asked == 1
+            assert liar.identity.peer_id not in servers[0].gossip.view
 
     simulate(main)
 
@@ -324,14 +326,74 @@ def test_in_a_random_network_one_copy_is_found_within_the_budget(seed: int) -> N
     simulate(main, seed=seed)
 
 
+def test_there_are_never_more_calls_under_way_than_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walkers, "MAX_CALLS", 2)
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            swarm(net, [SONG], [], []) as servers,
+            connected(net.host(PHONE), servers[0]) as peer,
+            connected(net.host("10.9.0.2"), servers[0], b"Q" * 32) as other,
+            trio.open_nursery() as nursery,
+        ):
+            for server in servers[1:]:
+                introduce(server, servers[0])
+                replace_search(server, never_end)
+            nursery.start_soon(search, peer, request())
+            await trio.sleep(0.5)
+            assert [calls(server) for server in servers] == [1, 1, 1]
+            started = trio.current_time()
+            assert len(await search(other, request(query_id=b"another1"))) == 1
+            assert trio.current_time() - started < 0.5, "from the index alone"
+            nursery.cancel_scope.cancel()
+
+    simulate(main)
+
+
+def test_a_neighbour_that_is_busy_is_asked_again_the_next_time() -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            chain(servers)
+
+            async def be_busy(own: Search, data: bytes, context: Context) -> None:
+                if len(searches) < 1:
+                    searches.append(data)
+                    raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "too many searches")
+                await own.search(data, context)
+
+            searches: list[bytes] = []
+            replace_search(servers[1], be_busy)
+            assert await search(peer, request()) == []
+            assert len(await search(peer, request(query_id=b"another1"))) == 1
+
+    simulate(main)
+
+
+def test_who_was_left_alone_is_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walkers, "MAX_AVOIDED", 1)
+
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            for server in servers[1:]:
+                introduce(server, servers[0])
+            for server in servers[1:3]:
+                server.kill()
+            assert len(await search(peer, request())) == 1
+            assert len(replace_search(servers[0], never_end).own._walkers._avoided) == 1
+
+    simulate(main)
+
+
 def test_identities_of_strangers_do_not_matter() -> None:
     """A record in the view whose id answers elsewhere: the call is refused, and the walker goes on."""
 
     async def main(net: SimInternet) -> None:
         async with swarm(net, [], [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
-            servers[0].gossip.view.add(record_of(servers[1].host, Identity(b"X" * 32)))
+            stranger = Identity(b"X" * 32)
+            servers[0].gossip.view.add(record_of(servers[1].host, stranger))
             introduce(servers[2], servers[0])
             assert len(await search(peer, request())) == 1
             assert servers[1].shelf.searches == 0
+            assert stranger.peer_id in servers[0].gossip.view, "nobody knows who is to blame"
 
     simulate(main)
