@@ -1,7 +1,7 @@
 """The link's own process: two TUN devices, and a pipe each way between them.
 
 The devices come as open file descriptors and the link as JSON in the arguments. Time
-begins with the first packet, so a trace is played from the same point for every program.
+begins with the first packet that passes, so a trace is played from the same point for every program.
 It says `ready` and then `first` (the first packet has come) on stdout, and when it is
 told to end it writes what the link saw: counters as JSON, and each packet as CSV.
 
@@ -31,7 +31,8 @@ from .pipe import DROPPED, LOG_PACKETS, LOST, PASSED, REPEATED, Pipe
 
 PRIORITY = 10  # SCHED_FIFO: before all ordinary processes, after the kernel's own
 READS_A_TURN = 64  # so that a flood one way does not hold up the other
-IPV4_SOURCE = slice(12, 16)
+IPV4_SOURCE, IPV4_DESTINATION = slice(12, 16), 16
+MULTICAST = 224  # the first byte of such addresses, and of the broadcast one, is no less (RFC 5771)
 IPV4_PROTOCOL, UDP = 9, 17
 
 
@@ -52,9 +53,6 @@ class Emulator:
         devices = (self._client, self._server)
         while True:
             readable, _, _ = select.select(devices, (), (), self._wait_s())
-            if self._began is None and readable:
-                self._began = time.monotonic()
-                say("first")
             for device in readable:
                 self._take(device)
             self._deliver()
@@ -73,8 +71,17 @@ class Emulator:
                 packet = os.read(device, MTU)
             except BlockingIOError:
                 return
-            if not (self._link.blocks_udp and packet[IPV4_PROTOCOL] == UDP):
+            if self._is_carried(packet):
+                if self._began is None:
+                    self._began = time.monotonic()
+                    say("first")
                 self._way_of(device, packet).send(packet, self._now())
+
+    def _is_carried(self, packet: bytes) -> bool:
+        """Tell whether a packet passes at all: what looks for neighbours stays on its side of a router."""
+        if packet[IPV4_DESTINATION] >= MULTICAST:
+            return False
+        return not (self._link.blocks_udp and packet[IPV4_PROTOCOL] == UDP)
 
     def _way_of(self, device: int, packet: bytes) -> Pipe:
         if device == self._client:

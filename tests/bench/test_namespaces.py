@@ -15,6 +15,13 @@ from bench.lab.namespaces import CLIENT, SERVERS, Lab, LabError, down, state_fil
 NAME = f"lab{os.getpid()}"
 SEND = "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x' * 72, ('{}', 9))"
 
+CALL_NEIGHBOURS = f"""
+import socket
+with socket.socket(type=socket.SOCK_DGRAM) as one:
+    one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("{SERVERS[0]}"))
+    one.sendto(b"x", ("224.0.0.251", 5353))
+"""
+
 
 def link():
     way = Direction(constant(10_000), delay_s=0.001)
@@ -37,6 +44,18 @@ def send(lab, side, address):
 def namespaces():
     done = subprocess.run(["ip", "netns"], check=True, capture_output=True, text=True)
     return [line.split()[0] for line in done.stdout.splitlines()]
+
+
+def test_what_looks_for_neighbours_is_not_carried_and_starts_no_clock(lab, tmp_path):
+    subprocess.run(lab.command([sys.executable, "-c", CALL_NEIGHBOURS], side="server"), check=True)
+    send(lab, "client", SERVERS[0])
+    assert lab.says.readline() == b"first\n"
+    lab.down()
+    report = json.loads((tmp_path / "report").read_text())
+    with (tmp_path / "log").open() as file:
+        first = min(csv.DictReader(file), key=lambda row: float(row["came_s"]))
+    assert (first["way"], first["bytes"]) == ("up", "100")
+    assert report["down"]["packets"]["passed"] <= 1  # nobody listens there
 
 
 def test_packets_go_both_ways_and_are_counted(lab, tmp_path):
