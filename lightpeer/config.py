@@ -54,7 +54,7 @@ class Settings:
 
     connect_timeout_s: float = 5.0  # for TCP to stand: three SYNs at 400 ms of round trip
     call_timeout_s: float = 10.0  # for a whole call, on a link that also carries audio
-    peers_asked: int = 2  # how many peers get a search at once: one may be slow, three cost too much
+    peers_asked: int = 2  # by one search, the second if the first found nothing: each has many others asked
 
 
 class ServeLimits:
@@ -67,7 +67,7 @@ class ServeLimits:
     connections: Final = 512  # half of the file descriptors that a process commonly has
     connections_per_host: Final = 64  # an eighth of them: a household, and all that one who means us ill gets
     calls_per_connection: Final = 100  # what HTTP/2 recommends as the least (RFC 9113 section 6.5.2)
-    receive_message_bytes: Final = 4 * 1024 * 1024  # gRPC's own default; also bounds what gzip unfolds to
+    request_bytes: Final = 16 * 1024  # twice loudp2p's largest; each call may hold the most part of one
     stream_window_bytes: Final = 256 * 1024  # what a slow handler holds of each call
     connection_window_bytes: Final = 2 * 1024 * 1024  # of all its calls, which are small; 128 MiB for a host
     header_list_bytes: Final = 16 * 1024  # gRPC's own hard limit
