@@ -229,6 +229,18 @@ def test_an_address_that_is_taken_or_not_ours_is_an_oserror():
     trio.run(main)
 
 
+def test_a_name_leads_to_its_addresses_and_an_address_to_itself():
+    async def main():
+        network = SystemNetwork()
+        assert await network.resolve("127.0.0.1") == ["127.0.0.1"]
+        assert await network.resolve("::1") == ["::1"]
+        assert set(await network.resolve("localhost")) <= {"127.0.0.1", "::1"}
+        with pytest.raises(OSError):
+            await network.resolve("nowhere.invalid")
+
+    trio.run(main)
+
+
 def test_time_and_entropy_are_real():
     network = SystemNetwork()
     assert network.unix_time() > 1_700_000_000
