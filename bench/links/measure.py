@@ -94,8 +94,9 @@ def servers(peer: Peer, track: Track, lab: Lab) -> Iterator[None]:
             )
             running.append(process)
             assert process.stdout is not None
-            if not process.stdout.readline():
-                raise FailedError("its server did not start")
+            line = process.stdout.readline()
+            if not line or b'"error"' in line:  # ours says so as JSON, the others end
+                raise FailedError(f"its server did not start {line.decode().strip()}")
         yield
     finally:
         for process in running:
