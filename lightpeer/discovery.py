@@ -132,9 +132,9 @@ class Client:
         for track in findings.ranked():
             yield hit_of(track)
 
-    async def open_query(self, query: str, *, inline: bool = True) -> tuple[Peer, Opened]:
+    async def open_query(self, query: str, *, inline_bytes: int = INLINE_BYTES) -> tuple[Peer, Opened]:
         """Open the best hit; raises NoPeerError or NothingFoundError."""
-        async with aclosing(self._opened(query, 1, self._opener(inline=inline))) as opened:
+        async with aclosing(self._opened(query, 1, self._opener(inline_bytes=inline_bytes))) as opened:
             async for source in opened:
                 return source
         raise NothingFoundError(f"nothing found for {query!r}")
@@ -143,7 +143,7 @@ class Client:
         self,
         track_id: bytes,
         *,
-        inline: bool = True,
+        inline_bytes: int = INLINE_BYTES,
         bitrate_kbps: int | None = None,
         exclude: Collection[PeerId] = (),
         track: Track | None = None,
@@ -152,13 +152,15 @@ class Client:
 
         Args:
             track_id: which.
-            inline: whether the first segments are to come at once.
+            inline_bytes: how much of the first tables and segments is to come at once.
             bitrate_kbps: the greatest wanted of these.
             exclude: who is not to be opened.
             track: its manifest, if that is here already.
         """
         opened_any = False
-        opener = self._opener(inline=inline, bitrate_kbps=bitrate_kbps, tried=exclude, track=track)
+        opener = self._opener(
+            inline_bytes=inline_bytes, bitrate_kbps=bitrate_kbps, tried=exclude, track=track
+        )
         async with aclosing(self._opened(format_uri(track_id), HOLDERS_WANTED, opener)) as opened:
             async for source in opened:
                 opened_any = True
@@ -222,7 +224,7 @@ class Client:
     def _opener(
         self,
         *,
-        inline: bool,
+        inline_bytes: int,
         bitrate_kbps: int | None = None,
         tried: Collection[PeerId] = (),
         track: Track | None = None,
@@ -234,7 +236,7 @@ class Client:
             self.identity.peer_id,
             None if self.settings.transport == "grpc" else self.network.entropy,
             bitrate_kbps=bitrate_kbps or self.settings.bitrate_kbps or FIRST_BPS // 1000,
-            inline_bytes=INLINE_BYTES if inline else 0,
+            inline_bytes=inline_bytes,
             track=track,
             tried=tried,
         )

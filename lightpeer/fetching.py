@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from lightpeer.core.opening import Opened
     from lightpeer.discovery import Client
 
+INLINE_BYTES = (
+    8 * 1024
+)  # the table and no more than TCP sends at once with it: the rest comes sooner by UDP
 BEST_KBPS = 1000  # above every rendition: who fetches wants the best, as with yt-dlp
 
 
@@ -82,7 +85,8 @@ async def streaming(
 
     The rendition is the greatest that is not above `bitrate_kbps`, else the lowest.
     """
-    peer, opened = await first_source(client.open_track(track_id, bitrate_kbps=bitrate_kbps))
+    found = client.open_track(track_id, bitrate_kbps=bitrate_kbps, inline_bytes=INLINE_BYTES)
+    peer, opened = await first_source(found)
     bandwidth = Bandwidth(client.downlink.rate_bytes_per_s(peer))
     session = Session(
         opened.track,

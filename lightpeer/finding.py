@@ -26,6 +26,6 @@ def source_finder(client: Client, track: Track) -> FindSources:
     """Return how a session finds sources beyond the first: opened without manifest or inline segments."""
 
     def find(exclude: Collection[PeerId]) -> AsyncGenerator[tuple[Peer, Opened], None]:
-        return client.open_track(track.track_id, inline=False, exclude=exclude, track=track)
+        return client.open_track(track.track_id, inline_bytes=0, exclude=exclude, track=track)
 
     return find

@@ -26,6 +26,7 @@ from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.manifest import SAMPLE_RATE
 from lightpeer.core.uri import is_uri, parse_uri
 from lightpeer.deck import Deck
+from lightpeer.discovery import INLINE_BYTES
 from lightpeer.errors import LightpeerError, NothingFoundError, RemoteError, StateMisuseError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.session import Session
@@ -270,7 +271,7 @@ class Player:
             return
         await current.session.wait_complete()
         try:
-            await self._open(index, inline=True)
+            await self._open(index, INLINE_BYTES)
         except LightpeerError as error:  # when it is due it is tried again, and told of
             logger.info("%s cannot be opened yet: %s", self._items[index], error)
 
@@ -293,20 +294,22 @@ class Player:
             deck = self._decks.get(index)
             if deck is None:
                 self._tell("opening", item=self._items[index])
-                deck = await self._open(index, inline=self._at.position_s == 0)
+                deck = await self._open(index, INLINE_BYTES if self._at.position_s == 0 else 0)
         assert self._sink is not None
         deck.session.playout.realtime = self._sink.realtime
         # What follows may be mono or stereo, and most sinks cannot change.
         deck.load(gain_q8_db=self._gain_q8_db(deck.track), channels=2 if len(self._items) > 1 else None)
         return deck
 
-    async def _open(self, index: int, *, inline: bool) -> Deck:
+    async def _open(self, index: int, inline_bytes: int) -> Deck:
         """Open an item, and begin to stream it."""
         item = self._items[index]
         if is_uri(item):
-            peer, opened = await first_source(self._client.open_track(parse_uri(item), inline=inline))
+            peer, opened = await first_source(
+                self._client.open_track(parse_uri(item), inline_bytes=inline_bytes)
+            )
         else:
-            peer, opened = await self._client.open_query(item, inline=inline)
+            peer, opened = await self._client.open_query(item, inline_bytes=inline_bytes)
         self._source = peer
         if not self._decks and not self._bandwidth.rate_bytes_per_s:
             self._bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer))

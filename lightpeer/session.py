@@ -27,6 +27,7 @@ import trio
 
 from lightpeer.core.buffer import SEGMENT_S, SegmentBuffer
 from lightpeer.core.ladder import Ladder
+from lightpeer.core.manifest import table_of, table_segment
 from lightpeer.core.playout import Playout
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady
 from lightpeer.core.supply import Supply
@@ -239,7 +240,9 @@ class Session:
         """Take tables and segments that came with the Open; what does not verify costs the peer nothing."""
         chunks = [chunk for chunk in opened.chunks if self.ladder.begin_with(chunk.rendition)]
         for chunk in chunks:
-            if chunk.segment == self._buffer.frontier < self.track.segment_count:
+            if chunk.segment == table_segment(table_of(self._buffer.frontier)):
+                self.scheduler.wish(chunk.rendition, self._buffer.frontier)  # so that the table is wanted
+            elif chunk.segment == self._buffer.frontier < self.track.segment_count:
                 self.scheduler.wish(chunk.rendition, chunk.segment)
                 self._buffer.frontier += 1
         for chunk in chunks:

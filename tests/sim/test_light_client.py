@@ -356,7 +356,7 @@ def test_further_sources_are_found_by_a_walk_and_each_is_opened_once(tmp_path: P
                 others = [
                     peer.peer_id
                     async for peer, _ in client.open_track(
-                        SONG.track.track_id, inline=False, exclude=[first.peer_id], track=opened.track
+                        SONG.track.track_id, inline_bytes=0, exclude=[first.peer_id], track=opened.track
                     )
                 ]
             assert sorted(others) == sorted(servers[n].identity.peer_id for n in (1, 3))
