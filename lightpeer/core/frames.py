@@ -122,6 +122,7 @@ class FrameGate:
     def __init__(self, *, is_server: bool) -> None:
         self._rest_bytes = PREFACE_BYTES if is_server else 0  # of a frame that is passing
         self._held = b""  # a part of a frame header, or of a GOAWAY: bounded by its maximum
+        self.frames = 0  # that have begun to come
         self._budget = float(FLOOD_BUDGET)
         self._refilled_s: float | None = None
         self._block_bytes = 0  # of header fields, in frames up to END_HEADERS
@@ -157,6 +158,7 @@ class FrameGate:
             if len(data) - at < HEADER_BYTES:
                 self._held = data[at:]
                 break
+            self.frames += 1
             length = int.from_bytes(data[at : at + 3], "big")
             kind = data[at + 3]
             _check_length(kind, length)

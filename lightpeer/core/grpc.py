@@ -33,7 +33,7 @@ from lightpeer.core.status import (
     code_from_reset,
     decode_message_text_untrusted,
     encode_timeout,
-    split_headers_untrusted,
+    header_list_bytes,
 )
 from lightpeer.core.stream import Limits, Stream
 from lightpeer.errors import BadMessageError, FramingError
@@ -55,7 +55,9 @@ _FIXED_HEADERS: Final = (
 _GZIP_HEADER: Final = (b"grpc-encoding", b"gzip")
 _TOO_MANY_PINGS: Final = "too_many_pings"
 
+_TOO_MUCH_METADATA: Final = "the metadata is more than the server takes"
 _MORE_THAN_ONE: Final = "the server sent more than the one message that the method has"
+_NO_STATUS: Final = CallStatus(StatusCode.UNKNOWN, "the server ended the call without a status")
 _PAST_DEADLINE: Final = CallStatus(StatusCode.DEADLINE_EXCEEDED, "the call's deadline has passed")
 
 
@@ -241,18 +243,26 @@ class ClientConnection(Connection[ClientCall]):
             self._begin(self._waiting.popleft())
 
     def _begin(self, call: ClientCall) -> None:
+        headers = self._request_headers(call)
+        allowed_bytes = self._h2.remote_settings.max_header_list_size
+        if allowed_bytes is not None and header_list_bytes(headers) > allowed_bytes:
+            self.end_call(call, CallStatus(StatusCode.RESOURCE_EXHAUSTED, _TOO_MUCH_METADATA))
+            return
         call.stream_id = self._h2.get_next_available_stream_id()
         if call.stream_id >= LAST_STREAM_ID:
             self.state = ConnectionState.DRAINING
         self._started += 1
+        self._h2.send_headers(call.stream_id, headers)
+        self._open(call)
+
+    def _request_headers(self, call: ClientCall) -> list[RawHeader]:
         headers: list[RawHeader] = [*self._head, (b":path", call.path.encode()), *_FIXED_HEADERS]
         if call.deadline is not None:
             headers.append((b"grpc-timeout", encode_timeout(call.deadline - self._now)))
         if call.gzip:
             headers.append(_GZIP_HEADER)
         headers += call.request_headers
-        self._h2.send_headers(call.stream_id, headers)
-        self._open(call)
+        return headers
 
     # --- what comes from the server ---------------------------------------------------------------
 
@@ -269,18 +279,17 @@ class ClientConnection(Connection[ClientCall]):
         if call is None:
             return
         try:
-            own, metadata = split_headers_untrusted(event.headers)
+            own, metadata = self._split_untrusted(event.headers)
         except BadMessageError as error:
             self.refuse(call, error)
             return
         if (accepted := own.get(b"grpc-accept-encoding")) is not None:
             self._server_reads_gzip = accepts_gzip_untrusted(accepted)
         if event.stream_ended is not None:  # "trailers-only"
-            self._conclude(call, _status_from(own, metadata, _http_status(own)))
+            self._conclude(call, _status_from(own, metadata))
             return
-        http_status = _http_status(own)
-        if http_status != 200 or not own.get(b"content-type", b"").startswith(b"application/grpc"):
-            self.end_call(call, _not_grpc(http_status))
+        if not _is_grpc(own):
+            self.end_call(call, _not_grpc(_http_status(own)))
             return
         call.initial_metadata = metadata
         encoding = own.get(b"grpc-encoding")
@@ -301,11 +310,11 @@ class ClientConnection(Connection[ClientCall]):
         if call is None:
             return
         try:
-            own, metadata = split_headers_untrusted(event.headers)
+            own, metadata = self._split_untrusted(event.headers)
         except BadMessageError as error:
             self.refuse(call, error)
             return
-        self._conclude(call, _status_from(own, metadata, 200))
+        self._conclude(call, _status_from(own, metadata) if b"grpc-status" in own else _NO_STATUS)
 
     def _conclude(self, call: ClientCall, status: CallStatus) -> None:
         """End a call by the server's word, an OK held against what the call has brought."""
@@ -315,7 +324,7 @@ class ClientConnection(Connection[ClientCall]):
         self.end_call(call, status, is_answer=True)
 
     def _on_end(self, stream: ClientCall) -> None:
-        self.end_call(stream, CallStatus(StatusCode.UNKNOWN, "the server ended the call without a status"))
+        self.end_call(stream, _NO_STATUS)
 
     def _on_stream_reset(self, event: h2.events.StreamReset) -> None:
         call = self._streams.get(event.stream_id)
@@ -358,6 +367,10 @@ def _http_status(own: dict[bytes, bytes]) -> int:
     return int(value) if value.isdigit() and len(value) == 3 else 0
 
 
+def _is_grpc(own: dict[bytes, bytes]) -> bool:
+    return _http_status(own) == 200 and own.get(b"content-type", b"").startswith(b"application/grpc")
+
+
 def _not_grpc(http_status: int) -> CallStatus:
     return CallStatus(
         code_from_http(http_status),
@@ -365,10 +378,10 @@ def _not_grpc(http_status: int) -> CallStatus:
     )
 
 
-def _status_from(own: dict[bytes, bytes], metadata: Metadata, http_status: int) -> CallStatus:
+def _status_from(own: dict[bytes, bytes], metadata: Metadata) -> CallStatus:
     value = own.get(b"grpc-status")
     if value is None:
-        return _not_grpc(http_status)
+        return _NO_STATUS if _is_grpc(own) else _not_grpc(_http_status(own))
     details = decode_message_text_untrusted(own.get(b"grpc-message", b""))
     return CallStatus(code_from_header_untrusted(value), details, metadata)
 

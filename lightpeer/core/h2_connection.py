@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LARGEST_WINDOW_BYTES: Final = 2**31 - 1
 
+HEADER_LISTS: Final = 4
+"""A list of header fields above the limit ends its call; one so many times as large, the connection."""
+
 REMEMBERED_STREAMS: Final = 1024
 """Of how many ended streams h2 knows the end, to let what was still in flight for them pass; its own 65536
 would cost 9 MB over the life of a busy connection."""
@@ -62,6 +65,7 @@ def make_h2(*, client_side: bool, limits: Limits) -> H2Connection:
     config = h2.config.H2Configuration(
         client_side=client_side,
         header_encoding=None,
+        validate_inbound_headers=False,  # `core.status` does that, without ending the connection
         validate_outbound_headers=False,  # ours are well-formed: `core.status` sees to the metadata
         normalize_outbound_headers=False,
     )
@@ -73,7 +77,7 @@ def make_h2(*, client_side: bool, limits: Limits) -> H2Connection:
     }
     if client_side:
         initial[codes.ENABLE_PUSH] = 0
-    connection.decoder.max_header_list_size = limits.header_list_bytes
+    connection.decoder.max_header_list_size = HEADER_LISTS * limits.header_list_bytes
     connection.local_settings = h2.settings.Settings(client=client_side, initial_values=initial)
     connection.initiate_connection()
     if not client_side:

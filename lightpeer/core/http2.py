@@ -34,11 +34,14 @@ from lightpeer.core.deadlines import Deadlines
 from lightpeer.core.frames import ErrorCode, FrameGate, GoAway, encode_goaway
 from lightpeer.core.h2_connection import connection_window_bytes, make_h2
 from lightpeer.core.keepalive import Keepalive
+from lightpeer.core.status import StatusCode, header_list_bytes, split_headers_untrusted
 from lightpeer.core.stream import Limits, Stream
 from lightpeer.errors import BadMessageError, FramingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from lightpeer.core.status import Metadata, RawHeader
 
 
 _KEEPALIVE_PING: Final = b"lightpee"
@@ -164,6 +167,11 @@ class Connection(ABC, Generic[StreamT]):
     # --- for both halves and their streams --------------------------------------------------------
 
     @property
+    def frames_received(self) -> int:
+        """How many frames have begun to come."""
+        return self._gate.frames
+
+    @property
     def is_open(self) -> bool:
         """Whether the connection still lives, be it to finish what it has."""
         return self.state is not ConnectionState.CLOSED
@@ -283,6 +291,9 @@ class Connection(ABC, Generic[StreamT]):
             self._credit_connection(event.stream_id, event.flow_controlled_length)
             return
         stream.uncredited_bytes += event.flow_controlled_length
+        if stream.is_deaf:
+            self.credit(stream, stream.uncredited_bytes)
+            return
         try:
             stream.inbox.extend(stream.decoder.receive_untrusted(event.data))
         except FramingError as error:
@@ -317,6 +328,13 @@ class Connection(ABC, Generic[StreamT]):
         for code in event.changed_settings:
             if code > LARGEST_SETTING_CODE:  # h2 would keep all 65536 that there can be
                 del self._h2.remote_settings[code]
+
+    def _split_untrusted(self, headers: Sequence[RawHeader]) -> tuple[dict[bytes, bytes], Metadata]:
+        """Part header fields as `split_headers_untrusted` does, if they are within the limit."""
+        if header_list_bytes(headers) > self.limits.header_list_bytes:
+            text = f"the metadata is above the limit of {self.limits.header_list_bytes} bytes"
+            raise FramingError(StatusCode.RESOURCE_EXHAUSTED, text)
+        return split_headers_untrusted(headers)
 
     # --- what goes to h2 --------------------------------------------------------------------------
 

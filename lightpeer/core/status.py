@@ -104,12 +104,15 @@ _TRANSPORT_KEYS: Final = frozenset(
         b"transfer-encoding",
         b"upgrade",
         b"host",
+        b"content-length",
     },
 )
 _RESERVED_PREFIX: Final = b"grpc-"  # gRPC's own, but for what its libraries carry as metadata:
 _UNRESERVED_KEYS: Final = frozenset({b"grpc-status-details-bin", b"grpc-trace-bin", b"grpc-tags-bin"})
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _ASCII_VALUE = re.compile(r"[\x20-\x7e]*")
+_FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_FIELD_VALUE = re.compile(rb"[^\0\r\n]*")
 _PLAIN_MESSAGE = re.compile(r"(?! )[\x20-\x24\x26-\x7e]*(?<! )")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
@@ -195,34 +198,51 @@ def encode_metadata(metadata: MetadataLike) -> list[RawHeader]:
 
 
 def _encode_pair(key: str, value: str | bytes) -> RawHeader:
-    name = key.encode()
-    if not _KEY.fullmatch(key):
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise UsageError(
             f"metadata key {key!r} is not allowed: use lower-case letters, digits, '_', '-', '.'"
         )
+    name = key.encode()
     if name in _TRANSPORT_KEYS or (name.startswith(_RESERVED_PREFIX) and name not in _UNRESERVED_KEYS):
         raise UsageError(f"metadata key {key!r} belongs to the protocol: choose another")
     if key.endswith("-bin"):
-        if isinstance(value, str):
+        if not isinstance(value, bytes):
             raise UsageError(f"metadata {key!r} must be given as bytes, because its key ends in '-bin'")
         return name, binascii.b2a_base64(value, newline=False).rstrip(b"=")
     if isinstance(value, bytes):
         value = value.decode("latin-1")
-    if not _ASCII_VALUE.fullmatch(value):
+    if not isinstance(value, str) or not _ASCII_VALUE.fullmatch(value):
         raise UsageError(f"metadata {key!r} must be printable ASCII, or have a key that ends in '-bin'")
-    return name, value.encode()
+    return name, value.strip(" ").encode()  # HTTP has no space around a value (RFC 9113 section 8.2.1)
+
+
+def header_list_bytes(headers: Iterable[RawHeader]) -> int:
+    """Give the size that a list of header fields counts for (RFC 9113 section 6.5.2)."""
+    return sum(len(name) + len(value) + 32 for name, value in headers)
 
 
 def split_headers_untrusted(headers: Iterable[RawHeader]) -> tuple[dict[bytes, bytes], Metadata]:
     """Part received header fields into the transport's own and the metadata, in order.
 
+    h2 would end the connection for a malformed field; RFC 9113 section 8.1.1 asks for the call alone.
+
     Raises:
-        BadMessageError: a "-bin" value is not base64.
+        BadMessageError: a field is malformed (sections 8.2.1 and 8.3), or a "-bin" value is not base64.
     """
     own: dict[bytes, bytes] = {}
     metadata: list[tuple[str, str | bytes]] = []
-    for name, value in headers:
-        if name in _TRANSPORT_KEYS or name.startswith(b":"):
+    is_head = True  # pseudo-header fields come first
+    for name, padded in headers:
+        value = padded.strip(b" \t")
+        if name.startswith(b":"):
+            if not is_head or name in own:
+                raise BadMessageError("the peer sent pseudo-header fields twice, or after others")
+            own[name] = value
+            continue
+        is_head = False
+        if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+            raise BadMessageError("the peer sent a header field that HTTP/2 does not allow")
+        if name in _TRANSPORT_KEYS:
             own[name] = value
         elif name.endswith(b"-bin"):
             key = name.decode("latin-1")

@@ -35,7 +35,7 @@ class Limits:
     concurrent_calls: int = 100  # what HTTP/2 recommends as the least (RFC 9113 section 6.5.2)
     queued_calls: int = 1000  # client: calls that wait for a free stream
     header_list_bytes: int = 16 * 1024  # gRPC's own hard limit
-    keepalive_s: float = 20.0  # silence, with calls open, before a PING
+    keepalive_s: float = 330.0  # silence, with calls open, before a PING; gRPC servers allow one in 300 s
     keepalive_timeout_s: float = 20.0  # and for its answer: a 3G link can be gone for so long
     idle_s: float = 300.0  # server: a connection without calls
     handshake_s: float = 10.0  # server: until the client's first frames
@@ -57,6 +57,7 @@ class Stream:
         "gzip",
         "inbox",
         "is_changed",
+        "is_deaf",
         "is_finished",
         "is_local_ended",
         "is_remote_ended",
@@ -83,6 +84,7 @@ class Stream:
         self.gzip = False  # messages are compressed, unless `send` is told otherwise
         self.was_compressed = False  # the message that was taken last
         self.is_changed = False  # queued in the connection's events
+        self.is_deaf = False  # what still comes is nothing to anybody
         self.is_finished = False
         self.is_sending = True  # the sending side is open for more messages
         self.is_local_ended = False  # END_STREAM was sent

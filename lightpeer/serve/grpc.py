@@ -30,7 +30,6 @@ from lightpeer.core.status import (
     StatusCode,
     decode_timeout_untrusted,
     encode_message_text,
-    split_headers_untrusted,
 )
 from lightpeer.core.stream import Limits, Stream
 from lightpeer.errors import BadMessageError, FramingError, StateMisuseError
@@ -40,8 +39,9 @@ if TYPE_CHECKING:
 
     from lightpeer.core.frames import GoAway
 
-LINGER_S: Final = 60.0
-"""How long a finished call may wait for its client to take the last bytes."""
+LINGER_S: Final = 600.0
+"""How long a finished call waits for a client that takes none of its last bytes: somebody may have pressed
+pause, and what all calls of a connection hold is bounded."""
 
 _DRAIN_PING: Final = b"draining"
 _GZIP_HEADER: Final = (b"grpc-encoding", b"gzip")
@@ -59,6 +59,7 @@ class ServerCall(Stream):
         "_server",
         "has_sent_headers",
         "is_cancelled",
+        "left_bytes",
         "metadata",
         "path",
         "reads_gzip",
@@ -80,6 +81,7 @@ class ServerCall(Stream):
         self.metadata = metadata
         self.reads_gzip = False  # what the client said
         self.has_sent_headers = False
+        self.left_bytes: int | None = None  # of what a finished call sends, when that was last looked at
         self.is_cancelled = False  # nobody waits for the handler's answer any more
         self.status: StatusCode | None = None
 
@@ -199,6 +201,8 @@ class ServerConnection(Connection[ServerCall]):
         trailers += headers
         call.trailers = trailers if call.has_sent_headers else [*_HEADERS[:2], *trailers]
         call.is_sending = False
+        call.is_deaf = True
+        call.inbox.clear()
         self._deadlines.add(self._now + LINGER_S, call)
         self.mark_ready(call)
 
@@ -255,9 +259,11 @@ class ServerConnection(Connection[ServerCall]):
         metadata: Metadata = ()
         deadline = None
         try:
-            own, metadata = split_headers_untrusted(event.headers)
+            own, metadata = self._split_untrusted(event.headers)
             if (timeout := own.get(b"grpc-timeout")) is not None:
                 deadline = self._now + decode_timeout_untrusted(timeout)
+        except FramingError as error:
+            code, details = StatusCode(error.code), str(error)
         except BadMessageError as error:
             code, details = StatusCode.INTERNAL, str(error)
         call = ServerCall(self, event.stream_id, own.get(b":path", b"").decode("latin-1"), metadata, deadline)
@@ -279,6 +285,7 @@ class ServerConnection(Connection[ServerCall]):
     def _refuse_http(self, call: ServerCall, http_status: bytes) -> None:
         """Answer what is not gRPC in plain HTTP."""
         call.status = StatusCode.UNKNOWN
+        call.is_deaf = True
         call.trailers = [(b":status", http_status)]
         call.is_sending = False
         self.mark_ready(call)
@@ -316,7 +323,10 @@ class ServerConnection(Connection[ServerCall]):
             stream.outbox.clear()
             self.finish_call(stream, StatusCode.DEADLINE_EXCEEDED, "the call's deadline has passed")
             self._changed_stream(stream)
-        else:  # its end was due to have gone by now
+        elif stream.left_bytes is None or len(stream.outbox) < stream.left_bytes:
+            stream.left_bytes = len(stream.outbox)
+            self._deadlines.add(self._now + LINGER_S, stream)
+        else:  # its client has taken nothing for so long
             self._finish(stream)
 
     def _on_connection_lost(self, stream: ServerCall) -> None:

@@ -24,7 +24,7 @@ import trio
 from lightpeer.config import ServeLimits
 from lightpeer.core.framing import is_gzip
 from lightpeer.core.status import StatusCode, encode_metadata
-from lightpeer.errors import RpcError
+from lightpeer.errors import RpcError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -170,19 +170,28 @@ class Context:
 
     async def run(self, handler: MethodHandler | None) -> None:
         """Answer the call; never raises for what the handler does."""
-        code, details, headers = StatusCode.OK, "", []
+        code: int = StatusCode.OK
+        details, metadata = "", self._trailing
         with self._scope:
             try:
                 await self._answer(handler)
-                headers = encode_metadata(self._trailing)
+                metadata = self._trailing
             except RpcError as error:
-                code, details = StatusCode(error.code()), error.details()
-                headers = encode_metadata(error.trailing_metadata() or self._trailing)
+                code, details = error.code(), error.details()
+                metadata = error.trailing_metadata() or self._trailing
             except Exception:  # noqa: BLE001 (a handler may raise anything, and must not end the server)
                 _log.exception("the handler of %s failed", self.path)
                 code, details = StatusCode.INTERNAL, "the handler failed"
-        self._call.finish(code, details, headers)
+        self._finish(code, details, metadata)
         self._link.flush(at_once=True)
+
+    def _finish(self, code: int, details: str, metadata: MetadataLike) -> None:
+        """End the call; what its handler would send and cannot is a fault of the handler."""
+        try:
+            self._call.finish(StatusCode(code), details, encode_metadata(metadata))
+        except (ValueError, UsageError):
+            _log.exception("the status of %s cannot be sent", self.path)
+            self._call.finish(StatusCode.INTERNAL, "the handler gave a status that cannot be sent")
 
     async def _answer(self, handler: MethodHandler | None) -> None:
         if handler is None:

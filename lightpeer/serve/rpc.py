@@ -57,7 +57,6 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 LIMITS: Final = Limits(
-    receive_message_bytes=ServeLimits.receive_message_bytes,
     stream_window_bytes=ServeLimits.stream_window_bytes,
     connection_window_bytes=ServeLimits.connection_window_bytes,
     concurrent_calls=ServeLimits.calls_per_connection,

@@ -8,14 +8,15 @@ that a task of the channel reads. One reply is awaited, many are read or iterate
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Never, Self, TypeAlias, cast
 
 import trio
 
 from lightpeer.core.status import StatusCode
-from lightpeer.errors import RpcError
+from lightpeer.errors import RpcError, StateMisuseError
 from lightpeer.wire.call import Call
 
 if TYPE_CHECKING:
@@ -58,12 +59,16 @@ class _ManyRequests(Call):
     """Requests are written one by one, or come from an iterator that the channel reads in a task."""
 
     def __init__(self, *args: Any, request: Requests | None) -> None:
+        self._feeding = trio.CancelScope()  # first: `__del__` looks at it, whatever fails below
         super().__init__(*args)
         self._kept_bytes = 0
-        self._feeding = trio.CancelScope()
         self._channel.submit(self, self.made_s)
         if request is not None:
-            self._channel.spawn(self._feed, request)
+            self._channel.spawn(_feed, (weakref.ref(self), self._feeding, request))
+
+    def __del__(self) -> None:
+        super().__del__()
+        self._feeding.cancel()
 
     async def write(self, request: Any, *, compress: bool = True) -> None:
         """Queue a request; waits while the queue is full because the peer or the link is slow.
@@ -73,15 +78,21 @@ class _ManyRequests(Call):
             compress: False sends this one as it is, in a call that compresses.
 
         Raises:
-            RpcError: the call has ended.
+            RpcError: the call has ended with another status than OK.
+            StateMisuseError: it has ended with OK; there is nobody to write to.
         """
         message = self._encode(request)
         await self._wait(lambda: self._core is not None and self._core.can_send)
         if self._status is not None:
-            raise self._error()
+            self._raise_ended(self._status)
         cast("ClientCall", self._core).send(message, compress=compress)
         self._keep(message, compress)
         self._flush()
+
+    def _raise_ended(self, status: CallStatus) -> Never:
+        if status.code is StatusCode.OK:
+            raise StateMisuseError("the server has ended this call; open another one to write more")
+        raise self._error()
 
     async def done_writing(self) -> None:
         """Say that no more requests come."""
@@ -104,34 +115,46 @@ class _ManyRequests(Call):
         super()._on_end()
         self._feeding.cancel()
 
-    async def _write_all(self, requests: Requests) -> None:
-        if isinstance(requests, Iterable):
-            for request in requests:
-                await self.write(request)
-        elif isinstance(requests, AsyncGenerator):
-            async with aclosing(requests):  # what it holds is let go when the call ends
-                async for request in requests:
-                    await self.write(request)
-        else:
-            async for request in requests:
-                await self.write(request)
 
-    async def _feed(self, requests: Requests) -> None:
-        with self._feeding:
-            try:
-                await self._write_all(requests)
-                await self.done_writing()
-            except RpcError:
-                pass  # the call has ended, and says so to whoever awaits it
-            except Exception:  # noqa: BLE001 (the caller's own iterator: it may raise anything)
-                _log.exception("the requests of %s failed; the call is cancelled", self.path)
-                self.cancel("the iterator of requests failed")
+async def _feed(feed: tuple[weakref.ref[_ManyRequests], trio.CancelScope, Requests]) -> None:
+    """Write the requests of an iterator; while that has none to give, the call may be dropped."""
+    reference, scope, requests = feed
+    with scope:
+        try:
+            await _write_all(reference, requests)
+            if (call := reference()) is not None:
+                await call.done_writing()
+        except RpcError:
+            pass  # the call has ended, and says so to whoever awaits it
+        except Exception:  # noqa: BLE001 (the caller's own iterator: it may raise anything)
+            if (call := reference()) is not None:
+                _log.exception("the requests of %s failed; the call is cancelled", call.path)
+                call.cancel("the iterator of requests failed")
+
+
+async def _write_all(reference: weakref.ref[_ManyRequests], requests: Requests) -> None:
+    if isinstance(requests, Iterable):
+        for request in requests:
+            await _write(reference, request)
+    elif isinstance(requests, AsyncGenerator):
+        async with aclosing(requests):  # what it holds is let go when the call ends
+            async for request in requests:
+                await _write(reference, request)
+    else:
+        async for request in requests:
+            await _write(reference, request)
+
+
+async def _write(reference: weakref.ref[_ManyRequests], request: Any) -> None:
+    if (call := reference()) is not None:
+        await call.write(request)
 
 
 class _OneReply(Call):
     """The call is awaited for its reply."""
 
     _reply: Any = None
+    _unreadable: Exception | None = None  # what the deserializer made of it
     _is_taken = False
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -145,11 +168,16 @@ class _OneReply(Call):
     async def _result(self) -> Any:
         status = await self._ended()
         if status.code is StatusCode.OK and not self._is_taken:
-            self._reply = self._take()
             self._is_taken = True
+            try:
+                self._reply = self._take()
+            except Exception as error:  # noqa: BLE001 (a deserializer may raise anything; it is raised below)
+                self._unreadable = error
             status = cast("CallStatus", self._status)  # a reply that does not inflate has changed it
         if status.code is not StatusCode.OK:
             raise self._error()
+        if self._unreadable is not None:
+            raise self._unreadable
         return self._reply
 
 

@@ -27,8 +27,14 @@ if TYPE_CHECKING:
 StreamT = TypeVar("StreamT", bound=Stream)
 
 READ_BYTES: Final = 64 * 1024
+CRUMBS_BYTES: Final = 2048
+"""What is read in one turn of a peer that sends small frames: each costs as much as a large one, and the
+other connections wait for their turn meanwhile."""
+
+SMALL_FRAME_BYTES: Final = 256
+WRITE_BYTES: Final = 16 * 1024
 STALLED_WRITE_S: Final = 60.0
-"""A peer that has read nothing for so long is gone, or means us ill."""
+"""A peer that has not read `WRITE_BYTES` in so long is gone, or means us ill: no audio is that slow."""
 
 
 class Link(Generic[StreamT]):
@@ -98,12 +104,16 @@ class Link(Generic[StreamT]):
         return True
 
     async def _read(self) -> None:
+        size = READ_BYTES
         while self.core.is_open:
             try:
-                data: bytes | bytearray = await self.stream.receive_some(READ_BYTES)
+                data: bytes | bytearray = await self.stream.receive_some(size)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 data = b""
+            before = self.core.frames_received
             self._receive(data)
+            frames = self.core.frames_received - before
+            size = READ_BYTES if len(data) >= SMALL_FRAME_BYTES * frames else CRUMBS_BYTES
 
     def _receive(self, data: bytes | bytearray) -> None:
         self.core.receive(bytes(data), trio.current_time())
@@ -119,17 +129,24 @@ class Link(Generic[StreamT]):
             self.flush()
             if self._unsent:
                 data, self._unsent = self._unsent, b""
-                with trio.move_on_after(STALLED_WRITE_S) as stalled:
-                    try:
-                        await self.stream.send_all(data)
-                    except (trio.BrokenResourceError, trio.ClosedResourceError):
-                        return
-                if stalled.cancelled_caught:
+                if not await self._send_patiently(data):
                     return
             elif not (had_output and self.core.has_output):
                 if not self.core.is_open:
                     return
                 await self._writer.park()
+
+    async def _send_patiently(self, data: bytes) -> bool:
+        """Send as slowly as the peer reads; tell whether it still does."""
+        for start in range(0, len(data), WRITE_BYTES):
+            with trio.move_on_after(STALLED_WRITE_S) as stalled:
+                try:
+                    await self.stream.send_all(data[start : start + WRITE_BYTES])
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    return False
+            if stalled.cancelled_caught:
+                return False
+        return True
 
     async def _keep_time(self) -> None:
         while True:

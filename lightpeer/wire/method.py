@@ -5,6 +5,7 @@ Source: the signatures of grpcio's aio API (`UnaryUnaryMultiCallable` and its li
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lightpeer.core.framing import is_gzip
@@ -68,6 +69,8 @@ class Method(Generic[CallT]):
         """
         if credentials is not None:
             raise UsageError("call credentials are not supported: give what they would add as metadata=")
+        if timeout is not None and math.isnan(timeout):
+            raise UsageError("a timeout is a number of seconds, or None")
         return self._kind(
             self._channel,
             self._path,

@@ -584,3 +584,12 @@ def test_a_connection_without_calls_drains_at_once():
     client.drain("enough")
     assert not client.is_open
     assert client.has_output, "the GOAWAY"
+
+
+def test_metadata_above_what_the_server_takes_ends_its_call_alone_and_here():
+    client, peer = connect(settings={h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: 1000})
+    call = client.start(PATH, 0.0, headers=[(b"k", b"v" * 1000)])
+    assert call.status.code is StatusCode.RESOURCE_EXHAUSTED
+    unary(client)
+    peer.exchange()
+    assert [event.stream_id for event in peer.of(h2.events.RequestReceived)] == [1]

@@ -15,6 +15,7 @@ from lightpeer.serve.grpc import ServerConnection
 from tests.core.h2peer import OK, RESPONSE, H2Peer
 
 PATH = "/pkg.Service/Method"
+PING = b"\0\0\x08\x06\0\0\0\0\0" + bytes(8)
 WINDOW = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
 REQUEST = (
     (b":method", b"POST"),
@@ -407,3 +408,32 @@ def test_settings_that_nobody_knows_are_not_kept():
     client.receive(b"\0\0\6\4\0\0\0\0\0" + b"\0\x63" + b"\0\0\0\5", 0.0)
     assert client.is_open
     assert 99 not in client._h2.remote_settings
+
+
+def test_metadata_above_the_limit_ends_its_call_alone():
+    client, peer = connect(header_list_bytes=1000)
+    calls = [client.start(PATH, 0.0) for _ in range(2)]
+    peer.exchange()
+    peer.headers(1, (*RESPONSE, (b"k", bytes(900).replace(b"\0", b"v"))))
+    assert calls[0].status.code is StatusCode.RESOURCE_EXHAUSTED
+    assert calls[1].status is None
+    assert client.is_open
+
+
+def test_what_comes_for_a_deaf_stream_is_dropped_and_its_window_returned():
+    client, peer = connect(stream_window_bytes=65_535)
+    call = client.start(PATH, 0.0)
+    peer.exchange()
+    peer.headers(1, RESPONSE)
+    call.is_deaf = True
+    for _ in range(10):
+        peer.message(1, bytes(30_000))
+    assert not call.has_message
+    assert call.buffered_bytes == 0
+
+
+def test_frames_are_counted_as_they_begin():
+    client, _ = connect()
+    before = client.frames_received
+    client.receive(PING + PING[:12], 0.0)
+    assert client.frames_received == before + 2

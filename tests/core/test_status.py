@@ -17,6 +17,7 @@ from lightpeer.core.status import (
     encode_message_text,
     encode_metadata,
     encode_timeout,
+    header_list_bytes,
     split_headers_untrusted,
 )
 from lightpeer.errors import BadMessageError, UsageError
@@ -156,8 +157,35 @@ def test_a_timeout_of_another_form_is_refused(wire):
 
 
 def test_metadata_of_both_forms_survives_in_order():
-    metadata = (("k", "v"), ("blob-bin", b"\x00\xff"), ("k", ""), ("a.b_c-d", " x "), ("e-bin", b""))
+    metadata = (("k", "v"), ("blob-bin", b"\x00\xff"), ("k", ""), ("a.b_c-d", "x y"), ("e-bin", b""))
     assert split_headers_untrusted(encode_metadata(metadata)) == ({}, metadata)
+
+
+def test_spaces_around_a_value_are_nobodys():
+    assert encode_metadata([("k", "  v w ")]) == [(b"k", b"v w")]
+    assert split_headers_untrusted([(b"k", b"\t v w ")]) == ({}, (("k", "v w"),))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"Key", b"v")],
+        [(b"", b"v")],
+        [(b"a b", b"v")],
+        [(b"k", b"a\r\nb")],
+        [(b"k", b"a\0b")],
+        [(b"k", b"v"), (b":path", b"/")],
+        [(b":path", b"/"), (b":path", b"/")],
+    ],
+)
+def test_fields_that_http2_does_not_allow_are_refused(headers):
+    with pytest.raises(BadMessageError):
+        split_headers_untrusted(headers)
+
+
+def test_a_list_of_fields_counts_as_http2_counts_it():
+    assert header_list_bytes([]) == 0
+    assert header_list_bytes([(b"abc", b"de"), (b"", b"")]) == 69
 
 
 def test_an_ascii_value_may_be_given_as_bytes():
@@ -191,6 +219,11 @@ def test_binary_values_are_read_with_padding_and_without(wire):
         ("k", "ünï"),
         ("k", b"\xff"),
         ("k-bin", "text"),
+        ("k-bin", 1),
+        ("k", 1),
+        ("\ud800", "v"),
+        (b"k", "v"),
+        ("content-length", "9"),
     ],
 )
 def test_invalid_metadata_is_refused_locally(key, value):

@@ -206,10 +206,46 @@ def test_a_client_that_never_reads_its_answer_is_let_go():
     call.send(bytes(100_000))
     call.finish()
     peer.exchange()
-    assert server.active_calls == 1
     server.handle_timeout(LINGER_S)
+    assert server.active_calls == 1
+    server.handle_timeout(2 * LINGER_S)
     assert server.active_calls == 0
     assert peer.of(h2.events.StreamReset)[0].error_code == ErrorCode.CANCEL
+
+
+def test_a_client_that_reads_its_answer_slowly_gets_all_of_it():
+    server, peer = accept(keepalive_s=1e9, idle_s=1e9)
+    call = call_of(peer, end=True)
+    call.send(bytes(500_000))
+    call.finish()
+    for k in range(1, 100):
+        peer.exchange()
+        server.handle_timeout(k * LINGER_S)
+        if not server.active_calls:
+            break
+        peer.h2.increment_flow_control_window(10_000)
+        peer.h2.increment_flow_control_window(10_000, 1)
+    assert sum(len(event.data) for event in peer.of(h2.events.DataReceived)) == 500_005
+    assert not peer.of(h2.events.StreamReset)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        [(b"content-type", b"text/plain")],
+        [(b"content-type", b"application/grpc"), (b"grpc-encoding", b"snappy")],
+        [(b"content-type", b"application/grpc"), (b"grpc-timeout", b"soon")],
+    ],
+)
+def test_a_call_that_is_refused_never_comes_up_whatever_it_sends(refused):
+    server, peer = accept()
+    peer.h2.send_headers(1, [*METHOD, *refused])
+    peer.h2.send_data(1, b"\0\0\0\0\2hi" * 10)
+    server.receive(peer.h2.data_to_send(), 0.0)
+    assert server.next_event() is None
+    peer.exchange()
+    assert server.active_calls == 0
+    assert server.next_event().is_finished
 
 
 def test_calls_above_the_limit_are_refused():

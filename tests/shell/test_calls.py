@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 
 import pytest
@@ -119,6 +120,31 @@ def test_an_iterator_of_requests_that_waits_ends_with_its_call():
             assert len(f.channel._subchannel._work.child_tasks) == tasks + 1
             call.cancel()
             await settle()
+            assert len(f.channel._subchannel._work.child_tasks) == tasks
+            assert log == ["ended"]
+
+    run(main)
+
+
+def test_a_call_whose_consumer_is_gone_ends_though_its_iterator_waits():
+    async def main():
+        async with serving() as f:
+            log = []
+
+            async def requests():
+                try:
+                    yield b"one"
+                    await trio.sleep_forever()
+                finally:
+                    log.append("ended")
+
+            tasks = len(f.channel._subchannel._work.child_tasks)
+            with trio.move_on_after(5):
+                async for _ in f.channel.stream_stream("/t/Mirror")(requests()):
+                    await trio.sleep(10)
+            gc.collect()
+            await settle()
+            assert f.calls_left == 0
             assert len(f.channel._subchannel._work.child_tasks) == tasks
             assert log == ["ended"]
 

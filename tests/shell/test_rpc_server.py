@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import logging
 import random
+from typing import ClassVar
 
 import h2.connection
 import h2.events
@@ -15,7 +16,7 @@ from lightpeer.core.status import StatusCode
 from lightpeer.core.stream import Limits
 from lightpeer.errors import RpcError, UsageError
 from lightpeer.serve.rpc import Context, RpcServer, unary_stream, unary_unary
-from lightpeer.wire.link import STALLED_WRITE_S
+from lightpeer.wire.link import CRUMBS_BYTES, READ_BYTES, STALLED_WRITE_S
 from lightpeer.wire.network import SystemNetwork, TcpStream, listener_address
 from lightpeer.wire.tcp import open_channel
 from tests.shell.rpc import MemoryNetwork, Service, run, serving, stream_pair
@@ -382,5 +383,106 @@ def test_connections_of_one_moment_do_not_all_grow_old_at_once(chance, age_s):
             assert said[3] == FrameType.GOAWAY
             assert trio.current_time() == pytest.approx(began_s + age_s)
             nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RpcError(99, "no such code"),
+        RpcError(StatusCode.NOT_FOUND, "bad trailers", (("Bad Key", "v"),)),
+        RpcError(StatusCode.NOT_FOUND, "bad trailers", (("k", "\xe9"),)),
+    ],
+)
+def test_a_status_that_cannot_be_sent_is_the_handlers_fault_and_no_more(error, caplog):
+    async def main():
+        async with serving() as f:
+            f.service.handlers["/t/Wrong"] = unary_unary(wrong)
+            with pytest.raises(RpcError) as caught:
+                await f.channel.unary_unary("/t/Wrong")(b"")
+            assert caught.value.code() is StatusCode.INTERNAL
+            assert await f.channel.unary_unary("/t/Echo")(b"still here") == b"still here"
+
+    async def wrong(_request: bytes, _context: Context) -> bytes:
+        raise error
+
+    run(main)
+    assert "/t/Wrong" in caplog.text
+
+
+class SlowStream(trio.abc.Stream):
+    """Takes so many bytes a second, and has nothing to say but a client's first words."""
+
+    def __init__(self, bytes_per_s: float, said: bytes) -> None:
+        self.peer_address = self.local_address = ("192.0.2.1", 1)
+        self._bytes_per_s = bytes_per_s
+        self._said = said
+        self.taken_bytes = 0
+
+    async def send_all(self, data) -> None:
+        for start in range(0, len(data), 100):
+            piece = data[start : start + 100]
+            await trio.sleep(len(piece) / self._bytes_per_s)
+            self.taken_bytes += len(piece)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def receive_some(self, max_bytes=None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        said, self._said = self._said[:max_bytes], self._said[max_bytes:]
+        if not said:
+            await trio.sleep_forever()
+        return said
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize(("bytes_per_s", "is_served"), [(1000, True), (100, False)])
+def test_a_client_may_read_slowly_but_not_stop(bytes_per_s, is_served):
+    async def reply(_request: bytes, context: Context) -> None:
+        for _ in range(10):
+            await context.write(bytes(20_000))
+
+    async def main():
+        client = h2.connection.H2Connection()
+        client.initiate_connection()
+        client.increment_flow_control_window(1_000_000)
+        client.increment_flow_control_window(1, None)
+        client.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 1_000_000})
+        client.send_headers(1, REQUEST)
+        client.send_data(1, bytes(5), end_stream=True)
+        stream = SlowStream(bytes_per_s, client.data_to_send())
+        server = RpcServer({"/t/Sum": unary_stream(reply)}, limits=Limits(keepalive_s=1e6))
+        with trio.move_on_after(1000):
+            await server.serve_connection(stream)
+        assert (stream.taken_bytes > 200_000) == is_served
+
+    run(main)
+
+
+def test_a_peer_of_crumbs_is_read_a_little_at_a_time():
+    class Recorder(SlowStream):
+        sizes: ClassVar[list[int]] = []
+
+        async def receive_some(self, max_bytes=None) -> bytes:
+            self.sizes.append(max_bytes)
+            return await super().receive_some(max_bytes)
+
+    async def main():
+        client = h2.connection.H2Connection()
+        client.initiate_connection()
+        client.send_headers(1, REQUEST)
+        hello = client.data_to_send()
+        for _ in range(2000):
+            client.send_data(1, b"x")
+        crumbs = client.data_to_send()
+        stream = Recorder(1e9, hello + crumbs)
+        with trio.move_on_after(1):
+            await RpcServer({}).serve_connection(stream)
+        assert stream.sizes[0] == READ_BYTES
+        assert set(stream.sizes[1:]) == {CRUMBS_BYTES}
 
     run(main)

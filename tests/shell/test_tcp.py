@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 
 import pytest
 import trio
@@ -9,7 +10,7 @@ import trio.testing
 
 from lightpeer.core.status import StatusCode
 from lightpeer.core.stream import Limits
-from lightpeer.errors import RpcError, UsageError
+from lightpeer.errors import RpcError, StateMisuseError, UsageError
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.wire.network import SystemNetwork, listener_address
 from lightpeer.wire.tcp import EOF, open_channel
@@ -93,7 +94,7 @@ def test_stream_stream_ping_pong():
             await call.done_writing()
             assert await call.read() is EOF
             await call.done_writing()
-            with pytest.raises(RpcError):
+            with pytest.raises(StateMisuseError, match="another"):
                 await call.write(b"late")
 
     run(main)
@@ -106,6 +107,22 @@ def test_serializers_are_applied():
             assert await f.channel.unary_unary("/t/Echo", **options)("ünï") == "ünï"
             mirror = f.channel.stream_stream("/t/Mirror", str.encode, bytes.decode, _registered_method=True)
             assert [reply async for reply in mirror(["a", "b"])] == ["a", "b"]
+
+    run(main)
+
+
+def test_a_reply_that_cannot_be_deserialized_fails_each_time_it_is_asked_for():
+    def refuse(_reply: bytes) -> None:
+        raise ValueError("no")
+
+    async def main():
+        async with serving() as f:
+            call = f.channel.unary_unary("/t/Echo", None, refuse)(b"")
+            for _ in range(2):
+                with pytest.raises(ValueError, match="no"):
+                    await call
+            with pytest.raises(UsageError, match="seconds"):
+                f.channel.unary_unary("/t/Echo")(b"", timeout=math.nan)
 
     run(main)
 
