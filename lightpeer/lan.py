@@ -10,7 +10,7 @@ zeroconf does the work, in threads of its own; without it (the extra `lan`) noth
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -23,7 +23,7 @@ from lightpeer.core.records import LOOPBACK_SCOPE, PRIVATE_SCOPE, is_host, scope
 from lightpeer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -89,21 +89,9 @@ async def on_lan(own: Own | None = None, *, interfaces: Sequence[str] = ()) -> A
 
 
 async def _run(lan: Lan, own: Own | None, interfaces: Sequence[str]) -> None:
-    token = trio.lowlevel.current_trio_token()
-
-    class Listener:  # has what zeroconf.ServiceListener has
-        def add_service(self, zc: Any, type_: str, name: str) -> None:
-            info = zc.get_service_info(type_, name, ANSWER_MS)
-            contacts = contacts_untrusted(info, on_loopback=bool(interfaces)) if info else []
-            token.run_sync_soon(lan.add, name, [c for c in contacts if not own or c.peer_id != own.peer_id])
-
-        update_service = add_service
-
-        def remove_service(self, _zc: Any, _type: str, name: str) -> None:
-            token.run_sync_soon(lan.remove, name)
-
+    listener = _Listener(lan, own, on_loopback=bool(interfaces))
     try:
-        zc = await trio.to_thread.run_sync(partial(_open, own, list(interfaces), Listener()))
+        zc = await trio.to_thread.run_sync(partial(_open, own, list(interfaces), listener))
     except OSError as error:
         logger.info("cannot look at the local network: %s", error)
         return
@@ -114,8 +102,38 @@ async def _run(lan: Lan, own: Own | None, interfaces: Sequence[str]) -> None:
             await trio.to_thread.run_sync(zc.close)  # says goodbye
 
 
+class _Listener:
+    """Told by zeroconf, in a thread of its own; has what `zeroconf.ServiceListener` has."""
+
+    def __init__(self, lan: Lan, own: Own | None, *, on_loopback: bool) -> None:
+        self._lan = lan
+        self._own = own
+        self._on_loopback = on_loopback
+        self._token = trio.lowlevel.current_trio_token()
+
+    def add_service(self, zc: Any, type_: str, name: str) -> None:
+        import zeroconf
+
+        try:
+            info = zc.get_service_info(type_, name, ANSWER_MS)
+        except zeroconf.Error:  # it was closed meanwhile
+            return
+        found = contacts_untrusted(info, on_loopback=self._on_loopback) if info else []
+        others = [contact for contact in found if not self._own or contact.peer_id != self._own.peer_id]
+        self._tell(self._lan.add, name, others)
+
+    update_service = add_service
+
+    def remove_service(self, _zc: Any, _type: str, name: str) -> None:
+        self._tell(self._lan.remove, name)
+
+    def _tell(self, function: Callable[..., None], *args: object) -> None:
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(function, *args)
+
+
 def _open(own: Own | None, interfaces: list[str], listener: Any) -> Any:
-    """Register and browse; returns zeroconf's object, to be closed. Blocks for a second."""
+    """Register and browse; returns zeroconf's object, to be closed. Takes a second; raises OSError."""
     import zeroconf
 
     zc = zeroconf.Zeroconf(interfaces or zeroconf.InterfaceChoice.All)
@@ -123,9 +141,9 @@ def _open(own: Own | None, interfaces: list[str], listener: Any) -> Any:
         zeroconf.ServiceBrowser(zc, SERVICE, listener=listener)
         if own is not None:
             zc.register_service(_service_info(own), cooperating_responders=True)  # our id is nobody else's
-    except BaseException:
+    except zeroconf.Error as error:
         zc.close()
-        raise
+        raise OSError(str(error)) from error
     return zc
 
 
