@@ -12,12 +12,12 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.config import Settings
+from lightpeer.config import ServeLimits, Settings
 from lightpeer.contacts import DEFAULT_PORT, Contact, Endpoint
 from lightpeer.core.identity import format_peer_id
 from lightpeer.core.own_address import OwnAddress, is_wildcard
@@ -31,7 +31,7 @@ from lightpeer.serve.importer import ImportReport, ProgressLine, mirror_root, sc
 from lightpeer.serve.library import Library
 from lightpeer.serve.reflection import Reflection
 from lightpeer.serve.role import ServingRole, guarded
-from lightpeer.serve.rpc import RpcServer, service_of
+from lightpeer.serve.rpc import LIMITS, RpcServer, service_of
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.state import load_or_create_identity
@@ -135,7 +135,8 @@ class _Server:
         health = Health(service_of(path) for path in handlers)
         handlers |= health.handlers()
         handlers |= Reflection(service_of(path) for path in handlers).handlers()
-        rpc = RpcServer(handlers, on_connection=gossip.own.place.reached)
+        limits = replace(LIMITS, receive_message_bytes=ServeLimits.request_bytes)
+        rpc = RpcServer(handlers, limits=limits, on_connection=gossip.own.place.reached)
         nursery.start_soon(self._streams.run)
         nursery.start_soon(services.run)
         nursery.start_soon(self._scan_and_mirror, gossip)
