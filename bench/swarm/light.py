@@ -1,8 +1,9 @@
 """Light clients in a besieged network: the real peer cache, fed as `lightpeer/reach.py` feeds it.
 
-Each client knows one honest bootstrap peer, and is used once an hour: it asks the bootstrap peer and the
-best of its cache, as many as a search asks, remembers whom they tell of, and counts their answers. Honest
-servers tell of a random part of their views; colluders of as many colluders as a client takes.
+Each client knows one honest bootstrap peer, and is used once an hour: it exchanges records with the
+bootstrap peer and the best of its cache, two peers as `lightpeer peers` does, and counts their answers.
+Honest servers tell of a random part of their views; colluders of as many colluders as a client takes. The
+holders that hits name are not modelled.
 """
 
 from __future__ import annotations
@@ -29,25 +30,25 @@ NETWORKS_PER_BYTE = 250
 ASKED: int = Settings.__dataclass_fields__["peers_asked"].default
 
 
-def share_of_caches(swarm: Besieged, seed: int = 1) -> float:
+def share_of_caches(swarm: Besieged, seed: int = 1, asked: int = ASKED) -> float:
     """Return the colluders' share of all places taken in the clients' caches."""
     rng = Random(seed)
     colluders = total = 0
     for _ in range(CLIENTS):
-        cache = use(swarm, rng.choice(swarm.honest), rng)
+        cache = use(swarm, rng.choice(swarm.honest), rng, asked)
         for entry in cache.entries():
             colluders += swarm.is_colluder[number_of(entry.record)]
             total += 1
     return colluders / max(1, total)
 
 
-def use(swarm: Besieged, bootstrap: int, rng: Random) -> PeerCache:
+def use(swarm: Besieged, bootstrap: int, rng: Random, peers_asked: int) -> PeerCache:
     """Return the cache of a client after a day."""
     cache = PeerCache()
     for n in range(USES):
         now = STARTED_S + n * HOUR_S
-        known = [number_of(record) for record in cache.best(ASKED, now)]
-        for asked in list(dict.fromkeys([bootstrap, *known]))[:ASKED]:
+        known = [number_of(record) for record in cache.best(peers_asked, now)]
+        for asked in list(dict.fromkeys([bootstrap, *known]))[:peers_asked]:
             for told in told_by(swarm, asked, rng):
                 cache.add(record_of(swarm, told), peer_id(asked), now)
             cache.on_success(peer_id(asked), RTT_S, now)

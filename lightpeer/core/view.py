@@ -34,7 +34,7 @@ from lightpeer.errors import UsageError
 CAPACITY: Final = 37  # with ENOUGH, a view of 32 on the average: stays connected when two in three crash
 ENOUGH: Final = 28  # from here on pointers are moved rather than copied
 FEW: Final = 8  # below that, a neighbour that answered is worth more than the evenness of the graph
-GROUP_SHARE: Final = 8  # one network's part of a view, as in the peer cache
+GROUP_SHARE: Final = 16  # one network's part of a view: colluders have fewer networks than ids
 
 Entropy = Callable[[int], bytes]
 
@@ -81,7 +81,7 @@ class View(Generic[R]):
             own: our id.
             capacity: the bound.
             enough: the number of neighbours from which on a name that is given leaves.
-            group_of: the network of a record, of which a filled view holds an eighth at most; None
+            group_of: the network of a record, of which a filled view holds a sixteenth at most; None
                 for a network without such a bound.
         """
         if not 1 <= enough <= capacity:
@@ -165,18 +165,26 @@ class View(Generic[R]):
     # Being introduced to.
 
     def name_for(self, partner: PeerId) -> R | None:
-        """Return our oldest neighbour but `partner`, for it to go to; in a filled view the pointer moves."""
-        name = next((r for r in self._records.values() if r.peer_id != partner), None)
-        if name is not None and len(self._records) >= self._enough:
+        """Return our oldest neighbour, for `partner` to go to; in a filled view the pointer moves.
+
+        A partner that is our neighbour is named nobody: it was here lately.
+        """
+        if not self._records or partner in self._records:
+            return None
+        name = next(iter(self._records.values()))
+        if len(self._records) >= self._enough:
             del self._records[name.peer_id]
         return name
 
     def introduce(self, record: R) -> None:
-        """Take in a peer by its own record, given by itself, as the youngest neighbour."""
+        """Take in a peer by its own record, given by itself, as the youngest neighbour.
+
+        One that is a neighbour already keeps its place, so that nobody stays by coming again and again.
+        """
         if record.peer_id == self._own:
             return
-        self._records.pop(record.peer_id, None)
-        self._make_room(record)
+        if record.peer_id not in self._records:
+            self._make_room(record)
         self._records[record.peer_id] = record
 
     def _make_room(self, newcomer: R) -> None:

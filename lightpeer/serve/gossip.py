@@ -49,7 +49,7 @@ MAX_JOIN_AGAIN_S: Final = 600.0
 REMEMBERED_ASKED: Final = 8  # of the peers from before, in one round of joining
 ACCEPTED_AT_ONCE: Final = 2  # introductions of one peer, and one a period; of one network and in all:
 NETWORK_SHARES: Final = 2
-TOTAL_SHARES: Final = 4  # twice what honest servers make on the average
+TOTAL_SHARES: Final = 16  # honest servers make two a period: those must not be crowded out
 ASKS_PER_S: Final = 0.1  # for a sample, by one light client, which needs one in a session
 ASKS_AT_ONCE: Final = 10
 MAX_TO_VERIFY: Final = (
@@ -127,6 +127,10 @@ class Gossip:
         """
         if not record.serves:
             self._withdraw(record)
+            return []
+        known = self.view.get(record.peer_id)
+        if known is not None and known.endpoints == record.endpoints:
+            self.view.introduce(record)  # it is where it was: nothing to verify, and nothing to gain by it
             return []
         if not self._accepted.admit(record.peer_id, source_group(record.peer_id, host), 1, self.unix_time()):
             return []

@@ -104,10 +104,10 @@ def test_while_neighbours_are_few_one_that_answered_stays():
 
 def test_who_comes_is_the_youngest_and_a_full_view_lets_its_oldest_go():
     view = filled(CAPACITY)
-    view.introduce(pointer(3))
-    assert numbers(view) == [1, 2, *range(4, CAPACITY + 1), 3]
     view.introduce(pointer(99))
-    assert numbers(view) == [2, *range(4, CAPACITY + 1), 3, 99]
+    assert numbers(view) == [*range(2, CAPACITY + 1), 99]
+    view.introduce(pointer(2))
+    assert numbers(view) == [*range(2, CAPACITY + 1), 99]  # coming again keeps nobody longer
     view.introduce(Pointer(OWN))
     assert OWN not in view
 
@@ -122,14 +122,15 @@ def test_a_newer_record_takes_the_place_of_the_older():
 
 def test_the_oldest_is_named_and_leaves_if_there_are_enough():
     view = filled(ENOUGH)
-    assert view.name_for(peer(1)) == pointer(2)
-    assert numbers(view) == [1, *range(3, ENOUGH + 1)]
-    assert view.name_for(peer(9)) == pointer(1)
-    assert len(view) == ENOUGH - 1
+    assert view.name_for(peer(999)) == pointer(1)
+    assert view.name_for(peer(999)) == pointer(2)
+    assert numbers(view) == list(range(2, ENOUGH + 1))
 
 
-def test_nobody_is_named_to_itself():
-    assert filled(1).name_for(peer(1)) is None
+def test_neighbours_are_named_nobody_and_nor_is_anybody_when_there_is_none():
+    view = filled(ENOUGH)
+    assert view.name_for(peer(5)) is None
+    assert len(view) == ENOUGH
     assert View(OWN).name_for(peer(1)) is None
 
 

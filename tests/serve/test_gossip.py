@@ -8,6 +8,7 @@ import trio
 from lightpeer.contacts import Contact
 from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
+from lightpeer.core.view import CAPACITY
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.gossip import (
@@ -157,7 +158,7 @@ def test_who_cannot_be_dialled_back_is_recommended_to_nobody() -> None:
 def test_few_introductions_are_accepted_at_once() -> None:
     async def test(net, nursery, start) -> None:
         server = node(net, 0)
-        crowd = [node(net, n) for n in range(1, 20)]
+        crowd = [node(net, n) for n in range(1, CAPACITY)]
         await start(server)
         for one in crowd:
             await nursery.start(one.serve)
