@@ -11,7 +11,7 @@ from lightpeer.errors import RpcError
 from lightpeer.wire.network import SystemNetwork
 from lightpeer.wire.tcp import Compression, open_channel
 from tests.interop.cases import Kit
-from tests.interop.programs import CASE_LIMIT_S, client_arguments, run_cases
+from tests.interop.programs import CASES_LIMIT_S, client_arguments, run_cases
 
 
 async def gather(*functions: Any) -> None:
@@ -27,7 +27,7 @@ async def write_plain(call: Any, request: Any) -> None:
 async def main() -> int:
     arguments = client_arguments("our interop client")
     host, port = arguments.server_host, arguments.server_port
-    with trio.fail_after(CASE_LIMIT_S):
+    with trio.fail_after(CASES_LIMIT_S):
         async with open_channel(SystemNetwork(), host, port) as channel:
             kit = Kit(
                 channel=channel,

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 
 from tests.interop.cases import Kit
-from tests.interop.programs import CASE_LIMIT_S, client_arguments, run_cases
+from tests.interop.programs import CASES_LIMIT_S, client_arguments, run_cases
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -43,7 +43,7 @@ async def main() -> int:
     arguments = client_arguments("grpcio as an interop client")
     target = f"{arguments.server_host}:{arguments.server_port}"
     options = (("grpc.per_message_decompression", 0),)
-    async with asyncio.timeout(CASE_LIMIT_S), grpc.aio.insecure_channel(target, options=options) as channel:
+    async with asyncio.timeout(CASES_LIMIT_S), grpc.aio.insecure_channel(target, options=options) as channel:
         compressed: list[bool] = []
         kit = Kit(
             channel=Channel(channel, compressed),

@@ -28,6 +28,7 @@ from tests.interop.cases import CASES, Kit, rpc_soak
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60.0
+SOAK_LIMIT_S = 300.0
 SOAK_CALLS = 4800  # four parts, each more than h2 remembers of ended streams, and trio of dead deadlines
 CLIENTS = {"ours": "tests.interop.client", "grpcio": "tests.interop.grpcio_client"}
 SERVERS = ("ours", "sync", "aio")
@@ -65,9 +66,9 @@ def outcomes() -> dict[tuple[str, str], Outcome]:
     return {}
 
 
-def outcome(client: str, port: str) -> Outcome:
-    command = [sys.executable, "-m", CLIENTS[client], "--server_port", port, "--test_case", ",".join(SHORT)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+def outcome(client: str, port: str, cases: list[str], limit_s: float = LIMIT_S) -> Outcome:
+    command = [sys.executable, "-m", CLIENTS[client], "--server_port", port, "--test_case", ",".join(cases)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit_s, check=False)
     failures: dict[str, str | None] = {}
     for line in result.stdout.splitlines():
         if line.startswith("ok "):
@@ -84,8 +85,16 @@ def outcome(client: str, port: str) -> Outcome:
 def test_case(client, server, case, ports, outcomes):
     pair = client, server
     if pair not in outcomes:
-        outcomes[pair] = outcome(client, ports[server])
+        outcomes[pair] = outcome(client, ports[server], SHORT)
     assert outcomes[pair].failures.get(case, "it did not run") is None, outcomes[pair].text
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_ten_thousand_calls_on_one_channel(client, server, ports):
+    done = outcome(client, ports[server], ["rpc_soak"], SOAK_LIMIT_S)
+    assert done.failures == {"rpc_soak": None}, done.text
 
 
 def test_many_calls_on_one_channel_leave_nothing_behind_on_either_side():
