@@ -45,8 +45,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_SOURCES = 3  # each costs a handshake of about 1.5 kB
+MAX_SOURCES = 4  # each costs a handshake of about 1.5 kB; four slow uplinks fill a downlink of 3G
 MOST_SOURCES = 6  # when all of those hold up playback: strangers may be in league
+FLOOR_SHARE = (
+    1.25  # of the bitrate, kept against other downloads while the buffer is low: headers, and some gain
+)
 URGENT_S = 5.0  # of audio left: enough to fetch from another source what one holds up
 NEAR_S = 3.0  # of audio left: what is still missing of the next segment is asked from a second source
 QUIET_S = 1.0  # of silence of the first; or when it has more to send before than there is time
@@ -274,6 +277,9 @@ class Session:
         self._update_playout(now)
         if self.playout.fetching:
             self._wish()
+        bitrate_bps = self.track.renditions[self.ladder.current or 0].bitrate_bps
+        is_low = self.buffer_s < self.playout.low_water_s
+        self.bandwidth.keep_up(FLOOR_SHARE * bitrate_bps / 8 if is_low else 0.0)
         if self._fetching_since is not None:
             self._stats.fetching_s += now - self._fetching_since
         else:
@@ -367,7 +373,8 @@ class Session:
             return
         holders = [source for source in self._sources if source.peer is first]
         others = [source for source in self._sources if source.peer is not first]
-        is_late = any(s.silent_s(now) >= QUIET_S or s.backlog_s() > ahead_s for s in holders)
+        time_s = ahead_s if self.playout.realtime else math.inf  # nothing is late for a file
+        is_late = any(s.silent_s(now) >= QUIET_S or s.backlog_s() > time_s for s in holders)
         if is_late and any(s.silent_s(now) < QUIET_S for s in others):
             self._shared_bytes += self.scheduler.share_first()
             self._ask(now, but=holders)

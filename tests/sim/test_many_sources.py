@@ -1,0 +1,87 @@
+"""One downlink and several sources: their sum fills it, and none of them holds the music up."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.core.uri import format_uri
+from lightpeer.discovery import open_client
+from lightpeer.fetching import fetch
+from tests.pair import made_track, serving, settings
+from tests.shell.test_session import SMALL, at, stream
+from tests.sim.network import Link, SimInternet, simulate
+
+PHONE = "10.0.9.1"
+SLOW = 12_500  # bytes a second: 100 kbit/s
+SEEDS = range(2)
+
+
+async def several(stack: AsyncExitStack, net: SimInternet, made, *ups: Link):
+    """Serve a track from as many hosts as there are uplinks."""
+    hosts = [net.host(f"10.0.0.{number}", up=up) for number, up in enumerate(ups, 1)]
+    return [await stack.enter_async_context(serving(host, [made])) for host in hosts]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_four_slow_sources_fill_a_link_together(tmp_path: Path, seed: int) -> None:
+    made = made_track(100, kbps=(96,))
+
+    async def main(net: SimInternet) -> None:
+        async with AsyncExitStack() as stack:
+            servers = await several(
+                stack, net, made, *(Link(SLOW, 0.05, queue_bytes=1 << 20) for _ in range(4))
+            )
+            phone = net.host(PHONE, down=Link(4 * SLOW, 0.05))
+            client = await stack.enter_async_context(open_client(settings(tmp_path, *servers), phone))
+            started = trio.current_time()
+            done = await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
+        took_s = trio.current_time() - started
+        assert done["sources"] == 4
+        assert done["bytes"] / took_s > 0.75 * 4 * SLOW, "the search for sources included"
+
+    simulate(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_source_that_stalls_is_replaced_without_a_gap_and_nearly_nothing_comes_twice(
+    tmp_path: Path, seed: int
+) -> None:
+    made = made_track(60)
+
+    async def main(net: SimInternet) -> None:
+        async with AsyncExitStack() as stack:
+            servers = await several(stack, net, made, *(Link(50_000, 0.05) for _ in range(3)))
+            phone = net.host(PHONE, down=Link(50_000, 0.05, loss=0.01))
+            client = await stack.enter_async_context(
+                open_client(settings(tmp_path, *servers, **SMALL), phone)
+            )
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            nursery.start_soon(at, 8.0 + seed, net.block_udp, True, servers[0].host)
+            nursery.start_soon(at, 20.0 + seed, servers[1].kill)
+            heard = await stream(client, made)
+            nursery.cancel_scope.cancel()
+        assert heard.session.playout.rebuffers == 0
+        assert heard.session.scheduler.wasted_bytes < 0.05 * heard.session.stats.fetched_bytes
+
+    simulate(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_slow_source_beside_a_fast_one_does_not_slow_it(tmp_path: Path, seed: int) -> None:
+    made = made_track(60, kbps=(96,))
+
+    async def main(net: SimInternet) -> None:
+        async with AsyncExitStack() as stack:
+            ups = (Link(5_000, 0.05, queue_bytes=1 << 20), Link(100_000, 0.05))
+            servers = await several(stack, net, made, *ups)
+            phone = net.host(PHONE, down=Link(50_000, 0.05))
+            client = await stack.enter_async_context(open_client(settings(tmp_path, *servers), phone))
+            started = trio.current_time()
+            done = await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
+        assert done["bytes"] / (trio.current_time() - started) > 0.6 * 50_000
+
+    simulate(main, seed)
