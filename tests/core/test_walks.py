@@ -62,12 +62,12 @@ def test_a_walker_never_goes_back_to_where_it_came_from():
     assert [step.peer for step in steps(Walks(), Budget(9, 2), range(3), came_from=1)] == [0, 2]
 
 
-def test_a_second_walker_of_a_query_gets_no_answer_and_goes_to_somebody_else():
+def test_walkers_that_come_again_get_no_answer_and_go_on_as_one_to_somebody_else():
     walks: Walks[int] = Walks()
     first = walks.visit(QUERY, PHONE, Budget(1, 9), 0.0)
     assert first.is_first
     assert [step.peer for step in first.steps(range(3))] == [0]
-    second = walks.visit(QUERY, 2, Budget(1, 5), 1.0)
+    second = walks.visit(QUERY, 2, Budget(7, 5), 1.0)
     assert not second.is_first
     assert second.steps(range(3)) == [Step(1, Budget(1, 4))]
     assert walks.visit(QUERY, 1, Budget(1, 5), 2.0).steps(range(3)) == [], "all have had it"
@@ -156,4 +156,4 @@ def test_the_default_budget_reaches_enough_of_ten_thousand_peers_for_what_one_in
 def test_in_a_small_network_all_are_reached_and_nobody_is_asked_twice_by_the_same():
     answered, messages = walk(Random(1), 10, DEFAULT_BUDGET)
     assert answered == set(range(10))
-    assert messages <= 10 * 9
+    assert messages < 10 * 9, "at most once each way"
