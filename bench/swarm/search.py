@@ -52,6 +52,8 @@ def walk(links: Links, origin: int, holders: set[int], budget: Budget, rng: Rand
         visit = servers[server].visit(QUERY_ID, came_from, left, now=float(hop))
         if visit.is_first and server in holders and found_at is None:
             found_at = hop
+            if not hop:
+                break
         for step in visit.steps(rng.sample(links[server], len(links[server]))):
             messages += 1
             waiting.append((hop + 1, step.peer, server, step.budget))

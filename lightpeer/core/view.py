@@ -189,10 +189,15 @@ class View(Generic[R]):
 
     def _make_room(self, newcomer: R) -> None:
         """Let the oldest of the newcomer's network go if that has its share, or the oldest of a full view."""
-        group = self._group_of and self._group_of(newcomer)
-        if group is not None and self._group_of and len(self._records) >= self._enough // 2:
-            same = [i for i, r in self._records.items() if self._group_of(r) == group]
-            if len(same) >= self._capacity // GROUP_SHARE:
-                del self._records[same[0]]
+        for peer_id in self._too_many_with(newcomer):
+            del self._records[peer_id]
         if len(self._records) >= self._capacity:
             del self._records[next(iter(self._records))]
+
+    def _too_many_with(self, newcomer: R) -> list[PeerId]:
+        """Return whom of its own network a newcomer displaces: two, until that has no more than its share."""
+        group = self._group_of(newcomer) if self._group_of else None
+        if self._group_of is None or group is None or len(self._records) < self._enough // 2:
+            return []
+        same = [peer_id for peer_id, record in self._records.items() if self._group_of(record) == group]
+        return same[: min(2, max(0, len(same) + 1 - self._capacity // GROUP_SHARE))]

@@ -145,13 +145,24 @@ def test_a_network_has_its_share_of_a_filled_view():
     view = View(OWN, group_of=lambda record: record.network)
     for n in range(1, 100):
         view.introduce(pointer(n, "10.1"))
-    assert len(view) == ENOUGH // 2  # while they are few, who they are matters less
+    assert ENOUGH // 2 - 1 <= len(view) <= ENOUGH // 2  # while they are few, who they are matters less
     for n in range(101, 121):
         view.introduce(pointer(n, f"10.{n}"))
     for n in range(201, 300):
         view.introduce(pointer(n, "10.2"))
     assert sum(n > 200 for n in numbers(view)) == CAPACITY // GROUP_SHARE
     assert numbers(view)[-1] == 299
+
+
+def test_neighbours_who_moved_into_one_network_make_room_in_it():
+    view = View(OWN, group_of=lambda record: record.network)
+    for n in range(1, 25):
+        view.introduce(pointer(n, f"10.{n}"))
+    for n in range(1, 10):
+        view.introduce(pointer(n, "10.99"))
+    for n in range(50, 60):
+        view.introduce(pointer(n, "10.99"))
+    assert [n for n in numbers(view) if view.get(peer(n)).network == "10.99"] == [58, 59]
 
 
 def test_networks_without_a_bound_are_taken_as_they_come():
