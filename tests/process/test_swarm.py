@@ -13,8 +13,9 @@ import pytest
 
 from lightpeer.core.identity import PeerId, format_peer_id
 from lightpeer.core.uri import parse_uri
-from tests.process.conftest import LONG, RARE, Client
+from tests.process.conftest import LONG, Client
 from tests.process.harness import LIMIT_S, Process, Server
+from tests.serve.media import write_wav
 
 GOSSIP_S = "0.5"  # in place of a minute
 
@@ -80,18 +81,23 @@ def test_the_peer_that_was_named_by_its_id_or_none(tmp_path, network) -> None:
     assert f"another peer than {wrong} answers at {rpc}" in result.sentence
 
 
-def test_a_mirror_serves_what_another_published_and_goes_on_without_it(tmp_path, empty, network) -> None:
-    uri = network.uris[RARE]
-    more = ["--mirror", uri, "--gossip", GOSSIP_S]
-    with Server(tmp_path / "m", empty, bootstrap=[network.third], more=more) as mirror:
-        assert mirror.event("mirrored")["uri"] == uri
-        client = Client(tmp_path / "client", mirror)
-        fetched = client.run("fetch", uri, "-o", tmp_path / "rare.opus", "--json")
-        assert fetched.status == 0
-        assert (tmp_path / "rare.opus").read_bytes() == network.rendition(RARE)
-        folder = f"tracks/{parse_uri(uri).hex()}"
-        for path in (network.third.state / folder).iterdir():
-            assert (mirror.state / folder / path.name).read_bytes() == path.read_bytes()
+def test_a_mirror_serves_what_another_published(tmp_path, empty) -> None:
+    (tmp_path / "music").mkdir()
+    write_wav(tmp_path / "music" / "Rare Beep.wav", 2.5)
+    with Server(tmp_path / "origin", tmp_path / "music") as origin:
+        uri = Client(tmp_path / "finder", origin).find("rare beep")["uri"]
+        more = ["--mirror", uri, "--gossip", GOSSIP_S]
+        with Server(tmp_path / "mirror", empty, bootstrap=[origin], more=more) as mirror:
+            assert mirror.event("mirrored")["uri"] == uri
+            origin.process.kill()
+            origin.process.wait()
+            client = Client(tmp_path / "client", mirror)
+            fetched = client.run("fetch", uri, "-o", tmp_path / "rare.opus", "--json")
+            assert fetched.status == 0
+            folder = f"tracks/{parse_uri(uri).hex()}"
+            assert (tmp_path / "rare.opus").read_bytes() == (origin.state / folder / "1.opus").read_bytes()
+            for path in (origin.state / folder).iterdir():
+                assert (mirror.state / folder / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_signal_makes_a_peer_cease_to_serve_and_another_begin_again(tmp_path, music) -> None:
