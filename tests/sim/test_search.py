@@ -16,6 +16,7 @@ from lightpeer.core.status import StatusCode
 from lightpeer.core.walks import DEFAULT_BUDGET, Budget
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve import search as search_module
 from lightpeer.serve import walkers
 from lightpeer.serve.rpc import Context
 from lightpeer.serve.search import Search
@@ -272,7 +273,10 @@ def test_hits_of_a_server_that_nobody_can_reach_are_left_out() -> None:
     simulate(main)
 
 
-def test_a_caller_gets_its_share_and_others_are_served_all_the_same() -> None:
+def test_a_caller_gets_its_share_and_others_are_served_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_module, "VISITS_PER_S", 100.0)
+    monkeypatch.setattr(search_module, "VISITS_AT_ONCE", 1200.0)
+
     async def main(net: SimInternet) -> None:
         async with (
             swarm(net, [SONG], []) as servers,
