@@ -46,7 +46,7 @@ MAX_QUERY_CHARS: Final = 512
 QUERY_ID_BYTES: Final = 8
 VISITS_PER_S: Final = 200.0  # for one caller in the long run: an ordinary search every two seconds
 VISITS_AT_ONCE: Final = 4000.0  # ten ordinary searches: a person who tries this word and that
-CALLERS_SHARES: Final = 16  # at their full rate: eight ordinary searches a second, half of a small computer
+CALLERS_SHARES: Final = 16  # at their full rate: in all, eight ordinary searches a second are sent on
 SEARCH_S: Final = 10.0  # what a search may take, whatever its deadline
 MARGIN_S: Final = 0.2  # of that is kept back at each hop, so that what was found still gets home
 GATHER_S: Final = 0.1  # hits that come within it share a reply
@@ -127,12 +127,9 @@ class Search:
             answer.findings.add(_found(hit, tuple(own)))
         await self._answer_at_once(answer)
         deadline = min(now + SEARCH_S, context.deadline or math.inf) - MARGIN_S
-        is_wanted = answer.findings.missing > 0 and visit.budget.visits > 0
-        if (
-            is_wanted
-            and trio.current_time() < deadline
-            and self._may_cost(visit.budget.visits, call, context)
-        ):
+        in_time = trio.current_time() < deadline
+        visits = visit.budget.visits if answer.findings.missing > 0 and in_time else 0
+        if visits and self._may_cost(visits, call, context):
             await self._relay(answer, visit, deadline)
 
     def _may_cost(self, visits: int, call: SealedCall, context: Context) -> bool:
