@@ -285,6 +285,7 @@ class Session:
         else:
             self._progress_at = now  # what nobody was asked for is not late
         self._fetching_since = now if self.scheduler.wished() else None
+        self._renew(now, is_low=is_low)
         self._ask(now)
 
     def _wish(self) -> None:
@@ -301,6 +302,14 @@ class Session:
             self.scheduler.wish(rendition, buffer.frontier)
             buffer.frontier += 1
             self._work.set()
+
+    def _renew(self, now: float, *, is_low: bool) -> None:
+        """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
+        for source in [source for source in self._sources if source.has_expired(now)]:
+            if self.scheduler.wished() and not (source.on_grpc and is_low):
+                self._drop(source)
+                self._supply.begin(now)
+                self._timers.set()
 
     def _ask(self, now: float, but: Collection[Source] = ()) -> None:
         """Ask for more, soonest of those who will be through soonest with what they have."""
@@ -409,6 +418,11 @@ class Session:
         await source.start(opened.udp)
         self._timers.set()
 
+    def _drop(self, source: Source) -> None:
+        self._sources.remove(source)
+        self._count(source)
+        source.close()
+
     def _count(self, source: Source) -> None:
         self._stats.retransmitted_units += source.retransmitted_units
         self._stats.duplicate_units += source.duplicate_units
@@ -447,9 +461,7 @@ class Session:
             self._on_lie(source.peer, reason)
         now = trio.current_time()
         self._supply.on_lost(source.peer.peer_id, now, lied=lied, was_useful=source.has_delivered)
-        self._sources.remove(source)
-        self._count(source)
-        source.close()
+        self._drop(source)
         self._on_event("source_lost", {"peer_id": source.peer.name, "reason": reason})
         self._work.set()
         self._timers.set()

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 FALLBACK_AFTER_S = 1.0  # without any DATA; or three round trips, if they are longer
 UDP_RETRY_S = 15.0
+STREAM_ENDS_S = 55.0  # after which a server may have ended our stream: 60 s, less what a PULL may take
 MOVE_AFTER_S = 1.5  # without an answer: longer than a radio's handover takes
 GIVE_UP_AFTER_S = 2.5  # of silence, a second of it over the new socket,
 GIVE_UP_PROBES = 4  # and so many probes in vain: UDP does not pass any more
@@ -89,6 +90,7 @@ class Source:
         self._retry_udp_at = math.inf
         self._is_trying_udp = False
         self._moved_at = -math.inf
+        self._udp_heard_at = self.heard_at
         self._closed = False
         self._pull_scope: trio.CancelScope | None = None
 
@@ -102,6 +104,11 @@ class Source:
         if self.receiver is not None and not self.on_grpc:
             return self.receiver.silent_s(now)
         return now - self.heard_at if self._hub.scheduler.holds(self.peer) else 0.0
+
+    def has_expired(self, now: float) -> bool:
+        """Tell whether UDP can come only from a new stream; on gRPC, once it is time to try that again."""
+        is_due = not self.on_grpc or now >= self._retry_udp_at
+        return self.receiver is not None and is_due and now >= self._udp_heard_at + STREAM_ENDS_S
 
     async def start(self, terms: UdpTerms | None) -> None:
         """Begin on UDP if both sides can, else on gRPC."""
@@ -187,6 +194,7 @@ class Source:
             )
             if event.asked_bytes:
                 self._heard(now)
+                self._udp_heard_at = now
                 self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
                 if self.on_grpc:
                     self._return_to_udp()
@@ -322,6 +330,6 @@ class Source:
             self._heard(now)
             self._hub.bandwidth.on_streamed(len(chunk.data), now - asked_at)
             self._hub.scheduler.on_object(self.peer, chunk.rendition, chunk.segment, chunk.data)
-            if self.receiver is not None and now >= self._retry_udp_at:
+            if self.receiver is not None and now >= self._retry_udp_at and not self.has_expired(now):
                 self._probe_udp(self.receiver, now)
             await self._hub.on_data(now)

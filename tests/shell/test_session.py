@@ -24,10 +24,11 @@ SMALL = {"high_water_s": 10.0, "low_water_s": 5.0}  # a buffer that does not hol
 class Ear:
     """Takes every segment of a track at the pace of playing, and notes what it gets."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause_s: float = 0.0) -> None:
         self.taken: list[bytes] = []
         self.renditions: list[int] = []
         self._heard_until = 0.0
+        self._pause_s = pause_s
 
     def ahead_s(self) -> float:
         return max(0.0, self._heard_until - trio.current_time())
@@ -36,6 +37,9 @@ class Ear:
         while (segment := await session.next_segment()) is not None:
             self.taken.append(segment.data)
             self.renditions.append(segment.rendition)
+            if self._pause_s and len(self.taken) == 10:
+                self._heard_until = trio.current_time() + self._pause_s
+                await trio.sleep(self._pause_s)
             self._heard_until = max(self._heard_until, trio.current_time()) + 1.0
             await trio.sleep_until(self._heard_until - 0.2)  # a sink's queue
 
@@ -56,9 +60,9 @@ async def at(when_s: float, act: Callable[..., None], *args: object) -> None:
     act(*args)
 
 
-async def stream(client: Client, made: MadeTrack) -> Heard:
-    """Stream a whole track at the pace of playing; the bytes must be exact."""
-    ear, events = Ear(), []
+async def stream(client: Client, made: MadeTrack, *, pause_s: float = 0.0) -> Heard:
+    """Stream a track at the pace of playing, with a pause after ten seconds; the bytes must be exact."""
+    ear, events = Ear(pause_s), []
     peer, opened = await first_source(client.open_track(made.track.track_id))
     session = Session(
         opened.track,

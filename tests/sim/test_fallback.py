@@ -1,0 +1,124 @@
+"""UDP that does not pass, or not well: the music goes on by gRPC, and returns to UDP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.discovery import open_client
+from tests.pair import made_track, serving, settings
+from tests.shell.test_session import SMALL, Heard, at, stream
+from tests.sim.network import Link, SimInternet, simulate
+
+PHONE = "10.0.9.1"
+SEEDS = range(2)
+Filter = Callable[[SimInternet], None]
+
+
+def nothing_comes_back(net: SimInternet) -> None:
+    net.mutate = lambda data, _source, target: None if target[0] == PHONE else data
+
+
+def nothing_goes_out(net: SimInternet) -> None:
+    net.mutate = lambda data, source, _target: None if source[0] == PHONE else data
+
+
+def nothing_passes(net: SimInternet) -> None:
+    net.mutate = lambda _data, _source, _target: None
+
+
+def nearly_nothing_passes(net: SimInternet) -> None:
+    """Throttle to one datagram in twenty, as networks do that dislike UDP."""
+    net.mutate = lambda data, _source, _target: data if net.random.random() < 0.05 else None
+
+
+def all_passes(net: SimInternet) -> None:
+    net.mutate = None
+
+
+def hear(tmp_path: Path, seed: int, *changes: tuple[float, Filter], seconds: int = 60) -> Heard:
+    made = made_track(seconds)
+
+    async def main(net: SimInternet) -> Heard:
+        phone = net.host(PHONE, down=Link(50_000, 0.05), up=Link(50_000, 0.05))
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server, **SMALL), phone) as client,
+            trio.open_nursery() as nursery,
+        ):
+            for when_s, change in changes:
+                nursery.start_soon(at, when_s, change, net)
+            return await stream(client, made)
+
+    return simulate(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("filter_", [nothing_comes_back, nothing_goes_out])
+def test_udp_that_passes_one_way_at_most_is_no_use_from_the_start(
+    tmp_path: Path, filter_: Filter, seed: int
+) -> None:
+    heard = hear(tmp_path, seed, (0.0, filter_))
+    assert heard.session.playout.rebuffers == 0
+    assert heard.session.transport in {"grpc", "-"}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("filter_", [nothing_comes_back, nothing_goes_out, nearly_nothing_passes])
+def test_what_happens_to_udp_in_mid_track_makes_no_gap(tmp_path: Path, filter_: Filter, seed: int) -> None:
+    heard = hear(tmp_path, seed, (12.0, filter_))
+    assert heard.session.playout.rebuffers == 0
+    assert heard.told("transport", "transport")[0] == "grpc"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("for_s", [10.0, 100.0], ids=["for a while", "for longer than a stream lives"])
+def test_udp_that_passes_again_is_used_again(tmp_path: Path, for_s: float, seed: int) -> None:
+    heard = hear(tmp_path, seed, (12.0, nothing_passes), (12.0 + for_s, all_passes), seconds=160)
+    assert heard.session.playout.rebuffers == 0
+    assert heard.told("transport", "transport")[-1] == "udp"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_dead_zone_costs_nearly_nothing_twice(tmp_path: Path, seed: int) -> None:
+    """TCP is as dead as UDP, and the network holds what was asked: little of it is to come by both."""
+    made = made_track(60)
+
+    async def main(net: SimInternet) -> Heard:
+        down = Link(50_000, 0.05)
+        phone = net.host(PHONE, down=down, up=Link(50_000, 0.05))
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server, **SMALL), phone) as client,
+            trio.open_nursery() as nursery,
+        ):
+
+            def begin() -> None:
+                down.stalled_until = trio.current_time() + 7.0
+
+            nursery.start_soon(at, 12.0, begin)
+            return await stream(client, made)
+
+    heard = simulate(main, seed)
+    assert heard.session.playout.rebuffers <= 1
+    assert heard.session.scheduler.wasted_bytes < 20_000
+
+
+def test_after_a_long_pause_it_is_opened_anew(tmp_path: Path) -> None:
+    """The server ends a stream after a minute without PULLs, and says nothing."""
+    made = made_track(60)
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server, **SMALL), net.host(PHONE)) as client,
+        ):
+            heard = await stream(client, made, pause_s=90.0)
+            assert server.shelf.opens == 2
+        assert heard.session.stats.transports == {"udp"}
+        assert heard.session.playout.rebuffers == 0
+
+    simulate(main)
