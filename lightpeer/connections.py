@@ -8,6 +8,7 @@ What a connection needs beyond the channel is imported while its SYN is on the w
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
 
+
+logger = logging.getLogger(__name__)
 
 KEEPALIVE_S: Final = 20.0  # a phone that lost its network should know while there is sound in the buffer
 
@@ -143,7 +146,10 @@ class Connections:
                 limits=Limits(keepalive_s=KEEPALIVE_S),
                 meanwhile=self._load,
             ) as channel:
+                began_s = trio.current_time()
                 await channel.connect()
+                took_s = trio.current_time() - began_s
+                logger.info("connected to %s:%d in %.0f ms", host, port, 1000 * took_s)
                 from lightpeer.wire.peer import Peer, SealClock
 
                 peer = Peer(
