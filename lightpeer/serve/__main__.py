@@ -106,6 +106,7 @@ def _settings(arguments: argparse.Namespace) -> ServeSettings:
         mirror=tuple(arguments.mirror or ()),
         gossip_s=arguments.gossip or PERIOD_S,
         ladder_kbps=arguments.ladder or DEFAULT_LADDER_KBPS,
+        max_upload_bytes_per_s=None if arguments.max_upload is None else arguments.max_upload * 125,
     )
 
 
@@ -130,6 +131,7 @@ def _parser() -> _Parser:
     add("--announce", type=_endpoint, metavar="HOST:PORT", help="the address that others reach this peer at")
     add("--bootstrap", action="append", metavar="[ID@]HOST:PORT", help="a peer to join through (repeats)")
     add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
+    add("--max-upload", type=_kbps, metavar="KBPS", help="for audio by UDP, to all listeners together")
     add("--mirror", action="append", metavar="QUERY|loud:ID", help="tracks to fetch and serve (repeats)")
     add("--no-lan", action="store_true", help="stay unknown to the local network, and do not look there")
     add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
@@ -167,6 +169,12 @@ def _seconds(text: str) -> float:
     if not 0.1 <= seconds <= 3600:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time from 0.1 to 3600 seconds")
     return seconds
+
+
+def _kbps(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 16 <= int(text) <= 10_000_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate from 16 to 10000000 kbit/s")
+    return int(text)
 
 
 def _ladder(text: str) -> tuple[int, ...]:

@@ -48,8 +48,8 @@ LEASE_S: Final = 2.0
 END_S: Final = 60.0
 BURST_S: Final = 0.005
 
-_UDP_HEADER_BYTES = 8
-_OVERHEAD_BYTES = DATA_OVERHEAD + _UDP_HEADER_BYTES
+UDP_HEADER_BYTES = 8
+_OVERHEAD_BYTES = DATA_OVERHEAD + UDP_HEADER_BYTES
 _FULL_DATAGRAM_BYTES = MAX_PAYLOAD + _OVERHEAD_BYTES
 _REPLAY_WINDOW = 64  # as DTLS and IPsec have it (RFC 4303 §3.4.3)
 _NO_UNIT = Unit(0, 0, 0)
@@ -89,7 +89,7 @@ class StreamSender:
         self._replay = _ReplayWindow()
         self._epoch = 0
         self._queue: deque[_Asked] = deque()
-        self._pacer = _Pacer(max_pace_bytes_per_s)
+        self._pacer = Pacer(max_pace_bytes_per_s)
         self._address: Address | None = None
         self._proven = False
         self._token = 0  # of the present address
@@ -113,14 +113,14 @@ class StreamSender:
         self.last_pull_s = now
         self._enqueue(pull, now)
 
-    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]:
-        """Return the datagrams that may leave now, in order, each with its destination."""
+    def datagrams_to_send(self, now: float, most: int = MAX_QUEUED_UNITS) -> list[tuple[bytes, Address]]:
+        """Return the datagrams that may leave now, `most` of them, in order, each with its destination."""
         datagrams: list[tuple[bytes, Address]] = []
         if self._token_due is not None:
             pull_no, arrived_s = self._token_due
             self._token_due = None
             datagrams.append(self._build(_Asked(_NO_UNIT, pull_no, arrived_s), b"", now))
-        while self._queue and self._proven and now >= self._pacer.ready_at():
+        while len(datagrams) < most and self._queue and self._proven and now >= self._pacer.ready_at():
             asked = self._queue.popleft()
             payload = self._objects.unit(asked.unit)
             if payload is not None:
@@ -225,7 +225,7 @@ class _ReplayWindow:
         return fresh
 
 
-class _Pacer:
+class Pacer:
     """A bucket that lets bytes go at a pace, with a burst of two datagrams or 5 ms.
 
     `_clear_s` is when all that was sent would be through at exactly the pace (GCRA's

@@ -68,6 +68,7 @@ class ServeSettings:
     ladder_kbps: tuple[int, ...] = DEFAULT_LADDER_KBPS
     lan: bool = True  # be found on the local network, and find others there
     mirror: tuple[str, ...] = ()  # tracks to fetch from the network and serve: `loud:…`, or words
+    max_upload_bytes_per_s: int | None = None  # of audio over UDP, to all together
     gossip_s: float = PERIOD_S  # the period in which two other servers are met
 
 
@@ -104,7 +105,7 @@ class _Server:
         self._output = output
         self._identity = identity
         self._library = library
-        self._streams = StreamTable(network, identity)
+        self._streams = StreamTable(network, identity, max_upload_bytes_per_s=settings.max_upload_bytes_per_s)
         self._scanned = trio.Event()
         self._stop_scan = threading.Event()
 

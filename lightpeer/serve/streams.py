@@ -7,6 +7,10 @@ costs nothing. Streams are bounded in all and for each peer. A peer that opens o
 too many loses its own least recent one; when the server is full, a stream that
 nobody has pulled lately makes room, and if there is none the newcomer goes
 without UDP (it has `Streams.Pull`).
+
+Where the uplink has a cap, streams whose turn it is wait in a row and send one
+datagram each time they are at its head (round robin; datagrams are nearly all of one
+size, so bytes are shared as fairly as datagrams, RFC 970).
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import errno
 import heapq
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -22,7 +27,16 @@ import trio
 from lightpeer.core.datagram import derive_keys, peek_stream_id
 from lightpeer.core.identity import Identity, PeerId
 from lightpeer.errors import LightpeerError
-from lightpeer.serve.sender import LEASE_S, MAX_PACE_BYTES_PER_S, ReadObject, StreamSender, path_token
+from lightpeer.serve.sender import (
+    LEASE_S,
+    MAX_PACE_BYTES_PER_S,
+    MAX_QUEUED_UNITS,
+    UDP_HEADER_BYTES,
+    Pacer,
+    ReadObject,
+    StreamSender,
+    path_token,
+)
 from lightpeer.wire.network import Address, DatagramSocket, Network
 
 MAX_STREAMS: Final = 256  # about 0.4 MB each at worst: four cached segments and a full queue
@@ -71,8 +85,9 @@ class StreamTable:
         max_streams: int = MAX_STREAMS,
         max_per_peer: int = MAX_STREAMS_PER_PEER,
         max_pace_bytes_per_s: int = MAX_PACE_BYTES_PER_S,
+        max_upload_bytes_per_s: int | None = None,
     ) -> None:
-        """Take the server's identity, which the streams' keys are bound to."""
+        """Take the server's identity, which the streams' keys are bound to, and what they may send in all."""
         self._network = network
         self._identity = identity
         self._max_streams = max_streams
@@ -81,6 +96,11 @@ class StreamTable:
         self._secret = network.entropy(32)
         self._streams: dict[int, _Stream] = {}
         self._agenda: list[tuple[float, int]] = []
+        self._uplink: Pacer | None = None
+        if max_upload_bytes_per_s is not None:
+            self._uplink = Pacer(max_upload_bytes_per_s)
+            self._uplink.set_pace(max_upload_bytes_per_s, 0.0)
+        self._row: deque[int] = deque()  # of streams that may send, each once, while the uplink is busy
         self._wake = trio.Event()
         self._socket: DatagramSocket | None = None
 
@@ -208,23 +228,45 @@ class StreamTable:
             while self._agenda and self._agenda[0][0] <= trio.current_time():
                 when, stream_id = heapq.heappop(self._agenda)
                 stream = self._streams.get(stream_id)
-                if stream is not None and stream.turn_s == when:
-                    await self._serve(stream, socket)
-            with trio.move_on_at(self._agenda[0][0] if self._agenda else math.inf):
+                if stream is None or stream.turn_s != when:
+                    continue
+                stream.turn_s = -math.inf  # what comes in meanwhile is seen when it has been served
+                if self._uplink is None:
+                    await self._serve(stream, socket, MAX_QUEUED_UNITS)
+                else:
+                    self._row.append(stream_id)
+            with trio.move_on_at(min(await self._serve_row(socket), self._next_turn())):
                 await self._wake.wait()
 
-    async def _serve(self, stream: _Stream, socket: DatagramSocket) -> None:
-        sender = stream.sender
-        stream.turn_s = -math.inf  # what comes in meanwhile is seen below
+    def _next_turn(self) -> float:
+        return self._agenda[0][0] if self._agenda else math.inf
+
+    async def _serve_row(self, socket: DatagramSocket) -> float:
+        """Let those in the row send, one datagram each, while the uplink is free; return when it is again."""
+        while self._uplink is not None and self._row:
+            free_at = self._uplink.ready_at()
+            if trio.current_time() < free_at:
+                return free_at
+            stream = self._streams.get(self._row.popleft())
+            if stream is not None:
+                size = await self._serve(stream, socket, 1)
+                self._uplink.sent(size, trio.current_time())
+        return math.inf
+
+    async def _serve(self, stream: _Stream, socket: DatagramSocket, most: int) -> int:
+        """Let a stream send so many datagrams at most, and give it its next turn; return the bytes sent."""
+        sender, size = stream.sender, 0
         now = trio.current_time()
         sender.handle_timeout(now)
-        for datagram, address in sender.datagrams_to_send(now):
+        for datagram, address in sender.datagrams_to_send(now, most):
+            size += len(datagram) + UDP_HEADER_BYTES
             try:
                 await socket.send_to(datagram, address)
             except OSError:
                 break  # to the receiver it is lost like any other
         if sender.stream_id in self._streams:
             self._schedule(sender.stream_id, sender.next_deadline())
+        return size
 
 
 def _reader(track: ReadableTrack) -> ReadObject:

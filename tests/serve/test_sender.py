@@ -16,12 +16,12 @@ from lightpeer.core.datagram import (
     unit_layout,
 )
 from lightpeer.serve.sender import (
-    _UDP_HEADER_BYTES,
     CACHED_OBJECTS,
     END_S,
     LEASE_S,
     MAX_QUEUED_UNITS,
     MIN_PACE_BYTES_PER_S,
+    UDP_HEADER_BYTES,
     StreamSender,
     path_token,
 )
@@ -249,7 +249,7 @@ def test_an_unproven_address_gets_one_empty_data_with_its_token_and_then_all() -
     [(answer, to)] = bench.sender.datagrams_to_send(0.0)
     data = parse_data_untrusted(answer, KEYS)
     assert (to, data.payload) == (THERE, b"")
-    assert len(answer) + _UDP_HEADER_BYTES <= 3 * (len(datagram) + _UDP_HEADER_BYTES)
+    assert len(answer) + UDP_HEADER_BYTES <= 3 * (len(datagram) + UDP_HEADER_BYTES)
     assert bench.sent(1.0) == []
     assert bench.sender.next_deadline() == LEASE_S
     bench.pull(now=1.0, address=THERE, token=data.path_token)
@@ -260,7 +260,7 @@ def test_the_smallest_pull_is_answered_with_less_than_three_times_its_size() -> 
     bench = Bench()
     datagram = bench.pull(token=1)
     [(answer, _)] = bench.sender.datagrams_to_send(0.0)
-    assert len(answer) + _UDP_HEADER_BYTES <= 3 * (len(datagram) + _UDP_HEADER_BYTES)
+    assert len(answer) + UDP_HEADER_BYTES <= 3 * (len(datagram) + UDP_HEADER_BYTES)
 
 
 def test_the_token_of_the_tcp_callers_host_proves_every_port_of_it() -> None:

@@ -118,6 +118,34 @@ def test_a_stream_answers_its_pulls_at_their_pace() -> None:
     with_table(test)
 
 
+def test_a_cap_on_the_uplink_is_kept_and_shared_by_all() -> None:
+    """Three want ten times what there is, and the fourth, which wants little, is not held up by them."""
+
+    async def test(table, phone):
+        clients = [await FakeClient(phone, identity(n)).open(table) for n in range(1, 5)]
+        for client in clients[:3]:
+            await client.pull(*((0, n, 0, 5) for n in range(20)), pace=100_000)
+        got = [0] * 4
+
+        async def count(number: int) -> None:
+            while True:
+                got[number] += len((await clients[number].receive(1))[0].payload) + 37
+
+        async with trio.open_nursery() as nursery:
+            for number in range(4):
+                nursery.start_soon(count, number)
+            await trio.sleep(0.5)
+            await clients[3].pull((0, 1, 0, 2), pace=100_000)
+            await trio.sleep(0.5)
+            assert got[3] > 2 * 1000, "it came in its turn"
+            await trio.sleep(1.0)
+            nursery.cancel_scope.cancel()
+        assert sum(got) == pytest.approx(2.0 * 30_000, rel=0.1)
+        assert max(got[:3]) - min(got[:3]) < 2 * 1237
+
+    with_table(test, max_upload_bytes_per_s=30_000)
+
+
 def test_streams_of_several_clients_run_beside_each_other() -> None:
     async def test(table, phone):
         clients = [await FakeClient(phone, identity(n)).open(table) for n in range(1, 6)]
