@@ -196,8 +196,12 @@ class Gossip:
             return
         self._named_by_host = met.host
         self.view.on_answer(contact, next((other for other in met.others if other.serves), None))
-        if met.own is not None and met.peer_id in self.view:
-            self.view.add(met.own) if met.own.serves else self.view.remove(met.peer_id)
+        if met.own is None or met.peer_id not in self.view:
+            return
+        if met.own.serves:
+            self.view.add(met.own)  # a newer record of itself
+        else:
+            self.view.remove(met.peer_id)
 
     async def _keep_joined(self, contacts: Callable[[], Sequence[Contact]]) -> None:
         pause_s = JOIN_AGAIN_S
