@@ -120,7 +120,8 @@ class Client:
         async with aclosing(self._reach.peers()) as peers:
             async for peer in peers:
                 try:
-                    await self._collect(peer, query, limit, _budget(answered), findings)
+                    budget = _budget(answered, found_any=False)
+                    await self._collect(peer, query, limit, budget, findings)
                 except RemoteError as error:
                     self._reach.on_error(peer, error)
                 else:
@@ -249,7 +250,8 @@ class Client:
         async with aclosing(self._reach.peers()) as peers:
             async for peer in peers:
                 try:
-                    async with aclosing(self._opened_through(peer, query, limit, answered, opener)) as found:
+                    budget = _budget(answered, found_any=bool(opener.tried))
+                    async with aclosing(self._opened_through(peer, query, limit, budget, opener)) as found:
                         async for source in found:
                             yield source
                 except RemoteError as error:
@@ -260,12 +262,12 @@ class Client:
             raise self._reach.nobody()
 
     async def _opened_through(
-        self, asked: Peer, query: str, limit: int, answered: int, opener: Opener
+        self, asked: Peer, query: str, limit: int, budget: Budget, opener: Opener
     ) -> AsyncGenerator[tuple[Peer, Opened], None]:
         """Yield those who serve what a peer finds: itself by the search, others at their addresses."""
         opening = opener.begin() if asked.peer_id not in opener.tried else None
         wanted = opener.request(opening) if opening is not None else None
-        async with aclosing(self._search_at(asked, query, limit, _budget(answered), wanted)) as replies:
+        async with aclosing(self._search_at(asked, query, limit, budget, wanted)) as replies:
             async for tracks, reply in replies:
                 if opening is not None and tracks and reply.HasField("open"):
                     yield asked, opener.accept_untrusted(opening, reply.open, tracks[0].track_id, asked)
@@ -307,8 +309,10 @@ class Client:
         return None
 
 
-def _budget(answered: int) -> Budget:
+def _budget(answered: int, *, found_any: bool) -> Budget:
     """Return how far a search may go when so many peers have answered, and it was not enough."""
     from lightpeer.core.walks import DEFAULT_BUDGET, GREATEST_BUDGET, NO_BUDGET
 
-    return (DEFAULT_BUDGET, GREATEST_BUDGET, NO_BUDGET)[min(answered, 2)]
+    if answered == 0:
+        return DEFAULT_BUDGET
+    return GREATEST_BUDGET if answered == 1 and not found_any else NO_BUDGET

@@ -206,6 +206,27 @@ def test_what_was_not_found_is_searched_for_further_away_by_another(tmp_path: Pa
     simulate(main)
 
 
+def test_who_looks_for_further_sources_has_one_walk_made_and_asks_others_alone(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG], [], []) as servers:
+            noted = []
+
+            async def note(own: Search, data: bytes, context: Context) -> None:
+                call = own._calls.begin(context)
+                request = call.open(data, pb.SearchRequest)
+                noted.append(request.walkers)
+                await context.write(call.seal(pb.SearchReply()))
+
+            for server in servers:
+                replace_search(server, note)
+            async with open_client(settings(tmp_path, *servers), phone_on(net)) as client:
+                with pytest.raises(NothingFoundError):
+                    await anext(client.open_track(bytes(32), exclude=[servers[0].identity.peer_id]))
+            assert noted == [DEFAULT_BUDGET.walkers, 0, 0]
+
+    simulate(main)
+
+
 def test_hits_are_shown_though_a_walk_goes_on_and_on(tmp_path: Path) -> None:
     async def main(net: SimInternet) -> None:
         async with swarm(net, [SONG], []) as servers:
