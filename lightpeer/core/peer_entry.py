@@ -1,7 +1,7 @@
 """What is known of one peer: its record, how it served us, and how that is kept in a file.
 
-Counts of success, failure and misbehaviour fade with a half-life of a day, so that
-a peer is judged by what it did lately; `peers.py` says how that is used.
+Counts of success, failure, misbehaviour and delivered bytes fade with a half-life of a day,
+so that a peer is judged by what it did lately; `peers.py` says how that is used.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ LOCAL_GROUP: Final = "local"
 
 _RTT_SCALE_S = 0.3  # a peer this far away counts half
 _GOODPUT_SCALE_BYTES_PER_S = 12_000.0  # twice a good rendition
+_VERIFIED_SCALE_BYTES = 256_000.0  # a minute of music: who gave that much is as good as proven
+_MIN_MEASURED_BYTES = 32_000  # below it a rate tells of round trips, not of the peer
 _HEAD = struct.Struct(">HBB")  # sizes of record and source in bytes, whether tried
-_STATS = struct.Struct(">9d")
+_STATS = struct.Struct(">10d")
 _MAX_STAT = 1e12  # far above any time, count or rate
 
 
@@ -47,20 +49,27 @@ class PeerEntry:
     last_success_s: float = 0.0
     rtt_s: float | None = None  # smoothed
     goodput_bytes_per_s: float | None = None  # smoothed
+    verified_bytes: float = 0.0  # of music, delivered and right
 
     @property
     def group(self) -> str:
         """The network group of its best address."""
         return network_group(self.record.endpoints[0][0])
 
-    def succeed(self, now: float, rtt_s: float | None, goodput_bytes_per_s: float | None) -> None:
-        """Count an answer, with what it showed of the way there."""
+    def succeed(self, now: float, rtt_s: float | None) -> None:
+        """Count an answer, and how long it took if that is known."""
         self.bring_up_to_date(now)
         self.successes += 1
         self.failures_in_row = 0
         self.last_success_s = now
         self.rtt_s = _smooth(self.rtt_s, rtt_s)
-        self.goodput_bytes_per_s = _smooth(self.goodput_bytes_per_s, goodput_bytes_per_s)
+
+    def deliver(self, size: int, seconds: float, now: float) -> None:
+        """Count verified bytes of music, and how long it took to fetch them."""
+        self.bring_up_to_date(now)
+        self.verified_bytes += size
+        if size >= _MIN_MEASURED_BYTES and seconds > 0:
+            self.goodput_bytes_per_s = _smooth(self.goodput_bytes_per_s, size / seconds)
 
     def fail(self, now: float) -> None:
         """Count a call that was not answered."""
@@ -79,17 +88,20 @@ class PeerEntry:
         self.successes *= left
         self.failures *= left
         self.misbehaviour *= left
+        self.verified_bytes *= left
         self.updated_s = max(now, self.updated_s)
 
     def score(self, now: float) -> float:
-        """Return how good a choice the peer is, from 0 to 1; one that nobody tried has an eighth."""
+        """Return how good a choice the peer is, from 0 to 1; one that nobody tried has a sixteenth."""
         left = self.fade(now)
         successes, failures = self.successes * left, self.failures * left
         reached = (successes + 0.5) / (successes + failures + 1)
         rtt = 0.5 if self.rtt_s is None else _RTT_SCALE_S / (_RTT_SCALE_S + self.rtt_s)
         goodput = self.goodput_bytes_per_s
         speed = 0.5 if goodput is None else goodput / (goodput + _GOODPUT_SCALE_BYTES_PER_S)
-        return float(reached * rtt * speed * 0.5 ** (self.misbehaviour * left))
+        verified = self.verified_bytes * left
+        proven = (verified + _VERIFIED_SCALE_BYTES) / (verified + 2 * _VERIFIED_SCALE_BYTES)
+        return float(reached * rtt * speed * proven * 0.5 ** (self.misbehaviour * left))
 
     def waits(self, now: float) -> bool:
         """Tell whether the peer failed so lately that others come first."""
@@ -132,7 +144,7 @@ def _smooth(old: float | None, new: float | None) -> float | None:
 
 
 def pack_entry(entry: PeerEntry) -> bytes:
-    """Return an entry for the file: sizes, the record, the source, nine numbers."""
+    """Return an entry for the file: sizes, the record, the source, ten numbers."""
     source, record = entry.source.encode(), entry.record.data
     stats = _STATS.pack(
         entry.successes,
@@ -144,6 +156,7 @@ def pack_entry(entry: PeerEntry) -> bytes:
         entry.last_success_s,
         -1 if entry.rtt_s is None else entry.rtt_s,
         -1 if entry.goodput_bytes_per_s is None else entry.goodput_bytes_per_s,
+        entry.verified_bytes,
     )
     return b"".join((_HEAD.pack(len(record), len(source), entry.tried), record, source, stats))
 
@@ -168,7 +181,9 @@ def unpack_entries_untrusted(data: bytes) -> Iterator[PeerEntry]:
 def _entry_untrusted(record: PeerRecord, source: str, tried: bool, stats: tuple[float, ...]) -> PeerEntry:
     if not all(-1 <= value <= _MAX_STAT for value in stats):
         raise BadMessageError("the peer cache has impossible numbers")
-    successes, failures, misbehaviour, updated_s, in_row, failure_s, success_s, rtt_s, goodput = stats
+    successes, failures, misbehaviour, updated_s, in_row, failure_s, success_s, rtt_s, goodput, verified = (
+        stats
+    )
     return PeerEntry(
         record=record,
         source=source,
@@ -182,4 +197,5 @@ def _entry_untrusted(record: PeerRecord, source: str, tried: bool, stats: tuple[
         last_success_s=success_s,
         rtt_s=None if rtt_s < 0 else rtt_s,
         goodput_bytes_per_s=None if goodput < 0 else goodput,
+        verified_bytes=max(0.0, verified),
     )

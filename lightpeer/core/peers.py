@@ -16,8 +16,8 @@ with quotas in place of hashed buckets, which at 64 entries protect better:
   succeeded) or its source holds more of a full table than the newcomer's would.
 - A record is replaced only by a newer one of the same peer; on a new address the
   peer must answer again before it counts as tried.
-- The score is the decayed rate of success, weighed by round trip, goodput and
-  misbehaviour. All four fade with a half-life of a day. After failures in a row a
+- The score is the rate of success, weighed by round trip, goodput, verified bytes and
+  misbehaviour. The counts fade with a half-life of a day. After failures in a row a
   peer waits twice as long each time, and comes after those that do not wait.
 
 Times are Unix seconds, since entries live longer than a process. Misbehaviour
@@ -43,7 +43,7 @@ MAX_CAPACITY: Final = 4096  # more than a server remembers: 4 MB
 SOURCE_SHARE: Final = 4  # a source may hold a quarter of the cache, and is the only one at the start
 GROUP_SHARE: Final = 8
 
-_MAGIC = b"LPPC\x01"
+_MAGIC = b"LPPC\x02"
 _CHECK_BYTES = 16
 
 
@@ -93,15 +93,19 @@ class PeerCache:
         self._entries[record.peer_id] = entry
         return True
 
-    def on_success(
-        self, peer_id: PeerId, rtt_s: float | None, now: float, *, goodput_bytes_per_s: float | None = None
-    ) -> None:
+    def on_success(self, peer_id: PeerId, rtt_s: float | None, now: float) -> None:
         """Note that a peer answered; it moves to the tried if there is room for it."""
         entry = self._entries.get(peer_id)
         if entry is not None:
-            entry.succeed(now, rtt_s, goodput_bytes_per_s)
+            entry.succeed(now, rtt_s)
             if not entry.tried:
                 self._promote(entry, now)
+
+    def on_delivery(self, peer_id: PeerId, size: int, seconds: float, now: float) -> None:
+        """Note that a peer delivered so many verified bytes of music while it was asked for so long."""
+        entry = self._entries.get(peer_id)
+        if entry is not None:
+            entry.deliver(size, seconds, now)
 
     def on_failure(self, peer_id: PeerId, now: float) -> None:
         """Note that a peer could not be reached or did not answer."""

@@ -32,8 +32,8 @@ def entry(**kwargs) -> PeerEntry:
     return PeerEntry(RECORD, "source", updated_s=NOW, **kwargs)
 
 
-def test_what_nobody_tried_has_an_eighth() -> None:
-    assert entry().score(NOW) == 0.125
+def test_what_nobody_tried_has_a_sixteenth() -> None:
+    assert entry().score(NOW) == 0.0625
     assert entry().group == "8.8"
 
 
@@ -45,10 +45,11 @@ def test_what_nobody_tried_has_an_eighth() -> None:
         ({}, {"failures": 1.0}),
         ({"rtt_s": 0.1}, {"rtt_s": 0.3}),
         ({"goodput_bytes_per_s": 5e4}, {"goodput_bytes_per_s": 5e3}),
+        ({"verified_bytes": 1e5}, {"verified_bytes": 1e4}),
         ({}, {"misbehaviour": 1.0}),
     ],
 )
-def test_each_of_the_four_counts_in_the_score(better, worse) -> None:
+def test_each_of_the_five_counts_in_the_score(better, worse) -> None:
     assert entry(**better).score(NOW) > entry(**worse).score(NOW)
 
 
@@ -56,7 +57,7 @@ def test_counts_fade_by_half_in_a_day() -> None:
     peer = entry()
     for _ in range(4):
         peer.fail(NOW)
-    peer.succeed(NOW + HALF_LIFE_S, 0.1, None)
+    peer.succeed(NOW + HALF_LIFE_S, 0.1)
     assert (peer.failures, peer.successes) == (2, 1)
     later = NOW + 20 * HALF_LIFE_S
     assert peer.score(later) == pytest.approx(entry(rtt_s=0.1).score(NOW), rel=1e-3)
@@ -65,17 +66,28 @@ def test_counts_fade_by_half_in_a_day() -> None:
 def test_a_clock_that_jumps_back_does_not_unfade() -> None:
     peer = entry(successes=1.0)
     assert peer.fade(NOW - 1e6) == 1
-    peer.succeed(NOW - 1e6, None, None)
+    peer.succeed(NOW - 1e6, None)
     assert peer.updated_s == NOW
     assert peer.successes == 2
 
 
 def test_round_trip_and_goodput_are_smoothed() -> None:
     peer = entry()
-    peer.succeed(NOW, 0.4, None)
-    peer.succeed(NOW, None, 8000)
-    peer.succeed(NOW, 0.8, 16000)
+    peer.succeed(NOW, 0.4)
+    peer.succeed(NOW, None)
+    peer.succeed(NOW, 0.8)
+    peer.deliver(80_000, 10.0, NOW)
+    peer.deliver(160_000, 10.0, NOW)
     assert (peer.rtt_s, peer.goodput_bytes_per_s) == (0.5, 10000)
+
+
+def test_what_was_delivered_fades_and_little_of_it_tells_no_rate() -> None:
+    peer = entry()
+    peer.deliver(1000, 0.001, NOW)
+    peer.deliver(100_000, 0.0, NOW)
+    assert (peer.verified_bytes, peer.goodput_bytes_per_s) == (101_000, None)
+    peer.deliver(1000, 1.0, NOW + HALF_LIFE_S)
+    assert peer.verified_bytes == 51_500
 
 
 def test_failures_in_a_row_wait_twice_as_long_each_time_up_to_an_hour() -> None:
@@ -87,7 +99,7 @@ def test_failures_in_a_row_wait_twice_as_long_each_time_up_to_an_hour() -> None:
         assert peer.waits(NOW + wait - 0.1)
         assert not peer.waits(NOW + wait)
     assert not peer.waits(NOW - 1)
-    peer.succeed(NOW, None, None)
+    peer.succeed(NOW, None)
     assert not peer.waits(NOW)
 
 
@@ -133,6 +145,7 @@ def test_a_network_group_is_what_one_hand_may_hold(host, group) -> None:
             failures_in_row=st.integers(0, 1000),
             rtt_s=st.none() | st.floats(0, 10),
             goodput_bytes_per_s=st.none() | st.floats(0, 1e6),
+            verified_bytes=st.floats(0, 1e12),
         ),
         max_size=4,
     )

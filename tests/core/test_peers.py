@@ -78,9 +78,11 @@ def test_only_a_newer_record_replaces_and_a_new_address_must_answer_again() -> N
 
 def test_best_goes_by_score_and_puts_those_that_just_failed_last() -> None:
     cache = filled(4)
-    cache.on_success(peer_id(2), 0.05, NOW, goodput_bytes_per_s=90_000)
+    cache.on_success(peer_id(2), 0.05, NOW)
+    cache.on_delivery(peer_id(2), 900_000, 10.0, NOW)
     for _ in range(2):
-        cache.on_success(peer_id(3), 0.05, NOW, goodput_bytes_per_s=90_000)
+        cache.on_success(peer_id(3), 0.05, NOW)
+        cache.on_delivery(peer_id(3), 900_000, 10.0, NOW)
     cache.on_failure(peer_id(3), NOW)
     cache.on_misbehaviour(peer_id(0), NOW)
     assert [r.peer_id for r in cache.best(9, NOW)] == [peer_id(n) for n in (2, 1, 0, 3)]
@@ -102,6 +104,7 @@ def test_news_of_a_peer_that_is_not_known_is_ignored() -> None:
     cache.on_success(peer_id(1), 0.1, NOW)
     cache.on_failure(peer_id(1), NOW)
     cache.on_misbehaviour(peer_id(1), NOW)
+    cache.on_delivery(peer_id(1), 1000, 1.0, NOW)
     assert len(cache) == 0
 
 
