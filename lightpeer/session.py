@@ -313,8 +313,8 @@ class Session:
 
     def _ask(self, now: float, but: Collection[Source] = ()) -> None:
         """Ask for more, soonest of those who will be through soonest with what they have."""
-        udp = [source for source in self._sources if not source.on_grpc and source not in but]
-        for source in sorted(udp, key=Source.backlog_s):
+        ready = [source for source in self._sources if source not in but and source.may_ask()]
+        for source in sorted(ready, key=Source.backlog_s):
             source.ask(now)
 
     async def _flush(self) -> None:
@@ -438,7 +438,8 @@ class Session:
 
     async def on_data(self, now: float) -> None:
         """Something arrived: take what is complete and ask for more."""
-        self._pump(now)
+        if self.scheduler.has_event or any(source.may_ask() for source in self._sources):
+            self._pump(now)
         await self._flush()
 
     def on_timers(self) -> None:

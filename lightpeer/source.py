@@ -89,6 +89,7 @@ class Source:
         self._path: Path | None = None
         self._retry_udp_at = math.inf
         self._is_trying_udp = False
+        self._has_lost = False  # something that was not asked for again yet
         self._moved_at = -math.inf
         self._udp_heard_at = self.heard_at
         self._closed = False
@@ -151,12 +152,17 @@ class Source:
         """Return how long what was asked of it will take to come."""
         return self._flow.outstanding_bytes / (self._flow.rate_bytes_per_s or 1.0)
 
+    def may_ask(self) -> bool:
+        """Tell whether to ask it now for what there is: a PULL's worth, or what was lost."""
+        ready = self._has_lost or self._flow.wants_pull()
+        return ready and self.receiver is not None and not self.on_grpc
+
     def ask(self, now: float) -> None:
-        """Ask for what is wished next, once that is worth a PULL."""
-        flow, scheduler = self._flow, self._hub.scheduler
-        if self.receiver is None or self.on_grpc or not flow.wants_pull():
+        """Ask for what is wished next."""
+        flow, self._has_lost = self._flow, False
+        if self.receiver is None:
             return
-        ranges = scheduler.next_ranges(self.peer, flow.budget_bytes(), now)
+        ranges = self._hub.scheduler.next_ranges(self.peer, flow.budget_bytes(), now)
         if not ranges:
             return
         was_idle = self.receiver.next_deadline() is None
@@ -203,6 +209,7 @@ class Source:
         else:
             self._hub.bandwidth.on_lost(self._flow, event.asked_bytes, now)
             self._hub.scheduler.on_lost(event.units)
+            self._has_lost = True
             self.retransmitted_units += len(event.units)
 
     def _on_unasked(self) -> None:

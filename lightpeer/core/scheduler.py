@@ -226,6 +226,11 @@ class Scheduler:
         late = (i.source for i in self._objects.values() if i.source is not None and now >= i.due_s)
         return next(late, None)
 
+    @property
+    def has_event(self) -> bool:
+        """Whether `next_event` has something to give."""
+        return bool(self._events)
+
     def next_event(self) -> Event | None:
         """Return what happened, oldest first, None when there is no more."""
         return self._events.popleft() if self._events else None

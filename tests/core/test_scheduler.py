@@ -94,7 +94,9 @@ def test_the_table_is_fetched_first():
     assert events(scheduler) == []
     ranges = scheduler.next_ranges("a", 10_000)
     assert [wanted.segment for wanted, _ in ranges] == [64, 65]
+    assert not scheduler.has_event
     give(scheduler, "a", units(ranges))
+    assert scheduler.has_event
     assert events(scheduler) == ready((0, 64), (0, 65))
     assert scheduler.wished() == 0
 

@@ -132,7 +132,7 @@ def test_a_source_that_floods_us_with_units_is_dropped(tmp_path: Path) -> None:
             result = opened(**terms)
             sender = bad.streams._streams[result.stream_id].sender
             give = sender.datagrams_to_send
-            sender.datagrams_to_send = lambda now: [d for d in give(now) for _ in range(20)]
+            sender.datagrams_to_send = lambda *until: [d for d in give(*until) for _ in range(20)]
             return result
 
         bad.streams.open = open_stream
