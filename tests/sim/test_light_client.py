@@ -12,10 +12,11 @@ from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.identity import Identity, format_peer_id
 from lightpeer.core.records import Role, build_record
 from lightpeer.core.walks import DEFAULT_BUDGET, GREATEST_BUDGET
-from lightpeer.discovery import FIRST_REPLY_S, PATIENCE_S, Client, Hit, open_client
+from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.searching import FIRST_REPLY_S, PATIENCE_S
 from lightpeer.serve.rpc import Context
 from lightpeer.serve.search import Search
 from lightpeer.session import Session
@@ -180,6 +181,19 @@ def test_who_found_something_is_the_only_one_asked(tmp_path: Path) -> None:
             async with open_client(settings(tmp_path, *servers), phone_on(net)) as client:
                 assert len(await found(client)) == 1
             assert [server.shelf.searches for server in servers] == [1, 0]
+
+    simulate(main)
+
+
+def test_a_search_makes_its_peer_known_with_its_round_trip(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG], []) as servers:
+            star(servers)
+            async with open_client(settings(tmp_path, servers[0]), phone_on(net)) as client:
+                assert len(await found(client)) == 1
+                entry = client.cache.get(servers[0].identity.peer_id)
+                assert entry.tried
+                assert entry.rtt_s == pytest.approx(2 * ONE_WAY_S, abs=0.01)
 
     simulate(main)
 

@@ -1,0 +1,186 @@
+"""Searches: at one good peer, which has the query carried on to others (`core/walks.py`).
+
+Another peer is asked, with a greater budget, when nothing was found or nobody answered.
+A search for what is about to be played carries an Open, so that the first audio comes
+with the hits: one round trip once the connection stands. When the asked peer does not
+hold the track itself, it is opened at a holder that the hit names. Who else holds a track
+is found by searching for its uri.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.errors import RemoteError, RpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightpeer.core.hits import Findings, FoundTrack
+    from lightpeer.core.opening import Opened
+    from lightpeer.core.walks import Budget
+    from lightpeer.opener import Opener
+    from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+    from lightpeer.reach import Reach
+    from lightpeer.wire.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+FIRST_REPLY_S: Final = 5.0  # the asked peer answers at once; this is 16 kB at 30 kbit/s
+PATIENCE_S: Final = 2.0  # for more, once there is something to show: walks take about one
+QUERY_ID_BYTES: Final = 8
+
+
+class Searcher:
+    """Searches at the peers within reach."""
+
+    def __init__(self, reach: Reach, entropy: Callable[[int], bytes]) -> None:
+        """Take whom to ask, and what makes the ids of queries."""
+        self._reach = reach
+        self._entropy = entropy
+
+    async def find(self, query: str, limit: int, most_asked: int) -> Findings:
+        """Return what is found; raise NoPeerError if nobody could be asked.
+
+        Args:
+            query: words, or the uri of a track.
+            limit: how many tracks are wanted.
+            most_asked: how many peers may answer that they found nothing.
+        """
+        from lightpeer.core.hits import Findings
+
+        findings = Findings(query, limit)
+        answered = 0
+        async with aclosing(self._reach.peers()) as peers:
+            async for peer in peers:
+                try:
+                    budget = _budget(answered, found_any=False)
+                    await self._collect(peer, query, limit, budget, findings)
+                except RemoteError as error:
+                    self._reach.on_error(peer, error)
+                else:
+                    answered += 1
+                if findings.tracks or answered >= most_asked:
+                    break
+        if not answered and not findings.tracks:
+            raise self._reach.nobody()
+        return findings
+
+    async def _collect(self, peer: Peer, query: str, limit: int, budget: Budget, findings: Findings) -> None:
+        """Search at a peer until there is enough, or nothing more within our patience."""
+        with trio.CancelScope() as patience:
+            async with aclosing(self._replies(peer, query, limit, budget)) as replies:
+                async for tracks, _ in replies:
+                    for track in tracks:
+                        findings.add(track)
+                    if findings.missing <= 0:
+                        return
+                    if findings.tracks:
+                        patience.deadline = min(patience.deadline, trio.current_time() + PATIENCE_S)
+
+    async def _replies(
+        self, peer: Peer, query: str, limit: int, budget: Budget, wanted: pb.OpenRequest | None = None
+    ) -> AsyncGenerator[tuple[list[FoundTrack], pb.SearchReply], None]:
+        """Yield the hits of one reply after another, and the reply; raise RemoteError if it is not sound."""
+        from lightpeer.core.hits import ReplyReader
+        from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+        request = pb.SearchRequest(
+            query=query,
+            limit=limit,
+            walkers=budget.walkers,
+            hops=budget.hops,
+            query_id=self._entropy(QUERY_ID_BYTES),
+            open=wanted,
+        )
+        reader = ReplyReader(query, limit, peer.host)
+        started, known = trio.current_time(), 0
+        async with aclosing(peer.search(request, first_reply_s=FIRST_REPLY_S)) as replies:
+            async for reply in replies:
+                is_first = not reader.has_begun
+                tracks = reader.read_untrusted(reply, peer.unix_time())
+                self._reach.learn(reader.records[known:], peer)
+                known = len(reader.records)
+                if is_first:
+                    self._reach.on_answer(peer, trio.current_time() - started)
+                yield tracks, reply
+
+    async def opened(
+        self, query: str, limit: int, opener: Opener
+    ) -> AsyncGenerator[tuple[Peer, Opened], None]:
+        """Yield those who serve what was found, each once, as they are found; raise if nobody answers."""
+        answered = 0
+        async with aclosing(self._reach.peers()) as peers:
+            async for peer in peers:
+                try:
+                    budget = _budget(answered, found_any=bool(opener.tried))
+                    async with aclosing(self._opened_through(peer, query, limit, budget, opener)) as found:
+                        async for source in found:
+                            yield source
+                except RemoteError as error:
+                    self._reach.on_error(peer, error)
+                else:
+                    answered += 1
+        if not answered:
+            raise self._reach.nobody()
+
+    async def _opened_through(
+        self, asked: Peer, query: str, limit: int, budget: Budget, opener: Opener
+    ) -> AsyncGenerator[tuple[Peer, Opened], None]:
+        """Yield those who serve what a peer finds: itself by the search, others at their addresses."""
+        opening = opener.begin() if asked.peer_id not in opener.tried else None
+        wanted = opener.request(opening) if opening is not None else None
+        async with aclosing(self._replies(asked, query, limit, budget, wanted)) as replies:
+            async for tracks, reply in replies:
+                if opening is not None and tracks and reply.HasField("open"):
+                    yield asked, opener.accept_untrusted(opening, reply.open, tracks[0].track_id, asked)
+                for track in tracks:
+                    async with aclosing(self._opened_at_holders(track, asked, opener)) as sources:
+                        async for source in sources:
+                            yield source
+
+    async def _opened_at_holders(
+        self, track: FoundTrack, told_by: Peer, opener: Opener
+    ) -> AsyncGenerator[tuple[Peer, Opened], None]:
+        """Yield the holders of a track that serve it; who names none holds it itself."""
+        assert told_by.peer_id is not None, "it has answered"
+        named = {record.peer_id: record for record in track.holders}
+        for peer_id in named or [told_by.peer_id]:
+            if peer_id in opener.tried:
+                continue
+            is_other = peer_id != told_by.peer_id
+            peer = await self._reach.holder(named[peer_id], told_by) if is_other else told_by
+            if peer is None:
+                opener.tried.add(peer_id)
+            elif (opened := await self._open_at(peer, track.track_id, told_by, opener)) is not None:
+                yield peer, opened
+
+    async def _open_at(self, peer: Peer, track_id: bytes, told_by: Peer, opener: Opener) -> Opened | None:
+        """Open a track at a peer that is said to hold it; None, and a worse score, if that fails."""
+        from lightpeer.core.status import StatusCode
+
+        try:
+            return await opener.open_at(peer, track_id)
+        except RpcError as error:
+            if error.code() == StatusCode.NOT_FOUND:  # one of the two was wrong, or the track has just gone
+                logger.info("%s does not serve what %s told: %s", peer.name, told_by.name, error)
+                self._reach.on_hollow_hit(told_by)
+            else:
+                self._reach.on_error(peer, error)
+        except RemoteError as error:
+            self._reach.on_error(peer, error)
+        return None
+
+
+def _budget(answered: int, *, found_any: bool) -> Budget:
+    """Return how far a search may go when so many peers have answered, and it was not enough."""
+    from lightpeer.core.walks import DEFAULT_BUDGET, GREATEST_BUDGET, NO_BUDGET
+
+    if answered == 0:
+        return DEFAULT_BUDGET
+    return GREATEST_BUDGET if answered == 1 and not found_any else NO_BUDGET
