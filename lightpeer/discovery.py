@@ -96,6 +96,10 @@ class Client:
         """Score a peer down for what it sent in a stream."""
         self._reach.on_error(peer, BadMessageError(reason))
 
+    def on_served(self, peer: Peer, size: int, seconds: float) -> None:
+        """Score a peer by the bytes of music that it delivered in some seconds of fetching."""
+        self._reach.on_served(peer, size, seconds)
+
     # What commands use.
 
     async def search(self, query: str, limit: int = 10) -> AsyncGenerator[Hit, None]:

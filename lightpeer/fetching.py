@@ -95,6 +95,7 @@ async def streaming(
         bandwidth,
         source_finder(client, opened.track),
         on_lie=client.on_lie,
+        on_served=client.on_served,
         realtime=False,
     )
     async with open_nursery() as nursery:

@@ -321,6 +321,7 @@ class Player:
             source_finder(self._client, opened.track),
             on_event=lambda kind, data: self._tell(kind, **data),
             on_lie=self._client.on_lie,
+            on_served=self._client.on_served,
             sink_ahead_s=self._ahead_s,
         )
         deck = self._decks[index] = Deck(session)

@@ -146,6 +146,12 @@ class Reach:
             self._remembered.cache.on_success(peer.peer_id, rtt_s, self._now_s())
             self._remembered.note_change()
 
+    def on_served(self, peer: Peer, size: int, seconds: float) -> None:
+        """Score a peer up for what it delivered."""
+        if peer.peer_id is not None:
+            self._remembered.cache.on_delivery(peer.peer_id, size, seconds, self._now_s())
+            self._remembered.note_change()
+
     def on_error(self, peer: Peer, error: RemoteError) -> None:
         """Score a peer down; one that said nothing in time is not at hand any more."""
         from lightpeer.core.status import StatusCode

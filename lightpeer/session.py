@@ -59,6 +59,8 @@ STALL_LIMIT_S = 30.0  # a tunnel; after it a person would start anew by hand
 FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
 """Gives further sources, those peers excepted."""
 TellLie: TypeAlias = Callable[["Peer", str], None]
+TellServed: TypeAlias = Callable[["Peer", int, float], None]
+"""Takes a peer, the bytes that it delivered, and in how many seconds of fetching."""
 TellEvent: TypeAlias = Callable[[str, dict[str, object]], None]
 
 
@@ -96,6 +98,7 @@ class Session:
         *,
         on_event: TellEvent = lambda _kind, _data: None,
         on_lie: TellLie = lambda _peer, _reason: None,
+        on_served: TellServed = lambda _peer, _size, _seconds: None,
         sink_ahead_s: Callable[[], float] = lambda: 0.0,
         realtime: bool = True,
     ) -> None:
@@ -108,6 +111,7 @@ class Session:
             bandwidth: the downlink's controller, which outlives the session.
             find_sources: how to find sources beyond the first.
             on_lie: told of each source that broke the protocol or sent false bytes.
+            on_served: told of each other source when it ends, what it delivered.
             on_event: told of "transport", "source_lost", "rebuffering" and "resumed".
             sink_ahead_s: seconds of sound that left the buffer and are not heard yet.
             realtime: False if segments are taken as fast as they come (a file).
@@ -128,6 +132,7 @@ class Session:
         self._find_sources = find_sources
         self._on_event = on_event
         self._on_lie = on_lie
+        self._on_served = on_served
         self._sink_ahead_s = sink_ahead_s
         self._stats = SessionStats()
         self._sources: list[Source] = []
@@ -218,6 +223,7 @@ class Session:
                 await self._run_timers()
             finally:
                 for source in self._sources:
+                    self._tell_served(source)
                     source.close()
 
     # The buffer.
@@ -413,6 +419,7 @@ class Session:
 
     async def _add_source(self, peer: Peer, opened: Opened) -> None:
         source = Source(self, peer)
+        source.fetching_before_s = self._stats.fetching_s
         self._sources.append(source)
         self._stats.sources = max(self._stats.sources, len(self._sources))
         await source.start(opened.udp)
@@ -422,6 +429,11 @@ class Session:
         self._sources.remove(source)
         self._count(source)
         source.close()
+
+    def _tell_served(self, source: Source) -> None:
+        if source.delivered_bytes:
+            seconds = self._stats.fetching_s - source.fetching_before_s
+            self._on_served(source.peer, source.delivered_bytes, seconds)
 
     def _count(self, source: Source) -> None:
         self._stats.retransmitted_units += source.retransmitted_units
@@ -460,6 +472,8 @@ class Session:
             return
         if lied:
             self._on_lie(source.peer, reason)
+        else:
+            self._tell_served(source)
         now = trio.current_time()
         self._supply.on_lost(source.peer.peer_id, now, lied=lied, was_useful=source.has_delivered)
         self._drop(source)

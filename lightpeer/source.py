@@ -83,6 +83,8 @@ class Source:
         self.retransmitted_units = 0
         self.duplicate_units = 0
         self.has_delivered = False
+        self.delivered_bytes = 0  # of what was asked for
+        self.fetching_before_s = 0.0  # of its session, when it joined
         self.heard_at = trio.current_time()  # when something that was asked for came last; it answered Open
         self._hub = hub
         self._flow = hub.bandwidth.open_flow()
@@ -199,7 +201,7 @@ class Source:
                 self._flow, len(event.payload), event.asked_bytes, event.rtt_s, now
             )
             if event.asked_bytes:
-                self._heard(now)
+                self._heard(now, len(event.payload))
                 self._udp_heard_at = now
                 self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
                 if self.on_grpc:
@@ -219,9 +221,10 @@ class Source:
         if self.receiver.duplicates > self.receiver.arrived + MAX_UNASKED:
             self._hub.on_end(self, "it sends what was not asked for", lied=True)
 
-    def _heard(self, now: float) -> None:
+    def _heard(self, now: float, size: int) -> None:
         self.heard_at = now
         self.has_delivered = True
+        self.delivered_bytes += size
 
     # Time.
 
@@ -334,7 +337,7 @@ class Source:
                 raise BadMessageError("a segment that was not asked for")
             ahead = min(2 * ahead, PULL_AHEAD)
             now = trio.current_time()
-            self._heard(now)
+            self._heard(now, len(chunk.data))
             self._hub.bandwidth.on_streamed(len(chunk.data), now - asked_at)
             self._hub.scheduler.on_object(self.peer, chunk.rendition, chunk.segment, chunk.data)
             if self.receiver is not None and now >= self._retry_udp_at and not self.has_expired(now):

@@ -38,6 +38,22 @@ def with_client(folder: Path, act: Callable[[Stage], Awaitable[None]], **more: o
     simulate(main)
 
 
+def test_what_a_source_delivered_counts_in_its_score(tmp_path):
+    async def act(now: Stage) -> None:
+        now.phone.down = Link(50_000, 0.05)
+        await now.client.peers()
+        (before,) = now.client.cache.entries()
+        score = before.score(before.updated_s)
+        await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus")
+        (entry,) = now.client.cache.entries()
+        size = (tmp_path / "x.opus").stat().st_size
+        assert 0.9 * size < entry.verified_bytes < 1.1 * size  # less what came inline, and tables
+        assert 30_000 < entry.goodput_bytes_per_s < 55_000
+        assert entry.score(entry.updated_s) > score
+
+    with_client(tmp_path, act)
+
+
 @pytest.mark.parametrize(("asked_kbps", "rendition"), [(None, 2), (96, 2), (95, 1), (48, 1), (1, 0)])
 def test_the_file_is_the_renditions_bytes(tmp_path, asked_kbps, rendition):
     path = tmp_path / "x.opus"
