@@ -114,23 +114,24 @@ class Search:
             raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "too many searches: search again in a minute")
         budget = Budget(request.walkers, request.hops)
         visit = self._walks.visit(request.query_id, call.peer_id, budget, now)
-        own = [restore_record_untrusted(record) for record in self._own_records()]
-        answer = _Answer(
-            request,
-            Findings(request.query, request.limit),
-            ReplyWriter(own[0] if own else None, context.peer_address[0]),
-            call,
-            context,
-        )
-        hits = self._index.search(request.query, request.limit) if visit.is_first else []
-        for hit in hits:
-            answer.findings.add(_found(hit, tuple(own)))
+        answer = self._from_index(request, call, context, is_first=visit.is_first)
         await self._answer_at_once(answer)
         deadline = min(now + SEARCH_S, context.deadline or math.inf) - MARGIN_S
         in_time = trio.current_time() < deadline
         visits = visit.budget.visits if answer.findings.missing > 0 and in_time else 0
         if visits and self._may_cost(visits, call, context):
             await self._relay(answer, visit, deadline)
+
+    def _from_index(
+        self, request: pb.SearchRequest, call: SealedCall, context: Context, *, is_first: bool
+    ) -> _Answer:
+        """Begin an answer with what is held here, unless that was told before."""
+        own = tuple(restore_record_untrusted(record) for record in self._own_records())
+        findings = Findings(request.query, request.limit)
+        for hit in self._index.search(request.query, request.limit) if is_first else ():
+            findings.add(_found(hit, own))
+        writer = ReplyWriter(own[0] if own else None, context.peer_address[0])
+        return _Answer(request, findings, writer, call, context)
 
     def _may_cost(self, visits: int, call: SealedCall, context: Context) -> bool:
         """Take so many visits out of the caller's share, if it has them."""
