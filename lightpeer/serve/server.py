@@ -157,6 +157,7 @@ class _Server:
         host, port = listening
         if not self._settings.lan or scope_of(host) == LOOPBACK_SCOPE:
             await gossip.run(lambda: self._settings.bootstrap)
+            return
         own = Own(self._identity.peer_id, None if is_wildcard(host) else host, port)
         async with self._network.lan(own) as lan, trio.open_nursery() as nursery:
             nursery.start_soon(gossip.run, lambda: [*self._settings.bootstrap, *lan.contacts])
