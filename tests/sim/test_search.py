@@ -401,3 +401,40 @@ def test_identities_of_strangers_do_not_matter() -> None:
             assert stranger.peer_id in servers[0].gossip.view, "nobody knows who is to blame"
 
     simulate(main)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_servers_that_die_during_searches_leave_nothing_behind(seed: int) -> None:
+    """A quarter of a network is killed while searches run, some of which are given up by their callers."""
+
+    async def main(net: SimInternet) -> None:
+        random = Random(seed)
+        shelves: list[list[MadeTrack]] = [
+            [random.choice((SONG, OTHER))] if n % 6 == 5 else [] for n in range(32)
+        ]
+        async with (
+            swarm(net, *shelves) as servers,
+            connected(net.host(PHONE), servers[0]) as peer,
+            trio.open_nursery() as nursery,
+        ):
+            for server in servers:
+                for other in random.sample([s for s in servers if s is not server], 3):
+                    introduce(other, server)
+                    introduce(server, other)
+
+            async def search_for_a_while(number: int) -> None:
+                with trio.move_on_after(random.choice((0.05, 0.2, 30))) as patience:
+                    found = await search(peer, request(query_id=number.to_bytes(8, "big")))
+                    assert {track.title for track in found} <= {"Song", "Song too"}
+                assert patience.cancelled_caught or found
+
+            for number in range(5):
+                nursery.start_soon(search_for_a_while, number)
+            for server in random.sample(servers[1:], 4):
+                await trio.sleep(random.uniform(0, 0.1))
+                server.kill()
+            await trio.sleep(15)
+            assert all(calls(server) == 0 for server in servers if server.host.alive)
+            nursery.cancel_scope.cancel()
+
+    simulate(main, seed=seed)
