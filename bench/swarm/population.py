@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections import Counter
 from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Self
 
 from lightpeer.core.view import View
+from lightpeer.serve.gossip import TOTAL_SHARES
 
 SAMPLE = 15  # records that a joiner gets, as from Discovery.Exchange
 BOOTSTRAPS = 3
@@ -45,6 +47,7 @@ class Swarm:
         self.servers: list[Server] = []
         self.views: list[View[Server]] = []
         self.alive: list[bool] = []
+        self.joined: Counter[int] = Counter()  # through whom, in this round
         self.rejoin = False  # whether a server that lost everybody goes to a bootstrap peer again
 
     @classmethod
@@ -96,6 +99,7 @@ class Swarm:
 
     def round(self) -> None:
         """Let a period pass."""
+        self.joined.clear()
         for _ in range(self.turns_per_round):
             order = self.living()
             self.rng.shuffle(order)
@@ -123,11 +127,13 @@ class Swarm:
     def meet(self, joiner: int, host: int) -> None:
         """Let a server join through another one: it takes over those of a sample that it can reach.
 
-        It introduces itself to nobody yet: else newcomers would fill the view of a bootstrap peer, and
-        find each other alone there.
+        It introduces itself there as well, and is taken in as far as others are.
         """
         sample = self.views[host].neighbours(SAMPLE, self.rng.randbytes)
-        for server in (*sample, self.servers[host]):
+        if self.joined[host] < TOTAL_SHARES:
+            self.joined[host] += 1
+            self.views[host].introduce(self.servers[joiner])
+        for server in (self.servers[host], *sample):
             if self.alive[server.peer_id]:
                 self.views[joiner].add(server)
 

@@ -13,7 +13,7 @@ from bench.swarm.graph import Links, clustering, components, in_degrees, path_le
 from bench.swarm.population import Swarm
 from bench.swarm.report import Section, percent
 
-SETTLED_ROUNDS = 150
+SETTLED_ROUNDS = 200
 EVERY = 10
 WITHIN = 0.10  # of Cyclon's figures
 
