@@ -89,9 +89,7 @@ def run(shelves: Sequence[Sequence[MadeTrack]]) -> list[str]:
 
 
 def main() -> None:
-    print(
-        "| ten hits | hits | holders | bytes down + up | first search, nothing found | round trips to sound |"
-    )
+    print("| ten songs | hits | holders | bytes down + up | of the first search | round trips to sound |")
     print("|---|---|---|---|---|---|")
     for what, shelves in CASES.items():
         print(f"| {what} | {' | '.join(run(shelves))} |")
