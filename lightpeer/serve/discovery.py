@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.sealed import SealedCalls
 
-ANNOUNCE_AGAIN_S: Final = 600  # for servers that do not shuffle
+ANNOUNCE_AGAIN_S: Final = 600  # for servers that do not introduce themselves otherwise
 _SERVICE = "/loudp2p.v1.Discovery/"
 
 

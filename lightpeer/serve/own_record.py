@@ -1,8 +1,8 @@
 """The server's own record: where it is and what it does, sealed anew as that changes.
 
-It is sealed for each shuffle that the server starts, since the ages of records are counted from
-their sealing, and otherwise when half of its life is over. Its sequence always grows, even where a
-clock is set back or two are sealed within a second.
+It is sealed for each introduction that the server makes, so that its neighbours have a young one, and
+otherwise when half of its life is over. Its sequence always grows, also where two are sealed within
+a second or a clock is set back a little.
 """
 
 from __future__ import annotations
