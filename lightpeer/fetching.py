@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from lightpeer.core.opening import Opened
     from lightpeer.discovery import Client
 
-INLINE_BYTES = (
-    8 * 1024
-)  # the table and no more than TCP sends at once with it: the rest comes sooner by UDP
+INLINE_BYTES = 8 * 1024  # the table and no more than TCP sends at once with it: the rest comes sooner by UDP
 BEST_KBPS = 1000  # above every rendition: who fetches wants the best, as with yt-dlp
 
 
