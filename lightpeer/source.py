@@ -165,6 +165,9 @@ class Source:
         if self.receiver is None:
             return
         ranges = self._hub.scheduler.next_ranges(self.peer, flow.budget_bytes(), now)
+        if self.receiver.is_at_end != (not ranges):
+            self.receiver.is_at_end = not ranges
+            self._hub.on_timers()
         if not ranges:
             return
         was_idle = self.receiver.next_deadline() is None

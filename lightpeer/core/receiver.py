@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 from lightpeer.core.datagram import (
@@ -39,6 +40,7 @@ REORDER_UNITS = 3
 _FIRST_RTT_S = 0.5  # assumed before the first sample
 _QUIET_FLOOR_S = 0.05  # scheduling noise and the server's pacing, on links with no delay at all
 _PROBE_MAX_S = 1.0
+PROBED_UNITS = 8  # so few are all asked for again at the end, where the link is idle anyway
 _OUTAGE_S = 1.0  # a link that needs so long for one unit carries no music either
 _PULLS_REMEMBERED = 1024  # send times; units older than that many PULLs give no round trip
 
@@ -95,6 +97,7 @@ class Receiver:
         self.srtt_s: float | None = None
         self.rttvar_s = 0.0
         self.probes_unanswered = 0
+        self.is_at_end = False  # there is nothing to ask for after what is outstanding
         self.first_pull_at: float | None = None
         self.arrived = 0
         self.duplicates = 0
@@ -175,19 +178,31 @@ class Receiver:
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` is due; None while nothing is outstanding."""
-        return self._last_activity + self._quiet_s() if self._asked else None
+        if not self._asked:
+            return None
+        if not self.is_at_end or self._quiet_factor > 1.0:
+            return self._last_activity + self._quiet_s()
+        oldest = next(iter(self._asked.values()))
+        sent_at = self._pull_sent.get(oldest.pull_no, self._last_activity)
+        paced_s = self.outstanding_bytes / max(self._pace, 1)  # until all of it has left the server
+        late_s = max(4 * self.rttvar_s, (self.srtt_s or _FIRST_RTT_S) / 2, _QUIET_FLOOR_S)
+        return max(sent_at + paced_s + (self.srtt_s or _FIRST_RTT_S) + late_s, self._last_activity + late_s)
 
     def handle_timeout(self, now: float) -> None:
         """Probe if nothing came for too long."""
         deadline = self.next_deadline()
         if deadline is None or now < deadline:
             return
-        unit, asked = next(iter(self._asked.items()))
+        # A dead zone's network holds what is outstanding: only the first probe may ask for more of it again.
+        asks_all = self.is_at_end and self._quiet_factor == 1.0 and len(self._asked) <= PROBED_UNITS
+        count = len(self._asked) if asks_all else 1
+        probed = [(unit, asked.size) for unit, asked in islice(self._asked.items(), count)]
         self.probes_unanswered += 1
         self._quiet_factor *= 2
         self._last_activity = now
-        self._pull([UnitRange(*unit, 1)], now)
-        self._probe = self._note(unit, asked.size)
+        self._pull([UnitRange(*unit, 1) for unit, _ in probed], now)
+        again = [self._note(unit, size) for unit, size in probed]
+        self._probe = again[0]
 
     def next_event(self) -> Event | None:
         """Return what happened, oldest first, None when there is no more."""

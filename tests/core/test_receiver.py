@@ -267,6 +267,24 @@ def test_the_end_of_a_burst_is_probed_for(link):
     assert link.receiver.next_deadline() is None
 
 
+def test_at_the_end_all_that_is_late_is_asked_for_again(link):
+    """There the link is idle, and a round trip for each loss would be all that is left to wait for."""
+    link.ask(0.0, 0, 1)
+    link.data(0.2, 0, 1)
+    link.ask(0.3, 1, 3)
+    link.receiver.is_at_end = True
+    due = link.receiver.next_deadline()
+    assert due == pytest.approx(0.3 + 300 / 50_000 + 0.2 + 4 * 0.1), (
+        "since it was asked, not since the last came"
+    )
+    link.receiver.handle_timeout(due)
+    assert [r.first for r in link.pull().ranges] == [1, 2, 3]
+    link.receiver.handle_timeout(link.receiver.next_deadline())
+    assert [r.first for r in link.pull().ranges] == [1], "not all of it again and again"
+    link.data(due + 1.2, 1, 4)
+    assert link.receiver.outstanding_bytes == 0
+
+
 def test_a_probe_answered_by_a_second_copy_shows_losses_too(link):
     link.ask(0.0, 0, 3)
     link.data(0.2, 2, 1)
