@@ -131,10 +131,17 @@ def test_the_pace_counts_all_bytes_after_a_burst_of_two() -> None:
     assert times == pytest.approx([0, 0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
 
 
-def test_a_fast_stream_may_burst_for_five_milliseconds() -> None:
+def test_a_fast_stream_may_burst_for_twenty_milliseconds() -> None:
     bench = Bench()
-    bench.pull((0, 0, 0, 5), pace=1_000_000)
-    assert len(bench.sent(0.0)) == 5000 // FULL
+    bench.pull(*((0, segment, 0, 5) for segment in range(5)), pace=1_000_000)
+    assert len(bench.sent(0.0)) == 20_000 // FULL
+
+
+def test_a_timer_that_is_late_costs_no_pace() -> None:
+    bench = Bench()
+    bench.pull(*((0, segment, 0, 5) for segment in range(99)), pace=FULL * 400)
+    sent = sum(len(bench.sent(0.016 * tick)) for tick in range(63))
+    assert sent == pytest.approx(400, rel=0.03)
 
 
 @pytest.mark.parametrize(("asked", "gap_s"), [(1, FULL / MIN_PACE_BYTES_PER_S), (10**9, FULL / 50_000)])
