@@ -92,6 +92,17 @@ class Findings:
         return sorted(self.tracks.values(), key=rank)
 
 
+def each_once(news: Iterable[FoundTrack]) -> list[FoundTrack]:
+    """Return what `Findings.add` said is new since the last reply, each track once with all its holders."""
+    tracks: dict[bytes, FoundTrack] = {}
+    for track in news:
+        known = tracks.get(track.track_id)
+        tracks[track.track_id] = (
+            track if known is None else replace(known, holders=known.holders + track.holders)
+        )
+    return list(tracks.values())
+
+
 class ReplyReader:
     """The replies to one search, from one peer."""
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from lightpeer.core.fairness import Fairness
-from lightpeer.core.hits import MAX_HITS, Findings, FoundTrack, ReplyWriter
+from lightpeer.core.hits import MAX_HITS, Findings, FoundTrack, ReplyWriter, each_once
 from lightpeer.core.peer_entry import network_group
 from lightpeer.core.records import restore_record_untrusted
 from lightpeer.core.status import StatusCode
@@ -50,6 +50,7 @@ CALLERS_SHARES: Final = 16  # at their full rate: in all, eight ordinary searche
 SEARCH_S: Final = 10.0  # what a search may take, whatever its deadline
 MARGIN_S: Final = 0.2  # of that is kept back at each hop, so that what was found still gets home
 GATHER_S: Final = 0.1  # hits that come within it share a reply
+BEGINNING_WALKERS: Final = 8  # a client sends as many; a branch of its walks has fewer, and passes on at once
 
 
 class Searchable(Protocol):
@@ -75,10 +76,11 @@ class _Answer:
     writer: ReplyWriter
     call: SealedCall
     context: Context
+    is_held_here: bool  # the first that was found
 
     async def write(self, tracks: Iterable[FoundTrack]) -> None:
         """Send what is new, if it means anything to the caller."""
-        reply = self.writer.reply(tracks)
+        reply = self.writer.reply(each_once(tracks))
         if reply.hits:
             await self.context.write(self.call.seal(reply))
 
@@ -115,12 +117,12 @@ class Search:
         budget = Budget(request.walkers, request.hops)
         visit = self._walks.visit(request.query_id, call.peer_id, budget, now)
         answer = self._from_index(request, call, context, is_first=visit.is_first)
-        await self._answer_at_once(answer)
         deadline = min(now + SEARCH_S, context.deadline or math.inf) - MARGIN_S
-        in_time = trio.current_time() < deadline
-        visits = visit.budget.visits if answer.findings.missing > 0 and in_time else 0
+        visits = visit.budget.visits if answer.findings.missing > 0 and now < deadline else 0
         if visits and self._may_cost(visits, call, context):
             await self._relay(answer, visit, deadline)
+        else:
+            await self._begin(answer)
 
     def _from_index(
         self, request: pb.SearchRequest, call: SealedCall, context: Context, *, is_first: bool
@@ -131,47 +133,51 @@ class Search:
         for hit in self._index.search(request.query, request.limit) if is_first else ():
             findings.add(_found(hit, own))
         writer = ReplyWriter(own[0] if own else None, context.peer_address[0])
-        return _Answer(request, findings, writer, call, context)
+        return _Answer(request, findings, writer, call, context, is_held_here=bool(findings.tracks))
 
     def _may_cost(self, visits: int, call: SealedCall, context: Context) -> bool:
         """Take so many visits out of the caller's share, if it has them."""
         group = network_group(context.peer_address[0])
         return self._fairness.admit(call.peer_id, group, visits, trio.current_time())
 
-    async def _answer_at_once(self, answer: _Answer) -> None:
-        """Send what the own index has; the first reply goes out even without."""
+    async def _begin(self, answer: _Answer) -> None:
+        """Send what is found so far; the first reply goes out even without any."""
         tracks = list(answer.findings.tracks.values())
         reply = answer.writer.reply(tracks[:HITS_PER_REPLY])
-        if tracks and answer.request.HasField("open"):
+        if answer.is_held_here and answer.request.HasField("open"):
             self._open_hit(tracks[0], reply, answer)
         await answer.context.write(answer.call.seal(reply))
         for start in range(HITS_PER_REPLY, len(tracks), HITS_PER_REPLY):
             await answer.write(tracks[start : start + HITS_PER_REPLY])
 
     async def _relay(self, answer: _Answer, visit: Visit[PeerId], deadline: float) -> None:
-        """Send what walks find, until there is enough.
+        """Send what the own index has and what walks find, until there is enough.
 
-        Where walks come together, news is gathered, and further holders of what was sent wait for more.
+        Where walks begin, what comes in a moment shares a reply, and further holders of what was sent wait
+        for more.
         """
-        is_junction = visit.budget.walkers > 1
-        waits = is_junction and not is_uri(answer.request.query)
+        request, findings = answer.request, answer.findings
+        gathers = visit.budget.walkers >= BEGINNING_WALKERS and not _is_urgent(request)
         later: list[FoundTrack] = []
-        request = answer.request
         errand = Errand(request.query, request.limit, request.query_id, visit, deadline)
         async with self._walkers.sent(errand) as found:
+            if gathers:
+                await _gather(found, findings)
+            await self._begin(answer)
+            if findings.missing <= 0:
+                return
             async for first in found:
-                news = _merge(answer.findings, first)
-                if news and is_junction:
-                    news += await _gather(found, answer.findings)
-                if waits and all(map(answer.writer.has_told, news)):
+                news = _merge(findings, first)
+                if gathers and news:
+                    news += await _gather(found, findings)
+                if gathers and all(map(answer.writer.has_told, news)):
                     later += news
                 elif news:
                     await answer.write(later + news)
                     later = []
-                if answer.findings.missing <= 0:
+                if findings.missing <= 0:
                     break
-            if later:
-                await answer.write(later)
+            await answer.write(later)
 
     def _open_hit(self, track: FoundTrack, reply: pb.SearchReply, answer: _Answer) -> None:
         request = answer.request.open
@@ -184,15 +190,17 @@ class Search:
             logger.info("the best hit cannot be opened: %s", error)
 
 
+def _is_urgent(request: pb.SearchRequest) -> bool:
+    """Tell whether one track is wanted, most likely to be played."""
+    return request.limit == 1 or is_uri(request.query) or request.HasField("open")
+
+
 async def _gather(found: trio.MemoryReceiveChannel[list[FoundTrack]], findings: Findings) -> list[FoundTrack]:
-    """Return what else is new in the next moment, or until there is enough."""
+    """Return what else is new in the next moment."""
     news: list[FoundTrack] = []
     with trio.move_on_after(GATHER_S):
-        while findings.missing > 0:
-            try:
-                news += _merge(findings, await found.receive())
-            except trio.EndOfChannel:
-                break
+        async for tracks in found:
+            news += _merge(findings, tracks)
     return news
 
 

@@ -14,6 +14,7 @@ from lightpeer.core.hits import (
     FoundTrack,
     ReplyReader,
     ReplyWriter,
+    each_once,
 )
 from lightpeer.core.identity import Identity
 from lightpeer.core.records import PeerRecord, Role, build_record, parse_record_untrusted
@@ -92,6 +93,11 @@ class TestFindings:
         for found in (a, b, c, d, e):
             findings.add(found)
         assert findings.ranked() == [d, b, a, c, e]
+
+
+def test_what_came_since_the_last_reply_is_each_track_once():
+    news = [track("Song", PEERS[0]), track("Other", PEERS[0]), track("Song", PEERS[1], PEERS[2])]
+    assert each_once(news) == [track("Song", *PEERS[:3]), track("Other", PEERS[0])]
 
 
 class TestWriter:

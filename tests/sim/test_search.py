@@ -110,7 +110,9 @@ def test_a_track_that_many_hold_comes_once_with_all_of_them() -> None:
             assert sorted(titles) == ["Song", "Song too"]
             assert len(replies) <= 3
             assert sum(len(reply.records) for reply in replies) == 3, "each record once"
-            song, other = await search(peer, request(query_id=b"another1"))
+            again = await search(peer, request(query_id=b"another1", limit=2))
+            assert sorted(len(track.holders) for track in again) == [1, 3], "what comes at once is waited for"
+            song, other = await search(peer, request(query_id=b"another2"))
             assert sorted(holders(song)) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
             assert holders(other) == ["10.0.0.2"]
 
@@ -156,6 +158,18 @@ def test_enough_ends_the_walks_that_still_run() -> None:
             assert trio.current_time() < 1
             await trio.sleep(2 * ROUND_TRIP_S)
             assert [calls(server) for server in servers] == [0, 0, 0]
+
+    simulate(main)
+
+
+def test_enough_in_the_first_moment_ends_them_too() -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG], [], [OTHER]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            introduce(servers[1], servers[0])
+            introduce(servers[2], servers[0])
+            replace_search(servers[1], never_end)
+            assert len(await search(peer, request(limit=2))) == 2
+            assert trio.current_time() < 1
 
     simulate(main)
 
