@@ -1,9 +1,7 @@
 """The `lightpeer` command: arguments to settings, errors to sentences and exit statuses.
 
 Nothing heavy is imported here: trio, the client and sound come with the command
-that needs them, and a wrong argument is told before any of them. Whatever is
-raised ends in `_report`, so that a person sees one sentence, and a traceback
-only if asked for with -vv.
+that needs them, and a wrong argument is told before any of them.
 """
 
 from __future__ import annotations
@@ -14,9 +12,9 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from lightpeer.errors import LightpeerError, UsageError
+from lightpeer.console import INTERRUPTED, Parser, report, start_logging
 from lightpeer.output import Output
 
 if TYPE_CHECKING:
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Settings
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 MAX_HITS = 50  # a search asks a peer for no more (SearchRequest.limit)
 
 _STATUSES = (
@@ -44,10 +41,10 @@ def run(argv: Sequence[str]) -> int:
             arguments = _parse(argv)
             debug = arguments.verbose > 1
             output.quiet = arguments.quiet
-            _start_logging(arguments.verbose)
+            start_logging(output.program, arguments.verbose)
             return _dispatch(arguments, output)
     except BaseException as error:  # noqa: BLE001 - this is where every error ends
-        return _report(error, output, debug=debug)
+        return report(error, output, debug=debug)
 
 
 def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
@@ -90,48 +87,6 @@ def _show_id(settings: Settings, output: Output) -> int:
     return 0
 
 
-def _report(error: BaseException, output: Output, *, debug: bool) -> int:
-    """Say what went wrong in one sentence; return the exit status."""
-    cause = first_cause(error)
-    if isinstance(cause, SystemExit):  # --help and --version
-        return int(cause.code or 0)
-    if isinstance(cause, KeyboardInterrupt):
-        return INTERRUPTED
-    if debug:
-        import traceback
-
-        traceback.print_exception(error)
-    if output.closed:  # by whoever read it: they have what they wanted
-        return 0
-    status, sentence = 1, str(cause)
-    if isinstance(cause, LightpeerError):
-        status = cause.exit_status
-    else:
-        what = f"{type(cause).__name__}: {cause}".rstrip(": ")
-        sentence = f"internal error ({what}); run again with -vv for the traceback"
-    with contextlib.suppress(OSError):  # stderr may be as closed as stdout
-        output.error(sentence, status)
-    return status
-
-
-def first_cause(error: BaseException) -> BaseException:
-    """Return what stands behind a nursery's exception group: the interrupt, or our own error, if any."""
-    leaves = list(_leaves(error))
-    for kind in (KeyboardInterrupt, LightpeerError, BaseException):
-        for leaf in leaves:
-            if isinstance(leaf, kind):
-                return leaf
-    return error
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
 @contextlib.contextmanager
 def _prompt_interrupts() -> Iterator[None]:
     """Let Ctrl-C end the process at once while modules are imported and nothing needs cleaning up.
@@ -148,30 +103,6 @@ def _prompt_interrupts() -> Iterator[None]:
     finally:
         if usual:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _start_logging(verbose: int) -> None:
-    """Log to stderr: warnings, with -v what goes on, with -vv everything."""
-    import logging
-
-    from lightpeer.output import clean
-
-    class CleanFormatter(logging.Formatter):
-        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-            return clean(super().formatMessage(record))
-
-    handler = logging.StreamHandler()
-    pattern = "%(relativeCreated)d ms %(name)s: %(message)s" if verbose else "lightpeer: %(message)s"
-    handler.setFormatter(CleanFormatter(pattern))
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, handlers=[handler])
-
-
-class _Parser(argparse.ArgumentParser):
-    """Tells a mistake in one sentence, as every other error of ours."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see {self.prog} --help)")
 
 
 class _Gather(argparse.Action):
@@ -194,9 +125,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     return _parser().parse_args(argv, unset)
 
 
-def _parser() -> _Parser:
+def _parser() -> Parser:
     common = _common_options()
-    parser = _Parser(
+    parser = Parser(
         prog="lightpeer",
         description="Search and play music from the loudp2p network.",
         epilog=_STATUSES,
@@ -206,7 +137,7 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def add(name: str, text: str) -> _Parser:
+    def add(name: str, text: str) -> Parser:
         return commands.add_parser(
             name, help=text, description=text, epilog=_STATUSES, parents=[common], allow_abbrev=False
         )
@@ -226,7 +157,7 @@ def _parser() -> _Parser:
     return parser
 
 
-def _add_play(play: _Parser) -> None:
+def _add_play(play: Parser) -> None:
     play.add_argument("items", nargs="+", metavar="QUERY|loud:ID")
     play.add_argument(
         "--output",
@@ -241,10 +172,10 @@ def _add_play(play: _Parser) -> None:
     play.add_argument("--stats", metavar="FILE", help="write measurements as JSON at the end")
 
 
-def _common_options() -> _Parser:
+def _common_options() -> Parser:
     """Return the options that may stand before and after the command."""
     unset = argparse.SUPPRESS  # so that a command does not undo what stood before it
-    common = _Parser(add_help=False, argument_default=unset)
+    common = Parser(add_help=False, argument_default=unset)
     place = "[ID@]HOST:PORT"
     common.add_argument("--bootstrap", action=_Gather, metavar=place, help="a first peer (repeats)")
     common.add_argument("--state", dest="state_dir", metavar="DIR", help="where key and peers are kept")

@@ -64,8 +64,16 @@ class Output:
     `closed` tells that whoever read our results has gone (`| head`), which is no error.
     """
 
-    def __init__(self, *, json: bool = False, quiet: bool = False, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        program: str = "lightpeer",
+        *,
+        json: bool = False,
+        quiet: bool = False,
+        stream: TextIO | None = None,
+    ) -> None:
         """Print JSON lines or text, to `stream` or stdout; `quiet` leaves out what is not a result."""
+        self.program = program
         self.json = json
         self.quiet = quiet
         self.stream = stream or sys.stdout or io.StringIO()  # stdout may be closed from the start
@@ -88,7 +96,7 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Print one sentence on stderr."""
-        print(f"lightpeer: {clean(text)}", file=sys.stderr, flush=True)  # noqa: T201 - its purpose
+        print(f"{self.program}: {clean(text)}", file=sys.stderr, flush=True)  # noqa: T201 - its purpose
 
     def _print(self, line: str) -> None:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import sys
@@ -11,12 +10,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from lightpeer.errors import LightpeerError, UsageError
-from lightpeer.output import Output, clean
+from lightpeer.console import INTERRUPTED, Parser, report, start_logging
+from lightpeer.output import Output
 from lightpeer.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterator, Sequence
+    from collections.abc import AsyncIterable, Sequence
     from contextlib import AbstractContextManager
 
     import trio
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from lightpeer.contacts import Endpoint
     from lightpeer.serve.server import ServeSettings
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 STATE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
 
 
@@ -35,16 +33,16 @@ def main() -> NoReturn:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line (without the program's name); return its exit status."""
-    output = Output(json="--json" in argv)
+    output = Output("lightpeer-serve", json="--json" in argv)
     debug = False
     try:
         arguments = _parser().parse_args(argv)
         debug = arguments.verbose > 1
         output.quiet = arguments.quiet
-        _start_logging(arguments.verbose)
+        start_logging(output.program, arguments.verbose)
         return _serve(_settings(arguments), output)
     except BaseException as error:  # noqa: BLE001 - this is where every error ends
-        return _report(error, output, debug=debug)
+        return report(error, output, debug=debug)
 
 
 def _serve(settings: ServeSettings, output: Output) -> int:
@@ -110,15 +108,8 @@ def _settings(arguments: argparse.Namespace) -> ServeSettings:
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Tells a mistake in one sentence, as every other error of ours."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message} (see {self.prog} --help)")
-
-
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="lightpeer-serve",
         description="Serve a folder of music to the loudp2p network.",
         epilog="SIGUSR1: cease to serve, or begin again. "
@@ -182,49 +173,6 @@ def _ladder(text: str) -> tuple[int, ...]:
         return tuple(sorted({int(item) for item in text.split(",")}))
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not bitrates in kbit/s, such as 24,48,96") from error
-
-
-def _start_logging(verbose: int) -> None:
-    """Log to stderr: warnings, with -v what goes on, with -vv everything."""
-
-    class CleanFormatter(logging.Formatter):
-        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-            return clean(super().formatMessage(record))
-
-    handler = logging.StreamHandler()
-    handler.setFormatter(CleanFormatter("lightpeer-serve: %(message)s"))
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, handlers=[handler])
-
-
-def _report(error: BaseException, output: Output, *, debug: bool) -> int:
-    """Say what went wrong in one sentence; return the exit status."""
-    leaves = list(_leaves(error))
-    cause = next((leaf for leaf in leaves if isinstance(leaf, LightpeerError)), leaves[0])
-    if isinstance(cause, SystemExit):  # --help and --version
-        return int(cause.code or 0)
-    if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
-        return INTERRUPTED
-    if debug:
-        import traceback
-
-        traceback.print_exception(error)
-    if isinstance(cause, BrokenPipeError) and output.closed:
-        return 0
-    if isinstance(cause, LightpeerError):
-        output.error(str(cause), cause.exit_status)
-        return cause.exit_status
-    what = f"{type(cause).__name__}: {cause}".rstrip(": ")
-    output.error(f"internal error ({what}); run again with -vv for the traceback", 1)
-    return 1
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 if __name__ == "__main__":

@@ -67,8 +67,9 @@ class Result(NamedTuple):
     def sentence(self) -> str:
         """The only line on stderr, without the program's name."""
         (line,) = self.err.splitlines()
-        assert line.startswith("lightpeer: ")
-        return line.removeprefix("lightpeer: ")
+        program, _, sentence = line.partition(": ")
+        assert program in {"lightpeer", "lightpeer-serve"}
+        return sentence
 
 
 def run(

@@ -66,7 +66,7 @@ def test_bad_files_are_named_and_the_good_ones_served(tmp_path):
         assert client.run("play", partly["uri"], "--output", "wav:x.wav").status == 0
         result = server.end(signal.SIGTERM)
     assert result.status == 0
-    lines = sorted(line.removeprefix("lightpeer: ") for line in result.err.splitlines())
+    lines = sorted(line.removeprefix("lightpeer-serve: ") for line in result.err.splitlines())
     assert lines[0].startswith(f"imported in part {music / 'cut.opus'}: ")
     named = [line.removeprefix("skipped ").partition(": ")[0] for line in lines[1:]]
     assert named == sorted(str(music / name) for name in bad if name != "cut.opus")

@@ -12,7 +12,8 @@ import sys
 import pytest
 
 from lightpeer import cli, commands, errors
-from lightpeer.cli import first_cause, run
+from lightpeer.cli import run
+from lightpeer.console import first_cause
 from lightpeer.version import VERSION
 
 LIGHTPEER = [sys.executable, "-m", "lightpeer"]

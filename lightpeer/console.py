@@ -1,0 +1,87 @@
+"""What the commands share: mistakes told in one sentence, a log for those who want it, and exit statuses.
+
+Whatever is raised ends in `report`, so that a person sees one sentence, and a traceback only if asked for
+with -vv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from lightpeer.errors import LightpeerError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lightpeer.output import Output
+
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
+
+
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in one sentence, as every other error of ours."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError for a mistake in the arguments."""
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def start_logging(program: str, verbose: int) -> None:
+    """Log to stderr as a program: warnings, with -v what goes on, with -vv everything."""
+    import logging
+
+    from lightpeer.output import clean
+
+    class CleanFormatter(logging.Formatter):
+        def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+            return clean(super().formatMessage(record))
+
+    handler = logging.StreamHandler()
+    pattern = "%(relativeCreated)d ms %(name)s: %(message)s" if verbose else f"{program}: %(message)s"
+    handler.setFormatter(CleanFormatter(pattern))
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+def report(error: BaseException, output: Output, *, debug: bool) -> int:
+    """Say what went wrong in one sentence; return the exit status."""
+    cause = first_cause(error)
+    if isinstance(cause, SystemExit):  # --help and --version
+        return int(cause.code or 0)
+    if isinstance(cause, KeyboardInterrupt):
+        return INTERRUPTED
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if output.closed:  # by whoever read it: they have what they wanted
+        return 0
+    status, sentence = 1, str(cause)
+    if isinstance(cause, LightpeerError):
+        status = cause.exit_status
+    else:
+        what = f"{type(cause).__name__}: {cause}".rstrip(": ")
+        sentence = f"internal error ({what}); run again with -vv for the traceback"
+    with contextlib.suppress(OSError):  # stderr may be as closed as stdout
+        output.error(sentence, status)
+    return status
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return what stands behind a nursery's exception group: the interrupt, or our own error, if any."""
+    leaves = list(_leaves(error))
+    for kind in (KeyboardInterrupt, LightpeerError, BaseException):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return error
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
