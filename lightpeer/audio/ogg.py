@@ -29,8 +29,6 @@ MAX_PACKET_BYTES = 65536
 MAX_FED_BYTES = 1 << 20
 # What may be added before a flush: more than a segment at the highest bitrate that Opus has.
 MAX_UNFLUSHED_BYTES = 1 << 20
-# Tags that anyone reads by eye are few; a longer list is no list of tags.
-MAX_COMMENTS = 1024
 
 _NO_MEMORY = "libogg could not get the memory it needs: close other programs and try again"
 _FILL_BYTES = 1 << 30  # libogg begins a new page at this body size: never, so the 255 lacing values decide
@@ -320,47 +318,6 @@ def build_opus_head(head: OpusHead) -> bytes:
     if head.mapping_family != 0 or head.channels not in (1, 2):
         raise StateMisuseError("only mono and stereo headers are built")
     return _HEAD.pack(b"OpusHead", 1, head.channels, head.pre_skip, head.input_rate, head.gain_q8, 0)
-
-
-def parse_comments_untrusted(data: bytes) -> tuple[str, dict[str, list[str]]]:
-    """Parse the comment header of Opus (RFC 7845 section 5.2) or Vorbis, which share their form.
-
-    Returns the vendor and, by upper-case name, the values in their order. Comments
-    that are not `NAME=value` are left out, and so are pictures.
-
-    Raises:
-        BadMessageError: a length reaches beyond the end, or the list is too long.
-    """
-    for magic in (b"OpusTags", b"\x03vorbis"):
-        if data.startswith(magic):
-            break
-    else:
-        raise BadMessageError("this is no comment header")
-    vendor, at = _counted_untrusted(data, len(magic))
-    count, at = _u32_untrusted(data, at)
-    if count > MAX_COMMENTS:
-        raise BadMessageError(f"there are more than {MAX_COMMENTS} comments")
-    tags: dict[str, list[str]] = {}
-    for _ in range(count):
-        comment, at = _counted_untrusted(data, at)
-        name, equals, value = comment.partition(b"=")
-        key = name.decode("ascii", "replace").upper()
-        if equals and key.isprintable() and key.isascii() and key != "METADATA_BLOCK_PICTURE":
-            tags.setdefault(key, []).append(value.decode("utf-8", "replace"))
-    return vendor.decode("utf-8", "replace"), tags
-
-
-def _counted_untrusted(data: bytes, at: int) -> tuple[bytes, int]:
-    size, at = _u32_untrusted(data, at)
-    if size > len(data) - at:
-        raise BadMessageError("a comment reaches beyond its header")
-    return data[at : at + size], at + size
-
-
-def _u32_untrusted(data: bytes, at: int) -> tuple[int, int]:
-    if len(data) - at < 4:
-        raise BadMessageError("the comment header is cut short")
-    return int.from_bytes(data[at : at + 4], "little"), at + 4
 
 
 def build_opus_tags(vendor: str, tags: Mapping[str, Sequence[str]]) -> bytes:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.audio.ogg import OpusHead, packet_samples, parse_comments_untrusted
+from lightpeer.audio.ogg import OpusHead, build_opus_tags, packet_samples
 from lightpeer.core.manifest import TABLE_SEGMENTS
 from lightpeer.errors import UnreadableError
 from lightpeer.serve import segments as segments_module
@@ -62,7 +62,7 @@ def test_header_pages(tmp_path):
     writer = write(tmp_path / "0.opus", [MS_20] * 60, 57000)
     first, second = packets(writer.header)
     assert first.data.startswith(b"OpusHead")
-    assert parse_comments_untrusted(second.data) == ("lightpeer", {"TITLE": ["T"], "ARTIST": ["Å"]})
+    assert second.data == build_opus_tags("lightpeer", {"TITLE": ["T"], "ARTIST": ["Å"]})
 
 
 def test_many_short_packets_take_several_pages(tmp_path):
