@@ -6,7 +6,7 @@ from array import array
 import pytest
 
 from lightpeer.audio.decoder import Decoder
-from lightpeer.audio.ogg import Demuxer, packet_samples, parse_comments_untrusted
+from lightpeer.audio.ogg import Demuxer, packet_samples
 from lightpeer.demo import compose, synth
 from tests.audio.material import reference_pcm
 
@@ -19,13 +19,8 @@ def test_a_track_is_short_tagged_stereo_and_at_its_bitrate(track):
     with Demuxer() as demuxer:
         demuxer.feed(data)
         _head, tags, *audio = [packet.data for packet in demuxer.packets()]
-    assert parse_comments_untrusted(tags)[1] | {"TRACKNUMBER": []} == {
-        "TITLE": [track.title],
-        "ARTIST": ["lightpeer"],
-        "ALBUM": ["Demo"],
-        "LICENSE": ["CC0-1.0"],
-        "TRACKNUMBER": [],
-    }
+    for comment in (f"TITLE={track.title}", "ARTIST=lightpeer", "ALBUM=Demo", "LICENSE=CC0-1.0"):
+        assert len(comment).to_bytes(4, "little") + comment.encode() in tags
     seconds = sum(map(packet_samples, audio)) / 48000
     assert 20 < seconds < 26
     assert sum(map(len, audio)) * 8 / seconds == pytest.approx(48000, rel=0.05)
