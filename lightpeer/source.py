@@ -252,8 +252,7 @@ class Source:
             return
         if now >= self._move_at(receiver):
             self._moved_at = now
-            assert self._path is not None, "a receiver has one"
-            self._hub.nursery.start_soon(self._path.renew)
+            self._hub.nursery.start_soon(self._move, receiver)
         receiver.handle_timeout(now)
         self._drain(receiver, now)
         silent_s, alive = receiver.silent_s(now), self.peer.is_alive
@@ -263,6 +262,13 @@ class Source:
             silent_s >= GIVE_UP_AFTER_S and receiver.probes_unanswered >= GIVE_UP_PROBES
         ):
             self._fall_back()
+
+    async def _move(self, receiver: Receiver) -> None:
+        assert self._path is not None, "a receiver has one"
+        await self._path.renew()
+        receiver.on_moved(trio.current_time())
+        await self.flush()
+        self._hub.on_timers()
 
     def _move_at(self, receiver: Receiver) -> float:
         """Return when to take another socket: our address may have changed, and nobody tells."""

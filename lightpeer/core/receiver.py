@@ -191,8 +191,16 @@ class Receiver:
     def handle_timeout(self, now: float) -> None:
         """Probe if nothing came for too long."""
         deadline = self.next_deadline()
-        if deadline is None or now < deadline:
-            return
+        if deadline is not None and now >= deadline:
+            self._send_probe(now)
+
+    def on_moved(self, now: float) -> None:
+        """Probe at once, and in short order: the datagrams take another way from now on."""
+        if self._asked:
+            self._quiet_factor = 1.0
+            self._send_probe(now)
+
+    def _send_probe(self, now: float) -> None:
         # A dead zone's network holds what is outstanding: only the first probe may ask for more of it again.
         asks_all = self.is_at_end and self._quiet_factor == 1.0 and len(self._asked) <= PROBED_UNITS
         count = len(self._asked) if asks_all else 1

@@ -285,6 +285,20 @@ def test_at_the_end_all_that_is_late_is_asked_for_again(link):
     assert link.receiver.outstanding_bytes == 0
 
 
+def test_a_move_probes_at_once_and_begins_to_count_anew(link):
+    link.receiver.on_moved(0.0)
+    assert link.pull() is None, "nothing is wanted"
+    link.ask(0.0, 0, 3)
+    link.data(0.1, 0, 1)
+    for _ in range(4):
+        link.receiver.handle_timeout(link.receiver.next_deadline())
+        link.pull()
+    due = link.receiver.next_deadline()
+    link.receiver.on_moved(due - 0.9)
+    assert link.pull().ranges == (UnitRange(1, 3, 1, 1),)
+    assert link.receiver.next_deadline() < due
+
+
 def test_a_probe_answered_by_a_second_copy_shows_losses_too(link):
     link.ask(0.0, 0, 3)
     link.data(0.2, 2, 1)
