@@ -32,7 +32,7 @@ P = TypeVar("P", bound=Hashable)
 MAX_WALKERS: Final = 64
 MAX_HOPS: Final = 16  # with as many walkers, 1024 visits: what one query may cost the network
 MAX_FAN_OUT: Final = 16  # calls that one visit makes, each with its seals: the rest fan out a hop later
-MAX_QUERIES: Final = 4096  # remembered; a megabyte for what walks leave, one or two peers for each query
+MAX_QUERIES: Final = 4096  # remembered: 1.4 MB for what walks leave, 10 MB if each was exchanged with many
 MAX_EXCHANGED: Final = 64  # peers remembered for a query: with as many, no walker goes on from here
 REMEMBER_S: Final = 60.0  # several times what a search may take
 
