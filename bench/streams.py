@@ -100,7 +100,8 @@ class Figures(NamedTuple):
 
 async def open_streams(track: Track, address: tuple[str, int], count: int) -> list[UdpTerms]:
     """Open streams of a track as several peers would."""
-    network, track_id, found = SystemNetwork(), parse_uri(track.uri), []
+    network, track_id = SystemNetwork(), parse_uri(track.uri)
+    found: list[UdpTerms] = []
     async with open_channel(network, *address) as channel:
         while len(found) < count:
             identity = Identity(os.urandom(32))
