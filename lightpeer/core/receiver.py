@@ -4,7 +4,8 @@ What is asked goes out in numbered PULLs; the server answers in the order asked.
 So a unit is lost once three units that were asked after it have come. The end of
 a burst has no later ones: when nothing has come for a while, the oldest
 outstanding unit is asked once more as a probe, and whatever was asked before a
-probe that was answered is lost. While nothing comes at all the probes back off to
+probe that was answered is lost. At the very end, where the link is idle anyway, the
+first probe asks for all that is overdue. While nothing comes at all the probes back off to
 one a second and nothing else is repeated, because in a dead zone the radio
 network still holds what is outstanding (DESIGN §6). What it held comes when the
 zone ends, and says how long the zone was, not how long the path is: that gives no
@@ -182,11 +183,7 @@ class Receiver:
             return None
         if not self.is_at_end or self._quiet_factor > 1.0:
             return self._last_activity + self._quiet_s()
-        oldest = next(iter(self._asked.values()))
-        sent_at = self._pull_sent.get(oldest.pull_no, self._last_activity)
-        paced_s = self.outstanding_bytes / max(self._pace, 1)  # until all of it has left the server
-        late_s = max(4 * self.rttvar_s, (self.srtt_s or _FIRST_RTT_S) / 2, _QUIET_FLOOR_S)
-        return max(sent_at + paced_s + (self.srtt_s or _FIRST_RTT_S) + late_s, self._last_activity + late_s)
+        return max(self._overdue_at(next(iter(self._asked.values()))), self._last_activity + self._late_s())
 
     def handle_timeout(self, now: float) -> None:
         """Probe if nothing came for too long."""
@@ -201,10 +198,12 @@ class Receiver:
             self._send_probe(now)
 
     def _send_probe(self, now: float) -> None:
-        # A dead zone's network holds what is outstanding: only the first probe may ask for more of it again.
-        asks_all = self.is_at_end and self._quiet_factor == 1.0 and len(self._asked) <= PROBED_UNITS
-        count = len(self._asked) if asks_all else 1
-        probed = [(unit, asked.size) for unit, asked in islice(self._asked.items(), count)]
+        probed = [(unit, asked.size) for unit, asked in islice(self._asked.items(), 1)]
+        if self.is_at_end and self._quiet_factor == 1.0:  # later a dead zone's network may hold the rest
+            late = [
+                (unit, asked.size) for unit, asked in self._asked.items() if self._overdue_at(asked) <= now
+            ]
+            probed = late[:PROBED_UNITS] or probed
         self.probes_unanswered += 1
         self._quiet_factor *= 2
         self._last_activity = now
@@ -237,6 +236,15 @@ class Receiver:
         rtt = _FIRST_RTT_S if self.srtt_s is None else self.srtt_s
         usual = max(1.5 * rtt + 4 * self.rttvar_s, rtt + _QUIET_FLOOR_S)
         return max(usual, min(usual * self._quiet_factor, _PROBE_MAX_S))
+
+    def _overdue_at(self, asked: _Asked) -> float:
+        """Return when a unit at the end must have come: sent at the pace, and half a round trip late."""
+        sent_at = self._pull_sent.get(asked.pull_no, self._last_activity)
+        paced_s = self.outstanding_bytes / max(self._pace, 1)
+        return sent_at + paced_s + (self.srtt_s or _FIRST_RTT_S) + self._late_s()
+
+    def _late_s(self) -> float:
+        return max(4 * self.rttvar_s, (self.srtt_s or _FIRST_RTT_S) / 2, _QUIET_FLOOR_S)
 
     def _alive(self, now: float) -> None:
         if now - self._last_heard >= max(_OUTAGE_S, 2 * (self.srtt_s or 0.0)):

@@ -67,19 +67,30 @@ class Link:
     """One direction of a host's access; every field may be changed while it runs.
 
     `loss`, `reorder` and `duplicate` are probabilities for UDP datagrams; a reordered
-    one comes `reorder_s` late. The queue is drop-tail for UDP, and holds what TCP sends.
+    one comes `reorder_s` late. Losses come in runs of `loss_run` on average, as in
+    Gilbert's channel (1960). The queue is drop-tail for UDP, and holds what TCP sends.
     """
 
     rate_bytes_per_s: float = math.inf
     delay_s: float = 0.01
     loss: float = 0.0
+    loss_run: float = 1.0
     reorder: float = 0.0
     reorder_s: float = 0.03
     duplicate: float = 0.0
     queue_bytes: int = 64 * 1024
     stalled_until: float = 0.0  # what is sent before this time waits for it: a radio's dead zone
     dropped: int = 0
+    _losing: bool = field(default=False, repr=False)
     _busy_until: float = field(default=0.0, repr=False)
+
+    def loses(self, chance: float) -> bool:
+        """Tell whether a datagram is lost; `chance` is evenly spread between 0 and 1."""
+        if self._losing:
+            self._losing = chance >= 1 / self.loss_run
+        else:
+            self._losing = chance < self.loss / (self.loss_run * (1 - self.loss))
+        return self._losing
 
     def enqueue(self, now: float, size: int, *, may_drop: bool) -> float | None:
         """Return when a packet of `size` bytes has left; None if the queue is full."""
@@ -188,7 +199,7 @@ class SimInternet:
         arrival = departure + link.delay_s
         if not reliable:
             lost, late, twice = (self.random.random() for _ in range(3))
-            if lost < link.loss:
+            if link.loses(lost) if link.loss_run > 1 else lost < link.loss:
                 return
             if twice < link.duplicate:
                 self.call_at(arrival, then)

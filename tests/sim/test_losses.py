@@ -1,0 +1,80 @@
+"""What is lost is asked for again, soon, and hardly anything comes twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.core.uri import format_uri
+from lightpeer.discovery import open_client
+from lightpeer.fetching import fetch
+from tests.pair import made_track, serving, settings
+from tests.shell.test_session import Heard, stream
+from tests.sim.network import Link, SimInternet, simulate
+
+PHONE = "10.0.9.1"
+SEEDS = range(3)
+RATE = 50_000
+MADE = made_track(60)
+
+
+def hear(tmp_path: Path, seed: int, *, down: Link, up: Link) -> Heard:
+    async def main(net: SimInternet) -> Heard:
+        async with (
+            serving(net.host("10.0.0.1"), [MADE]) as server,
+            open_client(settings(tmp_path, server), net.host(PHONE, down=down, up=up)) as client,
+        ):
+            return await stream(client, MADE)
+
+    return simulate(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("loss", [0.02, 0.05])
+def test_what_is_lost_comes_again_and_nothing_else_does(tmp_path: Path, loss: float, seed: int) -> None:
+    heard = hear(tmp_path, seed, down=Link(RATE, 0.1, loss=loss), up=Link(RATE, 0.1))
+    stats = heard.session.stats
+    units = stats.fetched_bytes / 1100
+    assert 0 < stats.retransmitted_units < 3 * loss * units
+    assert stats.duplicate_units <= max(1.0, 0.005 * units)
+    assert heard.session.playout.rebuffers == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_lost_pull_costs_next_to_nothing(tmp_path: Path, seed: int) -> None:
+    heard = hear(tmp_path, seed, down=Link(RATE, 0.1), up=Link(RATE, 0.1, loss=0.05))
+    stats = heard.session.stats
+    assert stats.duplicate_units <= max(1.0, 0.005 * stats.fetched_bytes / 1100)
+    assert heard.session.playout.rebuffers == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_bytes_are_exact_under_bursts_of_loss(tmp_path: Path, seed: int) -> None:
+    down = Link(RATE, 0.1, loss=0.1, loss_run=5)
+    heard = hear(tmp_path, seed, down=down, up=Link(RATE, 0.1, loss=0.1, loss_run=3))
+    assert "udp" in heard.session.stats.transports
+    assert heard.session.playout.rebuffers == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_end_is_not_waited_for(tmp_path: Path, seed: int) -> None:
+    """Where the last units or the last PULL are lost, no later ones show it."""
+    made = made_track(20, kbps=(96,))
+
+    def took_s(loss: float) -> float:
+        async def main(net: SimInternet) -> float:
+            phone = net.host(PHONE, down=Link(4 * RATE, 0.1, loss=loss), up=Link(RATE, 0.1, loss=loss))
+            async with (
+                serving(net.host("10.0.0.1"), [made]) as server,
+                open_client(settings(tmp_path, server), phone) as client,
+            ):
+                started = trio.current_time()
+                await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
+                return trio.current_time() - started
+
+        return simulate(main, seed)
+
+    round_trips = 0.22
+    assert took_s(0.05) < took_s(0.0) + 8 * round_trips
