@@ -66,7 +66,7 @@ _NO_MORE = 1.02  # than what was paced: it came out of no queue that drains
 _MAX_DRAIN = 0.5  # of a round trip's bytes
 _SETTLED_RTTS = 3  # after which the queue is back that was drained
 _TOLERATED_S = 0.008  # over the target: less is noise, and no reason to doubt the route
-_ODD_ROUNDS = 3
+_ODD_ROUNDS = 3  # a handover's spike is over by then
 _FLOOR_QUEUE_S = 0.4  # of others, through which the floor is kept; more is a fade that it would only fill
 _DATAGRAM_SHARE = (UNIT_BYTES + DATA_OVERHEAD + 8) / UNIT_BYTES  # paces count datagrams with their UDP header
 
