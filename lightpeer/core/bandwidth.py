@@ -41,7 +41,7 @@ class Bandwidth:
     @property
     def rate_bytes_per_s(self) -> float:
         """What the link gave lately; before any measurement what is remembered of it, or 0."""
-        return self._delivery.bytes_per_s or self._streamed or self._remembered
+        return self._delivery.bytes_per_s or self._remembered
 
     @property
     def outstanding_bytes(self) -> int:
@@ -106,6 +106,7 @@ class Bandwidth:
         """Note bytes that came over a transport with a window of its own (Streams.Pull)."""
         rate = size / max(took_s, 0.001)
         self._streamed += (rate - self._streamed) / 8 if self._streamed else rate
+        self._delivery.take(self._streamed, forget=True)
 
     def _count(self, size: int, lost: int, now: float) -> None:
         if self.srtt_s is None:
@@ -117,6 +118,6 @@ class Bandwidth:
                 flow.tune(self._delivery.bytes_per_s)
         if now >= self._drain_at:
             self._drain_at = now + DRAIN_EVERY_S
-            queue = max(flow.delay.queue_s for flow in self._flows)
+            queue = max((flow.delay.queue_s for flow in self._flows), default=0.0)
             for flow in self._flows:
                 flow.drain(queue, now)

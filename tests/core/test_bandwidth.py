@@ -50,6 +50,13 @@ def test_the_rate_of_another_transport():
     bandwidth.on_streamed(1, 0.0)
 
 
+def test_where_udp_ceases_the_rate_is_that_of_what_goes_on():
+    bandwidth = Bandwidth()
+    fed(bandwidth, bandwidth.open_flow(), until=2.0)
+    bandwidth.on_streamed(1000, 0.1)
+    assert bandwidth.rate_bytes_per_s == pytest.approx(10_000)
+
+
 def test_the_rate_is_that_of_all_flows():
     bandwidth = Bandwidth()
     first, second = bandwidth.open_flow(), bandwidth.open_flow()
