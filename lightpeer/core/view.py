@@ -10,8 +10,9 @@ nobody gathers more of them than others.
 That keeps what Cyclon (Voulgaris, Gavidia, van Steen, "CYCLON: Inexpensive Membership Management for
 Unstructured P2P Overlays", 2005) is good for: a contact with the oldest, which makes room by being
 asked, and degrees nearly alike. But Cyclon swaps records of others, and whoever answers with
-accomplices alone soon fills all views. Here each introduction is somebody's own, so that liars hold
-hardly more than they have a right to by the introductions they make. The step to whom the neighbour
+accomplices alone soon fills all views. Here each introduction is somebody's own, so that liars
+hold what the number of their introductions gives them: a fifth of the servers, at the protocol's
+speed, 29 % of the places. Those who rush are the caller's to limit. The step to whom the neighbour
 names mixes the graph, much as the Pointer-Push&Pull operation of Mahlmann and Schindelhauer does
 ("Distributed random digraph transformations for peer-to-peer networks", 2006).
 `bench/README.md` has the figures of both.
