@@ -43,7 +43,7 @@ class OwnAddress:
             host: the address that our connection came from, by the word of the peer.
             source_host: the numeric address that we reached the peer at.
         """
-        if not is_host(host) or scope_of(host) > scope_of(source_host):
+        if not _is_address(host) or scope_of(host) > scope_of(source_host):
             return False
         self._seen.hear(network_group(source_host), host)
         agreed = self._seen.agreed
@@ -56,12 +56,21 @@ class OwnAddress:
         self._take(host)
 
     def _take(self, host: str) -> None:
-        if not self._is_fixed and is_host(host) and self._width(host) > 0:
+        if not self._is_fixed and _is_address(host) and self._width(host) > 0:
             self.host = host
 
     def _width(self, host: str) -> int:
         """Tell how much wider a network the address is of than ours is: above 0 if we have none."""
         return 1 if self.host is None else scope_of(self.host) - scope_of(host)
+
+
+def _is_address(host: str) -> bool:
+    """Tell whether a host is a unicast address: a name would be somebody else's to turn elsewhere."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return is_host(host)
 
 
 def is_wildcard(host: str) -> bool:

@@ -8,10 +8,11 @@ It lives a week at most, so that those who left are forgotten. `proto/README.md`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias
 
 from lightpeer.core.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
@@ -28,6 +29,11 @@ MAX_LIFETIME_S: Final = 7 * 86_400
 PRIVATE_SCOPE: Final = 1  # of an address in a network at home, or of one link
 LOOPBACK_SCOPE: Final = 2
 MAX_AHEAD_S: Final = 600  # of our clock, for a sequence: what a seal may be off by, and as much for relays
+MAX_PORT: Final = 65535
+_PORT = re.compile(r"[1-9][0-9]{0,4}")  # of one form alone, so that what is limited has one name
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")  # what resolvers take for a part of an IPv4 address
+_SHARED = IPv4Network("100.64.0.0/10")  # RFC 6598: carriers' NATs, and private overlays
+_SITE = IPv6Network("fec0::/10")  # RFC 3879: site-local once, and private still
 _HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
 
 
@@ -129,11 +135,18 @@ def scope_of(host: str) -> int:
         address = ip_address(host)
     except ValueError:
         return LOOPBACK_SCOPE if f".{host.lower()}".endswith(".localhost") else 0
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or _compatible(address) or address
     if address.is_loopback:
         return LOOPBACK_SCOPE
-    return PRIVATE_SCOPE if address.is_private or address.is_link_local else 0
+    is_shared = address in (_SHARED if isinstance(address, IPv4Address) else _SITE)
+    return PRIVATE_SCOPE if address.is_private or address.is_link_local or is_shared else 0
+
+
+def _compatible(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address in one of the deprecated form ::a.b.c.d (RFC 4291 section 2.5.5.1)."""
+    value = int(address)
+    return IPv4Address(value) if 1 < value < 1 << 32 else None
 
 
 def format_endpoint(endpoint: Endpoint) -> str:
@@ -145,7 +158,7 @@ def format_endpoint(endpoint: Endpoint) -> str:
 def parse_endpoint_untrusted(text: str) -> Endpoint:
     """Return host and port of an endpoint that can be connected to; raise BadMessageError otherwise."""
     host, colon, port = text.rpartition(":")
-    if not colon or not (port.isascii() and port.isdigit()) or not 0 < int(port[:6]) < 65536:
+    if not colon or not _PORT.fullmatch(port) or int(port) > MAX_PORT:
         raise BadMessageError("an address without a port from 1 to 65535")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if (":" in bare) != (bare is not host) or not is_host(bare):
@@ -163,6 +176,6 @@ def is_host(host: str) -> bool:
             len(host) <= MAX_HOST_CHARS
             and _HOST_CHARS.issuperset(host)
             and all(0 < len(label) < 64 and label[0] != "-" != label[-1] for label in labels)
-            and not labels[-1].isdigit()  # a numeric address gone wrong
+            and not _NUMBER.fullmatch(labels[-1])  # a numeric address gone wrong, or in disguise
         )
     return "%" not in host and not (address.is_unspecified or address.is_multicast)

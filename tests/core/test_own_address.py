@@ -92,3 +92,12 @@ def test_an_observed_address_must_make_sense_where_it_comes_from(host) -> None:
 )
 def test_wildcards(host, wildcard) -> None:
     assert is_wildcard(host) is wildcard
+
+
+def test_a_name_is_nobodys_own_address() -> None:
+    own = OwnAddress()
+    assert not own.observed("evil.example", FAR)
+    assert not own.observed("evil.example", FARTHER)
+    own.proven("evil.example")
+    own.reached("evil.example", FAR)
+    assert own.host is None
