@@ -145,7 +145,7 @@ class Gossip:
     def _withdraw(self, record: PeerRecord) -> None:
         """Believe a peer that it serves no longer; that much needs no proof."""
         known = self._peers.get(record.peer_id)
-        if known is None or known.record.sequence <= record.sequence:
+        if known is not None and known.record.sequence <= record.sequence:
             self._peers.add(record, record.peer_id, self.unix_time())
             self.view.remove(record.peer_id)
 
