@@ -154,10 +154,10 @@ class Flow:
         self.outstanding_bytes = max(0, self.outstanding_bytes - asked)
         if rtt_s is not None:
             self.delay.add(rtt_s, now)
-            if not self.rate_bytes_per_s:
-                self.delivery.take(self._initial_bytes / max(rtt_s, _LEAST_FIRST_RTT_S))
         if self._in_train:
             self._on_train(size, now)
+        elif rtt_s is not None and not self.rate_bytes_per_s:  # what the first window gives in a round trip
+            self.delivery.take(self._initial_bytes / max(rtt_s, _LEAST_FIRST_RTT_S))
         self._count(size, 0, now)
 
     def on_lost(self, size: int, now: float) -> None:

@@ -234,7 +234,7 @@ class Receiver:
 
     def _quiet_s(self) -> float:
         rtt = _FIRST_RTT_S if self.srtt_s is None else self.srtt_s
-        usual = max(1.5 * rtt + 4 * self.rttvar_s, rtt + _QUIET_FLOOR_S)
+        usual = max(1.5 * rtt + min(4 * self.rttvar_s, _PROBE_MAX_S), rtt + _QUIET_FLOOR_S)
         return max(usual, min(usual * self._quiet_factor, _PROBE_MAX_S))
 
     def _overdue_at(self, asked: _Asked) -> float:
