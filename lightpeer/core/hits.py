@@ -21,7 +21,7 @@ from typing import Final
 
 from lightpeer.core.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS
 from lightpeer.core.records import PeerRecord, check_scope_untrusted, parse_record_untrusted
-from lightpeer.core.uri import TRACK_ID_BYTES, is_uri
+from lightpeer.core.uri import TRACK_ID_BYTES, is_uri, named_track
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
@@ -50,6 +50,7 @@ class Findings:
         """Take what is looked for; for a uri the limit is of holders, for words it is of tracks."""
         self._query = query
         self._of_one_track = is_uri(query)
+        self._wanted = named_track(query)
         self._limit = limit
         self.tracks: dict[bytes, FoundTrack] = {}
 
@@ -63,7 +64,9 @@ class Findings:
     def add(self, found: FoundTrack) -> FoundTrack | None:
         """Merge a hit; return what was not known of it: the track, or it with further holders only."""
         known = self.tracks.get(found.track_id)
-        if known is None and (self.missing <= 0 or (self._of_one_track and self.tracks)):
+        if self._of_one_track and found.track_id != self._wanted:
+            return None
+        if known is None and self.missing <= 0:
             return None
         had = known.holders if known is not None else ()
         room = (self._limit if self._of_one_track else MAX_HOLDERS) - len(had)
@@ -108,7 +111,8 @@ class ReplyReader:
 
     def __init__(self, query: str, limit: int, source_host: str) -> None:
         """Take what was asked for, and the numeric address that it was asked at."""
-        self._query = query
+        self._of_one_track = is_uri(query)
+        self._wanted = named_track(query)
         self._limit = limit
         self._source_host = source_host
         self._tracks: dict[bytes, FoundTrack] = {}
@@ -152,6 +156,8 @@ class ReplyReader:
         known = self._tracks.get(hit.track_id)
         if known is not None:
             return replace(known, holders=holders)
+        if self._of_one_track and hit.track_id != self._wanted:
+            raise BadMessageError("a hit for another track than the one that was named")
         if len(self._tracks) >= self._limit:
             raise BadMessageError("search replies with more than was asked for")
         track = self._tracks[hit.track_id] = _track_untrusted(hit, holders)

@@ -29,3 +29,13 @@ def parse_uri(text: str) -> bytes:
     if not is_uri(text) or len(raw) != TRACK_ID_BYTES:
         raise UsageError(f"{text!r} is not a track id: copy it whole, it looks like loud:8FxR…")
     return raw
+
+
+def named_track(query: str) -> bytes | None:
+    """Return the 32-byte track id that somebody searches for; None for words, and for a malformed uri."""
+    if not is_uri(query):
+        return None
+    try:
+        return parse_uri(query)
+    except UsageError:
+        return None

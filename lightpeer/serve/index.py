@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from lightpeer.core.uri import is_uri, parse_uri
-from lightpeer.errors import UsageError
+from lightpeer.core.uri import is_uri, named_track
 from lightpeer.serve.database import Database
 
 MAX_QUERY_CHARS = 256  # longer than any title; what a query costs grows with its words
@@ -115,7 +114,7 @@ class Index:
         if limit < 1:
             return []
         if is_uri(query):
-            return [_hit(row) for row in self._database.rows(_LOOK_UP, (_track_id(query),))]
+            return [_hit(row) for row in self._database.rows(_LOOK_UP, (named_track(query),))]
         match = _fts_query(query)
         if not match:
             return []
@@ -124,14 +123,6 @@ class Index:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-
-def _track_id(uri: str) -> bytes | None:
-    """Return the track id of a uri that somebody sent, None for one that is malformed."""
-    try:
-        return parse_uri(uri)
-    except UsageError:
-        return None
 
 
 def _fts_query(text: str) -> str:

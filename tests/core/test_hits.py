@@ -24,7 +24,7 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 NOW = 1_750_000_000
 FAR, HOME = "9.8.7.6", "192.168.1.9"
-URI = format_uri(b"t" * 32)
+URI = format_uri(b"Song".ljust(32))
 
 
 def peer(number: int, host: str = "5.6.7.8") -> PeerRecord:
@@ -77,9 +77,15 @@ class TestFindings:
         findings = Findings(URI, 6)
         findings.add(track("Song", *PEERS[:5]))
         assert findings.missing == 1
-        assert findings.add(track("Other", PEERS[6])) is None, "a uri means one track"
+        assert findings.add(track("Other", PEERS[6])) is None
         assert findings.add(track("Song", *PEERS)) == track("Song", PEERS[5])
         assert findings.missing == 0
+
+    @pytest.mark.parametrize("uri", [URI, "loud:malformed"])
+    def test_another_track_than_the_one_named_does_not_stand_in_for_it(self, uri):
+        findings = Findings(uri, 6)
+        assert findings.add(track("Other", PEERS[0])) is None
+        assert not findings.tracks
 
     def test_a_uri_found_here_alone_is_one_holder(self):
         findings = Findings(URI, 1)
@@ -173,6 +179,16 @@ class TestReader:
             [track("Third", PEERS[2])],
         ]
         assert read(*map(writer.reply, batches)) == batches
+
+    @pytest.mark.parametrize("query", [URI, "loud:malformed"])
+    def test_a_hit_for_another_track_than_the_one_named_is_refused(self, query):
+        with pytest.raises(BadMessageError, match="another track"):
+            ReplyReader(query, 10, FAR).read_untrusted(written(track("Other", PEERS[0])), NOW)
+
+    def test_the_track_that_was_named_is_read(self):
+        assert ReplyReader(URI, 10, FAR).read_untrusted(written(track("Song", PEERS[0])), NOW) == [
+            track("Song", PEERS[0])
+        ]
 
     def test_the_records_are_there_for_the_cache(self):
         reader = ReplyReader("song", 1, FAR)

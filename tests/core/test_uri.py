@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.uri import format_uri, is_uri, parse_uri
+from lightpeer.core.uri import format_uri, is_uri, named_track, parse_uri
 from lightpeer.errors import UsageError
 
 
@@ -27,3 +27,9 @@ def test_uris_come_back(track_id):
 def test_what_is_no_uri(text):
     with pytest.raises(UsageError, match="not a track id"):
         parse_uri(text)
+
+
+def test_a_query_names_a_track_only_by_a_whole_uri():
+    assert named_track(format_uri(b"t" * 32)) == b"t" * 32
+    assert named_track("loud music") is None
+    assert named_track("loud:abc") is None

@@ -331,6 +331,30 @@ def test_a_hit_whose_holder_has_nothing_costs_its_teller_score_and_another_is_as
     simulate(main)
 
 
+def test_a_peer_that_serves_another_track_than_the_one_named_is_refused_and_another_asked(
+    tmp_path: Path,
+) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [TEN[0]], [SONG]) as servers:
+            liar, honest = servers
+
+            async def lying(own: Search, data: bytes, context: Context) -> None:
+                call = own._calls.begin(context)
+                wanted = call.open(data, pb.SearchRequest).open
+                wanted.track_id = TEN[0].track.track_id
+                reply = hit_at(liar.gossip.own.current(), TEN[0])
+                reply.open.CopyFrom(own._open_track(wanted, call.peer_id, context))
+                await context.write(call.seal(reply))
+
+            replace_search(liar, lying)
+            async with open_client(settings(tmp_path, liar, honest), phone_on(net)) as client:
+                peer, opened = await first_source(client.open_track(SONG.track.track_id))
+                assert opened.track.track_id == SONG.track.track_id
+                assert peer.peer_id == honest.identity.peer_id
+
+    simulate(main)
+
+
 @pytest.mark.parametrize("is_somebody_else", [False, True])
 def test_a_hit_whose_holder_is_not_there_leads_to_another_peer(
     tmp_path: Path, is_somebody_else: bool

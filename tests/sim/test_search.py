@@ -132,6 +132,30 @@ def test_a_uri_finds_as_many_holders_as_are_wanted() -> None:
     simulate(main)
 
 
+def test_a_liar_on_the_walk_does_not_hide_the_track_that_was_named() -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            asked, liar, honest = servers
+
+            async def lie_to(own: Search, data: bytes, context: Context) -> None:
+                call = own._calls.begin(context)
+                call.open(data, pb.SearchRequest)
+                hit = pb.Hit(track_id=bytes(32), title="x", holders=[0])
+                await context.write(
+                    call.seal(pb.SearchReply(hits=[hit], records=[liar.gossip.own.current()]))
+                )
+
+            replace_search(liar, lie_to)
+            introduce(liar, asked)
+            introduce(honest, asked)
+            honest.host.up.delay_s = 0.05  # so that the lie comes first
+            (found,) = await search(peer, request(SONG.track.uri, limit=3))
+            assert (found.track_id, holders(found)) == (SONG.track.track_id, [honest.host.address])
+            assert liar.identity.peer_id not in asked.gossip.view
+
+    simulate(main)
+
+
 def test_a_caller_that_cancels_ends_the_walks_all_the_way_down() -> None:
 
     async def main(net: SimInternet) -> None:
