@@ -137,7 +137,9 @@ class Reach:
         """Remember the peers that a peer told of, by their own verified records."""
         for record in records:
             if record is not None:
-                self._remembered.cache.add(record, source.peer_id or record.peer_id, self._now_s())
+                self._remembered.cache.add(
+                    record, source.peer_id or record.peer_id, self._now_s(), source.host
+                )
                 self._remembered.note_change()
 
     def on_answer(self, peer: Peer, rtt_s: float) -> None:

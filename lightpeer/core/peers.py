@@ -31,7 +31,13 @@ from hashlib import blake2b
 from typing import Final
 
 from lightpeer.core.identity import PeerId
-from lightpeer.core.peer_entry import LOCAL_GROUP, PeerEntry, pack_entry, unpack_entries_untrusted
+from lightpeer.core.peer_entry import (
+    LOCAL_GROUP,
+    PeerEntry,
+    network_group,
+    pack_entry,
+    unpack_entries_untrusted,
+)
 from lightpeer.core.records import PeerRecord, build_record, parse_record_untrusted
 from lightpeer.errors import BadMessageError, UsageError
 
@@ -74,20 +80,22 @@ class PeerCache:
 
     # What we are told and what we find out.
 
-    def add(self, record: PeerRecord, source: PeerId, now: float) -> bool:
+    def add(self, record: PeerRecord, source: PeerId, now: float, source_host: str | None = None) -> bool:
         """Take in a verified record and tell whether it is kept.
 
         Args:
             record: from `parse_record_untrusted`.
             source: who told us.
             now: Unix time in seconds.
+            source_host: the numeric address that it told us from; its own record may say anything.
         """
         if record.peer_id == self._own:
             return False
         known = self._entries.get(record.peer_id)
         if known is not None:
             return self._replace(known, record)
-        entry = PeerEntry(record, self._source_group(source), updated_s=now)
+        group = source.hex() if source_host is None else source_group(source, source_host)
+        entry = PeerEntry(record, group, updated_s=now)
         if not self._make_room(entry, now):
             return False
         self._entries[record.peer_id] = entry
@@ -213,7 +221,13 @@ class PeerCache:
     def _group_quota(self, group: str) -> int:
         return self._capacity // (2 if group == LOCAL_GROUP else GROUP_SHARE)
 
-    def _source_group(self, source: PeerId) -> str:
-        """Return the network that a source speaks from, so that many ids there count as one."""
-        known = self._entries.get(source)
-        return known.group if known is not None and known.group != LOCAL_GROUP else source.hex()
+
+def source_group(source: PeerId, host: str) -> str:
+    """Return whom to hold to account for what a peer tells or asks: its network, or itself at home.
+
+    Args:
+        source: its id.
+        host: the numeric address that it spoke from.
+    """
+    group = network_group(host)
+    return source.hex() if group == LOCAL_GROUP else group

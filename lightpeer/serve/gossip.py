@@ -21,12 +21,13 @@ from lightpeer.contacts import Contact
 from lightpeer.core.fairness import Fairness
 from lightpeer.core.identity import PeerId
 from lightpeer.core.peer_entry import LOCAL_GROUP, network_group
+from lightpeer.core.peers import source_group
 from lightpeer.core.records import PeerRecord, format_endpoint, scope_of
 from lightpeer.core.status import StatusCode
 from lightpeer.core.view import CAPACITY, View
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.meeting import MAX_RECORDS, Meetings, source_group
+from lightpeer.serve.meeting import MAX_RECORDS, Meetings
 from lightpeer.serve.own_record import OwnRecord
 
 if TYPE_CHECKING:

@@ -22,7 +22,8 @@ import trio
 from lightpeer.contacts import Contact
 from lightpeer.core.agreement import Agreement
 from lightpeer.core.fairness import Fairness
-from lightpeer.core.peer_entry import LOCAL_GROUP, network_group
+from lightpeer.core.peer_entry import network_group
+from lightpeer.core.peers import source_group
 from lightpeer.core.records import (
     check_scope_untrusted,
     format_endpoint,
@@ -126,7 +127,7 @@ class Meetings:
         met = Met(peer.peer_id, peer.host, *self._records_untrusted(reply, peer))
         if met.own is not None:
             self._on_change()
-            self._peers.add(met.own, met.peer_id, self.unix_time())
+            self._peers.add(met.own, met.peer_id, self.unix_time(), met.host)
             if met.own.endpoints[0] in {contact.address, address}:
                 self._peers.on_success(met.peer_id, rtt_s, self.unix_time())
         await self._take_observed_untrusted(reply.observed, met.host)
@@ -156,7 +157,7 @@ class Meetings:
         if not record.serves or record.peer_id == self._identity.peer_id:
             return None
         if known is not None and self._was_met_lately(known, record, now):
-            self._peers.add(record, source, now)
+            self._peers.add(record, source, now, source_host)
             return record
         contact = Contact(record.endpoints[0], record.peer_id)
         if not self._knocks.admit(contact.address, source_group(source, source_host), 1, now):
@@ -169,7 +170,7 @@ class Meetings:
         newest = met.own if met.own is not None and met.own.sequence > record.sequence else record
         if not newest.serves or newest.endpoints[0] != contact.address:
             return None
-        self._peers.add(newest, source, now)
+        self._peers.add(newest, source, now, source_host)
         self._peers.on_success(newest.peer_id, None, now)
         return newest
 
@@ -253,9 +254,3 @@ def sound_records_untrusted(
         else:
             sound.append(record)
     return sound
-
-
-def source_group(source: PeerId, host: str) -> str:
-    """Return whom to hold to account for what a peer asks: its network, or itself where that is ours too."""
-    group = network_group(host)
-    return source.hex() if group == LOCAL_GROUP else group

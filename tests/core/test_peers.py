@@ -124,13 +124,20 @@ def test_one_source_gets_no_more_than_its_quota() -> None:
     assert sum(kept) == len(cache) == SOURCE_QUOTA
 
 
-def test_many_ids_of_one_network_are_one_source() -> None:
+def test_many_ids_of_one_network_are_one_source_whatever_their_records_say() -> None:
     cache = PeerCache()
-    for n in range(4):
-        cache.add(record(500 + n, f"66.6.{n}.1"), peer_id(999), NOW)
     for n in range(100):
-        cache.add(record(n), peer_id(500 + n % 4), NOW)
+        source = record(500 + n, f"{100 + n}.6.1.1", sequence=2 + n)  # it moves about
+        cache.add(source, source.peer_id, NOW, f"66.6.{n}.1")
+        cache.add(record(n), source.peer_id, NOW, f"66.6.{n}.1")
     assert sum(e.source == "66.6" for e in cache.entries(NOW)) == SOURCE_QUOTA
+    assert len(cache) == SOURCE_QUOTA
+
+
+def test_at_home_each_source_counts_for_itself() -> None:
+    cache = PeerCache()
+    for n in range(40):
+        assert cache.add(record(n), peer_id(1000 + n % 4), NOW, f"192.168.1.{n % 4}") == (n < 32)
 
 
 def test_one_network_gets_no_more_than_its_quota_in_either_table() -> None:
