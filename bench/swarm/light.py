@@ -49,8 +49,9 @@ def use(swarm: Besieged, bootstrap: int, rng: Random, peers_asked: int) -> PeerC
         now = STARTED_S + n * HOUR_S
         known = [number_of(record) for record in cache.best(peers_asked, now)]
         for asked in list(dict.fromkeys([bootstrap, *known]))[:peers_asked]:
+            host, _ = record_of(swarm, asked).endpoints[0]
             for told in told_by(swarm, asked, rng):
-                cache.add(record_of(swarm, told), peer_id(asked), now)
+                cache.add(record_of(swarm, told), peer_id(asked), now, host)
             cache.on_success(peer_id(asked), RTT_S, now)
     return cache
 
