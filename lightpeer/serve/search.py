@@ -5,8 +5,9 @@ found is merged, so that each track goes out once, and what comes at about the s
 goes out together: on a 3G link each reply costs its seal. Walks end when there is
 enough, when the caller is gone, or a little before its deadline.
 
-Everybody has a share of what this server has done for searches (`core/fairness.py`);
-what does not fit into it is answered from the index alone, or refused.
+Everybody has a share of what this server has done for searches (`core/fairness.py`), and
+another of its own answers: what does not fit into the first is answered from the index
+alone, what does not fit into the second is refused.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ QUERY_ID_BYTES: Final = 8
 VISITS_PER_S: Final = 200.0  # for one caller in the long run: an ordinary search every two seconds
 VISITS_AT_ONCE: Final = 4000.0  # ten ordinary searches: a person who tries this word and that
 CALLERS_SHARES: Final = 16  # at their full rate: in all, eight ordinary searches a second are sent on
+ANSWERS_PER_S: Final = 100.0  # from the own index, to one caller, which may send on what many ask
+ANSWERS_AT_ONCE: Final = 400.0  # many walks that a busy neighbour sends this way
 SEARCH_S: Final = 10.0  # what a search may take, whatever its deadline
 MARGIN_S: Final = 0.2  # of that is kept back at each hop, so that what was found still gets home
 GATHER_S: Final = 0.1  # hits that come within it share a reply
@@ -104,7 +107,8 @@ class Search:
         self._own_records = own_records
         self._walkers = walkers
         self._walks: Walks[PeerId] = Walks()
-        self._fairness = Fairness(VISITS_PER_S, VISITS_AT_ONCE, total_shares=CALLERS_SHARES)
+        self._answers = Fairness(ANSWERS_PER_S, ANSWERS_AT_ONCE)
+        self._relays = Fairness(VISITS_PER_S, VISITS_AT_ONCE, total_shares=CALLERS_SHARES)
 
     async def search(self, data: bytes, context: Context) -> None:
         """Send hits as they are found, and with the first the stream that was asked for."""
@@ -112,14 +116,14 @@ class Search:
         request = call.open(data, pb.SearchRequest)
         _check(request)
         now = trio.current_time()
-        if not self._may_cost(1, call, context):
+        if not _may_cost(self._answers, 1, call, context):
             raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "too many searches: search again in a minute")
         budget = Budget(request.walkers, request.hops)
         visit = self._walks.visit(request.query_id, call.peer_id, budget, now)
         answer = self._from_index(request, call, context, is_first=visit.is_first)
         deadline = min(now + SEARCH_S, context.deadline or math.inf) - MARGIN_S
         visits = visit.budget.visits if answer.findings.missing > 0 and now < deadline else 0
-        if visits and self._may_cost(visits, call, context):
+        if visits and _may_cost(self._relays, visits, call, context):
             await self._relay(answer, visit, deadline)
         else:
             await self._begin(answer)
@@ -134,11 +138,6 @@ class Search:
             findings.add(_found(hit, own))
         writer = ReplyWriter(own[0] if own else None, context.peer_address[0])
         return _Answer(request, findings, writer, call, context, is_held_here=bool(findings.tracks))
-
-    def _may_cost(self, visits: int, call: SealedCall, context: Context) -> bool:
-        """Take so many visits out of the caller's share, if it has them."""
-        group = network_group(context.peer_address[0])
-        return self._fairness.admit(call.peer_id, group, visits, trio.current_time())
 
     async def _begin(self, answer: _Answer) -> None:
         """Send what is found so far; the first reply goes out even without any."""
@@ -188,6 +187,12 @@ class Search:
             if error.code() == StatusCode.INVALID_ARGUMENT:
                 raise
             logger.info("the best hit cannot be opened: %s", error)
+
+
+def _may_cost(fairness: Fairness, visits: int, call: SealedCall, context: Context) -> bool:
+    """Take so many visits out of the caller's share, if it has them."""
+    group = network_group(context.peer_address[0])
+    return fairness.admit(call.peer_id, group, visits, trio.current_time())
 
 
 def _is_urgent(request: pb.SearchRequest) -> bool:

@@ -314,6 +314,8 @@ def test_hits_of_a_server_that_nobody_can_reach_are_left_out() -> None:
 def test_a_caller_gets_its_share_and_others_are_served_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_module, "VISITS_PER_S", 100.0)
     monkeypatch.setattr(search_module, "VISITS_AT_ONCE", 1200.0)
+    monkeypatch.setattr(search_module, "ANSWERS_AT_ONCE", 50.0)
+    monkeypatch.setattr(search_module, "ANSWERS_PER_S", 10.0)
 
     async def main(net: SimInternet) -> None:
         async with (
@@ -335,7 +337,7 @@ def test_a_caller_gets_its_share_and_others_are_served_all_the_same(monkeypatch:
                     nursery.start_soon(search_once, number)
             refused = outcomes.count(StatusCode.RESOURCE_EXHAUSTED)
             assert outcomes.count(1) + refused == 90
-            assert 30 < refused < 60
+            assert 30 < refused <= 40
             assert servers[1].shelf.searches == 3, "more were answered from the index alone"
             assert len(await search(modest, request(query_id=b"another1"))) == 1
             assert servers[1].shelf.searches == 4
