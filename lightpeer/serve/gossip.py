@@ -5,9 +5,7 @@ brings our own record. Whoever introduces itself to us is dialled back before it
 (`meeting.py`), and we go to whom others name ourselves, so everything in the view may be recommended.
 Few introductions are accepted in a period, of one peer, of one network and in all.
 
-A server with few neighbours joins: it meets the bootstrap peers, those found on the local network and
-those it remembers, introduces itself to them, and dials whom they recommend. That is repeated with
-growing pauses while the neighbours are few. No peer is needed after that.
+How it comes to have neighbours at all is in `joining.py`.
 """
 
 from __future__ import annotations
@@ -22,12 +20,13 @@ from lightpeer.core.fairness import Fairness
 from lightpeer.core.identity import PeerId
 from lightpeer.core.peer_entry import LOCAL_GROUP, network_group
 from lightpeer.core.peers import source_group
-from lightpeer.core.records import PeerRecord, format_endpoint, scope_of
+from lightpeer.core.records import PeerRecord, scope_of
 from lightpeer.core.status import StatusCode
 from lightpeer.core.view import CAPACITY, View
-from lightpeer.errors import RemoteError, RpcError
+from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.meeting import MAX_RECORDS, Meetings
+from lightpeer.serve.joining import Joining
+from lightpeer.serve.meeting import Meetings
 from lightpeer.serve.own_record import OwnRecord
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from lightpeer.core.identity import Identity
     from lightpeer.core.own_address import OwnAddress
     from lightpeer.core.peers import PeerCache
-    from lightpeer.serve.meeting import Met
     from lightpeer.wire.network import Network
 
 logger = logging.getLogger(__name__)
@@ -44,10 +42,6 @@ logger = logging.getLogger(__name__)
 PERIOD_S: Final = 60.0  # 4 kB a minute; who crashed is out of all views within the half hour
 INTRODUCTIONS: Final = 2  # a period
 JITTER: Final = 0.1  # so that servers started together do not meet in step
-FEW_NEIGHBOURS: Final = 4  # below that, a view may be cut off by a few crashes
-JOIN_AGAIN_S: Final = 5.0  # doubles
-MAX_JOIN_AGAIN_S: Final = 600.0
-REMEMBERED_ASKED: Final = 8  # of the peers from before, in one round of joining
 ACCEPTED_AT_ONCE: Final = 2  # introductions of one peer, and one a period; of one network and in all:
 NETWORK_SHARES: Final = 2
 TOTAL_SHARES: Final = 16  # honest servers make two a period: those must not be crowded out
@@ -92,7 +86,7 @@ class Gossip:
         self._introduced, self._to_verify = trio.open_memory_channel[tuple[PeerRecord, str]](MAX_TO_VERIFY)
         self._dialling: set[str] = set()  # for which networks; DIAL_BACKS at most
         self._named_by_host = ""  # who named the next contact
-        self._join_now = trio.Event()
+        self._joining = Joining(self.view, peers, self._meetings, self._announced, network.entropy)
 
     def unix_time(self) -> float:
         """Return the Unix time that we go by."""
@@ -114,7 +108,7 @@ class Gossip:
 
         Raises RpcError (RESOURCE_EXHAUSTED) for a caller that asks too often.
         """
-        if not self._asked.admit(caller, source_group(caller, caller_host), 1, self.unix_time()):
+        if not self._asked.admit(caller, source_group(caller, caller_host), 1, trio.current_time()):
             raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "you have asked for peers too often: wait a minute")
         return _fit(self.neighbours(CAPACITY), caller, caller_host)[:n]
 
@@ -133,7 +127,9 @@ class Gossip:
         if known is not None and known.endpoints == record.endpoints:
             self.view.introduce(record)  # it is where it was: nothing to verify, and nothing to gain by it
             return []
-        if not self._accepted.admit(record.peer_id, source_group(record.peer_id, host), 1, self.unix_time()):
+        if not self._accepted.admit(
+            record.peer_id, source_group(record.peer_id, host), 1, trio.current_time()
+        ):
             return []
         try:
             self._introduced.send_nowait((record, host))
@@ -159,14 +155,15 @@ class Gossip:
 
     def join_soon(self) -> None:
         """Join anew if neighbours are few: there is somebody new to join through."""
-        self._join_now.set()
+        self._joining.join_soon()
 
     async def run(self, contacts: Callable[[], Sequence[Contact]]) -> None:
         """Join, and keep introducing ourselves, for ever; `contacts` gives whom to join through."""
         async with trio.open_nursery() as nursery:
             for _ in range(DIAL_BACKS):
                 nursery.start_soon(self._dial_back)
-            nursery.start_soon(self._keep_joined, contacts)
+            nursery.start_soon(self._joining.keep_joined, contacts, self._period_s)
+            nursery.start_soon(self._joining.keep_whole, contacts)
             while True:
                 jitter = JITTER * (2 * int.from_bytes(self._network.entropy(4), "big") / 2**32 - 1)
                 await trio.sleep(self._period_s / INTRODUCTIONS * (1 + jitter))
@@ -192,7 +189,9 @@ class Gossip:
         record = contact.record
         within = None if contact.wants_name else self._named_by_host
         request = pb.ExchangeRequest(records=[own], want=int(contact.wants_name))
-        met = await self._meet(Contact(record.endpoints[0], record.peer_id), request, within=within)
+        met = await self._meetings.try_to_meet(
+            Contact(record.endpoints[0], record.peer_id), request, within=within
+        )
         if met is None:
             return
         self._named_by_host = met.host
@@ -203,57 +202,6 @@ class Gossip:
             self.view.add(met.own)  # a newer record of itself
         else:
             self.view.remove(met.peer_id)
-
-    async def _keep_joined(self, contacts: Callable[[], Sequence[Contact]]) -> None:
-        pause_s = JOIN_AGAIN_S
-        while True:
-            if len(self.view) < FEW_NEIGHBOURS:
-                self._join_now = trio.Event()
-                await self._join(contacts())
-                with trio.move_on_after(pause_s):
-                    await self._join_now.wait()
-                pause_s = min(2 * pause_s, MAX_JOIN_AGAIN_S)
-            else:
-                pause_s = JOIN_AGAIN_S
-                await trio.sleep(self._period_s)
-
-    async def _join(self, contacts: Sequence[Contact]) -> None:
-        """Meet all whom we were pointed to, and of those from before as many as are needed."""
-        for contact in contacts:
-            for host in await self._addresses(contact):
-                await self._join_through(Contact((host, contact.address[1]), contact.peer_id))
-        for record in self._peers.best(REMEMBERED_ASKED, self.unix_time()):
-            if len(self.view) >= FEW_NEIGHBOURS:
-                return
-            if record.peer_id not in self.view:
-                await self._join_through(Contact(record.endpoints[0], record.peer_id))
-
-    async def _addresses(self, contact: Contact) -> list[str]:
-        try:
-            return await self._meetings.resolve(contact.address[0])
-        except OSError as error:
-            logger.info("%s leads nowhere: %s", contact.address[0], error)
-            return []
-
-    async def _join_through(self, contact: Contact) -> None:
-        met = await self._meet(contact, pb.ExchangeRequest(want=MAX_RECORDS - 1))
-        if met is None:
-            return
-        if own := self._announced():  # by now we may have been told where we are
-            await self._meet(contact, pb.ExchangeRequest(records=[own]))
-        for record in (met.own, *met.others):
-            verified = record and await self._meetings.verify(record, met.peer_id, met.host)
-            if verified:
-                self.view.add(verified)
-
-    async def _meet(
-        self, contact: Contact, request: pb.ExchangeRequest, within: str | None = None
-    ) -> Met | None:
-        try:
-            return await self._meetings.meet(contact, request, within=within)
-        except (OSError, RemoteError) as error:
-            logger.info("cannot meet %s: %s", format_endpoint(contact.address), error)
-            return None
 
     # Our role.
 

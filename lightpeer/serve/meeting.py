@@ -133,6 +133,16 @@ class Meetings:
         await self._take_observed_untrusted(reply.observed, met.host)
         return met
 
+    async def try_to_meet(
+        self, contact: Contact, request: pb.ExchangeRequest, *, within: str | None = None
+    ) -> Met | None:
+        """Do as `meet` does; None where nobody was met."""
+        try:
+            return await self.meet(contact, request, within=within)
+        except (OSError, RemoteError) as error:
+            logger.info("cannot meet %s: %s", format_endpoint(contact.address), error)
+            return None
+
     async def announce(self, neighbour: PeerRecord, own: bytes) -> None:
         """Tell a neighbour our record; one that cannot be told will find out."""
         address = neighbour.endpoints[0]
@@ -160,7 +170,7 @@ class Meetings:
             self._peers.add(record, source, now, source_host)
             return record
         contact = Contact(record.endpoints[0], record.peer_id)
-        if not self._knocks.admit(contact.address, source_group(source, source_host), 1, now):
+        if not self._knocks.admit(contact.address, source_group(source, source_host), 1, trio.current_time()):
             return None
         try:
             met = await self.meet(contact, pb.ExchangeRequest(), within=source_host)

@@ -14,11 +14,16 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.gossip import (
     ASKS_AT_ONCE,
     ASKS_PER_S,
-    MAX_JOIN_AGAIN_S,
     MAX_TO_VERIFY,
     PERIOD_S,
-    REMEMBERED_ASKED,
     TOTAL_SHARES,
+)
+from lightpeer.serve.joining import (
+    JOIN_AGAIN_S,
+    JOIN_THROUGH_S,
+    MAX_JOIN_AGAIN_S,
+    OUTSIDE_S,
+    REMEMBERED_ASKED,
 )
 from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import open_channel
@@ -370,5 +375,85 @@ def test_the_first_contact_shows_where_we_are() -> None:
         assert server.gossip.own_records() == []
         reply = await exchange(net.host("99.0.0.1"), server, pb.ExchangeRequest(want=1))
         assert parse_record_untrusted(reply.records[0], EPOCH_S).endpoints == (("20.0.0.1", PORT),)
+
+    running(test)
+
+
+def test_servers_that_know_only_each_other_find_the_internet_again() -> None:
+    async def test(net, nursery, start) -> None:
+        outside = [node(net, 100 + n) for n in range(3)]
+        home = [node(net, n, outside[0].contact) for n in range(5)]
+        for one in home:
+            for other in home:
+                one.gossip.view.add(other.record)
+        await start(*home)
+        await trio.sleep(OUTSIDE_S)
+        await start(outside[0], *outside[1:])
+        await trio.sleep(OUTSIDE_S + 10 * PERIOD_S)
+        assert any(outside[0].identity.peer_id in one.neighbours for one in home)
+        assert reachable(outside[0], [*home, *outside]) >= ids(*home)
+
+    running(test)
+
+
+def test_halves_of_a_network_that_forgot_each_other_merge_by_what_they_remember() -> None:
+    async def test(net, nursery, start) -> None:
+        halves = [[node(net, 10 * half + n) for n in range(5)] for half in range(2)]
+        for half in halves:
+            for one in half:
+                for other in half:
+                    one.gossip.view.add(other.record)
+        for one in halves[0]:
+            one.gossip._peers.add(halves[1][0].record, identity(7).peer_id, EPOCH_S)
+        everybody = halves[0] + halves[1]
+        await start(*everybody)
+        await trio.sleep(OUTSIDE_S + 10 * PERIOD_S)
+        assert reachable(halves[0][0], everybody) == ids(*everybody)
+
+    running(test)
+
+
+def test_a_bootstrap_peer_that_recommends_the_dead_does_not_hold_up_a_join() -> None:
+    async def test(net, nursery, start) -> None:
+        hostile, honest = node(net, 0), node(net, 1)
+        for n in range(15):
+            dead = record_of(50 + n, f"{150 + n}.0.0.1")
+            hostile.gossip.view.add(parse_record_untrusted(dead, EPOCH_S))
+        newcomer = node(net, 2, hostile.contact, honest.contact)
+        await nursery.start(hostile.serve)
+        await nursery.start(honest.serve)
+        await start(newcomer)
+        await trio.sleep(JOIN_THROUGH_S + 10)
+        assert honest.identity.peer_id in newcomer.neighbours
+
+    running(test)
+
+
+def test_a_peer_that_comes_and_goes_on_the_local_network_does_not_have_us_join_without_pause() -> None:
+    async def test(net, nursery, start) -> None:
+        lonely = node(net, 1)
+        rounds = []
+
+        def contacts() -> list[Contact]:
+            rounds.append(trio.current_time())
+            return []
+
+        nursery.start_soon(lonely.gossip.run, contacts)
+        for _ in range(600):
+            await trio.sleep(0.1)
+            lonely.gossip.join_soon()
+        assert len(rounds) <= 60 / JOIN_AGAIN_S + 1
+
+    running(test)
+
+
+def test_shares_are_counted_by_a_clock_that_nobody_sets() -> None:
+    async def test(net, nursery, start) -> None:
+        server = node(net, 0)
+        for _ in range(ASKS_AT_ONCE):
+            server.gossip.sample(1, identity(1).peer_id, "30.0.0.1")
+        server.host.clock_offset_s = 10_000
+        with pytest.raises(RpcError):
+            server.gossip.sample(1, identity(1).peer_id, "30.0.0.1")
 
     running(test)

@@ -1,0 +1,128 @@
+"""How a server gets into the network, and stays in one that is whole.
+
+A server with few neighbours joins: it meets the bootstrap peers, those found on the local network and
+those it remembers, introduces itself to them, and dials whom they recommend. That is repeated with
+growing pauses while the neighbours are few.
+
+Neighbours may also know only each other, after a partition, say, or when a household starts without the
+internet. So one server that is no neighbour is met now and then, however many neighbours there are: one
+that we were pointed to, or one from before.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.contacts import Contact
+from lightpeer.core.view import CAPACITY, ENOUGH
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.meeting import MAX_RECORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    from lightpeer.core.peers import PeerCache
+    from lightpeer.core.records import PeerRecord
+    from lightpeer.core.view import Entropy, View
+    from lightpeer.serve.meeting import Meetings
+
+    T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+FEW_NEIGHBOURS: Final = 4  # below that, a view may be cut off by a few crashes
+JOIN_AGAIN_S: Final = 5.0  # doubles; also the shortest pause, however often somebody new is found
+MAX_JOIN_AGAIN_S: Final = 600.0
+JOIN_THROUGH_S: Final = 30.0  # for one peer and whom it recommends: the dead among them take 5 s each
+REMEMBERED_ASKED: Final = 8  # of the peers from before, in one round of joining
+OUTSIDE_S: Final = 600.0  # for each look outside: a thousand servers cost a bootstrap peer 2 calls/s
+
+
+class Joining:
+    """Fills a view that has few neighbours, and keeps it from being cut off."""
+
+    def __init__(
+        self,
+        view: View[PeerRecord],
+        peers: PeerCache,
+        meetings: Meetings,
+        announced: Callable[[], bytes | None],
+        entropy: Entropy,
+    ) -> None:
+        """Take what to fill and how; `announced` gives our record, if we serve and know where."""
+        self._view = view
+        self._peers = peers
+        self._meetings = meetings
+        self._announced = announced
+        self._entropy = entropy
+        self._join_now = trio.Event()
+
+    def join_soon(self) -> None:
+        """Join anew if neighbours are few: there is somebody new to join through."""
+        self._join_now.set()
+
+    async def keep_joined(self, contacts: Callable[[], Sequence[Contact]], look_s: float) -> None:
+        """Join while neighbours are few, and look every `look_s` seconds whether they are."""
+        pause_s = JOIN_AGAIN_S
+        while True:
+            if len(self._view) < FEW_NEIGHBOURS:
+                self._join_now = trio.Event()
+                await self._join(contacts())
+                await trio.sleep(JOIN_AGAIN_S)
+                with trio.move_on_after(pause_s - JOIN_AGAIN_S):
+                    await self._join_now.wait()
+                pause_s = min(2 * pause_s, MAX_JOIN_AGAIN_S)
+            else:
+                pause_s = JOIN_AGAIN_S
+                await trio.sleep(look_s)
+
+    async def keep_whole(self, contacts: Callable[[], Sequence[Contact]]) -> None:
+        """Meet one that is no neighbour now and then."""
+        while True:
+            await trio.sleep(OUTSIDE_S)
+            pools = [pool for pool in (contacts(), self._remembered(2 * CAPACITY)) if pool]
+            if pools:
+                await self._join_through(self._any(self._any(pools)))
+
+    async def _join(self, contacts: Sequence[Contact]) -> None:
+        """Meet all whom we were pointed to, and of those from before as many as are needed."""
+        for contact in contacts:
+            for host in await self._addresses(contact):
+                await self._join_through(Contact((host, contact.address[1]), contact.peer_id))
+        for contact in self._remembered(REMEMBERED_ASKED):
+            if len(self._view) >= FEW_NEIGHBOURS:
+                return
+            await self._join_through(contact)
+
+    def _remembered(self, n: int) -> list[Contact]:
+        """Return those of the `n` best from before that are no neighbours."""
+        best = self._peers.best(n, self._meetings.unix_time())
+        return [Contact(r.endpoints[0], r.peer_id) for r in best if r.peer_id not in self._view]
+
+    async def _addresses(self, contact: Contact) -> list[str]:
+        try:
+            return await self._meetings.resolve(contact.address[0])
+        except OSError as error:
+            logger.info("%s leads nowhere: %s", contact.address[0], error)
+            return []
+
+    async def _join_through(self, contact: Contact) -> None:
+        """Meet a peer, introduce ourselves, and dial as many of whom it recommends as we have room for."""
+        with trio.move_on_after(JOIN_THROUGH_S):
+            wanted = min(MAX_RECORDS - 1, max(0, ENOUGH - len(self._view)))
+            met = await self._meetings.try_to_meet(contact, pb.ExchangeRequest(want=wanted))
+            if met is None:
+                return
+            if own := self._announced():  # by now we may have been told where we are
+                await self._meetings.try_to_meet(contact, pb.ExchangeRequest(records=[own]))
+            for record in (met.own, *met.others[:wanted]):
+                verified = record and await self._meetings.verify(record, met.peer_id, met.host)
+                if verified:
+                    self._view.add(verified)
+
+    def _any(self, choices: Sequence[T]) -> T:
+        return choices[int.from_bytes(self._entropy(4), "big") % len(choices)]
