@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.errors import BadMessageError
+from lightpeer.errors import SealError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ class Connections:
         return True
 
     def _known(self, contact: Contact) -> Peer | None:
-        """Return who is connected already; raise BadMessageError if somebody else is at the address.
+        """Return who is connected already; raise SealError if somebody else is at the address.
 
         Anybody's record may name another's address: a connection made on its word alone is not that other's.
         """
@@ -126,7 +126,7 @@ class Connections:
         for known, peer in held.items():
             if known.address == contact.address and (peer.has_answered or peer.peer_id is None):
                 if contact.peer_id is not None and peer.peer_id is not None:
-                    raise BadMessageError("another peer answers at its address")
+                    raise SealError("foreign", "another peer answers at its address")
                 return peer
         return None
 

@@ -20,6 +20,7 @@ import trio
 from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
 from lightpeer.errors import BadMessageError, NoPeerError, RemoteError, RpcError, SealError, StreamFailedError
+from lightpeer.resolving import MAX_ADDRESSES, is_name, numeric_untrusted
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ IDLE_S: Final = 10.0  # 3G radios stay up for about that long after a packet: ou
 RACING: Final = 3  # connections under way at a time
 HEAD_START_S: Final = 1.0  # over the next: two round trips of a slow 3G link and some
 MAX_ASKED: Final = 8  # peers that one search may cost
-MAX_ADDRESSES: Final = 4  # of one name
 LOOK_S: Final = 1.5  # answers take 20 to 120 ms (RFC 6762, section 6); a question is repeated after 1 s
 RECORDS_WANTED: Final = 8
 MAX_RECORDS: Final = 16  # of one reply: a seal costs a Pi Zero a millisecond or two
@@ -93,11 +93,20 @@ class Reach:
                 for peer in [peer for peer in met if self.connections.holds(peer)][:2]:
                     await self.exchange(peer)
 
-    async def connect(self, contact: Contact) -> Peer | None:
-        """Return the peer at an address, connected; None, and a worse score, if it cannot be reached."""
+    async def connect(self, contact: Contact, scope: int = 0) -> Peer | None:
+        """Return the peer at an address, connected; None, and a worse score, if it cannot be reached.
+
+        Args:
+            contact: where it is, and who it is if that is known.
+            scope: how narrow a network a name may lead into, unless the person gave it; else the internet.
+        """
+        is_given = any(contact.address == given.address for given in self._settings.bootstrap)
         try:
+            if not is_given and is_name(contact.address[0]):
+                address = await numeric_untrusted(self._network, contact.address, scope)
+                contact = Contact(address, contact.peer_id)
             return await self.connections.connect(contact)
-        except RemoteError as error:
+        except (OSError, RemoteError) as error:
             logger.info("cannot reach %s:%s: %s", *contact.address, error)
             if contact.peer_id is not None:
                 self._remembered.cache.on_failure(contact.peer_id, self._now_s())
@@ -107,15 +116,15 @@ class Reach:
     async def holder(self, record: PeerRecord, source: Peer) -> Peer | None:
         """Return the subject of a record, connected, if it is at one of its addresses.
 
-        A name may lead into a narrower network than the one that its record came from: nobody is met there.
+        A newer record counts more: others may relay one of a place that it has left. A name may lead into a
+        narrower network than the one that its record came from: nobody is met there.
         """
         from lightpeer.core.records import scope_of
 
-        for endpoint in record.endpoints:
-            peer = await self.connect(Contact(endpoint, record.peer_id))
-            if peer is not None and scope_of(peer.host) <= scope_of(source.host):
-                return peer
-        return None
+        known = self._remembered.cache.get(record.peer_id)
+        newest = known.record if known is not None and known.record.sequence > record.sequence else record
+        places = [Contact(endpoint, record.peer_id) for endpoint in newest.endpoints]
+        return await self._first_of(places, set(), scope_of(source.host))
 
     async def exchange(self, peer: Peer) -> bool:
         """Ask a peer for a sample of the records that it knows; tell whether it answered."""
@@ -184,8 +193,11 @@ class Reach:
             self._remembered.cache.on_failure(peer.peer_id, self._now_s())
             self._remembered.note_change()
 
-    def on_hollow_hit(self, told_by: Peer) -> None:
-        """Score a peer down a little for a hit that led nowhere: it may itself have been told so."""
+    def on_hollow_hits(self, told_by: Peer) -> None:
+        """Score a peer down a little, once a search, if nothing that it told led anywhere.
+
+        It may itself have been told so, and yet others are of more use.
+        """
         if told_by.peer_id is not None:
             self._remembered.cache.on_failure(told_by.peer_id, self._now_s())
             self._remembered.note_change()
@@ -204,12 +216,12 @@ class Reach:
 
     # Connecting.
 
-    async def _first_of(self, candidates: list[Contact], tried: set[Contact]) -> Peer | None:
+    async def _first_of(self, candidates: list[Contact], tried: set[Contact], scope: int = 0) -> Peer | None:
         """Return the first that can be reached; each has a head start over the next (as in RFC 8305)."""
         reached: list[Peer] = []
 
         async def attempt(candidate: Contact, failed: trio.Event) -> None:
-            peer = await self.connect(candidate)
+            peer = await self.connect(candidate, scope)
             tried.add(candidate)
             failed.set()
             if peer is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -19,7 +19,7 @@ import trio
 from lightpeer.errors import RemoteError, RpcError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lightpeer.core.hits import Findings, FoundTrack
     from lightpeer.core.opening import Opened
@@ -33,7 +33,31 @@ logger = logging.getLogger(__name__)
 
 FIRST_REPLY_S: Final = 5.0  # the asked peer answers at once; this is 16 kB at 30 kbit/s
 PATIENCE_S: Final = 2.0  # for more, once there is something to show: walks take about one
+HOLDERS_S: Final = 15.0  # for the holders that one peer names: one that is silent, and time for another
 QUERY_ID_BYTES: Final = 8
+
+
+class _Leads:
+    """The hits of one peer that is asked: how long they may keep us, and whether they lead anywhere."""
+
+    def __init__(self, told_by: Peer) -> None:
+        self.told_by = told_by
+        self.led_somewhere = False
+        self.led_nowhere = False  # some of them
+        self._left_s = HOLDERS_S
+
+    @property
+    def are_used_up(self) -> bool:
+        """Whether the time is over."""
+        return self._left_s <= 0
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Follow one, for as long as there is time."""
+        began = trio.current_time()
+        with trio.move_on_after(max(0.0, self._left_s)):
+            yield
+        self._left_s -= trio.current_time() - began
 
 
 class Searcher:
@@ -132,35 +156,55 @@ class Searcher:
     async def _opened_through(
         self, asked: Peer, query: str, limit: int, budget: Budget, opener: Opener
     ) -> AsyncGenerator[tuple[Peer, Opened], None]:
-        """Yield those who serve what a peer finds: itself by the search, others at their addresses."""
+        """Yield those who serve what a peer finds: itself by the search, others at their addresses.
+
+        Of the hits it is believed as much as was asked for: each leads to strangers, one connection after
+        another, while somebody waits for music.
+        """
+        from lightpeer.core.hits import Findings
+
+        findings, leads = Findings(query, limit), _Leads(asked)
         opening = opener.begin() if asked.peer_id not in opener.tried else None
         wanted = opener.request(opening) if opening is not None else None
         async with aclosing(self._replies(asked, query, limit, budget, wanted)) as replies:
             async for tracks, reply in replies:
                 if opening is not None and tracks and reply.HasField("open"):
-                    yield asked, opener.accept_untrusted(opening, reply.open, tracks[0].track_id, asked)
-                for track in tracks:
-                    async with aclosing(self._opened_at_holders(track, asked, opener)) as sources:
+                    opened = opener.accept_untrusted(opening, reply.open, tracks[0].track_id, asked)
+                    leads.led_somewhere = True
+                    yield asked, opened
+                for track in filter(None, map(findings.add, tracks)):
+                    async with aclosing(self._opened_at_holders(track, leads, opener)) as sources:
                         async for source in sources:
+                            leads.led_somewhere = True
                             yield source
+                if leads.are_used_up:
+                    break
+        if leads.led_nowhere and not leads.led_somewhere:
+            self._reach.on_hollow_hits(asked)
 
     async def _opened_at_holders(
-        self, track: FoundTrack, told_by: Peer, opener: Opener
+        self, track: FoundTrack, leads: _Leads, opener: Opener
     ) -> AsyncGenerator[tuple[Peer, Opened], None]:
         """Yield the holders of a track that serve it; who names none holds it itself."""
+        told_by = leads.told_by
         assert told_by.peer_id is not None, "it has answered"
         named = {record.peer_id: record for record in track.holders}
+        others = named.keys() - {told_by.peer_id}
         for peer_id in named or [told_by.peer_id]:
-            if peer_id in opener.tried:
+            if peer_id in opener.tried or leads.are_used_up:
                 continue
-            is_other = peer_id != told_by.peer_id
-            peer = await self._reach.holder(named[peer_id], told_by) if is_other else told_by
+            opener.tried.add(peer_id)
+            peer, opened = None, None
+            with leads.followed():
+                peer = await self._reach.holder(named[peer_id], told_by) if peer_id in others else told_by
+                if peer is not None:
+                    opened = await self._open_at(peer, track.track_id, leads, opener)
             if peer is None:
-                opener.tried.add(peer_id)
-            elif (opened := await self._open_at(peer, track.track_id, told_by, opener)) is not None:
+                leads.led_nowhere = True
+            elif opened is not None:
                 yield peer, opened
 
-    async def _open_at(self, peer: Peer, track_id: bytes, told_by: Peer, opener: Opener) -> Opened | None:
+    async def _open_at(self, peer: Peer, track_id: bytes, leads: _Leads, opener: Opener) -> Opened | None:
         """Open a track at a peer that is said to hold it; None, and a worse score, if that fails."""
         from lightpeer.core.status import StatusCode
 
@@ -168,8 +212,8 @@ class Searcher:
             return await opener.open_at(peer, track_id)
         except RpcError as error:
             if error.code() == StatusCode.NOT_FOUND:  # one of the two was wrong, or the track has just gone
-                logger.info("%s does not serve what %s told: %s", peer.name, told_by.name, error)
-                self._reach.on_hollow_hit(told_by)
+                logger.info("%s does not serve what %s told: %s", peer.name, leads.told_by.name, error)
+                leads.led_nowhere = True
             else:
                 self._reach.on_error(peer, error)
         except RemoteError as error:

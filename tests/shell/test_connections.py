@@ -10,7 +10,7 @@ import trio
 from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
 from lightpeer.core.identity import Identity
-from lightpeer.errors import BadMessageError, RemoteError
+from lightpeer.errors import RemoteError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.pair import PORT, Serving, serving
 from tests.sim.network import SimInternet, simulate
@@ -115,8 +115,9 @@ def test_another_peer_at_the_address_is_not_taken_for_the_one_that_is_meant() ->
     async def test(connections: Connections, servers: list[Serving]) -> None:
         peer = await connections.connect(contact(servers[0]))
         await peer.exchange(ASK)
-        with pytest.raises(BadMessageError, match="another peer"):
+        with pytest.raises(SealError, match="another peer") as error:
             await connections.connect(Contact((servers[0].host.address, PORT), servers[1].identity.peer_id))
+        assert error.value.reason == "foreign", "which is nobody's lie: whoever was meant may have moved"
         assert await connections.connect(Contact(servers[0].address)) is peer
 
     with_connections(test)

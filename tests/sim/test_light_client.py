@@ -16,7 +16,7 @@ from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.searching import FIRST_REPLY_S, PATIENCE_S
+from lightpeer.searching import FIRST_REPLY_S, HOLDERS_S, PATIENCE_S
 from lightpeer.serve.rpc import Context
 from lightpeer.serve.search import GATHER_S, Search
 from lightpeer.session import Session
@@ -367,6 +367,110 @@ def test_a_hit_whose_holder_is_not_there_leads_to_another_peer(
             async with open_client(settings(tmp_path, liar, honest), phone_on(net)) as client:
                 peer, _ = await client.open_query("song")
                 assert peer.peer_id == honest.identity.peer_id
+
+    simulate(main)
+
+
+def dialled_by(phone: SimHost, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hosts that a phone tries to connect to, from now on."""
+    hosts: list[str] = []
+    connect = SimHost.connect_tcp
+
+    async def noted(self: SimHost, host: str, port: int) -> trio.abc.Stream:
+        if self is phone:
+            hosts.append(host)
+        return await connect(self, host, port)
+
+    monkeypatch.setattr(SimHost, "connect_tcp", noted)
+    return hosts
+
+
+def test_a_liar_sends_us_to_few_strangers_and_does_not_keep_us_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers:
+            liar, honest = servers
+            phone = phone_on(net)
+            now = int(phone.unix_time())
+            records = [
+                build_record(
+                    Identity(bytes([n + 1]) * 32),
+                    [(f"10.7.{n}.{place}", PORT) for place in range(4)],
+                    Role.SERVES,
+                    now,
+                    now + 3600,
+                )
+                for n in range(60)
+            ]
+            hit = pb.Hit(track_id=SONG.track.track_id, title="Song", holders=range(48))
+            lie(liar, pb.SearchReply(hits=[hit], records=records))
+            dialled = dialled_by(phone, monkeypatch)
+            async with open_client(settings(tmp_path, liar, honest), phone) as client:
+                peer, _ = await client.open_query("song")
+            assert peer.peer_id == honest.identity.peer_id
+            assert trio.current_time() < HOLDERS_S + 3
+            assert sum(host.startswith("10.7.") for host in dialled) <= 16
+
+    simulate(main)
+
+
+def test_who_relays_many_hollow_hits_is_scored_down_once(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], [], [], [], []) as servers:
+            asked, liar, *empty = servers
+            introduce(liar, asked)
+            hit = pb.Hit(track_id=SONG.track.track_id, title="Song", holders=range(4))
+            lie(liar, pb.SearchReply(hits=[hit], records=[each.gossip.own.current() for each in empty]))
+            async with open_client(settings(tmp_path, asked), phone_on(net)) as client:
+                await client.peers()
+                with pytest.raises(NothingFoundError):
+                    await client.open_query("song")
+                assert round(client.cache.get(asked.identity.peer_id).failures) == 1
+                for each in empty:
+                    assert client.cache.get(each.identity.peer_id).failures == 0, "they did nothing"
+
+    simulate(main)
+
+
+def test_an_older_record_that_is_relayed_does_not_lead_astray(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers:
+            liar, honest = servers
+            phone = phone_on(net)
+            newest = record_of(honest.host, honest.identity)
+            sealed_s = newest.sequence - 60
+            left = [("10.0.0.77", PORT)]
+            old = build_record(honest.identity, left, Role.SERVES, sealed_s, newest.expires_s)
+            lie(liar, hit_at(old))
+            async with open_client(settings(tmp_path, liar), phone) as client:
+                client.cache.add(newest, honest.identity.peer_id, phone.unix_time())
+                peer, _ = await client.open_query("song")
+                assert peer.peer_id == honest.identity.peer_id
+                assert client.cache.get(honest.identity.peer_id).failures == 0
+
+    simulate(main)
+
+
+def test_a_remembered_name_that_leads_home_is_not_dialled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG]) as servers:
+            at_home = servers[0]
+            net.names["innocent.example"] = at_home.host.address
+            phone = phone_on(net)
+            now = int(phone.unix_time())
+            data = build_record(at_home.identity, [("innocent.example", PORT)], Role.SERVES, now, now + 3600)
+            async with serving(net.host("9.8.7.6")) as teller:
+                lie(teller, hit_at(data))
+                dialled = dialled_by(phone, monkeypatch)
+                async with open_client(settings(tmp_path, teller), phone) as client:
+                    await found(client)
+                    assert at_home.identity.peer_id in client.cache
+                    with pytest.raises(NothingFoundError):
+                        await client.open_query("song")
+                assert set(dialled) == {"9.8.7.6"}
 
     simulate(main)
 

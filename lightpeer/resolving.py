@@ -1,0 +1,49 @@
+"""Names in what strangers tell: resolved first, so that the address that was checked is the one connected to.
+
+A record may name a host, and whoever owns the name decides, each time anew, where it leads: into the network
+at home too, where nobody from outside may send us.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lightpeer.errors import BadMessageError
+
+if TYPE_CHECKING:
+    from lightpeer.contacts import Endpoint
+    from lightpeer.wire.network import Network
+
+MAX_ADDRESSES: Final = 4  # of one name: two of each family
+
+
+def is_name(host: str) -> bool:
+    """Tell whether a host has yet to be resolved."""
+    from ipaddress import ip_address  # late: play does without until its first packet has left
+
+    try:
+        ip_address(host)
+    except ValueError:
+        return True
+    return False
+
+
+async def numeric_untrusted(network: Network, endpoint: Endpoint, scope: int) -> Endpoint:
+    """Return an endpoint with its name resolved.
+
+    Args:
+        network: what resolves it.
+        endpoint: the host, most likely a name, and the port.
+        scope: how narrow the network may be that it leads into, as `scope_of` has it.
+
+    Raises:
+        OSError: the name leads nowhere.
+        BadMessageError: it leads into narrower networks only.
+    """
+    from lightpeer.core.records import scope_of
+
+    host, port = endpoint
+    for numeric in (await network.resolve(host))[:MAX_ADDRESSES]:
+        if scope_of(numeric) <= scope:
+            return numeric, port
+    raise BadMessageError(f"{host} leads into a network of its own")
