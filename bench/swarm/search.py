@@ -27,7 +27,7 @@ FLOOD_HOPS = 7  # Gnutella's
 SUCCESS = 0.95
 OF_FLOODING = 1 / 20
 GREATEST_BUDGET = Budget(MAX_WALKERS, MAX_HOPS)
-QUERY_ID = b"a query "
+QUERY_ID, QUERY = b"a query ", "a song"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def walk(links: Links, origin: int, holders: set[int], budget: Budget, rng: Rand
         hop, server, came_from, left = waiting.popleft()
         if found_at is not None and hop >= 2 * found_at:
             break
-        visit = servers[server].visit(QUERY_ID, came_from, left, now=float(hop))
+        visit = servers[server].visit(QUERY_ID, QUERY, came_from, left, now=float(hop))
         if visit.is_first and server in holders and found_at is None:
             found_at = hop
             if not hop:

@@ -11,7 +11,8 @@ ICS 2002; Gkantsidis, Mihail and Saberi, "Random walks in peer-to-peer networks:
 Algorithms and evaluation", Performance Evaluation 63, 2006).
 
 Loops are suppressed as in Lv et al.'s "state keeping": a server remembers, by the
-query's id and for a while, whom it had the query from and whom it sent it to. Walkers
+query's id and its words and for a while, whom it had the query from and whom it sent it
+to; by its words too, so that nobody can use up an id with another query. Walkers
 that come a second time get no second answer; they go on as one, to a neighbour that the
 query has not been exchanged with; where there is none, they end. So a small network is
 not asked to and fro.
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Final, Generic, TypeVar
 
 P = TypeVar("P", bound=Hashable)
@@ -35,6 +37,8 @@ MAX_FAN_OUT: Final = 16  # calls that one visit makes, each with its seals: the 
 MAX_QUERIES: Final = 4096  # remembered: 1.4 MB for what walks leave, 10 MB if each was exchanged with many
 MAX_EXCHANGED: Final = 64  # peers remembered for a query: with as many, no walker goes on from here
 REMEMBER_S: Final = 60.0  # several times what a search may take
+
+_KEY_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +123,12 @@ class Walks(Generic[P]):
     def __len__(self) -> int:
         return len(self._queries)
 
-    def visit(self, query_id: bytes, came_from: P, budget: Budget, now: float) -> Visit[P]:
+    def visit(self, query_id: bytes, query: str, came_from: P, budget: Budget, now: float) -> Visit[P]:
         """Note that a query has come.
 
         Args:
             query_id: what tells it from all others; without one it is answered, and goes no further.
+            query: what it asks.
             came_from: who sent it.
             budget: as it was sent; what is granted is the visit's.
             now: seconds.
@@ -131,11 +136,12 @@ class Walks(Generic[P]):
         if not query_id:
             return Visit(NO_BUDGET, set(), is_first=True)
         self._forget(now)
-        known = self._queries.get(query_id)
+        key = blake2b(query_id + query.encode(), digest_size=_KEY_BYTES).digest()
+        known = self._queries.get(key)
         if known is None:
             if len(self._queries) >= MAX_QUERIES:
                 del self._queries[next(iter(self._queries))]
-            known = self._queries[query_id] = (now, set())
+            known = self._queries[key] = (now, set())
             is_first = True
         else:
             is_first = False

@@ -119,7 +119,7 @@ class Search:
         if not _may_cost(self._answers, 1, call, context):
             raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "too many searches: search again in a minute")
         budget = Budget(request.walkers, request.hops)
-        visit = self._walks.visit(request.query_id, call.peer_id, budget, now)
+        visit = self._walks.visit(request.query_id, request.query, call.peer_id, budget, now)
         answer = self._from_index(request, call, context, is_first=visit.is_first)
         deadline = min(now + SEARCH_S, context.deadline or math.inf) - MARGIN_S
         visits = visit.budget.visits if answer.findings.missing > 0 and now < deadline else 0

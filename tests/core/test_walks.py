@@ -22,14 +22,14 @@ from lightpeer.core.walks import (
     Walks,
 )
 
-QUERY = b"queryid1"
+QUERY, WORDS = b"queryid1", "some words"
 PHONE = -1
 
 
 def steps(
     walks: Walks[int], budget: Budget, neighbours=range(100), came_from: int = PHONE
 ) -> list[Step[int]]:
-    return walks.visit(QUERY, came_from, budget, 0.0).steps(neighbours)
+    return walks.visit(QUERY, WORDS, came_from, budget, 0.0).steps(neighbours)
 
 
 def test_walkers_fan_out_over_the_neighbours_and_lose_a_hop():
@@ -47,13 +47,13 @@ def test_a_few_neighbours_share_the_walkers_evenly():
 @pytest.mark.parametrize("budget", [NO_BUDGET, Budget(0, 5), Budget(5, 0)])
 def test_without_budget_nobody_is_asked(budget):
     walks: Walks[int] = Walks()
-    visit = walks.visit(QUERY, PHONE, budget, 0.0)
+    visit = walks.visit(QUERY, WORDS, PHONE, budget, 0.0)
     assert visit.is_first
     assert visit.steps(range(9)) == []
 
 
 def test_a_budget_is_clamped_whatever_was_asked():
-    visit = Walks[int]().visit(QUERY, PHONE, Budget(10**6, 10**6), 0.0)
+    visit = Walks[int]().visit(QUERY, WORDS, PHONE, Budget(10**6, 10**6), 0.0)
     assert visit.budget == Budget(MAX_WALKERS, MAX_HOPS)
     assert len(visit.steps(range(1000))) == MAX_FAN_OUT
 
@@ -64,17 +64,17 @@ def test_a_walker_never_goes_back_to_where_it_came_from():
 
 def test_walkers_that_come_again_get_no_answer_and_go_on_as_one_to_somebody_else():
     walks: Walks[int] = Walks()
-    first = walks.visit(QUERY, PHONE, Budget(1, 9), 0.0)
+    first = walks.visit(QUERY, WORDS, PHONE, Budget(1, 9), 0.0)
     assert first.is_first
     assert [step.peer for step in first.steps(range(3))] == [0]
-    second = walks.visit(QUERY, 2, Budget(7, 5), 1.0)
+    second = walks.visit(QUERY, WORDS, 2, Budget(7, 5), 1.0)
     assert not second.is_first
     assert second.steps(range(3)) == [Step(1, Budget(1, 4))]
-    assert walks.visit(QUERY, 1, Budget(1, 5), 2.0).steps(range(3)) == [], "all have had it"
+    assert walks.visit(QUERY, WORDS, 1, Budget(1, 5), 2.0).steps(range(3)) == [], "all have had it"
 
 
 def test_the_walkers_of_a_step_that_failed_go_elsewhere():
-    visit = Walks[int]().visit(QUERY, PHONE, Budget(4, 9), 0.0)
+    visit = Walks[int]().visit(QUERY, WORDS, PHONE, Budget(4, 9), 0.0)
     first, _ = visit.steps(range(2))
     assert visit.steps(range(4), first.budget.walkers) == [Step(2, Budget(1, 8)), Step(3, Budget(1, 8))]
     assert visit.steps(range(4), 0) == []
@@ -83,7 +83,7 @@ def test_the_walkers_of_a_step_that_failed_go_elsewhere():
 def test_a_query_without_an_id_goes_no_further_and_is_not_remembered():
     walks: Walks[int] = Walks()
     for _ in range(2):
-        visit = walks.visit(b"", PHONE, Budget(9, 9), 0.0)
+        visit = walks.visit(b"", WORDS, PHONE, Budget(9, 9), 0.0)
         assert visit.is_first
         assert visit.steps(range(9)) == []
     assert len(walks) == 0
@@ -91,28 +91,28 @@ def test_a_query_without_an_id_goes_no_further_and_is_not_remembered():
 
 def test_a_query_is_forgotten_after_a_while():
     walks: Walks[int] = Walks()
-    walks.visit(QUERY, PHONE, NO_BUDGET, 0.0)
-    walks.visit(b"another1", PHONE, NO_BUDGET, 1.0)
-    assert not walks.visit(QUERY, PHONE, NO_BUDGET, REMEMBER_S - 0.1).is_first
+    walks.visit(QUERY, WORDS, PHONE, NO_BUDGET, 0.0)
+    walks.visit(b"another1", WORDS, PHONE, NO_BUDGET, 1.0)
+    assert not walks.visit(QUERY, WORDS, PHONE, NO_BUDGET, REMEMBER_S - 0.1).is_first
     assert len(walks) == 2
-    assert walks.visit(QUERY, PHONE, NO_BUDGET, REMEMBER_S).is_first
-    assert not walks.visit(b"another1", PHONE, NO_BUDGET, REMEMBER_S).is_first
+    assert walks.visit(QUERY, WORDS, PHONE, NO_BUDGET, REMEMBER_S).is_first
+    assert not walks.visit(b"another1", WORDS, PHONE, NO_BUDGET, REMEMBER_S).is_first
 
 
 def test_a_flood_of_queries_costs_the_oldest_and_no_more_memory():
     walks: Walks[int] = Walks()
     for number in range(MAX_QUERIES + 1):
-        walks.visit(number.to_bytes(8, "big"), PHONE, NO_BUDGET, 0.0)
+        walks.visit(number.to_bytes(8, "big"), WORDS, PHONE, NO_BUDGET, 0.0)
     assert len(walks) == MAX_QUERIES
-    assert not walks.visit((1).to_bytes(8, "big"), PHONE, NO_BUDGET, 0.0).is_first
-    assert walks.visit(bytes(8), PHONE, NO_BUDGET, 0.0).is_first
+    assert not walks.visit((1).to_bytes(8, "big"), WORDS, PHONE, NO_BUDGET, 0.0).is_first
+    assert walks.visit(bytes(8), WORDS, PHONE, NO_BUDGET, 0.0).is_first
 
 
 def test_one_query_again_and_again_is_sent_to_a_bounded_number_of_peers():
     walks: Walks[int] = Walks()
     asked = []
     for caller in range(1000, 1300):
-        visit = walks.visit(QUERY, caller, Budget(1, 9), 0.0)
+        visit = walks.visit(QUERY, WORDS, caller, Budget(1, 9), 0.0)
         asked += [step.peer for step in visit.steps(range(500))]
     assert 0 < len(asked) < MAX_EXCHANGED
     assert len(set(asked)) == len(asked)
@@ -120,7 +120,7 @@ def test_one_query_again_and_again_is_sent_to_a_bounded_number_of_peers():
 
 @given(walkers=st.integers(0, 200), hops=st.integers(0, 40), neighbours=st.integers(0, 60))
 def test_walkers_are_neither_made_nor_lost_while_there_is_somewhere_to_go(walkers, hops, neighbours):
-    visit = Walks[int]().visit(QUERY, PHONE, Budget(walkers, hops), 0.0)
+    visit = Walks[int]().visit(QUERY, WORDS, PHONE, Budget(walkers, hops), 0.0)
     taken = visit.steps(range(neighbours))
     there_is_a_way = visit.budget.visits > 0 and neighbours > 0
     assert sum(step.budget.walkers for step in taken) == (visit.budget.walkers if there_is_a_way else 0)
@@ -135,7 +135,7 @@ def walk(random: Random, peers: int, budget: Budget, view: int = 32) -> tuple[se
     waiting = [(0, PHONE, budget)]
     while waiting:
         node, came_from, left = waiting.pop(0)
-        visit = nodes.setdefault(node, Walks()).visit(QUERY, came_from, left, 0.0)
+        visit = nodes.setdefault(node, Walks()).visit(QUERY, WORDS, came_from, left, 0.0)
         if visit.is_first:
             answered.add(node)
         known = neighbours.setdefault(node, random.sample(range(peers), min(view, peers)))
@@ -157,3 +157,10 @@ def test_in_a_small_network_all_are_reached_and_nobody_is_asked_twice_by_the_sam
     answered, messages = walk(Random(1), 10, DEFAULT_BUDGET)
     assert answered == set(range(10))
     assert messages < 10 * 9, "at most once each way"
+
+
+def test_an_id_that_was_used_for_another_query_is_not_used_up():
+    walks: Walks[int] = Walks()
+    walks.visit(QUERY, "other words", PHONE, Budget(1, 9), 0.0)
+    assert walks.visit(QUERY, WORDS, PHONE, Budget(1, 9), 1.0).is_first
+    assert not walks.visit(QUERY, WORDS, PHONE, Budget(1, 9), 2.0).is_first
