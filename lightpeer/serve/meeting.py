@@ -6,7 +6,8 @@ our own address and our clock, the last two only as far as two networks agree (`
 `verify` is the dial-back for records that others gave us. A stranger could use it to have us knock at
 someone's door, so a target is knocked at once a minute, one network gets sixteen knocks a minute out
 of us, all together sixty-four, and each address, also one that a name leads to, must make sense in the
-network that the record came from. Who answered lately is not asked again.
+network that the record came from. Who answered lately is not asked again. A proof of our own address
+goes where a peer says that we are, so it is a knock too.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ logger = logging.getLogger(__name__)
 MAX_RECORDS: Final = 16  # of one message, either way: 8 kB
 CONNECT_S: Final = 5.0  # three SYNs
 MAX_ADDRESSES: Final = 4  # of one name
+PROOF_S: Final = 1.0  # to ourselves: no further than the router that turns us round
 MET_LATELY_S: Final = 600.0  # how long an answer stands for the address that it came from
 KNOCK_AGAIN_S: Final = 60.0  # at one target
 NETWORK_SHARES: Final = 16  # knocks for one source's network: as many as a join brings
@@ -130,7 +132,7 @@ class Meetings:
             self._peers.add(met.own, met.peer_id, self.unix_time(), met.host)
             if met.own.endpoints[0] in {contact.address, address}:
                 self._peers.on_success(met.peer_id, rtt_s, self.unix_time())
-        await self._take_observed_untrusted(reply.observed, met.host)
+        await self._take_observed_untrusted(reply.observed, met)
         return met
 
     async def try_to_meet(
@@ -227,20 +229,23 @@ class Meetings:
         known = {peer.peer_id, self._identity.peer_id}
         return own, [record for record in records if record.peer_id not in known]
 
-    async def _take_observed_untrusted(self, observed: str, source_host: str) -> None:
+    async def _take_observed_untrusted(self, observed: str, source: Met) -> None:
         """Take the word of a peer on where we are, and prove it where one word is not enough."""
         try:
             host, _ = parse_endpoint_untrusted(observed)
         except BadMessageError:
             return
-        if not self._place.observed(host, source_host):
+        if not self._place.observed(host, source.host):
+            return
+        address, told_by = (host, self._port), source_group(source.peer_id, source.host)
+        if not self._knocks.admit(address, told_by, 1, trio.current_time()):
             return
         try:
-            await self._exchange((host, self._port), self._identity.peer_id, pb.ExchangeRequest())
+            with trio.move_on_after(PROOF_S):
+                await self._exchange(address, self._identity.peer_id, pb.ExchangeRequest())
+                self._place.proven(host)
         except (OSError, RemoteError) as error:
             logger.info("we are not to be reached at %s: %s", host, error)
-        else:
-            self._place.proven(host)
 
 
 def sound_records_untrusted(

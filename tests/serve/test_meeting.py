@@ -10,7 +10,14 @@ from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import PeerRecord, build_record, parse_record_untrusted
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.meeting import KNOCK_AGAIN_S, MET_LATELY_S, NETWORK_SHARES, TOTAL_SHARES, Meetings
+from lightpeer.serve.meeting import (
+    KNOCK_AGAIN_S,
+    MET_LATELY_S,
+    NETWORK_SHARES,
+    PROOF_S,
+    TOTAL_SHARES,
+    Meetings,
+)
 from tests.serve.servers import PORT, Node, identity, node
 from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 
@@ -230,6 +237,34 @@ def test_what_leads_to_ourselves_is_our_address(monkeypatch) -> None:
             nursery.cancel_scope.cancel()
 
     simulate(main)
+
+
+def test_a_liar_aims_no_proofs_at_a_victim_and_holds_nothing_up(monkeypatch) -> None:
+    async def test(host: SimHost, *liars: Node) -> None:
+        meet = meetings(host, place=OwnAddress())
+        connect, knocks = host.connect_tcp, []
+
+        async def watched(where: str, port: int):
+            if where.startswith("77."):
+                knocks.append(where)
+                await trio.sleep_forever()
+            return await connect(where, port)
+
+        host.connect_tcp = watched
+        lying(monkeypatch, "77.0.0.1")
+        for liar in liars:
+            for _ in range(4):
+                await meet.meet(liar.contact, ASK)
+            meet._place.host = None  # that two agree is another matter
+        assert knocks == ["77.0.0.1"]
+        liars[0].gossip._asked.admit = lambda *_: True
+        for n in range(2 * NETWORK_SHARES):
+            lying(monkeypatch, f"77.0.1.{n}")
+            await meet.meet(liars[0].contact, ASK)
+        assert len(knocks) <= NETWORK_SHARES
+        assert trio.current_time() < len(knocks) * PROOF_S + 10
+
+    among(1, 2, test=test)
 
 
 @pytest.mark.parametrize("observed", ["", "junk", "127.0.0.1", "192.168.1.1", "a..b"])
