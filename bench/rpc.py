@@ -35,6 +35,26 @@ CHUNK = bytes(16 * 1024)
 CHUNKS = 1024  # 16 MiB
 STREAMS = 4  # of them one after another, since CPU time is counted in hundredths of a second
 AT_ONCE = 1000  # streaming calls on one connection
+STARTS = 15  # of each fresh process that makes one call
+ONE_CALL = {
+    "lightpeer": f"""
+import sys, trio
+from lightpeer.wire.network import SystemNetwork
+from lightpeer.wire.tcp import open_channel
+async def main():
+    async with open_channel(SystemNetwork(), "{HOST}", int(sys.argv[1])) as channel:
+        await channel.unary_unary("{UNARY}")(bytes(200))
+trio.run(main)
+""",
+    "grpcio": f"""
+import sys, asyncio, grpc
+async def main():
+    async with grpc.aio.insecure_channel("{HOST}:" + sys.argv[1]) as channel:
+        await channel.unary_unary("{UNARY}")(bytes(200))
+asyncio.run(main())
+""",
+    "import trio alone": "import trio",
+}
 IMPLEMENTATIONS = ("lightpeer", "grpcio", "grpclib", "purerpc")
 
 
@@ -357,9 +377,8 @@ def client(python: str, name: str, port: int, calls: int) -> dict[str, float]:
         "--calls",
         str(calls),
     ]
-    started = time.perf_counter()
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=_environment())
-    return {**json.loads(done.stdout), "process_s": time.perf_counter() - started}
+    return json.loads(done.stdout)
 
 
 class CountingProxy:
@@ -416,7 +435,6 @@ def measure(python: str, name: str, calls: int) -> dict[str, float]:
             "server_us": server_cpu / calls * 1e6,
             "mib_per_s": mib / stream["wall_s"],
             "mib_per_cpu_s": mib / stream_cpu,
-            "one_call_ms": one["process_s"] * 1000,
             "one_call_mb": one["peak_mb"],
             "bytes_per_call": wire_bytes_per_call(python, name, server.port),
         }
@@ -431,7 +449,6 @@ COLUMNS = {
     "mib_per_s": "stream MiB/s",
     "mib_per_cpu_s": "MiB per CPU s",
     "bytes_per_call": "bytes per call",
-    "one_call_ms": "one call, ms",
     "one_call_mb": "one call, MB",
 }
 
@@ -457,6 +474,26 @@ def compare(runs: int, calls: int, pythons: dict[str, str]) -> None:
     for name in names:
         medians = [statistics.median(one[name][column] for one in rounds) for column in COLUMNS]
         print(f"| {name} | " + " | ".join(f"{value:.0f}" for value in medians) + " |")
+
+
+def start_up() -> None:
+    """Print how long fresh processes take that make one call and nothing else."""
+    taken: dict[str, list[float]] = {name: [] for name in ONE_CALL}
+    servers = {name: Server(sys.executable, name) for name in ("lightpeer", "grpcio")}
+    try:
+        for _ in range(STARTS):
+            for name, code in ONE_CALL.items():
+                port = servers[name].port if name in servers else 0
+                started = time.perf_counter()
+                subprocess.run([sys.executable, "-c", code, str(port)], check=True, env=_environment())
+                taken[name].append(1000 * (time.perf_counter() - started))
+    finally:
+        for server in servers.values():
+            server.end()
+    print(f"\nA fresh process that makes one call, from its start to its end; medians of {STARTS}.\n")
+    print("| | ms |\n|---|---|")
+    for name, times in taken.items():
+        print(f"| {name} | {statistics.median(times):.0f} |")
 
 
 def hold_many() -> None:
@@ -517,6 +554,8 @@ def main() -> None:
     else:
         pythons = {**dict.fromkeys(IMPLEMENTATIONS, sys.executable), "purerpc": options.purerpc_python}
         compare(options.runs, options.calls, pythons)
+        if installed(sys.executable, "grpcio"):
+            start_up()
         hold_many()
 
 
