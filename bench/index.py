@@ -112,6 +112,8 @@ QUERIES: dict[str, Callable[[Titles], str]] = {
     "one word": lambda titles: titles.words(1, 1),
     "the beginning of a word": lambda titles: titles.words(1, 1)[:3],
     "one letter": lambda titles: titles.words(1, 1)[:1],
+    "sixteen letters": lambda titles: " ".join(titles.random.sample("abcdefghijklmnoprstuvwyz", 16)),
+    "sixteen syllables": lambda titles: " ".join(titles.words(1, 1)[:2] for _ in range(16)),
     "five words, found nowhere": lambda titles: titles.words(5, 5),
 }
 

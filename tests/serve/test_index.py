@@ -111,6 +111,19 @@ def test_limits(tmp_path):
     assert len(index.search("song", 10_000)) == MAX_HITS
 
 
+def test_a_query_is_its_first_eight_words_and_each_counts_once(index):
+    index.add(b"4" * 32, "a b c d e f g h", "", "", 1, [24])
+    assert titles(index, "a A b b B c d e f g h nowhere at all") == ["a b c d e f g h"]
+    assert titles(index, "a b c d e f g nowhere h") == []
+    assert index_module._fts_query("a A a") == '"a"*'
+
+
+def test_a_letter_has_a_list_of_its_own(index):
+    """Without it a query of letters reads the lists of most words of a library."""
+    ((schema,),) = index._database.rows("SELECT sql FROM sqlite_master WHERE name = 'words'")
+    assert "prefix = '1 2 3'" in schema
+
+
 def test_a_vague_query_costs_no_more_in_a_bigger_library(tmp_path, monkeypatch):
     """Counted in steps of SQLite's machine."""
     monkeypatch.setattr(index_module, "MAX_RANKED", 50)
