@@ -123,7 +123,13 @@ def _parser() -> Parser:
     add("--bootstrap", action="append", metavar="[ID@]HOST:PORT", help="a peer to join through (repeats)")
     add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
     add("--max-upload", type=_kbps, metavar="KBPS", help="for audio by UDP, to all listeners together")
-    add("--mirror", action="append", metavar="QUERY|loud:ID", help="tracks to fetch and serve (repeats)")
+    add(
+        "--mirror",
+        type=_mirrored,
+        action="append",
+        metavar="QUERY|loud:ID",
+        help="tracks to fetch and serve (repeats)",
+    )
     add("--no-lan", action="store_true", help="stay unknown to the local network, and do not look there")
     add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
     add("--state", dest="state_dir", metavar="DIR", help="where key and renditions are kept")
@@ -150,6 +156,14 @@ def _listen(text: str) -> Endpoint:
     if colon and port == "0":
         return _endpoint(f"{host}:1")[0], 0
     return _endpoint(text)
+
+
+def _mirrored(text: str) -> str:
+    from lightpeer.core.uri import is_uri, parse_uri
+
+    if is_uri(text):
+        parse_uri(text)  # refuses what is no track id
+    return text
 
 
 def _seconds(text: str) -> float:

@@ -4,8 +4,8 @@ A mirror is a light client within the server, with a key of its own. It fetches 
 track, verified as all that is played, and lays it down as an import would: the manifest's bytes are the
 same, so the track id is. A track stays for as long as its `--mirror` is given.
 
-One track is fetched at a time. What cannot be had is tried again with growing pauses, for whoever holds it
-may come yet.
+One track is fetched at a time. What cannot be had is passed over, and tried again with growing pauses, for
+whoever holds it may come yet. What words find is the choice of strangers, so it has a bound in all.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.manifest import build_table
-from lightpeer.core.uri import parse_uri
+from lightpeer.core.uri import is_uri, parse_uri
 from lightpeer.discovery import open_client
-from lightpeer.errors import LightpeerError, StreamFailedError, UsageError
+from lightpeer.errors import LightpeerError, StreamFailedError
 from lightpeer.fetching import streaming
 from lightpeer.serve.importer import mirror_root
 from lightpeer.serve.library import SourceKey, state_error
@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 MAX_HITS: Final = 20  # tracks that one query may bring
 MAX_RENDITION_BYTES: Final = 1 << 28  # six hours at 96 kbit/s
+MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at 24, 48 and 96 kbit/s, failed attempts included
 RETRY_S: Final = 5.0  # doubles
 MAX_RETRY_S: Final = 600.0
 STATE_SUBDIR: Final = "mirror"  # of the server's state: the client's key, its peers, the track under way
@@ -57,16 +58,21 @@ class Mirror:
         settings: Settings,
         wanted: Sequence[str],
         contacts: Callable[[], Sequence[Contact]],
+        on_trouble: Callable[[str], object] = lambda _: None,
     ) -> None:
         """Take the library, what to fetch (`loud:…` or words), and how to learn whom to ask first.
 
-        `settings` are a client's; its state directory is the server's.
+        `settings` are a client's; its state directory is the server's. `on_trouble` gets one sentence for
+        each entry that cannot be had at first.
         """
         self._library = library
         self._network = network
         self._settings = replace(settings, state_dir=settings.state_dir / STATE_SUBDIR)
         self._wanted = wanted
         self._contacts = contacts
+        self._on_trouble = on_trouble
+        self._troubled: set[str] = set()
+        self._room_bytes = dict.fromkeys(wanted, MAX_QUERY_BYTES)
 
     async def run(self, on_track: Callable[[Track], object]) -> None:
         """Fetch until all that is wanted is here; tell of each track that is new."""
@@ -78,46 +84,75 @@ class Mirror:
                 pause_s = min(2 * pause_s, MAX_RETRY_S)
 
     async def _fetched(self, entry: str, on_track: Callable[[Track], object]) -> bool:
-        """Fetch what one entry stands for, and tell whether all of it is here now."""
+        """Fetch what one entry stands for, and tell whether there is no more to fetch."""
         settings = replace(self._settings, bootstrap=tuple(self._contacts()))
         is_here = False
         try:
             async with open_client(settings, self._network) as client:
                 found = await self._track_ids(client, entry)
-                for track_id in found:
-                    if self._library.track(track_id) is None:
-                        on_track(await self._fetch(client, track_id, _path_of(entry, track_id)))
-                is_here = bool(found)
+                missing = [i for i in found if not await self._fetched_track(client, entry, i, on_track)]
+                is_here = bool(found) and not missing
+                if not found:
+                    self._tell(entry, "nobody who was asked has such a track")
         except LightpeerError as error:
-            logger.info("cannot mirror %s now: %s", entry, error)
-        return is_here
+            self._tell(entry, str(error))
+        return is_here or self._room_bytes[entry] <= 0
+
+    async def _fetched_track(
+        self, client: Client, entry: str, track_id: bytes, on_track: Callable[[Track], object]
+    ) -> bool:
+        """Fetch one track of an entry unless it is here, and tell whether it is here now."""
+        if self._library.track(track_id) is not None:
+            return True
+        try:
+            on_track(await self._fetch(client, track_id, entry))
+        except LightpeerError as error:
+            self._tell(entry, str(error))
+            return False
+        return True
+
+    def _tell(self, entry: str, reason: str) -> None:
+        """Tell of what is missing: the person once, the log each time."""
+        logger.info("cannot mirror %s now: %s", entry, reason)
+        if entry not in self._troubled:
+            self._troubled.add(entry)
+            self._on_trouble(f"cannot mirror {entry} now, trying again: {reason}")
 
     async def _track_ids(self, client: Client, entry: str) -> list[bytes]:
-        try:
+        if is_uri(entry):
             return [parse_uri(entry)]
-        except UsageError:
-            async with aclosing(client.search(entry, limit=MAX_HITS)) as hits:
-                return [hit.track_id async for hit in hits]
+        async with aclosing(client.search(entry, limit=MAX_HITS)) as hits:
+            return [hit.track_id async for hit in hits]
 
-    async def _fetch(self, client: Client, track_id: bytes, path: bytes) -> Track:
+    async def _fetch(self, client: Client, track_id: bytes, entry: str) -> Track:
         """Fetch one track whole and add it to the library."""
         workspace = self._settings.state_dir / "incoming"
         try:
             shutil.rmtree(workspace, ignore_errors=True)
             workspace.mkdir(parents=True)
-            track = await _fetch_rendition(client, track_id, workspace, 0, 1)
-            for number, rendition in enumerate(track.renditions[1:], 1):
-                kbps = math.ceil(rendition.bitrate_bps / 1000)
-                await _fetch_rendition(client, track_id, workspace, number, kbps)
-            return await trio.to_thread.run_sync(self._library.add, SourceKey(path, 0, 0), workspace)
+            try:
+                await self._fetch_renditions(client, track_id, workspace, self._room_bytes[entry])
+            finally:
+                self._room_bytes[entry] -= _size(workspace)
+            key = SourceKey(_path_of(entry, track_id), 0, 0)
+            return await trio.to_thread.run_sync(self._library.add, key, workspace)
         except OSError as error:
             raise state_error(workspace, error) from error
 
+    async def _fetch_renditions(
+        self, client: Client, track_id: bytes, workspace: Path, max_bytes: int
+    ) -> None:
+        track = await _fetch_rendition(client, track_id, workspace, 0, 1, max_bytes)
+        for number, rendition in enumerate(track.renditions[1:], 1):
+            kbps, left = math.ceil(rendition.bitrate_bps / 1000), max_bytes - _size(workspace)
+            await _fetch_rendition(client, track_id, workspace, number, kbps, left)
+
 
 async def _fetch_rendition(
-    client: Client, track_id: bytes, workspace: Path, number: int, bitrate_kbps: int
+    client: Client, track_id: bytes, workspace: Path, number: int, bitrate_kbps: int, max_bytes: int
 ) -> Track:
     """Write a rendition and its segment tables as the library has them, and with the first the manifest."""
+    max_bytes = min(max_bytes, MAX_RENDITION_BYTES)
     async with streaming(client, track_id, bitrate_kbps) as (session, opened):
         if number == 0:
             (workspace / "manifest").write_bytes(opened.manifest)
@@ -127,9 +162,13 @@ async def _fetch_rendition(
             while (segment := await session.next_segment()) is not None:
                 size += file.write(segment.data)
                 tables.write(build_table([segment.data]))
-                if segment.rendition != number or size > MAX_RENDITION_BYTES:
+                if segment.rendition != number or size > max_bytes:
                     raise StreamFailedError("the track has two renditions alike, or is larger than we mirror")
         return session.track
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
 
 
 def _path_of(entry: str, track_id: bytes) -> bytes:

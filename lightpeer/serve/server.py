@@ -216,7 +216,8 @@ class _Server:
             return [*self._settings.bootstrap, *known]
 
         client = Settings(state_dir=self._settings.state_dir)
-        mirror = Mirror(self._library, self._network, client, self._settings.mirror, contacts)
+        wanted, warn = self._settings.mirror, self._output.warn
+        mirror = Mirror(self._library, self._network, client, wanted, contacts, warn)
         await mirror.run(
             lambda track: self._output.remark(
                 "mirrored", f"mirrored {track.title}", uri=track.uri, title=track.title

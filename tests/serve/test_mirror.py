@@ -9,6 +9,7 @@ import trio
 from lightpeer.config import Settings
 from lightpeer.contacts import Contact
 from lightpeer.core.uri import format_uri
+from lightpeer.errors import StreamFailedError
 from lightpeer.output import Output
 from lightpeer.serve import mirror as mirror_module
 from lightpeer.serve.importer import scan
@@ -107,7 +108,7 @@ def test_a_mirror_has_the_same_files_under_the_same_ids_and_keeps_them_while_the
     run(main)
 
 
-def test_a_track_is_named_by_its_id_and_waited_for(origin, caplog) -> None:
+def test_a_track_is_named_by_its_id_and_waited_for(origin, caplog, capsys) -> None:
     caplog.set_level(logging.INFO)
     track_id = with_library(origin, lambda library: min(library.track_ids()))
 
@@ -115,7 +116,8 @@ def test_a_track_is_named_by_its_id_and_waited_for(origin, caplog) -> None:
         uri = format_uri(track_id)
         nursery.start_soon(serving, net.host("30.0.0.1"), mirroring(origin, uri), 3000)
         await trio.sleep(1000)
-        assert f"cannot mirror {uri} now" in caplog.text
+        assert caplog.text.count(f"cannot mirror {uri} now") > 3
+        assert capsys.readouterr().err.count(f"cannot mirror {uri} now") == 1
         nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
         await trio.sleep(MAX_RETRY_S + 60)
         assert {name.split("/")[0] for name in files(mirroring(origin))} == {track_id.hex()}
@@ -152,3 +154,38 @@ def test_a_disk_that_refuses_is_told_and_tried_again(origin, caplog) -> None:
 
     run(main)
     library.close()
+
+
+def test_a_track_that_cannot_be_had_keeps_no_other_from_being_fetched(origin, monkeypatch) -> None:
+    ids = with_library(origin, lambda library: library.track_ids())
+    fetch, tried = Mirror._fetch, []
+
+    async def failing(self, client, track_id, entry):
+        tried.append(track_id)
+        if tried[0] == track_id:
+            raise StreamFailedError("nobody sends it")
+        return await fetch(self, client, track_id, entry)
+
+    monkeypatch.setattr(Mirror, "_fetch", failing)
+
+    async def main(net: SimInternet, nursery: trio.Nursery) -> None:
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        await serving(net.host("30.0.0.1"), mirroring(origin, "beep"))
+        kept = {name.split("/")[0] for name in files(mirroring(origin))}
+        assert kept == {track_id.hex() for track_id in ids} - {tried[0].hex()}
+        assert len(tried) > 2, "it is tried again"
+
+    run(main)
+
+
+def test_a_query_brings_so_much_and_no_more(origin, monkeypatch, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(mirror_module, "MAX_QUERY_BYTES", 25_000)  # one track has less, two have more
+
+    async def main(net: SimInternet, nursery: trio.Nursery) -> None:
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        await serving(net.host("30.0.0.1"), mirroring(origin, "beep"), 1000)
+        assert len({name.split("/")[0] for name in files(mirroring(origin))}) == 1
+        assert caplog.text.count("cannot mirror beep now") == 1, "given up"
+
+    run(main)

@@ -12,6 +12,7 @@ import trio
 
 from lightpeer.contacts import DEFAULT_PORT, Contact
 from lightpeer.core.identity import Identity
+from lightpeer.core.uri import format_uri
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
 from lightpeer.output import Output
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -226,7 +227,7 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
     full = parsed(
         *("music", "--state", "/s", "--listen", "[::1]:0", "--announce", "a.example:5", "--ladder", "96,24"),
         *("--bootstrap", "b.example", "--bootstrap", "c.example:7", "--no-lan", "--gossip", "5"),
-        *("--mirror", "copper rain", "--mirror", "loud:x"),
+        *("--mirror", "copper rain", "--mirror", format_uri(bytes(32))),
     )
     assert full == ServeSettings(
         music_dir=Path("music"),
@@ -237,7 +238,7 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
         ladder_kbps=(24, 96),
         lan=False,
         gossip_s=5,
-        mirror=("copper rain", "loud:x"),
+        mirror=("copper rain", format_uri(bytes(32))),
     )
 
 
@@ -254,6 +255,7 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
         ["music", "--bootstrap", "Lx@a:1"],
         ["music", "--gossip", "soon"],
         ["music", "--gossip", "0"],
+        ["music", "--mirror", "loud:x"],
         ["music", "--nonsense"],
     ],
 )
