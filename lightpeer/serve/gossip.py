@@ -103,6 +103,11 @@ class Gossip:
         """Return up to `n` serving peers at random; all of them have answered at their addresses."""
         return self.view.neighbours(n, self._network.entropy)
 
+    def scope(self, peer_id: PeerId) -> int:
+        """Return how narrow a network a name in a peer's record may lead into (see `PeerEntry.scope`)."""
+        known = self._peers.get(peer_id)
+        return 0 if known is None else known.scope
+
     def sample(self, n: int, caller: PeerId, caller_host: str) -> list[PeerRecord]:
         """Return up to `n` neighbours at random that mean something where the caller is.
 
@@ -144,6 +149,8 @@ class Gossip:
         known = self._peers.get(record.peer_id)
         if known is not None and known.record.sequence <= record.sequence:
             self._peers.add(record, record.peer_id, self.unix_time())
+        neighbour = self.view.get(record.peer_id)
+        if neighbour is not None and neighbour.sequence <= record.sequence:
             self.view.remove(record.peer_id)
 
     def on_lie(self, peer_id: PeerId) -> None:
