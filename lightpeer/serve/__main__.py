@@ -6,7 +6,7 @@ import argparse
 import os
 import signal
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,14 +15,14 @@ from lightpeer.output import Output
 from lightpeer.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import AsyncIterable, Iterator, Sequence
 
     import trio
 
     from lightpeer.contacts import Endpoint
     from lightpeer.serve.server import ServeSettings
 
+MAX_TOGGLES = 64  # that wait: more than anybody means
 STATE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
 
 
@@ -64,12 +64,30 @@ def _serve(settings: ServeSettings, output: Output) -> int:
     return trio.run(until_signal)
 
 
-def _toggles() -> AbstractContextManager[AsyncIterable[object] | None]:
-    """Return what gives the signals to cease to serve and to begin again, where the system has them."""
+@contextmanager
+def _toggles() -> Iterator[AsyncIterable[object] | None]:
+    """Give the signals to cease to serve and to begin again, where the system has them.
+
+    Each counts: trio's own receiver would make one of two that come together, and so the opposite of both.
+    """
     import trio
 
     number = getattr(signal, "SIGUSR1", None)
-    return trio.open_signal_receiver(number) if number else nullcontext()
+    if number is None:
+        yield None
+        return
+    token = trio.lowlevel.current_trio_token()
+    send, receive = trio.open_memory_channel[None](MAX_TOGGLES)
+
+    def note() -> None:
+        with suppress(trio.WouldBlock):
+            send.send_nowait(None)
+
+    before = signal.signal(number, lambda *_: token.run_sync_soon(note))
+    try:
+        yield receive
+    finally:
+        signal.signal(number, before)
 
 
 async def _watch_signals(caught: list[int], stop: trio.Event, scope: trio.CancelScope) -> None:

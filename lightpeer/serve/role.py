@@ -15,6 +15,8 @@ from lightpeer.core.status import StatusCode
 from lightpeer.errors import RpcError
 
 if TYPE_CHECKING:
+    import trio
+
     from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.handlers import Context, MethodHandler
     from lightpeer.serve.health import Health
@@ -34,11 +36,15 @@ class ServingRole:
         """Whether the peer serves."""
         return self._gossip.own.serves
 
-    async def toggle(self) -> None:
-        """Begin or cease to serve, and tell the neighbours."""
+    def toggle(self) -> None:
+        """Begin or cease to serve; the neighbours are to be told."""
         self._gossip.own.roles ^= Role.SERVES
         self._health.set_up(("", *SERVICES), is_up=self.is_on)
-        await self._gossip.tell_neighbours()
+
+    async def tell_neighbours(self, scope: trio.CancelScope) -> None:
+        """Tell the neighbours, unless the scope is cancelled before; others hear it when they meet us."""
+        with scope:
+            await self._gossip.tell_neighbours()
 
 
 def guarded(handlers: dict[str, MethodHandler], gossip: Gossip) -> dict[str, MethodHandler]:

@@ -166,10 +166,15 @@ class _Server:
                 gossip.join_soon()
 
     async def _switch(self, role: ServingRole, toggles: AsyncIterable[object]) -> None:
-        async for _ in toggles:
-            await role.toggle()
-            text = "serving again" if role.is_on else "no longer serving, until the next signal"
-            self._output.remark("role", text, serves=role.is_on)
+        telling = trio.CancelScope()
+        async with open_nursery() as nursery:
+            async for _ in toggles:
+                telling.cancel()  # it is no longer true
+                role.toggle()
+                text = "serving again" if role.is_on else "no longer serving, until the next signal"
+                self._output.remark("role", text, serves=role.is_on)
+                telling = trio.CancelScope()
+                nursery.start_soon(role.tell_neighbours, telling)
 
     async def _listen(self) -> trio.abc.Listener[trio.abc.Stream]:
         host, port = self._settings.listen

@@ -69,7 +69,6 @@ class Services:
             identity=identity,
             network=network,
             neighbours=gossip.neighbours,
-            scope=gossip.scope,
             unix_time=gossip.unix_time,
             on_lie=gossip.on_lie,
         )

@@ -457,3 +457,23 @@ def test_shares_are_counted_by_a_clock_that_nobody_sets() -> None:
             server.gossip.sample(1, identity(1).peer_id, "30.0.0.1")
 
     running(test)
+
+
+def test_who_is_not_told_that_a_server_has_stopped_hears_it_when_it_names_or_meets_it() -> None:
+    async def test(net, nursery, start) -> None:
+        quitter, teller, asker = (node(net, n) for n in range(3))
+        teller.gossip.view.add(quitter.record)
+        for one in (quitter, teller):
+            await nursery.start(one.serve)
+        quitter.gossip.own.roles = 0
+        await quitter.gossip.tell_neighbours()
+        assert teller.neighbours == ids(quitter), "the quitter does not know who knows it"
+        asker.contacts.append(teller.contact)
+        await start(asker)
+        await trio.sleep(10)
+        assert asker.neighbours == ids(teller), "named, but dialled before it is believed"
+        nursery.start_soon(teller.gossip.run, list)
+        await trio.sleep(2 * PERIOD_S)
+        assert quitter.identity.peer_id not in teller.neighbours
+
+    running(test)

@@ -34,7 +34,8 @@ def test_a_peer_that_does_not_serve_refuses_says_so_and_tells_its_neighbours() -
             know(friend, server)
             know(server, friend)
             assert await handlers[INDEX].function(b"x", None) == b"x"
-            await role.toggle()
+            role.toggle()
+            await role.tell_neighbours(trio.CancelScope())
             assert not role.is_on
             with pytest.raises(RpcError) as caught:
                 await handlers[INDEX].function(b"x", None)
@@ -43,7 +44,7 @@ def test_a_peer_that_does_not_serve_refuses_says_so_and_tells_its_neighbours() -
             assert sorted(statuses(health).values()) == [1, 2, 2, 2]
             assert statuses(health)["loudp2p.v1.Discovery"] == 1
             assert not friend.neighbours
-            await role.toggle()
+            role.toggle()
             assert role.is_on
             assert await handlers[INDEX].function(b"x", None) == b"x"
             assert set(statuses(health).values()) == {1}

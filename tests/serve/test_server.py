@@ -336,3 +336,52 @@ async def search(address) -> int:
         peer = Peer(channel, CLIENT, SealClock(network), network, address=address)
         replies = [r async for r in peer.search(pb.SearchRequest(query="lightpeer", limit=5))]
     return sum(len(r.hits) for r in replies)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="the system has no such signal")
+def test_signals_that_come_together_are_each_a_toggle() -> None:
+    async def main() -> int:
+        with command._toggles() as toggles:
+            for _ in range(3):
+                signal.raise_signal(signal.SIGUSR1)
+            count = 0
+            with trio.move_on_after(10):
+                async for _ in toggles:
+                    count += 1
+                    if count == 3:
+                        break
+            return count
+
+    assert trio.run(main) == 3
+
+
+def test_the_person_is_told_of_each_toggle_before_any_neighbour_is() -> None:
+    order: list[object] = []
+
+    class Role:
+        is_on = True
+
+        def toggle(self) -> None:
+            self.is_on = not self.is_on
+
+        async def tell_neighbours(self, scope: trio.CancelScope) -> None:
+            with scope:
+                await trio.sleep(60)
+                order.append("told")
+
+    class Remarks(Output):
+        def remark(self, event: str, text: str, **data: object) -> None:
+            order.append(data["serves"])
+
+    async def toggles():
+        for _ in range(3):
+            yield None
+            await trio.sleep(1)
+
+    async def main() -> None:
+        own = object.__new__(server._Server)
+        own._output = Remarks()
+        await own._switch(Role(), toggles())
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert order == [False, True, False, "told"]
