@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 from lightpeer.errors import BadMessageError
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from lightpeer.wire.network import Network
 
 MAX_ADDRESSES: Final = 4  # of one name: two of each family
+RESOLVE_S: Final = 5.0  # a name server that answers no sooner is not there
 
 
 def is_name(host: str) -> bool:
@@ -37,13 +40,18 @@ async def numeric_untrusted(network: Network, endpoint: Endpoint, scope: int) ->
         scope: how narrow the network may be that it leads into, as `scope_of` has it.
 
     Raises:
-        OSError: the name leads nowhere.
+        OSError: the name leads nowhere, as far as can be told in five seconds.
         BadMessageError: it leads into narrower networks only.
     """
     from lightpeer.core.records import scope_of
 
     host, port = endpoint
-    for numeric in (await network.resolve(host))[:MAX_ADDRESSES]:
+    addresses: list[str] | None = None
+    with trio.move_on_after(RESOLVE_S):
+        addresses = await network.resolve(host)
+    if addresses is None:
+        raise TimeoutError(f"nobody tells in time where {host} is")
+    for numeric in addresses[:MAX_ADDRESSES]:
         if scope_of(numeric) <= scope:
             return numeric, port
     raise BadMessageError(f"{host} leads into a network of its own")

@@ -13,7 +13,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from lightpeer.core.records import PeerRecord, restore_record_untrusted
+from lightpeer.core.records import PRIVATE_SCOPE, PeerRecord, restore_record_untrusted
 from lightpeer.errors import BadMessageError
 
 HALF_LIFE_S: Final = 86_400.0
@@ -55,6 +55,15 @@ class PeerEntry:
     def group(self) -> str:
         """The network group of its best address."""
         return network_group(self.record.endpoints[0][0])
+
+    @property
+    def scope(self) -> int:
+        """How narrow a network a name in its record may lead into: the internet, by a stranger's word.
+
+        Its source is the network group of whoever told us, or the id of somebody at home.
+        """
+        is_of_the_internet = "." in self.source or ":" in self.source
+        return 0 if is_of_the_internet else PRIVATE_SCOPE
 
     def succeed(self, now: float, rtt_s: float | None) -> None:
         """Count an answer, and how long it took if that is known."""

@@ -103,6 +103,11 @@ class Gossip:
         """Return up to `n` serving peers at random; all of them have answered at their addresses."""
         return self.view.neighbours(n, self._network.entropy)
 
+    def scope(self, peer_id: PeerId) -> int:
+        """Return how narrow a network a name in a peer's record may lead into (see `PeerEntry.scope`)."""
+        known = self._peers.get(peer_id)
+        return 0 if known is None else known.scope
+
     def sample(self, n: int, caller: PeerId, caller_host: str) -> list[PeerRecord]:
         """Return up to `n` neighbours at random that mean something where the caller is.
 

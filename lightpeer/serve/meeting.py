@@ -26,6 +26,7 @@ from lightpeer.core.fairness import Fairness
 from lightpeer.core.peer_entry import network_group
 from lightpeer.core.peers import source_group
 from lightpeer.core.records import (
+    LOOPBACK_SCOPE,
     check_scope_untrusted,
     format_endpoint,
     parse_endpoint_untrusted,
@@ -34,6 +35,7 @@ from lightpeer.core.records import (
 )
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.resolving import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import open_channel
 
@@ -52,7 +54,6 @@ logger = logging.getLogger(__name__)
 
 MAX_RECORDS: Final = 16  # of one message, either way: 8 kB
 CONNECT_S: Final = 5.0  # three SYNs
-MAX_ADDRESSES: Final = 4  # of one name
 PROOF_S: Final = 1.0  # to ourselves: no further than the router that turns us round
 MET_LATELY_S: Final = 600.0  # how long an answer stands for the address that it came from
 KNOCK_AGAIN_S: Final = 60.0  # at one target
@@ -118,7 +119,8 @@ class Meetings:
             RemoteError: nobody answers there, or not soundly, or somebody else.
         """
         try:
-            address = await self._numeric_untrusted(contact.address, within)
+            scope = LOOPBACK_SCOPE if within is None else scope_of(within)
+            address = await numeric_untrusted(self._network, contact.address, scope)
             peer, reply, rtt_s = await self._exchange(address, contact.peer_id, request)
         except (OSError, RemoteError):
             if contact.peer_id is not None:
@@ -191,14 +193,6 @@ class Meetings:
         return known.tried and same_place and now - known.last_success_s < MET_LATELY_S
 
     # One meeting.
-
-    async def _numeric_untrusted(self, address: Endpoint, within: str | None) -> Endpoint:
-        """Return the address with its name resolved, so that what was checked is what is connected to."""
-        host, port = address
-        for numeric in await self.resolve(host):
-            if within is None or scope_of(numeric) <= scope_of(within):
-                return numeric, port
-        raise BadMessageError(f"{host} leads into a network of its own")
 
     @asynccontextmanager
     async def _peer_at(self, address: Endpoint, peer_id: PeerId | None) -> AsyncIterator[Peer]:

@@ -69,6 +69,7 @@ class Services:
             identity=identity,
             network=network,
             neighbours=gossip.neighbours,
+            scope=gossip.scope,
             unix_time=gossip.unix_time,
             on_lie=gossip.on_lie,
         )

@@ -20,9 +20,11 @@ import trio
 from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
 from lightpeer.core.hits import FoundTrack, ReplyReader
+from lightpeer.core.records import scope_of
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.resolving import is_name, numeric_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -66,13 +68,24 @@ class Walkers:
         identity: Identity,
         network: Network,
         neighbours: Callable[[int], list[PeerRecord]],
+        scope: Callable[[PeerId], int],
         unix_time: Callable[[], float],
         on_lie: Callable[[PeerId], None],
     ) -> None:
-        """Take who we are, what gives neighbours in random order, and the clock for their records."""
+        """Take who we are, and whom walkers may go to.
+
+        Args:
+            identity: ours.
+            network: to connect by.
+            neighbours: gives so many in random order.
+            scope: tells how narrow a network a name in a peer's record may lead into.
+            unix_time: the clock for records.
+            on_lie: is told who broke the protocol.
+        """
         self._identity = identity
         self._network = network
         self._neighbours = neighbours
+        self._scope = scope
         self._unix_time = unix_time
         self._on_lie = on_lie
         self._connections: Connections | None = None
@@ -142,7 +155,7 @@ class Walkers:
     ) -> None:
         """Have a neighbour search; raise RemoteError if it does not answer, or not soundly."""
         assert self._connections is not None
-        peer = await self._connections.connect(Contact(neighbour.endpoints[0], neighbour.peer_id))
+        peer = await self._connections.connect(await self._contact_untrusted(neighbour))
         if peer is None:
             raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "there are too many connections")
         request = pb.SearchRequest(
@@ -163,6 +176,17 @@ class Walkers:
             except RpcError:
                 if not reader.has_begun:  # else its time was over, or a connection was lost on the way
                     raise
+
+    async def _contact_untrusted(self, neighbour: PeerRecord) -> Contact:
+        """Return where a neighbour is; raise RemoteError if its name leads nowhere, or home."""
+        address = neighbour.endpoints[0]
+        if is_name(address[0]):
+            scope = max(scope_of(address[0]), self._scope(neighbour.peer_id))
+            try:
+                address = await numeric_untrusted(self._network, address, scope)
+            except OSError as error:
+                raise RpcError(StatusCode.UNAVAILABLE, str(error)) from error
+        return Contact(address, neighbour.peer_id)
 
     def _avoid(self, peer_id: PeerId, error: RemoteError) -> None:
         """Leave a neighbour alone for a while, unless it is merely busy."""

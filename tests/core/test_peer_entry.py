@@ -19,7 +19,7 @@ from lightpeer.core.peer_entry import (
     pack_entry,
     unpack_entries_untrusted,
 )
-from lightpeer.core.records import build_record, parse_record_untrusted
+from lightpeer.core.records import PRIVATE_SCOPE, build_record, parse_record_untrusted
 from lightpeer.errors import BadMessageError
 
 NOW = 1_750_000_000.0
@@ -35,6 +35,13 @@ def entry(**kwargs) -> PeerEntry:
 def test_what_nobody_tried_has_a_sixteenth() -> None:
     assert entry().score(NOW) == 0.0625
     assert entry().group == "8.8"
+
+
+def test_a_name_may_lead_home_only_by_the_word_of_somebody_at_home() -> None:
+    at_home = Identity(b"\x08" * 32).peer_id.hex()
+    assert PeerEntry(RECORD, at_home).scope == PRIVATE_SCOPE
+    for far in ("8.8", "2001:0db8"):
+        assert PeerEntry(RECORD, far).scope == 0
 
 
 @pytest.mark.parametrize(

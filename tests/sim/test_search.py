@@ -12,6 +12,7 @@ import trio
 
 from lightpeer.core.hits import Findings, FoundTrack, ReplyReader
 from lightpeer.core.identity import Identity
+from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
 from lightpeer.core.walks import DEFAULT_BUDGET, Budget
 from lightpeer.errors import RpcError
@@ -128,6 +129,48 @@ def test_a_uri_finds_as_many_holders_as_are_wanted() -> None:
             (found,) = await search(peer, request(SONG.track.uri, limit=3))
             assert found.track_id == SONG.track.track_id
             assert len(set(holders(found))) == 3
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("told_from", ["9.8.7.6", "10.0.0.9"])
+def test_a_walker_follows_a_name_home_only_by_the_word_of_somebody_there(told_from: str) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            asked, holder = servers
+            net.names["music.example"] = holder.host.address
+            now = int(holder.host.unix_time())
+            places = [("music.example", PORT)]
+            data = build_record(holder.identity, places, Role.SERVES, now, now + 3600)
+            record = parse_record_untrusted(data, now)
+            asked.gossip._peers.add(record, holder.identity.peer_id, now, told_from)
+            asked.gossip.view.add(record)
+            found = await search(peer, request())
+            assert len(found) == holder.shelf.searches == (told_from == "10.0.0.9")
+
+    simulate(main)
+
+
+async def silent(_host: str) -> list[str]:
+    """A name server that does not answer."""
+    await trio.sleep_forever()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("leads", ["nowhere", "to a name server that is silent"])
+def test_the_walker_of_a_neighbour_whose_name_is_gone_goes_elsewhere(
+    leads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            asked, holder = servers
+            now = int(holder.host.unix_time())
+            data = build_record(Identity(b"G" * 32), [("gone.example", PORT)], Role.SERVES, now, now + 3600)
+            asked.gossip.view.add(parse_record_untrusted(data, now))
+            introduce(holder, asked)
+            if leads != "nowhere":
+                monkeypatch.setattr(asked.host, "resolve", silent)
+            assert len(await search(peer, request())) == 1
 
     simulate(main)
 
