@@ -40,6 +40,7 @@ IDLE_S: Final = 10.0  # 3G radios stay up for about that long after a packet: ou
 RACING: Final = 3  # connections under way at a time
 HEAD_START_S: Final = 1.0  # over the next: two round trips of a slow 3G link and some
 MAX_ASKED: Final = 8  # peers that one search may cost
+CLOCK_ERROR_S: Final = 86_400.0  # of a clock that is set: a time zone, or a battery that was empty
 LOOK_S: Final = 1.5  # answers take 20 to 120 ms (RFC 6762, section 6); a question is repeated after 1 s
 RECORDS_WANTED: Final = 8
 MAX_RECORDS: Final = 16  # of one reply: a seal costs a Pi Zero a millisecond or two
@@ -141,6 +142,19 @@ class Reach:
         return True
 
     # What became of it.
+
+    def record_time(self, source: Peer) -> float:
+        """Return the Unix time by which a peer's records are judged.
+
+        It is the peer's where that is somewhat different, for our clock may well be wrong; but a set one is
+        not wrong by days, and by another time a peer could have old records taken for new.
+        """
+        from lightpeer.core.peer_entry import NOT_BEFORE_S
+
+        now = self._now_s()
+        if now < NOT_BEFORE_S:
+            return source.unix_time()
+        return min(max(source.unix_time(), now - CLOCK_ERROR_S), now + CLOCK_ERROR_S)
 
     def learn(self, records: Iterable[PeerRecord | None], source: Peer) -> None:
         """Remember the peers that a peer told of, by their own verified records."""
@@ -274,7 +288,7 @@ class Reach:
         sound = []
         for data in islice(records, MAX_RECORDS):
             try:
-                record = parse_record_untrusted(data, source.unix_time())
+                record = parse_record_untrusted(data, self.record_time(source))
                 check_scope_untrusted(record, source.host)
             except BadMessageError as error:
                 logger.info("a bad record from %s: %s", source.name, error)

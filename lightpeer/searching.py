@@ -127,7 +127,7 @@ class Searcher:
         async with aclosing(peer.search(request, first_reply_s=FIRST_REPLY_S)) as replies:
             async for reply in replies:
                 is_first = not reader.has_begun
-                tracks = reader.read_untrusted(reply, peer.unix_time())
+                tracks = reader.read_untrusted(reply, self._reach.record_time(peer))
                 self._reach.learn(reader.records[known:], peer)
                 known = len(reader.records)
                 if is_first:

@@ -23,6 +23,7 @@ DEAD_AFTER_FAILURES: Final = 3
 BANNED_AT: Final = 2.5  # misbehaviour, after decay: three times in a day
 KEEP_TRIED_S: Final = 30 * 86_400.0  # an expired record of somebody we know beats having nobody
 LOCAL_GROUP: Final = "local"
+NOT_BEFORE_S: Final = 1_735_689_600  # 2025: a clock that is behind this is not set, and anybody's is better
 
 _RTT_SCALE_S = 0.3  # a peer this far away counts half
 _GOODPUT_SCALE_BYTES_PER_S = 12_000.0  # twice a good rendition
@@ -88,8 +89,15 @@ class PeerEntry:
         self.last_failure_s = now
 
     def fade(self, now: float) -> float:
-        """Return what is left now of a count that was right at `updated_s`."""
-        return float(0.5 ** (max(0.0, now - self.updated_s) / HALF_LIFE_S))
+        """Return what is left now of a count that was right at `updated_s`.
+
+        Nothing is, if that is far ahead: the clock was wrong when it was noted. One that was never set now
+        spoils nothing.
+        """
+        age_s = now - self.updated_s
+        if now >= NOT_BEFORE_S and age_s < -KEEP_TRIED_S:
+            return 0.0
+        return float(0.5 ** (max(0.0, age_s) / HALF_LIFE_S))
 
     def bring_up_to_date(self, now: float) -> None:
         """Fade the counts, before one is changed."""
@@ -98,7 +106,7 @@ class PeerEntry:
         self.failures *= left
         self.misbehaviour *= left
         self.verified_bytes *= left
-        self.updated_s = max(now, self.updated_s)
+        self.updated_s = max(now, self.updated_s) if left else now
 
     def score(self, now: float) -> float:
         """Return how good a choice the peer is, from 0 to 1; one that nobody tried has a sixteenth."""

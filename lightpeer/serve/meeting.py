@@ -23,7 +23,7 @@ import trio
 from lightpeer.contacts import Contact
 from lightpeer.core.agreement import Agreement
 from lightpeer.core.fairness import Fairness
-from lightpeer.core.peer_entry import network_group
+from lightpeer.core.peer_entry import NOT_BEFORE_S, network_group
 from lightpeer.core.peers import source_group
 from lightpeer.core.records import (
     LOOPBACK_SCOPE,
@@ -60,7 +60,6 @@ KNOCK_AGAIN_S: Final = 60.0  # at one target
 NETWORK_SHARES: Final = 16  # knocks for one source's network: as many as a join brings
 TOTAL_SHARES: Final = 64
 CLOCKS_ALIKE_S: Final = 120.0
-NOT_BEFORE_S: Final = 1_735_689_600  # 2025: a clock that is behind this is not set, and anybody's is better
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from lightpeer.core.peer_entry import (
     KEEP_TRIED_S,
     LOCAL_GROUP,
     MAX_BACKOFF_S,
+    NOT_BEFORE_S,
     PeerEntry,
     network_group,
     pack_entry,
@@ -76,6 +77,17 @@ def test_a_clock_that_jumps_back_does_not_unfade() -> None:
     peer.succeed(NOW - 1e6, None)
     assert peer.updated_s == NOW
     assert peer.successes == 2
+
+
+def test_what_was_noted_by_a_clock_years_ahead_is_forgotten_once_it_is_right() -> None:
+    ahead = NOW + 5 * 365 * 86_400
+    peer = entry(misbehaviour=3.0)
+    peer.updated_s = ahead
+    assert peer.is_banned(ahead)
+    assert peer.is_banned(NOT_BEFORE_S - 1), "this clock is not set"
+    assert not peer.is_banned(NOW)
+    peer.succeed(NOW, None)
+    assert (peer.misbehaviour, peer.successes, peer.updated_s) == (0, 1, NOW)
 
 
 def test_round_trip_and_goodput_are_smoothed() -> None:

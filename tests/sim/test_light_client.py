@@ -20,6 +20,7 @@ from lightpeer.searching import FIRST_REPLY_S, HOLDERS_S, PATIENCE_S
 from lightpeer.serve.rpc import Context
 from lightpeer.serve.search import GATHER_S, Search
 from lightpeer.session import Session
+from lightpeer.wire.peer import Peer
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
 from tests.shell.test_session import stream
 from tests.sim.network import EPOCH_S, Link, SimHost, SimInternet, simulate
@@ -292,6 +293,26 @@ def test_a_phone_without_a_clock_finds_what_is_held_by_others(tmp_path: Path) ->
                 peer, _ = await client.open_query("song")
                 assert peer.peer_id == servers[1].identity.peer_id
             assert [server.shelf.opens for server in servers] == [0, 1], "it was led there"
+
+    simulate(main)
+
+
+def test_a_peer_that_lies_about_the_time_has_no_old_record_taken_for_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers:
+            liar, holder = servers
+            phone = phone_on(net)
+            sealed_s = int(phone.unix_time()) - 10 * 86_400
+            places = [(holder.host.address, PORT)]
+            expired = build_record(holder.identity, places, Role.SERVES, sealed_s, sealed_s + 3600)
+            lie(liar, hit_at(expired))
+            monkeypatch.setattr(Peer, "unix_time", lambda _: float(sealed_s))
+            async with open_client(settings(tmp_path, liar), phone) as client:
+                with pytest.raises(NothingFoundError):
+                    await client.open_query("song")
+                assert holder.identity.peer_id not in client.cache
 
     simulate(main)
 
