@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
     """Run a command of this module; return its exit status."""
     match arguments.command:
         case "search":
-            query = checked_query(" ".join(arguments.query))
+            query = checked_item(" ".join(arguments.query))
             return run_async(lambda: _search(settings, output, query, arguments.limit))
         case "peers":
             return run_async(lambda: _peers(settings, output))
@@ -64,7 +64,7 @@ def checked_query(text: str) -> str:
 
 
 def checked_item(text: str) -> str:
-    """Return a query or track id to play; raise UsageError if it is neither."""
+    """Return a query or track id; raise UsageError if it is neither."""
     if not is_uri(text):
         return checked_query(text)
     parse_uri(text)

@@ -98,6 +98,7 @@ def test_help_lists_the_commands_and_statuses(capsys):
         (["search", "x", "--limit", "٣"], "a whole number"),
         (["search", "x", "--bootstrap", "a:b"], "--bootstrap is 'a:b', but must be HOST:PORT"),
         (["play"], "required: QUERY|loud:ID"),
+        (["search", "loud:zzz"], "'loud:zzz' is not a track id"),
         (["play", "loud:xyz"], "'loud:xyz' is not a track id"),
         (["play", "x", "loud:"], "is not a track id"),
         (["play", "x", "--bitrate", "fast"], "--bitrate is 'fast', but must be a whole number"),
