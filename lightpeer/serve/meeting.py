@@ -172,16 +172,17 @@ class Meetings:
         if known is not None and self._was_met_lately(known, record, now):
             self._peers.add(record, source, now, source_host)
             return record
-        contact = Contact(record.endpoints[0], record.peer_id)
-        if not self._knocks.admit(contact.address, source_group(source, source_host), 1, trio.current_time()):
-            return None
+        address, told_by = record.endpoints[0], source_group(source, source_host)
         try:
-            met = await self.meet(contact, pb.ExchangeRequest(), within=source_host)
+            target = await numeric_untrusted(self._network, address, scope_of(source_host))
+            if not self._knocks.admit(target, told_by, 1, trio.current_time()):  # whatever its names
+                return None
+            met = await self.meet(Contact(target, record.peer_id), pb.ExchangeRequest())
         except (OSError, RemoteError) as error:
-            logger.info("not taken over: %s: %s", format_endpoint(contact.address), error)
+            logger.info("not taken over: %s: %s", format_endpoint(address), error)
             return None
         newest = met.own if met.own is not None and met.own.sequence > record.sequence else record
-        if not newest.serves or newest.endpoints[0] != contact.address:
+        if not newest.serves or newest.endpoints[0] != address:
             return None
         self._peers.add(newest, source, now, source_host)
         self._peers.on_success(newest.peer_id, None, now)

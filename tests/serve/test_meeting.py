@@ -154,6 +154,25 @@ def test_a_victim_is_knocked_at_once_a_minute_and_one_network_causes_few_knocks(
     simulate(main)
 
 
+def test_a_victim_with_many_names_is_knocked_at_once() -> None:
+    async def main(net: SimInternet) -> None:
+        host = net.host("9.0.0.1")
+        knocks = []
+
+        async def refused(where: str, port: int):
+            knocks.append(where)
+            raise OSError
+
+        host.connect_tcp = refused
+        meet = meetings(host)
+        for n in range(10):
+            net.names[f"a{n}.example"] = "77.0.0.1"
+            await meet.verify(record(f"a{n}.example", identity(n)), SOURCE, f"{50 + n}.0.0.1")
+        assert knocks == ["77.0.0.1"]
+
+    simulate(main)
+
+
 def test_who_answered_lately_is_believed_at_the_same_address() -> None:
     async def test(host: SimHost, server: Node) -> None:
         meet = meetings(host)
