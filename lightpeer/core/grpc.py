@@ -158,7 +158,7 @@ class ClientConnection(Connection[ClientCall]):
         else:
             self.end_call(call, CallStatus(StatusCode.RESOURCE_EXHAUSTED, "too many calls wait for a stream"))
         if deadline is not None and not call.is_finished:
-            self._deadlines.add(deadline, call)
+            self._set_deadline(call, deadline)
         return call
 
     def end_call(self, call: ClientCall, status: CallStatus, *, is_answer: bool = False) -> None:

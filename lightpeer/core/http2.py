@@ -80,6 +80,7 @@ class Connection(ABC, Generic[StreamT]):
         self.state = ConnectionState.OPEN
         self.why_closed = ""
         self.error_code = ErrorCode.NO_ERROR  # what the peer was told on the way out
+        self.is_rescheduled = True  # `next_deadline` may give an earlier time than it did
         self.is_greeted = False  # the peer's SETTINGS came: it does speak HTTP/2
         self._now = now
         self._keepalive = Keepalive(limits.keepalive_s, limits.keepalive_timeout_s, now)
@@ -140,6 +141,7 @@ class Connection(ABC, Generic[StreamT]):
 
     def next_deadline(self) -> float | None:
         """Give the time at which `handle_timeout` is due, or None."""
+        self.is_rescheduled = False
         if self.state is ConnectionState.CLOSED:
             return None
         deadline_s = self._deadlines.next()
@@ -236,9 +238,14 @@ class Connection(ABC, Generic[StreamT]):
         else:
             self.close(why="the peer is silent: it did not answer a PING")
 
+    def _set_deadline(self, stream: StreamT, at: float) -> None:
+        self._deadlines.add(at, stream)
+        self.is_rescheduled = True
+
     def _open(self, stream: StreamT) -> None:
         if not self._streams:
             self._keepalive.begin(self._now)
+            self.is_rescheduled = True
         self._streams[stream.stream_id] = stream
         if stream.outbox or not stream.is_sending:  # queued while it waited for its place
             self._ready[stream.stream_id] = stream
@@ -246,6 +253,7 @@ class Connection(ABC, Generic[StreamT]):
     def _finish(self, stream: StreamT, *, reset: ErrorCode = ErrorCode.CANCEL) -> None:
         """Take a stream off the connection, with an RST_STREAM unless both sides have ended."""
         stream.is_finished = True
+        self.is_rescheduled = True
         self._changed_stream(stream)
         if self._streams.pop(stream.stream_id, None) is None or self.state is ConnectionState.CLOSED:
             return

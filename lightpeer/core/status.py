@@ -14,12 +14,13 @@ from __future__ import annotations
 import binascii
 import re
 from enum import IntEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from lightpeer.errors import BadMessageError, RpcError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 """Key and value pairs in order; the value is bytes where the key ends in "-bin"."""
@@ -216,9 +217,9 @@ def _encode_pair(key: str, value: str | bytes) -> RawHeader:
     return name, value.strip(" ").encode()  # HTTP has no space around a value (RFC 9113 section 8.2.1)
 
 
-def header_list_bytes(headers: Iterable[RawHeader]) -> int:
+def header_list_bytes(headers: Sequence[RawHeader]) -> int:
     """Give the size that a list of header fields counts for (RFC 9113 section 6.5.2)."""
-    return sum(len(name) + len(value) + 32 for name, value in headers)
+    return 32 * len(headers) + sum(map(len, chain.from_iterable(headers)))
 
 
 def split_headers_untrusted(headers: Iterable[RawHeader]) -> tuple[dict[bytes, bytes], Metadata]:
@@ -240,10 +241,10 @@ def split_headers_untrusted(headers: Iterable[RawHeader]) -> tuple[dict[bytes, b
             own[name] = value
             continue
         is_head = False
-        if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
-            raise BadMessageError("the peer sent a header field that HTTP/2 does not allow")
         if name in _TRANSPORT_KEYS:
             own[name] = value
+        elif not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+            raise BadMessageError("the peer sent a header field that HTTP/2 does not allow")
         elif name.endswith(b"-bin"):
             key = name.decode("latin-1")
             metadata.extend((key, _decode_binary_untrusted(part)) for part in value.split(b","))

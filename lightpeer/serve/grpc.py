@@ -166,6 +166,7 @@ class ServerConnection(Connection[ServerCall]):
             return
         self._raw += encode_goaway(LAST_STREAM_ID, ErrorCode.NO_ERROR) + encode_ping(_DRAIN_PING)
         self._drain_due_s = now + self.limits.keepalive_timeout_s
+        self.is_rescheduled = True
 
     def _take_no_more(self) -> None:
         self.state = ConnectionState.DRAINING
@@ -203,7 +204,7 @@ class ServerConnection(Connection[ServerCall]):
         call.is_sending = False
         call.is_deaf = True
         call.inbox.clear()
-        self._deadlines.add(self._now + LINGER_S, call)
+        self._set_deadline(call, self._now + LINGER_S)
         self.mark_ready(call)
 
     # --- verbs that do more here ------------------------------------------------------------------
@@ -279,7 +280,7 @@ class ServerConnection(Connection[ServerCall]):
             call.decoder = MessageDecoder(self.limits.receive_message_bytes, encoding)
             call.reads_gzip = accepts_gzip_untrusted(own.get(b"grpc-accept-encoding", b""))
             if deadline is not None:
-                self._deadlines.add(deadline, call)
+                self._set_deadline(call, deadline)
             self._changed_stream(call)
 
     def _refuse_http(self, call: ServerCall, http_status: bytes) -> None:
@@ -325,7 +326,7 @@ class ServerConnection(Connection[ServerCall]):
             self._changed_stream(stream)
         elif stream.left_bytes is None or len(stream.outbox) < stream.left_bytes:
             stream.left_bytes = len(stream.outbox)
-            self._deadlines.add(self._now + LINGER_S, stream)
+            self._set_deadline(stream, self._now + LINGER_S)
         else:  # its client has taken nothing for so long
             self._finish(stream)
 

@@ -38,6 +38,8 @@ _log = logging.getLogger(__name__)
 
 REQUEST_S: Final = ServeLimits.request_s
 
+ONE_REQUEST: Final = "the method has exactly one request"
+
 Handler: TypeAlias = "Callable[[Any, Context], Awaitable[bytes | None]]"
 
 
@@ -206,7 +208,11 @@ class Context:
 
     async def _only(self, requests: Requests) -> bytes:
         if self._call.has_message and self._call.is_remote_ended:  # most are whole when they come up
-            return await requests.only()
+            request = self._call.take()
+            if request is not None and not self._call.has_message:
+                return request
+            self._link.flush()
+            raise RpcError(StatusCode.INTERNAL, ONE_REQUEST)
         with trio.move_on_after(REQUEST_S):
             return await requests.only()
         raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the request did not come whole in time")
@@ -236,7 +242,7 @@ class Requests:
         """
         request = await self.receive()
         if request is None or await self.receive() is not None:
-            raise RpcError(StatusCode.INTERNAL, "the method has exactly one request")
+            raise RpcError(StatusCode.INTERNAL, ONE_REQUEST)
         return request
 
     def __aiter__(self) -> Self:

@@ -265,7 +265,8 @@ class Call:
         message = self._core.take() if self._core is not None else None
         if message is None:
             return None
-        self._flush()
+        if self._status is None:  # else there is no window left to return
+            self._flush()
         return message if self._deserialize is None else self._deserialize(message)
 
     def _encode(self, request: Any) -> bytes:

@@ -85,9 +85,10 @@ class Link(Generic[StreamT]):
         while (changed := self.core.next_event()) is not None:
             self._on_event(changed)
         self.wake_writer()
-        deadline = self.core.next_deadline()
-        if deadline is not None and deadline < self._timer.deadline:
-            self._timer.deadline = deadline
+        if self.core.is_rescheduled:
+            deadline = self.core.next_deadline()
+            if deadline is not None and deadline < self._timer.deadline:
+                self._timer.deadline = deadline
 
     def wake_writer(self) -> None:
         """Have the writer send what there is, and then pass on the rest as `flush` does."""

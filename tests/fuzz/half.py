@@ -38,6 +38,7 @@ class Half(RuleBasedStateMachine):
         self.calls: list[Any] = []
         self.output = b""
         self.rest = b""  # of a frame that was sent in part
+        self.told: float | None = None  # the deadline, when it was last looked at
 
     # --- the peer ---------------------------------------------------------------------------------
 
@@ -119,12 +120,22 @@ class Half(RuleBasedStateMachine):
     def keep_time(self) -> None:
         """Handle what is due; a deadline that stays due would make its shell spin."""
         for _ in range(ROUNDS):
-            due = self.core.next_deadline()
+            due = self.look_at_deadline()
             if due is None or due > self.now:
                 return
             self.core.handle_timeout(self.now)
             self.settle()
         raise AssertionError(f"still due at {due}, and it is {self.now}")
+
+    def look_at_deadline(self) -> float | None:
+        self.told = self.core.next_deadline()
+        return self.told
+
+    @invariant()
+    def a_deadline_comes_nearer_only_with_a_word_of_it(self) -> None:
+        said, before = self.core.is_rescheduled, self.told
+        due = self.look_at_deadline()
+        assert said or due is None or (before is not None and due >= before)
 
     @invariant()
     def nothing_is_held_without_bound(self) -> None:
@@ -142,7 +153,7 @@ class Half(RuleBasedStateMachine):
             assert self.core.why_closed
             assert self.core.active_calls == 0
             assert all(call.is_finished for call in self.calls)
-            assert self.core.next_deadline() is None
+            assert self.look_at_deadline() is None
 
     @invariant()
     def every_call_is_known_or_has_ended(self) -> None:
