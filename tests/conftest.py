@@ -1,7 +1,11 @@
-"""What all tests share: Hypothesis draws the same examples everywhere, so that any failure repeats."""
+"""What all tests share: Hypothesis draws the same examples everywhere, so that any failure repeats; and Ctrl-C."""
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -14,3 +18,11 @@ settings.register_profile(
 )
 settings.register_profile("long", deadline=None, max_examples=5000)  # pytest --hypothesis-profile=long
 settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Let the commands see Ctrl-C though whoever started the tests ignores it: a shell does for its `&`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

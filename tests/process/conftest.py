@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import wave
 from collections.abc import Iterator
 from importlib import resources
@@ -62,14 +61,6 @@ class Client:
     def find(self, words: str) -> dict:
         """The best hit."""
         return self.run("search", words, "--limit", 1, "--json").event("hit")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def ctrl_c() -> Iterator[None]:
-    """Let the commands see Ctrl-C though whoever started the tests ignores it: a shell does for its `&`."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
