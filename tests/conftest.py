@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis draws the same examples everywhere, so that any failure repeats; Ctrl-C."""
+"""What all tests share: Hypothesis draws the same examples everywhere, so any failure repeats; and Ctrl-C."""
 
 from __future__ import annotations
 
