@@ -134,7 +134,7 @@ async def _start_peer(library: Path, options: list[str], nursery: trio.Nursery) 
             listening = json.loads(await _first_line(process))
             return _Serving(listening["rpc"], listening["peer_id"])
     said = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-    raise NoPeerError(f"a serving peer did not start: {said[-1].removeprefix('lightpeer: ')}")
+    raise NoPeerError(f"a serving peer did not start: {said[-1].removeprefix('lightpeer-serve: ')}")
 
 
 async def _first_line(process: trio.Process) -> bytes:
