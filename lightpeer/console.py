@@ -10,11 +10,9 @@ import argparse
 import contextlib
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from lightpeer.errors import LightpeerError, UsageError
+from lightpeer.errors import LightpeerError, UsageError, leaves_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lightpeer.output import Output
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
@@ -71,17 +69,9 @@ def report(error: BaseException, output: Output, *, debug: bool) -> int:
 
 def first_cause(error: BaseException) -> BaseException:
     """Return what stands behind a nursery's exception group: the interrupt, or our own error, if any."""
-    leaves = list(_leaves(error))
+    leaves = list(leaves_of(error))
     for kind in (KeyboardInterrupt, LightpeerError, BaseException):
         for leaf in leaves:
             if isinstance(leaf, kind):
                 return leaf
     return error
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error

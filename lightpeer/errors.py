@@ -27,7 +27,7 @@ person what to do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 
 class LightpeerError(Exception):
@@ -179,3 +179,12 @@ class StateError(OutsideError):
 
 class UnreadableError(OutsideError):
     """A music file that cannot be imported; the message is the reason alone, to stand after its name."""
+
+
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """Give what an exception group holds, and the groups in it; an error that is no group is its own leaf."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves_of(inner)
+    else:
+        yield error

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from lightpeer.errors import LightpeerError
+from lightpeer.errors import LightpeerError, leaves_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
 
 @asynccontextmanager
@@ -34,17 +34,9 @@ async def open_nursery() -> AsyncIterator[trio.Nursery]:
 
 def _plain(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return what a group is about, if it is one thing."""
-    leaves = list(_leaves(group))
+    leaves = list(leaves_of(group))
     # Beside a failure a cancellation says nothing: the task that failed is gone all the same.
     failures = [leaf for leaf in leaves if not isinstance(leaf, trio.Cancelled)] or leaves
     if len(failures) == 1 or all(isinstance(failure, LightpeerError) for failure in failures):
         return failures[0]
     return group
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
