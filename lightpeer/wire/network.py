@@ -34,6 +34,10 @@ Address: TypeAlias = tuple[str, int]
 MAX_DATAGRAM_BYTES: Final = 2048
 """More than any datagram of ours; a longer one is cut, and then fails its tag."""
 
+ANY_OF_BOTH: Final = "::"
+"""The local address that takes in both families on one port (RFC 3493, sections 3.7 and 5.3)."""
+
+_MAPPED = "::ffff:"  # what such a socket puts before addresses of IPv4
 _UDP_HEADER_BYTES = 8
 _TCP_HEADER_BYTES = 32  # 20, and 12 for the timestamps that nearly every stack sends
 _TCP_SEGMENT_BYTES = 1448  # what an Ethernet frame holds after those headers
@@ -92,6 +96,8 @@ class Network(Protocol):
     async def listen_tcp(self, host: str, port: int) -> trio.abc.Listener[trio.abc.Stream]:
         """Listen on one address; port 0 picks a free one (see `listener_address`).
 
+        The address `::` stands for all of both families: peers of IPv4 are named as ever there.
+
         Raises:
             OSError: the address is taken or not ours.
         """
@@ -100,7 +106,7 @@ class Network(Protocol):
         """Bind a UDP socket to a local address.
 
         Args:
-            host: the local address, or "" for any.
+            host: the local address, or "" for any of one family; `::` is any of both.
             port: 0 picks a free one.
             family_of: a remote host; with `host` "", the socket gets its address family (else IPv4).
 
@@ -318,10 +324,13 @@ class UdpSocket:
         self._socket = sock
         self._counters = counters
         self.local_address = _address(sock.getsockname())
+        self._is_both = sock.family == socket.AF_INET6 and self.local_address[0] == ANY_OF_BOTH
 
     async def send_to(self, data: bytes, address: Address) -> None:
         """Send one datagram (see `DatagramSocket`)."""
         self._check_open()
+        if self._is_both and ":" not in address[0]:
+            address = _MAPPED + address[0], address[1]
         await self._socket.sendto(data, address)
         self._counters.add(tx=len(data) + _UDP_HEADER_BYTES)
 
@@ -342,8 +351,12 @@ class UdpSocket:
 
 
 def _address(name: Any) -> Address:
-    """Cut a socket name of either family (IPv6 has a flow and a scope too) to host and port."""
-    return name[0], name[1]
+    """Cut a socket name of either family (IPv6 has a flow and a scope too) to host and port.
+
+    An address of IPv4 that came through a socket of both families is given as what it is, for it is
+    compared, and goes into path tokens.
+    """
+    return name[0].removeprefix(_MAPPED) if "." in name[0] else name[0], name[1]
 
 
 async def _resolve(
@@ -358,8 +371,8 @@ async def _resolve(
 
 
 async def _bind(sock: trio.socket.SocketType, address: Any) -> None:
-    if sock.family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # the same on every system
+    if sock.family == socket.AF_INET6:  # systems differ in what they do by themselves
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != ANY_OF_BOTH))
     await sock.bind(address)
 
 

@@ -197,6 +197,35 @@ def test_udp_takes_the_family_of_the_hint():
     trio.run(main)
 
 
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_the_ipv6_wildcard_takes_in_both_families_on_one_port():
+    """Both are named as they are elsewhere: a path token is made of the address, and records are."""
+
+    async def main():
+        network = SystemNetwork()
+        listener = await network.listen_tcp("::", 0)
+        port = listener_address(listener)[1]
+        udp = await network.open_udp("::", port)
+        async with listener:
+            for host in ("127.0.0.1", "::1"):
+                client = await network.connect_tcp(host, port)
+                server = await listener.accept()
+                assert local_address(server) == (host, port)
+                assert peer_address(server) == local_address(client)
+                await client.aclose()
+                await server.aclose()
+                sender = await network.open_udp("", family_of=host)
+                await sender.send_to(b"there", (host, port))
+                data, source = await udp.receive_from()
+                assert (data, source) == (b"there", (host, sender.local_address[1]))
+                await udp.send_to(b"and back", source)
+                assert await sender.receive_from() == (b"and back", (host, port))
+                sender.close()
+        udp.close()
+
+    trio.run(main)
+
+
 def test_closing_a_udp_socket_wakes_who_waits_on_it():
     async def main():
         sock = await SystemNetwork().open_udp("127.0.0.1")
