@@ -129,10 +129,17 @@ class SimInternet:
     async def __aexit__(self, *_: object) -> None:
         self._scope.cancel()
 
-    def host(self, address: str, *, up: Link | None = None, down: Link | None = None) -> SimHost:
-        """Add a host (or replace a killed one). Default links: 10 ms each way, any rate, no faults."""
-        assert address not in self.hosts or not self.hosts[address].alive, f"{address} is taken"
-        host = self.hosts[address] = SimHost(self, address, up or Link(), down or Link())
+    def host(
+        self, address: str, *, also: str | None = None, up: Link | None = None, down: Link | None = None
+    ) -> SimHost:
+        """Add a host (or replace a killed one). Default links: 10 ms each way, any rate, no faults.
+
+        `also` is its address of the other family, if it has one.
+        """
+        host = SimHost(self, address, also, up or Link(), down or Link())
+        for name in host.addresses:
+            assert name not in self.hosts or not self.hosts[name].alive, f"{name} is taken"
+            self.hosts[name] = host
         return host
 
     def block_udp(self, blocked: bool = True, *between: SimHost) -> None:
@@ -221,9 +228,11 @@ class SimInternet:
 class SimHost:
     """One host: a `Network`. Its ports, clock and entropy are its own."""
 
-    def __init__(self, net: SimInternet, address: str, up: Link, down: Link) -> None:
+    def __init__(self, net: SimInternet, address: str, also: str | None, up: Link, down: Link) -> None:
         self.net = net
         self.address = address
+        self.also = also  # of the other family
+        self.silenced: set[str] = set()  # addresses of ours that nothing passes at
         self.up = up
         self.down = down
         self.counters = Counters()
@@ -236,6 +245,11 @@ class SimHost:
         self.listeners: dict[int, SimListener] = {}
         self.streams: dict[SimStream, None] = {}
         self.random = Random(f"{net.seed} {address}")
+
+    @property
+    def addresses(self) -> list[str]:
+        """All addresses that it has."""
+        return [self.address, self.also] if self.also else [self.address]
 
     def kill(self, *, silently: bool = False) -> None:
         """End the process: connections are reset, ports closed. Silently: as if the plug were pulled."""
@@ -256,6 +270,22 @@ class SimHost:
         for stream in self.streams:
             stream.strand()
 
+    def lose(self, address: str) -> None:
+        """Lose one of two addresses: its family has no route any more, its TCP connections hang for ever."""
+        del self.net.hosts[address]
+        (self.address,), self.also = (a for a in self.addresses if a != address), None
+        self._strand(address)
+
+    def silence(self, address: str) -> None:
+        """Let nothing pass at one of the addresses any more, without a word to the host."""
+        self.silenced.add(address)
+        self._strand(address)
+
+    def _strand(self, address: str) -> None:
+        for stream in self.streams:
+            if stream.local_address[0] == address:
+                stream.strand()
+
     def rebind(self) -> None:
         """Change the ports that others see of our UDP sockets, as a NAT does that has forgotten us."""
         self.nat_shift += 1
@@ -268,11 +298,11 @@ class SimHost:
     async def connect_tcp(self, host: str, port: int) -> SimStream:
         """Connect: one round trip; refused when nobody listens there."""
         await trio.lowlevel.checkpoint()
-        self.check_route()
         address = self.net.resolve(host)
+        own = self.source_for(address)
         target = self if self._is_own(address) else self.net.hosts.get(address)
-        stream = SimStream(self, (self.address, self.free_port(self.udp)), (address, port))
-        if target is not None:
+        stream = SimStream(self, (own, self.free_port(self.udp)), (address, port))
+        if target is not None and not self._is_silenced(own, target, address):
             syn = self._syn(stream, target, port)
             self.net.carry(self, target, TCP_HEADER_BYTES, syn, reliable=True)
         try:
@@ -293,7 +323,7 @@ class SimHost:
                 return
             listener = target.listeners.get(port)
             if listener is not None and listener.has_room():
-                server = SimStream(target, (target.address, port), client.local_address)
+                server = SimStream(target, client.peer_address, client.local_address)
                 server.peer = client
                 listener.offer(server)
                 self.net.carry(target, self, TCP_HEADER_BYTES, lambda: client.join(server), reliable=True)
@@ -317,10 +347,9 @@ class SimHost:
     async def open_udp(self, host: str, port: int = 0, *, family_of: str | None = None) -> SimUdpSocket:
         """Bind a UDP socket."""
         await trio.lowlevel.checkpoint()
-        if family_of is not None:
-            self.net.resolve(family_of)
+        family = None if family_of is None else ip_address(self.net.resolve(family_of)).version
         port = self._claim(host, port, self.udp)
-        socket = self.udp[port] = SimUdpSocket(self, (host or "0.0.0.0", port))
+        socket = self.udp[port] = SimUdpSocket(self, (host or "0.0.0.0", port), family)
         return socket
 
     @asynccontextmanager
@@ -338,15 +367,24 @@ class SimHost:
         """Bytes that the seed and the address determine."""
         return self.random.randbytes(n)
 
-    def check_route(self) -> None:
-        if self.no_route or not self.alive:
+    def source_for(self, target: str) -> str:
+        """Return the address that packets to a target leave from."""
+        family = ip_address(target).version
+        own = next((a for a in self.addresses if ip_address(a).version == family), None)
+        if ip_address(target).is_loopback:
+            own = self.address
+        if self.no_route or not self.alive or own is None:
             raise OSError(errno.ENETUNREACH, "the network is unreachable")
+        return own
+
+    def _is_silenced(self, own: str, target: SimHost, address: str) -> bool:
+        return own in self.silenced or address in target.silenced
 
     def free_port(self, used: dict[int, T]) -> int:
         return next(p for p in iter(lambda: self.random.randint(49152, 65535), 0) if p not in used)
 
     def _is_own(self, address: str) -> bool:
-        return address == self.address or ip_address(address).is_loopback
+        return address in self.addresses or ip_address(address).is_loopback
 
     def _claim(self, host: str, port: int, used: dict[int, T]) -> int:
         if host and not ip_address(host).is_unspecified and not self._is_own(host):
@@ -357,11 +395,12 @@ class SimHost:
 
 
 class SimUdpSocket:
-    """A bound UDP socket of a simulated host."""
+    """A bound UDP socket of a simulated host, of one family or of both."""
 
-    def __init__(self, host: SimHost, local_address: Address) -> None:
+    def __init__(self, host: SimHost, local_address: Address, family: int | None) -> None:
         self._host = host
         self.local_address = local_address
+        self._family = family
         self.stranded = False
         self._send, self._receive = trio.open_memory_channel[tuple[bytes, Address]](UDP_RECEIVE_QUEUE)
 
@@ -370,12 +409,14 @@ class SimUdpSocket:
         host, net = self._host, self._host.net
         if host.udp.get(self.local_address[1]) is not self:
             raise trio.ClosedResourceError
-        host.check_route()
+        if self._family not in {None, ip_address(address[0]).version}:
+            raise OSError(errno.EAFNOSUPPORT, "an address of another family")
+        own = host.source_for(address[0])
         host.counters.add(tx=len(data) + UDP_HEADER_BYTES)
-        source = (host.address, self.local_address[1] + host.nat_shift)
+        source = (own, self.local_address[1] + host.nat_shift)
         payload = bytes(data) if net.mutate is None else net.mutate(bytes(data), source, address)
         target = host if host._is_own(address[0]) else net.hosts.get(address[0])
-        if payload is None or target is None or self.stranded:
+        if payload is None or target is None or self.stranded or host._is_silenced(own, target, address[0]):
             return
 
         def arrive() -> None:

@@ -329,3 +329,51 @@ def test_two_tasks_may_not_use_one_stream_at_once() -> None:
             await server.send_all(b"x")
 
     simulate(main)
+
+
+def test_a_host_may_have_an_address_of_either_family_and_lose_one() -> None:
+    async def main(net):
+        a, b = net.host("10.0.0.1", also="2001:db8::1"), net.host("10.0.0.2", also="2001:db8::2")
+        socket = await b.open_udp("", 5000)
+        four, six = [await a.open_udp("", family_of=host) for host in b.addresses]
+        with pytest.raises(OSError, match="another family"):
+            await four.send_to(b"", ("2001:db8::2", 5000))
+        await six.send_to(b"six", ("2001:db8::2", 5000))
+        assert await socket.receive_from() == (b"six", ("2001:db8::1", six.local_address[1]))
+
+        client, server = await tcp_pair(a, b)
+        assert peer_address(server) == local_address(client) == ("10.0.0.1", local_address(client)[1])
+        a.lose("10.0.0.1")
+        assert a.addresses == ["2001:db8::1"]
+        with pytest.raises(OSError, match="unreachable"):
+            await four.send_to(b"four", ("10.0.0.2", 5000))
+        with pytest.raises(OSError, match="unreachable"):
+            await a.connect_tcp("10.0.0.2", 80)
+        await client.send_all(b"into the void")
+        await socket.send_to(b"answer", ("10.0.0.1", four.local_address[1]))
+        await socket.send_to(b"answer", ("2001:db8::1", six.local_address[1]))
+        assert (await six.receive_from())[0] == b"answer"
+        with trio.move_on_after(10) as scope:
+            await server.receive_some()
+        assert scope.cancelled_caught
+        assert peer_address(await a.connect_tcp("2001:db8::2", 80)) == ("2001:db8::2", 80)
+
+    simulate(main)
+
+
+def test_an_address_may_carry_nothing_any_more_without_a_word() -> None:
+    async def main(net):
+        a, b = net.host("10.0.0.1", also="2001:db8::1"), net.host("10.0.0.2", also="2001:db8::2")
+        await b.listen_tcp("", 80)
+        a.silence("10.0.0.1")
+        sa, sb = await a.open_udp(""), await b.open_udp("", 5000)
+        await sa.send_to(b"four", ("10.0.0.2", 5000))
+        await sb.send_to(b"four", ("10.0.0.1", sa.local_address[1]))
+        await sa.send_to(b"six", ("2001:db8::2", 5000))
+        assert await drain(sb) == [b"six"]
+        assert await drain(sa) == []
+        with trio.move_on_after(TCP_CONNECT_TIMEOUT_S - 1) as scope:
+            await a.connect_tcp("10.0.0.2", 80)
+        assert scope.cancelled_caught
+
+    simulate(main)
