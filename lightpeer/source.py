@@ -117,7 +117,7 @@ class Source:
         """Begin on UDP if both sides can, else on gRPC."""
         if terms is not None and self._hub.transport_wanted != "grpc":
             self._path = Path(
-                self._hub.network, (self.peer.host, terms.port), self._hub.nursery, self._on_datagram
+                self._hub.network, [(self.peer.host, terms.port)], self._hub.nursery, self._on_datagram
             )
             try:
                 await self._path.open()

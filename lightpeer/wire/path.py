@@ -1,10 +1,14 @@
-"""UDP to one address, over a socket that is replaced when the network under it has changed.
+"""UDP to one peer, over sockets that are replaced when the network under them has changed.
 
 A phone that goes from Wi-Fi to 3G sends from another address, and what was bound to
 the old one may be dead without a word. So a new socket is made when the network
 refuses a datagram, and when the user of the path says that nothing comes. The former
 one is kept until something came on the new one: after a dead zone, what the network
 held still comes there.
+
+The new network may also be of the other family alone. Where the peer has an address of
+each, datagrams go to both from then on, until something comes from one of them (as in
+RFC 8305, but with the question itself: which one arrives first is for the peer to say).
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from lightpeer.wire.network import Address, DatagramSocket, Network
 
@@ -26,74 +30,107 @@ RENEW_EVERY_S: Final = 1.0
 
 
 class Path:
-    """UDP to one address. `open` it first; all that comes from there goes to `on_datagram`."""
+    """UDP to one peer. `open` it first; all that comes from there goes to `on_datagram`.
+
+    Attributes:
+        address: where something came from last, or is expected to.
+        opened_at: when the present sockets were opened.
+    """
 
     def __init__(
         self,
         network: Network,
-        address: Address,
+        addresses: Sequence[Address],
         nursery: trio.Nursery,
         on_datagram: Callable[[bytes], Awaitable[bool]],
     ) -> None:
-        """Take where to, the nursery to receive in, and what tells whether a datagram was the other end's."""
-        self.address = address
+        """Take where to, the nursery to receive in, and what tells whether a datagram was the other end's.
+
+        Of `addresses` the first is used until the path is renewed; there is one of each family at most.
+        """
+        self.address = addresses[0]
         self.opened_at = 0.0
+        self._addresses = addresses
         self._network = network
         self._nursery = nursery
         self._on_datagram = on_datagram
-        self._socket: DatagramSocket | None = None
-        self._former: DatagramSocket | None = None
+        self._ways: dict[DatagramSocket, Address] = {}  # more than one until it is known which leads there
+        self._former: list[DatagramSocket] = []
         self._closed = False
 
     async def open(self) -> None:
-        """Open a socket, and keep the former one until this one hears something; raise OSError."""
+        """Open a socket to the first address; raise OSError."""
         self.opened_at = trio.current_time()
-        socket = await self._network.open_udp("", family_of=self.address[0])
-        if self._closed:
-            socket.close()
-            return
-        if self._former is not None:
-            self._former.close()
-        self._former, self._socket = self._socket, socket
-        self._nursery.start_soon(self._receive, socket)
+        self._adopt({await self._network.open_udp("", family_of=self.address[0]): self.address})
 
     async def send(self, datagram: bytes) -> None:
-        """Send a datagram; what cannot be sent is lost like any other."""
-        try:
-            if self._socket is not None:
-                await self._socket.send_to(datagram, self.address)
-        except trio.ClosedResourceError:
+        """Send a datagram, over a new socket if the network refuses; else it is lost like any other."""
+        if await self._send(datagram) or trio.current_time() < self.opened_at + RENEW_EVERY_S:
             return
-        except OSError as error:
-            logger.debug("could not send to %s: %s", self.address[0], error)
-            if trio.current_time() >= self.opened_at + RENEW_EVERY_S:
-                await self.renew()
+        await self.renew()
+        await self._send(datagram)
+
+    async def _send(self, datagram: bytes) -> bool:
+        """Send a datagram to where the peer may be; tell whether the network took it."""
+        is_taken = not self._ways
+        for socket, address in list(self._ways.items()):
+            try:
+                await socket.send_to(datagram, address)
+                is_taken = True
+            except trio.ClosedResourceError:  # in the meantime
+                is_taken = True
+            except OSError as error:
+                logger.debug("could not send to %s: %s", address[0], error)
+        return is_taken
 
     async def renew(self) -> None:
-        """Go on over a new socket, if there can be one."""
+        """Go on over a new socket for each address, if there can be one; the former are heard for now."""
+        self.opened_at = trio.current_time()
+        ways: dict[DatagramSocket, Address] = {}
         try:
-            await self.open()
-        except OSError as error:
-            logger.info("no new UDP socket: %s", error)
+            for address in self._addresses:
+                try:
+                    ways[await self._network.open_udp("", family_of=address[0])] = address
+                except OSError as error:  # for example, this machine has no IPv6
+                    logger.info("no new UDP socket: %s", error)
+        finally:
+            self._adopt(ways)
+
+    def _adopt(self, ways: dict[DatagramSocket, Address]) -> None:
+        if self._closed:
+            _close(ways)
+        elif ways:
+            _close(self._former)
+            self._former, self._ways = list(self._ways), ways
+            for socket, address in ways.items():
+                self._nursery.start_soon(self._receive, socket, address)
 
     def close(self) -> None:
         """Close the sockets; nothing is received any more."""
         self._closed = True
-        for socket in (self._socket, self._former):
-            if socket is not None:
-                socket.close()
+        _close([*self._ways, *self._former])
 
-    async def _receive(self, socket: DatagramSocket) -> None:
+    async def _receive(self, socket: DatagramSocket, address: Address) -> None:
         while not self._closed:
             try:
                 datagram, source = await socket.receive_from()
             except trio.ClosedResourceError:
                 return
             except OSError as error:  # an ICMP error for what was sent, which says nothing that is proven
-                logger.debug("from %s: %s", self.address[0], error)
+                logger.debug("from %s: %s", address[0], error)
                 continue
-            if source != self.address or not await self._on_datagram(datagram):
+            if source != address or not await self._on_datagram(datagram):
                 continue
-            if socket is self._socket and self._former is not None:
-                self._former.close()
-                self._former = None
+            if socket in self._ways and (self._former or len(self._ways) > 1):
+                self._settle(socket)
+
+    def _settle(self, socket: DatagramSocket) -> None:
+        """Go on over the one socket that something came on."""
+        self.address = self._ways.pop(socket)
+        _close([*self._ways, *self._former])
+        self._ways, self._former = {socket: self.address}, []
+
+
+def _close(sockets: Iterable[DatagramSocket]) -> None:
+    for socket in sockets:
+        socket.close()

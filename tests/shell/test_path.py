@@ -25,7 +25,7 @@ class Ends:
     def __init__(self, net: SimInternet, nursery: trio.Nursery) -> None:
         self.phone = net.host("10.0.9.1")
         self.came: list[bytes] = []
-        self.path = Path(self.phone, SERVER, nursery, self.take)
+        self.path = Path(self.phone, [SERVER], nursery, self.take)
         nursery.start_soon(echo, net.host(SERVER[0]))
 
     async def take(self, datagram: bytes) -> bool:
@@ -113,6 +113,110 @@ def test_without_any_socket_to_be_had_it_goes_on_with_the_old(monkeypatch: pytes
         assert ends.came == [b"one"]
 
     over_a_path(act)
+
+
+OTHER = ("2001:db8::1", SERVER[1])  # of the server, in the other family
+PHONE = "10.0.9.2", "2001:db8:9::2"
+
+
+class BothEnds:
+    """A path from a phone with two addresses to an echo that has two as well."""
+
+    def __init__(self, net: SimInternet, nursery: trio.Nursery) -> None:
+        self.phone = net.host(PHONE[0], also=PHONE[1])
+        self.heard: list[tuple[bytes, str]] = []  # at the echo, and from where
+        self.came: list[bytes] = []
+        self.path = Path(self.phone, [SERVER, OTHER], nursery, self.take)
+        nursery.start_soon(self.echo, net.host(SERVER[0], also=OTHER[0]))
+
+    async def echo(self, host: SimHost) -> None:
+        socket = await host.open_udp("", SERVER[1])
+        while True:
+            datagram, source = await socket.receive_from()
+            self.heard.append((datagram, source[0]))
+            await socket.send_to(datagram, source)
+
+    async def take(self, datagram: bytes) -> bool:
+        self.came.append(datagram)
+        return True
+
+    async def say(self, datagram: bytes) -> list[str]:
+        """Send a datagram; return the addresses that it was heard from."""
+        await self.path.send(datagram)
+        await trio.sleep(1)
+        return [source for heard, source in self.heard if heard == datagram]
+
+
+def between_both(act) -> None:
+    async def main(net: SimInternet) -> None:
+        async with trio.open_nursery() as nursery:
+            await act(net, BothEnds(net, nursery))
+            nursery.cancel_scope.cancel()
+
+    simulate(main)
+
+
+def test_where_a_family_has_gone_the_datagram_that_shows_it_goes_by_the_other():
+    async def act(net, ends):
+        await ends.path.open()
+        assert await ends.say(b"one") == [PHONE[0]]
+        ends.phone.lose(PHONE[0])
+        assert await ends.say(b"two") == [PHONE[1]]
+        assert ends.path.address == OTHER
+        assert len(ends.phone.udp) == 1, "that of the other family is of no use any more"
+        assert await ends.say(b"three") == [PHONE[1]]
+        assert ends.came == [b"one", b"two", b"three"]
+
+    between_both(act)
+
+
+def test_a_renewed_path_asks_by_both_families_until_one_answers():
+    async def act(net, ends):
+        await ends.path.open()
+        assert await ends.say(b"one") == [PHONE[0]]
+        ends.phone.silence(PHONE[0])
+        assert await ends.say(b"lost") == []
+        await ends.path.renew()
+        assert await ends.say(b"two") == [PHONE[1]]
+        assert len(ends.phone.udp) == 1
+        await ends.path.renew()
+        ends.phone.silenced = {PHONE[1]}
+        assert await ends.say(b"three") == [PHONE[0]], "and back"
+        await ends.path.renew()
+        ends.phone.silenced = set()
+        assert sorted(await ends.say(b"four")) == sorted(PHONE)
+        assert len(ends.phone.udp) == 1
+        assert len(await ends.say(b"five")) == 1
+
+    between_both(act)
+
+
+def test_a_machine_of_one_family_goes_on_with_that(monkeypatch: pytest.MonkeyPatch):
+    async def act(net, ends):
+        open_udp = ends.phone.open_udp
+
+        async def without_ipv6(host: str, port: int = 0, *, family_of: str):
+            if ":" in family_of:
+                raise OSError("address family not supported")
+            return await open_udp(host, port, family_of=family_of)
+
+        monkeypatch.setattr(ends.phone, "open_udp", without_ipv6)
+        await ends.path.open()
+        await ends.path.renew()
+        assert await ends.say(b"one") == [PHONE[0]]
+
+    between_both(act)
+
+
+def test_there_are_two_sockets_of_each_family_at_most():
+    async def act(net, ends):
+        for _ in range(5):
+            await ends.path.renew()
+        assert len(ends.phone.udp) == 4
+        ends.path.close()
+        assert not ends.phone.udp
+
+    between_both(act)
 
 
 def test_a_closed_path_is_silent():
