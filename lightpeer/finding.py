@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lightpeer.core.manifest import Track
     from lightpeer.core.opening import Opened
     from lightpeer.discovery import Client
-    from lightpeer.session import FindSources
+    from lightpeer.sources import FindSources
     from lightpeer.wire.peer import Peer
 
 

@@ -3,7 +3,7 @@
 A source begins on UDP. If no DATA comes in time, or it stops coming while the
 connection stands, the segments come through `Streams.Pull` instead, and now and
 then a small unit is asked for over UDP again, to see whether it passes now. The
-hub, which is the session, owns what all sources share: the scheduler and the one
+hub, which is `Sources`, has what all of them share: the scheduler and the one
 controller of the downlink.
 """
 
@@ -49,7 +49,7 @@ _PROBE_PACE_BYTES_PER_S = 10_000
 
 
 class Hub(Protocol):
-    """What a source needs of its session."""
+    """What a source needs of what takes care of all."""
 
     track: Track
     network: Network

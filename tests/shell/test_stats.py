@@ -12,8 +12,7 @@ import pytest
 
 from lightpeer import stats
 from lightpeer.core.playout import Playout
-from lightpeer.session import SessionStats
-from lightpeer.stats import PlayStats
+from lightpeer.stats import PlayStats, SessionStats
 from lightpeer.wire.network import Counters
 
 FIELDS = [

@@ -1,0 +1,299 @@
+"""The sources of one track: who is asked for what is wished, who is dropped, when others are looked for.
+
+A source that lies is dropped at once and not taken again; one that falls silent
+loses its work to the others, and so does one that holds up what playback is about to
+need, whatever it sends meanwhile, as soon as there is another. When sources are lost
+or do not suffice new ones are looked for. The session calls `ask` when it has wished
+for something, and `check` when `next_deadline` has come.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import trio
+
+from lightpeer.core.scheduler import PATIENCE_S
+from lightpeer.core.supply import Supply
+from lightpeer.errors import LightpeerError
+from lightpeer.source import Source
+
+if TYPE_CHECKING:
+    from lightpeer.config import Transport
+    from lightpeer.core.bandwidth import Bandwidth
+    from lightpeer.core.identity import PeerId
+    from lightpeer.core.manifest import Track
+    from lightpeer.core.opening import Opened
+    from lightpeer.core.playout import Playout
+    from lightpeer.core.scheduler import Scheduler
+    from lightpeer.stats import SessionStats
+    from lightpeer.wire.network import Network
+    from lightpeer.wire.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+MAX_SOURCES = 4  # each costs a handshake of about 1.5 kB; four slow uplinks fill a downlink of 3G
+MOST_SOURCES = 6  # when all of those hold up playback: strangers may be in league
+URGENT_S = 5.0  # of audio left: enough to fetch from another source what one holds up
+NEAR_S = 3.0  # of audio left: what is still missing of the next segment is asked from a second source
+QUIET_S = 1.0  # of silence of the first; or when it has more to send before than there is time
+MAX_SHARED = 0.02  # of all bytes; and one segment at any time
+
+FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
+"""Gives further sources, those peers excepted."""
+TellLie: TypeAlias = Callable[["Peer", str], None]
+TellServed: TypeAlias = Callable[["Peer", int, float], None]
+"""Takes a peer, the bytes that it delivered, and in how many seconds of fetching."""
+TellEvent: TypeAlias = Callable[[str, dict[str, object]], None]
+
+
+class Listener(Protocol):
+    """What the sources need of the session: its wishes and its hurry, and to tell it what happens."""
+
+    track: Track
+    scheduler: Scheduler
+    bandwidth: Bandwidth
+    playout: Playout
+
+    @property
+    def ahead_s(self) -> float:
+        """Seconds of audio until nothing is left to hear."""
+
+    def pump(self, now: float) -> None:
+        """Take what is complete, wish for more, and have it asked for."""
+
+    def on_timers(self) -> None:
+        """A deadline may have come nearer."""
+
+    def on_failed(self, reason: str) -> None:
+        """Nobody can go on with the track."""
+
+
+class Sources:
+    """The peers that serve a track to us now, and the search for more; the hub of each `Source`."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        network: Network,
+        transport_wanted: Transport,
+        stats: SessionStats,
+        find_sources: FindSources,
+        *,
+        on_event: TellEvent,
+        on_lie: TellLie,
+        on_served: TellServed,
+    ) -> None:
+        """Have no source yet; `stats` is what they count into, the rest is as `Session` takes it."""
+        self.track = listener.track
+        self.network = network
+        self.scheduler = listener.scheduler
+        self.bandwidth = listener.bandwidth
+        self.transport_wanted = transport_wanted
+        self.on_timers = listener.on_timers
+        self._listener = listener
+        self._stats = stats
+        self._find_sources = find_sources
+        self._on_event = on_event
+        self._on_lie = on_lie
+        self._on_served = on_served
+        self._sources: list[Source] = []
+        self._supply = Supply()
+        self._shared_bytes = 0  # asked for a second time
+        self._transport = ""  # as told last
+        self._work = trio.Event()
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    @property
+    def transport(self) -> str:
+        """`udp`, `grpc`, or `-` while there is no source."""
+        if not self._sources:
+            return "-"
+        return "grpc" if all(source.on_grpc for source in self._sources) else "udp"
+
+    async def start(self, nursery: trio.Nursery, peer: Peer, opened: Opened) -> None:
+        """Begin with the source that was opened first; what runs beside it does so in the nursery."""
+        self.nursery = nursery
+        self._supply.begin(trio.current_time())
+        await self._add(peer, opened)
+
+    def close(self) -> None:
+        """End all of them."""
+        for source in self._sources:
+            self._end(source)
+
+    def count(self) -> None:
+        """Add what the sources have counted since to the session's counts."""
+        for source in self._sources:
+            self._stats.retransmitted_units += source.retransmitted_units
+            self._stats.duplicate_units += source.duplicate_units
+            source.retransmitted_units = source.duplicate_units = 0
+
+    # Asking.
+
+    def on_wished(self) -> None:
+        """There is more to ask for."""
+        self._work.set()
+
+    def seek(self) -> None:
+        """Stop what is being sent: playback goes on elsewhere."""
+        for source in self._sources:
+            source.seek()
+
+    def renew(self, now: float, *, is_low: bool) -> None:
+        """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
+        for source in [source for source in self._sources if source.has_expired(now)]:
+            if self.scheduler.wished() and not (source.on_grpc and is_low):
+                self._drop(source)
+                self._supply.begin(now)
+                self.on_timers()
+
+    def ask(self, now: float, but: Collection[Source] = ()) -> None:
+        """Ask for more, soonest of those who will be through soonest with what they have."""
+        ready = [source for source in self._sources if source not in but and source.may_ask()]
+        for source in sorted(ready, key=Source.backlog_s):
+            source.ask(now)
+
+    async def flush(self) -> None:
+        """Send the datagrams that are due."""
+        for source in list(self._sources):
+            await source.flush()
+
+    # Time.
+
+    def next_deadline(self, now: float) -> float:
+        """Return when `check` is due."""
+        deadlines = [self._supply.due, *(source.next_deadline() for source in self._sources)]
+        if self.scheduler.wished():
+            near_at = now + self._listener.ahead_s - NEAR_S
+            deadlines.append(near_at if near_at > now else now + QUIET_S / 2)
+            urgent_at = max(self.scheduler.next_due(), now + self._listener.ahead_s - URGENT_S)
+            deadlines.append(urgent_at if urgent_at > now else now + 1.0)
+        return min(deadlines)
+
+    def check(self, now: float) -> None:
+        """Do what is due: see to each source, and look for more when it is time."""
+        for source in list(self._sources):
+            source.check(now)
+        self._share_first(now)
+        self._check_holder(now)
+        if now >= self._supply.due:
+            exclude = self._supply.on_look([source.peer.peer_id for source in self._sources], now)
+            self.nursery.start_soon(self._look, exclude)
+
+    def _check_holder(self, now: float) -> None:
+        """Drop a source that holds up playback if there is another that may do better, else look for one.
+
+        In a dead zone nobody is heard, and only a source that has nothing to do may do better.
+        """
+        holder = self.scheduler.overdue(now)
+        if holder is None or self._listener.ahead_s > URGENT_S:
+            return
+        holders, others = self._divide(holder)
+        if any(s.heard_at > now - PATIENCE_S or not self.scheduler.holds(s.peer) for s in others):
+            for source in holders:
+                self._supply.rest(source.peer.peer_id, now)
+                self.on_end(source, "it holds up the track")
+        elif len(self._sources) < MOST_SOURCES:
+            self._supply.hurry()
+
+    def _share_first(self, now: float) -> None:
+        """Ask a second source for what playback needs next, if the first will hardly give it in time."""
+        ahead_s, first = self._listener.ahead_s, self.scheduler.first_holder()
+        if first is None or ahead_s > NEAR_S or self._shared_bytes > MAX_SHARED * self._stats.fetched_bytes:
+            return
+        holders, others = self._divide(first)
+        time_s = ahead_s if self._listener.playout.realtime else math.inf  # nothing is late for a file
+        is_late = any(s.silent_s(now) >= QUIET_S or s.backlog_s() > time_s for s in holders)
+        if is_late and any(s.silent_s(now) < QUIET_S for s in others):
+            self._shared_bytes += self.scheduler.share_first()
+            self.ask(now, but=holders)
+
+    def _divide(self, peer: object) -> tuple[list[Source], list[Source]]:
+        return [s for s in self._sources if s.peer is peer], [s for s in self._sources if s.peer is not peer]
+
+    # Coming and going.
+
+    def drop_liar(self, peer: object, reason: str) -> None:
+        """Drop a peer for good: what it alone gave is false."""
+        for source in self._divide(peer)[0]:
+            self.on_end(source, reason, lied=True)
+
+    async def _look(self, exclude: list[PeerId]) -> None:
+        """Open the track at further peers, until there are enough."""
+        enough = max(MAX_SOURCES, len(self._sources) + 1)
+        try:
+            async with aclosing(self._find_sources(exclude)) as found:
+                async for peer, opened in found:
+                    await self._add(peer, opened)
+                    self._supply.on_found()
+                    if len(self._sources) >= enough:
+                        break
+        except LightpeerError as error:
+            logger.info("no further sources: %s", error)
+            if self._supply.only_liars and not self._sources:
+                self._listener.on_failed(
+                    "whoever has this track sends something else: name other peers with --bootstrap"
+                )
+        self._supply.on_looked(trio.current_time(), have_any=bool(self._sources))
+        self.on_timers()
+
+    async def _add(self, peer: Peer, opened: Opened) -> None:
+        source = Source(self, peer)
+        source.fetching_before_s = self._stats.fetching_s
+        self._sources.append(source)
+        self._stats.sources = max(self._stats.sources, len(self._sources))
+        await source.start(opened.udp)
+        self.on_timers()
+
+    def _drop(self, source: Source, *, lied: bool = False) -> None:
+        self.count()
+        self._sources.remove(source)
+        self._end(source, lied=lied)
+
+    def _end(self, source: Source, *, lied: bool = False) -> None:
+        if source.delivered_bytes and not lied:
+            seconds = self._stats.fetching_s - source.fetching_before_s
+            self._on_served(source.peer, source.delivered_bytes, seconds)
+        source.close()
+
+    # For each source.
+
+    def work(self) -> trio.Event:
+        """Return an event that is set when there may be more to ask for."""
+        if self._work.is_set():
+            self._work = trio.Event()
+        return self._work
+
+    async def on_data(self, now: float) -> None:
+        """Something arrived: have the session take what is complete and ask for more."""
+        if self.scheduler.has_event or any(source.may_ask() for source in self._sources):
+            self._listener.pump(now)
+        await self.flush()
+
+    def on_transport(self, source: Source, transport: str) -> None:
+        """The source's data comes by another transport from now on."""
+        self._stats.transports.add(transport)
+        if self._transport not in ("", self.transport):
+            self._on_event("transport", {"transport": self.transport, "peer_id": source.peer.name})
+        self._transport = self.transport
+        self.on_timers()
+
+    def on_end(self, source: Source, reason: str, *, lied: bool = False) -> None:
+        """The source is of no more use: drop it, for good if it lied, and look for another."""
+        if source not in self._sources:
+            return
+        if lied:
+            self._on_lie(source.peer, reason)
+        now = trio.current_time()
+        self._supply.on_lost(source.peer.peer_id, now, lied=lied, was_useful=source.has_delivered)
+        self._drop(source, lied=lied)
+        self._on_event("source_lost", {"peer_id": source.peer.name, "reason": reason})
+        self._work.set()
+        self.on_timers()
