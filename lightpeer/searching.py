@@ -35,6 +35,8 @@ FIRST_REPLY_S: Final = 5.0  # the asked peer answers at once; this is 16 kB at 3
 PATIENCE_S: Final = 2.0  # for more, once there is something to show: walks take about one
 HOLDERS_S: Final = 15.0  # for the holders that one peer names: one that is silent, and time for another
 QUERY_ID_BYTES: Final = 8
+RECORDS_TO_SHOW: Final = 3  # the asked peer's own, and of two to ask when that is gone; hits need none
+RECORDS_TO_OPEN: Final = 5  # the asked peer's own, and of as many holders as a stream may turn to
 
 
 class _Leads:
@@ -98,7 +100,7 @@ class Searcher:
     async def _collect(self, peer: Peer, query: str, limit: int, budget: Budget, findings: Findings) -> None:
         """Search at a peer until there is enough, or nothing more within our patience."""
         with trio.CancelScope() as patience:
-            async with aclosing(self._replies(peer, query, limit, budget)) as replies:
+            async with aclosing(self._replies(peer, query, limit, budget, RECORDS_TO_SHOW)) as replies:
                 async for tracks, _ in replies:
                     for track in tracks:
                         findings.add(track)
@@ -108,7 +110,13 @@ class Searcher:
                         patience.deadline = min(patience.deadline, trio.current_time() + PATIENCE_S)
 
     async def _replies(
-        self, peer: Peer, query: str, limit: int, budget: Budget, wanted: pb.OpenRequest | None = None
+        self,
+        peer: Peer,
+        query: str,
+        limit: int,
+        budget: Budget,
+        records: int,
+        wanted: pb.OpenRequest | None = None,
     ) -> AsyncGenerator[tuple[list[FoundTrack], pb.SearchReply], None]:
         """Yield the hits of one reply after another, and the reply; raise RemoteError if it is not sound."""
         from lightpeer.core.hits import ReplyReader
@@ -120,9 +128,10 @@ class Searcher:
             walkers=budget.walkers,
             hops=budget.hops,
             query_id=self._entropy(QUERY_ID_BYTES),
+            records=records,
             open=wanted,
         )
-        reader = ReplyReader(query, limit, peer.host)
+        reader = ReplyReader(query, limit, records, peer.host)
         started, known = trio.current_time(), 0
         async with aclosing(peer.search(request, first_reply_s=FIRST_REPLY_S)) as replies:
             async for reply in replies:
@@ -166,7 +175,8 @@ class Searcher:
         findings, leads = Findings(query, limit), _Leads(asked)
         opening = opener.begin() if asked.peer_id not in opener.tried else None
         wanted = opener.request(opening) if opening is not None else None
-        async with aclosing(self._replies(asked, query, limit, budget, wanted)) as replies:
+        answer = self._replies(asked, query, limit, budget, RECORDS_TO_OPEN, wanted)
+        async with aclosing(answer) as replies:
             async for tracks, reply in replies:
                 if opening is not None and tracks and reply.HasField("open"):
                     opened = opener.accept_untrusted(opening, reply.open, tracks[0].track_id, asked)
@@ -188,7 +198,7 @@ class Searcher:
         """Yield the holders of a track that serve it; who names none holds it itself."""
         told_by = leads.told_by
         assert told_by.peer_id is not None, "it has answered"
-        named = {record.peer_id: record for record in track.holders}
+        named = {holder.peer_id: holder.record for holder in track.holders if holder.record}
         others = named.keys() - {told_by.peer_id}
         for peer_id in named or [told_by.peer_id]:
             if peer_id in opener.tried or leads.are_used_up:

@@ -65,7 +65,15 @@ class MadeTrack:
         return self.segments[rendition][segment]
 
 
-def made_track(seconds: int, *, kbps: Sequence[int] = (48,), title: str = "Song", seed: int = 1) -> MadeTrack:
+def made_track(
+    seconds: int,
+    *,
+    kbps: Sequence[int] = (48,),
+    title: str = "Song",
+    artist: str = "Somebody",
+    album: str = "",
+    seed: int = 1,
+) -> MadeTrack:
     random = Random(seed)
     segments = [
         [random.randbytes(int(rate * 125 * random.uniform(0.8, 1.2))) for _ in range(seconds)]
@@ -77,8 +85,8 @@ def made_track(seconds: int, *, kbps: Sequence[int] = (48,), title: str = "Song"
     ]
     manifest = build_manifest(
         title=title,
-        artist="Somebody",
-        album="",
+        artist=artist,
+        album=album,
         duration_samples=seconds * SAMPLE_RATE,
         gain_q8_db=0,
         segment_count=seconds,
@@ -107,7 +115,7 @@ class Shelf:
                 track_id=track_id,
                 title=made.track.title,
                 artist=made.track.artist,
-                album="",
+                album=made.track.album,
                 duration_ms=round(made.track.duration_s * 1000),
                 bitrates_kbps=tuple(r.bitrate_bps // 1000 for r in made.track.renditions),
             )

@@ -3,8 +3,10 @@
 The light client reads and merges what the peers that it asked have sent. A server does
 the same with what walks bring back, and writes what is new of it into its own reply. So
 a track that many hold crosses each link once, with the holders that were known by then;
-further ones come later, by the track's id alone. All of it is bounded before it is
-believed: by what was asked for, and by the sizes that manifests and records may have.
+further ones come later, by the track's id alone. A record costs six times what an id
+does, and whoever only shows hits needs few, so no more come than were asked for. All of
+it is bounded before it is believed: by what was asked for, and by the sizes that
+manifests and records may have.
 
 Call order: a `ReplyReader` for each call that was made, a `ReplyWriter` for a call that
 is answered, one `Findings` for the search. What `read_untrusted` gives goes to
@@ -19,6 +21,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from lightpeer.core.identity import ID_BYTES, PeerId
 from lightpeer.core.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS
 from lightpeer.core.records import PeerRecord, check_scope_untrusted, parse_record_untrusted
 from lightpeer.core.uri import TRACK_ID_BYTES, is_uri, named_track
@@ -26,8 +29,16 @@ from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 MAX_HITS: Final = 50  # SearchRequest.limit
-MAX_RECORDS: Final = 64  # in a call; each costs a Pi Zero a millisecond or two to verify
+MAX_PEERS: Final = 64  # in a call; each record costs a Pi Zero a millisecond or two to verify
 MAX_HOLDERS: Final = 4  # of a track that words found: as many as a stream takes at a time, and one to spare
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A peer that is said to hold a track; where it is, is known by its record alone."""
+
+    peer_id: PeerId
+    record: PeerRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +51,7 @@ class FoundTrack:
     album: str
     duration_ms: int
     bitrates_kbps: tuple[int, ...]
-    holders: tuple[PeerRecord, ...]
+    holders: tuple[Holder, ...]
 
 
 class Findings:
@@ -71,7 +82,7 @@ class Findings:
         had = known.holders if known is not None else ()
         room = (self._limit if self._of_one_track else MAX_HOLDERS) - len(had)
         ids = {holder.peer_id for holder in had}
-        fresh: dict[bytes, PeerRecord] = {}
+        fresh: dict[PeerId, Holder] = {}
         for holder in found.holders:
             if holder.peer_id not in ids and len(fresh) < room:
                 fresh.setdefault(holder.peer_id, holder)
@@ -109,17 +120,19 @@ def each_once(news: Iterable[FoundTrack]) -> list[FoundTrack]:
 class ReplyReader:
     """The replies to one search, from one peer."""
 
-    def __init__(self, query: str, limit: int, source_host: str) -> None:
+    def __init__(self, query: str, limit: int, records: int, source_host: str) -> None:
         """Take what was asked for, and the numeric address that it was asked at."""
         self._of_one_track = is_uri(query)
         self._wanted = named_track(query)
         self._limit = limit
+        self._records = records
         self._source_host = source_host
         self._tracks: dict[bytes, FoundTrack] = {}
         self._hits = 0
         self.has_begun = False  # a sound reply has come
-        self.records: list[PeerRecord | None] = []
-        """The records of the call so far; None in the place of one that is of no use."""
+        self._peers: list[Holder | None] = []  # None in the place of one whose record is of no use
+        self.records: list[PeerRecord] = []
+        """The records of the call so far that are of use."""
 
     def read_untrusted(self, reply: pb.SearchReply, now: float) -> list[FoundTrack]:
         """Return the hits of a reply; raise BadMessageError if it is not sound.
@@ -132,27 +145,37 @@ class ReplyReader:
             raise BadMessageError("a search reply without hits that is not the first")
         self._hits += len(reply.hits)
         too_many = len(reply.hits) > self._limit or self._hits > self._limit * MAX_HOLDERS
-        if too_many or len(self.records) + len(reply.records) > MAX_RECORDS:
+        if too_many or len(self._peers) + len(reply.peers) > MAX_PEERS:
             raise BadMessageError("a search reply with more than was asked for")
-        self.records += [self._record_untrusted(data, now) for data in reply.records]
+        for data in reply.peers:
+            self._peers.append(self._peer_untrusted(data, now))
         found = [self._hit_untrusted(hit) for hit in reply.hits]
         self.has_begun = True
         return found
 
-    def _record_untrusted(self, data: bytes, now: float) -> PeerRecord | None:
-        """Return a record, or None for one that has expired or does not lead anywhere from here."""
+    def _peer_untrusted(self, data: bytes, now: float) -> Holder | None:
+        """Return the next peer: by its record, None for one of no use; or by its id."""
+        if len(self._peers) < self._records:
+            return self._recorded_untrusted(data, now)
+        if len(data) != ID_BYTES:
+            raise BadMessageError("a search reply with more records than were asked for")
+        return Holder(PeerId(data))
+
+    def _recorded_untrusted(self, data: bytes, now: float) -> Holder | None:
+        """Return a record's peer, or None where it has expired or does not lead anywhere from here."""
         try:
             record = parse_record_untrusted(data, now)
             check_scope_untrusted(record, self._source_host)
         except BadMessageError:  # clocks differ, and so do networks: nobody's fault for sure
             return None
-        return record
+        self.records.append(record)
+        return Holder(record.peer_id, record)
 
     def _hit_untrusted(self, hit: pb.Hit) -> FoundTrack:
-        if any(number >= len(self.records) for number in hit.holders) or len(hit.holders) > MAX_HITS:
-            raise BadMessageError("a hit with a holder whose record did not come")
-        named = [self.records[number] for number in hit.holders]
-        holders = tuple(record for record in named if record is not None)
+        if any(number >= len(self._peers) for number in hit.holders) or len(hit.holders) > MAX_HITS:
+            raise BadMessageError("a hit with a holder that was not named")
+        named = [self._peers[number] for number in hit.holders]
+        holders = tuple(holder for holder in named if holder is not None)
         known = self._tracks.get(hit.track_id)
         if known is not None:
             return replace(known, holders=holders)
@@ -164,7 +187,7 @@ class ReplyReader:
         return track
 
 
-def _track_untrusted(hit: pb.Hit, holders: tuple[PeerRecord, ...]) -> FoundTrack:
+def _track_untrusted(hit: pb.Hit, holders: tuple[Holder, ...]) -> FoundTrack:
     """Return a hit's track; raise BadMessageError for one that no manifest could have."""
     if len(hit.track_id) != TRACK_ID_BYTES:
         raise BadMessageError("a hit without a track id")
@@ -184,26 +207,27 @@ def _track_untrusted(hit: pb.Hit, holders: tuple[PeerRecord, ...]) -> FoundTrack
 
 
 class ReplyWriter:
-    """The replies to one search, to one peer; each record goes out once, and each track's title."""
+    """The replies to one search, to one peer; each holder goes out once, and each track's title."""
 
-    def __init__(self, own: PeerRecord | None, caller_host: str) -> None:
-        """Take the own record, where there is one, and the numeric address of whoever asked."""
+    def __init__(self, own: PeerRecord | None, records: int, caller_host: str) -> None:
+        """Take who answers, where that is known; how many records are wanted, and where whoever asked is."""
         self._own = own
+        self._records = records
         self._caller_host = caller_host
-        self._numbers: dict[bytes, int] = {}  # by record
+        self._numbers: dict[PeerId, int] = {}
         self._told: set[bytes] = set()  # track ids
 
     def reply(self, found: Iterable[FoundTrack]) -> pb.SearchReply:
         """Return a reply with these tracks, as `Findings.add` gives them.
 
-        The first has the own record, named by a hit or not. Tracks whose holders mean nothing where the
+        The first names the answering peer, whatever the hits. Tracks whose holders mean nothing where the
         caller is are left out, so that there may be no hits.
         """
         reply = pb.SearchReply()
         if self._own is not None:
             self._number(self._own, reply)
         for track in found:
-            numbers = [self._number(holder, reply) for holder in track.holders]
+            numbers = [self._number(holder.record, reply) for holder in track.holders if holder.record]
             holders = [number for number in numbers if number is not None]
             if holders or self._is_here(track):
                 reply.hits.append(self._hit(track, holders))
@@ -214,11 +238,11 @@ class ReplyWriter:
         return track.track_id in self._told
 
     def _number(self, holder: PeerRecord, reply: pb.SearchReply) -> int | None:
-        """Return a record's number in the call, after putting it into the reply if it is new."""
-        number = self._numbers.get(holder.data)
-        if number is None and len(self._numbers) < MAX_RECORDS and self._can_be_reached(holder):
-            number = self._numbers[holder.data] = len(self._numbers)
-            reply.records.append(holder.data)
+        """Return a holder's number in the call, after putting it into the reply if it is new."""
+        number = self._numbers.get(holder.peer_id)
+        if number is None and len(self._numbers) < MAX_PEERS and self._can_be_reached(holder):
+            number = self._numbers[holder.peer_id] = len(self._numbers)
+            reply.peers.append(holder.data if number < self._records else holder.peer_id)
         return number
 
     def _can_be_reached(self, holder: PeerRecord) -> bool:

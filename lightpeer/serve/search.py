@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from lightpeer.core.fairness import Fairness
-from lightpeer.core.hits import MAX_HITS, Findings, FoundTrack, ReplyWriter, each_once
+from lightpeer.core.framing import Compression
+from lightpeer.core.hits import MAX_HITS, MAX_PEERS, Findings, FoundTrack, Holder, ReplyWriter, each_once
 from lightpeer.core.peer_entry import network_group
 from lightpeer.core.records import restore_record_untrusted
 from lightpeer.core.status import StatusCode
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lightpeer.core.identity import PeerId
-    from lightpeer.core.records import PeerRecord
     from lightpeer.serve.index import IndexHit
     from lightpeer.serve.rpc import Context
     from lightpeer.serve.sealed import SealedCall, SealedCalls
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HITS_PER_REPLY: Final = 10  # about a kilobyte: the first are shown while the others come
+COMPRESSED_HITS: Final = 3  # so many and more, by a quarter; gzip itself costs 18 bytes
 MAX_QUERY_CHARS: Final = 512
 QUERY_ID_BYTES: Final = 8
 VISITS_PER_S: Final = 200.0  # for one caller in the long run: an ordinary search every two seconds
@@ -85,7 +86,13 @@ class _Answer:
         """Send what is new, if it means anything to the caller."""
         reply = self.writer.reply(each_once(tracks))
         if reply.hits:
-            await self.context.write(self.call.seal(reply))
+            await self.send(reply)
+
+    async def send(self, reply: pb.SearchReply) -> None:
+        """Send a reply, as it is where there is too little text to compress."""
+        if len(reply.hits) < COMPRESSED_HITS:
+            self.context.disable_next_message_compression()
+        await self.context.write(self.call.seal(reply))
 
 
 class Search:
@@ -115,6 +122,8 @@ class Search:
         call = self._calls.begin(context)
         request = call.open(data, pb.SearchRequest)
         _check(request)
+        if not request.HasField("open"):  # audio is compressed already
+            context.set_compression(Compression.Gzip)
         now = trio.current_time()
         if not _may_cost(self._answers, 1, call, context):
             raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "too many searches: search again in a minute")
@@ -132,11 +141,12 @@ class Search:
         self, request: pb.SearchRequest, call: SealedCall, context: Context, *, is_first: bool
     ) -> _Answer:
         """Begin an answer with what is held here, unless that was told before."""
-        own = tuple(restore_record_untrusted(record) for record in self._own_records())
+        records = [restore_record_untrusted(record) for record in self._own_records()]
+        own = tuple(Holder(record.peer_id, record) for record in records)
         findings = Findings(request.query, request.limit)
         for hit in self._index.search(request.query, request.limit) if is_first else ():
             findings.add(_found(hit, own))
-        writer = ReplyWriter(own[0] if own else None, context.peer_address[0])
+        writer = ReplyWriter(records[0] if records else None, request.records, context.peer_address[0])
         return _Answer(request, findings, writer, call, context, is_held_here=bool(findings.tracks))
 
     async def _begin(self, answer: _Answer) -> None:
@@ -145,7 +155,7 @@ class Search:
         reply = answer.writer.reply(tracks[:HITS_PER_REPLY])
         if answer.is_held_here and answer.request.HasField("open"):
             self._open_hit(tracks[0], reply, answer)
-        await answer.context.write(answer.call.seal(reply))
+        await answer.send(reply)
         for start in range(HITS_PER_REPLY, len(tracks), HITS_PER_REPLY):
             await answer.write(tracks[start : start + HITS_PER_REPLY])
 
@@ -221,9 +231,11 @@ def _check(request: pb.SearchRequest) -> None:
         raise RpcError(StatusCode.INVALID_ARGUMENT, f"a query has at most {MAX_QUERY_CHARS} characters")
     if len(request.query_id) not in {0, QUERY_ID_BYTES}:
         raise RpcError(StatusCode.INVALID_ARGUMENT, f"a query id has {QUERY_ID_BYTES} bytes")
+    if request.records > MAX_PEERS:
+        raise RpcError(StatusCode.INVALID_ARGUMENT, f"at most {MAX_PEERS} records at once")
 
 
-def _found(hit: IndexHit, own: tuple[PeerRecord, ...]) -> FoundTrack:
+def _found(hit: IndexHit, own: tuple[Holder, ...]) -> FoundTrack:
     return FoundTrack(
         track_id=hit.track_id,
         title=hit.title,

@@ -19,7 +19,7 @@ import trio
 
 from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
-from lightpeer.core.hits import FoundTrack, ReplyReader
+from lightpeer.core.hits import MAX_PEERS, FoundTrack, ReplyReader
 from lightpeer.core.records import scope_of
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError
@@ -164,8 +164,9 @@ class Walkers:
             limit=errand.limit,
             walkers=step.budget.walkers,
             hops=step.budget.hops,
+            records=MAX_PEERS,  # a holder that may be out of the caller's reach is not passed on
         )
-        reader = ReplyReader(errand.query, errand.limit, peer.host)
+        reader = ReplyReader(errand.query, errand.limit, MAX_PEERS, peer.host)
         timeout_s = max(0.0, errand.deadline - trio.current_time())
         call = peer.search(request, timeout_s=timeout_s, first_reply_s=FIRST_REPLY_S)
         async with aclosing(call) as replies:

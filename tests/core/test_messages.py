@@ -53,7 +53,7 @@ def test_whatever_the_bytes(data, kind):
 
 def test_damaged_messages():
     whole = pb.SearchReply(
-        hits=[pb.Hit(track_id=b"t" * 32, title="ö", bitrates_kbps=[24, 48], holders=[0])], records=[b"r"]
+        hits=[pb.Hit(track_id=b"t" * 32, title="ö", bitrates_kbps=[24, 48], holders=[0])], peers=[b"r"]
     ).SerializeToString()
     for variant in variants(whole):
         is_refused(lambda d: parse_body_untrusted(pb.SearchReply, d), variant)

@@ -20,7 +20,7 @@ from lightpeer.serve.index import Index
 from lightpeer.serve.meeting import MAX_RECORDS
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.serve.sealed import TIME_METADATA
-from lightpeer.serve.search import MAX_HITS, MAX_QUERY_CHARS
+from lightpeer.serve.search import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.wire.peer import Peer, SealClock
@@ -43,6 +43,12 @@ class FakeContext:
         self.peer_address = ("10.0.0.2", 999)
         self.deadline = None
         self.written: list[bytes] = []
+
+    def set_compression(self, compression: int) -> None:
+        pass
+
+    def disable_next_message_compression(self) -> None:
+        pass
 
     async def write(self, reply: bytes) -> None:
         self.written.append(reply)
@@ -315,10 +321,10 @@ def test_hits_come_ten_at_a_time_and_point_to_the_server() -> None:
     tracks = [MemoryTrack(f"Song {n}", segments=1, seed=n) for n in range(25)]
 
     async def test(desk):
-        request = pb.SearchRequest(query="Song", limit=23, query_id=b"12345678")
+        request = pb.SearchRequest(query="Song", limit=23, records=1, query_id=b"12345678")
         replies = await desk.call("Index/Search", request, reply=pb.SearchReply)
         assert [len(r.hits) for r in replies] == [10, 10, 3]
-        assert [list(r.records) for r in replies] == [[desk.own_record], [], []], "once in a call"
+        assert [list(r.peers) for r in replies] == [[desk.own_record], [], []], "once in a call"
         assert all(list(hit.holders) == [0] for reply in replies for hit in reply.hits)
         hit = replies[0].hits[0]
         assert (hit.title, hit.artist, hit.album, hit.duration_ms) == (
@@ -346,7 +352,7 @@ def test_no_hit_is_an_empty_reply() -> None:
 def test_a_server_that_does_not_know_its_address_names_no_holder() -> None:
     async def test(desk):
         [reply] = await desk.call("Index/Search", REQUESTS["Index/Search"], reply=pb.SearchReply)
-        assert not reply.records
+        assert not reply.peers
         assert not reply.hits[0].holders
 
     with_desk(test, place=None)
@@ -359,6 +365,7 @@ def test_a_server_that_does_not_know_its_address_names_no_holder() -> None:
         pb.SearchRequest(query="Title", limit=MAX_HITS + 1),
         pb.SearchRequest(query="x" * (MAX_QUERY_CHARS + 1), limit=1),
         pb.SearchRequest(query="Title", limit=1, query_id=b"short"),
+        pb.SearchRequest(query="Title", limit=1, records=MAX_PEERS + 1),
         pb.SearchRequest(query="Title", limit=1, open=pb.OpenRequest(ephemeral_key=b"no point")),
     ],
 )

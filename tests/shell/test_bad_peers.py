@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer.core.hits import MAX_RECORDS
+from lightpeer.core.hits import MAX_PEERS
 from lightpeer.core.identity import Identity
 from lightpeer.core.peers import build_record, parse_record_untrusted
 from lightpeer.core.records import Role
@@ -87,7 +87,7 @@ def search_at(tmp_path: Path, answer: list[pb.SearchReply], monkeypatch: pytest.
     [
         [pb.SearchReply()] * 2,
         [pb.SearchReply(hits=[pb.Hit(track_id=bytes(32))] * 4)],
-        [pb.SearchReply(records=[record("10.0.0.3")] * (MAX_RECORDS + 1))],
+        [pb.SearchReply(peers=[record("10.0.0.3")] * (MAX_PEERS + 1))],
     ],
 )
 def test_search_replies_without_end_are_cut_off(

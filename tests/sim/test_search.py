@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from lightpeer.core.hits import Findings, FoundTrack, ReplyReader
+from lightpeer.core.hits import MAX_PEERS, Findings, FoundTrack, ReplyReader
 from lightpeer.core.identity import Identity
 from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
@@ -36,12 +36,14 @@ def request(
     query: str = "song", *, limit: int = 10, budget: Budget = DEFAULT_BUDGET, **more: Any
 ) -> pb.SearchRequest:
     more.setdefault("query_id", b"12345678")
+    more.setdefault("records", MAX_PEERS)
     return pb.SearchRequest(query=query, limit=limit, walkers=budget.walkers, hops=budget.hops, **more)
 
 
 async def search(peer: Peer, asked: pb.SearchRequest) -> list[FoundTrack]:
     """Search to the end; return what was found, merged."""
-    reader, findings = ReplyReader(asked.query, asked.limit, peer.host), Findings(asked.query, asked.limit)
+    reader = ReplyReader(asked.query, asked.limit, asked.records, peer.host)
+    findings = Findings(asked.query, asked.limit)
     async for reply in peer.search(asked):
         for track in reader.read_untrusted(reply, peer._network.unix_time()):
             findings.add(track)
@@ -49,7 +51,7 @@ async def search(peer: Peer, asked: pb.SearchRequest) -> list[FoundTrack]:
 
 
 def holders(track: FoundTrack) -> list[str]:
-    return [record.endpoints[0][0] for record in track.holders]
+    return [holder.record.endpoints[0][0] for holder in track.holders]
 
 
 def chain(servers: list[Serving]) -> None:
@@ -110,7 +112,7 @@ def test_a_track_that_many_hold_comes_once_with_all_of_them() -> None:
             titles = [hit.title for reply in replies for hit in reply.hits if hit.title]
             assert sorted(titles) == ["Song", "Song too"]
             assert len(replies) <= 3
-            assert sum(len(reply.records) for reply in replies) == 3, "each record once"
+            assert sum(len(reply.peers) for reply in replies) == 3, "each once"
             again = await search(peer, request(query_id=b"another1", limit=2))
             assert sorted(len(track.holders) for track in again) == [1, 3], "what comes at once is waited for"
             song, other = await search(peer, request(query_id=b"another2"))
@@ -184,9 +186,7 @@ def test_a_liar_on_the_walk_does_not_hide_the_track_that_was_named() -> None:
                 call = own._calls.begin(context)
                 call.open(data, pb.SearchRequest)
                 hit = pb.Hit(track_id=bytes(32), title="x", holders=[0])
-                await context.write(
-                    call.seal(pb.SearchReply(hits=[hit], records=[liar.gossip.own.current()]))
-                )
+                await context.write(call.seal(pb.SearchReply(hits=[hit], peers=[liar.gossip.own.current()])))
 
             replace_search(liar, lie_to)
             introduce(liar, asked)
@@ -308,7 +308,7 @@ FLOOD = [pb.Hit(track_id=bytes([n]) * 32, title="Song", holders=[0]) for n in ra
         pb.SearchReply(hits=FLOOD),
         pb.SearchReply(hits=[pb.Hit(track_id=b"short")]),
         pb.SearchReply(hits=[pb.Hit(track_id=bytes(32), holders=[7])]),
-        pb.SearchReply(records=[b"junk"] * 100),
+        pb.SearchReply(peers=[b"junk"] * 100),
     ],
 )
 def test_a_neighbour_that_breaks_the_protocol_is_cut_off_and_not_asked_again(

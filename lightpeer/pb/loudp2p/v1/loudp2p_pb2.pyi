@@ -69,13 +69,14 @@ class AnnounceReply(_message.Message):
     def __init__(self, again_s: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class SearchRequest(_message.Message):
-    __slots__ = ("query", "limit", "hops", "query_id", "open", "walkers", "seal")
+    __slots__ = ("query", "limit", "hops", "query_id", "open", "walkers", "records", "seal")
     QUERY_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     HOPS_FIELD_NUMBER: _ClassVar[int]
     QUERY_ID_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
     WALKERS_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
     SEAL_FIELD_NUMBER: _ClassVar[int]
     query: str
     limit: int
@@ -83,8 +84,9 @@ class SearchRequest(_message.Message):
     query_id: bytes
     open: OpenRequest
     walkers: int
+    records: int
     seal: Seal
-    def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ..., hops: _Optional[int] = ..., query_id: _Optional[bytes] = ..., open: _Optional[_Union[OpenRequest, _Mapping]] = ..., walkers: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
+    def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ..., hops: _Optional[int] = ..., query_id: _Optional[bytes] = ..., open: _Optional[_Union[OpenRequest, _Mapping]] = ..., walkers: _Optional[int] = ..., records: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class Hit(_message.Message):
     __slots__ = ("track_id", "title", "artist", "album", "duration_ms", "bitrates_kbps", "holders")
@@ -105,16 +107,16 @@ class Hit(_message.Message):
     def __init__(self, track_id: _Optional[bytes] = ..., title: _Optional[str] = ..., artist: _Optional[str] = ..., album: _Optional[str] = ..., duration_ms: _Optional[int] = ..., bitrates_kbps: _Optional[_Iterable[int]] = ..., holders: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SearchReply(_message.Message):
-    __slots__ = ("hits", "records", "open", "seal")
+    __slots__ = ("hits", "peers", "open", "seal")
     HITS_FIELD_NUMBER: _ClassVar[int]
-    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
     SEAL_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
-    records: _containers.RepeatedScalarFieldContainer[bytes]
+    peers: _containers.RepeatedScalarFieldContainer[bytes]
     open: OpenReply
     seal: Seal
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., records: _Optional[_Iterable[bytes]] = ..., open: _Optional[_Union[OpenReply, _Mapping]] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., peers: _Optional[_Iterable[bytes]] = ..., open: _Optional[_Union[OpenReply, _Mapping]] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class Manifest(_message.Message):
     __slots__ = ("title", "artist", "album", "duration_samples", "gain_q8_db", "renditions", "segment_count")
