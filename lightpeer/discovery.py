@@ -21,7 +21,7 @@ from lightpeer.found import Hit, PeerInfo, hit_of, info_of
 from lightpeer.reach import Reach
 from lightpeer.remembered import RememberedPeers
 from lightpeer.searching import Searcher
-from lightpeer.state import load_or_create_identity
+from lightpeer.state import Losses, load_or_make_identity
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -58,15 +58,18 @@ class Client:
     def __init__(self, settings: Settings, network: Network, nursery: trio.Nursery) -> None:
         self.settings = settings
         self.network = network
-        self._remembered = RememberedPeers(settings.state_dir, settings.cached_peers, nursery)
-        self.downlink = RememberedDownlink(settings.state_dir, network.unix_time)
+        self._losses = Losses()
+        self._remembered = RememberedPeers(
+            settings.state_dir, settings.cached_peers, nursery, losses=self._losses
+        )
+        self.downlink = RememberedDownlink(settings.state_dir, network.unix_time, self._losses)
         self._reach = Reach(settings, network, nursery, lambda: self.identity, self._remembered)
         self._searcher = Searcher(self._reach, network.entropy)
 
     @cached_property
     def identity(self) -> Identity:
-        """Our key, made at first use."""
-        return load_or_create_identity(self.settings.state_dir, self.network.entropy)
+        """Our key, made at first use; where it cannot be kept, for this run alone."""
+        return load_or_make_identity(self.settings.state_dir, self.network.entropy, self._losses)
 
     @property
     def cache(self) -> PeerCache:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.errors import BadMessageError, StateError
-from lightpeer.state import set_aside, write_atomically
+from lightpeer.state import Losses, set_aside, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,10 +28,11 @@ DOWNLINK_FILE: Final = "downlink"
 class RememberedDownlink:
     """The rates of networks, and their file; a network is the one that leads to a connected peer."""
 
-    def __init__(self, state_dir: Path, unix_time: Callable[[], float]) -> None:
+    def __init__(self, state_dir: Path, unix_time: Callable[[], float], losses: Losses | None = None) -> None:
         """Take where the file is, and the clock."""
         self._path = state_dir / DOWNLINK_FILE
         self._unix_time = unix_time
+        self._losses = losses or Losses()
         self._changed = False
 
     def rate_bytes_per_s(self, peer: Peer) -> float:
@@ -56,7 +57,7 @@ class RememberedDownlink:
             try:
                 write_atomically(self._path, self._downlinks.to_bytes())
             except StateError as error:
-                logger.warning("%s", error)
+                self._losses.note(error)
 
     @cached_property
     def _downlinks(self) -> Downlinks:

@@ -7,13 +7,14 @@ A corrupt file is set aside with a warning; one that cannot be read or written c
 from __future__ import annotations
 
 import logging
-from functools import cached_property, partial
+import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from lightpeer.errors import BadMessageError, StateError
-from lightpeer.state import set_aside, write_atomically
+from lightpeer.state import Losses, set_aside, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,15 +32,23 @@ class RememberedPeers:
     """A peer cache and its file."""
 
     def __init__(
-        self, state_dir: Path, capacity: int, nursery: trio.Nursery, *, own: PeerId | None = None
+        self,
+        state_dir: Path,
+        capacity: int,
+        nursery: trio.Nursery,
+        *,
+        own: PeerId | None = None,
+        losses: Losses | None = None,
     ) -> None:
         """Take where the file is, how many peers it may hold, and where the writing may run."""
         self._path = state_dir / PEERS_FILE
         self._capacity = capacity
         self._nursery = nursery
         self._own = own
+        self._losses = losses or Losses()
         self._changed = False
-        self._failed = False
+        self._unwritten: bytes | None = None
+        self._writing = threading.Lock()
 
     @cached_property
     def cache(self) -> PeerCache:
@@ -64,23 +73,29 @@ class RememberedPeers:
 
     def save(self) -> None:
         """Write the file, if anything changed."""
-        if self._changed:
-            self._changed = False
-            self._write(self.cache.to_bytes())
+        self._take_changes()
+        self._write()
 
     async def _save_later(self) -> None:
         await trio.sleep(SAVE_AGAIN_S)
+        self._take_changes()
+        await trio.to_thread.run_sync(self._write)  # a memory card takes its time
+
+    def _take_changes(self) -> None:
         if self._changed:
             self._changed = False
-            write = partial(self._write, self.cache.to_bytes())
-            await trio.to_thread.run_sync(write)  # a memory card takes its time
+            self._unwritten = self.cache.to_bytes()
 
-    def _write(self, data: bytes) -> None:
-        try:
-            write_atomically(self._path, data)
-        except StateError as error:
-            logger.log(logging.DEBUG if self._failed else logging.WARNING, "%s", error)  # told once
-            self._failed = True
+    def _write(self) -> None:
+        """Write what is the latest, whoever asks for it: an older state never replaces a newer one."""
+        with self._writing:
+            data, self._unwritten = self._unwritten, None
+            if data is None:
+                return
+            try:
+                write_atomically(self._path, data)
+            except StateError as error:
+                self._losses.note(error)
 
     def _set_aside(self) -> None:
         try:

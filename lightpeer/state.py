@@ -4,12 +4,17 @@ Every file is replaced atomically (written beside itself, flushed, renamed), so 
 crash or a full disk leaves the old one whole. A key is never overwritten: when
 it is corrupt the person is told how to move it away. Other files that are
 corrupt are set aside under another name, and the program goes on without them.
+A light client also goes on where nothing can be kept, by a key of that run alone;
+a server does not, for others know it by its key.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from typing import TYPE_CHECKING
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
 from lightpeer.errors import LightpeerError, StateError
 
@@ -19,8 +24,12 @@ if TYPE_CHECKING:
 
     from lightpeer.core.identity import Identity
 
-KEY_FILE = "key"
-_SECRET_BYTES = 32
+logger = logging.getLogger(__name__)
+
+KEY_FILE: Final = "key"
+LEFTOVER_S: Final = 3600.0  # a file is written within seconds, and was left by a crash if it is this old
+_SECRET_BYTES: Final = 32
+_PART: Final = ".part"
 
 
 def ensure_state_dir(path: Path) -> None:
@@ -35,10 +44,9 @@ def ensure_state_dir(path: Path) -> None:
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Replace a file whole or not at all; raise StateError if it cannot be written."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{os.urandom(8).hex()}{_PART}")  # nobody else's, and not foreseeable
     try:
         try:
-            part.unlink(missing_ok=True)  # left by a crash, or put there for us to write a key into
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
             with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode must hold from the start
                 file.write(data)
@@ -61,23 +69,79 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
+def sweep(state_dir: Path) -> None:
+    """Remove what crashes left half written in a state directory, as far as that can be done."""
+    written_since = time.time() - LEFTOVER_S
+    with suppress(OSError):
+        for path in state_dir.glob(f".*{_PART}"):
+            if path.stat().st_mtime < written_since:
+                path.unlink()
+
+
+class Losses:
+    """What cannot be kept. One disk has one trouble, so a run tells of it once."""
+
+    def __init__(self) -> None:
+        self._were_told = False
+
+    def note(self, error: StateError) -> None:
+        """Tell the person of the first, and the log of the others."""
+        level = logging.DEBUG if self._were_told else logging.WARNING
+        logger.log(level, "nothing is kept of this run: %s", error)
+        self._were_told = True
+
+
 def load_or_create_identity(state_dir: Path, entropy: Callable[[int], bytes] = os.urandom) -> Identity:
     """Return the identity kept in a state directory, made at first use with mode 0600.
 
     Raises StateError if the key cannot be read, written, or is not a key; it is
     never overwritten.
     """
+    identity = _load_identity(state_dir)
+    if identity is None:
+        secret, identity = _new_identity(entropy)
+        _keep_key(state_dir, secret)
+    return identity
+
+
+def load_or_make_identity(state_dir: Path, entropy: Callable[[int], bytes], losses: Losses) -> Identity:
+    """Do as `load_or_create_identity`, but return a new identity also where its key cannot be kept."""
+    identity = _load_identity(state_dir)
+    if identity is None:
+        secret, identity = _new_identity(entropy)
+        try:
+            _keep_key(state_dir, secret)
+        except StateError as error:
+            losses.note(error)
+    return identity
+
+
+def _new_identity(entropy: Callable[[int], bytes]) -> tuple[bytes, Identity]:
     from lightpeer.core.identity import Identity
 
+    secret = entropy(_SECRET_BYTES)
+    return secret, Identity(secret)
+
+
+def _keep_key(state_dir: Path, secret: bytes) -> None:
+    """Write a new key; raise StateError if that cannot be done."""
+    ensure_state_dir(state_dir)
+    try:
+        write_atomically(state_dir / KEY_FILE, secret.hex().encode() + b"\n")
+    except StateError as error:
+        raise StateError(error.path, f"{error}: choose another place with --state") from error
+
+
+def _load_identity(state_dir: Path) -> Identity | None:
+    """Return the identity that is kept, None if there is none; raise StateError if it cannot be had."""
+    from lightpeer.core.identity import Identity
+
+    sweep(state_dir)
     path = state_dir / KEY_FILE
     try:
         text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        ensure_state_dir(state_dir)
-        secret = entropy(_SECRET_BYTES)
-        identity = Identity(secret)
-        write_atomically(path, secret.hex().encode() + b"\n")
-        return identity
+        return None
     except OSError as error:
         why = f"cannot read the key {path} ({error.strerror}): make it yours, or choose another --state"
         raise StateError(path, why) from error

@@ -125,14 +125,23 @@ class TestSound:
 class TestState:
     def test_it_cannot_be_written(self, client):
         (client.folder / "file").touch()
-        for result in together(
+        told, found, played = together(
             partial(client.run, "id", "--state", "file/state"),
             partial(client.run, "search", SHORT, "--state", "file/state"),
-            partial(client.run, "play", SHORT, "--output", "null", "--state", "/proc/state"),
-        ):
-            assert (result.status, result.out) == (1, b"")
+            partial(client.run, "-q", "play", SHORT, "--output", "null", "--state", "/proc/state"),
+        )
+        assert (told.status, told.out) == (1, b""), "an id of one run is nobody's"
+        assert (found.status, played.status) == (0, 0)
+        assert SHORT.encode() in found.out
+        for result in (told, found, played):
             assert "cannot make the state directory" in result.sentence
             assert "--state" in result.sentence
+
+    def test_a_full_disk_at_the_first_start(self, client):
+        result = client.run("search", SHORT, before=FULL_DISK.format(10))
+        assert (result.status, files(client.folder)) == (0, set())
+        assert SHORT.encode() in result.out
+        assert result.sentence.startswith(f"nothing is kept of this run: cannot write {client.state / 'key'}")
 
     def test_a_corrupt_key_is_left_alone(self, client):
         client.state.mkdir()

@@ -95,6 +95,25 @@ def test_a_directory_that_cannot_be_written_is_told_once_and_costs_the_memory_al
     run(main)
 
 
+def test_what_is_written_late_is_not_older_than_what_was_saved(tmp_path, monkeypatch) -> None:
+    async def late(function) -> None:
+        peers.save()  # at the end, while the thread has yet to begin
+        monkeypatch.setattr(remembered, "write_atomically", None)  # nothing more is to be written
+        function()
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", late)
+
+    async def main(nursery: trio.Nursery) -> None:
+        nonlocal peers
+        peers = RememberedPeers(tmp_path, 64, nursery)
+        meet(peers, 0)
+        await trio.sleep(61)
+        assert kept(tmp_path) == 1
+
+    peers: RememberedPeers
+    run(main)
+
+
 @pytest.mark.parametrize("movable", [True, False])
 def test_a_corrupt_file_is_set_aside(tmp_path, caplog, monkeypatch, movable) -> None:
     (tmp_path / PEERS_FILE).write_bytes(b"junk")

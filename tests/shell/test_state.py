@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 from pathlib import Path
 
-from lightpeer.state import load_or_create_identity, write_atomically
+import pytest
+
+from lightpeer import state as state_module
+from lightpeer.errors import StateError
+from lightpeer.state import (
+    LEFTOVER_S,
+    Losses,
+    load_or_create_identity,
+    load_or_make_identity,
+    write_atomically,
+)
 
 
 def test_a_key_is_for_its_owner_alone_and_stays(tmp_path: Path) -> None:
@@ -17,11 +29,93 @@ def test_a_key_is_for_its_owner_alone_and_stays(tmp_path: Path) -> None:
     assert os.listdir(state) == ["key"]  # noqa: PTH208 - with hidden ones
 
 
-def test_a_key_is_not_written_into_a_file_that_somebody_else_put_there(tmp_path: Path) -> None:
-    trap, target = tmp_path / f".key.{os.getpid()}.part", tmp_path / "stolen"
+def test_a_key_is_not_written_into_a_file_that_somebody_else_put_there(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(state_module.os, "urandom", bytes)  # as if it could be foreseen
+    trap, target = tmp_path / f".key.{bytes(8).hex()}.part", tmp_path / "stolen"
     target.touch(mode=0o666)
     trap.symlink_to(target)
-    write_atomically(tmp_path / "key", b"secret")
-    assert (tmp_path / "key").read_bytes() == b"secret"
-    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(StateError, match="File exists"):
+        write_atomically(tmp_path / "key", b"secret")
     assert target.read_bytes() == b""
+
+
+def test_two_that_write_at_a_time_leave_one_whole_file(tmp_path, monkeypatch) -> None:
+    path, flush = tmp_path / "peers", os.fsync
+
+    def write_another(descriptor: int) -> None:
+        monkeypatch.setattr(state_module.os, "fsync", flush)
+        write_atomically(path, b"short")
+        assert path.read_bytes() == b"short"
+        flush(descriptor)
+
+    monkeypatch.setattr(state_module.os, "fsync", write_another)
+    write_atomically(path, b"a longer one")
+    assert path.read_bytes() == b"a longer one"
+    assert os.listdir(tmp_path) == ["peers"]  # noqa: PTH208 - with hidden ones
+
+
+def test_what_a_crash_left_half_written_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    load_or_create_identity(tmp_path)
+    old, young = tmp_path / ".peers.1.part", tmp_path / ".peers.2.part"
+    for path in (old, young):
+        path.touch()
+    since = young.stat().st_mtime
+    os.utime(old, (since, since - LEFTOVER_S - 60))
+    load_or_create_identity(tmp_path)
+    assert not old.exists()
+    assert young.exists(), "somebody may be writing it"
+
+
+# Where nothing can be kept.
+
+
+def refuse_to_write(monkeypatch, number: int = errno.EROFS) -> None:
+    """As a disk does that is read-only or full; who runs the tests may be root, whom no mode keeps out."""
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise StateError(path, f"cannot write {path}: {os.strerror(number)}")
+
+    monkeypatch.setattr(state_module, "write_atomically", refuse)
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC])
+def test_a_key_that_cannot_be_kept_is_one_for_this_run(tmp_path, monkeypatch, caplog, number) -> None:
+    refuse_to_write(monkeypatch, number)
+    losses = Losses()
+    first = load_or_make_identity(tmp_path, os.urandom, losses)
+    assert load_or_make_identity(tmp_path, os.urandom, losses).peer_id != first.peer_id
+    (told,) = (record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING)
+    assert told.startswith(f"nothing is kept of this run: cannot write {tmp_path}/key: ")
+    assert "--state" in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_server_does_not_go_by_a_key_that_cannot_be_kept(tmp_path, monkeypatch) -> None:
+    refuse_to_write(monkeypatch)
+    with pytest.raises(StateError, match="Read-only file system: choose another place with --state"):
+        load_or_create_identity(tmp_path)
+
+
+def test_a_state_directory_that_cannot_be_made(tmp_path, caplog) -> None:
+    (tmp_path / "file").touch()
+    load_or_make_identity(tmp_path / "file/state", os.urandom, Losses())
+    assert "cannot make the state directory" in caplog.text
+
+
+def test_a_key_that_is_there_is_taken_where_nothing_can_be_written(tmp_path, monkeypatch, caplog) -> None:
+    kept = load_or_create_identity(tmp_path)
+    refuse_to_write(monkeypatch)
+    assert load_or_make_identity(tmp_path, os.urandom, Losses()).peer_id == kept.peer_id
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_key_that_cannot_be_used_is_never_replaced(tmp_path, is_readable) -> None:
+    key = tmp_path / "key"
+    if is_readable:
+        key.write_bytes(b"junk")
+    else:
+        key.mkdir()
+    with pytest.raises(StateError, match="corrupt" if is_readable else "cannot read the key"):
+        load_or_make_identity(tmp_path, os.urandom, Losses())
+    assert key.is_dir() or key.read_bytes() == b"junk"
