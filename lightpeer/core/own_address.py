@@ -8,9 +8,9 @@ A server that listens on every address learns its own from what happens to it, i
 - what a peer observed is taken once it is proven by a connection to ourselves through it, or once
   peers of two network groups say the same (`agreement.py`): one lying bootstrap peer decides nothing.
 
-An address of a wider network replaces one of a narrower. What two groups agree on also replaces one of
-the same width: our provider gave us another. Call order: `reached`, `observed` and `proven` as things
-happen, in any order; `host` is the outcome.
+Each family, IPv4 and IPv6, is found out for itself. An address of a wider network replaces one of a
+narrower. What two groups agree on also replaces one of the same width: our provider gave us another.
+Call order: `reached`, `observed` and `proven` as things happen, in any order; `hosts` is the outcome.
 """
 
 from __future__ import annotations
@@ -23,13 +23,25 @@ from lightpeer.core.records import is_host, scope_of
 
 
 class OwnAddress:
-    """Our host, as it is announced. `host` is None until it is known."""
+    """Our addresses, one of each family at most, as they are announced."""
 
-    def __init__(self, host: str | None = None) -> None:
-        """Take the host that the person chose, if there is one."""
-        self.host = host
-        self._is_fixed = host is not None
-        self._seen: Agreement[str] = Agreement()
+    def __init__(self, *hosts: str) -> None:
+        """Take the hosts that the person chose, if any, best first."""
+        self._chosen = hosts
+        self._found: dict[int, str] = {}  # by IP version
+        self._seen: dict[int, Agreement[str]] = {4: Agreement(), 6: Agreement()}
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where we can be reached, best first; none until that is known.
+
+        All are in the widest network that we are known to be in: a record that names a narrower one as well
+        would be refused by those outside (`check_scope_untrusted`). IPv4 leads, for most peers have that.
+        """
+        if self._chosen:
+            return self._chosen
+        widest = min(map(scope_of, self._found.values()), default=0)
+        return tuple(host for _, host in sorted(self._found.items()) if scope_of(host) == widest)
 
     def reached(self, local_host: str, remote_host: str) -> None:
         """Note that a connection from `remote_host` came in on `local_host`; both are numeric."""
@@ -45,23 +57,28 @@ class OwnAddress:
         """
         if not _is_address(host) or scope_of(host) > scope_of(source_host):
             return False
-        self._seen.hear(network_group(source_host), host)
-        agreed = self._seen.agreed
-        if agreed is not None and not self._is_fixed and self._width(agreed) >= 0:
-            self.host = agreed
-        return not self._is_fixed and self._width(host) > 0
+        seen = self._seen[_family(host)]
+        seen.hear(network_group(source_host), host)
+        if seen.agreed is not None and self._width(seen.agreed) >= 0:
+            self._found[_family(host)] = seen.agreed
+        return not self._chosen and self._width(host) > 0
 
     def proven(self, host: str) -> None:
         """Note that a connection to this address came out at ourselves."""
         self._take(host)
 
     def _take(self, host: str) -> None:
-        if not self._is_fixed and _is_address(host) and self._width(host) > 0:
-            self.host = host
+        if _is_address(host) and self._width(host) > 0:
+            self._found[_family(host)] = host
 
     def _width(self, host: str) -> int:
-        """Tell how much wider a network the address is of than ours is: above 0 if we have none."""
-        return 1 if self.host is None else scope_of(self.host) - scope_of(host)
+        """Tell how much wider a network it is of than our own of its family: above 0 if we have none."""
+        known = self._found.get(_family(host))
+        return 1 if known is None else scope_of(known) - scope_of(host)
+
+
+def _family(host: str) -> int:
+    return ip_address(host).version
 
 
 def _is_address(host: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from lightpeer.console import INTERRUPTED, Parser, report, start_logging
+from lightpeer.errors import UsageError
 from lightpeer.output import Output
 from lightpeer.version import VERSION
 
@@ -116,7 +117,7 @@ def _settings(arguments: argparse.Namespace) -> ServeSettings:
         music_dir=Path(arguments.music_dir),
         state_dir=common.state_dir if arguments.state_dir else common.state_dir / STATE_SUBDIR,
         listen=arguments.listen or DEFAULT_LISTEN,
-        announce=arguments.announce,
+        announce=_announced(arguments.announce or ()),
         bootstrap=common.bootstrap,
         lan=not arguments.no_lan,
         mirror=tuple(arguments.mirror or ()),
@@ -137,7 +138,13 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("music_dir", metavar="DIR", help="the folder with the music")
     add("--listen", type=_listen, metavar="HOST:PORT", help="where to listen (127.0.0.1:47474); port 0: any")
-    add("--announce", type=_endpoint, metavar="HOST:PORT", help="the address that others reach this peer at")
+    add(
+        "--announce",
+        type=_endpoint,
+        action="append",
+        metavar="HOST:PORT",
+        help="the address that others reach this peer at (repeats: one of each family)",
+    )
     add("--bootstrap", action="append", metavar="[ID@]HOST:PORT", help="a peer to join through (repeats)")
     add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
     add("--max-upload", type=_kbps, metavar="KBPS", help="for audio by UDP, to all listeners together")
@@ -157,6 +164,13 @@ def _parser() -> Parser:
     add("-v", "--verbose", action="count", default=0, help="say more; -vv: debugging, tracebacks")
     add("--version", action="version", version=f"lightpeer-serve {VERSION}")
     return parser
+
+
+def _announced(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
+    """Return the addresses to announce; the UDP port that a peer is told of must hold for all of them."""
+    if len({port for _, port in endpoints}) > 1:
+        raise UsageError("--announce: give all addresses with the same port")
+    return tuple(endpoints)
 
 
 def _endpoint(text: str) -> Endpoint:

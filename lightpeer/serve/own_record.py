@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lightpeer.core.identity import Identity
     from lightpeer.core.own_address import OwnAddress
-    from lightpeer.wire.network import Address
+    from lightpeer.core.records import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class OwnRecord:
         self.roles: int = Role.SERVES
         self._identity = identity
         self._unix_time = unix_time
-        self._sealed: tuple[Address, int] | None = None  # what `_data` says: the address and the roles
+        self._sealed: tuple[list[Endpoint], int] | None = None  # what `_data` says: where, and the roles
         self._data = b""
         self._sequence = 0
         self.current()
@@ -64,16 +64,17 @@ class OwnRecord:
         if said is None:
             return None
         if self._sealed is None or self._sealed[0] != said[0]:
-            logger.info("announcing %s", format_endpoint(said[0]))
+            logger.info("announcing %s", ", ".join(map(format_endpoint, said[0])))
         now_s = int(self._unix_time())
         ahead_s = self._sequence - now_s
         # Where the clock was set back far, we count anew: nobody takes a record from the future.
         self._sequence += 1 if 0 <= ahead_s < MAX_AHEAD_S else -ahead_s
         self._data = build_record(
-            self._identity, [said[0]], said[1], self._sequence, self._sequence + RECORD_LIFETIME_S
+            self._identity, said[0], said[1], self._sequence, self._sequence + RECORD_LIFETIME_S
         )
         self._sealed = said
         return self._data
 
-    def _said(self) -> tuple[Address, int] | None:
-        return None if self.place.host is None else ((self.place.host, self.port), self.roles)
+    def _said(self) -> tuple[list[Endpoint], int] | None:
+        endpoints = [(host, self.port) for host in self.place.hosts]
+        return (endpoints, self.roles) if endpoints else None

@@ -63,7 +63,7 @@ class ServeSettings:
     music_dir: Path
     state_dir: Path
     listen: Endpoint = DEFAULT_LISTEN  # for RPC, and for UDP unless that port is taken
-    announce: Endpoint | None = None  # what others are told; None: the listening address, or as observed
+    announce: tuple[Endpoint, ...] = ()  # to others, all of one port; none: as listened on, or observed
     bootstrap: tuple[Contact, ...] = ()
     ladder_kbps: tuple[int, ...] = DEFAULT_LADDER_KBPS
     lan: bool = True  # be found on the local network, and find others there
@@ -186,13 +186,12 @@ class _Server:
         return listener
 
     def _gossip(self, listening: Address, peers: RememberedPeers) -> Gossip:
-        announce = self._settings.announce
-        host, port = announce or listening
+        announced = self._settings.announce or ([] if is_wildcard(listening[0]) else [listening])
         return Gossip(
             network=self._network,
             identity=self._identity,
-            place=OwnAddress(host if announce or not is_wildcard(host) else None),
-            port=port,
+            place=OwnAddress(*(host for host, _ in announced)),
+            port=announced[0][1] if announced else listening[1],
             peers=peers.cache,
             on_change=peers.note_change,
             period_s=self._settings.gossip_s,

@@ -15,7 +15,7 @@ def test_what_the_person_said_is_never_changed() -> None:
     own.proven(PUBLIC)
     assert not own.observed(PUBLIC, FAR)
     assert not own.observed(PUBLIC, FARTHER)
-    assert own.host == HOME
+    assert own.hosts == (HOME,)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_what_the_person_said_is_never_changed() -> None:
 def test_the_first_contact_shows_an_address(local, remote, host) -> None:
     own = OwnAddress()
     own.reached(local, remote)
-    assert own.host == host
+    assert own.hosts == ((host,) if host else ())
 
 
 def test_an_address_of_a_wider_network_replaces_one_of_a_narrower_and_never_the_reverse() -> None:
@@ -47,16 +47,16 @@ def test_an_address_of_a_wider_network_replaces_one_of_a_narrower_and_never_the_
         (OTHER, FAR, PUBLIC),
     ]:
         own.reached(local, remote)
-        assert own.host == host
+        assert own.hosts == (host,)
 
 
 def test_one_peer_decides_nothing_but_gives_reason_for_a_proof() -> None:
     own = OwnAddress()
     assert own.observed(PUBLIC, FAR)
     assert own.observed(PUBLIC, "20.0.7.7")  # the same group
-    assert own.host is None
+    assert not own.hosts
     own.proven(PUBLIC)
-    assert own.host == PUBLIC
+    assert own.hosts == (PUBLIC,)
     assert not own.observed(OTHER, FAR)
 
 
@@ -64,11 +64,11 @@ def test_two_networks_decide() -> None:
     own = OwnAddress()
     assert own.observed(PUBLIC, FAR)
     assert not own.observed(PUBLIC, FARTHER)
-    assert own.host == PUBLIC
+    assert own.hosts == (PUBLIC,)
     assert not own.observed(OTHER, FAR)
-    assert own.host == PUBLIC
+    assert own.hosts == (PUBLIC,)
     assert not own.observed(OTHER, FARTHER)
-    assert own.host == OTHER  # the provider gave us another
+    assert own.hosts == (OTHER,)  # the provider gave us another
 
 
 def test_two_that_see_us_from_inside_do_not_narrow_a_public_address() -> None:
@@ -76,7 +76,7 @@ def test_two_that_see_us_from_inside_do_not_narrow_a_public_address() -> None:
     own.proven(PUBLIC)
     own.observed(HOME, "192.168.1.9")
     own.observed(HOME, "192.168.2.9")
-    assert own.host == PUBLIC
+    assert own.hosts == (PUBLIC,)
 
 
 @pytest.mark.parametrize("host", [HOME, LOOPBACK, "0.0.0.0", "224.0.0.1", "a b", ""])
@@ -84,7 +84,7 @@ def test_an_observed_address_must_make_sense_where_it_comes_from(host) -> None:
     own = OwnAddress()
     assert not own.observed(host, FAR)
     assert not own.observed(host, FARTHER)
-    assert own.host is None
+    assert not own.hosts
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,36 @@ def test_a_name_is_nobodys_own_address() -> None:
     assert not own.observed("evil.example", FARTHER)
     own.proven("evil.example")
     own.reached("evil.example", FAR)
-    assert own.host is None
+    assert not own.hosts
+
+
+SIX, SIX_AT_HOME = "2620:fe::9", "fd00::5"
+
+
+def test_each_family_is_found_out_for_itself_and_ipv4_leads() -> None:
+    own = OwnAddress()
+    own.proven(SIX)
+    own.reached(PUBLIC, FAR)
+    assert own.hosts == (PUBLIC, SIX)
+    assert not own.observed(OTHER, FAR)
+    assert not own.observed("2a00::1", "2001:4860::1")
+    assert not own.observed("2a00::1", "2a02:26f0::1")
+    assert own.hosts == (PUBLIC, "2a00::1"), "what two networks of one family say is nothing to the other"
+
+
+def test_what_is_announced_is_all_in_the_widest_network() -> None:
+    """A record with a narrower address beside it would be refused outside."""
+    own = OwnAddress()
+    own.reached(HOME, "192.168.1.9")
+    own.reached(SIX_AT_HOME, "fd00::9")
+    assert own.hosts == (HOME, SIX_AT_HOME)
+    own.proven(SIX)
+    assert own.hosts == (SIX,)
+    own.proven(PUBLIC)
+    assert own.hosts == (PUBLIC, SIX)
+
+
+def test_a_person_may_choose_several() -> None:
+    own = OwnAddress("music.example", SIX)
+    own.proven(PUBLIC)
+    assert own.hosts == ("music.example", SIX)

@@ -90,7 +90,7 @@ def node(
     gossip = Gossip(
         network=host,
         identity=who,
-        place=OwnAddress(host.address if place == "" else place),
+        place=OwnAddress(*filter(None, [host.address if place == "" else place])),
         port=PORT,
         peers=PeerCache(256, own=who.peer_id),
     )

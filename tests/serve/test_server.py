@@ -185,7 +185,7 @@ def test_a_corrupt_key_is_left_as_it_is(folder) -> None:
 
 def test_an_address_that_cannot_be_announced_is_a_usage_error(folder) -> None:
     with pytest.raises(UsageError, match="announce"):
-        served(settings(folder, announce=("0.0.0.0", 1)))
+        served(settings(folder, announce=(("0.0.0.0", 1),)))
 
 
 @pytest.mark.parametrize(
@@ -226,6 +226,7 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
     )
     full = parsed(
         *("music", "--state", "/s", "--listen", "[::1]:0", "--announce", "a.example:5", "--ladder", "96,24"),
+        *("--announce", "[2001:db8::5]:5"),
         *("--bootstrap", "b.example", "--bootstrap", "c.example:7", "--no-lan", "--gossip", "5"),
         *("--mirror", "copper rain", "--mirror", format_uri(bytes(32))),
     )
@@ -233,7 +234,7 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
         music_dir=Path("music"),
         state_dir=Path("/s"),
         listen=("::1", 0),
-        announce=("a.example", 5),
+        announce=(("a.example", 5), ("2001:db8::5", 5)),
         bootstrap=(Contact(("b.example", DEFAULT_PORT)), Contact(("c.example", 7))),
         ladder_kbps=(24, 96),
         lan=False,
@@ -251,6 +252,7 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
         ["music", "--ladder", "high"],
         ["music", "--ladder", "1"],
         ["music", "--announce", "a:0"],
+        ["music", "--announce", "a:1", "--announce", "b:2"],
         ["music", "--bootstrap", "a b"],
         ["music", "--bootstrap", "Lx@a:1"],
         ["music", "--gossip", "soon"],

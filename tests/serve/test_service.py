@@ -79,7 +79,11 @@ class Desk:
         self.table = table
         self.peers = PeerCache(own=SERVER.peer_id)
         self.gossip = Gossip(
-            network=host, identity=SERVER, place=OwnAddress(place), port=47474, peers=self.peers
+            network=host,
+            identity=SERVER,
+            place=OwnAddress(*filter(None, [place])),
+            port=47474,
+            peers=self.peers,
         )
         self.own_record = self.gossip.own.current()
         self.services = Services(
