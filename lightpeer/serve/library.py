@@ -143,9 +143,19 @@ class Library:
 
     def has_files_below(self, folder: Path) -> bool:
         """Tell whether tracks were made of files in a folder, which need not be there any more."""
-        below = os.fsencode(folder / "x")[:-1]
-        query = "SELECT 1 FROM files WHERE substr(path, 1, ?) = ? LIMIT 1"
-        return bool(self._database.rows(query, (len(below), below)))
+        return bool(self._track_ids_below(os.fsencode(folder / "x")[:-1]))
+
+    def bytes_below(self, path: bytes) -> int:
+        """Return how many bytes the tracks have that were made of what is below a path."""
+        folders = map(self._folder, self._track_ids_below(path + b"/"))
+        try:
+            return sum(file.stat().st_size for folder in folders for file in folder.iterdir())
+        except OSError as error:
+            raise state_error(self._tracks, error) from error
+
+    def _track_ids_below(self, prefix: bytes) -> set[bytes]:
+        query = "SELECT DISTINCT track_id FROM files WHERE substr(path, 1, ?) = ?"
+        return {cast("bytes", row[0]) for row in self._database.rows(query, (len(prefix), prefix))}
 
     def workspace(self) -> Path:
         """Return an empty folder to make a track in; it is also emptied when the next one is asked for."""

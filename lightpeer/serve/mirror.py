@@ -5,7 +5,8 @@ track, verified as all that is played, and lays it down as an import would: the 
 same, so the track id is. A track stays for as long as its `--mirror` is given.
 
 One track is fetched at a time. What cannot be had is passed over, and tried again with growing pauses, for
-whoever holds it may come yet. What words find is the choice of strangers, so it has a bound in all.
+whoever holds it may come yet. What words find is the choice of strangers, so it has a bound in all, which what
+is here from earlier runs counts towards.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 MAX_HITS: Final = 20  # tracks that one query may bring
 MAX_RENDITION_BYTES: Final = 1 << 28  # six hours at 96 kbit/s
-MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at 24, 48 and 96 kbit/s, failed attempts included
+MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at three bitrates: what is here, and what failed
 RETRY_S: Final = 5.0  # doubles
 MAX_RETRY_S: Final = 600.0
 STATE_SUBDIR: Final = "mirror"  # of the server's state: the client's key, its peers, the track under way
@@ -72,7 +73,9 @@ class Mirror:
         self._contacts = contacts
         self._on_trouble = on_trouble
         self._troubled: set[str] = set()
-        self._room_bytes = dict.fromkeys(wanted, MAX_QUERY_BYTES)
+        self._room_bytes = {
+            entry: MAX_QUERY_BYTES - library.bytes_below(mirror_root(entry)) for entry in wanted
+        }
 
     async def run(self, on_track: Callable[[Track], object]) -> None:
         """Fetch until all that is wanted is here; tell of each track that is new."""
@@ -85,6 +88,9 @@ class Mirror:
 
     async def _fetched(self, entry: str, on_track: Callable[[Track], object]) -> bool:
         """Fetch what one entry stands for, and tell whether there is no more to fetch."""
+        if self._room_bytes[entry] <= 0:
+            logger.info("no more is mirrored of %s: it has brought all that one entry may", entry)
+            return True
         settings = replace(self._settings, bootstrap=tuple(self._contacts()))
         is_here = False
         try:
@@ -96,7 +102,7 @@ class Mirror:
                     self._tell(entry, "nobody who was asked has such a track")
         except LightpeerError as error:
             self._tell(entry, str(error))
-        return is_here or self._room_bytes[entry] <= 0
+        return is_here
 
     async def _fetched_track(
         self, client: Client, entry: str, track_id: bytes, on_track: Callable[[Track], object]
@@ -104,6 +110,8 @@ class Mirror:
         """Fetch one track of an entry unless it is here, and tell whether it is here now."""
         if self._library.track(track_id) is not None:
             return True
+        if self._room_bytes[entry] <= 0:
+            return False
         try:
             on_track(await self._fetch(client, track_id, entry))
         except LightpeerError as error:

@@ -187,5 +187,8 @@ def test_a_query_brings_so_much_and_no_more(origin, monkeypatch, caplog) -> None
         await serving(net.host("30.0.0.1"), mirroring(origin, "beep"), 1000)
         assert len({name.split("/")[0] for name in files(mirroring(origin))}) == 1
         assert caplog.text.count("cannot mirror beep now") == 1, "given up"
+        before = files(mirroring(origin))
+        await serving(net.host("30.0.0.2"), mirroring(origin, "beep"), 1000)
+        assert files(mirroring(origin)) == before, "what is here counts after a restart"
 
     run(main)
