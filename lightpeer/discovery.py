@@ -150,11 +150,13 @@ class Client:
             raise NothingFoundError(f"{which} holds {format_uri(track_id)}")
 
     async def peers(self) -> list[PeerInfo]:
-        """Exchange records with the peers at hand and return all that are known, best first."""
+        """Exchange records with a peer at hand, with another if too few are known; return all, best first."""
         reached = False
         async with aclosing(self._reach.peers(limit=self.settings.peers_asked)) as peers:
             async for peer in peers:
                 reached = await self._reach.exchange(peer) or reached
+                if reached and self.cache.has_enough(self.network.unix_time()):
+                    break
         if not reached:
             raise self._reach.nobody()
         return [info_of(entry) for entry in self.cache.entries()]

@@ -1,11 +1,11 @@
 """Whom a light client can ask: the peers at hand, in the order in which they are worth asking.
 
-It knows a few addresses (the bootstrap list) and the remembered peers. Those that are
-connected come first, then the list, then the cache, best first; each has a head start
-over the next. When all of these are used up, the other addresses of names have their turn,
-and those that were met are asked for their neighbours. Who knows nobody at all looks
-around on the local network. What becomes of each attempt is scored, and whoever says
-nothing loses its connection, so that it is not the first to be asked the next time.
+It knows a few addresses (the bootstrap list) and the remembered peers. Those that are connected
+come first, then the list, then the cache, best first; each has a head start over the next. When all
+of these are used up, the other addresses of names have their turn, and those that were met are asked
+for their neighbours, until one names somebody new. Who knows nobody at all looks around on the local
+network. What becomes of each attempt is scored, and whoever says nothing loses its connection, so
+that it is not the first to be asked the next time.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ class Reach:
             if depth < 2:
                 for peer in [peer for peer in met if self.connections.holds(peer)][:2]:
                     await self.exchange(peer)
+                    if any(c not in tried and c.peer_id != peer.peer_id for c in self._candidates()):
+                        break
 
     async def connect(self, contact: Contact, scope: int = 0) -> Peer | None:
         """Return the peer at an address, connected; None, and a worse score, if it cannot be reached.
@@ -125,7 +127,10 @@ class Reach:
         known = self._remembered.cache.get(record.peer_id)
         newest = known.record if known is not None and known.record.sequence > record.sequence else record
         places = [Contact(endpoint, record.peer_id) for endpoint in newest.endpoints]
-        return await self._first_of(places, set(), scope_of(source.host))
+        peer = await self._first_of(places, set(), scope_of(source.host))
+        if peer is not None:
+            peer.learn_places(newest)
+        return peer
 
     async def exchange(self, peer: Peer) -> bool:
         """Ask a peer for a sample of the records that it knows; tell whether it answered."""
@@ -159,11 +164,12 @@ class Reach:
     def learn(self, records: Iterable[PeerRecord | None], source: Peer) -> None:
         """Remember the peers that a peer told of, by their own verified records."""
         for record in records:
-            if record is not None:
-                self._remembered.cache.add(
-                    record, source.peer_id or record.peer_id, self._now_s(), source.host
-                )
-                self._remembered.note_change()
+            if record is None:
+                continue
+            if record.peer_id == source.peer_id:
+                source.learn_places(record)
+            self._remembered.cache.add(record, source.peer_id or record.peer_id, self._now_s(), source.host)
+            self._remembered.note_change()
 
     def on_answer(self, peer: Peer, rtt_s: float) -> None:
         """Score a peer up for an answer that took so long."""
@@ -257,7 +263,7 @@ class Reach:
         cached = [
             Contact(endpoint, record.peer_id)
             for record in self._remembered.cache.best(MAX_ASKED, self._now_s())
-            for endpoint in record.endpoints[:1]
+            for endpoint in record.endpoints[:2]  # one of each family, where it has both
         ]
         return [*self.connections.alive(), *self._settings.bootstrap, *cached, *self._further]
 
@@ -292,8 +298,8 @@ class Reach:
                 check_scope_untrusted(record, source.host)
             except BadMessageError as error:
                 logger.info("a bad record from %s: %s", source.name, error)
-                continue
-            sound.append(record)
+            else:
+                sound.append(record)
         return sound
 
     def _now_s(self) -> float:

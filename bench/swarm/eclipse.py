@@ -193,10 +193,12 @@ def _attack(section: Section, lines: list[Series], swarm: Besieged, label: str) 
         goal,
         reached=views <= GOAL if is_goal else None,
     )
+    two = percent(light.share_of_caches(swarm, asks_always=True))
+    orphaned = percent(light.share_of_caches(swarm, uses_with_bootstrap=light.USES // 2))
     section.add(
         f"{label}: of light caches",
         percent(caches),
-        f"{percent(light.share_of_caches(swarm, asked=1))} when the bootstrap peer alone is asked",
+        f"{two} if a second peer were asked always; {orphaned} without the bootstrap peer since noon",
         goal,
         reached=caches <= GOAL if is_goal else None,
     )

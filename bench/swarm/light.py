@@ -1,9 +1,9 @@
-"""Light clients in a besieged network: the real peer cache, fed as `lightpeer/reach.py` feeds it.
+"""Light clients in a besieged network: the real peer cache, fed as `lightpeer/discovery.py` feeds it.
 
 Each client knows one honest bootstrap peer, and is used once an hour: it exchanges records with the
-bootstrap peer and the best of its cache, two peers as `lightpeer peers` does, and counts their answers.
-Honest servers tell of a random part of their views; colluders of as many colluders as a client takes. The
-holders that hits name are not modelled.
+bootstrap peer, with the best of its cache if the cache has it that too few are known (two peers at most,
+as `lightpeer peers` does), and counts their answers. Honest servers tell of a random part of their views;
+colluders of as many colluders as a client takes. The holders that hits name are not modelled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lightpeer.config import Settings
 from lightpeer.core.identity import PeerId
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import PeerRecord
-from lightpeer.reach import MAX_RECORDS, RECORDS_WANTED
+from lightpeer.reach import MAX_ASKED, MAX_RECORDS, RECORDS_WANTED
 
 if TYPE_CHECKING:
     from bench.swarm.eclipse import Besieged
@@ -27,33 +27,56 @@ HOUR_S = 3600.0
 STARTED_S = 1_750_000_000.0
 RTT_S = 0.1
 NETWORKS_PER_BYTE = 250
-ASKED: int = Settings.__dataclass_fields__["peers_asked"].default
+PEERS_ASKED: int = Settings.__dataclass_fields__["peers_asked"].default
 
 
-def share_of_caches(swarm: Besieged, seed: int = 1, asked: int = ASKED) -> float:
-    """Return the colluders' share of all places taken in the clients' caches."""
+def share_of_caches(
+    swarm: Besieged, seed: int = 1, *, asks_always: bool = False, uses_with_bootstrap: int = USES
+) -> float:
+    """Return the colluders' share of all places taken in the clients' caches.
+
+    Args:
+        swarm: the network.
+        seed: of what is drawn.
+        asks_always: whether a second peer is asked for records also if enough are known.
+        uses_with_bootstrap: how often a client is used until its bootstrap peer is gone.
+    """
     rng = Random(seed)
     colluders = total = 0
     for _ in range(CLIENTS):
-        cache = use(swarm, rng.choice(swarm.honest), rng, asked)
+        cache, bootstrap = PeerCache(), rng.choice(swarm.honest)
+        for n in range(USES):
+            gone = bootstrap if n >= uses_with_bootstrap else None
+            use(swarm, cache, bootstrap, STARTED_S + n * HOUR_S, rng, gone=gone, asks_always=asks_always)
         for entry in cache.entries():
             colluders += swarm.is_colluder[number_of(entry.record)]
             total += 1
     return colluders / max(1, total)
 
 
-def use(swarm: Besieged, bootstrap: int, rng: Random, peers_asked: int) -> PeerCache:
-    """Return the cache of a client after a day."""
-    cache = PeerCache()
-    for n in range(USES):
-        now = STARTED_S + n * HOUR_S
-        known = [number_of(record) for record in cache.best(peers_asked, now)]
-        for asked in list(dict.fromkeys([bootstrap, *known]))[:peers_asked]:
-            host, _ = record_of(swarm, asked).endpoints[0]
-            for told in told_by(swarm, asked, rng):
-                cache.add(record_of(swarm, told), peer_id(asked), now, host)
-            cache.on_success(peer_id(asked), RTT_S, now)
-    return cache
+def use(
+    swarm: Besieged,
+    cache: PeerCache,
+    bootstrap: int,
+    now: float,
+    rng: Random,
+    *,
+    gone: int | None = None,
+    asks_always: bool = False,
+) -> None:
+    """Let a client exchange records; one peer may be gone."""
+    answered = 0
+    for asked in dict.fromkeys([bootstrap, *map(number_of, cache.best(MAX_ASKED, now))]):
+        if asked == gone:
+            cache.on_failure(peer_id(asked), now)
+            continue
+        host, _ = record_of(swarm, asked).endpoints[0]
+        for told in told_by(swarm, asked, rng):
+            cache.add(record_of(swarm, told), peer_id(asked), now, host)
+        cache.on_success(peer_id(asked), RTT_S, now)
+        answered += 1
+        if answered >= PEERS_ASKED or (cache.has_enough(now) and not asks_always):
+            break
 
 
 def told_by(swarm: Besieged, asked: int, rng: Random) -> Iterable[int]:

@@ -16,6 +16,9 @@ with quotas in place of hashed buckets, which at 64 entries protect better:
   succeeded) or its source holds more of a full table than the newcomer's would.
 - A record is replaced only by a newer one of the same peer; on a new address the
   peer must answer again before it counts as tried.
+- Hearsay of one peer is enough. Another, that we know from it, is a liar as often as those
+  it told of are, and a liar tells of nobody but liars: a second opinion makes things worse.
+  So others are asked only while too few are known that answer.
 - The score is the rate of success, weighed by round trip, goodput, verified bytes and
   misbehaviour. The counts fade with a half-life of a day. After failures in a row a
   peer waits twice as long each time, and comes after those that do not wait.
@@ -48,6 +51,7 @@ MIN_CAPACITY: Final = 8
 MAX_CAPACITY: Final = 4096  # more than a server remembers: 4 MB
 SOURCE_SHARE: Final = 4  # a source may hold a quarter of the cache, and is the only one at the start
 GROUP_SHARE: Final = 8
+ENOUGH_SHARE: Final = 8  # usable peers: half of what one source may tell of, so that one is enough
 
 _MAGIC = b"LPPC\x02"
 _CHECK_BYTES = 16
@@ -132,13 +136,19 @@ class PeerCache:
 
     def best(self, n: int, now: float) -> list[PeerRecord]:
         """Return up to `n` records of serving peers, best first; those that failed just now come last."""
-        usable = [
+        usable = sorted(self._usable(now), key=lambda e: (e.waits(now), -e.score(now)))
+        return [e.record for e in usable[:n]]
+
+    def has_enough(self, now: float) -> bool:
+        """Tell whether so many peers can be asked that nobody's hearsay is needed."""
+        return sum(not e.waits(now) for e in self._usable(now)) >= self._capacity // ENOUGH_SHARE
+
+    def _usable(self, now: float) -> list[PeerEntry]:
+        return [
             e
             for e in self._entries.values()
             if e.record.serves and not e.is_banned(now) and not e.is_dead(now)
         ]
-        usable.sort(key=lambda e: (e.waits(now), -e.score(now)))
-        return [e.record for e in usable[:n]]
 
     # The file.
 

@@ -121,7 +121,10 @@ def test_colluders_gain_little_by_naming_each_other(settled):
     assert 15 < shares[0][1] < 25
     assert shares[-1][1] < 33
     assert swarm.eclipsed() == 0
-    assert light.share_of_caches(swarm, asked=1) < 0.35
+    of_caches = light.share_of_caches(swarm)
+    assert of_caches < 0.33
+    assert light.share_of_caches(swarm, asks_always=True) > of_caches
+    assert of_caches < light.share_of_caches(swarm, uses_with_bootstrap=2) < 0.6
 
 
 def test_one_network_of_colluders_stays_small_however_fast_it_is(settled):

@@ -11,6 +11,7 @@ from lightpeer.core.identity import Identity, PeerId
 from lightpeer.core.peer_entry import KEEP_TRIED_S
 from lightpeer.core.peers import (
     DEFAULT_CAPACITY,
+    ENOUGH_SHARE,
     GROUP_SHARE,
     SOURCE_SHARE,
     PeerCache,
@@ -89,6 +90,18 @@ def test_best_goes_by_score_and_puts_those_that_just_failed_last() -> None:
     assert [r.peer_id for r in cache.best(2, NOW + 60)] == [peer_id(2), peer_id(3)]
     assert [e.record.peer_id for e in cache.entries(NOW)][:2] == [peer_id(2), peer_id(3)]
     assert cache.entries()[0].record.peer_id == peer_id(2)
+
+
+def test_there_are_enough_while_so_many_can_be_asked() -> None:
+    enough = DEFAULT_CAPACITY // ENOUGH_SHARE
+    assert enough <= SOURCE_QUOTA  # what one source tells of will do
+    assert not filled(enough - 1).has_enough(NOW)
+    cache = filled(enough)
+    assert cache.has_enough(NOW)
+    cache.on_failure(peer_id(0), NOW)
+    assert not cache.has_enough(NOW)
+    assert cache.has_enough(NOW + 3600)
+    assert not cache.has_enough(NOW + WEEK)
 
 
 def test_who_misbehaves_three_times_is_not_asked_for_a_while() -> None:

@@ -12,11 +12,12 @@ from lightpeer.config import Settings
 from lightpeer.contacts import Contact
 from lightpeer.core.identity import Identity, format_peer_id
 from lightpeer.discovery import open_client
-from lightpeer.errors import NoPeerError
+from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.lan import Own
 from lightpeer.reach import LOOK_S
-from tests.pair import PORT, made_track, serving, settings
+from tests.pair import PORT, Serving, made_track, serving, settings
 from tests.sim.network import SimInternet, simulate
+from tests.sim.swarm import introduce, swarm
 
 PHONE = "10.0.9.1"
 STRANGER = Identity(b"\x09" * 32)
@@ -94,5 +95,66 @@ def test_who_knows_somebody_does_not_look_around(tmp_path: Path) -> None:
                 assert await titles(client) == ["Song"]
             async with open_client(named(tmp_path), phone) as client:
                 assert await titles(client) == ["Song"]
+
+    simulate(main)
+
+
+def asked_for_records(servers: list[Serving]) -> list[int]:
+    """Have it noted which of some servers are asked for records, from now on."""
+    asked: list[int] = []
+    for number, server in enumerate(servers):
+
+        def sample(*args, number=number, sample=server.gossip.sample):
+            asked.append(number)
+            return sample(*args)
+
+        server.gossip.sample = sample
+    return asked
+
+
+def test_the_hearsay_of_one_peer_is_enough_and_another_is_asked_when_it_is_gone(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, *[[]] * 12) as servers:
+            for server in servers[1:]:
+                introduce(server, servers[0])
+            asked = asked_for_records(servers)
+            phone = net.host(PHONE)
+            for _ in range(2):
+                async with open_client(settings(tmp_path, servers[0]), phone) as client:
+                    assert len(await client.peers()) >= 9
+            assert asked == [0, 0]
+            servers[0].kill()
+            async with open_client(settings(tmp_path, servers[0]), phone) as client:
+                await client.peers()
+            assert len(asked) == 3
+            assert asked[2] > 0
+
+    simulate(main)
+
+
+def test_another_peer_is_asked_for_records_while_few_are_known(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, *[[]] * 4) as servers:
+            introduce(servers[1], servers[0])
+            introduce(servers[2], servers[1])
+            asked = asked_for_records(servers)
+            async with open_client(settings(tmp_path, servers[0]), net.host(PHONE)) as client:
+                assert len(await client.peers()) == 3
+            assert asked == [0, 1]
+
+    simulate(main)
+
+
+def test_a_search_in_vain_goes_on_with_whom_one_peer_names(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], []) as servers:
+            introduce(servers[2], servers[0])
+            asked = asked_for_records(servers)
+            contacts = [Contact(server.address) for server in servers[:2]]
+            async with open_client(named(tmp_path, *contacts), net.host(PHONE)) as client:
+                with pytest.raises(NothingFoundError):
+                    await client.open_query("song")
+            assert servers[2].shelf.searches == 2  # for the walk of the first, and for us
+            assert asked == [0, 0, 1]  # the others when it names nobody new
 
     simulate(main)
