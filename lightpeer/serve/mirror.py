@@ -5,8 +5,8 @@ track, verified as all that is played, and lays it down as an import would: the 
 same, so the track id is. A track stays for as long as its `--mirror` is given.
 
 One track is fetched at a time. What cannot be had is passed over, and tried again with growing pauses, for
-whoever holds it may come yet. What words find is the choice of strangers, so it has a bound in all, which what
-is here from earlier runs counts towards.
+whoever holds it may come yet. What words find is the choice of strangers, so it has a bound in all, towards
+which what is here from earlier runs counts.
 """
 
 from __future__ import annotations
