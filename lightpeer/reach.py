@@ -96,16 +96,17 @@ class Reach:
                     if any(c not in tried and c.peer_id != peer.peer_id for c in self._candidates()):
                         break
 
-    async def connect(self, contact: Contact, scope: int = 0) -> Peer | None:
+    async def connect(self, contact: Contact, scope: int | None = None) -> Peer | None:
         """Return the peer at an address, connected; None, and a worse score, if it cannot be reached.
 
         Args:
             contact: where it is, and who it is if that is known.
-            scope: how narrow a network a name may lead into, unless the person gave it; else the internet.
+            scope: how narrow a network a name may lead into, unless the person gave it; None: as remembered.
         """
         is_given = any(contact.address == given.address for given in self._settings.bootstrap)
         try:
-            if not is_given and is_name(contact.address[0]):
+            if not is_given and is_name(contact.address[0]):  # else no cache is read for it
+                scope = self._remembered.cache.scope(contact.peer_id) if scope is None else scope
                 address = await numeric_untrusted(self._network, contact.address, scope)
                 contact = Contact(address, contact.peer_id)
             return await self.connections.connect(contact)
@@ -236,7 +237,9 @@ class Reach:
 
     # Connecting.
 
-    async def _first_of(self, candidates: list[Contact], tried: set[Contact], scope: int = 0) -> Peer | None:
+    async def _first_of(
+        self, candidates: list[Contact], tried: set[Contact], scope: int | None = None
+    ) -> Peer | None:
         """Return the first that can be reached; each has a head start over the next (as in RFC 8305)."""
         reached: list[Peer] = []
 

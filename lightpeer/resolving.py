@@ -1,7 +1,9 @@
 """Names in what strangers tell: resolved first, so that the address that was checked is the one connected to.
 
 A record may name a host, and whoever owns the name decides, each time anew, where it leads: into the network
-at home too, where nobody from outside may send us.
+at home too, where nobody from outside may send us. So a name is followed no further in than where whoever
+told us of its peer is, each time that it is used; addresses were checked when they were told. What a person
+gave, as a bootstrap peer, may lead anywhere.
 """
 
 from __future__ import annotations
@@ -32,12 +34,13 @@ def is_name(host: str) -> bool:
 
 
 async def numeric_untrusted(network: Network, endpoint: Endpoint, scope: int) -> Endpoint:
-    """Return an endpoint with its name resolved.
+    """Return an endpoint of a peer's record with its name resolved, or as it is if it has none.
 
     Args:
         network: what resolves it.
-        endpoint: the host, most likely a name, and the port.
-        scope: how narrow the network may be that it leads into, as `scope_of` has it.
+        endpoint: the host and the port.
+        scope: how narrow a network a name may lead into, as `scope_of` has it: that of whoever told us, or
+            what `PeerCache.scope` remembers of it. `localhost` says itself where it leads.
 
     Raises:
         OSError: the name leads nowhere, as far as can be told in five seconds.
@@ -46,6 +49,9 @@ async def numeric_untrusted(network: Network, endpoint: Endpoint, scope: int) ->
     from lightpeer.core.records import scope_of
 
     host, port = endpoint
+    if not is_name(host):
+        return endpoint
+    scope = max(scope, scope_of(host))
     addresses: list[str] | None = None
     with trio.move_on_after(RESOLVE_S):
         addresses = await network.resolve(host)

@@ -78,6 +78,11 @@ class PeerCache:
         """Return what is known of a peer."""
         return self._entries.get(peer_id)
 
+    def scope(self, peer_id: PeerId | None) -> int:
+        """Return how narrow a network a name in a peer's record may lead into (see `PeerEntry.scope`)."""
+        entry = None if peer_id is None else self._entries.get(peer_id)
+        return 0 if entry is None else entry.scope
+
     def entries(self, now: float | None = None) -> list[PeerEntry]:
         """Return all entries, best first; without `now`, by their scores when last used."""
         return sorted(self._entries.values(), key=lambda e: -e.score(e.updated_s if now is None else now))

@@ -104,9 +104,8 @@ class Gossip:
         return self.view.neighbours(n, self._network.entropy)
 
     def scope(self, peer_id: PeerId) -> int:
-        """Return how narrow a network a name in a peer's record may lead into (see `PeerEntry.scope`)."""
-        known = self._peers.get(peer_id)
-        return 0 if known is None else known.scope
+        """Return how narrow a network a name in a peer's record may lead into."""
+        return self._peers.scope(peer_id)
 
     def sample(self, n: int, caller: PeerId, caller_host: str) -> list[PeerRecord]:
         """Return up to `n` neighbours at random that mean something where the caller is.
@@ -194,10 +193,11 @@ class Gossip:
         if contact is None:
             return
         record = contact.record
-        within = None if contact.wants_name else self._named_by_host
-        request = pb.ExchangeRequest(records=[own], want=int(contact.wants_name))
+        is_ours = contact.wants_name
+        scope = self.scope(record.peer_id) if is_ours else scope_of(self._named_by_host)
+        request = pb.ExchangeRequest(records=[own], want=int(is_ours))
         met = await self._meetings.try_to_meet(
-            Contact(record.endpoints[0], record.peer_id), request, within=within
+            Contact(record.endpoints[0], record.peer_id), request, scope=scope
         )
         if met is None:
             return

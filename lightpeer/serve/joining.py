@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.contacts import Contact
+from lightpeer.core.records import LOOPBACK_SCOPE
 from lightpeer.core.view import CAPACITY, ENOUGH
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.meeting import MAX_RECORDS
@@ -84,19 +85,22 @@ class Joining:
         """Meet one that is no neighbour now and then."""
         while True:
             await trio.sleep(OUTSIDE_S)
-            pools = [pool for pool in (contacts(), self._remembered(2 * CAPACITY)) if pool]
+            given, remembered = contacts(), self._remembered(2 * CAPACITY)
+            pools = [pool for pool in (given, remembered) if pool]
             if pools:
-                await self._join_through(self._any(self._any(pools)))
+                pool = self._any(pools)
+                await self._join_through(self._any(pool), is_given=pool is given)
 
     async def _join(self, contacts: Sequence[Contact]) -> None:
         """Meet all whom we were pointed to, and of those from before as many as are needed."""
         for contact in contacts:
             for host in await self._addresses(contact):
-                await self._join_through(Contact((host, contact.address[1]), contact.peer_id))
+                given = Contact((host, contact.address[1]), contact.peer_id)
+                await self._join_through(given, is_given=True)
         for contact in self._remembered(REMEMBERED_ASKED):
             if len(self._view) >= FEW_NEIGHBOURS:
                 return
-            await self._join_through(contact)
+            await self._join_through(contact, is_given=False)
 
     def _remembered(self, n: int) -> list[Contact]:
         """Return those of the `n` best from before that are no neighbours."""
@@ -110,15 +114,19 @@ class Joining:
             logger.info("%s leads nowhere: %s", contact.address[0], error)
             return []
 
-    async def _join_through(self, contact: Contact) -> None:
-        """Meet a peer, introduce ourselves, and dial as many of whom it recommends as we have room for."""
+    async def _join_through(self, contact: Contact, *, is_given: bool) -> None:
+        """Meet a peer, introduce ourselves, and dial as many of whom it recommends as we have room for.
+
+        One that was given to us by a person may be anywhere, also by its name.
+        """
+        scope = LOOPBACK_SCOPE if is_given else self._peers.scope(contact.peer_id)
         with trio.move_on_after(JOIN_THROUGH_S):
             wanted = min(MAX_RECORDS - 1, max(0, ENOUGH - len(self._view)))
-            met = await self._meetings.try_to_meet(contact, pb.ExchangeRequest(want=wanted))
+            met = await self._meetings.try_to_meet(contact, pb.ExchangeRequest(want=wanted), scope=scope)
             if met is None:
                 return
             if own := self._announced():  # by now we may have been told where we are
-                await self._meetings.try_to_meet(contact, pb.ExchangeRequest(records=[own]))
+                await self._meetings.try_to_meet(contact, pb.ExchangeRequest(records=[own]), scope=scope)
             for record in (met.own, *met.others[:wanted]):
                 verified = record and await self._meetings.verify(record, met.peer_id, met.host)
                 if verified:

@@ -105,20 +105,21 @@ class Meetings:
         """Return the addresses of a name, a few at most; raise OSError if there are none."""
         return (await self._network.resolve(host))[:MAX_ADDRESSES]
 
-    async def meet(self, contact: Contact, request: pb.ExchangeRequest, *, within: str | None = None) -> Met:
+    async def meet(
+        self, contact: Contact, request: pb.ExchangeRequest, *, scope: int = LOOPBACK_SCOPE
+    ) -> Met:
         """Make one Exchange with whoever is at an address, or with nobody but the peer that is named.
 
         Args:
             contact: where, and who if that is known.
             request: what to ask.
-            within: the numeric address of who told us; narrower networks than its own are not entered.
+            scope: how narrow a network a name may lead into: any, if it was given by a person.
 
         Raises:
             OSError: the name leads nowhere.
             RemoteError: nobody answers there, or not soundly, or somebody else.
         """
         try:
-            scope = LOOPBACK_SCOPE if within is None else scope_of(within)
             address = await numeric_untrusted(self._network, contact.address, scope)
             peer, reply, rtt_s = await self._exchange(address, contact.peer_id, request)
         except (OSError, RemoteError):
@@ -137,23 +138,24 @@ class Meetings:
         return met
 
     async def try_to_meet(
-        self, contact: Contact, request: pb.ExchangeRequest, *, within: str | None = None
+        self, contact: Contact, request: pb.ExchangeRequest, *, scope: int = LOOPBACK_SCOPE
     ) -> Met | None:
         """Do as `meet` does; None where nobody was met."""
         try:
-            return await self.meet(contact, request, within=within)
+            return await self.meet(contact, request, scope=scope)
         except (OSError, RemoteError) as error:
             logger.info("cannot meet %s: %s", format_endpoint(contact.address), error)
             return None
 
     async def announce(self, neighbour: PeerRecord, own: bytes) -> None:
         """Tell a neighbour our record; one that cannot be told will find out."""
-        address = neighbour.endpoints[0]
+        endpoint, peer_id = neighbour.endpoints[0], neighbour.peer_id
         try:
-            async with self._peer_at(address, neighbour.peer_id) as peer:
+            address = await numeric_untrusted(self._network, endpoint, self._peers.scope(peer_id))
+            async with self._peer_at(address, peer_id) as peer:
                 await peer.announce(pb.Announcement(record=own))
         except (OSError, RemoteError) as error:
-            logger.info("cannot announce at %s: %s", format_endpoint(address), error)
+            logger.info("cannot announce at %s: %s", format_endpoint(endpoint), error)
 
     async def verify(self, record: PeerRecord, source: PeerId, source_host: str) -> PeerRecord | None:
         """Return the newest record of a server that answers where a record says that it is, else None.
@@ -174,6 +176,7 @@ class Meetings:
             return record
         address, told_by = record.endpoints[0], source_group(source, source_host)
         try:
+            check_scope_untrusted(record, source_host)  # also of one that we knew
             target = await numeric_untrusted(self._network, address, scope_of(source_host))
             if not self._knocks.admit(target, told_by, 1, trio.current_time()):  # whatever its names
                 return None

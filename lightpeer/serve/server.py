@@ -25,6 +25,7 @@ from lightpeer.core.records import LOOPBACK_SCOPE, format_endpoint, scope_of
 from lightpeer.errors import LightpeerError, StateError
 from lightpeer.lan import Own
 from lightpeer.remembered import RememberedPeers
+from lightpeer.resolving import is_name
 from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.health import Health
 from lightpeer.serve.importer import ImportReport, ProgressLine, mirror_root, scan
@@ -215,7 +216,9 @@ class _Server:
 
         def contacts() -> list[Contact]:
             known = [
-                Contact(record.endpoints[0], record.peer_id) for record in gossip.neighbours(MIRROR_ASKS)
+                Contact(record.endpoints[0], record.peer_id)
+                for record in gossip.neighbours(MIRROR_ASKS)
+                if not is_name(record.endpoints[0][0])  # a client follows what it is given wherever it leads
             ]
             return [*self._settings.bootstrap, *known]
 

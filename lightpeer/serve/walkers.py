@@ -20,11 +20,10 @@ import trio
 from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
 from lightpeer.core.hits import MAX_PEERS, FoundTrack, ReplyReader
-from lightpeer.core.records import scope_of
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.resolving import is_name, numeric_untrusted
+from lightpeer.resolving import numeric_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -180,13 +179,11 @@ class Walkers:
 
     async def _contact_untrusted(self, neighbour: PeerRecord) -> Contact:
         """Return where a neighbour is; raise RemoteError if its name leads nowhere, or home."""
-        address = neighbour.endpoints[0]
-        if is_name(address[0]):
-            scope = max(scope_of(address[0]), self._scope(neighbour.peer_id))
-            try:
-                address = await numeric_untrusted(self._network, address, scope)
-            except OSError as error:
-                raise RpcError(StatusCode.UNAVAILABLE, str(error)) from error
+        scope = self._scope(neighbour.peer_id)
+        try:
+            address = await numeric_untrusted(self._network, neighbour.endpoints[0], scope)
+        except OSError as error:
+            raise RpcError(StatusCode.UNAVAILABLE, str(error)) from error
         return Contact(address, neighbour.peer_id)
 
     def _avoid(self, peer_id: PeerId, error: RemoteError) -> None:

@@ -19,6 +19,7 @@ from lightpeer.core.peers import (
     build_record,
     parse_record_untrusted,
 )
+from lightpeer.core.records import PRIVATE_SCOPE
 from lightpeer.errors import BadMessageError, UsageError
 
 NOW = 1_750_000_000.0
@@ -53,6 +54,18 @@ def test_what_is_added_can_be_asked() -> None:
     assert cache.best(5, NOW) == [record(1)]
     assert peer_id(1) in cache
     assert cache.get(peer_id(1)).record == record(1)
+
+
+def test_a_name_may_lead_home_by_the_word_of_somebody_there() -> None:
+    cache = PeerCache()
+    cache.add(record(1, "nas.example"), peer_id(9), NOW, "192.168.0.7")
+    cache.add(record(2, "nas.example"), peer_id(9), NOW, "9.8.7.6")
+    assert [cache.scope(who) for who in (peer_id(1), peer_id(2), peer_id(3), None)] == [
+        PRIVATE_SCOPE,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_we_are_not_among_our_peers() -> None:

@@ -329,6 +329,30 @@ def test_a_name_with_several_addresses_leads_to_all_of_them_and_one_that_leads_n
     running(test)
 
 
+def test_a_name_that_led_to_a_server_leads_nobody_home_later() -> None:
+    """Each contact after the dial-back too: introductions, announcements, joins and looks outside."""
+
+    async def test(net, nursery, start) -> None:
+        net.names["turning.example"] = "21.0.0.1"
+        honest, turning = node(net, 0), node(net, 1, place="turning.example")
+        at_home = node(net, 2, address="192.168.0.7")
+        knocks: list[tuple[str, str]] = []
+        at_home.gossip.own.place.reached = lambda *hosts: knocks.append(hosts)
+        honest.contacts.append(turning.contact)
+        await start(honest, turning)
+        nursery.start_soon(at_home.serve)
+        await trio.sleep(60)
+        assert turning.identity.peer_id in honest.neighbours
+        assert honest.gossip.view.get(turning.identity.peer_id).endpoints == (("turning.example", PORT),)
+        net.names["turning.example"] = "192.168.0.7"
+        honest.contacts.clear()
+        await honest.gossip.tell_neighbours()
+        await trio.sleep(3 * OUTSIDE_S)
+        assert not knocks
+
+    running(test)
+
+
 def test_a_bootstrap_peer_with_another_id_than_was_named_is_not_used() -> None:
     async def test(net, nursery, start) -> None:
         bootstrap = node(net, 0)

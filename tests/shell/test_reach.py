@@ -11,6 +11,7 @@ import trio
 from lightpeer.config import Settings
 from lightpeer.contacts import Contact
 from lightpeer.core.identity import Identity, format_peer_id
+from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.discovery import open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.lan import Own
@@ -156,5 +157,27 @@ def test_a_search_in_vain_goes_on_with_whom_one_peer_names(tmp_path: Path) -> No
                     await client.open_query("song")
             assert servers[2].shelf.searches == 2  # for the walk of the first, and for us
             assert asked == [0, 0, 1]  # the others when it names nobody new
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("told_at_home", [True, False])
+def test_a_remembered_name_leads_as_far_in_as_whoever_told_of_it_was(
+    tmp_path: Path, told_at_home: bool
+) -> None:
+    async def main(net: SimInternet) -> None:
+        async with serving(net.host("192.168.0.5"), [made_track(3)]) as server:
+            net.names["nas.example"] = server.host.address
+            phone = net.host("192.168.0.9")
+            now = int(phone.unix_time())
+            data = build_record(server.identity, [("nas.example", PORT)], Role.SERVES, now, now + 3600)
+            source_host = "192.168.0.7" if told_at_home else "9.8.7.6"
+            async with open_client(named(tmp_path), phone) as client:
+                client.cache.add(parse_record_untrusted(data, now), STRANGER.peer_id, now, source_host)
+                if told_at_home:
+                    assert await titles(client) == ["Song"]
+                else:
+                    with pytest.raises(NoPeerError):
+                        await titles(client)
 
     simulate(main)
