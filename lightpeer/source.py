@@ -24,13 +24,15 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.wire.path import Path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lightpeer.config import Transport
     from lightpeer.core.bandwidth import Bandwidth
     from lightpeer.core.manifest import Track
     from lightpeer.core.opening import UdpTerms
     from lightpeer.core.receiver import Event
     from lightpeer.core.scheduler import Scheduler
-    from lightpeer.wire.network import Network
+    from lightpeer.wire.network import Datagram, Network
     from lightpeer.wire.peer import Peer, PullCall
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ GIVE_UP_PROBES = 4  # and so many probes in vain: UDP does not pass any more
 HASTE = 0.4  # of these times, when its connection has ended too: it is gone, or our network is
 PULL_AHEAD = 8  # whole segments asked for on a Streams.Pull call: TCP has a window of its own
 MIN_PACE_BYTES_PER_S = 1000
+REST_BYTES = 32 * 1024  # to come at most before we look: a third of what Linux holds for a socket
 MAX_UNASKED = 256  # units beyond as many as were asked: no network repeats so much, it is a flood
 _PROBE_PACE_BYTES_PER_S = 10_000
 
@@ -60,6 +63,10 @@ class Hub(Protocol):
 
     def work(self) -> trio.Event:
         """Return an event that is set when there may be more to ask for."""
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether what comes is to be taken at once."""
 
     async def on_data(self, now: float) -> None:
         """Something arrived: take what is complete and ask for more."""
@@ -117,7 +124,7 @@ class Source:
         """Begin on UDP if both sides can, else on gRPC."""
         if terms is not None and self._hub.transport_wanted != "grpc":
             self._path = Path(
-                self._hub.network, [(self.peer.host, terms.port)], self._hub.nursery, self._on_datagram
+                self._hub.network, [(self.peer.host, terms.port)], self._hub.nursery, self._on_datagrams
             )
             try:
                 await self._path.open()
@@ -183,16 +190,31 @@ class Source:
         while (datagram := self.receiver.data_to_send()) is not None:
             await self._path.send(datagram)
 
-    async def _on_datagram(self, datagram: bytes) -> bool:
-        """Take what came from the source's address; tell whether it was the source's."""
+    async def _on_datagrams(self, came: Sequence[Datagram]) -> bool:
+        """Take what came from the source's address; tell whether any of it was the source's."""
         receiver = self.receiver
         if receiver is None or self._closed:
             return False
-        now, rejected = trio.current_time(), receiver.rejected
-        receiver.receive(datagram, now)
-        self._drain(receiver, now)
-        await self._hub.on_data(now)
-        return receiver.rejected == rejected
+        rejected = receiver.rejected
+        for datagram in came:
+            receiver.receive(datagram.data, datagram.came_at)
+            self._drain(receiver, datagram.came_at)
+            if self._closed:
+                return True
+        await self._hub.on_data(trio.current_time())
+        if self._path is not None:
+            self._path.rest(self._rest_s(receiver))
+        return receiver.rejected < rejected + len(came)
+
+    def _rest_s(self, receiver: Receiver) -> float:
+        """Return how long what comes may wait: until the unit has come with which the next PULL is due."""
+        probe_at, rate = receiver.next_deadline(), self._flow.rate_bytes_per_s
+        if not rate or probe_at is None or receiver.is_at_end or self._hub.is_urgent:
+            return 0.0
+        expected = min(self._flow.bytes_to_next_pull() + MAX_PAYLOAD, REST_BYTES)
+        if expected < 2 * MAX_PAYLOAD:  # as many wake-ups as without
+            return 0.0
+        return min(expected / rate, (probe_at - trio.current_time()) / 2)
 
     def _drain(self, receiver: Receiver, now: float) -> None:
         while (event := receiver.next_event()) is not None:

@@ -271,6 +271,12 @@ class Sources:
             self._work = trio.Event()
         return self._work
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether playback may soon wait for what comes, or several sources' times are to be compared."""
+        playout = self._listener.playout
+        return len(self._sources) > 1 or (playout.realtime and self._listener.ahead_s < NEAR_S)
+
     async def on_data(self, now: float) -> None:
         """Something arrived: have the session take what is complete and ask for more."""
         if self.scheduler.has_event or any(source.may_ask() for source in self._sources):

@@ -140,7 +140,12 @@ class Flow:
 
     def wants_pull(self) -> bool:
         """Tell whether enough may be asked for to be worth a PULL."""
-        return self.budget_bytes() >= min(self._batch_bytes, self.window_bytes() / 2)
+        return self.bytes_to_next_pull() <= 0
+
+    def bytes_to_next_pull(self) -> float:
+        """Return how much has to come before the next PULL; negative or 0 when it is due."""
+        window = self.window_bytes()
+        return min(self._batch_bytes, window / 2) - (window - self.outstanding_bytes)
 
     def on_asked(self, size: int, now: float) -> None:
         """Note that `size` bytes were asked for."""

@@ -18,7 +18,7 @@ import socket
 import struct
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, cast
 
 import trio
 
@@ -37,12 +37,22 @@ MAX_DATAGRAM_BYTES: Final = 2048
 ANY_OF_BOTH: Final = "::"
 """The local address that takes in both families on one port (RFC 3493, sections 3.7 and 5.3)."""
 
-_MAPPED = "::ffff:"  # what such a socket puts before addresses of IPv4
-_UDP_HEADER_BYTES = 8
+MAPPED: Final = "::ffff:"  # what such a socket puts before addresses of IPv4
 _TCP_HEADER_BYTES = 32  # 20, and 12 for the timestamps that nearly every stack sends
 _TCP_SEGMENT_BYTES = 1448  # what an Ethernet frame holds after those headers
 _TCP_INFO_BYTES = 208  # as far as tcpi_bytes_sent, in Linux 4.19 and later
 _LISTEN_BACKLOG = 128
+
+MOST_AT_ONCE: Final = 64
+"""Datagrams that are taken together: two thirds of what Linux holds for a socket unless told otherwise."""
+
+
+class Datagram(NamedTuple):
+    """A datagram that came: its first 2048 bytes, from whom, and when, as `trio.current_time` counts."""
+
+    data: bytes
+    source: Address
+    came_at: float
 
 
 class DatagramSocket(Protocol):
@@ -66,6 +76,12 @@ class DatagramSocket(Protocol):
         Raises:
             OSError: the network failed.
             trio.ClosedResourceError: this socket is or becomes closed.
+        """
+
+    async def receive_all(self, not_before: float) -> list[Datagram]:
+        """Wait for a datagram, and until a time of trio's; give all that are here, at most MOST_AT_ONCE.
+
+        Raises as `receive_from` does.
         """
 
     def close(self) -> None:
@@ -127,21 +143,21 @@ class Network(Protocol):
 def peer_address(stream: object) -> Address:
     """Give the remote address of a TCP stream, real or simulated."""
     if isinstance(stream, trio.SocketStream):
-        return _address(stream.socket.getpeername())
+        return socket_address(stream.socket.getpeername())
     return cast("Address", stream.peer_address)  # type: ignore[attr-defined]
 
 
 def local_address(stream: object) -> Address:
     """Give the local address of a TCP stream, real or simulated."""
     if isinstance(stream, trio.SocketStream):
-        return _address(stream.socket.getsockname())
+        return socket_address(stream.socket.getsockname())
     return cast("Address", stream.local_address)  # type: ignore[attr-defined]
 
 
 def listener_address(listener: object) -> Address:
     """Give the local address, with the real port, of a TCP listener, real or simulated."""
     if isinstance(listener, trio.SocketListener):
-        return _address(listener.socket.getsockname())
+        return socket_address(listener.socket.getsockname())
     return cast("Address", listener.local_address)  # type: ignore[attr-defined]
 
 
@@ -209,13 +225,15 @@ class SystemNetwork:
 
     async def open_udp(self, host: str, port: int = 0, *, family_of: str | None = None) -> DatagramSocket:
         """Bind a UDP socket (see `Network`)."""
+        from lightpeer.wire.udp import UdpSocket
+
         family = socket.AF_UNSPEC if host else socket.AF_INET
         if not host and family_of is not None:
             family, _ = await _resolve(family_of, port, socket.SOCK_DGRAM)
         family, address = await _resolve(host, port, socket.SOCK_DGRAM, socket.AI_PASSIVE, family)
-        sock = trio.socket.socket(family, socket.SOCK_DGRAM)
+        sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            await _bind(sock, address)
+            await _bind(trio.socket.from_stdlib_socket(sock), address)
         except BaseException:
             sock.close()
             raise
@@ -244,8 +262,8 @@ class TcpStream(trio.abc.HalfCloseableStream):
         self._counters = counters
         self._payload_rx_bytes = 0
         self._payload_tx_bytes = 0
-        self.peer_address = _address(stream.socket.getpeername())
-        self.local_address = _address(stream.socket.getsockname())
+        self.peer_address = socket_address(stream.socket.getpeername())
+        self.local_address = socket_address(stream.socket.getsockname())
         self._read = self._carried  # one bound method, so that it can be found again
         counters.track(self._read)
 
@@ -301,7 +319,7 @@ class TcpListener(trio.abc.Listener[trio.abc.Stream]):
     def __init__(self, listener: trio.SocketListener, counters: Counters) -> None:
         self._listener = listener
         self._counters = counters
-        self.local_address = _address(listener.socket.getsockname())
+        self.local_address = socket_address(listener.socket.getsockname())
 
     async def accept(self) -> trio.abc.Stream:
         """Wait for a connection that is still alive when it is taken up."""
@@ -317,46 +335,13 @@ class TcpListener(trio.abc.Listener[trio.abc.Stream]):
         await self._listener.aclose()
 
 
-class UdpSocket:
-    """A bound UDP socket (see `DatagramSocket`)."""
-
-    def __init__(self, sock: trio.socket.SocketType, counters: Counters) -> None:
-        self._socket = sock
-        self._counters = counters
-        self.local_address = _address(sock.getsockname())
-        self._is_both = sock.family == socket.AF_INET6 and self.local_address[0] == ANY_OF_BOTH
-
-    async def send_to(self, data: bytes, address: Address) -> None:
-        """Send one datagram (see `DatagramSocket`)."""
-        self._check_open()
-        if self._is_both and ":" not in address[0]:
-            address = _MAPPED + address[0], address[1]
-        await self._socket.sendto(data, address)
-        self._counters.add(tx=len(data) + _UDP_HEADER_BYTES)
-
-    async def receive_from(self) -> tuple[bytes, Address]:
-        """Receive one datagram (see `DatagramSocket`)."""
-        self._check_open()
-        data, source = await self._socket.recvfrom(MAX_DATAGRAM_BYTES)
-        self._counters.add(rx=len(data) + _UDP_HEADER_BYTES)
-        return data, _address(source)
-
-    def close(self) -> None:
-        """Close it."""
-        self._socket.close()
-
-    def _check_open(self) -> None:
-        if self._socket.fileno() < 0:
-            raise trio.ClosedResourceError
-
-
-def _address(name: Any) -> Address:
+def socket_address(name: Any) -> Address:
     """Cut a socket name of either family (IPv6 has a flow and a scope too) to host and port.
 
     An address of IPv4 that came through a socket of both families is given as what it is, for it is
     compared, and goes into path tokens.
     """
-    return name[0].removeprefix(_MAPPED) if "." in name[0] else name[0], name[1]
+    return name[0].removeprefix(MAPPED) if "." in name[0] else name[0], name[1]
 
 
 async def _resolve(

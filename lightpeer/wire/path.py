@@ -14,6 +14,7 @@ RFC 8305, but with the question itself: which one arrives first is for the peer 
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -21,7 +22,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from lightpeer.wire.network import Address, DatagramSocket, Network
+    from lightpeer.wire.network import Address, Datagram, DatagramSocket, Network
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ RENEW_EVERY_S: Final = 1.0
 
 
 class Path:
-    """UDP to one peer. `open` it first; all that comes from there goes to `on_datagram`.
+    """UDP to one peer. `open` it first; all that comes from there goes to `on_datagrams`.
 
     Attributes:
         address: where something came from last, or is expected to.
@@ -42,9 +43,9 @@ class Path:
         network: Network,
         addresses: Sequence[Address],
         nursery: trio.Nursery,
-        on_datagram: Callable[[bytes], Awaitable[bool]],
+        on_datagrams: Callable[[Sequence[Datagram]], Awaitable[bool]],
     ) -> None:
-        """Take where to, the nursery to receive in, and what tells whether a datagram was the other end's.
+        """Take where to, the nursery to receive in, and what tells whether any datagram was the other end's.
 
         Of `addresses` the first is used until the path is renewed; there is one of each family at most.
         """
@@ -53,7 +54,8 @@ class Path:
         self._addresses = addresses
         self._network = network
         self._nursery = nursery
-        self._on_datagram = on_datagram
+        self._on_datagrams = on_datagrams
+        self._rest_until = -math.inf
         self._ways: dict[DatagramSocket, Address] = {}  # more than one until it is known which leads there
         self._former: list[DatagramSocket] = []
         self._closed = False
@@ -105,6 +107,10 @@ class Path:
             for socket, address in ways.items():
                 self._nursery.start_soon(self._receive, socket, address)
 
+    def rest(self, seconds: float) -> None:
+        """Let what comes next wait for so long, to be taken together: it says itself when it came."""
+        self._rest_until = trio.current_time() + seconds
+
     def close(self) -> None:
         """Close the sockets; nothing is received any more."""
         self._closed = True
@@ -113,13 +119,14 @@ class Path:
     async def _receive(self, socket: DatagramSocket, address: Address) -> None:
         while not self._closed:
             try:
-                datagram, source = await socket.receive_from()
+                came = await socket.receive_all(self._rest_until)
             except trio.ClosedResourceError:
                 return
             except OSError as error:  # an ICMP error for what was sent, which says nothing that is proven
                 logger.debug("from %s: %s", address[0], error)
                 continue
-            if source != address or not await self._on_datagram(datagram):
+            ours = [datagram for datagram in came if datagram.source == address]
+            if not ours or not await self._on_datagrams(ours):
                 continue
             if socket in self._ways and (self._former or len(self._ways) > 1):
                 self._settle(socket)

@@ -176,6 +176,7 @@ def test_a_pull_waits_until_it_is_worth_it():
     flow.on_asked(int(flow.budget_bytes()), now)
     flow.on_abandoned(3 * UNIT_BYTES)
     assert not flow.wants_pull()
+    assert 0 < flow.bytes_to_next_pull() <= UNIT_BYTES
     flow.on_abandoned(UNIT_BYTES)
     assert flow.wants_pull()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import trio
 
+from lightpeer.wire.network import Datagram
 from lightpeer.wire.path import RENEW_EVERY_S, Path
 from tests.sim.network import SimHost, SimInternet, simulate
 
@@ -25,12 +28,17 @@ class Ends:
     def __init__(self, net: SimInternet, nursery: trio.Nursery) -> None:
         self.phone = net.host("10.0.9.1")
         self.came: list[bytes] = []
+        self.came_at: list[float] = []
+        self.taken_at: list[float] = []
         self.path = Path(self.phone, [SERVER], nursery, self.take)
         nursery.start_soon(echo, net.host(SERVER[0]))
 
-    async def take(self, datagram: bytes) -> bool:
-        self.came.append(datagram)
-        return datagram != b"junk"
+    async def take(self, datagrams: Sequence[Datagram]) -> bool:
+        came = [datagram.data for datagram in datagrams]
+        self.came += came
+        self.came_at += [datagram.came_at for datagram in datagrams]
+        self.taken_at.append(trio.current_time())
+        return came != [b"junk"]
 
 
 def over_a_path(act) -> None:
@@ -50,6 +58,25 @@ def test_what_comes_from_there_is_handed_on_and_nothing_else():
         await stranger.send_to(b"false", (ends.phone.address, next(iter(ends.phone.udp))))
         await trio.sleep(1)
         assert ends.came == [b"one"]
+
+    over_a_path(act)
+
+
+def test_what_comes_during_a_rest_is_taken_together_and_says_when_it_came():
+    async def act(net, ends):
+        await ends.path.open()
+        ends.path.rest(1.0)
+        for word in (b"one", b"two"):
+            await ends.path.send(word)
+            await trio.sleep(0.25)
+        assert ends.came == []
+        await trio.sleep(1)
+        assert ends.came == [b"one", b"two"]
+        assert ends.came_at == pytest.approx([0.04, 0.29])
+        assert ends.taken_at == [1.0]
+        await ends.path.send(b"three")
+        await trio.sleep(0.1)
+        assert ends.came[2:] == [b"three"]
 
     over_a_path(act)
 
@@ -136,8 +163,8 @@ class BothEnds:
             self.heard.append((datagram, source[0]))
             await socket.send_to(datagram, source)
 
-    async def take(self, datagram: bytes) -> bool:
-        self.came.append(datagram)
+    async def take(self, datagrams: Sequence[Datagram]) -> bool:
+        self.came += [datagram.data for datagram in datagrams]
         return True
 
     async def say(self, datagram: bytes) -> list[str]:

@@ -23,7 +23,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from random import Random
@@ -34,7 +34,7 @@ import trio.testing
 
 from lightpeer.contacts import Contact
 from lightpeer.lan import Lan, Own
-from lightpeer.wire.network import Address, Counters
+from lightpeer.wire.network import MOST_AT_ONCE, Address, Counters, Datagram
 
 EPOCH_S = 1_750_000_000  # what unix_time() gives at virtual time 0
 UDP_HEADER_BYTES = 8
@@ -402,7 +402,7 @@ class SimUdpSocket:
         self.local_address = local_address
         self._family = family
         self.stranded = False
-        self._send, self._receive = trio.open_memory_channel[tuple[bytes, Address]](UDP_RECEIVE_QUEUE)
+        self._send, self._receive = trio.open_memory_channel[Datagram](UDP_RECEIVE_QUEUE)
 
     async def send_to(self, data: bytes, address: Address) -> None:
         await trio.lowlevel.checkpoint()
@@ -427,6 +427,19 @@ class SimUdpSocket:
         net.carry(host, target, len(payload) + UDP_HEADER_BYTES, arrive, reliable=False)
 
     async def receive_from(self) -> tuple[bytes, Address]:
+        datagram = await self._receive_one()
+        return datagram.data, datagram.source
+
+    async def receive_all(self, not_before: float) -> list[Datagram]:
+        if trio.current_time() < not_before:
+            await trio.sleep_until(not_before)
+        came = [await self._receive_one()]
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while len(came) < MOST_AT_ONCE:
+                came.append(self._receive.receive_nowait())
+        return came
+
+    async def _receive_one(self) -> Datagram:
         try:
             return await self._receive.receive()
         except trio.EndOfChannel:
@@ -436,7 +449,7 @@ class SimUdpSocket:
         if self.stranded:
             return
         try:
-            self._send.send_nowait((data[:2048], source))
+            self._send.send_nowait(Datagram(data[:2048], source, trio.current_time()))
         except trio.WouldBlock:
             return  # the socket's buffer is full
         self._host.counters.add(rx=len(data) + UDP_HEADER_BYTES)
