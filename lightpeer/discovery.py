@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Hit", "PeerInfo", "open_client"]
 
 INLINE_BYTES: Final = 16 * 1024  # two seconds at 48 kbit/s, a third of a second on a 400 kbit/s link
+SOUND_FIRST_S: Final = 5.0  # until others are asked about: by then there is music in the buffer
 HOLDERS_WANTED: Final = 4  # of a track that is to be played: as many as a stream takes, and one to spare
 
 
@@ -58,6 +59,7 @@ class Client:
     def __init__(self, settings: Settings, network: Network, nursery: trio.Nursery) -> None:
         self.settings = settings
         self.network = network
+        self._nursery = nursery
         self._losses = Losses()
         self._remembered = RememberedPeers(
             settings.state_dir, settings.cached_peers, nursery, losses=self._losses
@@ -110,12 +112,15 @@ class Client:
         findings = await self._searcher.find(query, limit, self.settings.peers_asked)
         for track in findings.ranked():
             yield hit_of(track)
+        if findings.tracks:
+            await self._searcher.know_others()
 
     async def open_query(self, query: str, *, inline_bytes: int = INLINE_BYTES) -> tuple[Peer, Opened]:
         """Open the best hit; raises NoPeerError or NothingFoundError."""
         opener = self._opener(inline_bytes=inline_bytes)
         async with aclosing(self._searcher.opened(query, 1, opener)) as opened:
             async for source in opened:
+                self._nursery.start_soon(self._searcher.know_others, SOUND_FIRST_S)
                 return source
         raise NothingFoundError(f"nothing found for {query!r}")
 

@@ -67,6 +67,7 @@ class Reach:
         self._unsound: str | None = None  # what the last peer that broke the protocol did
         self._stranger: str | None = None  # where somebody else answered than the peer that was named
         self._further: list[Contact] = []  # found out only when nobody else was left
+        self._has_exchanged = False  # records, with anybody
 
     def begin(self) -> None:
         """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""
@@ -145,7 +146,12 @@ class Reach:
             return False
         self.learn(self._sound_untrusted(reply.records, peer), peer)
         self.on_answer(peer, trio.current_time() - started)
+        self._has_exchanged = True
         return True
+
+    def knows_enough(self) -> bool:
+        """Tell whether nobody need be asked for records: enough are known, or somebody was asked in this run."""
+        return self._has_exchanged or self._remembered.cache.has_enough(self._now_s())
 
     # What became of it.
 

@@ -5,6 +5,10 @@ A search for what is about to be played carries an Open, so that the first audio
 with the hits: one round trip once the connection stands. When the asked peer does not
 hold the track itself, it is opened at a holder that the hit names. Who else holds a track
 is found by searching for its uri.
+
+Holders are remembered once they have served us, and not because hits name them: whom those
+name is up to whoever answers, who may name accomplices alone, as often as we search. Who
+knows few gets a sample of others from the asked peer instead, after the hits or the first sound.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ FIRST_REPLY_S: Final = 5.0  # the asked peer answers at once; this is 16 kB at 3
 PATIENCE_S: Final = 2.0  # for more, once there is something to show: walks take about one
 HOLDERS_S: Final = 15.0  # for the holders that one peer names: one that is silent, and time for another
 QUERY_ID_BYTES: Final = 8
-RECORDS_TO_SHOW: Final = 3  # the asked peer's own, and of two to ask when that is gone; hits need none
+RECORDS_TO_SHOW: Final = 1  # the asked peer's own; hits need none
 RECORDS_TO_OPEN: Final = 5  # the asked peer's own, and of as many holders as a stream may turn to
 
 
@@ -69,6 +73,7 @@ class Searcher:
         """Take whom to ask, and what makes the ids of queries."""
         self._reach = reach
         self._entropy = entropy
+        self._first_to_answer: Peer | None = None
 
     async def find(self, query: str, limit: int, most_asked: int) -> Findings:
         """Return what is found; raise NoPeerError if nobody could be asked.
@@ -96,6 +101,12 @@ class Searcher:
         if not answered and not findings.tracks:
             raise self._reach.nobody()
         return findings
+
+    async def know_others(self, after_s: float = 0) -> None:
+        """Ask who answered first for records, once, if so few are known that we might be lost without it."""
+        await trio.sleep(after_s)
+        if self._first_to_answer is not None and not self._reach.knows_enough():
+            await self._reach.exchange(self._first_to_answer)
 
     async def _collect(self, peer: Peer, query: str, limit: int, budget: Budget, findings: Findings) -> None:
         """Search at a peer until there is enough, or nothing more within our patience."""
@@ -132,15 +143,15 @@ class Searcher:
             open=wanted,
         )
         reader = ReplyReader(query, limit, records, peer.host)
-        started, known = trio.current_time(), 0
+        started = trio.current_time()
         async with aclosing(peer.search(request, first_reply_s=FIRST_REPLY_S)) as replies:
             async for reply in replies:
                 is_first = not reader.has_begun
                 tracks = reader.read_untrusted(reply, self._reach.record_time(peer))
-                self._reach.learn(reader.records[known:], peer)
-                known = len(reader.records)
                 if is_first:
+                    self._reach.learn((r for r in reader.records if r.peer_id == peer.peer_id), peer)
                     self._reach.on_answer(peer, trio.current_time() - started)
+                    self._first_to_answer = self._first_to_answer or peer
                 yield tracks, reply
 
     async def opened(
@@ -208,10 +219,13 @@ class Searcher:
             with leads.followed():
                 peer = await self._reach.holder(named[peer_id], told_by) if peer_id in others else told_by
                 if peer is not None:
+                    started = trio.current_time()
                     opened = await self._open_at(peer, track.track_id, leads, opener)
             if peer is None:
                 leads.led_nowhere = True
             elif opened is not None:
+                self._reach.learn([named[peer_id]] if peer_id in others else [], peer)
+                self._reach.on_answer(peer, trio.current_time() - started)
                 yield peer, opened
 
     async def _open_at(self, peer: Peer, track_id: bytes, leads: _Leads, opener: Opener) -> Opened | None:

@@ -3,7 +3,8 @@
 Each client knows one honest bootstrap peer, and is used once an hour: it exchanges records with the
 bootstrap peer, with the best of its cache if the cache has it that too few are known (two peers at most,
 as `lightpeer peers` does), and counts their answers. Honest servers tell of a random part of their views;
-colluders of as many colluders as a client takes. The holders that hits name are not modelled.
+colluders of as many colluders as a client takes. Whom hits name does not matter here: a client remembers
+those only that served it.
 """
 
 from __future__ import annotations

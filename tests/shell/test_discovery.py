@@ -8,12 +8,13 @@ import pytest
 import trio
 
 from lightpeer.core.identity import format_peer_id
-from lightpeer.discovery import Client, Hit, open_client
+from lightpeer.discovery import SOUND_FIRST_S, Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.reach import HEAD_START_S
 from lightpeer.remembered import PEERS_FILE
-from tests.pair import Serving, made_track, serving, settings
+from tests.pair import made_track, serving, settings
 from tests.sim.network import SimHost, SimInternet, simulate
+from tests.sim.swarm import introduce, swarm
 
 PHONE = "10.0.9.1"
 ROUND_TRIP_S = 0.04  # of the simulated network's default links
@@ -21,13 +22,6 @@ ROUND_TRIP_S = 0.04  # of the simulated network's default links
 
 async def found(client: Client, query: str, limit: int = 10) -> list[Hit]:
     return [hit async for hit in client.search(query, limit)]
-
-
-def introduce(newcomer: Serving, to: Serving) -> None:
-    """Let a server know another one, as if they had met."""
-    from lightpeer.core.records import parse_record_untrusted
-
-    to.gossip.view.add(parse_record_untrusted(newcomer.gossip.own.current(), newcomer.host.unix_time()))
 
 
 def test_a_search_gives_hits_with_their_holders(tmp_path: Path) -> None:
@@ -119,6 +113,63 @@ def test_what_was_learnt_is_there_at_the_next_start_without_a_bootstrap_peer(tmp
             first.kill()
             async with open_client(settings(tmp_path), phone) as client:
                 assert len(await found(client, "song")) == 1
+
+    simulate(main)
+
+
+def test_whom_hits_name_is_remembered_once_it_has_served(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [made_track(3, seed=1)], [made_track(3, seed=2)]) as servers:
+            servers[0].gossip.sample = lambda *_: []
+            for server in servers[1:]:
+                introduce(server, servers[0])
+            async with open_client(settings(tmp_path, servers[0]), net.host(PHONE)) as client:
+                assert len(await found(client, "song")) == 2
+                assert [entry.record.peer_id for entry in client.cache.entries()] == [
+                    servers[0].identity.peer_id
+                ]
+                peer, _ = await client.open_query("song")
+                entry = client.cache.get(peer.peer_id)
+                assert entry.tried
+                assert entry.rtt_s == pytest.approx(ROUND_TRIP_S, rel=0.1)
+                assert len(client.cache) == 2
+
+    simulate(main)
+
+
+def test_who_searches_and_knows_few_gets_to_know_others_once(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        made = made_track(3)
+        async with swarm(net, [made], [made], [], []) as servers:
+            for server in servers[1:]:
+                introduce(server, servers[0])
+            phone = net.host(PHONE)
+            async with open_client(settings(tmp_path, servers[0]), phone) as client:
+                for _ in range(2):
+                    shown = [
+                        (hit, trio.current_time(), len(client.cache)) async for hit in client.search("song")
+                    ]
+                assert len(shown) == 1
+                assert len(client.cache) == 4
+                assert trio.current_time() == shown[0][1], "the second time, nothing comes after the hits"
+            servers[0].kill()
+            async with open_client(settings(tmp_path, servers[0]), phone) as client:
+                assert len(await found(client, "song")) == 1
+
+    simulate(main)
+
+
+def test_who_plays_and_knows_few_gets_to_know_others_after_the_first_sound(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [made_track(3)], [], []) as servers:
+            for server in servers[1:]:
+                introduce(server, servers[0])
+            async with open_client(settings(tmp_path, servers[0]), net.host(PHONE)) as client:
+                await client.open_query("song")
+                await trio.sleep(SOUND_FIRST_S)
+                assert len(client.cache) == 1
+                await trio.sleep(2 * ROUND_TRIP_S)
+                assert len(client.cache) == 3
 
     simulate(main)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import trio
 from bench.finding import CASES, TEN
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.identity import Identity, format_peer_id
-from lightpeer.core.records import Role, build_record
+from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
@@ -239,7 +240,8 @@ def test_hits_are_shown_though_a_walk_goes_on_and_on(tmp_path: Path) -> None:
             star(servers)
             replace_search(servers[1], never_end)
             async with open_client(settings(tmp_path, servers[0]), phone_on(net)) as client:
-                (hit,) = await found(client)
+                async with aclosing(client.search("song")) as hits:
+                    hit = await anext(hits)
                 assert hit.holders == [format_peer_id(servers[0].identity.peer_id)]
                 took_s = 4 * ONE_WAY_S + GATHER_S + PATIENCE_S
                 assert trio.current_time() == pytest.approx(took_s, abs=0.05)
@@ -333,6 +335,7 @@ def test_a_hit_whose_holder_has_nothing_costs_its_teller_score_and_another_is_as
         async with swarm(net, [], [], [SONG]) as servers:
             liar, empty, honest = servers
             lie(liar, hit_at(empty.gossip.own.current()))
+            introduce(empty, liar)
             async with open_client(settings(tmp_path, liar, honest), phone_on(net)) as client:
                 await client.peers()
                 peer, _ = await client.open_query("song")
@@ -476,9 +479,10 @@ def test_a_remembered_name_that_leads_home_is_not_dialled(
             data = build_record(at_home.identity, [("innocent.example", PORT)], Role.SERVES, now, now + 3600)
             async with serving(net.host("9.8.7.6")) as teller:
                 lie(teller, hit_at(data))
+                teller.gossip.view.add(parse_record_untrusted(data, now))
                 dialled = dialled_by(phone, monkeypatch)
                 async with open_client(settings(tmp_path, teller), phone) as client:
-                    await found(client)
+                    await client.peers()
                     assert at_home.identity.peer_id in client.cache
                     with pytest.raises(NothingFoundError):
                         await client.open_query("song")
