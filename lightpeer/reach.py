@@ -150,7 +150,7 @@ class Reach:
         return True
 
     def knows_enough(self) -> bool:
-        """Tell whether nobody need be asked for records: enough are known, or somebody was asked in this run."""
+        """Tell whether nobody need be asked for records: enough are known, or one was asked in this run."""
         return self._has_exchanged or self._remembered.cache.has_enough(self._now_s())
 
     # What became of it.
