@@ -124,7 +124,10 @@ class Source:
         """Begin on UDP if both sides can, else on gRPC."""
         if terms is not None and self._hub.transport_wanted != "grpc":
             self._path = Path(
-                self._hub.network, [(self.peer.host, terms.port)], self._hub.nursery, self._on_datagrams
+                self._hub.network,
+                [(host, terms.port) for host in self.peer.hosts],
+                self._hub.nursery,
+                self._on_datagrams,
             )
             try:
                 await self._path.open()
@@ -314,6 +317,8 @@ class Source:
         self._hub.scheduler.release(
             self.peer
         )  # what the radio network holds of it still counts when it comes
+        if self.receiver is not None and self.receiver.arrived:
+            self.peer.renew()  # what ended UDP may be a change of network, and TCP hangs then
         self._retry_udp_at = trio.current_time() + UDP_RETRY_S
         self._pull_scope = trio.CancelScope()
         self._hub.on_transport(self, "grpc")

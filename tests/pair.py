@@ -155,7 +155,7 @@ async def serving(host: SimHost, tracks: Sequence[MadeTrack] = ()) -> AsyncItera
     gossip = Gossip(
         network=host,
         identity=identity,
-        place=OwnAddress(host.address),
+        place=OwnAddress(*host.addresses),
         port=PORT,
         peers=PeerCache(own=identity.peer_id),
     )

@@ -113,7 +113,7 @@ class ClientConnection(Connection[ClientCall]):
         self._server_reads_gzip = True  # until it says what it reads
         self._idle_s = idle_s
         self._idle_since_s = now
-        self.was_idle = False  # so that it closed by itself
+        self.was_left = False  # it takes no more calls because we wanted no more of it
         self.pings_too_much = False  # the server went away because of our keepalive
         self._handlers[h2.events.ResponseReceived] = self._on_response
         self._handlers[h2.events.TrailersReceived] = self._on_trailers
@@ -191,6 +191,11 @@ class ClientConnection(Connection[ClientCall]):
         if self.state is ConnectionState.DRAINING and not self._streams:
             self.close()
 
+    def leave(self) -> None:
+        """Take no more calls, and close once those that run have ended: the next ones want another connection."""
+        self.was_left = True
+        self.drain("the connection was left")
+
     def cancel_all(self, details: str) -> None:
         """End every call with CANCELLED."""
         for call in [*self._waiting, *self._streams.values()]:
@@ -222,7 +227,7 @@ class ClientConnection(Connection[ClientCall]):
         """See to the keepalive, and to a connection that is not used."""
         super()._on_duty(now)
         if now >= self._idle_due_s():
-            self.was_idle = True
+            self.was_left = True
             self.close(why="the connection was not used")
 
     def _idle_due_s(self) -> float:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from lightpeer.wire.network import local_address, peer_address
+from lightpeer.wire.racing import first_of
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
     from lightpeer.wire.network import Address, Network
+
+HEAD_START_S: Final = 0.25
+"""Of one address over the other (RFC 8305 section 5)."""
 
 _TICKS_UNTIL_SYN: Final = 8
 """Scheduler turns that trio takes from `open_tcp_stream` to the first SYN, and a few to spare."""
@@ -35,6 +40,7 @@ class Dialling:
         self.tls = tls
         self.connect_timeout_s = connect_timeout_s
         self.meanwhile = meanwhile
+        self.others: tuple[Address, ...] = ()  # where else the server is
 
     async def dial(self) -> tuple[trio.abc.Stream, Address, Address]:
         """Connect; give the stream for HTTP/2, the address that it reached, and the one that it has itself.
@@ -42,7 +48,7 @@ class Dialling:
         Raises:
             OSError: it fails.
         """
-        stream = await self.network.connect_tcp(*self.target)
+        stream = await self._connect()
         addresses = peer_address(stream), local_address(stream)
         if self.tls is None:
             return stream, *addresses
@@ -51,6 +57,26 @@ class Dialling:
         secured = wrap_tls(stream, self.tls, server_hostname=self.target[0])
         await shake_hands(secured)
         return secured, *addresses
+
+    async def _connect(self) -> trio.abc.Stream:
+        targets = dict.fromkeys([self.target, *self.others])
+        if len(targets) == 1:
+            return await self.network.connect_tcp(*self.target)
+        failures: list[OSError] = []
+
+        async def attempt(address: Address) -> trio.abc.Stream | None:
+            try:
+                return await self.network.connect_tcp(*address)
+            except OSError as error:
+                failures.append(error)
+                return None
+
+        streams = await first_of([partial(attempt, address) for address in targets], HEAD_START_S)
+        for late in streams[1:]:
+            await trio.aclose_forcefully(late)
+        if not streams:
+            raise failures[0]
+        return streams[0]
 
     def __str__(self) -> str:
         host, port = self.target

@@ -45,9 +45,13 @@ class Path:
         nursery: trio.Nursery,
         on_datagrams: Callable[[Sequence[Datagram]], Awaitable[bool]],
     ) -> None:
-        """Take where to, the nursery to receive in, and what tells whether any datagram was the other end's.
+        """Take where to, and where what comes is received.
 
-        Of `addresses` the first is used until the path is renewed; there is one of each family at most.
+        Args:
+            network: where.
+            addresses: of the peer, one of each family at most; the first is used until the path is renewed.
+            nursery: to receive in.
+            on_datagrams: given what comes from there; tells whether any was the other end's.
         """
         self.address = addresses[0]
         self.opened_at = 0.0

@@ -9,13 +9,14 @@ is made once more.
 from __future__ import annotations
 
 import math
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
 from lightpeer.core.identity import NONCE_BYTES, ClientSeals, Identity, PeerId, format_peer_id
 from lightpeer.core.messages import parse_body_untrusted
-from lightpeer.core.records import format_endpoint
+from lightpeer.core.records import format_endpoint, scope_of
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from lightpeer.core.records import Endpoint, PeerRecord
     from lightpeer.wire.network import Network
     from lightpeer.wire.tcp import Channel, StreamStreamCall, UnaryStreamCall
 
@@ -87,6 +89,7 @@ class Peer:
         self._clock = clock
         self._network = network
         self._timeout_s = timeout_s
+        self._places: list[Endpoint] = []  # by its own record, one of each family at most
 
     @property
     def name(self) -> str:
@@ -100,7 +103,7 @@ class Peer:
 
     @property
     def is_resting(self) -> bool:
-        """Whether the connection was closed because nobody used it."""
+        """Whether the connection was left: the next call makes another."""
         return self._channel.is_resting
 
     @property
@@ -113,6 +116,21 @@ class Peer:
         """The numeric address that we have in the network that leads to the peer, once there was one."""
         address = self._channel.local_address
         return address[0] if address is not None else None
+
+    @property
+    def hosts(self) -> list[str]:
+        """The numeric addresses that it is at: the one that was reached, and that of the other family."""
+        family = ip_address(self.host).version
+        return [self.host, *(host for host, _ in self._places if ip_address(host).version != family)]
+
+    def learn_places(self, record: PeerRecord) -> None:
+        """Take where the peer says that it is, by its own verified record: an address of each family."""
+        self._places = _places(record, self.host)
+        self._channel.also_at(self._places)
+
+    def renew(self) -> None:
+        """Have the next call make a new connection; calls that go on stay with the present one."""
+        self._channel.renew()
 
     def unix_time(self) -> float:
         """Return the Unix time that the peer goes by, as far as it has told us: for records that it gives."""
@@ -213,6 +231,19 @@ async def _within(timeout_s: float, call: UnaryStreamCall) -> bytes:
     with trio.move_on_after(timeout_s):
         return await call.read() or b""
     raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the peer said nothing in time")
+
+
+def _places(record: PeerRecord, host: str) -> list[Endpoint]:
+    """Return the first numeric address of each family that is in as wide a network as a host."""
+    places: dict[int, Endpoint] = {}
+    for endpoint in record.endpoints:
+        try:
+            family = ip_address(endpoint[0]).version
+        except ValueError:  # a name, which leads wherever its owner likes
+            continue
+        if scope_of(endpoint[0]) <= scope_of(host):
+            places.setdefault(family, endpoint)
+    return list(places.values())
 
 
 class PullCall:

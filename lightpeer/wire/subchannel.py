@@ -58,7 +58,7 @@ class Subchannel:
     Args:
         links: where connections run, which get a moment to say goodbye.
         work: where everything else runs, which ends with the channel.
-        dialling: how to connect.
+        dialling: how to connect; it may be told of another address at any time.
         limits: what a connection may cost.
         idle_s: a connection without calls for so long is closed.
 
@@ -73,7 +73,7 @@ class Subchannel:
     ) -> None:
         self._links = links
         self._work = work
-        self._dialling = dialling
+        self.dialling = dialling
         self._limits = limits
         self._idle_s = idle_s
         self._link: Link[ClientCall] | None = None  # the latest
@@ -111,9 +111,9 @@ class Subchannel:
 
     @property
     def is_resting(self) -> bool:
-        """Whether the latest connection was closed here because nobody used it."""
+        """Whether the latest connection was left: the next call makes another."""
         link = self._link
-        return link is not None and cast("ClientConnection", link.core).was_idle and self._failure is None
+        return link is not None and cast("ClientConnection", link.core).was_left and self._failure is None
 
     async def wait_until_ready(self) -> None:
         """Wait until there is a server, however many attempts it takes.
@@ -155,6 +155,12 @@ class Subchannel:
             while self._running:
                 await self.changed.park()
         self.cancel()
+
+    def renew(self) -> None:
+        """Have the next call make a new connection; calls that go on stay with the present one."""
+        if self._link is not None:
+            cast("ClientConnection", self._link.core).leave()
+            self._link.flush()
 
     def cancel(self) -> None:
         """Cancel every call and say goodbye; no more calls are taken."""
@@ -231,7 +237,7 @@ class Subchannel:
 
     async def _connect(self) -> None:
         """Make attempts, as far apart as the backoff wants, until there is a server or nobody waits."""
-        self._work.start_soon(self._dialling.use_the_wait)
+        self._work.start_soon(self.dialling.use_the_wait)
         try:
             if not self._is_failing():  # otherwise this is for somebody who waits
                 await self._try_once()
@@ -255,13 +261,13 @@ class Subchannel:
     async def _try_once(self) -> None:
         """Make an attempt, and begin or fail the calls that wait for it."""
         now = trio.current_time()
-        self._backoff.begin(now, self._dialling.network.entropy(ENTROPY_BYTES))
+        self._backoff.begin(now, self.dialling.network.entropy(ENTROPY_BYTES))
         self._failure = None
         self._is_attempting = True
         self.changed.unpark_all()
         try:
-            with trio.fail_after(max(self._dialling.connect_timeout_s, self._backoff.retry_at_s - now)):
-                stream, self.remote_address, self.local_address = await self._dialling.dial()
+            with trio.fail_after(max(self.dialling.connect_timeout_s, self._backoff.retry_at_s - now)):
+                stream, self.remote_address, self.local_address = await self.dialling.dial()
         except OSError as error:
             self._fail(str(error))
             return
@@ -274,7 +280,7 @@ class Subchannel:
         await self._wait_for_greeting(self._adopt(stream))
 
     def _fail(self, reason: str) -> None:
-        details = f"cannot connect to {self._dialling}: {reason}"
+        details = f"cannot connect to {self.dialling}: {reason}"
         self._failure = CallStatus(StatusCode.UNAVAILABLE, details, was_processed=False)
         for call in list(self._pending):
             if not call.wait_for_ready:
@@ -286,8 +292,8 @@ class Subchannel:
         from lightpeer.wire.link import Link
 
         now = trio.current_time()
-        scheme = "http" if self._dialling.tls is None else "https"
-        core = ClientConnection(str(self._dialling), self._limits, now, scheme=scheme, idle_s=self._idle_s)
+        scheme = "http" if self.dialling.tls is None else "https"
+        core = ClientConnection(str(self.dialling), self._limits, now, scheme=scheme, idle_s=self._idle_s)
         self._link = link = Link(stream, core, _tell, lambda: self._begin_pending(link))
         self._links.start_soon(self._run, link)
         self._begin_pending(link)

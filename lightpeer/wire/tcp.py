@@ -23,7 +23,7 @@ from lightpeer.wire.subchannel import CONNECT_TIMEOUT_S, ChannelConnectivity, Su
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from lightpeer.wire.call import Deserializer, Serializer
     from lightpeer.wire.network import Address, Network
@@ -165,7 +165,7 @@ class Channel:
 
     @property
     def is_resting(self) -> bool:
-        """Whether the latest connection was closed here because nobody used it."""
+        """Whether the latest connection was left, because nobody used it or by `renew`."""
         return self._subchannel.is_resting
 
     def get_state(self, try_to_connect: bool = False) -> ChannelConnectivity:
@@ -196,6 +196,14 @@ class Channel:
             RpcError: UNAVAILABLE, with the reason.
         """
         await self._subchannel.connect()
+
+    def also_at(self, addresses: Iterable[Address]) -> None:
+        """Note where else the server is, for when it has to be connected to anew."""
+        self._subchannel.dialling.others = tuple(addresses)
+
+    def renew(self) -> None:
+        """Have the next call make a new connection; calls that go on stay with the present one."""
+        self._subchannel.renew()
 
     async def close(self, grace: float | None = None) -> None:
         """Take no more calls, let those that run end within `grace` seconds, and cancel the others."""

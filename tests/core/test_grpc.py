@@ -46,7 +46,7 @@ def test_a_connection_that_is_not_used_closes_by_itself():
     assert client.takes_calls
     client.handle_timeout(25.0)
     assert not client.is_open
-    assert client.was_idle
+    assert client.was_left
     assert client.why_closed == "the connection was not used"
 
 

@@ -1,0 +1,44 @@
+"""Several attempts at one thing, each with a head start over the next, as RFC 8305 has it for connections.
+
+What is best is tried first and alone for a moment; nothing waits longer than that for what does not answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+
+from lightpeer.wire.nursery import open_nursery
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+T = TypeVar("T")
+
+
+async def first_of(attempts: Iterable[Callable[[], Awaitable[T | None]]], head_start_s: float) -> list[T]:
+    """Return what the first attempt to succeed gives, and what others gave in the same moment; rarely any.
+
+    Args:
+        attempts: best first; None means that it failed. Those still under way are cancelled.
+        head_start_s: of each over the next; one that fails sooner has no more of it.
+    """
+    results: list[T] = []
+
+    async def make(attempt: Callable[[], Awaitable[T | None]], over: trio.Event) -> None:
+        result = await attempt()
+        over.set()
+        if result is not None:
+            results.append(result)
+            nursery.cancel_scope.cancel()
+
+    async with open_nursery() as nursery:
+        for attempt in attempts:
+            over = trio.Event()
+            nursery.start_soon(make, attempt, over)
+            with trio.move_on_after(head_start_s):
+                await over.wait()
+            if results:
+                break
+    return results
