@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, Iterable
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,7 @@ from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
 from lightpeer.errors import BadMessageError, NoPeerError, RemoteError, RpcError, SealError, StreamFailedError
 from lightpeer.resolving import MAX_ADDRESSES, is_name, numeric_untrusted
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.wire.racing import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -247,24 +248,13 @@ class Reach:
         self, candidates: list[Contact], tried: set[Contact], scope: int | None = None
     ) -> Peer | None:
         """Return the first that can be reached; each has a head start over the next (as in RFC 8305)."""
-        reached: list[Peer] = []
 
-        async def attempt(candidate: Contact, failed: trio.Event) -> None:
+        async def attempt(candidate: Contact) -> Peer | None:
             peer = await self.connect(candidate, scope)
             tried.add(candidate)
-            failed.set()
-            if peer is not None:
-                reached.append(peer)
-                nursery.cancel_scope.cancel()
+            return peer
 
-        async with open_nursery() as nursery:
-            for candidate in candidates:
-                failed = trio.Event()
-                nursery.start_soon(attempt, candidate, failed)
-                with trio.move_on_after(HEAD_START_S):
-                    await failed.wait()
-                if reached:
-                    break
+        reached = await first_of([partial(attempt, candidate) for candidate in candidates], HEAD_START_S)
         return reached[0] if reached else None
 
     def _candidates(self) -> list[Contact]:

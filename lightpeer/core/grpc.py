@@ -192,7 +192,7 @@ class ClientConnection(Connection[ClientCall]):
             self.close()
 
     def leave(self) -> None:
-        """Take no more calls, and close once those that run have ended: the next ones want another connection."""
+        """Take no more calls, and close once those that run have ended: the next have another connection."""
         self.was_left = True
         self.drain("the connection was left")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -13,8 +14,10 @@ from lightpeer.core.status import StatusCode
 from lightpeer.core.stream import Limits
 from lightpeer.errors import RpcError, UsageError
 from lightpeer.serve.rpc import RpcServer
+from lightpeer.wire.dialling import HEAD_START_S, Dialling
 from lightpeer.wire.tcp import CONNECT_TIMEOUT_S, ChannelConnectivity, Compression, open_channel
-from tests.shell.rpc import MemoryNetwork, Service, run, serving
+from tests.shell.rpc import MemoryNetwork, Service, run, serving, stream_pair
+from tests.shell.test_session import at
 
 SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
 REFUSE = OSError("connection refused")
@@ -341,5 +344,91 @@ def test_one_message_of_a_compressed_stream_may_be_sent_as_it_is():
             await call.write(bytes(9000), compress=False)
             await call.done_writing()
             assert await call == b"18000"
+
+    run(main)
+
+
+# --- another address of the same server ----------------------------------------------------------
+
+
+def test_a_server_that_is_not_where_it_was_is_found_at_its_other_address():
+    """The first address answers nothing; and then both refuse."""
+
+    async def main():
+        async with serving() as f:
+            f.network.delay_s = 0.5
+            attempts, connect = [], f.network.connect_tcp
+            dead: dict[str, OSError | None] = {"192.0.2.1": None}
+
+            async def connect_tcp(host, port):
+                attempts.append((host, trio.current_time()))
+                if host not in dead:
+                    return await connect(host, port)
+                await trio.sleep(math.inf if dead[host] is None else 0)
+                raise dead[host]
+
+            f.network.connect_tcp = connect_tcp
+            f.channel._subchannel.dialling.target = ("192.0.2.1", 1)
+            f.channel.also_at([("192.0.2.1", 1), ("2001:db8::1", 1)])
+            echo = f.channel.unary_unary("/t/Echo")
+            assert await echo(b"hi") == b"hi"
+            assert attempts == [("192.0.2.1", 0.0), ("2001:db8::1", HEAD_START_S)]
+
+            f.channel.renew()
+            dead |= {"192.0.2.1": OSError("the first"), "2001:db8::1": OSError("the second")}
+            with pytest.raises(RpcError, match="the first"):
+                await echo(b"hi")
+            await trio.sleep(2)
+
+    run(main)
+
+
+def test_of_two_connections_made_in_one_moment_one_is_closed():
+    async def main():
+        network, moment, streams = MemoryNetwork(), trio.Event(), []
+
+        async def in_one_moment(host, port):
+            await moment.wait()
+            streams.append(stream_pair()[0])
+            return streams[-1]
+
+        network.connect_tcp = in_one_moment
+        dialling = Dialling(network, ("192.0.2.1", 1), None, 1.0, lambda: None)
+        dialling.others = (("2001:db8::1", 1),)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(at, 2 * HEAD_START_S, moment.set)
+            stream, *_ = await dialling.dial()
+        (unused,) = (other for other in streams if other is not stream)
+        with pytest.raises(trio.ClosedResourceError):
+            await unused.send_all(b"")
+
+    run(main)
+
+
+def test_a_renewed_channel_connects_anew_and_calls_that_go_on_stay_where_they_are():
+    async def main():
+        async with serving() as f:
+            f.channel.renew()
+            echo = f.channel.unary_unary("/t/Echo")
+            async with trio.open_nursery() as nursery:
+
+                async def sleep() -> None:
+                    assert await f.channel.unary_unary("/t/Sleep")(b"5") == b"awake"
+
+                nursery.start_soon(sleep)
+                await trio.sleep(1)
+                f.channel.renew()
+                assert f.channel.is_resting
+                assert await echo(b"hi") == b"hi"
+                assert len(f.network.streams) == 2
+                await trio.sleep(1)
+                assert f.channel.is_alive
+            await trio.sleep(1)
+            assert len(f.channel._subchannel._running) == 1
+            f.channel.renew()
+            await trio.sleep(1)
+            assert not f.channel._subchannel._running
+            assert f.channel.is_resting
+            assert await echo(b"hi") == b"hi"
 
     run(main)
