@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ from lightpeer.core.uri import parse_uri
 from tests.process.conftest import LONG, Client
 from tests.process.harness import LIMIT_S, Process, Server
 from tests.serve.media import write_wav
+from tests.shell.test_network import has_ipv6
 
 GOSSIP_S = "0.5"  # in place of a minute
 
@@ -56,6 +58,24 @@ def test_ten_peers_find_each_other_through_one_that_is_then_killed(tmp_path, emp
         late = start(10, nine[0])
         through_another = Client(tmp_path / "after", late)
         until(lambda: ids <= known(through_another))
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+def test_a_network_on_ipv6_alone(tmp_path, music, empty) -> None:
+    here = ["--listen", "[::1]:0", "--gossip", GOSSIP_S]
+    with (
+        Server(tmp_path / "holder", music, more=here) as holder,
+        Server(tmp_path / "other", empty, bootstrap=[holder], more=here) as other,
+    ):
+        client = Client(tmp_path / "client", other)
+        until(lambda: {holder.peer_id, other.peer_id} <= known(client))
+        hit = client.find(LONG)
+        assert hit["holders"] == [holder.peer_id]
+        fetched = client.run("fetch", hit["uri"], "-o", "x.opus", "--json").event("fetched")
+        assert fetched["transport"] == "udp"
+        played = client.run("-q", "play", hit["uri"], "--start", 22, "--output", "null", "--stats", "stats")
+        assert (played.status, played.err) == (0, "")
+        assert json.loads((client.folder / "stats").read_bytes())["transport"] == "udp"
 
 
 def test_a_peer_just_talked_to_is_shown_also_where_it_listens_on_every_address(tmp_path, empty) -> None:
