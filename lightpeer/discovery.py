@@ -18,7 +18,7 @@ from lightpeer.core.uri import format_uri
 from lightpeer.downlink import RememberedDownlink
 from lightpeer.errors import BadMessageError, NothingFoundError
 from lightpeer.found import Hit, PeerInfo, hit_of, info_of
-from lightpeer.reach import Reach
+from lightpeer.reach import MAX_RECORDS, Reach
 from lightpeer.remembered import RememberedPeers
 from lightpeer.searching import Searcher
 from lightpeer.state import Losses, load_or_make_identity
@@ -159,7 +159,7 @@ class Client:
         reached = False
         async with aclosing(self._reach.peers(limit=self.settings.peers_asked)) as peers:
             async for peer in peers:
-                reached = await self._reach.exchange(peer) or reached
+                reached = await self._reach.exchange(peer, MAX_RECORDS - 1) or reached
                 if reached and self.cache.has_enough(self.network.unix_time()):
                     break
         if not reached:

@@ -43,7 +43,7 @@ HEAD_START_S: Final = 1.0  # over the next: two round trips of a slow 3G link an
 MAX_ASKED: Final = 8  # peers that one search may cost
 CLOCK_ERROR_S: Final = 86_400.0  # of a clock that is set: a time zone, or a battery that was empty
 LOOK_S: Final = 1.5  # answers take 20 to 120 ms (RFC 6762, section 6); a question is repeated after 1 s
-RECORDS_WANTED: Final = 8
+RECORDS_WANTED: Final = 8  # as a matter of course: 1 kB
 MAX_RECORDS: Final = 16  # of one reply: a seal costs a Pi Zero a millisecond or two
 
 
@@ -135,13 +135,13 @@ class Reach:
             peer.learn_places(newest)
         return peer
 
-    async def exchange(self, peer: Peer) -> bool:
-        """Ask a peer for a sample of the records that it knows; tell whether it answered."""
+    async def exchange(self, peer: Peer, want: int = RECORDS_WANTED) -> bool:
+        """Ask a peer for so many of the records that it knows, at random; tell whether it answered."""
         from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
         started = trio.current_time()
         try:
-            reply = await peer.exchange(pb.ExchangeRequest(want=RECORDS_WANTED))
+            reply = await peer.exchange(pb.ExchangeRequest(want=want))
         except RemoteError as error:
             self.on_error(peer, error)
             return False

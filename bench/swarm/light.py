@@ -17,7 +17,7 @@ from lightpeer.config import Settings
 from lightpeer.core.identity import PeerId
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import PeerRecord
-from lightpeer.reach import MAX_ASKED, MAX_RECORDS, RECORDS_WANTED
+from lightpeer.reach import MAX_ASKED, MAX_RECORDS
 
 if TYPE_CHECKING:
     from bench.swarm.eclipse import Besieged
@@ -84,7 +84,7 @@ def told_by(swarm: Besieged, asked: int, rng: Random) -> Iterable[int]:
     """Return what a server answers a light client with: itself, and others."""
     if swarm.is_colluder[asked]:
         return [asked, *rng.sample(swarm.colluders, min(MAX_RECORDS - 1, len(swarm.colluders)))]
-    neighbours = swarm.views[asked].neighbours(RECORDS_WANTED - 1, rng.randbytes)
+    neighbours = swarm.views[asked].neighbours(MAX_RECORDS - 1, rng.randbytes)
     return [asked, *(server.peer_id for server in neighbours)]
 
 

@@ -122,7 +122,7 @@ def test_the_hearsay_of_one_peer_is_enough_and_another_is_asked_when_it_is_gone(
             phone = net.host(PHONE)
             for _ in range(2):
                 async with open_client(settings(tmp_path, servers[0]), phone) as client:
-                    assert len(await client.peers()) >= 9
+                    assert len(await client.peers()) == 12
             assert asked == [0, 0]
             servers[0].kill()
             async with open_client(settings(tmp_path, servers[0]), phone) as client:
