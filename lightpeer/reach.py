@@ -127,8 +127,7 @@ class Reach:
         """
         from lightpeer.core.records import scope_of
 
-        known = self._remembered.cache.get(record.peer_id)
-        newest = known.record if known is not None and known.record.sequence > record.sequence else record
+        newest = self._newest(record)
         places = [Contact(endpoint, record.peer_id) for endpoint in newest.endpoints]
         peer = await self._first_of(places, set(), scope_of(source.host))
         if peer is not None:
@@ -174,10 +173,10 @@ class Reach:
         for record in records:
             if record is None:
                 continue
-            if record.peer_id == source.peer_id:
-                source.learn_places(record)
             self._remembered.cache.add(record, source.peer_id or record.peer_id, self._now_s(), source.host)
             self._remembered.note_change()
+            if record.peer_id == source.peer_id:
+                source.learn_places(self._newest(record))
 
     def on_answer(self, peer: Peer, rtt_s: float) -> None:
         """Score a peer up for an answer that took so long."""
@@ -284,6 +283,11 @@ class Reach:
             except OSError:
                 continue
             self._further += [Contact((a, port), peer_id) for a in addresses if a not in {host, *met}]
+
+    def _newest(self, record: PeerRecord) -> PeerRecord:
+        """Return the newest record that is known of a record's subject."""
+        known = self._remembered.cache.get(record.peer_id)
+        return known.record if known is not None and known.record.sequence > record.sequence else record
 
     def _sound_untrusted(self, records: Iterable[bytes], source: Peer) -> list[PeerRecord]:
         """Return the records that are their subjects' own, and mean something where they came from."""

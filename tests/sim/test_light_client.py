@@ -453,15 +453,18 @@ def test_an_older_record_that_is_relayed_does_not_lead_astray(tmp_path: Path) ->
         async with swarm(net, [], [SONG]) as servers:
             liar, honest = servers
             phone = phone_on(net)
-            newest = record_of(honest.host, honest.identity)
-            sealed_s = newest.sequence - 60
+            now = int(phone.unix_time())
+            places = [(honest.host.address, PORT), ("fd00::7", PORT)]
+            data = build_record(honest.identity, places, Role.SERVES, now, now + 3600)
+            newest = parse_record_untrusted(data, now)
             left = [("10.0.0.77", PORT)]
-            old = build_record(honest.identity, left, Role.SERVES, sealed_s, newest.expires_s)
+            old = build_record(honest.identity, left, Role.SERVES, now - 60, now + 3600)
             lie(liar, hit_at(old))
             async with open_client(settings(tmp_path, liar), phone) as client:
                 client.cache.add(newest, honest.identity.peer_id, phone.unix_time())
                 peer, _ = await client.open_query("song")
                 assert peer.peer_id == honest.identity.peer_id
+                assert peer.hosts == [honest.host.address, "fd00::7"]
                 assert client.cache.get(honest.identity.peer_id).failures == 0
 
     simulate(main)
