@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,30 @@ def test_a_track_that_cannot_be_had_keeps_no_other_from_being_fetched(origin, mo
         kept = {name.split("/")[0] for name in files(mirroring(origin))}
         assert kept == {track_id.hex() for track_id in ids} - {tried[0].hex()}
         assert len(tried) > 2, "it is tried again"
+
+    run(main)
+
+
+def test_a_neighbour_whose_name_leads_home_by_now_is_not_asked(origin) -> None:
+    turning = replace(
+        origin,
+        state_dir=origin.state_dir.with_name("turning"),
+        announce=(("turning.example", 1000),),
+        bootstrap=(Contact(ORIGIN),),
+    )
+
+    async def main(net: SimInternet, nursery: trio.Nursery) -> None:
+        net.names["turning.example"] = "21.0.0.1"
+        for address, settings in ((ORIGIN[0], origin), ("21.0.0.1", turning)):
+            nursery.start_soon(serve, settings, net.host(address), Output(quiet=True), trio.Event())
+            await trio.sleep(10)
+        nursery.start_soon(serving, net.host("30.0.0.1"), mirroring(origin, "something else"), 600)
+        await trio.sleep(60)
+        net.names["turning.example"] = "192.168.0.7"
+        at_home = await net.host("192.168.0.7").listen_tcp("", 1000)
+        with trio.move_on_after(500) as waited:
+            await at_home.accept()
+        assert waited.cancelled_caught, "somebody came"
 
     run(main)
 

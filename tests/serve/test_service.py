@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from lightpeer.core.datagram import TABLE_BASE, Pull, UnitRange, build_pull, parse_data_untrusted, unit_layout
+from lightpeer.core.framing import Compression
 from lightpeer.core.identity import WINDOW_PAST_MS, ClientSeals, Identity, format_peer_id
 from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.opening import Opening
@@ -43,15 +44,21 @@ class FakeContext:
         self.peer_address = ("10.0.0.2", 999)
         self.deadline = None
         self.written: list[bytes] = []
+        self.compressed: list[bool] = []  # of what was written
+        self._compression = Compression.NoCompression
+        self._compresses_next = True
 
     def set_compression(self, compression: int) -> None:
-        pass
+        assert not self.written
+        self._compression = compression
 
     def disable_next_message_compression(self) -> None:
-        pass
+        self._compresses_next = False
 
     async def write(self, reply: bytes) -> None:
         self.written.append(reply)
+        self.compressed.append(self._compression == Compression.Gzip and self._compresses_next)
+        self._compresses_next = True
 
 
 class Each:
@@ -107,7 +114,7 @@ class Desk:
     async def send(self, method: str, *requests: bytes) -> list[bytes]:
         """Give sealed bytes to a method; return its sealed replies."""
         handler = self.services.handlers()[PACKAGE + method]
-        context = FakeContext(PACKAGE + method)
+        self.context = context = FakeContext(PACKAGE + method)
         reply = await handler.function(Each(requests) if handler.many_requests else requests[0], context)
         return context.written if handler.many_replies else [reply]
 
@@ -319,6 +326,22 @@ def test_records_in_an_exchange_are_bounded() -> None:
         assert len(desk.peers) == 0
 
     with_desk(test)
+
+
+@pytest.mark.parametrize(
+    ("request_", "compressed"),
+    [
+        (pb.SearchRequest(query="Song", limit=12), [True, False]),  # the second has two
+        (pb.SearchRequest(query="Song", limit=13), [True, True]),
+        (pb.SearchRequest(query="Song", limit=10, open=pb.OpenRequest(inline_bytes=9999)), [False]),
+    ],
+)
+def test_several_hits_are_compressed_and_audio_is_not(request_, compressed) -> None:
+    async def test(desk):
+        await desk.call("Index/Search", request_, reply=pb.SearchReply)
+        assert desk.context.compressed == compressed
+
+    with_desk(test, *[MemoryTrack(f"Song {n}", segments=1, seed=n) for n in range(13)])
 
 
 def test_hits_come_ten_at_a_time_and_point_to_the_server() -> None:
