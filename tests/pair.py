@@ -36,6 +36,7 @@ from lightpeer.serve.index import IndexHit
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
+from lightpeer.serve.uplink import Uplink
 from tests.sim.network import SimHost
 
 PORT = 47474
@@ -147,10 +148,13 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(host: SimHost, tracks: Sequence[MadeTrack] = ()) -> AsyncIterator[Serving]:
-    """Serve tracks from a host for the length of a block."""
+async def serving(
+    host: SimHost, tracks: Sequence[MadeTrack] = (), *, cap: int | None = None
+) -> AsyncIterator[Serving]:
+    """Serve tracks from a host for the length of a block; `cap` is of its uplink, in bytes a second."""
     identity = Identity(host.entropy(32))
-    shelf, streams = Shelf(tracks), StreamTable(host, identity)
+    uplink = None if cap is None else Uplink(cap)
+    shelf, streams = Shelf(tracks), StreamTable(host, identity, uplink=uplink)
     await streams.bind("")
     gossip = Gossip(
         network=host,
@@ -166,6 +170,7 @@ async def serving(host: SimHost, tracks: Sequence[MadeTrack] = ()) -> AsyncItera
         index=shelf,
         streams=streams,
         gossip=gossip,
+        uplink=uplink,
     )
     rpc = RpcServer(services.handlers())
     listener = await host.listen_tcp("", PORT)
@@ -175,6 +180,8 @@ async def serving(host: SimHost, tracks: Sequence[MadeTrack] = ()) -> AsyncItera
         with scope:
             async with trio.open_nursery() as tasks:
                 tasks.start_soon(streams.run)
+                if uplink is not None:
+                    tasks.start_soon(uplink.run)
                 tasks.start_soon(services.run)
                 tasks.start_soon(rpc.serve, [listener])
 

@@ -147,7 +147,7 @@ def _parser() -> Parser:
     )
     add("--bootstrap", action="append", metavar="[ID@]HOST:PORT", help="a peer to join through (repeats)")
     add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
-    add("--max-upload", type=_kbps, metavar="KBPS", help="for audio by UDP, to all listeners together")
+    add("--max-upload", type=_kbps, metavar="KBPS", help="for audio, to all listeners together")
     add(
         "--mirror",
         type=_mirrored,

@@ -33,10 +33,12 @@ def wanted_segments(request: pb.PullRequest, stored: StoredTrack) -> Iterator[tu
             yield wanted.rendition, segment
 
 
-def first_segments(stored: StoredTrack, request: pb.OpenRequest) -> Iterator[pb.Chunk]:
-    """Yield the first segments, each table ahead of what it covers, as far as the client's bytes go."""
+def first_segments(
+    stored: StoredTrack, request: pb.OpenRequest, most_bytes: int = MAX_INLINE_BYTES
+) -> Iterator[pb.Chunk]:
+    """Yield the first segments, each table ahead of what it covers, as far as both sides' bytes go."""
     track = stored.track
-    left = min(request.inline_bytes, MAX_INLINE_BYTES)
+    left = min(request.inline_bytes, most_bytes, MAX_INLINE_BYTES)
     rendition = _rendition(track, request.bitrate_kbps)
     table = -1
     for segment in range(request.first_segment, track.segment_count):

@@ -170,7 +170,7 @@ class RpcServer:
                     calls.start_soon(call.context.run, self._handlers.get(call.path))
 
             link = Link(self._secured(stream), core, on_event)
-            self._links[link] = _Client(_network(peer[0]), calls.cancel_scope)
+            self._links[link] = _Client(network_of(peer[0]), calls.cancel_scope)
             if self._is_draining:
                 core.drain(trio.current_time())
             try:
@@ -205,7 +205,7 @@ class RpcServer:
 
     def _has_room(self, host: str) -> bool:
         """Tell whether a host may connect once more; if it needs another's place, an idle one loses it."""
-        network = _network(host)
+        network = network_of(host)
         if (
             sum(client.network == network for client in self._links.values())
             >= self._max_connections_per_host
@@ -244,7 +244,7 @@ class _Client(NamedTuple):
     scope: trio.CancelScope
 
 
-def _network(host: str) -> str:
+def network_of(host: str) -> str:
     """Give what one person has for sure: an IPv4 address, or half of an IPv6 one."""
     return str(IPv6Network((host.partition("%")[0], 64), strict=False)) if ":" in host else host
 

@@ -35,6 +35,7 @@ from lightpeer.serve.role import ServingRole, guarded
 from lightpeer.serve.rpc import LIMITS, RpcServer, service_of
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
+from lightpeer.serve.uplink import Uplink
 from lightpeer.state import load_or_create_identity
 from lightpeer.wire.network import listener_address
 from lightpeer.wire.nursery import open_nursery
@@ -69,7 +70,7 @@ class ServeSettings:
     ladder_kbps: tuple[int, ...] = DEFAULT_LADDER_KBPS
     lan: bool = True  # be found on the local network, and find others there
     mirror: tuple[str, ...] = ()  # tracks to fetch from the network and serve: `loud:…`, or words
-    max_upload_bytes_per_s: int | None = None  # of audio over UDP, to all together
+    max_upload_bytes_per_s: int | None = None  # of audio, to all together
     gossip_s: float = PERIOD_S  # the period in which two other servers are met
 
 
@@ -106,7 +107,9 @@ class _Server:
         self._output = output
         self._identity = identity
         self._library = library
-        self._streams = StreamTable(network, identity, max_upload_bytes_per_s=settings.max_upload_bytes_per_s)
+        cap = settings.max_upload_bytes_per_s
+        self._uplink = None if cap is None else Uplink(cap)
+        self._streams = StreamTable(network, identity, uplink=self._uplink)
         self._scanned = trio.Event()
         self._stop_scan = threading.Event()
 
@@ -139,6 +142,8 @@ class _Server:
         handlers |= Reflection(service_of(path) for path in handlers).handlers()
         limits = replace(LIMITS, receive_message_bytes=ServeLimits.request_bytes)
         rpc = RpcServer(handlers, limits=limits, on_connection=gossip.own.place.reached)
+        if self._uplink is not None:
+            nursery.start_soon(self._uplink.run)
         nursery.start_soon(self._streams.run)
         nursery.start_soon(services.run)
         nursery.start_soon(self._scan_and_mirror, gossip)
@@ -205,6 +210,7 @@ class _Server:
             library=self._library,
             index=self._library.index,
             streams=self._streams,
+            uplink=self._uplink,
             gossip=gossip,
         )
 

@@ -21,6 +21,7 @@ from lightpeer.serve.rpc import (
     Context,
     MethodHandler,
     Requests,
+    network_of,
     stream_stream,
     unary_stream,
     unary_unary,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.store import StoredTrack
     from lightpeer.serve.streams import StreamTable
+    from lightpeer.serve.uplink import Uplink
     from lightpeer.wire.network import Network
 
 logger = logging.getLogger(__name__)
@@ -59,12 +61,14 @@ class Services:
         index: Searchable,
         streams: StreamTable,
         gossip: Gossip,
+        uplink: Uplink | None = None,
     ) -> None:
-        """Take what the services stand on."""
+        """Take what the services stand on, and the uplink that audio goes by if it has a cap."""
         self._calls = SealedCalls(identity, network)
         self._discovery = Discovery(self._calls, gossip)
         self._library = library
         self._streams = streams
+        self._uplink = uplink
         self._walkers = Walkers(
             identity=identity,
             network=network,
@@ -116,7 +120,10 @@ class Services:
                 chunk = pb.Chunk(
                     rendition=rendition, segment=segment, data=read_segment(stored, rendition, segment)
                 )
-                await context.write(call.seal(chunk))
+                sealed = call.seal(chunk)
+                if self._uplink is not None:
+                    await self._uplink.take(network_of(context.peer_address[0]), len(sealed))
+                await context.write(sealed)
 
     # Tracks.
 
@@ -133,10 +140,20 @@ class Services:
         if request.first_segment >= stored.track.segment_count:
             raise RpcError(StatusCode.OUT_OF_RANGE, "the track ends before that segment")
         reply = pb.OpenReply(manifest=b"" if request.manifest_known else stored.manifest)
-        reply.chunks.extend(first_segments(stored, request))
+        self._add_first_segments(stored, request, reply, context)
         if request.ephemeral_key:
             self._open_stream(stored, request, reply, caller, context)
         return reply
+
+    def _add_first_segments(
+        self, stored: StoredTrack, request: pb.OpenRequest, reply: pb.OpenReply, context: Context
+    ) -> None:
+        if self._uplink is None:
+            reply.chunks.extend(first_segments(stored, request))
+            return
+        reply.chunks.extend(first_segments(stored, request, self._uplink.spare_bytes()))
+        size = sum(len(chunk.data) for chunk in reply.chunks)
+        self._uplink.spent(network_of(context.peer_address[0]), size)
 
     def _open_stream(
         self,

@@ -8,9 +8,8 @@ too many loses its own least recent one; when the server is full, a stream that
 nobody has pulled lately makes room, and if there is none the newcomer goes
 without UDP (it has `Streams.Pull`).
 
-Where the uplink has a cap, streams whose turn it is wait in a row and send one
-datagram each time they are at its head (round robin; datagrams are nearly all of one
-size, so bytes are shared as fairly as datagrams, RFC 970).
+Where the uplink has a cap, streams whose turn it is stand in its row (`uplink.py`), and
+send one datagram each time.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from __future__ import annotations
 import errno
 import heapq
 import math
-from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 import trio
@@ -27,16 +26,17 @@ import trio
 from lightpeer.core.datagram import derive_keys, peek_stream_id
 from lightpeer.core.identity import Identity, PeerId
 from lightpeer.errors import LightpeerError
+from lightpeer.serve.rpc import network_of
 from lightpeer.serve.sender import (
     LEASE_S,
     MAX_PACE_BYTES_PER_S,
     MAX_QUEUED_UNITS,
     UDP_HEADER_BYTES,
-    Pacer,
     ReadObject,
     StreamSender,
     path_token,
 )
+from lightpeer.serve.uplink import Uplink
 from lightpeer.wire.network import Address, DatagramSocket, Network
 
 MAX_STREAMS: Final = 256  # about 0.4 MB each at worst: four cached segments and a full queue
@@ -66,6 +66,7 @@ class _Stream:
 
     sender: StreamSender
     client: PeerId
+    network: str  # that it was opened from
     opened_s: float
     turn_s: float = math.inf
 
@@ -85,9 +86,9 @@ class StreamTable:
         max_streams: int = MAX_STREAMS,
         max_per_peer: int = MAX_STREAMS_PER_PEER,
         max_pace_bytes_per_s: int = MAX_PACE_BYTES_PER_S,
-        max_upload_bytes_per_s: int | None = None,
+        uplink: Uplink | None = None,
     ) -> None:
-        """Take the server's identity, which the streams' keys are bound to, and what they may send in all."""
+        """Take the server's identity, which the streams' keys are bound to; the uplink if it has a cap."""
         self._network = network
         self._identity = identity
         self._max_streams = max_streams
@@ -96,11 +97,7 @@ class StreamTable:
         self._secret = network.entropy(32)
         self._streams: dict[int, _Stream] = {}
         self._agenda: list[tuple[float, int]] = []
-        self._uplink: Pacer | None = None
-        if max_upload_bytes_per_s is not None:
-            self._uplink = Pacer(max_upload_bytes_per_s)
-            self._uplink.set_pace(max_upload_bytes_per_s, 0.0)
-        self._row: deque[int] = deque()  # of streams that may send, each once, while the uplink is busy
+        self._uplink = uplink
         self._wake = trio.Event()
         self._socket: DatagramSocket | None = None
 
@@ -162,7 +159,7 @@ class StreamTable:
             now=now,
             max_pace_bytes_per_s=self._max_pace,
         )
-        self._streams[stream_id] = _Stream(sender, client, now)
+        self._streams[stream_id] = _Stream(sender, client, network_of(caller[0]), now)
         self._schedule(stream_id, sender.next_deadline())
         return OpenedStream(
             stream_id, ephemeral.public_key, path_token(self._secret, stream_id, caller[0], 0)
@@ -234,28 +231,15 @@ class StreamTable:
                 if self._uplink is None:
                     await self._serve(stream, socket, MAX_QUEUED_UNITS)
                 else:
-                    self._row.append(stream_id)
-            with trio.move_on_at(min(await self._serve_row(socket), self._next_turn())):
+                    self._uplink.join(stream.network, partial(self._serve, stream, socket, 1))
+            with trio.move_on_at(self._agenda[0][0] if self._agenda else math.inf):
                 await self._wake.wait()
-
-    def _next_turn(self) -> float:
-        return self._agenda[0][0] if self._agenda else math.inf
-
-    async def _serve_row(self, socket: DatagramSocket) -> float:
-        """Let those in the row send, one datagram each, while the uplink is free; return when it is again."""
-        while self._uplink is not None and self._row:
-            free_at = self._uplink.ready_at()
-            if trio.current_time() < free_at:
-                return free_at
-            stream = self._streams.get(self._row.popleft())
-            if stream is not None:
-                size = await self._serve(stream, socket, 1)
-                self._uplink.sent(size, trio.current_time())
-        return math.inf
 
     async def _serve(self, stream: _Stream, socket: DatagramSocket, most: int) -> int:
         """Let a stream send so many datagrams at most, and give it its next turn; return the bytes sent."""
         sender, size = stream.sender, 0
+        if self._streams.get(sender.stream_id) is not stream:  # it made room while it stood in the row
+            return 0
         now = trio.current_time()
         sender.handle_timeout(now)
         for datagram, address in sender.datagrams_to_send(now, most):
@@ -264,7 +248,7 @@ class StreamTable:
                 await socket.send_to(datagram, address)
             except OSError:
                 break  # to the receiver it is lost like any other
-        if sender.stream_id in self._streams:
+        if self._streams.get(sender.stream_id) is stream:
             self._schedule(sender.stream_id, sender.next_deadline())
         return size
 

@@ -15,6 +15,7 @@ from lightpeer.core.identity import Identity, PeerId
 from lightpeer.errors import BadMessageError, UsageError
 from lightpeer.serve.sender import END_S, LEASE_S, path_token
 from lightpeer.serve.streams import StreamTable
+from lightpeer.serve.uplink import Uplink
 from tests.sim.network import SimHost, simulate
 
 SERVER = Identity(b"\x01" * 32)
@@ -73,14 +74,17 @@ def open_one(table: StreamTable, client: PeerId, key: bytes, host: SimHost):
     )
 
 
-def with_table(test, **kwargs) -> None:
+def with_table(test, *, cap: int | None = None, **kwargs) -> None:
     async def main(net):
         server, phone = net.host("10.0.0.1"), net.host("10.0.0.2")
-        table = StreamTable(server, SERVER, **kwargs)
+        uplink = None if cap is None else Uplink(cap)
+        table = StreamTable(server, SERVER, uplink=uplink, **kwargs)
         assert table.port == 0
         await table.bind("")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(table.run)
+            if uplink is not None:
+                nursery.start_soon(uplink.run)
             await test(table, phone)
             nursery.cancel_scope.cancel()
         with pytest.raises(trio.ClosedResourceError):
@@ -143,7 +147,7 @@ def test_a_cap_on_the_uplink_is_kept_and_shared_by_all() -> None:
         assert sum(got) == pytest.approx(2.0 * 30_000, rel=0.1)
         assert max(got[:3]) - min(got[:3]) < 2 * 1237
 
-    with_table(test, max_upload_bytes_per_s=30_000)
+    with_table(test, cap=30_000)
 
 
 def test_streams_of_several_clients_run_beside_each_other() -> None:

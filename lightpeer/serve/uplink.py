@@ -1,0 +1,107 @@
+"""What a server may send of audio in all, shared out among those who have something to send.
+
+Under a cap they stand in a row, and whoever is at its head sends about a datagram (round
+robin, as RFC 970 has it for gateways: turns are nearly all of one size, so bytes are
+shared as fairly as turns). A UDP stream sends its next datagram; a segment by gRPC goes
+once it has had as many turns as it would have had datagrams. A network has one place in
+the row, whatever it has of streams and calls and, since those cost nothing, of peer ids.
+
+The first segments, in the reply to an Open, cannot wait: while nobody stands in the row they
+leave at once, and are paid for in it afterwards; else the reply goes without them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import trio
+
+from lightpeer.core.datagram import MAX_PAYLOAD
+from lightpeer.serve.sender import Pacer
+
+AHEAD_S: Final = 0.5  # of the whole uplink, for first segments at once: a second or two of sound
+
+Turn: TypeAlias = Callable[[], Awaitable[int]]
+"""Sends about a datagram, and gives the bytes that it was."""
+
+
+@dataclass(slots=True)
+class _Message:
+    """What is still to be sent of bytes that wait for their turns."""
+
+    left_bytes: int
+    is_through: trio.Event
+
+
+class Uplink:
+    """The row; keep `run` running beside those who `join` and `take`."""
+
+    def __init__(self, max_bytes_per_s: int) -> None:
+        """Take the cap, of UDP datagrams with their headers and of messages by gRPC."""
+        self._rate = max_bytes_per_s
+        self._pacer = Pacer(max_bytes_per_s)
+        self._pacer.set_pace(max_bytes_per_s, 0.0)
+        self._row: deque[str] = deque()
+        self._turns: dict[str, deque[Turn]] = {}  # of those in the row; one for each stream and call
+        self._wake = trio.Event()
+
+    async def run(self) -> None:
+        """Give one turn after another as the uplink becomes free, until cancelled."""
+        while True:
+            self._wake = trio.Event()
+            while self._row:
+                await trio.sleep_until(self._pacer.ready_at())
+                self._pacer.sent(await self._next_turn()(), trio.current_time())
+            await self._wake.wait()
+
+    def join(self, network: str, turn: Turn) -> None:
+        """Have a turn when it is the network's (`rpc.network_of`); whoever has more to send joins again."""
+        turns = self._turns.setdefault(network, deque())
+        if not turns:
+            self._row.append(network)
+        turns.append(turn)
+        self._wake.set()
+
+    async def take(self, network: str, size: int) -> None:
+        """Wait until a message of so many bytes may leave."""
+        message = self._join_for(network, size)
+        try:
+            await message.is_through.wait()
+        finally:
+            message.left_bytes = 0  # also where nobody waits any more: its turns are void
+
+    def spare_bytes(self) -> int:
+        """Return how much may leave at once, out of turn; whoever sends it must tell `spent`."""
+        return 0 if self._row else int(AHEAD_S * self._rate)
+
+    def spent(self, network: str, size: int) -> None:
+        """Count bytes that left out of turn: the network stands in the row for them all the same."""
+        self._join_for(network, size)
+
+    def _join_for(self, network: str, size: int) -> _Message:
+        message = _Message(size, trio.Event())
+
+        async def turn() -> int:
+            part = min(message.left_bytes, MAX_PAYLOAD)
+            message.left_bytes -= part
+            if message.left_bytes:
+                self.join(network, turn)
+            else:
+                message.is_through.set()
+            return part
+
+        self.join(network, turn)
+        return message
+
+    def _next_turn(self) -> Turn:
+        network = self._row.popleft()
+        turns = self._turns[network]
+        turn = turns.popleft()
+        if turns:
+            self._row.append(network)
+        else:
+            del self._turns[network]
+        return turn
