@@ -98,9 +98,9 @@ def test_first_segments_leave_at_once_while_nobody_waits_and_are_paid_for_in_the
         began_s = trio.current_time()
         await uplink.take("2", 1000)
         assert trio.current_time() - began_s < 0.3, "others are not held up by all of it"
-        while not uplink.spare_bytes():
-            await trio.sleep(0.01)
-        assert trio.current_time() - began_s == pytest.approx(5000 / CAP, abs=0.2), "all of it is paid for"
+        assert uplink.spare_bytes() == 0
+        await trio.sleep_until(began_s + 5000 / CAP)
+        assert uplink.spare_bytes() == AHEAD_S * CAP, "all of it is paid for"
         nursery.start_soon(Sender(uplink, "1").stream)
         await trio.testing.wait_all_tasks_blocked()
         assert uplink.spare_bytes() == 0, "somebody waits"
