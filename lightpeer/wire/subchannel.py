@@ -166,11 +166,14 @@ class Subchannel:
         """Cancel every call and say goodbye; no more calls are taken."""
         self._take_no_more()
         for link, scope in self._running.items():
-            scope.deadline = trio.current_time() + GOODBYE_S
-            core = cast("ClientConnection", link.core)
-            core.cancel_all(_CLOSED)
-            core.close()
-            link.flush()
+            self._end(link, scope)
+
+    def _end(self, link: Link[ClientCall], scope: trio.CancelScope) -> None:
+        scope.deadline = trio.current_time() + GOODBYE_S
+        core = cast("ClientConnection", link.core)
+        core.cancel_all(_CLOSED)
+        core.close()
+        link.flush()
 
     def _take_no_more(self) -> None:
         self._is_closed = True
@@ -324,8 +327,8 @@ class Subchannel:
     async def _run(self, link: Link[ClientCall]) -> None:
         with trio.CancelScope(shield=True) as scope:
             self._running[link] = scope
-            if self._is_closed:
-                scope.deadline = trio.current_time() + GOODBYE_S
+            if self._is_closed:  # since it was adopted
+                self._end(link, scope)
             try:
                 await link.run()
             finally:

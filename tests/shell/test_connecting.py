@@ -432,3 +432,19 @@ def test_a_renewed_channel_connects_anew_and_calls_that_go_on_stay_where_they_ar
             assert await echo(b"hi") == b"hi"
 
     run(main)
+
+
+@pytest.mark.parametrize("steps", range(20))
+def test_a_channel_that_closes_while_it_connects_takes_no_time(steps):
+    """Nor where the connection was made in that moment: its goodbye need not be cut short."""
+
+    async def main():
+        async with serving() as f:
+            async with open_channel(f.network, "server", 1) as channel:
+                call = channel.unary_unary("/t/Sleep")(b"5")
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+            assert trio.current_time() == 0
+            assert call.cancelled()
+
+    run(main)
