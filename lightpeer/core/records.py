@@ -167,7 +167,10 @@ def parse_endpoint_untrusted(text: str) -> Endpoint:
 
 
 def is_host(host: str) -> bool:
-    """Tell whether a host is a unicast address without zone, or has the form of a name (RFC 1123 §2.1)."""
+    """Tell whether a host is a unicast address, or has the form of a name (RFC 1123 §2.1).
+
+    An IPv6 address of one link is none: it leads somewhere by its zone alone, which is its computer's own.
+    """
     try:
         address = ip_address(host)
     except ValueError:
@@ -178,4 +181,5 @@ def is_host(host: str) -> bool:
             and all(0 < len(label) < 64 and label[0] != "-" != label[-1] for label in labels)
             and not _NUMBER.fullmatch(labels[-1])  # a numeric address gone wrong, or in disguise
         )
-    return "%" not in host and not (address.is_unspecified or address.is_multicast)
+    is_of_one_link = isinstance(address, IPv6Address) and address.is_link_local
+    return not (is_of_one_link or "%" in host or address.is_unspecified or address.is_multicast)

@@ -28,6 +28,7 @@ def test_what_the_person_said_is_never_changed() -> None:
         (LOOPBACK, FAR, None),
         (PUBLIC, FAR, PUBLIC),
         ("fe80::1%eth0", "fe80::2%eth0", None),
+        ("fe80::1", "fe80::2", None),
     ],
 )
 def test_the_first_contact_shows_an_address(local, remote, host) -> None:
