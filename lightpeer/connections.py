@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -31,8 +30,7 @@ logger = logging.getLogger(__name__)
 KEEPALIVE_S: Final = 20.0  # a phone that lost its network should know while there is sound in the buffer
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What connections may cost."""
 
     capacity: int
@@ -41,8 +39,7 @@ class Terms:
     call_timeout_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(NamedTuple):
     peer: Peer
     scope: trio.CancelScope
 

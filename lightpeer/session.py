@@ -147,7 +147,8 @@ class Session:
                 return self._take()
             if self._failed is not None:
                 raise self._failed
-            self._timers.set()
+            if self.playout.realtime:  # the sink may run dry
+                self._timers.set()
             await self._arrived.wait()
         return None
 

@@ -16,9 +16,8 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from lightpeer.audio import _native
 from lightpeer.errors import AudioError, BadMessageError, StateMisuseError
@@ -34,8 +33,7 @@ _NO_MEMORY = "libogg could not get the memory it needs: close other programs and
 _FILL_BYTES = 1 << 30  # libogg begins a new page at this body size: never, so the 255 lacing values decide
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One packet of a logical stream.
 
     `granule` is the page's granule position where this is the last packet that ends
@@ -284,8 +282,7 @@ class Muxer:
 _HEAD = struct.Struct("<8sBBHIhB")
 
 
-@dataclass(frozen=True, slots=True)
-class OpusHead:
+class OpusHead(NamedTuple):
     """The identification header of Ogg Opus, RFC 7845 section 5.1.
 
     `pre_skip` counts samples at 48 kHz to drop at the start, `input_rate` is the

@@ -19,16 +19,14 @@ class SegmentBuffer:
     def __init__(self, segment_count: int) -> None:
         self._count = segment_count
         self._ready: dict[int, SegmentReady] = {}
+        self._end = 0  # of those that are ready in a row from the cursor on
         self.cursor = 0
         self.frontier = 0
 
     @property
     def ahead(self) -> int:
         """How many segments are ready in a row from the cursor on."""
-        end = self.cursor
-        while end in self._ready:
-            end += 1
-        return end - self.cursor
+        return self._end - self.cursor
 
     @property
     def is_next_ready(self) -> bool:
@@ -38,7 +36,7 @@ class SegmentBuffer:
     @property
     def is_complete(self) -> bool:
         """Whether all that is left of the track is here."""
-        return self.cursor + self.ahead >= self._count
+        return self._end >= self._count
 
     @property
     def is_at_end(self) -> bool:
@@ -50,6 +48,7 @@ class SegmentBuffer:
         if segment.segment < self.cursor:
             return False
         self._ready[segment.segment] = segment
+        self._find_end(self._end)
         return True
 
     def take(self) -> SegmentReady:
@@ -63,6 +62,12 @@ class SegmentBuffer:
         self.cursor = max(0, min(segment, self._count - 1))
         inside = self.cursor in self._ready
         self._ready = {k: ready for k, ready in self._ready.items() if inside and k >= self.cursor}
+        self._find_end(self.cursor)
         if not inside:
             self.frontier = self.cursor
         return inside
+
+    def _find_end(self, end: int) -> None:
+        while end in self._ready:
+            end += 1
+        self._end = end

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import NamedTuple
@@ -55,16 +54,14 @@ class UnitRange(NamedTuple):
     units: int
 
 
-@dataclass(frozen=True, slots=True)
-class DatagramKeys:
+class DatagramKeys(NamedTuple):
     """The keys of one stream, 32 bytes each: `pull` tags what goes to the server, `data` what comes."""
 
     pull: bytes
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Pull:
+class Pull(NamedTuple):
     """What a receiver asks for, and how fast it may come."""
 
     stream_id: int
@@ -75,8 +72,7 @@ class Pull:
     ranges: Sequence[UnitRange]
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(NamedTuple):
     """One unit. An empty payload carries the path token alone."""
 
     stream_id: int

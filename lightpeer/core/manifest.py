@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from lightpeer.core.datagram import TABLE_BASE
 from lightpeer.core.uri import format_uri
@@ -30,8 +31,7 @@ MAX_SEGMENTS = TABLE_SEGMENTS * 1024  # 18 hours
 _ENTRY_BYTES = 2 + DIGEST_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class Rendition:
+class Rendition(NamedTuple):
     """One bitrate of a track: its Ogg header pages and the digests of its segment tables."""
 
     bitrate_bps: int
@@ -67,8 +67,7 @@ class Track:
         return min(TABLE_SEGMENTS, self.segment_count - number * TABLE_SEGMENTS)
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentTable:
+class SegmentTable(NamedTuple):
     """Sizes (bytes) and digests of up to 64 consecutive segments of one rendition."""
 
     sizes: tuple[int, ...]

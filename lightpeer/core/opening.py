@@ -8,7 +8,7 @@ the scheduler like all other content.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lightpeer.core.datagram import DatagramKeys, derive_keys
 from lightpeer.core.identity import Identity, PeerId
@@ -19,8 +19,7 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 MAX_INLINE_CHUNKS = 512  # more than 256 kB of the shortest segments
 
 
-@dataclass(frozen=True, slots=True)
-class UdpTerms:
+class UdpTerms(NamedTuple):
     """What both ends agreed on for a UDP stream; `port` is on the host that the call reached."""
 
     port: int
@@ -29,8 +28,7 @@ class UdpTerms:
     keys: DatagramKeys
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A whole segment or table that came inline, not verified yet."""
 
     rendition: int
@@ -38,8 +36,7 @@ class Chunk:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A track that a peer serves to us; `udp` is None where it or we want none."""
 
     track: Track

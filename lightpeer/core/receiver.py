@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from lightpeer.core.datagram import (
     MAX_HOLD_S,
@@ -46,8 +46,7 @@ _OUTAGE_S = 1.0  # a link that needs so long for one unit carries no music eithe
 _PULLS_REMEMBERED = 1024  # send times; units older than that many PULLs give no round trip
 
 
-@dataclass(frozen=True, slots=True)
-class UnitArrived:
+class UnitArrived(NamedTuple):
     """A unit that verified as the source's. `rtt_s` is None where it says nothing of the path."""
 
     unit: Unit
@@ -56,8 +55,7 @@ class UnitArrived:
     asked_bytes: int  # what it counted for while outstanding; 0 for one that was not
 
 
-@dataclass(frozen=True, slots=True)
-class UnitsLost:
+class UnitsLost(NamedTuple):
     """Units that will not come, to be asked for again."""
 
     units: tuple[Unit, ...]

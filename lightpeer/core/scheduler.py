@@ -23,7 +23,7 @@ import math
 from collections import deque
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from lightpeer.core.datagram import TABLE_BASE, Unit, UnitRange, unit_layout
 from lightpeer.core.manifest import (
@@ -46,8 +46,7 @@ Source: TypeAlias = Hashable
 Key: TypeAlias = tuple[int, int]  # rendition, segment (or TABLE_BASE + table)
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentReady:
+class SegmentReady(NamedTuple):
     """A segment whose hash is right."""
 
     rendition: int
@@ -55,8 +54,7 @@ class SegmentReady:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SourceLied:
+class SourceLied(NamedTuple):
     """Content from this source alone failed its hash: drop it."""
 
     source: Source

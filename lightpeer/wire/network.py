@@ -70,6 +70,12 @@ class DatagramSocket(Protocol):
             trio.ClosedResourceError: this socket is closed.
         """
 
+    def send_now(self, data: bytes, address: Address) -> None:
+        """Send one datagram without waiting: where there is no room for it, it is lost as on any network.
+
+        Raises as `send_to` does.
+        """
+
     async def receive_from(self) -> tuple[bytes, Address]:
         """Wait for one datagram; give its first 2048 bytes and its source.
 

@@ -71,17 +71,17 @@ class Path:
 
     async def send(self, datagram: bytes) -> None:
         """Send a datagram, over a new socket if the network refuses; else it is lost like any other."""
-        if await self._send(datagram) or trio.current_time() < self.opened_at + RENEW_EVERY_S:
+        if self._send(datagram) or trio.current_time() < self.opened_at + RENEW_EVERY_S:
             return
         await self.renew()
-        await self._send(datagram)
+        self._send(datagram)
 
-    async def _send(self, datagram: bytes) -> bool:
+    def _send(self, datagram: bytes) -> bool:
         """Send a datagram to where the peer may be; tell whether the network took it."""
         is_taken = not self._ways
-        for socket, address in list(self._ways.items()):
+        for socket, address in self._ways.items():
             try:
-                await socket.send_to(datagram, address)
+                socket.send_now(datagram, address)
                 is_taken = True
             except trio.ClosedResourceError:  # in the meantime
                 is_taken = True

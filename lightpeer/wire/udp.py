@@ -51,10 +51,15 @@ class UdpSocket:
     async def send_to(self, data: bytes, address: Address) -> None:
         """Send one datagram (see `network.DatagramSocket`)."""
         self._check_open()
-        if self._is_both and ":" not in address[0]:
-            address = MAPPED + address[0], address[1]
-        await self._socket.sendto(data, address)
+        await self._socket.sendto(data, self._mapped(address))
         self._counters.add(tx=len(data) + _HEADER_BYTES)
+
+    def send_now(self, data: bytes, address: Address) -> None:
+        """Send one datagram without waiting (see `network.DatagramSocket`)."""
+        self._check_open()
+        with contextlib.suppress(BlockingIOError):
+            self._plain.sendto(data, self._mapped(address))
+            self._counters.add(tx=len(data) + _HEADER_BYTES)
 
     async def receive_from(self) -> tuple[bytes, Address]:
         """Receive one datagram (see `network.DatagramSocket`)."""
@@ -105,6 +110,10 @@ class UdpSocket:
     def close(self) -> None:
         """Close it."""
         self._socket.close()
+
+    def _mapped(self, address: Address) -> Address:
+        """Return an address as a socket of both families takes it."""
+        return (MAPPED + address[0], address[1]) if self._is_both and ":" not in address[0] else address
 
     def _check_open(self) -> None:
         if self._plain.fileno() < 0:

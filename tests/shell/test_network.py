@@ -220,6 +220,8 @@ def test_the_ipv6_wildcard_takes_in_both_families_on_one_port():
                 assert (data, source) == (b"there", (host, sender.local_address[1]))
                 await udp.send_to(b"and back", source)
                 assert await sender.receive_from() == (b"and back", (host, port))
+                udp.send_now(b"at once", source)
+                assert await sender.receive_from() == (b"at once", (host, port))
                 sender.close()
         udp.close()
 

@@ -48,6 +48,26 @@ def test_all_that_is_here_is_taken_at_once_up_to_a_limit():
     on_loopback(act)
 
 
+def test_sending_now_waits_for_no_room(monkeypatch):
+    async def act(one, two, network):
+        two.send_now(b"x", one.local_address)
+        assert [datagram.data for datagram in await one.receive_all(0)] == [b"x"]
+        assert network.counters.tx_bytes() == 9
+
+        class Full:
+            def __init__(self, sock):
+                self.fileno = sock.fileno
+
+            def sendto(self, *_):
+                raise BlockingIOError
+
+        monkeypatch.setattr(two, "_plain", Full(two._plain))
+        two.send_now(b"lost", one.local_address)
+        assert network.counters.tx_bytes() == 9
+
+    on_loopback(act)
+
+
 def test_it_waits_until_the_time_given_and_then_for_a_datagram():
     async def main():
         one, two = await SystemNetwork().open_udp("127.0.0.1"), await SystemNetwork().open_udp("127.0.0.1")

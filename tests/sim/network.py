@@ -406,6 +406,9 @@ class SimUdpSocket:
 
     async def send_to(self, data: bytes, address: Address) -> None:
         await trio.lowlevel.checkpoint()
+        self.send_now(data, address)
+
+    def send_now(self, data: bytes, address: Address) -> None:
         host, net = self._host, self._host.net
         if host.udp.get(self.local_address[1]) is not self:
             raise trio.ClosedResourceError
