@@ -26,6 +26,7 @@ class Ear:
 
     def __init__(self, pause_s: float = 0.0) -> None:
         self.taken: list[bytes] = []
+        self.began_s = 0.0
         self.renditions: list[int] = []
         self._heard_until = 0.0
         self._pause_s = pause_s
@@ -35,6 +36,7 @@ class Ear:
 
     async def listen(self, session: Session) -> None:
         while (segment := await session.next_segment()) is not None:
+            self.began_s = self.began_s or trio.current_time()
             self.taken.append(segment.data)
             self.renditions.append(segment.rendition)
             if self._pause_s and len(self.taken) == 10:
@@ -49,6 +51,7 @@ class Heard:
     session: Session
     renditions: list[int]
     events: list[tuple[str, dict[str, object]]]
+    began_s: float  # virtual time
 
     def told(self, kind: str, key: str) -> list[object]:
         return [data[key] for k, data in self.events if k == kind]
@@ -80,7 +83,7 @@ async def stream(client: Client, made: MadeTrack, *, pause_s: float = 0.0) -> He
         nursery.cancel_scope.cancel()
     assert ear.taken == [made.segments[r][k] for k, r in enumerate(ear.renditions)]
     assert len(ear.taken) == made.track.segment_count
-    return Heard(session, ear.renditions, events)
+    return Heard(session, ear.renditions, events, ear.began_s)
 
 
 def test_a_track_comes_whole_over_a_good_link(tmp_path: Path) -> None:

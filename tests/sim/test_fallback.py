@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.config import Settings
+from lightpeer.contacts import Contact
 from lightpeer.discovery import open_client
-from tests.pair import made_track, serving, settings
+from lightpeer.searching import FIRST_REPLY_S
+from lightpeer.serve.rpc import Context, Requests, stream_stream
+from tests.pair import PORT, made_track, serving, settings
 from tests.shell.test_session import SMALL, Heard, at, stream
 from tests.sim.network import Link, SimInternet, simulate
 
@@ -122,3 +126,52 @@ def test_after_a_long_pause_it_is_opened_anew(tmp_path: Path) -> None:
         assert heard.session.playout.rebuffers == 0
 
     simulate(main)
+
+
+# UDP is blocked from the start, and so is the first peer, in its own way.
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_where_the_first_peer_says_nothing_another_begins(tmp_path: Path, seed: int) -> None:
+    """Its TCP accepts, and that is all; it is given five seconds to answer."""
+    made = made_track(30)
+
+    async def main(net: SimInternet) -> None:
+        await net.host("10.0.0.2").listen_tcp("", PORT)
+        net.block_udp()
+        async with serving(net.host("10.0.0.1"), [made]) as server:
+            mute = Contact(("10.0.0.2", PORT))
+            chosen = Settings(state_dir=tmp_path, bootstrap=(mute, Contact(server.address)), **SMALL)
+            async with open_client(chosen, net.host(PHONE, down=Link(50_000, 0.05))) as client:
+                heard = await stream(client, made)
+        assert heard.began_s < FIRST_REPLY_S + 1.0
+        assert heard.session.playout.rebuffers == 0
+        assert heard.session.transport == "grpc"
+
+    simulate(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_where_the_first_source_promises_and_sends_nothing_another_goes_on(tmp_path: Path, seed: int) -> None:
+    """It opens the track, with the first seconds inline; then neither UDP nor Streams.Pull give anything."""
+    made = made_track(30)
+
+    async def main(net: SimInternet) -> None:
+        net.block_udp()
+        phone = net.host(PHONE, down=Link(50_000, 0.05), up=Link(50_000, 0.05))
+        async with (
+            serving(net.host("10.0.0.2"), [made]) as idle,
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, idle, server, **SMALL), phone) as client,
+        ):
+            idle.rpc._handlers["/loudp2p.v1.Streams/Pull"] = stream_stream(never_answer)
+            heard = await stream(client, made)
+        assert heard.began_s < 1.0
+        assert heard.session.playout.rebuffer_s < 2.0, "with nothing in the buffer but what came inline"
+        assert heard.told("source_lost", "reason") == ["it holds up the track"]
+
+    simulate(main, seed)
+
+
+async def never_answer(requests: Requests, context: Context) -> None:
+    await trio.sleep_forever()
