@@ -193,8 +193,10 @@ class SimInternet:
 
     def call_at(self, when: float, function: Callable[[], None]) -> None:
         """Call a function at a virtual time, in order."""
-        heapq.heappush(self._events, (when, next(self._counter), function))
-        self._wake.set()
+        event = when, next(self._counter), function
+        heapq.heappush(self._events, event)
+        if self._events[0] is event:  # else the one who sleeps wakes in time
+            self._wake.set()
 
     def _udp_blocked(self, pair: set[str]) -> bool:
         return next((blocked for hosts, blocked in reversed(self._udp_rules) if hosts <= pair), False)
@@ -217,10 +219,10 @@ class SimInternet:
     async def _run(self) -> None:
         with self._scope:
             while True:
-                self._wake = trio.Event()
                 now = trio.current_time()
                 while self._events and self._events[0][0] <= now:
                     heapq.heappop(self._events)[2]()
+                self._wake = trio.Event()
                 with trio.move_on_at(self._events[0][0] if self._events else math.inf):
                     await self._wake.wait()
 
