@@ -226,7 +226,7 @@ class Source:
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, UnitArrived):
             self._hub.bandwidth.on_arrived(
-                self._flow, len(event.payload), event.asked_bytes, event.rtt_s, now
+                self._flow, len(event.payload), event.asked_bytes, event.rtt_s, now, event.pulled_at
             )
             if event.asked_bytes:
                 self._heard(now, len(event.payload))

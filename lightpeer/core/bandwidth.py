@@ -85,9 +85,17 @@ class Bandwidth:
         flow.on_asked(size, now)
         self._delivery.round_full |= flow.delivery.round_full
 
-    def on_arrived(self, flow: Flow, size: int, asked: int, rtt_s: float | None, now: float) -> None:
-        """Note `size` bytes that came, `asked` of which were outstanding; `rtt_s` None says nothing."""
-        flow.on_arrived(size, asked, rtt_s, now)
+    def on_arrived(
+        self,
+        flow: Flow,
+        size: int,
+        asked: int,
+        rtt_s: float | None,
+        now: float,
+        pulled_at: float | None = None,
+    ) -> None:
+        """Note bytes that came from a source; see `Flow.on_arrived`."""
+        flow.on_arrived(size, asked, rtt_s, now, pulled_at)
         self.srtt_s = flow.delay.smoothed_s
         if rtt_s is not None:
             self._queue_samples.append(flow.delay.queue_s)

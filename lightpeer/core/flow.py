@@ -14,12 +14,11 @@ The window bounds what a fade can turn into a queue: the bytes of a base round t
 of twice the target, and what waits at the server for its turn between two PULLs. It is
 at most four times what a round trip was seen to carry.
 
-* Start-up asks for the first units in one burst. A train of packets leaves the
-  bottleneck at the bottleneck's rate (packet dispersion, Dovrolis et al., INFOCOM
-  2001), so the rate is known as they come, and no search for it fills the queue. A
-  rate that is remembered for this network asks for more at first.
-* When a round trip passed without a queue, and what came was all that was paced, the
-  link has room: the pace doubles, within the window.
+* Start-up asks for the first units in one burst. Such a train tells the bottleneck's
+  rate as it comes (`PacketTrain`), and no search for it fills the queue. A rate that is
+  remembered for this network asks for more at first.
+* When the queue is gone though nothing drained it, the link may have room: one PULL is
+  answered in a burst, a short train, which tells how much. So does one after a dead zone.
 * Loss up to a tenth slows nothing; beyond it, it lowers the delivery rate.
 * `drain` empties the queue for a round trip, so that it never becomes the base.
 * A delay that stays as it is while no more comes than was paced is no queue: one would
@@ -37,7 +36,7 @@ from collections import deque
 from typing import Final
 
 from lightpeer.core.datagram import DATA_OVERHEAD, MAX_PAYLOAD
-from lightpeer.core.meters import DeliveryRate, PathDelay
+from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay
 
 UNIT_BYTES: Final = MAX_PAYLOAD
 INITIAL_UNITS: Final = 12  # TCP's initial window, ten segments of 1460 bytes (RFC 6928)
@@ -55,7 +54,9 @@ _BATCH_UNITS = 4  # worth a PULL, whose 60 bytes are then a hundredth of what it
 _BATCH_SLOW_S = 0.1  # but no more than so long takes, where four would be a long queue in a fade
 _BATCH_S = 0.04  # and no less on fast links: 25 PULLs a second
 _SLACK_UNITS = 1  # for the server to send while the next PULL is under way
-_TRAIN_BYTES = 3 * UNIT_BYTES  # three gaps: fewer measure the sender's timer
+_TRAIN_UNITS = 5  # one more than a measurement needs: one may be lost
+_TRAIN_LOST_RTTS = 3.0  # without it: its PULL was lost
+_OUTAGE_S = 1.0  # of silence: after it nobody knows what the link gives
 _PROVEN_GROWTH = 4.0  # a train can be squeezed by a radio's scheduler: this bounds what it may claim
 _GAIN_RTTS = 2.0  # the loop's delay is one and a half; a faster law swings
 _MIN_GAIN = 0.5  # half, as everybody's congestion control does at worst
@@ -64,6 +65,7 @@ _FREE_SHARE = 0.25  # of the target: no queue
 _KEPT_UP = 0.9  # of what was paced came: the link held nothing up
 _NO_MORE = 1.02  # than what was paced: it came out of no queue that drains
 _MAX_DRAIN = 0.5  # of a round trip's bytes
+_DRAINING_TARGETS = 2  # of a queue: the law drains it already, and a fade's round trip is long
 _SETTLED_RTTS = 3  # after which the queue is back that was drained
 _TOLERATED_S = 0.008  # over the target: less is noise, and no reason to doubt the route
 _ODD_ROUNDS = 3  # a handover's spike is over by then
@@ -89,11 +91,12 @@ class Flow:
         )  # as the last rounds ended: data comes at what was paced then
         self._target_s = TARGET_S
         self._batch_bytes = float(UNIT_BYTES)
-        self._train_start: float | None = None
-        self._train_bytes = 0
-        self._in_train = not newcomer
+        self._train = None if newcomer else PacketTrain(int(self._initial_bytes))
+        self._train_from_bytes_per_s = 0.0  # the rate that was known before it
+        self._train_due = False
+        self._next_train_at = 0.0
+        self._heard_at = 0.0  # or asked with nothing outstanding
         self._proven_bytes = self._initial_bytes  # that one round trip carried
-        self._had_room = False  # the last round: no queue, and all came
         self._odd_rounds = 0
         self._stood_s = 0.0  # the round trip when the last round ended
         self._drain_until = 0.0
@@ -115,6 +118,8 @@ class Flow:
         waiting = self._batch_bytes + _SLACK_UNITS * UNIT_BYTES
         window = rate * (base + 2 * self._target_s) + waiting
         window = min(window, _PROVEN_GROWTH * self._proven_bytes)
+        if self._train_due:
+            window = max(window, self.outstanding_bytes + _TRAIN_UNITS * UNIT_BYTES)
         standing = min(base + self.delay.queue_s, base + _FLOOR_QUEUE_S)
         window = max(window, self.floor_bytes_per_s * standing)
         return max(FLOOR_UNITS * UNIT_BYTES, min(window, MAX_WINDOW_BYTES))
@@ -128,8 +133,16 @@ class Flow:
         rate = self.rate_bytes_per_s
         if not rate:
             return int(self._paced)
+        if self._train_due:
+            return self._send_train(now)
         self._paced = max(rate * self._gain(now), self.floor_bytes_per_s)
         return int(self._paced * _DATAGRAM_SHARE)
+
+    def _send_train(self, now: float) -> int:
+        self._train = PacketTrain(_TRAIN_UNITS * UNIT_BYTES, now)
+        self._train_due, self._train_from_bytes_per_s = False, self.delivery.bytes_per_s
+        self._next_train_at = now + _TRAIN_LOST_RTTS * (self.delay.standing_s or FIRST_RTT_S)
+        return FIRST_PACE_BYTES_PER_S
 
     def tune(self, link_bytes_per_s: float) -> None:
         """Take the rate of the whole link, which all flows have a part of."""
@@ -151,19 +164,34 @@ class Flow:
         """Note that `size` bytes were asked for."""
         if self.outstanding_bytes == 0:
             self.delivery.begin(now)
+            self._heard_at = now
         self.outstanding_bytes += size
         self.delivery.round_full |= not self.wants_pull()
 
-    def on_arrived(self, size: int, asked: int, rtt_s: float | None, now: float) -> None:
-        """Note `size` bytes that came, `asked` of which were outstanding; `rtt_s` None says nothing."""
+    def on_arrived(
+        self, size: int, asked: int, rtt_s: float | None, now: float, pulled_at: float | None = None
+    ) -> None:
+        """Note a unit that came.
+
+        Args:
+            size: its bytes.
+            asked: how many of them were outstanding.
+            rtt_s: its round trip, None where it says nothing of the path.
+            now: when it came.
+            pulled_at: when the PULL was sent that it answers, None if that is not known.
+        """
         self.outstanding_bytes = max(0, self.outstanding_bytes - asked)
         if rtt_s is not None:
             self.delay.add(rtt_s, now)
-        if self._in_train:
-            self._on_train(size, now)
+        train = self._train
+        if train is not None and train.pulled_at in (None, pulled_at):
+            self._on_train(train, size, now)
         elif rtt_s is not None and not self.rate_bytes_per_s:  # what the first window gives in a round trip
             self.delivery.take(self._initial_bytes / max(rtt_s, _LEAST_FIRST_RTT_S))
         self._count(size, 0, now)
+        resumes = now - self._heard_at >= _OUTAGE_S
+        self._heard_at = now
+        self._train_due = now >= self._next_train_at and (resumes or self._seems_free(now))
 
     def on_lost(self, size: int, now: float) -> None:
         """Note `size` bytes that will not come."""
@@ -177,20 +205,20 @@ class Flow:
     def drain(self, queue_s: float, now: float) -> None:
         """Let a queue run empty in a round trip."""
         standing = self.delay.standing_s
-        if standing is not None:
+        if standing is not None and self.delay.queue_s < _DRAINING_TARGETS * self._target_s:
             self._drain_until = now + standing
             self._drain_gain = 1 - min(_MAX_DRAIN, max(queue_s, self._target_s) / standing)
             self._settled_at = now + _SETTLED_RTTS * standing
 
-    def _on_train(self, size: int, now: float) -> None:
-        if self._train_start is None:
-            self._train_start = now
-            return
-        self._train_bytes += size
-        length = now - self._train_start
-        if self._train_bytes >= _TRAIN_BYTES and length > 0:
-            self.delivery.take(self._train_bytes / length, forget=True)
-        self._in_train = self._train_bytes + 2 * UNIT_BYTES <= self._initial_bytes  # the first is not counted
+    def _on_train(self, train: PacketTrain, size: int, now: float) -> None:
+        rate = train.add(size, now)
+        if rate is not None and rate > self._train_from_bytes_per_s:
+            self.delivery.take(rate, forget=True)
+        if train.is_over:
+            self._train = None
+            self._next_train_at = now + (
+                self.delay.standing_s or FIRST_RTT_S
+            )  # the next tells what became of it
 
     def _count(self, size: int, lost: int, now: float) -> None:
         standing = self.delay.standing_s
@@ -199,25 +227,25 @@ class Flow:
         rate = self.delivery.add(size, lost, now, standing)
         if rate is None:
             return
-        self._in_train = False
+        if self._train is not None and self._train.pulled_at is None:
+            self._train = None  # the first: a whole round tells more
         self.delivery.take(rate, forget=self.delay.queue_s > 2 * self._target_s)
         self._proven_bytes = max(rate * standing, INITIAL_UNITS * UNIT_BYTES)
         as_paced = _KEPT_UP * min(self._paces) <= rate <= _NO_MORE * max(self._paces)
-        self._had_room = as_paced and self._is_free()
         self._watch_route(now, is_queueless=as_paced)
         self._paces.append(self._paced)
 
     def _gain(self, now: float) -> float:
         if now < self._drain_until:
             return self._drain_gain
-        if self._had_room and self._is_free() and now >= self._settled_at:
-            return _MAX_GAIN
         standing = self.delay.standing_s or FIRST_RTT_S
         gain = 1 + (self._target_s - self.delay.queue_s) / (_GAIN_RTTS * standing)
         return max(_MIN_GAIN, min(gain, _MAX_GAIN))
 
-    def _is_free(self) -> bool:
-        return self.delay.queue_s < _FREE_SHARE * self._target_s
+    def _seems_free(self, now: float) -> bool:
+        """Tell whether the queue is gone though nothing was done to drain it."""
+        is_settled = self.delay.standing_s is not None and now >= max(self._settled_at, self._drain_until)
+        return is_settled and self.delay.queue_s < _FREE_SHARE * self._target_s
 
     def _watch_route(self, now: float, *, is_queueless: bool) -> None:
         """Tell a queue, which drains or grows, from a delay that is the path's own."""

@@ -23,6 +23,7 @@ _BUCKETS = 10
 _ROUNDS = 3
 _OUTAGE_S = 1.0  # a round that is longer by this had a dead zone in it, and says nothing of the link
 _FORGIVEN_LOSS = 0.1  # of what came: a radio's own losses (a few per cent) and their scatter in one round
+_TRAIN_GAPS = 3
 _MIN_RTT_S = 0.0005  # below it clocks and schedulers are all that is measured
 _MAX_RTT_S = 60.0
 
@@ -97,6 +98,35 @@ class PathDelay:
             self._base = WindowedMinimum()
             self._base.add(self.standing_s, now)
             self.base_s = self.standing_s
+
+
+class PacketTrain:
+    """Units that are sent in one burst, so that they leave the bottleneck at the bottleneck's rate.
+
+    This is packet dispersion (Dovrolis et al., INFOCOM 2001): the first starts the clock, and three
+    more are needed, since fewer measure the timers of both ends.
+    """
+
+    def __init__(self, size: int, pulled_at: float | None = None) -> None:
+        """Expect `size` bytes in answer to the PULL that was sent then; None: whatever comes first."""
+        self.pulled_at = pulled_at
+        self.is_over = False
+        self._left = size
+        self._bytes = 0
+        self._start: float | None = None
+
+    def add(self, size: int, now: float) -> float | None:
+        """Take a unit of it; return the rate in bytes a second, as far as it can be told yet."""
+        self._left -= size
+        self.is_over = self._left < size  # the last may be shorter
+        if self._start is None:
+            self._start = now
+            return None
+        self._bytes += size
+        length = now - self._start
+        if self._bytes < _TRAIN_GAPS * size or length <= 0:
+            return None
+        return self._bytes / length
 
 
 class DeliveryRate:

@@ -53,6 +53,7 @@ class UnitArrived(NamedTuple):
     payload: bytes
     rtt_s: float | None
     asked_bytes: int  # what it counted for while outstanding; 0 for one that was not
+    pulled_at: float | None = None  # when the PULL was sent that it answers, as far as that is known
 
 
 class UnitsLost(NamedTuple):
@@ -164,7 +165,8 @@ class Receiver:
         else:
             self.arrived += 1
             rtt = self._round_trip(data.pull_no, data.hold_s, now)
-            self._events.append(UnitArrived(data.unit, data.payload, rtt, asked.size))
+            pulled_at = self._pull_sent.get(data.pull_no)
+            self._events.append(UnitArrived(data.unit, data.payload, rtt, asked.size, pulled_at))
         if self._probe is not None and answers_probe:
             self._find_losses(self._probe.order, probed=True)
             self._probe = None

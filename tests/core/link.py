@@ -204,7 +204,7 @@ class Download:
         while (event := self.receiver.next_event()) is not None:
             if isinstance(event, UnitArrived):
                 self.bandwidth.on_arrived(
-                    self.flow, len(event.payload), event.asked_bytes, event.rtt_s, self.now
+                    self.flow, len(event.payload), event.asked_bytes, event.rtt_s, self.now, event.pulled_at
                 )
                 if event.unit not in self.got:
                     self.got.add(event.unit)

@@ -159,6 +159,76 @@ def test_a_drain_lasts_one_round_trip_and_takes_what_is_in_the_queue():
     assert flow.pace_bytes_per_s(now) == pytest.approx(0.5 * 1237 / 1200 * flow.rate_bytes_per_s, rel=0.01)
 
 
+def test_a_queue_that_drains_already_needs_no_drain():
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    now = fed(flow, 2, rtt_s=0.3, per_round=15, start=now)
+    usual = flow.pace_bytes_per_s(now)
+    flow.drain(0.1, now)
+    assert flow.pace_bytes_per_s(now) == usual
+
+
+def free(flow: Flow) -> float:
+    """Bring a flow to where its queue is gone; return the time, when a train is due."""
+    now = fed(flow, 3, rtt_s=0.2, per_round=10)
+    for _ in range(30):
+        now += 0.02
+        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, now)
+        if flow._train_due:
+            return now
+    raise AssertionError("no train was due")
+
+
+def answered(flow: Flow, pulled_at: float, gap_s: float, units: int = 5) -> float:
+    """Let a train come whose units are so far apart; return when its last came."""
+    for number in range(units):
+        now = pulled_at + 0.2 + gap_s * number
+        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2 + gap_s * number, now, pulled_at)
+    return now
+
+
+def test_without_a_queue_a_short_train_asks_how_much_room_there_is():
+    flow = Flow()
+    now = free(flow)
+    before = flow.rate_bytes_per_s
+    assert flow.budget_bytes() >= 5 * UNIT_BYTES
+    assert flow.wants_pull()
+    assert flow.pace_bytes_per_s(now) == FIRST_PACE_BYTES_PER_S
+    assert flow.pace_bytes_per_s(now) < 2 * before, "one PULL alone is answered in a burst"
+    answered(flow, now, 0.004)
+    assert flow.rate_bytes_per_s == pytest.approx(300_000)
+    assert not flow._train_due, "a round trip passes first"
+
+
+def test_a_train_that_tells_of_less_changes_nothing():
+    flow = Flow()
+    now = free(flow)
+    before = flow.rate_bytes_per_s
+    flow.pace_bytes_per_s(now)
+    answered(flow, now, 0.05)
+    assert flow.rate_bytes_per_s <= before
+    assert flow.rate_bytes_per_s == pytest.approx(before, rel=0.2)
+
+
+def test_a_train_that_was_lost_is_followed_by_another():
+    flow = Flow()
+    sent_at = now = free(flow)
+    flow.pace_bytes_per_s(now)
+    while not flow._train_due:
+        now += 0.02
+        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, now)
+    assert now == pytest.approx(sent_at + 3 * 0.2, abs=0.05)
+
+
+def test_after_a_dead_zone_a_train_asks_what_the_link_gives_now():
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    now = fed(flow, 2, rtt_s=0.4, per_round=10, start=now)
+    assert flow.pace_bytes_per_s(now) < FIRST_PACE_BYTES_PER_S
+    flow.on_arrived(UNIT_BYTES, UNIT_BYTES, None, now + 5.0)
+    assert flow.pace_bytes_per_s(now + 5.0) == FIRST_PACE_BYTES_PER_S
+
+
 def test_the_floor_is_kept_whatever_the_queue():
     flow = Flow()
     now = fed(flow, 4, rtt_s=0.2, per_round=10)
@@ -249,6 +319,13 @@ def test_it_follows_the_links_rate(factor, seed):
     assert download.goodput(7.5, 12) >= 0.9 * capacity(link, 7.5, 12)
     assert download.queue_s(7.5, 12) < 0.15
     assert min(window for _, window in download.windows) >= FLOOR
+
+
+@pytest.mark.parametrize("rate", [0.15 * MBIT, 0.4 * MBIT])
+def test_a_link_that_grows_tenfold_is_filled_within_four_round_trips(rate):
+    link = Link([(0, rate), (6, 10 * rate)], 0.15, buffer_s=4)
+    download = Download(link).run(7.2)
+    assert download.goodput(6.6, 7.2) >= 0.85 * capacity(link, 6.6, 7.2)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.meters import DeliveryRate, PathDelay, WindowedMinimum
+from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay, WindowedMinimum
 
 
 def test_a_minimum_over_buckets():
@@ -131,3 +131,33 @@ def test_rates_that_were_too_high_can_be_forgotten():
     meter.take(10_000)
     meter.take(2_000, forget=True)
     assert meter.bytes_per_s == 2_000
+
+
+# Trains
+
+
+def test_a_train_tells_its_rate_from_the_fourth_unit_on():
+    train = PacketTrain(5 * 1000)
+    rates = [train.add(1000, 2.0 + 0.125 * number) for number in range(5)]
+    assert rates == [None, None, None, 8000, 8000]
+    assert train.is_over
+
+
+def test_a_train_of_which_one_is_lost_tells_nearly_its_rate():
+    train = PacketTrain(5 * 1000, 1.5)
+    assert train.pulled_at == 1.5
+    rates = [train.add(1000, 2.0 + 0.125 * number) for number in (0, 1, 3, 4)]
+    assert rates == [None, None, None, 6000]
+    assert not train.is_over
+
+
+def test_what_comes_at_one_moment_tells_no_rate():
+    train = PacketTrain(5 * 1000)
+    assert [train.add(1000, 2.0) for _ in range(5)] == [None] * 5
+
+
+def test_the_last_of_a_train_may_be_shorter():
+    train = PacketTrain(4500)
+    for _ in range(4):
+        train.add(1000, 2.0)
+    assert train.is_over

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given, settings
@@ -56,7 +57,8 @@ def link():
 
 
 def arrived(unit, rtt_s, size=100):
-    return UnitArrived(Unit(1, 3, unit), b"x" * 100, None if rtt_s is None else pytest.approx(rtt_s), size)
+    rtt = None if rtt_s is None else pytest.approx(rtt_s)
+    return UnitArrived(Unit(1, 3, unit), b"x" * 100, rtt, size, pulled_at=ANY)
 
 
 def lost(*units):
@@ -102,6 +104,17 @@ def test_a_unit_arrives_with_its_round_trip_less_the_hold(link):
     assert link.receiver.srtt_s == pytest.approx(0.21)
     assert link.receiver.rttvar_s == pytest.approx(0.095)
     assert link.receiver.arrived == 2
+
+
+def test_a_unit_tells_when_the_pull_was_sent_that_it_answers(link):
+    link.ask(1.0, 0, 2)
+    link.ask(1.5, 2, 1)
+    assert [link.data(2.0, unit, pull)[0].pulled_at for unit, pull in ((0, 1), (2, 2), (1, 9))] == [
+        1.0,
+        1.5,
+        None,
+    ]
+    assert link.data(2.0, 1, 1)[0].pulled_at is None, "it was not asked for any more"
 
 
 def test_a_unit_that_was_not_asked_counts_for_nothing(link):
