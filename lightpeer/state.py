@@ -72,10 +72,7 @@ def set_aside(path: Path) -> Path:
 def sweep(state_dir: Path) -> None:
     """Remove what crashes left half written in a state directory, as far as that can be done."""
     written_since = time.time() - LEFTOVER_S
-    with (
-        suppress(OSError),
-        os.scandir(state_dir) as entries,
-    ):  # `glob` costs a start more
+    with suppress(OSError), os.scandir(state_dir) as entries:  # `glob` would cost each start more
         for entry in entries:
             is_part = entry.name.startswith(".") and entry.name.endswith(_PART)
             if is_part and entry.stat(follow_symlinks=False).st_mtime < written_since:
