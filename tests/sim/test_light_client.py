@@ -120,15 +120,11 @@ def search_bytes(tmp_path: Path, *shelves: list[MadeTrack]) -> tuple[int, int]:
     return result[0], result[1]
 
 
-@pytest.mark.parametrize(
-    "shelves",
-    CASES.values(),
-    ids=CASES,
-)
+@pytest.mark.parametrize("shelves", CASES.values(), ids=CASES)
 def test_ten_hits_cost_two_kilobytes_at_most(tmp_path: Path, shelves: list[list[MadeTrack]]) -> None:
     warm, cold = search_bytes(tmp_path, *shelves)
     assert warm <= 2000, warm
-    assert cold <= 3500, "with the connection, and nothing found: a second peer is asked"
+    assert cold <= 4000, "with the connection, and nothing found: a second peer is asked"
 
 
 @pytest.mark.parametrize("paused", [False, True])
