@@ -94,7 +94,7 @@ class Flow:
         self._train = None if newcomer else PacketTrain(int(self._initial_bytes))
         self._train_from_bytes_per_s = 0.0  # the rate that was known before it
         self._train_due = False
-        self._next_train_at = 0.0
+        self._next_train_at = 0.0 if newcomer else math.inf
         self._heard_at = 0.0  # or asked with nothing outstanding
         self._proven_bytes = self._initial_bytes  # that one round trip carried
         self._odd_rounds = 0
@@ -215,10 +215,11 @@ class Flow:
         if rate is not None and rate > self._train_from_bytes_per_s:
             self.delivery.take(rate, forget=True)
         if train.is_over:
-            self._train = None
-            self._next_train_at = now + (
-                self.delay.standing_s or FIRST_RTT_S
-            )  # the next tells what became of it
+            self._end_train(now)
+
+    def _end_train(self, now: float) -> None:
+        self._train = None  # and for a round trip its effect is not seen
+        self._next_train_at = now + (self.delay.standing_s or FIRST_RTT_S)
 
     def _count(self, size: int, lost: int, now: float) -> None:
         standing = self.delay.standing_s
@@ -228,7 +229,7 @@ class Flow:
         if rate is None:
             return
         if self._train is not None and self._train.pulled_at is None:
-            self._train = None  # the first: a whole round tells more
+            self._end_train(now)  # the first: a whole round tells more
         self.delivery.take(rate, forget=self.delay.queue_s > 2 * self._target_s)
         self._proven_bytes = max(rate * standing, INITIAL_UNITS * UNIT_BYTES)
         as_paced = _KEPT_UP * min(self._paces) <= rate <= _NO_MORE * max(self._paces)
