@@ -19,6 +19,7 @@ import trio
 from lightpeer.core.datagram import MAX_PAYLOAD, UnitRange
 from lightpeer.core.manifest import table_bytes, table_segment
 from lightpeer.core.receiver import Receiver, UnitArrived
+from lightpeer.core.sieve import Sieve
 from lightpeer.errors import BadMessageError, RemoteError, StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.wire.path import Path
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 FALLBACK_AFTER_S = 1.0  # without any DATA; or three round trips, if they are longer
 UDP_RETRY_S = 15.0
+RETURN_UNITS = 6  # that must come by UDP before it is trusted again: who polices it lets single ones pass
+TRICKLE_S = 2.0  # from the first PULL, in which UDP must bring half of what the least rendition needs
 STREAM_ENDS_S = 55.0  # after which a server may have ended our stream: 60 s, less what a PULL may take
 MOVE_AFTER_S = 1.5  # without an answer: longer than a radio's handover takes
 GIVE_UP_AFTER_S = 2.5  # of silence, a second of it over the new socket,
@@ -98,6 +101,9 @@ class Source:
         self._path: Path | None = None
         self._retry_udp_at = math.inf
         self._is_trying_udp = False
+        self._sieve = Sieve()
+        self._passed_units = 0  # by UDP, of late, while data comes by gRPC
+        self._is_seen_to_pass = False
         self._has_lost = False  # something that was not asked for again yet
         self._moved_at = -math.inf
         self._udp_heard_at = self.heard_at
@@ -229,16 +235,18 @@ class Source:
                 self._flow, len(event.payload), event.asked_bytes, event.rtt_s, now, event.pulled_at
             )
             if event.asked_bytes:
+                self._sieve.on_arrived()
                 self._heard(now, len(event.payload))
                 self._udp_heard_at = now
                 self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
                 if self.on_grpc:
-                    self._return_to_udp()
+                    self._on_passed(now)
             else:
                 self._on_unasked()
         else:
             self._hub.bandwidth.on_lost(self._flow, event.asked_bytes, now)
             self._hub.scheduler.on_lost(event.units)
+            self._sieve.on_lost(len(event.units))
             self._has_lost = True
             self.retransmitted_units += len(event.units)
 
@@ -264,7 +272,9 @@ class Source:
         due = math.inf if deadline is None else deadline
         if self.on_grpc:
             return due if self._is_trying_udp else math.inf
-        return min(due, self._udp_limit(self.receiver), self._move_at(self.receiver))
+        return min(
+            due, self._udp_limit(self.receiver), self._trickle_at(self.receiver), self._move_at(self.receiver)
+        )
 
     def check(self, now: float) -> None:
         """Do what is due: probe, move, fall back, try UDP again, or give the source up."""
@@ -283,8 +293,11 @@ class Source:
         silent_s, alive = receiver.silent_s(now), self.peer.is_alive
         if not alive and silent_s >= HASTE * GIVE_UP_AFTER_S:
             self._hub.on_end(self, "it is gone")
-        elif now >= self._udp_limit(receiver) or (
-            silent_s >= GIVE_UP_AFTER_S and receiver.probes_unanswered >= GIVE_UP_PROBES
+        elif (
+            now >= self._udp_limit(receiver)
+            or (silent_s >= GIVE_UP_AFTER_S and receiver.probes_unanswered >= GIVE_UP_PROBES)
+            or self._sieve.is_closed
+            or self._is_trickle(receiver, now)
         ):
             self._fall_back()
 
@@ -308,6 +321,20 @@ class Source:
             return math.inf
         return receiver.first_pull_at + max(FALLBACK_AFTER_S, 3 * (self._hub.bandwidth.srtt_s or 0.0))
 
+    def _trickle_at(self, receiver: Receiver) -> float:
+        """Return when to see whether more than a trickle comes."""
+        began_at = receiver.first_pull_at
+        return math.inf if began_at is None or self._is_seen_to_pass else began_at + TRICKLE_S
+
+    def _is_trickle(self, receiver: Receiver, now: float) -> bool:
+        """Tell whether UDP brings too little from the start: some networks let hardly any of it through."""
+        if now < self._trickle_at(receiver):
+            return False
+        least_bps = min(rendition.bitrate_bps for rendition in self._hub.track.renditions)
+        is_idle = receiver.next_deadline() is None
+        self._is_seen_to_pass = is_idle or self.delivered_bytes >= least_bps / 8 / 2 * TRICKLE_S
+        return not self._is_seen_to_pass
+
     # gRPC.
 
     def _fall_back(self) -> None:
@@ -319,6 +346,8 @@ class Source:
         )  # what the radio network holds of it still counts when it comes
         if self.receiver is not None and self.receiver.arrived:
             self.peer.renew()  # what ended UDP may be a change of network, and TCP hangs then
+        self._sieve.reset()
+        self._passed_units = 0
         self._retry_udp_at = trio.current_time() + UDP_RETRY_S
         self._pull_scope = trio.CancelScope()
         self._hub.on_transport(self, "grpc")
@@ -326,12 +355,23 @@ class Source:
 
     def _probe_udp(self, receiver: Receiver, now: float) -> None:
         """Ask for one small unit again, while the radio is awake anyway."""
-        self._retry_udp_at, self._is_trying_udp = now + UDP_RETRY_S, True
+        self._retry_udp_at, self._is_trying_udp, self._passed_units = now + UDP_RETRY_S, True, 0
         self._hub.bandwidth.on_abandoned(self._flow, receiver.forget_all())
         size = min(table_bytes(self._hub.track, 0), MAX_PAYLOAD)
         self._hub.bandwidth.on_asked(self._flow, size, now)
         receiver.ask([(UnitRange(0, table_segment(0), 0, 1), [size])], _PROBE_PACE_BYTES_PER_S, now)
         self._hub.on_timers()
+
+    def _on_passed(self, now: float) -> None:
+        """Note that a unit came by UDP: when enough did return to it, and ask for so many after the first."""
+        self._passed_units += 1
+        most = min(RETURN_UNITS, self._hub.track.segment_count)
+        if self._passed_units >= most:
+            self._return_to_udp()
+        elif self._passed_units == 1 and self._is_trying_udp and self.receiver is not None:
+            self._hub.bandwidth.on_asked(self._flow, most * MAX_PAYLOAD, now)
+            ranges = [(UnitRange(0, segment, 0, 1), [MAX_PAYLOAD]) for segment in range(most)]
+            self.receiver.ask(ranges, _PROBE_PACE_BYTES_PER_S, now)
 
     def _return_to_udp(self) -> None:
         assert self._pull_scope is not None
