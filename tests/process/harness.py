@@ -19,9 +19,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple, Self, TypeVar
 
 import lightpeer
+
+T = TypeVar("T")
 
 ROOT = Path(lightpeer.__file__).parents[1]
 LIMIT_S = 30.0  # for anything here, on the slowest machine
@@ -89,8 +91,8 @@ def run(
     return Result(process.returncode, process.stdout or b"", clean(process.stderr.decode()))
 
 
-def together(*runs: Callable[[], Result]) -> list[Result]:
-    """Run commands side by side, as many at a time as the smallest machine has cores."""
+def together(*runs: Callable[[], T]) -> list[T]:
+    """Run or start commands side by side, as many at a time as the smallest machine has cores."""
     with ThreadPoolExecutor(2) as pool:
         return [future.result() for future in [pool.submit(run) for run in runs]]
 

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ import pytest
 from lightpeer.core.identity import PeerId, format_peer_id
 from lightpeer.core.uri import parse_uri
 from tests.process.conftest import LONG, Client
-from tests.process.harness import LIMIT_S, Process, Server
+from tests.process.harness import LIMIT_S, Process, Server, together
 from tests.serve.media import write_wav
 from tests.shell.test_network import has_ipv6
 
-GOSSIP_S = "0.5"  # in place of a minute
+GOSSIP_S = "1"  # in place of a minute
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_ten_peers_find_each_other_through_one_that_is_then_killed(tmp_path, emp
             return stack.enter_context(peer)
 
         bootstrap = start(0)
-        nine = [start(n, bootstrap) for n in range(1, 10)]
+        nine = together(*(partial(start, n, bootstrap) for n in range(1, 10)))
         ids = {peer.peer_id for peer in nine}
         before = Client(tmp_path / "before", nine[8])
         until(lambda: ids <= known(before))
