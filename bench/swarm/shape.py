@@ -61,17 +61,17 @@ def settle(swarm: Swarm, rounds: int = SETTLED_ROUNDS) -> list[tuple[int, float,
     return course
 
 
-def run(swarm: Swarm, seed: int, *, compare: bool = True) -> Section:
+def run(swarm: Swarm, seed: int, *, rounds: int = SETTLED_ROUNDS, compare: bool = True) -> Section:
     """Settle a grown swarm, and compare it with Cyclon and a random graph of the same size and degree."""
     peers = len(swarm.living())
-    section = Section(f"Shape: {peers:,} servers, {SETTLED_ROUNDS} rounds after they joined")
-    ours_course = settle(swarm)
+    section = Section(f"Shape: {peers:,} servers, {rounds} rounds after they joined")
+    ours_course = settle(swarm, rounds)
     ours = Shape.of(swarm.links(), seed)
     chance = Shape.of(random_graph(peers, round(ours.mean), Random(seed)), seed)
     shapes, courses = {"lightpeer": ours, "random graph": chance}, {"lightpeer": ours_course}
     if compare:
         reference = CyclonSwarm.grown(peers, seed)
-        courses["Cyclon"] = settle(reference)
+        courses["Cyclon"] = settle(reference, rounds)
         shapes["Cyclon"] = Shape.of(reference.links(), seed)
     _table(section, ours, chance, shapes.get("Cyclon"))
     section.charts["swarm-in-degree"] = Chart(
@@ -89,9 +89,7 @@ def run(swarm: Swarm, seed: int, *, compare: bool = True) -> Section:
                 Series(name, [(n, c) for n, _, c in course], dashed=name != "lightpeer")
                 for name, course in courses.items()
             ),
-            Series(
-                "random graph", [(0, chance.clustering), (SETTLED_ROUNDS, chance.clustering)], dashed=True
-            ),
+            Series("random graph", [(0, chance.clustering), (rounds, chance.clustering)], dashed=True),
         ],
         log_y=True,
     )
