@@ -136,13 +136,16 @@ class Reach:
 
     async def exchange(self, peer: Peer, want: int = RECORDS_WANTED) -> bool:
         """Ask a peer for so many of the records that it knows, at random; tell whether it answered."""
+        from lightpeer.core.status import StatusCode
         from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
         started = trio.current_time()
         try:
             reply = await peer.exchange(pb.ExchangeRequest(want=want))
         except RemoteError as error:
-            self.on_error(peer, error)
+            asked_too_often = isinstance(error, RpcError) and error.code() == StatusCode.RESOURCE_EXHAUSTED
+            if not asked_too_often:
+                self.on_error(peer, error)
             return False
         self.learn(self._sound_untrusted(reply.records, peer), peer)
         self.on_answer(peer, trio.current_time() - started)

@@ -16,6 +16,7 @@ from lightpeer.discovery import open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.lan import Own
 from lightpeer.reach import LOOK_S
+from lightpeer.serve.gossip import ASKS_AT_ONCE
 from tests.pair import PORT, Serving, made_track, serving, settings
 from tests.sim.network import SimInternet, simulate
 from tests.sim.swarm import introduce, swarm
@@ -142,6 +143,22 @@ def test_another_peer_is_asked_for_records_while_few_are_known(tmp_path: Path) -
             async with open_client(settings(tmp_path, servers[0]), net.host(PHONE)) as client:
                 assert len(await client.peers()) == 3
             assert asked == [0, 1]
+
+    simulate(main)
+
+
+def test_a_peer_that_was_asked_for_records_too_often_is_not_to_blame(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with serving(net.host("10.0.0.1"), [made_track(3)]) as server:
+            phone = net.host(PHONE)
+            for n in range(ASKS_AT_ONCE + 2):
+                async with open_client(settings(tmp_path, server), phone) as client:
+                    assert await titles(client) == ["Song"]
+                    entry = client.cache.get(server.identity.peer_id)
+                    assert (entry.failures_in_row, round(entry.successes)) == (
+                        0,
+                        n + 1 + min(n + 1, ASKS_AT_ONCE),
+                    )
 
     simulate(main)
 
