@@ -107,7 +107,7 @@ def test_udp_that_passes_again_is_used_again(
     tmp_path: Path, filter_: Filter, for_s: float, seed: int
 ) -> None:
     changes = (12.0, filter_), (12.0 + for_s, all_passes)
-    heard = hear(tmp_path, seed, *changes, seconds=160, high_water_s=20.0, low_water_s=10.0)
+    heard = hear(tmp_path, seed, *changes, seconds=200, high_water_s=20.0, low_water_s=10.0)
     assert heard.session.playout.rebuffers == 0
     assert heard.told("transport", "transport")[-1] == "udp"
 
