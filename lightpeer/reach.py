@@ -43,7 +43,8 @@ HEAD_START_S: Final = 1.0  # over the next: two round trips of a slow 3G link an
 MAX_ASKED: Final = 8  # peers that one search may cost
 CLOCK_ERROR_S: Final = 86_400.0  # of a clock that is set: a time zone, or a battery that was empty
 LOOK_S: Final = 1.5  # answers take 20 to 120 ms (RFC 6762, section 6); a question is repeated after 1 s
-RECORDS_WANTED: Final = 8  # as a matter of course: 1 kB
+RECORDS_WANTED: Final = 8  # when others have to be asked: 1 kB
+SPARES: Final = 3
 MAX_RECORDS: Final = 16  # of one reply: a seal costs a Pi Zero a millisecond or two
 
 
@@ -152,9 +153,11 @@ class Reach:
         self._has_exchanged = True
         return True
 
-    def knows_enough(self) -> bool:
-        """Tell whether nobody need be asked for records: enough are known, or one was asked in this run."""
-        return self._has_exchanged or self._remembered.cache.has_enough(self._now_s())
+    async def find_spares(self, peer: Peer) -> None:
+        """Ask a peer for a few others, once a run, if there is hardly anybody to turn to when it is gone."""
+        known = self._remembered.cache.best(SPARES + 1, self._now_s())
+        if not self._has_exchanged and len(known) <= SPARES:
+            await self.exchange(peer, SPARES)
 
     # What became of it.
 

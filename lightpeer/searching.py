@@ -7,8 +7,8 @@ hold the track itself, it is opened at a holder that the hit names. Who else hol
 is found by searching for its uri.
 
 Holders are remembered once they have served us, and not because hits name them: whom those
-name is up to whoever answers, who may name accomplices alone, as often as we search. Who
-knows few gets a sample of others from the asked peer instead, after the hits or the first sound.
+name is up to whoever answers, who may name accomplices alone, as often as we search. Who knows
+hardly anybody has the asked peer tell of a few instead, after the hits or the first sound.
 """
 
 from __future__ import annotations
@@ -103,10 +103,10 @@ class Searcher:
         return findings
 
     async def know_others(self, after_s: float = 0) -> None:
-        """Ask who answered first for records, once, if so few are known that we might be lost without it."""
+        """See to it that we know others than who answered first."""
         await trio.sleep(after_s)
-        if self._first_to_answer is not None and not self._reach.knows_enough():
-            await self._reach.exchange(self._first_to_answer)
+        if self._first_to_answer is not None:
+            await self._reach.find_spares(self._first_to_answer)
 
     async def _collect(self, peer: Peer, query: str, limit: int, budget: Budget, findings: Findings) -> None:
         """Search at a peer until there is enough, or nothing more within our patience."""
