@@ -71,6 +71,9 @@ class Hub(Protocol):
     def is_urgent(self) -> bool:
         """Whether what comes is to be taken at once."""
 
+    def on_heard(self, now: float) -> None:
+        """Something that was asked for came."""
+
     async def on_data(self, now: float) -> None:
         """Something arrived: take what is complete and ask for more."""
 
@@ -258,6 +261,7 @@ class Source:
             self._hub.on_end(self, "it sends what was not asked for", lied=True)
 
     def _heard(self, now: float, size: int) -> None:
+        self._hub.on_heard(now)
         self.heard_at = now
         self.has_delivered = True
         self.delivered_bytes += size

@@ -42,6 +42,8 @@ URGENT_S = 5.0  # of audio left: enough to fetch from another source what one ho
 NEAR_S = 3.0  # of audio left: what is still missing of the next segment is asked from a second source
 QUIET_S = 1.0  # of silence of the first; or when it has more to send before than there is time
 MAX_SHARED = 0.02  # of all bytes; and one segment at any time
+DEAD_ZONE_S = 2.0  # of silence of all; a shorter one makes nobody late
+LENIENT_AGAIN_S = 15.0  # so that who sends a little now and then does not hold playback up for ever
 
 FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
 """Gives further sources, those peers excepted."""
@@ -104,6 +106,8 @@ class Sources:
         self._sources: list[Source] = []
         self._supply = Supply()
         self._shared_bytes = 0  # asked for a second time
+        self._heard_at = math.inf  # when any of them was heard last, or had something to send again
+        self._lenient_until = -math.inf
         self._transport = ""  # as told last
         self._work = trio.Event()
 
@@ -140,6 +144,8 @@ class Sources:
     def on_wished(self) -> None:
         """There is more to ask for."""
         self._work.set()
+        if self.scheduler.wished() <= 1:
+            self._heard_at = trio.current_time()  # before, nobody had anything to send
 
     def seek(self) -> None:
         """Stop what is being sent: playback goes on elsewhere."""
@@ -188,15 +194,15 @@ class Sources:
             self.nursery.start_soon(self._look, exclude)
 
     def _check_holder(self, now: float) -> None:
-        """Drop a source that holds up playback if there is another that may do better, else look for one.
+        """Drop a source that holds up playback if there is another that does better, else look for one.
 
-        In a dead zone nobody is heard, and only a source that has nothing to do may do better.
+        In a dead zone nobody is heard, and when it ends somebody is heard first: nobody is to blame.
         """
         holder = self.scheduler.overdue(now)
-        if holder is None or self._listener.ahead_s > URGENT_S:
+        if holder is None or self._listener.ahead_s > URGENT_S or now < self._lenient_until:
             return
         holders, others = self._divide(holder)
-        if any(s.heard_at > now - PATIENCE_S or not self.scheduler.holds(s.peer) for s in others):
+        if any(s.heard_at > now - PATIENCE_S for s in others):
             for source in holders:
                 self._supply.rest(source.peer.peer_id, now)
                 self.on_end(source, "it holds up the track")
@@ -245,6 +251,7 @@ class Sources:
         self.on_timers()
 
     async def _add(self, peer: Peer, opened: Opened) -> None:
+        self.on_heard(trio.current_time())  # it answered
         source = Source(self, peer)
         source.fetching_before_s = self._stats.fetching_s
         self._sources.append(source)
@@ -276,6 +283,12 @@ class Sources:
         """Whether playback may soon wait for what comes, or several sources' times are to be compared."""
         playout = self._listener.playout
         return len(self._sources) > 1 or (playout.realtime and self._listener.ahead_s < NEAR_S)
+
+    def on_heard(self, now: float) -> None:
+        """Something that was asked for came; after a silence of all, all have time to be heard again."""
+        if now >= self._heard_at + DEAD_ZONE_S and now >= self._lenient_until + LENIENT_AGAIN_S:
+            self._lenient_until = now + PATIENCE_S
+        self._heard_at = now
 
     async def on_data(self, now: float) -> None:
         """Something arrived: have the session take what is complete and ask for more."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.core.supply import Supply
 from lightpeer.core.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
@@ -83,5 +84,43 @@ def test_a_slow_source_beside_a_fast_one_does_not_slow_it(tmp_path: Path, seed: 
             started = trio.current_time()
             done = await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
         assert done["bytes"] / (trio.current_time() - started) > 0.6 * 50_000
+
+    simulate(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("zone_s", [4.0, 7.0, 10.0])
+@pytest.mark.parametrize("number", [2, 3])
+@pytest.mark.parametrize("is_held", [True, False], ids=["the network holds what is sent", "it loses it"])
+def test_a_dead_zone_is_no_sources_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_held: bool, number: int, zone_s: float, seed: int
+) -> None:
+    """It silences all of them, and when it ends one is heard before the others: none is dropped for it."""
+    made = made_track(60)
+    rested: list[object] = []
+    monkeypatch.setattr(Supply, "rest", lambda _self, peer_id, _now: rested.append(peer_id))
+
+    async def main(net: SimInternet) -> None:
+        async with AsyncExitStack() as stack:
+            servers = await several(stack, net, made, *(Link(50_000, 0.05) for _ in range(number)))
+            down = Link(50_000, 0.05)
+            phone = net.host(PHONE, down=down, up=Link(50_000, 0.05))
+            client = await stack.enter_async_context(
+                open_client(settings(tmp_path, *servers, **SMALL), phone)
+            )
+
+            def begin() -> None:
+                if is_held:
+                    down.stalled_until = trio.current_time() + zone_s
+                else:
+                    net.partition(phone)
+
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            nursery.start_soon(at, 12.0 + seed, begin)
+            nursery.start_soon(at, 12.0 + seed + zone_s, net.heal)
+            heard = await stream(client, made)
+            nursery.cancel_scope.cancel()
+        assert not heard.told("source_lost", "reason")
+        assert not rested
 
     simulate(main, seed)
