@@ -22,6 +22,7 @@ MAX_BACKOFF_S: Final = 3600.0
 DEAD_AFTER_FAILURES: Final = 3
 BANNED_AT: Final = 2.5  # misbehaviour, after decay: three times in a day
 KEEP_TRIED_S: Final = 30 * 86_400.0  # an expired record of somebody we know beats having nobody
+KEEP_TOLD_S: Final = 86_400.0  # of somebody that we were told of, it beats nobody for a day
 LOCAL_GROUP: Final = "local"
 NOT_BEFORE_S: Final = 1_735_689_600  # 2025: a clock that is behind this is not set, and anybody's is better
 
@@ -136,6 +137,11 @@ class PeerEntry:
         if self.tried:
             return now >= self.record.expires_s and now - self.last_success_s > KEEP_TRIED_S
         return now >= self.record.expires_s or self.failures_in_row >= DEAD_AFTER_FAILURES
+
+    def is_last_resort(self, now: float) -> bool:
+        """Tell whether it is dead by the end of its record alone, and that not long ago."""
+        has_ended = self.record.expires_s <= now < self.record.expires_s + KEEP_TOLD_S
+        return has_ended and not self.tried and self.failures_in_row < DEAD_AFTER_FAILURES
 
 
 @lru_cache(maxsize=1024)  # a flood must not cost more than its seals

@@ -19,6 +19,8 @@ with quotas in place of hashed buckets, which at 64 entries protect better:
 - Hearsay of one peer is enough. Another, that we know from it, is a liar as often as those
   it told of are, and a liar tells of nobody but liars: a second opinion makes things worse.
   So others are asked only while too few are known that answer.
+- Servers' records last an hour. Who was told of may be there longer, and is asked when nobody
+  else is left, until its place is taken or a day is over.
 - The score is the rate of success, weighed by round trip, goodput, verified bytes and
   misbehaviour. The counts fade with a half-life of a day. After failures in a row a
   peer waits twice as long each time, and comes after those that do not wait.
@@ -140,20 +142,21 @@ class PeerCache:
     # Whom to ask.
 
     def best(self, n: int, now: float) -> list[PeerRecord]:
-        """Return up to `n` records of serving peers, best first; those that failed just now come last."""
-        usable = sorted(self._usable(now), key=lambda e: (e.waits(now), -e.score(now)))
+        """Return up to `n` records of serving peers, best first.
+
+        Those that failed just now come last, and after them those whose records ended lately.
+        """
+        usable = [e for e in self._serving(now) if not e.is_dead(now) or e.is_last_resort(now)]
+        usable.sort(key=lambda e: (e.is_last_resort(now), e.waits(now), -e.score(now)))
         return [e.record for e in usable[:n]]
 
     def has_enough(self, now: float) -> bool:
         """Tell whether so many peers can be asked that nobody's hearsay is needed."""
-        return sum(not e.waits(now) for e in self._usable(now)) >= self._capacity // ENOUGH_SHARE
+        ready = sum(not e.is_dead(now) and not e.waits(now) for e in self._serving(now))
+        return ready >= self._capacity // ENOUGH_SHARE
 
-    def _usable(self, now: float) -> list[PeerEntry]:
-        return [
-            e
-            for e in self._entries.values()
-            if e.record.serves and not e.is_banned(now) and not e.is_dead(now)
-        ]
+    def _serving(self, now: float) -> list[PeerEntry]:
+        return [e for e in self._entries.values() if e.record.serves and not e.is_banned(now)]
 
     # The file.
 

@@ -11,6 +11,7 @@ from lightpeer.core.peer_entry import (
     BACKOFF_S,
     DEAD_AFTER_FAILURES,
     HALF_LIFE_S,
+    KEEP_TOLD_S,
     KEEP_TRIED_S,
     LOCAL_GROUP,
     MAX_BACKOFF_S,
@@ -135,6 +136,18 @@ def test_a_new_entry_dies_by_expiry_or_failures_and_a_tried_one_after_a_month() 
     tried = entry(tried=True, failures_in_row=99, last_success_s=NOW)
     assert not tried.is_dead(NOW + KEEP_TRIED_S)
     assert tried.is_dead(NOW + KEEP_TRIED_S + 1)
+
+
+def test_who_was_told_of_is_a_last_resort_for_a_day_after_its_record() -> None:
+    ended = RECORD.expires_s
+    assert [entry().is_last_resort(ended + after) for after in (-1, 0, KEEP_TOLD_S - 1, KEEP_TOLD_S)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert not entry(tried=True).is_last_resort(ended)
+    assert not entry(failures_in_row=DEAD_AFTER_FAILURES).is_last_resort(ended)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.core.identity import Identity, PeerId
-from lightpeer.core.peer_entry import KEEP_TRIED_S
+from lightpeer.core.peer_entry import KEEP_TOLD_S, KEEP_TRIED_S
 from lightpeer.core.peers import (
     DEFAULT_CAPACITY,
     ENOUGH_SHARE,
@@ -214,9 +214,23 @@ def test_the_dead_make_room() -> None:
     for n in range(4):
         cache.add(record(n, expires=10), peer_id(1000 + n), NOW)
     assert not cache.add(record(4), peer_id(2000), NOW)
-    assert cache.best(9, NOW + 11) == []
+    assert cache.best(9, NOW + 10 + KEEP_TOLD_S) == []
     assert cache.add(record(4), peer_id(2000), NOW + 11)
     assert len(cache) == 1
+
+
+def test_whose_record_ended_lately_is_the_last_resort() -> None:
+    cache = PeerCache(8)
+    for n, expires in [(0, 10), (1, WEEK)]:
+        cache.add(record(n, expires=expires), peer_id(1000 + n), NOW)
+    cache.on_failure(peer_id(1), NOW + 10)
+    assert cache.best(9, NOW + 10) == [record(1), record(0, expires=10)]
+    assert not cache.has_enough(NOW + 10)
+    assert cache.has_enough(NOW + 30)
+    assert cache.best(9, NOW + 10 + KEEP_TOLD_S) == [record(1)]
+    for _ in range(3):
+        cache.on_failure(peer_id(0), NOW + 11)
+    assert cache.best(9, NOW + 11) == [record(1)]
 
 
 def test_a_tried_peer_outlives_its_record() -> None:

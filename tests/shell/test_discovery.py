@@ -100,7 +100,10 @@ def test_nothing_found_and_nobody_there_are_two_things(tmp_path: Path) -> None:
     simulate(main)
 
 
-def test_what_was_learnt_is_there_at_the_next_start_without_a_bootstrap_peer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hours", [0, 12])
+def test_what_was_learnt_is_there_at_the_next_start_without_a_bootstrap_peer(
+    tmp_path: Path, hours: int
+) -> None:
     made = made_track(10)
 
     async def main(net: SimInternet) -> None:
@@ -111,6 +114,7 @@ def test_what_was_learnt_is_there_at_the_next_start_without_a_bootstrap_peer(tmp
                 known = {info.peer_id for info in await client.peers()}
             assert known == {format_peer_id(s.identity.peer_id) for s in (first, second)}
             first.kill()
+            await trio.sleep(hours * 3600)
             async with open_client(settings(tmp_path), phone) as client:
                 assert len(await found(client, "song")) == 1
 
