@@ -110,7 +110,7 @@ def test_what_was_learnt_is_there_at_the_next_start_without_a_bootstrap_peer(
         phone = net.host(PHONE)
         async with serving(net.host("10.0.0.1")) as first, serving(net.host("10.0.0.2"), [made]) as second:
             introduce(second, first)
-            async with open_client(settings(tmp_path, first), phone) as client:
+            async with open_client(settings(tmp_path, first, peers_asked=1), phone) as client:
                 known = {info.peer_id for info in await client.peers()}
             assert known == {format_peer_id(s.identity.peer_id) for s in (first, second)}
             first.kill()
