@@ -63,7 +63,7 @@ async def at(when_s: float, act: Callable[..., None], *args: object) -> None:
     act(*args)
 
 
-async def stream(client: Client, made: MadeTrack, *, pause_s: float = 0.0) -> Heard:
+async def stream(client: Client, made: MadeTrack, *, pause_s: float = 0.0, **more: object) -> Heard:
     """Stream a track at the pace of playing, with a pause after ten seconds; the bytes must be exact."""
     ear, events = Ear(pause_s), []
     peer, opened = await first_source(client.open_track(made.track.track_id))
@@ -76,6 +76,7 @@ async def stream(client: Client, made: MadeTrack, *, pause_s: float = 0.0) -> He
         on_event=lambda kind, data: events.append((kind, data)),
         on_lie=client.on_lie,
         sink_ahead_s=ear.ahead_s,
+        **more,
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.run, peer, opened)
@@ -175,6 +176,23 @@ def test_udp_that_is_blocked_in_mid_track_and_passes_again_is_used_again(tmp_pat
             heard = await stream(client, made)
         assert heard.told("transport", "transport") == ["grpc", "udp"]
         assert heard.session.playout.rebuffers == 0
+
+    simulate(main)
+
+
+def test_what_a_source_gave_before_and_after_a_long_pause_is_told(tmp_path: Path) -> None:
+    made = made_track(60)
+    served: list[int] = []
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server, **SMALL), net.host(PHONE)) as client,
+        ):
+            heard = await stream(client, made, pause_s=90, on_served=lambda *told: served.append(told[1]))
+        first, second = served
+        assert min(first, second) > 0.2 * heard.session.stats.fetched_bytes
+        assert first + second > 0.9 * heard.session.stats.fetched_bytes
 
     simulate(main)
 
