@@ -18,10 +18,11 @@ reached, `handle_timeout` and then send what `datagrams_to_send` gives. When
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from lightpeer.core.datagram import (
     DATA_OVERHEAD,
@@ -38,12 +39,11 @@ from lightpeer.errors import BadMessageError
 
 Address: TypeAlias = tuple[str, int]
 ReadObject: TypeAlias = Callable[[int, int], bytes | None]
-"""Gives the bytes of (rendition, segment or table number), or None where there are none."""
+"""Gives the bytes of (rendition, segment or table number), or None where there are none; for each unit."""
 
 MAX_QUEUED_UNITS: Final = 1024  # 1.2 MB: four seconds of a fast link, far above any sane window
 MAX_PACE_BYTES_PER_S: Final = 1_000_000  # 80 times a good rendition; one stream does not fill a server's link
 MIN_PACE_BYTES_PER_S: Final = 1_000
-CACHED_OBJECTS: Final = 4  # a segment, the next, a table, and a repeated one
 LEASE_S: Final = 2.0
 END_S: Final = 60.0
 BURST_S: Final = 0.02  # what the timers of a busy computer are late by: less would be lost pace
@@ -83,12 +83,13 @@ class StreamSender:
         self.closed = False
         self.last_pull_s: float | None = None
         self._keys = keys
-        self._objects = _ObjectCache(read)
+        self._read = read
         self._secret = secret
         self._opened_s = now
         self._replay = _ReplayWindow()
         self._epoch = 0
         self._queue: deque[_Asked] = deque()
+        self._queued_units = 0
         self._pacer = Pacer(max_pace_bytes_per_s)
         self._address: Address | None = None
         self._proven = False
@@ -119,12 +120,14 @@ class StreamSender:
         if self._token_due is not None:
             pull_no, arrived_s = self._token_due
             self._token_due = None
-            datagrams.append(self._build(_Asked(_NO_UNIT, pull_no, arrived_s), b"", now))
+            datagrams.append(self._build(_NO_UNIT, b"", pull_no, arrived_s, now))
         while len(datagrams) < most and self._queue and self._proven and now >= self._pacer.ready_at():
-            asked = self._queue.popleft()
-            payload = self._objects.unit(asked.unit)
+            asked = self._queue[0]
+            unit = Unit(asked.rendition, asked.segment, asked.unit)
+            payload = self._payload(unit)
+            self._advance(asked, asked.end - asked.unit if payload is None else 1)  # none: nor any after it
             if payload is not None:
-                datagrams.append(self._build(asked, payload, now))
+                datagrams.append(self._build(unit, payload, asked.pull_no, asked.arrived_s, now))
         return datagrams
 
     def next_deadline(self) -> float | None:
@@ -143,7 +146,7 @@ class StreamSender:
     def handle_timeout(self, now: float) -> None:
         """Forget what was asked when PULLs have stopped, and end the stream when they stay away."""
         if now >= self._silent_since() + LEASE_S:
-            self._queue.clear()
+            self._clear()
         if now >= self._silent_since() + END_S:
             self.closed = True
 
@@ -156,9 +159,13 @@ class StreamSender:
         if ahead >= 128 and self.last_pull_s is not None:
             return False
         if ahead:
-            self._queue.clear()
+            self._clear()
             self._epoch = epoch
         return True
+
+    def _clear(self) -> None:
+        self._queue.clear()
+        self._queued_units = 0
 
     def _follow(self, pull: Pull, address: Address, now: float) -> None:
         """Send to where the newest PULL came from, once its token shows that it receives there."""
@@ -172,21 +179,39 @@ class StreamSender:
         self._token_due = None if self._proven else (pull.pull_no, now)
 
     def _enqueue(self, pull: Pull, now: float) -> None:
-        for wanted in pull.ranges:
-            for unit in range(wanted.first, wanted.first + wanted.units):
-                if len(self._queue) >= MAX_QUEUED_UNITS:
-                    return
-                self._queue.append(_Asked(Unit(wanted.rendition, wanted.segment, unit), pull.pull_no, now))
+        for rendition, segment, first, wanted in pull.ranges:
+            units = min(wanted, MAX_QUEUED_UNITS - self._queued_units)
+            if not units:
+                return
+            self._queue.append(_Asked(rendition, segment, first, first + units, pull.pull_no, now))
+            self._queued_units += units
 
-    def _build(self, asked: _Asked, payload: bytes, now: float) -> tuple[bytes, Address]:
+    def _advance(self, asked: _Asked, units: int) -> None:
+        """Take so many units off the head of the queue, all of one range."""
+        asked.unit += units
+        self._queued_units -= units
+        if asked.unit == asked.end:
+            self._queue.popleft()
+
+    def _payload(self, unit: Unit) -> bytes | None:
+        """Return what a unit holds; None if there is no such object or unit."""
+        data = self._read(unit.rendition, unit.segment)
+        if data is None:
+            return None
+        count, step = unit_layout(len(data))
+        return data[unit.unit * step : (unit.unit + 1) * step] if unit.unit < count else None
+
+    def _build(
+        self, unit: Unit, payload: bytes, pull_no: int, arrived_s: float, now: float
+    ) -> tuple[bytes, Address]:
         assert self._address is not None
         data = Data(
             stream_id=self.stream_id,
             packet_no=self._packet_no,
-            pull_no=asked.pull_no,
-            hold_s=max(0.0, now - asked.arrived_s),
+            pull_no=pull_no,
+            hold_s=max(0.0, now - arrived_s),
             path_token=self._token,
-            unit=asked.unit,
+            unit=unit,
             payload=payload,
         )
         self._packet_no = (self._packet_no + 1) & 0xFFFF_FFFF
@@ -194,10 +219,17 @@ class StreamSender:
         return build_data(data, self._keys), self._address
 
 
-class _Asked(NamedTuple):
-    """A unit in the queue, and the PULL that put it there."""
+@dataclass(slots=True)
+class _Asked:
+    """What is left of a range in the queue, and the PULL that put it there.
 
-    unit: Unit
+    Ranges, for a PULL may name a thousand units in a few bytes: the queue grows no faster than what came.
+    """
+
+    rendition: int
+    segment: int
+    unit: int  # the next
+    end: int
     pull_no: int
     arrived_s: float
 
@@ -256,26 +288,3 @@ class Pacer:
     def sent(self, size: int, now: float) -> None:
         """Count a datagram that left."""
         self._clear_s = max(self._clear_s, now) + size / self._pace
-
-
-class _ObjectCache:
-    """The last few objects that were read, so that a segment is not read once for each unit."""
-
-    def __init__(self, read: ReadObject) -> None:
-        self._read = read
-        self._objects: OrderedDict[tuple[int, int], bytes | None] = OrderedDict()
-
-    def unit(self, unit: Unit) -> bytes | None:
-        """Return the payload of a unit; None if there is no such object or unit."""
-        key = unit.rendition, unit.segment
-        if key in self._objects:
-            self._objects.move_to_end(key)
-        else:
-            self._objects[key] = self._read(*key)
-            if len(self._objects) > CACHED_OBJECTS:
-                self._objects.popitem(last=False)
-        data = self._objects[key]
-        if data is None:
-            return None
-        count, step = unit_layout(len(data))
-        return data[unit.unit * step : (unit.unit + 1) * step] if unit.unit < count else None

@@ -4,9 +4,10 @@ A datagram is handed to its stream by the id that it claims; everything else abo
 it is the `StreamSender`'s business. The pacing task sleeps until the earliest of
 the streams' deadlines, or until a datagram came in; a stream whose turn it is not
 costs nothing. Streams are bounded in all and for each peer. A peer that opens one
-too many loses its own least recent one; when the server is full, a stream that
-nobody has pulled lately makes room, and if there is none the newcomer goes
-without UDP (it has `Streams.Pull`).
+too many loses its own least recent one. When the server is full, the network that has
+most of them makes room for one that has fewer; else a stream that nobody has pulled
+lately does, of the newcomer's own network or one that has more, and if there is none the
+newcomer goes without UDP (it has `Streams.Pull`).
 
 Where the uplink has a cap, streams whose turn it is stand in its row (`uplink.py`), and
 send one datagram each time.
@@ -17,39 +18,32 @@ from __future__ import annotations
 import errno
 import heapq
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import trio
 
 from lightpeer.core.datagram import derive_keys, peek_stream_id
 from lightpeer.core.identity import Identity, PeerId
-from lightpeer.errors import LightpeerError
+from lightpeer.serve.objects import ObjectCache, ReadableTrack
 from lightpeer.serve.rpc import network_of
 from lightpeer.serve.sender import (
     LEASE_S,
     MAX_PACE_BYTES_PER_S,
     MAX_QUEUED_UNITS,
     UDP_HEADER_BYTES,
-    ReadObject,
     StreamSender,
     path_token,
 )
 from lightpeer.serve.uplink import Uplink
 from lightpeer.wire.network import Address, DatagramSocket, Network
 
-MAX_STREAMS: Final = 256  # about 0.4 MB each at worst: four cached segments and a full queue
+MAX_STREAMS: Final = 4096  # 2 kB each while they rest; a queue grows no faster than what came for it
 MAX_STREAMS_PER_PEER: Final = 16  # a person listens to one track, opens the next, and loses an address or two
 _VOID_SHARE = 4  # the agenda is cleared of void entries when it has so many for each stream
 _RETRY_S = 0.1  # after the network refused to receive
-
-
-class ReadableTrack(Protocol):
-    """What a stream reads from."""
-
-    def read(self, rendition: int, segment: int) -> bytes:
-        """Return a segment or table; raise a LightpeerError if there is none."""
 
 
 class OpenedStream(NamedTuple):
@@ -98,6 +92,7 @@ class StreamTable:
         self._streams: dict[int, _Stream] = {}
         self._agenda: list[tuple[float, int]] = []
         self._uplink = uplink
+        self._objects = ObjectCache()
         self._wake = trio.Event()
         self._socket: DatagramSocket | None = None
 
@@ -144,7 +139,8 @@ class StreamTable:
         """
         ephemeral = Identity(self._network.entropy(32))
         shared = ephemeral.shared_secret_untrusted(client_key)
-        if not self._make_room(client):
+        network = network_of(caller[0])
+        if not self._make_room(client, network):
             return None
         stream_id = self._unused_id()
         keys = derive_keys(
@@ -154,12 +150,12 @@ class StreamTable:
         sender = StreamSender(
             stream_id=stream_id,
             keys=keys,
-            read=_reader(track),
+            read=partial(self._objects.read, track_id, track),
             secret=self._secret,
             now=now,
             max_pace_bytes_per_s=self._max_pace,
         )
-        self._streams[stream_id] = _Stream(sender, client, network_of(caller[0]), now)
+        self._streams[stream_id] = _Stream(sender, client, network, now)
         self._schedule(stream_id, sender.next_deadline())
         return OpenedStream(
             stream_id, ephemeral.public_key, path_token(self._secret, stream_id, caller[0], 0)
@@ -171,21 +167,30 @@ class StreamTable:
             if stream_id and stream_id not in self._streams:
                 return stream_id
 
-    def _make_room(self, client: PeerId) -> bool:
+    def _make_room(self, client: PeerId, network: str) -> bool:
         own = [i for i, s in self._streams.items() if s.client == client]
         if len(own) >= self._max_per_peer:
             self._drop_least_recent(own)
         elif len(self._streams) >= self._max_streams:
-            idle_since = trio.current_time() - LEASE_S
-            idle = [
-                i
-                for i, s in self._streams.items()
-                if s.sender.last_pull_s is None or s.sender.last_pull_s < idle_since
-            ]
-            if not idle:
+            spare = self._spare(network)
+            if not spare:
                 return False
-            self._drop_least_recent(idle)
+            self._drop_least_recent(spare)
         return True
+
+    def _spare(self, network: str) -> list[int]:
+        """Return the streams of which one may go for a new one from a network."""
+        counts = Counter(stream.network for stream in self._streams.values())
+        largest = max(counts, key=counts.__getitem__, default=network)
+        if counts[largest] > counts[network] + 1:
+            return [i for i, s in self._streams.items() if s.network == largest]
+        idle_since = trio.current_time() - LEASE_S
+        return [
+            i
+            for i, s in self._streams.items()
+            if (s.network == network or counts[s.network] > counts[network])
+            and (s.sender.last_pull_s or -math.inf) < idle_since
+        ]
 
     def _drop_least_recent(self, stream_ids: list[int]) -> None:
         del self._streams[min(stream_ids, key=lambda i: self._streams[i].used_s())]
@@ -251,13 +256,3 @@ class StreamTable:
         if self._streams.get(sender.stream_id) is stream:
             self._schedule(sender.stream_id, sender.next_deadline())
         return size
-
-
-def _reader(track: ReadableTrack) -> ReadObject:
-    def read(rendition: int, segment: int) -> bytes | None:
-        try:
-            return track.read(rendition, segment)
-        except LightpeerError:
-            return None
-
-    return read

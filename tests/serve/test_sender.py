@@ -16,7 +16,6 @@ from lightpeer.core.datagram import (
     unit_layout,
 )
 from lightpeer.serve.sender import (
-    CACHED_OBJECTS,
     END_S,
     LEASE_S,
     MAX_QUEUED_UNITS,
@@ -105,14 +104,11 @@ def test_what_does_not_exist_is_skipped() -> None:
     assert units(bench.run(1.0)) == [(1, 4), (2, 0)]
 
 
-def test_an_object_is_read_once_and_only_a_few_are_kept() -> None:
+def test_what_lies_beyond_an_object_costs_one_look() -> None:
     bench = Bench()
-    bench.pull(*((0, s, u, 1) for u in range(3) for s in range(CACHED_OBJECTS)))
-    bench.run(1.0)
-    assert len(bench.reads) == CACHED_OBJECTS
-    bench.pull(*((0, s, 0, 1) for s in (50, 1, 2, 3, 0)), now=1.0)
-    bench.run(2.0, now=1.0)
-    assert bench.reads[CACHED_OBJECTS:] == [(0, 50), (0, 0)]
+    bench.pull((0, 100, 0, 255), (0, 3, 5, 250), (0, 4, 0, 1))
+    assert units(bench.run(1.0)) == [(4, 0)]
+    assert len(bench.reads) == 3
 
 
 def test_hold_is_the_time_since_the_pull_that_asked() -> None:
@@ -222,7 +218,11 @@ def test_the_queue_is_bounded() -> None:
     for _ in range(5):
         bench.pull((0, 0, 0, 255), pace=0)
     bench.pull((1, 9, 0, 1), pace=0)
-    assert len(bench.sender._queue) == MAX_QUEUED_UNITS
+    assert bench.sender._queued_units == MAX_QUEUED_UNITS
+    assert len(bench.sender._queue) == 5, "no more entries than what came had ranges"
+    bench.pull(now=0.1)
+    assert len(bench.run(2.0, now=0.1)) == 4 * 5 + 4, "what there is of the object, as often as it fitted"
+    assert bench.sender._queued_units == 0
 
 
 def test_two_seconds_of_silence_empty_the_queue_and_sixty_end_the_stream() -> None:

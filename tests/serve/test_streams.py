@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 import pytest
 import trio
 
@@ -246,6 +249,75 @@ def test_a_full_server_keeps_the_streams_in_use_and_refuses() -> None:
         assert clients[1].opened.stream_id in table._streams
 
     with_table(test, max_streams=2)
+
+
+def test_the_network_that_has_most_makes_room_even_of_streams_in_use() -> None:
+    """Ids cost nothing to make: a flood of them from one network keeps nobody else out."""
+
+    async def test(table, phone):
+        flood = [await FakeClient(phone, identity(n)).open(table) for n in range(1, 9)]
+        for client in flood:
+            await client.pull((0, 0, 0, 1))
+            await client.receive(1)
+        resting = await FakeClient(phone.net.host("10.0.1.1"), identity(50)).open(table)
+        for n in range(3):
+            await FakeClient(phone.net.host(f"10.0.2.{n}"), identity(60 + n)).open(table)
+        await trio.sleep(LEASE_S + 1)
+        for client in flood:
+            await client.pull((0, 0, 0, 1))
+            await trio.sleep(0.01)
+        for n in range(20):
+            open_one(table, identity(100 + n).peer_id, identity(77).public_key, phone)
+        assert resting.opened.stream_id in table._streams, "what others have is left alone"
+        assert len(table) == 10
+        networks = [stream.network for stream in table._streams.values()]
+        assert networks.count("10.0.0.2") == 6
+
+    with_table(test, max_streams=10)
+
+
+def test_resting_streams_wake_nobody_and_keep_little() -> None:
+    """No timer until they end, and no bytes of what they have sent."""
+    number = 100
+
+    async def test(table, phone):
+        before = _allocated()
+        clients = []
+        for n in range(number):
+            client = await FakeClient(phone, identity(n + 1)).open(table)
+            await client.pull((0, 1, 0, 5), pace=1_000_000)
+            await client.receive(5)
+            client.socket.close()
+            clients.append((client.opened.stream_id, client.server))
+        await trio.sleep(LEASE_S + 1)
+        assert len(table) == number
+        assert (_allocated() - before) / number < 5000, "of which this test has a part"
+        steps = Steps()
+        trio.lowlevel.add_instrument(steps)
+        await trio.sleep(END_S / 2)
+        assert steps.number <= 2, "this test's own"
+        await trio.sleep(END_S)
+        assert len(table) == 0
+        assert len(table._agenda) <= 8
+
+    tracemalloc.start()
+    try:
+        with_table(test, max_streams=number)
+    finally:
+        tracemalloc.stop()
+
+
+def _allocated() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+class Steps(trio.abc.Instrument):
+    def __init__(self) -> None:
+        self.number = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.number += 1
 
 
 def test_a_key_that_is_no_point_is_refused_and_takes_no_place() -> None:
