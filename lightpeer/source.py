@@ -49,6 +49,7 @@ GIVE_UP_PROBES = 4  # and so many probes in vain: UDP does not pass any more
 HASTE = 0.4  # of these times, when its connection has ended too: it is gone, or our network is
 PULL_AHEAD = 8  # whole segments asked for on a Streams.Pull call: TCP has a window of its own
 MIN_PACE_BYTES_PER_S = 1000
+REST_SLACK_BYTES = MAX_PAYLOAD // 2  # units come whole: rather the one more than a wake-up for it alone
 REST_BYTES = 32 * 1024  # to come at most before we look: a third of what Linux holds for a socket
 MAX_UNASKED = 256  # units beyond as many as were asked: no network repeats so much, it is a flood
 _PROBE_PACE_BYTES_PER_S = 10_000
@@ -221,9 +222,9 @@ class Source:
     def _rest_s(self, receiver: Receiver) -> float:
         """Return how long what comes may wait: until the unit has come with which the next PULL is due."""
         probe_at, rate = receiver.next_deadline(), self._flow.rate_bytes_per_s
-        if not rate or probe_at is None or receiver.is_at_end or self._hub.is_urgent:
+        if not rate or probe_at is None or receiver.is_at_end or receiver.has_gap or self._hub.is_urgent:
             return 0.0
-        expected = min(self._flow.bytes_to_next_pull() + MAX_PAYLOAD, REST_BYTES)
+        expected = min(self._flow.bytes_to_next_pull() + REST_SLACK_BYTES, REST_BYTES)
         if expected < 2 * MAX_PAYLOAD:  # as many wake-ups as without
             return 0.0
         return min(expected / rate, (probe_at - trio.current_time()) / 2)
@@ -388,17 +389,17 @@ class Source:
         call = self.peer.pull()
         try:
             with scope:
-                await self._pull_segments(call)
+                await self._pull_segments(call, scope)
         except RemoteError as error:
             self._hub.on_end(self, str(error), lied=isinstance(error, BadMessageError))
         finally:
             call.cancel()
 
-    async def _pull_segments(self, call: PullCall) -> None:
+    async def _pull_segments(self, call: PullCall, scope: trio.CancelScope) -> None:
         asked: deque[tuple[int, int]] = deque()  # in the order of the answers
         ahead = 1  # at first: if the dead zone ends, all of it comes over UDP as well
         track_id = self._hub.track.track_id
-        while True:
+        while not scope.cancel_called:  # what is asked for after that is never received
             keys = self._hub.scheduler.next_objects(self.peer, ahead - len(asked), trio.current_time())
             if keys:
                 ranges = [pb.Range(rendition=r, first=s, count=1) for r, s in keys]

@@ -113,6 +113,11 @@ class Receiver:
         return now - self._last_heard if self._asked else 0.0
 
     @property
+    def has_gap(self) -> bool:
+        """Whether something has come that was asked for after what has not: that may be lost."""
+        return any(asked.later_arrivals > 0 for asked in islice(self._asked.values(), 1))
+
+    @property
     def outstanding_bytes(self) -> int:
         """What was asked of this source and has neither come nor been given up."""
         return sum(asked.size for asked in self._asked.values())

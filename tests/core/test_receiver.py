@@ -223,6 +223,19 @@ def test_a_unit_is_lost_once_three_later_ones_came(link):
     assert link.receiver.outstanding_bytes == 100
 
 
+def test_a_gap_is_seen_before_it_is_a_loss(link):
+    link.ask(0.0, 0, 4)
+    assert not link.receiver.has_gap
+    link.data(0.2, 0, 1)
+    assert not link.receiver.has_gap
+    link.data(0.2, 2, 1)
+    assert link.receiver.has_gap
+    link.data(0.2, 1, 1)
+    assert not link.receiver.has_gap
+    link.data(0.2, 3, 1)
+    assert not link.receiver.has_gap
+
+
 def test_a_lost_pull_shows_by_the_next(link):
     link.ask(0.0, 0, 3)
     link.ask(0.0, 3, 3)
