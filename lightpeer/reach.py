@@ -156,7 +156,7 @@ class Reach:
     async def find_spares(self, peer: Peer) -> None:
         """Ask a peer for a few others, once a run, if there is hardly anybody to turn to when it is gone."""
         known = self._remembered.cache.best(SPARES + 1, self._now_s())
-        if not self._has_exchanged and len(known) <= SPARES:
+        if not self._has_exchanged and len(known) <= SPARES and self.connections.holds(peer):
             await self.exchange(peer, SPARES)
 
     # What became of it.
