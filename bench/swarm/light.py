@@ -3,8 +3,8 @@
 Each client knows one honest bootstrap peer, and is used once an hour: it exchanges records with the
 bootstrap peer, with the best of its cache if the cache has it that too few are known (two peers at most,
 as `lightpeer peers` does), and counts their answers. Honest servers tell of a random part of their views;
-colluders of as many colluders as a client takes. Whom hits name does not matter here: a client remembers
-those only that served it.
+colluders of as many colluders as a client takes. Records end after an hour, as those of servers do. Whom
+hits name does not matter here: a client remembers those only that served it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lightpeer.core.identity import PeerId
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import PeerRecord
 from lightpeer.reach import MAX_ASKED, MAX_RECORDS
+from lightpeer.serve.own_record import RECORD_LIFETIME_S
 
 if TYPE_CHECKING:
     from bench.swarm.eclipse import Besieged
@@ -71,9 +72,9 @@ def use(
         if asked == gone:
             cache.on_failure(peer_id(asked), now)
             continue
-        host, _ = record_of(swarm, asked).endpoints[0]
+        host, _ = record_of(swarm, asked, now).endpoints[0]
         for told in told_by(swarm, asked, rng):
-            cache.add(record_of(swarm, told), peer_id(asked), now, host)
+            cache.add(record_of(swarm, told, now), peer_id(asked), now, host)
         cache.on_success(peer_id(asked), RTT_S, now)
         answered += 1
         if answered >= PEERS_ASKED or (cache.has_enough(now) and not asks_always):
@@ -96,9 +97,9 @@ def number_of(record: PeerRecord) -> int:
     return int.from_bytes(record.peer_id, "big")
 
 
-def record_of(swarm: Besieged, number: int) -> PeerRecord:
-    """Return the record of a server, in an IPv4 /16 of its network."""
+def record_of(swarm: Besieged, number: int, now: float) -> PeerRecord:
+    """Return the record that a server has just made, in an IPv4 /16 of its network."""
     network = swarm.servers[number].network or 0
     first, second = divmod(network % (NETWORKS_PER_BYTE * 180), NETWORKS_PER_BYTE)
     host = f"{11 + first}.{second}.{number // 250 % 250}.{number % 250}"
-    return PeerRecord(peer_id(number), ((host, 47474),), 1, 1, int(STARTED_S + 1000 * HOUR_S), b"")
+    return PeerRecord(peer_id(number), ((host, 47474),), 1, int(now), int(now + RECORD_LIFETIME_S), b"")
