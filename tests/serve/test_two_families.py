@@ -44,14 +44,14 @@ class LosesIPv4(SystemNetwork):
 
     async def open_udp(self, host: str, port: int = 0, *, family_of: str | None = None):
         udp = await super().open_udp(host, port, family_of=family_of)
-        send_to = udp.send_to
+        send_now = udp.send_now
 
-        async def checked(data: bytes, address: Address) -> None:
+        def checked(data: bytes, address: Address) -> None:
             self.check(address[0])
             self.sent_to.append(address[0])
-            await send_to(data, address)
+            send_now(data, address)
 
-        udp.send_to = checked
+        udp.send_now = checked
         return udp
 
 
