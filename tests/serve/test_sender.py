@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections import Counter
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -291,6 +294,39 @@ def test_a_stream_follows_its_client_to_a_new_address_once_that_is_proven() -> N
     assert token == path_token(SECRET, STREAM, *THERE)
     bench.pull(now=1.0, address=THERE, token=token)
     assert [to for _, to in bench.sender.datagrams_to_send(1.0)] == [THERE] * 3
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whoever_sends_pulls_again_from_elsewhere_moves_nothing_and_makes_little_sent(seed) -> None:
+    """An attacker sees each PULL, and sends any of them from any address, of either family, also first."""
+    random, bench, seen = Random(seed), Bench(), []
+    victims = [("2001:db8::7", 1), ("203.0.113.5", 53), (HERE[0], 9), ("2001:db8::7", 2)]
+    received, sent, audio = Counter(), Counter(), Counter()
+    token = path_token(SECRET, STREAM, HERE[0], 0)
+
+    def deliver(datagram: bytes, address, now: float) -> None:
+        received[address] += len(datagram) + UDP_HEADER_BYTES
+        bench.sender.receive(datagram, address, now)
+        for answer, to in bench.sender.datagrams_to_send(now):
+            sent[to] += len(answer) + UDP_HEADER_BYTES
+            audio[to] += bool(parse_data_untrusted(answer, KEYS).payload)
+
+    for step in range(200):
+        now, epoch = step / 10, step // 50
+        pull = Pull(STREAM, step, 1_000_000, token, epoch, [UnitRange(0, step % 100, 0, 5)])
+        seen.append(build_pull(pull, KEYS))
+        stolen = random.random() < 0.2
+        if not stolen:
+            deliver(seen[-1], HERE, now)
+        for _ in range(random.randrange(3)):
+            deliver(seen[-1] if stolen else random.choice(seen), random.choice(victims), now)
+        token = path_token(SECRET, STREAM, *HERE)
+    before = audio[HERE]
+    deliver(build_pull(Pull(STREAM, 999, 1_000_000, token, 4, [UnitRange(0, 1, 0, 5)]), KEYS), HERE, 20.0)
+    assert audio[HERE] > before, "the client goes on"
+    for victim in victims:
+        assert sent[victim] <= 3 * received[victim]
+        assert not audio[victim] or victim[0] == HERE[0], "its host had shown a token before"
 
 
 def test_tokens_differ_by_secret_stream_host_and_port_and_are_never_0() -> None:
