@@ -79,7 +79,8 @@ class Uplink:
 
     def spent(self, network: str, size: int) -> None:
         """Count bytes that left out of turn: the network stands in the row for them all the same."""
-        self._join_for(network, size)
+        if size:  # nothing leaves so while anybody waits: one network at most is behind with its turns
+            self._join_for(network, size)
 
     def _join_for(self, network: str, size: int) -> _Message:
         message = _Message(size, trio.Event())

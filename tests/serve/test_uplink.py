@@ -104,6 +104,9 @@ def test_first_segments_leave_at_once_while_nobody_waits_and_are_paid_for_in_the
         nursery.start_soon(Sender(uplink, "1").stream)
         await trio.testing.wait_all_tasks_blocked()
         assert uplink.spare_bytes() == 0, "somebody waits"
+        for _ in range(100):
+            uplink.spent("3", uplink.spare_bytes())
+        assert "3" not in uplink._turns, "nothing was sent, and nothing is kept of it"
 
     sharing(test)
 
