@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lightpeer.session import Session
     from lightpeer.wire.peer import Peer
 
-PIECE_SAMPLES = SAMPLE_RATE // 5  # five wake-ups a second: each costs as much as a tenth of its decoding
+PIECE_SAMPLES = SAMPLE_RATE // 5  # as often as a volume key is heard; waking up costs as much as decoding it
 PRE_ROLL_SAMPLES = 3840  # 80 ms, after which a decoder has converged (RFC 7845, section 4.6)
 MAX_DRIFT_SAMPLES = 3 * SAMPLE_RATE  # between segments and sound: the longest pre-skip, a seek, odd frames
 _END_SAMPLES = SAMPLE_RATE // 10  # a seek beyond the end goes so far before it: the track ends as ever

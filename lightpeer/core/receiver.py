@@ -88,6 +88,7 @@ class Receiver:
         self._pace = 0
         self._order = 0
         self._asked: dict[Unit, _Asked] = {}  # in the order asked
+        self.outstanding_bytes = 0  # what was asked and has neither come nor been given up
         self._pull_sent: dict[int, float] = {}
         self._probe: _Asked | None = None  # the last, until it is answered
         self._out: deque[bytes] = deque()
@@ -117,11 +118,6 @@ class Receiver:
         """Whether something has come that was asked for after what has not: that may be lost."""
         return any(asked.later_arrivals > 0 for asked in islice(self._asked.values(), 1))
 
-    @property
-    def outstanding_bytes(self) -> int:
-        """What was asked of this source and has neither come nor been given up."""
-        return sum(asked.size for asked in self._asked.values())
-
     def ask(
         self, ranges: Sequence[tuple[UnitRange, Sequence[int]]], pace_bytes_per_s: int, now: float
     ) -> None:
@@ -138,7 +134,7 @@ class Receiver:
 
     def forget_all(self) -> int:
         """Start a new epoch (seek): the source empties its queue; return the bytes no longer outstanding."""
-        forgotten = self.outstanding_bytes
+        forgotten, self.outstanding_bytes = self.outstanding_bytes, 0
         self._epoch = (self._epoch + 1) % 256
         self._asked.clear()
         self._probe = None
@@ -160,7 +156,7 @@ class Receiver:
                 self._pull([], now)
         if not data.payload:
             return
-        asked = self._asked.pop(data.unit, None)
+        asked = self._forget(data.unit)
         answers_probe = self._probe is not None and self._probe.pull_no == data.pull_no
         if asked is not None or answers_probe:  # anything else keeps nobody waiting for what was asked
             self._alive(now)
@@ -232,9 +228,16 @@ class Receiver:
 
     def _note(self, unit: Unit, size: int) -> _Asked:
         """Remember that the last PULL asked for a unit, after all others."""
-        self._asked.pop(unit, None)
+        self._forget(unit)
         asked = self._asked[unit] = _Asked(self._order, self._pull_no & 0xFFFF, size)
+        self.outstanding_bytes += size
         self._order += 1
+        return asked
+
+    def _forget(self, unit: Unit) -> _Asked | None:
+        asked = self._asked.pop(unit, None)
+        if asked is not None:
+            self.outstanding_bytes -= asked.size
         return asked
 
     def _quiet_s(self) -> float:
@@ -279,8 +282,10 @@ class Receiver:
             if probed or asked.later_arrivals >= REORDER_UNITS:
                 lost.append(other)
         if lost:
-            size = sum(self._asked.pop(other).size for other in lost)
-            self._events.append(UnitsLost(tuple(lost), size))
+            before = self.outstanding_bytes
+            for other in lost:
+                self._forget(other)
+            self._events.append(UnitsLost(tuple(lost), before - self.outstanding_bytes))
 
 
 def _units(wanted: UnitRange) -> Iterable[Unit]:
