@@ -312,7 +312,7 @@ class Player:
             peer, opened = await self._client.open_query(item, inline_bytes=inline_bytes)
         self._source = peer
         if not self._decks and not self._bandwidth.rate_bytes_per_s:
-            self._bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer))
+            self._bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer), peer.burst)
         session = Session(
             opened.track,
             self._client.network,

@@ -205,7 +205,7 @@ class Session:
                 self.scheduler.wish(chunk.rendition, chunk.segment)
                 self._buffer.frontier += 1
         for chunk in chunks:
-            self.scheduler.on_object(peer, chunk.rendition, chunk.segment, chunk.data)
+            self.scheduler.on_beginning(peer, chunk.rendition, chunk.segment, chunk.data)
         self._take_ready(trio.current_time())
 
     def _take_ready(self, now: float) -> None:

@@ -41,7 +41,8 @@ logger = logging.getLogger(__name__)
 FALLBACK_AFTER_S = 1.0  # without any DATA; or three round trips, if they are longer
 UDP_RETRY_S = 15.0
 RETURN_UNITS = 6  # that must come by UDP before it is trusted again: who polices it lets single ones pass
-TRICKLE_S = 2.0  # from the first PULL, in which UDP must bring half of what the least rendition needs
+TRICKLE_S = 2.0  # from the first PULL, in which UDP must bring half of what the least rendition needs,
+TRICKLE_UNITS = 3  # and so many units, before it falls silent if it does
 STREAM_ENDS_S = 55.0  # after which a server may have ended our stream: 60 s, less what a PULL may take
 MOVE_AFTER_S = 1.5  # without an answer: longer than a radio's handover takes
 GIVE_UP_AFTER_S = 2.5  # of silence, a second of it over the new socket,
@@ -220,8 +221,11 @@ class Source:
         return receiver.rejected < rejected + len(came)
 
     def _rest_s(self, receiver: Receiver) -> float:
-        """Return how long what comes may wait: until the unit has come with which the next PULL is due."""
-        probe_at, rate = receiver.next_deadline(), self._flow.rate_bytes_per_s
+        """Return how long what comes may wait: until the unit may have come with which the next PULL is due.
+
+        A PULL that is late idles the link, and by the rate that comes of that the next would be later still.
+        """
+        probe_at, rate = receiver.next_deadline(), self._flow.fastest_bytes_per_s()
         if not rate or probe_at is None or receiver.is_at_end or receiver.has_gap or self._hub.is_urgent:
             return 0.0
         expected = min(self._flow.bytes_to_next_pull() + REST_SLACK_BYTES, REST_BYTES)
@@ -337,7 +341,11 @@ class Source:
             return False
         least_bps = min(rendition.bitrate_bps for rendition in self._hub.track.renditions)
         is_idle = receiver.next_deadline() is None
-        self._is_seen_to_pass = is_idle or self.delivered_bytes >= least_bps / 8 / 2 * TRICKLE_S
+        heard_s = receiver.last_heard - (
+            receiver.first_pull_at or 0.0
+        )  # silence after that has its own rules
+        is_enough = self.delivered_bytes >= least_bps / 8 / 2 * heard_s
+        self._is_seen_to_pass = is_idle or (receiver.arrived >= TRICKLE_UNITS and is_enough)
         return not self._is_seen_to_pass
 
     # gRPC.
@@ -397,11 +405,13 @@ class Source:
 
     async def _pull_segments(self, call: PullCall, scope: trio.CancelScope) -> None:
         asked: deque[tuple[int, int]] = deque()  # in the order of the answers
+        awaited_at = 0.0  # since when, without a break
         ahead = 1  # at first: if the dead zone ends, all of it comes over UDP as well
         track_id = self._hub.track.track_id
         while not scope.cancel_called:  # what is asked for after that is never received
             keys = self._hub.scheduler.next_objects(self.peer, ahead - len(asked), trio.current_time())
             if keys:
+                awaited_at = awaited_at if asked else trio.current_time()
                 ranges = [pb.Range(rendition=r, first=s, count=1) for r, s in keys]
                 await call.send(pb.PullRequest(track_id=track_id, ranges=ranges))
                 track_id = b""
@@ -410,7 +420,6 @@ class Source:
             if not asked:
                 await self._hub.work().wait()
                 continue
-            asked_at = trio.current_time()
             chunk = await call.receive()
             if chunk is None:
                 raise StreamFailedError("it ended the stream")
@@ -419,7 +428,7 @@ class Source:
             ahead = min(2 * ahead, PULL_AHEAD)
             now = trio.current_time()
             self._heard(now, len(chunk.data))
-            self._hub.bandwidth.on_streamed(len(chunk.data), now - asked_at)
+            self._hub.bandwidth.on_streamed(len(chunk.data), awaited_at, now)
             self._hub.scheduler.on_object(self.peer, chunk.rendition, chunk.segment, chunk.data)
             if self.receiver is not None and now >= self._retry_udp_at and not self.has_expired(now):
                 self._probe_udp(self.receiver, now)

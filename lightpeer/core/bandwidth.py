@@ -14,26 +14,30 @@ Call order: `open_flow` for each source; then `on_asked`, `on_arrived`, `on_lost
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
 from lightpeer.core.flow import FIRST_RTT_S, Flow
-from lightpeer.core.meters import DeliveryRate
+from lightpeer.core.meters import DeliveryRate, ReplyBurst
 
 NEWCOMER_RTTS: Final = 4.0  # after which a newcomer has seen the queue, and has not grown to much yet
 DRAIN_EVERY_S: Final = 10.0  # three times in the 30 s for which a base is remembered
+_STREAMED_S = 0.5  # a few round trips of TCP
 _QUEUE_SAMPLES = 512  # for the statistics: a minute or so of a slow link
 
 
 class Bandwidth:
     """The controller of one downlink; see the module's docstring."""
 
-    def __init__(self, remembered_bytes_per_s: float = 0.0) -> None:
-        """Start from the rate remembered for this network, if there is one."""
-        self._remembered = remembered_bytes_per_s
+    def __init__(self, remembered_bytes_per_s: float = 0.0, burst: ReplyBurst | None = None) -> None:
+        """Start from how a reply of the first source came, or from a rate remembered for this network."""
+        self._burst = burst if burst is not None and burst.rate_bytes_per_s else None
+        self._remembered = self._burst.rate_bytes_per_s if self._burst else remembered_bytes_per_s
         self._flows: list[Flow] = []
         self._delivery = DeliveryRate()
-        self._streamed = 0.0
+        self._streaming_since = -math.inf
+        self._streamed_bytes = 0  # since then
         self._drain_at = 0.0
         self._queue_samples: deque[float] = deque(maxlen=_QUEUE_SAMPLES)
         self.srtt_s: float | None = None  # of the source that was heard last
@@ -64,10 +68,11 @@ class Bandwidth:
 
     def open_flow(self) -> Flow:
         """Return the controller of a new source."""
-        flow = Flow(newcomer=True) if self._flows else Flow(self.rate_bytes_per_s)
+        flow = Flow(newcomer=True) if self._flows else Flow(self.rate_bytes_per_s, self._burst)
+        self._burst = None  # it was that of the first source
         self._flows.append(flow)
-        if self._delivery.bytes_per_s:
-            flow.tune(self._delivery.bytes_per_s)
+        if known := self._delivery.bytes_per_s or flow.rate_bytes_per_s:
+            flow.tune(known)
         return flow
 
     def close_flow(self, flow: Flow) -> None:
@@ -110,11 +115,23 @@ class Bandwidth:
         """Note `size` bytes that are no longer waited for (a seek, a source that was dropped)."""
         flow.on_abandoned(size)
 
-    def on_streamed(self, size: int, took_s: float) -> None:
-        """Note bytes that came over a transport with a window of its own (Streams.Pull)."""
-        rate = size / max(took_s, 0.001)
-        self._streamed += (rate - self._streamed) / 8 if self._streamed else rate
-        self._delivery.take(self._streamed, forget=True)
+    def on_streamed(self, size: int, awaited_at: float, now: float) -> None:
+        """Note bytes that came over a transport with a window of its own (Streams.Pull).
+
+        What comes is counted over half a second at least, since several answers may wait in that window.
+
+        Args:
+            size: how many bytes came.
+            awaited_at: since when answers have been awaited without a break.
+            now: the time.
+        """
+        if awaited_at > self._streaming_since:
+            self._streaming_since, self._streamed_bytes = awaited_at, 0
+        self._streamed_bytes += size
+        length = now - self._streaming_since
+        if length >= _STREAMED_S:
+            self._delivery.take(self._streamed_bytes / length, forget=True)
+            self._streaming_since, self._streamed_bytes = now, 0
 
     def _count(self, size: int, lost: int, now: float) -> None:
         if self.srtt_s is None:

@@ -14,9 +14,10 @@ The window bounds what a fade can turn into a queue: the bytes of a base round t
 of twice the target, and what waits at the server for its turn between two PULLs. It is
 at most four times what a round trip was seen to carry.
 
-* Start-up asks for the first units in one burst. Such a train tells the bottleneck's
-  rate as it comes (`PacketTrain`), and no search for it fills the queue. A rate that is
-  remembered for this network asks for more at first.
+* Start-up knows the rate from how the Open's reply came (`ReplyBurst`). Where that was
+  too short to tell, the first units are asked for in one burst: such a train tells the
+  bottleneck's rate as it comes (`PacketTrain`), and no search for it fills the queue. A
+  rate that is remembered for this network then asks for more at first.
 * When the queue is gone though nothing drained it, the link may have room: one PULL is
   answered in a burst, a short train, which tells how much. So does one after a dead zone.
 * Loss up to a tenth slows nothing; beyond it, it lowers the delivery rate.
@@ -36,7 +37,7 @@ from collections import deque
 from typing import Final
 
 from lightpeer.core.datagram import DATA_OVERHEAD, MAX_PAYLOAD
-from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay
+from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay, ReplyBurst
 
 UNIT_BYTES: Final = MAX_PAYLOAD
 INITIAL_UNITS: Final = 12  # TCP's initial window, ten segments of 1460 bytes (RFC 6928)
@@ -76,9 +77,19 @@ _DATAGRAM_SHARE = (UNIT_BYTES + DATA_OVERHEAD + 8) / UNIT_BYTES  # paces count d
 class Flow:
     """The controller of one source; see the module's docstring."""
 
-    def __init__(self, remembered_bytes_per_s: float = 0.0, *, newcomer: bool = False) -> None:
-        """Start on an idle link, from a rate remembered for it or 0; or as a newcomer on a busy one."""
-        remembered_units = min(remembered_bytes_per_s * FIRST_RTT_S / UNIT_BYTES, MAX_INITIAL_UNITS)
+    def __init__(
+        self,
+        remembered_bytes_per_s: float = 0.0,
+        burst: ReplyBurst | None = None,
+        *,
+        newcomer: bool = False,
+    ) -> None:
+        """Start on an idle link, from a rate remembered for it or 0, or from how a reply came over it.
+
+        A newcomer starts on a link that is busy.
+        """
+        first_rtt_s = FIRST_RTT_S if burst is None or burst.rtt_s is None else burst.rtt_s
+        remembered_units = min(remembered_bytes_per_s * first_rtt_s / UNIT_BYTES, MAX_INITIAL_UNITS)
         self.outstanding_bytes = 0
         self.floor_bytes_per_s = 0.0
         self.delay = PathDelay()
@@ -86,15 +97,13 @@ class Flow:
         units = NEWCOMER_UNITS if newcomer else max(INITIAL_UNITS, remembered_units)
         self._initial_bytes = UNIT_BYTES * units
         self._paced = self._initial_bytes / FIRST_RTT_S if newcomer else FIRST_PACE_BYTES_PER_S
-        self._paces = deque(
-            [self._paced], maxlen=2
-        )  # as the last rounds ended: data comes at what was paced then
+        self._paces = deque([self._paced], maxlen=2)  # as the last rounds ended: data comes at these
         self._target_s = TARGET_S
         self._batch_bytes = float(UNIT_BYTES)
         self._train = None if newcomer else PacketTrain(int(self._initial_bytes))
         self._train_from_bytes_per_s = 0.0  # the rate that was known before it
         self._train_due = False
-        self._next_train_at = 0.0 if newcomer else math.inf
+        self._next_train_at = math.inf if self._train else 0.0
         self._heard_at = 0.0  # or asked with nothing outstanding
         self._proven_bytes = self._initial_bytes  # that one round trip carried
         self._odd_rounds = 0
@@ -102,6 +111,9 @@ class Flow:
         self._drain_until = 0.0
         self._drain_gain = 1.0
         self._settled_at = math.inf if newcomer else 0.0  # when the queue is back after that
+        if burst is not None:
+            self._paced = self._train_from_bytes_per_s = burst.rate_bytes_per_s
+            self.delivery.take(burst.rate_bytes_per_s)
 
     @property
     def rate_bytes_per_s(self) -> float:
@@ -159,6 +171,10 @@ class Flow:
         """Return how much has to come before the next PULL; negative or 0 when it is due."""
         window = self.window_bytes()
         return min(self._batch_bytes, window / 2) - (window - self.outstanding_bytes)
+
+    def fastest_bytes_per_s(self) -> float:
+        """Return how fast what is outstanding may come at the most: all of it in a round trip."""
+        return self.outstanding_bytes / (self.delay.standing_s or FIRST_RTT_S)
 
     def on_asked(self, size: int, now: float) -> None:
         """Note that `size` bytes were asked for."""

@@ -23,6 +23,7 @@ import h2.events
 from lightpeer.core.frames import LAST_STREAM_ID, ErrorCode
 from lightpeer.core.framing import ENCODINGS, MessageDecoder, accepts_gzip_untrusted
 from lightpeer.core.http2 import Connection, ConnectionState
+from lightpeer.core.meters import ReplyBurst
 from lightpeer.core.status import (
     CallStatus,
     Metadata,
@@ -115,6 +116,7 @@ class ClientConnection(Connection[ClientCall]):
         self._idle_since_s = now
         self.was_left = False  # it takes no more calls because we wanted no more of it
         self.pings_too_much = False  # the server went away because of our keepalive
+        self.burst = ReplyBurst(now)  # of what answered the latest call
         self._handlers[h2.events.ResponseReceived] = self._on_response
         self._handlers[h2.events.TrailersReceived] = self._on_trailers
 
@@ -144,6 +146,7 @@ class ClientConnection(Connection[ClientCall]):
             The call. If it cannot be begun, it has ended already, with the status that says why.
         """
         self._now = now
+        self.burst = ReplyBurst(now)
         call = ClientCall(self, path, deadline, headers, expects_one=expects_one)
         call.gzip = gzip and self._server_reads_gzip
         if self.state is not ConnectionState.OPEN:
@@ -205,6 +208,7 @@ class ClientConnection(Connection[ClientCall]):
 
     def receive(self, data: bytes, now: float) -> None:
         """Take bytes from the transport; b"" is its end."""
+        self.burst.add(len(data), now)
         super().receive(data, now)
         self._begin_waiting()
         self._close_if_drained()

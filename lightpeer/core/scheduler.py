@@ -181,6 +181,15 @@ class Scheduler:
         item.parts = {0: data}
         self._complete(item)
 
+    def on_beginning(self, source: Source, rendition: int, segment: int, data: bytes) -> None:
+        """Take a whole segment or table, or the first units of one, from a source."""
+        item = self._objects.get((rendition, segment))
+        if item is None:
+            self.wasted_bytes += len(data)
+            return
+        for unit, start in enumerate(range(0, len(data), item.step)):
+            self.on_unit(source, Unit(rendition, segment, unit), data[start : start + item.step])
+
     def on_lost(self, units: Iterable[Unit]) -> None:
         """Note units that will not come: they are asked for again, ahead of newer wishes."""
         for unit in units:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from lightpeer.core.datagram import unit_layout
 from lightpeer.core.manifest import Track, table_bytes, table_of, table_segment
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import LightpeerError, RpcError
@@ -36,9 +37,13 @@ def wanted_segments(request: pb.PullRequest, stored: StoredTrack) -> Iterator[tu
 def first_segments(
     stored: StoredTrack, request: pb.OpenRequest, most_bytes: int = MAX_INLINE_BYTES
 ) -> Iterator[pb.Chunk]:
-    """Yield the first segments, each table ahead of what it covers, as far as both sides' bytes go."""
+    """Yield the first segments, each table ahead of what it covers, as far as both sides' bytes go.
+
+    The manifest counts too. Of the last segment there may be its first units alone.
+    """
     track = stored.track
     left = min(request.inline_bytes, most_bytes, MAX_INLINE_BYTES)
+    left -= 0 if request.manifest_known else len(stored.manifest)
     rendition = _rendition(track, request.bitrate_kbps)
     table = -1
     for segment in range(request.first_segment, track.segment_count):
@@ -50,10 +55,15 @@ def first_segments(
             number = table_segment(table)
             yield pb.Chunk(rendition=rendition, segment=number, data=read_segment(stored, rendition, number))
         data = read_segment(stored, rendition, segment)
+        if len(data) > left:
+            _, unit_bytes = unit_layout(len(data))
+            data = data[: left // unit_bytes * unit_bytes]
+            left = 0
+        if data:
+            yield pb.Chunk(rendition=rendition, segment=segment, data=data)
         left -= len(data)
-        if left < 0:
+        if left <= 0:
             return
-        yield pb.Chunk(rendition=rendition, segment=segment, data=data)
 
 
 def _rendition(track: Track, bitrate_kbps: int) -> int:

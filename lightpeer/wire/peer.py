@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from lightpeer.core.meters import ReplyBurst
     from lightpeer.core.records import Endpoint, PeerRecord
     from lightpeer.wire.network import Network
     from lightpeer.wire.tcp import Channel, StreamStreamCall, UnaryStreamCall
@@ -110,6 +111,11 @@ class Peer:
     def host(self) -> str:
         """The numeric address that the connection reached."""
         return (self._channel.remote_address or self.address)[0]
+
+    @property
+    def burst(self) -> ReplyBurst | None:
+        """How the reply to the latest call came."""
+        return self._channel.burst
 
     @property
     def own_host(self) -> str | None:

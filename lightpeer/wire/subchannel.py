@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from lightpeer.core.grpc import ClientCall, ClientConnection
+    from lightpeer.core.meters import ReplyBurst
     from lightpeer.core.stream import Limits
     from lightpeer.wire.call import Call
     from lightpeer.wire.dialling import Dialling
@@ -108,6 +109,11 @@ class Subchannel:
     def is_alive(self) -> bool:
         """Whether there is a connection that takes calls."""
         return self._usable_link() is not None
+
+    @property
+    def burst(self) -> ReplyBurst | None:
+        """How the reply to the latest call came; None before the first connection."""
+        return cast("ClientConnection", self._link.core).burst if self._link is not None else None
 
     @property
     def is_resting(self) -> bool:

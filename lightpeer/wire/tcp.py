@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable, Iterable
 
+    from lightpeer.core.meters import ReplyBurst
     from lightpeer.wire.call import Deserializer, Serializer
     from lightpeer.wire.network import Address, Network
 
@@ -157,6 +158,11 @@ class Channel:
     def remote_address(self) -> Address | None:
         """Where the latest connection reached, or None before the first."""
         return self._subchannel.remote_address
+
+    @property
+    def burst(self) -> ReplyBurst | None:
+        """How the reply to the latest call came; None before the first connection."""
+        return self._subchannel.burst
 
     @property
     def is_alive(self) -> bool:

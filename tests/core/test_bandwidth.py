@@ -6,6 +6,7 @@ import pytest
 
 from lightpeer.core.bandwidth import DRAIN_EVERY_S, Bandwidth
 from lightpeer.core.flow import INITIAL_UNITS, NEWCOMER_UNITS, UNIT_BYTES, Flow
+from lightpeer.core.meters import ReplyBurst
 
 
 def fed(bandwidth: Bandwidth, *flows: Flow, until: float, start: float = 0.0, rtt_s: float = 0.125) -> float:
@@ -41,19 +42,40 @@ def test_what_is_remembered_starts_the_first_flow():
     assert bandwidth.open_flow().window_bytes() == 20 * UNIT_BYTES
 
 
+def test_how_the_first_reply_came_starts_the_first_flow():
+    reply = ReplyBurst(0.0)
+    for number in range(5):
+        reply.add(1448, 0.3 + 0.01448 * number)
+    bandwidth = Bandwidth(20_000, reply)
+    assert bandwidth.rate_bytes_per_s == pytest.approx(100_000)
+    flow = bandwidth.open_flow()
+    assert flow.window_bytes() == pytest.approx(0.3 * 100_000)
+    assert flow.rate_bytes_per_s == pytest.approx(100_000)
+    assert flow.pace_bytes_per_s(0.4) == pytest.approx(100_000, rel=0.15), "at that rate, and not in a burst"
+    assert bandwidth.open_flow().window_bytes() == NEWCOMER_UNITS * UNIT_BYTES
+
+
+def test_a_reply_that_told_nothing_leaves_what_is_remembered():
+    assert Bandwidth(20_000, ReplyBurst(0.0)).rate_bytes_per_s == 20_000
+
+
 def test_the_rate_of_another_transport():
     bandwidth = Bandwidth()
-    bandwidth.on_streamed(8000, 0.1)
+    bandwidth.on_streamed(20_000, 1.0, 1.25)
+    assert bandwidth.rate_bytes_per_s == 0.0, "too short to tell"
+    bandwidth.on_streamed(20_000, 1.0, 1.5)
     assert bandwidth.rate_bytes_per_s == pytest.approx(80_000)
-    bandwidth.on_streamed(16_000, 0.1)
-    assert bandwidth.rate_bytes_per_s == pytest.approx(90_000)
-    bandwidth.on_streamed(1, 0.0)
+    bandwidth.on_streamed(20_000, 1.0, 1.5)
+    bandwidth.on_streamed(20_000, 1.0, 2.5)
+    assert bandwidth.rate_bytes_per_s == pytest.approx(40_000)
+    bandwidth.on_streamed(30_000, 9.0, 10.0)
+    assert bandwidth.rate_bytes_per_s == pytest.approx(30_000), "nothing was awaited before"
 
 
 def test_where_udp_ceases_the_rate_is_that_of_what_goes_on():
     bandwidth = Bandwidth()
     fed(bandwidth, bandwidth.open_flow(), until=2.0)
-    bandwidth.on_streamed(1000, 0.1)
+    bandwidth.on_streamed(10_000, 2.0, 3.0)
     assert bandwidth.rate_bytes_per_s == pytest.approx(10_000)
 
 

@@ -128,6 +128,14 @@ def test_a_train_claims_no_more_than_four_windows():
     assert flow.window_bytes() == 4 * INITIAL
 
 
+def test_what_is_outstanding_may_come_in_a_round_trip():
+    flow = Flow()
+    flow.on_asked(INITIAL, 0.0)
+    assert flow.fastest_bytes_per_s() == pytest.approx(INITIAL / 0.2)
+    flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.4, 0.4)
+    assert flow.fastest_bytes_per_s() == pytest.approx((INITIAL - UNIT_BYTES) / 0.4)
+
+
 def test_the_window_has_a_bound():
     flow = Flow()
     fed(flow, 4, rtt_s=0.2, per_round=10)

@@ -88,6 +88,19 @@ def test_a_unary_call_says_what_the_specification_asks_and_gives_the_reply():
     assert not peer.of(h2.events.StreamReset)
 
 
+def test_how_a_reply_comes_is_seen_for_each_call_anew():
+    client, peer = connect()
+    before = client.burst
+    unary(client, now=5.0)
+    peer.exchange()
+    peer.now = 5.25
+    peer.headers(1, RESPONSE)
+    peer.h2.send_data(1, bytes(2000))
+    peer.exchange()
+    assert client.burst is not before
+    assert client.burst.rtt_s == 0.25
+
+
 def test_many_messages_go_both_ways_on_one_call():
     client, peer = connect()
     call = client.start(PATH, 0.0)

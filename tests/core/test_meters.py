@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay, WindowedMinimum
+from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay, ReplyBurst, WindowedMinimum
 
 
 def test_a_minimum_over_buckets():
@@ -161,3 +161,38 @@ def test_the_last_of_a_train_may_be_shorter():
     for _ in range(4):
         train.add(1000, 2.0)
     assert train.is_over
+
+
+# Replies
+
+
+def burst(*reads: tuple[int, float]) -> ReplyBurst:
+    reply = ReplyBurst(1.0)
+    for size, at in reads:
+        reply.add(size, at)
+    return reply
+
+
+def test_a_reply_in_one_burst_tells_the_round_trip_and_the_rate():
+    reply = burst((73, 1.125), (9, 1.1875), *((1448, 1.25 + 0.125 * number) for number in range(5)))
+    assert reply.rtt_s == 0.25
+    assert reply.rate_bytes_per_s == 8 * 1448
+
+
+def test_what_comes_a_round_trip_later_is_no_part_of_the_burst():
+    reply = burst(*((1448, 1.25 + 0.125 * number) for number in range(8)), (1448, 3.0), (8688, 3.1))
+    assert reply.rate_bytes_per_s == 8 * 1448
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        (),
+        ((1448, 1.25), (300, 1.3)),
+        ((1448, 1.25), (1448, 1.25), (1448, 1.25), (1448, 1.25)),
+        ((1448, 1.25), (8688, 1.5), (700, 1.51)),
+    ],
+    ids=["nothing", "too little", "all at once", "held up by one that was lost"],
+)
+def test_a_reply_that_was_no_train_tells_no_rate(reads):
+    assert burst(*reads).rate_bytes_per_s == 0.0

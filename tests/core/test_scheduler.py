@@ -398,3 +398,29 @@ def test_whatever_happens_every_segment_comes_once_and_no_honest_source_is_blame
             break
     assert sorted(got) == sorted(wished)
     assert scheduler.wished() == 0
+
+
+# What comes with an Open
+
+
+def test_of_what_began_to_come_only_the_rest_is_asked_for(plan):
+    plan.wish(1, 0)
+    _, step = unit_layout(len(SEGMENTS[1, 0]))
+    plan.on_beginning("a", 1, 0, SEGMENTS[1, 0][: 2 * step])
+    assert [unit.unit for unit in units(plan.next_ranges("a", 10_000))] == [2, 3, 4]
+    give(plan, "a", [Unit(1, 0, number) for number in (2, 3, 4)])
+    assert events(plan) == ready((1, 0))
+
+
+def test_a_whole_segment_may_come_at_once_and_one_that_nobody_wants_is_left(plan):
+    plan.wish(1, 0)
+    plan.on_beginning("a", 1, 0, SEGMENTS[1, 0])
+    assert events(plan) == ready((1, 0))
+    plan.on_beginning("a", 1, 9, b"unasked")
+    assert plan.wasted_bytes == 7
+
+
+def test_a_beginning_that_ends_within_a_unit_is_a_lie(plan):
+    plan.wish(1, 0)
+    plan.on_beginning("a", 1, 0, SEGMENTS[1, 0][:100])
+    assert events(plan) == [SourceLied("a", "a unit of the wrong size")]

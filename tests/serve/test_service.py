@@ -8,6 +8,7 @@ import trio
 from lightpeer.core.datagram import TABLE_BASE, Pull, UnitRange, build_pull, parse_data_untrusted, unit_layout
 from lightpeer.core.framing import Compression
 from lightpeer.core.identity import WINDOW_PAST_MS, ClientSeals, Identity, format_peer_id
+from lightpeer.core.manifest import table_bytes
 from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.opening import Opening
 from lightpeer.core.own_address import OwnAddress
@@ -493,6 +494,22 @@ def test_open_gives_manifest_table_and_segments_up_to_the_bytes_asked() -> None:
         assert [c.data for c in reply.chunks] == [TRACK.read(1, c.segment) for c in reply.chunks]
         assert reply.udp_port == 0
         assert not (await opened(desk, manifest_known=True)).manifest
+
+    with_desk(test)
+
+
+def test_of_the_last_segment_the_first_units_come() -> None:
+    async def test(desk):
+        size = len(TRACK.read(2, 0))
+        count, unit_bytes = unit_layout(size)
+        assert count > 2
+        rest = len(TRACK.manifest) + table_bytes(TRACK.track, 0) + size - 1
+        for inline_bytes in (rest, rest - (size - 1 - (count - 1) * unit_bytes)):
+            reply = await opened(desk, bitrate_kbps=96, inline_bytes=inline_bytes)
+            assert [c.segment for c in reply.chunks] == [TABLE_BASE, 0]
+            assert reply.chunks[1].data == TRACK.read(2, 0)[: (count - 1) * unit_bytes]
+        known = await opened(desk, bitrate_kbps=96, inline_bytes=rest, manifest_known=True)
+        assert known.chunks[1].data == TRACK.read(2, 0)
 
     with_desk(test)
 

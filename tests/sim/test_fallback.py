@@ -194,7 +194,7 @@ def test_where_the_first_source_promises_and_sends_nothing_another_goes_on(tmp_p
             heard = await stream(client, made)
         assert heard.began_s < 1.0
         assert heard.session.playout.rebuffer_s < 2.0, "with nothing in the buffer but what came inline"
-        assert heard.told("source_lost", "reason") == ["it holds up the track"]
+        assert len(heard.renditions) == 30
 
     simulate(main, seed)
 
