@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lightpeer.discovery import Client
 
 INLINE_BYTES = 11_000
-"""As much as TCP sends at once: ten segments (RFC 6928), two of which HTTP/2's settings take, less headers and
-a seal. One segment more would come a round trip later; the rest comes sooner by UDP."""
+"""As much as TCP sends at once: ten segments (RFC 6928), two of which HTTP/2's settings take, less headers.
+One more would come a round trip later; the rest comes sooner by UDP."""
 
 BEST_KBPS = 1000  # above every rendition: who fetches wants the best, as with yt-dlp
 

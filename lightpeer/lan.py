@@ -136,6 +136,7 @@ def _open(own: Own | None, interfaces: list[str], listener: Any) -> Any:
     """Register and browse; returns zeroconf's object, to be closed. Takes a second; raises OSError."""
     import zeroconf
 
+    logging.getLogger("zeroconf").setLevel(logging.CRITICAL)  # a network without multicast is no news
     zc = zeroconf.Zeroconf(interfaces or zeroconf.InterfaceChoice.All)
     try:
         zeroconf.ServiceBrowser(zc, SERVICE, listener=listener)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 from dataclasses import dataclass, field
@@ -101,6 +102,19 @@ def test_a_network_that_refuses_is_no_error(monkeypatch, caplog) -> None:
 
     trio.run(main)
     assert "cannot look at the local network" in caplog.text
+
+
+def test_what_the_library_cannot_send_is_not_shown_to_anybody(monkeypatch, caplog) -> None:
+    zeroconf = pytest.importorskip("zeroconf")
+
+    def open_in_vain(_interfaces: object) -> str:
+        logging.getLogger("zeroconf").warning("Error with socket 19: network is unreachable")
+        return "open"
+
+    monkeypatch.setattr(zeroconf, "Zeroconf", open_in_vain)
+    monkeypatch.setattr(zeroconf, "ServiceBrowser", lambda *_, **__: None)
+    assert lan_module._open(None, [], object()) == "open"
+    assert not caplog.text
 
 
 def carries_multicast() -> bool:
