@@ -53,7 +53,7 @@ MIN_CAPACITY: Final = 8
 MAX_CAPACITY: Final = 4096  # more than a server remembers: 4 MB
 SOURCE_SHARE: Final = 4  # a source may hold a quarter of the cache, and is the only one at the start
 GROUP_SHARE: Final = 8
-ENOUGH_SHARE: Final = 8  # usable peers: half of what one source may tell of, so that one is enough
+ENOUGH_SHARE: Final = 5  # peers that can be asked: most of what one source may tell of, so that one is enough
 
 _MAGIC = b"LPPC\x02"
 _CHECK_BYTES = 16

@@ -116,14 +116,14 @@ def asked_for_records(servers: list[Serving]) -> list[int]:
 
 def test_the_hearsay_of_one_peer_is_enough_and_another_is_asked_when_it_is_gone(tmp_path: Path) -> None:
     async def main(net: SimInternet) -> None:
-        async with swarm(net, *[[]] * 12) as servers:
+        async with swarm(net, *[[]] * 15) as servers:
             for server in servers[1:]:
                 introduce(server, servers[0])
             asked = asked_for_records(servers)
             phone = net.host(PHONE)
             for _ in range(2):
                 async with open_client(settings(tmp_path, servers[0]), phone) as client:
-                    assert len(await client.peers()) == 12
+                    assert len(await client.peers()) == 15
             assert asked == [0, 0]
             servers[0].kill()
             async with open_client(settings(tmp_path, servers[0]), phone) as client:
