@@ -16,22 +16,30 @@ from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve import service
 from lightpeer.serve.rpc import Context, Requests, stream_stream
+from lightpeer.wire.network import Address
 from tests.pair import MadeTrack, Serving, made_track, serving, settings
 from tests.shell.test_session import PHONE, Heard, stream
 from tests.sim.network import EPOCH_S, SimInternet, simulate
 
 GiveUnit = Callable[[Unit], bytes | None]
 PULL = "/loudp2p.v1.Streams/Pull"
+KEPT = b"kept back"
 
 
 def corrupt_streams(server: Serving, corrupt: Callable[[GiveUnit], GiveUnit]) -> None:
-    """Let a server's UDP streams give other units than they hold; b"" makes an empty DATA."""
+    """Let a server's UDP streams give other units than they hold; b"" makes an empty DATA, None nothing."""
     opened = server.streams.open
 
     def open_stream(**terms: object) -> object:
         result = opened(**terms)
-        objects = server.streams._streams[result.stream_id].sender
-        objects._objects = _Objects(corrupt(objects._objects.unit))
+        sender = server.streams._streams[result.stream_id].sender
+        give, build = corrupt(sender._payload), sender._build
+
+        def build_or_keep(unit: Unit, payload: bytes, *when: float) -> tuple[bytes, Address]:
+            return (b"", sender._address) if payload is KEPT else build(unit, payload, *when)
+
+        sender._payload = lambda unit: KEPT if (given := give(unit)) is None else given
+        sender._build = build_or_keep
         return result
 
     server.streams.open = open_stream
@@ -39,11 +47,6 @@ def corrupt_streams(server: Serving, corrupt: Callable[[GiveUnit], GiveUnit]) ->
 
 def spoil_pull(server: Serving, function: Callable[[Requests, Context], Awaitable[None]]) -> None:
     server.rpc._handlers[PULL] = stream_stream(function)
-
-
-class _Objects:
-    def __init__(self, unit: GiveUnit) -> None:
-        self.unit = unit
 
 
 def hear(tmp_path: Path, made: MadeTrack, spoil: Callable[[Serving], None], *, udp: bool = True) -> Heard:
