@@ -53,8 +53,10 @@ def test_words_to_play_cost_one_round_trip_once_the_connection_stands(tmp_path: 
             _, opened = await client.open_query("song")
             assert trio.current_time() == pytest.approx(2 * ROUND_TRIP_S, abs=0.001)
             assert opened.track == made.track
-            assert [c.data for c in opened.chunks[1:]] == made.segments[0][: len(opened.chunks) - 1]
-            assert len(opened.chunks) > 2
+            *whole, last = [chunk.data for chunk in opened.chunks[1:]]
+            assert len(whole) > 1
+            assert whole == made.segments[0][: len(whole)]
+            assert made.segments[0][len(whole)].startswith(last), "there may be a part of the last"
             assert (server.shelf.searches, len(server.streams)) == (1, 1)
 
     simulate(main)
