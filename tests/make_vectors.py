@@ -11,10 +11,12 @@ from pathlib import Path
 
 from lightpeer.core.datagram import (
     Data,
+    PathToken,
     Pull,
     Unit,
     UnitRange,
     build_data,
+    build_path,
     build_pull,
     derive_keys,
     unit_layout,
@@ -145,8 +147,8 @@ def datagrams():
         stream_id=STREAM_ID,
     )
     pull = Pull(STREAM_ID, 65_538, 60_000, TOKEN, 3, (UnitRange(0, 2, 0, 2), UnitRange(1, 0xFF0000, 0, 1)))
-    data = Data(STREAM_ID, 17, 65_538 & 0xFFFF, 0.0123, TOKEN, Unit(0, 2, 1), SEGMENTS[2][640:])
-    empty = Data(STREAM_ID, 18, 2, 0.0, TOKEN, Unit(0, 0, 0), b"")
+    data = Data(STREAM_ID, 65_538 & 0xFFFF, 0.0123, Unit(0, 2, 1), SEGMENTS[2][640:])
+    path = PathToken(STREAM_ID, 18, TOKEN)
     return {
         "client_ephemeral_secret": SECRETS[CLIENT_EPHEMERAL.peer_id].hex(),
         "server_ephemeral_secret": SECRETS[SERVER_EPHEMERAL.peer_id].hex(),
@@ -169,15 +171,19 @@ def datagrams():
         ],
         "datas": [
             {
-                "packet_no": each.packet_no,
-                "pull_no": each.pull_no,
-                "hold_100us": round(each.hold_s * 10_000),
-                "path_token": each.path_token,
-                "unit": list(each.unit),
-                "payload": each.payload.hex(),
-                "datagram": build_data(each, stream).hex(),
+                "pull_no": data.pull_no,
+                "hold_100us": round(data.hold_s * 10_000),
+                "unit": list(data.unit),
+                "payload": data.payload.hex(),
+                "datagram": build_data(data, stream).hex(),
             }
-            for each in (data, empty)
+        ],
+        "paths": [
+            {
+                "path_no": path.path_no,
+                "path_token": path.path_token,
+                "datagram": build_path(path, stream).hex(),
+            }
         ],
     }
 

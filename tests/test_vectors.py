@@ -145,19 +145,24 @@ def test_pulls(vector):
     assert datagram.parse_pull_untrusted(raw(vector["datagram"]), stream_keys()) == pull
 
 
-@pytest.mark.parametrize("vector", DATAGRAMS["datas"], ids=["unit", "empty"])
+@pytest.mark.parametrize("vector", DATAGRAMS["datas"])
 def test_datas(vector):
     data = datagram.Data(
         DATAGRAMS["stream_id"],
-        vector["packet_no"],
         vector["pull_no"],
         vector["hold_100us"] * 0.0001,
-        vector["path_token"],
         datagram.Unit(*vector["unit"]),
         raw(vector["payload"]),
     )
     assert datagram.build_data(data, stream_keys()) == raw(vector["datagram"])
-    assert datagram.parse_data_untrusted(raw(vector["datagram"]), stream_keys()) == data
+    assert datagram.parse_answer_untrusted(raw(vector["datagram"]), stream_keys()) == data
+
+
+@pytest.mark.parametrize("vector", DATAGRAMS["paths"])
+def test_paths(vector):
+    path = datagram.PathToken(DATAGRAMS["stream_id"], vector["path_no"], vector["path_token"])
+    assert datagram.build_path(path, stream_keys()) == raw(vector["datagram"])
+    assert datagram.parse_answer_untrusted(raw(vector["datagram"]), stream_keys()) == path
 
 
 @pytest.mark.parametrize("layout", FILE["unit_layouts"], ids=lambda layout: str(layout["size"]))
@@ -271,12 +276,12 @@ def test_second_implementation_of_datagrams():
         assert (body + second_tag(raw(DATAGRAMS["pull_key"]), body)).hex() == pull["datagram"]
     for data in DATAGRAMS["datas"]:
         rendition, segment, unit = data["unit"]
-        body = struct.pack(
-            ">IIHH", DATAGRAMS["stream_id"], data["packet_no"], data["pull_no"], data["hold_100us"]
-        )
-        body += struct.pack(">I", data["path_token"]) + bytes([rendition]) + segment.to_bytes(3, "big")
-        body += bytes([unit]) + raw(data["payload"])
+        body = struct.pack(">IHH", DATAGRAMS["stream_id"], data["pull_no"], data["hold_100us"])
+        body += bytes([rendition]) + segment.to_bytes(3, "big") + bytes([unit]) + raw(data["payload"])
         assert (body + second_tag(raw(DATAGRAMS["data_key"]), body)).hex() == data["datagram"]
+    for path in DATAGRAMS["paths"]:
+        body = struct.pack(">III", DATAGRAMS["stream_id"], path["path_no"], path["path_token"])
+        assert (body + second_tag(raw(DATAGRAMS["data_key"]), body)).hex() == path["datagram"]
 
 
 def test_second_implementation_of_unit_layouts():

@@ -1,4 +1,4 @@
-"""The UDP wire format: two datagrams, PULL to the server and DATA from it.
+"""The UDP wire format: PULL to the server; DATA and, where it does not know an address yet, PATH from it.
 
 Every datagram ends in a tag: the first 8 bytes of BLAKE2b, keyed with a key that
 only the two ends of one Open exchange can derive (one key for each direction),
@@ -8,8 +8,10 @@ the tag, then believes the rest. All integers are big-endian. `proto/README.md`,
 
     PULL  stream id 4 | pull no 4 | pace B/s 4 | path token 4 | epoch 1 | n 1
           | n x (rendition 1, segment 3, first unit 1, units 1) | tag 8
-    DATA  stream id 4 | packet no 4 | pull no 2 | hold 2 | path token 4
-          | rendition 1, segment 3, unit 1 | payload 0..1200 | tag 8
+    DATA  stream id 4 | pull no 2 | hold 2 | rendition 1, segment 3, unit 1 | payload 1..1200 | tag 8
+    PATH  stream id 4 | path no 4 | path token 4 | tag 8
+
+A PATH is known by its length, which no DATA has.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ TABLE_BASE = 0xFF0000  # segment numbers from here on name segment tables
 _TAG_BYTES = 8
 _PULL = struct.Struct(">IIIIBB")
 _RANGE = struct.Struct(">IBB")  # rendition and segment share 4 bytes
-_DATA = struct.Struct(">IIHHIIB")
+_DATA = struct.Struct(">IHHIB")
+_PATH = struct.Struct(">III")
+PATH_BYTES = _PATH.size + _TAG_BYTES
 DATA_OVERHEAD = _DATA.size + _TAG_BYTES
 
 
@@ -73,15 +77,21 @@ class Pull(NamedTuple):
 
 
 class Data(NamedTuple):
-    """One unit. An empty payload carries the path token alone."""
+    """One unit."""
 
     stream_id: int
-    packet_no: int
     pull_no: int  # low 16 bits of the PULL that asked for it
     hold_s: float  # from that PULL's arrival to this departure
-    path_token: int
     unit: Unit
     payload: bytes
+
+
+class PathToken(NamedTuple):
+    """What proves that we receive at the address that it came to; the greatest number is the newest."""
+
+    stream_id: int
+    path_no: int
+    path_token: int
 
 
 def derive_keys(
@@ -138,28 +148,33 @@ def parse_pull_untrusted(datagram: bytes, keys: DatagramKeys) -> Pull:
 
 
 def build_data(data: Data, keys: DatagramKeys) -> bytes:
-    """Return the bytes of a DATA; the payload is at most MAX_PAYLOAD."""
+    """Return the bytes of a DATA; the payload is not empty, and at most MAX_PAYLOAD."""
     head = _DATA.pack(
         data.stream_id,
-        data.packet_no,
         data.pull_no & 0xFFFF,
         round(min(data.hold_s, MAX_HOLD_S) / HOLD_UNIT_S),
-        data.path_token,
         data.unit.rendition << 24 | data.unit.segment,
         data.unit.unit,
     )
     return _tagged(head + data.payload, keys.data)
 
 
-def parse_data_untrusted(datagram: bytes, keys: DatagramKeys) -> Data:
-    """Return the DATA; raise BadMessageError if the tag or the form is wrong."""
-    body = _checked_untrusted(datagram, keys.data, _DATA.size)
-    stream_id, packet_no, pull_no, hold, token, place, unit = _DATA.unpack_from(body)
+def build_path(path: PathToken, keys: DatagramKeys) -> bytes:
+    """Return the bytes of a PATH."""
+    return _tagged(_PATH.pack(*path), keys.data)
+
+
+def parse_answer_untrusted(datagram: bytes, keys: DatagramKeys) -> Data | PathToken:
+    """Return the DATA or PATH; raise BadMessageError if the tag or the form is wrong."""
+    if len(datagram) == PATH_BYTES:
+        return PathToken(*_PATH.unpack(_checked_untrusted(datagram, keys.data, _PATH.size)))
+    body = _checked_untrusted(datagram, keys.data, _DATA.size + 1)
+    stream_id, pull_no, hold, place, unit = _DATA.unpack_from(body)
     payload = body[_DATA.size :]
     if len(payload) > MAX_PAYLOAD:
         raise BadMessageError("a DATA longer than a unit may be")
     where = Unit(place >> 24, place & 0xFFFFFF, unit)
-    return Data(stream_id, packet_no, pull_no, hold * HOLD_UNIT_S, token, where, payload)
+    return Data(stream_id, pull_no, hold * HOLD_UNIT_S, where, payload)
 
 
 def _tagged(body: bytes, key: bytes) -> bytes:

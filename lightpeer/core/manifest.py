@@ -173,7 +173,7 @@ def parse_table_untrusted(data: bytes, track: Track, rendition: int, number: int
         raise BadMessageError("a segment table of an impossible size")
     entries = [data[i : i + _ENTRY_BYTES] for i in range(0, len(data), _ENTRY_BYTES)]
     sizes = tuple(int.from_bytes(e[:2], "big") for e in entries)
-    if 0 in sizes:  # an empty DATA carries nothing but a token, so an empty segment would never come
+    if 0 in sizes:  # a DATA has a payload, so an empty segment would never come
         raise BadMessageError("a segment table with an empty segment")
     return SegmentTable(sizes, tuple(e[2:] for e in entries))
 

@@ -28,12 +28,14 @@ from typing import NamedTuple, TypeAlias
 from lightpeer.core.datagram import (
     MAX_HOLD_S,
     MAX_RANGES,
+    Data,
     DatagramKeys,
+    PathToken,
     Pull,
     Unit,
     UnitRange,
     build_pull,
-    parse_data_untrusted,
+    parse_answer_untrusted,
 )
 from lightpeer.errors import BadMessageError
 
@@ -82,7 +84,7 @@ class Receiver:
         self._stream_id = stream_id
         self._keys = keys
         self._path_token = path_token
-        self._newest_packet = 0  # the number of the first
+        self._newest_path = 0  # the number of the first
         self._epoch = 0
         self._pull_no = 0
         self._pace = 0
@@ -143,19 +145,29 @@ class Receiver:
     def receive(self, datagram: bytes, now: float) -> None:
         """Take a datagram from the source's address."""
         try:
-            data = parse_data_untrusted(datagram, self._keys)
+            answer = parse_answer_untrusted(datagram, self._keys)
         except BadMessageError:
             self.rejected += 1
             return
-        is_newest = (data.packet_no - self._newest_packet) % (1 << 32) < 1 << 31  # RFC 1982
-        if is_newest:  # an old token, which anybody on the path may send again, would stop the stream
-            self._newest_packet = data.packet_no
-        if is_newest and data.path_token != self._path_token:
-            self._path_token = data.path_token
-            if not data.payload and self._asked:  # the source waits for it before it sends more
-                self._pull([], now)
-        if not data.payload:
+        if isinstance(answer, Data):
+            self._take(answer, now)
+        else:
+            self._follow(answer, now)
+
+    def _follow(self, path: PathToken, now: float) -> None:
+        """Show a new token at once: the source waits for it before it sends more.
+
+        An old one, which anybody on the path may send again, would stop the stream.
+        """
+        if (path.path_no - self._newest_path) % (1 << 32) >= 1 << 31:  # RFC 1982
             return
+        self._newest_path = path.path_no
+        if path.path_token != self._path_token:
+            self._path_token = path.path_token
+            if self._asked:
+                self._pull([], now)
+
+    def _take(self, data: Data, now: float) -> None:
         asked = self._forget(data.unit)
         answers_probe = self._probe is not None and self._probe.pull_no == data.pull_no
         if asked is not None or answers_probe:  # anything else keeps nobody waiting for what was asked

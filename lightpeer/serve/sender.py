@@ -5,8 +5,8 @@ units in the order asked and lets them go through a small token bucket (GCRA, IT
 I.371). It keeps no record of what was lost: the receiver asks again. Without PULLs
 it falls silent after two seconds and ends after a minute.
 
-Nothing is sent in answer to a datagram that does not verify, and nothing but an
-empty DATA to an address that has not yet shown its path token (as QUIC validates
+Nothing is sent in answer to a datagram that does not verify, and nothing but a
+PATH to an address that has not yet shown its path token (as QUIC validates
 paths, RFC 9000 §8.2): that is less than was received from there, so the stream
 cannot be turned against somebody else.
 
@@ -29,9 +29,11 @@ from lightpeer.core.datagram import (
     MAX_PAYLOAD,
     Data,
     DatagramKeys,
+    PathToken,
     Pull,
     Unit,
     build_data,
+    build_path,
     parse_pull_untrusted,
     unit_layout,
 )
@@ -52,7 +54,6 @@ UDP_HEADER_BYTES = 8
 _OVERHEAD_BYTES = DATA_OVERHEAD + UDP_HEADER_BYTES
 _FULL_DATAGRAM_BYTES = MAX_PAYLOAD + _OVERHEAD_BYTES
 _REPLAY_WINDOW = 64  # as DTLS and IPsec have it (RFC 4303 §3.4.3)
-_NO_UNIT = Unit(0, 0, 0)
 
 
 def path_token(secret: bytes, stream_id: int, host: str, port: int) -> int:
@@ -94,10 +95,8 @@ class StreamSender:
         self._address: Address | None = None
         self._proven = False
         self._token = 0  # of the present address
-        self._token_due: tuple[int, float] | None = (
-            None  # the PULL (number, arrival) that an empty DATA answers
-        )
-        self._packet_no = 0
+        self._token_due: float | None = None  # since when it is to be told
+        self._path_no = 0
 
     def receive(self, datagram: bytes, address: Address, now: float) -> None:
         """Take in a datagram; whatever is no fresh PULL of this stream is ignored."""
@@ -118,15 +117,14 @@ class StreamSender:
         """Return the datagrams that may leave now, `most` of them, in order, each with its destination."""
         datagrams: list[tuple[bytes, Address]] = []
         if self._token_due is not None:
-            pull_no, arrived_s = self._token_due
             self._token_due = None
-            datagrams.append(self._build(_NO_UNIT, b"", pull_no, arrived_s, now))
+            datagrams.append(self._show_path(now))
         while len(datagrams) < most and self._queue and self._proven and now >= self._pacer.ready_at():
             asked = self._queue[0]
             unit = Unit(asked.rendition, asked.segment, asked.unit)
             payload = self._payload(unit)
-            self._advance(asked, asked.end - asked.unit if payload is None else 1)  # none: nor any after it
-            if payload is not None:
+            self._advance(asked, asked.end - asked.unit if not payload else 1)  # none: nor any after it
+            if payload:
                 datagrams.append(self._build(unit, payload, asked.pull_no, asked.arrived_s, now))
         return datagrams
 
@@ -135,7 +133,7 @@ class StreamSender:
         if self.closed:
             return None
         if self._token_due is not None:
-            return self._token_due[1]
+            return self._token_due
         times = [self._silent_since() + END_S]
         if self._queue:
             times.append(self._silent_since() + LEASE_S)
@@ -176,7 +174,7 @@ class StreamSender:
         if not self._proven:
             host_token = path_token(self._secret, self.stream_id, address[0], 0)
             self._proven = pull.path_token in (self._token, host_token)
-        self._token_due = None if self._proven else (pull.pull_no, now)
+        self._token_due = None if self._proven else now
 
     def _enqueue(self, pull: Pull, now: float) -> None:
         for rendition, segment, first, wanted in pull.ranges:
@@ -201,20 +199,24 @@ class StreamSender:
         count, step = unit_layout(len(data))
         return data[unit.unit * step : (unit.unit + 1) * step] if unit.unit < count else None
 
+    def _show_path(self, now: float) -> tuple[bytes, Address]:
+        assert self._address is not None
+        datagram = build_path(PathToken(self.stream_id, self._path_no, self._token), self._keys)
+        self._path_no = (self._path_no + 1) & 0xFFFF_FFFF
+        self._pacer.sent(len(datagram) + UDP_HEADER_BYTES, now)
+        return datagram, self._address
+
     def _build(
         self, unit: Unit, payload: bytes, pull_no: int, arrived_s: float, now: float
     ) -> tuple[bytes, Address]:
         assert self._address is not None
         data = Data(
             stream_id=self.stream_id,
-            packet_no=self._packet_no,
             pull_no=pull_no,
             hold_s=max(0.0, now - arrived_s),
-            path_token=self._token,
             unit=unit,
             payload=payload,
         )
-        self._packet_no = (self._packet_no + 1) & 0xFFFF_FFFF
         self._pacer.sent(len(payload) + _OVERHEAD_BYTES, now)
         return build_data(data, self._keys), self._address
 

@@ -95,8 +95,6 @@ class Server:
         self.pace = 0
         self.epoch = 0
         self.next_at = 0.0
-        self.packet_no = 0
-        self.token = 99
         self.clock_drift = 0.0
 
     def receive(self, datagram: bytes, now: float) -> None:
@@ -117,13 +115,10 @@ class Server:
         unit, pull_no, arrived = self.queue.popleft()
         payload = bytes(UNIT_BYTES)
         self.next_at = max(self.next_at, now - 0.005) + (len(payload) + DATA_OVERHEAD + 8) / self.pace
-        self.packet_no += 1
         data = Data(
             STREAM_ID,
-            self.packet_no,
             pull_no,
             (now - arrived) * (1 + self.clock_drift),
-            self.token,
             unit,
             payload,
         )

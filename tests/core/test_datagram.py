@@ -13,16 +13,19 @@ from lightpeer.core.datagram import (
     MAX_PAYLOAD,
     MAX_RANGES,
     MAX_UNITS,
+    PATH_BYTES,
     Data,
     DatagramKeys,
+    PathToken,
     Pull,
     Unit,
     UnitRange,
     _tagged,
     build_data,
+    build_path,
     build_pull,
     derive_keys,
-    parse_data_untrusted,
+    parse_answer_untrusted,
     parse_pull_untrusted,
     peek_stream_id,
     unit_layout,
@@ -34,7 +37,8 @@ KEYS = DatagramKeys(pull=b"p" * 32, data=b"d" * 32)
 PULL = Pull(
     0x01020304, 5, 50_000, 0xA0B0C0D0, 9, (UnitRange(2, 0x030405, 6, 7), UnitRange(0, 0xFF0000, 0, 1))
 )
-DATA = Data(0x01020304, 11, 5, 0.0123, 0xA0B0C0D0, Unit(2, 0x030405, 6), b"payload")
+DATA = Data(0x01020304, 5, 0.0123, Unit(2, 0x030405, 6), b"payload")
+PATH = PathToken(0x01020304, 11, 0xA0B0C0D0)
 
 u8, u16, u24, u32 = (st.integers(0, (1 << bits) - 1) for bits in (8, 16, 24, 32))
 ranges = st.builds(UnitRange, u8, u24, st.integers(0, 100), st.integers(1, 155))
@@ -42,13 +46,12 @@ pulls = st.builds(Pull, u32, u32, u32, u32, u8, st.lists(ranges, max_size=MAX_RA
 datas = st.builds(
     Data,
     u32,
-    u32,
     u16,
     u16.map(lambda hold: hold * HOLD_UNIT_S),
-    u32,
     st.builds(Unit, u8, u24, u8),
-    st.binary(max_size=MAX_PAYLOAD),
+    st.binary(min_size=1, max_size=MAX_PAYLOAD),
 )
+paths = st.builds(PathToken, u32, u32, u32)
 
 
 def test_a_pull_byte_by_byte():
@@ -58,9 +61,14 @@ def test_a_pull_byte_by_byte():
 
 
 def test_a_data_byte_by_byte():
-    body = bytes.fromhex("01020304 0000000b 0005 007b a0b0c0d0 02030405 06") + b"payload"
+    body = bytes.fromhex("01020304 0005 007b 02030405 06") + b"payload"
     assert build_data(DATA, KEYS)[:-8] == body
     assert len(build_data(DATA, KEYS)) == DATA_OVERHEAD + len(b"payload")
+
+
+def test_a_path_byte_by_byte():
+    assert build_path(PATH, KEYS)[:-8] == bytes.fromhex("01020304 0000000b a0b0c0d0")
+    assert len(build_path(PATH, KEYS)) == PATH_BYTES < len(build_data(DATA._replace(payload=b"x"), KEYS))
 
 
 @given(pulls)
@@ -74,46 +82,55 @@ def test_pulls_come_back(pull):
 @given(datas)
 def test_datas_come_back(data):
     datagram = build_data(data, KEYS)
-    assert parse_data_untrusted(datagram, KEYS) == data
+    assert parse_answer_untrusted(datagram, KEYS) == data
     assert peek_stream_id(datagram) == data.stream_id
-    assert len(datagram) <= 1229
+    assert len(datagram) <= 1221
+
+
+@given(paths)
+def test_paths_come_back(path):
+    datagram = build_path(path, KEYS)
+    assert parse_answer_untrusted(datagram, KEYS) == path
+    assert peek_stream_id(datagram) == path.stream_id
 
 
 def test_numbers_that_do_not_fit_are_cut():
-    long = Data(1, 2, 0x12345, 100.0, 3, Unit(0, 0, 0), b"")
-    data = parse_data_untrusted(build_data(long, KEYS), KEYS)
+    long = Data(1, 0x12345, 100.0, Unit(0, 0, 0), b"x")
+    data = parse_answer_untrusted(build_data(long, KEYS), KEYS)
     assert data.pull_no == 0x2345
     assert data.hold_s == MAX_HOLD_S
 
 
 def test_every_cut_and_every_flipped_bit_is_refused():
     refuses_all(lambda d: parse_pull_untrusted(d, KEYS), build_pull(PULL, KEYS))
-    refuses_all(lambda d: parse_data_untrusted(d, KEYS), build_data(DATA, KEYS))
+    refuses_all(lambda d: parse_answer_untrusted(d, KEYS), build_data(DATA, KEYS))
+    refuses_all(lambda d: parse_answer_untrusted(d, KEYS), build_path(PATH, KEYS))
 
 
-def test_neither_is_the_other():
-    assert is_refused(lambda d: parse_data_untrusted(d, KEYS), build_pull(PULL, KEYS))
+def test_none_is_another():
+    assert is_refused(lambda d: parse_pull_untrusted(d, KEYS), build_path(PATH, KEYS))
+    assert is_refused(lambda d: parse_answer_untrusted(d, KEYS), build_pull(PULL, KEYS))
     assert is_refused(lambda d: parse_pull_untrusted(d, KEYS), build_data(DATA, KEYS))
 
 
 @given(st.binary(max_size=100))
 def test_random_bytes_are_refused(data):
     assert is_refused(lambda d: parse_pull_untrusted(d, KEYS), data)
-    assert is_refused(lambda d: parse_data_untrusted(d, KEYS), data)
+    assert is_refused(lambda d: parse_answer_untrusted(d, KEYS), data)
 
 
 @given(st.binary(max_size=2048))
 def test_a_peer_with_the_key_may_still_send_nonsense(body):
     """What it gets through is sound, whatever it is."""
-    for parse, key in ((parse_pull_untrusted, KEYS.pull), (parse_data_untrusted, KEYS.data)):
+    for parse, key in ((parse_pull_untrusted, KEYS.pull), (parse_answer_untrusted, KEYS.data)):
         try:
             parsed = parse(_tagged(body, key), KEYS)
         except BadMessageError:
             continue
         if isinstance(parsed, Pull):
             assert all(r.units and r.first + r.units <= MAX_UNITS for r in parsed.ranges)
-        else:
-            assert len(parsed.payload) <= MAX_PAYLOAD
+        elif isinstance(parsed, Data):
+            assert 1 <= len(parsed.payload) <= MAX_PAYLOAD
 
 
 @pytest.mark.parametrize(
@@ -139,10 +156,15 @@ def test_a_pull_that_does_not_hold_what_it_announces():
             parse_pull_untrusted(_tagged(wrong, KEYS.pull), KEYS)
 
 
-def test_a_payload_that_is_too_long():
-    long = Data(1, 2, 3, 0.0, 4, Unit(0, 0, 0), bytes(MAX_PAYLOAD + 1))
+def test_a_data_without_payload():
     with pytest.raises(BadMessageError):
-        parse_data_untrusted(build_data(long, KEYS), KEYS)
+        parse_answer_untrusted(build_data(DATA._replace(payload=b""), KEYS), KEYS)
+
+
+def test_a_payload_that_is_too_long():
+    long = Data(1, 3, 0.0, Unit(0, 0, 0), bytes(MAX_PAYLOAD + 1))
+    with pytest.raises(BadMessageError):
+        parse_answer_untrusted(build_data(long, KEYS), KEYS)
 
 
 def test_the_stream_id_of_what_is_too_short():

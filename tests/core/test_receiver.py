@@ -13,9 +13,11 @@ from lightpeer.core.datagram import (
     MAX_RANGES,
     Data,
     DatagramKeys,
+    PathToken,
     Unit,
     UnitRange,
     build_data,
+    build_path,
     parse_pull_untrusted,
 )
 from lightpeer.core.receiver import Receiver, UnitArrived, UnitsLost
@@ -39,9 +41,13 @@ class Harness:
         datagram = self.receiver.data_to_send()
         return None if datagram is None else parse_pull_untrusted(datagram, KEYS)
 
-    def data(self, now, unit, pull_no, *, hold_s=0.0, payload=b"x" * 100, token=0xAA, segment=3, packet_no=0):
-        data = Data(7, packet_no, pull_no, hold_s, token, Unit(1, segment, unit), payload)
+    def data(self, now, unit, pull_no, *, hold_s=0.0, payload=b"x" * 100, segment=3):
+        data = Data(7, pull_no, hold_s, Unit(1, segment, unit), payload)
         self.receiver.receive(build_data(data, KEYS), now)
+        return self.events()
+
+    def path(self, now, token, path_no=0):
+        self.receiver.receive(build_path(PathToken(7, path_no, token), KEYS), now)
         return self.events()
 
     def events(self):
@@ -129,7 +135,7 @@ def test_what_does_not_verify_is_counted_and_changes_nothing(link):
     link.ask(0.0, 0, 1)
     due = link.receiver.next_deadline()
     link.receiver.receive(b"", 0.5)
-    link.receiver.receive(build_data(Data(7, 0, 1, 0, 0, Unit(1, 3, 0), b"x"), DatagramKeys(b"a", b"b")), 0.5)
+    link.receiver.receive(build_data(Data(7, 1, 0, Unit(1, 3, 0), b"x"), DatagramKeys(b"a", b"b")), 0.5)
     assert link.events() == []
     assert link.receiver.rejected == 2
     assert link.receiver.next_deadline() == due
@@ -138,11 +144,11 @@ def test_what_does_not_verify_is_counted_and_changes_nothing(link):
 def test_a_new_token_is_shown_at_once(link):
     """The source has what we asked for in its queue and sends it once it knows that we are here."""
     link.ask(0.0, 0, 1)
-    assert link.data(0.1, 0, 1, payload=b"", token=0xBB) == []
+    assert link.path(0.1, 0xBB) == []
     assert link.receiver.outstanding_bytes == 100
     pull = link.pull()
     assert (pull.path_token, pull.ranges) == (0xBB, ())
-    link.data(0.2, 0, 2, payload=b"", token=0xBB)
+    link.path(0.2, 0xBB)
     assert link.pull() is None
     assert link.data(0.2, 0, 1) == [arrived(0, 0.2)]
 
@@ -151,7 +157,7 @@ def test_what_was_not_asked_for_keeps_nobody_waiting_longer(link):
     """A source cannot hold on to what was asked by sending something else."""
     link.ask(0.0, 0, 1)
     due = link.receiver.next_deadline()
-    link.data(due - 0.1, 0, 1, payload=b"")
+    link.path(due - 0.1, 0xAA)
     assert link.data(due - 0.1, 9, 1) == [arrived(9, None, size=0)]
     assert link.receiver.next_deadline() == due
     link.receiver.handle_timeout(due)
@@ -161,14 +167,15 @@ def test_what_was_not_asked_for_keeps_nobody_waiting_longer(link):
     assert link.receiver.probes_unanswered == 0
 
 
-def test_a_token_of_an_older_packet_is_not_taken(link):
-    """Anybody on the path may send a DATA again; its token would make the source doubt our address."""
-    link.ask(0.0, 0, 3)
-    link.data(0.1, 0, 1, token=0xBB, packet_no=5)
-    link.data(0.2, 1, 1, token=0xAA, packet_no=4)
+def test_an_older_token_is_not_taken(link):
+    """Anybody on the way may send a PATH again; its token would make the source doubt our address."""
+    link.path(0.1, 0xBB, 5)
+    link.path(0.2, 0xAA, 4)
     assert link.ask(0.3, 3, 1).path_token == 0xBB
-    link.data(0.4, 2, 1, token=0xCC, packet_no=5 + (1 << 31) - 1)
-    link.data(0.5, 3, 2, token=0xDD, packet_no=2)  # the numbers have gone round
+    link.path(0.4, 0xCC, 5 + (1 << 31) - 1)
+    link.path(0.5, 0xDD, 2)  # the numbers have gone round
+    link.receiver.data_to_send()
+    link.receiver.data_to_send()
     assert link.ask(0.6, 4, 1).path_token == 0xDD
 
 
@@ -184,8 +191,8 @@ def test_silence_counts_while_something_is_outstanding(link):
 
 def test_a_new_token_is_no_reason_to_ask_when_nothing_is_wanted(link):
     link.ask(0.0, 0, 1)
-    link.data(0.1, 0, 1, token=0xBB)
-    link.data(0.2, 0, 1, payload=b"", token=0xCC)
+    link.data(0.1, 0, 1)
+    link.path(0.2, 0xCC)
     assert link.pull() is None
     assert link.ask(0.3, 1, 1).path_token == 0xCC
 

@@ -11,11 +11,12 @@ from lightpeer.core.datagram import (
     TABLE_BASE,
     Data,
     DatagramKeys,
+    PathToken,
     Pull,
     UnitRange,
     build_data,
     build_pull,
-    parse_data_untrusted,
+    parse_answer_untrusted,
     unit_layout,
 )
 from lightpeer.serve.sender import (
@@ -34,7 +35,7 @@ STREAM = 77
 HERE = ("192.0.2.1", 4000)
 THERE = ("198.51.100.9", 5000)
 SEGMENT = bytes(range(250)) * 24  # 6000 bytes: five units of 1200
-FULL = 1200 + 37
+FULL = 1200 + 29
 
 
 class Bench:
@@ -65,7 +66,7 @@ class Bench:
         return datagram
 
     def sent(self, now: float) -> list[Data]:
-        return [parse_data_untrusted(d, KEYS) for d, _ in self.sender.datagrams_to_send(now)]
+        return [parse_answer_untrusted(d, KEYS) for d, _ in self.sender.datagrams_to_send(now)]
 
     def run(self, until: float, now: float = 0.0) -> list[tuple[float, Data]]:
         """Obey the deadlines up to a time."""
@@ -89,10 +90,7 @@ def test_units_come_in_the_order_asked_and_make_up_the_segment() -> None:
     log = bench.run(1.0)
     assert units(log) == [(5, 0), (5, 1), (5, 2), (5, 3), (5, 4), (2, 3)]
     assert b"".join(d.payload for _, d in log[:5]) == SEGMENT
-    assert [d.packet_no for _, d in log] == list(range(6))
-    assert {(d.stream_id, d.path_token, d.unit.rendition) for _, d in log} == {
-        (STREAM, path_token(SECRET, STREAM, *HERE), 1)
-    }
+    assert {(d.stream_id, d.unit.rendition) for _, d in log} == {(STREAM, 1)}
 
 
 def test_tables_are_read_like_segments() -> None:
@@ -252,17 +250,17 @@ def test_a_stream_that_is_never_used_ends() -> None:
     assert bench.sender.closed
 
 
-def test_an_unproven_address_gets_one_empty_data_with_its_token_and_then_all() -> None:
+def test_an_unproven_address_gets_its_token_and_then_all() -> None:
     bench = Bench()
     datagram = bench.pull((0, 0, 0, 5), address=THERE, token=0)
     assert bench.sender.next_deadline() == 0.0
     [(answer, to)] = bench.sender.datagrams_to_send(0.0)
-    data = parse_data_untrusted(answer, KEYS)
-    assert (to, data.payload) == (THERE, b"")
+    path = parse_answer_untrusted(answer, KEYS)
+    assert (to, path) == (THERE, PathToken(STREAM, 0, path_token(SECRET, STREAM, *THERE)))
     assert len(answer) + UDP_HEADER_BYTES <= 3 * (len(datagram) + UDP_HEADER_BYTES)
     assert bench.sent(1.0) == []
     assert bench.sender.next_deadline() == LEASE_S
-    bench.pull(now=1.0, address=THERE, token=data.path_token)
+    bench.pull(now=1.0, address=THERE, token=path.path_token)
     assert len(bench.sent(1.0)) > 1
 
 
@@ -277,10 +275,10 @@ def test_the_token_of_the_tcp_callers_host_proves_every_port_of_it() -> None:
     token = path_token(SECRET, STREAM, HERE[0], 0)
     bench = Bench()
     bench.pull((0, 0, 0, 1), address=(HERE[0], 9), token=token)
-    assert [d.payload for d in bench.sent(0.0)] != [b""]
+    assert [type(d) for d in bench.sent(0.0)] == [Data]
     bench = Bench()
     bench.pull((0, 0, 0, 1), address=THERE, token=token)
-    assert [d.payload for d in bench.sent(0.0)] == [b""]
+    assert [type(d) for d in bench.sent(0.0)] == [PathToken]
 
 
 def test_a_stream_follows_its_client_to_a_new_address_once_that_is_proven() -> None:
@@ -290,7 +288,7 @@ def test_a_stream_follows_its_client_to_a_new_address_once_that_is_proven() -> N
     bench.pull(now=0.5, pace=1_000_000, address=THERE, token=path_token(SECRET, STREAM, *HERE))
     [(answer, to)] = bench.sender.datagrams_to_send(0.5)
     assert to == THERE
-    token = parse_data_untrusted(answer, KEYS).path_token
+    token = parse_answer_untrusted(answer, KEYS).path_token
     assert token == path_token(SECRET, STREAM, *THERE)
     bench.pull(now=1.0, address=THERE, token=token)
     assert [to for _, to in bench.sender.datagrams_to_send(1.0)] == [THERE] * 3
@@ -309,7 +307,7 @@ def test_whoever_sends_pulls_again_from_elsewhere_moves_nothing_and_makes_little
         bench.sender.receive(datagram, address, now)
         for answer, to in bench.sender.datagrams_to_send(now):
             sent[to] += len(answer) + UDP_HEADER_BYTES
-            audio[to] += bool(parse_data_untrusted(answer, KEYS).payload)
+            audio[to] += isinstance(parse_answer_untrusted(answer, KEYS), Data)
 
     for step in range(200):
         now, epoch = step / 10, step // 50
@@ -342,11 +340,14 @@ def test_tokens_differ_by_secret_stream_host_and_port_and_are_never_0() -> None:
     assert 0 not in tokens
 
 
-def test_packet_numbers_wrap() -> None:
+def test_path_numbers_wrap() -> None:
     bench = Bench()
-    bench.sender._packet_no = 0xFFFF_FFFF
-    bench.pull((0, 0, 0, 2))
-    assert [d.packet_no for d in bench.sent(0.0)] == [0xFFFF_FFFF, 0]
+    bench.sender._path_no = 0xFFFF_FFFF
+    numbers = []
+    for now in (0.0, 1.0):
+        bench.pull(now=now, token=1)
+        numbers += [path.path_no for path in bench.sent(now)]
+    assert numbers == [0xFFFF_FFFF, 0]
 
 
 @given(st.binary(max_size=500))
@@ -376,7 +377,7 @@ def test_what_a_server_sends_is_no_pull() -> None:
     assert bench.sent(0.0) == []
 
 
-@given(st.integers(0, 65535))
+@given(st.integers(1, 65535))
 def test_the_units_of_any_size_make_up_the_object(size) -> None:
     data = bytes(size)
     bench = Bench(read=lambda r, s: data)
@@ -385,3 +386,9 @@ def test_the_units_of_any_size_make_up_the_object(size) -> None:
     log = bench.run(1.9)
     assert sum(len(d.payload) for _, d in log) == size
     assert len(log) == count
+
+
+def test_an_object_without_bytes_has_no_unit() -> None:
+    bench = Bench(read=lambda _r, segment: b"" if segment == 0 else SEGMENT)
+    bench.pull((0, 0, 0, 1), (0, 1, 0, 1))
+    assert units(bench.run(1.0)) == [(1, 0)]

@@ -5,7 +5,14 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from lightpeer.core.datagram import TABLE_BASE, Pull, UnitRange, build_pull, parse_data_untrusted, unit_layout
+from lightpeer.core.datagram import (
+    TABLE_BASE,
+    Pull,
+    UnitRange,
+    build_pull,
+    parse_answer_untrusted,
+    unit_layout,
+)
 from lightpeer.core.framing import Compression
 from lightpeer.core.identity import WINDOW_PAST_MS, ClientSeals, Identity, format_peer_id
 from lightpeer.core.manifest import table_bytes
@@ -660,7 +667,7 @@ def test_a_client_searches_opens_and_streams_over_the_network() -> None:
             count, _ = unit_layout(len(TRACK.read(1, 0)))
             pull = Pull(udp.stream_id, 0, 50_000, udp.path_token, 0, [UnitRange(1, 0, 0, count)])
             await socket.send_to(build_pull(pull, udp.keys), ("10.0.0.1", udp.port))
-            units = [parse_data_untrusted((await socket.receive_from())[0], udp.keys) for _ in range(count)]
+            units = [parse_answer_untrusted((await socket.receive_from())[0], udp.keys) for _ in range(count)]
             assert b"".join(u.payload for u in units) == TRACK.read(1, 0)
 
     simulate(main)

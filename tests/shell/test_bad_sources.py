@@ -23,11 +23,11 @@ from tests.sim.network import EPOCH_S, SimInternet, simulate
 
 GiveUnit = Callable[[Unit], bytes | None]
 PULL = "/loudp2p.v1.Streams/Pull"
-KEPT = b"kept back"
+KEPT, EMPTY = b"kept back", b"nothing"
 
 
 def corrupt_streams(server: Serving, corrupt: Callable[[GiveUnit], GiveUnit]) -> None:
-    """Let a server's UDP streams give other units than they hold; b"" makes an empty DATA, None nothing."""
+    """Let a server's UDP streams give other units than they hold; b"" makes a DATA without payload, None nothing."""
     opened = server.streams.open
 
     def open_stream(**terms: object) -> object:
@@ -36,9 +36,11 @@ def corrupt_streams(server: Serving, corrupt: Callable[[GiveUnit], GiveUnit]) ->
         give, build = corrupt(sender._payload), sender._build
 
         def build_or_keep(unit: Unit, payload: bytes, *when: float) -> tuple[bytes, Address]:
-            return (b"", sender._address) if payload is KEPT else build(unit, payload, *when)
+            if payload is KEPT:
+                return b"", sender._address
+            return build(unit, b"" if payload is EMPTY else payload, *when)
 
-        sender._payload = lambda unit: KEPT if (given := give(unit)) is None else given
+        sender._payload = lambda unit: KEPT if (given := give(unit)) is None else given or EMPTY
         sender._build = build_or_keep
         return result
 
