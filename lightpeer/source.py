@@ -216,6 +216,8 @@ class Source:
             if self._closed:
                 return True
         await self._hub.on_data(trio.current_time())
+        if receiver.probes_unanswered:  # the source waits for a token that may get lost
+            self._hub.on_timers()
         if self._path is not None:
             self._path.rest(self._rest_s(receiver))
         return receiver.rejected < rejected + len(came)
@@ -223,15 +225,19 @@ class Source:
     def _rest_s(self, receiver: Receiver) -> float:
         """Return how long what comes may wait: until the unit may have come with which the next PULL is due.
 
-        A PULL that is late idles the link, and by the rate that comes of that the next would be later still.
+        A PULL that is later than the queue lasts idles the link, and by the rate that comes of that the
+        next would be later still.
         """
-        probe_at, rate = receiver.next_deadline(), self._flow.fastest_bytes_per_s()
-        if not rate or probe_at is None or receiver.is_at_end or receiver.has_gap or self._hub.is_urgent:
+        flow, probe_at = self._flow, receiver.next_deadline()
+        rate, fastest = flow.rate_bytes_per_s, flow.fastest_bytes_per_s()
+        in_doubt = receiver.has_gap or receiver.probes_unanswered > 0
+        if probe_at is None or receiver.is_at_end or in_doubt or self._hub.is_urgent:
             return 0.0
-        expected = min(self._flow.bytes_to_next_pull() + REST_SLACK_BYTES, REST_BYTES)
-        if expected < 2 * MAX_PAYLOAD:  # as many wake-ups as without
+        expected = min(flow.bytes_to_next_pull() + REST_SLACK_BYTES, REST_BYTES)
+        if expected < 2 * MAX_PAYLOAD or not rate or not fastest:  # as many wake-ups as without
             return 0.0
-        return min(expected / rate, (probe_at - trio.current_time()) / 2)
+        probe_s = probe_at - trio.current_time()
+        return min(expected / rate, expected / fastest + flow.delay.queue_s, probe_s / 2)
 
     def _drain(self, receiver: Receiver, now: float) -> None:
         while (event := receiver.next_event()) is not None:

@@ -165,6 +165,7 @@ class Receiver:
         if path.path_token != self._path_token:
             self._path_token = path.path_token
             if self._asked:
+                self._last_activity, self._quiet_factor = now, 1.0  # so it is shown again soon if it is lost
                 self._pull([], now)
 
     def _take(self, data: Data, now: float) -> None:

@@ -153,6 +153,16 @@ def test_a_new_token_is_shown_at_once(link):
     assert link.data(0.2, 0, 1) == [arrived(0, 0.2)]
 
 
+def test_a_new_token_is_shown_again_soon_if_nothing_comes_of_it(link):
+    link.ask(0.0, 0, 1)
+    for now in (1.0, 2.0, 4.0):
+        link.receiver.handle_timeout(now)
+    link.path(4.1, 0xBB)
+    assert link.receiver.next_deadline() == pytest.approx(4.1 + 0.75)  # one and a half of the assumed 0.5 s
+    link.receiver.handle_timeout(4.9)
+    assert [link.pull().path_token for _ in range(5)][-2:] == [0xBB, 0xBB]
+
+
 def test_what_was_not_asked_for_keeps_nobody_waiting_longer(link):
     """A source cannot hold on to what was asked by sending something else."""
     link.ask(0.0, 0, 1)

@@ -38,7 +38,7 @@ def test_a_file_is_fetched_with_few_wake_ups(tmp_path: Path, wakes: list[int], r
             await fetch(now.client, MADE.track.uri, tmp_path / "x.opus")
 
     simulate(main)
-    assert sum(wakes) / len(wakes) > 2.5
+    assert sum(wakes) / len(wakes) > 1.6
 
 
 def test_what_is_about_to_be_played_is_taken_at_once(tmp_path: Path, wakes: list[int]) -> None:
