@@ -27,7 +27,7 @@ KEPT, EMPTY = b"kept back", b"nothing"
 
 
 def corrupt_streams(server: Serving, corrupt: Callable[[GiveUnit], GiveUnit]) -> None:
-    """Let a server's UDP streams give other units than they hold; b"" makes a DATA without payload, None nothing."""
+    """Let a server's UDP streams give other units than they hold; b"" makes an empty DATA, None nothing."""
     opened = server.streams.open
 
     def open_stream(**terms: object) -> object:
