@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lightpeer import fetching
 from lightpeer.discovery import Client, open_client
 from lightpeer.downlink import DOWNLINK_FILE
 from lightpeer.fetching import fetch, streaming
@@ -16,6 +17,12 @@ from tests.sim.network import Link, SimInternet, simulate
 HOME, ELSEWHERE = "10.0.9.1", "10.0.8.1"
 RATE = 50_000
 SONG = made_track(60)
+
+
+@pytest.fixture(autouse=True)
+def _first_replies_tell_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the link: they are too short to be a packet train."""
+    monkeypatch.setattr(fetching, "INLINE_BYTES", 0)
 
 
 def at(folder: Path, own_host: str, act: Callable[[Client], Awaitable[None]]) -> None:
