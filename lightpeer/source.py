@@ -41,8 +41,7 @@ logger = logging.getLogger(__name__)
 FALLBACK_AFTER_S = 1.0  # without any DATA; or three round trips, if they are longer
 UDP_RETRY_S = 15.0
 RETURN_UNITS = 6  # that must come by UDP before it is trusted again: who polices it lets single ones pass
-TRICKLE_S = 2.0  # from the first PULL, in which UDP must bring half of what the least rendition needs,
-TRICKLE_UNITS = 3  # and so many units, before it falls silent if it does
+TRICKLE_S = 2.0  # from the first DATA, in which UDP must once bring half of what the least rendition needs
 STREAM_ENDS_S = 55.0  # after which a server may have ended our stream: 60 s, less what a PULL may take
 MOVE_AFTER_S = 1.5  # without an answer: longer than a radio's handover takes
 GIVE_UP_AFTER_S = 2.5  # of silence, a second of it over the new socket,
@@ -109,6 +108,7 @@ class Source:
         self._sieve = Sieve()
         self._passed_units = 0  # by UDP, of late, while data comes by gRPC
         self._is_seen_to_pass = False
+        self._udp_began_at = math.inf  # with the first DATA
         self._has_lost = False  # something that was not asked for again yet
         self._moved_at = -math.inf
         self._udp_heard_at = self.heard_at
@@ -251,7 +251,8 @@ class Source:
             if event.asked_bytes:
                 self._sieve.on_arrived()
                 self._heard(now, len(event.payload))
-                self._udp_heard_at = now
+                self._udp_heard_at, self._udp_began_at = now, min(self._udp_began_at, now)
+                self._is_seen_to_pass = self._is_seen_to_pass or self._brings_enough(now)
                 self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
                 if self.on_grpc:
                     self._on_passed(now)
@@ -287,9 +288,7 @@ class Source:
         due = math.inf if deadline is None else deadline
         if self.on_grpc:
             return due if self._is_trying_udp else math.inf
-        return min(
-            due, self._udp_limit(self.receiver), self._trickle_at(self.receiver), self._move_at(self.receiver)
-        )
+        return min(due, self._udp_limit(self.receiver), self._trickle_at(), self._move_at(self.receiver))
 
     def check(self, now: float) -> None:
         """Do what is due: probe, move, fall back, try UDP again, or give the source up."""
@@ -336,23 +335,22 @@ class Source:
             return math.inf
         return receiver.first_pull_at + max(FALLBACK_AFTER_S, 3 * (self._hub.bandwidth.srtt_s or 0.0))
 
-    def _trickle_at(self, receiver: Receiver) -> float:
+    def _trickle_at(self) -> float:
         """Return when to see whether more than a trickle comes."""
-        began_at = receiver.first_pull_at
-        return math.inf if began_at is None or self._is_seen_to_pass else began_at + TRICKLE_S
+        return math.inf if self._is_seen_to_pass else self._udp_began_at + TRICKLE_S
 
     def _is_trickle(self, receiver: Receiver, now: float) -> bool:
         """Tell whether UDP brings too little from the start: some networks let hardly any of it through."""
-        if now < self._trickle_at(receiver):
+        if now < self._trickle_at():
             return False
-        least_bps = min(rendition.bitrate_bps for rendition in self._hub.track.renditions)
-        is_idle = receiver.next_deadline() is None
-        heard_s = receiver.last_heard - (
-            receiver.first_pull_at or 0.0
-        )  # silence after that has its own rules
-        is_enough = self.delivered_bytes >= least_bps / 8 / 2 * heard_s
-        self._is_seen_to_pass = is_idle or (receiver.arrived >= TRICKLE_UNITS and is_enough)
+        self._is_seen_to_pass = receiver.next_deadline() is None
         return not self._is_seen_to_pass
+
+    def _brings_enough(self, now: float) -> bool:
+        """Tell, as something comes over UDP, whether it comes fast enough; the first began it."""
+        least_bps = min(rendition.bitrate_bps for rendition in self._hub.track.renditions)
+        needed = least_bps / 8 / 2 * (now - self._udp_began_at)
+        return self.delivered_bytes - MAX_PAYLOAD >= max(needed, MAX_PAYLOAD)
 
     # gRPC.
 
