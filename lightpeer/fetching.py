@@ -102,7 +102,7 @@ async def streaming(
     async with open_nursery() as nursery:
         nursery.start_soon(session.run, peer, opened)
         yield session, opened
-        client.downlink.note(peer, bandwidth.rate_bytes_per_s)
+        client.downlink.note(peer, bandwidth.measured_bytes_per_s)
         nursery.cancel_scope.cancel()
 
 

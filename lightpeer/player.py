@@ -222,7 +222,7 @@ class Player:
             self._items, self._nursery = (), None
             self._close_decks(keep=())
             if self._source is not None:
-                self._client.downlink.note(self._source, self._bandwidth.rate_bytes_per_s)
+                self._client.downlink.note(self._source, self._bandwidth.measured_bytes_per_s)
             await self._close_sink()
 
     # The queue.

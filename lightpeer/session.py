@@ -199,9 +199,11 @@ class Session:
         """Take tables and segments that came with the Open; what does not verify costs the peer nothing."""
         chunks = [chunk for chunk in opened.chunks if self.ladder.begin_with(chunk.rendition)]
         for chunk in chunks:
+            if self._buffer.frontier >= self.track.segment_count or not chunk.data:
+                continue
             if chunk.segment == table_segment(table_of(self._buffer.frontier)):
                 self.scheduler.wish(chunk.rendition, self._buffer.frontier)  # so that the table is wanted
-            elif chunk.segment == self._buffer.frontier < self.track.segment_count:
+            elif chunk.segment == self._buffer.frontier:
                 self.scheduler.wish(chunk.rendition, chunk.segment)
                 self._buffer.frontier += 1
         for chunk in chunks:

@@ -109,6 +109,7 @@ class Source:
         self._passed_units = 0  # by UDP, of late, while data comes by gRPC
         self._is_seen_to_pass = False
         self._udp_began_at = math.inf  # with the first DATA
+        self._udp_bytes = 0  # since then
         self._has_lost = False  # something that was not asked for again yet
         self._moved_at = -math.inf
         self._udp_heard_at = self.heard_at
@@ -252,6 +253,7 @@ class Source:
                 self._sieve.on_arrived()
                 self._heard(now, len(event.payload))
                 self._udp_heard_at, self._udp_began_at = now, min(self._udp_began_at, now)
+                self._udp_bytes += len(event.payload)
                 self._is_seen_to_pass = self._is_seen_to_pass or self._brings_enough(now)
                 self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
                 if self.on_grpc:
@@ -350,7 +352,7 @@ class Source:
         """Tell, as something comes over UDP, whether it comes fast enough; the first began it."""
         least_bps = min(rendition.bitrate_bps for rendition in self._hub.track.renditions)
         needed = least_bps / 8 / 2 * (now - self._udp_began_at)
-        return self.delivered_bytes - MAX_PAYLOAD >= max(needed, MAX_PAYLOAD)
+        return self._udp_bytes - MAX_PAYLOAD >= max(needed, MAX_PAYLOAD)
 
     # gRPC.
 
@@ -394,6 +396,7 @@ class Source:
         assert self._pull_scope is not None
         self._pull_scope.cancel()
         self._pull_scope = None
+        self._is_seen_to_pass, self._udp_began_at, self._udp_bytes = False, math.inf, 0
         self._hub.scheduler.release(self.peer)
         self._hub.on_transport(self, "udp")
 

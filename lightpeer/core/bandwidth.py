@@ -48,6 +48,11 @@ class Bandwidth:
         return self._delivery.bytes_per_s or self._remembered
 
     @property
+    def measured_bytes_per_s(self) -> float:
+        """What the link gave lately by what was measured over a round trip at least, or 0."""
+        return self._delivery.bytes_per_s
+
+    @property
     def outstanding_bytes(self) -> int:
         """What was asked of all sources and has not come."""
         return sum(flow.outstanding_bytes for flow in self._flows)

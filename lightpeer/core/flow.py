@@ -12,7 +12,7 @@ all the sources of a stream: the link that they share has one queue, not one for
 
 The window bounds what a fade can turn into a queue: the bytes of a base round trip and
 of twice the target, and what waits at the server for its turn between two PULLs. It is
-at most four times what a round trip was seen to carry.
+at most four times what a round trip was seen to carry; twice that and a train, while one is due.
 
 * Start-up knows the rate from how the Open's reply came (`ReplyBurst`). Where that was
   too short to tell, the first units are asked for in one burst: such a train tells the
@@ -130,8 +130,9 @@ class Flow:
         waiting = self._batch_bytes + _SLACK_UNITS * UNIT_BYTES
         window = rate * (base + 2 * self._target_s) + waiting
         window = min(window, _PROVEN_GROWTH * self._proven_bytes)
-        if self._train_due:
-            window = max(window, self.outstanding_bytes + _TRAIN_UNITS * UNIT_BYTES)
+        if self._train_due:  # whatever waits; but those that wait at the source do not pile up
+            waiting = min(self.outstanding_bytes, 2 * window)
+            window = max(window, waiting + _TRAIN_UNITS * UNIT_BYTES)
         standing = min(base + self.delay.queue_s, base + _FLOOR_QUEUE_S)
         window = max(window, self.floor_bytes_per_s * standing)
         return max(FLOOR_UNITS * UNIT_BYTES, min(window, MAX_WINDOW_BYTES))
@@ -148,7 +149,7 @@ class Flow:
         if self._train_due:
             return self._send_train(now)
         self._paced = max(rate * self._gain(now), self.floor_bytes_per_s)
-        return int(self._paced * _DATAGRAM_SHARE)
+        return int(min(self._paced * _DATAGRAM_SHARE, FIRST_PACE_BYTES_PER_S))
 
     def _send_train(self, now: float) -> int:
         self._train = PacketTrain(_TRAIN_UNITS * UNIT_BYTES, now)

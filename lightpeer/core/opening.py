@@ -29,7 +29,7 @@ class UdpTerms(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A whole segment or table that came inline, not verified yet."""
+    """A table, a segment or the first units of one, that came inline, not verified yet."""
 
     rendition: int
     segment: int

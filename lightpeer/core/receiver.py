@@ -19,6 +19,7 @@ network: what does not verify is counted and otherwise ignored.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ class Receiver:
         self._keys = keys
         self._path_token = path_token
         self._newest_path = 0  # the number of the first
+        self._shown_at = -math.inf  # when a new token was shown last
         self._epoch = 0
         self._pull_no = 0
         self._pace = 0
@@ -165,7 +167,9 @@ class Receiver:
         if path.path_token != self._path_token:
             self._path_token = path.path_token
             if self._asked:
-                self._last_activity, self._quiet_factor = now, 1.0  # so it is shown again soon if it is lost
+                if self._shown_at <= self._last_heard:  # it is shown again soon if it is lost; but once alone
+                    self._last_activity, self._quiet_factor = now, 1.0
+                self._shown_at = now
                 self._pull([], now)
 
     def _take(self, data: Data, now: float) -> None:

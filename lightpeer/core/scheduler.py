@@ -184,7 +184,7 @@ class Scheduler:
     def on_beginning(self, source: Source, rendition: int, segment: int, data: bytes) -> None:
         """Take a whole segment or table, or the first units of one, from a source."""
         item = self._objects.get((rendition, segment))
-        if item is None:
+        if item is None or len(data) > item.size:
             self.wasted_bytes += len(data)
             return
         for unit, start in enumerate(range(0, len(data), item.step)):

@@ -208,6 +208,28 @@ def test_without_a_queue_a_short_train_asks_how_much_room_there_is():
     assert not flow._train_due, "a round trip passes first"
 
 
+def test_trains_that_wait_at_the_source_do_not_pile_up():
+    flow = Flow()
+    now = free(flow)
+    window = flow.window_bytes()
+    for _ in range(100):
+        while flow.wants_pull():
+            flow.on_asked(UNIT_BYTES, now)
+        flow.pace_bytes_per_s(now)
+        now += 1.0
+        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, now)
+    assert flow.outstanding_bytes <= 3 * window
+
+
+def test_no_rate_makes_a_pace_that_a_pull_cannot_say():
+    flow = Flow()
+    flow.on_asked(INITIAL, 0.0)
+    for number in range(INITIAL_UNITS):
+        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, 0.2 + 0.0001 * number)
+    assert flow.rate_bytes_per_s > 10_000_000
+    assert flow.pace_bytes_per_s(0.3) == FIRST_PACE_BYTES_PER_S
+
+
 def test_a_train_that_tells_of_less_changes_nothing():
     flow = Flow()
     now = free(flow)

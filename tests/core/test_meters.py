@@ -153,7 +153,7 @@ def test_a_train_of_which_one_is_lost_tells_nearly_its_rate():
 
 def test_what_comes_at_one_moment_tells_no_rate():
     train = PacketTrain(5 * 1000)
-    assert [train.add(1000, 2.0) for _ in range(5)] == [None] * 5
+    assert [train.add(1000, 2.0 + 1e-6 * number) for number in range(5)] == [None] * 5
 
 
 def test_the_last_of_a_train_may_be_shorter():
@@ -191,8 +191,9 @@ def test_what_comes_a_round_trip_later_is_no_part_of_the_burst():
         ((1448, 1.25), (300, 1.3)),
         ((1448, 1.25), (1448, 1.25), (1448, 1.25), (1448, 1.25)),
         ((1448, 1.25), (8688, 1.5), (700, 1.51)),
+        ((1448, 1.25), (1448, 3.25), (1448, 3.375), (1448, 3.5)),
     ],
-    ids=["nothing", "too little", "all at once", "held up by one that was lost"],
+    ids=["nothing", "too little", "all at once", "held up by one that was lost", "after a timeout"],
 )
 def test_a_reply_that_was_no_train_tells_no_rate(reads):
     assert burst(*reads).rate_bytes_per_s == 0.0

@@ -424,3 +424,10 @@ def test_a_beginning_that_ends_within_a_unit_is_a_lie(plan):
     plan.wish(1, 0)
     plan.on_beginning("a", 1, 0, SEGMENTS[1, 0][:100])
     assert events(plan) == [SourceLied("a", "a unit of the wrong size")]
+
+
+def test_more_than_an_object_has_is_left(plan):
+    plan.wish(1, 0)
+    plan.on_beginning("a", 1, 0, SEGMENTS[1, 0] + b"more")
+    assert plan.wasted_bytes == len(SEGMENTS[1, 0]) + 4
+    assert units(plan.next_ranges("a", 10_000))

@@ -10,6 +10,8 @@ import pytest
 import trio
 
 from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.manifest import table_of, table_segment
+from lightpeer.core.opening import Chunk
 from lightpeer.discovery import Client, open_client
 from lightpeer.errors import StreamFailedError
 from lightpeer.finding import first_source, source_finder
@@ -256,5 +258,29 @@ def test_the_rendition_follows_the_link(tmp_path: Path) -> None:
         assert heard.renditions[0] == 1
         assert heard.renditions[30] == 2
         assert heard.renditions[-1] == 0
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("seconds", [3, 64, 70])
+def test_what_comes_with_an_open_may_be_nonsense(tmp_path: Path, seconds: int) -> None:
+    """Empty chunks for every segment, then a table beyond the end, then far too much of one."""
+    made = made_track(seconds)
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), net.host(PHONE)) as client,
+        ):
+            peer, opened = await first_source(client.open_track(made.track.track_id))
+            empty = [Chunk(0, segment, b"") for segment in range(seconds)]
+            table = Chunk(0, table_segment(table_of(seconds)), opened.chunks[0].data)
+            chunks = (*empty, table, Chunk(0, 0, bytes(1 << 20)))
+            session = Session(
+                made.track, client.network, client.settings, Bandwidth(), source_finder(client, made.track)
+            )
+            session._take_inline(peer, opened._replace(chunks=chunks))
+            assert session.buffer_s == 0
+            assert session.scheduler.wished() <= 1
 
     simulate(main)
