@@ -25,12 +25,14 @@ from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.identity import ID_BYTES
 from lightpeer.core.walks import DEFAULT_BUDGET
 from lightpeer.discovery import Client, open_client
+from lightpeer.fetching import INLINE_BYTES
 from lightpeer.finding import source_finder
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.searching import RECORDS_TO_SHOW
 from lightpeer.session import Session
 from tests.pair import MadeTrack, Serving, made_track, settings
-from tests.sim.network import Link, SimHost, SimInternet, simulate
+from tests.sim.link import Link
+from tests.sim.network import SimHost, SimInternet, simulate
 from tests.sim.swarm import connected, introduce, swarm
 
 ONE_WAY_S, NEAR_S = 0.1, 0.00025  # of the phone's link, and of each server's
@@ -75,9 +77,9 @@ async def search(client: Client, phone: SimHost, query: str) -> tuple[int, int, 
 
 
 async def first_segment_s(client: Client, query: str) -> float:
-    """Return the time until the first verified segment is there, from nothing."""
+    """Return the time until the first verified segment is there, from nothing and in one flight of TCP."""
     started = trio.current_time()
-    peer, opened = await client.open_query(query)
+    peer, opened = await client.open_query(query, inline_bytes=INLINE_BYTES)
     finder = source_finder(client, opened.track)
     session = Session(opened.track, client.network, client.settings, Bandwidth(), finder)
     async with trio.open_nursery() as nursery:

@@ -186,7 +186,8 @@ async def serving(
                 tasks.start_soon(rpc.serve, [listener])
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(run)
+        with host.tasks():
+            nursery.start_soon(run)
         yield Serving(host, identity, shelf, gossip, streams, rpc, scope)
         nursery.cancel_scope.cancel()
 

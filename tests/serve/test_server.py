@@ -122,7 +122,7 @@ def test_stopping_closes_every_port_even_with_a_client_connected(folder) -> None
                 assert len(reply.records) == 1
                 stop.set()
                 await trio.sleep(30)
-                assert (host.listeners, host.udp, host.streams) == ({}, {}, {})
+                assert (host.listeners, host.udp, host.streams) == ({}, {}, [])
 
     simulate(main)
 

@@ -29,7 +29,8 @@ from lightpeer.serve.tags import Tags
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, Serving, serving, settings
 from tests.serve.media import read_track, segments, write_opus
-from tests.sim.network import Link, SimHost, SimInternet
+from tests.sim.link import Link
+from tests.sim.network import SimHost, SimInternet
 
 STEREO_FRAME = 4  # bytes
 PRE_SKIP = 312  # samples, of the demo's tracks

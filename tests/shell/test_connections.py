@@ -53,6 +53,7 @@ def test_a_connection_is_made_once_and_shared() -> None:
                 nursery.start_soon(connect)
         assert peers[0] is not None
         assert peers == [peers[0]] * 3
+        await trio.sleep(1)
         assert servers[0].rpc.connection_count == 1
 
     with_connections(test)

@@ -12,7 +12,8 @@ from lightpeer.discovery import Client, open_client
 from lightpeer.downlink import DOWNLINK_FILE
 from lightpeer.fetching import fetch, streaming
 from tests.pair import made_track, serving, settings
-from tests.sim.network import Link, SimInternet, simulate
+from tests.sim.link import Link
+from tests.sim.network import SimInternet, simulate
 
 HOME, ELSEWHERE = "10.0.9.1", "10.0.8.1"
 RATE = 50_000

@@ -19,7 +19,8 @@ from lightpeer.fetching import fetch
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, made_track
 from tests.shell.music import Stage, demo_track, pcm_of, stage
-from tests.sim.network import Link, SimInternet, simulate
+from tests.sim.link import Link
+from tests.sim.network import SimInternet, simulate
 
 NOISE = made_track(30, kbps=(24, 48, 96), title="Noise")
 UNKNOWN = made_track(3, seed=2).track.uri

@@ -17,7 +17,8 @@ from lightpeer.errors import StreamFailedError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.session import Session
 from tests.pair import MadeTrack, made_track, serving, settings
-from tests.sim.network import Link, SimInternet, simulate
+from tests.sim.link import Link
+from tests.sim.network import SimInternet, simulate
 
 PHONE = "10.0.9.1"
 SMALL = {"high_water_s": 10.0, "low_water_s": 5.0}  # a buffer that does not hold the whole track

@@ -10,7 +10,8 @@ from lightpeer.fetching import fetch
 from tests.pair import made_track
 from tests.shell.music import stage
 from tests.shell.test_session import stream
-from tests.sim.network import Link, SimInternet, SimUdpSocket, simulate
+from tests.sim.link import Link
+from tests.sim.network import SimInternet, SimUdpSocket, simulate
 
 MADE = made_track(60)
 

@@ -2,10 +2,8 @@
 
 One heap of events and one task that sleeps until the earliest is all there is.
 A packet passes the sending host's `up` link and the receiving host's `down`
-link, so that everything a host does shares its own access link, as a phone's
-does. UDP datagrams may be lost, reordered, duplicated or dropped by a full
-queue. TCP is a reliable, ordered byte stream over the same links: its segments
-wait instead of getting lost.
+link (`link.py`), so that everything a host does shares its own access link, as a phone's
+does. UDP and TCP (`tcp.py`) meet the same losses, queues and partitions.
 
     async def main(net):
         server, client = net.host("10.0.0.1"), net.host("10.0.0.2", up=Link(rate_bytes_per_s=50_000))
@@ -21,29 +19,26 @@ import errno
 import heapq
 import itertools
 import math
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from random import Random
 from typing import Self, TypeVar
 
 import trio
-import trio.testing
 
 from lightpeer.contacts import Contact
 from lightpeer.lan import Lan, Own
 from lightpeer.wire.network import MOST_AT_ONCE, Address, Counters, Datagram
+from tests.sim.clock import Machine, SimClock, without_threads
+from tests.sim.link import Link
+from tests.sim.tcp import HEADER_BYTES, SimStream
 
 EPOCH_S = 1_750_000_000  # what unix_time() gives at virtual time 0
 UDP_HEADER_BYTES = 8
-TCP_HEADER_BYTES = 32
-TCP_SEGMENT_BYTES = 1448
-TCP_WINDOW_BYTES = 256 * 1024
-TCP_CONNECT_TIMEOUT_S = 60.0
 UDP_RECEIVE_QUEUE = 256  # datagrams, about a kernel's default socket buffer
 LISTEN_BACKLOG = 128
+HANGING_NAME_S = 30.0  # what resolvers take to give up: two servers, three times each (resolv.conf(5))
 
 T = TypeVar("T")
 Mutate = Callable[[bytes, Address, Address], bytes | None]
@@ -54,59 +49,22 @@ def simulate(main: Callable[[SimInternet], Awaitable[T]], seed: int = 1) -> T:
     run = trio._core._run
     run._ALLOW_DETERMINISTIC_SCHEDULING = True
     run._r.seed(seed)
+    clock = SimClock()
 
     async def body() -> T:
-        async with SimInternet(seed) as net:
+        clock.install()
+        async with SimInternet(clock, seed) as net:
             return await main(net)
 
-    return trio.run(body, clock=trio.testing.MockClock(autojump_threshold=0))
-
-
-@dataclass(slots=True)
-class Link:
-    """One direction of a host's access; every field may be changed while it runs.
-
-    `loss`, `reorder` and `duplicate` are probabilities for UDP datagrams; a reordered
-    one comes `reorder_s` late. Losses come in runs of `loss_run` on average, as in
-    Gilbert's channel (1960). The queue is drop-tail for UDP, and holds what TCP sends.
-    """
-
-    rate_bytes_per_s: float = math.inf
-    delay_s: float = 0.01
-    loss: float = 0.0
-    loss_run: float = 1.0
-    reorder: float = 0.0
-    reorder_s: float = 0.03
-    duplicate: float = 0.0
-    queue_bytes: int = 64 * 1024
-    stalled_until: float = 0.0  # what is sent before this time waits for it: a radio's dead zone
-    dropped: int = 0
-    _losing: bool = field(default=False, repr=False)
-    _busy_until: float = field(default=0.0, repr=False)
-
-    def loses(self, chance: float) -> bool:
-        """Tell whether a datagram is lost; `chance` is evenly spread between 0 and 1."""
-        if self._losing:
-            self._losing = chance >= 1 / self.loss_run
-        else:
-            self._losing = chance < self.loss / (self.loss_run * (1 - self.loss))
-        return self._losing
-
-    def enqueue(self, now: float, size: int, *, may_drop: bool) -> float | None:
-        """Return when a packet of `size` bytes has left; None if the queue is full."""
-        start = max(now, self._busy_until, self.stalled_until)
-        backlog = max(0.0, self._busy_until - now) * self.rate_bytes_per_s if self._busy_until > now else 0.0
-        if may_drop and backlog + size > self.queue_bytes:
-            self.dropped += 1
-            return None
-        self._busy_until = start + size / self.rate_bytes_per_s
-        return self._busy_until
+    with without_threads():
+        return trio.run(body, clock=clock.mock)
 
 
 class SimInternet:
     """The hosts, what lies between them, and its faults."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, clock: SimClock, seed: int = 1) -> None:
+        self.clock = clock
         self.seed = seed
         self.random = Random(seed)
         self.mutate: Mutate | None = None  # sees each datagram (bytes, source, target); None drops it
@@ -114,8 +72,8 @@ class SimInternet:
         self.lan = Lan()
         self.hosts: dict[str, SimHost] = {}
         self._udp_rules: list[tuple[frozenset[str], bool]] = []
-        self._cut: set[frozenset[str]] = set()
-        self._held: list[tuple[SimHost, SimHost, int, Callable[[], None]]] = []
+        self._cuts: set[frozenset[str]] = set()
+        self._one_way_cuts: set[tuple[str, str]] = set()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._counter = itertools.count()
         self._wake = trio.Event()
@@ -128,6 +86,11 @@ class SimInternet:
 
     async def __aexit__(self, *_: object) -> None:
         self._scope.cancel()
+
+    @property
+    def now(self) -> float:
+        """Virtual time, which no host can stop."""
+        return self.clock.now
 
     def host(
         self, address: str, *, also: str | None = None, up: Link | None = None, down: Link | None = None
@@ -144,18 +107,25 @@ class SimInternet:
 
     def block_udp(self, blocked: bool = True, *between: SimHost) -> None:
         """Let no UDP pass: anywhere, to and from one host, or between two. The newest rule that fits wins."""
-        self._udp_rules.append((frozenset(h.address for h in between), blocked))
+        self._udp_rules.append((frozenset(h.name for h in between), blocked))
 
     def partition(self, *between: SimHost) -> None:
-        """Let nothing pass to and from one host, or between two; TCP waits, UDP is lost."""
-        self._cut.add(frozenset(h.address for h in between))
+        """Let nothing pass to and from one host, or between two."""
+        self._cuts.add(frozenset(h.name for h in between))
 
-    def heal(self) -> None:
-        """End all partitions; TCP goes on."""
-        self._cut.clear()
-        held, self._held = self._held, []
-        for source, target, size, deliver in held:
-            self.carry(source, target, size, deliver, reliable=True)
+    def partition_one_way(self, source: SimHost, target: SimHost) -> None:
+        """Let nothing pass from one host to another; the other way is open."""
+        self._one_way_cuts.add((source.name, target.name))
+
+    def heal(self, *between: SimHost) -> None:
+        """End all partitions, or those of just these hosts."""
+        if not between:
+            self._cuts.clear()
+            self._one_way_cuts.clear()
+            return
+        names = tuple(h.name for h in between)
+        self._cuts.discard(frozenset(names))
+        self._one_way_cuts.difference_update({names, names[::-1]})
 
     def resolve(self, name: str) -> str:
         """Return the address of a host name or address, the first if there are several."""
@@ -172,24 +142,54 @@ class SimInternet:
         return addresses
 
     def carry(
-        self, source: SimHost, target: SimHost, size: int, deliver: Callable[[], None], *, reliable: bool
+        self,
+        source: SimHost,
+        own: str,
+        address: str,
+        size: int,
+        deliver: Callable[[SimHost, bool], None],
+        *,
+        is_udp: bool,
     ) -> None:
-        """Take a packet of `size` bytes (headers included) from one host to another."""
-        pair = {source.address, target.address}
-        if any(cut <= pair for cut in self._cut):
-            if reliable:
-                self._held.append((source, target, size, deliver))
-        elif not reliable and self._udp_blocked(pair):
-            pass
-        elif source is target:
-            self.call_at(trio.current_time(), deliver)
+        """Take a packet to whatever host has an address when it arrives there.
+
+        Args:
+            source: the host that sends.
+            own: the address that it sends from.
+            address: the target's.
+            size: bytes, the header of UDP or TCP included.
+            deliver: given the target, and whether the packet was changed on the way.
+            is_udp: False for TCP.
+        """
+        target = source if source.is_own(address) else self.hosts.get(address)
+        if target is None or not self._passes(source, own, target, address, is_udp=is_udp):
+            return
+
+        def arrive(is_corrupt: bool) -> None:
+            is_there = target is source or self.hosts.get(address) is target
+            if is_there and target.reachable and not target.is_suspended:
+                deliver(target, is_corrupt)
+
+        def leave(is_corrupt: bool) -> None:
+            target.down.send(self, size, lambda again: arrive(is_corrupt or again), is_udp=is_udp)
+
+        if target is source:
+            self.call_at(self.now, lambda: arrive(False))
         else:
-            self._hop(
-                source.up,
-                size,
-                lambda: self._hop(target.down, size, deliver, reliable=reliable),
-                reliable=reliable,
-            )
+            source.up.send(self, size, leave, is_udp=is_udp)
+
+    def _passes(self, source: SimHost, own: str, target: SimHost, address: str, *, is_udp: bool) -> bool:
+        if not source.is_own(own) or not source.reachable or source.no_route or source.is_suspended:
+            return False
+        if own in source.silenced or address in target.silenced:
+            return False
+        pair = {source.name, target.name}
+        if any(cut <= pair for cut in self._cuts) or (source.name, target.name) in self._one_way_cuts:
+            return False
+        return not is_udp or not self._is_udp_blocked(pair)
+
+    def _is_udp_blocked(self, pair: set[str]) -> bool:
+        return next((blocked for hosts, blocked in reversed(self._udp_rules) if hosts <= pair), False)
 
     def call_at(self, when: float, function: Callable[[], None]) -> None:
         """Call a function at a virtual time, in order."""
@@ -198,40 +198,23 @@ class SimInternet:
         if self._events[0] is event:  # else the one who sleeps wakes in time
             self._wake.set()
 
-    def _udp_blocked(self, pair: set[str]) -> bool:
-        return next((blocked for hosts, blocked in reversed(self._udp_rules) if hosts <= pair), False)
-
-    def _hop(self, link: Link, size: int, then: Callable[[], None], *, reliable: bool) -> None:
-        departure = link.enqueue(trio.current_time(), size, may_drop=not reliable)
-        if departure is None:
-            return
-        arrival = departure + link.delay_s
-        if not reliable:
-            lost, late, twice = (self.random.random() for _ in range(3))
-            if link.loses(lost) if link.loss_run > 1 else lost < link.loss:
-                return
-            if twice < link.duplicate:
-                self.call_at(arrival, then)
-            if late < link.reorder:
-                arrival += link.reorder_s
-        self.call_at(arrival, then)
-
     async def _run(self) -> None:
         with self._scope:
             while True:
-                now = trio.current_time()
-                while self._events and self._events[0][0] <= now:
+                while self._events and self._events[0][0] <= self.now:
                     heapq.heappop(self._events)[2]()
                 self._wake = trio.Event()
                 with trio.move_on_at(self._events[0][0] if self._events else math.inf):
                     await self._wake.wait()
 
 
-class SimHost:
-    """One host: a `Network`. Its ports, clock and entropy are its own."""
+class SimHost(Machine):
+    """One host: a `Network`, and a machine. Its ports, clock and entropy are its own."""
 
     def __init__(self, net: SimInternet, address: str, also: str | None, up: Link, down: Link) -> None:
+        super().__init__(net.clock)
         self.net = net
+        self.name = address  # for the network's rules; it stays when the address changes
         self.address = address
         self.also = also  # of the other family
         self.silenced: set[str] = set()  # addresses of ours that nothing passes at
@@ -240,12 +223,14 @@ class SimHost:
         self.counters = Counters()
         self.clock_offset_s = 0.0  # a wrong wall clock
         self.no_route = False  # sending and connecting fail at once: a phone in flight mode
+        self.names_fail = False  # at once
+        self.names_hang = False  # until the resolver gives up
         self.alive = True
         self.reachable = True  # False: not even a refusal comes from it
         self.nat_shift = 0  # between a UDP port and the one that others see of it
         self.udp: dict[int, SimUdpSocket] = {}
         self.listeners: dict[int, SimListener] = {}
-        self.streams: dict[SimStream, None] = {}
+        self.connections: dict[tuple[Address, Address], SimStream] = {}  # as the kernel has them
         self.random = Random(f"{net.seed} {address}")
 
     @property
@@ -253,10 +238,17 @@ class SimHost:
         """All addresses that it has."""
         return [self.address, self.also] if self.also else [self.address]
 
+    @property
+    def streams(self) -> list[SimStream]:
+        """The TCP connections that its programs have open."""
+        return [stream for stream in self.connections.values() if not stream.closed]
+
+    # Faults.
+
     def kill(self, *, silently: bool = False) -> None:
         """End the process: connections are reset, ports closed. Silently: as if the plug were pulled."""
         self.alive, self.reachable = False, not silently
-        for stream in list(self.streams):
+        for stream in list(self.connections.values()):
             stream.abort()
         for socket in list(self.udp.values()):
             socket.close()
@@ -264,29 +256,27 @@ class SimHost:
             listener.close()
 
     def move(self, address: str) -> None:
-        """Change the address: UDP sockets go on from the new one, TCP connections hang for ever."""
+        """Change the address: UDP sockets go on from the new one, TCP connections hang."""
         assert address not in self.net.hosts, f"{address} is taken"
         del self.net.hosts[self.address]
         self.address = address
         self.net.hosts[address] = self
-        for stream in self.streams:
-            stream.strand()
 
     def lose(self, address: str) -> None:
-        """Lose one of two addresses: its family has no route any more, its TCP connections hang for ever."""
+        """Lose one of two addresses: its family has no route any more, its TCP connections hang."""
         del self.net.hosts[address]
         (self.address,), self.also = (a for a in self.addresses if a != address), None
-        self._strand(address)
+
+    def gain(self, address: str) -> None:
+        """Get an address of the other family."""
+        assert self.also is None
+        assert address not in self.net.hosts, f"{address} is taken"
+        self.also = address
+        self.net.hosts[address] = self
 
     def silence(self, address: str) -> None:
         """Let nothing pass at one of the addresses any more, without a word to the host."""
         self.silenced.add(address)
-        self._strand(address)
-
-    def _strand(self, address: str) -> None:
-        for stream in self.streams:
-            if stream.local_address[0] == address:
-                stream.strand()
 
     def rebind(self) -> None:
         """Change the ports that others see of our UDP sockets, as a NAT does that has forgotten us."""
@@ -297,47 +287,59 @@ class SimHost:
         for socket in self.udp.values():
             socket.stranded = True
 
+    def reset_tcp(self) -> None:
+        """Reset every connection at both ends, as a middlebox does."""
+        for stream in list(self.connections.values()):
+            other = self.net.hosts.get(stream.peer_address[0])
+            if other is not None:
+                self.refuse(stream.local_address, stream.peer_address)
+                other.refuse(stream.peer_address, stream.local_address)
+
+    def hang_tcp(self) -> None:
+        """Let the present connections carry nothing any more, as behind a NAT that has forgotten them."""
+        for stream in self.connections.values():
+            stream.hang()
+
+    # TCP.
+
     async def connect_tcp(self, host: str, port: int) -> SimStream:
         """Connect: one round trip; refused when nobody listens there."""
         await trio.lowlevel.checkpoint()
-        address = self.net.resolve(host)
+        address = (await self.resolve(host))[0] if host in self.net.names else self.net.resolve(host)
         own = self.source_for(address)
-        target = self if self._is_own(address) else self.net.hosts.get(address)
         stream = SimStream(self, (own, self.free_port(self.udp)), (address, port))
-        if target is not None and not self._is_silenced(own, target, address):
-            syn = self._syn(stream, target, port)
-            self.net.carry(self, target, TCP_HEADER_BYTES, syn, reliable=True)
+        stream.connect()
         try:
-            with trio.move_on_after(TCP_CONNECT_TIMEOUT_S):
-                await stream.established.wait()
+            await stream.settled.wait()
         except trio.Cancelled:
             stream.abort()
             raise
-        if stream.peer is None:
-            number = errno.ECONNREFUSED if stream.established.is_set() else errno.ETIMEDOUT
-            stream.abort()
-            raise OSError(number, f"cannot connect to {host}:{port}")
+        if stream.error:
+            raise OSError(stream.error, f"cannot connect to {host}:{port}")
         return stream
 
-    def _syn(self, client: SimStream, target: SimHost, port: int) -> Callable[[], None]:
-        def arrive() -> None:
-            if not target.reachable or client.closed:
-                return
-            listener = target.listeners.get(port)
-            if listener is not None and listener.has_room():
-                server = SimStream(target, client.peer_address, client.local_address)
-                server.peer = client
-                listener.offer(server)
-                self.net.carry(target, self, TCP_HEADER_BYTES, lambda: client.join(server), reliable=True)
-            else:
-                self.net.carry(target, self, TCP_HEADER_BYTES, client.established.set, reliable=True)
+    def take_syn(self, local: Address, peer: Address) -> None:
+        """Answer a SYN that came to one of our addresses."""
+        listener = self.listeners.get(local[1])
+        known = self.connections.get((local, peer))
+        if known is not None:
+            known.greet()
+        elif listener is None or not listener.has_room():
+            self.refuse(local, peer)
+        else:
+            stream = SimStream(self, local, peer)
+            stream.on_established = lambda: listener.offer(stream)
+            stream.greet()
 
-        return arrive
+    def refuse(self, local: Address, peer: Address) -> None:
+        """Send a reset for a connection."""
 
-    async def resolve(self, host: str) -> list[str]:
-        """Resolve a name."""
-        await trio.lowlevel.checkpoint()
-        return self.net.resolve_all(host)
+        def reset(target: SimHost, is_corrupt: bool) -> None:
+            stream = target.connections.get((peer, local))
+            if stream is not None and not is_corrupt:
+                stream.reset()
+
+        self.net.carry(self, local[0], peer[0], HEADER_BYTES, reset, is_udp=False)
 
     async def listen_tcp(self, host: str, port: int) -> SimListener:
         """Listen on one address of this host, or any."""
@@ -345,6 +347,17 @@ class SimHost:
         port = self._claim(host, port, self.listeners)
         listener = self.listeners[port] = SimListener(self, (host or "0.0.0.0", port))
         return listener
+
+    # The rest of a `Network`.
+
+    async def resolve(self, host: str) -> list[str]:
+        """Resolve a name."""
+        await trio.lowlevel.checkpoint()
+        if host in self.net.names and (self.names_fail or self.names_hang):
+            if self.names_hang:
+                await trio.sleep(HANGING_NAME_S)
+            raise OSError(errno.EAGAIN, "temporary failure in name resolution")
+        return self.net.resolve_all(host)
 
     async def open_udp(self, host: str, port: int = 0, *, family_of: str | None = None) -> SimUdpSocket:
         """Bind a UDP socket."""
@@ -362,8 +375,8 @@ class SimHost:
         yield self.net.lan
 
     def unix_time(self) -> float:
-        """Virtual time since a fixed epoch, on this host's possibly wrong clock."""
-        return EPOCH_S + trio.current_time() + self.clock_offset_s
+        """Virtual time since a fixed epoch, on this host's possibly wrong clock, also while suspended."""
+        return EPOCH_S + self.net.now + self.clock_offset_s
 
     def entropy(self, n: int) -> bytes:
         """Bytes that the seed and the address determine."""
@@ -379,17 +392,15 @@ class SimHost:
             raise OSError(errno.ENETUNREACH, "the network is unreachable")
         return own
 
-    def _is_silenced(self, own: str, target: SimHost, address: str) -> bool:
-        return own in self.silenced or address in target.silenced
+    def is_own(self, address: str) -> bool:
+        """Return whether an address is this host's, or loopback."""
+        return address in self.addresses or ip_address(address).is_loopback
 
     def free_port(self, used: dict[int, T]) -> int:
         return next(p for p in iter(lambda: self.random.randint(49152, 65535), 0) if p not in used)
 
-    def _is_own(self, address: str) -> bool:
-        return address in self.addresses or ip_address(address).is_loopback
-
     def _claim(self, host: str, port: int, used: dict[int, T]) -> int:
-        if host and not ip_address(host).is_unspecified and not self._is_own(host):
+        if host and not ip_address(host).is_unspecified and not self.is_own(host):
             raise OSError(errno.EADDRNOTAVAIL, f"{host} is not an address of this host")
         if port in used:
             raise OSError(errno.EADDRINUSE, f"port {port} is in use")
@@ -420,16 +431,15 @@ class SimUdpSocket:
         host.counters.add(tx=len(data) + UDP_HEADER_BYTES)
         source = (own, self.local_address[1] + host.nat_shift)
         payload = bytes(data) if net.mutate is None else net.mutate(bytes(data), source, address)
-        target = host if host._is_own(address[0]) else net.hosts.get(address[0])
-        if payload is None or target is None or self.stranded or host._is_silenced(own, target, address[0]):
+        if payload is None or self.stranded:
             return
 
-        def arrive() -> None:
+        def arrive(target: SimHost, is_corrupt: bool) -> None:
             socket = target.udp.get(address[1] - target.nat_shift)
-            if socket is not None and (target is host or net.hosts.get(address[0]) is target):
-                socket.take(payload, source)
+            if socket is not None:
+                socket.take(_changed(payload, net.random) if is_corrupt else payload, source)
 
-        net.carry(host, target, len(payload) + UDP_HEADER_BYTES, arrive, reliable=False)
+        net.carry(host, own, address[0], len(payload) + UDP_HEADER_BYTES, arrive, is_udp=True)
 
     async def receive_from(self) -> tuple[bytes, Address]:
         datagram = await self._receive_one()
@@ -454,7 +464,7 @@ class SimUdpSocket:
         if self.stranded:
             return
         try:
-            self._send.send_nowait(Datagram(data[:2048], source, trio.current_time()))
+            self._send.send_nowait(Datagram(data[:2048], source, self._host.time_s))
         except trio.WouldBlock:
             return  # the socket's buffer is full
         self._host.counters.add(rx=len(data) + UDP_HEADER_BYTES)
@@ -476,7 +486,10 @@ class SimListener(trio.abc.Listener[trio.abc.Stream]):
         return self._send.statistics().current_buffer_used < LISTEN_BACKLOG
 
     def offer(self, stream: SimStream) -> None:
-        self._send.send_nowait(stream)
+        try:
+            self._send.send_nowait(stream)
+        except (trio.WouldBlock, trio.ClosedResourceError):  # the port was closed meanwhile
+            stream.abort()
 
     async def accept(self) -> SimStream:
         try:
@@ -493,180 +506,7 @@ class SimListener(trio.abc.Listener[trio.abc.Stream]):
         await trio.lowlevel.checkpoint()
 
 
-class SimStream(trio.abc.HalfCloseableStream):
-    """One end of a TCP connection.
-
-    What travels lies in `_flight`, in order; a packet that arrives only says that the
-    next chunk of it may be taken, so no change of a link can reorder a stream.
-    """
-
-    def __init__(self, host: SimHost, local_address: Address, peer_address: Address) -> None:
-        self._host = host
-        self.local_address = local_address
-        self.peer_address = peer_address
-        self.peer: SimStream | None = None
-        self.established = trio.Event()
-        self.closed = False
-        self._flight: deque[bytes] = deque()  # an empty chunk is the end
-        self._unread_bytes = 0  # sent and not yet taken by the peer's program
-        self._buffer = bytearray()
-        self._ended = False  # the peer will send no more
-        self._eof_sent = False
-        self._broken = False
-        self._stranded = False
-        self._changed = trio.lowlevel.ParkingLot()
-        self._sending = trio.StrictFIFOLock()
-        self._receiving = trio.StrictFIFOLock()
-        host.streams[self] = None
-
-    def join(self, server: SimStream) -> None:
-        if self.closed:
-            server.reset()
-        else:
-            self.peer = server
-            self.established.set()
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        with _exclusive(self._sending):
-            await trio.lowlevel.checkpoint()
-            self._check_sendable()
-            view = bytes(data)
-            for start in range(0, len(view), TCP_SEGMENT_BYTES):
-                await self._room()
-                self._transmit(view[start : start + TCP_SEGMENT_BYTES])
-
-    async def wait_send_all_might_not_block(self) -> None:
-        with _exclusive(self._sending):
-            await trio.lowlevel.checkpoint()
-            await self._room()
-
-    async def send_eof(self) -> None:
-        with _exclusive(self._sending):
-            await trio.lowlevel.checkpoint()
-            self._finish()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        with _exclusive(self._receiving):
-            await trio.lowlevel.checkpoint()
-            while not self.closed and not self._broken and not self._buffer and not self._ended:
-                await self._changed.park()
-            if self.closed:
-                raise trio.ClosedResourceError
-            if self._buffer:
-                return self._take(max_bytes or 65536)
-            if self._ended:
-                return b""
-            raise trio.BrokenResourceError("the connection was reset")
-
-    async def aclose(self) -> None:
-        if not self.closed:
-            if self._buffer or self.peer is None:
-                self.abort()  # as kernels do when bytes are left unread
-            else:
-                if not self._broken:
-                    self._finish()
-                self._forget()
-        await trio.lowlevel.checkpoint()
-
-    def abort(self) -> None:
-        """Close without a farewell; the peer is reset, if packets still leave this host."""
-        if not self.closed:
-            self._forget()
-            if self._host.reachable:
-                self._send_reset()
-
-    def reset(self) -> None:
-        """Take in the peer's reset."""
-        self._broken = True
-        self._changed.unpark_all()
-
-    def strand(self) -> None:
-        """Cut the connection without anybody noticing."""
-        self._stranded = True
-        if self.peer is not None:
-            self.peer._stranded = True
-
-    def arrive(self) -> None:
-        """Take the next chunk in; a program that has closed answers with a reset."""
-        if self.peer is None:  # it was given up before it stood
-            return
-        if not self.peer._flight or self._stranded or not self._host.reachable:
-            return
-        chunk = self.peer._flight.popleft()
-        if self.closed:
-            if chunk:
-                self._send_reset()
-            return
-        if chunk:
-            self._host.counters.add(rx=len(chunk) + TCP_HEADER_BYTES)
-            self._buffer += chunk
-        else:
-            self._ended = True
-        self._changed.unpark_all()
-
-    def _take(self, max_bytes: int) -> bytes:
-        data = bytes(self._buffer[:max_bytes])
-        del self._buffer[:max_bytes]
-        peer = self.peer
-        assert peer is not None
-        delay_s = 0.0 if peer._host is self._host else self._host.up.delay_s + peer._host.down.delay_s
-        self._host.net.call_at(trio.current_time() + delay_s, lambda: peer._acknowledged(len(data)))
-        return data
-
-    def _acknowledged(self, size: int) -> None:
-        if not self._stranded:
-            self._unread_bytes -= size
-            self._changed.unpark_all()
-
-    async def _room(self) -> None:
-        self._check_sendable()
-        while self._unread_bytes >= TCP_WINDOW_BYTES:
-            await self._changed.park()
-            self._check_sendable()
-
-    def _check_sendable(self) -> None:
-        if self.closed or self._eof_sent:
-            raise trio.ClosedResourceError
-        if self._broken:
-            raise trio.BrokenResourceError("the connection was reset")
-
-    def _finish(self) -> None:
-        if not self._eof_sent:
-            self._check_sendable()
-            self._eof_sent = True
-            self._transmit(b"")
-
-    def _transmit(self, chunk: bytes) -> None:
-        assert self.peer is not None
-        self._flight.append(chunk)
-        self._unread_bytes += len(chunk)
-        size = len(chunk) + TCP_HEADER_BYTES
-        self._host.counters.add(tx=size)
-        if not self._stranded:
-            self._host.net.carry(self._host, self.peer._host, size, self.peer.arrive, reliable=True)
-
-    def _send_reset(self) -> None:
-        peer = self.peer
-        if peer is not None and not self._stranded:
-            self._host.net.carry(self._host, peer._host, TCP_HEADER_BYTES, peer.reset, reliable=True)
-
-    def _forget(self) -> None:
-        self.closed = True
-        self._host.streams.pop(self, None)
-        self._changed.unpark_all()
-
-
-class _exclusive:  # noqa: N801 - reads as a statement
-    """Hold a lock that nobody may be waiting for: concurrent use of a stream is a bug."""
-
-    def __init__(self, lock: trio.StrictFIFOLock) -> None:
-        self._lock = lock
-
-    def __enter__(self) -> None:
-        try:
-            self._lock.acquire_nowait()
-        except trio.WouldBlock:
-            raise trio.BusyResourceError("another task is using this stream") from None
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+def _changed(data: bytes, random: Random) -> bytes:
+    """Return the bytes with one bit flipped."""
+    at = random.randrange(len(data)) if data else 0
+    return data[:at] + bytes([data[at] ^ 1 << random.randrange(8)]) + data[at + 1 :] if data else data

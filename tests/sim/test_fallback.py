@@ -16,7 +16,8 @@ from lightpeer.serve.rpc import Context, Requests, stream_stream
 from lightpeer.wire.network import Address
 from tests.pair import PORT, made_track, serving, settings
 from tests.shell.test_session import SMALL, Heard, at, stream
-from tests.sim.network import Link, SimInternet, simulate
+from tests.sim.link import Link
+from tests.sim.network import SimInternet, simulate
 
 PHONE = "10.0.9.1"
 SEEDS = range(2)

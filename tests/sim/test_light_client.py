@@ -16,6 +16,7 @@ from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
+from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once
 from lightpeer.finding import first_source, source_finder
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.searching import FIRST_REPLY_S, HOLDERS_S, PATIENCE_S, RECORDS_TO_OPEN
@@ -25,7 +26,8 @@ from lightpeer.session import Session
 from lightpeer.wire.peer import Peer
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
 from tests.shell.test_session import stream
-from tests.sim.network import EPOCH_S, Link, SimHost, SimInternet, simulate
+from tests.sim.link import Link
+from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 from tests.sim.swarm import introduce, never_end, record_of, replace_search, swarm
 
 PHONE = "10.9.0.1"
@@ -59,9 +61,9 @@ def star(servers: list[Serving]) -> None:
 async def first_segment_at(client: Client, item: str | bytes) -> float:
     """Open a track by words or id; return when the first verified segment is there to be decoded."""
     if isinstance(item, str):
-        peer, opened = await client.open_query(item)
+        peer, opened = await client.open_query(item, inline_bytes=INLINE_BYTES)
     else:
-        peer, opened = await first_source(client.open_track(item))
+        peer, opened = await first_source(client.open_track(item, inline_bytes=INLINE_BYTES))
     session = Session(
         opened.track, client.network, client.settings, Bandwidth(), source_finder(client, opened.track)
     )

@@ -12,7 +12,8 @@ from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
 from tests.pair import made_track, serving, settings
 from tests.shell.test_session import Heard, stream
-from tests.sim.network import Link, SimInternet, simulate
+from tests.sim.link import Link
+from tests.sim.network import SimInternet, simulate
 
 PHONE = "10.0.9.1"
 SEEDS = range(3)

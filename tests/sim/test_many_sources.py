@@ -14,7 +14,8 @@ from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
 from tests.pair import made_track, serving, settings
 from tests.shell.test_session import SMALL, at, stream
-from tests.sim.network import Link, SimInternet, simulate
+from tests.sim.link import Link
+from tests.sim.network import SimInternet, simulate
 
 PHONE = "10.0.9.1"
 SLOW = 12_500  # bytes a second: 100 kbit/s

@@ -12,7 +12,8 @@ from lightpeer.discovery import Client, open_client
 from lightpeer.searching import FIRST_REPLY_S
 from tests.pair import Serving, made_track, serving, settings
 from tests.shell.test_session import SMALL, Heard, at, stream
-from tests.sim.network import Link, SimHost, SimInternet, simulate
+from tests.sim.link import Link
+from tests.sim.network import SimHost, SimInternet, simulate
 
 PHONE = "10.0.9.1"
 MOVED = "10.0.77.1"

@@ -12,7 +12,8 @@ from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
 from tests.pair import Serving, made_track, serving, settings
 from tests.shell.test_session import SMALL, stream
-from tests.sim.network import Link, SimHost, SimInternet, simulate
+from tests.sim.link import Link
+from tests.sim.network import SimHost, SimInternet, simulate
 
 CAP = 30_000  # bytes a second: 240 kbit/s
 SEEDS = range(2)
