@@ -146,7 +146,13 @@ class Source:
             except OSError as error:
                 logger.info("no UDP socket: %s", error)
             else:
-                self.receiver = Receiver(terms.stream_id, terms.keys, terms.path_token, trio.current_time())
+                self.receiver = Receiver(
+                    terms.stream_id,
+                    terms.keys,
+                    terms.path_token,
+                    self._flow.outstanding,
+                    trio.current_time(),
+                )
                 self._hub.on_transport(self, "udp")
                 return
         self._fall_back()
@@ -167,7 +173,7 @@ class Source:
 
     def _forget(self) -> None:
         if self.receiver is not None:
-            self._hub.bandwidth.on_abandoned(self._flow, self.receiver.forget_all())
+            self.receiver.forget_all()
         self._hub.scheduler.release(self.peer)
 
     # UDP.
@@ -193,8 +199,8 @@ class Source:
         if not ranges:
             return
         was_idle = self.receiver.next_deadline() is None
-        self._hub.bandwidth.on_asked(flow, sum(sum(sizes) for _, sizes in ranges), now)
-        self.receiver.ask(ranges, max(flow.pace_bytes_per_s(now), MIN_PACE_BYTES_PER_S), now)
+        pace_bytes_per_s = max(flow.pace_bytes_per_s(now), MIN_PACE_BYTES_PER_S)
+        self._hub.bandwidth.on_asked(flow, self.receiver.ask(ranges, pace_bytes_per_s, now), now)
         if was_idle:
             self._hub.on_timers()
 
@@ -246,10 +252,8 @@ class Source:
 
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, UnitArrived):
-            self._hub.bandwidth.on_arrived(
-                self._flow, len(event.payload), event.asked_bytes, event.rtt_s, now, event.pulled_at
-            )
-            if event.asked_bytes:
+            self._hub.bandwidth.on_arrived(self._flow, len(event.payload), event.rtt_s, now, event.pulled_at)
+            if event.was_asked:
                 self._sieve.on_arrived()
                 self._heard(now, len(event.payload))
                 self._udp_heard_at, self._udp_began_at = now, min(self._udp_began_at, now)
@@ -261,7 +265,7 @@ class Source:
             else:
                 self._on_unasked()
         else:
-            self._hub.bandwidth.on_lost(self._flow, event.asked_bytes, now)
+            self._hub.bandwidth.on_lost(self._flow, event.size_bytes, now)
             self._hub.scheduler.on_lost(event.units)
             self._sieve.on_lost(len(event.units))
             self._has_lost = True
@@ -375,10 +379,10 @@ class Source:
     def _probe_udp(self, receiver: Receiver, now: float) -> None:
         """Ask for one small unit again, while the radio is awake anyway."""
         self._retry_udp_at, self._is_trying_udp, self._passed_units = now + UDP_RETRY_S, True, 0
-        self._hub.bandwidth.on_abandoned(self._flow, receiver.forget_all())
+        receiver.forget_all()
         size = min(table_bytes(self._hub.track, 0), MAX_PAYLOAD)
-        self._hub.bandwidth.on_asked(self._flow, size, now)
-        receiver.ask([(UnitRange(0, table_segment(0), 0, 1), [size])], _PROBE_PACE_BYTES_PER_S, now)
+        table = [(UnitRange(0, table_segment(0), 0, 1), [size])]
+        self._hub.bandwidth.on_asked(self._flow, receiver.ask(table, _PROBE_PACE_BYTES_PER_S, now), now)
         self._hub.on_timers()
 
     def _on_passed(self, now: float) -> None:
@@ -388,9 +392,9 @@ class Source:
         if self._passed_units >= most:
             self._return_to_udp()
         elif self._passed_units == 1 and self._is_trying_udp and self.receiver is not None:
-            self._hub.bandwidth.on_asked(self._flow, most * MAX_PAYLOAD, now)
             ranges = [(UnitRange(0, segment, 0, 1), [MAX_PAYLOAD]) for segment in range(most)]
-            self.receiver.ask(ranges, _PROBE_PACE_BYTES_PER_S, now)
+            size = self.receiver.ask(ranges, _PROBE_PACE_BYTES_PER_S, now)
+            self._hub.bandwidth.on_asked(self._flow, size, now)
 
     def _return_to_udp(self) -> None:
         assert self._pull_scope is not None

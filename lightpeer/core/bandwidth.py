@@ -8,8 +8,8 @@ measured over the sum; it chooses the rendition, and starts the next flow.
 Every ten seconds of transfer all flows drain the queue together, so that each sees
 its path's own delay; whoever joined later took the others' queue for a part of it.
 
-Call order: `open_flow` for each source; then `on_asked`, `on_arrived`, `on_lost` and
-`on_abandoned` with that flow, `close_flow` at last.
+Call order: `open_flow` for each source; then `on_asked`, `on_arrived` and `on_lost` with that flow, after
+its receiver has counted what is outstanding; `close_flow` at last.
 """
 
 from __future__ import annotations
@@ -86,11 +86,11 @@ class Bandwidth:
             self._flows.remove(flow)
 
     def on_asked(self, flow: Flow, size: int, now: float) -> None:
-        """Note that `size` bytes were asked for at a source."""
-        if not self.outstanding_bytes:
+        """Note that `size` bytes more are outstanding at a source."""
+        if self.outstanding_bytes <= size:
             self._delivery.begin(now)
             self._drain_at = now + DRAIN_EVERY_S
-        elif not flow.rate_bytes_per_s and not flow.outstanding_bytes:
+        elif not flow.rate_bytes_per_s and flow.outstanding_bytes <= size:
             self._drain_at = now + NEWCOMER_RTTS * (self.srtt_s or FIRST_RTT_S)
         flow.on_asked(size, now)
         self._delivery.round_full |= flow.delivery.round_full
@@ -99,13 +99,12 @@ class Bandwidth:
         self,
         flow: Flow,
         size: int,
-        asked: int,
         rtt_s: float | None,
         now: float,
         pulled_at: float | None = None,
     ) -> None:
         """Note bytes that came from a source; see `Flow.on_arrived`."""
-        flow.on_arrived(size, asked, rtt_s, now, pulled_at)
+        flow.on_arrived(size, rtt_s, now, pulled_at)
         self.srtt_s = flow.delay.smoothed_s
         if rtt_s is not None:
             self._queue_samples.append(flow.delay.queue_s)
@@ -115,10 +114,6 @@ class Bandwidth:
         """Note `size` bytes that will not come."""
         flow.on_lost(size, now)
         self._count(0, size, now)
-
-    def on_abandoned(self, flow: Flow, size: int) -> None:
-        """Note `size` bytes that are no longer waited for (a seek, a source that was dropped)."""
-        flow.on_abandoned(size)
 
     def on_streamed(self, size: int, awaited_at: float, now: float) -> None:
         """Note bytes that came over a transport with a window of its own (Streams.Pull).

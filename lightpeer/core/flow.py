@@ -26,8 +26,9 @@ at most four times what a round trip was seen to carry; twice that and a train, 
   drain. The route has changed, and after three round trips it is the base. Where
   others fill the queue, the pace stays at what playback needs (`floor_bytes_per_s`).
 
-Call order: `on_asked` when units are asked for, then `on_arrived`, `on_lost` or
-`on_abandoned` for each; the rest at any time.
+What is outstanding is counted by the receiver alone (`Outstanding`); what happens to it is told here
+once the receiver has counted it. Call order: `on_asked` when units are asked for, then `on_arrived` or
+`on_lost` for each, unless they are given up; the rest at any time.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from typing import Final
 
 from lightpeer.core.datagram import DATA_OVERHEAD, MAX_PAYLOAD
 from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay, ReplyBurst
+from lightpeer.core.outstanding import Outstanding
 
 UNIT_BYTES: Final = MAX_PAYLOAD
 INITIAL_UNITS: Final = 12  # TCP's initial window, ten segments of 1460 bytes (RFC 6928)
@@ -90,7 +92,7 @@ class Flow:
         """
         first_rtt_s = FIRST_RTT_S if burst is None or burst.rtt_s is None else burst.rtt_s
         remembered_units = min(remembered_bytes_per_s * first_rtt_s / UNIT_BYTES, MAX_INITIAL_UNITS)
-        self.outstanding_bytes = 0
+        self.outstanding = Outstanding()
         self.floor_bytes_per_s = 0.0
         self.delay = PathDelay()
         self.delivery = DeliveryRate()
@@ -114,6 +116,11 @@ class Flow:
         if burst is not None:
             self._paced = self._train_from_bytes_per_s = burst.rate_bytes_per_s
             self.delivery.take(burst.rate_bytes_per_s)
+
+    @property
+    def outstanding_bytes(self) -> int:
+        """What was asked of the source and has not come."""
+        return self.outstanding.size_bytes
 
     @property
     def rate_bytes_per_s(self) -> float:
@@ -178,26 +185,21 @@ class Flow:
         return self.outstanding_bytes / (self.delay.standing_s or FIRST_RTT_S)
 
     def on_asked(self, size: int, now: float) -> None:
-        """Note that `size` bytes were asked for."""
-        if self.outstanding_bytes == 0:
+        """Note that `size` bytes more are outstanding."""
+        if self.outstanding_bytes <= size:
             self.delivery.begin(now)
             self._heard_at = now
-        self.outstanding_bytes += size
         self.delivery.round_full |= not self.wants_pull()
 
-    def on_arrived(
-        self, size: int, asked: int, rtt_s: float | None, now: float, pulled_at: float | None = None
-    ) -> None:
+    def on_arrived(self, size: int, rtt_s: float | None, now: float, pulled_at: float | None = None) -> None:
         """Note a unit that came.
 
         Args:
             size: its bytes.
-            asked: how many of them were outstanding.
             rtt_s: its round trip, None where it says nothing of the path.
             now: when it came.
             pulled_at: when the PULL was sent that it answers, None if that is not known.
         """
-        self.outstanding_bytes = max(0, self.outstanding_bytes - asked)
         if rtt_s is not None:
             self.delay.add(rtt_s, now)
         train = self._train
@@ -212,12 +214,7 @@ class Flow:
 
     def on_lost(self, size: int, now: float) -> None:
         """Note `size` bytes that will not come."""
-        self.outstanding_bytes = max(0, self.outstanding_bytes - size)
         self._count(0, size, now)
-
-    def on_abandoned(self, size: int) -> None:
-        """Note `size` bytes that are no longer waited for (a seek, a source that was dropped)."""
-        self.outstanding_bytes = max(0, self.outstanding_bytes - size)
 
     def drain(self, queue_s: float, now: float) -> None:
         """Let a queue run empty in a round trip."""

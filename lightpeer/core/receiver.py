@@ -38,6 +38,7 @@ from lightpeer.core.datagram import (
     build_pull,
     parse_answer_untrusted,
 )
+from lightpeer.core.outstanding import Outstanding
 from lightpeer.errors import BadMessageError
 
 REORDER_UNITS = 3
@@ -55,7 +56,7 @@ class UnitArrived(NamedTuple):
     unit: Unit
     payload: bytes
     rtt_s: float | None
-    asked_bytes: int  # what it counted for while outstanding; 0 for one that was not
+    was_asked: bool  # and had not come yet
     pulled_at: float | None = None  # when the PULL was sent that it answers, as far as that is known
 
 
@@ -63,7 +64,7 @@ class UnitsLost(NamedTuple):
     """Units that will not come, to be asked for again."""
 
     units: tuple[Unit, ...]
-    asked_bytes: int
+    size_bytes: int
 
 
 Event: TypeAlias = UnitArrived | UnitsLost
@@ -80,8 +81,18 @@ class _Asked:
 class Receiver:
     """The receiving end of one UDP stream; see the module's docstring."""
 
-    def __init__(self, stream_id: int, keys: DatagramKeys, path_token: int, now: float) -> None:
-        """Take what the Open exchange agreed on, and the time."""
+    def __init__(
+        self, stream_id: int, keys: DatagramKeys, path_token: int, outstanding: Outstanding, now: float
+    ) -> None:
+        """Begin to receive.
+
+        Args:
+            stream_id: of the Open exchange, as the next two.
+            keys: of both directions.
+            path_token: the first.
+            outstanding: where the sum of what is outstanding is kept for the rate control.
+            now: the time in seconds.
+        """
         self._stream_id = stream_id
         self._keys = keys
         self._path_token = path_token
@@ -92,7 +103,7 @@ class Receiver:
         self._pace = 0
         self._order = 0
         self._asked: dict[Unit, _Asked] = {}  # in the order asked
-        self.outstanding_bytes = 0  # what was asked and has neither come nor been given up
+        self._outstanding = outstanding
         self._pull_sent: dict[int, float] = {}
         self._probe: _Asked | None = None  # the last, until it is answered
         self._out: deque[bytes] = deque()
@@ -124,8 +135,12 @@ class Receiver:
 
     def ask(
         self, ranges: Sequence[tuple[UnitRange, Sequence[int]]], pace_bytes_per_s: int, now: float
-    ) -> None:
-        """Ask for ranges of units, each with the size of every unit in it, at a pace."""
+    ) -> int:
+        """Ask for ranges of units, each with the size of every unit in it, at a pace.
+
+        Return how many bytes more are outstanding: what still was is asked for anew.
+        """
+        before = self._outstanding.size_bytes
         if not self._asked:
             self._last_activity = self._last_heard = now
         self._pace = pace_bytes_per_s
@@ -135,14 +150,14 @@ class Receiver:
             for wanted, sizes in chunk:
                 for unit, size in zip(_units(wanted), sizes, strict=True):
                     self._note(unit, size)
+        return self._outstanding.size_bytes - before
 
-    def forget_all(self) -> int:
-        """Start a new epoch (seek): the source empties its queue; return the bytes no longer outstanding."""
-        forgotten, self.outstanding_bytes = self.outstanding_bytes, 0
+    def forget_all(self) -> None:
+        """Start a new epoch (seek): the source empties its queue, and nothing is outstanding any more."""
+        self._outstanding.size_bytes = 0
         self._epoch = (self._epoch + 1) % 256
         self._asked.clear()
         self._probe = None
-        return forgotten
 
     def receive(self, datagram: bytes, now: float) -> None:
         """Take a datagram from the source's address."""
@@ -179,12 +194,12 @@ class Receiver:
             self._alive(now)
         if asked is None:
             self.duplicates += 1
-            self._events.append(UnitArrived(data.unit, data.payload, None, 0))
+            self._events.append(UnitArrived(data.unit, data.payload, None, was_asked=False))
         else:
             self.arrived += 1
             rtt = self._round_trip(data.pull_no, data.hold_s, now)
             pulled_at = self._pull_sent.get(data.pull_no)
-            self._events.append(UnitArrived(data.unit, data.payload, rtt, asked.size, pulled_at))
+            self._events.append(UnitArrived(data.unit, data.payload, rtt, True, pulled_at))
         if self._probe is not None and answers_probe:
             self._find_losses(self._probe.order, probed=True)
             self._probe = None
@@ -247,14 +262,14 @@ class Receiver:
         """Remember that the last PULL asked for a unit, after all others."""
         self._forget(unit)
         asked = self._asked[unit] = _Asked(self._order, self._pull_no & 0xFFFF, size)
-        self.outstanding_bytes += size
+        self._outstanding.size_bytes += size
         self._order += 1
         return asked
 
     def _forget(self, unit: Unit) -> _Asked | None:
         asked = self._asked.pop(unit, None)
         if asked is not None:
-            self.outstanding_bytes -= asked.size
+            self._outstanding.size_bytes -= asked.size
         return asked
 
     def _quiet_s(self) -> float:
@@ -265,7 +280,7 @@ class Receiver:
     def _overdue_at(self, asked: _Asked) -> float:
         """Return when a unit at the end must have come: sent at the pace, and half a round trip late."""
         sent_at = self._pull_sent.get(asked.pull_no, self._last_activity)
-        paced_s = self.outstanding_bytes / max(self._pace, 1)
+        paced_s = self._outstanding.size_bytes / max(self._pace, 1)
         return sent_at + paced_s + (self.srtt_s or _FIRST_RTT_S) + self._late_s()
 
     def _late_s(self) -> float:
@@ -299,10 +314,10 @@ class Receiver:
             if probed or asked.later_arrivals >= REORDER_UNITS:
                 lost.append(other)
         if lost:
-            before = self.outstanding_bytes
+            before = self._outstanding.size_bytes
             for other in lost:
                 self._forget(other)
-            self._events.append(UnitsLost(tuple(lost), before - self.outstanding_bytes))
+            self._events.append(UnitsLost(tuple(lost), before - self._outstanding.size_bytes))
 
 
 def _units(wanted: UnitRange) -> Iterable[Unit]:

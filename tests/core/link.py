@@ -133,7 +133,7 @@ class Download:
         self.bandwidth = bandwidth or Bandwidth()
         self.flow = self.bandwidth.open_flow()
         self.total = total
-        self.receiver = Receiver(STREAM_ID, KEYS, 0, 0.0)
+        self.receiver = Receiver(STREAM_ID, KEYS, 0, self.flow.outstanding, 0.0)
         self.server = Server()
         self.now = 0.0
         self.fresh = 0
@@ -199,19 +199,19 @@ class Download:
         while (event := self.receiver.next_event()) is not None:
             if isinstance(event, UnitArrived):
                 self.bandwidth.on_arrived(
-                    self.flow, len(event.payload), event.asked_bytes, event.rtt_s, self.now, event.pulled_at
+                    self.flow, len(event.payload), event.rtt_s, self.now, event.pulled_at
                 )
                 if event.unit not in self.got:
                     self.got.add(event.unit)
                     self.arrivals.append((self.now, len(event.payload)))
-                if event.asked_bytes:
+                if event.was_asked:
                     self.asked.remove(event.unit)
                 else:
                     assert event.unit not in self.asked
             else:
-                self.bandwidth.on_lost(self.flow, event.asked_bytes, self.now)
+                self.bandwidth.on_lost(self.flow, event.size_bytes, self.now)
                 assert self.asked.issuperset(event.units), "lost, but not outstanding"
-                assert event.asked_bytes == UNIT_BYTES * len(event.units)
+                assert event.size_bytes == UNIT_BYTES * len(event.units)
                 self.asked.difference_update(event.units)
                 self.lost += event.units
                 self.again.extend(unit for unit in event.units if unit not in self.got)
@@ -224,11 +224,10 @@ class Download:
         units = [unit for _ in range(int(budget // UNIT_BYTES)) if (unit := self._next()) is not None]
         if not units:
             return
-        for _ in units:
-            self.bandwidth.on_asked(self.flow, UNIT_BYTES, self.now)
         self.asked.update(units)
         ranges = [(UnitRange(*unit, 1), [UNIT_BYTES]) for unit in units]
-        self.receiver.ask(ranges, self.flow.pace_bytes_per_s(self.now), self.now)
+        size = self.receiver.ask(ranges, self.flow.pace_bytes_per_s(self.now), self.now)
+        self.bandwidth.on_asked(self.flow, size, self.now)
 
     def _next(self) -> Unit | None:
         while self.again:

@@ -9,17 +9,24 @@ from lightpeer.core.flow import INITIAL_UNITS, NEWCOMER_UNITS, UNIT_BYTES, Flow
 from lightpeer.core.meters import ReplyBurst
 
 
+def asked(bandwidth: Bandwidth, flow: Flow, now: float) -> None:
+    """Do as a receiver that asks for a unit."""
+    flow.outstanding.size_bytes += UNIT_BYTES
+    bandwidth.on_asked(flow, UNIT_BYTES, now)
+
+
 def fed(bandwidth: Bandwidth, *flows: Flow, until: float, start: float = 0.0, rtt_s: float = 0.125) -> float:
     """Let eight units come from each flow in each round trip, every window full; return the time after."""
     now = start
     while now < until:
         for flow in flows:
             while flow.budget_bytes() >= UNIT_BYTES:
-                bandwidth.on_asked(flow, UNIT_BYTES, now)
+                asked(bandwidth, flow, now)
                 flow.pace_bytes_per_s(now)
         now += rtt_s / 8
         for flow in flows:
-            bandwidth.on_arrived(flow, UNIT_BYTES, UNIT_BYTES, rtt_s, now)
+            flow.outstanding.size_bytes -= UNIT_BYTES
+            bandwidth.on_arrived(flow, UNIT_BYTES, rtt_s, now)
     return now
 
 
@@ -32,7 +39,7 @@ def test_before_anything_is_known():
     bandwidth.keep_up(1000)  # of nobody
     flow = bandwidth.open_flow()
     bandwidth.on_lost(flow, 1200, 0.0)
-    bandwidth.on_arrived(flow, 1200, 0, None, 0.0)
+    bandwidth.on_arrived(flow, 1200, None, 0.0)
     assert bandwidth.rate_bytes_per_s == 0.0
 
 
@@ -97,7 +104,6 @@ def test_what_the_link_gave_outlives_its_flows():
     bandwidth = Bandwidth()
     flow = bandwidth.open_flow()
     fed(bandwidth, flow, until=2.0)
-    bandwidth.on_abandoned(flow, flow.outstanding_bytes)
     bandwidth.close_flow(flow)
     bandwidth.close_flow(flow)
     assert bandwidth.rate_bytes_per_s == pytest.approx(8 * UNIT_BYTES / 0.125, rel=0.05)
@@ -131,9 +137,9 @@ def test_a_second_ask_of_a_newcomer_does_not_put_the_drain_off():
     now = fed(bandwidth, bandwidth.open_flow(), until=0.5)
     newcomer = bandwidth.open_flow()
     assert bandwidth.rate_bytes_per_s
-    bandwidth.on_asked(newcomer, UNIT_BYTES, now)
+    asked(bandwidth, newcomer, now)
     due = bandwidth._drain_at
-    bandwidth.on_asked(newcomer, UNIT_BYTES, now + 0.3)
+    asked(bandwidth, newcomer, now + 0.3)
     assert bandwidth._drain_at == due
 
 

@@ -35,16 +35,28 @@ SEEDS = range(3)
 # Step by step
 
 
+def asked(flow: Flow, size: int, now: float) -> None:
+    """Do as a receiver that asks for bytes."""
+    flow.outstanding.size_bytes += size
+    flow.on_asked(size, now)
+
+
+def arrived(flow: Flow, rtt_s: float | None, now: float, pulled_at: float | None = None) -> None:
+    """Do as a receiver to which a unit comes, which may have come before."""
+    flow.outstanding.size_bytes = max(0, flow.outstanding_bytes - UNIT_BYTES)
+    flow.on_arrived(UNIT_BYTES, rtt_s, now, pulled_at)
+
+
 def fed(flow: Flow, rounds: int, *, rtt_s: float, per_round: int, start: float = 0.0, lost: int = 0) -> float:
     """Let so many units come evenly in each round trip, the window always full; return the time after."""
     now = start
     for _ in range(rounds):
         for _ in range(per_round):
             while flow.budget_bytes() >= UNIT_BYTES:
-                flow.on_asked(UNIT_BYTES, now)
+                asked(flow, UNIT_BYTES, now)
                 flow.pace_bytes_per_s(now)
             now += rtt_s / per_round
-            flow.on_arrived(UNIT_BYTES, UNIT_BYTES, rtt_s, now)
+            arrived(flow, rtt_s, now)
         if lost:
             flow.on_lost(lost * UNIT_BYTES, now)
     return now
@@ -72,43 +84,37 @@ def test_a_newcomer_begins_with_little_and_paced():
     flow = Flow(newcomer=True)
     assert flow.window_bytes() == NEWCOMER_UNITS * UNIT_BYTES
     assert flow.pace_bytes_per_s(0.0) < FIRST_PACE_BYTES_PER_S / 20
-    flow.on_asked(4 * UNIT_BYTES, 0.0)
-    flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.1, 0.1)
+    asked(flow, 4 * UNIT_BYTES, 0.0)
+    arrived(flow, 0.1, 0.1)
     assert flow.rate_bytes_per_s == pytest.approx(NEWCOMER_UNITS * UNIT_BYTES / 0.1)
 
 
-def test_what_is_outstanding():
+def test_the_budget_is_what_the_window_leaves():
     flow = Flow()
-    flow.on_asked(4000, 0.0)
-    flow.on_lost(1000, 0.0)
-    assert flow.budget_bytes() == INITIAL - 3000
-    flow.on_arrived(1000, 1000, None, 0.1)
-    flow.on_abandoned(1500)
+    asked(flow, 4000, 0.0)
+    assert flow.budget_bytes() == INITIAL - 4000
+    flow.outstanding.size_bytes = 500
     assert flow.outstanding_bytes == 500
-    flow.on_arrived(1000, 0, None, 0.1)
-    assert flow.outstanding_bytes == 500, "a second copy was not outstanding"
-    for give_up in (flow.on_abandoned, lambda size: flow.on_lost(size, 0.1)):
-        give_up(10_000)
-        assert flow.outstanding_bytes == 0
+    assert flow.budget_bytes() == INITIAL - 500
 
 
 def test_a_train_tells_the_rate_of_the_link():
     flow = Flow()
-    flow.on_asked(INITIAL, 0.0)
+    asked(flow, INITIAL, 0.0)
     for number in range(INITIAL_UNITS):
-        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2 + 0.025 * number, 0.2 + 0.025 * number)
+        arrived(flow, 0.2 + 0.025 * number, 0.2 + 0.025 * number)
         if number >= 3:
             assert flow.rate_bytes_per_s == pytest.approx(48_000)
 
 
 def test_units_at_one_moment_are_no_train():
     flow = Flow()
-    flow.on_asked(INITIAL, 0.0)
+    asked(flow, INITIAL, 0.0)
     for _ in range(INITIAL_UNITS):
-        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, 0.2)
+        arrived(flow, 0.2, 0.2)
     assert flow.rate_bytes_per_s == 0.0
-    flow.on_asked(UNIT_BYTES, 0.2)
-    flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, 0.4)
+    asked(flow, UNIT_BYTES, 0.2)
+    arrived(flow, 0.2, 0.4)
     assert flow.rate_bytes_per_s == pytest.approx(INITIAL / 0.2)
 
 
@@ -122,17 +128,17 @@ def test_a_slow_link_is_not_asked_for_more_before_its_rate_is_known():
 
 def test_a_train_claims_no_more_than_four_windows():
     flow = Flow()
-    flow.on_asked(INITIAL, 0.0)
+    asked(flow, INITIAL, 0.0)
     for number in range(INITIAL_UNITS):
-        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, 0.2 + 0.0001 * number)
+        arrived(flow, 0.2, 0.2 + 0.0001 * number)
     assert flow.window_bytes() == 4 * INITIAL
 
 
 def test_what_is_outstanding_may_come_in_a_round_trip():
     flow = Flow()
-    flow.on_asked(INITIAL, 0.0)
+    asked(flow, INITIAL, 0.0)
     assert flow.fastest_bytes_per_s() == pytest.approx(INITIAL / 0.2)
-    flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.4, 0.4)
+    arrived(flow, 0.4, 0.4)
     assert flow.fastest_bytes_per_s() == pytest.approx((INITIAL - UNIT_BYTES) / 0.4)
 
 
@@ -181,7 +187,7 @@ def free(flow: Flow) -> float:
     now = fed(flow, 3, rtt_s=0.2, per_round=10)
     for _ in range(30):
         now += 0.02
-        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, now)
+        arrived(flow, 0.2, now)
         if flow._train_due:
             return now
     raise AssertionError("no train was due")
@@ -191,7 +197,7 @@ def answered(flow: Flow, pulled_at: float, gap_s: float, units: int = 5) -> floa
     """Let a train come whose units are so far apart; return when its last came."""
     for number in range(units):
         now = pulled_at + 0.2 + gap_s * number
-        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2 + gap_s * number, now, pulled_at)
+        arrived(flow, 0.2 + gap_s * number, now, pulled_at)
     return now
 
 
@@ -214,18 +220,18 @@ def test_trains_that_wait_at_the_source_do_not_pile_up():
     window = flow.window_bytes()
     for _ in range(100):
         while flow.wants_pull():
-            flow.on_asked(UNIT_BYTES, now)
+            asked(flow, UNIT_BYTES, now)
         flow.pace_bytes_per_s(now)
         now += 1.0
-        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, now)
+        arrived(flow, 0.2, now)
     assert flow.outstanding_bytes <= 3 * window
 
 
 def test_no_rate_makes_a_pace_that_a_pull_cannot_say():
     flow = Flow()
-    flow.on_asked(INITIAL, 0.0)
+    asked(flow, INITIAL, 0.0)
     for number in range(INITIAL_UNITS):
-        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, 0.2 + 0.0001 * number)
+        arrived(flow, 0.2, 0.2 + 0.0001 * number)
     assert flow.rate_bytes_per_s > 10_000_000
     assert flow.pace_bytes_per_s(0.3) == FIRST_PACE_BYTES_PER_S
 
@@ -246,7 +252,7 @@ def test_a_train_that_was_lost_is_followed_by_another():
     flow.pace_bytes_per_s(now)
     while not flow._train_due:
         now += 0.02
-        flow.on_arrived(UNIT_BYTES, UNIT_BYTES, 0.2, now)
+        arrived(flow, 0.2, now)
     assert now == pytest.approx(sent_at + 3 * 0.2, abs=0.05)
 
 
@@ -255,7 +261,7 @@ def test_after_a_dead_zone_a_train_asks_what_the_link_gives_now():
     now = fed(flow, 4, rtt_s=0.2, per_round=10)
     now = fed(flow, 2, rtt_s=0.4, per_round=10, start=now)
     assert flow.pace_bytes_per_s(now) < FIRST_PACE_BYTES_PER_S
-    flow.on_arrived(UNIT_BYTES, UNIT_BYTES, None, now + 5.0)
+    arrived(flow, None, now + 5.0)
     assert flow.pace_bytes_per_s(now + 5.0) == FIRST_PACE_BYTES_PER_S
 
 
@@ -273,11 +279,11 @@ def test_a_pull_waits_until_it_is_worth_it():
     flow = Flow()
     flow.tune(48_000)
     now = fed(flow, 4, rtt_s=0.2, per_round=10)
-    flow.on_asked(int(flow.budget_bytes()), now)
-    flow.on_abandoned(3 * UNIT_BYTES)
+    asked(flow, int(flow.budget_bytes()), now)
+    flow.outstanding.size_bytes -= 3 * UNIT_BYTES
     assert not flow.wants_pull()
     assert 0 < flow.bytes_to_next_pull() <= UNIT_BYTES
-    flow.on_abandoned(UNIT_BYTES)
+    flow.outstanding.size_bytes -= UNIT_BYTES
     assert flow.wants_pull()
 
 

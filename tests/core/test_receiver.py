@@ -20,6 +20,7 @@ from lightpeer.core.datagram import (
     build_path,
     parse_pull_untrusted,
 )
+from lightpeer.core.outstanding import Outstanding
 from lightpeer.core.receiver import Receiver, UnitArrived, UnitsLost
 from tests.core.link import Download, Link
 
@@ -30,7 +31,8 @@ class Harness:
     """A receiver, and a server that says just what a test tells it to."""
 
     def __init__(self):
-        self.receiver = Receiver(7, KEYS, 0xAA, 0.0)
+        self.outstanding = Outstanding()
+        self.receiver = Receiver(7, KEYS, 0xAA, self.outstanding, 0.0)
 
     def ask(self, now, first, units, size=100, segment=3):
         """Ask for units of one segment; return the PULL."""
@@ -62,9 +64,9 @@ def link():
     return Harness()
 
 
-def arrived(unit, rtt_s, size=100):
+def arrived(unit, rtt_s, *, was_asked=True):
     rtt = None if rtt_s is None else pytest.approx(rtt_s)
-    return UnitArrived(Unit(1, 3, unit), b"x" * 100, rtt, size, pulled_at=ANY)
+    return UnitArrived(Unit(1, 3, unit), b"x" * 100, rtt, was_asked, pulled_at=ANY)
 
 
 def lost(*units):
@@ -78,7 +80,7 @@ def test_a_pull_says_what_is_wanted_and_how_fast(link):
     pull = link.ask(1.0, 0, 4)
     assert (pull.stream_id, pull.pull_no, pull.pace_bytes_per_s, pull.path_token) == (7, 1, 50_000, 0xAA)
     assert pull.ranges == (UnitRange(1, 3, 0, 4),)
-    assert link.receiver.outstanding_bytes == 400
+    assert link.outstanding.size_bytes == 400
     assert link.receiver.first_pull_at == 1.0
     assert link.ask(2.0, 4, 1).pull_no == 2
     assert link.pull() is None
@@ -89,7 +91,7 @@ def test_many_ranges_take_several_pulls(link):
     wanted = [(UnitRange(0, segment, 0, 1), [10]) for segment in range(MAX_RANGES + 1)]
     link.receiver.ask(wanted, 1000, 0.0)
     assert [len(link.pull().ranges), len(link.pull().ranges), link.pull()] == [MAX_RANGES, 1, None]
-    assert link.receiver.outstanding_bytes == 10 * (MAX_RANGES + 1)
+    assert link.outstanding.size_bytes == 10 * (MAX_RANGES + 1)
 
 
 def test_sizes_must_be_given_for_all_units(link):
@@ -103,7 +105,7 @@ def test_sizes_must_be_given_for_all_units(link):
 def test_a_unit_arrives_with_its_round_trip_less_the_hold(link):
     link.ask(0.0, 0, 2)
     assert link.data(0.25, 0, 1, hold_s=0.05) == [arrived(0, 0.2)]
-    assert link.receiver.outstanding_bytes == 100
+    assert link.outstanding.size_bytes == 100
     assert link.receiver.srtt_s == pytest.approx(0.2)
     assert link.receiver.rttvar_s == pytest.approx(0.1)
     link.data(0.33, 1, 1, hold_s=0.05)
@@ -126,7 +128,7 @@ def test_a_unit_tells_when_the_pull_was_sent_that_it_answers(link):
 def test_a_unit_that_was_not_asked_counts_for_nothing(link):
     link.ask(0.0, 0, 1)
     link.data(0.1, 0, 1)
-    assert link.data(0.2, 0, 1) == [arrived(0, None, size=0)]
+    assert link.data(0.2, 0, 1) == [arrived(0, None, was_asked=False)]
     assert link.receiver.duplicates == 1
     assert link.receiver.arrived == 1
 
@@ -145,7 +147,7 @@ def test_a_new_token_is_shown_at_once(link):
     """The source has what we asked for in its queue and sends it once it knows that we are here."""
     link.ask(0.0, 0, 1)
     assert link.path(0.1, 0xBB) == []
-    assert link.receiver.outstanding_bytes == 100
+    assert link.outstanding.size_bytes == 100
     pull = link.pull()
     assert (pull.path_token, pull.ranges) == (0xBB, ())
     link.path(0.2, 0xBB)
@@ -168,7 +170,7 @@ def test_what_was_not_asked_for_keeps_nobody_waiting_longer(link):
     link.ask(0.0, 0, 1)
     due = link.receiver.next_deadline()
     link.path(due - 0.1, 0xAA)
-    assert link.data(due - 0.1, 9, 1) == [arrived(9, None, size=0)]
+    assert link.data(due - 0.1, 9, 1) == [arrived(9, None, was_asked=False)]
     assert link.receiver.next_deadline() == due
     link.receiver.handle_timeout(due)
     link.data(due + 0.1, 9, 1)
@@ -237,7 +239,7 @@ def test_a_unit_is_lost_once_three_later_ones_came(link):
     assert link.data(0.1, 1, 1) == [arrived(1, 0.1)]
     assert link.data(0.1, 2, 1) == [arrived(2, 0.1)]
     assert link.data(0.1, 3, 1) == [arrived(3, 0.1), lost(0)]
-    assert link.receiver.outstanding_bytes == 100
+    assert link.outstanding.size_bytes == 100
 
 
 def test_a_gap_is_seen_before_it_is_a_loss(link):
@@ -268,6 +270,15 @@ def test_reordering_within_two_is_no_loss(link):
     assert events == [arrived(unit, 0.1) for unit in order]
 
 
+def test_what_still_is_outstanding_is_not_counted_twice(link):
+    """After a fallback, or where a second source was asked in vain, it is asked for again."""
+    assert link.receiver.ask([(UnitRange(1, 3, 0, 2), [100, 100])], 1000, 0.0) == 200
+    assert link.receiver.ask([(UnitRange(1, 3, 1, 2), [100, 100])], 1000, 0.0) == 100
+    assert link.outstanding.size_bytes == 300
+    link.receiver.forget_all()
+    assert link.outstanding.size_bytes == 0
+
+
 def test_a_unit_asked_again_is_the_newest(link):
     link.ask(0.0, 0, 4)
     for unit in (1, 2, 3):
@@ -287,7 +298,7 @@ def test_a_late_copy_makes_nobody_look_lost(link):
     for again in range(3):
         link.ask(0.1, 0, 1)
         assert link.data(0.2, 0, 1) == [arrived(0, 0.2)], again
-    assert link.receiver.outstanding_bytes == 100
+    assert link.outstanding.size_bytes == 100
 
 
 # Silence
@@ -304,7 +315,7 @@ def test_the_end_of_a_burst_is_probed_for(link):
     assert link.pull().ranges == (UnitRange(1, 3, 1, 1),)
     assert link.pull() is None
     assert link.receiver.probes_unanswered == 1
-    assert link.receiver.outstanding_bytes == 200
+    assert link.outstanding.size_bytes == 200
     assert link.data(due + 0.2, 1, 2) == [arrived(1, 0.2), lost(2)]
     assert link.receiver.probes_unanswered == 0
     assert link.receiver.next_deadline() is None
@@ -325,7 +336,7 @@ def test_at_the_end_all_that_is_late_is_asked_for_again(link):
     link.receiver.handle_timeout(link.receiver.next_deadline())
     assert [r.first for r in link.pull().ranges] == [1], "not all of it again and again"
     link.data(due + 1.2, 1, 4)
-    assert link.receiver.outstanding_bytes == 0
+    assert link.outstanding.size_bytes == 0
 
 
 def test_a_move_probes_at_once_and_begins_to_count_anew(link):
@@ -347,7 +358,7 @@ def test_a_probe_answered_by_a_second_copy_shows_losses_too(link):
     link.data(0.2, 2, 1)
     link.receiver.handle_timeout(0.91)
     assert link.data(0.95, 0, 1) == [arrived(0, 0.95)]
-    assert link.data(1.1, 0, 2) == [arrived(0, None, size=0), lost(1)]
+    assert link.data(1.1, 0, 2) == [arrived(0, None, was_asked=False), lost(1)]
 
 
 def test_only_the_last_probe_counts_and_only_once(link):
@@ -413,10 +424,11 @@ def test_a_new_epoch_forgets_what_was_asked(link):
     link.ask(0.0, 0, 3)
     link.receiver.handle_timeout(0.75)
     link.pull()
-    assert link.receiver.forget_all() == 300
-    assert link.receiver.outstanding_bytes == 0
+    assert link.outstanding.size_bytes == 300
+    link.receiver.forget_all()
+    assert link.outstanding.size_bytes == 0
     assert link.receiver.next_deadline() is None
-    assert link.data(0.8, 0, 2) == [arrived(0, None, size=0)]
+    assert link.data(0.8, 0, 2) == [arrived(0, None, was_asked=False)]
     pull = link.ask(1.0, 0, 1, segment=9)
     assert (pull.epoch, pull.pull_no) == (1, 3)
 
@@ -444,7 +456,6 @@ def test_whatever_the_link_does_every_unit_comes(loss, up_loss, duplicate, jitte
     assert len(download.got) == 80
     assert not download.asked
     assert download.bandwidth.outstanding_bytes == 0
-    assert download.receiver.outstanding_bytes == 0
     assert download.receiver.next_deadline() is None
 
 
