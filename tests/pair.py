@@ -74,6 +74,7 @@ def made_track(
     artist: str = "Somebody",
     album: str = "",
     seed: int = 1,
+    header: bytes = b"header",
 ) -> MadeTrack:
     random = Random(seed)
     segments = [
@@ -91,7 +92,7 @@ def made_track(
         duration_samples=seconds * SAMPLE_RATE,
         gain_q8_db=0,
         segment_count=seconds,
-        renditions=[(r * 1000, b"header", t) for r, t in zip(kbps, tables, strict=True)],
+        renditions=[(r * 1000, header, t) for r, t in zip(kbps, tables, strict=True)],
     )
     track = parse_manifest_untrusted(manifest, track_id_of(manifest))
     return MadeTrack(manifest, track, segments, tables)
@@ -137,10 +138,10 @@ class Serving:
     rpc: RpcServer
     scope: trio.CancelScope
 
-    def kill(self) -> None:
-        """End as a process that is killed: its sockets are gone, its connections reset."""
+    def kill(self, *, silently: bool = False) -> None:
+        """End as a process that is killed: its sockets are gone, its connections reset, unless silently."""
         self.scope.cancel()
-        self.host.kill()
+        self.host.kill(silently=silently)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -149,10 +150,14 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    host: SimHost, tracks: Sequence[MadeTrack] = (), *, cap: int | None = None
+    host: SimHost,
+    tracks: Sequence[MadeTrack] = (),
+    *,
+    cap: int | None = None,
+    identity: Identity | None = None,
 ) -> AsyncIterator[Serving]:
     """Serve tracks from a host for the length of a block; `cap` is of its uplink, in bytes a second."""
-    identity = Identity(host.entropy(32))
+    identity = identity or Identity(host.entropy(32))
     uplink = None if cap is None else Uplink(cap)
     shelf, streams = Shelf(tracks), StreamTable(host, identity, uplink=uplink)
     await streams.bind("")

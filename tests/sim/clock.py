@@ -5,17 +5,21 @@ the rest of the world goes on. A task belongs to the machine in whose context it
 (`Machine.tasks`). For such a task `trio.current_time()` is the machine's own time, and so are its
 deadlines; its steps wait while the machine is suspended.
 
-trio has no seam for this, so two of the run loop's own tables are replaced: the deadlines by a table
-for each machine, and the queue of runnable tasks by one that holds back those of suspended machines.
+trio has no seam for this, so two of the run loop's own tables are replaced: the deadlines by those of all
+machines in the world's time, and the queue of runnable tasks by one that holds back those of suspended
+machines.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import trio
@@ -33,6 +37,7 @@ class Machine:
         self.stood_s = 0.0  # in all, the suspensions that have ended
         self._suspended_at: float | None = None
         self.held: list[trio.lowlevel.Task] = []  # runnable, once it goes on
+        self.held_deadlines: list[_Entry] = []
 
     @property
     def is_suspended(self) -> bool:
@@ -71,16 +76,26 @@ class Machine:
         assert self._suspended_at is not None
         self.stood_s += self.clock.now - self._suspended_at
         self._suspended_at = None
+        runner = _run.GLOBAL_RUN_CONTEXT.runner
         held, self.held = self.held, []
         for task in held:
-            _run.GLOBAL_RUN_CONTEXT.runner.runq.append(task)
+            runner.runq.append(task)
+        deadlines, self.held_deadlines = self.held_deadlines, []
+        for entry in deadlines:
+            runner.deadlines.put_back(entry)
 
 
 class SimClock:
-    """The time of the simulated world. Pass `mock` to `trio.run`, and call `install` inside of it."""
+    """The time of the simulated world. Pass `mock` to `trio.run`, and call `install` inside of it.
+
+    What is to happen at a time (`call_at`) is called by the run loop itself, in no task and no machine.
+    """
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.on_jump: Callable[[], None] | None = None  # called each time that the clock has moved
+        self._count = itertools.count()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._deadlines: _Deadlines | None = None
         # MockClock is final, and the run loop jumps no other: so it is one, with methods of ours.
         self.mock: Any = trio.testing.MockClock(autojump_threshold=0)
@@ -91,8 +106,24 @@ class SimClock:
     def install(self) -> None:
         """Replace the run loop's tables; before any machine has tasks."""
         runner = _run.GLOBAL_RUN_CONTEXT.runner
-        self._deadlines = runner.deadlines = _Deadlines(runner.deadlines)
+        self._deadlines = runner.deadlines = _Deadlines(self)
         runner.runq = _RunQueue(runner.runq)
+
+    def call_at(self, when: float, function: Callable[[], None]) -> None:
+        """Call a function at a virtual time, in order."""
+        heapq.heappush(self._events, (when, next(self._count), function))
+
+    def next_event_at(self) -> float:
+        """Return when something is to be called next."""
+        return self._events[0][0] if self._events else math.inf
+
+    def call_due(self) -> bool:
+        """Call what is due; return whether there was anything."""
+        called = False
+        while self._events and self._events[0][0] <= self.now:
+            heapq.heappop(self._events)[2]()
+            called = True
+        return called
 
     def _current_time(self) -> float:
         machine = _machine.get()
@@ -103,38 +134,84 @@ class SimClock:
         deadline = self._deadlines.next_deadline()
         if self.now < deadline < math.inf:
             self.now = deadline
+            self._deadlines.expire(deadline)
+            if self.on_jump is not None:
+                self.on_jump()
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A deadline in its machine's time, and when that was thought to be in the world's."""
+
+    when: float
+    order: int
+    deadline: float
+    scope: trio.CancelScope
+    machine: Machine | None
+
+    def __lt__(self, other: _Entry) -> bool:
+        return (self.when, self.order) < (other.when, other.order)
+
+    @property
+    def is_void(self) -> bool:
+        return self.deadline != self.scope._registered_deadline
 
 
 class _Deadlines:
-    """Stands for trio's own table: one of those for each machine, in its own time."""
+    """Stands for trio's own table: deadlines of several machines, by the world's time."""
 
-    def __init__(self, common: Any) -> None:
-        self._tables: dict[Machine | None, Any] = {None: common}
-        self._machines: dict[trio.CancelScope, Machine | None] = {}  # of the scopes that are in a table
+    def __init__(self, clock: SimClock) -> None:
+        self._clock = clock
+        self._heap: list[_Entry] = []
+        self._active = 0
+        self._order = itertools.count()
 
     def add(self, deadline: float, scope: trio.CancelScope) -> None:
-        machine = self._machines[scope] = _machine.get()
-        if machine not in self._tables:
-            self._tables[machine] = _run.Deadlines()
-        self._tables[machine].add(deadline, scope)
+        machine = _machine.get()
+        when = deadline if machine is None else machine.world_time(deadline)
+        heapq.heappush(self._heap, _Entry(when, next(self._order), deadline, scope, machine))
+        self._active += 1
+        if len(self._heap) > 2 * self._active + 1000:
+            self._heap = [entry for entry in self._heap if not entry.is_void]
+            heapq.heapify(self._heap)
 
     def remove(self, deadline: float, scope: trio.CancelScope) -> None:
-        self._tables[self._machines.pop(scope, None)].remove(deadline, scope)
+        self._active -= 1
+
+    def put_back(self, entry: _Entry) -> None:
+        """Take a deadline in again whose machine goes on."""
+        assert entry.machine is not None
+        entry.when = entry.machine.world_time(entry.deadline)
+        heapq.heappush(self._heap, entry)
 
     def next_deadline(self) -> float:
-        return min(
-            table.next_deadline() if machine is None else machine.world_time(table.next_deadline())
-            for machine, table in self._tables.items()
-            if machine is None or not machine.is_suspended
-        )
+        return min(self._clock.next_event_at(), self._next_of_tasks())
 
     def expire(self, now: float) -> bool:
-        expired = [
-            table.expire(now if machine is None else now - machine.stood_s)
-            for machine, table in list(self._tables.items())
-            if machine is None or not machine.is_suspended
-        ]
-        return any(expired)
+        expired = self._clock.call_due()
+        while self._next_of_tasks() <= now:
+            heapq.heappop(self._heap).scope._cancel(_run.CancelReason(source="deadline"))
+            expired = True
+        return expired
+
+    def _next_of_tasks(self) -> float:
+        """Return when the first deadline is, which is then the first of the heap."""
+        while self._heap:
+            entry = self._heap[0]
+            machine = entry.machine
+            if not entry.is_void:
+                if machine is None or (
+                    not machine.is_suspended and entry.deadline + machine.stood_s <= entry.when
+                ):
+                    return entry.when
+                if machine.is_suspended:
+                    machine.held_deadlines.append(entry)
+                else:  # it was, since
+                    heapq.heappop(self._heap)
+                    self.put_back(entry)
+                    continue
+            heapq.heappop(self._heap)
+        return math.inf
 
 
 class _RunQueue(deque[trio.lowlevel.Task]):

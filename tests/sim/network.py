@@ -1,6 +1,5 @@
 """A simulated internet on virtual time: several hosts, each of which is a `Network`.
 
-One heap of events and one task that sleeps until the earliest is all there is.
 A packet passes the sending host's `up` link and the receiving host's `down`
 link (`link.py`), so that everything a host does shares its own access link, as a phone's
 does. UDP and TCP (`tcp.py`) meet the same losses, queues and partitions.
@@ -16,14 +15,12 @@ does. UDP and TCP (`tcp.py`) meet the same losses, queues and partitions.
 from __future__ import annotations
 
 import errno
-import heapq
-import itertools
-import math
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from random import Random
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import trio
 
@@ -53,8 +50,7 @@ def simulate(main: Callable[[SimInternet], Awaitable[T]], seed: int = 1) -> T:
 
     async def body() -> T:
         clock.install()
-        async with SimInternet(clock, seed) as net:
-            return await main(net)
+        return await main(SimInternet(clock, seed))
 
     with without_threads():
         return trio.run(body, clock=clock.mock)
@@ -74,18 +70,6 @@ class SimInternet:
         self._udp_rules: list[tuple[frozenset[str], bool]] = []
         self._cuts: set[frozenset[str]] = set()
         self._one_way_cuts: set[tuple[str, str]] = set()
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._counter = itertools.count()
-        self._wake = trio.Event()
-        self._scope = trio.CancelScope()
-
-    async def __aenter__(self) -> Self:
-        # A system task: an exception in the body must not arrive wrapped in a group.
-        trio.lowlevel.spawn_system_task(self._run)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._scope.cancel()
 
     @property
     def now(self) -> float:
@@ -193,19 +177,7 @@ class SimInternet:
 
     def call_at(self, when: float, function: Callable[[], None]) -> None:
         """Call a function at a virtual time, in order."""
-        event = when, next(self._counter), function
-        heapq.heappush(self._events, event)
-        if self._events[0] is event:  # else the one who sleeps wakes in time
-            self._wake.set()
-
-    async def _run(self) -> None:
-        with self._scope:
-            while True:
-                while self._events and self._events[0][0] <= self.now:
-                    heapq.heappop(self._events)[2]()
-                self._wake = trio.Event()
-                with trio.move_on_at(self._events[0][0] if self._events else math.inf):
-                    await self._wake.wait()
+        self.clock.call_at(when, function)
 
 
 class SimHost(Machine):
@@ -384,9 +356,9 @@ class SimHost(Machine):
 
     def source_for(self, target: str) -> str:
         """Return the address that packets to a target leave from."""
-        family = ip_address(target).version
-        own = next((a for a in self.addresses if ip_address(a).version == family), None)
-        if ip_address(target).is_loopback:
+        family = _family(target)
+        own = next((a for a in self.addresses if _family(a) == family), None)
+        if _is_loopback(target):
             own = self.address
         if self.no_route or not self.alive or own is None:
             raise OSError(errno.ENETUNREACH, "the network is unreachable")
@@ -394,7 +366,7 @@ class SimHost(Machine):
 
     def is_own(self, address: str) -> bool:
         """Return whether an address is this host's, or loopback."""
-        return address in self.addresses or ip_address(address).is_loopback
+        return address in (self.address, self.also) or _is_loopback(address)
 
     def free_port(self, used: dict[int, T]) -> int:
         return next(p for p in iter(lambda: self.random.randint(49152, 65535), 0) if p not in used)
@@ -425,7 +397,7 @@ class SimUdpSocket:
         host, net = self._host, self._host.net
         if host.udp.get(self.local_address[1]) is not self:
             raise trio.ClosedResourceError
-        if self._family not in {None, ip_address(address[0]).version}:
+        if self._family not in {None, _family(address[0])}:
             raise OSError(errno.EAFNOSUPPORT, "an address of another family")
         own = host.source_for(address[0])
         host.counters.add(tx=len(data) + UDP_HEADER_BYTES)
@@ -504,6 +476,16 @@ class SimListener(trio.abc.Listener[trio.abc.Stream]):
     async def aclose(self) -> None:
         self.close()
         await trio.lowlevel.checkpoint()
+
+
+@functools.cache
+def _family(address: str) -> int:
+    return ip_address(address).version
+
+
+@functools.cache
+def _is_loopback(address: str) -> bool:
+    return ip_address(address).is_loopback
 
 
 def _changed(data: bytes, random: Random) -> bytes:

@@ -1,0 +1,1 @@
+"""The whole system under random faults: `python -m tests.sim.faults --seeds A:B` (see `__main__`)."""

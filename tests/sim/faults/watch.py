@@ -1,0 +1,140 @@
+"""What must hold at every step of a run, whatever goes wrong, and what must come once nothing does.
+
+`Watch.step` is called whenever virtual time has moved. It looks into the player's insides, which this module
+alone of the fault run knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from lightpeer.reach import MAX_CONNECTIONS
+from lightpeer.sources import MOST_SOURCES
+
+if TYPE_CHECKING:
+    from lightpeer.player import Player
+    from lightpeer.session import Session
+    from lightpeer.source import Source
+    from tests.sim.faults.ear import Ear
+    from tests.sim.network import SimHost
+
+EVERY_S = 0.05  # of virtual time, at most so often
+SETTLED_S = 20.0  # of health, after which the music must run
+SEGMENT_EVERY_S = 5.0  # then, while there is something to fetch
+SOUND_EVERY_S = 15.0  # then; a start or a resume included
+DRY_S = 0.5  # until a buffer that ran dry is noticed
+MAX_UDP_SOCKETS = 4 * MOST_SOURCES  # a source may have two ways, and two former ones
+MAX_TCP = 2 * MAX_CONNECTIONS  # with those that say goodbye
+
+
+class Anomaly(Exception):  # noqa: N818 - it is what a run is looked through for
+    """Something that no fault explains."""
+
+
+class Watch:
+    """Watches one phone."""
+
+    def __init__(self, phone: SimHost, player: Player, ear: Ear, quiet_since: Callable[[], float]) -> None:
+        """Take what to watch; `quiet_since` gives the phone's time since when nothing is wrong."""
+        self._phone = phone
+        self._player = player
+        self._ear = ear
+        self._quiet_since = quiet_since
+        self._look_at = 0.0
+        self._fetched = (0, 0.0)  # bytes, and when there were that many first
+        self._silent_since = 0.0
+        self._dry_since: float | None = None
+
+    def step(self) -> None:
+        """Look at everything; raise Anomaly."""
+        if self._phone.clock.now < self._look_at or self._phone.is_suspended:
+            return
+        self._look_at = self._phone.clock.now + EVERY_S
+        now = self._phone.time_s
+        for session in self._sessions():
+            _check_sums(session)
+            _check_bounds(session)
+        self._check_sockets()
+        self._check_playing(now)
+        self._check_liveness(now)
+
+    def check_gone(self) -> None:
+        """Check that nothing is left after the end."""
+        left = {
+            "UDP sockets": self._phone.udp,
+            "connections": self._phone.streams,
+            "decks": self._player._decks,
+            "flows": self._player._bandwidth._flows,
+        }
+        for what, some in left.items():
+            if some:
+                raise Anomaly(f"{what} are left at the end: {len(some)}")
+
+    def _sessions(self) -> Iterator[Session]:
+        for deck in self._player._decks.values():
+            yield deck.session
+
+    def _check_sockets(self) -> None:
+        if len(self._phone.udp) > MAX_UDP_SOCKETS:
+            raise Anomaly(f"{len(self._phone.udp)} UDP sockets")
+        if len(self._phone.streams) > MAX_TCP:
+            raise Anomaly(f"{len(self._phone.streams)} TCP connections")
+
+    def _check_playing(self, now: float) -> None:
+        """Check that a dry buffer is noticed: never playing while dry."""
+        deck = self._player._deck
+        is_dry = (
+            deck is not None
+            and deck.session.playout.playing
+            and deck.session.ahead_s <= 0
+            and not deck.session.complete
+            and not self._player._paused
+        )
+        if not is_dry:
+            self._dry_since = None
+        elif self._dry_since is None:
+            self._dry_since = now
+        elif now > self._dry_since + DRY_S:
+            raise Anomaly("it plays while the buffer is dry")
+
+    def _check_liveness(self, now: float) -> None:
+        deck, settled_at = self._player._deck, self._quiet_since() + SETTLED_S
+        waits = self._player._paused or not self._player._items
+        if self._ear.latency_s > 0 or waits:
+            self._silent_since = now
+        if now > max(self._silent_since, settled_at) + SOUND_EVERY_S:
+            raise Anomaly("no sound on a healthy network")
+        fetched = sum(session._stats.fetched_bytes for session in self._sessions())
+        wants = deck is not None and deck.session.playout.fetching and not deck.session.complete
+        if fetched != self._fetched[0] or not wants or (waits and not self._player._items):
+            self._fetched = fetched, now
+        if now > max(self._fetched[1], settled_at) + SEGMENT_EVERY_S:
+            raise Anomaly("no segment on a healthy network")
+
+
+def _check_sums(session: Session) -> None:
+    """Check that what is outstanding agrees wherever it can be told."""
+    for source in session._sources._sources:
+        counted = source._flow.outstanding_bytes
+        known = _asked_bytes(source)
+        if counted != known:
+            raise Anomaly(f"{counted} bytes count as outstanding, and {known} are")
+    if session.bandwidth.outstanding_bytes < 0:
+        raise Anomaly("less than nothing is outstanding")
+
+
+def _asked_bytes(source: Source) -> int:
+    if source.receiver is None:
+        return 0
+    return sum(asked.size for asked in source.receiver._asked.values())
+
+
+def _check_bounds(session: Session) -> None:
+    if len(session._sources) > MOST_SOURCES:
+        raise Anomaly(f"{len(session._sources)} sources")
+    most = session.playout.high_water_s + 2
+    if session.buffer_s > most:
+        raise Anomaly(f"{session.buffer_s} s in the buffer")
+    if session.scheduler.wished() > most:
+        raise Anomaly(f"{session.scheduler.wished()} segments are wished for")
