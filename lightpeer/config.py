@@ -53,7 +53,7 @@ class Settings:
     )
 
     connect_timeout_s: float = 5.0  # for TCP to stand: three SYNs at 400 ms of round trip
-    call_timeout_s: float = 10.0  # for a whole call, on a link that also carries audio
+    call_timeout_s: float = 10.0  # without a byte of an answer, on a link that also carries audio
     peers_asked: int = 2  # by one search, the second if the first found nothing: each has many others asked
 
 

@@ -36,7 +36,7 @@ class Terms(NamedTuple):
     capacity: int
     idle_s: float  # without calls, until a connection rests
     connect_timeout_s: float
-    call_timeout_s: float
+    call_timeout_s: float  # without a byte
 
 
 class _Held(NamedTuple):
@@ -61,11 +61,14 @@ class Connections:
         self._under_way: dict[Endpoint, trio.Event] = {}
 
     def alive(self) -> list[Contact]:
-        """Return who is connected, or was until nobody asked."""
+        """Return who is connected, or rests; but for those that said nothing when they were asked last."""
+        self._drop_dead()
+        return [contact for contact, held in self._held.items() if not held.peer.was_silent]
+
+    def _drop_dead(self) -> None:
         for contact, held in list(self._held.items()):
             if not held.peer.is_alive:
                 self._drop(contact)
-        return list(self._held)
 
     def holds(self, peer: Peer) -> bool:
         """Tell whether a peer is connected, and has not been dropped."""
@@ -78,7 +81,8 @@ class Connections:
                 self._drop(contact)
 
     def _drop(self, contact: Contact) -> None:
-        self._held.pop(contact).scope.cancel()
+        held = self._held.pop(contact)
+        held.peer.give_up(held.scope.cancel)
 
     async def connect(self, contact: Contact) -> Peer | None:
         """Return the peer, connected now or before; None if there are too many connections.
@@ -115,7 +119,8 @@ class Connections:
 
         Anybody's record may name another's address: a connection made on its word alone is not that other's.
         """
-        held = {known: self._held[known].peer for known in self.alive()}
+        self._drop_dead()
+        held = {known: held.peer for known, held in self._held.items()}
         for known, peer in held.items():
             if known == contact or (contact.peer_id is not None and peer.peer_id == contact.peer_id):
                 self._held[known] = self._held.pop(known)
@@ -156,7 +161,7 @@ class Connections:
                     self._network,
                     address=contact.address,
                     peer_id=contact.peer_id,
-                    timeout_s=self._terms.call_timeout_s,
+                    silence_s=self._terms.call_timeout_s,
                 )
                 task_status.started(_Held(peer, scope))
                 await trio.sleep_forever()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.connections import Connections, Terms
-from lightpeer.contacts import Contact
+from lightpeer.contacts import Contact, Endpoint
 from lightpeer.errors import BadMessageError, NoPeerError, RemoteError, RpcError, SealError, StreamFailedError
 from lightpeer.resolving import MAX_ADDRESSES, is_name, numeric_untrusted
 from lightpeer.wire.racing import first_of
@@ -67,6 +67,7 @@ class Reach:
         self._nursery = nursery
         self._remembered = remembered
         self._unsound: str | None = None  # what the last peer that broke the protocol did
+        self._moved_in: set[Endpoint] = set()  # where a known peer has gone, and another answers
         self._stranger: str | None = None  # where somebody else answered than the peer that was named
         self._further: list[Contact] = []  # found out only when nobody else was left
         self._has_exchanged = False  # records, with anybody
@@ -80,15 +81,19 @@ class Reach:
         """Yield connected peers, those at hand first, then their neighbours."""
         tried: set[Contact] = set()
         met: list[Peer] = []
+        self._unsound = self._stranger = None
         if not self._candidates():
             await self._look_around()
         for depth in range(3):
             while waiting := [c for c in self._candidates() if c not in tried]:
                 peer = await self._first_of(waiting[:RACING], tried)
-                if peer is None or peer in met:
-                    continue
+                if peer is None or (peer in met and not peer.was_silent):
+                    continue  # one that was silent may answer over a new connection
                 met.append(peer)
                 yield peer
+                if peer.address in self._moved_in:
+                    self._moved_in.discard(peer.address)
+                    tried.discard(Contact(peer.address))  # if anybody will do there
                 if len(met) >= limit:
                     return
             if depth == 0:
@@ -201,13 +206,14 @@ class Reach:
         from lightpeer.core.status import StatusCode
 
         logger.info("%s: %s", peer.name, error)
-        if isinstance(error, SealError) and error.reason == "foreign" and not peer.has_answered:
+        if isinstance(error, SealError) and error.reason == "foreign":
             self._on_stranger(peer)
             return
         if isinstance(error, BadMessageError):
             self._unsound = f"{peer.name} answered, but not by the protocol ({error})"
         if isinstance(error, RpcError) and error.code() == StatusCode.DEADLINE_EXCEEDED:
-            self.connections.drop(peer)
+            peer.was_silent = True
+            peer.renew()  # it may be the connection that hangs; a stream that uses it goes on
         if peer.peer_id is None:
             return
         self._remembered.note_change()
@@ -220,6 +226,7 @@ class Reach:
         """Note that somebody else is at a peer's address, for which that peer is not to blame."""
         from lightpeer.core.records import format_endpoint
 
+        self._moved_in.add(peer.address)
         self._stranger = f"another peer than {peer.name} answers at {format_endpoint(peer.address)}"
         self.connections.drop(peer)
         if peer.peer_id is not None:
@@ -236,7 +243,7 @@ class Reach:
             self._remembered.note_change()
 
     def nobody(self) -> NoPeerError | StreamFailedError:
-        """Return the error that tells why nobody could be asked."""
+        """Return the error that tells why nobody could be asked since `peers` was begun."""
         if self._unsound:
             return StreamFailedError(f"{self._unsound}: name another peer with --bootstrap HOST:PORT")
         if self._stranger:

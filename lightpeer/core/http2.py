@@ -82,6 +82,7 @@ class Connection(ABC, Generic[StreamT]):
         self.error_code = ErrorCode.NO_ERROR  # what the peer was told on the way out
         self.is_rescheduled = True  # `next_deadline` may give an earlier time than it did
         self.is_greeted = False  # the peer's SETTINGS came: it does speak HTTP/2
+        self.heard_s = now  # when bytes came last, or the connection was made
         self._now = now
         self._keepalive = Keepalive(limits.keepalive_s, limits.keepalive_timeout_s, now)
         self._streams: dict[int, StreamT] = {}
@@ -114,6 +115,7 @@ class Connection(ABC, Generic[StreamT]):
         if not data:
             self._shut("the connection was closed")
             return
+        self.heard_s = now
         try:
             for piece in self._gate.receive_untrusted(data, now):
                 if isinstance(piece, GoAway):

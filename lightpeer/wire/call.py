@@ -117,6 +117,11 @@ class Call:
         if self._core is None:
             raise self._error()
 
+    @property
+    def heard_s(self) -> float:
+        """When bytes came last over the call's connection, or the call was made, as trio counts."""
+        return self.made_s if self._link is None else max(self.made_s, self._link.core.heard_s)
+
     def done(self) -> bool:
         """Whether the call has ended."""
         return self._status is not None

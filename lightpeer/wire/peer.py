@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
@@ -20,21 +20,25 @@ from lightpeer.core.records import format_endpoint, scope_of
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from google.protobuf.message import Message
 
     from lightpeer.core.meters import ReplyBurst
     from lightpeer.core.records import Endpoint, PeerRecord
     from lightpeer.wire.network import Network
-    from lightpeer.wire.tcp import Channel, StreamStreamCall, UnaryStreamCall
+    from lightpeer.wire.tcp import Call, Channel, StreamStreamCall
 
     M = TypeVar("M", bound=Message)
+    T = TypeVar("T")
 
 _PACKAGE = "/loudp2p.v1."
 TIME_METADATA = "loudp2p-time-ms"
+CALL_S: Final = 60.0
+"""For a whole call, whatever comes meanwhile: a reply of 16 kB behind three others at 16 kbit/s."""
 
 
 class SealClock:
@@ -80,16 +84,30 @@ class Peer:
         *,
         address: tuple[str, int],
         peer_id: PeerId | None = None,
-        timeout_s: float = 10.0,
+        silence_s: float = 10.0,
     ) -> None:
+        """Speak to a peer.
+
+        Args:
+            channel: the connection.
+            identity: ours.
+            clock: for our seals.
+            network: for entropy.
+            address: as it was given.
+            peer_id: whom to expect there, if that is known.
+            silence_s: without a byte on the connection, after which a call fails.
+        """
         self.address = address
         self.peer_id = peer_id
         self.has_answered = False  # so that its id is proven
+        self.was_silent = False  # when it was asked last
         self._channel = channel
         self._identity = identity
         self._clock = clock
         self._network = network
-        self._timeout_s = timeout_s
+        self._silence_s = silence_s
+        self._holders = 0
+        self._close: Callable[[], None] = lambda: None
         self._places: list[Endpoint] = []  # by its own record, one of each family at most
 
     @property
@@ -103,9 +121,20 @@ class Peer:
         return self._channel.is_alive or self._channel.is_resting
 
     @property
+    def is_gone(self) -> bool:
+        """Whether its host answers that nobody listens there any more."""
+        return self._channel.was_refused
+
+    @property
     def is_resting(self) -> bool:
         """Whether the connection was left: the next call makes another."""
         return self._channel.is_resting
+
+    @property
+    def rtt_s(self) -> float | None:
+        """The round trip, by the reply to the latest call, or by how long it took to connect."""
+        burst = self._channel.burst
+        return burst.rtt_s if burst is not None and burst.rtt_s is not None else self._channel.connect_s
 
     @property
     def host(self) -> str:
@@ -138,6 +167,27 @@ class Peer:
         """Have the next call make a new connection; calls that go on stay with the present one."""
         self._channel.renew()
 
+    async def connect(self) -> None:
+        """Have a connection, made now if need be; raise RpcError if there cannot be one."""
+        self._check_open()
+        await self._channel.connect()
+
+    def hold(self) -> None:
+        """Keep the connection open for a stream, whatever others think of it; until `release`."""
+        self._holders += 1
+
+    def release(self) -> None:
+        """Need the connection no more."""
+        self._holders -= 1
+        if not self._holders:
+            self._close()
+
+    def give_up(self, close: Callable[[], None]) -> None:
+        """Have the connection closed, by a function, once nobody holds it."""
+        self._close = close
+        if not self._holders:
+            close()
+
     def unix_time(self) -> float:
         """Return the Unix time that the peer goes by, as far as it has told us: for records that it gives."""
         return self._clock.now_ms() / 1000
@@ -155,26 +205,26 @@ class Peer:
         return await self._unary("Streams/Open", request, pb.OpenReply)
 
     async def search(
-        self, request: pb.SearchRequest, *, timeout_s: float | None = None, first_reply_s: float = math.inf
+        self, request: pb.SearchRequest, *, timeout_s: float = CALL_S, first_reply_s: float = math.inf
     ) -> AsyncGenerator[pb.SearchReply, None]:
         """Index.Search: the replies as they come, until the call's time is over.
 
         Args:
             request: what to search for.
-            timeout_s: for the whole call; None: as for all calls.
-            first_reply_s: for the first reply, which needs no walk.
+            timeout_s: for the whole call.
+            first_reply_s: of silence on the connection, before the first reply, which needs no walk.
         """
-        timeout_s = self._timeout_s if timeout_s is None else timeout_s
         path = _PACKAGE + "Index/Search"
         call_it = self._channel.unary_stream(path)
         for attempt in (0, 1):
+            self._check_open()
             seals = self._seals(path)
             call = call_it(seals.seal_request(request.SerializeToString()), timeout=timeout_s)
             try:
-                data = await _within(first_reply_s, call)
+                data = await self._within(first_reply_s, call.read(), call)
                 while data:
                     yield self._opened_untrusted(seals, data, pb.SearchReply)
-                    data = await call.read()
+                    data = await self._within(self._silence_s, call.read(), call)
             except RpcError as error:
                 if attempt or not self._clock.adopt_untrusted(error):
                     raise self._explained(error) from error
@@ -184,19 +234,20 @@ class Peer:
                 call.cancel()
 
     def pull(self) -> PullCall:
-        """Streams.Pull: audio where UDP does not pass."""
+        """Streams.Pull: audio where UDP does not pass; raises RpcError."""
         path = _PACKAGE + "Streams/Pull"
-        return PullCall(self._seals(path), self._channel.stream_stream(path)())
+        self._check_open()
+        return PullCall(self._seals(path), self._channel.stream_stream(path)(), self._explained)
 
     async def _unary(self, method: str, request: Message, reply: type[M]) -> M:
         path = _PACKAGE + method
         body = request.SerializeToString()
         for attempt in (0, 1):
+            self._check_open()
             seals = self._seals(path)
+            call = self._channel.unary_unary(path)(seals.seal_request(body), timeout=CALL_S)
             try:
-                data = await self._channel.unary_unary(path)(
-                    seals.seal_request(body), timeout=self._timeout_s
-                )
+                data = await self._within(self._silence_s, call, call)
             except RpcError as error:
                 if attempt or not self._clock.adopt_untrusted(error):
                     raise self._explained(error) from error
@@ -204,13 +255,31 @@ class Peer:
                 return self._opened_untrusted(seals, data, reply)
         raise AssertionError("unreachable")
 
-    def _explained(self, error: RpcError) -> RemoteError:
-        """Return the error, or what it means if somebody else than the expected peer gave it.
+    def _check_open(self) -> None:
+        """Raise RpcError if the connection was given up: it made room for another, or was of no use."""
+        if self._channel.is_closed:
+            raise RpcError(StatusCode.UNAVAILABLE, "the connection was given up")
 
-        Another peer cannot open what was sealed for the one that was expected: to it, it was changed.
+    async def _within(self, silence_s: float, answer: Awaitable[T], call: Call) -> T:
+        """Return an answer to a call; raise RpcError once its connection has been silent for so long.
+
+        A reply that is on its way has time, however slow the link is, and so has one behind others.
+        """
+        async with open_nursery() as nursery:
+            nursery.start_soon(_watch, silence_s, call, nursery.cancel_scope)
+            result = await answer
+            nursery.cancel_scope.cancel()
+            return result
+        raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the peer said nothing in time")
+
+    def _explained(self, error: RpcError) -> RemoteError:
+        """Return the error, or what it means if another peer than the expected one gave it.
+
+        Another peer cannot open what was sealed for the one that was expected: to it, it was changed. That
+        happens in mid-connection too, if a server is started again with another key.
         """
         refused = error.code() == StatusCode.UNAUTHENTICATED and error.details().startswith("changed")
-        if not refused or self.has_answered or self.peer_id is None:
+        if not refused or self.peer_id is None:
             return error
         where = format_endpoint(self.address)
         return SealError("foreign", f"another peer than {format_peer_id(self.peer_id)} answers at {where}")
@@ -227,16 +296,19 @@ class Peer:
     def _opened_untrusted(self, seals: ClientSeals, data: bytes, kind: type[M]) -> M:
         body = seals.open_reply_untrusted(data)
         self.has_answered = True
+        self.was_silent = False
         if self.peer_id is None:
             self.peer_id = seals.peer_id
         return parse_body_untrusted(kind, body)
 
 
-async def _within(timeout_s: float, call: UnaryStreamCall) -> bytes:
-    """Return a call's next reply, empty at the end; raise RpcError if it takes longer than that."""
-    with trio.move_on_after(timeout_s):
-        return await call.read() or b""
-    raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the peer said nothing in time")
+async def _watch(silence_s: float, call: Call, scope: trio.CancelScope) -> None:
+    """Cancel a scope when nothing has come over a call's connection for so long."""
+    heard_s = trio.current_time()
+    while trio.current_time() < heard_s + silence_s:
+        await trio.sleep_until(heard_s + silence_s)
+        heard_s = max(heard_s, call.heard_s)
+    scope.cancel()
 
 
 def _places(record: PeerRecord, host: str) -> list[Endpoint]:
@@ -255,9 +327,13 @@ def _places(record: PeerRecord, host: str) -> list[Endpoint]:
 class PullCall:
     """One Streams.Pull: ranges of segments go out, whole segments come back."""
 
-    def __init__(self, seals: ClientSeals, call: StreamStreamCall) -> None:
+    def __init__(
+        self, seals: ClientSeals, call: StreamStreamCall, explained: Callable[[RpcError], RemoteError]
+    ) -> None:
+        """Take the call, and what makes more of its errors."""
         self._seals = seals
         self._call = call
+        self._explained = explained
 
     async def send(self, request: pb.PullRequest) -> None:
         """Ask for more; raises RpcError when the call has ended."""
@@ -265,10 +341,18 @@ class PullCall:
 
     async def receive(self) -> pb.Chunk | None:
         """Return the next segment, None at the end; raises RpcError or BadMessageError."""
-        data = await self._call.read()
+        try:
+            data = await self._call.read()
+        except RpcError as error:
+            raise self._explained(error) from error
         if not data:
             return None
         return parse_body_untrusted(pb.Chunk, self._seals.open_reply_untrusted(data))
+
+    @property
+    def heard_s(self) -> float:
+        """When bytes came last over the call's connection, or the call was made."""
+        return self._call.heard_s
 
     def cancel(self) -> None:
         """End the call."""

@@ -13,6 +13,7 @@ wants one.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -21,10 +22,10 @@ import trio
 
 from lightpeer.core.backoff import ENTROPY_BYTES, Backoff
 from lightpeer.core.status import CallStatus, StatusCode
-from lightpeer.errors import UsageError
+from lightpeer.errors import UsageError, leaves_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from lightpeer.core.grpc import ClientCall, ClientConnection
     from lightpeer.core.meters import ReplyBurst
@@ -66,6 +67,8 @@ class Subchannel:
     Attributes:
         remote_address: where the latest connection reached, or None before the first.
         local_address: where it came from, in the network that it was made in.
+        connect_s: how long it took to make it.
+        was_refused: whether the latest attempt was answered that nobody listens there.
         changed: unparked when the state may have changed.
     """
 
@@ -91,6 +94,8 @@ class Subchannel:
         self.changed = trio.lowlevel.ParkingLot()
         self.remote_address: Address | None = None
         self.local_address: Address | None = None
+        self.connect_s: float | None = None
+        self.was_refused = False
 
     @property
     def state(self) -> ChannelConnectivity:
@@ -108,7 +113,7 @@ class Subchannel:
     @property
     def is_alive(self) -> bool:
         """Whether there is a connection that takes calls."""
-        return self._usable_link() is not None
+        return not self._is_closed and self._usable_link() is not None
 
     @property
     def burst(self) -> ReplyBurst | None:
@@ -119,7 +124,8 @@ class Subchannel:
     def is_resting(self) -> bool:
         """Whether the latest connection was left: the next call makes another."""
         link = self._link
-        return link is not None and cast("ClientConnection", link.core).was_left and self._failure is None
+        was_left = link is not None and cast("ClientConnection", link.core).was_left
+        return was_left and self._failure is None and not self._is_closed
 
     async def wait_until_ready(self) -> None:
         """Wait until there is a server, however many attempts it takes.
@@ -272,6 +278,7 @@ class Subchannel:
         now = trio.current_time()
         self._backoff.begin(now, self.dialling.network.entropy(ENTROPY_BYTES))
         self._failure = None
+        self.was_refused = False
         self._is_attempting = True
         self.changed.unpark_all()
         try:
@@ -279,6 +286,7 @@ class Subchannel:
                 stream, self.remote_address, self.local_address = await self.dialling.dial()
         except OSError as error:
             self._fail(str(error))
+            self.was_refused = any(cause.errno == errno.ECONNREFUSED for cause in _causes(error))
             return
         except trio.TooSlowError:
             self._fail("it did not answer in time")
@@ -286,6 +294,7 @@ class Subchannel:
         finally:
             self._is_attempting = False
             self._attempt.set()
+        self.connect_s = trio.current_time() - now
         await self._wait_for_greeting(self._adopt(stream))
 
     def _fail(self, reason: str) -> None:
@@ -342,6 +351,15 @@ class Subchannel:
                 if cast("ClientConnection", link.core).pings_too_much:  # as keepalive.md wants
                     self._limits = replace(self._limits, keepalive_s=2 * self._limits.keepalive_s)
                 self.changed.unpark_all()
+
+
+def _causes(error: OSError) -> Iterator[OSError]:
+    """Give an error and those that led to it: trio tells of the attempts at several addresses in one."""
+    yield error
+    if error.__cause__ is not None:
+        for leaf in leaves_of(error.__cause__):
+            if isinstance(leaf, OSError):
+                yield leaf
 
 
 def _tell(core: ClientCall) -> None:

@@ -170,6 +170,21 @@ class Channel:
         return self._subchannel.is_alive
 
     @property
+    def connect_s(self) -> float | None:
+        """How long it took to make the latest connection; None before the first."""
+        return self._subchannel.connect_s
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the latest attempt to connect was answered that nobody listens there."""
+        return self._subchannel.was_refused
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more calls at all."""
+        return not self._subchannel.takes_calls
+
+    @property
     def is_resting(self) -> bool:
         """Whether the latest connection was left, because nobody used it or by `renew`."""
         return self._subchannel.is_resting
