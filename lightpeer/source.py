@@ -1,10 +1,8 @@
 """One peer that serves a track to us, over UDP or, where that does not pass, over gRPC.
 
-A source begins on UDP. If no DATA comes in time, or it stops coming while the
-connection stands, the segments come through `Streams.Pull` instead, and now and
-then a small unit is asked for over UDP again, to see whether it passes now. The
-hub, which is `Sources`, has what all of them share: the scheduler and the one
-controller of the downlink.
+Which of the two is decided by `core/transport.py`; here that is carried out: a UDP path and a receiver,
+a `Streams.Pull` call and its connection. The hub, which is `Sources`, has what all of them share: the
+scheduler and the one controller of the downlink.
 """
 
 from __future__ import annotations
@@ -18,16 +16,17 @@ import trio
 
 from lightpeer.core.datagram import MAX_PAYLOAD, UnitRange
 from lightpeer.core.manifest import table_bytes, table_segment
-from lightpeer.core.receiver import Receiver, UnitArrived
-from lightpeer.core.sieve import Sieve
-from lightpeer.errors import BadMessageError, RemoteError, StreamFailedError
+from lightpeer.core.receiver import FIRST_RTT_S, Receiver, UnitArrived
+from lightpeer.core.status import StatusCode
+from lightpeer.core.transport import Action, Transport
+from lightpeer.errors import BadMessageError, RemoteError, RpcError, StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.wire.path import Path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lightpeer.config import Transport
+    from lightpeer.config import Transport as TransportWanted
     from lightpeer.core.bandwidth import Bandwidth
     from lightpeer.core.manifest import Track
     from lightpeer.core.opening import UdpTerms
@@ -38,21 +37,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FALLBACK_AFTER_S = 1.0  # without any DATA; or three round trips, if they are longer
-UDP_RETRY_S = 15.0
-RETURN_UNITS = 6  # that must come by UDP before it is trusted again: who polices it lets single ones pass
-TRICKLE_S = 2.0  # from the first DATA, in which UDP must once bring half of what the least rendition needs
-STREAM_ENDS_S = 55.0  # after which a server may have ended our stream: 60 s, less what a PULL may take
-MOVE_AFTER_S = 1.5  # without an answer: longer than a radio's handover takes
-GIVE_UP_AFTER_S = 2.5  # of silence, a second of it over the new socket,
-GIVE_UP_PROBES = 4  # and so many probes in vain: UDP does not pass any more
-HASTE = 0.4  # of these times, when its connection has ended too: it is gone, or our network is
 PULL_AHEAD = 8  # whole segments asked for on a Streams.Pull call: TCP has a window of its own
 MIN_PACE_BYTES_PER_S = 1000
 REST_SLACK_BYTES = MAX_PAYLOAD // 2  # units come whole: rather the one more than a wake-up for it alone
 REST_BYTES = 32 * 1024  # to come at most before we look: a third of what Linux holds for a socket
 MAX_UNASKED = 256  # units beyond as many as were asked: no network repeats so much, it is a flood
 _PROBE_PACE_BYTES_PER_S = 10_000
+_WEATHER = {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED}
 
 
 class Hub(Protocol):
@@ -63,7 +54,7 @@ class Hub(Protocol):
     nursery: trio.Nursery
     scheduler: Scheduler
     bandwidth: Bandwidth
-    transport_wanted: Transport
+    transport_wanted: TransportWanted
 
     def work(self) -> trio.Event:
         """Return an event that is set when there may be more to ask for."""
@@ -81,8 +72,14 @@ class Hub(Protocol):
     def on_timers(self) -> None:
         """A deadline may have come nearer."""
 
+    def on_released(self) -> None:
+        """Others may be asked for what this one was asked for."""
+
     def on_transport(self, source: Source, transport: str) -> None:
         """The source's data comes by another transport from now on."""
+
+    def do_others_deliver(self, source: Source, now: float) -> bool:
+        """Return whether the network is there, by what others give, so that the source alone is to blame."""
 
     def on_end(self, source: Source, reason: str, *, lied: bool = False) -> None:
         """The source is of no more use; `lied` if it sent what breaks the protocol."""
@@ -92,6 +89,7 @@ class Source:
     """A peer, the UDP stream it agreed to, and the Streams.Pull call that may stand in for it."""
 
     def __init__(self, hub: Hub, peer: Peer) -> None:
+        now = trio.current_time()
         self.peer = peer
         self.receiver: Receiver | None = None
         self.retransmitted_units = 0
@@ -99,38 +97,40 @@ class Source:
         self.has_delivered = False
         self.delivered_bytes = 0  # of what was asked for
         self.fetching_before_s = 0.0  # of its session, when it joined
-        self.heard_at = trio.current_time()  # when something that was asked for came last; it answered Open
+        self.heard_at = now  # when something that was asked for came last; it answered Open
         self._hub = hub
         self._flow = hub.bandwidth.open_flow()
+        self._transport = self._make_transport(now)
         self._path: Path | None = None
-        self._retry_udp_at = math.inf
-        self._is_trying_udp = False
-        self._sieve = Sieve()
-        self._passed_units = 0  # by UDP, of late, while data comes by gRPC
-        self._is_seen_to_pass = False
-        self._udp_began_at = math.inf  # with the first DATA
-        self._udp_bytes = 0  # since then
         self._has_lost = False  # something that was not asked for again yet
-        self._moved_at = -math.inf
-        self._udp_heard_at = self.heard_at
         self._closed = False
         self._pull_scope: trio.CancelScope | None = None
+        self._pull_call: PullCall | None = None
+        peer.hold()
+
+    def _make_transport(self, now: float) -> Transport:
+        track = self._hub.track
+        least_bytes_per_s = min(rendition.bitrate_bps for rendition in track.renditions) / 8
+        return Transport(
+            self.receiver,
+            least_bytes_per_s,
+            now,
+            units=track.segment_count,
+            may_call=self._hub.transport_wanted != "udp",
+        )
 
     @property
     def on_grpc(self) -> bool:
         """Whether data comes through Streams.Pull now."""
-        return self._pull_scope is not None
+        return self._transport.on_grpc
 
     def silent_s(self, now: float) -> float:
         """Return for how long it has sent nothing of what it was asked for."""
-        if self.receiver is not None and not self.on_grpc:
-            return self.receiver.silent_s(now)
-        return now - self.heard_at if self._hub.scheduler.holds(self.peer) else 0.0
+        return self._transport.silent_s(now)
 
     def has_expired(self, now: float) -> bool:
-        """Tell whether UDP can come only from a new stream; on gRPC, once it is time to try that again."""
-        is_due = not self.on_grpc or now >= self._retry_udp_at
-        return self.receiver is not None and is_due and now >= self._udp_heard_at + STREAM_ENDS_S
+        """Return whether UDP can come only from a new stream, and it is time to think of that."""
+        return self._transport.has_expired(now)
 
     async def start(self, terms: UdpTerms | None) -> None:
         """Begin on UDP if both sides can, else on gRPC."""
@@ -146,16 +146,21 @@ class Source:
             except OSError as error:
                 logger.info("no UDP socket: %s", error)
             else:
+                now = trio.current_time()
                 self.receiver = Receiver(
                     terms.stream_id,
                     terms.keys,
                     terms.path_token,
                     self._flow.outstanding,
-                    trio.current_time(),
+                    now,
+                    first_rtt_s=self.peer.rtt_s or FIRST_RTT_S,
                 )
+                self._transport = self._make_transport(now)
                 self._hub.on_transport(self, "udp")
-                return
-        self._fall_back()
+        if self.receiver is None and self._hub.transport_wanted == "udp":
+            self._hub.on_end(self, "UDP does not pass")
+        else:
+            self.check(trio.current_time())
 
     def close(self) -> None:
         """End everything; what was outstanding is nobody's any more."""
@@ -166,6 +171,7 @@ class Source:
             self._path.close()
         self._forget()
         self._hub.bandwidth.close_flow(self._flow)
+        self.peer.release()
 
     def seek(self) -> None:
         """Stop what is being sent: playback goes on elsewhere."""
@@ -183,7 +189,7 @@ class Source:
         return self._flow.outstanding_bytes / (self._flow.rate_bytes_per_s or 1.0)
 
     def may_ask(self) -> bool:
-        """Tell whether to ask it now for what there is: a PULL's worth, or what was lost."""
+        """Return whether to ask it now for what there is: a PULL's worth, or what was lost."""
         ready = self._has_lost or self._flow.wants_pull()
         return ready and self.receiver is not None and not self.on_grpc
 
@@ -212,7 +218,7 @@ class Source:
             await self._path.send(datagram)
 
     async def _on_datagrams(self, came: Sequence[Datagram]) -> bool:
-        """Take what came from the source's address; tell whether any of it was the source's."""
+        """Take what came from the source's address; return whether any of it was the source's."""
         receiver = self.receiver
         if receiver is None or self._closed:
             return False
@@ -254,11 +260,8 @@ class Source:
         if isinstance(event, UnitArrived):
             self._hub.bandwidth.on_arrived(self._flow, len(event.payload), event.rtt_s, now, event.pulled_at)
             if event.was_asked:
-                self._sieve.on_arrived()
                 self._heard(now, len(event.payload))
-                self._udp_heard_at, self._udp_began_at = now, min(self._udp_began_at, now)
-                self._udp_bytes += len(event.payload)
-                self._is_seen_to_pass = self._is_seen_to_pass or self._brings_enough(now)
+                self._transport.on_unit(len(event.payload), now)
                 self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
                 if self.on_grpc:
                     self._on_passed(now)
@@ -267,7 +270,7 @@ class Source:
         else:
             self._hub.bandwidth.on_lost(self._flow, event.size_bytes, now)
             self._hub.scheduler.on_lost(event.units)
-            self._sieve.on_lost(len(event.units))
+            self._transport.on_lost(len(event.units))
             self._has_lost = True
             self.retransmitted_units += len(event.units)
 
@@ -288,38 +291,45 @@ class Source:
 
     def next_deadline(self) -> float:
         """Return when `check` is due."""
-        if self.receiver is None:
-            return math.inf
-        deadline = self.receiver.next_deadline()
-        due = math.inf if deadline is None else deadline
-        if self.on_grpc:
-            return due if self._is_trying_udp else math.inf
-        return min(due, self._udp_limit(self.receiver), self._trickle_at(), self._move_at(self.receiver))
+        due = None
+        if self.receiver is not None and self._transport.uses_udp:
+            due = self.receiver.next_deadline()
+        return min(math.inf if due is None else due, self._transport.next_deadline())
 
     def check(self, now: float) -> None:
-        """Do what is due: probe, move, fall back, try UDP again, or give the source up."""
-        receiver = self.receiver
-        if receiver is None:
-            return
-        if self.on_grpc:
-            if now >= self.next_deadline():  # it was lost; the next one will tell
-                self._is_trying_udp = False
-            return
-        if now >= self._move_at(receiver):
-            self._moved_at = now
-            self._hub.nursery.start_soon(self._move, receiver)
-        receiver.handle_timeout(now)
-        self._drain(receiver, now)
-        silent_s, alive = receiver.silent_s(now), self.peer.is_alive
-        if not alive and silent_s >= HASTE * GIVE_UP_AFTER_S:
-            self._hub.on_end(self, "it is gone")
-        elif (
-            now >= self._udp_limit(receiver)
-            or (silent_s >= GIVE_UP_AFTER_S and receiver.probes_unanswered >= GIVE_UP_PROBES)
-            or self._sieve.is_closed
-            or self._is_trickle(receiver, now)
-        ):
-            self._fall_back()
+        """Do what is due: probe, move, or change the transport."""
+        if self.receiver is not None and self._transport.uses_udp:
+            self.receiver.handle_timeout(now)
+            self._drain(self.receiver, now)
+        transport = self._transport
+        transport.rtt_s = self._hub.bandwidth.srtt_s or self.peer.rtt_s or 0.0
+        transport.is_alive = self.peer.is_alive
+        if self._pull_call is not None:
+            transport.heard_at = self._pull_call.heard_s
+        while not self._closed:
+            action = transport.decide(now)
+            if action is Action.NOTHING:
+                return
+            self._do(action, now)
+
+    def _do(self, action: Action, now: float) -> None:
+        spawn = self._hub.nursery.start_soon
+        match action:
+            case Action.MOVE:
+                assert self.receiver is not None
+                spawn(self._move, self.receiver)
+            case Action.FALL_BACK:
+                self._fall_back()
+            case Action.RETURN:
+                self._return_to_udp()
+            case Action.PROBE:
+                assert self.receiver is not None
+                self._probe_udp(self.receiver, now)
+            case Action.RECONNECT:
+                spawn(self._reconnect)
+            case Action.END_CALL:
+                self._end_call()
+                self._on_call_failed(RpcError(StatusCode.DEADLINE_EXCEEDED, "it sends nothing"))
 
     async def _move(self, receiver: Receiver) -> None:
         assert self._path is not None, "a receiver has one"
@@ -328,57 +338,28 @@ class Source:
         await self.flush()
         self._hub.on_timers()
 
-    def _move_at(self, receiver: Receiver) -> float:
-        """Return when to take another socket: our address may have changed, and nobody tells."""
-        moved_already = self._moved_at >= receiver.last_heard
-        if moved_already or not receiver.arrived or receiver.next_deadline() is None:
-            return math.inf
-        return receiver.last_heard + MOVE_AFTER_S * (1.0 if self.peer.is_alive else HASTE)
-
-    def _udp_limit(self, receiver: Receiver) -> float:
-        """Return until when the first DATA must come."""
-        if receiver.arrived or receiver.first_pull_at is None:
-            return math.inf
-        return receiver.first_pull_at + max(FALLBACK_AFTER_S, 3 * (self._hub.bandwidth.srtt_s or 0.0))
-
-    def _trickle_at(self) -> float:
-        """Return when to see whether more than a trickle comes."""
-        return math.inf if self._is_seen_to_pass else self._udp_began_at + TRICKLE_S
-
-    def _is_trickle(self, receiver: Receiver, now: float) -> bool:
-        """Tell whether UDP brings too little from the start: some networks let hardly any of it through."""
-        if now < self._trickle_at():
-            return False
-        self._is_seen_to_pass = receiver.next_deadline() is None
-        return not self._is_seen_to_pass
-
-    def _brings_enough(self, now: float) -> bool:
-        """Tell, as something comes over UDP, whether it comes fast enough; the first began it."""
-        least_bps = min(rendition.bitrate_bps for rendition in self._hub.track.renditions)
-        needed = least_bps / 8 / 2 * (now - self._udp_began_at)
-        return self._udp_bytes - MAX_PAYLOAD >= max(needed, MAX_PAYLOAD)
-
     # gRPC.
 
     def _fall_back(self) -> None:
-        if self._hub.transport_wanted == "udp":
-            self._hub.on_end(self, "UDP does not pass")
-            return
-        self._hub.scheduler.release(
-            self.peer
-        )  # what the radio network holds of it still counts when it comes
+        self._hub.scheduler.release(self.peer)  # what the radio network holds of it counts when it comes
         if self.receiver is not None and self.receiver.arrived:
             self.peer.renew()  # what ended UDP may be a change of network, and TCP hangs then
-        self._sieve.reset()
-        self._passed_units = 0
-        self._retry_udp_at = trio.current_time() + UDP_RETRY_S
-        self._pull_scope = trio.CancelScope()
         self._hub.on_transport(self, "grpc")
+        self._call()
+
+    def _call(self) -> None:
+        self._pull_scope = trio.CancelScope()
         self._hub.nursery.start_soon(self._pull, self._pull_scope)
+
+    def _end_call(self) -> None:
+        if self._pull_scope is not None:
+            self._pull_scope.cancel()
+            self._pull_scope = self._pull_call = None
+        self._hub.scheduler.release(self.peer)
+        self._hub.on_released()
 
     def _probe_udp(self, receiver: Receiver, now: float) -> None:
         """Ask for one small unit again, while the radio is awake anyway."""
-        self._retry_udp_at, self._is_trying_udp, self._passed_units = now + UDP_RETRY_S, True, 0
         receiver.forget_all()
         size = min(table_bytes(self._hub.track, 0), MAX_PAYLOAD)
         table = [(UnitRange(0, table_segment(0), 0, 1), [size])]
@@ -386,33 +367,56 @@ class Source:
         self._hub.on_timers()
 
     def _on_passed(self, now: float) -> None:
-        """Note that a unit came by UDP: when enough did return to it, and ask for so many after the first."""
-        self._passed_units += 1
-        most = min(RETURN_UNITS, self._hub.track.segment_count)
-        if self._passed_units >= most:
-            self._return_to_udp()
-        elif self._passed_units == 1 and self._is_trying_udp and self.receiver is not None:
-            ranges = [(UnitRange(0, segment, 0, 1), [MAX_PAYLOAD]) for segment in range(most)]
+        """Note that a unit came by UDP while data comes by gRPC: after the first, ask for as many as show."""
+        if self._transport.take_trial() and self.receiver is not None:
+            trial = range(self._transport.trial_units)
+            ranges = [(UnitRange(0, segment, 0, 1), [MAX_PAYLOAD]) for segment in trial]
             size = self.receiver.ask(ranges, _PROBE_PACE_BYTES_PER_S, now)
             self._hub.bandwidth.on_asked(self._flow, size, now)
+        self._hub.on_timers()
 
     def _return_to_udp(self) -> None:
-        assert self._pull_scope is not None
-        self._pull_scope.cancel()
-        self._pull_scope = None
-        self._is_seen_to_pass, self._udp_began_at, self._udp_bytes = False, math.inf, 0
-        self._hub.scheduler.release(self.peer)
+        self._end_call()
         self._hub.on_transport(self, "udp")
 
+    async def _reconnect(self) -> None:
+        """Make another connection; call anew over it, unless something came on the old one meanwhile."""
+        scope = self._pull_scope
+        self.peer.renew()
+        try:
+            await self.peer.connect()
+        except RpcError as error:
+            if self._pull_scope is scope is not None:
+                self._end_call()
+                self._on_call_failed(error)
+            return
+        if self._pull_scope is scope is not None and self._transport.is_hung:
+            self._end_call()
+            self._transport.on_reconnected()
+            self._call()
+
+    def _on_call_failed(self, error: RemoteError) -> None:
+        """Go on by UDP where the network is to blame and there is a stream; else the source is of no use."""
+        now = trio.current_time()
+        is_weather = isinstance(error, RpcError) and error.code() in _WEATHER
+        is_weather = is_weather and not self.peer.is_gone and not self._hub.do_others_deliver(self, now)
+        if is_weather and self._transport.on_call_failed(now):
+            self._end_call()
+            self._hub.on_timers()
+        else:
+            self._hub.on_end(self, str(error), lied=isinstance(error, BadMessageError))
+
     async def _pull(self, scope: trio.CancelScope) -> None:
-        call = self.peer.pull()
         try:
             with scope:
-                await self._pull_segments(call, scope)
+                call = self._pull_call = self.peer.pull()
+                try:
+                    await self._pull_segments(call, scope)
+                finally:
+                    call.cancel()
         except RemoteError as error:
-            self._hub.on_end(self, str(error), lied=isinstance(error, BadMessageError))
-        finally:
-            call.cancel()
+            if self._pull_scope is scope and not self._closed:
+                self._on_call_failed(error)
 
     async def _pull_segments(self, call: PullCall, scope: trio.CancelScope) -> None:
         asked: deque[tuple[int, int]] = deque()  # in the order of the answers
@@ -423,11 +427,12 @@ class Source:
             keys = self._hub.scheduler.next_objects(self.peer, ahead - len(asked), trio.current_time())
             if keys:
                 awaited_at = awaited_at if asked else trio.current_time()
+                asked.extend(keys)
+                self._transport.on_call(trio.current_time())
+                self._hub.on_timers()
                 ranges = [pb.Range(rendition=r, first=s, count=1) for r, s in keys]
                 await call.send(pb.PullRequest(track_id=track_id, ranges=ranges))
                 track_id = b""
-                asked.extend(keys)
-                self._hub.on_timers()
             if not asked:
                 await self._hub.work().wait()
                 continue
@@ -439,8 +444,7 @@ class Source:
             ahead = min(2 * ahead, PULL_AHEAD)
             now = trio.current_time()
             self._heard(now, len(chunk.data))
+            self._transport.on_chunk(now, is_more_due=bool(asked))
             self._hub.bandwidth.on_streamed(len(chunk.data), awaited_at, now)
             self._hub.scheduler.on_object(self.peer, chunk.rendition, chunk.segment, chunk.data)
-            if self.receiver is not None and now >= self._retry_udp_at and not self.has_expired(now):
-                self._probe_udp(self.receiver, now)
             await self._hub.on_data(now)

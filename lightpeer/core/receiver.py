@@ -42,7 +42,7 @@ from lightpeer.core.outstanding import Outstanding
 from lightpeer.errors import BadMessageError
 
 REORDER_UNITS = 3
-_FIRST_RTT_S = 0.5  # assumed before the first sample
+FIRST_RTT_S = 0.5  # assumed before the first sample, where nothing is known
 _QUIET_FLOOR_S = 0.05  # scheduling noise and the server's pacing, on links with no delay at all
 _PROBE_MAX_S = 1.0
 PROBED_UNITS = 8  # so few are all asked for again at the end, where the link is idle anyway
@@ -82,7 +82,14 @@ class Receiver:
     """The receiving end of one UDP stream; see the module's docstring."""
 
     def __init__(
-        self, stream_id: int, keys: DatagramKeys, path_token: int, outstanding: Outstanding, now: float
+        self,
+        stream_id: int,
+        keys: DatagramKeys,
+        path_token: int,
+        outstanding: Outstanding,
+        now: float,
+        *,
+        first_rtt_s: float = FIRST_RTT_S,
     ) -> None:
         """Begin to receive.
 
@@ -92,7 +99,9 @@ class Receiver:
             path_token: the first.
             outstanding: where the sum of what is outstanding is kept for the rate control.
             now: the time in seconds.
+            first_rtt_s: assumed before the first sample.
         """
+        self._first_rtt_s = first_rtt_s
         self._stream_id = stream_id
         self._keys = keys
         self._path_token = path_token
@@ -273,7 +282,7 @@ class Receiver:
         return asked
 
     def _quiet_s(self) -> float:
-        rtt = _FIRST_RTT_S if self.srtt_s is None else self.srtt_s
+        rtt = self._first_rtt_s if self.srtt_s is None else self.srtt_s
         usual = max(1.5 * rtt + min(4 * self.rttvar_s, _PROBE_MAX_S), rtt + _QUIET_FLOOR_S)
         return max(usual, min(usual * self._quiet_factor, _PROBE_MAX_S))
 
@@ -281,10 +290,10 @@ class Receiver:
         """Return when a unit at the end must have come: sent at the pace, and half a round trip late."""
         sent_at = self._pull_sent.get(asked.pull_no, self._last_activity)
         paced_s = self._outstanding.size_bytes / max(self._pace, 1)
-        return sent_at + paced_s + (self.srtt_s or _FIRST_RTT_S) + self._late_s()
+        return sent_at + paced_s + (self.srtt_s or self._first_rtt_s) + self._late_s()
 
     def _late_s(self) -> float:
-        return max(4 * self.rttvar_s, (self.srtt_s or _FIRST_RTT_S) / 2, _QUIET_FLOOR_S)
+        return max(4 * self.rttvar_s, (self.srtt_s or self._first_rtt_s) / 2, _QUIET_FLOOR_S)
 
     def _alive(self, now: float) -> None:
         if now - self._last_heard >= max(_OUTAGE_S, 2 * (self.srtt_s or 0.0)):

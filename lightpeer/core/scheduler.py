@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -63,6 +63,8 @@ class SourceLied(NamedTuple):
 
 Event: TypeAlias = SegmentReady | SourceLied
 Ranges: TypeAlias = list[tuple[UnitRange, list[int]]]
+Kept: TypeAlias = Callable[[int, int, int], bytes | None]
+"""Gives the bytes of a segment that are here, by rendition, segment and size; None if they are not."""
 
 
 @dataclass(slots=True)
@@ -92,13 +94,16 @@ class _Object:
 class Scheduler:
     """The wishes of one track and their state, bounded by what the session wishes for at a time."""
 
-    def __init__(self, track: Track) -> None:
+    def __init__(self, track: Track, kept: Kept | None = None) -> None:
+        """Schedule a track; `kept` gives what is already here of it, to be verified like all else."""
         self._track = track
+        self._kept = kept
         self._tables: dict[Key, SegmentTable] = {}
         self._waiting: dict[Key, None] = {}  # wished for, but the table is not there yet
         self._objects: dict[Key, _Object] = {}  # in the order wished
         self._events: deque[Event] = deque()
         self.wasted_bytes = 0  # payload that came twice or was not wanted
+        self.patience_s = PATIENCE_S  # more where a round trip takes long
 
     def wish(self, rendition: int, segment: int) -> None:
         """Want a segment, after all that was wished before; wishing twice changes nothing."""
@@ -110,10 +115,27 @@ class Scheduler:
         if table is None:
             self._waiting[key] = None
             self._wish_table(rendition, number)
-        else:
+        elif not self._take_kept(key, table):
             self._add(key, table.sizes[segment % TABLE_SEGMENTS], table)
         if segment + TABLE_AHEAD < self._track.segment_count:
             self._wish_table(rendition, table_of(segment + TABLE_AHEAD))
+
+    def _take_kept(self, key: Key, table: SegmentTable) -> bool:
+        """Take a segment that is here, if it is right."""
+        rendition, segment = key
+        data = self._kept and self._kept(rendition, segment, table.sizes[segment % TABLE_SEGMENTS])
+        if not data:
+            return False
+        try:
+            table.check_untrusted(segment, data)
+        except RemoteError:
+            return False
+        self._events.append(SegmentReady(rendition, segment, data))
+        return True
+
+    def want_table(self, rendition: int, segment: int) -> None:
+        """Want the table of a segment that is not wished for yet, if it is not here."""
+        self._wish_table(rendition, table_of(segment))
 
     def wished(self) -> int:
         """Return how many segments are wished for and not there yet."""
@@ -220,10 +242,6 @@ class Scheduler:
         item.asked.clear()
         return size
 
-    def holds(self, source: Source) -> bool:
-        """Tell whether a source was asked for anything that has not come."""
-        return any(item.source == source for item in self._objects.values())
-
     def next_due(self) -> float:
         """Return when the first of the objects that were asked for is due, infinity without any."""
         return min((i.due_s for i in self._objects.values() if i.source is not None), default=math.inf)
@@ -255,7 +273,7 @@ class Scheduler:
         if item.source == source:
             return
         before = sum(other.source == source for other in self._objects.values())
-        item.source, item.due_s = source, now + PATIENCE_S + before * _EACH_MORE_S
+        item.source, item.due_s = source, now + self.patience_s + before * _EACH_MORE_S
         if item.is_suspect and item.givers - {source}:
             item.givers.clear()
             item.parts.clear()

@@ -348,9 +348,7 @@ def test_an_object_is_due_some_seconds_after_it_was_asked_and_each_further_one_a
     give(plan, "a", first)
     assert plan.overdue(10.0 + PATIENCE_S) is None
     assert plan.overdue(11.0 + PATIENCE_S) == "a"
-    assert plan.holds("a")
     plan.release("a")
-    assert not plan.holds("a")
     assert plan.overdue(99.0) is None
 
 

@@ -1,0 +1,384 @@
+"""Which way a source's data comes, on literal times."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from lightpeer.core.datagram import MAX_PAYLOAD
+from lightpeer.core.transport import (
+    CALL_AGAIN_S,
+    FALLBACK_AFTER_S,
+    GIVE_UP_AFTER_S,
+    GIVE_UP_PROBES,
+    HASTE,
+    HUNG_AFTER_S,
+    HUNG_FIRST_S,
+    HUNG_GAPS,
+    MAX_CALL_AGAIN_S,
+    MOVE_AFTER_S,
+    RETURN_UNITS,
+    ROUND_TRIPS,
+    STREAM_ENDS_S,
+    TRICKLE_S,
+    UDP_RETRY_S,
+    Action,
+    Transport,
+)
+
+LEAST_BYTES_PER_S = 3000.0
+NOTHING, MOVE, FALL_BACK, RETURN = Action.NOTHING, Action.MOVE, Action.FALL_BACK, Action.RETURN
+PROBE, RECONNECT, END_CALL = Action.PROBE, Action.RECONNECT, Action.END_CALL
+
+
+@dataclass
+class Stream:
+    """What a transport sees of a receiver."""
+
+    arrived: int = 0
+    first_pull_at: float | None = None
+    last_heard: float = 0.0
+    probes_unanswered: int = 0
+    is_waiting: bool = False
+
+    def next_deadline(self) -> float | None:
+        return 0.0 if self.is_waiting else None
+
+    def silent_s(self, now: float) -> float:
+        return now - self.last_heard if self.is_waiting else 0.0
+
+
+def udp(**more: object) -> tuple[Transport, Stream]:
+    stream = Stream()
+    return Transport(stream, LEAST_BYTES_PER_S, 0.0, **more), stream
+
+
+def unit(transport: Transport, stream: Stream, now: float, size: int = MAX_PAYLOAD) -> None:
+    stream.arrived += 1
+    stream.last_heard = now
+    stream.probes_unanswered = 0
+    transport.on_unit(size, now)
+
+
+def passing(until: float = 3.0, **more: object) -> tuple[Transport, Stream]:
+    """A stream that is seen to pass, something outstanding."""
+    transport, stream = udp(**more)
+    stream.first_pull_at, stream.is_waiting = 0.0, True
+    for number in range(int(until * 10) + 1):
+        unit(transport, stream, number / 10)
+    assert transport.decide(until) is NOTHING
+    return transport, stream
+
+
+def on_grpc(now: float = 20.0, *, gives: bool = True, **more: object) -> tuple[Transport, Stream]:
+    """A stream whose UDP has ceased a while ago; data comes by the call."""
+    transport, stream = passing(**more)
+    stream.probes_unanswered = GIVE_UP_PROBES
+    assert transport.decide(now) is MOVE
+    assert transport.decide(now) is FALL_BACK
+    if gives:
+        transport.on_call(now)
+        transport.on_chunk(now, is_more_due=False)
+    return transport, stream
+
+
+# From UDP to gRPC.
+
+
+def test_without_a_stream_there_is_only_the_call():
+    transport = Transport(None, LEAST_BYTES_PER_S, 5.0)
+    assert transport.next_deadline() <= 5.0
+    assert transport.silent_s(9.0) == 0.0
+    assert not transport.has_expired(1e9)
+    assert transport.decide(5.0) is FALL_BACK
+    assert transport.on_grpc
+    assert transport.decide(5.0) is NOTHING
+    assert transport.next_deadline() == math.inf
+
+
+def test_while_nothing_was_asked_for_nothing_is_due():
+    transport, _ = udp()
+    assert transport.next_deadline() == math.inf
+    assert transport.decide(100.0) is NOTHING
+
+
+@pytest.mark.parametrize(("rtt_s", "limit_s"), [(0.0, FALLBACK_AFTER_S), (0.1, 1.0), (0.9, 2.7)])
+def test_the_first_data_must_come_in_time(rtt_s, limit_s):
+    transport, stream = udp()
+    transport.rtt_s = rtt_s
+    stream.first_pull_at, stream.is_waiting = 2.0, True
+    assert transport.next_deadline() == pytest.approx(2.0 + limit_s)
+    assert transport.decide(2.0 + limit_s - 0.01) is NOTHING
+    assert transport.decide(2.0 + limit_s) is FALL_BACK
+
+
+def test_where_a_person_wants_udp_alone_it_is_never_left():
+    transport, stream = udp(may_call=False)
+    stream.first_pull_at, stream.is_waiting = 0.0, True
+    assert transport.next_deadline() == math.inf
+    assert transport.decide(100.0) is NOTHING
+
+
+@pytest.mark.parametrize(
+    ("is_alive", "rtt_s", "move_s", "give_up_s"),
+    [
+        (True, 0.1, MOVE_AFTER_S, GIVE_UP_AFTER_S),
+        (False, 0.1, HASTE * MOVE_AFTER_S, HASTE * GIVE_UP_AFTER_S),
+        (True, 1.2, ROUND_TRIPS * 1.2 / 2, ROUND_TRIPS * 1.2),
+    ],
+)
+def test_a_silence_is_met_with_another_socket_and_then_with_grpc(is_alive, rtt_s, move_s, give_up_s):
+    transport, stream = passing(3.0)
+    transport.is_alive, transport.rtt_s = is_alive, rtt_s
+    assert transport.next_deadline() == pytest.approx(3.0 + move_s)
+    assert transport.decide(3.0 + move_s - 0.01) is NOTHING
+    assert transport.decide(3.0 + move_s) is MOVE
+    assert transport.decide(3.0 + move_s) is NOTHING, "once"
+    assert transport.next_deadline() == math.inf, "the probes tell first"
+    stream.probes_unanswered = GIVE_UP_PROBES - 1
+    assert transport.decide(3.0 + give_up_s) is NOTHING
+    stream.probes_unanswered = GIVE_UP_PROBES
+    assert transport.next_deadline() == pytest.approx(3.0 + give_up_s)
+    assert transport.decide(3.0 + give_up_s - 0.01) is NOTHING
+    assert transport.silent_s(3.0 + give_up_s) == pytest.approx(give_up_s)
+    assert transport.decide(3.0 + give_up_s) is FALL_BACK
+
+
+def test_while_nothing_is_outstanding_silence_says_nothing():
+    transport, stream = passing()
+    stream.is_waiting, stream.probes_unanswered = False, GIVE_UP_PROBES
+    assert transport.next_deadline() == math.inf
+    assert transport.decide(1000.0) is NOTHING
+
+
+def test_what_is_policed_is_left():
+    transport, _ = passing(3.0)
+    transport.on_lost(200)
+    assert transport.decide(3.0) is NOTHING, "that is what the end of a dead zone looks like"
+    transport.on_lost(12)
+    assert transport.next_deadline() <= 3.0
+    assert transport.decide(3.0) is FALL_BACK
+
+
+def test_a_trickle_from_the_start_is_no_use():
+    transport, stream = udp()
+    stream.first_pull_at, stream.is_waiting = 0.0, True
+    unit(transport, stream, 0.2)
+    unit(transport, stream, 1.3)
+    assert transport.next_deadline() == 0.2 + TRICKLE_S
+    assert transport.decide(0.2 + TRICKLE_S - 0.01) is NOTHING
+    assert transport.decide(0.2 + TRICKLE_S) is FALL_BACK
+
+
+def test_half_of_the_least_rendition_is_no_trickle():
+    transport, stream = udp()
+    stream.first_pull_at, stream.is_waiting = 0.0, True
+    for number in range(5):
+        unit(transport, stream, 0.2 + 0.5 * number)
+    assert transport.decide(2.2) is NOTHING
+    assert transport.next_deadline() == pytest.approx(2.2 + MOVE_AFTER_S)
+
+
+def test_little_that_was_wanted_is_no_trickle():
+    transport, stream = udp()
+    stream.first_pull_at, stream.is_waiting = 0.0, True
+    unit(transport, stream, 0.2, size=100)
+    stream.is_waiting = False
+    assert transport.decide(0.2 + TRICKLE_S) is NOTHING
+    assert transport.next_deadline() == math.inf
+
+
+# From gRPC to UDP.
+
+
+def test_udp_is_tried_again_while_something_is_due():
+    transport, _ = on_grpc(20.0)
+    assert not transport.uses_udp
+    assert transport.next_deadline() == math.inf, "the radio may sleep"
+    transport.on_call(30.0)
+    assert transport.next_deadline() == 30.0 + HUNG_AFTER_S
+    transport.on_chunk(34.9, is_more_due=True)
+    assert transport.next_deadline() == 20.0 + UDP_RETRY_S
+    assert transport.decide(20.0 + UDP_RETRY_S - 0.1) is NOTHING
+    assert transport.decide(20.0 + UDP_RETRY_S) is PROBE
+    assert transport.decide(20.0 + UDP_RETRY_S) is NOTHING
+    transport.on_chunk(49.9, is_more_due=True)
+    assert transport.decide(20.0 + 2 * UDP_RETRY_S) is PROBE
+
+
+def test_it_is_trusted_again_once_several_units_passed():
+    transport, stream = on_grpc(20.0)
+    transport.on_call(35.0)
+    assert transport.decide(35.0) is PROBE
+    assert not transport.take_trial()
+    unit(transport, stream, 35.2)
+    assert transport.take_trial(), "after the first, as many as show it"
+    assert not transport.take_trial()
+    for number in range(2, RETURN_UNITS):
+        unit(transport, stream, 35.2 + number / 10)
+        assert transport.decide(36.0) is NOTHING
+    unit(transport, stream, 36.0)
+    assert transport.decide(36.0) is RETURN
+    assert not transport.on_grpc
+    assert transport.decide(36.0) is NOTHING
+
+
+def test_units_of_an_earlier_trial_do_not_count():
+    transport, stream = on_grpc(20.0)
+    transport.on_call(35.0)
+    assert transport.decide(35.0) is PROBE
+    for number in range(RETURN_UNITS - 1):
+        unit(transport, stream, 35.1 + number / 10)
+    transport.on_chunk(50.0, is_more_due=True)
+    assert transport.decide(50.0) is PROBE
+    unit(transport, stream, 50.1)
+    assert transport.decide(50.1) is NOTHING
+
+
+def test_a_short_track_has_fewer_to_try_with():
+    transport, stream = on_grpc(20.0, units=2)
+    transport.on_call(35.0)
+    transport.decide(35.0)
+    unit(transport, stream, 35.1)
+    assert transport.decide(35.1) is NOTHING
+    unit(transport, stream, 35.2)
+    assert transport.decide(35.2) is RETURN
+
+
+def test_where_the_call_has_given_nothing_one_unit_is_enough():
+    """A dead zone ends, and what the radio network held comes."""
+    transport, stream = on_grpc(10.0, gives=False)
+    assert transport.uses_udp
+    unit(transport, stream, 11.0)
+    assert transport.decide(11.0) is RETURN
+
+
+def test_it_may_be_judged_anew_after_a_return():
+    transport, stream = on_grpc(10.0, gives=False)
+    unit(transport, stream, 11.0)
+    transport.decide(11.0)
+    unit(transport, stream, 11.1)
+    assert transport.decide(11.1 + MOVE_AFTER_S) is MOVE
+    assert transport.decide(11.1 + TRICKLE_S) is FALL_BACK, "it was a trickle"
+
+
+# A stream that is over.
+
+
+def test_a_stream_that_was_silent_for_a_minute_is_over():
+    transport, stream = passing(3.0)
+    stream.is_waiting = False
+    assert not transport.has_expired(3.0 + STREAM_ENDS_S - 0.1)
+    assert transport.has_expired(3.0 + STREAM_ENDS_S)
+
+
+def test_on_grpc_it_is_thought_of_when_udp_is_due_again_and_not_probed_for():
+    transport, _ = on_grpc(50.0)
+    assert not transport.has_expired(50.0 + UDP_RETRY_S - 0.1)
+    assert transport.has_expired(50.0 + UDP_RETRY_S)
+    transport.on_call(66.0)
+    transport.on_chunk(66.0, is_more_due=True)
+    assert transport.decide(66.0) is NOTHING
+
+
+# A connection that hangs.
+
+
+def test_an_answer_that_does_not_come_is_met_with_another_connection():
+    transport, _ = on_grpc(20.0)
+    transport.on_call(21.0)
+    transport.on_call(22.0)
+    assert transport.silent_s(22.0) == 1.0
+    assert transport.next_deadline() == 21.0 + HUNG_AFTER_S
+    assert transport.decide(21.0 + HUNG_AFTER_S - 0.01) is NOTHING
+    assert transport.decide(21.0 + HUNG_AFTER_S) is RECONNECT
+    assert transport.is_hung
+    assert transport.decide(30.0) is NOTHING
+    transport.on_chunk(30.0, is_more_due=False)
+    assert not transport.is_hung, "it came after all"
+
+
+def test_bytes_of_an_answer_are_progress():
+    transport, _ = on_grpc(20.0)
+    transport.on_call(21.0)
+    transport.heard_at = 25.0
+    assert transport.decide(25.0 + HUNG_AFTER_S - 0.01) is NOTHING
+    assert transport.silent_s(26.0) == 1.0
+    assert transport.decide(25.0 + HUNG_AFTER_S) is RECONNECT
+
+
+def test_the_patience_grows_with_the_round_trip_and_with_how_long_answers_take():
+    transport, _ = on_grpc(20.0)
+    transport.rtt_s = 1.0
+    transport.on_call(21.0)
+    assert transport.next_deadline() == 21.0 + ROUND_TRIPS * 1.0
+    transport.on_chunk(23.0, is_more_due=True)
+    assert transport.next_deadline() == 23.0 + HUNG_GAPS * 2.0
+    for number in range(1, 20):
+        transport.on_chunk(23.0 + number / 10, is_more_due=True)
+    assert transport.next_deadline() == pytest.approx(24.9 + ROUND_TRIPS * 1.0), "of late"
+
+
+def test_before_the_first_answer_it_is_longer():
+    transport, _ = on_grpc(20.0, gives=False)
+    transport.on_call(20.0)
+    assert transport.next_deadline() == 20.0 + HUNG_FIRST_S
+    assert transport.decide(20.0 + HUNG_FIRST_S) is RECONNECT
+
+
+def test_where_the_new_connection_hangs_too_the_call_has_failed():
+    transport, _ = on_grpc(20.0)
+    transport.on_call(21.0)
+    assert transport.decide(22.5) is RECONNECT
+    transport.on_reconnected()
+    assert not transport.is_hung
+    transport.on_call(22.6)
+    assert transport.decide(22.6 + HUNG_AFTER_S) is END_CALL
+    assert transport.decide(60.0) is NOTHING
+
+
+# Nothing passes at all.
+
+
+def test_a_call_that_fails_gives_way_to_udp_and_is_made_again_less_and_less_often():
+    transport, stream = passing(3.0)
+    stream.probes_unanswered, now = GIVE_UP_PROBES, 6.0
+    assert transport.decide(now) is MOVE
+    waits = []
+    for _ in range(5):
+        assert transport.decide(now) is FALL_BACK
+        assert transport.on_call_failed(now)
+        assert transport.decide(now) is RETURN
+        waits.append(transport.next_deadline() - now)
+        assert transport.decide(transport.next_deadline() - 0.01) is NOTHING
+        now = transport.next_deadline()
+    assert waits == [CALL_AGAIN_S, 4.0, 8.0, MAX_CALL_AGAIN_S, MAX_CALL_AGAIN_S]
+    unit(transport, stream, now)
+    stream.probes_unanswered = GIVE_UP_PROBES
+    transport.decide(now + 3.0)
+    assert transport.decide(now + 3.0) is FALL_BACK
+    transport.on_call_failed(now + 3.0)
+    assert transport.decide(now + 3.0) is RETURN
+    assert transport.next_deadline() == now + 3.0 + CALL_AGAIN_S, "it had passed in between"
+
+
+def test_a_call_that_gave_something_begins_the_waits_anew():
+    transport, _ = on_grpc(20.0)
+    for now in (21.0, 30.0):
+        assert transport.on_call_failed(now)
+        assert transport.decide(now) is RETURN
+        assert transport.decide(now + CALL_AGAIN_S - 0.1) is NOTHING
+        assert transport.decide(now + CALL_AGAIN_S) is FALL_BACK
+        transport.on_call(now + CALL_AGAIN_S)
+        transport.on_chunk(now + CALL_AGAIN_S, is_more_due=False)
+
+
+def test_without_a_stream_or_with_one_that_is_over_a_call_that_fails_is_the_end():
+    transport = Transport(None, LEAST_BYTES_PER_S, 0.0)
+    transport.decide(0.0)
+    assert not transport.on_call_failed(1.0)
+    transport, _ = on_grpc(20.0)
+    assert transport.on_call_failed(3.0 + STREAM_ENDS_S - 0.1)
+    assert not transport.on_call_failed(3.0 + STREAM_ENDS_S)
