@@ -5,13 +5,13 @@ segments, the one `Bandwidth` controls the downlink for all sources, `Ladder` ch
 the rendition, `Playout` says when to fetch and when sound may run. Bytes flow one
 way, from the sources through the scheduler into a buffer bounded by the high-water
 mark; the player takes segments out of it with `next_segment`, and that it takes no
-more is the only backpressure. Who is asked is the business of `Sources`; the session
-gives up when nothing has come for the length of a tunnel.
+more is the only backpressure. Which peers are asked is the business of `Sources`. While nothing
+comes the session waits: it ends for no outage, however long, but only where every peer that
+offers the track sends something else.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import trio
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from lightpeer.core.bandwidth import Bandwidth
     from lightpeer.core.manifest import Track
     from lightpeer.core.opening import Opened
+    from lightpeer.core.scheduler import Kept
     from lightpeer.sources import FindSources, TellEvent, TellLie, TellServed
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
 
 FLOOR_SHARE = 1.25  # of the bitrate, kept against other downloads while the buffer is low: headers, some gain
-STALL_LIMIT_S = 30.0  # a tunnel; after it a person would start anew by hand
 
 
 class Session:
@@ -57,6 +57,8 @@ class Session:
         on_served: TellServed = lambda _peer, _size, _seconds: None,
         sink_ahead_s: Callable[[], float] = lambda: 0.0,
         realtime: bool = True,
+        first_segment: int = 0,
+        kept: Kept | None = None,
     ) -> None:
         """Prepare to stream.
 
@@ -71,10 +73,12 @@ class Session:
             on_event: told of "transport", "source_lost", "rebuffering" and "resumed".
             sink_ahead_s: seconds of sound that left the buffer and are not heard yet.
             realtime: False if segments are taken as fast as they come (a file).
+            first_segment: where to begin.
+            kept: gives segments that are here already.
         """
         self.track = track
         self.bandwidth = bandwidth
-        self.scheduler = Scheduler(track)
+        self.scheduler = Scheduler(track, kept)
         self.ladder = Ladder([r.bitrate_bps for r in track.renditions], settings.bitrate_kbps)
         self.playout = Playout(
             start_s=settings.start_buffer_s,
@@ -96,14 +100,19 @@ class Session:
             on_lie=on_lie,
             on_served=on_served,
         )
-        self._buffer = SegmentBuffer(track.segment_count)
-        self._progress_at = 0.0
+        self._buffer = SegmentBuffer(track.segment_count, settings.high_water_s)
+        self._buffer.seek(first_segment)
         self._fetching_since: float | None = None
         self._failed: LightpeerError | None = None
         self._arrived = trio.Event()  # a segment came, or the session failed
         self._timers = trio.Event()
 
     # For the player.
+
+    @property
+    def cursor(self) -> int:
+        """The segment that is taken next."""
+        return self._buffer.cursor
 
     @property
     def buffer_s(self) -> float:
@@ -167,11 +176,10 @@ class Session:
 
     async def run(self, peer: Peer, opened: Opened) -> None:
         """Stream until cancelled, beginning with the source that was opened first."""
-        self._progress_at = trio.current_time()
         async with trio.open_nursery() as nursery:
             self._take_inline(peer, opened)
-            await self._sources.start(nursery, peer, opened)
             try:
+                await self._sources.start(nursery, peer, opened)
                 await self._run_timers()
             finally:
                 self._sources.close()
@@ -199,22 +207,22 @@ class Session:
         """Take tables and segments that came with the Open; what does not verify costs the peer nothing."""
         chunks = [chunk for chunk in opened.chunks if self.ladder.begin_with(chunk.rendition)]
         for chunk in chunks:
-            if self._buffer.frontier >= self.track.segment_count or not chunk.data:
+            wanted = self._buffer.next_wish()
+            if wanted is None or not chunk.data:
                 continue
-            if chunk.segment == table_segment(table_of(self._buffer.frontier)):
-                self.scheduler.wish(chunk.rendition, self._buffer.frontier)  # so that the table is wanted
-            elif chunk.segment == self._buffer.frontier:
-                self.scheduler.wish(chunk.rendition, chunk.segment)
-                self._buffer.frontier += 1
+            if chunk.segment == table_segment(table_of(wanted)):
+                self.scheduler.want_table(chunk.rendition, wanted)
+            elif chunk.segment == wanted:
+                self.scheduler.wish(chunk.rendition, wanted)
+                self._buffer.on_wished(wanted)
         for chunk in chunks:
             self.scheduler.on_beginning(peer, chunk.rendition, chunk.segment, chunk.data)
-        self._take_ready(trio.current_time())
+        self._take_ready()
 
-    def _take_ready(self, now: float) -> None:
+    def _take_ready(self) -> None:
         new = False
         while (event := self.scheduler.next_event()) is not None:
             if isinstance(event, SegmentReady):
-                self._progress_at = now
                 self._stats.fetched_bytes += len(event.data)
                 new |= self._buffer.put(event)
             else:
@@ -230,7 +238,7 @@ class Session:
 
     def pump(self, now: float) -> None:
         """Take what is complete, wish for what playback needs next, and ask the sources for it."""
-        self._take_ready(now)
+        self._take_ready()
         self._update_playout(now)
         if self.playout.fetching:
             self._wish()
@@ -239,26 +247,23 @@ class Session:
         self.bandwidth.keep_up(FLOOR_SHARE * bitrate_bps / 8 if is_low else 0.0)
         if self._fetching_since is not None:
             self._stats.fetching_s += now - self._fetching_since
-        else:
-            self._progress_at = now  # what nobody was asked for is not late
         self._fetching_since = now if self.scheduler.wished() else None
         self._sources.renew(now, is_low=is_low)
         self._sources.ask(now)
 
     def _wish(self) -> None:
         """Wish far enough ahead to fill the window twice, and no further: the rendition may change."""
-        buffer = self._buffer
-        limit = min(self.track.segment_count, buffer.cursor + int(self.playout.high_water_s / SEGMENT_S))
         ahead_bytes = 2 * self.bandwidth.window_bytes()
-        while buffer.frontier < limit:
+        while (segment := self._buffer.next_wish()) is not None:
             current = self.track.renditions[self.ladder.current or 0]
             enough = max(PULL_AHEAD, ahead_bytes * 8 / (current.bitrate_bps * SEGMENT_S))
             if self.scheduler.wished() >= enough:
                 return
             rendition = self.ladder.choose(self.bandwidth.rate_bytes_per_s, self.buffer_s)
-            self.scheduler.wish(rendition, buffer.frontier)
-            buffer.frontier += 1
+            self.scheduler.wish(rendition, segment)
+            self._buffer.on_wished(segment)
             self._sources.on_wished()
+        self.playout.on_filled()
 
     # Time.
 
@@ -270,16 +275,10 @@ class Session:
             await self._sources.flush()
             with trio.move_on_at(self._next_deadline(now)):
                 await self._timers.wait()
-            now = trio.current_time()
-            self._sources.check(now)
-            if self.scheduler.wished() and now >= self._progress_at + STALL_LIMIT_S:
-                self._progress_at = math.inf
-                self.on_failed("the stream stopped: no peer sends this track any more")
+            self._sources.check(trio.current_time())
 
     def _next_deadline(self, now: float) -> float:
         deadline = self._sources.next_deadline(now)
-        if self.scheduler.wished():
-            deadline = min(deadline, self._progress_at + STALL_LIMIT_S)
         if self.playout.playing and self.playout.realtime and not self._buffer.ahead and not self.complete:
             deadline = min(deadline, now + max(self._sink_ahead_s(), 0.01))  # when the sink runs dry
         return deadline
@@ -290,7 +289,9 @@ class Session:
         """A deadline may have come nearer."""
         self._timers.set()
 
-    def on_failed(self, reason: str) -> None:
-        """Nobody can go on with the track: whoever waits for a segment is told so."""
-        self._failed = StreamFailedError(reason)
+    def on_failed(self, reason: str | None) -> None:
+        """No peer can go on with the track, which `next_segment` raises; None: one can again."""
+        if reason is None and self._failed is None:
+            return
+        self._failed = None if reason is None else StreamFailedError(reason)
         self._wake_player()

@@ -19,7 +19,7 @@ import trio
 
 from lightpeer.core.scheduler import PATIENCE_S
 from lightpeer.core.supply import Supply
-from lightpeer.errors import LightpeerError
+from lightpeer.errors import LightpeerError, NothingFoundError
 from lightpeer.source import Source
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ URGENT_S = 5.0  # of audio left: enough to fetch from another source what one ho
 NEAR_S = 3.0  # of audio left: what is still missing of the next segment is asked from a second source
 QUIET_S = 1.0  # of silence of the first; or when it has more to send before than there is time
 MAX_SHARED = 0.02  # of all bytes; and one segment at any time
+SILENT_S = 4.0  # of all of them, after which others are looked for: most dead zones are over by then
 DEAD_ZONE_S = 2.0  # of silence of all; a shorter one makes nobody late
+PATIENCE_RTTS = 4.0  # at least, with the source of an object: it may be asked for twice
+AFTERMATH_S = 6.0  # of such a silence: connections that were begun in it fail until then
 LENIENT_AGAIN_S = 15.0  # so that who sends a little now and then does not hold playback up for ever
 
 FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
@@ -71,8 +74,8 @@ class Listener(Protocol):
     def on_timers(self) -> None:
         """A deadline may have come nearer."""
 
-    def on_failed(self, reason: str) -> None:
-        """Nobody can go on with the track."""
+    def on_failed(self, reason: str | None) -> None:
+        """No peer can go on with the track; None: one can again."""
 
 
 class Sources:
@@ -109,6 +112,7 @@ class Sources:
         self._heard_at = math.inf  # when any of them was heard last, or had something to send again
         self._lenient_until = -math.inf
         self._transport = ""  # as told last
+        self._is_closed = False
         self._work = trio.Event()
 
     def __len__(self) -> int:
@@ -128,7 +132,8 @@ class Sources:
         await self._add(peer, opened)
 
     def close(self) -> None:
-        """End all of them."""
+        """End all of them; none is taken any more."""
+        self._is_closed = True
         for source in self._sources:
             self._end(source)
 
@@ -146,6 +151,11 @@ class Sources:
         self._work.set()
         if self.scheduler.wished() <= 1:
             self._heard_at = trio.current_time()  # before, nobody had anything to send
+
+    def on_released(self) -> None:
+        """There is something to ask for again."""
+        self._work.set()
+        self.on_timers()
 
     def seek(self) -> None:
         """Stop what is being sent: playback goes on elsewhere."""
@@ -187,8 +197,11 @@ class Sources:
         """Do what is due: see to each source, and look for more when it is time."""
         for source in list(self._sources):
             source.check(now)
+        self.scheduler.patience_s = max(PATIENCE_S, PATIENCE_RTTS * (self.bandwidth.srtt_s or 0.0))
         self._share_first(now)
         self._check_holder(now)
+        if self.scheduler.wished() and all(s.silent_s(now) >= SILENT_S for s in self._sources):
+            self._supply.hurry(none_delivers=True)
         if now >= self._supply.due:
             exclude = self._supply.on_look([source.peer.peer_id for source in self._sources], now)
             self.nursery.start_soon(self._look, exclude)
@@ -234,6 +247,7 @@ class Sources:
     async def _look(self, exclude: list[PeerId]) -> None:
         """Open the track at further peers, until there are enough."""
         enough = max(MAX_SOURCES, len(self._sources) + 1)
+        was_answered = False
         try:
             async with aclosing(self._find_sources(exclude)) as found:
                 async for peer, opened in found:
@@ -243,18 +257,25 @@ class Sources:
                         break
         except LightpeerError as error:
             logger.info("no further sources: %s", error)
+            was_answered = isinstance(error, NothingFoundError)
             if self._supply.only_liars and not self._sources:
                 self._listener.on_failed(
-                    "whoever has this track sends something else: name other peers with --bootstrap"
+                    "every peer that offers this track sent corrupt data: name other peers with --bootstrap"
                 )
-        self._supply.on_looked(trio.current_time(), have_any=bool(self._sources))
+        now = trio.current_time()
+        self._supply.on_looked(now, have_any=bool(self._sources), was_answered=was_answered)
+        if self._supply.is_pointless(now):
+            self._listener.on_failed("no peer sends this track any more")
         self.on_timers()
 
     async def _add(self, peer: Peer, opened: Opened) -> None:
+        if self._is_closed:
+            return
         self.on_heard(trio.current_time())  # it answered
         source = Source(self, peer)
         source.fetching_before_s = self._stats.fetching_s
         self._sources.append(source)
+        self._listener.on_failed(None)
         self._stats.sources = max(self._stats.sources, len(self._sources))
         await source.start(opened.udp)
         self.on_timers()
@@ -304,6 +325,12 @@ class Sources:
         self._transport = self.transport
         self.on_timers()
 
+    def do_others_deliver(self, source: Source, now: float) -> bool:
+        """Return whether the network is there, by what other sources give, and was when this one failed."""
+        if now < self._lenient_until - PATIENCE_S + AFTERMATH_S:
+            return False
+        return any(other is not source and other.heard_at > now - PATIENCE_S for other in self._sources)
+
     def on_end(self, source: Source, reason: str, *, lied: bool = False) -> None:
         """The source is of no more use: drop it, for good if it lied, and look for another."""
         if source not in self._sources:
@@ -314,5 +341,4 @@ class Sources:
         self._supply.on_lost(source.peer.peer_id, now, lied=lied, was_useful=source.has_delivered)
         self._drop(source, lied=lied)
         self._on_event("source_lost", {"peer_id": source.peer.name, "reason": reason})
-        self._work.set()
-        self.on_timers()
+        self.on_released()

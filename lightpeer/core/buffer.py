@@ -1,27 +1,36 @@
-"""The verified segments of a track that were not taken yet, in order.
+"""The verified segments of a track around the playhead: what lies ahead, and a little of what was heard.
 
-The cursor is the next segment to be taken, the frontier the next one to be wished
-for. Segments may come in any order between the two; those before the cursor are
-late and dropped. The bound is the frontier's: whoever moves it stops at the
-high-water mark.
+The cursor is the next segment to be taken. Segments come in any order. What was taken stays for a while,
+so that a step back costs nothing; what lies ahead stays when the cursor moves, as far as there is room:
+the farthest gives way first, beyond the high-water mark, then the oldest of what was heard.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from lightpeer.core.scheduler import SegmentReady
 
-SEGMENT_S = 1.0
+SEGMENT_S: Final = 1.0
+HISTORY_S: Final = 20.0  # two steps back of ten seconds; 0.1 MB at 48 kbit/s
 
 
 class SegmentBuffer:
     """The buffer of one track; begins at its start."""
 
-    def __init__(self, segment_count: int) -> None:
+    def __init__(self, segment_count: int, ahead_s: float) -> None:
+        """Hold a track of so many segments, at most so many seconds ahead of the playhead."""
         self._count = segment_count
+        self._most_ahead = int(ahead_s / SEGMENT_S)
+        self._history = int(HISTORY_S / SEGMENT_S)
         self._ready: dict[int, SegmentReady] = {}
+        self._wished: set[int] = set()
         self._end = 0  # of those that are ready in a row from the cursor on
+        self._scanned = 0  # before it all from the cursor on are ready or wished for
         self.cursor = 0
-        self.frontier = 0
+
+    def __len__(self) -> int:
+        return len(self._ready)
 
     @property
     def ahead(self) -> int:
@@ -43,31 +52,53 @@ class SegmentBuffer:
         """Whether all was taken."""
         return self.cursor >= self._count
 
+    def next_wish(self) -> int | None:
+        """Return the first segment that is neither here nor wished for; None up to the high-water mark."""
+        limit = min(self._count, self.cursor + self._most_ahead)
+        while self._scanned < limit and (self._scanned in self._ready or self._scanned in self._wished):
+            self._scanned += 1
+        return self._scanned if self._scanned < limit else None
+
+    def on_wished(self, segment: int) -> None:
+        """Note that a segment is on its way."""
+        self._wished.add(segment)
+
     def put(self, segment: SegmentReady) -> bool:
-        """Take in a segment; False if it comes too late."""
-        if segment.segment < self.cursor:
+        """Take in a segment; return whether it may be heard yet."""
+        number = segment.segment
+        self._wished.discard(number)
+        if number < self.cursor - self._history:
             return False
-        self._ready[segment.segment] = segment
+        self._ready[number] = segment
         self._find_end(self._end)
-        return True
+        self._make_room()
+        return number >= self.cursor
 
     def take(self) -> SegmentReady:
         """Return the next segment; `is_next_ready` says whether there is one."""
-        segment = self._ready.pop(self.cursor)
+        segment = self._ready[self.cursor]
         self.cursor += 1
+        self._ready.pop(self.cursor - self._history - 1, None)
         return segment
 
     def seek(self, segment: int) -> bool:
-        """Go on at a segment; False if nothing of what is here serves there, and all is dropped."""
+        """Go on at a segment; return whether it is here or on its way, so that the wishes stand."""
         self.cursor = max(0, min(segment, self._count - 1))
-        inside = self.cursor in self._ready
-        self._ready = {k: ready for k, ready in self._ready.items() if inside and k >= self.cursor}
+        is_near = self.cursor in self._ready or self.cursor in self._wished
+        if not is_near:
+            self._wished.clear()
+        self._scanned = self.cursor
         self._find_end(self.cursor)
-        if not inside:
-            self.frontier = self.cursor
-        return inside
+        self._make_room()
+        return is_near
 
     def _find_end(self, end: int) -> None:
         while end in self._ready:
             end += 1
         self._end = end
+
+    def _make_room(self) -> None:
+        """Drop what there is no room for: the farthest ahead, else the oldest."""
+        while len(self._ready) > self._most_ahead + self._history:
+            farthest, oldest = max(self._ready), min(self._ready)
+            del self._ready[farthest if farthest >= self.cursor + self._most_ahead else oldest]

@@ -8,8 +8,8 @@ ran dry once `resume_s` are there: a listener would rather wait once than twice.
 A sink that is a file does not play in real time: for it, sound always runs, and
 waiting for data interrupts nothing.
 
-Call `update` whenever the buffer or the time changes; then read `playing` and
-`fetching`.
+Call `update` whenever the buffer or the time changes, and `on_filled` once all up to the high-water
+mark is here or on its way; then read `playing` and `fetching`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ class Playout:
                 self._dry_since = now
         elif complete or buffer_s >= (self.resume_s if self._started else self.start_s):
             self._resume(now)
+
+    def on_filled(self) -> None:
+        """End a burst: what the playhead leaves behind from here on is no reason to trickle after it."""
+        self.fetching = False
 
     def restart(self) -> None:
         """Begin anew after a seek: fetch at once, start at the start mark, count nothing."""

