@@ -149,6 +149,12 @@ def _parser() -> Parser:
     fetch = add("fetch", "save a track as an Ogg Opus file, byte for byte as its publisher made it")
     fetch.add_argument("uri", metavar="loud:ID")
     fetch.add_argument("-o", "--out", required=True, metavar="FILE", help="where to")
+    fetch.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="give up when nothing comes for so long (two minutes); 0: never",
+    )
     fetch.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
     add("peers", "ask for peers, and list those known")
     add("id", "print this peer's id")

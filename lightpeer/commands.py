@@ -6,6 +6,7 @@ Whatever is printed about a track or a peer is a stranger's word: see `output`.
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,8 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
         case "fetch":
             parse_uri(arguments.uri)
             path = checked_target(arguments.out)
-            return run_async(lambda: _fetch(settings, output, arguments.uri, path))
+            silence_s = checked_timeout(arguments.timeout)
+            return run_async(lambda: _fetch(settings, output, arguments.uri, path, silence_s))
         case _:
             from lightpeer.play import play
 
@@ -80,6 +82,17 @@ def checked_target(text: str) -> Path:
     return path
 
 
+def checked_timeout(seconds: float | None) -> float:
+    """Return how long to wait, infinity for 0; raise UsageError if it is no time."""
+    from lightpeer.fetching import SILENCE_S
+
+    if seconds is None:
+        return SILENCE_S
+    if not 0 <= seconds < math.inf:
+        raise UsageError("--timeout is a number of seconds, or 0 to wait for ever")
+    return seconds or math.inf
+
+
 async def _search(settings: Settings, output: Output, query: str, limit: int) -> int:
     found = False
     async with open_client(settings, SystemNetwork()) as client:
@@ -118,7 +131,7 @@ async def _peers(settings: Settings, output: Output) -> int:
     return 0
 
 
-async def _fetch(settings: Settings, output: Output, uri: str, path: Path) -> int:
+async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silence_s: float) -> int:
     from lightpeer.fetching import fetch
     from lightpeer.terminal import LiveLine, is_live
 
@@ -132,7 +145,14 @@ async def _fetch(settings: Settings, output: Output, uri: str, path: Path) -> in
 
     try:
         async with open_client(settings, SystemNetwork()) as client:
-            summary = await fetch(client, uri, path, bitrate_kbps=settings.bitrate_kbps, on_progress=progress)
+            summary = await fetch(
+                client,
+                uri,
+                path,
+                bitrate_kbps=settings.bitrate_kbps,
+                silence_s=silence_s,
+                on_progress=progress,
+            )
     finally:
         if line:
             line.clear()

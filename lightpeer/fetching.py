@@ -1,37 +1,41 @@
 """Fetching a track into a file: the session's segments, written as they come.
 
 The file is the rendition's header pages and all of its segments: a playable
-`.opus`, byte for byte what was imported. It is written beside its final name and renamed
-when it is whole, so a file with that name is always complete.
+`.opus`, byte for byte what was imported. It has its name only when it is whole (`partfile.py`); what an
+earlier try left of it is not fetched again.
 """
 
 from __future__ import annotations
 
-import contextlib
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import trio
 
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.uri import parse_uri
-from lightpeer.errors import StateError
+from lightpeer.errors import StateError, StreamFailedError
 from lightpeer.finding import first_source, source_finder
+from lightpeer.partfile import PartFile
 from lightpeer.session import Session
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-    from typing import BinaryIO
 
     from lightpeer.core.opening import Opened
+    from lightpeer.core.scheduler import SegmentReady
     from lightpeer.discovery import Client
 
-INLINE_BYTES = 11_000
+INLINE_BYTES: Final = 11_000
 """As much as TCP sends at once: ten segments (RFC 6928), two of which HTTP/2's settings take, less headers.
 One more would come a round trip later; the rest comes sooner by UDP."""
 
-BEST_KBPS = 1000  # above every rendition: who fetches wants the best, as with yt-dlp
+TABLE_INLINE_BYTES: Final = 1_500  # a segment table, by which what is there already is checked
+BEST_KBPS: Final = 1000  # above every rendition: a fetch wants the best, as with yt-dlp
+SILENCE_S: Final = 120.0  # without a segment: longer than most tunnels, and nothing is lost by trying again
 
 
 async def fetch(
@@ -40,6 +44,7 @@ async def fetch(
     path: Path,
     *,
     bitrate_kbps: int | None = None,
+    silence_s: float = SILENCE_S,
     on_progress: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> dict[str, object]:
     """Fetch a track into a file; return what was fetched.
@@ -47,30 +52,33 @@ async def fetch(
     Args:
         client: the light client.
         uri: the track id, `loud:…`.
-        path: the file; it is replaced when the track is whole.
+        path: the file; it is replaced when the track is whole. Until then `PATH.part` holds what came.
         bitrate_kbps: the greatest rendition wanted; None: the best.
+        silence_s: without a segment, after which to give up; infinity: never.
         on_progress: called with the bytes done and the bytes expected, if that is known.
 
     Raises:
         LightpeerError: nobody reachable holds it, the stream failed, or the file cannot be written.
     """
-    part = path.with_name(path.name + ".part")
+    part = PartFile(path)
     try:
-        async with streaming(client, parse_uri(uri), bitrate_kbps or BEST_KBPS) as (session, _):
-            with part.open("wb") as file:
-                size = await _write(session, file, on_progress)
-        part.replace(path)
+        async with streaming(client, parse_uri(uri), bitrate_kbps or BEST_KBPS, part) as (session, _):
+            while (segment := await next_within(silence_s, session)) is not None:
+                part.write(segment)
+                bitrate_bps = session.track.renditions[segment.rendition].bitrate_bps
+                on_progress(part.size_bytes, round(bitrate_bps / 8 * session.track.duration_s))
+        await trio.to_thread.run_sync(part.finish)  # a memory card takes its time
     except OSError as error:
         reason = f"cannot write {path} ({error.strerror}): choose another file with -o"
         raise StateError(path, reason) from error
     finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
+        part.close()
     assert session.ladder.current is not None
     return {
         "uri": uri,
         "path": str(path),
-        "bytes": size,
+        "bytes": part.size_bytes,
+        "kept_bytes": part.kept_bytes,
         "title": session.track.title,
         "bitrate_kbps": round(session.track.renditions[session.ladder.current].bitrate_bps / 1000),
         "transport": "+".join(sorted(session.stats.transports)) or "grpc",  # all of it came with the Open
@@ -78,15 +86,28 @@ async def fetch(
     }
 
 
+async def next_within(silence_s: float, session: Session) -> SegmentReady | None:
+    """Return the next segment of a track, None after the last; raise StreamFailedError if it takes longer."""
+    with trio.move_on_after(silence_s):
+        return await session.next_segment()
+    raise StreamFailedError(f"nothing came for {silence_s:.0f} s: try again later")
+
+
 @asynccontextmanager
 async def streaming(
-    client: Client, track_id: bytes, bitrate_kbps: int
+    client: Client, track_id: bytes, bitrate_kbps: int, part: PartFile | None = None
 ) -> AsyncIterator[tuple[Session, Opened]]:
     """Stream one rendition as fast as it comes, for the length of a block; give the session and the Open.
 
-    The rendition is the greatest that is not above `bitrate_kbps`, else the lowest.
+    Args:
+        client: the light client.
+        track_id: which track.
+        bitrate_kbps: the rendition is the greatest that is not above it, else the lowest.
+        part: where segments may be already; it is begun.
     """
-    found = client.open_track(track_id, bitrate_kbps=bitrate_kbps, inline_bytes=INLINE_BYTES)
+    is_begun = part is not None and part.has_begun_before
+    inline_bytes = TABLE_INLINE_BYTES if is_begun else INLINE_BYTES
+    found = client.open_track(track_id, bitrate_kbps=bitrate_kbps, inline_bytes=inline_bytes)
     peer, opened = await first_source(found)
     bandwidth = Bandwidth(client.downlink.rate_bytes_per_s(peer), peer.burst)
     session = Session(
@@ -98,20 +119,13 @@ async def streaming(
         on_lie=client.on_lie,
         on_served=client.on_served,
         realtime=False,
+        kept=None if part is None else part.kept,
     )
+    if part is not None:
+        number = session.ladder.current or 0
+        part.begin(number, opened.track.renditions[number])
     async with open_nursery() as nursery:
         nursery.start_soon(session.run, peer, opened)
         yield session, opened
         client.downlink.note(peer, bandwidth.measured_bytes_per_s)
         nursery.cancel_scope.cancel()
-
-
-async def _write(session: Session, file: BinaryIO, on_progress: Callable[[int, int | None], None]) -> int:
-    size = 0
-    while (segment := await session.next_segment()) is not None:
-        rendition = session.track.renditions[segment.rendition]
-        if not size:
-            size = file.write(rendition.header)
-        size += file.write(segment.data)
-        on_progress(size, round(rendition.bitrate_bps / 8 * session.track.duration_s))
-    return size

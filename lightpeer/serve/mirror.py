@@ -24,7 +24,7 @@ from lightpeer.core.manifest import build_table
 from lightpeer.core.uri import is_uri, parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.errors import LightpeerError, StreamFailedError
-from lightpeer.fetching import streaming
+from lightpeer.fetching import SILENCE_S, next_within, streaming
 from lightpeer.serve.importer import mirror_root
 from lightpeer.serve.library import SourceKey, state_error
 
@@ -167,7 +167,7 @@ async def _fetch_rendition(
         path = workspace / f"{number}.opus"
         with path.open("wb") as file, path.with_suffix(".tables").open("wb") as tables:
             size = file.write(session.track.renditions[number].header)
-            while (segment := await session.next_segment()) is not None:
+            while (segment := await next_within(SILENCE_S, session)) is not None:
                 size += file.write(segment.data)
                 tables.write(build_table([segment.data]))
                 if segment.rendition != number or size > max_bytes:

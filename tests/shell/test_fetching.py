@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import trio
 
+from lightpeer import partfile
 from lightpeer.errors import (
     NoPeerError,
     NothingFoundError,
@@ -74,6 +77,7 @@ def test_the_file_is_the_renditions_bytes(tmp_path, asked_kbps, rendition):
             "uri": NOISE.track.uri,
             "path": str(path),
             "bytes": len(whole(NOISE, rendition)),
+            "kept_bytes": 0,
             "title": "Noise",
             "bitrate_kbps": (24, 48, 96)[rendition],
             "transport": "udp",
@@ -129,7 +133,7 @@ def test_no_peer(tmp_path):
     with_client(tmp_path, act)
 
 
-def test_a_stream_that_dies_leaves_the_old_file_as_it_was(tmp_path):
+def test_a_stream_that_dies_leaves_the_old_file_as_it_was_and_a_part_to_go_on_from(tmp_path):
     path = tmp_path / "x.opus"
     path.write_bytes(b"old")
 
@@ -140,12 +144,87 @@ def test_a_stream_that_dies_leaves_the_old_file_as_it_was(tmp_path):
             if done > 100_000:
                 now.servers[0].kill()
 
-        with pytest.raises(StreamFailedError):
-            await fetch(now.client, NOISE.track.uri, path, on_progress=kill)
+        with pytest.raises(StreamFailedError, match="nothing came for 30 s"):
+            await fetch(now.client, NOISE.track.uri, path, silence_s=30.0, on_progress=kill)
+        assert trio.current_time() < 60
 
     with_client(tmp_path, act)
     assert path.read_bytes() == b"old"
-    assert not list(tmp_path.glob("*.part"))
+    part = (tmp_path / "x.opus.part").read_bytes()
+    assert len(part) > 100_000
+    assert whole(NOISE, 2).startswith(part)
+
+
+def test_an_outage_is_waited_for(tmp_path):
+    async def act(now: Stage) -> None:
+        now.phone.down = Link(20_000, 0.05)
+        net = now.phone.net
+        net.call_at(5.0, lambda: net.partition(now.phone))
+        net.call_at(95.0, net.heal)
+        await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus")
+        assert 95 < trio.current_time() < 95 + 40
+
+    with_client(tmp_path, act)
+
+
+# Going on from what an earlier try left.
+
+
+def fetched_again(tmp_path: Path, left: bytes, *, bitrate_kbps: int | None = None) -> tuple[bytes, int, int]:
+    """Fetch where a part was left; return the file, and how many bytes were kept and how many came."""
+    (tmp_path / "x.opus.part").write_bytes(left)
+    told: list[int] = []
+
+    async def act(now: Stage) -> None:
+        done = await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus", bitrate_kbps=bitrate_kbps)
+        told.extend((done["kept_bytes"], now.phone.counters.rx_bytes()))
+
+    with_client(tmp_path, act)
+    assert not (tmp_path / "x.opus.part").exists()
+    return (tmp_path / "x.opus").read_bytes(), *told
+
+
+def test_what_is_there_is_not_fetched_again(tmp_path):
+    data = whole(NOISE, 2)
+    got, kept, came = fetched_again(tmp_path, data[:200_000])
+    assert got == data
+    assert 180_000 < kept < 200_000
+    assert came < 1.15 * (len(data) - kept)
+
+
+@pytest.mark.parametrize("left", [0, 6, 7, 20_000], ids=["nothing", "a bit", "the header", "a bit more"])
+def test_however_little_is_there(tmp_path, left):
+    data = whole(NOISE, 2)
+    assert fetched_again(tmp_path, data[:left])[0] == data
+
+
+def test_all_of_it_may_be_there(tmp_path):
+    data = whole(NOISE, 2)
+    got, _, came = fetched_again(tmp_path, data)
+    assert got == data
+    assert came < 20_000
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data[:100_000] + bytes(30_000) + data[130_000:],
+        lambda data: bytes(len(data)),
+        lambda _: whole(NOISE, 1),
+        lambda data: data + b"and more",
+    ],
+    ids=["torn", "zeros", "another rendition", "too long"],
+)
+def test_what_is_there_is_not_believed(tmp_path, spoil):
+    data = whole(NOISE, 2)
+    assert fetched_again(tmp_path, spoil(data))[0] == data
+
+
+def test_only_what_is_torn_is_fetched_again(tmp_path):
+    data = whole(NOISE, 2)
+    _, kept, came = fetched_again(tmp_path, data[:100_000] + bytes(30_000) + data[130_000:])
+    assert kept > len(data) - 60_000
+    assert came < 80_000
 
 
 @pytest.mark.parametrize("name", ["no such folder/x.opus", "folder"])
@@ -157,12 +236,18 @@ def test_a_file_that_cannot_be_written_is_told_of(tmp_path, name):
             await fetch(now.client, NOISE.track.uri, tmp_path / name)
 
     with_client(tmp_path, act)
-    assert not list(tmp_path.glob("*.part"))
+    left = {"x.opus.part"} if name == "no such folder/x.opus" else {"folder.part"}
+    assert {path.name for path in tmp_path.glob("*.part")} <= left
 
 
-def test_a_full_disk_is_told_of(tmp_path):
+def test_a_full_disk_is_told_of(tmp_path, monkeypatch):
+    def write(_file: object, data: bytes) -> None:
+        if len(data) > 1000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(partfile, "_write", write)
+
     async def act(now: Stage) -> None:
-        (tmp_path / "x.part").symlink_to("/dev/full")
         with pytest.raises(StateError, match="No space left"):
             await fetch(now.client, NOISE.track.uri, tmp_path / "x")
 
@@ -171,7 +256,7 @@ def test_a_full_disk_is_told_of(tmp_path):
 
 
 @pytest.mark.parametrize("at_s", [0.0, 0.03, 0.06, 0.1, 1.0])
-def test_a_cancellation_leaves_nothing(tmp_path, at_s):
+def test_a_cancellation_leaves_at_most_a_part(tmp_path, at_s):
     async def act(now: Stage) -> None:
         now.phone.down = Link(20_000, 0.05)
         with trio.move_on_after(at_s) as scope:
@@ -180,4 +265,5 @@ def test_a_cancellation_leaves_nothing(tmp_path, at_s):
         await trio.testing.wait_all_tasks_blocked()
 
     with_client(tmp_path, act)
-    assert not list(tmp_path.glob("x*"))
+    assert not (tmp_path / "x.opus").exists()
+    assert (tmp_path / "x.opus.part").exists() == (at_s > 0.1)
