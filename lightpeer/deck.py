@@ -29,6 +29,14 @@ MAX_DRIFT_SAMPLES = 3 * SAMPLE_RATE  # between segments and sound: the longest p
 _END_SAMPLES = SAMPLE_RATE // 10  # a seek beyond the end goes so far before it: the track ends as ever
 
 
+def first_segment(position_s: float) -> int:
+    """Return the segment from which on a decoder must hear a track to play it from a position.
+
+    A sample's granule position is its own and the pre-skip, so it is in this segment or a later one.
+    """
+    return max(0, round(position_s * SAMPLE_RATE) - PRE_ROLL_SAMPLES) // SAMPLE_RATE
+
+
 class Deck:
     """An open track. `load` before the first `next_piece`, which one task calls; `run` in another.
 
@@ -121,8 +129,7 @@ class Deck:
         assert self._decoder is not None, "`load` comes first"
         last = max(0, self.track.duration_samples - _END_SAMPLES)
         position = min(round(position_s * SAMPLE_RATE), last)
-        # A sample's granule position is its own and the pre-skip, so it is in this segment or a later one.
-        segment = min(max(0, position - PRE_ROLL_SAMPLES) // SAMPLE_RATE, self.track.segment_count - 1)
+        segment = min(first_segment(position / SAMPLE_RATE), self.track.segment_count - 1)
         self.session.seek(segment)
         self._pieces, self.in_hand_s = iter(()), segment - position / SAMPLE_RATE
         self._decoder.reset(segment * SAMPLE_RATE)

@@ -115,9 +115,17 @@ class Client:
         if findings.tracks:
             await self._searcher.know_others()
 
-    async def open_query(self, query: str, *, inline_bytes: int = INLINE_BYTES) -> tuple[Peer, Opened]:
-        """Open the best hit; raises NoPeerError or NothingFoundError."""
-        opener = self._opener(inline_bytes=inline_bytes)
+    async def open_query(
+        self, query: str, *, inline_bytes: int = INLINE_BYTES, first_segment: int = 0
+    ) -> tuple[Peer, Opened]:
+        """Open the best hit; raises NoPeerError or NothingFoundError.
+
+        Args:
+            query: the words.
+            inline_bytes: how much of the first tables and segments is to come at once.
+            first_segment: where these begin.
+        """
+        opener = self._opener(inline_bytes=inline_bytes, first_segment=first_segment)
         async with aclosing(self._searcher.opened(query, 1, opener)) as opened:
             async for source in opened:
                 self._nursery.start_soon(self._searcher.know_others, SOUND_FIRST_S)
@@ -129,6 +137,7 @@ class Client:
         track_id: bytes,
         *,
         inline_bytes: int = INLINE_BYTES,
+        first_segment: int = 0,
         bitrate_kbps: int | None = None,
         exclude: Collection[PeerId] = (),
         track: Track | None = None,
@@ -138,13 +147,18 @@ class Client:
         Args:
             track_id: which.
             inline_bytes: how much of the first tables and segments is to come at once.
+            first_segment: where these begin.
             bitrate_kbps: the greatest wanted of these.
             exclude: who is not to be opened.
             track: its manifest, if that is here already.
         """
         opened_any = False
         opener = self._opener(
-            inline_bytes=inline_bytes, bitrate_kbps=bitrate_kbps, tried=exclude, track=track
+            inline_bytes=inline_bytes,
+            first_segment=first_segment,
+            bitrate_kbps=bitrate_kbps,
+            tried=exclude,
+            track=track,
         )
         async with aclosing(self._searcher.opened(format_uri(track_id), HOLDERS_WANTED, opener)) as opened:
             async for source in opened:
@@ -170,6 +184,7 @@ class Client:
         self,
         *,
         inline_bytes: int,
+        first_segment: int = 0,
         bitrate_kbps: int | None = None,
         tried: Collection[PeerId] = (),
         track: Track | None = None,
@@ -182,6 +197,7 @@ class Client:
             None if self.settings.transport == "grpc" else self.network.entropy,
             bitrate_kbps=bitrate_kbps or self.settings.bitrate_kbps or FIRST_BPS // 1000,
             inline_bytes=inline_bytes,
+            first_segment=first_segment,
             track=track,
             tried=tried,
         )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lightpeer.core.opening import Opened, Opening
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -31,6 +33,7 @@ class Opener:
         *,
         bitrate_kbps: int,
         inline_bytes: int,
+        first_segment: int = 0,
         track: Track | None = None,
         tried: Collection[PeerId] = (),
     ) -> None:
@@ -41,6 +44,7 @@ class Opener:
             entropy: for the keys of UDP streams; None if none are wanted.
             bitrate_kbps: the greatest rendition wanted inline.
             inline_bytes: how much may come inline.
+            first_segment: from where on, unless the track ends before.
             track: its manifest, if that is here already.
             tried: who is not to be asked.
         """
@@ -48,6 +52,7 @@ class Opener:
         self._entropy = entropy
         self._bitrate_kbps = bitrate_kbps
         self._inline_bytes = inline_bytes
+        self._first_segment = first_segment
         self._track = track
         self.tried = set(tried)
 
@@ -59,6 +64,7 @@ class Opener:
         """Return what to ask; without a track id it goes into a search."""
         return opening.request(
             track_id,
+            first_segment=self._first_segment,
             bitrate_kbps=self._bitrate_kbps,
             inline_bytes=self._inline_bytes,
             manifest_known=self._track is not None,
@@ -76,6 +82,15 @@ class Opener:
         """Open a track at a peer; raise RemoteError if it does not serve it, or not soundly."""
         if peer.peer_id is not None:
             self.tried.add(peer.peer_id)
+        try:
+            return await self._open_at(peer, track_id)
+        except RpcError as error:
+            if error.code() != StatusCode.OUT_OF_RANGE or not self._first_segment:
+                raise
+        self._first_segment = self._inline_bytes = 0  # whoever plays it goes to its last second
+        return await self._open_at(peer, track_id)
+
+    async def _open_at(self, peer: Peer, track_id: bytes) -> Opened:
         opening = self.begin()
         return self.accept_untrusted(
             opening, await peer.open(self.request(opening, track_id)), track_id, peer

@@ -130,6 +130,7 @@ class Performance:
 
 _SENTENCES = {
     "playing": "playing {track}, {length}, {bitrate_kbps} kbit/s by {transport}",
+    "waiting": "waiting for the network: {message}",
     "rebuffering": "waiting for data",
     "resumed": "playing again",
     "paused": "paused",

@@ -7,7 +7,8 @@ plays on from its own deck without a gap.
 
 A command only says where playing is to go on, then interrupts whatever is being
 waited for; `_play_queue` goes on from there. So a command may come at any moment, and
-several at once add up. A track that cannot be had is told of and left out.
+several at once add up. Once anything was opened, a track that cannot be had for want of a network is
+waited for; one that nobody has is told of and left out.
 
 Audio libraries are imported only after the first packet has left: a Pi Zero
 spends that time waiting for the network anyway.
@@ -24,10 +25,18 @@ import trio
 
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.manifest import SAMPLE_RATE
+from lightpeer.core.retries import Retries
+from lightpeer.core.skips import Skips
 from lightpeer.core.uri import is_uri, parse_uri
-from lightpeer.deck import Deck
+from lightpeer.deck import Deck, first_segment
 from lightpeer.discovery import INLINE_BYTES
-from lightpeer.errors import LightpeerError, NothingFoundError, RemoteError, StateMisuseError
+from lightpeer.errors import (
+    LightpeerError,
+    NoPeerError,
+    NothingFoundError,
+    RemoteError,
+    StateMisuseError,
+)
 from lightpeer.finding import first_source, source_finder
 from lightpeer.session import Session
 from lightpeer.stats import PlayStats
@@ -108,6 +117,7 @@ class Player:
         self._nursery: trio.Nursery | None = None
         self._items: tuple[str, ...] = ()  # empty while nothing is played
         self._at = _Place(0)
+        self._skips = Skips()
         self._interrupt = trio.CancelScope()  # around the playing of one item
         self._decks: dict[int, Deck] = {}  # by index: at most the one that plays, and the next
         self._deck: Deck | None = None  # the one that plays
@@ -154,6 +164,8 @@ class Player:
         if self._at.item >= len(self._items):
             return
         before, self._at = self._at, _Place(max(0, index), max(0.0, position_s))
+        if self._at.item != before.item:
+            self._skips.on_skip(trio.current_time())
         if self._deck is not None or self._at.item != before.item:
             self._interrupt.cancel()
 
@@ -255,7 +267,8 @@ class Player:
         self._close_decks(keep=(index, index + 1))
         self._deck = self._decks.get(index)
         deck = await self._loaded(index)
-        if deck.position_s != self._at.position_s:
+        is_elsewhere = not deck.started and deck.session.cursor > 0  # it was opened for another place
+        if deck.position_s != self._at.position_s or is_elsewhere:
             deck.seek(self._at.position_s)
             self._tell("seeked", position_s=deck.position_s)
         self._deck = deck
@@ -271,7 +284,7 @@ class Player:
             return
         await current.session.wait_complete()
         try:
-            await self._open(index, INLINE_BYTES)
+            await self._open_patiently(index, 0.0)
         except LightpeerError as error:  # when it is due it is tried again, and told of
             logger.info("%s cannot be opened yet: %s", self._items[index], error)
 
@@ -294,22 +307,41 @@ class Player:
             deck = self._decks.get(index)
             if deck is None:
                 self._tell("opening", item=self._items[index])
-                deck = await self._open(index, INLINE_BYTES if self._at.position_s == 0 else 0)
+                await trio.sleep_until(self._skips.open_at)
+                deck = await self._open_patiently(index, self._at.position_s)
         assert self._sink is not None
         deck.session.playout.realtime = self._sink.realtime
         # What follows may be mono or stereo, and most sinks cannot change.
         deck.load(gain_q8_db=self._gain_q8_db(deck.track), channels=2 if len(self._items) > 1 else None)
         return deck
 
-    async def _open(self, index: int, inline_bytes: int) -> Deck:
-        """Open an item, and begin to stream it."""
-        item = self._items[index]
+    async def _open_patiently(self, index: int, position_s: float) -> Deck:
+        """Open an item, however long that takes; of what was never there, or nobody has, raise."""
+        retries, was_told = Retries(), False
+        while True:
+            try:
+                return await self._open(index, position_s)
+            except (NoPeerError, NothingFoundError, RemoteError) as error:
+                again_s = retries.next_s(was_answered=not isinstance(error, NoPeerError))
+                if again_s is None or self._source is None:
+                    raise
+                logger.info("%s cannot be opened yet: %s", self._items[index], error)
+                if index == self._at.item and not was_told:
+                    was_told = True
+                    self._tell("waiting", item=self._items[index], message=str(error))
+            await trio.sleep(again_s)
+
+    async def _open(self, index: int, position_s: float) -> Deck:
+        """Open an item, and begin to stream it from a position."""
+        item, first = self._items[index], first_segment(position_s)
+        inline_bytes = self._skips.inline_bytes(
+            INLINE_BYTES, self._bandwidth.rate_bytes_per_s, trio.current_time()
+        )
         if is_uri(item):
-            peer, opened = await first_source(
-                self._client.open_track(parse_uri(item), inline_bytes=inline_bytes)
-            )
+            found = self._client.open_track(parse_uri(item), inline_bytes=inline_bytes, first_segment=first)
+            peer, opened = await first_source(found)
         else:
-            peer, opened = await self._client.open_query(item, inline_bytes=inline_bytes)
+            peer, opened = await self._client.open_query(item, inline_bytes=inline_bytes, first_segment=first)
         self._source = peer
         if not self._decks and not self._bandwidth.rate_bytes_per_s:
             self._bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer), peer.burst)
@@ -323,6 +355,7 @@ class Player:
             on_lie=self._client.on_lie,
             on_served=self._client.on_served,
             sink_ahead_s=self._ahead_s,
+            first_segment=first,
         )
         deck = self._decks[index] = Deck(session)
         assert self._nursery is not None

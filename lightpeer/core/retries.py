@@ -1,0 +1,29 @@
+"""When to try again what the network would not do, and when an answer makes that pointless.
+
+Where nobody could be asked it is weather: it is tried again for ever, less and less often. What peers
+answer counts: after a few such answers in a row, spread over some time, nobody has it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+FIRST_S: Final = 1.0
+LONGEST_S: Final = 15.0  # a try wakes the radio for about ten seconds
+ANSWERS: Final = 4  # over seven seconds: a server that is being started again is back by then
+
+
+class Retries:
+    """The tries of one thing."""
+
+    def __init__(self) -> None:
+        self._again_s = FIRST_S
+        self._answers = 0
+
+    def next_s(self, *, was_answered: bool) -> float | None:
+        """Return how long to wait after a try that failed; None if it is pointless to go on."""
+        self._answers = self._answers + 1 if was_answered else 0
+        if self._answers == ANSWERS:
+            return None
+        again_s, self._again_s = self._again_s, min(2 * self._again_s, LONGEST_S)
+        return again_s
