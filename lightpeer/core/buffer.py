@@ -55,6 +55,7 @@ class SegmentBuffer:
     def next_wish(self) -> int | None:
         """Return the first segment that is neither here nor wished for; None up to the high-water mark."""
         limit = min(self._count, self.cursor + self._most_ahead)
+        self._scanned = max(self._scanned, self.cursor)
         while self._scanned < limit and (self._scanned in self._ready or self._scanned in self._wished):
             self._scanned += 1
         return self._scanned if self._scanned < limit else None
@@ -101,4 +102,7 @@ class SegmentBuffer:
         """Drop what there is no room for: the farthest ahead, else the oldest."""
         while len(self._ready) > self._most_ahead + self._history:
             farthest, oldest = max(self._ready), min(self._ready)
-            del self._ready[farthest if farthest >= self.cursor + self._most_ahead else oldest]
+            is_far = farthest >= self.cursor + self._most_ahead
+            del self._ready[farthest if is_far else oldest]
+            if is_far:
+                self._end = min(self._end, farthest)

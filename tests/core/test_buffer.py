@@ -110,6 +110,15 @@ def test_the_farthest_gives_way_then_the_oldest():
     assert not buffer.seek(0), "it was the oldest"
 
 
+def test_the_end_of_a_track_that_gave_way_is_wished_for_again():
+    buffer = filled(33, 12, *range(33))
+    assert not buffer.is_complete, "there was no room for the last"
+    buffer.seek(0)
+    for _ in range(32):
+        buffer.take()
+    assert wish_all(buffer) == [32]
+
+
 def test_wishes_stand_where_the_playhead_goes_to_what_is_here_or_on_its_way():
     buffer = filled(100, 10, 0, 1, 2)
     wish_all(buffer)
@@ -146,6 +155,7 @@ def test_every_segment_is_given_once(order):
     st.lists(
         st.one_of(
             st.tuples(st.just("put"), st.integers(0, 80)),
+            st.tuples(st.just("put many"), st.integers(0, 50)),
             st.tuples(st.just("seek"), st.integers(-5, 90)),
             st.tuples(st.just("take"), st.none()),
             st.tuples(st.just("wish"), st.none()),
@@ -158,6 +168,9 @@ def test_whatever_happens_the_bound_holds_and_what_is_ahead_is_there(steps):
     for what, number in steps:
         if what == "put":
             buffer.put(ready(min(number, 79)))
+        elif what == "put many":
+            for following in range(number, number + 30):
+                buffer.put(ready(following))
         elif what == "seek":
             buffer.seek(number)
         elif what == "take" and buffer.is_next_ready:

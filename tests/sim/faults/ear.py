@@ -113,6 +113,7 @@ class Ear(NullSink):
 
     async def open(self, rate: int, channels: int) -> None:
         self._frame_bytes, self._next = 2 * channels, None
+        self.pause(False)  # another play, another sink
         await super().open(rate, channels)
 
     async def write(self, pcm: bytes) -> None:
