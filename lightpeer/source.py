@@ -167,6 +167,7 @@ class Source:
         self._closed = True
         if self._pull_scope is not None:
             self._pull_scope.cancel()
+            self._pull_scope = self._pull_call = None  # what waits to make another call makes none
         if self._path is not None:
             self._path.close()
         self._forget()
