@@ -106,6 +106,7 @@ class Source:
         self._closed = False
         self._pull_scope: trio.CancelScope | None = None
         self._pull_call: PullCall | None = None
+        self._pull_asked: deque[tuple[int, int]] = deque()  # on the call, in the order of the answers
         peer.hold()
 
     def _make_transport(self, now: float) -> Transport:
@@ -420,7 +421,7 @@ class Source:
                 self._on_call_failed(error)
 
     async def _pull_segments(self, call: PullCall, scope: trio.CancelScope) -> None:
-        asked: deque[tuple[int, int]] = deque()  # in the order of the answers
+        asked = self._pull_asked = deque()
         awaited_at = 0.0  # since when, without a break
         ahead = 1  # at first: if the dead zone ends, all of it comes over UDP as well
         track_id = self._hub.track.track_id

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from lightpeer.core.buffer import HISTORY_S
+from lightpeer.core.datagram import Unit
 from lightpeer.reach import MAX_CONNECTIONS
 from lightpeer.sources import MOST_SOURCES
 
@@ -58,6 +59,7 @@ class Watch:
     def _look(self, now: float) -> None:
         for session in self._sessions():
             _check_sums(session)
+            _check_asked(session)
             _check_bounds(session)
         self._check_sockets()
         self._check_playing(now)
@@ -132,6 +134,24 @@ def _asked_bytes(source: Source) -> int:
     if source.receiver is None:
         return 0
     return sum(asked.size for asked in source.receiver._asked.values())
+
+
+def _check_asked(session: Session) -> None:
+    """Check that all that was asked for is really waited for, by a source that is there."""
+    sources = {source.peer: source for source in session._sources._sources}
+    for item in session.scheduler._objects.values():
+        if item.source is None:
+            continue
+        source = sources.get(item.source)
+        if source is None:
+            raise Anomaly("a source is waited for that is not there")
+        if not source.on_grpc:
+            assert source.receiver is not None
+            asked = {Unit(*item.key, number) for number in item.asked}
+            if not asked <= source.receiver._asked.keys():
+                raise Anomaly("a unit is waited for that was not asked for")
+        elif item.asked and item.key not in source._pull_asked:
+            raise Anomaly("a segment is waited for that was not asked for")
 
 
 def _check_bounds(session: Session) -> None:
