@@ -296,7 +296,7 @@ class Receiver:
         return max(4 * self.rttvar_s, (self.srtt_s or self._first_rtt_s) / 2, _QUIET_FLOOR_S)
 
     def _alive(self, now: float) -> None:
-        if now - self._last_heard >= max(_OUTAGE_S, 2 * (self.srtt_s or 0.0)):
+        if now - self._last_heard >= max(_OUTAGE_S, 2 * (self.srtt_s or self._first_rtt_s)):
             self._resumed_at = now
         self._last_activity = self._last_heard = now
         self._quiet_factor = 1.0

@@ -30,9 +30,9 @@ KEYS = DatagramKeys(b"p" * 32, b"d" * 32)
 class Harness:
     """A receiver, and a server that says just what a test tells it to."""
 
-    def __init__(self):
+    def __init__(self, **more):
         self.outstanding = Outstanding()
-        self.receiver = Receiver(7, KEYS, 0xAA, self.outstanding, 0.0)
+        self.receiver = Receiver(7, KEYS, 0xAA, self.outstanding, 0.0, **more)
 
     def ask(self, now, first, units, size=100, segment=3):
         """Ask for units of one segment; return the PULL."""
@@ -472,3 +472,11 @@ def test_a_random_loss_costs_about_one_more_datagram_each():
     assert len(download.got) == 1000
     assert 10 <= len(download.lost) <= 40
     assert download.receiver.duplicates <= 2
+
+
+def test_on_a_path_of_more_than_a_second_the_first_answer_gives_a_round_trip():
+    """It comes after a silence that would elsewhere be an outage."""
+    link = Harness(first_rtt_s=1.2)
+    link.ask(0.0, 0, 2)
+    assert link.data(1.3, 0, 1) == [arrived(0, 1.3)]
+    assert link.receiver.srtt_s == pytest.approx(1.3)
