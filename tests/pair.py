@@ -135,6 +135,7 @@ class Serving:
     shelf: Shelf
     gossip: Gossip  # which does not run: it knows whom the test puts into its view
     streams: StreamTable
+    services: Services
     rpc: RpcServer
     scope: trio.CancelScope
 
@@ -193,7 +194,7 @@ async def serving(
     async with trio.open_nursery() as nursery:
         with host.tasks():
             nursery.start_soon(run)
-        yield Serving(host, identity, shelf, gossip, streams, rpc, scope)
+        yield Serving(host, identity, shelf, gossip, streams, services, rpc, scope)
         nursery.cancel_scope.cancel()
 
 

@@ -31,6 +31,8 @@ GIVE_UP_PROBES: Final = 4  # and so many probes in vain: UDP does not pass any m
 HUNG_AFTER_S: Final = 1.5  # without a byte that is due: TCP itself would wait for up to two minutes
 HUNG_FIRST_S: Final = 4.0  # before the first answer, when it is not known how long they take
 HUNG_GAPS: Final = 3  # as long as the usual gap between two answers: a busy server has others to serve
+MOST_DOUBT: Final = 8.0  # times as patient as that: twice for each connection that was given up of late
+DOUBT_LOST: Final = 0.9  # what an answer leaves of it
 ROUND_TRIPS: Final = 3  # any of these times is at least so many
 HASTE: Final = 0.4  # of these times, when the connection has ended too: the peer is gone, or our network is
 TRICKLE_S: Final = (
@@ -97,6 +99,9 @@ class Transport:
         self._call_again_s = CALL_AGAIN_S
         self._awaited_at = math.inf  # since when something is due on the call
         self._gap_s = 0.0  # between two answers of late
+        self._doubt = (
+            1.0  # whether a silence means that the connection hangs: TCP recovers slowly from losses
+        )
         self._is_reconnecting = False
         self._has_reconnected = False  # since something came on the call
         self._has_call_given = False
@@ -156,6 +161,7 @@ class Transport:
         if self._awaited_at < math.inf:
             gap_s = now - self._awaited_at
             self._gap_s = max(gap_s, self._gap_s + (gap_s - self._gap_s) / 4)
+        self._doubt = max(1.0, DOUBT_LOST * self._doubt)
         self._awaited_at = now if is_more_due else math.inf
         self._is_reconnecting = self._has_reconnected = False
         self._has_call_given = True
@@ -205,6 +211,7 @@ class Transport:
             return Action.RETURN
         if now >= self._hung_at():
             self._awaited_at = math.inf
+            self._doubt = min(2 * self._doubt, MOST_DOUBT)
             self._is_reconnecting = not self._has_reconnected
             return Action.RECONNECT if self._is_reconnecting else Action.END_CALL
         if now >= self._probe_at():
@@ -282,7 +289,7 @@ class Transport:
     def _hung_at(self) -> float:
         silent_since = max(self._awaited_at, self.heard_at)
         patience_s = max(HUNG_AFTER_S, HUNG_GAPS * self._gap_s) if self._has_call_given else HUNG_FIRST_S
-        return silent_since + max(patience_s, ROUND_TRIPS * self.rtt_s)
+        return silent_since + self._doubt * max(patience_s, ROUND_TRIPS * self.rtt_s)
 
     def _probe_at(self) -> float:
         """Return when to try UDP again, unless that takes a new stream, or the radio may sleep."""

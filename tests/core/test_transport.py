@@ -18,6 +18,7 @@ from lightpeer.core.transport import (
     HUNG_FIRST_S,
     HUNG_GAPS,
     MAX_CALL_AGAIN_S,
+    MOST_DOUBT,
     MOVE_AFTER_S,
     RETURN_UNITS,
     ROUND_TRIPS,
@@ -335,8 +336,26 @@ def test_where_the_new_connection_hangs_too_the_call_has_failed():
     transport.on_reconnected()
     assert not transport.is_hung
     transport.on_call(22.6)
-    assert transport.decide(22.6 + HUNG_AFTER_S) is END_CALL
+    assert transport.decide(22.6 + 2 * HUNG_AFTER_S - 0.01) is NOTHING, "twice as patient now"
+    assert transport.decide(22.6 + 2 * HUNG_AFTER_S) is END_CALL
     assert transport.decide(60.0) is NOTHING
+
+
+def test_the_patience_doubles_with_each_connection_and_comes_back_with_answers():
+    transport, _ = on_grpc(20.0)
+    now, patience = 21.0, []
+    for _ in range(5):
+        transport.on_call(now)
+        patience.append(transport._hung_at() - now)
+        now = transport._hung_at()
+        assert transport.decide(now) is RECONNECT
+        transport.on_chunk(now, is_more_due=False)
+        transport._gap_s = 0.0
+    assert patience == pytest.approx([1.5, 2.7, 4.86, 8.748, MOST_DOUBT * 0.9 * 1.5])
+    for _ in range(30):
+        transport.on_chunk(now, is_more_due=False)
+    transport.on_call(now)
+    assert transport._hung_at() == pytest.approx(now + HUNG_AFTER_S)
 
 
 # Nothing passes at all.

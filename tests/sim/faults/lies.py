@@ -223,12 +223,11 @@ def mute_grpc(server: Serving, random: Random) -> Any:
 
 
 def wrong_chunks(server: Serving, random: Random) -> Any:
-    honest = server.rpc._handlers[PULL].function
+    service = server.services
 
     async def other(requests: Requests, context: Context) -> None:
-        service = honest.__self__  # type: ignore[attr-defined]
         with mock.patch.object(service, "_track", return_value=made_track(200)):
-            await honest(requests, context)
+            await service.pull(requests, context)
 
     return _handler(server, PULL, stream_stream(other))
 
@@ -244,10 +243,8 @@ def _refusal(code: StatusCode, text: str) -> Spoil:
 
 
 def bad_seals(server: Serving, random: Random) -> Any:
-    honest = server.rpc._handlers[OPEN].function
-
     async def spoil(data: bytes, context: Context) -> bytes:
-        reply = await honest(data, context)
+        reply = await server.services.open(data, context)
         return reply[:-1] + bytes([reply[-1] ^ 1])
 
     return _handler(server, OPEN, unary_unary(spoil))
@@ -302,7 +299,7 @@ def bad_inline(server: Serving, random: Random) -> Any:
 
 @contextmanager
 def _opened(server: Serving, change: Callable[[Any], object]) -> Iterator[None]:
-    service = server.rpc._handlers[OPEN].function.__self__  # type: ignore[attr-defined]
+    service = server.services
     honest = service._opened
 
     def opened(*arguments: Any) -> Any:

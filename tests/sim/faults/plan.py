@@ -175,18 +175,19 @@ def _phone(random: Random, ladder: tuple[int, ...], tracks: int) -> Phone:
     least = ladder[0] * 125 * 2.0
     down = least * 10 ** random.uniform(0.0, 1.5)
     queue = tuple(random.randrange(tracks) for _ in range(random.randint(1, 3)))
+    transport = random.choice(["auto"] * 8 + ["grpc"])
     return Phone(
         Access(
             down_bytes_per_s=round(down),
             up_bytes_per_s=round(max(6_000, down * random.choice([0.2, 0.5, 1.0]))),
             delay_s=random.choice([0.01, 0.03, 0.1, 0.2, 0.6]),
-            loss=random.choice([0.0, 0.0, 0.01, 0.03]),
+            loss=random.choice([0.0, 0.0, 0.01, 0.03 if transport == "auto" else 0.0]),
             queue_bytes=random.choice([16, 64, 256]) * 1024,
         ),
         queue,
         _commands(random),
         by_words=random.random() < 0.5,
-        transport=random.choice(["auto"] * 8 + ["grpc"]),
+        transport=transport,
         bitrate_kbps=random.choice([None, None, None, 24, 48]),
         start_s=random.choice([0.0, 0.0, 0.0, float(random.randint(1, 30))]),
         both_families=random.random() < 0.3,

@@ -1,0 +1,91 @@
+"""The fault run itself: a few hundred seeds of it, and that it replays, finds, and shrinks what it finds.
+
+Longer runs: `python -m tests.sim.faults --seeds A:B`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lightpeer.core import scheduler
+from lightpeer.session import Session
+from tests.sim.faults.__main__ import failure_of, parse_seeds
+from tests.sim.faults.plan import Access, Command, Fault, Phone, Plan, Server, draw
+from tests.sim.faults.shrink import as_test, kind_of, shrunk
+from tests.sim.faults.watch import Anomaly
+from tests.sim.faults.world import run
+
+SEEDS = 300  # from 0 on; about four minutes
+AT_ONCE = 20
+HOME = Access(down_bytes_per_s=50_000, up_bytes_per_s=50_000, delay_s=0.05)
+QUIET = Plan(1, (Phone(HOME, (0, 1), marks_s=(3.0, 8.0)),), (Server(HOME),), (12, 10))
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, AT_ONCE))
+def test_music_goes_on_whatever_happens(first: int) -> None:
+    failed = {seed: failure for seed in range(first, first + AT_ONCE) if (failure := failure_of(draw(seed)))}
+    assert not failed, "python -m tests.sim.faults --seeds SEED shrinks it"
+
+
+def test_a_seed_replays_exactly_and_another_does_not() -> None:
+    assert run(draw(7)) == run(draw(7))
+    assert run(draw(7)) != run(replace(draw(7), seed=8))
+
+
+def test_a_plan_is_data_that_can_be_printed_and_read() -> None:
+    plan = draw(21)
+    scope = {c.__name__: c for c in (Plan, Phone, Server, Access, Fault, Command)}
+    assert eval(repr(plan), scope) == plan
+
+
+def test_what_is_wrong_is_found_and_cut_down_to_what_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that gives up after half a minute, as it once did."""
+    wait = Session.next_segment
+
+    async def impatient(self: Session) -> object:
+        import trio
+
+        with trio.move_on_after(30.0):
+            return await wait(self)
+        raise Anomaly("the session gave up")
+
+    monkeypatch.setattr(Session, "next_segment", impatient)
+    noise = (
+        Fault("rate", 2.0, 5.0, phone=0, value=0.5),
+        Fault("partition", 5.0, 47.3, phone=0),
+        Fault("reorder", 6.0, 20.0, phone=0, value=0.2),
+        Fault("wall clock", 9.0, 20.0, server=0, value=0.9),
+    )
+    plan = replace(QUIET, phones=(replace(QUIET.phones[0], by_words=True),), faults=noise)
+    failure = failure_of(plan)
+    assert failure == "Anomaly: the session gave up"
+    least = shrunk(plan, lambda plan: failure_of(plan) == failure)
+    assert [fault.kind for fault in least.faults] == ["partition"]
+    assert least.faults[0].for_s >= 30.0
+    assert not least.phones[0].by_words
+    text = as_test(least, failure)
+    assert text.startswith("def test_seed_1()")
+    assert 'kind="partition"' in text
+
+
+def test_a_sum_that_does_not_agree_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler.Scheduler, "release", lambda *_: None)
+    plan = replace(QUIET, faults=(Fault("udp blocked", 3.0, 10.0, phone=0),))
+    with pytest.raises(Anomaly, match="waited for"):
+        run(plan)
+
+
+def test_a_quiet_plan_holds() -> None:
+    run(QUIET)
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("3:5", range(3, 5)), ("7", range(7, 8))])
+def test_seeds_of_the_command_line(text: str, seeds: range) -> None:
+    assert parse_seeds(text) == seeds
+
+
+def test_two_failures_are_of_a_kind_if_only_their_numbers_differ() -> None:
+    assert kind_of(Anomaly("3 sockets at 10.0.0.1")) == kind_of(Anomaly("4 sockets at 10.9.0.1"))
+    assert kind_of(Anomaly("3 sockets")) != kind_of(ValueError("3 sockets"))
