@@ -446,7 +446,7 @@ class Source:
             ahead = min(2 * ahead, PULL_AHEAD)
             now = trio.current_time()
             self._heard(now, len(chunk.data))
-            self._transport.on_chunk(now, is_more_due=bool(asked))
+            self._transport.on_chunk(now, call.take_silence_s(), is_more_due=bool(asked))
             self._hub.bandwidth.on_streamed(len(chunk.data), awaited_at, now)
             self._hub.scheduler.on_object(self.peer, chunk.rendition, chunk.segment, chunk.data)
             await self._hub.on_data(now)

@@ -83,6 +83,7 @@ class Connection(ABC, Generic[StreamT]):
         self.is_rescheduled = True  # `next_deadline` may give an earlier time than it did
         self.is_greeted = False  # the peer's SETTINGS came: it does speak HTTP/2
         self.heard_s = now  # when bytes came last, or the connection was made
+        self.longest_silence_s = 0.0  # between two times that bytes came; whoever reads it begins it anew
         self._now = now
         self._keepalive = Keepalive(limits.keepalive_s, limits.keepalive_timeout_s, now)
         self._streams: dict[int, StreamT] = {}
@@ -115,6 +116,7 @@ class Connection(ABC, Generic[StreamT]):
         if not data:
             self._shut("the connection was closed")
             return
+        self.longest_silence_s = max(self.longest_silence_s, now - self.heard_s)
         self.heard_s = now
         try:
             for piece in self._gate.receive_untrusted(data, now):

@@ -30,7 +30,7 @@ GIVE_UP_AFTER_S: Final = 2.5  # of silence, a second of it over the new socket,
 GIVE_UP_PROBES: Final = 4  # and so many probes in vain: UDP does not pass any more
 HUNG_AFTER_S: Final = 1.5  # without a byte that is due: TCP itself would wait for up to two minutes
 HUNG_FIRST_S: Final = 4.0  # before the first answer, when it is not known how long they take
-HUNG_GAPS: Final = 3  # as long as the usual gap between two answers: a busy server has others to serve
+HUNG_SILENCES: Final = 3  # as long as the usual silence before an answer: a busy server has others to serve
 MOST_DOUBT: Final = 8.0  # times as patient as that: twice for each connection that was given up of late
 DOUBT_LOST: Final = 0.9  # what an answer leaves of it
 ROUND_TRIPS: Final = 3  # any of these times is at least so many
@@ -98,7 +98,7 @@ class Transport:
         self._call_at = 0.0  # not before
         self._call_again_s = CALL_AGAIN_S
         self._awaited_at = math.inf  # since when something is due on the call
-        self._gap_s = 0.0  # between two answers of late
+        self._silence_s = 0.0  # before an answer, of late
         self._doubt = (
             1.0  # whether a silence means that the connection hangs: TCP recovers slowly from losses
         )
@@ -156,11 +156,16 @@ class Transport:
         """Note that something is due on the call from now on."""
         self._awaited_at = min(self._awaited_at, now)
 
-    def on_chunk(self, now: float, *, is_more_due: bool) -> None:
-        """Note that an answer came on the call."""
-        if self._awaited_at < math.inf:
-            gap_s = now - self._awaited_at
-            self._gap_s = max(gap_s, self._gap_s + (gap_s - self._gap_s) / 4)
+    def on_chunk(self, now: float, silence_s: float, *, is_more_due: bool) -> None:
+        """Note that an answer came on the call.
+
+        Args:
+            now: the time in seconds.
+            silence_s: the longest time without a byte since the answer before.
+            is_more_due: whether more was asked for.
+        """
+        silence_s = min(silence_s, max(0.0, now - self._awaited_at))  # before, nothing was due
+        self._silence_s = max(silence_s, self._silence_s + (silence_s - self._silence_s) / 4)
         self._doubt = max(1.0, DOUBT_LOST * self._doubt)
         self._awaited_at = now if is_more_due else math.inf
         self._is_reconnecting = self._has_reconnected = False
@@ -235,7 +240,7 @@ class Transport:
 
     # UDP.
 
-    def _silence_s(self) -> float:
+    def _give_up_s(self) -> float:
         """Return how long a silence shows that UDP does not pass."""
         return max(GIVE_UP_AFTER_S * (1.0 if self.is_alive else HASTE), ROUND_TRIPS * self.rtt_s)
 
@@ -251,7 +256,7 @@ class Transport:
             return math.inf
         if receiver.probes_unanswered < GIVE_UP_PROBES:
             return math.inf
-        return receiver.last_heard + self._silence_s()
+        return receiver.last_heard + self._give_up_s()
 
     def _is_over(self, now: float) -> bool:
         return now >= self._udp_heard_at + STREAM_ENDS_S
@@ -288,7 +293,9 @@ class Transport:
 
     def _hung_at(self) -> float:
         silent_since = max(self._awaited_at, self.heard_at)
-        patience_s = max(HUNG_AFTER_S, HUNG_GAPS * self._gap_s) if self._has_call_given else HUNG_FIRST_S
+        patience_s = max(HUNG_AFTER_S, HUNG_SILENCES * self._silence_s)
+        if not self._has_call_given:
+            patience_s = HUNG_FIRST_S
         return silent_since + self._doubt * max(patience_s, ROUND_TRIPS * self.rtt_s)
 
     def _probe_at(self) -> float:

@@ -122,6 +122,13 @@ class Call:
         """When bytes came last over the call's connection, or the call was made, as trio counts."""
         return self.made_s if self._link is None else max(self.made_s, self._link.core.heard_s)
 
+    def take_silence_s(self) -> float:
+        """Return the longest time without a byte on the call's connection since this was asked last."""
+        if self._link is None:
+            return 0.0
+        silence_s, self._link.core.longest_silence_s = self._link.core.longest_silence_s, 0.0
+        return silence_s
+
     def done(self) -> bool:
         """Whether the call has ended."""
         return self._status is not None

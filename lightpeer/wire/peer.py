@@ -354,6 +354,10 @@ class PullCall:
         """When bytes came last over the call's connection, or the call was made."""
         return self._call.heard_s
 
+    def take_silence_s(self) -> float:
+        """Return the longest time without a byte on the call's connection since this was asked last."""
+        return self._call.take_silence_s()
+
     def cancel(self) -> None:
         """End the call."""
         self._call.cancel()

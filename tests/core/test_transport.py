@@ -16,7 +16,7 @@ from lightpeer.core.transport import (
     HASTE,
     HUNG_AFTER_S,
     HUNG_FIRST_S,
-    HUNG_GAPS,
+    HUNG_SILENCES,
     MAX_CALL_AGAIN_S,
     MOST_DOUBT,
     MOVE_AFTER_S,
@@ -81,7 +81,7 @@ def on_grpc(now: float = 20.0, *, gives: bool = True, **more: object) -> tuple[T
     assert transport.decide(now) is FALL_BACK
     if gives:
         transport.on_call(now)
-        transport.on_chunk(now, is_more_due=False)
+        transport.on_chunk(now, 0.0, is_more_due=False)
     return transport, stream
 
 
@@ -200,12 +200,12 @@ def test_udp_is_tried_again_while_something_is_due():
     assert transport.next_deadline() == math.inf, "the radio may sleep"
     transport.on_call(30.0)
     assert transport.next_deadline() == 30.0 + HUNG_AFTER_S
-    transport.on_chunk(34.9, is_more_due=True)
+    transport.on_chunk(34.9, 0.0, is_more_due=True)
     assert transport.next_deadline() == 20.0 + UDP_RETRY_S
     assert transport.decide(20.0 + UDP_RETRY_S - 0.1) is NOTHING
     assert transport.decide(20.0 + UDP_RETRY_S) is PROBE
     assert transport.decide(20.0 + UDP_RETRY_S) is NOTHING
-    transport.on_chunk(49.9, is_more_due=True)
+    transport.on_chunk(49.9, 0.0, is_more_due=True)
     assert transport.decide(20.0 + 2 * UDP_RETRY_S) is PROBE
 
 
@@ -232,7 +232,7 @@ def test_units_of_an_earlier_trial_do_not_count():
     assert transport.decide(35.0) is PROBE
     for number in range(RETURN_UNITS - 1):
         unit(transport, stream, 35.1 + number / 10)
-    transport.on_chunk(50.0, is_more_due=True)
+    transport.on_chunk(50.0, 0.0, is_more_due=True)
     assert transport.decide(50.0) is PROBE
     unit(transport, stream, 50.1)
     assert transport.decide(50.1) is NOTHING
@@ -280,7 +280,7 @@ def test_on_grpc_it_is_thought_of_when_udp_is_due_again_and_not_probed_for():
     assert not transport.has_expired(50.0 + UDP_RETRY_S - 0.1)
     assert transport.has_expired(50.0 + UDP_RETRY_S)
     transport.on_call(66.0)
-    transport.on_chunk(66.0, is_more_due=True)
+    transport.on_chunk(66.0, 0.0, is_more_due=True)
     assert transport.decide(66.0) is NOTHING
 
 
@@ -297,7 +297,7 @@ def test_an_answer_that_does_not_come_is_met_with_another_connection():
     assert transport.decide(21.0 + HUNG_AFTER_S) is RECONNECT
     assert transport.is_hung
     assert transport.decide(30.0) is NOTHING
-    transport.on_chunk(30.0, is_more_due=False)
+    transport.on_chunk(30.0, 0.0, is_more_due=False)
     assert not transport.is_hung, "it came after all"
 
 
@@ -310,16 +310,27 @@ def test_bytes_of_an_answer_are_progress():
     assert transport.decide(25.0 + HUNG_AFTER_S) is RECONNECT
 
 
-def test_the_patience_grows_with_the_round_trip_and_with_how_long_answers_take():
+def test_the_patience_grows_with_the_round_trip_and_with_how_long_answers_let_wait():
     transport, _ = on_grpc(20.0)
     transport.rtt_s = 1.0
     transport.on_call(21.0)
     assert transport.next_deadline() == 21.0 + ROUND_TRIPS * 1.0
-    transport.on_chunk(23.0, is_more_due=True)
-    assert transport.next_deadline() == 23.0 + HUNG_GAPS * 2.0
+    transport.on_chunk(23.0, 1.8, is_more_due=True)
+    assert transport.next_deadline() == 23.0 + HUNG_SILENCES * 1.8
     for number in range(1, 20):
-        transport.on_chunk(23.0 + number / 10, is_more_due=True)
+        transport.on_chunk(23.0 + number / 10, 0.0, is_more_due=True)
     assert transport.next_deadline() == pytest.approx(24.9 + ROUND_TRIPS * 1.0), "of late"
+
+
+def test_a_silence_in_which_nothing_was_due_does_not_count():
+    transport, _ = on_grpc(20.0)
+    transport.on_call(40.0)
+    transport.on_chunk(40.2, 19.0, is_more_due=True)
+    assert transport._hung_at() == pytest.approx(40.2 + HUNG_AFTER_S)
+    transport.on_chunk(40.3, 19.0, is_more_due=False)
+    transport.on_chunk(60.0, 19.0, is_more_due=False)
+    transport.on_call(60.0)
+    assert transport._hung_at() == pytest.approx(60.0 + HUNG_AFTER_S)
 
 
 def test_before_the_first_answer_it_is_longer():
@@ -349,11 +360,10 @@ def test_the_patience_doubles_with_each_connection_and_comes_back_with_answers()
         patience.append(transport._hung_at() - now)
         now = transport._hung_at()
         assert transport.decide(now) is RECONNECT
-        transport.on_chunk(now, is_more_due=False)
-        transport._gap_s = 0.0
+        transport.on_chunk(now, 0.0, is_more_due=False)
     assert patience == pytest.approx([1.5, 2.7, 4.86, 8.748, MOST_DOUBT * 0.9 * 1.5])
     for _ in range(30):
-        transport.on_chunk(now, is_more_due=False)
+        transport.on_chunk(now, 0.0, is_more_due=False)
     transport.on_call(now)
     assert transport._hung_at() == pytest.approx(now + HUNG_AFTER_S)
 
@@ -391,7 +401,7 @@ def test_a_call_that_gave_something_begins_the_waits_anew():
         assert transport.decide(now + CALL_AGAIN_S - 0.1) is NOTHING
         assert transport.decide(now + CALL_AGAIN_S) is FALL_BACK
         transport.on_call(now + CALL_AGAIN_S)
-        transport.on_chunk(now + CALL_AGAIN_S, is_more_due=False)
+        transport.on_chunk(now + CALL_AGAIN_S, 0.0, is_more_due=False)
 
 
 def test_without_a_stream_or_with_one_that_is_over_a_call_that_fails_is_the_end():

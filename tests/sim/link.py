@@ -130,6 +130,13 @@ class Link:
             packet.delay_s += self.reorder_s
         self._plan(packet)
 
+    def flush(self) -> None:
+        """Drop what waits: it belongs to a network that was left."""
+        for packet in self._waiting:
+            packet.turn += 1
+        self._waiting.clear()
+        self._waiting_bytes = 0
+
     def _enqueue(self, size: int, deliver: Callable[[], None], now: float) -> _Packet:
         start = self._waiting[-1].leaves_at if self._waiting else max(now, self._stalled_until)
         packet = _Packet(size, start + size / self._rate, self.delay_s, deliver)

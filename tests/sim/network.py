@@ -228,11 +228,13 @@ class SimHost(Machine):
             listener.close()
 
     def move(self, address: str) -> None:
-        """Change the address: UDP sockets go on from the new one, TCP connections hang."""
+        """Go to another network: UDP sockets go on from a new address, TCP connections hang."""
         assert address not in self.net.hosts, f"{address} is taken"
         del self.net.hosts[self.address]
         self.address = address
         self.net.hosts[address] = self
+        self.up.flush()
+        self.down.flush()
 
     def lose(self, address: str) -> None:
         """Lose one of two addresses: its family has no route any more, its TCP connections hang."""

@@ -52,6 +52,10 @@ def test_what_is_lost_does_not_come_when_the_rate_rises() -> None:
     assert arrivals(set_rate(2000), 0.5, loss=1.0, loss_run=1.0) == []
 
 
+def test_what_waits_is_dropped_when_the_network_is_left() -> None:
+    assert arrivals(lambda link: link.flush(), 1.5) == pytest.approx([1])
+
+
 def test_a_packet_above_the_mtu_vanishes() -> None:
     assert arrivals(lambda _: None, 0, mtu_bytes=999) == []
     assert len(arrivals(lambda _: None, 0, mtu_bytes=1000)) == 4

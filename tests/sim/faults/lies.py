@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from random import Random
 from typing import Any
 from unittest import mock
@@ -43,8 +42,14 @@ def _forget_objects(server: Serving) -> None:
 class _Lying:
     """A track whose objects are changed as they are read."""
 
-    def __init__(self, made: MadeTrack, change: Callable[[int, int, bytes], bytes]) -> None:
+    def __init__(
+        self,
+        made: MadeTrack,
+        change: Callable[[int, int, bytes], bytes] = lambda *read: read[-1],
+        **more: Any,
+    ) -> None:
         self._made, self._change = made, change
+        self.__dict__.update(more)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._made, name)
@@ -93,7 +98,7 @@ def objects_fail(server: Serving, error: Exception) -> Any:
 
 def wrong_manifest(server: Serving, random: Random) -> Any:
     other = made_track(20, title="Another")
-    return _content(server, lambda made: replace(made, manifest=other.manifest))
+    return _content(server, lambda made: _Lying(made, manifest=other.manifest))  # type: ignore[arg-type,return-value]
 
 
 @contextmanager
