@@ -25,7 +25,7 @@ from bench.lab.link import Capacity, Direction, Link, constant, read_trace
 from bench.lab.namespaces import LabError
 from bench.links.charts import write_charts
 from bench.links.measure import FailedError, Transfer, transfer
-from bench.links.peers import FOUR_SOURCES, PEERS, Peer
+from bench.links.peers import ALL_PEERS, FOUR_BESIDE_ONE, FOUR_SOURCES, PEERS, Peer
 from bench.links.track import prepare
 
 TCP_OVERHEAD = 1500 / 1448  # of the ideal transfer over a trace: full segments, no round trips, no queue
@@ -53,6 +53,12 @@ def even(kbit_s: float, rtt_s: float, queue_bdp: float, loss: float = 0.0, megab
     return Case(Link(way, way), megabytes, PEERS, text)
 
 
+def beside(case: Case, source: Direction) -> Case:
+    """Return a case in which several sources, each faster than the link, are set beside one."""
+    text = f"one source, and {SOURCES}, each as fast as 800 kbit/s, behind {case.text}"
+    return replace(case, link=replace(case.link, source=source), peers=FOUR_BESIDE_ONE, text=text)
+
+
 def traced(path: Path, megabytes: float) -> Case:
     down = Direction(read_trace(path), delay_s=0.075, queue_bytes=256_000)
     up = replace(down, steps=constant(384))
@@ -61,7 +67,8 @@ def traced(path: Path, megabytes: float) -> Case:
 
 def cases(traces: Path | None) -> dict[str, Case]:
     l1 = even(400, 0.2, 2)
-    source = Direction(constant(100))
+    slow, fast = Direction(constant(100)), Direction(constant(800))
+    thin, thinner = even(80, 0.2, 40, megabytes=0.3), even(52, 0.2, 40, megabytes=0.3)
     found = {
         "L1": l1,
         "L2": even(400, 0.2, 2, 0.02),
@@ -70,10 +77,14 @@ def cases(traces: Path | None) -> dict[str, Case]:
         "L5": even(400, 0.2, 10, 0.02),
         "sources": replace(
             l1,
-            link=replace(l1.link, source=source),
+            link=replace(l1.link, source=slow),
             peers=FOUR_SOURCES,
             text=f"{SOURCES} sources of 100 kbit/s each behind L1",
         ),
+        "thin": thin,
+        "thinner": thinner,
+        "fast-sources": beside(l1, fast),
+        "fast-thin": beside(thinner, fast),
     }
     if traces:
         found["tram"] = traced(traces / "tram.csv", 4)
@@ -203,8 +214,10 @@ def names_of(text: str) -> list[str]:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--links", type=names_of, help="some of L1 to L5, sources, tram, metro (all)")
-    parser.add_argument("--peers", type=names_of, default=list(PEERS), help=f"of {', '.join(PEERS)} (all)")
+    parser.add_argument("--links", type=names_of, help="some of L1 to L5, sources, thin … (all)")
+    parser.add_argument(
+        "--peers", type=names_of, default=list(ALL_PEERS), help=f"of {', '.join(ALL_PEERS)} (all)"
+    )
     parser.add_argument("--traces", type=Path, metavar="DIR", help="with tram.csv and metro.csv")
     parser.add_argument("--work", type=Path, metavar="DIR", help="keep tracks, packets and results there")
     parser.add_argument("--name", default="lablink", help="of the lab's link, if several stand side by side")
@@ -215,8 +228,8 @@ def parse_arguments() -> argparse.Namespace:
 def able(names: Iterable[str]) -> Iterator[str]:
     """Yield who can run here, and say why the others cannot."""
     for name in names:
-        if why := PEERS[name].missing():
-            print(f"{PEERS[name].name} is left out: {why}", file=sys.stderr)
+        if why := ALL_PEERS[name].missing():
+            print(f"{ALL_PEERS[name].name} is left out: {why}", file=sys.stderr)
         else:
             yield name
 

@@ -114,3 +114,5 @@ FOUR_SOURCES = {
     "lightpeer": lightpeer("lightpeer, four sources", sources=4),
     "utp": torrent("libtorrent, uTP, four sources", sources=4),
 }
+FOUR_BESIDE_ONE = {"lightpeer": PEERS["lightpeer"], "four": FOUR_SOURCES["lightpeer"]}
+ALL_PEERS = PEERS | FOUR_BESIDE_ONE
