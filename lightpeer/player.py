@@ -319,10 +319,12 @@ class Player:
         """Open an item, however long that takes; of what was never there, or nobody has, raise."""
         retries, was_told = Retries(), False
         while True:
+            began_at = trio.current_time()
             try:
                 return await self._open(index, position_s)
             except (NoPeerError, NothingFoundError, RemoteError) as error:
-                again_s = retries.next_s(was_answered=not isinstance(error, NoPeerError))
+                took_s = trio.current_time() - began_at
+                again_s = retries.next_s(took_s, was_answered=not isinstance(error, NoPeerError))
                 if again_s is None or self._source is None:
                     raise
                 logger.info("%s cannot be opened yet: %s", self._items[index], error)

@@ -1,6 +1,7 @@
 """When to try again what the network would not do, and when an answer makes that pointless.
 
-Where nobody could be asked it is weather: it is tried again for ever, less and less often. What peers
+Where nobody could be asked it is weather: it is tried again for ever, less and less often; a try that took
+long has been most of the wait itself, for what it hung on may be over. What peers
 answer counts: after a few such answers in a row, spread over some time, nobody has it.
 """
 
@@ -20,10 +21,10 @@ class Retries:
         self._again_s = FIRST_S
         self._answers = 0
 
-    def next_s(self, *, was_answered: bool) -> float | None:
-        """Return how long to wait after a try that failed; None if it is pointless to go on."""
+    def next_s(self, took_s: float, *, was_answered: bool) -> float | None:
+        """Return how long to wait after a try that failed and took so long; None if it is pointless to go on."""
         self._answers = self._answers + 1 if was_answered else 0
         if self._answers == ANSWERS:
             return None
         again_s, self._again_s = self._again_s, min(2 * self._again_s, LONGEST_S)
-        return again_s
+        return max(FIRST_S, again_s - took_s)

@@ -24,6 +24,7 @@ from lightpeer.core.identity import PeerId
 LOOK_AGAIN_S: Final = 3.0
 MAX_LOOK_AGAIN_S: Final = 60.0
 MAX_LOOK_AGAIN_WITHOUT_S: Final = 15.0  # without any source: a look wakes the radio for about ten seconds
+LEAST_AGAIN_S: Final = 1.0  # after a look that took long: what it hung on may be over
 REST_S: Final = 10.0
 MAX_REST_WITHOUT_S: Final = 15.0  # without any source: it may be the only one there is
 T = TypeVar("T")
@@ -96,7 +97,8 @@ class Supply:
             self._nobody_looks += 1
         else:
             self._nobody_since, self._nobody_looks = math.inf, 0
-        self._due = math.inf if have_any else now + min(self._again_s / 2, MAX_LOOK_AGAIN_WITHOUT_S)
+        again_at = self._looked_at + min(self._again_s / 2, MAX_LOOK_AGAIN_WITHOUT_S)
+        self._due = math.inf if have_any else max(now + LEAST_AGAIN_S, again_at)
 
     def on_lost(self, peer_id: PeerId | None, now: float, *, lied: bool, was_useful: bool) -> None:
         """Note that a source is gone, and why."""

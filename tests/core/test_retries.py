@@ -7,21 +7,27 @@ from lightpeer.core.retries import ANSWERS, FIRST_S, LONGEST_S, Retries
 
 def test_without_any_answer_it_is_tried_for_ever_less_and_less_often():
     retries = Retries()
-    waits = [retries.next_s(was_answered=False) for _ in range(100)]
+    waits = [retries.next_s(0.0, was_answered=False) for _ in range(100)]
     assert waits[:6] == [FIRST_S, 2.0, 4.0, 8.0, LONGEST_S, LONGEST_S]
     assert set(waits[5:]) == {LONGEST_S}
 
 
 def test_a_few_answers_in_a_row_make_it_pointless():
     retries = Retries()
-    assert [retries.next_s(was_answered=True) for _ in range(ANSWERS)] == [1.0, 2.0, 4.0, None]
+    assert [retries.next_s(0.0, was_answered=True) for _ in range(ANSWERS)] == [1.0, 2.0, 4.0, None]
 
 
 def test_an_outage_between_two_answers_makes_them_say_less():
     retries = Retries()
     for _ in range(ANSWERS - 1):
-        assert retries.next_s(was_answered=True) is not None
-    assert retries.next_s(was_answered=False) is not None
+        assert retries.next_s(0.0, was_answered=True) is not None
+    assert retries.next_s(0.0, was_answered=False) is not None
     for _ in range(ANSWERS - 1):
-        assert retries.next_s(was_answered=True) is not None
-    assert retries.next_s(was_answered=True) is None
+        assert retries.next_s(0.0, was_answered=True) is not None
+    assert retries.next_s(0.0, was_answered=True) is None
+
+
+def test_a_try_that_took_long_was_most_of_the_wait():
+    retries = Retries()
+    waits = [retries.next_s(10.0, was_answered=False) for _ in range(6)]
+    assert waits == [FIRST_S] * 4 + [LONGEST_S - 10.0] * 2

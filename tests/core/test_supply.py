@@ -8,6 +8,7 @@ from lightpeer.core.identity import PeerId
 from lightpeer.core.supply import (
     GONE_LOOKS,
     GONE_S,
+    LEAST_AGAIN_S,
     LOOK_AGAIN_S,
     MAX_LOOK_AGAIN_S,
     MAX_LOOK_AGAIN_WITHOUT_S,
@@ -47,6 +48,16 @@ def test_one_look_at_a_time_and_none_without_need():
     assert supply.due == math.inf
     supply.on_looked(6.0, have_any=True, was_answered=True)
     assert supply.due == math.inf
+
+
+def test_a_look_that_took_long_was_most_of_the_wait():
+    supply = Supply()
+    supply.on_look([], 10.0)
+    supply.on_looked(12.0, have_any=False, was_answered=False)
+    assert supply.due == 13.0
+    supply.on_look([], 13.0)
+    supply.on_looked(43.0, have_any=False, was_answered=False)
+    assert supply.due == 43.0 + LEAST_AGAIN_S
 
 
 def test_without_any_source_it_looks_again_soon_and_then_less_often():

@@ -171,13 +171,17 @@ class TestState:
 
 
 class TestFullDisk:
-    def test_fetch_leaves_what_was_there_and_nothing_else(self, client, network):
+    def test_fetch_leaves_what_was_there_and_goes_on_once_there_is_room(self, client, network):
         client.run("id")
         (client.folder / "x.opus").write_text("before")
         result = client.run("fetch", network.uris[LONG], "-o", "x.opus", before=FULL_DISK.format(50_000))
         assert result.status == 1
         assert "cannot write x.opus" in result.sentence
         assert (client.folder / "x.opus").read_text() == "before"
+        assert 0 < (client.folder / "x.opus.part").stat().st_size <= 50_000
+        result = client.run("fetch", network.uris[LONG], "-o", "x.opus", "--json")
+        assert result.status == 0
+        assert json.loads(result.out)["kept_bytes"] > 20_000
         assert "x.opus.part" not in files(client.folder)
 
     def test_wav_keeps_what_fitted(self, client):

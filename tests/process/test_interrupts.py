@@ -95,7 +95,12 @@ def test_while_a_file_is_fetched(tmp_path, music, network):
             assert (tmp_path / "x.opus.part").exists()
             result = fetching.end(signal.SIGINT)
     assert result == (INTERRUPTED, b"", "")
-    assert list(tmp_path.glob("x*")) == []
+    assert [path.name for path in tmp_path.glob("x*")] == ["x.opus.part"]  # to go on from
+    again = Client(tmp_path, network.first, network.second).run(
+        "fetch", network.uris[LONG], "-o", "x.opus", "--json"
+    )
+    assert json.loads(again.out)["kept_bytes"] > 0
+    assert [path.name for path in tmp_path.glob("x*")] == ["x.opus"]
 
 
 def test_while_a_command_plays(client):

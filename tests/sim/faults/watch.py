@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 EVERY_S = 0.05  # of virtual time, at most so often
 SETTLED_S = 20.0  # of health, after which the music must run
-SEGMENT_EVERY_S = 5.0  # then, while there is something to fetch
+SEGMENT_EVERY_S = 5.0  # then, while there is something to fetch,
+HANDSHAKE_RTTS = 4  # and what it takes to open it anew, once something is lost of that
 SOUND_EVERY_S = 15.0  # then; a start or a resume included
 DRY_S = 0.5  # until a buffer that ran dry is noticed
 MAX_UDP_SOCKETS = 4 * MOST_SOURCES  # a source may have two ways, and two former ones
@@ -115,7 +116,8 @@ class Watch:
         wants = deck is not None and deck.session.playout.fetching and not deck.session.complete
         if fetched != self._fetched[0] or not wants or (waits and not self._player._items):
             self._fetched = fetched, now
-        if now > max(self._fetched[1], settled_at) + SEGMENT_EVERY_S:
+        every_s = SEGMENT_EVERY_S + HANDSHAKE_RTTS * (self._phone.up.delay_s + self._phone.down.delay_s)
+        if now > max(self._fetched[1], settled_at) + every_s:
             raise Anomaly("no segment on a healthy network")
 
 
