@@ -22,7 +22,7 @@ class Retries:
         self._answers = 0
 
     def next_s(self, took_s: float, *, was_answered: bool) -> float | None:
-        """Return how long to wait after a try that failed and took so long; None if it is pointless to go on."""
+        """Return how long to wait after a try that failed after `took_s`; None if to go on is pointless."""
         self._answers = self._answers + 1 if was_answered else 0
         if self._answers == ANSWERS:
             return None

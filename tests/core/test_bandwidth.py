@@ -46,6 +46,7 @@ def test_before_anything_is_known():
 def test_what_is_remembered_starts_the_first_flow():
     bandwidth = Bandwidth(120_000)
     assert bandwidth.rate_bytes_per_s == 120_000
+    assert bandwidth.measured_bytes_per_s == 0, "nothing yet"
     assert bandwidth.open_flow().window_bytes() == 20 * UNIT_BYTES
 
 

@@ -606,3 +606,18 @@ def test_metadata_above_what_the_server_takes_ends_its_call_alone_and_here():
     unary(client)
     peer.exchange()
     assert [event.stream_id for event in peer.of(h2.events.RequestReceived)] == [1]
+
+
+def test_a_connection_that_was_left_finishes_what_runs_and_says_so():
+    client, peer = connect()
+    running = client.start(PATH, 0.0)
+    assert not client.was_left
+    client.leave()
+    assert client.was_left
+    assert client.start(PATH, 0.0).status.code is StatusCode.UNAVAILABLE
+    peer.exchange()
+    peer.headers(1, RESPONSE)
+    peer.headers(1, OK, end=True)
+    peer.exchange()
+    assert running.status.code is StatusCode.OK
+    assert not client.is_open

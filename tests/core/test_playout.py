@@ -51,11 +51,14 @@ def test_nothing_is_fetched_once_all_is_there():
 def test_an_interruption_lasts_until_the_resume_mark():
     state = playout()
     after(state, 1.0)
+    assert not state.is_dry
     assert after(state, 0.0, now=5.0) == (False, True)
+    assert state.is_dry
     assert after(state, 2.9, now=6.0) == (False, True)
     assert (state.rebuffers, state.rebuffer_s) == (1, 0.0)
     assert state.rebuffered_s(now=7.0) == 2.0  # and goes on
     assert after(state, 3.0, now=7.5) == (True, True)
+    assert not state.is_dry
     assert (state.rebuffers, state.rebuffer_s) == (1, 2.5)
     after(state, 0.0, now=9.0)
     assert after(state, 0.2, now=9.5, complete=True) == (True, False)
@@ -94,3 +97,15 @@ def test_it_never_waits_for_what_will_not_come(steps):
         assert playing or not complete
         assert fetching or complete or buffer_s >= 10.0
     assert 0.0 <= state.rebuffer_s <= len(steps)
+
+
+def test_a_file_takes_whatever_comes():
+    assert after(playout(realtime=False), 0.0) == (True, True)
+
+
+def test_a_burst_that_has_filled_the_buffer_ends_until_it_runs_low():
+    state = playout()
+    after(state, 25.0)
+    state.on_filled()
+    assert after(state, 29.0) == (True, False)
+    assert after(state, 9.9) == (True, True)

@@ -429,3 +429,34 @@ def test_more_than_an_object_has_is_left(plan):
     plan.on_beginning("a", 1, 0, SEGMENTS[1, 0] + b"more")
     assert plan.wasted_bytes == len(SEGMENTS[1, 0]) + 4
     assert units(plan.next_ranges("a", 10_000))
+
+
+class TestKept:
+    """Segments that are here already: a file that was begun before."""
+
+    def scheduler(self, kept):
+        scheduler = Scheduler(TRACK, kept)
+        scheduler.want_table(0, 0)
+        give(scheduler, "a", units(scheduler.next_ranges("a", 10_000)))
+        assert events(scheduler) == []
+        return scheduler
+
+    def test_a_segment_that_verifies_is_not_asked_for(self):
+        asked = []
+
+        def kept(rendition, segment, size):
+            asked.append((rendition, segment, size))
+            return SEGMENTS[rendition, segment] if segment == 0 else None
+
+        scheduler = self.scheduler(kept)
+        scheduler.wish(0, 0)
+        scheduler.wish(0, 1)
+        assert events(scheduler) == ready((0, 0))
+        assert asked == [(0, 0, len(SEGMENTS[0, 0])), (0, 1, len(SEGMENTS[0, 1]))]
+        assert {unit.segment for unit in units(scheduler.next_ranges("a", 100_000))} - {TABLE + 1} == {1}
+
+    def test_one_that_does_not_is_fetched(self):
+        scheduler = self.scheduler(lambda rendition, segment, size: bytes(size))
+        scheduler.wish(0, 0)
+        give(scheduler, "a", units(scheduler.next_ranges("a", 100_000)))
+        assert events(scheduler) == ready((0, 0))
