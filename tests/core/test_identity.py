@@ -181,14 +181,12 @@ def test_bytes_that_are_no_message(data):
 
 @pytest.mark.parametrize(
     "place",
-    [
-        client(recipient=OTHER.peer_id),
-        client(path="/loudp2p.v1.Streams/Pull"),
-    ],
+    [{"recipient": OTHER.peer_id}, {"path": "/loudp2p.v1.Streams/Pull"}],
     ids=["for another peer", "for another method"],
 )
 def test_a_request_for_another_place(place):
-    assert refusal(server().open_request_untrusted, place.seal_request(b"x"), NOW) == "changed"
+    sealed = client(**place).seal_request(b"x")
+    assert refusal(server().open_request_untrusted, sealed, NOW) == "changed"
 
 
 def test_a_request_under_a_false_name():
