@@ -17,7 +17,8 @@ def rate(kbps):
 
 
 @pytest.mark.parametrize(
-    ("rate_bytes_per_s", "first"), [(0, 1), (rate(20), 0), (rate(24), 0), (rate(48), 1), (rate(500), 2)]
+    ("rate_bytes_per_s", "first"),
+    [(0, 1), (rate(20), 0), (rate(24), 0), (rate(47), 0), (rate(48), 1), (rate(95), 1), (rate(500), 2)],
 )
 def test_the_first_rendition(rate_bytes_per_s, first):
     ladder = Ladder(BITRATES)
@@ -35,6 +36,7 @@ def test_a_link_that_carries_nothing_gets_the_lowest():
     [
         (96, 8.0, 2),  # up: the link carries it and the buffer is filled
         (96, 7.9, 1),
+        (95, 30.0, 1),
         (48, 30.0, 1),
         (30, 3.9, 0),  # down: the link does not carry it and the buffer runs low
         (30, 4.0, 1),
@@ -61,14 +63,15 @@ def test_a_fixed_bitrate(kbps, fixed):
     ladder = Ladder(BITRATES, kbps)
     assert ladder.current == ladder.first(0.0) == fixed
     assert ladder.choose(1.0, 0.0) == ladder.choose(1e9, 60.0) == fixed
-    ladder.begin_with(0)
+    assert not ladder.begin_with(1 - min(fixed, 1))
+    assert ladder.begin_with(fixed)
     assert ladder.current == fixed
     assert ladder.switches == 0
 
 
 def test_it_goes_on_from_what_the_server_began_with():
     ladder = Ladder(BITRATES)
-    ladder.begin_with(0)
+    assert ladder.begin_with(0)
     assert ladder.choose(rate(500), 1.0) == 0
     assert ladder.choose(rate(500), 10.0) == 1
 

@@ -52,6 +52,8 @@ def test_an_interruption_lasts_until_the_resume_mark():
     state = playout()
     after(state, 1.0)
     assert not state.is_dry
+    assert state.rebuffered_s(now=4.0) == 0.0
+    assert after(state, 0.1, now=4.9) == (True, True)
     assert after(state, 0.0, now=5.0) == (False, True)
     assert state.is_dry
     assert after(state, 2.9, now=6.0) == (False, True)

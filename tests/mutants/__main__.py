@@ -1,0 +1,166 @@
+"""Run the tests against mutants of the modules that keep the music going, made by mutmut.
+
+    pip install -e '.[test,mutants]'
+    python -m tests.mutants [MODULE ...] [--jobs 2] [--sample N] [--seed 1]
+
+A mutant is the code with one thing wrong: a `<` for a `<=`, a number that is one more, an argument left out.
+It is killed when a test fails, does not end, or the types do not fit any more. Cores are judged by their own
+tests; the shells around them by those of the shell and of the simulated network, without the fault run.
+Prints a line for each module and each survivor with its difference; exit status 1 if fewer than 90 % of a
+module's are killed. `--sample` takes so many of each module at random. All work is done in `build/mutants`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+TO_KILL = 0.9
+CORES = (
+    "bandwidth buffer flow ladder meters outstanding playout receiver retries scheduler skips supply transport"
+).split()
+SHELLS = ("deck", "player", "session", "source", "sources")
+FOLDER = Path("build/mutants")
+COPIED = ("lightpeer", "tests", "proto", "bench", "pyproject.toml", "README.md")
+SURVIVED, UNTESTED = 0, 33  # as mutmut keeps how the tests ended
+
+
+class Group(NamedTuple):
+    """Modules that the same tests judge."""
+
+    name: str
+    modules: tuple[str, ...]
+    folder: str
+    tests: tuple[str, ...]
+
+
+GROUPS = (
+    Group("cores", tuple(CORES), "lightpeer/core", ("tests/core",)),
+    Group(
+        "shells",
+        SHELLS,
+        "lightpeer",
+        ("tests/shell", "tests/sim", "--ignore=tests/sim/test_faults.py"),
+    ),
+)
+
+
+class Mutants(NamedTuple):
+    """What became of a module's mutants: the exit status of the tests by the mutant's name."""
+
+    module: str
+    ended: dict[str, int | None]
+
+    @property
+    def tried(self) -> list[str]:
+        return [name for name, status in self.ended.items() if status is not None]
+
+    @property
+    def survivors(self) -> list[str]:
+        return [name for name in self.tried if self.ended[name] in {SURVIVED, UNTESTED}]
+
+    @property
+    def killed(self) -> float:
+        return 1 - len(self.survivors) / len(self.tried) if self.tried else 1.0
+
+
+def prepare(group: Group) -> Path:
+    """Copy what is tested to a folder of its own, with mutmut's configuration; return it."""
+    folder = FOLDER / group.name
+    shutil.rmtree(folder, ignore_errors=True)
+    listed = subprocess.run(["git", "ls-files", *COPIED], capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(name, folder / name)
+    settings = {
+        "source_paths": ["lightpeer"],
+        "only_mutate": [f"{group.folder}/{module}.py" for module in group.modules],
+        "also_copy": ["proto", "bench", "README.md"],
+        "pytest_add_cli_args_test_selection": list(group.tests),
+        "pytest_add_cli_args": ["-p", "no:xdist", "-p", "no:cacheprovider", "-p", "tests.mutants.fastest"],
+        "type_check_command": [sys.executable, "-m", *"mypy --output json --no-warn-unused-ignores".split()],
+        "timeout_multiplier": 4.0,
+        "timeout_constant": 4.0,
+    }
+    with (folder / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.mutmut]\n")
+        file.writelines(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    return folder
+
+
+def mutmut(folder: Path, *arguments: str) -> str:
+    """Run mutmut in a folder; return what it says."""
+    command = [sys.executable, "-m", "mutmut", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+
+
+def results(folder: Path, group: Group) -> Iterator[Mutants]:
+    """Yield what became of each module's mutants."""
+    for module in group.modules:
+        path = folder / "mutants" / group.folder / f"{module}.py.meta"
+        yield Mutants(module, json.loads(path.read_text())["exit_code_by_key"])
+
+
+def try_all(group: Group, jobs: int, sample: int | None, seed: int) -> list[Mutants]:
+    """Make a group's mutants and try them, or some of each module; return what became of them."""
+    folder = prepare(group)
+    names: list[str] = []
+    if sample is not None:
+        # Told to run one that there is not, it makes them all.
+        mutmut(folder, "run", "none")
+        draw = random.Random(seed)
+        for made in results(folder, group):
+            names += draw.sample(sorted(made.ended), min(sample, len(made.ended)))
+    said = mutmut(folder, "run", "--max-children", str(jobs), *names)
+    tried = list(results(folder, group))
+    if not any(mutants.tried for mutants in tried):
+        sys.exit(f"mutmut tried none: {said[-2000:]}")
+    return tried
+
+
+def report(folder: Path, mutants: Mutants) -> None:
+    """Print how many were killed, and each that was not."""
+    tried, survivors = len(mutants.tried), mutants.survivors
+    print(f"\n{mutants.module}: {tried - len(survivors)} of {tried} killed, {mutants.killed:.1%}", flush=True)
+    for name in survivors:
+        shown = mutmut(folder, "show", name)
+        changed = (line for line in shown.splitlines() if line.startswith(("+", "-")))
+        lines = [line for line in changed if not line.startswith(("+++", "---"))]
+        print(f"  {name.split('.')[-1]}", *lines, sep="\n    ")
+
+
+def groups(modules: Sequence[str]) -> Iterator[Group]:
+    """Yield the groups, of these modules alone if any is named."""
+    for group in GROUPS:
+        chosen = tuple(module for module in group.modules if not modules or module in modules)
+        if chosen:
+            yield group._replace(modules=chosen)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("modules", nargs="*", metavar="MODULE", choices=[[], *CORES, *SHELLS])
+    parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
+    parser.add_argument("--sample", type=int, metavar="N", help="try so many of each module")
+    parser.add_argument("--seed", type=int, default=1, help="which, if not all (1)")
+    options = parser.parse_args()
+    too_few = []
+    for group in groups(options.modules):
+        for mutants in try_all(group, options.jobs, options.sample, options.seed):
+            report(FOLDER / group.name, mutants)
+            if mutants.killed < TO_KILL:
+                too_few.append(mutants.module)
+    if too_few:
+        print(f"\nless than {TO_KILL:.0%} killed: {', '.join(too_few)}")
+    return 1 if too_few else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
