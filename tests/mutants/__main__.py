@@ -24,8 +24,20 @@ from typing import NamedTuple
 
 TO_KILL = 0.9
 CORES = (
-    "bandwidth buffer flow ladder meters outstanding playout receiver retries scheduler skips supply transport"
-).split()
+    "bandwidth",
+    "buffer",
+    "flow",
+    "ladder",
+    "meters",
+    "outstanding",
+    "playout",
+    "receiver",
+    "retries",
+    "scheduler",
+    "skips",
+    "supply",
+    "transport",
+)
 SHELLS = ("deck", "player", "session", "source", "sources")
 FOLDER = Path("build/mutants")
 COPIED = ("lightpeer", "tests", "proto", "bench", "pyproject.toml", "README.md")
@@ -42,7 +54,7 @@ class Group(NamedTuple):
 
 
 GROUPS = (
-    Group("cores", tuple(CORES), "lightpeer/core", ("tests/core",)),
+    Group("cores", CORES, "lightpeer/core", ("tests/core",)),
     Group(
         "shells",
         SHELLS,
@@ -85,7 +97,7 @@ def prepare(group: Group) -> Path:
         "also_copy": ["proto", "bench", "README.md"],
         "pytest_add_cli_args_test_selection": list(group.tests),
         "pytest_add_cli_args": ["-p", "no:xdist", "-p", "no:cacheprovider", "-p", "tests.mutants.fastest"],
-        "type_check_command": [sys.executable, "-m", *"mypy --output json --no-warn-unused-ignores".split()],
+        "type_check_command": [sys.executable, "-m", "mypy", "--output", "json", "--no-warn-unused-ignores"],
         "timeout_multiplier": 4.0,
         "timeout_constant": 4.0,
     }
