@@ -66,6 +66,17 @@ class Machine:
         finally:
             _machine.reset(token)
 
+    def task_count(self) -> int:
+        """Return how many tasks it has."""
+        root = trio.lowlevel.current_root_task()
+        assert root is not None
+        waiting, count = [root], 0
+        while waiting:
+            task = waiting.pop()
+            count += task.context.get(_machine) is self
+            waiting += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+        return count
+
     def suspend(self) -> None:
         """Stop its tasks and its clock."""
         assert self._suspended_at is None

@@ -29,6 +29,8 @@ SOUND_EVERY_S = 15.0  # then; a start or a resume included
 DRY_S = 0.5  # until a buffer that ran dry is noticed
 MAX_UDP_SOCKETS = 4 * MOST_SOURCES  # a source may have two ways, and two former ones
 MAX_TCP = 2 * MAX_CONNECTIONS  # with those that say goodbye
+TASKS_EVERY_S = 1.0
+MAX_TASKS = 100  # more than twice what was seen: a source and a connection have a few each
 
 
 class Anomaly(Exception):  # noqa: N818 - it is what a run is looked through for
@@ -45,6 +47,7 @@ class Watch:
         self._ear = ear
         self._quiet_since = quiet_since
         self._look_at = 0.0
+        self._count_tasks_at = 0.0
         self._fetched = (0, 0.0)  # bytes, and when there were that many first
         self._silent_since = 0.0
         self._dry_since: float | None = None
@@ -63,6 +66,7 @@ class Watch:
             _check_asked(session)
             _check_bounds(session)
         self._check_sockets()
+        self._check_tasks(now)
         self._check_playing(now)
         self._check_liveness(now)
 
@@ -77,6 +81,8 @@ class Watch:
         for what, some in left.items():
             if some:
                 raise Anomaly(f"{what} are left at the end: {len(some)}")
+        if (tasks := self._phone.task_count()) > 1:  # its own, which looks
+            raise Anomaly(f"tasks are left at the end: {tasks - 1}")
 
     def _sessions(self) -> Iterator[Session]:
         for deck in self._player._decks.values():
@@ -87,6 +93,12 @@ class Watch:
             raise Anomaly(f"{len(self._phone.udp)} UDP sockets")
         if len(self._phone.streams) > MAX_TCP:
             raise Anomaly(f"{len(self._phone.streams)} TCP connections")
+
+    def _check_tasks(self, now: float) -> None:
+        if now >= self._count_tasks_at:
+            self._count_tasks_at = now + TASKS_EVERY_S
+            if (tasks := self._phone.task_count()) > MAX_TASKS:
+                raise Anomaly(f"{tasks} tasks")
 
     def _check_playing(self, now: float) -> None:
         """Check that a dry buffer is noticed: never playing while dry."""
