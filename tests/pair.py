@@ -57,9 +57,6 @@ class MadeTrack:
         parts = self.tables if segment >= TABLE_BASE else self.segments
         return segment % TABLE_BASE < len(parts[rendition])
 
-    def size(self, rendition: int, segment: int) -> int:
-        return len(self.read(rendition, segment))
-
     def read(self, rendition: int, segment: int) -> bytes:
         if segment >= TABLE_BASE:
             return self.tables[rendition][segment - TABLE_BASE]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lightpeer.serve.server import ServeSettings
 
 MAX_TOGGLES = 64  # that wait: more than anybody means
+SWITCH_S = 0.0005  # after which a worker thread that computes lets the event loop run; by default 5 ms
 STATE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
 
 
@@ -50,7 +51,11 @@ def _serve(settings: ServeSettings, output: Output) -> int:
     import trio
 
     from lightpeer.serve.server import serve
+    from lightpeer.serve.store import raise_descriptor_limit
     from lightpeer.wire.network import SystemNetwork
+
+    sys.setswitchinterval(SWITCH_S)
+    raise_descriptor_limit()
 
     async def until_signal() -> int:
         stop = trio.Event()

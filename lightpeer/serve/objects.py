@@ -1,48 +1,132 @@
 """The segments and tables that streams are sending, read once for all of their units and listeners.
 
 They are known by the track's id, so nothing in here ever changes, and one bound holds for all
-streams: a stream that rests keeps no bytes of its own.
+streams: a stream that rests keeps no bytes of its own. Nobody waits in here: `find` gives what is
+there, and has what is not be read by a worker thread; whoever asked is called when that is done.
+A thread takes several reads at once when many wait, since going to a thread and back costs more
+than a read; while few wait, a read that hangs holds up no other.
 """
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Protocol, TypeAlias
+
+import trio
 
 from lightpeer.errors import LightpeerError
+from lightpeer.serve.threads import Threads
 
-MAX_BYTES: Final = 16 * 1024 * 1024  # two segments of 96 kbit/s for 600 listeners to different tracks
+logger = logging.getLogger(__name__)
+
+MAX_BYTES: Final = 32 * 1024 * 1024  # of 1,000 listeners to different tracks at 96 kbit/s: two segments each
+READERS: Final = 4  # threads; more would keep the event loop from running more often
+MOST_AT_ONCE: Final = 16  # reads by one thread: a millisecond or two, unless the disk is slow
+
+Key: TypeAlias = tuple[bytes, int, int]
+"""A track's id, a rendition, and a segment or table."""
+
+Told: TypeAlias = Callable[[int, int, bool], None]
+"""Called with rendition and segment of an object that was asked for, and whether it could be read."""
+
+
+class Missing(Enum):
+    """Why there are no bytes."""
+
+    YET = "it is being read"
+    FOR_GOOD = "there is no such object"
 
 
 class ReadableTrack(Protocol):
     """What a stream reads from."""
 
+    def holds(self, rendition: int, segment: int) -> bool:
+        """Tell whether there is such a segment or table."""
+
     def read(self, rendition: int, segment: int) -> bytes:
-        """Return a segment or table; raise a LightpeerError if there is none."""
+        """Return a segment or table; raise a LightpeerError or OSError if it cannot be read."""
 
 
-class ObjectCache:
-    """The objects that were read last."""
+@dataclass(slots=True)
+class _Order:
+    """An object that somebody waits for."""
+
+    track: ReadableTrack
+    told: dict[Told, None] = field(default_factory=dict)  # in the order in which they asked
+
+
+class Objects:
+    """The objects that were read last, and those that are being read; keep `run` running."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        """Take how many bytes to keep."""
+        """Take how many bytes to keep; the last object that was read stays in any case."""
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._objects: OrderedDict[tuple[bytes, int, int], bytes] = OrderedDict()
+        self._objects: OrderedDict[Key, bytes] = OrderedDict()
+        self._orders: dict[Key, _Order] = {}  # bounded by what each stream may order
+        self._queue: OrderedDict[Key, None] = OrderedDict()  # of the orders, those that no thread has taken
+        self._threads = Threads(READERS)
+        self._wake = trio.lowlevel.ParkingLot()
 
-    def read(self, track_id: bytes, track: ReadableTrack, rendition: int, segment: int) -> bytes | None:
-        """Return an object of a track; None if there is none, or it cannot be read now."""
+    def find(
+        self, track_id: bytes, track: ReadableTrack, told: Told, rendition: int, segment: int
+    ) -> bytes | Missing:
+        """Return an object of a track, or have it read: then `told` is called once that is done."""
         key = track_id, rendition, segment
-        if key in self._objects:
+        data = self._objects.get(key)
+        if data is not None:
             self._objects.move_to_end(key)
-            return self._objects[key]
+            return data
+        order = self._orders.get(key)
+        if order is None:
+            if not track.holds(rendition, segment):
+                return Missing.FOR_GOOD
+            order = self._orders[key] = _Order(track)
+            self._queue[key] = None
+            self._wake.unpark()
+        order.told[told] = None
+        return Missing.YET
+
+    async def run(self) -> None:
+        """Have read what was ordered, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for _ in range(READERS):
+                nursery.start_soon(self._read_on)
+
+    async def _read_on(self) -> None:
+        while True:
+            while not self._queue:
+                await self._wake.park()
+            count = min(MOST_AT_ONCE, -(-len(self._queue) // READERS))
+            keys = [self._queue.popitem(last=False)[0] for _ in range(count)]
+            wanted = [(self._orders[key].track, *key[1:]) for key in keys]
+            for key, data in zip(keys, await self._threads.run(_read_all, wanted), strict=True):
+                self._finish(key, data)
+
+    def _finish(self, key: Key, data: bytes | Exception) -> None:
+        order = self._orders.pop(key)
+        if isinstance(data, bytes):
+            self._objects[key] = data
+            self._bytes += len(data)
+            while self._bytes > self._max_bytes and len(self._objects) > 1:
+                _, oldest = self._objects.popitem(last=False)
+                self._bytes -= len(oldest)
+        else:
+            logger.warning("%s", data)
+        for told in order.told:
+            told(*key[1:], isinstance(data, bytes))
+
+
+def _read_all(wanted: Sequence[tuple[ReadableTrack, int, int]]) -> list[bytes | Exception]:
+    """Return what was wanted of each track, or why it cannot be read."""
+    found: list[bytes | Exception] = []
+    for track, rendition, segment in wanted:
         try:
-            data = track.read(rendition, segment)
-        except LightpeerError:
-            return None
-        self._objects[key] = data
-        self._bytes += len(data)
-        while self._bytes > self._max_bytes:
-            _, oldest = self._objects.popitem(last=False)
-            self._bytes -= len(oldest)
-        return data
+            found.append(track.read(rendition, segment))
+        except (LightpeerError, OSError) as error:
+            found.append(error)
+    return found

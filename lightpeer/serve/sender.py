@@ -1,31 +1,36 @@
 """The server's end of one UDP stream: it sends what verified PULLs ask, at the pace that they set.
 
 The receiver is in charge. A PULL names units and a pace; the sender queues the
-units in the order asked and lets them go through a small token bucket (GCRA, ITU-T
-I.371). It keeps no record of what was lost: the receiver asks again. Without PULLs
-it falls silent after two seconds and ends after a minute.
+units in the order asked and lets them go through a small token bucket (`pacer.py`). It
+keeps no record of what was lost: the receiver asks again. Without PULLs it falls silent
+after two seconds and ends after a minute.
+
+It never waits for the disk. What it reads from tells it when an object is not there yet, and
+reads it meanwhile; so it looks for the next objects while one leaves, and mostly finds each
+when its turn comes. An object that exists and cannot be read ends the stream: the receiver
+goes on elsewhere.
 
 Nothing is sent in answer to a datagram that does not verify, and nothing but a
 PATH to an address that has not yet shown its path token (as QUIC validates
 paths, RFC 9000 §8.2): that is less than was received from there, so the stream
 cannot be turned against somebody else.
 
-Call order: `receive` what comes; after that, and whenever `next_deadline` is
-reached, `handle_timeout` and then send what `datagrams_to_send` gives. When
-`closed`, drop the object. `proto/README.md`, "Datagrams", is the normative text.
+Call order: `receive` what comes, and `note_read` each object that was not there yet;
+after that, and whenever `next_deadline` is reached, `handle_timeout` and then send what
+`datagrams_to_send` gives. When `closed`, drop the object. `proto/README.md`,
+"Datagrams", is the normative text.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import Final, TypeAlias
 
 from lightpeer.core.datagram import (
-    DATA_OVERHEAD,
     MAX_PAYLOAD,
     Data,
     DatagramKeys,
@@ -38,21 +43,20 @@ from lightpeer.core.datagram import (
     unit_layout,
 )
 from lightpeer.errors import BadMessageError
+from lightpeer.serve.objects import Missing
+from lightpeer.serve.pacer import OVERHEAD_BYTES, UDP_HEADER_BYTES, Pacer
 
 Address: TypeAlias = tuple[str, int]
-ReadObject: TypeAlias = Callable[[int, int], bytes | None]
-"""Gives the bytes of (rendition, segment or table number), or None where there are none; for each unit."""
+FindObject: TypeAlias = Callable[[int, int], bytes | Missing]
+"""Gives the bytes of (rendition, segment or table number), or why they are missing; for each unit."""
 
 MAX_QUEUED_UNITS: Final = 1024  # 1.2 MB: four seconds of a fast link, far above any sane window
 MAX_PACE_BYTES_PER_S: Final = 1_000_000  # 80 times a good rendition; one stream does not fill a server's link
-MIN_PACE_BYTES_PER_S: Final = 1_000
+AHEAD_S: Final = 0.25  # of what leaves, read before its turn: ten seeks of a disk
+MAX_AHEAD: Final = 8  # objects
 LEASE_S: Final = 2.0
 END_S: Final = 60.0
-BURST_S: Final = 0.02  # what the timers of a busy computer are late by: less would be lost pace
 
-UDP_HEADER_BYTES = 8
-_OVERHEAD_BYTES = DATA_OVERHEAD + UDP_HEADER_BYTES
-_FULL_DATAGRAM_BYTES = MAX_PAYLOAD + _OVERHEAD_BYTES
 _REPLAY_WINDOW = 64  # as DTLS and IPsec have it (RFC 4303 §3.4.3)
 
 
@@ -74,7 +78,7 @@ class StreamSender:
         *,
         stream_id: int,
         keys: DatagramKeys,
-        read: ReadObject,
+        find: FindObject,
         secret: bytes,
         now: float,
         max_pace_bytes_per_s: int = MAX_PACE_BYTES_PER_S,
@@ -84,7 +88,8 @@ class StreamSender:
         self.closed = False
         self.last_pull_s: float | None = None
         self._keys = keys
-        self._read = read
+        self._find = find
+        self._waits = False  # for the object at the head of the queue
         self._secret = secret
         self._opened_s = now
         self._replay = _ReplayWindow()
@@ -119,14 +124,26 @@ class StreamSender:
         if self._token_due is not None:
             self._token_due = None
             datagrams.append(self._show_path(now))
-        while len(datagrams) < most and self._queue and self._proven and now >= self._pacer.ready_at():
+        while len(datagrams) < most and self._may_send(now):
             asked = self._queue[0]
+            data = self._find(asked.rendition, asked.segment)
+            if data is Missing.YET:
+                self._waits = True
+                break
             unit = Unit(asked.rendition, asked.segment, asked.unit)
-            payload = self._payload(unit)
+            payload = _payload(data, unit.unit)
             self._advance(asked, asked.end - asked.unit if not payload else 1)  # none: nor any after it
             if payload:
                 datagrams.append(self._build(unit, payload, asked.pull_no, asked.arrived_s, now))
+        if self._proven and not self._waits:
+            self._look_ahead()
         return datagrams
+
+    def note_read(self, rendition: int, segment: int, *, is_sound: bool) -> None:
+        """Go on where an object that was missing may be there, or end where it cannot be read."""
+        if self._queue and (self._queue[0].rendition, self._queue[0].segment) == (rendition, segment):
+            self._waits = False
+            self.closed = self.closed or not is_sound
 
     def next_deadline(self) -> float | None:
         """Return when to call `handle_timeout` and `datagrams_to_send` next; None once closed."""
@@ -137,7 +154,7 @@ class StreamSender:
         times = [self._silent_since() + END_S]
         if self._queue:
             times.append(self._silent_since() + LEASE_S)
-            if self._proven:
+            if self._proven and not self._waits:
                 times.append(self._pacer.ready_at())
         return min(times)
 
@@ -164,6 +181,7 @@ class StreamSender:
     def _clear(self) -> None:
         self._queue.clear()
         self._queued_units = 0
+        self._waits = False
 
     def _follow(self, pull: Pull, address: Address, now: float) -> None:
         """Send to where the newest PULL came from, once its token shows that it receives there."""
@@ -191,13 +209,18 @@ class StreamSender:
         if asked.unit == asked.end:
             self._queue.popleft()
 
-    def _payload(self, unit: Unit) -> bytes | None:
-        """Return what a unit holds; None if there is no such object or unit."""
-        data = self._read(unit.rendition, unit.segment)
-        if data is None:
-            return None
-        count, step = unit_layout(len(data))
-        return data[unit.unit * step : (unit.unit + 1) * step] if unit.unit < count else None
+    def _may_send(self, now: float) -> bool:
+        return bool(self._queue) and self._proven and not self._waits and now >= self._pacer.ready_at()
+
+    def _look_ahead(self) -> None:
+        """Have the objects read that come next, one at least and as many as leave in a moment."""
+        left_bytes = self._pacer.pace_bytes_per_s * AHEAD_S
+        for asked in islice(self._queue, MAX_AHEAD):
+            if left_bytes <= 0:
+                break
+            self._find(asked.rendition, asked.segment)
+            if asked is not self._queue[0]:
+                left_bytes -= (asked.end - asked.unit) * MAX_PAYLOAD
 
     def _show_path(self, now: float) -> tuple[bytes, Address]:
         assert self._address is not None
@@ -217,8 +240,16 @@ class StreamSender:
             unit=unit,
             payload=payload,
         )
-        self._pacer.sent(len(payload) + _OVERHEAD_BYTES, now)
+        self._pacer.sent(len(payload) + OVERHEAD_BYTES, now)
         return build_data(data, self._keys), self._address
+
+
+def _payload(data: bytes | Missing, unit: int) -> bytes | None:
+    """Return what a unit of an object holds; None if there is no such object or unit."""
+    if isinstance(data, Missing):
+        return None
+    count, step = unit_layout(len(data))
+    return data[unit * step : (unit + 1) * step] if unit < count else None
 
 
 @dataclass(slots=True)
@@ -257,36 +288,3 @@ class _ReplayWindow:
         fresh = bool(bit) and not self._seen & bit
         self._seen |= bit
         return fresh
-
-
-class Pacer:
-    """A bucket that lets bytes go at a pace, with a burst of two datagrams or 20 ms.
-
-    `_clear_s` is when all that was sent would be through at exactly the pace (GCRA's
-    theoretical arrival time); a datagram may go so much earlier as the burst allows.
-    """
-
-    def __init__(self, max_pace_bytes_per_s: int) -> None:
-        self._max_pace = max_pace_bytes_per_s
-        self._pace = MIN_PACE_BYTES_PER_S
-        self._stopped = True
-        self._clear_s = -math.inf
-
-    def set_pace(self, pace_bytes_per_s: int, now: float) -> None:
-        """Change the pace, which also changes how long the bytes already sent take; 0 stops."""
-        self._stopped = pace_bytes_per_s == 0
-        if not self._stopped:
-            pace = max(MIN_PACE_BYTES_PER_S, min(self._max_pace, pace_bytes_per_s))
-            self._clear_s = now + max(0.0, self._clear_s - now) * self._pace / pace
-            self._pace = pace
-
-    def ready_at(self) -> float:
-        """Return when the next datagram may go."""
-        if self._stopped:
-            return math.inf
-        burst = max(2 * _FULL_DATAGRAM_BYTES, self._pace * BURST_S)
-        return self._clear_s - (burst - _FULL_DATAGRAM_BYTES) / self._pace
-
-    def sent(self, size: int, now: float) -> None:
-        """Count a datagram that left."""
-        self._clear_s = max(self._clear_s, now) + size / self._pace

@@ -1,27 +1,48 @@
 """Reading tracks from the disk while they are streamed: one `StoredTrack` for each.
 
-A segment is one `pread` at an offset that the sizes in the segment tables give, so
-what is kept open for a rendition is a file descriptor, its tables and the offsets.
-The least recently used ones are closed; a file that is removed while someone reads
-from it stays readable until then.
+A segment is one `pread` at an offset that the sizes in the segment tables give. The
+tables are read one at a time, as a stream comes to them; what stays of each is where its
+first segment lies, and of the last one its bytes. So an open rendition is a descriptor
+and about a kilobyte, however long it is. As many stay open as the process's descriptors
+allow; the least recently used ones are closed. A file that is removed while someone
+reads from it stays readable until then.
+
+All of it may wait for the disk, and is for worker threads (`threads.py`).
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import threading
 from array import array
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from lightpeer.core.datagram import TABLE_BASE
-from lightpeer.core.manifest import DIGEST_BYTES, TABLE_SEGMENTS, Track
+from lightpeer.core.manifest import DIGEST_BYTES, TABLE_SEGMENTS, Track, table_bytes, table_of
 from lightpeer.errors import StateError, UsageError
 
-MAX_OPEN_RENDITIONS = 64  # a descriptor and mostly 7 kB each (280 kB for three hours)
+MAX_OPEN_RENDITIONS: Final = 4096  # as many as there are streams; mostly 2 kB each
+WANTED_DESCRIPTORS: Final = 2 * MAX_OPEN_RENDITIONS
 _ENTRY_BYTES = 2 + DIGEST_BYTES
 _TABLE_BYTES = TABLE_SEGMENTS * _ENTRY_BYTES
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process have more files open, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(WANTED_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def most_open() -> int:
+    """Return how many renditions may be open: half of the descriptors, the others being for connections."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_OPEN_RENDITIONS if soft == resource.RLIM_INFINITY else min(MAX_OPEN_RENDITIONS, soft // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +62,6 @@ class StoredTrack:
             return segment - TABLE_BASE < len(self.track.renditions[rendition].table_digests)
         return 0 <= segment < self.track.segment_count
 
-    def size(self, rendition: int, segment: int) -> int:
-        """Return how many bytes `read` gives for these numbers; raises as it does."""
-        return self._open(rendition, segment).span(segment)[1]
-
     def read(self, rendition: int, segment: int) -> bytes:
         """Return a segment's bytes, or from TABLE_BASE (0xFF0000) on those of a segment table.
 
@@ -52,34 +69,44 @@ class StoredTrack:
             UsageError: the track does not have these numbers.
             StateError: the disk does not give what was stored there.
         """
-        return self._open(rendition, segment).read(segment)
-
-    def table(self, rendition: int, number: int) -> bytes:
-        """Return the bytes of segment table `number`; raises as `read`."""
-        return self.read(rendition, TABLE_BASE + number)
-
-    def _open(self, rendition: int, segment: int) -> _RenditionFile:
         if not self.holds(rendition, segment):
             raise UsageError(f"the track has no segment {segment} in rendition {rendition}")
-        return self._files.open(self._folder, self.track, rendition)
+        try:
+            data = self._files.open(self._folder, self.track, rendition).read(segment)
+        except OSError as error:
+            raise self._unreadable(f"cannot be read ({error.strerror or error})") from error
+        if data is None:
+            raise self._unreadable("is damaged")
+        return data
+
+    def _unreadable(self, what: str) -> StateError:
+        folder = self._folder
+        return StateError(
+            folder, f"{folder} {what}: delete it and start again, and its music is imported anew"
+        )
 
 
 class RenditionFiles:
-    """The renditions that are open, at most MAX_OPEN_RENDITIONS. Use from any thread."""
+    """The renditions that are open, a bounded number. Use from any thread."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, most: int | None = None) -> None:
+        """Take how many may be open, by default as many as the process's descriptors allow."""
+        self._most = most_open() if most is None else most
+        self._lock = threading.Lock()  # never held while the disk is waited for
         self._open: OrderedDict[tuple[bytes, int], _RenditionFile] = OrderedDict()
 
     def open(self, folder: Path, track: Track, number: int) -> _RenditionFile:
-        """Return a rendition of the track in `folder`; StateError where the disk does not give it."""
+        """Return a rendition of the track in `folder`; OSError where the disk does not give it."""
         key = (track.track_id, number)
         with self._lock:
-            rendition = self._open.get(key)
-            if rendition is None:
-                rendition = self._open[key] = _RenditionFile(folder / f"{number}.opus", track, number)
+            if rendition := self._open.get(key):
+                self._open.move_to_end(key)
+                return rendition
+        opened = _RenditionFile(folder / f"{number}.opus", track, number)
+        with self._lock:
+            rendition = self._open.setdefault(key, opened)  # another thread may have been faster
             self._open.move_to_end(key)
-            while len(self._open) > MAX_OPEN_RENDITIONS:
+            while len(self._open) > self._most:
                 self._open.popitem(last=False)  # its file closes with its last reader
         return rendition
 
@@ -96,46 +123,49 @@ class RenditionFiles:
 
 
 class _RenditionFile:
-    """An open rendition: where each segment lies in its file, and its tables in memory."""
+    """An open rendition, and what is known of where its segments lie."""
 
     def __init__(self, path: Path, track: Track, number: int) -> None:
-        self._path = path
-        try:
-            self._tables = path.with_suffix(".tables").read_bytes()
-            if len(self._tables) != track.segment_count * _ENTRY_BYTES:
-                raise self._damaged()
-            self._descriptor = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise self._damaged() from error
-        self._offsets = array("Q", [len(track.renditions[number].header)])
-        for entry in range(0, len(self._tables), _ENTRY_BYTES):
-            size = int.from_bytes(self._tables[entry : entry + 2], "big")
-            self._offsets.append(self._offsets[-1] + size)
+        self._tables_path = path.with_suffix(".tables")
+        self._track = track
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self._lock = threading.Lock()  # of the two below: two threads may read from one rendition
+        self._starts = array("Q", [len(track.renditions[number].header)])  # of each table's first segment
+        self._table = (-1, b"")  # the last that was read: its number and its bytes
 
     def __del__(self) -> None:
         if hasattr(self, "_descriptor"):
             os.close(self._descriptor)
 
-    def span(self, segment: int) -> tuple[int, int]:
-        """Return offset and size in bytes of a segment in its file, or of a table among the tables."""
-        if segment >= TABLE_BASE:
-            offset = (segment - TABLE_BASE) * _TABLE_BYTES
-            return offset, min(_TABLE_BYTES, len(self._tables) - offset)
-        offset = self._offsets[segment]
-        return offset, self._offsets[segment + 1] - offset
+    def read(self, segment: int) -> bytes | None:
+        """Return the bytes of a segment or table; None if the files are not what they were, or OSError."""
+        number = segment - TABLE_BASE if segment >= TABLE_BASE else table_of(segment)
+        with self._lock:
+            table = self._read_table(number)
+            start = self._starts[number] if number < len(self._starts) else 0
+        if table is None or segment >= TABLE_BASE:
+            return table
+        index = segment % TABLE_SEGMENTS
+        size = _total(table[index * _ENTRY_BYTES : (index + 1) * _ENTRY_BYTES])
+        data = os.pread(self._descriptor, size, start + _total(table[: index * _ENTRY_BYTES]))
+        return data if len(data) == size else None
 
-    def read(self, segment: int) -> bytes:
-        """Return the bytes of a segment or table."""
-        offset, size = self.span(segment)
-        if segment >= TABLE_BASE:
-            return self._tables[offset : offset + size]
-        data = os.pread(self._descriptor, size, offset)
-        if len(data) != size:
-            raise self._damaged()
-        return data
+    def _read_table(self, number: int) -> bytes | None:
+        """Return a table's bytes, and have its start, for which those before it are read the first time."""
+        if self._table[0] == number:
+            return self._table[1]
+        first = min(number, len(self._starts) - 1)
+        with self._tables_path.open("rb", buffering=0) as file:
+            data = os.pread(file.fileno(), (number - first + 1) * _TABLE_BYTES, first * _TABLE_BYTES)
+        table = data[(number - first) * _TABLE_BYTES :]
+        if len(table) != table_bytes(self._track, number):
+            return None
+        for offset in range(0, (number - first) * _TABLE_BYTES, _TABLE_BYTES):
+            self._starts.append(self._starts[-1] + _total(data[offset : offset + _TABLE_BYTES]))
+        self._table = number, table
+        return table
 
-    def _damaged(self) -> StateError:
-        folder = self._path.parent
-        return StateError(
-            folder, f"{folder} is damaged: delete it and start again, and its music is imported anew"
-        )
+
+def _total(entries: bytes) -> int:
+    """Return the bytes that segments have together, by their entries in a table."""
+    return 256 * sum(entries[::_ENTRY_BYTES]) + sum(entries[1::_ENTRY_BYTES])

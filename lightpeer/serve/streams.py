@@ -27,13 +27,13 @@ import trio
 
 from lightpeer.core.datagram import derive_keys, peek_stream_id
 from lightpeer.core.identity import Identity, PeerId
-from lightpeer.serve.objects import ObjectCache, ReadableTrack
+from lightpeer.serve.objects import Objects, ReadableTrack
+from lightpeer.serve.pacer import UDP_HEADER_BYTES
 from lightpeer.serve.rpc import network_of
 from lightpeer.serve.sender import (
     LEASE_S,
     MAX_PACE_BYTES_PER_S,
     MAX_QUEUED_UNITS,
-    UDP_HEADER_BYTES,
     StreamSender,
     path_token,
 )
@@ -43,6 +43,7 @@ from lightpeer.wire.network import Address, DatagramSocket, Network
 MAX_STREAMS: Final = 4096  # 2 kB each while they rest; a queue grows no faster than what came for it
 MAX_STREAMS_PER_PEER: Final = 16  # a person listens to one track, opens the next, and loses an address or two
 _VOID_SHARE = 4  # the agenda is cleared of void entries when it has so many for each stream
+_SERVED_AT_ONCE = 8  # streams, with mostly one datagram: a millisecond; then other tasks have their turn
 _RETRY_S = 0.1  # after the network refused to receive
 
 
@@ -92,7 +93,7 @@ class StreamTable:
         self._streams: dict[int, _Stream] = {}
         self._agenda: list[tuple[float, int]] = []
         self._uplink = uplink
-        self._objects = ObjectCache()
+        self._objects = Objects()
         self._wake = trio.Event()
         self._socket: DatagramSocket | None = None
 
@@ -118,6 +119,7 @@ class StreamTable:
         assert self._socket is not None, "bind comes first"
         try:
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._objects.run)
                 nursery.start_soon(self._receive, self._socket)
                 nursery.start_soon(self._send, self._socket)
         finally:
@@ -150,7 +152,7 @@ class StreamTable:
         sender = StreamSender(
             stream_id=stream_id,
             keys=keys,
-            read=partial(self._objects.read, track_id, track),
+            find=partial(self._objects.find, track_id, track, partial(self._note_read, stream_id)),
             secret=self._secret,
             now=now,
             max_pace_bytes_per_s=self._max_pace,
@@ -218,16 +220,31 @@ class StreamTable:
             stream = self._streams.get(stream_id) if stream_id is not None else None
             if stream is None or stream_id is None:
                 continue
-            now = trio.current_time()
-            stream.sender.receive(datagram, address, now)
-            due = stream.sender.next_deadline()
-            if due is None or due < stream.turn_s:
-                self._schedule(stream_id, due)
+            stream.sender.receive(datagram, address, trio.current_time())
+            self._reschedule(stream)
+
+    def _note_read(self, stream_id: int, rendition: int, segment: int, is_sound: bool) -> None:
+        """Take up a stream that may have waited for an object."""
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            stream.sender.note_read(rendition, segment, is_sound=is_sound)
+            self._reschedule(stream)
+
+    def _reschedule(self, stream: _Stream) -> None:
+        """Have a stream's turn come earlier, if what happened makes it so."""
+        due = stream.sender.next_deadline()
+        if due is None or due < stream.turn_s:
+            self._schedule(stream.sender.stream_id, due)
 
     async def _send(self, socket: DatagramSocket) -> None:
         while True:
             self._wake = trio.Event()
+            served = 0
             while self._agenda and self._agenda[0][0] <= trio.current_time():
+                if served == _SERVED_AT_ONCE:
+                    served = 0
+                    await trio.lowlevel.checkpoint()
+                served += 1
                 when, stream_id = heapq.heappop(self._agenda)
                 stream = self._streams.get(stream_id)
                 if stream is None or stream.turn_s != when:
@@ -250,7 +267,8 @@ class StreamTable:
         for datagram, address in sender.datagrams_to_send(now, most):
             size += len(datagram) + UDP_HEADER_BYTES
             try:
-                await socket.send_to(datagram, address)
+                if not socket.send_now(datagram, address):
+                    await socket.send_to(datagram, address)  # waits until the socket has room
             except OSError:
                 break  # to the receiver it is lost like any other
         if self._streams.get(sender.stream_id) is stream:

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 import trio
 
 from lightpeer.core.datagram import MAX_PAYLOAD
-from lightpeer.serve.sender import Pacer
+from lightpeer.serve.pacer import Pacer
 
 AHEAD_S: Final = 0.5  # of the whole uplink, for first segments at once: a second or two of sound
 

@@ -70,8 +70,8 @@ class DatagramSocket(Protocol):
             trio.ClosedResourceError: this socket is closed.
         """
 
-    def send_now(self, data: bytes, address: Address) -> None:
-        """Send one datagram without waiting: where there is no room for it, it is lost as on any network.
+    def send_now(self, data: bytes, address: Address) -> bool:
+        """Send one datagram without waiting; tell whether there was room for it.
 
         Raises as `send_to` does.
         """

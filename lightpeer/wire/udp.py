@@ -54,12 +54,15 @@ class UdpSocket:
         await self._socket.sendto(data, self._mapped(address))
         self._counters.add(tx=len(data) + _HEADER_BYTES)
 
-    def send_now(self, data: bytes, address: Address) -> None:
+    def send_now(self, data: bytes, address: Address) -> bool:
         """Send one datagram without waiting (see `network.DatagramSocket`)."""
         self._check_open()
-        with contextlib.suppress(BlockingIOError):
+        try:
             self._plain.sendto(data, self._mapped(address))
-            self._counters.add(tx=len(data) + _HEADER_BYTES)
+        except BlockingIOError:
+            return False
+        self._counters.add(tx=len(data) + _HEADER_BYTES)
+        return True
 
     async def receive_from(self) -> tuple[bytes, Address]:
         """Receive one datagram (see `network.DatagramSocket`)."""

@@ -19,12 +19,14 @@ from lightpeer.core.datagram import (
     parse_answer_untrusted,
     unit_layout,
 )
+from lightpeer.serve.objects import Missing
+from lightpeer.serve.pacer import MIN_PACE_BYTES_PER_S, UDP_HEADER_BYTES
 from lightpeer.serve.sender import (
+    AHEAD_S,
     END_S,
     LEASE_S,
+    MAX_AHEAD,
     MAX_QUEUED_UNITS,
-    MIN_PACE_BYTES_PER_S,
-    UDP_HEADER_BYTES,
     StreamSender,
     path_token,
 )
@@ -41,15 +43,18 @@ FULL = 1200 + 29
 class Bench:
     """A sender, and a client that numbers its PULLs and knows the token of HERE."""
 
-    def __init__(self, read=None, **kwargs) -> None:
-        self.reads: list[tuple[int, int]] = []
+    def __init__(self, find=None, **kwargs) -> None:
+        self.looks: list[tuple[int, int]] = []
+        self.missing: set[int] = set()
 
-        def default(rendition: int, segment: int) -> bytes | None:
-            self.reads.append((rendition, segment))
-            return SEGMENT if segment < 100 else None
+        def default(rendition: int, segment: int) -> bytes | Missing:
+            self.looks.append((rendition, segment))
+            if segment in self.missing:
+                return Missing.YET
+            return SEGMENT if segment < 100 else Missing.FOR_GOOD
 
         self.sender = StreamSender(
-            stream_id=STREAM, keys=KEYS, read=read or default, secret=SECRET, now=0.0, **kwargs
+            stream_id=STREAM, keys=KEYS, find=find or default, secret=SECRET, now=0.0, **kwargs
         )
         self.pull_no = -1
 
@@ -94,7 +99,7 @@ def test_units_come_in_the_order_asked_and_make_up_the_segment() -> None:
 
 
 def test_tables_are_read_like_segments() -> None:
-    bench = Bench(read=lambda r, s: b"table" if s == TABLE_BASE else None)
+    bench = Bench(find=lambda r, s: b"table" if s == TABLE_BASE else Missing.FOR_GOOD)
     bench.pull((0, TABLE_BASE, 0, 1))
     assert [d.payload for d in bench.sent(0.0)] == [b"table"]
 
@@ -109,7 +114,7 @@ def test_what_lies_beyond_an_object_costs_one_look() -> None:
     bench = Bench()
     bench.pull((0, 100, 0, 255), (0, 3, 5, 250), (0, 4, 0, 1))
     assert units(bench.run(1.0)) == [(4, 0)]
-    assert len(bench.reads) == 3
+    assert len(bench.looks) == 3
 
 
 def test_hold_is_the_time_since_the_pull_that_asked() -> None:
@@ -380,7 +385,7 @@ def test_what_a_server_sends_is_no_pull() -> None:
 @given(st.integers(1, 65535))
 def test_the_units_of_any_size_make_up_the_object(size) -> None:
     data = bytes(size)
-    bench = Bench(read=lambda r, s: data)
+    bench = Bench(find=lambda r, s: data)
     count, _ = unit_layout(size)
     bench.pull((0, 0, 0, count))
     log = bench.run(1.9)
@@ -389,6 +394,70 @@ def test_the_units_of_any_size_make_up_the_object(size) -> None:
 
 
 def test_an_object_without_bytes_has_no_unit() -> None:
-    bench = Bench(read=lambda _r, segment: b"" if segment == 0 else SEGMENT)
+    bench = Bench(find=lambda _r, segment: b"" if segment == 0 else SEGMENT)
     bench.pull((0, 0, 0, 1), (0, 1, 0, 1))
     assert units(bench.run(1.0)) == [(1, 0)]
+
+
+def test_what_is_not_there_yet_is_waited_for_and_holds_up_what_comes_after() -> None:
+    bench = Bench()
+    bench.missing = {3}
+    bench.pull((0, 2, 4, 1), (1, 3, 0, 1), (0, 4, 0, 1))
+    assert [d.unit.segment for d in bench.sent(0.0)] == [2]
+    assert bench.sender.next_deadline() == LEASE_S, "no timer runs meanwhile"
+    bench.sender.note_read(1, 2, is_sound=True)  # of another turn
+    assert bench.sender.next_deadline() == LEASE_S
+    bench.missing = set()
+    bench.sender.note_read(1, 3, is_sound=True)
+    assert bench.sender.next_deadline() <= 0.1
+    assert [d.unit.segment for d in bench.sent(0.1)] == [3, 4]
+
+
+def test_a_newer_epoch_does_not_wait_for_what_the_last_one_asked() -> None:
+    bench = Bench()
+    bench.missing = {3}
+    bench.pull((0, 3, 0, 1))
+    assert bench.sent(0.0) == []
+    bench.pull((0, 5, 0, 1), epoch=1)
+    assert [d.unit.segment for d in bench.sent(0.0)] == [5]
+    bench.sender.note_read(0, 3, is_sound=False)
+    assert not bench.sender.closed
+
+
+def test_what_cannot_be_read_ends_the_stream_when_its_turn_has_come() -> None:
+    bench = Bench()
+    bench.missing = {3}
+    bench.pull((0, 2, 0, 5), (0, 3, 0, 1), pace=FULL)
+    assert len(bench.sent(0.0)) == 2
+    bench.sender.note_read(0, 3, is_sound=False)  # it was looked for ahead
+    assert not bench.sender.closed
+    assert [d.unit.segment for _, d in bench.run(4.0)] == [2]
+    bench = Bench()
+    bench.missing = {3}
+    bench.pull((0, 3, 0, 1))
+    assert bench.sent(0.0) == []
+    bench.sender.note_read(0, 3, is_sound=False)
+    assert bench.sender.closed
+    assert bench.sender.next_deadline() is None
+
+
+def test_the_next_objects_are_looked_for_while_one_leaves() -> None:
+    bench = Bench()
+    bench.pull(*((0, n, 0, 5) for n in range(20)), pace=6000)
+    bench.sent(0.0)
+    assert set(bench.looks) == {(0, 0), (0, 1)}
+    bench = Bench()
+    bench.pull(*((0, n, 0, 5) for n in range(20)), pace=60_000)
+    bench.sent(0.0)
+    assert set(bench.looks) == {(0, n) for n in range(1 + -(-int(60_000 * AHEAD_S) // 6000))}
+    bench = Bench()
+    bench.pull(*((0, n, 0, 5) for n in range(20)), pace=1_000_000)
+    bench.sent(0.0)
+    assert max(bench.looks) <= (0, 3 + MAX_AHEAD), "a bounded number"
+
+
+def test_nothing_is_looked_for_by_whom_may_not_be_sent_to() -> None:
+    bench = Bench()
+    bench.pull((0, 0, 0, 5), address=THERE, token=0)
+    bench.sender.datagrams_to_send(0.0)
+    assert bench.looks == []

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import gc
+import threading
 import tracemalloc
 
 import pytest
@@ -15,10 +17,11 @@ from lightpeer.core.datagram import (
     parse_answer_untrusted,
 )
 from lightpeer.core.identity import Identity, PeerId
-from lightpeer.errors import BadMessageError, UsageError
+from lightpeer.errors import BadMessageError
 from lightpeer.serve.sender import END_S, LEASE_S, path_token
 from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink
+from lightpeer.wire.network import SystemNetwork
 from tests.sim.network import SimHost, simulate
 
 SERVER = Identity(b"\x01" * 32)
@@ -27,10 +30,37 @@ SEGMENT = bytes(range(256)) * 20
 
 
 class FakeTrack:
+    track_id = TRACK_ID
+
+    def holds(self, rendition: int, segment: int) -> bool:
+        return segment <= 9
+
     def read(self, rendition: int, segment: int) -> bytes:
-        if segment > 9:
-            raise UsageError("no such segment")
         return bytes([rendition, segment]) + SEGMENT
+
+
+class GatedTrack(FakeTrack):
+    """A track on a disk that does not answer until the gate is open."""
+
+    track_id = b"g" * 32
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.reading = threading.Event()
+
+    def read(self, rendition: int, segment: int) -> bytes:
+        self.reading.set()
+        self.gate.wait()
+        return super().read(rendition, segment)
+
+
+class BrokenTrack(FakeTrack):
+    """A track on a disk that fails."""
+
+    track_id = b"b" * 32
+
+    def read(self, rendition: int, segment: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
 
 
 class FakeClient:
@@ -40,14 +70,15 @@ class FakeClient:
         self.host = host
         self.identity = identity
 
-    async def open(self, table: StreamTable) -> FakeClient:
+    async def open(self, table: StreamTable, track: FakeTrack | None = None) -> FakeClient:
         ephemeral = Identity(self.host.entropy(32))
-        self.opened = open_one(table, self.identity.peer_id, ephemeral.public_key, self.host)
+        self.opened = open_one(table, self.identity.peer_id, ephemeral.public_key, self.host, track)
         assert self.opened is not None
         shared = ephemeral.shared_secret_untrusted(self.opened.ephemeral_key)
-        self.keys = keys_of(shared, self.identity.peer_id, self.opened.stream_id)
+        track_id = TRACK_ID if track is None else track.track_id
+        self.keys = keys_of(shared, self.identity.peer_id, self.opened.stream_id, track_id)
         self.socket = await self.host.open_udp("")
-        self.server = ("10.0.0.1", table.port)
+        self.server = (getattr(self.host, "server", "10.0.0.1"), table.port)
         self.pulls = 0
         return self
 
@@ -67,13 +98,18 @@ class FakeClient:
         return [parse_answer_untrusted((await self.socket.receive_from())[0], self.keys) for _ in range(n)]
 
 
-def keys_of(shared: bytes, client: PeerId, stream_id: int) -> DatagramKeys:
-    return derive_keys(shared, track_id=TRACK_ID, client=client, server=SERVER.peer_id, stream_id=stream_id)
+def keys_of(shared: bytes, client: PeerId, stream_id: int, track_id: bytes) -> DatagramKeys:
+    return derive_keys(shared, track_id=track_id, client=client, server=SERVER.peer_id, stream_id=stream_id)
 
 
-def open_one(table: StreamTable, client: PeerId, key: bytes, host: SimHost):
+def open_one(table: StreamTable, client: PeerId, key: bytes, host: SimHost, track: FakeTrack | None = None):
+    track = track or FakeTrack()
     return table.open(
-        client=client, client_key=key, caller=(host.address, 999), track_id=TRACK_ID, track=FakeTrack()
+        client=client,
+        client_key=key,
+        caller=(host.address, 999),
+        track_id=track.track_id,
+        track=track,
     )
 
 
@@ -365,5 +401,103 @@ def test_an_id_in_use_or_0_is_not_given_out() -> None:
         entropy = table._network.entropy
         table._network.entropy = lambda n: draws.pop(0) if n == 4 else entropy(n)
         assert open_one(table, identity(3).peer_id, identity(4).public_key, phone).stream_id == 7
+
+    with_table(test)
+
+
+class Loopback(SystemNetwork):
+    """The real network of this machine, with addresses as a simulated host has them."""
+
+    address = server = "127.0.0.1"
+
+
+def test_a_disk_that_does_not_answer_holds_up_the_streams_of_its_track_alone() -> None:
+    """With real threads and sockets: the event loop goes on while a read hangs."""
+    track = GatedTrack()
+
+    async def main() -> None:
+        network = Loopback()
+        table = StreamTable(network, SERVER)
+        await table.bind("127.0.0.1")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(table.run)
+            slow = await FakeClient(network, identity(5)).open(table, track)
+            other = await FakeClient(network, identity(6)).open(table)
+            await slow.pull((0, 3, 0, 5))
+            await trio.to_thread.run_sync(track.reading.wait)
+            await other.pull(*((0, n, 0, 5) for n in range(5)))
+            assert len(await other.receive(25)) == 25
+            track.gate.set()
+            assert b"".join(d.payload for d in await slow.receive(5)) == b"\x00\x03" + SEGMENT
+            slow.socket.close()
+            other.socket.close()
+            nursery.cancel_scope.cancel()
+
+    try:
+        trio.run(main)
+    finally:
+        track.gate.set()
+
+
+def test_a_server_whose_disk_hangs_can_be_stopped() -> None:
+    track = GatedTrack()
+
+    async def main() -> None:
+        network = Loopback()
+        table = StreamTable(network, SERVER)
+        await table.bind("127.0.0.1")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(table.run)
+            client = await FakeClient(network, identity(5)).open(table, track)
+            await client.pull((0, 3, 0, 5))
+            await trio.to_thread.run_sync(track.reading.wait)
+            client.socket.close()
+            nursery.cancel_scope.cancel()
+
+    try:
+        trio.run(main)
+    finally:
+        track.gate.set()
+
+
+def test_a_read_that_fails_ends_its_stream_alone_and_is_told_of(caplog) -> None:
+    async def test(table, phone):
+        broken = await FakeClient(phone, identity(5)).open(table, BrokenTrack())
+        sound = await FakeClient(phone, identity(6)).open(table)
+        await broken.pull((0, 0, 0, 5))
+        await sound.pull((0, 0, 0, 5), pace=5000)
+        await sound.receive(5)
+        assert broken.opened.stream_id not in table._streams
+        assert sound.opened.stream_id in table._streams
+        assert "Input/output error" in caplog.text
+
+    with_table(test)
+
+
+def test_a_stream_that_went_while_it_was_read_for_is_let_go() -> None:
+    async def test(table, phone):
+        client = await FakeClient(phone, identity(5)).open(table)
+        table._note_read(client.opened.stream_id + 1, 0, 0, is_sound=True)
+        await client.pull((0, 0, 0, 1))
+        await client.receive(1)
+
+    with_table(test)
+
+
+def test_a_socket_without_room_is_waited_for() -> None:
+    async def test(table, phone):
+        client = await FakeClient(phone, identity(5)).open(table)
+        table._socket.send_now = lambda data, address: False
+        send_to, waited = table._socket.send_to, []
+
+        async def wait_and_send(data, address):
+            waited.append(address)
+            del table._socket.send_now
+            await send_to(data, address)
+
+        table._socket.send_to = wait_and_send
+        await client.pull((0, 0, 0, 5))
+        assert len(await client.receive(5)) == 5
+        assert len(waited) == 1
 
     with_table(test)

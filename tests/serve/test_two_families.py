@@ -46,10 +46,10 @@ class LosesIPv4(SystemNetwork):
         udp = await super().open_udp(host, port, family_of=family_of)
         send_now = udp.send_now
 
-        def checked(data: bytes, address: Address) -> None:
+        def checked(data: bytes, address: Address) -> bool:
             self.check(address[0])
             self.sent_to.append(address[0])
-            send_now(data, address)
+            return send_now(data, address)
 
         udp.send_now = checked
         return udp

@@ -50,7 +50,7 @@ def test_all_that_is_here_is_taken_at_once_up_to_a_limit():
 
 def test_sending_now_waits_for_no_room(monkeypatch):
     async def act(one, two, network):
-        two.send_now(b"x", one.local_address)
+        assert two.send_now(b"x", one.local_address)
         assert [datagram.data for datagram in await one.receive_all(0)] == [b"x"]
         assert network.counters.tx_bytes() == 9
 
@@ -62,7 +62,7 @@ def test_sending_now_waits_for_no_room(monkeypatch):
                 raise BlockingIOError
 
         monkeypatch.setattr(two, "_plain", Full(two._plain))
-        two.send_now(b"lost", one.local_address)
+        assert not two.send_now(b"left", one.local_address)
         assert network.counters.tx_bytes() == 9
 
     on_loopback(act)

@@ -395,7 +395,7 @@ class SimUdpSocket:
         await trio.lowlevel.checkpoint()
         self.send_now(data, address)
 
-    def send_now(self, data: bytes, address: Address) -> None:
+    def send_now(self, data: bytes, address: Address) -> bool:
         host, net = self._host, self._host.net
         if host.udp.get(self.local_address[1]) is not self:
             raise trio.ClosedResourceError
@@ -406,7 +406,7 @@ class SimUdpSocket:
         source = (own, self.local_address[1] + host.nat_shift)
         payload = bytes(data) if net.mutate is None else net.mutate(bytes(data), source, address)
         if payload is None or self.stranded:
-            return
+            return True
 
         def arrive(target: SimHost, is_corrupt: bool) -> None:
             socket = target.udp.get(address[1] - target.nat_shift)
@@ -414,6 +414,7 @@ class SimUdpSocket:
                 socket.take(_changed(payload, net.random) if is_corrupt else payload, source)
 
         net.carry(host, own, address[0], len(payload) + UDP_HEADER_BYTES, arrive, is_udp=True)
+        return True
 
     async def receive_from(self) -> tuple[bytes, Address]:
         datagram = await self._receive_one()

@@ -123,7 +123,7 @@ def _of_streams(server: Serving, spoil: Callable[[StreamSender], object]) -> Ite
     yield
     server.streams.open = opened  # type: ignore[method-assign]
     for sender in spoilt:
-        for name in ("_payload", "_build", "datagrams_to_send"):
+        for name in ("_build", "datagrams_to_send"):
             sender.__dict__.pop(name, None)
 
 

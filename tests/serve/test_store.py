@@ -1,0 +1,169 @@
+"""Open renditions are many and small, and their segments are where the tables say."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import tracemalloc
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from lightpeer.core.datagram import TABLE_BASE
+from lightpeer.core.manifest import TABLE_SEGMENTS, build_manifest, build_table, track_id_of
+from lightpeer.core.manifest import parse_manifest_untrusted as parse
+from lightpeer.errors import StateError
+from lightpeer.serve import store
+from lightpeer.serve.store import RenditionFiles, StoredTrack, most_open, raise_descriptor_limit
+
+
+def write_track(folder: Path, count: int, seed: int = 1, header: bytes = b"the header") -> list[bytes]:
+    """Write a track of one rendition, with segments of a few bytes; return those."""
+    random = Random(seed)
+    segments = [random.randbytes(random.randint(1, 900)) for _ in range(count)]
+    tables = [build_table(segments[i : i + TABLE_SEGMENTS]) for i in range(0, count, TABLE_SEGMENTS)]
+    folder.mkdir()
+    (folder / "0.opus").write_bytes(header + b"".join(segments))
+    (folder / "0.tables").write_bytes(b"".join(tables))
+    manifest = build_manifest(
+        title="T",
+        artist="",
+        album="",
+        duration_samples=count * 48_000,
+        gain_q8_db=0,
+        segment_count=count,
+        renditions=[(24_000, header, tables)],
+    )
+    (folder / "manifest").write_bytes(manifest)
+    return segments
+
+
+def stored(folder: Path, files: RenditionFiles) -> StoredTrack:
+    manifest = (folder / "manifest").read_bytes()
+    return StoredTrack(manifest, parse(manifest, track_id_of(manifest)), folder, files)
+
+
+@pytest.mark.parametrize("count", [1, 64, 65, 200])
+def test_segments_and_tables_are_found_in_any_order(tmp_path, count):
+    segments = write_track(tmp_path / "t", count)
+    wanted = [*range(count), *range(TABLE_BASE, TABLE_BASE + -(-count // TABLE_SEGMENTS))]
+    orders = [wanted, wanted[::-1], *(Random(seed).sample(wanted, len(wanted)) for seed in range(20))]
+    for order in orders:
+        track = stored(tmp_path / "t", RenditionFiles())
+        for number in order:
+            first = (number - TABLE_BASE) * TABLE_SEGMENTS
+            table = segments[first : first + TABLE_SEGMENTS] if number >= TABLE_BASE else []
+            assert track.read(0, number) == (build_table(table) if table else segments[number])
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The renditions that were opened, in order."""
+    names, real = [], os.open
+
+    def counted(path, flags):
+        names.append(Path(path).parent.name)
+        return real(path, flags)
+
+    monkeypatch.setattr(store.os, "open", counted)
+    return names
+
+
+def test_a_hundred_open_renditions_do_not_close_each_other(tmp_path, opened):
+    for number in range(100):
+        write_track(tmp_path / str(number), 2, seed=number)
+    files = RenditionFiles()
+    tracks = [stored(tmp_path / str(number), files) for number in range(100)]
+    for segment in (0, 1):
+        for track in tracks:
+            track.read(0, segment)
+    assert len(opened) == 100
+
+
+def test_the_least_recent_goes_when_there_are_too_many(tmp_path, opened):
+    for name in "abc":
+        write_track(tmp_path / name, 2, seed=ord(name))
+    files = RenditionFiles(2)
+    a, b, c = (stored(tmp_path / name, files) for name in "abc")
+    for track in (a, b, a, c, a, b):
+        track.read(0, 0)
+    assert opened == ["a", "b", "c", "b"]
+    files.forget(a.track.track_id)
+    a.read(0, 0)
+    assert opened[-1] == "a"
+
+
+@pytest.mark.parametrize(
+    ("soft", "most"), [(256, 128), (1024, 512), (1 << 20, 4096), (resource.RLIM_INFINITY, 4096)]
+)
+def test_as_many_may_be_open_as_the_descriptors_allow(monkeypatch, soft, most):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, resource.RLIM_INFINITY))
+    assert most_open() == most
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "after"),
+    [
+        (1024, 1 << 20, 8192),
+        (1024, 4096, 4096),
+        (1024, resource.RLIM_INFINITY, 8192),
+        (1 << 16, 1 << 20, None),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None),
+    ],
+)
+def test_the_limit_of_descriptors_is_raised_and_never_lowered(monkeypatch, soft, hard, after):
+    limits = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limit: limits.append(limit))
+    raise_descriptor_limit()
+    assert limits == ([] if after is None else [(after, hard)])
+
+
+def test_an_open_rendition_of_hours_is_small(tmp_path):
+    """Three hours have tables of 194 kB; of those stay the last, and where each begins."""
+    write_track(tmp_path / "t", 3 * 3600)
+    track = stored(tmp_path / "t", RenditionFiles())
+    tracemalloc.start()
+    try:
+        for segment in range(0, 3 * 3600, 50):
+            track.read(0, segment)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 10_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_disk_that_fails_while_it_is_read_is_one_sentence(tmp_path, monkeypatch):
+    write_track(tmp_path / "t", 2)
+    track = stored(tmp_path / "t", RenditionFiles())
+    track.read(0, 0)
+
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(store.os, "pread", fail)
+    with pytest.raises(StateError, match=r"cannot be read \(Input/output error\)"):
+        track.read(0, 1)
+
+
+def test_one_that_another_thread_has_opened_meanwhile_is_used(tmp_path, monkeypatch):
+    write_track(tmp_path / "t", 2)
+    files = RenditionFiles()
+    track = stored(tmp_path / "t", files)
+    real = store._RenditionFile
+
+    def slow(*args):
+        monkeypatch.setattr(store, "_RenditionFile", real)
+        files.open(*args_of(track))
+        return real(*args)
+
+    monkeypatch.setattr(store, "_RenditionFile", slow)
+    first = files.open(*args_of(track))
+    assert files.open(*args_of(track)) is first
+    assert len(files._open) == 1
+
+
+def args_of(track: StoredTrack):
+    return track._folder, track.track, 0
