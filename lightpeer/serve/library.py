@@ -120,12 +120,16 @@ class Library:
         """Return a track that can be served, or None where this server does not have it."""
         with self._cache_lock:
             stored = self._cached.get(track_id)
-            if stored is None:
-                stored = self._load(track_id)
-                if stored is None:
-                    return None
-                self._cached[track_id] = stored
-            self._cached.move_to_end(track_id)
+            if stored is not None:
+                self._cached.move_to_end(track_id)
+                return stored
+        stored = self._load(track_id)
+        if stored is None:
+            return None
+        with self._cache_lock:
+            if not self._is_used(track_id):  # or no more, and whoever drops it has seen to the cache
+                return None
+            self._cached[track_id] = stored
             while len(self._cached) > MAX_CACHED_TRACKS:
                 self._cached.popitem(last=False)
         return stored
@@ -228,8 +232,6 @@ class Library:
         shutil.rmtree(self._folder(track_id), ignore_errors=True)
 
     def _load(self, track_id: bytes) -> StoredTrack | None:
-        if not self._is_used(track_id):
-            return None
         folder = self._folder(track_id)
         try:
             manifest = (folder / "manifest").read_bytes()

@@ -29,6 +29,7 @@ from lightpeer.core.uri import is_uri
 from lightpeer.core.walks import Budget, Visit, Walks
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.threads import Threads
 from lightpeer.serve.walkers import Errand
 
 if TYPE_CHECKING:
@@ -61,13 +62,13 @@ class Searchable(Protocol):
     """What a search needs of the index."""
 
     def search(self, query: str, limit: int) -> list[IndexHit]:
-        """Return the best hits."""
+        """Return the best hits; called in a worker thread."""
 
 
 class OpenTrack(Protocol):
     """What a search needs of Streams.Open."""
 
-    def __call__(self, request: pb.OpenRequest, caller: PeerId, context: Context) -> pb.OpenReply:
+    async def __call__(self, request: pb.OpenRequest, caller: PeerId, context: Context) -> pb.OpenReply:
         """Open a track; raise RpcError if it cannot be."""
 
 
@@ -113,6 +114,7 @@ class Search:
         self._open_track = open_track
         self._own_records = own_records
         self._walkers = walkers
+        self._thread = Threads(1)  # SQLite answers one after the other
         self._walks: Walks[PeerId] = Walks()
         self._answers = Fairness(ANSWERS_PER_S, ANSWERS_AT_ONCE)
         self._relays = Fairness(VISITS_PER_S, VISITS_AT_ONCE, total_shares=CALLERS_SHARES)
@@ -129,7 +131,7 @@ class Search:
             raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "too many searches: search again in a minute")
         budget = Budget(request.walkers, request.hops)
         visit = self._walks.visit(request.query_id, request.query, call.peer_id, budget, now)
-        answer = self._from_index(request, call, context, is_first=visit.is_first)
+        answer = await self._from_index(request, call, context, is_first=visit.is_first)
         deadline = min(now + SEARCH_S, context.deadline or math.inf) - MARGIN_S
         visits = visit.budget.visits if answer.findings.missing > 0 and now < deadline else 0
         if visits and _may_cost(self._relays, visits, call, context):
@@ -137,15 +139,16 @@ class Search:
         else:
             await self._begin(answer)
 
-    def _from_index(
+    async def _from_index(
         self, request: pb.SearchRequest, call: SealedCall, context: Context, *, is_first: bool
     ) -> _Answer:
         """Begin an answer with what is held here, unless that was told before."""
         records = [restore_record_untrusted(record) for record in self._own_records()]
         own = tuple(Holder(record.peer_id, record) for record in records)
         findings = Findings(request.query, request.limit)
-        for hit in self._index.search(request.query, request.limit) if is_first else ():
-            findings.add(_found(hit, own))
+        if is_first:
+            for hit in await self._thread.run(self._index.search, request.query, request.limit):
+                findings.add(_found(hit, own))
         writer = ReplyWriter(records[0] if records else None, request.records, context.peer_address[0])
         return _Answer(request, findings, writer, call, context, is_held_here=bool(findings.tracks))
 
@@ -154,7 +157,7 @@ class Search:
         tracks = list(answer.findings.tracks.values())
         reply = answer.writer.reply(tracks[:HITS_PER_REPLY])
         if answer.is_held_here and answer.request.HasField("open"):
-            self._open_hit(tracks[0], reply, answer)
+            await self._open_hit(tracks[0], reply, answer)
         await answer.send(reply)
         for start in range(HITS_PER_REPLY, len(tracks), HITS_PER_REPLY):
             await answer.write(tracks[start : start + HITS_PER_REPLY])
@@ -188,11 +191,12 @@ class Search:
                     break
             await answer.write(later)
 
-    def _open_hit(self, track: FoundTrack, reply: pb.SearchReply, answer: _Answer) -> None:
+    async def _open_hit(self, track: FoundTrack, reply: pb.SearchReply, answer: _Answer) -> None:
         request = answer.request.open
         request.track_id = track.track_id
         try:
-            reply.open.CopyFrom(self._open_track(request, answer.call.peer_id, answer.context))
+            opened = await self._open_track(request, answer.call.peer_id, answer.context)
+            reply.open.CopyFrom(opened)
         except RpcError as error:
             if error.code() == StatusCode.INVALID_ARGUMENT:
                 raise

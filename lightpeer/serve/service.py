@@ -3,12 +3,13 @@
 Each method is three steps: open the request's seal, answer, seal the reply. Nothing
 of a method runs before the seal has been opened (`sealed.py`). What is asked beyond a
 bound is refused with INVALID_ARGUMENT; what we do not have with NOT_FOUND or OUT_OF_RANGE.
+Tracks are found and read in worker threads.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from lightpeer.core.identity import Identity, PeerId
 from lightpeer.core.status import StatusCode
@@ -16,7 +17,7 @@ from lightpeer.core.uri import TRACK_ID_BYTES
 from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.discovery import Discovery
-from lightpeer.serve.excerpt import first_segments, read_segment, wanted_segments
+from lightpeer.serve.excerpt import MAX_INLINE_BYTES, first_segments, read_segment, wanted_segments
 from lightpeer.serve.rpc import (
     Context,
     MethodHandler,
@@ -28,6 +29,7 @@ from lightpeer.serve.rpc import (
 )
 from lightpeer.serve.sealed import SealedCalls
 from lightpeer.serve.search import Search, Searchable
+from lightpeer.serve.threads import Threads
 from lightpeer.serve.walkers import Walkers
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+READERS: Final = 4  # threads that open tracks and read what goes by gRPC
 _PACKAGE = "/loudp2p.v1."
 
 
@@ -46,7 +49,7 @@ class Tracks(Protocol):
     """What the services need of the library."""
 
     def track(self, track_id: bytes) -> StoredTrack | None:
-        """Return a track, or None if it is not here."""
+        """Return a track, or None if it is not here; called in a worker thread."""
 
 
 class Services:
@@ -69,6 +72,7 @@ class Services:
         self._library = library
         self._streams = streams
         self._uplink = uplink
+        self._threads = Threads(READERS)
         self._walkers = Walkers(
             identity=identity,
             network=network,
@@ -102,7 +106,7 @@ class Services:
         """Open a track: its manifest, its first segments, and a UDP stream."""
         call = self._calls.begin(context)
         request = call.open(data, pb.OpenRequest)
-        return call.seal(self._opened(request, call.peer_id, context))
+        return call.seal(await self._opened(request, call.peer_id, context))
 
     async def pull(self, requests: Requests, context: Context) -> None:
         """Send whole segments in the order asked.
@@ -115,12 +119,10 @@ class Services:
         async for data in requests:
             request = call.open(data, pb.PullRequest)
             if stored is None:
-                stored = self._track(request.track_id)
+                stored = await self._threads.run(self._track, request.track_id)
             for rendition, segment in wanted_segments(request, stored):
-                chunk = pb.Chunk(
-                    rendition=rendition, segment=segment, data=read_segment(stored, rendition, segment)
-                )
-                sealed = call.seal(chunk)
+                found = await self._threads.run(read_segment, stored, rendition, segment)
+                sealed = call.seal(pb.Chunk(rendition=rendition, segment=segment, data=found))
                 if self._uplink is not None:
                     await self._uplink.take(network_of(context.peer_address[0]), len(sealed))
                 await context.write(sealed)
@@ -135,25 +137,32 @@ class Services:
             raise RpcError(StatusCode.NOT_FOUND, "the track is not here")
         return stored
 
-    def _opened(self, request: pb.OpenRequest, caller: PeerId, context: Context) -> pb.OpenReply:
-        stored = self._track(request.track_id)
-        if request.first_segment >= stored.track.segment_count:
-            raise RpcError(StatusCode.OUT_OF_RANGE, "the track ends before that segment")
+    async def _opened(self, request: pb.OpenRequest, caller: PeerId, context: Context) -> pb.OpenReply:
+        spare_bytes = MAX_INLINE_BYTES if self._uplink is None else self._uplink.spare_bytes()
+        stored, chunks = await self._threads.run(self._read_first, request, spare_bytes)
         reply = pb.OpenReply(manifest=b"" if request.manifest_known else stored.manifest)
-        self._add_first_segments(stored, request, reply, context)
+        if self._may_leave(chunks, context):
+            reply.chunks.extend(chunks)
         if request.ephemeral_key:
             self._open_stream(stored, request, reply, caller, context)
         return reply
 
-    def _add_first_segments(
-        self, stored: StoredTrack, request: pb.OpenRequest, reply: pb.OpenReply, context: Context
-    ) -> None:
+    def _read_first(self, request: pb.OpenRequest, most_bytes: int) -> tuple[StoredTrack, list[pb.Chunk]]:
+        """Return a track and the first segments that were asked for; in a worker thread."""
+        stored = self._track(request.track_id)
+        if request.first_segment >= stored.track.segment_count:
+            raise RpcError(StatusCode.OUT_OF_RANGE, "the track ends before that segment")
+        return stored, list(first_segments(stored, request, most_bytes))
+
+    def _may_leave(self, chunks: list[pb.Chunk], context: Context) -> bool:
+        """Tell whether there is still room for first segments, and then count them."""
         if self._uplink is None:
-            reply.chunks.extend(first_segments(stored, request))
-            return
-        reply.chunks.extend(first_segments(stored, request, self._uplink.spare_bytes()))
-        size = sum(len(chunk.data) for chunk in reply.chunks)
+            return True
+        size = sum(len(chunk.data) for chunk in chunks)
+        if size > self._uplink.spare_bytes():  # others were faster while these were read
+            return False
         self._uplink.spent(network_of(context.peer_address[0]), size)
+        return True
 
     def _open_stream(
         self,

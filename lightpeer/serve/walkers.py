@@ -24,6 +24,7 @@ from lightpeer.core.status import StatusCode
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.resolving import numeric_untrusted
+from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -99,9 +100,12 @@ class Walkers:
 
     @asynccontextmanager
     async def sent(self, errand: Errand) -> AsyncIterator[trio.MemoryReceiveChannel[list[FoundTrack]]]:
-        """Send the walkers of a search on; give what they find, until all have ended or the block is left."""
+        """Send the walkers of a search on; give what they find, until all have ended or the block is left.
+
+        What the block raises comes out as it is.
+        """
         tell, found = trio.open_memory_channel[list[FoundTrack]](0)
-        async with trio.open_nursery() as nursery:
+        async with open_nursery() as nursery:
             async with tell:
                 self._spread(errand, errand.visit.budget.walkers, tell, nursery)
             yield found

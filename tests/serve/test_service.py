@@ -32,6 +32,8 @@ from lightpeer.serve.sealed import TIME_METADATA
 from lightpeer.serve.search import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
+from lightpeer.serve.threads import Threads
+from lightpeer.serve.uplink import Uplink
 from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import open_channel
 from tests.serve.tracks import MemoryLibrary, MemoryTrack
@@ -697,3 +699,78 @@ def test_a_client_without_udp_pulls_over_its_connection() -> None:
             call.cancel()
 
     simulate(main)
+
+
+def test_what_may_wait_for_the_disk_is_done_in_worker_threads(monkeypatch) -> None:
+    run, depth, done = Threads.run, [0], []
+
+    async def counted(threads, function, *args):
+        depth[0] += 1
+        try:
+            return await run(threads, function, *args)
+        finally:
+            depth[0] -= 1
+
+    def watched(name, function):
+        def call(*args):
+            assert depth[0], f"{name} is called in the event loop"
+            done.append(name)
+            return function(*args)
+
+        return call
+
+    track = MemoryTrack()
+
+    async def test(desk):
+        for owner, name in [(desk.library, "track"), (desk.library, "search"), (track, "read")]:
+            setattr(owner, name, watched(name, getattr(owner, name)))
+        start = pb.OpenRequest(track_id=track.track.track_id, inline_bytes=20_000)
+        await desk.one("Streams/Open", start, reply=pb.OpenReply)
+        assert set(done) == {"track", "read"}
+        pull = pb.PullRequest(track_id=track.track.track_id, ranges=[pb.Range(count=1)])
+        await desk.call("Streams/Pull", pull, reply=pb.Chunk)
+        assert done.count("track") == 2
+        request = pb.SearchRequest(query="Title", limit=1, open=start)
+        [reply] = await desk.call("Index/Search", request, reply=pb.SearchReply)
+        assert reply.HasField("open")
+        assert done.count("search") == 1
+
+    monkeypatch.setattr(Threads, "run", counted)
+    with_desk(test, track)
+
+
+def test_first_segments_stay_away_when_others_took_the_uplink_while_they_were_read() -> None:
+    track = MemoryTrack()
+
+    async def test(desk):
+        uplink = desk.services._uplink = Uplink(100_000)
+        read = track.read
+
+        def slow(rendition, segment):
+            if segment == 1:
+                uplink.spent("another", 40_000)
+            return read(rendition, segment)
+
+        start = pb.OpenRequest(track_id=track.track.track_id, inline_bytes=20_000)
+        assert (await desk.one("Streams/Open", start, reply=pb.OpenReply)).chunks
+        desk.services._uplink = uplink = Uplink(100_000)
+        track.read = slow
+        assert not (await desk.one("Streams/Open", start, reply=pb.OpenReply)).chunks
+
+    with_desk(test, track)
+
+
+def test_what_is_wrong_with_an_open_is_told_by_a_search_that_is_sent_on_too() -> None:
+    async def test(desk):
+        request = pb.SearchRequest(
+            query="Title",
+            limit=20,
+            walkers=8,
+            hops=4,
+            query_id=b"q" * 8,
+            open=pb.OpenRequest(ephemeral_key=b"no point"),
+        )
+        error = await refused(desk.call("Index/Search", request, reply=pb.SearchReply))
+        assert error.code() == StatusCode.INVALID_ARGUMENT
+
+    with_desk(test)
