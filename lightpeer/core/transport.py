@@ -35,9 +35,7 @@ MOST_DOUBT: Final = 8.0  # times as patient as that: twice for each connection t
 DOUBT_LOST: Final = 0.9  # what an answer leaves of it
 ROUND_TRIPS: Final = 3  # any of these times is at least so many
 HASTE: Final = 0.4  # of these times, when the connection has ended too: the peer is gone, or our network is
-TRICKLE_S: Final = (
-    2.0  # from the first DATA, in which UDP must once bring half of what the least rendition needs
-)
+TRICKLE_S: Final = 2.0  # from the first DATA on: half of what the least rendition needs must come once
 UDP_RETRY_S: Final = 15.0
 RETURN_UNITS: Final = 6  # that must come by UDP before it is trusted again: policers let single ones pass
 STREAM_ENDS_S: Final = 55.0  # after which a server may have ended our stream: 60 s, less what a PULL may take
@@ -99,9 +97,7 @@ class Transport:
         self._call_again_s = CALL_AGAIN_S
         self._awaited_at = math.inf  # since when something is due on the call
         self._silence_s = 0.0  # before an answer, of late
-        self._doubt = (
-            1.0  # whether a silence means that the connection hangs: TCP recovers slowly from losses
-        )
+        self._doubt = 1.0  # that a silence means a hung connection: TCP recovers slowly from losses
         self._is_reconnecting = False
         self._has_reconnected = False  # since something came on the call
         self._has_call_given = False
