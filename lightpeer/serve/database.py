@@ -1,10 +1,9 @@
-"""A small SQLite database in the state directory, shared between two threads.
+"""A small SQLite database in the state directory, shared between threads.
 
-The server answers searches in the event loop's thread while an import runs in a
-worker thread. One connection serves both behind one lock; every statement is
-short, and the write-ahead log with `synchronous=NORMAL` means that a commit does
-not wait for the disk, so the event loop never does either. What a power cut can
-lose is the last imports, which the next scan makes again.
+Worker threads answer searches and open tracks while another imports. One connection
+serves all behind one lock; every statement is short, and the write-ahead log with
+`synchronous=NORMAL` means that a commit does not wait for the disk. What a power cut
+can lose is the last imports, which the next scan makes again.
 """
 
 from __future__ import annotations
@@ -52,6 +51,16 @@ class Database:
         """Return all rows that a query gives."""
         with self._lock, _state_errors(self.path):
             return self._connection.execute(query, parameters).fetchall()
+
+    def pages(self, query: str) -> Iterator[tuple[object, ...]]:
+        """Yield all rows, a page at a time, between which others have their turn.
+
+        The query has one parameter, a blob: it gives the next rows whose first column is above it, in order.
+        """
+        last: object = b""
+        while rows := self.rows(query, (last,)):
+            yield from rows
+            last = rows[-1][0]
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -19,19 +19,24 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TextIO, TypeAlias
 
 from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, StateError, UnreadableError
 from lightpeer.output import truncate
+from lightpeer.serve.disk import state_error
+from lightpeer.serve.files import SourceKey
 from lightpeer.serve.ingest import Recipe, make_track
-from lightpeer.serve.library import Library, SourceKey, state_error
+from lightpeer.serve.library import Library
 from lightpeer.serve.repage import StoppedError
 from lightpeer.serve.sources import MUSIC_SUFFIXES, NeedsFfmpegError
 from lightpeer.serve.tags import read_tags
 
 _log = logging.getLogger(__name__)
+
+_NOTED_AT_ONCE = 200  # files: a few milliseconds, in which no track is opened
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Called with how many files are done, how many there are to do, and the name of the one that begins."""
@@ -82,13 +87,17 @@ def scan(
     """
     report = ImportReport()
     finder = _Finder(report.skipped)
-    found = [SourceKey.of(path, status) for path, status in finder.files(library.music_dir)]
+    found, todo = 0, []
+    library.begin_scan()
+    files = finder.files(library.music_dir)
+    while keys := [SourceKey.of(path, status) for path, status in islice(files, _NOTED_AT_ONCE)]:
+        found += len(keys)
+        todo += library.note_found(keys)
     if not found and library.has_files_below(library.music_dir):
         report.kept = True  # more likely a disk that is not mounted than a wish: encoding anew takes hours
         return report
-    report.removed = library.keep_only({key.path for key in found}, [*finder.closed, *mirrored])
-    todo = [key for key in found if not library.unchanged(key)]
-    report.unchanged = len(found) - len(todo)
+    report.removed = library.drop_not_found([*finder.closed, *mirrored])
+    report.unchanged = found - len(todo)
     if todo:
         _native.opusenc()
     try:
@@ -180,19 +189,21 @@ class _Finder:
                     self._skipped.append((path, "it is not an ordinary file"))
             folders.extend(reversed(below))
 
-    def _entries(self, folder: Path) -> list[tuple[Path, os.stat_result]]:
+    def _entries(self, folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
         try:
             here = folder.stat()
             if (here.st_dev, here.st_ino) in self._entered:
                 self._skipped.append((folder, "it links to a folder that has been scanned already"))
-                return []
+                return
             self._entered.add((here.st_dev, here.st_ino))
             names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
         except OSError as error:
             self._close(folder, error)
-            return []
-        entries = ((folder / name, self._status(folder / name)) for name in names)
-        return [(path, status) for path, status in entries if status]
+            return
+        for name in names:
+            path = folder / name
+            if status := self._status(path):
+                yield path, status
 
     def _status(self, path: Path) -> os.stat_result | None:
         try:

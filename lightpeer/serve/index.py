@@ -5,7 +5,7 @@ long query, the first eight) must
 be there. FTS5 takes off what Unicode can decompose; letters such as ø and ß, which it
 cannot, are replaced in what is indexed and in what is asked. Prefixes of one to three
 letters have lists of their own: merging those of all words with a letter, for each of
-some letters, would keep audio waiting for a tenth of a second. Hits are ranked by
+some letters, would take a tenth of a second. Hits are ranked by
 bm25 with the title weighing most; of what matches a vague query, a part. What a
 person types is never FTS syntax: each word becomes a quoted string, and FTS5's own
 tokenizer splits it, so that `AC/DC` finds AC/DC and a word of mere punctuation is
@@ -13,12 +13,12 @@ nothing. Only a track's uri is no words: it finds that track.
 
 The index holds nothing that the manifests do not, so a damaged one, or one of an
 older format, is thrown away and filled again. `add` and `remove` come from the
-importer's thread, `search` from the event loop's; `database.py` says why that is sound.
+importer's thread, `search` from another; `database.py` says why that is sound.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,7 @@ from lightpeer.serve.database import Database
 MAX_QUERY_CHARS = 256  # longer than any title; what a query costs grows with its words
 MAX_QUERY_WORDS = 8  # the others narrow nothing down that eight have not; each takes a list of its own
 MAX_HITS = 50  # SearchRequest.limit
-MAX_RANKED = 1000  # of the tracks that match: one letter matches most of a library, and audio waits meanwhile
+MAX_RANKED = 1000  # of the tracks that match: one letter matches most of a library, and others wait meanwhile
 
 _FORMAT = 3  # of the file; one of another format is filled anew
 _LETTERS = str.maketrans(
@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS tracks (
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
     title, artist, album, tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3');
 """
+_TRACK_IDS = "SELECT track_id FROM tracks WHERE track_id > ? ORDER BY track_id LIMIT 200"
 _LOOK_UP = """
 SELECT track_id, title, artist, album, duration_ms, bitrates_kbps FROM tracks WHERE track_id = ?
 """
@@ -57,7 +58,7 @@ JOIN tracks ON id = found_id ORDER BY score, title, track_id LIMIT ?
 
 @dataclass(frozen=True, slots=True)
 class IndexHit:
-    """A track that matches a query."""
+    """A track in the index."""
 
     track_id: bytes
     title: str
@@ -89,29 +90,38 @@ class Index:
         bitrates_kbps: Sequence[int],
     ) -> None:
         """Add a track; one that is there already stays as it is."""
-        bitrates = ",".join(map(str, bitrates_kbps))
-        shown = tuple(_clean(text) for text in (title, artist, album))
+        self.add_all([IndexHit(track_id, title, artist, album, duration_ms, tuple(bitrates_kbps))])
+
+    def add_all(self, tracks: Sequence[IndexHit]) -> None:
+        """Add tracks, all of them or none; those that are there already stay as they are."""
         with self._database.transaction() as connection:
-            cursor = connection.execute(
-                "INSERT OR IGNORE INTO tracks VALUES (NULL, ?, ?, ?, ?, ?, ?)",
-                (track_id, *shown, duration_ms, bitrates),
-            )
-            if cursor.rowcount:
-                connection.execute(
-                    "INSERT INTO words (rowid, title, artist, album) VALUES (?, ?, ?, ?)",
-                    (cursor.lastrowid, *(text.translate(_LETTERS) for text in shown)),
+            for track in tracks:
+                shown = tuple(_clean(text) for text in (track.title, track.artist, track.album))
+                cursor = connection.execute(
+                    "INSERT OR IGNORE INTO tracks VALUES (NULL, ?, ?, ?, ?, ?, ?)",
+                    (track.track_id, *shown, track.duration_ms, ",".join(map(str, track.bitrates_kbps))),
                 )
+                if cursor.rowcount:
+                    connection.execute(
+                        "INSERT INTO words (rowid, title, artist, album) VALUES (?, ?, ?, ?)",
+                        (cursor.lastrowid, *(text.translate(_LETTERS) for text in shown)),
+                    )
 
     def remove(self, track_id: bytes) -> None:
         """Remove a track, if it is there."""
-        with self._database.transaction() as connection:
-            where = "(SELECT id FROM tracks WHERE track_id = ?)"
-            connection.execute(f"DELETE FROM words WHERE rowid = {where}", (track_id,))  # noqa: S608
-            connection.execute("DELETE FROM tracks WHERE track_id = ?", (track_id,))
+        self.remove_all([track_id])
 
-    def track_ids(self) -> set[bytes]:
-        """Return the ids of all tracks in the index."""
-        return {cast("bytes", row[0]) for row in self._database.rows("SELECT track_id FROM tracks")}
+    def remove_all(self, track_ids: Sequence[bytes]) -> None:
+        """Remove tracks, those that are there."""
+        with self._database.transaction() as connection:
+            for track_id in track_ids:
+                where = "(SELECT id FROM tracks WHERE track_id = ?)"
+                connection.execute(f"DELETE FROM words WHERE rowid = {where}", (track_id,))  # noqa: S608
+                connection.execute("DELETE FROM tracks WHERE track_id = ?", (track_id,))
+
+    def track_ids(self) -> Iterator[bytes]:
+        """Yield the ids of all tracks in the index, rising."""
+        return (cast("bytes", row[0]) for row in self._database.pages(_TRACK_IDS))
 
     def search(self, query: str, limit: int) -> list[IndexHit]:
         """Return at most `limit` (and at most MAX_HITS) tracks that have all words of `query`, best first."""

@@ -25,8 +25,9 @@ from lightpeer.core.uri import is_uri, parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.errors import LightpeerError, StreamFailedError
 from lightpeer.fetching import SILENCE_S, next_within, streaming
+from lightpeer.serve.disk import state_error
+from lightpeer.serve.files import SourceKey
 from lightpeer.serve.importer import mirror_root
-from lightpeer.serve.library import SourceKey, state_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

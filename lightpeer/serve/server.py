@@ -245,7 +245,7 @@ class _Server:
             report = await trio.to_thread.run_sync(
                 scan, self._library, progress, self._stop_scan.is_set, mirrored
             )
-            self._tell_imported(report)
+            self._tell_imported(report, await trio.to_thread.run_sync(self._library.count_tracks))
         except LightpeerError as error:
             self._output.warn(str(error))
         finally:
@@ -258,12 +258,11 @@ class _Server:
         rpc, peer_id = format_endpoint(address), format_peer_id(self._identity.peer_id)
         self._output.result("listening", f"listening on {rpc} as {peer_id}", rpc=rpc, peer_id=peer_id)
 
-    def _tell_imported(self, report: ImportReport) -> None:
+    def _tell_imported(self, report: ImportReport, tracks: int) -> None:
         for note in report.notes():
             self._output.warn(note)
         if report.stopped:
             return
-        tracks = len(self._library.track_ids())
         logger.info("%d tracks; %d files imported, %d as before", tracks, report.imported, report.unchanged)
 
 

@@ -144,7 +144,7 @@ def test_a_vague_query_costs_no_more_in_a_bigger_library(tmp_path, monkeypatch):
 
     taken = []
     for _ in range(2):
-        for number in range(len(index.track_ids()), len(index.track_ids()) + 100):
+        for number in range(count := len(list(index.track_ids())), count + 100):
             index.add(number.to_bytes(32, "big"), f"Song {number}", "", "", 1, [24])
         taken.append(steps())
     assert taken[0] == pytest.approx(taken[1], rel=0.25)
@@ -155,7 +155,7 @@ def test_remove_and_add_again(index):
     index.remove(ELISE)
     index.remove(ELISE)
     assert titles(index, "elise") == ["AC/DC live"]
-    assert index.track_ids() == {LIVE, SON}
+    assert list(index.track_ids()) == [LIVE, SON]
     index.add(LIVE, "other", "", "", 1, [24])  # it is there already
     assert titles(index, "elise") == ["AC/DC live"]
     assert titles(index, "other") == []
@@ -172,7 +172,7 @@ def test_lives_on_in_its_file_and_starts_anew_when_damaged(tmp_path):
     assert titles(index, "elise") == ["Elise"]
     index.close()
     path.write_bytes(b"no database " * 1000)
-    assert Index(path).track_ids() == set()
+    assert list(Index(path).track_ids()) == []
 
 
 def test_an_older_format_is_filled_anew(tmp_path):
@@ -183,7 +183,7 @@ def test_an_older_format_is_filled_anew(tmp_path):
         old.execute("INSERT INTO tracks VALUES (1, x'00', '24')")
         old.commit()
     with contextlib.closing(Index(path)) as index:
-        assert index.track_ids() == set()
+        assert list(index.track_ids()) == []
         index.add(ELISE, "Elise", "", "", 1, [24])
     with contextlib.closing(Index(path)) as index:
         assert titles(index, "elise") == ["Elise"]
@@ -214,4 +214,4 @@ def test_a_full_disk_is_one_sentence_and_undoes_the_addition(index):
     index._database.rows(f"PRAGMA max_page_count = {limit}")
     with pytest.raises(StateError, match="is full"):
         index.add(b"4" * 32, "long " * 100_000, "", "", 1, [24])
-    assert index.track_ids() == {ELISE, LIVE, SON}
+    assert list(index.track_ids()) == [ELISE, LIVE, SON]

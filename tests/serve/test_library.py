@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import errno
 import shutil
+import sqlite3
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from lightpeer.core.datagram import TABLE_BASE
-from lightpeer.core.manifest import content_digest
+from lightpeer.core.manifest import content_digest, track_id_of
 from lightpeer.errors import StateError, UsageError
 from lightpeer.serve import library as library_module
 from lightpeer.serve import store as store_module
+from lightpeer.serve.files import SourceKey
 from lightpeer.serve.importer import scan
+from lightpeer.serve.index import Index, IndexHit
 from lightpeer.serve.library import Library
 from tests.serve.media import write_wav
 
@@ -107,7 +111,7 @@ def test_open_files_and_cached_tracks_are_bounded(music, open_library, monkeypat
     scan(library)
     before = open_files()
     for _ in range(2):
-        for track_id in sorted(library.track_ids()):
+        for track_id in library.track_ids():
             for number in range(2):
                 assert library.track(track_id).read(number, 0)
     assert open_files() == before + 2
@@ -121,7 +125,7 @@ def test_a_track_is_dropped_with_its_last_file(library, music, tmp_path):
     (music / "sub").mkdir()
     shutil.copy(music / "Someone - Something.wav", music / "sub")
     scan(library)
-    assert len(library.track_ids()) == 2
+    assert library.count_tracks() == 2
     (music / "Someone - Something.wav").unlink()
     assert scan(library).removed == 1
     assert library.track(stored.track.track_id) is not None  # sub still has it
@@ -136,12 +140,11 @@ def test_a_track_is_dropped_with_its_last_file(library, music, tmp_path):
 
 def test_a_crash_between_the_rename_and_the_database(library, open_library, tmp_path):
     track_id = only_id(library)
-    library._database.rows("DELETE FROM files")
-    library._database._connection.commit()
+    library._imported.remove_tracks(list(library.track_ids()))
     again = open_library()
     assert again.track(track_id) is None
     assert list((tmp_path / "state" / "tracks").iterdir()) == []
-    assert again.index.track_ids() == set()
+    assert list(again.index.track_ids()) == []
     assert scan(again).imported == 1
     assert again.track(track_id) is not None
 
@@ -149,7 +152,7 @@ def test_a_crash_between_the_rename_and_the_database(library, open_library, tmp_
 def test_a_track_folder_that_was_deleted_is_made_again(library, open_library, tmp_path):
     shutil.rmtree(tmp_path / "state" / "tracks")
     again = open_library()
-    assert again.track_ids() == set()
+    assert list(again.track_ids()) == []
     assert scan(again).imported == 1
 
 
@@ -212,3 +215,98 @@ def test_a_state_directory_that_is_not_writable(tmp_path, music, monkeypatch):
 def test_a_ladder_is_checked(tmp_path, music, ladder):
     with pytest.raises(UsageError, match="ladder"):
         Library(tmp_path / "state", music, ladder)
+
+
+def test_a_lost_index_is_filled_many_tracks_at_a_time(music, open_library, tmp_path, monkeypatch):
+    for number in range(3):
+        write_wav(music / f"{number}.wav", 1.0)
+    assert scan(open_library()).imported == 3
+    open_library().close()
+    (tmp_path / "state" / "index.db").unlink()
+    added, add_all = [], Index.add_all
+
+    def counted(index, tracks):
+        added.append(len(tracks))
+        add_all(index, tracks)
+
+    monkeypatch.setattr(Index, "add_all", counted)
+    monkeypatch.setattr(library_module, "_ADDED_AT_ONCE", 2)
+    assert len(open_library().index.search("2", 5)) == 1
+    assert added == [2, 1]
+
+
+def test_what_is_no_tracks_folder_is_removed_at_start(library, open_library, tmp_path):
+    folder = tmp_path / "state" / "tracks"
+    own = only_id(library).hex()
+    for name in ("junk", own.upper(), "00" * 32):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "file").write_bytes(b"x")
+    again = open_library()
+    assert [path.name for path in folder.iterdir()] == [own]
+    assert again.track(only_id(again)) is not None
+
+
+def test_a_track_that_is_dropped_while_it_is_opened_does_not_stay(library, monkeypatch):
+    track_id = only_id(library)
+    load = library._load
+
+    def slow(track_id):
+        stored = load(track_id)
+        library._imported.remove_tracks([track_id])
+        library._drop_unless_used(track_id)
+        return stored
+
+    monkeypatch.setattr(library, "_load", slow)
+    assert library.track(track_id) is None
+    assert not library._cached
+
+
+def test_a_start_holds_no_ids(tmp_path, music):
+    """A set of 5,000 ids takes half a megabyte, and a start once made six."""
+    count = 5000
+    ids = [track_id_of(number.to_bytes(4, "big")) for number in range(count)]
+    Library(tmp_path / "state", music, (24,)).close()
+    database = sqlite3.connect(tmp_path / "state" / "library.db")
+    rows = ((b"/music/%d" % number, 1, 1, "", track_id) for number, track_id in enumerate(ids))
+    database.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?)", rows)
+    database.commit()
+    database.close()
+    index = Index(tmp_path / "state" / "index.db")
+    index.add_all([IndexHit(track_id, "A", "B", "C", 1, (24,)) for track_id in ids])
+    index.close()
+    for track_id in ids:
+        (tmp_path / "state" / "tracks" / track_id.hex()).mkdir()
+    tracemalloc.start()
+    try:
+        library = Library(tmp_path / "state", music, (24,))
+        stays, peak = tracemalloc.get_traced_memory()
+        assert library.count_tracks() == count
+        library.close()
+    finally:
+        tracemalloc.stop()
+    assert stays < 100_000
+    assert peak < 160 * count, "of one sorted list, for a moment"
+
+
+def test_a_scan_holds_few_paths_at_once(tmp_path, music, monkeypatch):
+    for number in range(1000):
+        (music / f"{number}.wav").touch()
+    library = Library(tmp_path / "state", music, (24,))
+    for path in music.rglob("*.wav"):
+        library._imported.put(SourceKey.of(path, path.stat()), library._recipe, b"i" * 32)
+    made, of, note_found = [], SourceKey.of, library.note_found
+
+    def counted(path, stat):
+        made.append(of(path, stat))
+        return made[-1]
+
+    def noted(keys):
+        assert keys == made
+        assert len(made) <= 200
+        made.clear()
+        return note_found(keys)
+
+    monkeypatch.setattr(SourceKey, "of", counted)
+    monkeypatch.setattr(library, "note_found", noted)
+    assert scan(library).unchanged == 1000
+    library.close()

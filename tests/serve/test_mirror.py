@@ -158,7 +158,7 @@ def test_a_disk_that_refuses_is_told_and_tried_again(origin, caplog) -> None:
 
 
 def test_a_track_that_cannot_be_had_keeps_no_other_from_being_fetched(origin, monkeypatch) -> None:
-    ids = with_library(origin, lambda library: library.track_ids())
+    ids = with_library(origin, lambda library: list(library.track_ids()))
     fetch, tried = Mirror._fetch, []
 
     async def failing(self, client, track_id, entry):

@@ -1,0 +1,50 @@
+"""The state directory as the file system has it: one server's alone, and safe from a power cut.
+
+What the system refuses becomes a sentence that says what a person can do.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from lightpeer.errors import StateError
+
+
+def claim(state_dir: Path) -> IO[bytes]:
+    """Create the state directory and lock it for this process; closing the file unlocks it."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = (state_dir / "library.lock").open("wb")
+    except OSError as error:
+        raise state_error(state_dir, error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        message = f"another lightpeer-serve uses {state_dir}: stop it, or give this one its own --state"
+        raise StateError(state_dir, message) from error
+    return lock
+
+
+def flush(folder: Path) -> None:
+    """Have the disk take a folder's files before its rename can be seen."""
+    for path in [*folder.iterdir(), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def state_error(path: Path, error: OSError) -> StateError:
+    """Return the sentence for a file or folder of ours that the system refuses."""
+    match error:
+        case OSError(errno=28 | 122):  # ENOSPC, EDQUOT
+            return StateError(path, f"the disk with {path} is full: free some space and start again")
+        case PermissionError():
+            return StateError(path, f"{path} is not writable: change its permissions or give another --state")
+        case _:
+            return StateError(path, f"{path} cannot be used: {error.strerror or error}")

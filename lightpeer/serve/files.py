@@ -1,0 +1,136 @@
+"""Which file of the music folder became which track: a table in SQLite, however large the folder is.
+
+Nothing in here is held in memory for each file or track. Ids come out in order, a page at a
+time, so that two lists of them are compared side by side (`only_in_one`); what a scan finds
+is noted in a table of its own, which ends with the process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from lightpeer.serve.database import Database
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, recipe TEXT, track_id BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS files_by_track ON files (track_id);
+CREATE TEMPORARY TABLE found (path BLOB PRIMARY KEY) WITHOUT ROWID;
+"""
+_UNCHANGED = "SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ? AND recipe = ?"
+_NOT_FOUND = """
+SELECT path FROM files WHERE path > ? AND path NOT IN (SELECT path FROM found) ORDER BY path LIMIT 200
+"""
+_TRACK_IDS = "SELECT DISTINCT track_id FROM files WHERE track_id > ? ORDER BY track_id LIMIT 200"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKey:
+    """How a file is recognised as unchanged: its absolute path and what `stat` says of it."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path, stat: os.stat_result) -> SourceKey:
+        """Return the key of a file."""
+        return cls(os.fsencode(path), stat.st_size, stat.st_mtime_ns)
+
+
+class ImportedFiles:
+    """The table; use from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create it; raise StateError where that cannot be done."""
+        self._database = Database(path, _SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def put(self, key: SourceKey, recipe: str, track_id: bytes) -> None:
+        """Note what a file became, and by which recipe."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
+                (key.path, key.size, key.mtime_ns, recipe, track_id),
+            )
+
+    def remove(self, path: bytes) -> None:
+        """Forget a file."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM files WHERE path = ?", (path,))
+
+    def remove_tracks(self, track_ids: Sequence[bytes]) -> None:
+        """Forget the files of some tracks."""
+        with self._database.transaction() as connection:
+            connection.executemany("DELETE FROM files WHERE track_id = ?", ((i,) for i in track_ids))
+
+    # What it knows.
+
+    def track_of(self, path: bytes) -> bytes | None:
+        """Return the track that a file became."""
+        rows = self._database.rows("SELECT track_id FROM files WHERE path = ?", (path,))
+        return cast("bytes", rows[0][0]) if rows else None
+
+    def has_track(self, track_id: bytes) -> bool:
+        """Tell whether some file stands for a track."""
+        return bool(self._database.rows("SELECT 1 FROM files WHERE track_id = ? LIMIT 1", (track_id,)))
+
+    def track_ids(self) -> Iterator[bytes]:
+        """Yield the ids of all tracks, rising."""
+        return (cast("bytes", row[0]) for row in self._database.pages(_TRACK_IDS))
+
+    def count_tracks(self) -> int:
+        """Return how many tracks there are."""
+        return cast("int", self._database.rows("SELECT COUNT(DISTINCT track_id) FROM files")[0][0])
+
+    def has_any_below(self, prefix: bytes) -> bool:
+        """Tell whether there is a file whose path begins so."""
+        query = "SELECT 1 FROM files WHERE substr(path, 1, ?) = ? LIMIT 1"
+        return bool(self._database.rows(query, (len(prefix), prefix)))
+
+    def track_ids_below(self, prefix: bytes) -> list[bytes]:
+        """Return the tracks that were made of files whose path begins so."""
+        query = "SELECT DISTINCT track_id FROM files WHERE substr(path, 1, ?) = ?"
+        return [cast("bytes", row[0]) for row in self._database.rows(query, (len(prefix), prefix))]
+
+    # What a scan does.
+
+    def begin_scan(self) -> None:
+        """Forget what the last scan found."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM found")
+
+    def note_found(self, keys: Sequence[SourceKey], recipe: str) -> list[SourceKey]:
+        """Note that some files are there; return those that were not imported as they are, by this recipe."""
+        with self._database.transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO found VALUES (?)", ((key.path,) for key in keys))
+            return [
+                key
+                for key in keys
+                if not connection.execute(_UNCHANGED, (key.path, key.size, key.mtime_ns, recipe)).fetchall()
+            ]
+
+    def not_found(self) -> Iterator[bytes]:
+        """Yield the paths that the scan has not found; they may be removed meanwhile."""
+        return (cast("bytes", row[0]) for row in self._database.pages(_NOT_FOUND))
+
+
+def only_in_one(ours: Iterator[bytes], theirs: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Yield what only one of two rising sequences has, and whether that is ours."""
+    left, right = next(ours, None), next(theirs, None)
+    while left is not None or right is not None:
+        if left == right:
+            left, right = next(ours, None), next(theirs, None)
+        elif left is not None and (right is None or left < right):
+            yield left, True
+            left = next(ours, None)
+        elif right is not None:
+            yield right, False
+            right = next(theirs, None)

@@ -1,0 +1,69 @@
+"""The table of imported files, a page at a time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lightpeer.serve.files import ImportedFiles, SourceKey, only_in_one
+
+ids = st.sets(st.binary(min_size=1, max_size=2))
+
+
+@given(ids, ids)
+def test_two_lists_of_ids_are_compared(ours, theirs):
+    found = list(only_in_one(iter(sorted(ours)), iter(sorted(theirs))))
+    assert {track_id for track_id, is_ours in found if is_ours} == ours - theirs
+    assert {track_id for track_id, is_ours in found if not is_ours} == theirs - ours
+    assert len(found) == len(ours ^ theirs)
+
+
+@pytest.fixture
+def files(tmp_path):
+    table = ImportedFiles(tmp_path / "library.db")
+    yield table
+    table.close()
+
+
+def key(number: int) -> SourceKey:
+    return SourceKey(b"/music/%05d" % number, 1, 1)
+
+
+def test_more_tracks_than_a_page_holds_come_in_order_and_once(files):
+    for number in range(2500):
+        files.put(key(number), "r", (number // 2).to_bytes(2, "big"))
+    assert list(files.track_ids()) == [number.to_bytes(2, "big") for number in range(1250)]
+    assert files.count_tracks() == 1250
+
+
+def test_what_a_scan_has_not_found_may_be_removed_meanwhile(files):
+    for number in range(2500):
+        files.put(key(number), "r", b"id")
+    for _ in range(2):  # what one scan found says nothing to the next
+        files.begin_scan()
+        assert files.note_found([key(7), key(7), SourceKey(b"/new", 1, 1)], "r") == [SourceKey(b"/new", 1, 1)]
+    gone = []
+    for path in files.not_found():
+        files.remove(path)
+        gone.append(path)
+    assert gone == [key(number).path for number in range(2500) if number != 7]
+    assert files.track_of(key(7).path) == b"id"
+    assert files.track_of(key(8).path) is None
+
+
+@pytest.mark.parametrize("changed", [SourceKey(b"/a", 2, 1), SourceKey(b"/a", 1, 2)])
+def test_a_changed_file_or_recipe_is_imported_again(files, changed):
+    files.put(SourceKey(b"/a", 1, 1), "r", b"id")
+    files.begin_scan()
+    assert files.note_found([SourceKey(b"/a", 1, 1)], "r") == []
+    assert files.note_found([changed], "r") == [changed]
+    assert files.note_found([SourceKey(b"/a", 1, 1)], "another") == [SourceKey(b"/a", 1, 1)]
+
+
+def test_what_is_below_a_path(files):
+    files.put(SourceKey(b"/a/1", 1, 1), "r", b"one")
+    files.put(SourceKey(b"/ab/1", 1, 1), "r", b"two")
+    assert files.track_ids_below(b"/a/") == [b"one"]
+    assert files.has_any_below(b"/ab/")
+    assert not files.has_any_below(b"/abc")
