@@ -68,7 +68,7 @@ def traced(path: Path, megabytes: float) -> Case:
 def cases(traces: Path | None) -> dict[str, Case]:
     l1 = even(400, 0.2, 2)
     slow, fast = Direction(constant(100)), Direction(constant(800))
-    thin, thinner = even(80, 0.2, 40, megabytes=0.3), even(52, 0.2, 40, megabytes=0.3)
+    thin, thinner = even(80, 0.2, 40), even(52, 0.2, 40, megabytes=0.3)
     found = {
         "L1": l1,
         "L2": even(400, 0.2, 2, 0.02),

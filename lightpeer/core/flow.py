@@ -5,7 +5,7 @@ controls the queue. The law is proportional to that queue, over the rate at whic
 comes (the model of BBR, draft-cardwell-iccrg-bbr-congestion-control, with the target
 of LEDBAT, RFC 6817, on the receiver's side as in draft-irtf-iccrg-rledbat):
 
-    pace = delivery rate x (1 + (target - queue) / (2 round trips))
+    pace = delivery rate x (1 + (target - queue) / (2 round trips and units))
 
 A target in seconds, unlike the packets for each flow of Vegas or Copa, is the same for
 all the sources of a stream: the link that they share has one queue, not one for each.
@@ -19,12 +19,14 @@ at most four times what a round trip was seen to carry; twice that and a train, 
   bottleneck's rate as it comes (`PacketTrain`), and no search for it fills the queue. A
   rate that is remembered for this network then asks for more at first.
 * When the queue is gone though nothing drained it, the link may have room: one PULL is
-  answered in a burst, a short train, which tells how much. So does one after a dead zone.
+  answered in a burst, a short train, which tells how much. So does one after a dead zone. What it sent
+  ahead is paid back in the next round trip, unless it told of more. After a loss that takes half of the
+  target out of the queue there is none for two round trips: that the queue is gone tells of no room then.
 * Loss up to a tenth slows nothing; beyond it, it lowers the delivery rate.
 * `drain` empties the queue for a round trip, so that it never becomes the base.
 * A delay that stays as it is while no more comes than was paced is no queue: one would
   drain. The route has changed, and after three round trips it is the base. Where
-  others fill the queue, the pace stays at what playback needs (`floor_bytes_per_s`).
+  others fill the queue (`crowd.py`), the pace stays at what playback needs (`floor_bytes_per_s`).
 
 What is outstanding is counted by the receiver alone (`Outstanding`); what happens to it is told here
 once the receiver has counted it. Call order: `on_asked` when units are asked for, then `on_arrived` or
@@ -37,6 +39,7 @@ import math
 from collections import deque
 from typing import Final
 
+from lightpeer.core.crowd import Crowd
 from lightpeer.core.datagram import DATA_OVERHEAD, MAX_PAYLOAD
 from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay, ReplyBurst
 from lightpeer.core.outstanding import Outstanding
@@ -52,12 +55,14 @@ FIRST_RTT_S: Final = 0.2  # assumed before the first sample: 3G on a good day
 TARGET_S: Final = 0.030  # a third of what LEDBAT may add (RFC 6817 section 2.4.2), above a radio's jitter
 
 _LEAST_FIRST_RTT_S = 0.05  # of the first sample: what a window gives is not believed on a shorter path
-_TARGET_UNITS = 1.25  # on slow links: with less than one in the queue the link stops between two
+_TARGET_UNITS = 1.0  # on slow links: with less in the queue the link stops between two
 _BATCH_UNITS = 4  # worth a PULL, whose 60 bytes are then a hundredth of what it brings
 _BATCH_SLOW_S = 0.1  # but no more than so long takes, where four would be a long queue in a fade
 _BATCH_S = 0.04  # and no less on fast links: 25 PULLs a second
 _SLACK_UNITS = 1  # for the server to send while the next PULL is under way
 _TRAIN_UNITS = 5  # one more than a measurement needs: one may be lost
+_GAP_SHARE = 0.5  # of the target, that a loss takes out of the queue
+_TRAIN_AFTER_LOSS_RTTS = 2.0  # by then what was lost has come and the queue is back
 _TRAIN_LOST_RTTS = 3.0  # without it: its PULL was lost
 _OUTAGE_S = 1.0  # of silence: after it nobody knows what the link gives
 _PROVEN_GROWTH = 4.0  # a train can be squeezed by a radio's scheduler: this bounds what it may claim
@@ -109,11 +114,14 @@ class Flow:
         self._heard_at = 0.0  # or asked with nothing outstanding
         self._proven_bytes = self._initial_bytes  # that one round trip carried
         self._odd_rounds = 0
+        self._crowd = Crowd()
         self._stood_s = 0.0  # the round trip when the last round ended
         self._drain_until = 0.0
         self._drain_gain = 1.0
         self._settled_at = math.inf if newcomer else 0.0  # when the queue is back after that
         if burst is not None:
+            if burst.rtt_s is not None:
+                self.delay.begin(burst.rtt_s, burst.last_at)
             self._paced = self._train_from_bytes_per_s = burst.rate_bytes_per_s
             self.delivery.take(burst.rate_bytes_per_s)
 
@@ -140,8 +148,9 @@ class Flow:
         if self._train_due:  # whatever waits; but those that wait at the source do not pile up
             waiting = min(self.outstanding_bytes, 2 * window)
             window = max(window, waiting + _TRAIN_UNITS * UNIT_BYTES)
-        standing = min(base + self.delay.queue_s, base + _FLOOR_QUEUE_S)
-        window = max(window, self.floor_bytes_per_s * standing)
+        if self._crowd.is_there:
+            standing = min(base + self.delay.queue_s, base + _FLOOR_QUEUE_S)
+            window = max(window, self.floor_bytes_per_s * standing)
         return max(FLOOR_UNITS * UNIT_BYTES, min(window, MAX_WINDOW_BYTES))
 
     def budget_bytes(self) -> float:
@@ -155,13 +164,17 @@ class Flow:
             return int(self._paced)
         if self._train_due:
             return self._send_train(now)
-        self._paced = max(rate * self._gain(now), self.floor_bytes_per_s)
+        self._paced = rate * self._gain(now)
+        if self._crowd.is_there:
+            self._paced = max(self._paced, self.floor_bytes_per_s)
         return int(min(self._paced * _DATAGRAM_SHARE, FIRST_PACE_BYTES_PER_S))
 
     def _send_train(self, now: float) -> int:
         self._train = PacketTrain(_TRAIN_UNITS * UNIT_BYTES, now)
         self._train_due, self._train_from_bytes_per_s = False, self.delivery.bytes_per_s
-        self._next_train_at = now + _TRAIN_LOST_RTTS * (self.delay.standing_s or FIRST_RTT_S)
+        standing = self.delay.standing_s or FIRST_RTT_S
+        self._next_train_at = now + _TRAIN_LOST_RTTS * standing
+        self._slow_down(_TRAIN_UNITS * UNIT_BYTES / self.rate_bytes_per_s, standing, now)
         return FIRST_PACE_BYTES_PER_S
 
     def tune(self, link_bytes_per_s: float) -> None:
@@ -214,20 +227,33 @@ class Flow:
 
     def on_lost(self, size: int, now: float) -> None:
         """Note `size` bytes that will not come."""
+        if size > self.rate_bytes_per_s * _GAP_SHARE * self._target_s:
+            after_loss_s = _TRAIN_AFTER_LOSS_RTTS * (self.delay.standing_s or FIRST_RTT_S)
+            self._next_train_at = max(self._next_train_at, now + after_loss_s)
         self._count(0, size, now)
 
     def drain(self, queue_s: float, now: float) -> None:
         """Let a queue run empty in a round trip."""
         standing = self.delay.standing_s
         if standing is not None and self.delay.queue_s < _DRAINING_TARGETS * self._target_s:
-            self._drain_until = now + standing
-            self._drain_gain = 1 - min(_MAX_DRAIN, max(queue_s, self._target_s) / standing)
-            self._settled_at = now + _SETTLED_RTTS * standing
+            self._slow_down(max(queue_s, self._target_s), standing, now)
+            self._settled_at = now + _SETTLED_RTTS * (standing + self._unit_s)
+
+    @property
+    def _unit_s(self) -> float:
+        """How long a unit takes, by which the law's delay is longer; 0 before anything is measured."""
+        return UNIT_BYTES / (self.rate_bytes_per_s or math.inf)
+
+    def _slow_down(self, queue_s: float, round_trip_s: float, now: float) -> None:
+        """Send less by so long a queue in the next round trip."""
+        self._drain_until = now + round_trip_s
+        self._drain_gain = 1 - min(_MAX_DRAIN, queue_s / round_trip_s)
 
     def _on_train(self, train: PacketTrain, size: int, now: float) -> None:
         rate = train.add(size, now)
         if rate is not None and rate > self._train_from_bytes_per_s:
             self.delivery.take(rate, forget=True)
+            self._drain_until = 0.0  # there was room for it
         if train.is_over:
             self._end_train(now)
 
@@ -247,14 +273,18 @@ class Flow:
         self.delivery.take(rate, forget=self.delay.queue_s > 2 * self._target_s)
         self._proven_bytes = max(rate * standing, INITIAL_UNITS * UNIT_BYTES)
         as_paced = _KEPT_UP * min(self._paces) <= rate <= _NO_MORE * max(self._paces)
+        kept = min(self.floor_bytes_per_s, *self._paces)
+        self._crowd.on_round(self.delay.queue_s, self._target_s, self.delivery.mean_bytes_per_s, kept)
         self._watch_route(now, is_queueless=as_paced)
         self._paces.append(self._paced)
 
     def _gain(self, now: float) -> float:
         if now < self._drain_until:
             return self._drain_gain
-        standing = self.delay.standing_s or FIRST_RTT_S
-        gain = 1 + (self._target_s - self.delay.queue_s) / (_GAIN_RTTS * standing)
+        standing = self.delay.standing_s
+        if standing is None:
+            return 1.0
+        gain = 1 + (self._target_s - self.delay.queue_s) / (_GAIN_RTTS * (standing + self._unit_s))
         return max(_MIN_GAIN, min(gain, _MAX_GAIN))
 
     def _seems_free(self, now: float) -> bool:
@@ -269,8 +299,6 @@ class Flow:
             2 * _GAIN_RTTS
         )  # half of what should have drained
         self._stood_s = standing
-        carried = self.rate_bytes_per_s * (self.delay.base_s or 0.0)
-        is_queueless |= carried < FLOOR_UNITS * UNIT_BYTES  # then no queue of ours can stand
         is_odd = is_queueless and is_steady and excess > _TOLERATED_S
         self._odd_rounds = self._odd_rounds + 1 if is_odd else 0
         if self._odd_rounds == _ODD_ROUNDS:

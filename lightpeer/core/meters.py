@@ -97,6 +97,11 @@ class PathDelay:
         self.base_s = self._base.get(now)
         self.standing_s = self._recent[0][1]
 
+    def begin(self, base_s: float, now: float) -> None:
+        """Take a round trip of another kind for the base, until a shorter one comes."""
+        self._base.add(max(base_s, _MIN_RTT_S), now)
+        self.base_s = self._base.get(now)
+
     def forget_base(self, now: float) -> None:
         """Take what stands now for the base: the route has changed."""
         if self.standing_s is not None:
@@ -150,6 +155,11 @@ class ReplyBurst:
         self._bytes = 0
         self._start = self._last = asked_at
         self._was_held_up = False
+
+    @property
+    def last_at(self) -> float:
+        """When something of it came last."""
+        return self._last
 
     @property
     def rate_bytes_per_s(self) -> float:

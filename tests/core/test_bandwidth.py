@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.bandwidth import DRAIN_EVERY_S, Bandwidth
-from lightpeer.core.flow import INITIAL_UNITS, NEWCOMER_UNITS, UNIT_BYTES, Flow
+from lightpeer.core.flow import INITIAL_UNITS, NEWCOMER_UNITS, TARGET_S, UNIT_BYTES, Flow
 from lightpeer.core.meters import ReplyBurst
 
 
@@ -57,7 +57,7 @@ def test_how_the_first_reply_came_starts_the_first_flow():
     bandwidth = Bandwidth(20_000, reply)
     assert bandwidth.rate_bytes_per_s == pytest.approx(100_000)
     flow = bandwidth.open_flow()
-    assert flow.window_bytes() == pytest.approx(0.3 * 100_000)
+    assert flow.window_bytes() == pytest.approx((0.3 + 2 * TARGET_S) * 100_000 + 5 * UNIT_BYTES)
     assert flow.rate_bytes_per_s == pytest.approx(100_000)
     assert flow.pace_bytes_per_s(0.4) == pytest.approx(100_000, rel=0.15), "at that rate, and not in a burst"
     assert bandwidth.open_flow().window_bytes() == NEWCOMER_UNITS * UNIT_BYTES

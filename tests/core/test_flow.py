@@ -24,6 +24,7 @@ from lightpeer.core.flow import (
     UNIT_BYTES,
     Flow,
 )
+from lightpeer.core.meters import ReplyBurst
 from tests.core.link import Download, Link
 
 MBIT = 1e6
@@ -144,7 +145,8 @@ def test_what_is_outstanding_may_come_in_a_round_trip():
 
 def test_the_window_has_a_bound():
     flow = Flow()
-    fed(flow, 4, rtt_s=0.2, per_round=10)
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    fed(flow, 5, rtt_s=0.3, per_round=15, start=now)
     flow.floor_bytes_per_s = 1e9
     assert flow.window_bytes() == MAX_WINDOW_BYTES
 
@@ -265,14 +267,63 @@ def test_after_a_dead_zone_a_train_asks_what_the_link_gives_now():
     assert flow.pace_bytes_per_s(now + 5.0) == FIRST_PACE_BYTES_PER_S
 
 
-def test_the_floor_is_kept_whatever_the_queue():
+def test_the_floor_is_kept_once_a_queue_stays_though_we_yield():
     flow = Flow()
+    flow.floor_bytes_per_s = 30_000
     now = fed(flow, 4, rtt_s=0.2, per_round=10)
     now = fed(flow, 2, rtt_s=0.7, per_round=10, start=now)
-    assert flow.pace_bytes_per_s(now) < 20_000
-    flow.floor_bytes_per_s = 30_000
+    assert flow.pace_bytes_per_s(now) < 20_000, "the queue may be ours"
+    now = fed(flow, 3, rtt_s=0.7, per_round=10, start=now)
     assert flow.pace_bytes_per_s(now) == pytest.approx(30_000 * 1229 / 1200, abs=1)
     assert flow.window_bytes() >= 0.6 * 30_000
+
+
+def test_the_first_queue_is_none_of_the_route():
+    """The Open's reply came over an idle link; the first units wait behind one another."""
+    reply = ReplyBurst(0.0)
+    for number in range(5):
+        reply.add(1448, 0.35 + 0.1448 * number)
+    flow = Flow(burst=reply)
+    assert flow.delay.base_s == pytest.approx(0.35)
+    assert flow.pace_bytes_per_s(1.0) == pytest.approx(10_000 * 1229 / 1200, rel=0.01), (
+        "no queue is known yet"
+    )
+    asked(flow, INITIAL, 1.0)
+    arrived(flow, 0.8, 1.8)
+    assert flow.delay.queue_s == pytest.approx(0.45)
+    assert flow.pace_bytes_per_s(1.8) < 0.95 * 10_000
+
+
+def test_what_a_train_sent_ahead_is_paid_back():
+    flow = Flow()
+    now = free(flow)
+    rate = flow.rate_bytes_per_s
+    assert flow.pace_bytes_per_s(now) == FIRST_PACE_BYTES_PER_S
+    paid_back = 5 * UNIT_BYTES / 0.2
+    assert flow.pace_bytes_per_s(now + 0.1) == pytest.approx((rate - paid_back) * 1229 / 1200, rel=0.01)
+    assert flow.pace_bytes_per_s(now + 0.21) >= rate
+
+
+def test_a_train_that_found_room_is_not_paid_back():
+    flow = Flow()
+    now = free(flow)
+    flow.pace_bytes_per_s(now)
+    for number in range(4):
+        arrived(flow, 0.1, now + 0.1 + 0.004 * number, now)
+    assert flow.rate_bytes_per_s == pytest.approx(300_000)
+    assert flow.pace_bytes_per_s(now + 0.12) >= 300_000
+
+
+@pytest.mark.parametrize(("units", "due_s"), [(1, 0.4), (0.25, 0.0)])
+def test_no_train_follows_a_loss_that_empties_the_queue(units, due_s):
+    flow = Flow()
+    lost_at = now = free(flow)
+    flow.on_lost(int(units * UNIT_BYTES), now)
+    flow._train_due = False
+    while not flow._train_due:
+        now += 0.02
+        arrived(flow, 0.2, now)
+    assert now - lost_at == pytest.approx(due_s, abs=0.021)
 
 
 def test_a_pull_waits_until_it_is_worth_it():
@@ -428,6 +479,20 @@ def test_a_slow_link_is_not_starved():
     download = Download(link).run(40.0)
     assert download.goodput(10, 40) >= 0.9 * capacity(link, 10, 40)
     assert download.queue_s(10, 40) < 1.0, "units of a quarter second each: a few of them"
+
+
+@pytest.mark.parametrize("rate", [0.052 * MBIT, 0.08 * MBIT])
+def test_a_link_that_gives_less_than_playback_needs_has_no_standing_queue(rate):
+    """Its delay does not grow, and is not taken for the route's."""
+    link = Link([(0, rate)], 0.2, buffer_s=8.0)
+    bandwidth = Bandwidth()
+    download = Download(link, bandwidth)
+    bandwidth.keep_up(15_000)
+    download.run(90.0)
+    unit_s = 1257 * 8 / rate
+    assert download.queue_s(10, 90) < 1.5 * unit_s
+    assert download.goodput(10, 90) >= 0.93 * capacity(link, 10, 90)
+    assert download.flow.delay.base_s == pytest.approx(0.2 + unit_s, abs=0.25 * unit_s)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
