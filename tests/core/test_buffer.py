@@ -76,6 +76,25 @@ def test_history_is_bounded():
     assert buffer.ahead == HISTORY
 
 
+def test_what_comes_late_is_kept_as_far_as_a_step_back_goes():
+    buffer = SegmentBuffer(1000, 4.0)
+    buffer.seek(HISTORY + 5)
+    assert not buffer.put(ready(4))
+    assert len(buffer) == 0
+    assert not buffer.put(ready(5))
+    assert len(buffer) == 1
+
+
+def test_what_came_and_was_forgotten_is_on_its_way_no_more():
+    buffer = SegmentBuffer(1000, 10.0)
+    for _ in range(10 + 2 * HISTORY):
+        for number in wish_all(buffer):
+            buffer.put(ready(number))
+        buffer.take()
+    assert not buffer.seek(5)
+    assert wish_all(buffer)[:2] == [5, 6]
+
+
 def test_what_lies_ahead_stays_when_the_playhead_goes_back_for_good():
     buffer = filled(1000, 10)
     buffer.seek(500)
