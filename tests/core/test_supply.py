@@ -84,6 +84,9 @@ def test_that_nobody_has_the_track_is_believed_after_a_minute_of_such_answers():
     assert supply.is_pointless(GONE_S)
     looked(supply, 70.0, have_any=False, was_answered=False)
     assert not supply.is_pointless(1e9), "there is no network: nobody answers anything"
+    for now in range(100, 100 + GONE_LOOKS - 1):
+        looked(supply, float(now), have_any=False, was_answered=True)
+    assert not supply.is_pointless(1e9), "it counts from the first again"
 
 
 def test_it_is_not_believed_sooner_nor_where_there_is_a_source():
@@ -112,6 +115,8 @@ def test_a_liar_is_never_taken_again():
     assert supply.only_liars
     assert looked(supply, 1e9) == {peer(1)}
     supply.on_lost(peer(2), 1e9, lied=False, was_useful=True)
+    assert not supply.only_liars
+    supply.on_lost(peer(3), 1e9, lied=True, was_useful=True)
     assert not supply.only_liars
 
 
