@@ -180,3 +180,12 @@ def test_its_memory_is_bounded():
         supply.on_lost(peer(number), 0.0, lied=number % 2 == 0, was_useful=False)
     assert len(looked(supply, 1.0)) <= 2 * REMEMBERED
     assert peer(3 * REMEMBERED - 1) in looked(supply, 1.0)
+
+
+def test_whom_it_heard_of_last_is_remembered():
+    supply = Supply()
+    for number in [*range(REMEMBERED), 0]:
+        supply.on_lost(peer(number), 0.0, lied=True, was_useful=False)
+    assert len(looked(supply, 1e9)) == REMEMBERED
+    supply.on_lost(peer(REMEMBERED), 0.0, lied=True, was_useful=False)
+    assert looked(supply, 1e9) == {peer(0), *(peer(number) for number in range(2, REMEMBERED + 1))}
