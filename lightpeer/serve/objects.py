@@ -3,13 +3,16 @@
 They are known by the track's id, so nothing in here ever changes, and one bound holds for all
 streams: a stream that rests keeps no bytes of its own. Nobody waits in here: `find` gives what is
 there, and has what is not be read by a worker thread; whoever asked is called when that is done.
-A thread takes several reads at once when many wait, since going to a thread and back costs more
-than a read; while few wait, a read that hangs holds up no other.
+
+To go to a thread and back costs far more than a read that need not wait for the disk. So what is
+looked for ahead gathers for a moment, or until somebody looks for what he needs now, and one
+thread reads it all; once that takes long, it gives back the rest to those beside it.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,8 +27,10 @@ from lightpeer.serve.threads import Threads
 logger = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 32 * 1024 * 1024  # of 1,000 listeners to different tracks at 96 kbit/s: two segments each
-READERS: Final = 4  # threads; more would keep the event loop from running more often
-MOST_AT_ONCE: Final = 16  # reads by one thread: a millisecond or two, unless the disk is slow
+READERS: Final = 4  # threads: reads that a disk may put in order
+GATHER_S: Final = 0.05  # a fifth of how far streams look ahead
+MOST_AT_ONCE: Final = 64  # reads by one thread
+LONG_S: Final = 0.005  # it waits for the disk, as others can at the same time
 
 Key: TypeAlias = tuple[bytes, int, int]
 """A track's id, a rendition, and a segment or table."""
@@ -69,13 +74,31 @@ class Objects:
         self._objects: OrderedDict[Key, bytes] = OrderedDict()
         self._orders: dict[Key, _Order] = {}  # bounded by what each stream may order
         self._queue: OrderedDict[Key, None] = OrderedDict()  # of the orders, those that no thread has taken
+        self._is_urgent = False  # something in the queue
         self._threads = Threads(READERS)
-        self._wake = trio.lowlevel.ParkingLot()
+        self._turn = trio.Lock()  # of the reader that takes from the queue
+        self._changed = trio.lowlevel.ParkingLot()  # where it waits
 
     def find(
-        self, track_id: bytes, track: ReadableTrack, told: Told, rendition: int, segment: int
+        self,
+        track_id: bytes,
+        track: ReadableTrack,
+        told: Told,
+        rendition: int,
+        segment: int,
+        *,
+        is_ahead: bool = False,
     ) -> bytes | Missing:
-        """Return an object of a track, or have it read: then `told` is called once that is done."""
+        """Return an object of a track, or have it read: then `told` is called once that is done.
+
+        Args:
+            track_id: the track's id.
+            track: what to read from.
+            told: whom to tell.
+            rendition: which of the track's.
+            segment: which of its segments or tables.
+            is_ahead: it need not be now.
+        """
         key = track_id, rendition, segment
         data = self._objects.get(key)
         if data is not None:
@@ -87,8 +110,11 @@ class Objects:
                 return Missing.FOR_GOOD
             order = self._orders[key] = _Order(track)
             self._queue[key] = None
-            self._wake.unpark()
+            self._changed.unpark()
         order.told[told] = None
+        if not is_ahead and not self._is_urgent and key in self._queue:
+            self._is_urgent = True
+            self._changed.unpark()
         return Missing.YET
 
     async def run(self) -> None:
@@ -99,13 +125,27 @@ class Objects:
 
     async def _read_on(self) -> None:
         while True:
-            while not self._queue:
-                await self._wake.park()
-            count = min(MOST_AT_ONCE, -(-len(self._queue) // READERS))
-            keys = [self._queue.popitem(last=False)[0] for _ in range(count)]
-            wanted = [(self._orders[key].track, *key[1:]) for key in keys]
-            for key, data in zip(keys, await self._threads.run(_read_all, wanted), strict=True):
+            keys = await self._next()
+            found = await self._threads.run(_read, [(self._orders[key].track, *key[1:]) for key in keys])
+            for key, data in zip(keys, found, strict=False):
                 self._finish(key, data)
+            for key in reversed(keys[len(found) :]):
+                self._queue[key] = None
+                self._queue.move_to_end(key, last=False)
+                self._is_urgent = True
+            self._changed.unpark()
+
+    async def _next(self) -> list[Key]:
+        """Wait for what is to be read next, and take it from the queue."""
+        async with self._turn:
+            while not self._queue:
+                await self._changed.park()
+            with trio.move_on_after(GATHER_S):
+                while not self._is_urgent and len(self._queue) < MOST_AT_ONCE:
+                    await self._changed.park()
+            keys = [self._queue.popitem(last=False)[0] for _ in range(min(MOST_AT_ONCE, len(self._queue)))]
+            self._is_urgent = self._is_urgent and bool(self._queue)
+            return keys
 
     def _finish(self, key: Key, data: bytes | Exception) -> None:
         order = self._orders.pop(key)
@@ -121,12 +161,15 @@ class Objects:
             told(*key[1:], isinstance(data, bytes))
 
 
-def _read_all(wanted: Sequence[tuple[ReadableTrack, int, int]]) -> list[bytes | Exception]:
-    """Return what was wanted of each track, or why it cannot be read."""
+def _read(wanted: Sequence[tuple[ReadableTrack, int, int]]) -> list[bytes | Exception]:
+    """Return what is wanted of each track or why it cannot be read, and not of all where that takes long."""
     found: list[bytes | Exception] = []
+    until = time.monotonic() + LONG_S
     for track, rendition, segment in wanted:
         try:
             found.append(track.read(rendition, segment))
         except (LightpeerError, OSError) as error:
             found.append(error)
+        if time.monotonic() > until:
+            break
     return found

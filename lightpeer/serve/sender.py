@@ -24,11 +24,10 @@ after that, and whenever `next_deadline` is reached, `handle_timeout` and then s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from lightpeer.core.datagram import (
     MAX_PAYLOAD,
@@ -47,8 +46,6 @@ from lightpeer.serve.objects import Missing
 from lightpeer.serve.pacer import OVERHEAD_BYTES, UDP_HEADER_BYTES, Pacer
 
 Address: TypeAlias = tuple[str, int]
-FindObject: TypeAlias = Callable[[int, int], bytes | Missing]
-"""Gives the bytes of (rendition, segment or table number), or why they are missing; for each unit."""
 
 MAX_QUEUED_UNITS: Final = 1024  # 1.2 MB: four seconds of a fast link, far above any sane window
 MAX_PACE_BYTES_PER_S: Final = 1_000_000  # 80 times a good rendition; one stream does not fill a server's link
@@ -58,6 +55,13 @@ LEASE_S: Final = 2.0
 END_S: Final = 60.0
 
 _REPLAY_WINDOW = 64  # as DTLS and IPsec have it (RFC 4303 §3.4.3)
+
+
+class FindObject(Protocol):
+    """What a sender's bytes come from; it is asked for each unit."""
+
+    def __call__(self, rendition: int, segment: int, *, is_ahead: bool = False) -> bytes | Missing:
+        """Return a segment or table, or why it is missing; where `is_ahead`, it need not be there now."""
 
 
 def path_token(secret: bytes, stream_id: int, host: str, port: int) -> int:
@@ -218,7 +222,7 @@ class StreamSender:
         for asked in islice(self._queue, MAX_AHEAD):
             if left_bytes <= 0:
                 break
-            self._find(asked.rendition, asked.segment)
+            self._find(asked.rendition, asked.segment, is_ahead=True)
             if asked is not self._queue[0]:
                 left_bytes -= (asked.end - asked.unit) * MAX_PAYLOAD
 

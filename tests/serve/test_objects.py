@@ -10,7 +10,9 @@ import trio.lowlevel
 import trio.testing
 
 from lightpeer.errors import StateError
-from lightpeer.serve.objects import MOST_AT_ONCE, READERS, Missing, Objects
+from lightpeer.serve import objects as objects_module
+from lightpeer.serve.objects import GATHER_S, MOST_AT_ONCE, READERS, Missing, Objects
+from lightpeer.serve.threads import Threads
 from tests.sim.clock import without_threads
 
 ONE, OTHER = b"1" * 32, b"2" * 32
@@ -132,54 +134,129 @@ def test_what_cannot_be_read_is_told_of_and_tried_again_when_asked(caplog) -> No
     with_objects(test)
 
 
-def test_threads_are_few_and_share_what_waits() -> None:
-    """While all of them hang, a hundred more wait; then each takes several at once."""
-    gate, lock, begun = threading.Event(), threading.Lock(), []
+class Gated(Track):
+    """A track on a disk that answers when the gate is open."""
 
-    class Gated(Track):
-        def holds(self, rendition: int, segment: int) -> bool:
-            return True
+    def __init__(self, gate: threading.Event) -> None:
+        super().__init__()
+        self._gate = gate
+        self.begun = 0
 
-        def read(self, rendition: int, segment: int) -> bytes:
-            with lock:
-                begun.append(segment)
-            gate.wait()
-            return bytes([segment])
+    def holds(self, rendition: int, segment: int) -> bool:
+        return True
+
+    def read(self, rendition: int, segment: int) -> bytes:
+        self.begun += 1
+        self._gate.wait()
+        return bytes([segment])
+
+
+def with_gate(test, monkeypatch) -> None:
+    """Run a test with real threads, and note how much each is given to read."""
+    gate, batches, run = threading.Event(), [], Threads.run
+
+    async def counted(threads, function, wanted):
+        batches.append(len(wanted))
+        return await run(threads, function, wanted)
 
     async def main() -> None:
-        objects, told, done = Objects(), [], trio.Event()
-        batches: list[int] = []
-        run = objects._threads.run
+        objects = Objects()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(objects.run)
+            await test(objects, gate, batches)
+            nursery.cancel_scope.cancel()
 
-        async def counted(function, wanted):
-            batches.append(len(wanted))
-            return await run(function, wanted)
+    monkeypatch.setattr(Threads, "run", counted)
+    try:
+        trio.run(main)
+    finally:
+        gate.set()
+
+
+async def hang(objects: Objects, track: Gated, tell) -> None:
+    """Have every reader wait for the gate."""
+    for number in range(READERS):
+        objects.find(OTHER, track, tell, 0, number)
+        while track.begun <= number:
+            await trio.lowlevel.checkpoint()
+
+
+def test_readers_are_few_and_each_takes_much_at_once(monkeypatch) -> None:
+    async def test(objects: Objects, gate: threading.Event, batches: list[int]) -> None:
+        told, done = [], trio.Event()
 
         def tell(rendition: int, segment: int, is_sound: bool) -> None:
             told.append(segment)
             if len(told) == READERS + 100:
                 done.set()
 
+        await hang(objects, track := Gated(gate), tell)
+        for segment in range(100):
+            objects.find(ONE, track, tell, 1, segment)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (track.begun, batches) == (READERS, [1] * READERS)
+        gate.set()
+        await done.wait()
+        assert MOST_AT_ONCE in batches
+        assert not objects._queue
+        assert not objects._orders
+
+    with_gate(test, monkeypatch)
+
+
+def test_what_one_thread_does_not_get_to_is_read_by_another(monkeypatch) -> None:
+    """Ten wait for one thread, which finds each read long."""
+
+    async def test(objects: Objects, gate: threading.Event, batches: list[int]) -> None:
+        told, done = [], trio.Event()
+
+        def tell(rendition: int, segment: int, is_sound: bool) -> None:
+            told.append(segment)
+            if len(told) == 10:
+                done.set()
+
+        for segment in range(10):
+            objects.find(ONE, Track(), tell, 0, segment)
+        await done.wait()
+        assert sorted(told) == list(range(10))
+        assert batches == list(range(10, 0, -1))
+
+    monkeypatch.setattr(objects_module, "LONG_S", -1.0)
+    with_gate(test, monkeypatch)
+
+
+def test_what_is_looked_for_ahead_gathers_until_something_is_needed_or_a_moment_is_over() -> None:
+    batches: list[int] = []
+
+    async def main() -> None:
+        objects, told = Objects(), []
+
+        async def counted(function, wanted):
+            batches.append(len(wanted))
+            return function(wanted)
+
+        def tell(rendition: int, segment: int, is_sound: bool) -> None:
+            told.append(segment)
+
         objects._threads.run = counted
         async with trio.open_nursery() as nursery:
             nursery.start_soon(objects.run)
-            for segment in range(READERS):
-                objects.find(ONE, Gated(), tell, 0, segment)
-                while len(begun) <= segment:
-                    await trio.lowlevel.checkpoint()
-            for segment in range(100):
-                objects.find(ONE, Gated(), tell, 1, segment)
-            await trio.testing.wait_all_tasks_blocked()
-            assert len(begun) == READERS
-            assert batches == [1] * READERS
-            gate.set()
-            await done.wait()
-            assert max(batches) == MOST_AT_ONCE
-            assert not objects._queue
-            assert not objects._orders
+            for segment in range(3):
+                objects.find(ONE, Track(), tell, 0, segment, is_ahead=True)
+                await trio.sleep(GATHER_S / 10)
+            assert told == []
+            objects.find(ONE, Track(), tell, 0, 1)  # the stream has come to it
+            await trio.lowlevel.checkpoint()
+            await trio.sleep(GATHER_S / 10)
+            assert told == [0, 1, 2]
+            objects.find(ONE, Track(), tell, 0, 3, is_ahead=True)
+            await trio.sleep(GATHER_S * 1.1)
+            assert told == [0, 1, 2, 3]
+            for segment in range(MOST_AT_ONCE):
+                objects.find(ONE, Track(), tell, segment, 5, is_ahead=True)
+            await trio.sleep(GATHER_S / 10)
+            assert len(told) == 4 + MOST_AT_ONCE
             nursery.cancel_scope.cancel()
 
-    try:
-        trio.run(main)
-    finally:
-        gate.set()
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert batches == [3, 1, MOST_AT_ONCE]

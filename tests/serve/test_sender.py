@@ -45,10 +45,13 @@ class Bench:
 
     def __init__(self, find=None, **kwargs) -> None:
         self.looks: list[tuple[int, int]] = []
+        self.needed: list[tuple[int, int]] = []  # of those, what is not for later
         self.missing: set[int] = set()
 
-        def default(rendition: int, segment: int) -> bytes | Missing:
+        def default(rendition: int, segment: int, *, is_ahead: bool = False) -> bytes | Missing:
             self.looks.append((rendition, segment))
+            if not is_ahead:
+                self.needed.append((rendition, segment))
             if segment in self.missing:
                 return Missing.YET
             return SEGMENT if segment < 100 else Missing.FOR_GOOD
@@ -99,7 +102,7 @@ def test_units_come_in_the_order_asked_and_make_up_the_segment() -> None:
 
 
 def test_tables_are_read_like_segments() -> None:
-    bench = Bench(find=lambda r, s: b"table" if s == TABLE_BASE else Missing.FOR_GOOD)
+    bench = Bench(find=lambda r, s, **_: b"table" if s == TABLE_BASE else Missing.FOR_GOOD)
     bench.pull((0, TABLE_BASE, 0, 1))
     assert [d.payload for d in bench.sent(0.0)] == [b"table"]
 
@@ -385,7 +388,7 @@ def test_what_a_server_sends_is_no_pull() -> None:
 @given(st.integers(1, 65535))
 def test_the_units_of_any_size_make_up_the_object(size) -> None:
     data = bytes(size)
-    bench = Bench(find=lambda r, s: data)
+    bench = Bench(find=lambda r, s, **_: data)
     count, _ = unit_layout(size)
     bench.pull((0, 0, 0, count))
     log = bench.run(1.9)
@@ -394,7 +397,7 @@ def test_the_units_of_any_size_make_up_the_object(size) -> None:
 
 
 def test_an_object_without_bytes_has_no_unit() -> None:
-    bench = Bench(find=lambda _r, segment: b"" if segment == 0 else SEGMENT)
+    bench = Bench(find=lambda _r, segment, **_: b"" if segment == 0 else SEGMENT)
     bench.pull((0, 0, 0, 1), (0, 1, 0, 1))
     assert units(bench.run(1.0)) == [(1, 0)]
 
@@ -446,6 +449,7 @@ def test_the_next_objects_are_looked_for_while_one_leaves() -> None:
     bench.pull(*((0, n, 0, 5) for n in range(20)), pace=6000)
     bench.sent(0.0)
     assert set(bench.looks) == {(0, 0), (0, 1)}
+    assert set(bench.needed) == {(0, 0)}
     bench = Bench()
     bench.pull(*((0, n, 0, 5) for n in range(20)), pace=60_000)
     bench.sent(0.0)
