@@ -14,9 +14,9 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self, TypeVar, TypeVarTuple
 
 import trio
 
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from lightpeer.wire.network import Network
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 MAX_HITS: Final = 20  # tracks that one query may bring
 MAX_RENDITION_BYTES: Final = 1 << 28  # six hours at 96 kbit/s
@@ -74,12 +77,13 @@ class Mirror:
         self._contacts = contacts
         self._on_trouble = on_trouble
         self._troubled: set[str] = set()
-        self._room_bytes = {
-            entry: MAX_QUERY_BYTES - library.bytes_below(mirror_root(entry)) for entry in wanted
-        }
+        self._room_bytes: dict[str, int] = {}  # by entry
 
     async def run(self, on_track: Callable[[Track], object]) -> None:
         """Fetch until all that is wanted is here; tell of each track that is new."""
+        for entry in self._wanted:
+            here_bytes = await _in_thread(self._library.bytes_below, mirror_root(entry))
+            self._room_bytes[entry] = MAX_QUERY_BYTES - here_bytes
         missing, pause_s = list(self._wanted), RETRY_S
         while missing:
             missing = [entry for entry in missing if not await self._fetched(entry, on_track)]
@@ -109,7 +113,7 @@ class Mirror:
         self, client: Client, entry: str, track_id: bytes, on_track: Callable[[Track], object]
     ) -> bool:
         """Fetch one track of an entry unless it is here, and tell whether it is here now."""
-        if self._library.track(track_id) is not None:
+        if await _in_thread(self._library.track, track_id) is not None:
             return True
         if self._room_bytes[entry] <= 0:
             return False
@@ -137,14 +141,14 @@ class Mirror:
         """Fetch one track whole and add it to the library."""
         workspace = self._settings.state_dir / "incoming"
         try:
-            shutil.rmtree(workspace, ignore_errors=True)
-            workspace.mkdir(parents=True)
+            await _in_thread(_empty, workspace)
             try:
                 await self._fetch_renditions(client, track_id, workspace, self._room_bytes[entry])
             finally:
-                self._room_bytes[entry] -= _size(workspace)
+                with trio.CancelScope(shield=True):
+                    self._room_bytes[entry] -= await _in_thread(_size, workspace)
             key = SourceKey(_path_of(entry, track_id), 0, 0)
-            return await trio.to_thread.run_sync(self._library.add, key, workspace)
+            return await _in_thread(self._library.add, key, workspace)
         except OSError as error:
             raise state_error(workspace, error) from error
 
@@ -153,7 +157,8 @@ class Mirror:
     ) -> None:
         track = await _fetch_rendition(client, track_id, workspace, 0, 1, max_bytes)
         for number, rendition in enumerate(track.renditions[1:], 1):
-            kbps, left = math.ceil(rendition.bitrate_bps / 1000), max_bytes - _size(workspace)
+            kbps = math.ceil(rendition.bitrate_bps / 1000)
+            left = max_bytes - await _in_thread(_size, workspace)
             await _fetch_rendition(client, track_id, workspace, number, kbps, left)
 
 
@@ -164,16 +169,47 @@ async def _fetch_rendition(
     max_bytes = min(max_bytes, MAX_RENDITION_BYTES)
     async with streaming(client, track_id, bitrate_kbps) as (session, opened):
         if number == 0:
-            (workspace / "manifest").write_bytes(opened.manifest)
+            await _in_thread((workspace / "manifest").write_bytes, opened.manifest)
         path = workspace / f"{number}.opus"
-        with path.open("wb") as file, path.with_suffix(".tables").open("wb") as tables:
-            size = file.write(session.track.renditions[number].header)
+        with await _in_thread(_Copy, path, session.track.renditions[number].header) as copy:
             while (segment := await next_within(SILENCE_S, session)) is not None:
-                size += file.write(segment.data)
-                tables.write(build_table([segment.data]))
-                if segment.rendition != number or size > max_bytes:
+                await _in_thread(copy.add, segment.data)
+                if segment.rendition != number or copy.size > max_bytes:
                     raise StreamFailedError("the track has two renditions alike, or is larger than we mirror")
         return session.track
+
+
+class _Copy:
+    """A rendition being written; the disk is slow, so by a worker thread."""
+
+    def __init__(self, path: Path, header: bytes) -> None:
+        """Begin the file and that of its tables."""
+        with ExitStack() as stack:
+            self._file = stack.enter_context(path.open("wb"))
+            self._tables = stack.enter_context(path.with_suffix(".tables").open("wb"))
+            self.size = self._file.write(header)
+            self._files = stack.pop_all()
+
+    def add(self, segment: bytes) -> None:
+        """Append a segment, and its entry to the tables."""
+        self.size += self._file.write(segment)
+        self._tables.write(build_table([segment]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._files.close()
+
+
+async def _in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
+    """Do what may wait for the disk, to its end: some of it writes."""
+    return await trio.to_thread.run_sync(function, *args)
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def _size(folder: Path) -> int:

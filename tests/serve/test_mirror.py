@@ -217,3 +217,48 @@ def test_a_query_brings_so_much_and_no_more(origin, monkeypatch, caplog) -> None
         assert files(mirroring(origin)) == before, "what is here counts after a restart"
 
     run(main)
+
+
+def test_the_disk_is_written_by_worker_threads(origin, monkeypatch) -> None:
+    depth, done = [0], set()
+    in_thread = mirror_module._in_thread
+
+    async def counted(function, *args):
+        depth[0] += 1
+        try:
+            return await in_thread(function, *args)
+        finally:
+            depth[0] -= 1
+
+    def watch(owner, name) -> None:
+        function = getattr(owner, name)
+
+        def call(*args):
+            assert depth[0], f"{name} is called in the event loop"
+            done.add(name)
+            return function(*args)
+
+        monkeypatch.setattr(owner, name, call)
+
+    monkeypatch.setattr(mirror_module, "_in_thread", counted)
+    for owner, name in (
+        (mirror_module._Copy, "__init__"),
+        (mirror_module._Copy, "add"),
+        (mirror_module, "_empty"),
+        (mirror_module, "_size"),
+        (Library, "bytes_below"),
+        (Library, "add"),
+    ):
+        watch(owner, name)
+
+    async def main(net: SimInternet, nursery: trio.Nursery) -> None:
+        settings = mirroring(origin, "low beep")
+        library = Library(settings.state_dir, settings.music_dir, LADDER)
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        client = Settings(state_dir=settings.state_dir)
+        mirror = Mirror(library, net.host("30.0.0.1"), client, ["low beep"], lambda: settings.bootstrap)
+        await mirror.run(print)
+        assert done == {"__init__", "add", "_empty", "_size", "bytes_below"}
+        library.close()
+
+    run(main)
