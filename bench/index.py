@@ -4,7 +4,8 @@
 
 The tracks are rows of made-up words (drawn as in natural language, few of them often) that go through the
 real index; the peers are sealed records in the real cache. A fresh process opens what was made, as a
-server does, and is asked: in the index by itself, and by sealed calls over loopback. How fast real
+server does, and is asked: in the index by itself, and by sealed calls over loopback, of which it is
+also told for how long the event loop did one thing, in which no audio leaves. How fast real
 files are imported is measured with a minute of sound, and in one thread, as the server does it.
 """
 
@@ -30,6 +31,7 @@ import trio
 WORDS = 20_000
 FILES, FILE_S = 4, 60
 RATE = 48_000
+SWITCH_S = 0.0005  # as lightpeer-serve has it
 
 
 def vocabulary(random: Random) -> list[str]:
@@ -107,6 +109,19 @@ def rss_mb() -> float:
     return pages * resource.getpagesize() / 1e6
 
 
+class LongestStep(trio.abc.Instrument):
+    """How long the event loop was held by one step of a task, in ms."""
+
+    def __init__(self) -> None:
+        self.longest_ms = self._began = 0.0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002
+        self._began = time.perf_counter()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:  # noqa: ARG002
+        self.longest_ms = max(self.longest_ms, (time.perf_counter() - self._began) * 1000)
+
+
 QUERIES: dict[str, Callable[[Titles], str]] = {
     "two words of a title": lambda titles: titles.words(2, 2),
     "one word": lambda titles: titles.words(1, 1),
@@ -116,6 +131,9 @@ QUERIES: dict[str, Callable[[Titles], str]] = {
     "sixteen syllables": lambda titles: " ".join(titles.words(1, 1)[:2] for _ in range(16)),
     "five words, found nowhere": lambda titles: titles.words(5, 5),
 }
+
+
+CALLED = ("two words of a title", "one letter")
 
 
 def ask(folder: Path, peers: int, searches: int) -> None:
@@ -169,23 +187,31 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
         streams=streams,
         gossip=gossip,
     )
-    calls: list[float] = []
+    sys.setswitchinterval(SWITCH_S)
+    step = LongestStep()
+    trio.lowlevel.add_instrument(step)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(RpcServer(services.handlers()).serve, [listener])
         address = listener_address(listener)
         async with open_channel(network, *address) as channel:
-            for number in range(searches):
-                if number % 100 == 0:  # one caller has a bounded share
-                    caller = Identity((10_000 + number).to_bytes(32, "big"))
-                    peer = Peer(channel, caller, SealClock(network), network, address=address)
-                query = titles.words(2, 2)
-                request = pb.SearchRequest(query=query, limit=10, walkers=NO_BUDGET.walkers)
-                started = time.perf_counter()
-                async for _ in peer.search(request):
-                    pass
-                calls.append((time.perf_counter() - started) * 1000)
+            for name in CALLED:
+                calls: list[float] = []
+                held: list[float] = []
+                for number in range(searches):
+                    if number % 100 == 0:  # one caller has a bounded share
+                        caller = Identity(network.entropy(32))
+                        peer = Peer(channel, caller, SealClock(network), network, address=address)
+                    query = QUERIES[name](titles)
+                    request = pb.SearchRequest(query=query, limit=10, walkers=NO_BUDGET.walkers)
+                    step.longest_ms = 0.0
+                    started = time.perf_counter()
+                    async for _ in peer.search(request):
+                        pass
+                    calls.append((time.perf_counter() - started) * 1000)
+                    held.append(step.longest_ms)
+                report[f"a call, {name}, both ends"] = summary(calls)
+                report[f"a call, {name}: the event loop is held"] = summary(held)
         nursery.cancel_scope.cancel()
-    report["a call, two words, both ends"] = summary(calls)
     report["rss_mb"] = rss_mb()
     print(json.dumps(report))
 

@@ -356,7 +356,7 @@ def test_a_peer_that_serves_another_track_than_the_one_named_is_refused_and_anot
                 wanted = call.open(data, pb.SearchRequest).open
                 wanted.track_id = TEN[0].track.track_id
                 reply = hit_at(liar.gossip.own.current(), TEN[0])
-                reply.open.CopyFrom(own._open_track(wanted, call.peer_id, context))
+                reply.open.CopyFrom(await own._open_track(wanted, call.peer_id, context))
                 await context.write(call.seal(reply))
 
             replace_search(liar, lying)

@@ -307,8 +307,8 @@ def _opened(server: Serving, change: Callable[[Any], object]) -> Iterator[None]:
     service = server.services
     honest = service._opened
 
-    def opened(*arguments: Any) -> Any:
-        reply = honest(*arguments)
+    async def opened(*arguments: Any) -> Any:
+        reply = await honest(*arguments)
         change(reply)
         return reply
 
