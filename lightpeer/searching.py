@@ -50,6 +50,7 @@ class _Leads:
         self.told_by = told_by
         self.led_somewhere = False
         self.led_nowhere = False  # some of them
+        self.lost: RpcError | None = None  # how the peer itself went away, before it opened what it holds
         self._left_s = HOLDERS_S
 
     @property
@@ -200,6 +201,8 @@ class Searcher:
                             yield source
                 if leads.are_used_up:
                     break
+        if leads.lost is not None:  # it has answered, but that is no answer to who holds the track
+            raise leads.lost
         if leads.led_nowhere and not leads.led_somewhere:
             self._reach.on_hollow_hits(asked)
 
@@ -238,6 +241,11 @@ class Searcher:
             if error.code() == StatusCode.NOT_FOUND:  # one of the two was wrong, or the track has just gone
                 logger.info("%s does not serve what %s told: %s", peer.name, leads.told_by.name, error)
                 leads.led_nowhere = True
+            elif peer is leads.told_by and error.code() in {
+                StatusCode.UNAVAILABLE,
+                StatusCode.DEADLINE_EXCEEDED,
+            }:
+                leads.lost = error
             else:
                 self._reach.on_error(peer, error)
         except RemoteError as error:

@@ -11,9 +11,10 @@ import trio
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.buffer import HISTORY_S
 from lightpeer.discovery import open_client
+from lightpeer.errors import NoPeerError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.session import Session
-from tests.pair import made_track, serving, settings
+from tests.pair import Serving, made_track, serving, settings
 from tests.shell.music import Stage, demo_track, stage
 from tests.shell.test_session import SMALL, Heard, at, stream
 from tests.sim.link import Link
@@ -252,6 +253,32 @@ def test_a_start_in_mid_track_takes_no_more_round_trips_than_one_at_the_beginnin
     assert began_s(12.0) < began_s(0.0) + 0.3, "one round trip for the segment that the decoder begins with"
     assert began_s(19.5) < began_s(0.0) + 0.5
     assert began_s(300.0) < began_s(0.0) + 1.5, "beyond the end: it is asked for anew"
+
+
+@pytest.mark.parametrize("until_s", [0.1, 0.3, 0.5, 0.7])
+def test_a_server_that_dies_as_it_is_opened_has_not_said_that_it_lacks_the_track(
+    tmp_path: Path, until_s: float
+) -> None:
+    """It has answered the search by then: nobody can be reached, which is weather."""
+    made = made_track(12)
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE, down=Link(50_000, 0.1), up=Link(50_000, 0.1))
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), phone) as client,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(dies_after, server, until_s)
+            with pytest.raises(NoPeerError):
+                await first_source(client.open_track(made.track.track_id, first_segment=30))
+            assert trio.current_time() > until_s - 0.1
+
+    async def dies_after(server: Serving, seconds: float) -> None:
+        await trio.sleep(seconds)
+        server.kill()
+
+    simulate(main)
 
 
 # The queue.
