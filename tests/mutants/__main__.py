@@ -103,6 +103,7 @@ def prepare(group: Group) -> Path:
         "pytest_add_cli_args_test_selection": list(group.tests),
         "pytest_add_cli_args": ["-p", "no:xdist", "-p", "no:cacheprovider", "-p", "tests.mutants.fastest"],
         "type_check_command": list(group.types),
+        "do_not_mutate_patterns": [r"^\s*(assert|logger\.)"],  # words for developers
         "timeout_multiplier": 4.0,
         "timeout_constant": 4.0,
     }

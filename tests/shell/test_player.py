@@ -98,8 +98,16 @@ def test_a_query_is_played_to_the_end_and_every_sample_is_given(tmp_path):
     assert done.sink.log == ["open", "drain", "close"]
     assert done.sink.gaps == []
     assert done.kinds() == ["opening", "playing", "ended"]
-    assert done.told("playing", "title") == ["Copper Rain"]
-    assert done.told("playing", "uri") == [RAIN.track.uri]
+    (playing,) = [event.data for event in done.events if event.kind == "playing"]
+    assert playing == {
+        "title": "Copper Rain",
+        "artist": RAIN.track.artist,
+        "album": RAIN.track.album,
+        "uri": RAIN.track.uri,
+        "duration_s": LENGTH_S,
+        "bitrate_kbps": 48,
+        "transport": "udp",
+    }
     assert done.player.status.state == "stopped"
 
 
