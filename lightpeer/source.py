@@ -95,6 +95,7 @@ class Source:
         self.retransmitted_units = 0
         self.duplicate_units = 0
         self.has_delivered = False
+        self.is_finishing = False  # there may be more to ask for of what it has begun
         self.delivered_bytes = 0  # of what was asked for
         self.fetching_before_s = 0.0  # of its session, when it joined
         self.heard_at = now  # when something that was asked for came last; it answered Open
@@ -190,27 +191,35 @@ class Source:
         """Return how long what was asked of it will take to come."""
         return self._flow.outstanding_bytes / (self._flow.rate_bytes_per_s or 1.0)
 
+    def limit(self, *, is_tried: bool, share_bytes_per_s: float) -> None:
+        """Ask for little while it is tried beside others, and expect no more than its share of the link."""
+        self._hub.bandwidth.limit(self._flow, is_tried=is_tried)
+        self._transport.share_bytes_per_s = share_bytes_per_s
+
     def may_ask(self) -> bool:
         """Return whether to ask it now for what there is: a PULL's worth, or what was lost."""
         ready = self._has_lost or self._flow.wants_pull()
         return ready and self.receiver is not None and not self.on_grpc
 
-    def ask(self, now: float) -> None:
-        """Ask for what is wished next."""
+    def ask(self, now: float, *, may_begin: bool = True) -> bool:
+        """Ask for what is wished next, or the rest of what it has begun; return whether there was any."""
         flow, self._has_lost = self._flow, False
         if self.receiver is None:
-            return
-        ranges = self._hub.scheduler.next_ranges(self.peer, flow.budget_bytes(), now)
+            return False
+        budget_bytes = flow.budget_bytes()
+        ranges = self._hub.scheduler.next_ranges(self.peer, budget_bytes, now, may_begin=may_begin)
+        self.is_finishing = bool(ranges) or budget_bytes < MAX_PAYLOAD
         if self.receiver.is_at_end != (not ranges):
             self.receiver.is_at_end = not ranges
             self._hub.on_timers()
         if not ranges:
-            return
+            return False
         was_idle = self.receiver.next_deadline() is None
         pace_bytes_per_s = max(flow.pace_bytes_per_s(now), MIN_PACE_BYTES_PER_S)
         self._hub.bandwidth.on_asked(flow, self.receiver.ask(ranges, pace_bytes_per_s, now), now)
         if was_idle:
             self._hub.on_timers()
+        return True
 
     async def flush(self) -> None:
         """Send the datagrams that are due."""
@@ -273,7 +282,7 @@ class Source:
             self._hub.bandwidth.on_lost(self._flow, event.size_bytes, now)
             self._hub.scheduler.on_lost(event.units)
             self._transport.on_lost(len(event.units))
-            self._has_lost = True
+            self._has_lost = self.is_finishing = True
             self.retransmitted_units += len(event.units)
 
     def _on_unasked(self) -> None:

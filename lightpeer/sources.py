@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import trio
 
+from lightpeer.core.flow import FIRST_RTT_S
 from lightpeer.core.scheduler import PATIENCE_S
+from lightpeer.core.selection import Selection
 from lightpeer.core.supply import Supply
 from lightpeer.errors import LightpeerError, NothingFoundError
 from lightpeer.source import Source
@@ -41,6 +43,7 @@ MOST_SOURCES = 6  # when all of those hold up playback: strangers may be in leag
 URGENT_S = 5.0  # of audio left: enough to fetch from another source what one holds up
 NEAR_S = 3.0  # of audio left: what is still missing of the next segment is asked from a second source
 QUIET_S = 1.0  # of silence of the first; or when it has more to send before than there is time
+QUIET_RTTS = 3.0  # at least, where a round trip takes long
 MAX_SHARED = 0.02  # of all bytes; and one segment at any time
 SILENT_S = 4.0  # of all of them, after which others are looked for: most dead zones are over by then
 DEAD_ZONE_S = 2.0  # of silence of all; a shorter one makes nobody late
@@ -108,6 +111,7 @@ class Sources:
         self._on_served = on_served
         self._sources: list[Source] = []
         self._supply = Supply()
+        self._selection: Selection[Source] = Selection()
         self._shared_bytes = 0  # asked for a second time
         self._heard_at = math.inf  # when any of them was heard last, or had something to send again
         self._lenient_until = -math.inf
@@ -172,9 +176,18 @@ class Sources:
 
     def ask(self, now: float, but: Collection[Source] = ()) -> None:
         """Ask for more, soonest of those who will be through soonest with what they have."""
-        ready = [source for source in self._sources if source not in but and source.may_ask()]
-        for source in sorted(ready, key=Source.backlog_s):
-            source.ask(now)
+        asked = self._selection.asked
+        for source in sorted(self._ready(), key=Source.backlog_s):
+            if source in but:
+                continue
+            may_begin = source in asked
+            if not source.ask(now, may_begin=may_begin) and may_begin:
+                self._selection.on_idle()
+
+    def _ready(self) -> list[Source]:
+        """Return those to ask for more: who is not selected any more brings what it has begun."""
+        asked = self._selection.asked
+        return [s for s in self._sources if (s in asked or s.is_finishing) and s.may_ask()]
 
     async def flush(self) -> None:
         """Send the datagrams that are due."""
@@ -185,7 +198,11 @@ class Sources:
 
     def next_deadline(self, now: float) -> float:
         """Return when `check` is due."""
-        deadlines = [self._supply.due, *(source.next_deadline() for source in self._sources)]
+        deadlines = [
+            self._supply.due,
+            self._selection.due,
+            *(source.next_deadline() for source in self._sources),
+        ]
         if self.scheduler.wished():
             near_at = now + self._listener.ahead_s - NEAR_S
             deadlines.append(near_at if near_at > now else now + QUIET_S / 2)
@@ -198,6 +215,7 @@ class Sources:
         for source in list(self._sources):
             source.check(now)
         self.scheduler.patience_s = max(PATIENCE_S, PATIENCE_RTTS * (self.bandwidth.srtt_s or 0.0))
+        self._select(now)
         self._share_first(now)
         self._check_holder(now)
         if self.scheduler.wished() and all(s.silent_s(now) >= SILENT_S for s in self._sources):
@@ -205,6 +223,24 @@ class Sources:
         if now >= self._supply.due:
             exclude = self._supply.on_look([source.peer.peer_id for source in self._sources], now)
             self.nursery.start_soon(self._look, exclude)
+
+    def _quiet_s(self) -> float:
+        return max(QUIET_S, QUIET_RTTS * (self.bandwidth.srtt_s or 0.0))
+
+    def _select(self, now: float) -> None:
+        """Have as many asked as fill the link, and another in place of one that stalls."""
+        rtt_s, quiet_s = self.bandwidth.srtt_s or FIRST_RTT_S, self._quiet_s()
+        stalled = [source for source in self._sources if source.silent_s(now) >= quiet_s]
+        is_more = [self._selection.on_stalled(source, stalled) for source in stalled]
+        is_more.append(self._selection.update(now, rtt_s, self.network.counters.rx_bytes()))
+        selection, link_bytes_per_s = self._selection, self.bandwidth.measured_bytes_per_s
+        share_bytes_per_s = (link_bytes_per_s or math.inf) / max(1, len(selection.asked))
+        self.scheduler.share_bytes_per_s = share_bytes_per_s
+        for source in self._sources:
+            is_tried, has_others = source in selection.tried, len(selection.asked) > 1
+            source.limit(is_tried=is_tried, share_bytes_per_s=share_bytes_per_s if has_others else math.inf)
+        if any(is_more):
+            self._listener.pump(now)
 
     def _check_holder(self, now: float) -> None:
         """Drop a source that holds up playback if there is another that does better, else look for one.
@@ -229,9 +265,12 @@ class Sources:
             return
         holders, others = self._divide(first)
         time_s = ahead_s if self._listener.playout.realtime else math.inf  # nothing is late for a file
-        is_late = any(s.silent_s(now) >= QUIET_S or s.backlog_s() > time_s for s in holders)
-        if is_late and any(s.silent_s(now) < QUIET_S for s in others):
+        quiet_s = self._quiet_s()
+        is_late = any(s.silent_s(now) >= quiet_s or s.backlog_s() > time_s for s in holders)
+        if is_late and any(s.silent_s(now) < quiet_s for s in others):
             self._shared_bytes += self.scheduler.share_first()
+            if not any(source in self._selection.asked for source in others):
+                self._selection.ask(min(others, key=lambda source: source.silent_s(now)))
             self.ask(now, but=holders)
 
     def _divide(self, peer: object) -> tuple[list[Source], list[Source]]:
@@ -275,6 +314,7 @@ class Sources:
         source = Source(self, peer)
         source.fetching_before_s = self._stats.fetching_s
         self._sources.append(source)
+        self._selection.on_joined(source)
         self._listener.on_failed(None)
         self._stats.sources = max(self._stats.sources, len(self._sources))
         await source.start(opened.udp)
@@ -283,6 +323,7 @@ class Sources:
     def _drop(self, source: Source, *, lied: bool = False) -> None:
         self.count()
         self._sources.remove(source)
+        self._selection.on_left(source)
         self._end(source, lied=lied)
 
     def _end(self, source: Source, *, lied: bool = False) -> None:
@@ -303,17 +344,18 @@ class Sources:
     def is_urgent(self) -> bool:
         """Whether playback may soon wait for what comes, or several sources' times are to be compared."""
         playout = self._listener.playout
-        return len(self._sources) > 1 or (playout.realtime and self._listener.ahead_s < NEAR_S)
+        return len(self._selection.asked) > 1 or (playout.realtime and self._listener.ahead_s < NEAR_S)
 
     def on_heard(self, now: float) -> None:
         """Something that was asked for came; after a silence of all, all have time to be heard again."""
+        self._selection.on_came(now)
         if now >= self._heard_at + DEAD_ZONE_S and now >= self._lenient_until + LENIENT_AGAIN_S:
             self._lenient_until = now + PATIENCE_S
         self._heard_at = now
 
     async def on_data(self, now: float) -> None:
         """Something arrived: have the session take what is complete and ask for more."""
-        if self.scheduler.has_event or any(source.may_ask() for source in self._sources):
+        if self.scheduler.has_event or self._ready():
             self._listener.pump(now)
         await self.flush()
 

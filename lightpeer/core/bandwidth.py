@@ -18,10 +18,11 @@ import math
 from collections import deque
 from typing import Final
 
-from lightpeer.core.flow import FIRST_RTT_S, Flow
+from lightpeer.core.flow import FIRST_RTT_S, FLOOR_UNITS, MAX_WINDOW_BYTES, UNIT_BYTES, Flow
 from lightpeer.core.meters import DeliveryRate, ReplyBurst
 
 NEWCOMER_RTTS: Final = 4.0  # after which a newcomer has seen the queue, and has not grown to much yet
+TRIED_SHARE: Final = 0.25  # enough to see whether the sum grows, and a short queue where it does not
 DRAIN_EVERY_S: Final = 10.0  # three times in the 30 s for which a base is remembered
 _STREAMED_S = 0.5  # a few round trips of TCP
 _QUEUE_SAMPLES = 512  # for the statistics: a minute or so of a slow link
@@ -70,6 +71,11 @@ class Bandwidth:
         """Keep at least this rate in sum, even where others fill the queue; 0 yields to them."""
         for flow in self._flows:
             flow.floor_bytes_per_s = floor_bytes_per_s / len(self._flows)
+
+    def limit(self, flow: Flow, *, is_tried: bool) -> None:
+        """Bound what is outstanding at a source that is tried: to a quarter of what the others bring."""
+        share = TRIED_SHARE * self._delivery.bytes_per_s * (self.srtt_s or FIRST_RTT_S)
+        flow.most_bytes = max(FLOOR_UNITS * UNIT_BYTES, share) if is_tried else MAX_WINDOW_BYTES
 
     def open_flow(self) -> Flow:
         """Return the controller of a new source."""

@@ -99,6 +99,7 @@ class Flow:
         remembered_units = min(remembered_bytes_per_s * first_rtt_s / UNIT_BYTES, MAX_INITIAL_UNITS)
         self.outstanding = Outstanding()
         self.floor_bytes_per_s = 0.0
+        self.most_bytes: float = MAX_WINDOW_BYTES  # that may be outstanding
         self.delay = PathDelay()
         self.delivery = DeliveryRate()
         units = NEWCOMER_UNITS if newcomer else max(INITIAL_UNITS, remembered_units)
@@ -141,7 +142,7 @@ class Flow:
         """Return how many bytes may be outstanding."""
         rate, base = self.rate_bytes_per_s, self.delay.base_s
         if not rate or base is None:
-            return self._initial_bytes
+            return min(self._initial_bytes, self.most_bytes)
         waiting = self._batch_bytes + _SLACK_UNITS * UNIT_BYTES
         window = rate * (base + 2 * self._target_s) + waiting
         window = min(window, _PROVEN_GROWTH * self._proven_bytes)
@@ -151,7 +152,7 @@ class Flow:
         if self._crowd.is_there:
             standing = min(base + self.delay.queue_s, base + _FLOOR_QUEUE_S)
             window = max(window, self.floor_bytes_per_s * standing)
-        return max(FLOOR_UNITS * UNIT_BYTES, min(window, MAX_WINDOW_BYTES))
+        return max(FLOOR_UNITS * UNIT_BYTES, min(window, self.most_bytes))
 
     def budget_bytes(self) -> float:
         """Return how many more bytes may be asked for now."""

@@ -39,6 +39,7 @@ from lightpeer.errors import RemoteError
 
 PATIENCE_S = 3.0  # with the source of an object; several round trips, and a handover of the radio
 _EACH_MORE_S = 1.0  # for each object that it holds before: a segment's length
+_SHARE_TIMES = 4.0  # what it takes on a link that does not sustain playback: no source is to blame for that
 TABLE_AHEAD = 32  # segments before its first, at which a table is fetched: more than any window holds
 TABLES_KEPT = 32  # half an hour of a rendition, about 0.2 MB; a table forgotten is fetched again
 
@@ -104,6 +105,7 @@ class Scheduler:
         self._events: deque[Event] = deque()
         self.wasted_bytes = 0  # payload that came twice or was not wanted
         self.patience_s = PATIENCE_S  # more where a round trip takes long
+        self.share_bytes_per_s = math.inf  # of the link, for each source
 
     def wish(self, rendition: int, segment: int) -> None:
         """Want a segment, after all that was wished before; wishing twice changes nothing."""
@@ -146,11 +148,20 @@ class Scheduler:
         self._objects.clear()
         self._waiting.clear()
 
-    def next_ranges(self, source: Source, budget_bytes: float, now: float = 0.0) -> Ranges:
-        """Return the units that a source should be asked for now: at most about `budget_bytes`."""
+    def next_ranges(
+        self, source: Source, budget_bytes: float, now: float = 0.0, *, may_begin: bool = True
+    ) -> Ranges:
+        """Return the units that a source should be asked for now.
+
+        Args:
+            source: who is asked.
+            budget_bytes: how much, at the most about.
+            now: the time in seconds.
+            may_begin: whether it may be asked for objects that are nobody's yet.
+        """
         out: Ranges = []
         for item in self._objects.values():
-            if item.source not in (None, source):
+            if item.source != source and not (may_begin and item.source is None):
                 continue
             for first, sizes in _runs(item):
                 fitting = _fit(sizes, budget_bytes)
@@ -272,8 +283,10 @@ class Scheduler:
     def _hand_to(self, item: _Object, source: Source, now: float) -> None:
         if item.source == source:
             return
-        before = sum(other.source == source for other in self._objects.values())
-        item.source, item.due_s = source, now + self.patience_s + before * _EACH_MORE_S
+        before = [other.size for other in self._objects.values() if other.source == source]
+        sustained_s = self.patience_s + len(before) * _EACH_MORE_S
+        shared_s = _SHARE_TIMES * (sum(before) + item.size) / self.share_bytes_per_s
+        item.source, item.due_s = source, now + max(sustained_s, shared_s)
         if item.is_suspect and item.givers - {source}:
             item.givers.clear()
             item.parts.clear()

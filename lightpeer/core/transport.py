@@ -84,6 +84,7 @@ class Transport:
         self.on_grpc = False
         self._receiver = receiver
         self._least_bytes_per_s = least_bytes_per_s
+        self.share_bytes_per_s = math.inf  # of the link, where several sources are asked
         self._sieve = Sieve()
         self._moved_at = -math.inf
         self._is_seen_to_pass = False
@@ -130,7 +131,7 @@ class Transport:
         self._sieve.on_arrived()
         self._udp_heard_at, self._udp_began_at = now, min(self._udp_began_at, now)
         self._udp_bytes += size
-        needed = self._least_bytes_per_s / 2 * (now - self._udp_began_at)
+        needed = min(self._least_bytes_per_s, self.share_bytes_per_s) / 2 * (now - self._udp_began_at)
         if self._udp_bytes - MAX_PAYLOAD >= max(needed, MAX_PAYLOAD):  # the first one began it
             self._is_seen_to_pass = True
         if self.on_grpc:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.bandwidth import DRAIN_EVERY_S, Bandwidth
-from lightpeer.core.flow import INITIAL_UNITS, NEWCOMER_UNITS, TARGET_S, UNIT_BYTES, Flow
+from lightpeer.core.flow import FLOOR_UNITS, INITIAL_UNITS, NEWCOMER_UNITS, TARGET_S, UNIT_BYTES, Flow
 from lightpeer.core.meters import ReplyBurst
 
 
@@ -109,6 +109,21 @@ def test_what_the_link_gave_outlives_its_flows():
     bandwidth.close_flow(flow)
     assert bandwidth.rate_bytes_per_s == pytest.approx(8 * UNIT_BYTES / 0.125, rel=0.05)
     assert bandwidth.window_bytes() == 0
+
+
+def test_a_source_that_is_tried_has_a_quarter_of_what_the_others_bring_outstanding():
+    bandwidth = Bandwidth()
+    first, second = bandwidth.open_flow(), bandwidth.open_flow()
+    bandwidth.limit(second, is_tried=True)
+    assert second.window_bytes() == FLOOR_UNITS * UNIT_BYTES, "before anything is known"
+    fed(bandwidth, first, until=2.0, rtt_s=0.5)
+    second.most_bytes = 0
+    bandwidth.limit(second, is_tried=True)
+    assert second.most_bytes == FLOOR_UNITS * UNIT_BYTES, "no fewer, or no loss would show"
+    fed(bandwidth, first, until=4.0, start=2.0, rtt_s=0.05)
+    bandwidth.limit(second, is_tried=True)
+    bandwidth.limit(second, is_tried=False)
+    assert second.window_bytes() == NEWCOMER_UNITS * UNIT_BYTES
 
 
 def test_the_floor_is_shared():

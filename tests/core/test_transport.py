@@ -182,6 +182,16 @@ def test_half_of_the_least_rendition_is_no_trickle():
     assert transport.next_deadline() == pytest.approx(2.2 + MOVE_AFTER_S)
 
 
+def test_half_of_its_share_of_a_thin_link_is_no_trickle():
+    """Where several sources are asked, and the link gives less than they could."""
+    transport, stream = udp()
+    stream.first_pull_at, stream.is_waiting = 0.0, True
+    transport.share_bytes_per_s = 600
+    unit(transport, stream, 0.2)
+    unit(transport, stream, 1.3)
+    assert transport.decide(0.2 + TRICKLE_S) is NOTHING
+
+
 def test_little_that_was_wanted_is_no_trickle():
     transport, stream = udp()
     stream.first_pull_at, stream.is_waiting = 0.0, True

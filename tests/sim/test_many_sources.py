@@ -125,3 +125,35 @@ def test_a_dead_zone_is_no_sources_fault(
         assert not rested
 
     simulate(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("rate", "seconds", "limit_s"), [(50_000, 80, 0.06), (10_000, 25, 0.6)])
+def test_fast_sources_make_a_thin_links_queue_hardly_longer_than_one_does(
+    tmp_path: Path, rate: int, seconds: int, limit_s: float, seed: int
+) -> None:
+    """The others are opened and silent: nothing comes twice, and nobody is dropped for being slow."""
+    made = made_track(seconds, kbps=(96,))
+
+    async def main(net: SimInternet) -> None:
+        async with AsyncExitStack() as stack:
+            servers = await several(stack, net, made, *(Link(100_000, 0.0) for _ in range(4)))
+            down = Link(rate, 0.1, queue_bytes=1 << 20)
+            phone = net.host(PHONE, down=down)
+            client = await stack.enter_async_context(open_client(settings(tmp_path, *servers), phone))
+            queues_s: list[float] = []
+
+            async def watch() -> None:
+                while True:
+                    await trio.sleep(0.1)
+                    queues_s.append(down.queue_s)
+
+            nursery = await stack.enter_async_context(trio.open_nursery())
+            nursery.start_soon(watch)
+            done = await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
+            nursery.cancel_scope.cancel()
+        assert done["sources"] == 4
+        assert sum(queues_s) / len(queues_s) < limit_s
+        assert phone.counters.rx_bytes() < 1.1 * len((tmp_path / "x.opus").read_bytes())
+
+    simulate(main, seed)
