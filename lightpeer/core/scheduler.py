@@ -102,6 +102,7 @@ class Scheduler:
         self._tables: dict[Key, SegmentTable] = {}
         self._waiting: dict[Key, None] = {}  # wished for, but the table is not there yet
         self._objects: dict[Key, _Object] = {}  # in the order wished
+        self._tables_wished = 0  # among the objects
         self._events: deque[Event] = deque()
         self.wasted_bytes = 0  # payload that came twice or was not wanted
         self.patience_s = PATIENCE_S  # more where a round trip takes long
@@ -141,12 +142,13 @@ class Scheduler:
 
     def wished(self) -> int:
         """Return how many segments are wished for and not there yet."""
-        return len(self._waiting) + sum(1 for _, segment in self._objects if segment < TABLE_BASE)
+        return len(self._waiting) + len(self._objects) - self._tables_wished
 
     def clear(self) -> None:
         """Forget all wishes (seek); tables stay."""
         self._objects.clear()
         self._waiting.clear()
+        self._tables_wished = 0
 
     def next_ranges(
         self, source: Source, budget_bytes: float, now: float = 0.0, *, may_begin: bool = True
@@ -275,6 +277,7 @@ class Scheduler:
         key = (rendition, table_segment(number))
         if key not in self._objects and (rendition, number) not in self._tables:
             self._add(key, table_bytes(self._track, number))
+            self._tables_wished += 1
 
     def _add(self, key: Key, size: int, table: SegmentTable | None = None) -> None:
         units, step = unit_layout(size)
@@ -307,6 +310,7 @@ class Scheduler:
         if len(self._tables) > TABLES_KEPT:
             del self._tables[next(iter(self._tables))]
         del self._objects[item.key]
+        self._tables_wished -= 1
         freed = [key for key in self._waiting if key[0] == rendition and table_of(key[1]) == number]
         for key in freed:  # in the order in which they were wished for
             del self._waiting[key]

@@ -101,6 +101,24 @@ def test_the_table_is_fetched_first():
     assert scheduler.wished() == 0
 
 
+def test_tables_are_not_counted_among_the_segments_that_are_wished_for():
+    scheduler = Scheduler(TRACK)
+    scheduler.wish(0, 0)
+    scheduler.wish(0, 1)
+    assert scheduler.wished() == 2
+    scheduler.on_object("a", 0, TABLE, OBJECTS[0, TABLE])
+    assert scheduler.wished() == 2
+    scheduler.clear()
+    assert scheduler.wished() == 0
+    scheduler.want_table(1, 0)
+    assert scheduler.wished() == 0
+    scheduler.wish(0, 0)
+    scheduler.on_object("a", 1, TABLE, OBJECTS[1, TABLE])
+    assert scheduler.wished() == 1
+    scheduler.on_object("a", 0, 0, OBJECTS[0, 0])
+    assert scheduler.wished() == 0
+
+
 def test_the_next_table_is_fetched_before_it_is_needed():
     scheduler = Scheduler(TRACK)
     scheduler.wish(0, 31)
