@@ -99,6 +99,8 @@ class Source:
         self.delivered_bytes = 0  # of what was asked for
         self.fetching_before_s = 0.0  # of its session, when it joined
         self.heard_at = now  # when something that was asked for came last; it answered Open
+        burst = peer.burst  # of the Open's reply: a link that gives TCP no more does not police UDP
+        self._tcp_bytes_per_s = (burst.rate_bytes_per_s if burst is not None else 0.0) or math.inf
         self._hub = hub
         self._flow = hub.bandwidth.open_flow()
         self._transport = self._make_transport(now)
@@ -194,7 +196,7 @@ class Source:
     def limit(self, *, is_tried: bool, share_bytes_per_s: float) -> None:
         """Ask for little while it is tried beside others, and expect no more than its share of the link."""
         self._hub.bandwidth.limit(self._flow, is_tried=is_tried)
-        self._transport.share_bytes_per_s = share_bytes_per_s
+        self._transport.share_bytes_per_s = min(share_bytes_per_s, self._tcp_bytes_per_s)
 
     def may_ask(self) -> bool:
         """Return whether to ask it now for what there is: a PULL's worth, or what was lost."""

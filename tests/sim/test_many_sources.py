@@ -157,3 +157,19 @@ def test_fast_sources_make_a_thin_links_queue_hardly_longer_than_one_does(
         assert phone.counters.rx_bytes() < 1.1 * len((tmp_path / "x.opus").read_bytes())
 
     simulate(main, seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_udp_is_no_trickle_on_a_link_that_gives_tcp_no_more(tmp_path: Path, seed: int) -> None:
+    """It gives less than half of what the least rendition needs."""
+    made = made_track(15, kbps=(96,))
+
+    async def main(net: SimInternet) -> None:
+        async with AsyncExitStack() as stack:
+            servers = await several(stack, net, made, Link(100_000, 0.0))
+            phone = net.host(PHONE, down=Link(5_000, 0.1, queue_bytes=1 << 20))
+            client = await stack.enter_async_context(open_client(settings(tmp_path, *servers), phone))
+            done = await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
+        assert done["transport"] == "udp"
+
+    simulate(main, seed)
