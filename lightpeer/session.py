@@ -20,9 +20,9 @@ from lightpeer.core.buffer import SEGMENT_S, SegmentBuffer
 from lightpeer.core.ladder import Ladder
 from lightpeer.core.manifest import table_of, table_segment
 from lightpeer.core.playout import Playout
+from lightpeer.core.pull_ahead import MOST
 from lightpeer.core.scheduler import Scheduler, SegmentReady
 from lightpeer.errors import LightpeerError, StreamFailedError
-from lightpeer.source import PULL_AHEAD
 from lightpeer.sources import Sources
 from lightpeer.stats import SessionStats
 
@@ -256,7 +256,7 @@ class Session:
         ahead_bytes = 2 * self.bandwidth.window_bytes()
         while (segment := self._buffer.next_wish()) is not None:
             current = self.track.renditions[self.ladder.current or 0]
-            enough = max(PULL_AHEAD, ahead_bytes * 8 / (current.bitrate_bps * SEGMENT_S))
+            enough = max(MOST, ahead_bytes * 8 / (current.bitrate_bps * SEGMENT_S))
             if self.scheduler.wished() >= enough:
                 return
             rendition = self.ladder.choose(self.bandwidth.rate_bytes_per_s, self.buffer_s)

@@ -16,6 +16,7 @@ import trio
 
 from lightpeer.core.datagram import MAX_PAYLOAD, UnitRange
 from lightpeer.core.manifest import table_bytes, table_segment
+from lightpeer.core.pull_ahead import PullAhead
 from lightpeer.core.receiver import FIRST_RTT_S, Receiver, UnitArrived
 from lightpeer.core.status import StatusCode
 from lightpeer.core.transport import Action, Transport
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PULL_AHEAD = 8  # whole segments asked for on a Streams.Pull call: TCP has a window of its own
 MIN_PACE_BYTES_PER_S = 1000
 REST_SLACK_BYTES = MAX_PAYLOAD // 2  # units come whole: rather the one more than a wake-up for it alone
 REST_BYTES = 32 * 1024  # to come at most before we look: a third of what Linux holds for a socket
@@ -434,11 +434,12 @@ class Source:
     async def _pull_segments(self, call: PullCall, scope: trio.CancelScope) -> None:
         asked = self._pull_asked = deque()
         awaited_at = 0.0  # since when, without a break
-        ahead = 1  # at first: if the dead zone ends, all of it comes over UDP as well
+        ahead = PullAhead()
         track_id = self._hub.track.track_id
         while not scope.cancel_called:  # what is asked for after that is never received
-            keys = self._hub.scheduler.next_objects(self.peer, ahead - len(asked), trio.current_time())
+            keys = self._hub.scheduler.next_objects(self.peer, ahead.free, trio.current_time())
             if keys:
+                ahead.on_asked(len(keys), trio.current_time())
                 awaited_at = awaited_at if asked else trio.current_time()
                 asked.extend(keys)
                 self._transport.on_call(trio.current_time())
@@ -454,8 +455,8 @@ class Source:
                 raise StreamFailedError("it ended the stream")
             if (chunk.rendition, chunk.segment) != asked.popleft():
                 raise BadMessageError("a segment that was not asked for")
-            ahead = min(2 * ahead, PULL_AHEAD)
             now = trio.current_time()
+            ahead.on_answer(now)
             self._heard(now, len(chunk.data))
             self._transport.on_chunk(now, call.take_silence_s(), is_more_due=bool(asked))
             self._hub.bandwidth.on_streamed(len(chunk.data), awaited_at, now)
