@@ -121,8 +121,8 @@ class Flow:
         self._drain_gain = 1.0
         self._settled_at = math.inf if newcomer else 0.0  # when the queue is back after that
         if burst is not None:
-            if burst.rtt_s is not None:
-                self.delay.begin(burst.rtt_s, burst.last_at)
+            assert burst.rtt_s is not None, "its rate is of what came after that"
+            self.delay.begin(burst.rtt_s, burst.last_at)
             self._paced = self._train_from_bytes_per_s = burst.rate_bytes_per_s
             self.delivery.take(burst.rate_bytes_per_s)
 
