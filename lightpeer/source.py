@@ -216,7 +216,7 @@ class Source:
             self._hub.on_timers()
         if not ranges:
             return False
-        was_idle = self.receiver.next_deadline() is None
+        was_idle = not self.receiver.is_waiting
         pace_bytes_per_s = max(flow.pace_bytes_per_s(now), MIN_PACE_BYTES_PER_S)
         self._hub.bandwidth.on_asked(flow, self.receiver.ask(ranges, pace_bytes_per_s, now), now)
         if was_idle:
@@ -271,10 +271,11 @@ class Source:
 
     def _on_event(self, event: Event, now: float) -> None:
         if isinstance(event, UnitArrived):
-            self._hub.bandwidth.on_arrived(self._flow, len(event.payload), event.rtt_s, now, event.pulled_at)
+            size = len(event.payload)
+            self._hub.bandwidth.on_arrived(self._flow, size, event.rtt_s, now, event.pulled_at)
             if event.was_asked:
-                self._heard(now, len(event.payload))
-                self._transport.on_unit(len(event.payload), now)
+                self._heard(now, size)
+                self._transport.on_unit(size, now)
                 self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
                 if self.on_grpc:
                     self._on_passed(now)

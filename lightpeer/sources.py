@@ -177,7 +177,10 @@ class Sources:
     def ask(self, now: float, but: Collection[Source] = ()) -> None:
         """Ask for more, soonest of those who will be through soonest with what they have."""
         asked = self._selection.asked
-        for source in sorted(self._ready(), key=Source.backlog_s):
+        ready = self._ready()
+        if len(ready) > 1:
+            ready.sort(key=Source.backlog_s)
+        for source in ready:
             if source in but:
                 continue
             may_begin = source in asked

@@ -105,6 +105,7 @@ class Flow:
         units = NEWCOMER_UNITS if newcomer else max(INITIAL_UNITS, remembered_units)
         self._initial_bytes = UNIT_BYTES * units
         self._paced = self._initial_bytes / FIRST_RTT_S if newcomer else FIRST_PACE_BYTES_PER_S
+        self._held_bytes: float | None = None  # as `_held` gave it last; None if anything came since
         self._paces = deque([self._paced], maxlen=2)  # as the last rounds ended: data comes at these
         self._target_s = TARGET_S
         self._batch_bytes = float(UNIT_BYTES)
@@ -140,19 +141,25 @@ class Flow:
 
     def window_bytes(self) -> float:
         """Return how many bytes may be outstanding."""
-        rate, base = self.rate_bytes_per_s, self.delay.base_s
-        if not rate or base is None:
-            return min(self._initial_bytes, self.most_bytes)
-        waiting = self._batch_bytes + _SLACK_UNITS * UNIT_BYTES
-        window = rate * (base + 2 * self._target_s) + waiting
-        window = min(window, _PROVEN_GROWTH * self._proven_bytes)
+        if self._held_bytes is None:
+            rate, base = self.rate_bytes_per_s, self.delay.base_s
+            if not rate or base is None:
+                return min(self._initial_bytes, self.most_bytes)
+            self._held_bytes = self._held(rate, base)
+        window = self._held_bytes
         if self._train_due:  # whatever waits; but those that wait at the source do not pile up
             waiting = min(self.outstanding_bytes, 2 * window)
             window = max(window, waiting + _TRAIN_UNITS * UNIT_BYTES)
         if self._crowd.is_there:
-            standing = min(base + self.delay.queue_s, base + _FLOOR_QUEUE_S)
+            standing = (self.delay.base_s or 0.0) + min(self.delay.queue_s, _FLOOR_QUEUE_S)
             window = max(window, self.floor_bytes_per_s * standing)
         return max(FLOOR_UNITS * UNIT_BYTES, min(window, self.most_bytes))
+
+    def _held(self, rate_bytes_per_s: float, base_s: float) -> float:
+        """Return what the path and the queue hold, and what waits at the server, as far as it is proven."""
+        waiting = self._batch_bytes + _SLACK_UNITS * UNIT_BYTES
+        window = rate_bytes_per_s * (base_s + 2 * self._target_s) + waiting
+        return min(window, _PROVEN_GROWTH * self._proven_bytes)
 
     def budget_bytes(self) -> float:
         """Return how many more bytes may be asked for now."""
@@ -180,7 +187,7 @@ class Flow:
 
     def tune(self, link_bytes_per_s: float) -> None:
         """Take the rate of the whole link, which all flows have a part of."""
-        rate = link_bytes_per_s
+        rate, self._held_bytes = link_bytes_per_s, None
         self._target_s = max(TARGET_S, _TARGET_UNITS * UNIT_BYTES / rate)
         few = min(_BATCH_UNITS * UNIT_BYTES, rate * _BATCH_SLOW_S)
         self._batch_bytes = max(UNIT_BYTES, few, rate * _BATCH_S)
@@ -214,6 +221,7 @@ class Flow:
             now: when it came.
             pulled_at: when the PULL was sent that it answers, None if that is not known.
         """
+        self._held_bytes = None
         if rtt_s is not None:
             self.delay.add(rtt_s, now)
         train = self._train
@@ -228,6 +236,7 @@ class Flow:
 
     def on_lost(self, size: int, now: float) -> None:
         """Note `size` bytes that will not come."""
+        self._held_bytes = None
         if size > self.rate_bytes_per_s * _GAP_SHARE * self._target_s:
             after_loss_s = _TRAIN_AFTER_LOSS_RTTS * (self.delay.standing_s or FIRST_RTT_S)
             self._next_train_at = max(self._next_train_at, now + after_loss_s)

@@ -16,6 +16,7 @@ greatest of three rounds counts: longer maxima are what bloats a queue in a fade
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 _BUCKET_S = 3.0
@@ -40,22 +41,30 @@ class WindowedMinimum:
         self._bucket_s = bucket_s
         self._buckets: deque[tuple[int, float]] = deque(maxlen=buckets)
         self._kept = buckets
+        self._minimum = math.inf  # as it was found at `_minimum_index`
+        self._minimum_index: int | None = None  # the bucket of the time then; None if a bucket came since
 
     def add(self, value: float, now: float) -> None:
         """Take a sample."""
         index = int(now / self._bucket_s)
         if self._buckets and self._buckets[-1][0] == index:
-            self._buckets[-1] = (index, min(value, self._buckets[-1][1]))
+            if value < self._buckets[-1][1]:
+                self._buckets[-1] = (index, value)
+                self._minimum = min(self._minimum, value)
         else:
             self._buckets.append((index, value))
+            self._minimum_index = None
 
     def get(self, now: float) -> float | None:
         """Return the minimum, the newest bucket's where all are old, None before any sample."""
-        oldest = int(now / self._bucket_s) - self._kept
-        fresh = [value for index, value in self._buckets if index > oldest]
-        if fresh:
-            return min(fresh)
-        return self._buckets[-1][1] if self._buckets else None
+        index = int(now / self._bucket_s)
+        if index != self._minimum_index:  # another bucket is too old, or there is a new one
+            if not self._buckets:
+                return None
+            fresh = [value for bucket, value in self._buckets if bucket > index - self._kept]
+            self._minimum = min(fresh) if fresh else self._buckets[-1][1]
+            self._minimum_index = index
+        return self._minimum
 
 
 class PathDelay:
@@ -66,15 +75,9 @@ class PathDelay:
         self.variation_s = 0.0
         self.base_s: float | None = None
         self.standing_s: float | None = None
+        self.queue_s = 0.0  # on the path, ours and that of others
         self._base = WindowedMinimum()
         self._recent: deque[tuple[float, float]] = deque()  # (time, round trip): both rising
-
-    @property
-    def queue_s(self) -> float:
-        """The queue on the path, ours and that of others."""
-        if self.standing_s is None or self.base_s is None:
-            return 0.0
-        return max(0.0, self.standing_s - self.base_s)
 
     def add(self, rtt_s: float, now: float) -> None:
         """Take a round trip; one that no path has is ignored."""
@@ -93,21 +96,24 @@ class PathDelay:
             self._recent[0][0] < now - min(self.smoothed_s, rtt_s) / 2
         ):  # after a fade the mean is far too long
             self._recent.popleft()
-        self._base.add(rtt_s, now)
-        self.base_s = self._base.get(now)
         self.standing_s = self._recent[0][1]
+        self._take_for_base(rtt_s, now)
 
     def begin(self, base_s: float, now: float) -> None:
         """Take a round trip of another kind for the base, until a shorter one comes."""
-        self._base.add(max(base_s, _MIN_RTT_S), now)
-        self.base_s = self._base.get(now)
+        self._take_for_base(max(base_s, _MIN_RTT_S), now)
 
     def forget_base(self, now: float) -> None:
         """Take what stands now for the base: the route has changed."""
         if self.standing_s is not None:
             self._base = WindowedMinimum()
-            self._base.add(self.standing_s, now)
-            self.base_s = self.standing_s
+            self._take_for_base(self.standing_s, now)
+
+    def _take_for_base(self, rtt_s: float, now: float) -> None:
+        self._base.add(rtt_s, now)
+        self.base_s = self._base.get(now)
+        if self.standing_s is not None and self.base_s is not None:
+            self.queue_s = max(0.0, self.standing_s - self.base_s)
 
 
 class PacketTrain:
@@ -189,21 +195,13 @@ class DeliveryRate:
         self.round_full = (
             False  # was the window once filled in it? Then the link was the limit, not the demand
         )
+        self.bytes_per_s = 0.0  # the greatest rate of the last rounds, 0 before the first
+        self.mean_bytes_per_s = 0.0  # of the last rounds
         self._rounds: deque[float] = deque(maxlen=_ROUNDS)
         self._start: float | None = None
         self._bytes = 0
         self._lost = 0
         self._measures = False  # nothing can come for most of a round that begins with nothing outstanding
-
-    @property
-    def bytes_per_s(self) -> float:
-        """The greatest rate of the last rounds, 0 before the first."""
-        return max(self._rounds, default=0.0)
-
-    @property
-    def mean_bytes_per_s(self) -> float:
-        """The mean rate of the last rounds, 0 before the first."""
-        return sum(self._rounds) / len(self._rounds) if self._rounds else 0.0
 
     def begin(self, now: float) -> None:
         """Begin a round with nothing outstanding."""
@@ -232,3 +230,5 @@ class DeliveryRate:
         if forget:
             self._rounds.clear()
         self._rounds.append(rate)
+        self.bytes_per_s = max(self._rounds)
+        self.mean_bytes_per_s = sum(self._rounds) / len(self._rounds)

@@ -138,9 +138,15 @@ class Receiver:
         return now - self._last_heard if self._asked else 0.0
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether anything is outstanding: `next_deadline` is None while nothing is."""
+        return bool(self._asked)
+
+    @property
     def has_gap(self) -> bool:
         """Whether something has come that was asked for after what has not: that may be lost."""
-        return any(asked.later_arrivals > 0 for asked in islice(self._asked.values(), 1))
+        oldest = next(iter(self._asked.values()), None)
+        return oldest is not None and oldest.later_arrivals > 0
 
     def ask(
         self, ranges: Sequence[tuple[UnitRange, Sequence[int]]], pace_bytes_per_s: int, now: float
@@ -296,7 +302,8 @@ class Receiver:
         return max(4 * self.rttvar_s, (self.srtt_s or self._first_rtt_s) / 2, _QUIET_FLOOR_S)
 
     def _alive(self, now: float) -> None:
-        if now - self._last_heard >= max(_OUTAGE_S, 2 * (self.srtt_s or self._first_rtt_s)):
+        silence_s = now - self._last_heard
+        if silence_s >= _OUTAGE_S and silence_s >= 2 * (self.srtt_s or self._first_rtt_s):
             self._resumed_at = now
         self._last_activity = self._last_heard = now
         self._quiet_factor = 1.0

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -89,6 +89,8 @@ class _Object:
         return min(self.step, self.size - unit * self.step)
 
     def missing(self) -> list[int]:
+        if len(self.asked) + len(self.parts) == self.units and self.asked.isdisjoint(self.parts):
+            return []  # of most objects at most times: the rest of the first is awaited
         return [u for u in range(self.units) if u not in self.asked and u not in self.parts]
 
 
@@ -165,8 +167,8 @@ class Scheduler:
         for item in self._objects.values():
             if item.source != source and not (may_begin and item.source is None):
                 continue
-            for first, sizes in _runs(item):
-                fitting = _fit(sizes, budget_bytes)
+            for first, count in _runs(item.missing()):
+                fitting = _fit(item, first, count, budget_bytes)
                 if not fitting:
                     return out
                 budget_bytes -= sum(fitting)
@@ -336,21 +338,20 @@ class Scheduler:
         self._events.append(SourceLied(source, reason))
 
 
-def _runs(item: _Object) -> list[tuple[int, list[int]]]:
-    """Return the units still to ask for, as (first, sizes) of each consecutive run."""
-    runs: list[tuple[int, list[int]]] = []
-    previous = -2
-    for unit in item.missing():
-        if unit != previous + 1:
-            runs.append((unit, []))
-        runs[-1][1].append(item.unit_bytes(unit))
-        previous = unit
-    return runs
+def _runs(units: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield each consecutive run of rising numbers, as its first and how many there are."""
+    start, end = 0, len(units)
+    for index in range(1, end + 1):
+        if index == end or units[index] != units[index - 1] + 1:
+            yield units[start], index - start
+            start = index
 
 
-def _fit(sizes: list[int], budget_bytes: float) -> list[int]:
+def _fit(item: _Object, first: int, count: int, budget_bytes: float) -> list[int]:
+    """Return the sizes of the first units of a run, as many as fit."""
     fitting: list[int] = []
-    for size in sizes:
+    for unit in range(first, first + count):
+        size = item.unit_bytes(unit)
         if size > budget_bytes:
             break
         budget_bytes -= size

@@ -129,11 +129,9 @@ class Transport:
     def on_unit(self, size: int, now: float) -> None:
         """Note a unit that was asked for and came over UDP."""
         self._sieve.on_arrived()
-        self._udp_heard_at, self._udp_began_at = now, min(self._udp_began_at, now)
-        self._udp_bytes += size
-        needed = min(self._least_bytes_per_s, self.share_bytes_per_s) / 2 * (now - self._udp_began_at)
-        if self._udp_bytes - MAX_PAYLOAD >= max(needed, MAX_PAYLOAD):  # the first one began it
-            self._is_seen_to_pass = True
+        self._udp_heard_at = now
+        if not self._is_seen_to_pass:
+            self._watch_trickle(size, now)
         if self.on_grpc:
             self._passed_units += 1
         else:
@@ -249,7 +247,7 @@ class Transport:
     def _silent_at(self) -> float:
         """Return when a silence shows that UDP does not pass; infinity before there were enough probes."""
         receiver = self._receiver
-        if receiver is None or receiver.next_deadline() is None:
+        if receiver is None or not receiver.is_waiting:
             return math.inf
         if receiver.probes_unanswered < GIVE_UP_PROBES:
             return math.inf
@@ -269,17 +267,25 @@ class Transport:
         """Return when to see whether more than a trickle comes."""
         return math.inf if self._is_seen_to_pass else self._udp_began_at + TRICKLE_S
 
+    def _watch_trickle(self, size: int, now: float) -> None:
+        """Take a unit from before it is known that more than a trickle comes."""
+        self._udp_began_at = min(self._udp_began_at, now)
+        self._udp_bytes += size
+        needed = min(self._least_bytes_per_s, self.share_bytes_per_s) / 2 * (now - self._udp_began_at)
+        if self._udp_bytes - MAX_PAYLOAD >= max(needed, MAX_PAYLOAD):  # the first one began it
+            self._is_seen_to_pass = True
+
     def _is_trickle(self, now: float) -> bool:
         """Return whether UDP brings too little from the start: some networks let hardly any of it through."""
         assert self._receiver is not None
         if now < self._trickle_at():
             return False
-        self._is_seen_to_pass = self._receiver.next_deadline() is None
+        self._is_seen_to_pass = not self._receiver.is_waiting
         return not self._is_seen_to_pass
 
     def _move_at(self) -> float:
         receiver = self._receiver
-        if receiver is None or not receiver.arrived or receiver.next_deadline() is None:
+        if receiver is None or not receiver.arrived or not receiver.is_waiting:
             return math.inf
         if self._moved_at >= receiver.last_heard:  # already
             return math.inf

@@ -81,6 +81,34 @@ def test_what_is_remembered_sets_the_first_window(remembered, units):
     assert Flow(remembered).window_bytes() == pytest.approx(units * UNIT_BYTES)
 
 
+def test_the_window_follows_what_the_link_brings():
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=9)
+    before = flow.window_bytes()
+    arrived(flow, 0.1, now + 0.01)
+    assert flow.window_bytes() < before, "the path is shorter"
+
+
+def test_the_window_follows_a_round_that_ends_with_a_loss():
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=9)
+    for _ in range(18):
+        arrived(flow, None, now + 0.01)
+    before, rate = flow.window_bytes(), flow.rate_bytes_per_s
+    flow.on_lost(UNIT_BYTES, now + 0.2)
+    assert flow.rate_bytes_per_s > 1.5 * rate
+    assert flow.window_bytes() > before
+
+
+def test_the_window_grows_with_what_is_asked_for_at_a_time():
+    flow = Flow()
+    fed(flow, 4, rtt_s=0.2, per_round=9)
+    flow.tune(50_000)
+    before = flow.window_bytes()
+    flow.tune(150_000)
+    assert flow.window_bytes() == before + 150_000 * 0.04 - 4 * UNIT_BYTES
+
+
 def test_a_newcomer_begins_with_little_and_paced():
     flow = Flow(newcomer=True)
     assert flow.window_bytes() == NEWCOMER_UNITS * UNIT_BYTES

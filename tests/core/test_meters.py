@@ -22,6 +22,19 @@ def test_a_minimum_over_buckets():
     assert len(minimum._buckets) == 10
 
 
+def test_a_minimum_that_was_told_is_found_anew_when_it_may_have_changed():
+    minimum = WindowedMinimum(bucket_s=3.0, buckets=10)
+    minimum.add(0.3, 0.0)
+    assert minimum.get(0.0) == 0.3
+    minimum.add(0.2, 1.0)
+    assert minimum.get(1.0) == 0.2, "another sample in the same bucket"
+    minimum.add(0.1, 3.0)
+    assert minimum.get(2.0) == 0.1, "a new bucket, whatever the time of the question"
+    minimum.add(0.4, 33.0)
+    assert minimum.get(30.0) == 0.1
+    assert minimum.get(33.0) == 0.4, "nothing came, but time went by"
+
+
 def test_round_trips():
     delay = PathDelay()
     assert (delay.smoothed_s, delay.base_s, delay.standing_s, delay.queue_s) == (None, None, None, 0.0)
@@ -41,6 +54,18 @@ def test_the_queue_is_the_standing_round_trip_over_the_base():
     for rtt, now in ((0.2, 0.2), (0.3, 0.5), (0.25, 0.55), (0.9, 0.6)):
         delay.add(rtt, now)
     assert delay.queue_s == pytest.approx(0.05), "a spike does not count"
+
+
+def test_the_queue_follows_each_change_of_the_base():
+    delay = PathDelay()
+    delay.begin(0.1, 0.0)
+    assert delay.queue_s == 0.0, "before any round trip nothing stands"
+    delay.add(0.3, 1.0)
+    assert delay.queue_s == pytest.approx(0.2)
+    delay.begin(0.25, 40.0)
+    assert delay.queue_s == pytest.approx(0.05)
+    delay.forget_base(40.0)
+    assert delay.queue_s == 0.0
 
 
 def test_after_a_fade_a_short_round_trip_counts_at_once():

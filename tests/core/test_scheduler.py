@@ -266,6 +266,16 @@ def test_whole_objects_for_a_source_that_sends_them(plan):
     assert events(plan) == ready((0, 3))
 
 
+def test_a_unit_of_a_whole_object_that_is_lost_is_asked_for_again(plan):
+    plan.wish(0, 0)
+    asked = units(plan.next_ranges("a", 3000))
+    give(plan, "a", asked[:1])
+    plan.release("a")
+    assert plan.next_objects("a", 1) == [(0, 0)]
+    plan.on_lost(asked[1:2])
+    assert units(plan.next_ranges("a", 3000)) == asked[1:2], "the first is here, the last was asked for"
+
+
 def test_a_whole_object_overtakes_units(plan):
     plan.wish(0, 0)
     asked = units(plan.next_ranges("a", 1e9))
