@@ -172,7 +172,7 @@ class Sources:
             if self.scheduler.wished() and not (source.on_grpc and is_low):
                 self._drop(source)
                 self._supply.begin(now)
-                self.on_timers()
+                self.on_released()
 
     def ask(self, now: float, but: Collection[Source] = ()) -> None:
         """Ask for more, soonest of those who will be through soonest with what they have."""

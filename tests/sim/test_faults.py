@@ -75,6 +75,35 @@ def test_a_sum_that_does_not_agree_is_found(monkeypatch: pytest.MonkeyPatch) -> 
         run(plan)
 
 
+def test_another_source_takes_over_what_one_had_that_is_opened_anew() -> None:
+    """Seed 40234: its stream had ended while nothing could be sent, and nobody was told of its segments."""
+    slow, fast = Access(1_000_000, 15_000, 0.05), Access(1_000_000, 1_000_000, 0.01)
+    run(
+        Plan(
+            seed=40234,
+            phones=(
+                Phone(
+                    Access(11_541, 6_000, 0.1, loss=0.01, queue_bytes=262_144),
+                    queue=(0, 1),
+                    commands=(Command(35.73, "previous", 26.4), Command(35.78, "previous", -10.0)),
+                    by_words=True,
+                    marks_s=(15.0, 40.0),
+                ),
+            ),
+            servers=(
+                Server(replace(slow, queue_bytes=262_144)),
+                Server(replace(fast, queue_bytes=262_144)),
+            ),
+            tracks_s=(28, 25),
+            ladder_kbps=(24, 48, 96),
+            faults=(
+                Fault("partition", 10.54, 29.0, server=1, value=0.396),
+                Fault("held up", 50.99, 81.0, phone=0, value=0.834),
+            ),
+        )
+    )
+
+
 def test_a_quiet_plan_holds() -> None:
     run(QUIET)
 

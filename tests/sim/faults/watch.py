@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 EVERY_S = 0.05  # of virtual time, at most so often
 SETTLED_S = 20.0  # of health, after which the music must run
-SEGMENT_EVERY_S = 5.0  # then, while there is something to fetch,
-HANDSHAKE_RTTS = 4  # and what it takes to open it anew, once something is lost of that
+SEGMENT_EVERY_S = 5.0  # then, while there is something to fetch
 SOUND_EVERY_S = 15.0  # then; a start or a resume included
+HANDSHAKE_RTTS = 4  # and for either what it takes to open a track anew, once something is lost of that
 DRY_S = 0.5  # until a buffer that ran dry is noticed
 MAX_UDP_SOCKETS = 4 * MOST_SOURCES  # a source may have two ways, and two former ones
 MAX_TCP = 2 * MAX_CONNECTIONS  # with those that say goodbye
@@ -119,17 +119,17 @@ class Watch:
 
     def _check_liveness(self, now: float) -> None:
         deck, settled_at = self._player._deck, self._quiet_since() + SETTLED_S
+        handshake_s = HANDSHAKE_RTTS * (self._phone.up.delay_s + self._phone.down.delay_s)
         waits = self._player._paused or not self._player._items
         if self._ear.latency_s > 0 or waits:
             self._silent_since = now
-        if now > max(self._silent_since, settled_at) + SOUND_EVERY_S:
+        if now > max(self._silent_since, settled_at) + SOUND_EVERY_S + handshake_s:
             raise Anomaly("no sound on a healthy network")
         fetched = sum(session._stats.fetched_bytes for session in self._sessions())
         wants = deck is not None and deck.session.playout.fetching and not deck.session.complete
         if fetched != self._fetched[0] or not wants or (waits and not self._player._items):
             self._fetched = fetched, now
-        every_s = SEGMENT_EVERY_S + HANDSHAKE_RTTS * (self._phone.up.delay_s + self._phone.down.delay_s)
-        if now > max(self._fetched[1], settled_at) + every_s:
+        if now > max(self._fetched[1], settled_at) + SEGMENT_EVERY_S + handshake_s:
             raise Anomaly("no segment on a healthy network")
 
 
