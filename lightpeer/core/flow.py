@@ -202,8 +202,14 @@ class Flow:
         return min(self._batch_bytes, window / 2) - (window - self.outstanding_bytes)
 
     def fastest_bytes_per_s(self) -> float:
-        """Return how fast what is outstanding may come at the most: all of it in a round trip."""
-        return self.outstanding_bytes / (self.delay.standing_s or FIRST_RTT_S)
+        """Return how fast what is outstanding may come at the most.
+
+        That is all of it in a round trip, and no faster than it was paced, unless that was a train.
+        """
+        in_round_trip = self.outstanding_bytes / (self.delay.standing_s or FIRST_RTT_S)
+        if self._train is not None:
+            return in_round_trip
+        return min(in_round_trip, max(self._paces[-1], self._paced))
 
     def on_asked(self, size: int, now: float) -> None:
         """Note that `size` bytes more are outstanding."""

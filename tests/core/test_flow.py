@@ -171,6 +171,20 @@ def test_what_is_outstanding_may_come_in_a_round_trip():
     assert flow.fastest_bytes_per_s() == pytest.approx((INITIAL - UNIT_BYTES) / 0.4)
 
 
+def test_no_more_may_come_than_was_paced_unless_it_is_a_train():
+    flow = Flow()
+    now = fed(flow, 1, rtt_s=0.2, per_round=9)
+    now = fed(flow, 4, rtt_s=0.23, per_round=10, start=now)
+    paced = flow.pace_bytes_per_s(now) / (1229 / 1200)
+    assert flow.fastest_bytes_per_s() == pytest.approx(paced, rel=0.1)
+    asked(flow, 20_000, now)
+    assert flow.fastest_bytes_per_s() == pytest.approx(paced, rel=0.1), "not all of it in a round trip"
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=9)
+    assert flow._train is not None, "the queue was gone"
+    assert flow.fastest_bytes_per_s() == pytest.approx(flow.outstanding_bytes / 0.2)
+
+
 def test_the_window_has_a_bound():
     flow = Flow()
     now = fed(flow, 4, rtt_s=0.2, per_round=10)
