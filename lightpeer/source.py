@@ -245,25 +245,28 @@ class Source:
         if receiver.probes_unanswered:  # the source waits for a token that may get lost
             self._hub.on_timers()
         if self._path is not None:
-            self._path.rest(self._rest_s(receiver))
+            now = trio.current_time()
+            self._path.rest(now + self._rest_s(receiver, now))
         return receiver.rejected < rejected + len(came)
 
-    def _rest_s(self, receiver: Receiver) -> float:
+    def _rest_s(self, receiver: Receiver, now: float) -> float:
         """Return how long what comes may wait: until the unit may have come with which the next PULL is due.
 
         A PULL that is later than the queue lasts idles the link, and by the rate that comes of that the
         next would be later still.
         """
-        flow, probe_at = self._flow, receiver.next_deadline()
-        rate, fastest = flow.rate_bytes_per_s, flow.fastest_bytes_per_s()
+        flow = self._flow
         in_doubt = receiver.has_gap or receiver.probes_unanswered > 0
-        if probe_at is None or receiver.is_at_end or in_doubt or self._hub.is_urgent:
+        if receiver.is_at_end or in_doubt or self._hub.is_urgent:
             return 0.0
         expected = min(flow.bytes_to_next_pull() + REST_SLACK_BYTES, REST_BYTES)
-        if expected < 2 * MAX_PAYLOAD or not rate or not fastest:  # as many wake-ups as without
+        probe_at = receiver.next_deadline()
+        if expected < 2 * MAX_PAYLOAD or probe_at is None:  # as many wake-ups as without
             return 0.0
-        probe_s = probe_at - trio.current_time()
-        return min(expected / rate, expected / fastest + flow.delay.queue_s, probe_s / 2)
+        rate, fastest = flow.rate_bytes_per_s, flow.fastest_bytes_per_s()
+        if not rate or not fastest:
+            return 0.0
+        return min(expected / rate, expected / fastest + flow.delay.queue_s, (probe_at - now) / 2)
 
     def _drain(self, receiver: Receiver, now: float) -> None:
         while (event := receiver.next_event()) is not None:

@@ -111,9 +111,9 @@ class Path:
             for socket, address in ways.items():
                 self._nursery.start_soon(self._receive, socket, address)
 
-    def rest(self, seconds: float) -> None:
-        """Let what comes next wait for so long, to be taken together: it says itself when it came."""
-        self._rest_until = trio.current_time() + seconds
+    def rest(self, until: float) -> None:
+        """Let what comes next wait until a time of trio's, to be taken together: it says when it came."""
+        self._rest_until = until
 
     def close(self) -> None:
         """Close the sockets; nothing is received any more."""
