@@ -23,7 +23,6 @@ from tests.sim.network import EPOCH_S, SimInternet, simulate
 
 GiveUnit = Callable[[Unit], bytes | None]
 PULL = "/loudp2p.v1.Streams/Pull"
-KEPT, EMPTY = b"kept back", b"nothing"
 
 
 def corrupt_streams(server: Serving, corrupt: Callable[[GiveUnit], GiveUnit]) -> None:
@@ -33,14 +32,14 @@ def corrupt_streams(server: Serving, corrupt: Callable[[GiveUnit], GiveUnit]) ->
     def open_stream(**terms: object) -> object:
         result = opened(**terms)
         sender = server.streams._streams[result.stream_id].sender
-        give, build = corrupt(sender._payload), sender._build
+        build, held = sender._build, {}
+        give = corrupt(held.get)
 
         def build_or_keep(unit: Unit, payload: bytes, *when: float) -> tuple[bytes, Address]:
-            if payload is KEPT:
-                return b"", sender._address
-            return build(unit, b"" if payload is EMPTY else payload, *when)
+            held[unit] = payload
+            given = give(unit)
+            return (b"", sender._address) if given is None else build(unit, given, *when)
 
-        sender._payload = lambda unit: KEPT if (given := give(unit)) is None else given or EMPTY
         sender._build = build_or_keep
         return result
 
