@@ -6,7 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
-from lightpeer.core.selection import AGAIN_S, LEAVE_OUT_AGAIN_S, Selection
+from lightpeer.core.datagram import MAX_PAYLOAD
+from lightpeer.core.selection import (
+    AGAIN_S,
+    FELL,
+    FINISH_S,
+    GREW,
+    LEAST_BYTES,
+    LEAVE_OUT_AGAIN_S,
+    LONGEST,
+    MEASURE_RTTS,
+    SETTLE_RTTS,
+    Selection,
+)
 
 RTT_S = 0.2
 STEP_S = 0.05
@@ -39,7 +51,9 @@ class Course:
         """Go on until then; return who was asked, one change after another."""
         began = len(self.asked)
         while self.now < until:
-            self.selection.update(self.now, RTT_S, round(self.came))
+            before = set(self.selection.asked)
+            is_more = self.selection.update(self.now, RTT_S, round(self.came))
+            assert is_more == bool(set(self.selection.asked) - before)
             if not self.asked or self.asked[-1][1] != self.selection.asked:
                 self.asked.append((self.now, list(self.selection.asked)))
             self.now += STEP_S
@@ -61,6 +75,82 @@ def test_one_is_asked_first_and_it_alone_costs_no_timer():
     selection.on_joined("b")
     assert selection.due == 0.2
     assert not selection.update(0.1, RTT_S, 0), "nothing is due yet"
+
+
+LOOKS_RTT_S = 0.25  # so that sums of times are exact
+MEASURE_S = MEASURE_RTTS * LOOKS_RTT_S
+SETTLE_S = SETTLE_RTTS * LOOKS_RTT_S
+
+
+class Looks:
+    """A selection that is looked at whenever it is due, with literal bytes come since the look before."""
+
+    def __init__(self, *sources: str) -> None:
+        self.selection: Selection[str] = Selection()
+        self.came_bytes = 1000
+        for source in sources:
+            self.selection.on_joined(source)
+        self.selection.update(0.0, LOOKS_RTT_S, 0)
+        self.selection.on_came(1.0)
+
+    def look(self, came_bytes: float) -> tuple[list[str], float]:
+        """Return who is asked after a look, and in how long the next is due."""
+        now = self.selection.due
+        assert not self.selection.update(now - 0.001, LOOKS_RTT_S, self.came_bytes), (
+            "before it nothing happens"
+        )
+        self.came_bytes += round(came_bytes)
+        self.selection.update(now, LOOKS_RTT_S, self.came_bytes)
+        return list(self.selection.asked), self.selection.due - now
+
+
+def test_what_comes_is_measured_after_it_has_settled():
+    looks = Looks("a", "b")
+    assert looks.look(0) == (["a"], MEASURE_S)
+    assert looks.look(LEAST_BYTES - 1) == (["a"], MEASURE_S / 2), "too few to tell, so a little longer"
+    assert looks.look(1) == (["a", "b"], SETTLE_S)
+    assert looks.look(500) == (["a", "b"], MEASURE_S), "what comes until then does not count"
+
+
+def test_few_bytes_are_the_measure_after_some_time():
+    looks = Looks("a", "b")
+    looks.look(0)
+    for _ in range(round(2 * (LONGEST - 1))):
+        assert looks.look(MAX_PAYLOAD / 4) == (["a"], MEASURE_S / 2)
+    assert looks.look(MAX_PAYLOAD / 4) == (["a", "b"], SETTLE_S)
+
+
+def test_a_sum_that_grew_enough_at_the_second_measure_is_enough():
+    looks = Looks("a", "b")
+    looks.look(0)
+    looks.look(10_000)
+    looks.look(0)
+    assert looks.look(10_000 * GREW - 1) == (["a", "b"], MEASURE_S)
+    assert looks.selection.tried == ["b"]
+    assert looks.look(10_000 * GREW + 1) == (["a", "b"], MEASURE_S)
+    assert looks.selection.tried == []
+
+
+def test_a_sum_that_did_not_grow_settles_without_the_newcomer():
+    looks = Looks("a", "b")
+    looks.look(0)
+    looks.look(10_000)
+    looks.look(0)
+    looks.look(10_000)
+    assert looks.look(10_000) == (["a"], SETTLE_S)
+    assert looks.selection.tried == []
+
+
+@pytest.mark.parametrize(("share", "asked"), [(FELL + 0.001, ["a"]), (FELL - 0.001, ["a", "b"])])
+def test_who_is_left_out_has_time_to_finish(share, asked):
+    looks = Looks("a", "b")
+    for came_bytes in (0, 10_000, 0, 20_000):
+        looks.look(came_bytes)
+    while looks.selection.asked == ["a", "b"]:
+        left, due_s = looks.look(20_000)
+    assert (left, due_s) == (["a"], pytest.approx(SETTLE_S + FINISH_S))
+    assert looks.look(0)[1] == MEASURE_S
+    assert looks.look(20_000 * share)[0] == asked
 
 
 def test_while_one_fills_the_link_the_next_is_silent_again():
