@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -35,10 +37,24 @@ FORGOTTEN_S = 700.0  # until a server has let go of whoever left without a word
 LAST_COMMAND_S = 30.0  # what a command may add to what is heard, and to the time until it is
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Log nothing for the length of a block."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def run(plan: Plan) -> str:
     """Run a plan; return a digest of all that happened, the same for each run; raise Anomaly."""
-    logging.getLogger("lightpeer").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(decoder, "Decoder", ear.Decoder):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(decoder, "Decoder", ear.Decoder),
+        quiet(),
+    ):
         world = World(plan, Path(folder))
         simulate(world.main, plan.seed)
     if world.anomaly is not None:
