@@ -141,9 +141,13 @@ class SimClock:
         return self.now if machine is None else self.now - machine.stood_s
 
     def _jump(self) -> None:
+        """Go on to where a task runs again: most of what happens in the network wakes nobody."""
         assert self._deadlines is not None
-        deadline = self._deadlines.next_deadline()
-        if self.now < deadline < math.inf:
+        runnable = _run.GLOBAL_RUN_CONTEXT.runner.runq
+        while not runnable:
+            deadline = self._deadlines.next_deadline()
+            if not self.now < deadline < math.inf:
+                return
             self.now = deadline
             self._deadlines.expire(deadline)
             if self.on_jump is not None:
@@ -152,16 +156,11 @@ class SimClock:
 
 @dataclass(slots=True)
 class _Entry:
-    """A deadline in its machine's time, and when that was thought to be in the world's."""
+    """A deadline in its machine's time."""
 
-    when: float
-    order: int
     deadline: float
     scope: trio.CancelScope
     machine: Machine | None
-
-    def __lt__(self, other: _Entry) -> bool:
-        return (self.when, self.order) < (other.when, other.order)
 
     @property
     def is_void(self) -> bool:
@@ -169,54 +168,55 @@ class _Entry:
 
 
 class _Deadlines:
-    """Stands for trio's own table: deadlines of several machines, by the world's time."""
+    """Stands for trio's own table: deadlines of several machines, by the world's time.
+
+    The time that stands in the heap was right when the deadline was added; a suspension since makes it later.
+    """
 
     def __init__(self, clock: SimClock) -> None:
         self._clock = clock
-        self._heap: list[_Entry] = []
+        self._heap: list[tuple[float, int, _Entry]] = []
         self._active = 0
         self._order = itertools.count()
 
     def add(self, deadline: float, scope: trio.CancelScope) -> None:
-        machine = _machine.get()
-        when = deadline if machine is None else machine.world_time(deadline)
-        heapq.heappush(self._heap, _Entry(when, next(self._order), deadline, scope, machine))
+        self.put_back(_Entry(deadline, scope, _machine.get()))
         self._active += 1
         if len(self._heap) > 2 * self._active + 1000:
-            self._heap = [entry for entry in self._heap if not entry.is_void]
+            self._heap = [item for item in self._heap if not item[2].is_void]
             heapq.heapify(self._heap)
 
     def remove(self, deadline: float, scope: trio.CancelScope) -> None:
         self._active -= 1
 
     def put_back(self, entry: _Entry) -> None:
-        """Take a deadline in again whose machine goes on."""
-        assert entry.machine is not None
-        entry.when = entry.machine.world_time(entry.deadline)
-        heapq.heappush(self._heap, entry)
+        """Take a deadline in, again where its machine goes on."""
+        machine = entry.machine
+        when = entry.deadline if machine is None else machine.world_time(entry.deadline)
+        heapq.heappush(self._heap, (when, next(self._order), entry))
 
     def next_deadline(self) -> float:
         return min(self._clock.next_event_at(), self._next_of_tasks())
 
     def expire(self, now: float) -> bool:
         expired = self._clock.call_due()
-        while self._next_of_tasks() <= now:
-            heapq.heappop(self._heap).scope._cancel(_run.CancelReason(source="deadline"))
+        while self._heap and self._heap[0][0] <= now and self._next_of_tasks() <= now:
+            heapq.heappop(self._heap)[2].scope._cancel(_run.CancelReason(source="deadline"))
             expired = True
         return expired
 
     def _next_of_tasks(self) -> float:
         """Return when the first deadline is, which is then the first of the heap."""
         while self._heap:
-            entry = self._heap[0]
+            when, _, entry = self._heap[0]
             machine = entry.machine
             if not entry.is_void:
-                if machine is None or (
-                    not machine.is_suspended and entry.deadline + machine.stood_s <= entry.when
-                ):
-                    return entry.when
+                if machine is None:
+                    return when
                 if machine.is_suspended:
                     machine.held_deadlines.append(entry)
+                elif entry.deadline + machine.stood_s <= when:
+                    return when
                 else:  # it was, since
                     heapq.heappop(self._heap)
                     self.put_back(entry)
