@@ -109,6 +109,8 @@ class Demuxer:
         """Take the next bytes of the file, at most MAX_FED_BYTES before `packets` is exhausted."""
         if self._closed or self._fed_bytes + len(data) > MAX_FED_BYTES:
             raise StateMisuseError(f"take the packets before feeding more than {MAX_FED_BYTES} bytes")
+        if not data:  # for which libogg has no buffer, as if there were no memory
+            return
         buffer = self._lib.sync_buffer(self._sync, len(data))
         if not buffer:
             raise AudioError(_NO_MEMORY)

@@ -110,6 +110,15 @@ def test_feeding_without_taking_is_refused():
         demuxer.feed(b"x")
 
 
+def test_no_data_is_no_data():
+    """Whatever libogg says of that: a publisher's header may be empty."""
+    with Demuxer() as demuxer:
+        demuxer.feed(b"")
+        assert list(demuxer.packets()) == []
+        demuxer.feed(opus_file(1.0))
+        assert len(list(demuxer.packets())) > 2
+
+
 def test_reset_forgets_half_a_page_and_goes_on_elsewhere():
     pages = stream(1, HEAD, b"one", b"two", b"three")
     with Demuxer() as demuxer:
