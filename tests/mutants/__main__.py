@@ -1,20 +1,23 @@
 """Run the tests against mutants of the modules that keep the music going, made by mutmut.
 
     pip install -e '.[test,mutants]'
-    python -m tests.mutants [MODULE ...] [--jobs 2] [--sample N] [--seed 1]
+    python -m tests.mutants [MODULE ...] [--jobs 2] [--sample N] [--seed 1] [--budget SECONDS] [--again]
 
 A mutant is the code with one thing wrong: a `<` for a `<=`, a number that is one more, an argument left out.
 It is killed when a test fails or does not end. Cores are judged by their own
 tests and by the types; the shells around them by the tests of the shell and of the simulated network, but
 for the fault run.
 Prints a line for each module and each survivor with its difference; exit status 1 if fewer than 90 % of a
-module's are killed. `--sample` takes so many of each module at random. All work is done in `build/mutants`.
+module's are killed. `--sample` takes so many of each module at random; `--budget` judges each by so many
+seconds of tests at most, those first that have killed most; `--again` goes on with what was done before, and
+tries what was not tried and what survived. All work is done in `build/mutants`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -91,14 +94,11 @@ class Mutants(NamedTuple):
         return 1 - len(self.survivors) / len(self.tried) if self.tried else 1.0
 
 
-def prepare(group: Group) -> Path:
+def prepare(group: Group, *, again: bool) -> Path:
     """Copy what is tested to a folder of its own, with mutmut's configuration; return it."""
     folder = FOLDER / group.name
-    shutil.rmtree(folder, ignore_errors=True)
-    listed = subprocess.run(["git", "ls-files", *COPIED], capture_output=True, text=True, check=True)
-    for name in listed.stdout.splitlines():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(name, folder / name)
+    if not again:
+        shutil.rmtree(folder, ignore_errors=True)
     settings = {
         "source_paths": ["lightpeer"],
         "only_mutate": [f"{group.folder}/{module}.py" for module in group.modules],
@@ -110,9 +110,15 @@ def prepare(group: Group) -> Path:
         "timeout_multiplier": 4.0,
         "timeout_constant": 4.0,
     }
-    with (folder / "pyproject.toml").open("a") as file:
-        file.write("\n[tool.mutmut]\n")
-        file.writelines(f"{name} = {json.dumps(value)}\n" for name, value in settings.items())
+    configured = "\n[tool.mutmut]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in settings.items())
+    listed = subprocess.run(["git", "ls-files", *COPIED], capture_output=True, text=True, check=True)
+    for name in listed.stdout.splitlines():
+        data, copy = Path(name).read_bytes(), folder / name
+        if name == "pyproject.toml":
+            data += configured.encode()
+        if not copy.exists() or copy.read_bytes() != data:  # mutmut goes by when a file was written
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(data)
     return folder
 
 
@@ -124,25 +130,28 @@ def mutmut(folder: Path, *arguments: str) -> str:
     ).stdout
 
 
-def results(folder: Path, group: Group) -> Iterator[Mutants]:
-    """Yield what became of each module's mutants."""
-    for module in group.modules:
+def results(folder: Path, group: Group, modules: Sequence[str]) -> Iterator[Mutants]:
+    """Yield what became of the mutants of some of a group's modules."""
+    for module in modules:
         path = folder / "mutants" / group.folder / f"{module}.py.meta"
         yield Mutants(module, json.loads(path.read_text())["exit_code_by_key"])
 
 
-def try_all(group: Group, jobs: int, sample: int | None, seed: int) -> list[Mutants]:
-    """Make a group's mutants and try them, or some of each module; return what became of them."""
-    folder = prepare(group)
+def try_all(group: Group, modules: Sequence[str], options: argparse.Namespace) -> list[Mutants]:
+    """Make a group's mutants and try those of some modules, or some of each; return what became of them."""
+    folder = prepare(group, again=options.again)
+    mutmut(folder, "run", "none")  # told to run one that there is not, it makes them all
+    draw = random.Random(options.seed)
     names: list[str] = []
-    if sample is not None:
-        # Told to run one that there is not, it makes them all.
-        mutmut(folder, "run", "none")
-        draw = random.Random(seed)
-        for made in results(folder, group):
-            names += draw.sample(sorted(made.ended), min(sample, len(made.ended)))
-    said = mutmut(folder, "run", "--max-children", str(jobs), *names)
-    tried = list(results(folder, group))
+    for made in results(folder, group, modules):
+        chosen = sorted(made.ended)
+        if options.sample is not None:
+            chosen = draw.sample(chosen, min(options.sample, len(chosen)))
+        if options.again:
+            chosen = [name for name in chosen if made.ended[name] is None or name in made.survivors]
+        names += chosen
+    said = mutmut(folder, "run", "--max-children", str(options.jobs), *names) if names else "none is left"
+    tried = list(results(folder, group, modules))
     if not any(mutants.tried for mutants in tried):
         sys.exit(f"mutmut tried none: {said[-2000:]}")
     return tried
@@ -159,24 +168,23 @@ def report(folder: Path, mutants: Mutants) -> None:
         print(f"  {name.split('.')[-1]}", *lines, sep="\n    ")
 
 
-def groups(modules: Sequence[str]) -> Iterator[Group]:
-    """Yield the groups, of these modules alone if any is named."""
-    for group in GROUPS:
-        chosen = tuple(module for module in group.modules if not modules or module in modules)
-        if chosen:
-            yield group._replace(modules=chosen)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("modules", nargs="*", metavar="MODULE", choices=[[], *CORES, *SHELLS])
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--sample", type=int, metavar="N", help="try so many of each module")
     parser.add_argument("--seed", type=int, default=1, help="which, if not all (1)")
+    parser.add_argument("--budget", metavar="SECONDS", help="of tests for each (all)")
+    parser.add_argument("--again", action="store_true", help="go on with what was done before")
     options = parser.parse_args()
+    if options.budget is not None:
+        os.environ["MUTANT_BUDGET_S"] = options.budget
     too_few = []
-    for group in groups(options.modules):
-        for mutants in try_all(group, options.jobs, options.sample, options.seed):
+    for group in GROUPS:
+        modules = [name for name in group.modules if not options.modules or name in options.modules]
+        if not modules:
+            continue
+        for mutants in try_all(group, modules, options):
             report(FOLDER / group.name, mutants)
             if mutants.killed < TO_KILL:
                 too_few.append(mutants.module)
