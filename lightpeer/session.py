@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lightpeer.wire.peer import Peer
 
 FLOOR_SHARE = 1.25  # of the bitrate, kept against other downloads while the buffer is low: headers, some gain
+LEAST_PUMP_S = 0.01  # from one look at a sink that is about to run dry to the next
 
 
 class Session:
@@ -102,6 +103,7 @@ class Session:
         )
         self._buffer = SegmentBuffer(track.segment_count, settings.high_water_s)
         self._buffer.seek(first_segment)
+        self._pumped_at = 0.0
         self._fetching_since: float | None = None
         self._failed: LightpeerError | None = None
         self._arrived = trio.Event()  # a segment came, or the session failed
@@ -238,6 +240,7 @@ class Session:
 
     def pump(self, now: float) -> None:
         """Take what is complete, wish for what playback needs next, and ask the sources for it."""
+        self._pumped_at = now
         self._take_ready()
         self._update_playout(now)
         if self.playout.fetching:
@@ -273,14 +276,26 @@ class Session:
             now = trio.current_time()
             self.pump(now)
             await self._sources.flush()
-            with trio.move_on_at(self._next_deadline(now)):
-                await self._timers.wait()
+            await self._wait_due(now)
             self._sources.check(trio.current_time())
+
+    async def _wait_due(self, now: float) -> None:
+        """Wait until something is due: what comes meanwhile puts most deadlines off."""
+        deadline = self._next_deadline(now)
+        while True:
+            with trio.move_on_at(deadline):
+                await self._timers.wait()
+                return
+            now = trio.current_time()
+            deadline = self._next_deadline(now)
+            if deadline <= now:
+                return
 
     def _next_deadline(self, now: float) -> float:
         deadline = self._sources.next_deadline(now)
         if self.playout.playing and self.playout.realtime and not self._buffer.ahead and not self.complete:
-            deadline = min(deadline, now + max(self._sink_ahead_s(), 0.01))  # when the sink runs dry
+            dry_at = now + self._sink_ahead_s()
+            deadline = min(deadline, max(dry_at, self._pumped_at + LEAST_PUMP_S))
         return deadline
 
     # For the sources.

@@ -106,6 +106,7 @@ class Source:
         self._transport = self._make_transport(now)
         self._path: Path | None = None
         self._has_lost = False  # something that was not asked for again yet
+        self._has_rested = False  # before what came last was taken
         self._closed = False
         self._pull_scope: trio.CancelScope | None = None
         self._pull_call: PullCall | None = None
@@ -199,8 +200,12 @@ class Source:
         self._transport.share_bytes_per_s = min(share_bytes_per_s, self._tcp_bytes_per_s)
 
     def may_ask(self) -> bool:
-        """Return whether to ask it now for what there is: a PULL's worth, or what was lost."""
-        ready = self._has_lost or self._flow.wants_pull()
+        """Return whether to ask it now for what there is: a PULL's worth, or what was lost.
+
+        After a rest a PULL goes out a unit early, rather than after a wake-up for that unit alone.
+        """
+        early_bytes = MAX_PAYLOAD if self._has_rested else 0
+        ready = self._has_lost or self._flow.bytes_to_next_pull() <= early_bytes
         return ready and self.receiver is not None and not self.on_grpc
 
     def ask(self, now: float, *, may_begin: bool = True) -> bool:
@@ -246,23 +251,26 @@ class Source:
             self._hub.on_timers()
         if self._path is not None:
             now = trio.current_time()
-            self._path.rest(now + self._rest_s(receiver, now))
+            rest_s = self._rest_s(receiver, now)
+            self._has_rested = rest_s > 0
+            self._path.rest(now + rest_s)
         return receiver.rejected < rejected + len(came)
 
     def _rest_s(self, receiver: Receiver, now: float) -> float:
-        """Return how long what comes may wait: until the unit may have come with which the next PULL is due.
+        """Return how long what comes may wait: until the unit may have come that calls for a PULL.
 
+        It makes the next one due, or shows a loss.
         A PULL that is later than the queue lasts idles the link, and by the rate that comes of that the
         next would be later still.
         """
         flow = self._flow
-        in_doubt = receiver.has_gap or receiver.probes_unanswered > 0
-        if receiver.is_at_end or in_doubt or self._hub.is_urgent:
+        if receiver.is_at_end or receiver.probes_unanswered or self._hub.is_urgent:
             return 0.0
-        expected = min(flow.bytes_to_next_pull() + REST_SLACK_BYTES, REST_BYTES)
-        probe_at = receiver.next_deadline()
-        if expected < 2 * MAX_PAYLOAD or probe_at is None:  # as many wake-ups as without
+        units, probe_at = receiver.units_to_loss, receiver.next_deadline()
+        expected = min(flow.bytes_to_next_pull(), math.inf if units is None else units * MAX_PAYLOAD)
+        if expected <= MAX_PAYLOAD or probe_at is None:  # the next one may be it
             return 0.0
+        expected = min(expected + REST_SLACK_BYTES, REST_BYTES)
         rate, fastest = flow.rate_bytes_per_s, flow.fastest_bytes_per_s()
         if not rate or not fastest:
             return 0.0

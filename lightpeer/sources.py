@@ -116,6 +116,7 @@ class Sources:
         self._heard_at = math.inf  # when any of them was heard last, or had something to send again
         self._lenient_until = -math.inf
         self._transport = ""  # as told last
+        self._checked_at = -math.inf
         self._is_closed = False
         self._work = trio.Event()
 
@@ -207,14 +208,15 @@ class Sources:
             *(source.next_deadline() for source in self._sources),
         ]
         if self.scheduler.wished():
-            near_at = now + self._listener.ahead_s - NEAR_S
-            deadlines.append(near_at if near_at > now else now + QUIET_S / 2)
-            urgent_at = max(self.scheduler.next_due(), now + self._listener.ahead_s - URGENT_S)
-            deadlines.append(urgent_at if urgent_at > now else now + 1.0)
+            dry_at = now + self._listener.ahead_s
+            if len(self._sources) > 1:
+                deadlines.append(max(dry_at - NEAR_S, self._checked_at + QUIET_S / 2))
+            deadlines.append(max(dry_at - URGENT_S, self.scheduler.next_due(), self._checked_at + 1.0))
         return min(deadlines)
 
     def check(self, now: float) -> None:
         """Do what is due: see to each source, and look for more when it is time."""
+        self._checked_at = now
         for source in list(self._sources):
             source.check(now)
         self.scheduler.patience_s = max(PATIENCE_S, PATIENCE_RTTS * (self.bandwidth.srtt_s or 0.0))

@@ -143,10 +143,10 @@ class Receiver:
         return bool(self._asked)
 
     @property
-    def has_gap(self) -> bool:
-        """Whether something has come that was asked for after what has not: that may be lost."""
+    def units_to_loss(self) -> int | None:
+        """How many units more show that the oldest is lost; None if nothing came that was asked after it."""
         oldest = next(iter(self._asked.values()), None)
-        return oldest is not None and oldest.later_arrivals > 0
+        return REORDER_UNITS - oldest.later_arrivals if oldest is not None and oldest.later_arrivals else None
 
     def ask(
         self, ranges: Sequence[tuple[UnitRange, Sequence[int]]], pace_bytes_per_s: int, now: float

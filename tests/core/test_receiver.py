@@ -242,17 +242,20 @@ def test_a_unit_is_lost_once_three_later_ones_came(link):
     assert link.outstanding.size_bytes == 100
 
 
-def test_a_gap_is_seen_before_it_is_a_loss(link):
-    link.ask(0.0, 0, 4)
-    assert not link.receiver.has_gap
+def test_a_gap_tells_how_many_units_more_make_it_a_loss(link):
+    assert link.receiver.units_to_loss is None
+    link.ask(0.0, 0, 5)
+    assert link.receiver.units_to_loss is None
     link.data(0.2, 0, 1)
-    assert not link.receiver.has_gap
+    assert link.receiver.units_to_loss is None
     link.data(0.2, 2, 1)
-    assert link.receiver.has_gap
-    link.data(0.2, 1, 1)
-    assert not link.receiver.has_gap
+    assert link.receiver.units_to_loss == 2
     link.data(0.2, 3, 1)
-    assert not link.receiver.has_gap
+    assert link.receiver.units_to_loss == 1
+    link.data(0.2, 1, 1)
+    assert link.receiver.units_to_loss is None
+    link.data(0.2, 4, 1)
+    assert link.receiver.units_to_loss is None
 
 
 def test_a_lost_pull_shows_by_the_next(link):

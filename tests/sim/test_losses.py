@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import trio
 from lightpeer.core.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
+from lightpeer.source import Source
+from lightpeer.wire.network import Datagram
+from lightpeer.wire.path import Path as WirePath
 from tests.pair import made_track, serving, settings
 from tests.shell.test_session import Heard, stream
 from tests.sim.link import Link
@@ -79,3 +83,36 @@ def test_the_end_is_not_waited_for(tmp_path: Path, seed: int) -> None:
 
     round_trips = 0.22
     assert took_s(0.05) < took_s(0.0) + 8 * round_trips
+
+
+def test_what_comes_is_taken_about_once_for_each_pull(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wake-up is dear to a small processor: none is for a single unit, nor for each behind a gap."""
+    taken: list[int] = []
+    pulls: list[bytes] = []
+    receive, send = Source._on_datagrams, WirePath.send
+
+    async def count_taken(self: Source, came: Sequence[Datagram]) -> bool:
+        taken.append(len(came))
+        return await receive(self, came)
+
+    async def count_sent(self: WirePath, datagram: bytes) -> None:
+        pulls.append(datagram)
+        await send(self, datagram)
+
+    monkeypatch.setattr(Source, "_on_datagrams", count_taken)
+    monkeypatch.setattr(WirePath, "send", count_sent)
+    made = made_track(100, kbps=(96,))
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE, down=Link(RATE, 0.1, loss=0.02), up=Link(RATE, 0.1))
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as server,
+            open_client(settings(tmp_path, server), phone) as client,
+        ):
+            await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
+
+    simulate(main)
+    assert len(pulls) < sum(taken) / 3.5
+    assert len(taken) < 1.2 * len(pulls)
