@@ -108,6 +108,7 @@ class Session:
         self._failed: LightpeerError | None = None
         self._arrived = trio.Event()  # a segment came, or the session failed
         self._timers = trio.Event()
+        self._waiting = trio.CancelScope()  # for what is due next
 
     # For the player.
 
@@ -253,6 +254,7 @@ class Session:
         self._fetching_since = now if self.scheduler.wished() else None
         self._sources.renew(now, is_low=is_low)
         self._sources.ask(now)
+        self._waiting.deadline = self._next_deadline(now)  # what comes puts most of them off
 
     def _wish(self) -> None:
         """Wish far enough ahead to fill the window twice, and no further: the rendition may change."""
@@ -273,23 +275,12 @@ class Session:
     async def _run_timers(self) -> None:
         while True:
             self._timers = trio.Event()
-            now = trio.current_time()
-            self.pump(now)
+            self.pump(trio.current_time())
             await self._sources.flush()
-            await self._wait_due(now)
-            self._sources.check(trio.current_time())
-
-    async def _wait_due(self, now: float) -> None:
-        """Wait until something is due: what comes meanwhile puts most deadlines off."""
-        deadline = self._next_deadline(now)
-        while True:
-            with trio.move_on_at(deadline):
+            with self._waiting:
                 await self._timers.wait()
-                return
-            now = trio.current_time()
-            deadline = self._next_deadline(now)
-            if deadline <= now:
-                return
+            self._waiting = trio.CancelScope()
+            self._sources.check(trio.current_time())
 
     def _next_deadline(self, now: float) -> float:
         deadline = self._sources.next_deadline(now)

@@ -12,6 +12,7 @@ from lightpeer.core.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
 from lightpeer.source import Source
+from lightpeer.sources import Sources
 from lightpeer.wire.network import Datagram
 from lightpeer.wire.path import Path as WirePath
 from tests.pair import made_track, serving, settings
@@ -91,7 +92,8 @@ def test_what_comes_is_taken_about_once_for_each_pull(
     """A wake-up is dear to a small processor: none is for a single unit, nor for each behind a gap."""
     taken: list[int] = []
     pulls: list[bytes] = []
-    receive, send = Source._on_datagrams, WirePath.send
+    checks: list[float] = []
+    receive, send, check = Source._on_datagrams, WirePath.send, Sources.check
 
     async def count_taken(self: Source, came: Sequence[Datagram]) -> bool:
         taken.append(len(came))
@@ -101,6 +103,11 @@ def test_what_comes_is_taken_about_once_for_each_pull(
         pulls.append(datagram)
         await send(self, datagram)
 
+    def count_check(self: Sources, now: float) -> None:
+        checks.append(now)
+        check(self, now)
+
+    monkeypatch.setattr(Sources, "check", count_check)
     monkeypatch.setattr(Source, "_on_datagrams", count_taken)
     monkeypatch.setattr(WirePath, "send", count_sent)
     made = made_track(100, kbps=(96,))
@@ -116,3 +123,4 @@ def test_what_comes_is_taken_about_once_for_each_pull(
     simulate(main)
     assert len(pulls) < sum(taken) / 3.5
     assert len(taken) < 1.2 * len(pulls)
+    assert len(checks) < 0.05 * len(pulls), "what comes puts the deadlines off"
