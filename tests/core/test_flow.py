@@ -315,6 +315,7 @@ def test_the_floor_is_kept_once_a_queue_stays_though_we_yield():
     now = fed(flow, 4, rtt_s=0.2, per_round=10)
     now = fed(flow, 2, rtt_s=0.7, per_round=10, start=now)
     assert flow.pace_bytes_per_s(now) < 20_000, "the queue may be ours"
+    assert flow.window_bytes() < 0.6 * 30_000, "nor is more outstanding for it"
     now = fed(flow, 3, rtt_s=0.7, per_round=10, start=now)
     assert flow.pace_bytes_per_s(now) == pytest.approx(30_000 * 1229 / 1200, abs=1)
     assert flow.window_bytes() >= 0.6 * 30_000
