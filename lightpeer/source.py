@@ -18,6 +18,7 @@ from lightpeer.core.datagram import MAX_PAYLOAD, UnitRange
 from lightpeer.core.manifest import table_bytes, table_segment
 from lightpeer.core.pull_ahead import PullAhead
 from lightpeer.core.receiver import FIRST_RTT_S, Receiver, UnitArrived
+from lightpeer.core.rests import EARLY_BYTES, rest_s
 from lightpeer.core.status import StatusCode
 from lightpeer.core.transport import Action, Transport
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, StreamFailedError
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MIN_PACE_BYTES_PER_S = 1000
-REST_SLACK_BYTES = MAX_PAYLOAD // 2  # units come whole: rather the one more than a wake-up for it alone
-REST_BYTES = 32 * 1024  # to come at most before we look: a third of what Linux holds for a socket
 MAX_UNASKED = 256  # units beyond as many as were asked: no network repeats so much, it is a flood
 _PROBE_PACE_BYTES_PER_S = 10_000
 _WEATHER = {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED}
@@ -204,7 +203,7 @@ class Source:
 
         After a rest a PULL goes out a unit early, rather than after a wake-up for that unit alone.
         """
-        early_bytes = MAX_PAYLOAD if self._has_rested else 0
+        early_bytes = EARLY_BYTES if self._has_rested else 0
         ready = self._has_lost or self._flow.bytes_to_next_pull() <= early_bytes
         return ready and self.receiver is not None and not self.on_grpc
 
@@ -251,30 +250,10 @@ class Source:
             self._hub.on_timers()
         if self._path is not None:
             now = trio.current_time()
-            rest_s = self._rest_s(receiver, now)
-            self._has_rested = rest_s > 0
-            self._path.rest(now + rest_s)
+            may_rest_s = 0.0 if self._hub.is_urgent else rest_s(self._flow, receiver, now)
+            self._has_rested = may_rest_s > 0
+            self._path.rest(now + may_rest_s)
         return receiver.rejected < rejected + len(came)
-
-    def _rest_s(self, receiver: Receiver, now: float) -> float:
-        """Return how long what comes may wait: until the unit may have come that calls for a PULL.
-
-        It makes the next one due, or shows a loss.
-        A PULL that is later than the queue lasts idles the link, and by the rate that comes of that the
-        next would be later still.
-        """
-        flow = self._flow
-        if receiver.is_at_end or receiver.probes_unanswered or self._hub.is_urgent:
-            return 0.0
-        units, probe_at = receiver.units_to_loss, receiver.next_deadline()
-        expected = min(flow.bytes_to_next_pull(), math.inf if units is None else units * MAX_PAYLOAD)
-        if expected <= MAX_PAYLOAD or probe_at is None:  # the next one may be it
-            return 0.0
-        expected = min(expected + REST_SLACK_BYTES, REST_BYTES)
-        rate, fastest = flow.rate_bytes_per_s, flow.fastest_bytes_per_s()
-        if not rate or not fastest:
-            return 0.0
-        return min(expected / rate, expected / fastest + flow.delay.queue_s, (probe_at - now) / 2)
 
     def _drain(self, receiver: Receiver, now: float) -> None:
         while (event := receiver.next_event()) is not None:

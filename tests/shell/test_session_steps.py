@@ -585,7 +585,9 @@ def test_it_looks_again_when_the_sink_will_run_dry(run):
         on.sink_s = 3.0
         assert session._next_deadline(10.0) == 13.0
         on.sink_s = 0.0
+        session._pumped_at = 10.0
         assert session._next_deadline(10.0) == 10.01
+        assert session._next_deadline(10.02) == 10.02
         on.sources.deadline = 10.001
         assert session._next_deadline(10.0) == 10.001
         on.sources.deadline = 100.0

@@ -21,12 +21,13 @@ from lightpeer.core.manifest import table_bytes, table_segment
 from lightpeer.core.opening import UdpTerms
 from lightpeer.core.pull_ahead import MOST
 from lightpeer.core.receiver import FIRST_RTT_S, UnitArrived, UnitsLost
+from lightpeer.core.rests import EARLY_BYTES
 from lightpeer.core.scheduler import Scheduler, SegmentReady
 from lightpeer.core.status import StatusCode
 from lightpeer.core.transport import Action
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.source import MAX_UNASKED, MIN_PACE_BYTES_PER_S, REST_BYTES, REST_SLACK_BYTES, Source
+from lightpeer.source import MAX_UNASKED, MIN_PACE_BYTES_PER_S, Source
 from lightpeer.wire.network import Datagram
 from tests.pair import made_track
 
@@ -48,7 +49,8 @@ class FakeReceiver:
         self.timeouts: list[float] = []
         self.moved: list[float] = []
         self.forgotten = 0
-        self.is_at_end = self.has_gap = False
+        self.is_at_end = False
+        self.units_to_loss: int | None = None
         self.is_waiting = False
         self.probes_unanswered = self.arrived = self.duplicates = self.rejected = 0
         self.due: float | None = None
@@ -632,85 +634,41 @@ def test_while_probes_are_unanswered_the_deadline_may_be_another_with_all_that_c
     run(main)
 
 
-# How long what comes may rest.
-
-
-class Rate:
-    """A flow with these figures."""
-
-    def __init__(self, rate: float = 50_000.0, fastest: float = 60_000.0, queue_s: float = 0.02) -> None:
-        self.rate_bytes_per_s = rate
-        self._fastest = fastest
-        self.delay = SimpleNamespace(queue_s=queue_s)
-        self.to_next = 20_000.0
-
-    def bytes_to_next_pull(self) -> float:
-        return self.to_next
-
-    def fastest_bytes_per_s(self) -> float:
-        return self._fastest
-
-
-def rests(on: Stage, flow: Rate) -> float:
-    on.source._flow, kept = flow, on.source._flow
-    try:
-        return on.source._rest_s(on.receiver, 10.0)
-    finally:
-        on.source._flow = kept
-
-
-def test_what_comes_rests_until_the_next_pull_is_due_by_the_rate_or_the_fastest_there_can_be(run):
+def test_the_path_is_told_for_how_long_what_comes_may_rest_but_where_it_is_urgent(run, monkeypatch):
     async def main(on: Stage) -> None:
         await on.start()
-        on.receiver.due = 100.0
-        expected = 20_000.0 + REST_SLACK_BYTES
-        assert rests(on, Rate()) == pytest.approx(expected / 60_000 + 0.02)
-        assert rests(on, Rate(queue_s=9.0)) == pytest.approx(expected / 50_000)
-        on.receiver.due = 10.1
-        assert rests(on, Rate()) == pytest.approx(0.05), "half the time until the next probe"
-        on.receiver.due = 100.0
-        much = Rate()
-        much.to_next = 1e6
-        assert rests(on, much) == pytest.approx(REST_BYTES / 60_000 + 0.02)
+        given: list[object] = []
+        rest = 0.5
 
-    run(main)
+        def rest_s(*told: object) -> float:
+            given.append(told)
+            return rest
 
-
-def test_what_comes_does_not_rest_where_it_is_needed_or_in_doubt(run):
-    async def main(on: Stage) -> None:
-        await on.start()
-        on.receiver.due = 100.0
-        assert rests(on, Rate(rate=0.0)) == 0.0
-        assert rests(on, Rate(fastest=0.0)) == 0.0
-        little = Rate()
-        little.to_next = 2 * MAX_PAYLOAD - REST_SLACK_BYTES - 1
-        assert rests(on, little) == 0.0
-        little.to_next += 1
-        assert rests(on, little) > 0.0
-        on.receiver.due = None
-        assert rests(on, Rate()) == 0.0
-        on.receiver.due = 100.0
-        for name, value in (("is_at_end", True), ("has_gap", True), ("probes_unanswered", 1)):
-            before = getattr(on.receiver, name)
-            setattr(on.receiver, name, value)
-            assert rests(on, Rate()) == 0.0
-            setattr(on.receiver, name, before)
-        on.hub.is_urgent = True
-        assert rests(on, Rate()) == 0.0
-        on.hub.is_urgent = False
-        assert rests(on, Rate()) > 0.0
-
-    run(main)
-
-
-def test_the_path_is_told_for_how_long(run):
-    async def main(on: Stage) -> None:
-        await on.start()
-        on.receiver.due = 100.0
-        on.source._flow, kept = Rate(), on.source._flow
+        monkeypatch.setattr("lightpeer.source.rest_s", rest_s)
         await on.source._on_datagrams([Datagram(b"x", ADDRESS, 9.0)])
-        on.source._flow = kept
-        assert on.path.rested == [pytest.approx(10.0 + (20_000 + REST_SLACK_BYTES) / 60_000 + 0.02)]
+        assert given == [(on.source._flow, on.receiver, 10.0)]
+        on.hub.is_urgent = True
+        await on.source._on_datagrams([Datagram(b"x", ADDRESS, 9.0)])
+        assert on.path.rested == [10.5, 10.0]
+
+    run(main)
+
+
+def test_after_a_rest_a_pull_goes_out_a_unit_early(run, monkeypatch):
+    async def main(on: Stage) -> None:
+        await on.start()
+        missing = EARLY_BYTES
+        monkeypatch.setattr(on.source._flow, "bytes_to_next_pull", lambda: missing)
+        for rest, may_ask in ((0.0, False), (0.5, True), (0.0, False)):
+            monkeypatch.setattr("lightpeer.source.rest_s", lambda *_, rest=rest: rest)
+            await on.source._on_datagrams([Datagram(b"x", ADDRESS, 9.0)])
+            assert on.source.may_ask() == may_ask
+        missing = 0.0
+        assert on.source.may_ask()
+        missing = EARLY_BYTES + 1
+        monkeypatch.setattr("lightpeer.source.rest_s", lambda *_: 0.5)
+        await on.source._on_datagrams([Datagram(b"x", ADDRESS, 9.0)])
+        assert not on.source.may_ask()
 
     run(main)
 

@@ -20,6 +20,7 @@ from lightpeer.core.manifest import table_segment
 from lightpeer.core.opening import Opened
 from lightpeer.core.playout import Playout
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler
+from lightpeer.core.selection import Selection
 from lightpeer.core.supply import GONE_LOOKS, GONE_S, LOOK_AGAIN_S
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.sources import (
@@ -352,27 +353,40 @@ def test_data_makes_work_only_where_something_is_whole_or_more_can_be_asked(run,
 def test_when_it_looks_again_while_something_is_wished(run):
     async def main(stage: Stage, _: trio.testing.MockClock) -> None:
         (source,) = await stage.begin("a")
-        stage.sources.check(0.0)  # a look begins
+        stage.sources.check(9.0)  # a look begins
         source.due = 77.0
         assert stage.sources.next_deadline(10.0) == 77.0, "nothing is wished"
         stage.wish(2)
         stage.ahead_s = 20.0
-        assert stage.sources.next_deadline(10.0) == 10.0 + 20.0 - NEAR_S
-        stage.ahead_s = NEAR_S
-        assert stage.sources.next_deadline(10.0) == 10.0 + QUIET_S / 2
+        assert stage.sources.next_deadline(10.0) == 77.0, "nothing is asked for"
         stage.hand(source, 10.0)
         due = stage.scheduler.next_due()
         assert due > 10.0 + 1.0
         stage.ahead_s = 8.0
-        assert stage.sources.next_deadline(10.0) == pytest.approx(min(due, 10.0 + 8.0 - NEAR_S))
-        late = due + 1.0
-        assert stage.sources.next_deadline(late) == pytest.approx(late + 8.0 - URGENT_S)
-        stage.ahead_s = URGENT_S + 0.5
-        assert stage.sources.next_deadline(late) == pytest.approx(late + 0.5)
+        assert stage.sources.next_deadline(10.0) == due
+        assert stage.sources.next_deadline(due + 1.0) == pytest.approx(due + 1.0 + 8.0 - URGENT_S)
         stage.ahead_s = URGENT_S
-        assert stage.sources.next_deadline(late) == pytest.approx(late + 1.0), "it was seen to just now"
-        source.due = late + 0.25
-        assert stage.sources.next_deadline(late) == late + 0.25
+        stage.sources.check(due + 0.5)
+        assert stage.sources.next_deadline(due + 1.0) == pytest.approx(due + 1.5), "it was seen to just now"
+        source.due = due + 0.25
+        assert stage.sources.next_deadline(due + 1.0) == due + 0.25
+
+    run(main)
+
+
+def test_with_a_second_source_it_looks_as_soon_as_the_first_may_be_late(run, monkeypatch):
+    async def main(stage: Stage, _: trio.testing.MockClock) -> None:
+        for source in await stage.begin("a", "b"):
+            source.due = 77.0
+        monkeypatch.setattr(Selection, "due", 77.0)
+        stage.sources.check(9.0)
+        stage.wish(2)
+        stage.ahead_s = 20.0
+        assert stage.sources.next_deadline(10.0) == 10.0 + 20.0 - NEAR_S
+        stage.ahead_s = NEAR_S
+        assert stage.sources.next_deadline(10.0) == 10.0
+        stage.sources.check(9.8)
+        assert stage.sources.next_deadline(10.0) == pytest.approx(9.8 + QUIET_S / 2), "it was, just now"
 
     run(main)
 

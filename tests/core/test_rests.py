@@ -1,0 +1,65 @@
+"""For how long what comes may wait."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from lightpeer.core.datagram import MAX_PAYLOAD
+from lightpeer.core.rests import MOST_BYTES, SLACK_BYTES, rest_s
+
+NOW = 10.0
+
+
+def rests(
+    *,
+    to_next_pull: float = 20_000.0,
+    rate: float = 50_000.0,
+    fastest: float = 60_000.0,
+    queue_s: float = 0.02,
+    probe_at: float | None = 100.0,
+    **of_the_receiver: object,
+) -> float:
+    """Return how long what comes may wait, with these figures and else nothing in doubt."""
+    flow = SimpleNamespace(
+        rate_bytes_per_s=rate,
+        delay=SimpleNamespace(queue_s=queue_s),
+        bytes_to_next_pull=lambda: to_next_pull,
+        fastest_bytes_per_s=lambda: fastest,
+    )
+    receiver = SimpleNamespace(
+        **{"units_to_loss": None, "is_at_end": False, "probes_unanswered": 0} | of_the_receiver,
+        next_deadline=lambda: probe_at,
+    )
+    return rest_s(flow, receiver, NOW)  # type: ignore[arg-type]
+
+
+def test_until_the_next_pull_is_due_by_the_rate_or_the_fastest_that_it_can_come():
+    expected = 20_000.0 + SLACK_BYTES
+    assert rests() == pytest.approx(expected / 60_000 + 0.02)
+    assert rests(queue_s=9.0) == pytest.approx(expected / 50_000)
+    assert rests(to_next_pull=1e6) == pytest.approx(MOST_BYTES / 60_000 + 0.02)
+
+
+def test_no_longer_than_half_of_the_time_until_a_probe():
+    assert rests(probe_at=NOW + 0.1) == pytest.approx(0.05)
+
+
+def test_behind_a_gap_until_it_may_be_a_loss():
+    assert rests(units_to_loss=2) == pytest.approx((2 * MAX_PAYLOAD + SLACK_BYTES) / 50_000)
+    assert rests(units_to_loss=2, to_next_pull=1500.0) == pytest.approx((1500.0 + SLACK_BYTES) / 50_000)
+    assert rests(units_to_loss=1) == 0.0
+
+
+def test_not_where_the_next_unit_may_be_the_one():
+    assert rests(to_next_pull=MAX_PAYLOAD) == 0.0
+    assert rests(to_next_pull=MAX_PAYLOAD + 1) > 0.0
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [{"rate": 0.0}, {"fastest": 0.0}, {"probe_at": None}, {"is_at_end": True}, {"probes_unanswered": 1}],
+)
+def test_not_in_doubt(doubt: dict[str, object]):
+    assert rests(**doubt) == 0.0  # type: ignore[arg-type]
