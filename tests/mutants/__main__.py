@@ -38,6 +38,7 @@ CORES = (
     "playout",
     "pull_ahead",
     "receiver",
+    "rests",
     "retries",
     "scheduler",
     "selection",
