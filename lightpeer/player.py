@@ -117,6 +117,7 @@ class Player:
         self._nursery: trio.Nursery | None = None
         self._items: tuple[str, ...] = ()  # empty while nothing is played
         self._at = _Place(0)
+        self._awaited: int | None = None  # the item that is to be heard next, while nothing is
         self._skips = Skips()
         self._interrupt = trio.CancelScope()  # around the playing of one item
         self._decks: dict[int, Deck] = {}  # by index: at most the one that plays, and the next
@@ -265,18 +266,20 @@ class Player:
         """Play the item that is due from the place that is wanted to its end, and prepare the next."""
         index = self._at.item
         self._close_decks(keep=(index, index + 1))
+        self._awaited = index
         self._deck = self._decks.get(index)
         deck = await self._loaded(index)
         is_elsewhere = not deck.started and deck.session.cursor > 0  # it was opened for another place
         if deck.position_s != self._at.position_s or is_elsewhere:
             deck.seek(self._at.position_s)
             self._tell("seeked", position_s=deck.position_s)
-        self._deck = deck
+        self._deck, self._awaited = deck, None
         async with open_nursery() as nursery:
             nursery.start_soon(self._open_ahead, deck, index + 1)
             while (pcm := await deck.next_piece()) is not None:
                 await self._write(deck, pcm)
             self._tell("ended", uri=deck.track.uri, position_s=deck.position_s)
+            self._awaited = index + 1
 
     async def _open_ahead(self, current: Deck, index: int) -> None:
         """Open an item as soon as the one before it has been fetched whole."""
@@ -328,7 +331,7 @@ class Player:
                 if again_s is None or self._source is None:
                     raise
                 logger.info("%s cannot be opened yet: %s", self._items[index], error)
-                if index == self._at.item and not was_told:
+                if index == self._awaited and not was_told:
                     was_told = True
                     self._tell("waiting", item=self._items[index], message=str(error))
             await trio.sleep(again_s)

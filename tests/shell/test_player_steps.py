@@ -1,0 +1,771 @@
+"""The player step by step on virtual time: what it opens, decodes, tells and closes, and when.
+
+The client, the sessions, the decks and the sink here do what they are told; the player alone is real.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import trio
+import trio.testing
+
+from lightpeer import player as module
+from lightpeer.config import Settings
+from lightpeer.core.manifest import SAMPLE_RATE
+from lightpeer.core.retries import ANSWERS
+from lightpeer.core.skips import LEAST_INLINE_BYTES, SETTLED_S
+from lightpeer.deck import first_segment
+from lightpeer.discovery import INLINE_BYTES
+from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
+from lightpeer.player import MAX_VOLUME_DB, MIN_VOLUME_DB, RESTART_AFTER_S, Player, PlayerEvent, Status
+from tests.pair import made_track
+
+PIECE_S = 0.5
+PIECE = bytes(round(PIECE_S * SAMPLE_RATE) * 4)
+
+
+class FakeSession:
+    made: list[FakeSession]
+
+    def __init__(self, track: object, *given: object, first_segment: int, **told: object) -> None:
+        self.track, self.given, self.told = track, given, told
+        self.cursor = first_segment
+        self.playout = SimpleNamespace(
+            playing=True, realtime=None, rebuffers=0, rebuffered_s=lambda _now: 0.0
+        )
+        self.buffer_s, self.source_count, self.transport = 12.5, 2, "udp"
+        self.ladder = SimpleNamespace(switches=0)
+        self.stats = SimpleNamespace(
+            audio_bytes=100,
+            fetched_bytes=100,
+            fetching_s=1.0,
+            segments=1,
+            bitrate_seconds=48.0,
+            retransmitted_units=0,
+            duplicate_units=0,
+            sources=1,
+            transports={"udp"},
+        )
+        self.fetched = trio.Event()
+        FakeSession.made.append(self)
+
+    async def wait_complete(self) -> None:
+        await self.fetched.wait()
+
+
+class FakeDeck:
+    """Gives pieces of half a second, does what is among them, and raises what is an error; three at first."""
+
+    made: list[FakeDeck]
+    script: dict[str, list[object]]
+
+    def __init__(self, session: FakeSession) -> None:
+        self.session, self.track = session, session.track
+        self.started = False
+        self.in_hand_s = 0.25
+        self.channels = 2
+        self.position_s = 0.0
+        self.rendition = SimpleNamespace(bitrate_bps=48_499)
+        self.log: list[object] = []
+        self.todo = deque(FakeDeck.script.pop(self.track.title, [3]))
+        FakeDeck.made.append(self)
+
+    async def run(self, *given: object) -> None:
+        self.log.append(("run", *given))
+
+    def load(self, *, gain_q8_db: int, channels: int | None) -> None:
+        self.log.append(("load", gain_q8_db, channels))
+
+    def set_gain(self, gain_q8_db: int) -> None:
+        self.log.append(("gain", gain_q8_db))
+
+    async def next_piece(self) -> bytes | None:
+        await trio.lowlevel.checkpoint()
+        while self.todo:
+            match self.todo[0]:
+                case int(left) if left > 0:
+                    self.todo[0] = left - 1
+                    self.position_s += PIECE_S
+                    return PIECE
+                case int():
+                    self.todo.popleft()
+                case Exception() as error:
+                    raise error
+                case act:
+                    self.todo.popleft()
+                    act()
+                    await trio.lowlevel.checkpoint()
+        self.session.fetched.set()
+        return None
+
+    def seek(self, position_s: float) -> None:
+        self.log.append(("seek", position_s))
+        self.position_s = position_s
+
+    def close(self) -> None:
+        self.log.append("closed")
+
+
+class FakeSink:
+    realtime = True
+
+    def __init__(self) -> None:
+        self.latency_s = 0.125
+        self.log: list[object] = []
+        self.pieces = 0
+
+    async def open(self, *given: int) -> None:
+        self.log.append(("open", *given))
+
+    async def write(self, _pcm: bytes) -> None:
+        self.pieces += 1
+        await trio.sleep(PIECE_S)
+
+    async def drain(self) -> None:
+        self.log.append("drain")
+
+    def flush(self) -> None:
+        self.log.append("flush")
+
+    def pause(self, paused: bool) -> None:
+        self.log.append(("pause", paused))
+
+    async def aclose(self) -> None:
+        self.log.append("closed")
+
+
+class FakeClient:
+    """Opens a track for each item, or raises what is planned for it."""
+
+    def __init__(self) -> None:
+        self.opened: list[tuple[float, object, int, int]] = []
+        self.errors: dict[object, deque[Exception | float]] = {}
+        self.takes_s = 0.0
+        self.connecting = trio.Event()
+        self.connecting.set()
+        self.network = SimpleNamespace(
+            counters=SimpleNamespace(rx_bytes=lambda: 10_000, tx_bytes=lambda: 1_000)
+        )
+        self.first_packet_at = 5.0
+        self.noted: list[tuple[object, float]] = []
+        self.remembered = 7_000.0
+        self.peer = SimpleNamespace(name="peer", burst=None)
+        self.on_lie = "on_lie"
+        self.on_served = "on_served"
+        self.downlink = SimpleNamespace(
+            rate_bytes_per_s=lambda peer: self.remembered * (peer is self.peer),
+            note=lambda *told: self.noted.append(told),
+        )
+        self.gain = 0
+
+    async def open_query(self, item: str, *, inline_bytes: int, first_segment: int):
+        self.opened.append((trio.current_time(), item, inline_bytes, first_segment))
+        await trio.sleep(self.takes_s)
+        planned = self.errors.get(item)
+        while planned:
+            raise planned.popleft()
+        made = made_track(60, title=str(item))
+        track = made.track.__class__(
+            **{name: getattr(made.track, name) for name in made.track.__slots__} | {"gain_q8_db": self.gain}
+        )
+        return self.peer, SimpleNamespace(track=track)
+
+    async def open_track(self, track_id: bytes, *, inline_bytes: int, first_segment: int):
+        yield await self.open_query(track_id.hex(), inline_bytes=inline_bytes, first_segment=first_segment)
+
+
+class Stage:
+    def __init__(self, **chosen: object) -> None:
+        self.client, self.sink = FakeClient(), FakeSink()
+        self.made_sinks = 0
+        self.events: list[PlayerEvent] = []
+        self.settings = Settings(state_dir=Path("unused"), **chosen)
+        self.player = Player(self.client, self.make_sink, self.settings, on_event=self.events.append)
+
+    def make_sink(self) -> FakeSink:
+        self.made_sinks += 1
+        return self.sink
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+    def told(self, kind: str) -> list[dict[str, object]]:
+        return [event.data for event in self.events if event.kind == kind]
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Run a function with a stage on virtual time, with what the tracks of some titles do."""
+    loaded: list[bool] = []
+
+    async def at_once(function: Callable[[], None]) -> None:
+        await trio.lowlevel.checkpoint()
+        function()
+
+    monkeypatch.setattr(module, "Session", FakeSession)
+    monkeypatch.setattr(module, "Deck", FakeDeck)
+    monkeypatch.setattr(module, "_load_audio", lambda: loaded.append(True))
+    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
+
+    def run_it(
+        main: Callable[[Stage], Awaitable[None]],
+        script: dict[str, list[object]] | None = None,
+        **chosen: object,
+    ) -> Stage:
+        FakeSession.made, FakeDeck.made, FakeDeck.script = [], [], script if script is not None else {}
+        stages: list[Stage] = []
+
+        async def body() -> None:
+            stages.append(Stage(**chosen))
+            await main(stages[0])
+
+        trio.run(body, clock=trio.testing.MockClock(autojump_threshold=0))
+        return stages[0]
+
+    return run_it
+
+
+def test_a_queue_is_opened_decoded_heard_and_closed(run):
+    async def main(on: Stage) -> None:
+        assert on.player.status == Status(volume_db=0.0)
+        await on.player.play(["one", "two"])
+        one, two = FakeDeck.made
+        assert on.client.opened == [(0.0, "one", INLINE_BYTES, 0), (1.5, "two", INLINE_BYTES, 0)]
+        assert on.kinds() == ["opening", "playing", "ended", "playing", "ended"]
+        assert on.told("opening") == [{"item": "one"}]
+        assert on.told("ended") == [
+            {"uri": one.track.uri, "position_s": 1.5},
+            {"uri": two.track.uri, "position_s": 1.5},
+        ]
+        assert on.told("playing")[0] == {
+            "title": "one",
+            "artist": "Somebody",
+            "album": "",
+            "uri": one.track.uri,
+            "duration_s": 60.0,
+            "bitrate_kbps": 48,
+            "transport": "udp",
+        }
+        assert on.sink.log == [("open", SAMPLE_RATE, 2), "drain", "closed"]
+        assert on.sink.pieces == 6
+        assert on.made_sinks == 1
+        for deck in (one, two):
+            assert deck.log[:2] == [("run", on.client.peer, deck.log[0][2]), ("load", 0, 2)] or deck.log[
+                :2
+            ] == [("load", 0, 2), ("run", on.client.peer, deck.log[1][2])]
+            assert deck.log[-1] == "closed"
+            assert deck.started
+            assert deck.session.playout.realtime is True
+        assert on.player.status == Status(volume_db=0.0)
+        assert on.client.noted == [(on.client.peer, 0.0)]
+
+    run(main)
+
+
+def test_a_session_is_given_all_that_it_needs(run):
+    async def main(on: Stage) -> None:
+        await on.player.play(["one"], start_s=10.0)
+        (session,) = FakeSession.made
+        network, settings, bandwidth, find = session.given
+        assert (network, settings) == (on.client.network, on.settings)
+        assert bandwidth is on.player._bandwidth
+        assert bandwidth.rate_bytes_per_s == 7_000.0, "what is remembered of the network"
+        assert callable(find)
+        assert (session.told["on_lie"], session.told["on_served"]) == ("on_lie", "on_served")
+        session.told["on_event"]("rebuffering", {"a": 1})
+        assert on.events[-1] == PlayerEvent("rebuffering", {"a": 1})
+        assert session.cursor == first_segment(10.0)
+        assert on.client.opened == [(0.0, "one", INLINE_BYTES, first_segment(10.0))]
+
+    run(main)
+
+
+def test_the_latest_rate_counts_for_the_next_track_and_is_noted_at_the_end(run):
+    async def main(on: Stage) -> None:
+        def measure() -> None:
+            on.player._bandwidth._delivery.take(55_000.0)
+
+        FakeDeck.script["one"] = [1, measure]
+        await on.player.play(["one", "two"])
+        one, two = FakeSession.made
+        assert one.given[2] is two.given[2]
+        assert on.client.noted == [(on.client.peer, 55_000.0)]
+
+    run(main, {})
+
+
+def test_where_nothing_is_remembered_a_later_track_looks_again(run):
+    async def main(on: Stage) -> None:
+        def learn() -> None:
+            on.client.remembered = 9_000.0
+            on.player.next()
+
+        on.client.remembered = 0.0
+        FakeDeck.script["one"] = [1, learn]
+        await on.player.play(["one", "two"])
+        one, two = FakeSession.made
+        assert one.given[2].rate_bytes_per_s == 0.0
+        assert two.given[2].rate_bytes_per_s == 9_000.0
+
+    run(main, {})
+
+
+def test_a_track_alone_keeps_its_channels_and_an_id_is_opened_as_one(run):
+    async def main(on: Stage) -> None:
+        track = made_track(3).track
+        await on.player.play([track.uri])
+        assert on.client.opened == [(0.0, track.track_id.hex(), INLINE_BYTES, 0)]
+        assert ("load", 0, None) in FakeDeck.made[0].log
+
+    run(main)
+
+
+def test_into_a_file_nothing_plays_in_real_time(run):
+    async def main(on: Stage) -> None:
+        on.sink.realtime = False
+        await on.player.play(["one"])
+        assert FakeSession.made[0].playout.realtime is False
+
+    run(main)
+
+
+def test_sound_is_loaded_once_the_first_packet_has_left(run):
+    async def main(on: Stage) -> None:
+        on.client.connecting = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one"])
+            await trio.testing.wait_all_tasks_blocked()
+            assert on.made_sinks == 0
+            assert FakeDeck.made
+            on.client.connecting.set()
+        assert on.made_sinks == 1
+        assert on.sink.pieces == 3
+
+    run(main)
+
+
+# What is told while it plays.
+
+
+def test_the_status_of_what_plays(run):
+    async def main(on: Stage) -> None:
+        seen: list[Status] = []
+
+        def look() -> None:
+            seen.append(on.player.status)
+
+        FakeDeck.script["one"] = [2, look, 1]
+        await on.player.play(["one"])
+        assert seen == [
+            Status(
+                state="playing",
+                title="one",
+                artist="Somebody",
+                uri=FakeDeck.made[0].track.uri,
+                position_s=1.0 - 0.125,
+                duration_s=60.0,
+                buffer_s=12.5,
+                bitrate_kbps=48,
+                goodput_kbps=7_000 * 8 / 1000,
+                sources=2,
+                transport="udp",
+                volume_db=-3.0,
+            )
+        ]
+
+    run(main, {}, volume_db=-3.0)
+
+
+def test_the_status_while_it_opens_waits_for_data_or_is_paused(run):
+    async def main(on: Stage) -> None:
+        seen: list[Status] = []
+
+        def look() -> None:
+            seen.append(on.player.status)
+
+        def stall() -> None:
+            FakeSession.made[0].playout.playing = False
+            look()
+            on.player.toggle_pause()
+            look()
+
+        on.client.takes_s = 1.0
+        FakeDeck.script["one"] = [look, stall]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: on.player.play(["one"], start_s=4.0))
+            await trio.testing.wait_all_tasks_blocked()
+            look()
+        assert seen[0] == Status("opening", position_s=4.0, volume_db=2.0)
+        assert [status.state for status in seen] == ["opening", "playing", "buffering", "paused"]
+        assert seen[1].position_s == 4.0 - 0.125
+
+    run(main, {}, volume_db=2.0)
+
+
+def test_what_is_not_heard_yet_is_in_hand_and_in_the_sink(run):
+    async def main(on: Stage) -> None:
+        ahead: list[float] = []
+        FakeDeck.script["one"] = [1, lambda: ahead.append(FakeSession.made[0].told["sink_ahead_s"]())]
+        await on.player.play(["one"])
+        ahead.append(FakeSession.made[0].told["sink_ahead_s"]())
+        assert ahead == [0.25 + 0.125, 0.0]
+
+    run(main, {})
+
+
+def test_a_place_before_the_beginning_is_the_beginning(run):
+    async def main(on: Stage) -> None:
+        on.sink.latency_s = 9.0
+        seen: list[float] = []
+        FakeDeck.script["one"] = [1, lambda: seen.append(on.player.status.position_s)]
+        await on.player.play(["one"])
+        assert seen == [0.0]
+
+    run(main, {})
+
+
+def test_what_was_played_is_measured(run):
+    async def main(on: Stage) -> None:
+        during: list[dict[str, object]] = []
+        FakeDeck.script["two"] = [1, lambda: during.append(on.player.stats()), 1]
+        await on.player.play(["one", "two"])
+        assert during[0]["played_s"] == 2.0
+        assert during[0]["audio_bytes"] == 200, "of the track that goes on too"
+        stats = on.player.stats()
+        assert stats["played_s"] == 2.5
+        assert stats["audio_bytes"] == 200
+        assert (stats["rx_bytes"], stats["tx_bytes"], stats["transport"]) == (10_000, 1_000, "udp")
+        assert on.player._stats.first_packet_at == 5.0
+        assert on.player._stats.first_audio_at is not None
+
+    run(main, {})
+
+
+# Places: deck and queue.
+
+
+def test_it_begins_where_it_is_told_to_and_tells_so(run):
+    async def main(on: Stage) -> None:
+        await on.player.play(["one", "two"], start_s=2.5)
+        one, two = FakeDeck.made
+        assert ("seek", 2.5) in one.log
+        assert on.told("seeked") == [{"position_s": 2.5}]
+        assert not any(entry[0] == "seek" for entry in two.log)
+
+    run(main)
+
+
+def test_a_track_that_was_opened_for_another_place_is_sought_to_this_one(run):
+    """It was opened for its second 2; the wish changed to its beginning meanwhile."""
+
+    async def main(on: Stage) -> None:
+        on.client.takes_s = 1.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: on.player.play(["one"], start_s=1.5))
+            await trio.testing.wait_all_tasks_blocked()
+            on.player.seek_by(-9.0)
+        assert FakeSession.made[0].cursor == 1
+        assert [entry for entry in FakeDeck.made[0].log if entry[0] == "seek"] == [("seek", 0.0)]
+        assert len(FakeDeck.made) == 1
+
+    run(main)
+
+
+def test_a_seek_goes_from_what_is_heard_and_flushes_the_sink(run):
+    async def main(on: Stage) -> None:
+        FakeDeck.script["one"] = [4, lambda: on.player.seek_by(10.0), 2]
+        await on.player.play(["one"])
+        (deck,) = FakeDeck.made
+        assert [entry for entry in deck.log if entry[0] == "seek"] == [("seek", 2.0 - 0.125 + 10.0)]
+        assert on.sink.log == [("open", SAMPLE_RATE, 2), "flush", "drain", "closed"]
+        assert on.told("seeked") == [{"position_s": 11.875}]
+        assert len(on.told("playing")) == 1
+
+    run(main, {})
+
+
+@pytest.mark.parametrize(
+    ("pieces", "latency_s", "item"),
+    [(6, 0.0, 0), (6, -0.01, 1), (1, 0.0, 0)],
+)
+def test_previous_is_the_track_before_or_near_its_beginning_this_one(run, pieces, latency_s, item):
+    async def main(on: Stage) -> None:
+        def press() -> None:
+            on.sink.latency_s = latency_s
+            on.player.previous()
+            assert on.player._at == (item, 0.0)
+
+        assert RESTART_AFTER_S == 6 * PIECE_S
+        FakeDeck.script["two"] = [pieces, press, 1]
+        await on.player.play(["one", "two"])
+
+    run(main, {})
+
+
+def test_skips_that_belong_together_open_one_track_when_they_are_over(run):
+    async def main(on: Stage) -> None:
+        FakeDeck.script["one"] = [4, on.player.next, 9]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one", "two", "three", "four"])
+            await trio.sleep(2.25)  # the second is being played
+            assert on.player.status.title == "two"
+            on.player.next()
+            await trio.testing.wait_all_tasks_blocked()
+            assert on.player.status.state == "opening"
+            await trio.sleep(0.1)
+            on.player.next()
+        assert [item for _, item, *_ in on.client.opened] == ["one", "two", "four"]
+        assert on.client.opened[1][0] == 2.0, "at once"
+        assert on.client.opened[2][0] == pytest.approx(2.35 + SETTLED_S)
+        assert on.client.opened[0][2] == INLINE_BYTES
+        assert on.client.opened[2][2] == max(LEAST_INLINE_BYTES, 3500), "half a second of the link"
+        assert on.sink.pieces == 4 + 1 + 3
+
+    run(main, {})
+
+
+def test_next_after_the_last_ends_and_what_comes_then_is_too_late(run):
+    async def main(on: Stage) -> None:
+        def leave() -> None:
+            on.player.next()
+            on.player.seek_by(1.0)
+            on.player.previous()
+
+        FakeDeck.script["one"] = [1, leave, 5]
+        await on.player.play(["one"])
+        assert on.sink.pieces == 1
+        assert on.sink.log == [("open", SAMPLE_RATE, 2), "flush", "drain", "closed"]
+        assert "ended" not in on.kinds()
+
+    run(main, {})
+
+
+def test_the_next_track_is_opened_once_this_one_is_fetched_and_kept(run):
+    async def main(on: Stage) -> None:
+        def fetched() -> None:
+            FakeSession.made[0].fetched.set()
+
+        FakeDeck.script["one"] = [2, fetched, 4]
+        await on.player.play(["one", "two", "three"])
+        assert [(at, item) for at, item, *_ in on.client.opened][:2] == [(0.0, "one"), (1.0, "two")]
+        assert len(on.client.opened) == 3
+        assert on.told("opening") == [{"item": "one"}], "nobody waited for the others"
+        assert [deck.log.count("closed") for deck in FakeDeck.made] == [1, 1, 1]
+
+    run(main, {})
+
+
+def test_a_seek_in_this_track_keeps_the_next_one_and_a_skip_leaves_others(run):
+    async def main(on: Stage) -> None:
+        def fetched() -> None:
+            FakeSession.made[0].fetched.set()
+
+        FakeDeck.script["one"] = [
+            2,
+            fetched,
+            1,
+            lambda: on.player.seek_by(5.0),
+            1,
+            on.player.next,
+            1,
+        ]
+        FakeDeck.script["two"] = [1, on.player.previous, 1]
+        await on.player.play(["one", "two"])
+        titles = [item for _, item, *_ in on.client.opened]
+        assert titles[:3] == ["one", "two", "one"], "the first was left, and is opened anew"
+        one, two, *_ = FakeDeck.made
+        assert one.log[-1] == two.log[-1] == "closed"
+
+    run(main, {})
+
+
+def test_a_next_track_that_cannot_be_opened_yet_is_told_of_when_it_is_due(run):
+    async def main(on: Stage) -> None:
+        on.client.errors["two"] = deque([NothingFoundError("nothing")] * 2 * ANSWERS)
+
+        def fetched() -> None:
+            FakeSession.made[0].fetched.set()
+
+        FakeDeck.script["one"] = [1, fetched, 40]
+        await on.player.play(["one", "two", "three"])
+        assert len([item for _, item, *_ in on.client.opened if item == "two"]) == 2 * ANSWERS
+        assert on.kinds().count("waiting") == 1
+        assert on.told("warning") == [{"message": "nothing"}]
+        assert [told["title"] for told in on.told("playing")] == ["one", "three"]
+        opening = [told["item"] for told in on.told("opening")]
+        assert opening == ["one", "two", "three"]
+
+    run(main, {})
+
+
+# Pausing, stopping, turning the volume.
+
+
+def test_a_pause_goes_to_the_sink_once_it_is_open(run):
+    async def main(on: Stage) -> None:
+        on.player.toggle_pause()
+        assert on.events == []
+        FakeDeck.script["one"] = [1, on.player.toggle_pause, 1, on.player.toggle_pause]
+        await on.player.play(["one"])
+        assert on.sink.log[:3] == [("open", SAMPLE_RATE, 2), ("pause", True), ("pause", False)]
+        assert [kind for kind in on.kinds() if "pause" in kind] == ["paused", "unpaused"]
+
+    run(main, {})
+
+
+def test_a_pause_before_the_sink_is_open_holds_it_as_it_opens(run):
+    async def main(on: Stage) -> None:
+        FakeDeck.script["one"] = [on.player.toggle_pause, 1]
+        await on.player.play(["one"])
+        assert on.sink.log[:2] == [("open", SAMPLE_RATE, 2), ("pause", True)]
+        on.sink.log.clear()
+        FakeDeck.script["one"] = [1]
+        await on.player.play(["one"])
+        assert on.sink.log == [("open", SAMPLE_RATE, 2), "drain", "closed"], "the next play is not paused"
+
+    run(main, {})
+
+
+def test_stop_ends_at_once_and_closes_all(run):
+    async def main(on: Stage) -> None:
+        FakeDeck.script["one"] = [2, on.player.stop, 9]
+        on.player.stop()
+        await on.player.play(["one", "two"])
+        assert on.sink.pieces == 2
+        assert on.sink.log == [("open", SAMPLE_RATE, 2), "closed"]
+        assert FakeDeck.made[0].log[-1] == "closed"
+        assert on.player.status == Status()
+        await on.player.play(["two"])
+        assert on.sink.pieces == 2 + 3
+
+    run(main, {})
+
+
+def test_one_queue_at_a_time(run):
+    async def main(on: Stage) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one"])
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(
+                StateMisuseError, match=r"^a player plays one queue at a time: stop it first$"
+            ):
+                await on.player.play(["two"])
+
+    run(main)
+
+
+@pytest.mark.parametrize(("normalize", "gain"), [(True, 100), (False, 0)])
+def test_the_volume_and_the_tracks_gain_are_what_is_decoded_with(run, normalize, gain):
+    async def main(on: Stage) -> None:
+        on.client.gain = 100
+        FakeDeck.script["one"] = [
+            1,
+            lambda: on.player.change_volume(-2.25),
+            lambda: on.player.change_volume(0.5),
+        ]
+        await on.player.play(["one"])
+        (deck,) = FakeDeck.made
+        assert ("load", 256 + gain, None) in deck.log
+        gains = [entry[1] for entry in deck.log if entry[0] == "gain"]
+        assert gains == [round(-1.25 * 256) + gain, round(-0.75 * 256) + gain]
+        on.player.change_volume(1000)
+        assert on.player.status.volume_db == MAX_VOLUME_DB
+        on.player.change_volume(-1000)
+        assert on.player.status.volume_db == MIN_VOLUME_DB
+        assert len([entry for entry in deck.log if entry[0] == "gain"]) == 2, "it is played no more"
+
+    run(main, {}, volume_db=1.0, normalize=normalize)
+
+
+# What cannot be had.
+
+
+def test_where_nothing_can_be_played_the_last_failure_is_raised_and_the_others_are_told(run):
+    async def main(on: Stage) -> None:
+        on.client.errors = {item: deque([NothingFoundError(f"no {item}")]) for item in ("one", "two")}
+        with pytest.raises(NothingFoundError, match=r"^no two$"):
+            await on.player.play(["one", "two"])
+        assert on.told("warning") == [{"message": "no one"}]
+        assert on.kinds() == ["opening", "warning", "opening"]
+        assert on.client.noted == [], "there was no network"
+        assert on.player.status == Status()
+
+    run(main)
+
+
+def test_once_something_was_played_a_failure_ends_nothing(run):
+    async def main(on: Stage) -> None:
+        FakeDeck.script["one"] = [1, StreamFailedError("it broke off")]
+        FakeDeck.script["three"] = [1, StreamFailedError("this too")]
+        await on.player.play(["one", "two", "three"])
+        assert [told["message"] for told in on.told("warning")] == ["it broke off", "this too"]
+        assert [told["title"] for told in on.told("playing")] == ["one", "two", "three"]
+        assert on.sink.log[-2:] == ["drain", "closed"]
+
+    run(main, {})
+
+
+def test_a_network_that_is_away_is_waited_for_and_that_is_told_once(run):
+    async def main(on: Stage) -> None:
+        on.client.errors["two"] = deque([NoPeerError(f"no network {k}") for k in range(4)])
+        on.client.takes_s = 0.25
+        await on.player.play(["one", "two"])
+        times = [at for at, item, *_ in on.client.opened if item == "two"]
+        # Each time later, of which the try itself is a part.
+        assert times == [1.75, 3.0, 5.0, 9.0, 17.0]
+        assert on.told("waiting") == [{"item": "two", "message": "no network 0"}]
+        assert on.told("warning") == []
+        assert [told["title"] for told in on.told("playing")] == ["one", "two"]
+
+    run(main)
+
+
+def test_without_any_network_from_the_first_it_is_told_at_once(run):
+    async def main(on: Stage) -> None:
+        on.client.errors["one"] = deque([NoPeerError("no network")])
+        with pytest.raises(NoPeerError):
+            await on.player.play(["one", "two"])
+        assert on.kinds() == ["opening"]
+
+    run(main)
+
+
+def test_what_peers_answer_again_and_again_is_believed(run):
+    async def main(on: Stage) -> None:
+        on.client.errors["two"] = deque([NothingFoundError("gone")] * 2 * ANSWERS)
+        await on.player.play(["one", "two", "three"])
+        times = [at for at, item, *_ in on.client.opened if item == "two"]
+        assert times == [1.5, 2.5, 4.5, 8.5, 8.5, 9.5, 11.5, 15.5], "ahead, and when it is due"
+        assert on.told("warning") == [{"message": "gone"}]
+        assert on.told("waiting") == [{"item": "two", "message": "gone"}] * 2
+
+    run(main)
+
+
+def test_a_sink_that_cannot_be_made_ends_it(run):
+    async def main(on: Stage) -> None:
+        def fail() -> FakeSink:
+            raise AudioError("no sound")
+
+        on.player._sink_factory = fail
+        with pytest.raises(AudioError, match=r"^no sound$"):
+            await on.player.play(["one"])
+        assert on.player.status == Status()
+        assert math.isinf(on.player._skips.open_at)
+
+    run(main)
+
+
+def test_nothing_to_play_is_over_at_once(run):
+    async def main(on: Stage) -> None:
+        await on.player.play([])
+        assert on.events == []
+        assert on.sink.log == []
+
+    run(main)
