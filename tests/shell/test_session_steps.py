@@ -352,6 +352,25 @@ def test_a_seek_to_what_is_there_keeps_it_and_another_begins_anew(run):
     run(main)
 
 
+def test_what_is_waited_for_is_told_of_whatever_came_with_it(run):
+    async def main(on: Stage) -> None:
+        on.session.ladder.begin_with(LOW)
+        on.session.pump(10.0)
+        on.session.seek(5)
+        taken = []
+
+        async def take() -> None:
+            taken.append(await on.session.next_segment())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take)
+            await trio.testing.wait_all_tasks_blocked()
+            on.give(5, 6, 4)  # the last of which was left behind
+        assert [segment.segment for segment in taken] == [5]
+
+    run(main)
+
+
 def test_a_failure_is_raised_until_somebody_can_go_on(run):
     async def main(on: Stage) -> None:
         on.session.on_failed(None)

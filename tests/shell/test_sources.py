@@ -21,7 +21,13 @@ from lightpeer.core.opening import Opened
 from lightpeer.core.playout import Playout
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler
 from lightpeer.core.selection import Selection
-from lightpeer.core.supply import GONE_LOOKS, GONE_S, LOOK_AGAIN_S
+from lightpeer.core.supply import (
+    GONE_LOOKS,
+    GONE_S,
+    LOOK_AGAIN_S,
+    MAX_LOOK_AGAIN_S,
+    MAX_LOOK_AGAIN_WITHOUT_S,
+)
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.sources import (
     AFTERMATH_S,
@@ -420,6 +426,20 @@ def test_where_none_delivers_others_are_looked_for(run, silences, looks):
     run(main)
 
 
+def test_where_none_delivers_the_next_look_is_not_as_far_as_where_some_do(run):
+    async def main(stage: Stage, _: trio.testing.MockClock) -> None:
+        (source,) = await stage.begin("a")
+        stage.sources.check(0.0)
+        await stage.look()
+        stage.sources._supply._again_s = MAX_LOOK_AGAIN_S
+        stage.wish(1)
+        source.silence_s = SILENT_S
+        stage.sources.check(10.0)
+        assert stage.sources._supply.due == MAX_LOOK_AGAIN_WITHOUT_S
+
+    run(main)
+
+
 def test_one_that_is_quiet_is_replaced_at_once(run):
     async def main(stage: Stage, _: trio.testing.MockClock) -> None:
         first, second = await stage.begin("a", "b")
@@ -646,6 +666,7 @@ def test_what_the_first_will_hardly_give_in_time_a_second_is_asked_for(
         stage.sources.check(1.0)
         assert (stage.scheduler.first_holder() is None) == is_shared
         assert stage.sources.order == ["b"] * is_shared
+        assert (("asked", 1.0) in second.log) == is_shared
 
     run(main)
 
@@ -806,7 +827,8 @@ def test_a_look_takes_so_many_and_at_least_one(run, present, taken):
         stage.sources.check(0.0)
         timers = stage.timers
         await stage.look()
-        assert len(stage.sources) == taken
+        names = [source.peer.name for source in stage.sources._sources]
+        assert names == [*"abcd"[:present], *"uvwxyz"[: taken - present]]
         assert stage.timers > timers
         assert stage.sources._supply.due == math.inf
 
