@@ -126,9 +126,12 @@ def prepare(group: Group, *, again: bool) -> Path:
 def mutmut(folder: Path, *arguments: str) -> str:
     """Run mutmut in a folder; return what it says."""
     command = [sys.executable, "-m", "mutmut", *arguments]
-    return subprocess.run(
+    said = subprocess.run(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     ).stdout
+    if "failed to collect stats" in said or "Failed to run clean test" in said:
+        sys.exit(f"a test fails without any mutant: {said[-4000:]}")
+    return said
 
 
 def results(folder: Path, group: Group, modules: Sequence[str]) -> Iterator[Mutants]:

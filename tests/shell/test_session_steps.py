@@ -586,7 +586,9 @@ def test_it_runs_until_it_is_cancelled_and_then_closes_its_sources(run):
             await trio.testing.wait_all_tasks_blocked()
             on.sources.log.clear()
             on.sources.deadline = math.inf
-            on.clock.jump(4.0)
+            on.clock.autojump_threshold = 0
+            await trio.sleep_until(15.0)
+            on.clock.autojump_threshold = math.inf
             await trio.testing.wait_all_tasks_blocked()
             assert on.sources.log[0] == ("check", 15.0)
             nursery.cancel_scope.cancel()
