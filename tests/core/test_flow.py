@@ -381,6 +381,18 @@ def test_a_pull_waits_until_it_is_worth_it():
     assert flow.wants_pull()
 
 
+@pytest.mark.parametrize(
+    ("rate", "batch"), [(5_000, UNIT_BYTES), (24_000, 2_400), (60_000, 4 * UNIT_BYTES), (240_000, 9_600)]
+)
+def test_a_pull_is_for_a_few_units_of_a_tenth_of_a_second_at_most(rate, batch):
+    """One unit at least on a slow link, and 40 ms on a fast one."""
+    flow = Flow(10_000_000)  # so that the window is large
+    flow.tune(rate)
+    asked(flow, int(flow.budget_bytes()), 0.0)
+    assert flow.budget_bytes() == 0
+    assert flow.bytes_to_next_pull() == pytest.approx(batch)
+
+
 # The loop over a link
 
 

@@ -128,8 +128,9 @@ def test_a_unit_tells_when_the_pull_was_sent_that_it_answers(link):
 def test_a_unit_that_was_not_asked_counts_for_nothing(link):
     link.ask(0.0, 0, 1)
     link.data(0.1, 0, 1)
-    assert link.data(0.2, 0, 1) == [arrived(0, None, was_asked=False)]
-    assert link.receiver.duplicates == 1
+    for copies in (1, 2):
+        assert link.data(0.2, 0, 1) == [arrived(0, None, was_asked=False)]
+        assert link.receiver.duplicates == copies
     assert link.receiver.arrived == 1
 
 
@@ -336,10 +337,28 @@ def test_at_the_end_all_that_is_late_is_asked_for_again(link):
     )
     link.receiver.handle_timeout(due)
     assert [r.first for r in link.pull().ranges] == [1, 2, 3]
+    assert link.receiver.next_deadline() == pytest.approx(due + 1.0), (
+        "what was asked anew is not reckoned with"
+    )
     link.receiver.handle_timeout(link.receiver.next_deadline())
     assert [r.first for r in link.pull().ranges] == [1], "not all of it again and again"
     link.data(due + 1.2, 1, 4)
     assert link.outstanding.size_bytes == 0
+
+
+def test_at_the_end_of_a_slow_link_what_is_asked_for_has_the_time_that_it_takes(link):
+    """And half a round trip, since the last came: the pace may be faster than the link."""
+    link.ask(0.0, 0, 1)
+    link.data(0.2, 0, 1)
+    for _ in range(40):  # steady
+        link.ask(1.0, 0, 1)
+        link.data(1.2, 0, link.receiver._pull_no)
+    link.ask(2.0, 1, 3)
+    link.receiver.is_at_end = True
+    late_s = 0.1
+    assert link.receiver.next_deadline() == pytest.approx(2.0 + 300 / 50_000 + 0.2 + late_s, abs=1e-4)
+    link.data(2.5, 1, link.receiver._pull_no)
+    assert link.receiver.next_deadline() == pytest.approx(2.5 + max(late_s, 4 * link.receiver.rttvar_s))
 
 
 def test_a_move_probes_at_once_and_begins_to_count_anew(link):
