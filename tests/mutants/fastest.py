@@ -22,7 +22,7 @@ STATS = Path("mutmut-stats.json")  # of the run without a mutant, in the folder 
 KILLS = Path("kills.txt")  # a module and the test that killed a mutant of it, line by line
 LEAST_S = 0.05  # to begin a test and to end it
 MOST_CPU = 4.0, 3.0  # times as long as a test takes without a mutant, and so many seconds more
-MOST_REAL = 10.0, 30.0  # likewise, where it waits; the machine may be busy with other things
+MOST_REAL = 10.0, 10.0  # likewise, where it waits; the machine may be busy with other things
 TIMEOUT = 36  # how mutmut calls it
 
 

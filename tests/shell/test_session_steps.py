@@ -15,6 +15,7 @@ import trio.testing
 
 from lightpeer import session as module
 from lightpeer.config import Settings
+from lightpeer.core.datagram import unit_layout
 from lightpeer.core.manifest import table_segment
 from lightpeer.core.opening import Chunk, Opened
 from lightpeer.core.pull_ahead import MOST
@@ -301,6 +302,49 @@ def test_an_interruption_and_its_end_are_told_once(run):
     run(main)
 
 
+def test_an_interruption_counts_from_when_the_player_found_nothing(run):
+    async def main(on: Stage) -> None:
+        on.session.ladder.begin_with(LOW)
+        on.session.pump(10.0)
+        on.give(0, 1)
+        taken = []
+
+        async def take() -> None:
+            while len(taken) < 3:
+                taken.append(await on.session.next_segment())
+
+        async with trio.open_nursery() as nursery:
+            on.clock.jump(1.0)
+            nursery.start_soon(take)
+            await trio.testing.wait_all_tasks_blocked()
+            assert on.events == [("rebuffering", {})]
+            on.clock.jump(9.0)
+            on.give(2, 3, 4, 5)
+        assert on.events == [("rebuffering", {}), ("resumed", {})]
+        assert on.session.playout.rebuffer_s == 9.0
+
+    run(main)
+
+
+def test_what_is_left_of_a_track_is_heard_even_if_it_is_less_than_the_start_mark(run):
+    async def main(on: Stage) -> None:
+        on.session.ladder.begin_with(LOW)
+        on.session.pump(10.0)
+        taken = []
+
+        async def take() -> None:
+            taken.append(await on.session.next_segment())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take)
+            on.give(99)
+            await trio.testing.wait_all_tasks_blocked()
+            assert [segment.segment for segment in taken] == [99]
+            nursery.cancel_scope.cancel()
+
+    run(main, first_segment=99)
+
+
 def test_the_end_is_none_and_what_is_left_may_be_waited_for(run):
     async def main(on: Stage) -> None:
         on.session.ladder.begin_with(LOW)
@@ -490,6 +534,11 @@ def segment(number: int, rendition: int = LOW, size: int | None = None) -> Chunk
     return Chunk(rendition, number, MADE.segments[rendition][number][:size])
 
 
+def unit_bytes(number: int) -> int:
+    """The size of the first unit of a segment."""
+    return unit_layout(len(MADE.segments[LOW][number]))[1]
+
+
 def table(number: int = 0, rendition: int = LOW) -> Chunk:
     return Chunk(rendition, table_segment(number), MADE.tables[rendition][number])
 
@@ -508,14 +557,15 @@ def test_tables_and_segments_that_come_with_an_open_are_taken(run):
 
 def test_a_part_of_a_segment_is_kept_and_the_rest_is_wished_for(run):
     async def main(on: Stage) -> None:
-        inline(on, table(), segment(0), segment(1, size=1400))
+        inline(on, table(), segment(0), segment(1, size=unit_bytes(1)))
         assert on.session.buffer_s == 1.0
         assert on.wishes == [(LOW, 1)]
         on.session.pump(10.0)
         assert on.wishes == [(LOW, number) for number in range(1, 1 + MOST)]
         (missing, *_) = on.session.scheduler.next_ranges("other", 1e6, 10.0)
         assert missing[0].segment == 1
-        assert missing[0].first >= 1
+        assert missing[0].first == 1
+        assert not on.sources.log or all(told[0] != "liar" for told in on.sources.log)
 
     run(main)
 
@@ -568,11 +618,12 @@ def test_the_table_of_where_it_begins_counts(run):
 
 def test_it_runs_until_it_is_cancelled_and_then_closes_its_sources(run):
     async def main(on: Stage) -> None:
-        opened = Opened(MADE.track, None, (table(), segment(0)))
+        opened = Opened(MADE.track, None, (table(), segment(0), segment(1, size=unit_bytes(1))))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(on.session.run, "peer", opened)
             await trio.testing.wait_all_tasks_blocked()
             assert on.session.buffer_s == 1.0
+            assert on.session.scheduler._objects[LOW, 1].givers == {"peer"}
             assert on.sources.log[0] == ("start", "peer", opened)
             assert on.sources.log[1:] == [("renew", 10.0, True), ("ask", 10.0), "flush"]
             on.sources.log.clear()
