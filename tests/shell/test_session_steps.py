@@ -598,7 +598,7 @@ def test_nothing_is_taken_of_what_is_empty_or_elsewhere(run):
         inline(on, table(), Chunk(LOW, 0, b""), segment(5))
         assert on.session.buffer_s == 0.0
         assert on.wishes == []
-        inline(on, segment(5), table(), segment(0))
+        inline(on, segment(5), Chunk(LOW, 0, b""), table(), segment(0))
         assert on.session.buffer_s == 1.0
 
     run(main)
