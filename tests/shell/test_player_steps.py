@@ -64,6 +64,7 @@ class FakeDeck:
 
     made: list[FakeDeck]
     script: dict[str, list[object]]
+    on_seek: Callable[[], None]
 
     def __init__(self, session: FakeSession) -> None:
         self.session, self.track = session, session.track
@@ -71,7 +72,7 @@ class FakeDeck:
         self.in_hand_s = 0.25
         self.channels = 2
         self.position_s = 0.0
-        self.rendition = SimpleNamespace(bitrate_bps=48_499)
+        self.rendition = SimpleNamespace(bitrate_bps=48_510)
         self.log: list[object] = []
         self.todo = deque(FakeDeck.script.pop(self.track.title, [3]))
         FakeDeck.made.append(self)
@@ -106,6 +107,7 @@ class FakeDeck:
 
     def seek(self, position_s: float) -> None:
         self.log.append(("seek", position_s))
+        FakeDeck.on_seek()
         self.position_s = position_s
 
     def close(self) -> None:
@@ -114,6 +116,7 @@ class FakeDeck:
 
 class FakeSink:
     realtime = True
+    opens_in_s = 0.0
 
     def __init__(self) -> None:
         self.latency_s = 0.125
@@ -121,6 +124,7 @@ class FakeSink:
         self.pieces = 0
 
     async def open(self, *given: int) -> None:
+        await trio.sleep(self.opens_in_s)
         self.log.append(("open", *given))
 
     async def write(self, _pcm: bytes) -> None:
@@ -218,6 +222,7 @@ def run(monkeypatch):
         script: dict[str, list[object]] | None = None,
         **chosen: object,
     ) -> Stage:
+        FakeDeck.on_seek = staticmethod(lambda: None)
         FakeSession.made, FakeDeck.made, FakeDeck.script = [], [], script if script is not None else {}
         stages: list[Stage] = []
 
@@ -249,7 +254,7 @@ def test_a_queue_is_opened_decoded_heard_and_closed(run):
             "album": "",
             "uri": one.track.uri,
             "duration_s": 60.0,
-            "bitrate_kbps": 48,
+            "bitrate_kbps": 49,
             "transport": "udp",
         }
         assert on.sink.log == [("open", SAMPLE_RATE, 2), "drain", "closed"]
@@ -316,6 +321,15 @@ def test_where_nothing_is_remembered_a_later_track_looks_again(run):
     run(main, {})
 
 
+def test_how_the_first_reply_came_tells_the_rate(run):
+    async def main(on: Stage) -> None:
+        on.client.peer.burst = SimpleNamespace(rate_bytes_per_s=33_000.0)
+        await on.player.play(["one"])
+        assert FakeSession.made[0].given[2].rate_bytes_per_s == 33_000.0
+
+    run(main)
+
+
 def test_a_track_alone_keeps_its_channels_and_an_id_is_opened_as_one(run):
     async def main(on: Stage) -> None:
         track = made_track(3).track
@@ -371,7 +385,7 @@ def test_the_status_of_what_plays(run):
                 position_s=1.0 - 0.125,
                 duration_s=60.0,
                 buffer_s=12.5,
-                bitrate_kbps=48,
+                bitrate_kbps=49,
                 goodput_kbps=7_000 * 8 / 1000,
                 sources=2,
                 transport="udp",
@@ -479,6 +493,8 @@ def test_a_track_that_was_opened_for_another_place_is_sought_to_this_one(run):
 
 def test_a_seek_goes_from_what_is_heard_and_flushes_the_sink(run):
     async def main(on: Stage) -> None:
+        states: list[str] = []
+        FakeDeck.on_seek = staticmethod(lambda: states.append(on.player.status.state))
         FakeDeck.script["one"] = [4, lambda: on.player.seek_by(10.0), 2]
         await on.player.play(["one"])
         (deck,) = FakeDeck.made
@@ -486,6 +502,7 @@ def test_a_seek_goes_from_what_is_heard_and_flushes_the_sink(run):
         assert on.sink.log == [("open", SAMPLE_RATE, 2), "flush", "drain", "closed"]
         assert on.told("seeked") == [{"position_s": 11.875}]
         assert len(on.told("playing")) == 1
+        assert states == ["playing"], "it was open all the time"
 
     run(main, {})
 
@@ -526,6 +543,9 @@ def test_skips_that_belong_together_open_one_track_when_they_are_over(run):
         assert on.client.opened[0][2] == INLINE_BYTES
         assert on.client.opened[2][2] == max(LEAST_INLINE_BYTES, 3500), "half a second of the link"
         assert on.sink.pieces == 4 + 1 + 3
+        assert len({session.given[2] for session in FakeSession.made}) == 1, (
+            "what is known of the link is kept"
+        )
 
     run(main, {})
 
@@ -645,6 +665,18 @@ def test_stop_ends_at_once_and_closes_all(run):
         assert on.sink.pieces == 2 + 3
 
     run(main, {})
+
+
+def test_a_sink_that_is_being_opened_is_opened_and_then_closed(run):
+    async def main(on: Stage) -> None:
+        on.sink.opens_in_s = 1.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one"])
+            await trio.sleep(0.5)
+            on.player.stop()
+        assert on.sink.log == [("open", SAMPLE_RATE, 2), "closed"]
+
+    run(main)
 
 
 def test_one_queue_at_a_time(run):
