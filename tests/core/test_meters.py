@@ -133,12 +133,14 @@ def test_a_round_that_asked_for_little_says_nothing_unless_more_came():
     assert meter.bytes_per_s == 16_000
 
 
-def test_a_round_with_a_dead_zone_says_nothing():
+@pytest.mark.parametrize(("length_s", "rate"), [(1.0, 500.0), (1.2, 500 / 1.2), (1.25, None), (20.0, None)])
+def test_a_round_with_a_dead_zone_says_nothing(length_s, rate):
+    """One that is a second longer than two round trips."""
     meter = DeliveryRate()
     meter.begin(0.0)
     now = rounds(meter, 0, 1000)
     meter.round_full = True
-    assert meter.add(500, 0, now + 20.0, ROUND_S) is None
+    assert meter.add(500, 0, now + length_s, ROUND_S) == (rate and pytest.approx(rate))
 
 
 @pytest.mark.parametrize(("lost", "rate"), [(0, 7200), (50, 7600), (300, 7920)])
