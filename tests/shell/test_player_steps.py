@@ -116,7 +116,7 @@ class FakeDeck:
 
 class FakeSink:
     realtime = True
-    opens_in_s = 0.0
+    opens_in_s = closes_in_s = 0.0
 
     def __init__(self) -> None:
         self.latency_s = 0.125
@@ -141,6 +141,7 @@ class FakeSink:
         self.log.append(("pause", paused))
 
     async def aclose(self) -> None:
+        await trio.sleep(self.closes_in_s)
         self.log.append("closed")
 
 
@@ -677,6 +678,25 @@ def test_a_sink_that_is_being_opened_is_opened_and_then_closed(run):
         assert on.sink.log == [("open", SAMPLE_RATE, 2), "closed"]
 
     run(main)
+
+
+def test_a_sink_is_closed_however_it_ends(run):
+    async def main(on: Stage) -> None:
+        on.sink.closes_in_s = 1.0
+        with trio.move_on_after(0.75):
+            await on.player.play(["one"])
+        assert on.sink.log == [("open", SAMPLE_RATE, 2), "closed"]
+
+    run(main)
+
+
+def test_a_track_without_sound_opens_no_sink(run):
+    async def main(on: Stage) -> None:
+        await on.player.play(["one"])
+        assert on.kinds() == ["opening", "ended"]
+        assert on.sink.log == ["closed"]
+
+    run(main, {"one": []})
 
 
 def test_one_queue_at_a_time(run):
