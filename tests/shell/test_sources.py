@@ -27,6 +27,7 @@ from lightpeer.core.supply import (
     LOOK_AGAIN_S,
     MAX_LOOK_AGAIN_S,
     MAX_LOOK_AGAIN_WITHOUT_S,
+    REST_S,
 )
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.sources import (
@@ -80,8 +81,8 @@ class FakeSource:
     def hand_over(self) -> None:
         self.log.append("handed over")
 
-    def silent_s(self, _now: float) -> float:
-        return self.silence_s
+    def silent_s(self, now: float) -> float:
+        return self.silence_s + 0.0 * now
 
     def backlog_s(self) -> float:
         return self.outstanding_s
@@ -530,11 +531,12 @@ def test_who_holds_up_the_track_is_dropped_where_another_does_better(run, ahead_
             assert stage.events == [("source_lost", {"peer_id": "a", "reason": "it holds up the track"})]
             assert stage.lies == []
             assert stage.scheduler.first_holder() is None or "closed" in first.log
-            clock.jump(20.0)
-            stage.sources.check(120.0)
             await stage.look()
-            # It rests twice as long as one that was only lost.
-            assert set(stage.excluded[-1]) == {"id of a", "id of b"}
+            for now, left_out in ((100.0 + 2 * REST_S - 0.1, {"id of a"}), (100.0 + 2 * REST_S, set())):
+                stage.sources._supply.begin(now)
+                stage.sources.check(now)
+                await stage.look()
+                assert set(stage.excluded[-1]) == {"id of b"} | left_out, "twice as long as one that is lost"
         else:
             assert stage.events == []
 
@@ -831,6 +833,8 @@ def test_a_look_takes_so_many_and_at_least_one(run, present, taken):
         assert names == [*"abcd"[:present], *"uvwxyz"[: taken - present]]
         assert stage.timers > timers
         assert stage.sources._supply.due == math.inf
+        stage.sources.on_end(stage.sources._sources[0], "gone")
+        assert stage.sources._supply.due < math.inf, "the look is over"
 
     run(main)
 
@@ -881,11 +885,12 @@ def test_where_peers_answer_again_and_again_that_nobody_has_it_it_has_failed(run
     run(main)
 
 
-def test_where_no_peer_answers_it_has_not_failed(run):
+@pytest.mark.parametrize("error", [NoPeerError("no network"), None])
+def test_where_no_peer_answers_it_has_not_failed(run, error):
     async def main(stage: Stage, clock: trio.testing.MockClock) -> None:
         (source,) = await stage.begin("a")
         stage.sources.on_end(source, "gone")
-        stage.search_error = NoPeerError("no network")
+        stage.search_error = error
         for _ in range(30):
             clock.jump(max(0.0, stage.sources.next_deadline(0.0) - trio.current_time()))
             stage.sources.check(trio.current_time())
