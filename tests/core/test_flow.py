@@ -7,6 +7,7 @@ the law does, so that it can be changed; only a law that misbehaves fails.
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -191,6 +192,24 @@ def test_the_window_has_a_bound():
     fed(flow, 5, rtt_s=0.3, per_round=15, start=now)
     flow.floor_bytes_per_s = 1e9
     assert flow.window_bytes() == MAX_WINDOW_BYTES
+
+
+def test_the_window_has_room_for_three_units_whatever_bounds_it():
+    flow = Flow()
+    fed(flow, 4, rtt_s=0.2, per_round=9)
+    flow.most_bytes = 10.0
+    assert flow.window_bytes() == FLOOR, "with fewer a loss can never show"
+
+
+def test_among_others_the_window_holds_what_the_floor_brings_in_a_round_trip():
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=9)
+    fed(flow, 4, rtt_s=0.25, per_round=9, start=now)
+    flow.floor_bytes_per_s = 100_000.0
+    usual = flow.window_bytes()
+    flow._crowd = SimpleNamespace(is_there=True)
+    assert flow.window_bytes() == pytest.approx(100_000 * 0.25)
+    assert usual < 100_000 * 0.25
 
 
 def test_the_pace_follows_the_queue():
