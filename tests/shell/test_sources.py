@@ -231,6 +231,7 @@ def test_the_first_source_begins_and_others_are_looked_for_at_once(run):
         clock.jump(100.0)
         stage.stats.fetching_s = 7.0
         assert stage.sources.transport == "-"
+        assert stage.sources.transport_wanted == "auto"
         (source,) = await stage.begin("a")
         assert (source.peer.name, source.terms, source.fetching_before_s) == ("a", "terms", 7.0)
         assert stage.failed == [None]
@@ -319,6 +320,21 @@ def test_who_will_be_through_first_is_asked_first(run):
         assert stage.sources.order == ["fast", "slow"]
         stage.sources.ask(5.0, but=[fast])
         assert stage.sources.order == ["fast", "slow", "slow"]
+
+    run(main)
+
+
+@pytest.mark.parametrize(("has_more", "is_over"), [(True, False), (False, True)])
+def test_a_try_is_over_where_there_is_nothing_to_ask_for(run, has_more, is_over):
+    async def main(stage: Stage, _: trio.testing.MockClock) -> None:
+        first, second = await stage.begin("a", "b")
+        selection = stage.sources._selection
+        selection.ask(first)
+        selection.ask(second)
+        selection.tried = [second]
+        second.wants, second.has_more = True, has_more
+        stage.sources.ask(5.0)
+        assert (selection.asked == [first]) == is_over
 
     run(main)
 
