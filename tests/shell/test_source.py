@@ -22,7 +22,7 @@ from lightpeer.core.opening import UdpTerms
 from lightpeer.core.pull_ahead import MOST
 from lightpeer.core.receiver import FIRST_RTT_S, UnitArrived, UnitsLost
 from lightpeer.core.rests import EARLY_BYTES
-from lightpeer.core.scheduler import Scheduler, SegmentReady
+from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 from lightpeer.core.status import StatusCode
 from lightpeer.core.transport import Action
 from lightpeer.errors import BadMessageError, RpcError, SealError
@@ -801,6 +801,7 @@ def test_a_call_asks_for_one_then_more_and_names_the_track_once(run):
         assert on.source.delivered_bytes == len(MADE.tables[0][0])
         on.clock.jump(0.5)
         await on.answer(chunk(0))
+        assert on.source.delivered_bytes == len(MADE.tables[0][0]) + len(MADE.segments[0][0])
         assert call.sent[2:] == [(b"", [(0, 2, 1), (0, 3, 1)])]
         assert on.hub.scheduler.next_event() == SegmentReady(0, 0, MADE.segments[0][0])
         assert on.hub.heard[-2:] == on.hub.data[-2:] == [10.5, 11.0]
@@ -809,6 +810,21 @@ def test_a_call_asks_for_one_then_more_and_names_the_track_once(run):
         on.hub.wish(*range(4, 20))
         await trio.testing.wait_all_tasks_blocked()
         assert len(call.sent[-1][1]) == MOST
+
+    run(main)
+
+
+def test_a_call_asks_for_the_rendition_that_is_wished_and_has_as_long_as_udp(run):
+    async def main(on: Stage) -> None:
+        await on.start()
+        on.hub.wish(7, rendition=1)
+        await on.do(Action.FALL_BACK)
+        assert on.peer.calls[0].sent == [(MADE.track.track_id, [(1, 7, 1)])]
+        assert on.hub.scheduler.next_due() >= 10.0 + PATIENCE_S
+        await on.answer(pb.Chunk(rendition=1, segment=7, data=b"false"))
+        lie = on.hub.scheduler.next_event()
+        assert isinstance(lie, SourceLied)
+        assert lie.source is on.peer
 
     run(main)
 
