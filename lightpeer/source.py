@@ -62,8 +62,8 @@ class Hub(Protocol):
     def is_urgent(self) -> bool:
         """Whether what comes is to be taken at once."""
 
-    def on_heard(self, now: float) -> None:
-        """Something that was asked for came."""
+    def on_heard(self, source: Source, size: int, now: float) -> None:
+        """Something that was asked for came, of so many bytes."""
 
     async def on_data(self, now: float) -> None:
         """Something arrived: take what is complete and ask for more."""
@@ -80,6 +80,9 @@ class Hub(Protocol):
     def do_others_deliver(self, source: Source, now: float) -> bool:
         """Return whether the network is there, by what others give, so that the source alone is to blame."""
 
+    def does_udp_pass_beside(self, source: Source, now: float) -> bool:
+        """Return whether others deliver by UDP."""
+
     def on_end(self, source: Source, reason: str, *, lied: bool = False) -> None:
         """The source is of no more use; `lied` if it sent what breaks the protocol."""
 
@@ -94,7 +97,7 @@ class Source:
         self.retransmitted_units = 0
         self.duplicate_units = 0
         self.has_delivered = False
-        self.is_finishing = False  # there may be more to ask for of what it has begun
+        self._may_hold = False  # an object that it was asked for a part of
         self.delivered_bytes = 0  # of what was asked for
         self.fetching_before_s = 0.0  # of its session, when it joined
         self.heard_at = now  # when something that was asked for came last; it answered Open
@@ -193,10 +196,18 @@ class Source:
         """Return how long what was asked of it will take to come."""
         return self._flow.outstanding_bytes / (self._flow.rate_bytes_per_s or 1.0)
 
-    def limit(self, *, is_tried: bool, share_bytes_per_s: float) -> None:
-        """Ask for little while it is tried beside others, and expect no more than its share of the link."""
-        self._hub.bandwidth.limit(self._flow, is_tried=is_tried)
+    def limit(self, *, beside: int, share_bytes_per_s: float) -> None:
+        """Ask for little while it is probed beside others, and expect no more than its share of the link."""
+        self._hub.bandwidth.limit(self._flow, beside=beside)
         self._transport.share_bytes_per_s = min(share_bytes_per_s, self._tcp_bytes_per_s)
+
+    def keep_rate(self) -> None:
+        """Remember what it brings: another is probed beside it."""
+        self._flow.keep_rate()
+
+    def pay_back(self, size: float, now: float) -> None:
+        """Make room for what the probe of another put into the queue."""
+        self._flow.pay_back(size, now)
 
     def may_ask(self) -> bool:
         """Return whether to ask it now for what there is: a PULL's worth, or what was lost.
@@ -207,25 +218,35 @@ class Source:
         ready = self._has_lost or self._flow.bytes_to_next_pull() <= early_bytes
         return ready and self.receiver is not None and not self.on_grpc
 
-    def ask(self, now: float, *, may_begin: bool = True) -> bool:
-        """Ask for what is wished next, or the rest of what it has begun; return whether there was any."""
+    @property
+    def is_through(self) -> bool:
+        """Whether all that was asked of it has come or was lost, so that others may have the rest."""
+        return self._may_hold and not self._flow.outstanding_bytes
+
+    def hand_over(self) -> None:
+        """Leave the rest of what it has begun to others."""
+        self._may_hold = self._has_lost = False
+        self._hub.scheduler.release(self.peer)
+
+    def ask(self, now: float) -> int:
+        """Ask for what is wished next; return how many bytes that is."""
         flow, self._has_lost = self._flow, False
         if self.receiver is None:
-            return False
-        budget_bytes = flow.budget_bytes()
-        ranges = self._hub.scheduler.next_ranges(self.peer, budget_bytes, now, may_begin=may_begin)
-        self.is_finishing = bool(ranges) or budget_bytes < MAX_PAYLOAD
+            return 0
+        ranges = self._hub.scheduler.next_ranges(self.peer, flow.budget_bytes(), now)
+        self._may_hold |= bool(ranges)
         if self.receiver.is_at_end != (not ranges):
             self.receiver.is_at_end = not ranges
             self._hub.on_timers()
         if not ranges:
-            return False
+            return 0
         was_idle = not self.receiver.is_waiting
         pace_bytes_per_s = max(flow.pace_bytes_per_s(now), MIN_PACE_BYTES_PER_S)
-        self._hub.bandwidth.on_asked(flow, self.receiver.ask(ranges, pace_bytes_per_s, now), now)
+        size = self.receiver.ask(ranges, pace_bytes_per_s, now)
+        self._hub.bandwidth.on_asked(flow, size, now)
         if was_idle:
             self._hub.on_timers()
-        return True
+        return size
 
     async def flush(self) -> None:
         """Send the datagrams that are due."""
@@ -275,7 +296,7 @@ class Source:
             self._hub.bandwidth.on_lost(self._flow, event.size_bytes, now)
             self._hub.scheduler.on_lost(event.units)
             self._transport.on_lost(len(event.units))
-            self._has_lost = self.is_finishing = True
+            self._has_lost = True
             self.retransmitted_units += len(event.units)
 
     def _on_unasked(self) -> None:
@@ -286,7 +307,7 @@ class Source:
             self._hub.on_end(self, "it sends what was not asked for", lied=True)
 
     def _heard(self, now: float, size: int) -> None:
-        self._hub.on_heard(now)
+        self._hub.on_heard(self, size, now)
         self.heard_at = now
         self.has_delivered = True
         self.delivered_bytes += size
@@ -308,6 +329,7 @@ class Source:
         transport = self._transport
         transport.rtt_s = self._hub.bandwidth.srtt_s or self.peer.rtt_s or 0.0
         transport.is_alive = self.peer.is_alive
+        transport.passes_for_others = self._hub.does_udp_pass_beside(self, now)
         if self._pull_call is not None:
             transport.heard_at = self._pull_call.heard_s
         while not self._closed:

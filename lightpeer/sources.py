@@ -119,6 +119,7 @@ class Sources:
         self._checked_at = -math.inf
         self._is_closed = False
         self._work = trio.Event()
+        self._checked = trio.Event()  # set at the next time
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -177,21 +178,26 @@ class Sources:
 
     def ask(self, now: float, but: Collection[Source] = ()) -> None:
         """Ask for more, soonest of those who will be through soonest with what they have."""
-        asked = self._selection.asked
+        for source in self._through():
+            source.hand_over()
         ready = self._ready()
         if len(ready) > 1:
             ready.sort(key=Source.backlog_s)
         for source in ready:
             if source in but:
                 continue
-            may_begin = source in asked
-            if not source.ask(now, may_begin=may_begin) and may_begin:
+            if size := source.ask(now):
+                self._selection.on_asked(source, size, now)
+            else:
                 self._selection.on_idle()
 
     def _ready(self) -> list[Source]:
-        """Return those to ask for more: who is not selected any more brings what it has begun."""
-        asked = self._selection.asked
-        return [s for s in self._sources if (s in asked or s.is_finishing) and s.may_ask()]
+        """Return those to ask for more."""
+        return [s for s in self._selection.asked if self._selection.may_ask(s) and s.may_ask()]
+
+    def _through(self) -> list[Source]:
+        """Return those that are not asked any more, but hold what others may bring the rest of."""
+        return [s for s in self._sources if s.is_through and s not in self._selection.asked]
 
     async def flush(self) -> None:
         """Send the datagrams that are due."""
@@ -223,6 +229,8 @@ class Sources:
         self._select(now)
         self._share_first(now)
         self._check_holder(now)
+        self._checked.set()
+        self._checked = trio.Event()
         if self.scheduler.wished() and all(s.silent_s(now) >= SILENT_S for s in self._sources):
             self._supply.hurry(none_delivers=True)
         if now >= self._supply.due:
@@ -236,16 +244,29 @@ class Sources:
         """Have as many asked as fill the link, and another in place of one that stalls."""
         rtt_s, quiet_s = self.bandwidth.srtt_s or FIRST_RTT_S, self._quiet_s()
         stalled = [source for source in self._sources if source.silent_s(now) >= quiet_s]
-        is_more = [self._selection.on_stalled(source, stalled) for source in stalled]
-        is_more.append(self._selection.update(now, rtt_s, self.network.counters.rx_bytes()))
-        selection, link_bytes_per_s = self._selection, self.bandwidth.measured_bytes_per_s
-        share_bytes_per_s = (link_bytes_per_s or math.inf) / max(1, len(selection.asked))
-        self.scheduler.share_bytes_per_s = share_bytes_per_s
-        for source in self._sources:
-            is_tried, has_others = source in selection.tried, len(selection.asked) > 1
-            source.limit(is_tried=is_tried, share_bytes_per_s=share_bytes_per_s if has_others else math.inf)
+        selection, probe = self._selection, self._selection.probe
+        is_more = [selection.on_stalled(source, stalled) for source in stalled]
+        is_more.append(selection.update(now, rtt_s))
+        beside = [source for source in selection.asked if source not in selection.tried]
+        if selection.probe not in (None, probe):
+            for source in beside:
+                source.keep_rate()
+        if debt_bytes := selection.take_debt():
+            for source in beside:
+                source.pay_back(debt_bytes / len(beside), now)
+        self._share(len(selection.asked), len(beside))
         if any(is_more):
             self._listener.pump(now)
+
+    def _share(self, asked: int, beside: int) -> None:
+        """Tell all what is to be expected where so many are asked, of which so many are not just probed."""
+        share_bytes_per_s = (self.bandwidth.rate_bytes_per_s or math.inf) / max(1, asked)
+        self.scheduler.share_bytes_per_s = share_bytes_per_s
+        for source in self._sources:
+            source.limit(
+                beside=beside if source in self._selection.tried else 0,
+                share_bytes_per_s=share_bytes_per_s if asked > 1 else math.inf,
+            )
 
     def _check_holder(self, now: float) -> None:
         """Drop a source that holds up playback if there is another that does better, else look for one.
@@ -299,6 +320,8 @@ class Sources:
                     self._supply.on_found()
                     if len(self._sources) >= enough:
                         break
+                    while not self._wants_more(trio.current_time()):
+                        await self._checked.wait()
         except LightpeerError as error:
             logger.info("no further sources: %s", error)
             was_answered = isinstance(error, NothingFoundError)
@@ -312,10 +335,17 @@ class Sources:
             self._listener.on_failed("no peer sends this track any more")
         self.on_timers()
 
+    def _wants_more(self, now: float) -> bool:
+        """Return whether to open further ones: each costs bytes, and a link that is full gives no more."""
+        if len(self._sources) < 2 or self._supply.is_hurried(now):
+            return True
+        is_stalled = any(source.silent_s(now) >= self._quiet_s() for source in self._sources)
+        return is_stalled or self._selection.wants_more(now)
+
     async def _add(self, peer: Peer, opened: Opened) -> None:
         if self._is_closed:
             return
-        self.on_heard(trio.current_time())  # it answered
+        self._on_sign(trio.current_time())  # it answered
         source = Source(self, peer)
         source.fetching_before_s = self._stats.fetching_s
         self._sources.append(source)
@@ -351,16 +381,21 @@ class Sources:
         playout = self._listener.playout
         return len(self._selection.asked) > 1 or (playout.realtime and self._listener.ahead_s < NEAR_S)
 
-    def on_heard(self, now: float) -> None:
+    def on_heard(self, source: Source, size: int, now: float) -> None:
         """Something that was asked for came; after a silence of all, all have time to be heard again."""
-        self._selection.on_came(now)
+        if self._selection.on_came(source, size, now):
+            self.on_timers()
+        self._on_sign(now)
+
+    def _on_sign(self, now: float) -> None:
+        """The network is there."""
         if now >= self._heard_at + DEAD_ZONE_S and now >= self._lenient_until + LENIENT_AGAIN_S:
             self._lenient_until = now + PATIENCE_S
         self._heard_at = now
 
     async def on_data(self, now: float) -> None:
         """Something arrived: have the session take what is complete and ask for more."""
-        if self.scheduler.has_event or self._ready():
+        if self.scheduler.has_event or self._ready() or self._through():
             self._listener.pump(now)
         await self.flush()
 
@@ -377,6 +412,11 @@ class Sources:
         if now < self._lenient_until - PATIENCE_S + AFTERMATH_S:
             return False
         return any(other is not source and other.heard_at > now - PATIENCE_S for other in self._sources)
+
+    def does_udp_pass_beside(self, source: Source, now: float) -> bool:
+        """Return whether others deliver by UDP."""
+        others = (other for other in self._sources if other is not source and not other.on_grpc)
+        return any(other.heard_at > now - QUIET_S and other.has_delivered for other in others)
 
     def on_end(self, source: Source, reason: str, *, lied: bool = False) -> None:
         """The source is of no more use: drop it, for good if it lied, and look for another."""

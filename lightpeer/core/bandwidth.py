@@ -18,11 +18,11 @@ import math
 from collections import deque
 from typing import Final
 
-from lightpeer.core.flow import FIRST_RTT_S, FLOOR_UNITS, MAX_WINDOW_BYTES, UNIT_BYTES, Flow
+from lightpeer.core.flow import FIRST_RTT_S, MAX_WINDOW_BYTES, TARGET_S, UNIT_BYTES, Flow
 from lightpeer.core.meters import DeliveryRate, ReplyBurst
 
 NEWCOMER_RTTS: Final = 4.0  # after which a newcomer has seen the queue, and has not grown to much yet
-TRIED_SHARE: Final = 0.25  # enough to see whether the sum grows, and a short queue where it does not
+PROBE_PACE: Final = 0.5  # of the link's rate: one that is worth it shows, and slow ones send as they can
 DRAIN_EVERY_S: Final = 10.0  # three times in the 30 s for which a base is remembered
 _STREAMED_S = 0.5  # a few round trips of TCP
 _QUEUE_SAMPLES = 512  # for the statistics: a minute or so of a slow link
@@ -72,10 +72,14 @@ class Bandwidth:
         for flow in self._flows:
             flow.floor_bytes_per_s = floor_bytes_per_s / len(self._flows)
 
-    def limit(self, flow: Flow, *, is_tried: bool) -> None:
-        """Bound what is outstanding at a source that is tried: to a quarter of what the others bring."""
-        share = TRIED_SHARE * self._delivery.bytes_per_s * (self.srtt_s or FIRST_RTT_S)
-        flow.most_bytes = max(FLOOR_UNITS * UNIT_BYTES, share) if is_tried else MAX_WINDOW_BYTES
+    def limit(self, flow: Flow, *, beside: int) -> None:
+        """Bound what is asked of a source that is probed beside so many others; 0: it is not.
+
+        That is what the queue is to hold, and a unit for each of the others, whose own come unevenly.
+        """
+        rate = self._delivery.bytes_per_s
+        flow.most_bytes = max(beside * UNIT_BYTES, rate * TARGET_S) if beside else MAX_WINDOW_BYTES
+        flow.probe_bytes_per_s = PROBE_PACE * rate if beside else 0.0
 
     def open_flow(self) -> Flow:
         """Return the controller of a new source."""

@@ -55,6 +55,7 @@ FIRST_RTT_S: Final = 0.2  # assumed before the first sample: 3G on a good day
 TARGET_S: Final = 0.030  # a third of what LEDBAT may add (RFC 6817 section 2.4.2), above a radio's jitter
 
 _LEAST_FIRST_RTT_S = 0.05  # of the first sample: what a window gives is not believed on a shorter path
+_SMALL = 0.75  # of the usual unit: it passes a slow link sooner, so that its round trip is no other's base
 _TARGET_UNITS = 1.0  # on slow links: with less in the queue the link stops between two
 _BATCH_UNITS = 4  # worth a PULL, whose 60 bytes are then a hundredth of what it brings
 _BATCH_SLOW_S = 0.1  # but no more than so long takes, where four would be a long queue in a fade
@@ -100,6 +101,7 @@ class Flow:
         self.outstanding = Outstanding()
         self.floor_bytes_per_s = 0.0
         self.most_bytes: float = MAX_WINDOW_BYTES  # that may be outstanding
+        self.probe_bytes_per_s = 0.0  # the least pace while it is probed
         self.delay = PathDelay()
         self.delivery = DeliveryRate()
         units = NEWCOMER_UNITS if newcomer else max(INITIAL_UNITS, remembered_units)
@@ -116,6 +118,9 @@ class Flow:
         self._heard_at = 0.0  # or asked with nothing outstanding
         self._proven_bytes = self._initial_bytes  # that one round trip carried
         self._odd_rounds = 0
+        self._usual_bytes = 0.0  # of a unit
+        self._kept_bytes_per_s = 0.0  # the rate before another was probed
+        self._disturbed_until = 0.0  # by what another brought
         self._crowd = Crowd()
         self._stood_s = 0.0  # the round trip when the last round ended
         self._drain_until = 0.0
@@ -153,7 +158,7 @@ class Flow:
         if self._crowd.is_there:
             standing = (self.delay.base_s or 0.0) + min(self.delay.queue_s, _FLOOR_QUEUE_S)
             window = max(window, self.floor_bytes_per_s * standing)
-        return max(FLOOR_UNITS * UNIT_BYTES, min(window, self.most_bytes))
+        return min(max(FLOOR_UNITS * UNIT_BYTES, window), self.most_bytes)
 
     def _held(self, rate_bytes_per_s: float, base_s: float) -> float:
         """Return what the path and the queue hold, and what waits at the server, as far as it is proven."""
@@ -168,8 +173,8 @@ class Flow:
     def pace_bytes_per_s(self, now: float) -> int:
         """Return the pace to ask for."""
         rate = self.rate_bytes_per_s
-        if not rate:
-            return int(self._paced)
+        if not rate or self.probe_bytes_per_s:
+            return int(max(self._paced, self.probe_bytes_per_s))
         if self._train_due:
             return self._send_train(now)
         self._paced = rate * self._gain(now)
@@ -228,7 +233,8 @@ class Flow:
             pulled_at: when the PULL was sent that it answers, None if that is not known.
         """
         self._held_bytes = None
-        if rtt_s is not None:
+        self._usual_bytes += (size - self._usual_bytes) / 8 if self._usual_bytes else size
+        if rtt_s is not None and size >= _SMALL * self._usual_bytes:
             self.delay.add(rtt_s, now)
         train = self._train
         if train is not None and train.pulled_at in (None, pulled_at):
@@ -255,6 +261,21 @@ class Flow:
             self._slow_down(max(queue_s, self._target_s), standing, now)
             self._settled_at = now + _SETTLED_RTTS * (standing + self._unit_s)
 
+    def keep_rate(self) -> None:
+        """Remember the rate: another is probed beside this one, and may take of it."""
+        self._kept_bytes_per_s = self.delivery.bytes_per_s
+
+    def pay_back(self, size: float, now: float) -> None:
+        """Make room for what came of another that was probed: a full link gives what it gave before."""
+        standing = self.delay.standing_s
+        if standing is None or not self._kept_bytes_per_s:
+            return
+        self.delivery.take(self._kept_bytes_per_s, forget=True)
+        self._held_bytes = None
+        self._slow_down(size / self._kept_bytes_per_s, standing, now)
+        self._disturbed_until = now + standing
+        self._next_train_at = max(self._next_train_at, now + 2 * standing)
+
     @property
     def _unit_s(self) -> float:
         """How long a unit takes, by which the law's delay is longer; 0 before anything is measured."""
@@ -280,6 +301,9 @@ class Flow:
     def _count(self, size: int, lost: int, now: float) -> None:
         standing = self.delay.standing_s
         if standing is None:
+            return
+        if now < self._disturbed_until:
+            self.delivery.restart(now)
             return
         rate = self.delivery.add(size, lost, now, standing)
         if rate is None:

@@ -208,6 +208,11 @@ class DeliveryRate:
         self._start, self._measures, self.round_full = now, False, False
         self._bytes = self._lost = 0
 
+    def restart(self, now: float) -> None:
+        """Leave a round out, and begin the next with an arrival."""
+        self._start, self._measures, self.round_full = now, True, False
+        self._bytes = self._lost = 0
+
     def add(self, size: int, lost: int, now: float, round_s: float) -> float | None:
         """Take bytes that came or were lost; return the rate of a round (`round_s`) that ended with them."""
         if self._start is None:

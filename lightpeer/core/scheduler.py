@@ -152,20 +152,11 @@ class Scheduler:
         self._waiting.clear()
         self._tables_wished = 0
 
-    def next_ranges(
-        self, source: Source, budget_bytes: float, now: float = 0.0, *, may_begin: bool = True
-    ) -> Ranges:
-        """Return the units that a source should be asked for now.
-
-        Args:
-            source: who is asked.
-            budget_bytes: how much, at the most about.
-            now: the time in seconds.
-            may_begin: whether it may be asked for objects that are nobody's yet.
-        """
+    def next_ranges(self, source: Source, budget_bytes: float, now: float = 0.0) -> Ranges:
+        """Return the units that a source should be asked for now, within a budget."""
         out: Ranges = []
         for item in self._objects.values():
-            if item.source != source and not (may_begin and item.source is None):
+            if item.source not in (None, source):
                 continue
             for first, count in _runs(item.missing()):
                 fitting = _fit(item, first, count, budget_bytes)

@@ -58,6 +58,10 @@ class Supply:
         """Whether somebody lied, and nobody was lost for another reason."""
         return bool(self._banned) and self._only_liars
 
+    def is_hurried(self, now: float) -> bool:
+        """Return whether, since a look began, something has made the next one due."""
+        return now >= self._due
+
     def begin(self, now: float) -> None:
         """Look at once."""
         self._due = now
@@ -65,7 +69,7 @@ class Supply:
     def on_look(self, present: Iterable[PeerId | None], now: float) -> list[PeerId]:
         """Begin to look; return whom to leave out: those present, liars, and those who rest."""
         here = set(present)
-        self._looking, self._looked_at = True, now
+        self._looking, self._looked_at, self._due = True, now, math.inf
         self._again_s = min(2 * self._again_s, MAX_LOOK_AGAIN_S)
         longest_s = math.inf if here else MAX_REST_WITHOUT_S
         resting = {

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lightpeer.core.receiver import Receiver
 
 FALLBACK_AFTER_S: Final = 1.0  # without any DATA; or three round trips, if they are longer
+BESIDE_OTHERS: Final = 3.0  # times as long where UDP passes for other sources: a unit or two were lost
 MOVE_AFTER_S: Final = 1.5  # without an answer: longer than a radio's handover takes
 GIVE_UP_AFTER_S: Final = 2.5  # of silence, a second of it over the new socket,
 GIVE_UP_PROBES: Final = 4  # and so many probes in vain: UDP does not pass any more
@@ -78,6 +79,7 @@ class Transport:
         """
         self._may_call = may_call
         self.trial_units = min(RETURN_UNITS, units)
+        self.passes_for_others = False  # UDP does lately
         self.rtt_s = 0.0  # as far as it is known
         self.is_alive = True  # the connection stands, or could
         self.heard_at = -math.inf  # when a byte came last over it
@@ -261,7 +263,8 @@ class Transport:
         receiver = self._receiver
         if receiver is None or receiver.arrived or receiver.first_pull_at is None:
             return math.inf
-        return receiver.first_pull_at + max(FALLBACK_AFTER_S, ROUND_TRIPS * self.rtt_s)
+        times = BESIDE_OTHERS if self.passes_for_others else 1.0
+        return receiver.first_pull_at + times * max(FALLBACK_AFTER_S, ROUND_TRIPS * self.rtt_s)
 
     def _trickle_at(self) -> float:
         """Return when to see whether more than a trickle comes."""

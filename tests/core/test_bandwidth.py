@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.bandwidth import DRAIN_EVERY_S, Bandwidth
-from lightpeer.core.flow import FLOOR_UNITS, INITIAL_UNITS, NEWCOMER_UNITS, TARGET_S, UNIT_BYTES, Flow
+from lightpeer.core.flow import FIRST_RTT_S, INITIAL_UNITS, NEWCOMER_UNITS, TARGET_S, UNIT_BYTES, Flow
 from lightpeer.core.meters import ReplyBurst
 
 
@@ -111,19 +111,21 @@ def test_what_the_link_gave_outlives_its_flows():
     assert bandwidth.window_bytes() == 0
 
 
-def test_a_source_that_is_tried_has_a_quarter_of_what_the_others_bring_outstanding():
+def test_what_is_asked_of_a_source_that_is_probed_makes_no_longer_queue():
     bandwidth = Bandwidth()
     first, second = bandwidth.open_flow(), bandwidth.open_flow()
-    bandwidth.limit(second, is_tried=True)
-    assert second.window_bytes() == FLOOR_UNITS * UNIT_BYTES, "before anything is known"
-    fed(bandwidth, first, until=2.0, rtt_s=0.5)
-    second.most_bytes = 0
-    bandwidth.limit(second, is_tried=True)
-    assert second.most_bytes == FLOOR_UNITS * UNIT_BYTES, "no fewer, or no loss would show"
-    fed(bandwidth, first, until=4.0, start=2.0, rtt_s=0.05)
-    bandwidth.limit(second, is_tried=True)
-    bandwidth.limit(second, is_tried=False)
+    bandwidth.limit(second, beside=1)
+    assert second.window_bytes() == UNIT_BYTES, "before anything is known"
+    fed(bandwidth, first, until=2.0)
+    bandwidth.limit(second, beside=3)
+    rate = bandwidth.rate_bytes_per_s
+    assert second.window_bytes() == 3 * UNIT_BYTES, "one for each of the others"
+    assert second.pace_bytes_per_s(2.0) == int(rate / 2)
+    bandwidth.limit(second, beside=1)
+    assert second.window_bytes() == pytest.approx(rate * TARGET_S)
+    bandwidth.limit(second, beside=0)
     assert second.window_bytes() == NEWCOMER_UNITS * UNIT_BYTES
+    assert second.pace_bytes_per_s(2.0) == NEWCOMER_UNITS * UNIT_BYTES / FIRST_RTT_S
 
 
 def test_the_floor_is_shared():

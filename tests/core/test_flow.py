@@ -194,11 +194,13 @@ def test_the_window_has_a_bound():
     assert flow.window_bytes() == MAX_WINDOW_BYTES
 
 
-def test_the_window_has_room_for_three_units_whatever_bounds_it():
+def test_the_window_has_room_for_three_units_unless_it_is_a_probe():
     flow = Flow()
-    fed(flow, 4, rtt_s=0.2, per_round=9)
-    flow.most_bytes = 10.0
-    assert flow.window_bytes() == FLOOR, "with fewer a loss can never show"
+    fed(flow, 8, rtt_s=0.01, per_round=1)
+    fed(flow, 4, rtt_s=2.0, per_round=1, start=1.0)
+    assert flow.window_bytes() >= FLOOR, "with fewer a loss can never show"
+    flow.most_bytes = UNIT_BYTES
+    assert flow.window_bytes() == UNIT_BYTES, "of which the others tell"
 
 
 def test_among_others_the_window_holds_what_the_floor_brings_in_a_round_trip():
@@ -243,6 +245,38 @@ def test_a_queue_that_drains_already_needs_no_drain():
     usual = flow.pace_bytes_per_s(now)
     flow.drain(0.1, now)
     assert flow.pace_bytes_per_s(now) == usual
+
+
+def test_what_the_probe_of_another_put_into_the_queue_is_paid_back_at_the_rate_before_it():
+    flow = Flow()
+    flow.keep_rate()
+    flow.pay_back(UNIT_BYTES, 0.0)
+    assert flow.pace_bytes_per_s(0.0) == FIRST_PACE_BYTES_PER_S, "nothing is known yet"
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    rate = flow.rate_bytes_per_s
+    flow.keep_rate()
+    now = fed(flow, 3, rtt_s=0.2, per_round=5, start=now)
+    assert flow.rate_bytes_per_s < rate
+    flow.pay_back(0.05 * rate, now)
+    assert flow.rate_bytes_per_s == rate
+    assert flow.pace_bytes_per_s(now) == pytest.approx(0.75 * 1229 / 1200 * rate, rel=0.01)
+    for _ in range(8):  # a round that is slow since less was asked for
+        now += 0.024
+        arrived(flow, 0.2, now)
+        assert not flow._train_due
+    assert flow.rate_bytes_per_s == rate
+    now = fed(flow, 2, rtt_s=0.2, per_round=5, start=now)
+    assert flow.delivery.mean_bytes_per_s < rate, "then it counts again"
+
+
+def test_a_small_unit_is_faster_on_a_slow_link_and_no_measure_of_the_path():
+    flow = Flow()
+    now = fed(flow, 3, rtt_s=0.4, per_round=4)
+    flow.on_arrived(round(0.7 * UNIT_BYTES), 0.3, now)
+    assert flow.delay.base_s == 0.4
+    for _ in range(8):
+        flow.on_arrived(round(0.7 * UNIT_BYTES), 0.3, now)
+    assert flow.delay.base_s == 0.3, "all are as small"
 
 
 def free(flow: Flow) -> float:

@@ -388,16 +388,6 @@ def test_on_a_link_that_does_not_sustain_playback_nobody_is_due_before_it_can_be
     assert plan.next_due() == pytest.approx(10.0 + 4 * size / 100.0)
 
 
-def test_who_may_not_begin_is_asked_for_the_rest_of_what_it_has(plan):
-    plan.wish(0, 0)
-    plan.wish(0, 1)
-    assert plan.next_ranges("a", 1e9, may_begin=False) == []
-    first = units(plan.next_ranges("a", 1200))
-    rest = units(plan.next_ranges("a", 1e9, may_begin=False))
-    assert {unit.segment for unit in [*first, *rest]} == {0}
-    assert {unit.segment for unit in units(plan.next_ranges("b", 1e9))} == {1}
-
-
 def test_asking_a_source_again_for_what_was_lost_gives_it_no_more_time(plan):
     plan.wish(0, 0)
     plan.on_lost(units(plan.next_ranges("a", 1e9, 10.0)))

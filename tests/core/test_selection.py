@@ -2,199 +2,258 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import pytest
 
-from lightpeer.core.datagram import MAX_PAYLOAD
+from lightpeer.core.probe import MOST_TIMES
 from lightpeer.core.selection import (
     AGAIN_S,
     FELL,
-    FINISH_S,
-    GREW,
+    FULL_AGAIN_S,
     LEAST_BYTES,
+    LEAST_MEASURE_S,
     LEAVE_OUT_AGAIN_S,
     LONGEST,
-    MEASURE_RTTS,
-    SETTLE_RTTS,
+    MAX_AGAIN_S,
+    OTHER,
+    PROBE_RTTS,
     Selection,
 )
 
-RTT_S = 0.2
-STEP_S = 0.05
-LINK = 50_000.0
-Gives = Callable[[list[str]], float]
-
-
-def thin(asked: list[str]) -> float:
-    """Each source fills the link alone."""
-    return LINK if asked else 0.0
-
-
-def slow(asked: list[str]) -> float:
-    """Each source gives a quarter of the link."""
-    return LINK / 4 * len(asked)
+RTT_S = 0.25
+UNIT = 1200
+LINK = 60  # units a second
 
 
 class Course:
-    """Feeds a selection with what the asked sources give, and notes who they were."""
+    """Sources that give units evenly, each so many a second, through a link of so many; step by step."""
 
-    def __init__(self, *sources: str) -> None:
+    def __init__(self, gives: float, *sources: str, link: float = LINK) -> None:
         self.selection: Selection[str] = Selection()
         self.now = 0.0
-        self.came = 0.0
-        self.asked: list[tuple[float, list[str]]] = []
+        self.gives: dict[str, float] = {}
+        self.link = link
+        self.probes: dict[str, tuple[float, int]] = {}  # when the answer is there
+        self.owed: dict[str, float] = {}
+        self.asked: list[list[str]] = []
+        self.debts: list[int] = []
+        self.answers = True
         for source in sources:
-            self.selection.on_joined(source)
+            self.join(source, gives)
 
-    def run(self, until: float, gives: Gives) -> list[list[str]]:
-        """Go on until then; return who was asked, one change after another."""
+    def join(self, source: str, gives: float) -> None:
+        self.gives[source] = gives
+        self.selection.on_joined(source)
+
+    def run(self, until: float) -> list[list[str]]:
+        """Go on until then; return who was asked besides those probed, one change after another."""
         began = len(self.asked)
         while self.now < until:
-            before = set(self.selection.asked)
-            is_more = self.selection.update(self.now, RTT_S, round(self.came))
-            assert is_more == bool(set(self.selection.asked) - before)
-            if not self.asked or self.asked[-1][1] != self.selection.asked:
-                self.asked.append((self.now, list(self.selection.asked)))
-            self.now += STEP_S
-            rate = gives(self.selection.asked)
-            self.came += rate * STEP_S
-            if rate:
-                self.selection.on_came(self.now)
-        return [asked for _, asked in self.asked[began:]]
+            self._step()
+            selection = self.selection
+            asked = [source for source in selection.asked if source not in selection.tried]
+            if not self.asked or self.asked[-1] != asked:
+                self.asked.append(asked)
+        return self.asked[began:]
+
+    def _step(self) -> None:
+        selection = self.selection
+        before = set(selection.asked) - set(selection.tried)
+        if selection.update(self.now, RTT_S):
+            assert selection.tried or set(selection.asked) - before
+        if debt_bytes := selection.take_debt():
+            self.debts.append(debt_bytes)
+        for source in selection.tried:
+            if selection.may_ask(source):
+                selection.on_asked(source, UNIT, self.now)
+                self.probes[source] = self.now + RTT_S, UNIT
+        self.now += 1 / 64
+        self._probed()
+        sure = [source for source in selection.asked if source not in selection.tried]
+        in_sum = sum(self.gives[source] for source in sure)
+        for source in sure:
+            share = min(1.0, self.link / in_sum) if in_sum else 0.0
+            self.owed[source] = self.owed.get(source, 0.0) + self.gives[source] * share / 64
+            while self.owed[source] >= 1:
+                self.owed[source] -= 1
+                selection.on_came(source, UNIT, self.now)
+
+    def _probed(self) -> None:
+        for source, (at, size) in list(self.probes.items()):
+            if self.now >= at and self.answers and source in self.selection.tried:
+                del self.probes[source]
+                self.selection.on_came(source, size, self.now)
+                sure = [one for one in self.selection.asked if one not in self.selection.tried]
+                room = self.link - sum(self.gives[one] for one in sure)
+                if room < 1:  # the others give way
+                    self.owed[sure[0]] = self.owed.get(sure[0], 0.0) - 1
 
 
-def test_one_is_asked_first_and_it_alone_costs_no_timer():
+def thin(*sources: str) -> Course:
+    """Each source fills the link alone."""
+    return Course(LINK, *sources)
+
+
+def slow(*sources: str) -> Course:
+    """Each source gives a quarter of the link."""
+    return Course(LINK / 4, *sources)
+
+
+def test_one_is_asked_first_and_it_alone_costs_no_timer() -> None:
     selection: Selection[str] = Selection()
-    assert not selection.update(0.0, RTT_S, 0)
+    assert not selection.update(0.0, RTT_S)
+    assert selection.due == math.inf
     selection.on_joined("a")
-    assert selection.update(0.0, RTT_S, 0)
+    assert selection.update(0.0, RTT_S)
     assert selection.asked == ["a"]
-    selection.on_came(0.2)
-    assert selection.due == float("inf")
+    assert not selection.on_came("a", UNIT, 0.25)
+    assert selection.due == math.inf
     selection.on_joined("b")
-    assert selection.due == 0.2
-    assert not selection.update(0.1, RTT_S, 0), "nothing is due yet"
+    assert selection.due == 0.25
+    assert not selection.on_came("a", UNIT, 0.5)
+    assert not selection.update(0.125, RTT_S), "nothing is due yet"
+    assert not selection.update(0.5, RTT_S), "nothing is measured yet"
+    assert selection.due == 0.5 + LEAST_MEASURE_S / 2
 
 
-LOOKS_RTT_S = 0.25  # so that sums of times are exact
-MEASURE_S = MEASURE_RTTS * LOOKS_RTT_S
-SETTLE_S = SETTLE_RTTS * LOOKS_RTT_S
+def test_a_measure_goes_from_one_arrival_to_another_and_takes_some_bytes() -> None:
+    selection: Selection[str] = Selection()
+    selection.on_joined("a")
+    selection.on_joined("b")
+    selection.update(0.0, RTT_S)
+    assert selection.on_came("a", 9 * UNIT, 1.0), "what is due is nearer"
+    selection.on_came("a", LEAST_BYTES - 1, 1.25)
+    selection.update(1.25, RTT_S)
+    assert selection.probe is None, "not long enough"
+    selection.on_came("a", 0, 1.5)
+    selection.update(1.5, RTT_S)
+    assert selection.probe is None, "not enough"
+    selection.on_came("a", 1, 2.0)
+    selection.update(2.0, RTT_S)
+    assert selection.probe is not None
+    assert selection.probe.before_bytes_per_s == LEAST_BYTES
+    assert selection.due == 2.0 + PROBE_RTTS * RTT_S + LEAST_MEASURE_S
+    assert not selection.on_came("b", UNIT, 2.1), "it was not asked"
 
 
-class Looks:
-    """A selection that is looked at whenever it is due, with literal bytes come since the look before."""
-
-    def __init__(self, *sources: str) -> None:
-        self.selection: Selection[str] = Selection()
-        self.came_bytes = 1000
-        for source in sources:
-            self.selection.on_joined(source)
-        self.selection.update(0.0, LOOKS_RTT_S, 0)
-        self.selection.on_came(1.0)
-
-    def look(self, came_bytes: float) -> tuple[list[str], float]:
-        """Return who is asked after a look, and in how long the next is due."""
-        now = self.selection.due
-        assert not self.selection.update(now - 0.001, LOOKS_RTT_S, self.came_bytes), (
-            "before it nothing happens"
-        )
-        self.came_bytes += round(came_bytes)
-        self.selection.update(now, LOOKS_RTT_S, self.came_bytes)
-        return list(self.selection.asked), self.selection.due - now
+def test_few_bytes_are_the_measure_after_some_time_and_more_of_late_is_what_comes() -> None:
+    selection: Selection[str] = Selection()
+    selection.on_joined("a")
+    selection.on_joined("b")
+    selection.update(0.0, 0.25)
+    assert LONGEST * LEAST_MEASURE_S == 1.2
+    for at in (1.0, 1.5, 2.0, 2.25):
+        selection.on_came("a", UNIT, at)
+    selection.on_came("a", 2 * UNIT, 2.5)
+    selection.update(2.5, 0.25)
+    assert selection.probe is not None
+    assert selection.probe.before_bytes_per_s == 2 * UNIT / 0.25
 
 
-def test_what_comes_is_measured_after_it_has_settled():
-    looks = Looks("a", "b")
-    assert looks.look(0) == (["a"], MEASURE_S)
-    assert looks.look(LEAST_BYTES - 1) == (["a"], MEASURE_S / 2), "too few to tell, so a little longer"
-    assert looks.look(1) == (["a", "b"], SETTLE_S)
-    assert looks.look(500) == (["a", "b"], MEASURE_S), "what comes until then does not count"
+def test_while_one_fills_the_link_the_next_is_silent_again() -> None:
+    course = thin("a", "b", "c", "d")
+    assert course.run(AGAIN_S) == [["a"]]
+    assert course.debts == [UNIT, UNIT], "what it brought of a full link"
+    assert course.selection.tried == ()
+    assert course.run(2 * AGAIN_S) == []
+    assert course.debts == [UNIT, UNIT], "no other would add anything"
+    course.run(FULL_AGAIN_S + 5.0)
+    assert len(course.debts) == 4, "another, after a long time"
+    course.run(2 * FULL_AGAIN_S)
+    assert len(course.debts) == 4, "and not again so soon"
 
 
-def test_few_bytes_are_the_measure_after_some_time():
-    looks = Looks("a", "b")
-    looks.look(0)
-    for _ in range(round(2 * (LONGEST - 1))):
-        assert looks.look(MAX_PAYLOAD / 4) == (["a"], MEASURE_S / 2)
-    assert looks.look(MAX_PAYLOAD / 4) == (["a", "b"], SETTLE_S)
+@pytest.mark.parametrize("times", [1.1 * OTHER, 0.9 / OTHER])
+def test_on_another_link_another_is_probed(times: float) -> None:
+    course = thin("a", "b", "c")
+    course.run(AGAIN_S)
+    course.link *= times
+    for source in course.gives:
+        course.gives[source] *= times
+    course.run(AGAIN_S + 15.0)
+    assert len(course.debts) == 4
 
 
-def test_a_sum_that_grew_enough_at_the_second_measure_is_enough():
-    looks = Looks("a", "b")
-    looks.look(0)
-    looks.look(10_000)
-    looks.look(0)
-    assert looks.look(10_000 * GREW - 1) == (["a", "b"], MEASURE_S)
-    assert looks.selection.tried == ["b"]
-    assert looks.look(10_000 * GREW + 1) == (["a", "b"], MEASURE_S)
-    assert looks.selection.tried == []
+def test_while_the_sum_grows_as_many_are_added_as_are_asked() -> None:
+    course = slow("a", "b", "c", "d")
+    assert course.run(LEAVE_OUT_AGAIN_S / 2) == [["a"], ["a", "b"], ["a", "b", "c", "d"]]
+    assert course.debts == []
 
 
-def test_a_sum_that_did_not_grow_settles_without_the_newcomer():
-    looks = Looks("a", "b")
-    looks.look(0)
-    looks.look(10_000)
-    looks.look(0)
-    looks.look(10_000)
-    assert looks.look(10_000) == (["a"], SETTLE_S)
-    assert looks.selection.tried == []
+def test_until_a_greater_sum_is_measured_it_is_guessed() -> None:
+    course = slow("a", "b")
+    course.run(2.0)
+    while len(course.selection.asked) < 2 or course.selection.tried:
+        course.run(course.now + 1 / 64)
+    course.join("c", LINK / 4)
+    course.run(course.now + 0.1)
+    assert course.selection.probe is not None
+    assert course.selection.probe.before_bytes_per_s == pytest.approx(2 * LINK / 4 * UNIT, rel=0.1)
 
 
-@pytest.mark.parametrize(("share", "asked"), [(FELL + 0.001, ["a"]), (FELL - 0.001, ["a", "b"])])
-def test_who_is_left_out_has_time_to_finish(share, asked):
-    looks = Looks("a", "b")
-    for came_bytes in (0, 10_000, 0, 20_000):
-        looks.look(came_bytes)
-    while looks.selection.asked == ["a", "b"]:
-        left, due_s = looks.look(20_000)
-    assert (left, due_s) == (["a"], pytest.approx(SETTLE_S + FINISH_S))
-    assert looks.look(0)[1] == MEASURE_S
-    assert looks.look(20_000 * share)[0] == asked
+def test_a_guess_that_shows_nothing_is_measured() -> None:
+    course = slow("a", "b", "c")
+    course.link = LINK / 2
+    assert course.run(12.0) == [["a"], ["a", "b"]]
+    assert course.selection.wants_more(course.now) == (len(course.debts) < 2)
+    assert course.selection._full_until > course.now, "the second time it is known"
 
 
-def test_while_one_fills_the_link_the_next_is_silent_again():
-    course = Course("a", "b", "c", "d")
-    assert course.run(AGAIN_S, thin) == [["a"], ["a", "b"], ["a"]]
-    tried_s = course.asked[2][0] - course.asked[1][0]
-    assert tried_s < 1.1
-    assert course.run(2 * AGAIN_S, thin) == [["a", "c"], ["a"]], "another"
-    assert course.run(3 * AGAIN_S, thin) == [], "and not again so soon"
+def test_one_that_is_slow_is_no_use_and_the_next_is_tried_later() -> None:
+    course = Course(LINK / 4, "a")
+    course.join("b", 1)
+    course.run(0.5)
+    course.answers = False
+    assert course.run(5.0) == []
+    assert course.selection.tried == ()
+    course.answers = True
+    course.gives["b"] = LINK / 4
+    course.probes.clear()
+    assert course.run(AGAIN_S) == []
+    assert course.run(2 * AGAIN_S) == [["a", "b"]]
 
 
-def test_while_the_sum_grows_as_many_are_added_as_are_asked():
-    course = Course("a", "b", "c", "d")
-    assert course.run(LEAVE_OUT_AGAIN_S, slow) == [["a"], ["a", "b"], ["a", "b", "c", "d"]]
-    assert course.asked[-1][0] < 2.0
+def test_what_is_not_clear_is_probed_no_more_than_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightpeer.core.probe.GROWN", 2.0)
+    course = slow("a", "b")
+    course.run(AGAIN_S)
+    assert course.selection.tried == ()
+    assert course.selection.asked == ["a"]
+    assert len(course.debts) == 0
+    assert course.selection._full_until == -math.inf
+    assert MOST_TIMES == 4
 
 
-def test_one_that_grows_only_at_the_second_look_stays():
-    course = Course("a", "b")
-    course.run(0.9, slow)
-    assert course.selection.tried == ["b"]
-    course.run(1.5, lambda _: LINK / 4)
-    assert course.selection.tried == ["b"], "the first look is over"
-    course.run(5.0, slow)
-    assert course.selection.asked == ["a", "b"]
-    assert course.selection.tried == []
+def test_who_is_no_use_any_more_is_left_out() -> None:
+    course = slow("a", "b")
+    course.run(5.0)
+    course.link = LINK / 4
+    assert course.run(5.0 + LEAVE_OUT_AGAIN_S) == [["a"]]
+    assert course.run(course.now + AGAIN_S / 2) == []
 
 
-def test_who_is_no_use_any_more_is_left_out():
-    course = Course("a", "b")
-    course.run(5.0, slow)
-    assert course.run(5.0 + LEAVE_OUT_AGAIN_S, lambda _: LINK / 4) == [["a"]]
+def test_who_is_left_out_in_vain_is_asked_again_and_tried_less_often() -> None:
+    course = slow("a", "b")
+    course.run(5.0)
+    assert course.run(3 * LEAVE_OUT_AGAIN_S) == [["a"], ["a", "b"]]
+    assert course.run(4 * LEAVE_OUT_AGAIN_S) == [["a"], ["a", "b"]]
 
 
-def test_who_is_left_out_in_vain_is_asked_again_and_tried_less_often():
-    course = Course("a", "b")
-    course.run(5.0, slow)
-    assert course.run(3 * LEAVE_OUT_AGAIN_S, slow) == [["a"], ["a", "b"]]
-    assert course.run(4 * LEAVE_OUT_AGAIN_S, slow) == [["a"], ["a", "b"]]
+@pytest.mark.parametrize(("share", "asked"), [(FELL + 0.04, ["a"]), (FELL - 0.04, ["a", "b"])])
+def test_whether_one_was_missed(share: float, asked: list[str]) -> None:
+    course = slow("a", "b")
+    course.run(LEAVE_OUT_AGAIN_S)
+    while course.selection._left_out is None:
+        course.run(course.now + 1 / 64)
+    course.gives["a"] = LINK / 2 * share
+    course.run(course.now + 3.0)
+    assert course.selection.asked == asked
 
 
-def test_a_source_that_stalls_is_replaced_at_once():
-    course = Course("a", "b", "c")
-    course.run(0.1, thin)
+def test_a_source_that_stalls_is_replaced_at_once() -> None:
+    course = thin("a", "b", "c")
+    course.run(0.1)
     assert course.selection.on_stalled("a", ["a", "b"])
     assert course.selection.asked == ["c"]
     assert not course.selection.on_stalled("c", ["a", "b", "c"]), "by nobody where all stall"
@@ -202,47 +261,111 @@ def test_a_source_that_stalls_is_replaced_at_once():
     assert course.selection.asked == ["c"]
 
 
-def test_when_it_is_gone_another_is_asked():
-    course = Course("a", "b")
-    course.run(0.1, thin)
-    course.selection.on_left("a")
-    course.selection.on_left("a")
-    assert course.run(0.2, thin) == [["b"]]
+def probing(*sources: str) -> Course:
+    """Return a course that is in the middle of a probe."""
+    course = thin(*sources)
+    while not course.selection.tried:
+        course.run(course.now + 1 / 64)
+    return course
 
 
-def test_whoever_is_needed_is_asked():
-    course = Course("a", "b")
-    course.run(0.1, thin)
+def test_where_one_that_fills_the_link_stalls_a_probe_ends() -> None:
+    course = probing("a", "b", "c")
+    assert course.selection.on_stalled("a", ["a"])
+    assert course.selection.asked == ["c"]
+    assert course.selection.tried == ()
+
+
+def test_where_one_that_is_probed_leaves_the_probe_ends() -> None:
+    course = probing("a", "b", "c")
+    course.selection.on_left("b")
+    assert course.selection.asked == ["a"]
+    assert course.selection.tried == ()
+    course.selection.on_left("c")
+    assert course.selection.due == math.inf
+
+
+def test_where_all_others_leave_those_probed_are_asked() -> None:
+    course = probing("a", "b")
+    course.selection.on_left("a")
+    assert course.selection.asked == ["b"]
+    assert course.selection.tried == ()
+
+
+def test_when_it_is_gone_another_is_asked() -> None:
+    course = thin("a", "b")
+    course.run(0.1)
+    course.selection.on_left("a")
+    course.selection.on_left("a")
+    assert course.run(0.2) == [["b"]]
+
+
+def test_whoever_is_needed_is_asked() -> None:
+    course = thin("a", "b")
+    course.run(0.1)
     course.selection.ask("b")
     course.selection.ask("b")
     assert course.selection.asked == ["a", "b"]
+    assert course.selection.may_ask("b")
+    course.selection.on_asked("b", UNIT, 0.1)
 
 
-def test_a_try_ends_where_there_is_nothing_to_ask_for():
-    course = Course("a", "b")
-    course.run(0.6, thin)
+def test_a_probe_ends_where_there_is_nothing_to_ask_for() -> None:
+    course = probing("a", "b")
+    course.selection.on_idle()
+    assert course.selection.asked == ["a"]
+    assert course.selection.due == math.inf
+
+
+def test_who_is_probed_may_be_asked_no_more_by_then() -> None:
+    course = probing("a", "b")
+    course.selection.asked.remove("b")
+    course.selection.on_idle()
+    assert course.selection.asked == ["a"]
+
+
+def test_one_left_out_that_is_gone_is_not_asked_again() -> None:
+    course = slow("a", "b")
+    course.run(LEAVE_OUT_AGAIN_S)
+    while course.selection._left_out is None:
+        course.run(course.now + 1 / 64)
+    course.selection.on_left("b")
+    course.selection.on_idle()
+    assert course.selection.asked == ["a"]
+
+
+def test_a_dead_zone_says_nothing_of_anybody() -> None:
+    course = slow("a", "b")
+    course.run(5.0)
+    course.gives = dict.fromkeys(course.gives, 0.0)
+    course.run(15.0)
+    assert course.selection.due == math.inf
+    course.gives = dict.fromkeys(course.gives, LINK / 4)
+    assert course.run(LEAVE_OUT_AGAIN_S) == []
+
+
+def test_whether_further_sources_are_wanted() -> None:
+    course = thin("a")
+    course.run(2.0)
+    assert course.selection.wants_more(course.now), "one is no choice"
+    course.join("b", LINK)
+    assert not course.selection.wants_more(course.now), "it is to be probed"
+    course.run(2.5)
     assert course.selection.tried == ["b"]
+    assert not course.selection.wants_more(course.now)
+    course.run(5.0)
+    assert not course.selection.wants_more(course.now), "the link is full"
     course.selection.on_idle()
-    assert course.selection.asked == ["a"]
-    assert course.selection.due == float("inf")
+    assert not course.selection.wants_more(course.now), "and nothing came that told of another"
+    assert course.selection.wants_more(course.now + MAX_AGAIN_S)
+    growing = slow("a", "b")
+    growing.run(5.0)
+    assert growing.selection.wants_more(growing.now), "the sum has grown"
 
 
-def test_who_was_tried_may_be_gone_by_then():
-    course = Course("a", "b")
-    course.run(0.6, thin)
-    course.selection.tried.append("c")
-    course.selection.on_idle()
-    assert course.selection.asked == ["a"]
-
-
-def test_a_dead_zone_says_nothing_of_anybody():
-    course = Course("a", "b")
-    course.run(5.0, slow)
-    course.run(15.0, lambda _: 0.0)
-    assert course.run(LEAVE_OUT_AGAIN_S, slow) == []
-
-
-@pytest.mark.parametrize(("bytes_per_s", "within_s"), [(30_000, 1.0), (6_000, 2.0), (1_500, 3.0)])
-def test_a_slow_source_is_measured_for_longer(bytes_per_s, within_s):
-    course = Course("a", "b")
-    assert course.run(within_s, lambda asked: bytes_per_s * len(asked)) == [["a"], ["a", "b"]]
+def test_one_that_was_never_probed_is_the_next() -> None:
+    course = thin("a", "b")
+    course.run(AGAIN_S)
+    course.join("c", LINK)
+    course.join("d", LINK)
+    assert course.selection._silent == ["c", "d", "b"]

@@ -189,3 +189,14 @@ def test_whom_it_heard_of_last_is_remembered():
     assert len(looked(supply, 1e9)) == REMEMBERED
     supply.on_lost(peer(REMEMBERED), 0.0, lied=True, was_useful=False)
     assert looked(supply, 1e9) == {peer(0), *(peer(number) for number in range(2, REMEMBERED + 1))}
+
+
+def test_whether_the_next_look_is_due_since_one_began() -> None:
+    supply = Supply()
+    supply.begin(0.0)
+    supply.on_look([], 0.0)
+    assert not supply.is_hurried(99.0)
+    supply.on_lost(None, 1.0, lied=False, was_useful=True)
+    assert not supply.is_hurried(LOOK_AGAIN_S - 0.1)
+    assert supply.is_hurried(LOOK_AGAIN_S)
+    assert supply.due == math.inf, "it is under way"

@@ -9,6 +9,7 @@ import pytest
 
 from lightpeer.core.datagram import MAX_PAYLOAD
 from lightpeer.core.transport import (
+    BESIDE_OTHERS,
     CALL_AGAIN_S,
     FALLBACK_AFTER_S,
     GIVE_UP_AFTER_S,
@@ -113,6 +114,13 @@ def test_the_first_data_must_come_in_time(rtt_s, limit_s):
     assert transport.next_deadline() == pytest.approx(2.0 + limit_s)
     assert transport.decide(2.0 + limit_s - 0.01) is NOTHING
     assert transport.decide(2.0 + limit_s) is FALL_BACK
+
+
+def test_where_udp_passes_for_others_the_first_data_has_longer():
+    transport, stream = udp()
+    transport.passes_for_others = True
+    stream.first_pull_at, stream.is_waiting = 2.0, True
+    assert transport.next_deadline() == 2.0 + BESIDE_OTHERS * FALLBACK_AFTER_S
 
 
 def test_where_a_person_wants_udp_alone_it_is_never_left():

@@ -237,6 +237,7 @@ class Hub:
         self.bandwidth = Bandwidth()
         self.transport_wanted = "auto"
         self.is_urgent = False
+        self.udp_passes = False
         self.timers = 0
         self.released = 0
         self.heard: list[float] = []
@@ -258,6 +259,9 @@ class Hub:
 
     async def on_data(self, now: float) -> None:
         self.data.append(now)
+
+    def does_udp_pass_beside(self, _source: Source, _now: float) -> bool:
+        return self.udp_passes
 
     def on_timers(self) -> None:
         self.timers += 1
@@ -511,10 +515,10 @@ def test_datagrams_that_are_due_are_sent(run):
 def test_a_source_that_is_tried_or_shares_the_link_is_limited(run):
     async def main(on: Stage) -> None:
         await on.start()
-        on.source.limit(is_tried=True, share_bytes_per_s=30_000.0)
+        on.source.limit(beside=1, share_bytes_per_s=30_000.0)
         tried_bytes = on.source._flow.most_bytes
         assert on.transport.share_bytes_per_s == 30_000.0
-        on.source.limit(is_tried=False, share_bytes_per_s=50_000.0)
+        on.source.limit(beside=0, share_bytes_per_s=50_000.0)
         assert on.source._flow.most_bytes > tried_bytes
         assert on.transport.share_bytes_per_s == 40_000.0, "TCP got no more of it"
 
@@ -526,7 +530,7 @@ def test_where_no_reply_was_long_enough_to_measure_nothing_is_known_of_tcp(run, 
     async def main(on: Stage) -> None:
         on.peer.burst = burst
         source = Source(on.hub, on.peer)
-        source.limit(is_tried=False, share_bytes_per_s=9e9)
+        source.limit(beside=0, share_bytes_per_s=9e9)
         assert source._transport.share_bytes_per_s == 9e9
 
     run(main)

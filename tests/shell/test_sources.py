@@ -19,6 +19,7 @@ from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.manifest import table_segment
 from lightpeer.core.opening import Opened
 from lightpeer.core.playout import Playout
+from lightpeer.core.probe import Probe
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler
 from lightpeer.core.selection import Selection
 from lightpeer.core.supply import (
@@ -54,7 +55,7 @@ class FakeSource:
 
     def __init__(self, hub: Sources, peer: FakePeer) -> None:
         self.hub, self.peer = hub, peer
-        self.on_grpc = self.has_delivered = self.is_finishing = False
+        self.on_grpc = self.has_delivered = False
         self.is_through = False
         self.delivered_bytes = 0
         self.retransmitted_units = self.duplicate_units = 0
@@ -90,13 +91,19 @@ class FakeSource:
     def may_ask(self) -> bool:
         return self.wants
 
-    def ask(self, now: float, **_: object) -> bool:
+    def ask(self, now: float) -> int:
         self.hub.order.append(self.peer.name)
         self.log.append(("asked", now))
-        return self.has_more
+        return 1200 if self.has_more else 0
 
-    def limit(self, *, is_tried: bool, share_bytes_per_s: float) -> None:
-        self.limited = is_tried, share_bytes_per_s
+    def limit(self, *, beside: int, share_bytes_per_s: float) -> None:
+        self.limited = beside, share_bytes_per_s
+
+    def keep_rate(self) -> None:
+        self.log.append("kept rate")
+
+    def pay_back(self, size: float, now: float) -> None:
+        self.log.append(("paid back", size, now))
 
     def has_expired(self, _now: float) -> bool:
         return self.expired
@@ -207,7 +214,7 @@ def opened() -> Opened:
 
 
 def heard(stage: Stage, now: float) -> None:
-    stage.sources.on_heard(now)
+    stage.sources.on_heard(stage.sources._sources[0], 1200, now)
 
 
 @pytest.fixture
@@ -331,7 +338,7 @@ def test_a_try_is_over_where_there_is_nothing_to_ask_for(run, has_more, is_over)
         selection = stage.sources._selection
         selection.ask(first)
         selection.ask(second)
-        selection.tried = [second]
+        selection.probe = Probe([second], 1.0)
         second.wants, second.has_more = True, has_more
         stage.sources.ask(5.0)
         assert (selection.asked == [first]) == is_over
@@ -498,13 +505,13 @@ def test_several_that_are_asked_share_the_link(run):
         first, second, third = await stage.begin("a", "b", "c")
         stage.bandwidth._delivery.take(60_000.0)
         stage.sources.check(0.0)
-        assert first.limited == second.limited == (False, math.inf)
+        assert first.limited == second.limited == (0, math.inf)
         assert stage.scheduler.share_bytes_per_s == 60_000.0
         stage.sources._selection.ask(second)
-        stage.sources._selection.tried = [second]
+        stage.sources._selection.probe = Probe([second], 1.0)
         stage.sources.check(0.0)
-        assert first.limited == third.limited == (False, 30_000.0)
-        assert second.limited == (True, 30_000.0)
+        assert first.limited == third.limited == (0, 30_000.0)
+        assert second.limited == (1, 30_000.0)
         assert stage.scheduler.share_bytes_per_s == 30_000.0
 
     run(main)
@@ -838,8 +845,9 @@ def test_who_lied_is_told_of_with_its_reason_and_never_taken_again(run):
 
 
 @pytest.mark.parametrize(("present", "taken"), [(1, MAX_SOURCES), (MAX_SOURCES, MAX_SOURCES + 1)])
-def test_a_look_takes_so_many_and_at_least_one(run, present, taken):
+def test_a_look_takes_so_many_and_at_least_one(run, monkeypatch, present, taken):
     async def main(stage: Stage, _: trio.testing.MockClock) -> None:
+        monkeypatch.setattr(Selection, "wants_more", lambda _self, _now: True)
         await stage.begin(*"abcd"[:present])
         stage.found = [peer(name) for name in "uvwxyz"]
         stage.sources.check(0.0)
@@ -851,6 +859,105 @@ def test_a_look_takes_so_many_and_at_least_one(run, present, taken):
         assert stage.sources._supply.due == math.inf
         stage.sources.on_end(stage.sources._sources[0], "gone")
         assert stage.sources._supply.due < math.inf, "the look is over"
+
+    run(main)
+
+
+def grown(stage: Stage) -> None:
+    stage.sources._selection.asked = list(stage.sources._sources)
+
+
+def quiet(stage: Stage) -> None:
+    stage.sources._sources[0].silence_s = QUIET_S
+
+
+def lost(stage: Stage) -> None:
+    stage.sources.on_end(stage.sources._sources[0], "gone")
+
+
+def in_a_hurry(stage: Stage) -> None:
+    stage.sources._supply.begin(0.0)
+
+
+@pytest.mark.parametrize("change", [grown, quiet, lost, in_a_hurry])
+def test_after_one_more_source_a_look_waits_until_another_is_of_use(run, change):
+    async def main(stage: Stage, _: trio.testing.MockClock) -> None:
+        await stage.begin("a")
+        stage.found = [peer(name) for name in "uv"]
+        stage.sources.check(0.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.look)
+            for _ in range(2):
+                await trio.testing.wait_all_tasks_blocked()
+                assert [source.peer.name for source in stage.sources._sources] == ["a", "u"]
+                stage.sources.check(0.0)
+            change(stage)
+            stage.sources.check(0.0)
+            await trio.testing.wait_all_tasks_blocked()
+            assert "v" in [source.peer.name for source in stage.sources._sources]
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_what_a_probe_put_into_the_queue_the_others_pay_back(run, monkeypatch):
+    async def main(stage: Stage, _: trio.testing.MockClock) -> None:
+        first, second = await stage.begin("a", "b")
+        stage.sources.check(0.0)
+
+        def probe(selection: Selection[FakeSource], _now: float, _rtt_s: float) -> bool:
+            selection.asked.append(second)
+            selection.probe = Probe([second], 1.0)
+            return True
+
+        monkeypatch.setattr(Selection, "update", probe)
+        stage.sources.check(1.0)
+        assert first.log.count("kept rate") == 1
+        assert "kept rate" not in second.log
+        monkeypatch.setattr(Selection, "update", lambda *_: False)
+        stage.sources._selection._debt_bytes = 1200
+        stage.sources.check(2.0)
+        assert first.log.count("kept rate") == 1
+        assert ("paid back", 1200.0, 2.0) in first.log
+        before = len(first.log)
+        stage.sources.check(3.0)
+        assert first.log[before:] == [("checked", 3.0)], "once"
+
+    run(main)
+
+
+def test_who_is_not_asked_any_more_hands_over_what_it_began(run):
+    async def main(stage: Stage, _: trio.testing.MockClock) -> None:
+        first, second = await stage.begin("a", "b")
+        stage.sources.check(0.0)
+        first.is_through = True
+        await stage.sources.on_data(1.0)
+        assert stage.pumped == [0.0]
+        second.is_through = True
+        await stage.sources.on_data(2.0)
+        assert stage.pumped == [0.0, 2.0]
+        stage.sources.ask(2.0)
+        assert "handed over" in second.log
+        assert "handed over" not in first.log
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("on_grpc", "has_delivered", "ago_s", "passes"),
+    [
+        (False, True, QUIET_S - 0.1, True),
+        (False, True, QUIET_S, False),
+        (True, True, 0.0, False),
+        (False, False, 0.0, False),
+    ],
+)
+def test_whether_udp_passes_beside_a_source(run, on_grpc, has_delivered, ago_s, passes):
+    async def main(stage: Stage, _: trio.testing.MockClock) -> None:
+        first, second = await stage.begin("a", "b")
+        first.on_grpc, first.has_delivered, first.heard_at = on_grpc, has_delivered, 10.0 - ago_s
+        assert stage.sources.does_udp_pass_beside(second, 10.0) == passes
+        assert not stage.sources.does_udp_pass_beside(first, 10.0)
 
     run(main)
 

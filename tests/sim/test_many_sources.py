@@ -128,11 +128,11 @@ def test_a_dead_zone_is_no_sources_fault(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("rate", "seconds", "limit_s"), [(50_000, 80, 0.06), (10_000, 25, 0.6)])
+@pytest.mark.parametrize(("rate", "seconds", "limit_s"), [(50_000, 80, 0.045), (10_000, 25, 0.25)])
 def test_fast_sources_make_a_thin_links_queue_hardly_longer_than_one_does(
     tmp_path: Path, rate: int, seconds: int, limit_s: float, seed: int
 ) -> None:
-    """The others are opened and silent: nothing comes twice, and nobody is dropped for being slow."""
+    """Where one is probed in vain no more are opened; nothing comes twice, nobody is dropped as slow."""
     made = made_track(seconds, kbps=(96,))
 
     async def main(net: SimInternet) -> None:
@@ -152,9 +152,9 @@ def test_fast_sources_make_a_thin_links_queue_hardly_longer_than_one_does(
             nursery.start_soon(watch)
             done = await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
             nursery.cancel_scope.cancel()
-        assert done["sources"] == 4
+        assert done["sources"] == 2
         assert sum(queues_s) / len(queues_s) < limit_s
-        assert phone.counters.rx_bytes() < 1.1 * len((tmp_path / "x.opus").read_bytes())
+        assert phone.counters.rx_bytes() < 1.06 * len((tmp_path / "x.opus").read_bytes())
 
     simulate(main, seed)
 
