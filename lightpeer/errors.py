@@ -58,6 +58,7 @@ class RemoteError(LightpeerError):
     """A peer did something wrong. `peer_id` is its id where it is known."""
 
     exit_status = 5
+    is_lie = False  # whether the peer that was called broke the protocol
 
     def __init__(self, message: str, *, peer_id: str | None = None) -> None:
         super().__init__(message)
@@ -67,13 +68,19 @@ class RemoteError(LightpeerError):
 class BadMessageError(RemoteError):
     """Bytes from the network that break the protocol; what `*_untrusted` raises."""
 
+    is_lie = True
+
 
 class SealError(BadMessageError):
-    """A message that is not proven to be its sender's. `reason` is one word for programs."""
+    """A message that is not proven to be its sender's. `reason` is one word for programs.
+
+    "foreign" means that somebody else is at the address now: the peer that was called is not to blame.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+        self.is_lie = reason != "foreign"
 
 
 class FramingError(BadMessageError):

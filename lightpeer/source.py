@@ -430,7 +430,7 @@ class Source:
             self._end_call()
             self._hub.on_timers()
         else:
-            self._hub.on_end(self, str(error), lied=isinstance(error, BadMessageError))
+            self._hub.on_end(self, str(error), lied=error.is_lie)
 
     async def _pull(self, scope: trio.CancelScope) -> None:
         try:

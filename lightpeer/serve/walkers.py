@@ -21,7 +21,7 @@ from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
 from lightpeer.core.hits import MAX_PEERS, FoundTrack, ReplyReader
 from lightpeer.core.status import StatusCode
-from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError
+from lightpeer.errors import RemoteError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.resolving import numeric_untrusted
 from lightpeer.wire.nursery import open_nursery
@@ -197,7 +197,6 @@ class Walkers:
             return
         if len(self._avoided) >= MAX_AVOIDED:
             del self._avoided[next(iter(self._avoided))]
-        is_foreign = isinstance(error, SealError) and error.reason == "foreign"  # somebody else is there now
-        if isinstance(error, BadMessageError) and not is_foreign:
+        if error.is_lie:
             self._on_lie(peer_id)
         self._avoided[peer_id] = trio.current_time() + AVOID_S
