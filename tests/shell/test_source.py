@@ -490,6 +490,51 @@ def test_it_asks_as_much_as_may_be_outstanding_and_tells_when_there_is_no_more(r
     run(main)
 
 
+def test_what_it_is_asked_for_is_due_from_then_on(run):
+    async def main(on: Stage) -> None:
+        await on.start()
+        on.hub.wish(0)
+        on.source.ask(10.0)
+        assert on.hub.scheduler.next_due() >= 10.0 + PATIENCE_S
+
+    run(main)
+
+
+def test_who_may_begin_nothing_is_asked_for_the_rest_of_what_it_has_begun(run):
+    async def main(on: Stage) -> None:
+        await on.start()
+        on.hub.wish(0, 1)
+        assert not on.source.ask(10.0, may_begin=False)
+        assert not on.source.is_finishing
+        on.source._flow.budget_bytes = lambda: MAX_PAYLOAD
+        assert on.source.ask(10.0), "a unit of the first"
+        assert on.source.is_finishing
+        on.source._flow.budget_bytes = lambda: MAX_PAYLOAD - 1
+        on.hub.scheduler.clear()
+        assert not on.source.ask(10.0, may_begin=False)
+        assert on.source.is_finishing, "there was no room to tell"
+        on.source._flow.budget_bytes = lambda: MAX_PAYLOAD
+        assert not on.source.ask(10.0, may_begin=False)
+        assert not on.source.is_finishing
+        on.receiver.events.append(UnitsLost((Unit(0, 0, 0),), 1000))
+        on.source.check(10.0)
+        assert on.source.is_finishing
+
+    run(main)
+
+
+def test_an_arrival_is_told_with_when_it_was_asked_for(run):
+    async def main(on: Stage) -> None:
+        await on.start()
+        told: list[object] = []
+        on.hub.bandwidth.on_arrived = lambda *given: told.append(given)
+        on.receiver.events.append(UnitArrived(Unit(0, 0, 0), b"12345", 0.3, True, 9.5))
+        on.source.check(10.0)
+        assert told == [(on.source._flow, 5, 0.3, 10.0, 9.5)]
+
+    run(main)
+
+
 def test_the_least_pace(run):
     async def main(on: Stage) -> None:
         await on.start()
