@@ -181,13 +181,14 @@ def test_a_trickle_from_the_start_is_no_use():
     assert transport.decide(0.2 + TRICKLE_S) is FALL_BACK
 
 
-def test_half_of_the_least_rendition_is_no_trickle():
+@pytest.mark.parametrize("since", [0.0, 5000.0])
+def test_half_of_the_least_rendition_is_no_trickle(since):
     transport, stream = udp()
-    stream.first_pull_at, stream.is_waiting = 0.0, True
+    stream.first_pull_at, stream.is_waiting = since, True
     for number in range(5):
-        unit(transport, stream, 0.2 + 0.5 * number)
-    assert transport.decide(2.2) is NOTHING
-    assert transport.next_deadline() == pytest.approx(2.2 + MOVE_AFTER_S)
+        unit(transport, stream, since + 0.2 + 0.5 * number)
+    assert transport.decide(since + 2.2) is NOTHING
+    assert transport.next_deadline() == pytest.approx(since + 2.2 + MOVE_AFTER_S)
 
 
 def test_half_of_its_share_of_a_thin_link_is_no_trickle():

@@ -516,9 +516,11 @@ def test_who_may_begin_nothing_is_asked_for_the_rest_of_what_it_has_begun(run):
         on.source._flow.budget_bytes = lambda: MAX_PAYLOAD
         assert not on.source.ask(10.0, may_begin=False)
         assert not on.source.is_finishing
-        on.receiver.events.append(UnitsLost((Unit(0, 0, 0),), 1000))
+        for _ in range(2):
+            on.receiver.events.append(UnitsLost((Unit(0, 0, 0), Unit(0, 0, 1)), 1000))
         on.source.check(10.0)
         assert on.source.is_finishing
+        assert on.source.retransmitted_units == 4
 
     run(main)
 
