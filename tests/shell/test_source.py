@@ -500,27 +500,30 @@ def test_what_it_is_asked_for_is_due_from_then_on(run):
     run(main)
 
 
-def test_who_may_begin_nothing_is_asked_for_the_rest_of_what_it_has_begun(run):
+def test_what_it_has_begun_is_handed_over_once_all_that_was_asked_of_it_came_or_was_lost(run):
     async def main(on: Stage) -> None:
         await on.start()
-        on.hub.wish(0, 1)
-        assert not on.source.ask(10.0, may_begin=False)
-        assert not on.source.is_finishing
+        assert not on.source.is_through, "it was asked for nothing"
+        on.hub.wish(0)
         on.source._flow.budget_bytes = lambda: MAX_PAYLOAD
-        assert on.source.ask(10.0), "a unit of the first"
-        assert on.source.is_finishing
-        on.source._flow.budget_bytes = lambda: MAX_PAYLOAD - 1
-        on.hub.scheduler.clear()
-        assert not on.source.ask(10.0, may_begin=False)
-        assert on.source.is_finishing, "there was no room to tell"
-        on.source._flow.budget_bytes = lambda: MAX_PAYLOAD
-        assert not on.source.ask(10.0, may_begin=False)
-        assert not on.source.is_finishing
+        size = on.source.ask(10.0)
+        assert 0 < size == on.receiver.outstanding.size_bytes
+        assert not on.source.is_through
+        on.source._flow.budget_bytes = lambda: 0.0
+        assert on.source.ask(10.0) == 0, "there is no room"
         for _ in range(2):
             on.receiver.events.append(UnitsLost((Unit(0, 0, 0), Unit(0, 0, 1)), 1000))
+        on.receiver.outstanding.size_bytes = 0
         on.source.check(10.0)
-        assert on.source.is_finishing
         assert on.source.retransmitted_units == 4
+        assert on.source.is_through
+        assert on.hub.scheduler.first_holder() is on.peer
+        on.receiver.outstanding.size_bytes = 10 * round(on.source._flow.window_bytes())
+        assert on.source.may_ask(), "for what was lost"
+        on.source.hand_over()
+        assert not on.source.may_ask(), "that is another's now"
+        assert on.hub.scheduler.first_holder() is None
+        assert not on.source.is_through
 
     run(main)
 
