@@ -36,6 +36,7 @@ CORES = (
     "meters",
     "outstanding",
     "playout",
+    "probe",
     "pull_ahead",
     "receiver",
     "rests",
