@@ -121,6 +121,11 @@ def prepare(group: Group, *, again: bool) -> Path:
         if not copy.exists() or copy.read_bytes() != data:  # mutmut goes by when a file was written
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_bytes(data)
+            if name.startswith(group.folder):  # which tests come to what is new, only a run of all tells
+                (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
+    for module in group.modules:
+        if not (folder / "mutants" / group.folder / f"{module}.py.meta").exists():
+            (folder / group.folder / f"{module}.py").touch()  # it was only copied before
     return folder
 
 
