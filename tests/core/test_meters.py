@@ -16,6 +16,8 @@ def test_a_minimum_over_buckets():
     assert minimum.get(29.9) == 0.2
     assert minimum.get(30.0) == 0.4
     assert minimum.get(33.0) == 0.4, "where all are old, the newest is better than nothing"
+    minimum.add(0.6, 34.0)
+    assert minimum.get(90.0) == 0.6
     for second in range(100, 200):
         minimum.add(1.0, float(second))
     assert minimum.get(199.0) == 1.0
