@@ -59,9 +59,12 @@ class Course:
 
     def _step(self) -> None:
         selection = self.selection
-        before = set(selection.asked) - set(selection.tried)
-        if selection.update(self.now, RTT_S):
-            assert selection.tried or set(selection.asked) - before
+        before, sure, due = set(selection.asked), self._sure(), self._due()
+        is_more = selection.update(self.now, RTT_S)
+        if is_more:
+            assert selection.tried or set(selection.asked) - sure
+        if set(selection.asked) - before or self._sure() - sure or self._due() - due:
+            assert is_more, "whoever is asked now has to be told of"
         if debt_bytes := selection.take_debt():
             self.debts.append(debt_bytes)
         for source in selection.tried:
@@ -79,11 +82,19 @@ class Course:
                 self.owed[source] -= 1
                 selection.on_came(source, UNIT, self.now)
 
+    def _sure(self) -> set[str]:
+        return set(self.selection.asked) - set(self.selection.tried)
+
+    def _due(self) -> set[str]:
+        """Those that are probed and did not answer yet, or not to this question."""
+        return {source for source in self.selection.tried if self.selection.may_ask(source)}
+
     def _probed(self) -> None:
         for source, (at, size) in list(self.probes.items()):
             if self.now >= at and self.answers and source in self.selection.tried:
                 del self.probes[source]
-                self.selection.on_came(source, size, self.now)
+                is_over = self.selection.on_came(source, size, self.now)
+                assert is_over == (self.selection.due == self.now)
                 sure = [one for one in self.selection.asked if one not in self.selection.tried]
                 room = self.link - sum(self.gives[one] for one in sure)
                 if room < 1:  # the others give way
@@ -361,6 +372,14 @@ def test_whether_further_sources_are_wanted() -> None:
     growing = slow("a", "b")
     growing.run(5.0)
     assert growing.selection.wants_more(growing.now), "the sum has grown"
+
+
+def test_while_the_sum_grows_more_are_wanted_whoever_is_being_probed() -> None:
+    course = slow("a", "b", "c", "d", "e")
+    while course._sure() != {"a", "b"}:
+        course.run(course.now + 1 / 64)
+    assert course.selection.tried
+    assert course.selection.wants_more(course.now)
 
 
 def test_one_that_was_never_probed_is_the_next() -> None:
