@@ -260,8 +260,8 @@ class Hub:
     async def on_data(self, now: float) -> None:
         self.data.append(now)
 
-    def does_udp_pass_beside(self, _source: Source, _now: float) -> bool:
-        return self.udp_passes
+    def does_udp_pass_beside(self, source: Source, now: float) -> bool:
+        return self.udp_passes and source is self.source and now >= 0.0
 
     def on_timers(self) -> None:
         self.timers += 1
@@ -760,6 +760,10 @@ def test_the_choice_is_made_by_the_latest_round_trip_and_signs_of_life(run):
         on.source.check(10.0)
         assert (on.transport.rtt_s, on.transport.is_alive) == (0.7, False)
         assert on.transport.heard_at == -1.0
+        for passes in (True, False):
+            on.hub.udp_passes = passes
+            on.source.check(10.0)
+            assert on.transport.passes_for_others is passes
         await on.do(Action.FALL_BACK)
         on.source.check(10.0)
         assert on.transport.heard_at == 3.5
