@@ -21,6 +21,7 @@ import pytest
 STATS = Path("mutmut-stats.json")  # of the run without a mutant, in the folder that the tests run in
 KILLS = Path("kills.txt")  # a module and the test that killed a mutant of it, line by line
 LEAST_S = 0.05  # to begin a test and to end it
+HOPE = 0.5  # kills of a test that has not killed any: a fast one is tried before slow ones that have
 MOST_CPU = 4.0, 3.0  # times as long as a test takes without a mutant, and so many seconds more
 MOST_REAL = 10.0, 10.0  # likewise, where it waits; the machine may be busy with other things
 TIMEOUT = 36  # how mutmut calls it
@@ -53,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def rank(item: pytest.Item) -> tuple[float, float]:
         duration_s = known.get(item.nodeid, 0.0) + LEAST_S
-        return -killed[item.nodeid] / duration_s, duration_s
+        return -(killed[item.nodeid] + HOPE) / duration_s, duration_s
 
     items.sort(key=rank)
     if config.option.collectonly or os.environ.get("MUTANT_UNDER_TEST") == "stats":
