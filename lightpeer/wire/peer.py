@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _PACKAGE = "/loudp2p.v1."
 TIME_METADATA = "loudp2p-time-ms"
+_REPEATED_TIMES = 3.0  # as long as a reply came, TCP's timer may be
+_MOST_TIMES = 2.0  # as long a silence
 CALL_S: Final = 60.0
 """For a whole call, whatever comes meanwhile: a reply of 16 kB behind three others at 16 kbit/s."""
 
@@ -303,11 +305,19 @@ class Peer:
 
 
 async def _watch(silence_s: float, call: Call, scope: trio.CancelScope) -> None:
-    """Cancel a scope when nothing has come over a call's connection for so long."""
-    heard_s = trio.current_time()
-    while trio.current_time() < heard_s + silence_s:
-        await trio.sleep_until(heard_s + silence_s)
-        heard_s = max(heard_s, call.heard_s)
+    """Cancel a scope when nothing has come over a call's connection for so long.
+
+    A reply that was coming has longer, up to twice that: where all of it stood in one queue, TCP repeats what
+    is lost at its end only after three times as long as it came (RFC 6298: a round trip, and four times its
+    variation, which is half of it at first).
+    """
+    began_s = heard_s = trio.current_time()
+    while True:
+        repeated_s = min(_REPEATED_TIMES * (heard_s - began_s), _MOST_TIMES * silence_s)
+        await trio.sleep_until(heard_s + max(silence_s, repeated_s))
+        if call.heard_s <= heard_s:
+            break
+        heard_s = call.heard_s
     scope.cancel()
 
 

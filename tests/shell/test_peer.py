@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+from types import SimpleNamespace
+
 import pytest
+import trio
 
 from lightpeer.core.identity import Identity
 from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RpcError
-from lightpeer.wire.peer import TIME_METADATA, Peer, SealClock
+from lightpeer.wire.peer import TIME_METADATA, Peer, SealClock, _watch
 from tests.sim.network import EPOCH_S, SimInternet, simulate
 
 
@@ -76,3 +80,30 @@ def test_where_else_a_peer_is_by_its_own_word(reached, says, hosts, others) -> N
         assert channel.others == [(name, 47474) for name in others]
 
     simulate(main)
+
+
+@pytest.mark.parametrize(
+    ("heard_until_s", "ends_s"),
+    [
+        (0.0, 5.0),  # nothing came
+        (1.5, 6.5),
+        (2.5, 10.0),  # three times as long as it came
+        (4.0, 14.0),  # but no more than twice the silence
+        (60.0, 70.0),
+    ],
+)
+def test_a_reply_that_was_coming_may_be_silent_for_longer(heard_until_s: float, ends_s: float) -> None:
+    async def main(_: SimInternet) -> float:
+        call = SimpleNamespace(heard_s=0.0)
+
+        async def come() -> None:
+            for half_seconds in itertools.takewhile(lambda n: n / 2 <= heard_until_s, itertools.count()):
+                await trio.sleep_until(half_seconds / 2)
+                call.heard_s = half_seconds / 2
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(come)
+            await _watch(5.0, call, trio.CancelScope())  # type: ignore[arg-type]
+            return trio.current_time()
+
+    assert simulate(main) == pytest.approx(ends_s)

@@ -27,6 +27,14 @@ def test_music_goes_on_whatever_happens(seed: int) -> None:
     assert failure_of(draw(seed)) is None, f"python -m tests.sim.faults --seeds {seed} shrinks it"
 
 
+def test_a_reply_that_lost_its_end_in_its_own_queue_has_the_time_that_tcp_takes() -> None:
+    """Shrunk from seed 13581, which heard nothing for a quarter of a minute between two tracks."""
+    thin = Access(down_bytes_per_s=6909, up_bytes_per_s=6000, delay_s=0.03, queue_bytes=16_384)
+    fast = Access(down_bytes_per_s=1_000_000, up_bytes_per_s=200_000, delay_s=0.002)
+    phone = Phone(thin, (1, 0), marks_s=(8.0, 20.0))
+    run(Plan(13581, (phone,), (Server(fast),), (40, 44), ladder_kbps=(24, 48, 96)))
+
+
 def test_a_seed_replays_exactly_and_another_does_not() -> None:
     assert run(draw(7)) == run(draw(7))
     assert run(draw(7)) != run(replace(draw(7), seed=8))
