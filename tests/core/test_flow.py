@@ -279,6 +279,20 @@ def test_a_small_unit_is_faster_on_a_slow_link_and_no_measure_of_the_path():
     assert flow.delay.base_s == 0.3, "all are as small"
 
 
+@pytest.mark.parametrize(("size", "base_s"), [(869, 0.3), (868, 0.4)])
+def test_small_is_less_than_three_quarters_of_what_is_usual_with_it(size: int, base_s: float):
+    flow = Flow()
+    now = fed(flow, 3, rtt_s=0.4, per_round=4)
+    flow.on_arrived(size, 0.3, now)
+    assert flow.delay.base_s == base_s
+
+
+def test_a_first_unit_is_as_usual_however_small():
+    flow = Flow()
+    flow.on_arrived(100, 0.3, 1.0)
+    assert flow.delay.base_s == 0.3
+
+
 def free(flow: Flow) -> float:
     """Bring a flow to where its queue is gone; return the time, when a train is due."""
     now = fed(flow, 3, rtt_s=0.2, per_round=10)

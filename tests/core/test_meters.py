@@ -155,6 +155,20 @@ def test_loss_up_to_a_tenth_does_not_lower_the_rate(lost, rate):
     assert meter.add(900, 0, now + ROUND_S, ROUND_S) == pytest.approx(rate)
 
 
+def test_a_round_that_is_left_out_is_followed_by_one_that_counts():
+    meter = DeliveryRate()
+    meter.begin(0.0)
+    assert meter.add(5000, 500, 0.125, 0.25) is None
+    meter.round_full = True
+    meter.restart(0.125)
+    assert meter.add(1000, 0, 0.25, 0.25) is None
+    assert meter.add(1000, 0, 0.375, 0.25) == 8000
+    meter.take(16_000)
+    meter.round_full = True
+    meter.restart(0.5)
+    assert meter.add(2000, 0, 0.75, 0.25) is None, "too little was asked for, so it tells nothing"
+
+
 def test_rates_that_were_too_high_can_be_forgotten():
     meter = DeliveryRate()
     meter.take(10_000)
