@@ -269,7 +269,7 @@ class Selection(Generic[Source]):
         if other is not None or not set(self.asked) <= set(self.tried):
             self._undo()
         self.probe = self._left_out = None
-        if other is not None:
+        if other is not None and other not in self.asked:  # as one that was left out may be again
             self._take_out(other)
             self.asked.append(other)
         self._forget()

@@ -345,6 +345,17 @@ def test_one_left_out_that_is_gone_is_not_asked_again() -> None:
     assert course.selection.asked == ["a"]
 
 
+def test_one_left_out_that_takes_the_place_of_one_that_stalls_is_asked_once() -> None:
+    course = slow("a", "b")
+    course.run(LEAVE_OUT_AGAIN_S)
+    while course.selection._left_out is None:
+        course.run(course.now + 1 / 64)
+    assert course.selection.on_stalled("a", ["a"])
+    assert course.selection.asked == ["b"]
+    course.selection.on_left("b")
+    assert course.selection.asked == []
+
+
 def test_a_dead_zone_says_nothing_of_anybody() -> None:
     course = slow("a", "b")
     course.run(5.0)

@@ -62,6 +62,11 @@ class Watch:
         with self._phone.tasks():  # by its own clock
             self._look(self._phone.time_s)
 
+    def on_stopped(self) -> None:
+        """Note that the person stopped it: if it plays again, that is a new start."""
+        self._silent_since = self._phone.time_s
+        self._fetched = self._fetched[0], self._phone.time_s
+
     def _look(self, now: float) -> None:
         for session in self._sessions():
             _check_sums(session)

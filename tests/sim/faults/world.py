@@ -340,6 +340,7 @@ class _Listener:
             case "stop":
                 self._stopped = True
                 player.stop()
+                self.watch.on_stopped()
             case "search":
                 await self._ask(self._search)
             case "exchange":
