@@ -180,6 +180,7 @@ class Sources:
         """Ask for more, soonest of those who will be through soonest with what they have."""
         for source in self._through():
             source.hand_over()
+            self._work.set()  # for who is asked by gRPC
         ready = self._ready()
         if len(ready) > 1:
             ready.sort(key=Source.backlog_s)

@@ -936,8 +936,10 @@ def test_who_is_not_asked_any_more_hands_over_what_it_began(run):
         second.is_through = True
         await stage.sources.on_data(2.0)
         assert stage.pumped == [0.0, 2.0]
+        work = stage.sources.work()
         stage.sources.ask(2.0)
         assert "handed over" in second.log
+        assert work.is_set(), "for who waits with a call"
         assert "handed over" not in first.log
 
     run(main)
