@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -219,7 +219,7 @@ class Searcher:
                 continue
             opener.tried.add(peer_id)
             peer, opened = None, None
-            with leads.followed():
+            with leads.followed() if peer_id in others else nullcontext():  # its own silence bounds the other
                 peer = await self._reach.holder(named[peer_id], told_by) if peer_id in others else told_by
                 if peer is not None:
                     started = trio.current_time()
@@ -246,6 +246,7 @@ class Searcher:
                 StatusCode.DEADLINE_EXCEEDED,
             }:
                 leads.lost = error
+                opener.tried.discard(peer.peer_id)  # another address of its may do
             else:
                 self._reach.on_error(peer, error)
         except RemoteError as error:

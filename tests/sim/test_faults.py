@@ -35,6 +35,14 @@ def test_a_reply_that_lost_its_end_in_its_own_queue_has_the_time_that_tcp_takes(
     run(Plan(13581, (phone,), (Server(fast),), (40, 44), ladder_kbps=(24, 48, 96)))
 
 
+def test_who_was_lost_before_it_opened_may_open_at_another_address() -> None:
+    """Shrunk from seed 18945: IPv4 falls silent between a search and the opening of what it found."""
+    far = Access(down_bytes_per_s=20_082, up_bytes_per_s=20_082, delay_s=0.6, queue_bytes=16_384)
+    phone = Phone(far, (0, 2), start_s=26.0, both_families=True, marks_s=(8.0, 20.0))
+    silent = Fault("ipv4 silent", 4.0, 19.0, phone=0)
+    run(Plan(18945, (phone,), (Server(HOME),), (22, 23, 36), ladder_kbps=(24, 48, 96), faults=(silent,)))
+
+
 def test_a_seed_replays_exactly_and_another_does_not() -> None:
     assert run(draw(7)) == run(draw(7))
     assert run(draw(7)) != run(replace(draw(7), seed=8))
