@@ -116,6 +116,7 @@ class Sources:
         self._heard_at = math.inf  # when any of them was heard last, or had something to send again
         self._lenient_until = -math.inf
         self._transport = ""  # as told last
+        self._lost = 0  # sources, so far
         self._checked_at = -math.inf
         self._is_closed = False
         self._work = trio.Event()
@@ -311,9 +312,13 @@ class Sources:
             self.on_end(source, reason, lied=True)
 
     async def _look(self, exclude: list[PeerId]) -> None:
-        """Open the track at further peers, until there are enough."""
+        """Open the track at further peers, until there are enough.
+
+        A search leaves out who was a source when it began, and whom it has opened. Once one of them is lost
+        and another search is due, that finds it again, where there may be nobody else.
+        """
         enough = max(MAX_SOURCES, len(self._sources) + 1)
-        was_answered = False
+        was_answered, was_cut, lost = False, False, self._lost
         try:
             async with aclosing(self._find_sources(exclude)) as found:
                 async for peer, opened in found:
@@ -323,6 +328,9 @@ class Sources:
                         break
                     while not self._wants_more(trio.current_time()):
                         await self._checked.wait()
+                    was_cut = self._lost != lost and self._supply.is_hurried(trio.current_time())
+                    if was_cut:
+                        break
         except LightpeerError as error:
             logger.info("no further sources: %s", error)
             was_answered = isinstance(error, NothingFoundError)
@@ -331,7 +339,7 @@ class Sources:
                     "every peer that offers this track sent corrupt data: name other peers with --bootstrap"
                 )
         now = trio.current_time()
-        self._supply.on_looked(now, have_any=bool(self._sources), was_answered=was_answered)
+        self._supply.on_looked(now, have_any=bool(self._sources), was_answered=was_answered, was_cut=was_cut)
         if self._supply.is_pointless(now):
             self._listener.on_failed("no peer sends this track any more")
         self.on_timers()
@@ -358,6 +366,7 @@ class Sources:
 
     def _drop(self, source: Source, *, lied: bool = False) -> None:
         self.count()
+        self._lost += 1
         self._sources.remove(source)
         self._selection.on_left(source)
         self._end(source, lied=lied)

@@ -87,13 +87,14 @@ class Supply:
         """Return whether peers have answered for long enough that nobody has the track."""
         return self._nobody_looks >= GONE_LOOKS and now >= self._nobody_since + GONE_S
 
-    def on_looked(self, now: float, *, have_any: bool, was_answered: bool) -> None:
+    def on_looked(self, now: float, *, have_any: bool, was_answered: bool, was_cut: bool = False) -> None:
         """End looking; without any source at all, look again soon.
 
         Args:
             now: the time in seconds.
             have_any: whether there is a source now.
             was_answered: whether peers could be asked, and had nobody to name that serves the track.
+            was_cut: whether it ended for another look that is due.
         """
         self._looking = False
         if was_answered and not have_any:
@@ -102,7 +103,8 @@ class Supply:
         else:
             self._nobody_since, self._nobody_looks = math.inf, 0
         again_at = self._looked_at + min(self._again_s / 2, MAX_LOOK_AGAIN_WITHOUT_S)
-        self._due = math.inf if have_any else max(now + LEAST_AGAIN_S, again_at)
+        asked_for = self._due if was_cut else math.inf
+        self._due = min(asked_for, math.inf if have_any else max(now + LEAST_AGAIN_S, again_at))
 
     def on_lost(self, peer_id: PeerId | None, now: float, *, lied: bool, was_useful: bool) -> None:
         """Note that a source is gone, and why."""

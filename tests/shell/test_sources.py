@@ -900,6 +900,29 @@ def test_after_one_more_source_a_look_waits_until_another_is_of_use(run, change)
     run(main)
 
 
+def test_a_look_that_waits_gives_way_to_another_for_those_that_were_lost(run):
+    async def main(stage: Stage, clock: trio.testing.MockClock) -> None:
+        await stage.begin("a")
+        stage.found = [peer(name) for name in "uv"]
+        stage.sources.check(0.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.look)
+            await trio.testing.wait_all_tasks_blocked()
+            clock.jump(60.0)
+            for source in list(stage.sources._sources):
+                source.has_delivered = True
+                stage.sources.on_end(source, "gone")
+            stage.sources.check(60.0)
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(stage.sources) == 0, "it would find nobody but those"
+            assert stage.sources.next_deadline(60.0) == 60.0
+            stage.sources.check(60.0)
+            assert stage.spawned[-1][1] == ([],), "who is left out"
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
 def test_what_a_probe_put_into_the_queue_the_others_pay_back(run, monkeypatch):
     async def main(stage: Stage, _: trio.testing.MockClock) -> None:
         first, second = await stage.begin("a", "b")
