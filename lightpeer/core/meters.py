@@ -205,8 +205,8 @@ class DeliveryRate:
 
     def begin(self, now: float) -> None:
         """Begin a round with nothing outstanding."""
-        self._start, self._measures, self.round_full = now, False, False
-        self._bytes = self._lost = 0
+        self.restart(now)
+        self._measures = False
 
     def restart(self, now: float) -> None:
         """Leave a round out, and begin the next with an arrival."""
@@ -226,8 +226,7 @@ class DeliveryRate:
         rate = (self._bytes + min(self._lost, _FORGIVEN_LOSS * self._bytes)) / length
         told = self._measures and length < 2 * round_s + _OUTAGE_S
         told = told and (self.round_full or rate > self.bytes_per_s)
-        self._start, self._measures, self.round_full = now, True, False
-        self._bytes = self._lost = 0
+        self.restart(now)
         return rate if told else None
 
     def take(self, rate: float, *, forget: bool = False) -> None:

@@ -14,9 +14,7 @@ from typing import Final, Generic, TypeVar
 
 Source = TypeVar("Source")
 
-LENGTH: Final = (
-    2.0  # times what is asked, that the others bring meanwhile: what only waited behind it has come
-)
+LENGTH: Final = 2.0  # times what is asked, that the others bring meanwhile: what waited behind it has come
 MOST_TIMES: Final = 4
 FULL: Final = 0.25  # of what newcomers brought: with no more that came on top of the rest the link is full
 GROWN: Final = 0.45  # with so much it is not; between them it is not clear yet

@@ -251,12 +251,18 @@ def test_who_is_left_out_in_vain_is_asked_again_and_tried_less_often() -> None:
     assert course.run(4 * LEAVE_OUT_AGAIN_S) == [["a"], ["a", "b"]]
 
 
-@pytest.mark.parametrize(("share", "asked"), [(FELL + 0.04, ["a"]), (FELL - 0.04, ["a", "b"])])
-def test_whether_one_was_missed(share: float, asked: list[str]) -> None:
+def without_b() -> Course:
+    """Bring two that are slow to where the second is left out, to see whether it is missed."""
     course = slow("a", "b")
     course.run(LEAVE_OUT_AGAIN_S)
     while course.selection._left_out is None:
         course.run(course.now + 1 / 64)
+    return course
+
+
+@pytest.mark.parametrize(("share", "asked"), [(FELL + 0.04, ["a"]), (FELL - 0.04, ["a", "b"])])
+def test_whether_one_was_missed(share: float, asked: list[str]) -> None:
+    course = without_b()
     course.gives["a"] = LINK / 2 * share
     course.run(course.now + 3.0)
     assert course.selection.asked == asked
@@ -336,20 +342,14 @@ def test_who_is_probed_may_be_asked_no_more_by_then() -> None:
 
 
 def test_one_left_out_that_is_gone_is_not_asked_again() -> None:
-    course = slow("a", "b")
-    course.run(LEAVE_OUT_AGAIN_S)
-    while course.selection._left_out is None:
-        course.run(course.now + 1 / 64)
+    course = without_b()
     course.selection.on_left("b")
     course.selection.on_idle()
     assert course.selection.asked == ["a"]
 
 
 def test_one_left_out_that_takes_the_place_of_one_that_stalls_is_asked_once() -> None:
-    course = slow("a", "b")
-    course.run(LEAVE_OUT_AGAIN_S)
-    while course.selection._left_out is None:
-        course.run(course.now + 1 / 64)
+    course = without_b()
     assert course.selection.on_stalled("a", ["a"])
     assert course.selection.asked == ["b"]
     course.selection.on_left("b")
