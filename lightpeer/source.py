@@ -105,7 +105,7 @@ class Source:
         self._tcp_bytes_per_s = (burst.rate_bytes_per_s if burst is not None else 0.0) or math.inf
         self._hub = hub
         self._flow = hub.bandwidth.open_flow()
-        self._transport = self._make_transport(now)
+        self._transport = self._make_transport(now, may_call=False)  # for `start` to say
         self._path: Path | None = None
         self._has_lost = False  # something that was not asked for again yet
         self._has_rested = False  # before what came last was taken
@@ -115,7 +115,7 @@ class Source:
         self._pull_asked: deque[tuple[int, int]] = deque()  # on the call, in the order of the answers
         peer.hold()
 
-    def _make_transport(self, now: float) -> Transport:
+    def _make_transport(self, now: float, *, may_call: bool) -> Transport:
         track = self._hub.track
         least_bytes_per_s = min(rendition.bitrate_bps for rendition in track.renditions) / 8
         return Transport(
@@ -123,7 +123,7 @@ class Source:
             least_bytes_per_s,
             now,
             units=track.segment_count,
-            may_call=self._hub.transport_wanted != "udp",
+            may_call=may_call,
         )
 
     @property
@@ -141,33 +141,37 @@ class Source:
 
     async def start(self, terms: UdpTerms | None) -> None:
         """Begin on UDP if both sides can, else on gRPC."""
-        if terms is not None and self._hub.transport_wanted != "grpc":
-            self._path = Path(
-                self._hub.network,
-                [(host, terms.port) for host in self.peer.hosts],
-                self._hub.nursery,
-                self._on_datagrams,
-            )
-            try:
-                await self._path.open()
-            except OSError as error:
-                logger.info("no UDP socket: %s", error)
-            else:
-                now = trio.current_time()
-                self.receiver = Receiver(
-                    terms.stream_id,
-                    terms.keys,
-                    terms.path_token,
-                    self._flow.outstanding,
-                    now,
-                    first_rtt_s=self.peer.rtt_s or FIRST_RTT_S,
-                )
-                self._transport = self._make_transport(now)
-                self._hub.on_transport(self, "udp")
-        if self.receiver is None and self._hub.transport_wanted == "udp":
+        wanted = self._hub.transport_wanted
+        if terms is not None and wanted != "grpc":
+            await self._open_path(terms)
+        if self._closed:  # in the meantime
+            return
+        now = trio.current_time()
+        self._transport = self._make_transport(now, may_call=wanted != "udp")
+        if self.receiver is not None:
+            self._hub.on_transport(self, "udp")
+        if self.receiver is None and wanted == "udp":
             self._hub.on_end(self, "UDP does not pass")
         else:
-            self.check(trio.current_time())
+            self.check(now)
+
+    async def _open_path(self, terms: UdpTerms) -> None:
+        """Have a path and a receiver, unless there is no socket."""
+        addresses = [(host, terms.port) for host in self.peer.hosts]
+        self._path = Path(self._hub.network, addresses, self._hub.nursery, self._on_datagrams)
+        try:
+            await self._path.open()
+        except OSError as error:
+            logger.info("no UDP socket: %s", error)
+            return
+        self.receiver = Receiver(
+            terms.stream_id,
+            terms.keys,
+            terms.path_token,
+            self._flow.outstanding,
+            trio.current_time(),
+            first_rtt_s=self.peer.rtt_s or FIRST_RTT_S,
+        )
 
     def close(self) -> None:
         """End everything; what was outstanding is nobody's any more."""

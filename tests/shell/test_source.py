@@ -24,7 +24,7 @@ from lightpeer.core.receiver import FIRST_RTT_S, UnitArrived, UnitsLost
 from lightpeer.core.rests import EARLY_BYTES
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 from lightpeer.core.status import StatusCode
-from lightpeer.core.transport import Action
+from lightpeer.core.transport import Action, Transport
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.source import MAX_UNASKED, MIN_PACE_BYTES_PER_S, Source
@@ -52,6 +52,7 @@ class FakeReceiver:
         self.is_at_end = False
         self.units_to_loss: int | None = None
         self.is_waiting = False
+        self.first_pull_at: float | None = None
         self.probes_unanswered = self.arrived = self.duplicates = self.rejected = 0
         self.due: float | None = None
         self.on_receive: Callable[[bytes], None] = lambda _data: None
@@ -144,6 +145,7 @@ class FakeTransport:
 
 class FakePath:
     error: OSError | None = None
+    may_open: trio.Event | None = None
 
     def __init__(self, network: object, addresses: object, nursery: object, on_datagrams: object) -> None:
         self.made_with = (network, addresses, nursery)
@@ -153,6 +155,8 @@ class FakePath:
         self.log: list[str] = []
 
     async def open(self) -> None:
+        if FakePath.may_open is not None:
+            await FakePath.may_open.wait()
         if FakePath.error is not None:
             raise FakePath.error
 
@@ -330,6 +334,7 @@ def run(monkeypatch):
     monkeypatch.setattr(module, "Transport", FakeTransport)
     monkeypatch.setattr(module, "Path", FakePath)
     monkeypatch.setattr(FakePath, "error", None)
+    monkeypatch.setattr(FakePath, "may_open", None)
 
     def run_it(main: Callable[[Stage], Awaitable[None]], wanted: str = "auto") -> None:
         clock = trio.testing.MockClock()
@@ -359,7 +364,7 @@ def table_chunk() -> pb.Chunk:
 def test_a_source_begins_on_udp_where_both_sides_can(run):
     async def main(on: Stage) -> None:
         before = on.transport
-        assert before.made_with == (None, 3000.0, 10.0, 60, True)
+        assert before.made_with == (None, 3000.0, 10.0, 60, False)
         assert on.source.backlog_s() == 0.0
         assert on.peer.log == ["hold"]
         assert on.source.heard_at == 10.0
@@ -374,6 +379,27 @@ def test_a_source_begins_on_udp_where_both_sides_can(run):
         assert on.hub.ended == []
         assert (on.source.retransmitted_units, on.source.duplicate_units) == (0, 0)
         assert (on.source.delivered_bytes, on.source.has_delivered) == (0, False)
+
+    run(main)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_while_its_socket_opens_it_is_not_found_to_have_no_udp(run, monkeypatch, is_lost):
+    monkeypatch.setattr(module, "Transport", Transport)
+
+    async def main(on: Stage) -> None:
+        FakePath.may_open = trio.Event()
+        source = on.hub.source = Source(on.hub, on.peer)
+        on.hub.nursery.start_soon(source.start, TERMS)
+        await trio.testing.wait_all_tasks_blocked()
+        assert source.next_deadline() == math.inf
+        source.check(11.0)
+        if is_lost:
+            source.close()
+        FakePath.may_open.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (source.on_grpc, on.peer.calls) == (False, [])
+        assert on.hub.transports == ["udp"] * (not is_lost)
 
     run(main)
 
