@@ -1,10 +1,10 @@
 """gRPC's length-prefixed messages: a flag byte, four bytes of length, the message.
 
 `MessageDecoder` takes the bytes of a stream as they come and gives whole
-messages. It believes a length only up to its limit, and says so before it
-buffers anything. A compressed message stays compressed until `Frame.message`
-is asked for, so that what waits in a queue is bounded by what was received,
-and `inflate_untrusted` stops at the limit whatever the bytes would become.
+messages as they are asked for. It believes a length only up to its limit, and says
+so before it buffers anything. What waits is kept as it came, compressed and uncut: an
+object for each of many small messages would take fifteen times what was received.
+`inflate_untrusted` stops at the limit whatever the bytes would become.
 
 Source: "Length-Prefixed-Message" in the gRPC project's PROTOCOL-HTTP2.md, and
 its compression.md.
@@ -113,58 +113,79 @@ def inflate_untrusted(data: bytes, max_bytes: int) -> bytes:
 class MessageDecoder:
     """Cuts a stream's bytes into messages.
 
-    Call `receive_untrusted` with each piece of data in order; at the end of the stream, `is_whole` says
-    whether it ended between messages. After an error the decoder is of no more use.
+    Call `receive_untrusted` with each piece of data in order, and `take` while it `has_message`; at the end
+    of the stream, `is_whole` says whether it ended between messages. After an error what came before can be
+    taken; nothing more is to be received.
 
     Args:
         max_message_bytes: the largest length that is believed.
         encoding: the stream's `grpc-encoding`.
     """
 
-    __slots__ = ("_buffer", "_encoding", "_max_message_bytes", "_wanted_bytes")
+    __slots__ = ("_buffer", "_encoding", "_max_message_bytes", "_whole_bytes")
 
     def __init__(self, max_message_bytes: int, encoding: bytes = b"identity") -> None:
         self._max_message_bytes = max_message_bytes
         self._encoding = encoding
-        self._buffer = bytearray()  # a part of one message: at most the limit, and one received piece
-        self._wanted_bytes = PREFIX_BYTES
+        self._buffer = bytearray()  # whole messages that nobody took yet, and a part of one behind them
+        self._whole_bytes = 0  # of these
+
+    @property
+    def held_bytes(self) -> int:
+        """What was received and not taken."""
+        return len(self._buffer)
+
+    @property
+    def has_message(self) -> bool:
+        """Whether a whole message is here."""
+        return self._whole_bytes > 0
+
+    @property
+    def has_one(self) -> bool:
+        """Whether one whole message is here, and not a byte more."""
+        if not self._buffer or self._whole_bytes != len(self._buffer):
+            return False
+        _, length = _PREFIX.unpack_from(self._buffer)
+        return PREFIX_BYTES + int(length) == len(self._buffer)
 
     @property
     def is_whole(self) -> bool:
         """Whether no part of a message is waiting for the rest."""
-        return not self._buffer
+        return len(self._buffer) == self._whole_bytes
 
-    def receive_untrusted(self, data: bytes) -> list[Frame]:
-        """Take the next bytes; give the messages that they complete.
+    def receive_untrusted(self, data: bytes) -> None:
+        """Take the next bytes.
 
         Raises:
             FramingError: a length above the limit (RESOURCE_EXHAUSTED), an encoding that is not
                 supported (UNIMPLEMENTED), a flag that is neither 0 nor 1, or compressed where the
                 stream says that it is not (INTERNAL).
         """
-        if self._buffer:
-            self._buffer += data
-            if len(self._buffer) < self._wanted_bytes:
-                return []
-            data = bytes(self._buffer)
-            self._buffer.clear()
-        frames = []
-        start = 0
-        self._wanted_bytes = PREFIX_BYTES
-        while len(data) - start >= PREFIX_BYTES:
-            compressed, length = self._prefix_untrusted(data, start)
-            end = start + PREFIX_BYTES + length
-            if end > len(data):
-                self._wanted_bytes = end - start
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= self._whole_bytes + PREFIX_BYTES:
+            end = self._whole_bytes + PREFIX_BYTES + self._length_untrusted(self._whole_bytes)
+            if end > len(buffer):
                 break
-            frames.append(Frame(compressed, data[start + PREFIX_BYTES : end]))
-            start = end
-        if start < len(data):
-            self._buffer += data[start:] if start else data
-        return frames
+            self._whole_bytes = end
 
-    def _prefix_untrusted(self, data: bytes, start: int) -> tuple[bool, int]:
-        flag, length = _PREFIX.unpack_from(data, start)
+    def take(self) -> Frame:
+        """Give the first of the whole messages that are here."""
+        flag, length = _PREFIX.unpack_from(self._buffer)
+        end = PREFIX_BYTES + length
+        with memoryview(self._buffer) as view:
+            frame = Frame(bool(flag), bytes(view[PREFIX_BYTES:end]))
+        del self._buffer[:end]
+        self._whole_bytes -= end
+        return frame
+
+    def clear(self) -> None:
+        """Drop what is here."""
+        self._buffer.clear()
+        self._whole_bytes = 0
+
+    def _length_untrusted(self, start: int) -> int:
+        flag, length = _PREFIX.unpack_from(self._buffer, start)
         if flag:
             self._check_compressed(flag)
         if length > self._max_message_bytes:
@@ -172,7 +193,7 @@ class MessageDecoder:
                 StatusCode.RESOURCE_EXHAUSTED,
                 f"a message of {length} bytes is above the limit of {self._max_message_bytes}",
             )
-        return bool(flag), length
+        return int(length)
 
     def _check_compressed(self, flag: int) -> None:
         if flag != 1:

@@ -309,9 +309,9 @@ class ClientConnection(Connection[ClientCall]):
     def _on_data(self, event: h2.events.DataReceived) -> None:
         super()._on_data(event)
         call = self._streams.get(event.stream_id)
-        if call is None or not call.expects_one or not call.inbox:
+        if call is None or not call.expects_one or not call.has_message:
             return
-        if len(call.inbox) > 1 or not call.decoder.is_whole:
+        if not call.decoder.has_one:
             self.refuse(call, FramingError(StatusCode.INTERNAL, _MORE_THAN_ONE))
 
     def _on_trailers(self, event: h2.events.TrailersReceived) -> None:
@@ -398,6 +398,6 @@ def _status_from(own: dict[bytes, bytes], metadata: Metadata) -> CallStatus:
 def _checked_ok(call: ClientCall, status: CallStatus) -> CallStatus:
     if not call.decoder.is_whole:
         return CallStatus(StatusCode.INTERNAL, "the server ended the call inside a message")
-    if call.expects_one and not call.inbox:
+    if call.expects_one and not call.has_message:
         return CallStatus(StatusCode.INTERNAL, "the server sent no message where the method has one")
     return status

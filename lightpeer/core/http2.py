@@ -3,7 +3,7 @@
 `Connection` wraps h2 and adds what gRPC needs of it. Data to send waits in each
 stream's own outbox and moves to the wire frame by frame and stream by stream,
 as flow-control windows and the transport allow. Received messages wait in their
-stream's inbox, and window credit goes back only as they are taken, so a slow
+stream's decoder, and window credit goes back only as they are taken, so a slow
 consumer bounds what a peer can make us hold. The client half (`core.grpc`) and
 the server half (`serve.grpc`) subclass both classes and add their headers.
 
@@ -307,7 +307,7 @@ class Connection(ABC, Generic[StreamT]):
             self.credit(stream, stream.uncredited_bytes)
             return
         try:
-            stream.inbox.extend(stream.decoder.receive_untrusted(event.data))
+            stream.decoder.receive_untrusted(event.data)
         except FramingError as error:
             self.refuse(stream, error)
             return

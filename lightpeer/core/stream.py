@@ -2,18 +2,17 @@
 
 A `Stream` belongs to a `core.http2.Connection`, which moves bytes between it
 and the wire. What waits here is bounded: the outbox by asking `can_send` before
-`send`, the inbox by the flow-control window, whose credit goes back to the peer
-only with `take`.
+`send`, what the decoder keeps by the flow-control window, whose credit goes back to
+the peer only with `take`.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lightpeer.core.framing import Frame, MessageDecoder, encode_message
+from lightpeer.core.framing import MessageDecoder, encode_message
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import FramingError, StateMisuseError
 
@@ -55,7 +54,6 @@ class Stream:
         "deadline",
         "decoder",
         "gzip",
-        "inbox",
         "is_changed",
         "is_deaf",
         "is_finished",
@@ -72,8 +70,7 @@ class Stream:
 
     def __init__(self, connection: Connection[Any], deadline: float | None) -> None:
         self.connection = connection
-        self.decoder = MessageDecoder(connection.limits.receive_message_bytes)
-        self.inbox: deque[Frame] = deque()  # bounded by the stream's window
+        self.decoder = MessageDecoder(connection.limits.receive_message_bytes)  # bounded by the window
         self.outbox = bytearray()  # bounded by `send_share_bytes` and one message
         self.trailers: list[RawHeader] | None = None
         self.uncredited_bytes = 0  # received, and not yet given up by the consumer
@@ -93,7 +90,7 @@ class Stream:
     @property
     def buffered_bytes(self) -> int:
         """What waits in this stream to be sent and to be taken, in bytes."""
-        return len(self.outbox) + self.uncredited_bytes
+        return len(self.outbox) + self.decoder.held_bytes
 
     @property
     def can_send(self) -> bool:
@@ -103,7 +100,7 @@ class Stream:
     @property
     def has_message(self) -> bool:
         """Whether `take` has something to give."""
-        return bool(self.inbox)
+        return self.decoder.has_message
 
     def send(self, message: bytes, *, end: bool = False, compress: bool = True) -> None:
         """Queue a message. After the end of the call: nothing.
@@ -139,11 +136,11 @@ class Stream:
 
     def take(self) -> bytes | None:
         """Take the next message, or None if none is here; its window credit goes back to the peer."""
-        if not self.inbox:
+        if not self.decoder.has_message:
             return None
-        frame = self.inbox.popleft()
+        frame = self.decoder.take()
         self.was_compressed = frame.compressed
-        self.connection.credit(self, frame.wire_bytes if self.inbox else self.uncredited_bytes)
+        self.connection.credit(self, frame.wire_bytes if self.has_message else self.uncredited_bytes)
         try:
             return frame.message_untrusted(self.connection.limits.receive_message_bytes)
         except FramingError as error:
@@ -152,6 +149,6 @@ class Stream:
 
     def discard(self) -> None:
         """Drop everything that waits, in both directions."""
-        self.inbox.clear()
+        self.decoder.clear()
         self.outbox.clear()
         self.connection.credit(self, self.uncredited_bytes)

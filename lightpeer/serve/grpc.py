@@ -203,7 +203,7 @@ class ServerConnection(Connection[ServerCall]):
         call.trailers = trailers if call.has_sent_headers else [*_HEADERS[:2], *trailers]
         call.is_sending = False
         call.is_deaf = True
-        call.inbox.clear()
+        call.decoder.clear()
         self._set_deadline(call, self._now + LINGER_S)
         self.mark_ready(call)
 

@@ -26,9 +26,17 @@ def decode_all(data: bytes, *, piece: int, limit: int = 1000) -> list[bytes]:
     decoder = MessageDecoder(limit)
     frames = []
     for at in range(0, len(data), piece):
-        frames += decoder.receive_untrusted(data[at : at + piece])
+        decoder.receive_untrusted(data[at : at + piece])
+        frames += taken(decoder)
     assert decoder.is_whole
     return [frame.message_untrusted(limit) for frame in frames]
+
+
+def taken(decoder: MessageDecoder) -> list[Frame]:
+    frames = []
+    while decoder.has_message:
+        frames.append(decoder.take())
+    return frames
 
 
 @given(st.lists(st.binary(max_size=200), max_size=8), st.integers(1, 300))
@@ -45,10 +53,45 @@ def test_a_part_of_a_message_is_waited_for():
     decoder = MessageDecoder(1000)
     whole = encode_message(b"abc")
     for at in range(len(whole) - 1):
-        assert decoder.receive_untrusted(whole[at : at + 1]) == []
-        assert not decoder.is_whole
-    assert decoder.receive_untrusted(whole[-1:]) == [Frame(compressed=False, payload=b"abc")]
-    assert decoder.is_whole
+        decoder.receive_untrusted(whole[at : at + 1])
+        assert (decoder.has_message, decoder.has_one, decoder.is_whole) == (False, False, False)
+    decoder.receive_untrusted(whole[-1:])
+    assert (decoder.has_message, decoder.has_one, decoder.is_whole) == (True, True, True)
+    assert taken(decoder) == [Frame(compressed=False, payload=b"abc")]
+    assert (decoder.has_message, decoder.has_one, decoder.is_whole) == (False, False, True)
+
+
+def test_messages_wait_as_they_came_and_take_no_more_than_that():
+    decoder = MessageDecoder(1000)
+    tracemalloc.start()
+    for _ in range(1000):
+        decoder.receive_untrusted(encode_message(b"") * 50)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert decoder.held_bytes == 1000 * 50 * 5
+    assert peak < 1.2 * decoder.held_bytes
+    assert decoder.take() == Frame(compressed=False, payload=b"")
+    assert decoder.held_bytes == 1000 * 50 * 5 - 5
+    decoder.clear()
+    assert (decoder.held_bytes, decoder.has_message, decoder.is_whole) == (0, False, True)
+
+
+@pytest.mark.parametrize("more", [encode_message(b""), b"\0"])
+def test_one_message_is_no_more_than_one(more):
+    decoder = MessageDecoder(1000)
+    assert not decoder.has_one
+    decoder.receive_untrusted(encode_message(b"abc"))
+    assert decoder.has_one
+    decoder.receive_untrusted(more)
+    assert not decoder.has_one
+    assert decoder.is_whole == (len(more) > 1)
+
+
+def test_what_came_whole_before_a_breach_can_be_taken():
+    decoder = MessageDecoder(1000)
+    with pytest.raises(FramingError):
+        decoder.receive_untrusted(encode_message(b"abc") + b"\2\0\0\0\0")
+    assert taken(decoder) == [Frame(compressed=False, payload=b"abc")]
 
 
 def test_a_frame_knows_what_it_took_of_the_window():
@@ -90,7 +133,9 @@ def test_a_compressed_message_is_inflated_when_it_is_asked_for():
     message = b"loud " * 200
     wire = encode_message(message, gzip=True)
     assert len(wire) < 100
-    (frame,) = MessageDecoder(1000, b"gzip").receive_untrusted(wire)
+    decoder = MessageDecoder(1000, b"gzip")
+    decoder.receive_untrusted(wire)
+    (frame,) = taken(decoder)
     assert frame.compressed
     assert frame.message_untrusted(1000) == message
 
@@ -121,7 +166,8 @@ def test_any_bytes_give_messages_or_the_one_error(pieces, encoding):
     decoder = MessageDecoder(40, encoding)
     with suppress(FramingError):
         for piece in pieces:
-            for frame in decoder.receive_untrusted(piece):
+            decoder.receive_untrusted(piece)
+            for frame in taken(decoder):
                 assert len(frame.message_untrusted(40)) <= 40
 
 
