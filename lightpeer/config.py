@@ -69,7 +69,12 @@ class ServeLimits:
     calls_per_connection: Final = 100  # what HTTP/2 recommends as the least (RFC 9113 section 6.5.2)
     request_bytes: Final = 16 * 1024  # twice loudp2p's largest; each call may hold the most part of one
     stream_window_bytes: Final = 256 * 1024  # what a slow handler holds of each call
-    connection_window_bytes: Final = 2 * 1024 * 1024  # of all its calls, which are small; 128 MiB for a host
+    connection_window_bytes: Final = 512 * 1024  # of all its calls, which are small
+    connection_send_bytes: Final = 512 * 1024  # of all its calls, before they wait
+    held_bytes_per_connection: Final = 2 * 1024 * 1024  # whatever it is: eight of the largest replies
+    held_bytes: Final = 24 * 1024 * 1024  # for all of them; beside it, each connection takes 40 kB
+    connections_per_s: Final = 10.0  # of one host; ten seconds' worth at once
+    calls_per_s: Final = 100.0  # of one host; three seconds' worth at once
     header_list_bytes: Final = 16 * 1024  # gRPC's own hard limit
 
     handshake_s: Final = 10.0  # for TLS, and again until the first frames: nothing honest takes longer

@@ -12,7 +12,7 @@ GOAWAY does not pass to h2, which would end the connection at once, where RFC 91
 the streams up to its last id finish.
 
 Call `receive_untrusted(data, now)` with what comes; it gives pieces for h2 and `GoAway`s, in order. Tell
-it with `earn` what is sent, and with `charge` of costs that are not in a frame's header.
+the budget with `earn` what is sent, and with `charge` of costs that are not in a frame's header.
 """
 
 from __future__ import annotations
@@ -36,8 +36,14 @@ HEADER_BLOCK_MAX_BYTES: Final = 2 * FRAME_MAX_BYTES
 
 FLOOD_BUDGET: Final = 10_000
 FLOOD_REFILL_PER_S: Final = 1000  # about 3 % of a small processor, in PINGs
+OWN_BUDGET: Final = 200
+"""Of one connection among those of a network: a greeting, and what honest clients do beyond, is a third."""
+
 RESET_COST: Final = 10
 """A call may have been started and stopped for it."""
+
+REFUSED_CALL_COST: Final = 40
+"""Its header fields were parsed and answered: a quarter of a millisecond, and 25 a second do."""
 
 SENT_BYTES_PER_CREDIT: Final = 32
 """What a WINDOW_UPDATE has to let out to be free (CVE-2019-9511 lets out a byte with each)."""
@@ -112,24 +118,37 @@ def encode_ping(opaque: bytes) -> bytes:
     return struct.pack(">HBBBI8s", 0, 8, FrameType.PING, 0, 0, opaque)
 
 
-class FrameGate:
-    """Reads frame headers ahead of h2.
+class FloodBudget:
+    """What frames may cost that make us work.
 
-    Args:
-        is_server: whether a client preface comes first.
+    One connection has all of it, or its own small part and beyond that what its network has for all of its
+    connections: so whoever floods us does not end its neighbour's connection.
     """
 
-    def __init__(self, *, is_server: bool) -> None:
-        self._rest_bytes = PREFACE_BYTES if is_server else 0  # of a frame that is passing
-        self._held = b""  # a part of a frame header, or of a GOAWAY: bounded by its maximum
-        self.frames = 0  # that have begun to come
-        self._budget = float(FLOOD_BUDGET)
+    def __init__(self, network: FloodBudget | None = None) -> None:
+        """Begin with a full budget; `network` is what there is beyond it."""
+        self._network = network
+        self._most = float(FLOOD_BUDGET if network is None else OWN_BUDGET)
+        self._per_s = self._most * FLOOD_REFILL_PER_S / FLOOD_BUDGET
+        self._left = self._most
         self._refilled_s: float | None = None
-        self._block_bytes = 0  # of header fields, in frames up to END_HEADERS
+
+    def refill(self, now: float) -> None:
+        """Put back what time has brought."""
+        if self._refilled_s is not None:
+            self._left = min(self._most, self._left + (now - self._refilled_s) * self._per_s)
+        self._refilled_s = now
+        if self._network is not None:
+            self._network.refill(now)
+
+    def is_used_up(self, now: float) -> bool:
+        """Return whether nothing is left."""
+        self.refill(now)
+        return self._left <= 0
 
     def earn(self, sent_bytes: int) -> None:
         """Put back what the WINDOW_UPDATEs cost that let this out."""
-        self._budget = min(FLOOD_BUDGET, self._budget + sent_bytes / SENT_BYTES_PER_CREDIT)
+        self._left = min(self._most, self._left + sent_bytes / SENT_BYTES_PER_CREDIT)
 
     def charge(self, cost: int) -> None:
         """Take from the budget.
@@ -137,9 +156,30 @@ class FrameGate:
         Raises:
             FramingError: it is used up.
         """
-        self._budget -= cost
-        if self._budget < 0:
+        if cost <= self._left:
+            self._left -= cost
+        elif self._network is not None:
+            self._network.charge(cost)
+        else:
+            self._left = min(self._left, 0.0)
             raise FramingError(ErrorCode.ENHANCE_YOUR_CALM, "the peer floods us with control frames")
+
+
+class FrameGate:
+    """Reads frame headers ahead of h2.
+
+    Args:
+        is_server: whether a client preface comes first.
+        budget: what cheap frames draw on; its own, if there is none to be shared.
+    """
+
+    def __init__(self, *, is_server: bool, budget: FloodBudget | None = None) -> None:
+        self._rest_bytes = PREFACE_BYTES if is_server else 0  # of a frame that is passing
+        self._held = b""  # a part of a frame header, or of a GOAWAY: bounded by its maximum
+        self.frames = 0  # that have begun to come
+        self.data_frames = 0  # of these
+        self.budget = budget or FloodBudget()
+        self._block_bytes = 0  # of header fields, in frames up to END_HEADERS
 
     def receive_untrusted(self, data: bytes, now: float) -> list[Piece]:
         """Take the next bytes; give what h2 should have, and GOAWAYs, in order.
@@ -148,7 +188,7 @@ class FrameGate:
             FramingError: a flood, a frame that is too long, a malformed GOAWAY. The connection should
                 be closed with its `code`.
         """
-        self._refill(now)
+        self.budget.refill(now)
         if self._held:
             data, self._held = self._held + data, b""
         pieces: list[Piece] = []
@@ -176,15 +216,11 @@ class FrameGate:
         pieces.append(data[start : len(data) - len(self._held)])
         return [piece for piece in pieces if piece]
 
-    def _refill(self, now: float) -> None:
-        if self._refilled_s is not None:
-            self._budget = min(FLOOD_BUDGET, self._budget + (now - self._refilled_s) * FLOOD_REFILL_PER_S)
-        self._refilled_s = now
-
     def _check(self, kind: int, length: int, flags: int) -> None:
         if kind == FrameType.DATA:  # first: nearly all frames of a busy stream
+            self.data_frames += 1
             if (not length and not flags & _FLAG_END_STREAM) or flags & _FLAG_PADDED:  # gRPC pads nothing
-                self.charge(_COST_OTHERWISE)
+                self.budget.charge(_COST_OTHERWISE)
             return
         if kind in {FrameType.HEADERS, FrameType.CONTINUATION}:
             self._block_bytes += length
@@ -193,8 +229,8 @@ class FrameGate:
             if flags & _FLAG_END_HEADERS:
                 self._block_bytes = 0
         elif kind == FrameType.SETTINGS:
-            self.charge(length // _SETTING_BYTES)
-        self.charge(_COST.get(kind, _COST_OTHERWISE))  # type: ignore[call-overload]
+            self.budget.charge(length // _SETTING_BYTES)
+        self.budget.charge(_COST.get(kind, _COST_OTHERWISE))  # type: ignore[call-overload]
 
 
 def _check_length(kind: int, length: int) -> None:

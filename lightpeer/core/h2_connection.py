@@ -24,9 +24,9 @@ LARGEST_WINDOW_BYTES: Final = 2**31 - 1
 HEADER_LISTS: Final = 4
 """A list of header fields above the limit ends its call; one so many times as large, the connection."""
 
-REMEMBERED_STREAMS: Final = 1024
-"""Of how many ended streams h2 knows the end, to let what was still in flight for them pass; its own 65536
-would cost 9 MB over the life of a busy connection."""
+REMEMBERED_STREAMS: Final = 256
+"""Of how many ended streams h2 knows the end, to let what was still in flight for them pass: more than can
+be open at a time. Its own 65536 would cost 9 MB over the life of a busy connection."""
 
 
 class _FrameBuffer(h2.frame_buffer.FrameBuffer):
@@ -47,6 +47,11 @@ class H2Connection(h2.connection.H2Connection):
     def has_output(self) -> bool:
         """Whether `data_to_send` has something to give; h2 itself tells only by giving it."""
         return bool(self._data_to_send)
+
+    @property
+    def output_bytes(self) -> int:
+        """How much `data_to_send` has to give."""
+        return len(self._data_to_send)
 
 
 def connection_window_bytes(limits: Limits) -> int:

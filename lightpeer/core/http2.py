@@ -41,6 +41,7 @@ from lightpeer.errors import BadMessageError, FramingError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lightpeer.core.frames import FloodBudget
     from lightpeer.core.status import Metadata, RawHeader
 
 
@@ -53,6 +54,7 @@ HEADER_TABLE_BYTES: Final = 4096
 """What HPACK begins with; a peer may allow us more, and we need not hold it."""
 
 LARGEST_SETTING_CODE: Final = 8  # that h2 knows
+LATE_DATA_COST: Final = 1  # of the budget, for DATA of a call that has ended: some is always in flight
 
 
 class ConnectionState(Enum):
@@ -73,9 +75,12 @@ class Connection(ABC, Generic[StreamT]):
         client_side: which half.
         limits: what the connection may cost.
         now: the time, in seconds, monotonic.
+        budget: what its frames may cost us beyond; its own, if there is none to be shared.
     """
 
-    def __init__(self, *, client_side: bool, limits: Limits, now: float) -> None:
+    def __init__(
+        self, *, client_side: bool, limits: Limits, now: float, budget: FloodBudget | None = None
+    ) -> None:
         self.limits = limits
         self.state = ConnectionState.OPEN
         self.why_closed = ""
@@ -94,7 +99,10 @@ class Connection(ABC, Generic[StreamT]):
         # So small that what all streams hold back until it is worth a frame never fills the window.
         share_bytes = connection_window_bytes(limits) // (4 * limits.concurrent_calls)
         self._credit_step_bytes = min(limits.stream_window_bytes // 4, share_bytes)
-        self._gate = FrameGate(is_server=not client_side)
+        self._gate = FrameGate(is_server=not client_side, budget=budget)
+        self._budget = self._gate.budget
+        self._data_frames = 0  # that came up, or were charged for
+        self._owed = 0  # of the budget, for what is not in a frame's header
         self._raw = b""  # frames that bypass h2, to follow what it has to send
         self._h2 = make_h2(client_side=client_side, limits=limits)
         self._handlers: dict[type[h2.events.Event], Callable[[Any], None]] = {
@@ -119,6 +127,9 @@ class Connection(ABC, Generic[StreamT]):
         self.longest_silence_s = max(self.longest_silence_s, now - self.heard_s)
         self.heard_s = now
         try:
+            owed, self._owed = self._owed, 0
+            self._budget.refill(now)
+            self._budget.charge(owed)
             for piece in self._gate.receive_untrusted(data, now):
                 if isinstance(piece, GoAway):
                     self._on_goaway(piece)
@@ -204,6 +215,12 @@ class Connection(ABC, Generic[StreamT]):
             self.error_code = ErrorCode(error_code)
             self._send_goaway(error_code)
             self._shut(why)
+
+    @property
+    def held_bytes(self) -> int:
+        """What is in memory for the streams and on its way to the transport."""
+        waiting_bytes = len(self._raw) + self._h2.output_bytes
+        return waiting_bytes + sum(stream.held_bytes for stream in self._streams.values())
 
     def mark_ready(self, stream: Stream) -> None:
         """Note that a stream has something to send."""
@@ -296,11 +313,17 @@ class Connection(ABC, Generic[StreamT]):
             handler = self._handlers.get(type(event))
             if handler is not None:
                 handler(event)
+        late = self._gate.data_frames - self._data_frames - 1  # one may not be here to its end
+        if late > 0:  # h2 says nothing of those for streams that were reset
+            self._data_frames += late
+            self._budget.charge(late * LATE_DATA_COST)
 
     def _on_data(self, event: h2.events.DataReceived) -> None:
+        self._data_frames += 1
         stream = self._streams.get(event.stream_id)
         if stream is None:  # it was finished while this was in flight
             self._credit_connection(event.stream_id, event.flow_controlled_length)
+            self._budget.charge(LATE_DATA_COST)
             return
         stream.uncredited_bytes += event.flow_controlled_length
         if stream.is_deaf:
@@ -368,7 +391,7 @@ class Connection(ABC, Generic[StreamT]):
             del outbox[:size]
             ends = not outbox and not stream.is_sending and stream.trailers is None
             self._h2.send_data(stream.stream_id, data, end_stream=ends)
-            self._gate.earn(size)
+            self._budget.earn(size)
             stream.is_local_ended = ends
             if stream.is_sending and stream.can_send:  # its writer may wait for that
                 self._changed_stream(stream)

@@ -42,6 +42,10 @@ class Limits:
     connection_age_grace_s: float = math.inf  # and how long those may take
 
 
+STREAM_BYTES = 8 * 1024
+"""What a call takes that nothing waits in: h2's stream, ours, and the task that answers it."""
+
+
 class Stream:
     """One HTTP/2 stream that carries messages both ways.
 
@@ -60,6 +64,7 @@ class Stream:
         "is_local_ended",
         "is_remote_ended",
         "is_sending",
+        "kept_bytes",
         "outbox",
         "stream_id",
         "trailers",
@@ -75,6 +80,7 @@ class Stream:
         self.trailers: list[RawHeader] | None = None
         self.uncredited_bytes = 0  # received, and not yet given up by the consumer
         self.unreturned_bytes = 0  # given up, and not yet worth a WINDOW_UPDATE
+        self.kept_bytes = 0  # elsewhere: by who answers it
         self.context: Any = None
         self.deadline = deadline
         self.stream_id = 0
@@ -91,6 +97,11 @@ class Stream:
     def buffered_bytes(self) -> int:
         """What waits in this stream to be sent and to be taken, in bytes."""
         return len(self.outbox) + self.decoder.held_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """What the stream takes of memory, about."""
+        return STREAM_BYTES + self.kept_bytes + self.buffered_bytes
 
     @property
     def can_send(self) -> bool:

@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING, Final
 
 import h2.events
 
-from lightpeer.core.frames import LAST_STREAM_ID, RESET_COST, ErrorCode, encode_goaway, encode_ping
+from lightpeer.core.frames import (
+    LAST_STREAM_ID,
+    REFUSED_CALL_COST,
+    RESET_COST,
+    ErrorCode,
+    encode_goaway,
+    encode_ping,
+)
 from lightpeer.core.framing import ENCODINGS, MessageDecoder, accepts_gzip_untrusted
 from lightpeer.core.http2 import Connection, ConnectionState
 from lightpeer.core.status import (
@@ -37,11 +44,17 @@ from lightpeer.errors import BadMessageError, FramingError, StateMisuseError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lightpeer.core.frames import GoAway
+    from lightpeer.core.frames import FloodBudget, GoAway
+
+STUCK_S: Final = 60.0
+"""A client that gives no room for so long, twice, to anything that waits for it is gone or means us ill: ours
+read whatever they asked for, also while they are paused."""
 
 LINGER_S: Final = 600.0
-"""How long a finished call waits for a client that takes none of its last bytes: somebody may have pressed
-pause, and what all calls of a connection hold is bounded."""
+"""And one that gives room to other calls, but not to a finished one."""
+
+METADATA_ITEM_BYTES: Final = 200
+"""What a pair of short strings takes, however little it was on the wire (HPACK)."""
 
 _DRAIN_PING: Final = b"draining"
 _GZIP_HEADER: Final = (b"grpc-encoding", b"gzip")
@@ -59,6 +72,7 @@ class ServerCall(Stream):
         "_server",
         "has_sent_headers",
         "is_cancelled",
+        "is_proved",
         "left_bytes",
         "metadata",
         "path",
@@ -79,6 +93,8 @@ class ServerCall(Stream):
         self.stream_id = stream_id
         self.path = path
         self.metadata = metadata
+        self.kept_bytes = _metadata_bytes(metadata)
+        self.is_proved = False  # the caller has shown who it is
         self.reads_gzip = False  # what the client said
         self.has_sent_headers = False
         self.left_bytes: int | None = None  # of what a finished call sends, when that was last looked at
@@ -135,11 +151,16 @@ class ServerConnection(Connection[ServerCall]):
     Args:
         limits: what the connection may cost.
         now: the time, in seconds, monotonic.
+        budget: what its frames may cost us beyond; its own, if there is none to be shared.
     """
 
-    def __init__(self, limits: Limits, now: float) -> None:
-        super().__init__(client_side=False, limits=limits, now=now)
+    def __init__(self, limits: Limits, now: float, budget: FloodBudget | None = None) -> None:
+        super().__init__(client_side=False, limits=limits, now=now, budget=budget)
         self._idle_since_s = now
+        self._worked_s = now
+        self._sent_bytes = 0  # of messages
+        self._sent_before: int | None = None  # when that was last looked at, because some wait
+        self._stuck_due_s = math.inf
         self._age_due_s = now + limits.connection_age_s
         self._grace_due_s = math.inf
         self._drain_due_s = math.inf  # when to go on with a drain that the client does not answer
@@ -149,9 +170,14 @@ class ServerConnection(Connection[ServerCall]):
         self._handlers[h2.events.PingAckReceived] = self._on_ping_ack
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether a call is of somebody who has shown who it is; any other can be kept open for nothing."""
+        return any(call.is_proved for call in self._streams.values())
+
+    @property
     def idle_since_s(self) -> float:
-        """When the last call ended, or the client connected."""
-        return self._idle_since_s
+        """When the client was at work last, or connected."""
+        return self._worked_s
 
     # --- actions ----------------------------------------------------------------------------------
 
@@ -177,6 +203,11 @@ class ServerConnection(Connection[ServerCall]):
     def _on_ping_ack(self, event: h2.events.PingAckReceived) -> None:
         if event.ping_data == _DRAIN_PING and self._drain_due_s != math.inf:
             self._take_no_more()
+
+    def turn_away(self, call: ServerCall, code: StatusCode, details: str) -> None:
+        """End a call that may not begin; too many of them end the connection."""
+        self._owed += REFUSED_CALL_COST
+        self.finish_call(call, code, details)
 
     def send_headers(self, call: ServerCall, headers: Sequence[RawHeader]) -> None:
         """Send a call's first headers."""
@@ -211,7 +242,12 @@ class ServerConnection(Connection[ServerCall]):
 
     def _duty_s(self) -> float:
         return min(
-            super()._duty_s(), self._idle_due_s(), self._age_due_s, self._grace_due_s, self._drain_due_s
+            super()._duty_s(),
+            self._idle_due_s(),
+            self._age_due_s,
+            self._grace_due_s,
+            self._drain_due_s,
+            self._stuck_due_s,
         )
 
     def _on_duty(self, now: float) -> None:
@@ -219,6 +255,8 @@ class ServerConnection(Connection[ServerCall]):
         super()._on_duty(now)
         if now >= self._grace_due_s:
             self.close(why="the connection is past its age, and the grace for its calls")
+        elif now >= self._stuck_due_s:
+            self._check_stuck(now)
         elif now >= self._drain_due_s:
             self._take_no_more()
         elif now >= self._age_due_s:
@@ -231,6 +269,26 @@ class ServerConnection(Connection[ServerCall]):
             else:
                 self.close(why="the client did not begin")
 
+    def _check_stuck(self, now: float) -> None:
+        """Let a client go that gives no room for what it has asked for, and is not just slow."""
+        if not any(self._has_no_room(call) for call in self._streams.values()):
+            self._sent_before, self._stuck_due_s = None, math.inf
+        elif self._sent_before == self._sent_bytes:
+            self.close(ErrorCode.ENHANCE_YOUR_CALM, "the client gives no room for what it has asked for")
+        else:
+            self._sent_before, self._stuck_due_s = self._sent_bytes, now + STUCK_S
+
+    def _has_no_room(self, call: ServerCall) -> bool:
+        return bool(call.outbox) and self._h2.local_flow_control_window(call.stream_id) <= 0
+
+    def _send_frame(self, stream: ServerCall) -> int:
+        size = super()._send_frame(stream)
+        self._sent_bytes += size
+        if stream.outbox and self._stuck_due_s == math.inf:  # the first look only begins it
+            self._stuck_due_s = self._now + STUCK_S
+            self.is_rescheduled = True
+        return size
+
     def _idle_due_s(self) -> float:
         if self._streams or self._why_drained:
             return math.inf
@@ -241,6 +299,10 @@ class ServerConnection(Connection[ServerCall]):
             self._shut(self._why_drained or "the client went away")
 
     def _finish(self, stream: ServerCall, *, reset: ErrorCode = ErrorCode.CANCEL) -> None:
+        if stream.is_proved:
+            self._worked_s = self._now
+        if reset is ErrorCode.NO_ERROR and not stream.is_remote_ended:  # answered before it was asked
+            self._owed += RESET_COST
         super()._finish(stream, reset=reset)
         stream.discard()
         if not self._streams:
@@ -252,7 +314,7 @@ class ServerConnection(Connection[ServerCall]):
     def _on_request(self, event: h2.events.RequestReceived) -> None:
         if self.state is not ConnectionState.OPEN or len(self._streams) >= self.limits.concurrent_calls:
             self._reset(event.stream_id, ErrorCode.REFUSED_STREAM)
-            self._gate.charge(RESET_COST)
+            self._budget.charge(RESET_COST)
             return
         self._highest_id = event.stream_id
         code, details = StatusCode.OK, ""
@@ -310,7 +372,7 @@ class ServerConnection(Connection[ServerCall]):
             call.is_local_ended = call.is_remote_ended = call.is_cancelled = True
             self._finish(call)
         if not event.remote_reset:  # h2's own answer to a frame that breaks the stream (CVE-2025-8671)
-            self._gate.charge(RESET_COST)
+            self._budget.charge(RESET_COST)
 
     def _on_goaway(self, goaway: GoAway) -> None:
         """The client will open no more streams; what runs goes on."""
@@ -324,7 +386,7 @@ class ServerConnection(Connection[ServerCall]):
             stream.outbox.clear()
             self.finish_call(stream, StatusCode.DEADLINE_EXCEEDED, "the call's deadline has passed")
             self._changed_stream(stream)
-        elif stream.left_bytes is None or len(stream.outbox) < stream.left_bytes:
+        elif len(stream.outbox) != stream.left_bytes or not self._has_no_room(stream):
             stream.left_bytes = len(stream.outbox)
             self._set_deadline(stream, self._now + LINGER_S)
         else:  # its client has taken nothing for so long
@@ -339,6 +401,10 @@ class ServerConnection(Connection[ServerCall]):
 
     def _last_peer_id(self) -> int:
         return self._highest_id
+
+
+def _metadata_bytes(metadata: Metadata) -> int:
+    return sum(METADATA_ITEM_BYTES + len(key) + len(value) for key, value in metadata)
 
 
 def _http_refusal(own: dict[bytes, bytes]) -> bytes | None:

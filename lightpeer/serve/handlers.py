@@ -16,6 +16,7 @@ INTERNAL, without a word of it to the client.
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Never, Self, TypeAlias
 
@@ -136,9 +137,17 @@ class Context:
         self._call.send_initial_metadata(encode_metadata(metadata))
         self._link.flush()
 
+    def prove(self) -> None:
+        """Note that the caller has shown who it is: its connection keeps its place while the call goes on."""
+        self._call.is_proved = True
+
     async def write(self, reply: bytes) -> None:
         """Queue a reply; waits while the queue is full because the client or the link is slow."""
-        await self.wait_until(lambda: self._call.can_send)
+        self._call.kept_bytes += len(reply)
+        try:
+            await self.wait_until(lambda: self._call.can_send)
+        finally:
+            self._call.kept_bytes -= len(reply)
         self.send(reply)
         self._link.wake_writer()
 
@@ -170,7 +179,7 @@ class Context:
             self._scope.cancel()
         self._changed.unpark_all()
 
-    async def run(self, handler: MethodHandler | None) -> None:
+    async def run(self, handler: MethodHandler) -> None:
         """Answer the call; never raises for what the handler does."""
         code: int = StatusCode.OK
         details, metadata = "", self._trailing
@@ -195,9 +204,7 @@ class Context:
             _log.exception("the status of %s cannot be sent", self.path)
             self._call.finish(StatusCode.INTERNAL, "the handler gave a status that cannot be sent")
 
-    async def _answer(self, handler: MethodHandler | None) -> None:
-        if handler is None:
-            raise RpcError(StatusCode.UNIMPLEMENTED, "there is no such method here")
+    async def _answer(self, handler: MethodHandler) -> None:
         requests = Requests(self, self._call, self._link)
         given = requests if handler.many_requests else await self._only(requests)
         reply = await handler.function(given, self)
@@ -213,35 +220,36 @@ class Context:
                 return request
             self._link.flush()
             raise RpcError(StatusCode.INTERNAL, ONE_REQUEST)
-        with trio.move_on_after(REQUEST_S):
-            return await requests.only()
-        raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the request did not come whole in time")
+        return await requests.only()
 
 
 class Requests:
-    """The client's messages, to `receive` one by one or iterate over."""
+    """The client's messages, to `receive` one by one or iterate over; the first has to come soon."""
 
     def __init__(self, context: Context, call: ServerCall, link: Link[ServerCall]) -> None:
         self._context = context
         self._call = call
         self._link = link
+        self._due_s = trio.current_time() + REQUEST_S  # of the first, or the only one with its end
 
     async def receive(self) -> bytes | None:
-        """Wait for the next request; None after the last."""
-        await self._context.wait_until(lambda: self._call.has_message or self._call.is_remote_ended)
-        request = self._call.take()
-        self._link.flush()
-        await trio.lowlevel.checkpoint_if_cancelled()  # a request that cannot be read ends the call
+        """Wait for the next request; None after the last.
+
+        Raises:
+            RpcError: DEADLINE_EXCEEDED, the first did not come in time.
+        """
+        request = await self._next()
+        self._due_s = math.inf
         return request
 
     async def only(self) -> bytes:
         """Wait for the one request of a method that has one.
 
         Raises:
-            RpcError: INTERNAL, there was none or more than one.
+            RpcError: INTERNAL, there was none or more than one; DEADLINE_EXCEEDED, it did not come in time.
         """
-        request = await self.receive()
-        if request is None or await self.receive() is not None:
+        request = await self._next()
+        if request is None or await self._next() is not None:
             raise RpcError(StatusCode.INTERNAL, ONE_REQUEST)
         return request
 
@@ -252,4 +260,14 @@ class Requests:
         request = await self.receive()
         if request is None:
             raise StopAsyncIteration
+        return request
+
+    async def _next(self) -> bytes | None:
+        with trio.move_on_at(self._due_s) as patience:
+            await self._context.wait_until(lambda: self._call.has_message or self._call.is_remote_ended)
+        if patience.cancelled_caught:
+            raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the request did not come whole in time")
+        request = self._call.take()
+        self._link.flush()
+        await trio.lowlevel.checkpoint_if_cancelled()  # a request that cannot be read ends the call
         return request

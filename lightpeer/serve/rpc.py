@@ -2,7 +2,8 @@
 
 Handlers, one for each full method path, are as `serve.handlers` has them. A
 connection has a place in the server from its first byte, TLS's handshake included;
-when places are short, the one that has been idle for longest loses its own.
+who gets one, and how many calls a network may begin, `core.admission` says, and
+`core.holdings` who has to go when too much is held in memory.
 """
 
 from __future__ import annotations
@@ -13,12 +14,18 @@ import math
 import random
 from dataclasses import replace
 from ipaddress import IPv6Network
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from lightpeer.config import ServeLimits
+from lightpeer.core.admission import Admission
+from lightpeer.core.fairness import Buckets
+from lightpeer.core.frames import ErrorCode, FloodBudget
 from lightpeer.core.framing import is_gzip
+from lightpeer.core.holdings import Holdings
+from lightpeer.core.peer_entry import network_group
+from lightpeer.core.status import StatusCode
 from lightpeer.core.stream import Limits
 from lightpeer.serve.grpc import ServerCall, ServerConnection
 from lightpeer.serve.handlers import (
@@ -38,6 +45,8 @@ from lightpeer.wire.network import local_address, peer_address
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping, Sequence
+
+    from lightpeer.wire.network import Address
 
 
 __all__ = [
@@ -59,6 +68,7 @@ _log = logging.getLogger(__name__)
 LIMITS: Final = Limits(
     stream_window_bytes=ServeLimits.stream_window_bytes,
     connection_window_bytes=ServeLimits.connection_window_bytes,
+    connection_send_bytes=ServeLimits.connection_send_bytes,
     concurrent_calls=ServeLimits.calls_per_connection,
     header_list_bytes=ServeLimits.header_list_bytes,
     keepalive_s=ServeLimits.keepalive_s,
@@ -76,6 +86,9 @@ AGE_JITTER: Final = 0.1
 ACCEPT_PAUSE_S: Final = 0.1
 """Before accepting again when the system is out of descriptors or memory."""
 
+WARNINGS_PER_S: Final = 1 / 60
+WARNINGS_AT_ONCE: Final = 5
+
 _OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
@@ -85,8 +98,11 @@ class RpcServer:
     Args:
         handlers: by full method path, "/package.Service/Method".
         limits: what each connection may cost; the defaults are those of `config.ServeLimits`.
-        max_connections: for one more, the one that has been idle for longest is closed.
-        max_connections_per_host: more are closed as they come.
+        max_connections: for one more, another gives up its place.
+        max_connections_per_host: and for one more of a host.
+        connections_per_s: of one host; more are closed as they come.
+        calls_per_s: of one host; more are refused.
+        most_held_bytes: in memory, for all connections together.
         compression: of replies, unless a handler says otherwise.
         tls: None for cleartext; else a context, as of `wire.tls.server_context`, to which ALPN is added.
         jitter: gives a random number from 0 to 1.
@@ -100,6 +116,9 @@ class RpcServer:
         limits: Limits | None = None,
         max_connections: int = ServeLimits.connections,
         max_connections_per_host: int = ServeLimits.connections_per_host,
+        connections_per_s: float = math.inf,
+        calls_per_s: float = math.inf,
+        most_held_bytes: int = ServeLimits.held_bytes,
         compression: int | str | None = None,
         tls: ssl.SSLContext | None = None,
         jitter: Callable[[], float] = random.random,
@@ -107,13 +126,20 @@ class RpcServer:
     ) -> None:
         self._handlers = handlers
         self._limits = limits or LIMITS
-        self._max_connections = max_connections
-        self._max_connections_per_host = max_connections_per_host
+        self._admission: Admission[_Client] = Admission(
+            places=max_connections,
+            places_per_network=max_connections_per_host,
+            connections_per_s=connections_per_s,
+            calls_per_s=calls_per_s,
+        )
+        self._holdings: Holdings[_Client] = Holdings(most_held_bytes, ServeLimits.held_bytes_per_connection)
         self._gzip = is_gzip(compression)
         self._tls = tls
         self._jitter = jitter
         self._on_connection = on_connection
-        self._links: dict[Link[ServerCall], _Client] = {}
+        self._clients: set[_Client] = set()
+        self._warnings = Buckets(WARNINGS_PER_S, WARNINGS_AT_ONCE)
+        self._unsaid = 0  # warnings
         self._accepting = trio.CancelScope()
         self._connections = trio.CancelScope()
         self._is_draining = False
@@ -121,7 +147,7 @@ class RpcServer:
     @property
     def connection_count(self) -> int:
         """How many clients are connected."""
-        return len(self._links)
+        return len(self._clients)
 
     async def serve(
         self,
@@ -143,9 +169,9 @@ class RpcServer:
         self._is_draining = True
         self._accepting.cancel()
         self._connections.deadline = min(self._connections.deadline, trio.current_time() + grace_s)
-        for link in list(self._links):
-            _core(link).drain(trio.current_time())
-            link.flush()
+        for client in list(self._clients):
+            client.core.drain(trio.current_time())
+            client.link.flush()
 
     async def serve_connection(self, stream: trio.abc.Stream) -> None:
         """Serve one client until it or the server is done; closes the stream."""
@@ -154,23 +180,30 @@ class RpcServer:
         except OSError:
             await trio.aclose_forcefully(stream)
             return
-        if not self._has_room(peer[0]):
+        client = self._admitted(peer[0])
+        if client is None:
             await trio.aclose_forcefully(stream)
             return
         self._on_connection(ours[0], peer[0])
-        core = ServerConnection(self._aged(self._limits), trio.current_time())
+        core = client.core
         async with trio.open_nursery() as calls:
 
             def on_event(call: ServerCall) -> None:
                 if call.context is not None:
                     call.context.wake()
-                elif not call.is_finished:
+                elif not call.is_finished and (handler := self._may_begin(call, client)) is not None:
                     call.set_gzip(on=self._gzip)
                     call.context = Context(call, link, peer)
-                    calls.start_soon(call.context.run, self._handlers.get(call.path))
+                    calls.start_soon(call.context.run, handler)
 
-            link = Link(self._secured(stream), core, on_event)
-            self._links[link] = _Client(network_of(peer[0]), calls.cancel_scope)
+            def on_held(held_bytes: int) -> None:
+                heaviest = self._holdings.update(client, client.network, held_bytes)
+                if heaviest is not None:
+                    heaviest.let_go("the client makes us hold more than there is room for")
+
+            client.scope = calls.cancel_scope
+            client.link = link = Link(self._secured(stream), core, on_event, on_held=on_held)
+            self._clients.add(client)
             if self._is_draining:
                 core.drain(trio.current_time())
             try:
@@ -179,10 +212,45 @@ class RpcServer:
             except (OSError, trio.TooSlowError) as error:
                 core.close(why=f"no TLS: {error}")
             finally:
-                self._links.pop(link, None)
+                self._clients.discard(client)
+                self._admission.leave(client)
+                self._holdings.remove(client, client.network)
                 calls.cancel_scope.cancel()
-        level = logging.WARNING if core.error_code else logging.DEBUG
-        _log.log(level, "the connection of %s:%d ended: %s", *peer, core.why_closed)
+        self._log_end(core, peer)
+
+    def _admitted(self, host: str) -> _Client | None:
+        """Give a host a place for one more connection, if there is one for it."""
+        now = trio.current_time()
+        network = network_of(host)
+        budget = FloodBudget(self._admission.budget(network))
+        core = ServerConnection(self._aged(self._limits), now, budget)
+        client = _Client(core, network, network_group(host))
+        verdict = self._admission.admit(client, now)
+        if verdict.gives_way is not None:
+            verdict.gives_way.let_go("another needs its place")
+        return client if verdict.is_admitted else None
+
+    def _may_begin(self, call: ServerCall, client: _Client) -> MethodHandler | None:
+        """Return what answers a call, or refuse it before it costs a task."""
+        if not self._admission.may_call(client.network, trio.current_time()):
+            client.core.turn_away(call, StatusCode.RESOURCE_EXHAUSTED, "too many calls: ask less often")
+            return None
+        handler = self._handlers.get(call.path)
+        if handler is None:
+            client.core.turn_away(call, StatusCode.UNIMPLEMENTED, "there is no such method here")
+        return handler
+
+    def _log_end(self, core: ServerConnection, peer: Address) -> None:
+        """Say that a connection has ended; at length only now and then, however often clients break it."""
+        now = trio.current_time()
+        if core.error_code and self._warnings.level(None, now) >= 1:
+            self._warnings.take(None, 1, now)
+            others, self._unsaid = self._unsaid, 0
+            more = f" ({others} more since such a line)" if others else ""
+            _log.warning("the connection of %s:%d ended: %s%s", *peer, core.why_closed, more)
+        else:
+            self._unsaid += bool(core.error_code)
+            _log.debug("the connection of %s:%d ended: %s", *peer, core.why_closed)
 
     def _aged(self, limits: Limits) -> Limits:
         """Spread the ages, so that clients which came together do not all come back together (gRFC A9)."""
@@ -203,22 +271,6 @@ class RpcServer:
             with trio.fail_after(self._limits.handshake_s):
                 await shake_hands(stream)
 
-    def _has_room(self, host: str) -> bool:
-        """Tell whether a host may connect once more; if it needs another's place, an idle one loses it."""
-        network = network_of(host)
-        if (
-            sum(client.network == network for client in self._links.values())
-            >= self._max_connections_per_host
-        ):
-            return False
-        if len(self._links) < self._max_connections:
-            return True
-        idle = [link for link in self._links if not link.core.active_calls]
-        if not idle:
-            return False
-        self._links.pop(min(idle, key=lambda link: _core(link).idle_since_s)).scope.cancel()
-        return True
-
     async def _accept(
         self,
         listener: trio.abc.Listener[trio.abc.Stream],
@@ -237,19 +289,35 @@ class RpcServer:
                 nursery.start_soon(self.serve_connection, stream)
 
 
-class _Client(NamedTuple):
+class _Client:
     """Whose a connection is, and how to end it at once."""
 
-    network: str
-    scope: trio.CancelScope
+    __slots__ = ("core", "group", "link", "network", "scope")
+
+    def __init__(self, core: ServerConnection, network: str, group: str) -> None:
+        self.core = core
+        self.network = network
+        self.group = group
+        self.link: Link[ServerCall]
+        self.scope = trio.CancelScope()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether it has a call whose seal was opened."""
+        return self.core.is_at_work
+
+    @property
+    def idle_since_s(self) -> float:
+        """When it was at work last, or connected."""
+        return self.core.idle_since_s
+
+    def let_go(self, why: str) -> None:
+        """End the connection; what was to be sent is dropped."""
+        self.core.close(ErrorCode.ENHANCE_YOUR_CALM, why)
+        self.link.flush(at_once=True)
+        self.scope.cancel()
 
 
 def network_of(host: str) -> str:
     """Give what one person has for sure: an IPv4 address, or half of an IPv6 one."""
     return str(IPv6Network((host.partition("%")[0], 64), strict=False)) if ":" in host else host
-
-
-def _core(link: Link[ServerCall]) -> ServerConnection:
-    core = link.core
-    assert isinstance(core, ServerConnection)
-    return core

@@ -39,7 +39,7 @@ class SealedCalls:
 
     def begin(self, context: Context) -> SealedCall:
         """Return the seals of a call."""
-        return SealedCall(ServerSeals(self._identity, context.path, self._guard), self._now_ms)
+        return SealedCall(ServerSeals(self._identity, context.path, self._guard), self._now_ms, context.prove)
 
     def _now_ms(self) -> int:
         return int(self._network.unix_time() * 1000)
@@ -48,9 +48,10 @@ class SealedCalls:
 class SealedCall:
     """One call: requests in, replies out. Make it with `SealedCalls.begin`."""
 
-    def __init__(self, seals: ServerSeals, now_ms: Callable[[], int]) -> None:
+    def __init__(self, seals: ServerSeals, now_ms: Callable[[], int], on_opened: Callable[[], None]) -> None:
         self._seals = seals
         self._now_ms = now_ms
+        self._on_opened = on_opened
 
     @property
     def peer_id(self) -> PeerId:
@@ -62,7 +63,9 @@ class SealedCall:
         """Return the request in its sealed bytes; raise RpcError if it is not its caller's or not sound."""
         now_ms = self._now_ms()
         try:
-            return parse_body_untrusted(kind, self._seals.open_request_untrusted(data, now_ms))
+            body = self._seals.open_request_untrusted(data, now_ms)
+            self._on_opened()
+            return parse_body_untrusted(kind, body)
         except SealError as error:
             time = [(TIME_METADATA, str(now_ms))] if error.reason == "stale" else []
             raise RpcError(StatusCode.UNAUTHENTICATED, f"{error.reason}: {error}", time) from error

@@ -141,7 +141,13 @@ class _Server:
         handlers |= health.handlers()
         handlers |= Reflection(service_of(path) for path in handlers).handlers()
         limits = replace(LIMITS, receive_message_bytes=ServeLimits.request_bytes)
-        rpc = RpcServer(handlers, limits=limits, on_connection=gossip.own.place.reached)
+        rpc = RpcServer(
+            handlers,
+            limits=limits,
+            connections_per_s=ServeLimits.connections_per_s,
+            calls_per_s=ServeLimits.calls_per_s,
+            on_connection=gossip.own.place.reached,
+        )
         if self._uplink is not None:
             nursery.start_soon(self._uplink.run)
         nursery.start_soon(self._streams.run)

@@ -45,6 +45,7 @@ class Link(Generic[StreamT]):
         core: the connection's protocol.
         on_event: called with each stream of the core that has changed; must not block.
         on_greeted: called once the peer has shown that it speaks HTTP/2.
+        on_held: told after each turn what is held in memory for the peer, in bytes; must not block.
     """
 
     def __init__(
@@ -53,11 +54,14 @@ class Link(Generic[StreamT]):
         core: Connection[StreamT],
         on_event: Callable[[StreamT], None],
         on_greeted: Callable[[], None] | None = None,
+        on_held: Callable[[int], None] | None = None,
     ) -> None:
         self.core = core
         self.stream = stream
         self._on_event = on_event
         self._on_greeted = on_greeted
+        self._on_held = on_held
+        self._sending_bytes = 0  # that wait for the socket
         self._writer = trio.lowlevel.ParkingLot()
         self._unsent = b""  # what was to be sent at once, and the socket has not taken
         self._timer = trio.CancelScope(deadline=math.inf)
@@ -89,6 +93,8 @@ class Link(Generic[StreamT]):
             deadline = self.core.next_deadline()
             if deadline is not None and deadline < self._timer.deadline:
                 self._timer.deadline = deadline
+        if self._on_held is not None:
+            self._on_held(self._sending_bytes + len(self._unsent) + self.core.held_bytes)
 
     def wake_writer(self) -> None:
         """Have the writer send what there is, and then pass on the rest as `flush` does."""
@@ -105,7 +111,7 @@ class Link(Generic[StreamT]):
         return True
 
     async def _read(self) -> None:
-        size = READ_BYTES
+        size = CRUMBS_BYTES
         while self.core.is_open:
             try:
                 data: bytes | bytearray = await self.stream.receive_some(size)
@@ -130,8 +136,10 @@ class Link(Generic[StreamT]):
             self.flush()
             if self._unsent:
                 data, self._unsent = self._unsent, b""
+                self._sending_bytes = len(data)
                 if not await self._send_patiently(data):
                     return
+                self._sending_bytes = 0
             elif not (had_output and self.core.has_output):
                 if not self.core.is_open:
                     return

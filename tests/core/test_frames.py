@@ -12,8 +12,10 @@ from lightpeer.core.frames import (
     FLOOD_REFILL_PER_S,
     FRAME_MAX_BYTES,
     HEADER_BLOCK_MAX_BYTES,
+    OWN_BUDGET,
     SENT_BYTES_PER_CREDIT,
     ErrorCode,
+    FloodBudget,
     FrameGate,
     FrameType,
     GoAway,
@@ -137,7 +139,7 @@ def test_a_window_update_is_free_if_it_lets_enough_out():
     update = frame(FrameType.WINDOW_UPDATE, bytes(4))
     for _ in range(3):
         gate.receive_untrusted(update * FLOOD_BUDGET, 0.0)
-        gate.earn((FLOOD_BUDGET + 5) * SENT_BYTES_PER_CREDIT)
+        gate.budget.earn((FLOOD_BUDGET + 5) * SENT_BYTES_PER_CREDIT)
     gate.receive_untrusted(update * FLOOD_BUDGET, 0.0)
     with pytest.raises(BadMessageError, match="floods"):
         gate.receive_untrusted(update, 0.0)
@@ -145,9 +147,9 @@ def test_a_window_update_is_free_if_it_lets_enough_out():
 
 def test_what_no_header_shows_is_charged_too():
     gate = FrameGate(is_server=False)
-    gate.charge(FLOOD_BUDGET)
+    gate.budget.charge(FLOOD_BUDGET)
     with pytest.raises(FramingError) as caught:
-        gate.charge(1)
+        gate.budget.charge(1)
     assert caught.value.code == ErrorCode.ENHANCE_YOUR_CALM
 
 
@@ -175,3 +177,37 @@ def test_any_bytes_pass_or_raise_the_one_error(pieces, is_server):
 
 def test_a_ping_is_written_as_http2_has_it():
     assert encode_ping(b"12345678") == frame(FrameType.PING, b"12345678")
+
+
+def test_what_is_used_up_comes_back_with_time():
+    budget = FloodBudget()
+    assert not budget.is_used_up(0.0)
+    budget.charge(FLOOD_BUDGET)
+    assert budget.is_used_up(0.0)
+    with pytest.raises(FramingError):
+        budget.charge(1)
+    assert not budget.is_used_up(1.0)
+    budget.charge(FLOOD_REFILL_PER_S)
+    assert budget.is_used_up(1.0)
+
+
+def test_a_connection_goes_on_with_its_own_part_when_its_network_has_spent_all():
+    network = FloodBudget()
+    flooding, honest = FloodBudget(network), FloodBudget(network)
+    for _ in range(OWN_BUDGET + FLOOD_BUDGET):
+        flooding.charge(1)
+    with pytest.raises(FramingError):
+        flooding.charge(1)
+    for _ in range(OWN_BUDGET):
+        honest.charge(1)
+    with pytest.raises(FramingError):
+        honest.charge(1)
+    for budget in (flooding, honest):
+        budget.refill(0.0)
+        budget.refill(1.0)
+    honest.charge(OWN_BUDGET * FLOOD_REFILL_PER_S // FLOOD_BUDGET)  # its own
+    honest.charge(FLOOD_REFILL_PER_S)  # its network's
+    with pytest.raises(FramingError):
+        honest.charge(1)
+    honest.earn(SENT_BYTES_PER_CREDIT)
+    honest.charge(1)

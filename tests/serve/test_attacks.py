@@ -26,8 +26,10 @@ import trio.testing
 
 from lightpeer.core.frames import ErrorCode, FrameType
 from lightpeer.core.stream import Limits
+from lightpeer.serve.grpc import STUCK_S
 from lightpeer.serve.rpc import LIMITS, REQUEST_S, RpcServer
 from lightpeer.wire.link import STALLED_WRITE_S
+from lightpeer.wire.tcp import open_channel
 from tests.shell.rpc import Fixture, MemoryStream, run, serving, stream_pair
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -114,9 +116,10 @@ class Hostile:
         return sent
 
 
-async def attack(f: Fixture) -> Hostile:
+async def attack(f: Fixture, host: str = "192.0.2.1") -> Hostile:
     """Connect to the server; the stream holds no more than one write at a time."""
     ours, theirs = stream_pair(trio.testing.lockstep_stream_pair)
+    theirs.peer_address = (host, 2000)
     await f.network.listener.put.send(theirs)
     return Hostile(ours)
 
@@ -338,7 +341,7 @@ def test_settings_that_nobody_knows_are_not_kept(caplog):
             for first in range(9, 9000, 1000):
                 await hostile.send(settings(*((n, 1) for n in range(first, first + 1000))))
             await trio.testing.wait_all_tasks_blocked()
-            (core,) = (link.core for link in f.server._links)
+            (core,) = (client.core for client in f.server._clients)
             assert len(core._h2.remote_settings) < 20
             await is_served(f)
             await hostile.stream.aclose()
@@ -357,7 +360,7 @@ def test_the_table_of_our_header_fields_stays_small_whatever_the_client_allows()
                 block = request(b"/t/Echo", (b"k", b"%d" % n * 500))
                 await hostile.send(headers(n, block) + data(n, message(b""), END_STREAM))
             await trio.testing.wait_all_tasks_blocked()
-            (core,) = (link.core for link in f.server._links)
+            (core,) = (client.core for client in f.server._clients)
             assert core._h2.encoder.header_table_size == 4096
             await hostile.stream.aclose()
 
@@ -373,13 +376,11 @@ def test_what_calls_that_nobody_answers_hold_is_bounded_by_the_connections_windo
             piece = message(bytes(16379))
             with memory_below(2 * most):
                 await hostile.send(HELLO)
-                for n in range(1, 200, 2):
+                for n in range(1, 2 * (most // len(piece)), 2):
                     await hostile.send(headers(n, request(b"/t/Ignore")) + data(n, piece))
-                for n in range(1, 2 * (most // len(piece)) - 200, 2):
-                    await hostile.send(data(n % 200, piece))
                 await is_served(f)
                 assert not hostile.is_cut.is_set()
-                await hostile.send(data(199, piece) * 2)  # above the window
+                await hostile.send(data(1, piece))  # above the window
                 await hostile.is_cut.wait()
             assert goaway_code(bytes(hostile.received)) == ErrorCode.FLOW_CONTROL_ERROR
 
@@ -421,6 +422,189 @@ def test_a_client_that_never_gives_window_holds_a_bounded_part_of_each_reply():
                 await is_served(f)
             await hostile.stream.aclose()
             await trio.testing.wait_all_tasks_blocked()
+            assert f.server.connection_count == 1
+
+    run(main)
+
+
+# --- memory, however it is tried ------------------------------------------------------------------
+
+HELD = 4 * MIB
+INDEXED = b"\x40\x01a\x01b" + b"\xbe" * 400  # a pair in HPACK's table, named again and again
+
+
+def replies_that_nobody_takes(n: int) -> bytes:
+    return headers(n, request(b"/t/Large")) + data(n, message(b"262144"), END_STREAM)
+
+
+def messages_behind_one_that_waits(n: int) -> bytes:
+    return headers(n, request(b"/t/Ignore")) + data(n, message(b"") * 3000)
+
+
+def metadata_that_nobody_reads(n: int) -> bytes:
+    return headers(n, request(b"/t/Ignore") + INDEXED)
+
+
+def calls_and_nothing_else(n: int) -> bytes:
+    return headers(n, request(b"/t/Ignore"))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        replies_that_nobody_takes,
+        messages_behind_one_that_waits,
+        metadata_that_nobody_reads,
+        calls_and_nothing_else,
+    ],
+)
+def test_all_together_can_make_a_server_hold_no_more_than_its_bound(make):
+    """From many networks, each with as much as a connection may have."""
+
+    async def main():
+        options = {"most_held_bytes": HELD}
+        async with (
+            serving(server_limits=LIMITS, max_connections=30, server_options=options) as f,
+            trio.open_nursery() as nursery,
+        ):
+            await is_served(f)
+            with memory_below(3 * HELD):
+                for host in range(20):
+                    hostile = await attack(f, f"198.51.100.{host}")
+                    nursery.start_soon(hostile.read)
+                    await hostile.send(HELLO + settings((4, 0)))
+                    for n in range(1, 200, 2):
+                        await hostile.send(make(n))
+                    await trio.testing.wait_all_tasks_blocked()
+                    assert f.server._holdings.total_bytes <= HELD
+                    await is_served(f)
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_client_that_holds_more_than_any_honest_one_is_let_go_at_once():
+    async def main():
+        async with serving(server_limits=LIMITS) as f, trio.open_nursery() as nursery:
+            hostile = await attack(f, "198.51.100.1")
+            nursery.start_soon(hostile.read)
+            await hostile.send(HELLO + settings((4, 0)))
+            for n in range(1, 20, 2):
+                await hostile.send(replies_that_nobody_takes(n))
+            await hostile.is_cut.wait()
+            await is_served(f)
+            assert f.server.connection_count == 1
+
+    run(main)
+
+
+def test_a_client_that_gives_no_room_for_what_it_asked_is_let_go_after_a_while():
+    async def main():
+        async with serving(server_limits=LIMITS) as f, trio.open_nursery() as nursery:
+            hostile = await attack(f, "198.51.100.1")
+            nursery.start_soon(hostile.read)
+            await hostile.send(HELLO + settings((4, 0)) + replies_that_nobody_takes(1))
+            await trio.sleep(STUCK_S - 1)
+            assert not hostile.is_cut.is_set()
+            await trio.sleep(STUCK_S + 2)
+            assert hostile.is_cut.is_set()
+            assert goaway_code(bytes(hostile.received)) == ErrorCode.ENHANCE_YOUR_CALM
+
+    run(main)
+
+
+# --- places -----------------------------------------------------------------------------------------
+
+
+def test_calls_that_cost_nothing_to_keep_open_keep_nobody_out():
+    async def main():
+        async with serving(max_connections=16) as f, trio.open_nursery() as nursery:
+            working = f.channel.unary_unary("/t/Sleep")(b"50")
+            for number in range(40):
+                hostile = await attack(f, f"198.51.100.{number % 8}")
+                nursery.start_soon(hostile.read)
+                await hostile.send(HELLO + headers(1, request(b"/t/Ignore")))
+                await trio.testing.wait_all_tasks_blocked()
+            assert f.server.connection_count == 16
+            async with open_channel(f.network, "peer", 1) as newcomer:
+                with trio.fail_after(1):
+                    assert await newcomer.unary_unary("/t/Echo")(b"honest") == b"honest"
+            assert await working == b"awake"
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_first_message_that_never_comes_ends_its_call_whatever_the_method():
+    async def main():
+        async with serving() as f, trio.open_nursery() as nursery:
+            hostile = await attack(f)
+            nursery.start_soon(hostile.read)
+            await hostile.send(HELLO + headers(1, request(b"/t/Mirror")))
+            await trio.sleep(REQUEST_S + 1)
+            (answer,) = (p for kind, _, p in frames_in(bytes(hostile.received)) if kind == FrameType.HEADERS)
+            assert (b"grpc-status", b"4") in hpack.Decoder().decode(answer, raw=True)
+            assert f.calls_left == 0
+            await hostile.stream.aclose()
+
+    run(main)
+
+
+def test_calls_of_no_method_from_many_connections_of_one_host_are_cut_off_together():
+    async def main():
+        options = {"connections_per_s": 10.0, "calls_per_s": 100.0}
+        async with (
+            serving(max_connections=100, server_options=options) as f,
+            trio.open_nursery() as nursery,
+        ):
+            await is_served(f)
+            sent, cut = 0, 0
+            for _ in range(60):
+                hostile = await attack(f, "198.51.100.1")
+                nursery.start_soon(hostile.read)
+                flood = each_stream(lambda n: headers(n, request(b"/t/Unknown"), END_HEADERS | END_STREAM))
+                with trio.fail_after(1):
+                    sent += await hostile.flood(flood)
+                    await hostile.is_cut.wait()
+                cut += 1
+                await is_served(f)
+            assert cut == 60
+            assert sent < FLOOD_BYTES / 4  # of all of them: no more than one alone may
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_host_begins_so_many_calls_and_the_others_as_many_as_before():
+    async def main():
+        options = {"calls_per_s": 10.0}
+        async with serving(server_options=options) as f, trio.open_nursery() as nursery:
+            hostile = await attack(f, "198.51.100.1")
+            nursery.start_soon(hostile.read)
+            await hostile.send(HELLO)
+            for n in range(1, 80, 2):
+                await hostile.send(headers(n, request(b"/t/Ignore")))
+            await trio.testing.wait_all_tasks_blocked()
+            answers = [p for kind, _, p in frames_in(bytes(hostile.received)) if kind == FrameType.HEADERS]
+            assert len(answers) == 10  # 30 have begun, and wait
+            decoder = hpack.Decoder()
+            assert all((b"grpc-status", b"8") in decoder.decode(answer, raw=True) for answer in answers)
+            await is_served(f)
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_data_of_calls_that_have_ended_is_charged():
+    async def main():
+        async with serving() as f, trio.open_nursery() as nursery:
+            hostile = await attack(f, "198.51.100.1")
+            nursery.start_soon(hostile.read)
+            await hostile.send(HELLO + headers(1, request(b"/t/Unknown")))
+            await trio.testing.wait_all_tasks_blocked()
+            flood = itertools.repeat(data(1, b"x") * 500)
+            assert await hostile.flood(flood) < FLOOD_BYTES
+            await is_served(f)
             assert f.server.connection_count == 1
 
     run(main)
@@ -498,7 +682,11 @@ def test_one_host_gets_a_part_of_the_connections_and_an_ipv6_network_counts_as_o
                 nursery.start_soon(server.serve_connection, theirs)
                 await trio.testing.wait_all_tasks_blocked()
             assert server.connection_count == 7
-            assert await clients[3].receive_some() == b""
+            for n, client in enumerate(clients):  # of each, those that were idle for longest gave way
+                with trio.move_on_after(1) as is_kept:
+                    while await client.receive_some():
+                        pass
+                assert is_kept.cancelled_caught == (n not in {0, 1, 5, 6})
             nursery.cancel_scope.cancel()
 
     run(main)

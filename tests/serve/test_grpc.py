@@ -8,11 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.frames import LAST_STREAM_ID, ErrorCode, encode_goaway, encode_ping
+from lightpeer.core.frames import (
+    FLOOD_BUDGET,
+    LAST_STREAM_ID,
+    REFUSED_CALL_COST,
+    ErrorCode,
+    encode_goaway,
+    encode_ping,
+)
 from lightpeer.core.status import StatusCode
-from lightpeer.core.stream import Limits
+from lightpeer.core.stream import STREAM_BYTES, Limits
 from lightpeer.errors import StateMisuseError
-from lightpeer.serve.grpc import LINGER_S, ServerConnection
+from lightpeer.serve.grpc import LINGER_S, METADATA_ITEM_BYTES, STUCK_S, ServerConnection
 from tests.core.h2peer import H2Peer
 
 PATH = b"/pkg.Service/Method"
@@ -422,3 +429,93 @@ def test_any_frames_end_in_order(frames, is_greeted):
     server.data_to_send()
     while (call := server.next_event()) is not None:
         assert call.is_finished
+
+
+def stuck(**limits) -> tuple[ServerConnection, H2Peer]:
+    """A connection on which a reply waits that its client gives no room for."""
+    server, peer = accept(**limits)
+    call = call_of(peer, end=True)
+    call.send(bytes(100_000))  # more than the window of 65535
+    peer.exchange()
+    return server, peer
+
+
+def test_a_client_that_gives_no_room_is_let_go_at_the_second_look():
+    server, _ = stuck()
+    server.handle_timeout(STUCK_S - 0.1)
+    server.handle_timeout(STUCK_S)
+    server.handle_timeout(2 * STUCK_S - 0.1)
+    assert server.is_open
+    server.handle_timeout(2 * STUCK_S)
+    assert not server.is_open
+    assert server.error_code == ErrorCode.ENHANCE_YOUR_CALM
+    assert "no room" in server.why_closed
+
+
+def test_a_client_that_gives_a_little_room_is_waited_for():
+    server, peer = stuck(keepalive_s=1e6)
+    for look in range(1, 5):
+        server.handle_timeout(look * STUCK_S)
+        peer.h2.increment_flow_control_window(1000)
+        peer.h2.increment_flow_control_window(1000, 1)
+        peer.exchange()
+    assert server.is_open
+    for _ in range(4):
+        peer.h2.increment_flow_control_window(30_000)
+        peer.h2.increment_flow_control_window(30_000, 1)
+        peer.exchange()
+    server.handle_timeout(5 * STUCK_S)  # nothing waits any more: there is nothing to look at again
+    assert server.next_deadline() != 6 * STUCK_S
+    server.handle_timeout(6 * STUCK_S)
+    server.handle_timeout(7 * STUCK_S)
+    assert server.is_open
+
+
+def test_what_is_held_for_a_client_is_all_that_waits_for_it():
+    server, peer = accept()
+    assert server.held_bytes < 100  # of a greeting
+    headers = (*REQUEST, *((b"k%d" % n, b"v") for n in range(10)))
+    call = call_of(peer, headers=headers)
+    least = STREAM_BYTES + 10 * METADATA_ITEM_BYTES
+    assert least < server.held_bytes < least + 200
+    peer.message(1, bytes(5000))
+    assert least + 5000 < server.held_bytes < least + 5300
+    call.take()
+    call.send(bytes(100_000))
+    peer.exchange()  # 65535 of it go out
+    assert least + 34_000 < server.held_bytes < least + 35_000
+    call.finish()
+    peer.h2.increment_flow_control_window(100_000)
+    peer.h2.increment_flow_control_window(100_000, 1)
+    peer.exchange()
+    assert server.held_bytes == 0
+
+
+def test_only_a_call_whose_seal_was_opened_is_work():
+    server, peer = accept()
+    call = call_of(peer)
+    assert (server.is_at_work, server.idle_since_s) == (False, 0.0)
+    call.is_proved = True
+    assert server.is_at_work
+    server.handle_timeout(7.0)
+    call.finish()
+    peer.exchange()
+    assert (server.is_at_work, server.idle_since_s) == (False, 7.0)
+    other = call_of(peer, 3)
+    server.handle_timeout(9.0)
+    other.finish()
+    peer.exchange()
+    assert server.idle_since_s == 7.0
+
+
+def test_calls_that_are_turned_away_end_the_connection_in_time():
+    server, peer = accept()
+    turned_away = 0
+    while server.is_open:
+        peer.headers(2 * turned_away + 1, REQUEST)
+        for call in peer.events_of_ours():
+            if call.status is None and not call.is_finished:
+                server.turn_away(call, StatusCode.UNIMPLEMENTED, "no")
+                turned_away += 1
+        assert turned_away <= FLOOD_BUDGET / REFUSED_CALL_COST
+    assert server.error_code == ErrorCode.ENHANCE_YOUR_CALM

@@ -65,6 +65,9 @@ class FakeContext:
     def disable_next_message_compression(self) -> None:
         self._compresses_next = False
 
+    def prove(self) -> None:
+        self.is_proved = True
+
     async def write(self, reply: bytes) -> None:
         self.written.append(reply)
         self.compressed.append(self._compression == Compression.Gzip and self._compresses_next)

@@ -106,6 +106,7 @@ class Service:
             "/t/Sum": stream_unary(self.sum),
             "/t/Mirror": stream_stream(self.mirror),
             "/t/Ignore": stream_unary(self.ignore),
+            "/t/Large": unary_unary(self.large),
             "/t/Nothing": unary_unary(self.nothing),
         }
 
@@ -114,6 +115,7 @@ class Service:
         return request
 
     async def sleep(self, request: bytes, context: Context) -> bytes:
+        context.prove()
         self.log.append("asleep")
         try:
             await trio.sleep(float(request))
@@ -138,6 +140,9 @@ class Service:
             await context.write(bytes(size))
             self.written += size
 
+    async def large(self, request: bytes, context: Context) -> bytes:
+        return bytes(int(request))
+
     async def sum(self, requests: Requests, context: Context) -> bytes:
         total = 0
         async for request in requests:
@@ -155,25 +160,25 @@ class Service:
 
 
 class Fixture:
-    def __init__(self, server_limits, max_connections) -> None:
+    def __init__(self, server_options: dict[str, Any]) -> None:
         self.network = MemoryNetwork()
         self.service = Service()
-        self.server = RpcServer(self.service.handlers, limits=server_limits, max_connections=max_connections)
+        self.server = RpcServer(self.service.handlers, **server_options)
         self.channel: Channel = None  # type: ignore[assignment]
 
     @property
     def calls_left(self) -> int:
         """How many calls the two sides still know of."""
-        links = [*self.channel._subchannel._running, *self.server._links]
+        links = [*self.channel._subchannel._running, *self.server._clients]
         return sum(link.core.active_calls for link in links)
 
 
 @asynccontextmanager
 async def serving(
-    *, limits=None, server_limits=None, max_connections: int = 10, **options: Any
+    *, limits=None, server_limits=None, max_connections: int = 10, server_options=None, **options: Any
 ) -> AsyncIterator[Fixture]:
     """Open a channel to a server; both are gone afterwards."""
-    fixture = Fixture(server_limits, max_connections)
+    fixture = Fixture({"limits": server_limits, "max_connections": max_connections} | (server_options or {}))
     async with trio.open_nursery() as nursery:
         await nursery.start(_serve, fixture)
         try:

@@ -208,14 +208,14 @@ def test_no_call_is_lost_while_server_after_server_drains():
                 for number in range(200):
                     nursery.start_soon(call, number)
                     if number % 20 == 0:
-                        for link in f.server._links:
+                        for link in [client.link for client in f.server._clients]:
                             link.core.drain(trio.current_time())
                             link.flush()
                     await trio.lowlevel.checkpoint()
             assert len(replies) == 200
             assert len(f.network.streams) > 3
             await trio.sleep(1)
-            assert len(f.channel._subchannel._running) == len(f.server._links) == 1
+            assert len(f.channel._subchannel._running) == len(f.server._clients) == 1
 
     run(main)
 

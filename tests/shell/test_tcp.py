@@ -506,7 +506,7 @@ def test_a_draining_server_finishes_its_calls_while_new_ones_connect_anew():
         async with serving() as f:
             call = f.channel.unary_unary("/t/Sleep")(b"5")
             await settle()
-            (link,) = f.server._links
+            (link,) = [client.link for client in f.server._clients]
             link.core.drain(trio.current_time())
             link.flush()
             await settle()
