@@ -135,6 +135,7 @@ class Connections:
     async def _hold(
         self, contact: Contact, task_status: trio.TaskStatus[_Held] = trio.TASK_STATUS_IGNORED
     ) -> None:
+        from lightpeer.core.messages import MAX_REPLY_BYTES
         from lightpeer.wire.tcp import Limits, open_channel
 
         host, port = contact.address
@@ -145,7 +146,7 @@ class Connections:
                 port,
                 connect_timeout_s=self._terms.connect_timeout_s,
                 idle_s=self._terms.idle_s,
-                limits=Limits(keepalive_s=KEEPALIVE_S),
+                limits=Limits(receive_message_bytes=MAX_REPLY_BYTES, keepalive_s=KEEPALIVE_S),
                 meanwhile=self._load,
             ) as channel:
                 began_s = trio.current_time()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lightpeer.core.datagram import TABLE_BASE
+from lightpeer.core.messages import parse_message_untrusted
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import BadMessageError, VerificationError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -127,10 +128,7 @@ def parse_manifest_untrusted(data: bytes, track_id: bytes) -> Track:
         raise BadMessageError("a manifest larger than one may be")
     if track_id_of(data) != track_id:
         raise VerificationError("the manifest is not that of the track asked for")
-    try:
-        message = pb.Manifest.FromString(data)
-    except Exception as error:  # each protobuf runtime has its own DecodeError
-        raise BadMessageError("a manifest that cannot be parsed") from error
+    message = parse_message_untrusted(pb.Manifest, data)
     renditions = tuple(_rendition_untrusted(r) for r in message.renditions)
     if not 1 <= len(renditions) <= MAX_RENDITIONS:
         raise BadMessageError("a manifest without a sound number of renditions")

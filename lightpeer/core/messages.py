@@ -1,23 +1,172 @@
-"""Protobuf bodies in and out: the one place where bytes become messages."""
+"""Protobuf bodies in and out: the one place where bytes become messages.
+
+A few bytes can become much memory: two for an empty hit make an object of a hundred
+in C, and of a thousand and more in pure Python; groups within groups recurse. So each
+kind of message has the size of its largest sound one, and so many fields as that may
+have in all. Both are checked before protobuf sees anything, by a walk over the wire
+format that makes no objects. The largest are those of `proto/README.md`'s sections 4
+to 6, with room for fields that a later version adds.
+
+Source: the wire format of protobuf's "Encoding" page.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from lightpeer.errors import BadMessageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf.message import Message
 
 M = TypeVar("M", bound="Message")
 
+_SPARE_FIELDS: Final = 32  # of one message: those that occur once, and those that we do not know yet
+_RECORD_BYTES: Final = 512
+_RECORDS: Final = 16  # in an exchange
+_TEXT_BYTES: Final = 4 * 512  # of the longest title, in UTF-8
+_MANIFEST_BYTES: Final = 128 * 1024
+_INLINE_BYTES: Final = 256 * 1024  # of an Open's segments
+_CHUNKS: Final = 512  # that these may be
+_HITS: Final = 50
+_PEERS: Final = 64  # in a search; a hit may name all of them
+_BITRATES_BYTES: Final = 8 * 5
+_KIB: Final = 1024
+
+
+class _Shape(NamedTuple):
+    """What is known of a kind of message before it is parsed.
+
+    Attributes:
+        max_bytes: of one, by itself or in another.
+        max_fields: in it in all: those within its messages and the numbers in packed fields are counted too.
+        messages: the shapes of its fields that are messages, by their numbers.
+        packed: the numbers of its fields that are lists of integers.
+    """
+
+    max_bytes: int
+    max_fields: int
+    messages: Mapping[int, _Shape] = {}
+    packed: tuple[int, ...] = ()
+
+
+_HIT_FIELDS: Final = 1 + 7 + _BITRATES_BYTES + _PEERS
+_CHUNK_FIELDS: Final = 1 + 3
+_OPEN_FIELDS: Final = _CHUNKS * _CHUNK_FIELDS + _SPARE_FIELDS
+
+_INNER: Final = _Shape(_KIB, _SPARE_FIELDS)  # without messages in it
+_SEALED: Final = {15: _INNER}  # each message's last field; refused where the seal is outside of the body
+_OPEN_REQUEST: Final = _Shape(_KIB, _SPARE_FIELDS, _SEALED)
+_CHUNK: Final = _Shape(0xFFFF + _KIB, _SPARE_FIELDS, _SEALED)
+_OPEN_REPLY: Final = _Shape(_MANIFEST_BYTES + _INLINE_BYTES + 16 * _KIB, _OPEN_FIELDS, {6: _CHUNK} | _SEALED)
+_RENDITION: Final = _Shape(_MANIFEST_BYTES, _SPARE_FIELDS)
+_HIT: Final = _Shape(3 * _TEXT_BYTES + _KIB, _HIT_FIELDS, packed=(6, 7))
+_EXCHANGE: Final = _Shape(_RECORDS * _RECORD_BYTES + _KIB, _RECORDS + _SPARE_FIELDS, _SEALED)
+
+_SHAPES: Final[Mapping[str, _Shape]] = {
+    "loudp2p.v1.PeerRecord": _Shape(_RECORD_BYTES, _SPARE_FIELDS, _SEALED),
+    "loudp2p.v1.ExchangeRequest": _EXCHANGE,
+    "loudp2p.v1.ExchangeReply": _EXCHANGE,
+    "loudp2p.v1.Announcement": _Shape(_RECORD_BYTES + _KIB, _SPARE_FIELDS, _SEALED),
+    "loudp2p.v1.AnnounceReply": _Shape(_KIB, _SPARE_FIELDS, _SEALED),
+    "loudp2p.v1.SearchRequest": _Shape(
+        _TEXT_BYTES + 2 * _KIB, 2 * _SPARE_FIELDS, {5: _OPEN_REQUEST} | _SEALED
+    ),
+    "loudp2p.v1.SearchReply": _Shape(
+        _HITS * _HIT.max_bytes + _PEERS * (_RECORD_BYTES + 3) + _OPEN_REPLY.max_bytes,
+        _HITS * _HIT_FIELDS + _PEERS + _OPEN_FIELDS + _SPARE_FIELDS,
+        {1: _HIT, 3: _OPEN_REPLY} | _SEALED,
+    ),
+    "loudp2p.v1.OpenRequest": _OPEN_REQUEST,
+    "loudp2p.v1.OpenReply": _OPEN_REPLY,
+    "loudp2p.v1.PullRequest": _Shape(2 * _KIB, 64 * 4 + _SPARE_FIELDS, {2: _INNER} | _SEALED),
+    "loudp2p.v1.Chunk": _CHUNK,
+    "loudp2p.v1.Manifest": _Shape(_MANIFEST_BYTES, 8 * 4 + _SPARE_FIELDS, {6: _RENDITION}),
+    # Names of services, files and symbols: nobody's is as long.
+    "grpc.health.v1.HealthCheckRequest": _INNER,
+    "grpc.reflection.v1.ServerReflectionRequest": _Shape(2 * _KIB, _SPARE_FIELDS, {5: _INNER}),
+}
+
+MAX_REPLY_BYTES: Final = _SHAPES["loudp2p.v1.SearchReply"].max_bytes + 128
+"""Of the largest sound reply, with its seal: a client's connection takes no message above it."""
+
 
 def parse_body_untrusted(kind: type[M], body: bytes) -> M:
     """Return the message in a body, which is what its seal covered; raise BadMessageError if it is none."""
-    try:
-        message = kind.FromString(body)
-    except Exception as error:  # each protobuf runtime has its own DecodeError
-        raise BadMessageError(f"a {kind.DESCRIPTOR.name} that cannot be parsed") from error
+    message = parse_message_untrusted(kind, body)
     if message.HasField("seal"):
         raise BadMessageError(f"a {kind.DESCRIPTOR.name} whose seal is not at its end")
     return message
+
+
+def parse_message_untrusted(kind: type[M], data: bytes) -> M:
+    """Return the message in some bytes, which need no seal; raise BadMessageError if it is none.
+
+    Nor is one that is larger, or has more fields, than a sound one of its kind.
+    """
+    name, shape = kind.DESCRIPTOR.name, _SHAPES[kind.DESCRIPTOR.full_name]
+    if len(data) > shape.max_bytes:
+        raise BadMessageError(f"a {name} larger than one may be")
+    try:
+        fields = _count_fields(data, 0, len(data), shape, shape.max_fields)
+    except IndexError:
+        raise BadMessageError(f"a {name} that cannot be parsed") from None
+    if fields > shape.max_fields:
+        raise BadMessageError(f"a {name} with more fields than one may have")
+    try:
+        return kind.FromString(data)
+    except Exception as error:  # each protobuf runtime has its own DecodeError
+        raise BadMessageError(f"a {name} that cannot be parsed") from error
+
+
+def _count_fields(data: bytes, at: int, end: int, shape: _Shape, most: int) -> int:
+    """Return how many fields a message has in all, or any number above `most`.
+
+    Raises:
+        BadMessageError: a message in it is larger than one may be.
+        IndexError: it ends within a field, or has groups, which no message of ours ever had.
+    """
+    fields = 0
+    while at < end and fields <= most:
+        fields += 1
+        tag, at = _varint(data, at)
+        match tag & 7:
+            case 0:
+                _, at = _varint(data, at)
+            case 1:
+                at += 8
+            case 2:
+                size, at = _varint(data, at)
+                if (inner := shape.messages.get(tag >> 3)) is not None:
+                    if at + size > end:
+                        raise IndexError
+                    if size > inner.max_bytes:
+                        raise BadMessageError("a message within another that is larger than one may be")
+                    fields += _count_fields(data, at, at + size, inner, most - fields)
+                elif tag >> 3 in shape.packed:
+                    fields += size  # one byte for each is the least
+                at += size
+            case 5:
+                at += 4
+            case _:
+                raise IndexError
+    if at > end:
+        raise IndexError
+    return fields
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number that begins at a place, and where it ends; raise IndexError if it does not."""
+    value = data[at]
+    if value < 0x80:
+        return value, at + 1
+    value &= 0x7F
+    for shift in range(7, 70, 7):
+        at += 1
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at + 1
+    raise IndexError

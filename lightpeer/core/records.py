@@ -16,7 +16,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final, TypeAlias
 
 from lightpeer.core.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
-from lightpeer.core.messages import parse_body_untrusted
+from lightpeer.core.messages import parse_body_untrusted, parse_message_untrusted
 from lightpeer.errors import BadMessageError, UsageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
@@ -100,10 +100,7 @@ def restore_record_untrusted(data: bytes) -> PeerRecord:
 
     Neither its seal nor its time is checked.
     """
-    try:
-        message = pb.PeerRecord.FromString(data)
-    except Exception as error:  # each protobuf runtime has its own DecodeError
-        raise BadMessageError("a peer record that cannot be parsed") from error
+    message = parse_message_untrusted(pb.PeerRecord, data)
     if len(message.seal.signer) != ID_BYTES:
         raise BadMessageError("a peer record without its subject")
     return _record_untrusted(PeerId(message.seal.signer), message, data)

@@ -23,6 +23,7 @@ import trio
 from lightpeer.contacts import Contact
 from lightpeer.core.agreement import Agreement
 from lightpeer.core.fairness import Fairness
+from lightpeer.core.messages import MAX_REPLY_BYTES
 from lightpeer.core.peer_entry import NOT_BEFORE_S, network_group
 from lightpeer.core.peers import source_group
 from lightpeer.core.records import (
@@ -37,7 +38,7 @@ from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.resolving import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.wire.peer import Peer, SealClock
-from lightpeer.wire.tcp import open_channel
+from lightpeer.wire.tcp import Limits, open_channel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -54,6 +55,7 @@ logger = logging.getLogger(__name__)
 
 MAX_RECORDS: Final = 16  # of one message, either way: 8 kB
 CONNECT_S: Final = 5.0  # three SYNs
+_LIMITS: Final = Limits(receive_message_bytes=MAX_REPLY_BYTES)
 PROOF_S: Final = 1.0  # to ourselves: no further than the router that turns us round
 MET_LATELY_S: Final = 600.0  # how long an answer stands for the address that it came from
 KNOCK_AGAIN_S: Final = 60.0  # at one target
@@ -201,7 +203,8 @@ class Meetings:
     async def _peer_at(self, address: Endpoint, peer_id: PeerId | None) -> AsyncIterator[Peer]:
         """Connect, for the length of a block; what a peer told about our clock is noted at its end."""
         clock = SealClock(self._network)
-        async with open_channel(self._network, *address, connect_timeout_s=CONNECT_S) as channel:
+        opening = open_channel(self._network, *address, limits=_LIMITS, connect_timeout_s=CONNECT_S)
+        async with opening as channel:
             await channel.connect()
             peer = Peer(channel, self._identity, clock, self._network, address=address, peer_id=peer_id)
             yield peer

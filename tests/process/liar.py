@@ -6,6 +6,8 @@ false-seals   every reply is sealed with a bit changed
 false-chunks  so are those of Streams.Pull, from the TURNth on
 mortal        it is killed as it is asked for segment TURN
 mute          it has nothing to send from segment TURN on, and tells its stdout when it is asked
+bomb-…        every reply is some kilobytes of gzip that a careless client makes hundreds of megabytes of:
+              one of BOMBS, in place of a SearchReply. Those that fit have as many bytes as our client takes
 """
 
 from __future__ import annotations
@@ -16,11 +18,40 @@ from collections.abc import Callable
 
 from lightpeer.core.datagram import TABLE_BASE
 from lightpeer.core.identity import ServerSeals
+from lightpeer.core.messages import MAX_REPLY_BYTES
 from lightpeer.errors import StateError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.__main__ import main
+from lightpeer.serve.grpc import ServerCall
+from lightpeer.serve.handlers import Context
 from lightpeer.serve.store import StoredTrack
 
 TURN = 6  # past what comes with the Open, and before the end of what the tests play
+
+_MOST = 4_000_000  # bytes: what gRPC takes by default
+_FIT = MAX_REPLY_BYTES - 300  # what our own client takes
+
+
+def _field(number: int, data: bytes) -> bytes:
+    size = len(data)
+    return bytes((number << 3 | 2, size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14)) + data
+
+
+_HIT = pb.Hit(title="a", artist="b", album="c", duration_ms=1, bitrates_kbps=[1] * 8).SerializeToString()
+_WIDE = "\U0001f3b5" + "a" * (_FIT - 50)  # four bytes for each character once it is text
+BOMBS = {
+    "hits": b"\x0a\x00" * (_MOST // 2),
+    "long-hits": _field(1, _HIT) * (_MOST // len(_field(1, _HIT))),
+    "fitting-hits": b"\x0a\x00" * (_FIT // 2),
+    "fitting-peers": b"\x12\x00" * (_FIT // 2),
+    "fitting-chunks": _field(3, b"\x32\x00" * (_FIT // 2 - 4)),
+    "fitting-opens": b"\x1a\x02\x32\x00" * (_FIT // 4),
+    "fitting-holders": _field(1, _field(7, bytes(_FIT - 10))),
+    "fitting-unknown": b"\x70\x00" * (_FIT // 2),
+    "fitting-text": _field(1, _field(2, _WIDE.encode())),
+    "least-hits": b"\x0a\x00" * 6000,
+    "least-chunks": _field(3, b"\x32\x00" * 6000),
+}
 
 _read = StoredTrack.read
 _seal_reply = ServerSeals.seal_reply
@@ -61,6 +92,16 @@ def _falsely_sealed(path_end: bytes, first: int) -> Callable[[ServerSeals, bytes
     return seal_reply
 
 
+def _seal_bomb(body: bytes) -> Callable[[ServerSeals, bytes], bytes]:
+    return lambda seals, reply: _seal_reply(seals, body if seals._path.endswith(b"/Search") else reply)
+
+
+def _always_compress() -> None:
+    set_gzip = ServerCall.set_gzip
+    ServerCall.set_gzip = lambda call, *, on: set_gzip(call, on=on or True)
+    Context.disable_next_message_compression = lambda context: None
+
+
 def serve(fault: str) -> None:
     """Be `lightpeer-serve`, with a fault."""
     match fault:
@@ -76,6 +117,9 @@ def serve(fault: str) -> None:
             StoredTrack.read = _dies
         case "mute":
             StoredTrack.read = _falls_silent
+        case _ if fault.startswith("bomb-"):
+            ServerSeals.seal_reply = _seal_bomb(BOMBS[fault.removeprefix("bomb-")])
+            _always_compress()
         case _:
             raise ValueError(fault)
     main()

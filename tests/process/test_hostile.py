@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import platform
 import signal
 from functools import partial
 
 import pytest
 
-from tests.process.conftest import LONG, Client, samples
+from tests.process.conftest import LONG, SHORT, Client, samples
 from tests.process.harness import Server, together
 
 # Each with the transport that meets it.
 LIES = {"wrong-byte": "auto", "wrong-start": "auto", "false-seals": "auto", "false-chunks": "grpc"}
+
+
+PEAK_MIB = 45  # of a client, at any reply; some 38 are Python, the modules and the libraries
+KEEP_PEAK = """
+import atexit, pathlib, re
+def keep():
+    status = pathlib.Path("/proc/self/status").read_text()
+    pathlib.Path("peak").write_text(re.search("VmHWM: *\\t*(.*) kB", status)[1])
+atexit.register(keep)
+"""
 
 
 def faulty(fault: str) -> str:
@@ -51,3 +62,28 @@ def test_the_kill_of_a_source_is_not_heard(tmp_path, music, network):
     assert samples(client.folder / "x.wav") == network.pcm(LONG)
     assert (client.folder / "x.opus").read_bytes() == network.rendition(LONG)
     assert not (client.folder / "x.opus.part").exists()
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="the peak of memory is read as Linux has it")
+@pytest.mark.parametrize("bomb", ["hits", "fitting-hits", "least-chunks"])
+def test_a_reply_that_would_become_much_memory(tmp_path, music, network, bomb):
+    """Some kilobytes of gzip, which made 220 MB of a client; with both runtimes of protobuf."""
+    with Server(tmp_path / "bomb", music, code=faulty(f"bomb-{bomb}")) as server:
+        clients = {name: Client(tmp_path / name, server, network.first) for name in ("upb", "python")}
+        results = together(
+            *(
+                partial(
+                    client.run,
+                    "play",
+                    SHORT,
+                    "--output",
+                    "null",
+                    before=KEEP_PEAK,
+                    PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=runtime,
+                )
+                for runtime, client in clients.items()
+            )
+        )
+    assert [(result.status, result.err) for result in results] == [(0, "")] * 2
+    peaks_kib = [int((client.folder / "peak").read_text()) for client in clients.values()]
+    assert max(peaks_kib) <= PEAK_MIB * 1024, peaks_kib
