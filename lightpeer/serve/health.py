@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from lightpeer.core.messages import parse_message_untrusted
 from lightpeer.core.status import StatusCode
-from lightpeer.errors import RpcError
+from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.serve.rpc import unary_stream, unary_unary
 
 if TYPE_CHECKING:
@@ -78,14 +79,12 @@ class Health:
 
 
 def _service_untrusted(request: bytes) -> str:
-    from google.protobuf.message import DecodeError
-
     from lightpeer.pb.grpc.health.v1 import health_pb2
 
     try:
-        return health_pb2.HealthCheckRequest.FromString(request).service
-    except DecodeError as error:
-        raise RpcError(StatusCode.INVALID_ARGUMENT, "this is not a HealthCheckRequest") from error
+        return parse_message_untrusted(health_pb2.HealthCheckRequest, request).service
+    except BadMessageError as error:
+        raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
 
 
 def _response(status: int) -> health_pb2.HealthCheckResponse:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from lightpeer.core.messages import parse_message_untrusted
 from lightpeer.core.status import StatusCode
-from lightpeer.errors import RpcError
+from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.serve.rpc import stream_stream
 
 if TYPE_CHECKING:
@@ -65,14 +66,12 @@ class Reflection:
         Raises:
             RpcError: it is not a question.
         """
-        from google.protobuf.message import DecodeError
-
         from lightpeer.pb.grpc.reflection.v1 import reflection_pb2 as pb
 
         try:
-            request = pb.ServerReflectionRequest.FromString(data)
-        except DecodeError as error:
-            raise RpcError(StatusCode.INVALID_ARGUMENT, "this is not a ServerReflectionRequest") from error
+            request = parse_message_untrusted(pb.ServerReflectionRequest, data)
+        except BadMessageError as error:
+            raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
         response = pb.ServerReflectionResponse(valid_host=request.host, original_request=request)
         match request.WhichOneof("message_request"):
             case "list_services":
