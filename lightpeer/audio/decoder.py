@@ -30,6 +30,8 @@ RATE = 48000  # Hz, of all PCM here and of Opus granule positions
 _MAX_PACKET_SAMPLES = 5760
 # Two bytes can stand for 120 ms of silence, so what a feed may decode to is bounded.
 MAX_SAMPLES_PER_FEED = 60 * RATE
+# More than any header and volume ask for: the louder what is clipped, the more libopus has to do.
+_MAX_GAIN_Q8 = 40 * 256
 _NO_END = 1 << 63  # beyond every granule position
 
 # Requests of opus_decoder_ctl, which PyOgg names only where libopusfile is there too.
@@ -184,11 +186,14 @@ class Decoder:
         self._wanted_from = max(position_samples, 0)
 
     def set_gain(self, gain_q8_db: int) -> None:
-        """Set the gain on top of the header's own, in 1/256 dB, from the next packet on."""
+        """Set the gain on top of the header's own, in 1/256 dB, from the next packet on.
+
+        The two are 40 dB at most.
+        """
         self._gain_q8_db = gain_q8_db
         if self._head:
             total = self._head.gain_q8 + gain_q8_db
-            self._opus.set_gain(max(-32768, min(total, 32767)))
+            self._opus.set_gain(max(-32768, min(total, _MAX_GAIN_Q8)))
 
     def close(self) -> None:
         """Give the libraries' memory back. May be called again."""

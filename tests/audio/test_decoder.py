@@ -185,6 +185,16 @@ def test_gain_is_the_headers_and_the_listeners():
     assert loudest(-32768, -32768) == 0  # the sum is clamped
 
 
+def test_a_header_cannot_ask_for_more_gain_than_music_needs():
+    """What is clipped at 127 dB took libopus 15 times as long."""
+    packets = [packet.data for packet in packets_of(opus_file(1.0))[2:]]
+    loud, louder, loudest = (
+        decoded(muxed(OpusHead(2, 0, gain_q8=db * 256), *packets)) for db in (39, 40, 127)
+    )
+    assert loud != louder == loudest
+    assert decoded(muxed(OpusHead(2, 0, gain_q8=127 * 256), *packets), gain_q8_db=20 * 256) == louder
+
+
 def test_gain_may_change_while_playing():
     header, segments = segmented(opus_file(3.0))
     with Decoder(gain_q8_db=-32768) as made:
