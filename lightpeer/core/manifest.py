@@ -29,6 +29,8 @@ MAX_HEADER_BYTES = 64 * 1024  # tags; cover art does not belong there
 MAX_RENDITIONS = 8
 MAX_TEXT_CHARS = 512
 MAX_SEGMENTS = TABLE_SEGMENTS * 1024  # 18 hours
+MEAN_TIMES = 2  # the bitrate that a rendition claims: the most that a table's segments may have in the mean
+SEGMENT_TIMES = 4  # and the most of each; what libopus makes stays below 1.3 and 2 times
 _ENTRY_BYTES = 2 + DIGEST_BYTES
 
 
@@ -169,11 +171,31 @@ def parse_table_untrusted(data: bytes, track: Track, rendition: int, number: int
         raise VerificationError("a segment table that is not the manifest's")
     if len(data) != track.table_length(number) * _ENTRY_BYTES:
         raise BadMessageError("a segment table of an impossible size")
-    entries = [data[i : i + _ENTRY_BYTES] for i in range(0, len(data), _ENTRY_BYTES)]
-    sizes = tuple(int.from_bytes(e[:2], "big") for e in entries)
+    sizes = _sizes(data)
     if 0 in sizes:  # a DATA has a payload, so an empty segment would never come
         raise BadMessageError("a segment table with an empty segment")
-    return SegmentTable(sizes, tuple(e[2:] for e in entries))
+    if _least_bitrate_bps(sizes) > track.renditions[rendition].bitrate_bps:
+        raise BadMessageError("a segment table with more bytes than its rendition's bitrate stands for")
+    digests = tuple(data[i + 2 : i + _ENTRY_BYTES] for i in range(0, len(data), _ENTRY_BYTES))
+    return SegmentTable(sizes, digests)
+
+
+def _least_bitrate_bps(sizes: Sequence[int]) -> int:
+    """Return the least bitrate that a rendition may claim which has segments of these sizes in one table."""
+    by_mean = -(-8 * sum(sizes) // (MEAN_TIMES * len(sizes)))
+    return max(by_mean, -(-8 * max(sizes) // SEGMENT_TIMES))
+
+
+def least_bitrate_bps(tables: Iterable[bytes]) -> int:
+    """Return the least bitrate that a rendition with these tables may claim, in bit/s.
+
+    Whoever listens goes by what is claimed: a link that is too slow for the bytes that come breaks off.
+    """
+    return max(_least_bitrate_bps(_sizes(table)) for table in tables)
+
+
+def _sizes(table: bytes) -> tuple[int, ...]:
+    return tuple(int.from_bytes(table[i : i + 2], "big") for i in range(0, len(table), _ENTRY_BYTES))
 
 
 def table_bytes(track: Track, number: int) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightpeer.audio.ogg import OpusHead
-from lightpeer.core.manifest import SAMPLE_RATE, build_manifest
+from lightpeer.core.manifest import SAMPLE_RATE, build_manifest, least_bitrate_bps
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.encode import OpusEncoder
 from lightpeer.serve.ladder import rungs_for_opus
@@ -157,7 +157,20 @@ class _Job:
             segment_count=made.writers[0].segment_count,
             renditions=[
                 (bps, writer.header, writer.tables)
-                for bps, writer in zip(bitrates_bps, made.writers, strict=True)
+                for bps, writer in zip(_claimed_bps(bitrates_bps, made.writers), made.writers, strict=True)
             ],
         )
         (self._folder / "manifest").write_bytes(manifest)
+
+
+def _claimed_bps(bitrates_bps: Sequence[int], writers: Sequence[RenditionWriter]) -> list[int]:
+    """Return the bitrates that renditions go by: more than meant where one has seconds far above its mean.
+
+    Such is an Ogg Opus source that is silent for most of its length; nobody takes a table that goes far
+    beyond what is claimed.
+    """
+    claimed: list[int] = []
+    for bps, writer in zip(bitrates_bps, writers, strict=True):
+        least_bps = -(-least_bitrate_bps(writer.tables) // 1000) * 1000
+        claimed.append(max(bps, least_bps, *claimed))  # still rising
+    return claimed

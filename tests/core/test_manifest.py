@@ -174,6 +174,39 @@ def test_tables_that_cannot_be(table, why):
         parse_table_untrusted(table, track, 0, 1)
 
 
+def sized_table(*sizes: int) -> bytes:
+    return b"".join(size.to_bytes(2, "big") + bytes(16) for size in sizes)
+
+
+def taken(table: bytes, bitrate_bps: int) -> bool:
+    """Whether a table is taken for one of a rendition with this bitrate."""
+    track = parse(
+        built(
+            duration_samples=48_000, segment_count=len(table) // 18, renditions=[(bitrate_bps, b"", [table])]
+        )
+    )
+    return not is_refused(lambda data: parse_table_untrusted(data, track, 0, 0), table)
+
+
+def test_a_table_is_held_against_its_bitrate():
+    """24 kbit/s are 3000 bytes a second: twice that in the mean, four times in any second."""
+    assert taken(sized_table(*[6000] * 64), 24_000)
+    assert not taken(sized_table(*[6000] * 63, 6001), 24_000)
+    assert taken(sized_table(12_000, *[3000] * 3), 24_000)
+    assert not taken(sized_table(12_001, *[1] * 63), 24_000)
+    assert not taken(sized_table(*[65_535] * 64), 24_000), "padded to 524 kbit/s"
+    assert taken(sized_table(6000), 24_000)
+    assert not taken(sized_table(6001), 24_000)
+
+
+@given(st.lists(st.lists(st.integers(1, 65_535), min_size=1, max_size=64), min_size=1, max_size=3))
+def test_the_least_bitrate_is_the_least_that_is_taken(lists):
+    tables = [sized_table(*sizes) for sizes in lists]
+    least_bps = manifest.least_bitrate_bps(tables)
+    assert all(taken(table, least_bps) for table in tables)
+    assert not all(taken(table, least_bps - 1) for table in tables)
+
+
 def test_segments_of_other_bytes():
     table = parse_table_untrusted(TABLES[1], TRACK, 0, 1)
     for wrong in (SEGMENTS[65], b"", SEGMENTS[64] + b"\0"):

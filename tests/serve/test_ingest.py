@@ -1,8 +1,22 @@
 from __future__ import annotations
 
+import math
+import wave
+from array import array
+from collections.abc import Iterator
+from itertools import count, islice
+from random import Random
+
 import pytest
 
-from lightpeer.audio.ogg import packet_samples, parse_opus_head_untrusted
+from lightpeer.audio.ogg import (
+    Muxer,
+    OpusHead,
+    build_opus_head,
+    build_opus_tags,
+    packet_samples,
+    parse_opus_head_untrusted,
+)
 from lightpeer.core.manifest import track_id_of
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.ingest import Recipe, make_track
@@ -22,6 +36,41 @@ from tests.serve.media import (
 
 LADDER = Recipe((24, 48, 96), complexity=0)
 TAGS = Tags("Title", "Artist", "Album")
+
+
+def silence(_: Random) -> Iterator[int]:
+    return (0 for _ in count())
+
+
+def noise(random: Random) -> Iterator[int]:
+    return (random.randrange(-32768, 32768) for _ in count())
+
+
+def tones(_: Random) -> Iterator[int]:
+    """Three at once: the most that the smallest bitrates overshoot by."""
+    return (sum(int(8000 * math.sin(f * n)) for f in (0.058, 0.131, 0.524)) for n in count())
+
+
+def sweeps(_: Random) -> Iterator[int]:
+    return (int(29000 * math.sin(7e3 * math.sin(n / 6900) + n / 80)) for n in count())
+
+
+def speech(random: Random) -> Iterator[int]:
+    """Four syllables a second, of pulses, noise or nothing, through a resonance."""
+    before = last = 0.0
+    for n in count():
+        syllable, at = divmod(n, 12_000)
+        pulse = random.uniform(-900, 900) if syllable % 5 == 4 else 6000 * (n % 410 == 0)
+        sound = pulse * math.sin(math.pi * at / 12_000) * (syllable % 7 != 6)
+        before, last = last, sound + 1.96 * last - 0.97 * before
+        yield max(-32768, min(int(last), 32767))
+
+
+def strokes(random: Random) -> Iterator[int]:
+    return (int(random.uniform(-32000, 32000) * math.exp(-(n % 5000) / 200)) for n in count())
+
+
+SOUNDS = {f.__name__: f for f in (silence, noise, tones, sweeps, speech, strokes)}
 
 
 @pytest.fixture
@@ -180,6 +229,47 @@ def test_a_truncated_opus_file_of_a_high_bitrate(tmp_path, make):
     _, track, damage = make(source)
     assert damage
     assert 48_000 < track.duration_samples < 6 * 48_000
+
+
+def test_an_opus_source_that_is_mostly_silent_claims_what_its_loud_seconds_need(tmp_path, make):
+    """Its mean stands for none of its seconds; what it is offered as, any client takes."""
+    loud = packets(write_opus(tmp_path / "loud.opus", 2.0, kbps=256).read_bytes())[2:]
+    silence = bytes((loud[0].data[0], 0xFF, 0xFE))
+    source = tmp_path / "x.opus"
+    with Muxer(7) as muxer:
+        muxer.add(build_opus_head(OpusHead(1, 312)), 0)
+        pages = muxer.flush()
+        muxer.add(build_opus_tags("x", {}), 0)
+        pages += muxer.flush()
+        audio = [silence] * 70 * 50 + [packet.data for packet in loud]
+        for number, packet in enumerate(audio, 1):
+            muxer.add(packet, number * 960, eos=number == len(audio))
+        source.write_bytes(pages + muxer.flush())
+    folder, track, _ = make(source)
+    top = len(track.renditions) - 1
+    assert packets((folder / f"{top}.opus").read_bytes())[-1].data == loud[-1].data, (
+        "its own packets are kept"
+    )
+    assert bitrates(track) == sorted(bitrates(track))
+    for number in range(len(track.renditions)):
+        assert (
+            len(list(segments(folder, track, number))) == track.segment_count
+        )  # by the tables that it checks
+
+
+@pytest.mark.parametrize("seconds", [1.0, 1.1, 2.5])
+@pytest.mark.parametrize("sound", SOUNDS.values(), ids=SOUNDS)
+def test_no_honest_rendition_breaks_its_claim(tmp_path, make, sound, seconds):
+    """At every bitrate that a ladder may have: the claim is the ladder's, and the tables keep to it."""
+    samples = array("h", islice(sound(Random(1)), round(seconds * 48000) + 20))
+    with wave.open(str(tmp_path / "x.wav"), "wb") as file:
+        file.setparams((1, 2, 48000, 0, "NONE", ""))
+        file.writeframes(samples.tobytes())
+    for ladder in ((6, 8, 12, 16, 24, 32, 48, 64), (96, 128, 192, 256)):
+        folder, track, _ = make(tmp_path / "x.wav", recipe=Recipe(ladder, complexity=0))
+        assert bitrates(track) == list(ladder)
+        for number in range(len(ladder)):
+            assert list(segments(folder, track, number))
 
 
 @pytest.mark.parametrize("write", [write_wav, write_opus])

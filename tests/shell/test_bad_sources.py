@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
 
 from lightpeer.core.datagram import Unit
+from lightpeer.core.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
 from lightpeer.core.peers import build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
 from lightpeer.discovery import open_client
-from lightpeer.errors import RpcError
+from lightpeer.errors import RpcError, StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve import service
 from lightpeer.serve.rpc import Context, Requests, stream_stream
@@ -185,5 +187,36 @@ def test_a_source_that_fails_again_and_again_is_not_asked_again_and_again(tmp_pa
                 await stream(client, made)
             assert scope.cancelled_caught
             assert bad.shelf.opens < 10
+
+    simulate(main)
+
+
+def test_a_track_that_is_padded_costs_no_more_than_its_opening(tmp_path: Path) -> None:
+    """Each byte is its manifest's; but what is called 24 kbit/s would cost 400."""
+    padded = made_track(200, kbps=[400])
+    renditions = [(24_000, b"header", padded.tables[0])]
+    manifest = build_manifest(
+        title="Song",
+        artist="",
+        album="",
+        duration_samples=200 * SAMPLE_RATE,
+        gain_q8_db=0,
+        segment_count=200,
+        renditions=renditions,
+    )
+    track = parse_manifest_untrusted(manifest, track_id_of(manifest))
+    made = replace(padded, manifest=manifest, track=track)
+
+    async def main(net: SimInternet) -> None:
+        carried, carry = [], net.carry
+        net.carry = lambda *args, **more: (carried.append(args[3]), carry(*args, **more))
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as bad,
+            open_client(settings(tmp_path, bad), net.host(PHONE)) as client,
+        ):
+            with pytest.raises(ExceptionGroup) as failed:
+                await stream(client, made)
+            assert failed.group_contains(StreamFailedError, match="every peer that offers this track")
+        assert sum(carried) < 400_000, "of the 3 MB of a minute"
 
     simulate(main)

@@ -717,7 +717,7 @@ def test_segments_that_are_not_of_a_second_end_the_track_and_not_the_listeners_d
         duration_samples=64 * SAMPLE_RATE,
         gain_q8_db=0,
         segment_count=64,
-        renditions=[(48_000, header, [table])],
+        renditions=[(256_000, header, [table])],
     )
     made = MadeTrack(manifest, parse_manifest_untrusted(manifest, track_id_of(manifest)), [parts], [[table]])
     errors = []
