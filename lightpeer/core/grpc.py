@@ -112,6 +112,7 @@ class ClientConnection(Connection[ClientCall]):
         self._waiting: deque[ClientCall] = deque()  # bounded by `queued_calls`
         self._started = 0  # streams opened since the transport last took data
         self._server_reads_gzip = True  # until it says what it reads
+        self._late_bytes_allowed = 0  # for calls that we have ended, so far
         self._idle_s = idle_s
         self._idle_since_s = now
         self.was_left = False  # it takes no more calls because we wanted no more of it
@@ -210,6 +211,8 @@ class ClientConnection(Connection[ClientCall]):
         """Take bytes from the transport; b"" is its end."""
         self.burst.add(len(data), now)
         super().receive(data, now)
+        if self._h2.late_bytes > self._late_bytes_allowed:  # h2 gives the connection's window back for it
+            self.close(ErrorCode.ENHANCE_YOUR_CALM, "the server goes on sending in calls that have ended")
         self._begin_waiting()
         self._close_if_drained()
 
@@ -238,6 +241,8 @@ class ClientConnection(Connection[ClientCall]):
         return math.inf if self._streams or self._waiting else self._idle_since_s + self._idle_s
 
     def _finish(self, stream: ClientCall, *, reset: ErrorCode = ErrorCode.CANCEL) -> None:
+        if stream.stream_id and not stream.is_remote_ended:  # what is in flight: its window is not filled up
+            self._late_bytes_allowed += self.limits.stream_window_bytes
         super()._finish(stream, reset=reset)
         self._idle_since_s = self._now
 

@@ -7,7 +7,7 @@ are, since they are well-formed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import h2.config
 import h2.connection
@@ -42,6 +42,12 @@ class H2Connection(h2.connection.H2Connection):
     """h2's connection, with what it does not tell and a shorter memory."""
 
     MAX_CLOSED_STREAMS = REMEMBERED_STREAMS
+    late_bytes = 0
+    """What came in DATA for streams that had ended, and that h2 tells nobody of."""
+
+    def _handle_data_on_closed_stream(self, events: Any, exc: Any, frame: Any) -> Any:
+        self.late_bytes += frame.flow_controlled_length
+        return super()._handle_data_on_closed_stream(events, exc, frame)
 
     @property
     def has_output(self) -> bool:

@@ -12,6 +12,7 @@ from lightpeer.core.grpc import LAST_STREAM_ID, ClientConnection, StatusCode
 from lightpeer.core.http2 import ConnectionState
 from lightpeer.core.stream import Limits
 from tests.core.h2peer import OK, RESPONSE, H2Peer
+from tests.fuzz import wire
 
 PATH = "/pkg.Service/Method"
 MAX_STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
@@ -328,6 +329,40 @@ def test_what_was_in_flight_for_a_cancelled_call_is_ignored():
     client.receive(data, 0.0)
     assert client.state is ConnectionState.OPEN
     assert call.status.code is StatusCode.CANCELLED
+
+
+def late_data(stream_id: int, total_bytes: int) -> bytes:
+    """Frames of DATA, as a server sends that does not look at RST_STREAM."""
+    return b"".join(
+        wire.frame(0, bytes(min(10_000, total_bytes - sent)), stream_id=stream_id)
+        for sent in range(0, total_bytes, 10_000)
+    )
+
+
+def test_what_comes_for_ended_calls_is_no_more_than_was_in_flight():
+    """h2 fills the connection's window up for it for ever: a metered link would pay for what nobody sees."""
+    client, peer = connect(stream_window_bytes=100_000)
+    calls = [unary(client) for _ in range(3)]
+    peer.exchange()
+    for call in calls[:2]:
+        call.cancel()
+    peer.exchange()
+    client.receive(late_data(1, 100_000) + late_data(3, 100_000), 0.0)
+    assert client.is_open, "what two windows let out"
+    client.receive(late_data(3, 1), 0.0)
+    assert not client.is_open
+    assert client.why_closed == "the server goes on sending in calls that have ended"
+    assert client.error_code == ErrorCode.ENHANCE_YOUR_CALM
+    assert calls[2].status.code is StatusCode.UNAVAILABLE
+
+
+def test_nothing_more_comes_for_a_call_that_the_server_has_ended():
+    client, peer = connect()
+    unary(client)
+    peer.exchange()
+    peer.reply(1, b"reply")
+    client.receive(late_data(1, 1), 0.0)
+    assert not client.is_open
 
 
 def test_events_after_the_end_of_a_call_in_the_same_bytes_are_ignored():
