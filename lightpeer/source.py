@@ -21,6 +21,7 @@ from lightpeer.core.receiver import FIRST_RTT_S, Receiver, UnitArrived
 from lightpeer.core.rests import EARLY_BYTES, rest_s
 from lightpeer.core.status import StatusCode
 from lightpeer.core.transport import Action, Transport
+from lightpeer.core.unasked import Verdict
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.wire.path import Path
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MIN_PACE_BYTES_PER_S = 1000
-MAX_UNASKED = 256  # units beyond as many as were asked: no network repeats so much, it is a flood
 _PROBE_PACE_BYTES_PER_S = 10_000
 _WEATHER = {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED}
 
@@ -268,8 +268,9 @@ class Source:
         for datagram in came:
             receiver.receive(datagram.data, datagram.came_at)
             self._drain(receiver, datagram.came_at)
-            if self._closed:
-                return True
+        self._judge(receiver)
+        if self._closed:
+            return True
         await self._hub.on_data(trio.current_time())
         if receiver.probes_unanswered:  # the source waits for a token that may get lost
             self._hub.on_timers()
@@ -295,7 +296,7 @@ class Source:
                 if self.on_grpc:
                     self._on_passed(now)
             else:
-                self._on_unasked()
+                self.duplicate_units += 1  # left alone: it may be meant to spoil another's
         else:
             self._hub.bandwidth.on_lost(self._flow, event.size_bytes, now)
             self._hub.scheduler.on_lost(event.units)
@@ -303,12 +304,17 @@ class Source:
             self._has_lost = True
             self.retransmitted_units += len(event.units)
 
-    def _on_unasked(self) -> None:
-        """Leave a unit alone that was not asked for, or not any more: it may be meant to spoil another's."""
-        self.duplicate_units += 1
-        assert self.receiver is not None
-        if self.receiver.duplicates > self.receiver.arrived + MAX_UNASKED:
-            self._hub.on_end(self, "it sends what was not asked for", lied=True)
+    def _judge(self, receiver: Receiver) -> None:
+        """See whether too much comes that was not asked for."""
+        match receiver.unasked.verdict():
+            case Verdict.MOVE:
+                logger.info("more comes from the address of %s than was asked for", self.peer.name)
+                self._hub.nursery.start_soon(self._move, receiver, True)
+            case Verdict.LEAVE:
+                self.has_delivered, self.delivered_bytes = False, 0  # it has cost more than it was worth
+                self._hub.on_end(self, "more comes from its address than was asked for")
+            case Verdict.LIE:
+                self._hub.on_end(self, "it sends what was not asked for", lied=True)
 
     def _heard(self, now: float, size: int) -> None:
         self._hub.on_heard(self, size, now)
@@ -361,9 +367,12 @@ class Source:
                 self._end_call()
                 self._on_call_failed(RpcError(StatusCode.DEADLINE_EXCEEDED, "it sends nothing"))
 
-    async def _move(self, receiver: Receiver) -> None:
+    async def _move(self, receiver: Receiver, is_flooded: bool = False) -> None:
+        """Go on over another port; hear nothing more on one that is flooded."""
         assert self._path is not None, "a receiver has one"
-        await self._path.renew()
+        await self._path.renew(keep_former=not is_flooded)
+        if is_flooded:
+            receiver.unasked.on_moved()
         receiver.on_moved(trio.current_time())
         await self.flush()
         self._hub.on_timers()

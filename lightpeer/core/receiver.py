@@ -39,6 +39,7 @@ from lightpeer.core.datagram import (
     parse_answer_untrusted,
 )
 from lightpeer.core.outstanding import Outstanding
+from lightpeer.core.unasked import Unasked
 from lightpeer.errors import BadMessageError
 
 REORDER_UNITS = 3
@@ -127,6 +128,7 @@ class Receiver:
         self.arrived = 0
         self.duplicates = 0
         self.rejected = 0
+        self.unasked = Unasked()
 
     @property
     def last_heard(self) -> float:
@@ -169,6 +171,7 @@ class Receiver:
 
     def forget_all(self) -> None:
         """Start a new epoch (seek): the source empties its queue, and nothing is outstanding any more."""
+        self.unasked.on_asked(self._outstanding.size_bytes)  # some of it is on its way
         self._outstanding.size_bytes = 0
         self._epoch = (self._epoch + 1) % 256
         self._asked.clear()
@@ -180,10 +183,13 @@ class Receiver:
             answer = parse_answer_untrusted(datagram, self._keys)
         except BadMessageError:
             self.rejected += 1
+            self.unasked.on_junk(len(datagram))
             return
         if isinstance(answer, Data):
-            self._take(answer, now)
+            self._take(answer, len(datagram), now)
         else:
+            is_new = 0 < (answer.path_no - self._newest_path) % (1 << 32) < 1 << 31
+            self.unasked.on_path(len(datagram), is_new=is_new)
             self._follow(answer, now)
 
     def _follow(self, path: PathToken, now: float) -> None:
@@ -200,18 +206,20 @@ class Receiver:
                 if self._shown_at <= self._last_heard:  # it is shown again soon if it is lost; but once alone
                     self._last_activity, self._quiet_factor = now, 1.0
                 self._shown_at = now
-                self._pull([], now)
+                self._pull([], now, shows_token=True)
 
-    def _take(self, data: Data, now: float) -> None:
+    def _take(self, data: Data, size: int, now: float) -> None:
         asked = self._forget(data.unit)
         answers_probe = self._probe is not None and self._probe.pull_no == data.pull_no
         if asked is not None or answers_probe:  # anything else keeps nobody waiting for what was asked
             self._alive(now)
         if asked is None:
             self.duplicates += 1
+            self.unasked.on_data(data, size)
             self._events.append(UnitArrived(data.unit, data.payload, None, was_asked=False))
         else:
             self.arrived += 1
+            self.unasked.on_asked(size)
             rtt = self._round_trip(data.pull_no, data.hold_s, now)
             pulled_at = self._pull_sent.get(data.pull_no)
             self._events.append(UnitArrived(data.unit, data.payload, rtt, True, pulled_at))
@@ -263,8 +271,9 @@ class Receiver:
         """Return what happened, oldest first, None when there is no more."""
         return self._events.popleft() if self._events else None
 
-    def _pull(self, ranges: Sequence[UnitRange], now: float) -> None:
+    def _pull(self, ranges: Sequence[UnitRange], now: float, *, shows_token: bool = False) -> None:
         self._pull_no = (self._pull_no + 1) & 0xFFFFFFFF
+        self.unasked.on_pull(self._pull_no & 0xFFFF, ranges, shows_token=shows_token)
         self._pull_sent[self._pull_no & 0xFFFF] = now
         if len(self._pull_sent) > _PULLS_REMEMBERED:
             del self._pull_sent[next(iter(self._pull_sent))]
@@ -333,7 +342,9 @@ class Receiver:
             before = self._outstanding.size_bytes
             for other in lost:
                 self._forget(other)
-            self._events.append(UnitsLost(tuple(lost), before - self._outstanding.size_bytes))
+            size = before - self._outstanding.size_bytes
+            self.unasked.on_asked(size)  # some may only be late
+            self._events.append(UnitsLost(tuple(lost), size))
 
 
 def _units(wanted: UnitRange) -> Iterable[Unit]:

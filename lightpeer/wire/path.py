@@ -89,8 +89,11 @@ class Path:
                 logger.debug("could not send to %s: %s", address[0], error)
         return is_taken
 
-    async def renew(self) -> None:
-        """Go on over a new socket for each address, if there can be one; the former are heard for now."""
+    async def renew(self, *, keep_former: bool = True) -> None:
+        """Go on over a new socket for each address, if there can be one.
+
+        The former are heard for now, unless not even that is wanted.
+        """
         self.opened_at = trio.current_time()
         ways: dict[DatagramSocket, Address] = {}
         try:
@@ -101,6 +104,9 @@ class Path:
                     logger.info("no new UDP socket: %s", error)
         finally:
             self._adopt(ways)
+        if not keep_former:
+            _close(self._former)
+            self._former = []
 
     def _adopt(self, ways: dict[DatagramSocket, Address]) -> None:
         if self._closed:

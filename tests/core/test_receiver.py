@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightpeer.core.datagram import (
+    DATA_OVERHEAD,
     MAX_RANGES,
     Data,
     DatagramKeys,
@@ -142,6 +143,36 @@ def test_what_does_not_verify_is_counted_and_changes_nothing(link):
     assert link.events() == []
     assert link.receiver.rejected == 2
     assert link.receiver.next_deadline() == due
+
+
+def test_what_was_not_asked_for_is_counted_as_what_it_proves(link):
+    """Beside as much as was asked for, or lost, or given up on a seek: that may come yet."""
+    link.ask(0.0, 0, 8)
+    for unit in (0, 5, 6, 7):
+        link.data(0.1, unit, 1)
+    link.receiver.forget_all()
+    account = link.receiver.unasked
+    answer_bytes = 100 + DATA_OVERHEAD
+    assert account._useful_bytes == 4 * answer_bytes + 400, "by three that came after them, four are lost"
+    assert (account._foreign, account._paths, account._pulls, account._junk_bytes) == (0, 0, 1, 0)
+    link.data(0.2, 0, 1)
+    assert (account._foreign, account._junk_bytes) == (0, answer_bytes + 28)
+    link.data(0.2, 9, 1)
+    assert (account._foreign, account._junk_bytes) == (1, 2 * (answer_bytes + 28))
+    link.receiver.receive(bytes(50), 0.3)
+    assert account._junk_bytes == 2 * (answer_bytes + 28) + 78
+    link.ask(0.4, 9, 2)
+    link.receiver.forget_all()
+    assert account._useful_bytes == 4 * answer_bytes + 600
+
+
+def test_a_path_is_new_by_its_number(link):
+    link.ask(0.0, 0, 1)
+    account = link.receiver.unasked
+    for path_no, paths in ((1, 1), (1, 1), (3, 2), (2, 2), (0, 2), (0xFFFFFFFF, 2), (0x80000000, 3), (0, 3)):
+        link.path(0.1, path_no, path_no)
+        assert account._paths == paths, path_no
+    assert account._pulls == 1, "those that show a token have none for an answer"
 
 
 def test_a_new_token_is_shown_at_once(link):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
-from lightpeer.core.datagram import Unit
+from lightpeer.core.datagram import Data, PathToken, Unit, build_data, build_path
 from lightpeer.core.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
 from lightpeer.core.peers import build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
@@ -18,10 +20,11 @@ from lightpeer.errors import RpcError, StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve import service
 from lightpeer.serve.rpc import Context, Requests, stream_stream
+from lightpeer.serve.sender import StreamSender
 from lightpeer.wire.network import Address
 from tests.pair import MadeTrack, Serving, made_track, serving, settings
 from tests.shell.test_session import PHONE, Heard, stream
-from tests.sim.network import EPOCH_S, SimInternet, simulate
+from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 
 GiveUnit = Callable[[Unit], bytes | None]
 PULL = "/loudp2p.v1.Streams/Pull"
@@ -117,31 +120,117 @@ def test_a_source_that_sends_what_was_not_asked_for_over_grpc_is_a_liar(
     assert heard.session.playout.rebuffer_s < 1
 
 
-def test_a_source_that_floods_us_with_units_is_dropped(tmp_path: Path) -> None:
+# What was not asked for
+
+
+MakeDatagram = Callable[[StreamSender, int], bytes]
+
+
+class Flood:
+    """Datagrams to a phone's port from a source's address, a hundred each tenth of a second: 10 Mbit/s.
+
+    None to make them with: what the source sent last, again.
+    """
+
+    def __init__(self, phone: SimHost, source: Serving, make: MakeDatagram | None) -> None:
+        self.phone, self.source = phone, source
+        self.make = make or (lambda _sender, _number: self.seen)
+        self.taken_bytes = 0
+        self.seen = b""
+        phone.net.mutate = self._see
+
+    def _see(self, data: bytes, source: Address, _target: Address) -> bytes:
+        if source[0] == self.source.host.address and len(data) > 1000:
+            self.seen = data
+        return data
+
+    @property
+    def _sender(self) -> StreamSender | None:
+        streams = list(self.source.streams._streams.values())
+        return streams[-1].sender if streams else None
+
+    async def run(self, *, follows: bool) -> None:
+        """Begin once music plays; by whoever has seen the first port, or the source itself."""
+        await trio.sleep(3.0)
+        port = 0
+        for number in itertools.count():
+            if number % 100 == 0:
+                await trio.sleep(0.1)
+            if (sender := self._sender) is None or sender._address is None:
+                continue
+            port = sender._address[1] if follows or not port else port
+            if (socket := self.phone.udp.get(port)) is not None:
+                datagram = self.make(sender, number)
+                self.taken_bytes += len(datagram)
+                socket.take(datagram, (self.source.host.address, self.source.streams.port))
+
+
+def junk(_sender: StreamSender, number: int) -> bytes:
+    return number.to_bytes(4, "big") * 300
+
+
+def new_paths(sender: StreamSender, number: int) -> bytes:
+    return build_path(PathToken(sender.stream_id, 1000 + number, number), sender._keys)
+
+
+def units_that_nobody_asked_for(sender: StreamSender, number: int) -> bytes:
+    return build_data(Data(sender.stream_id, 1, 0.0, Unit(7, number, 0), bytes(1200)), sender._keys)
+
+
+@pytest.mark.parametrize("make", [junk, None])
+def test_an_honest_source_outlives_what_others_send_in_its_name(
+    tmp_path: Path, make: MakeDatagram | None
+) -> None:
+    """Who has seen a datagram of its stream knows our port until we leave it."""
     made = made_track(60)
 
     async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE)
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as honest,
+            open_client(settings(tmp_path, honest, high_water_s=15.0), phone) as client,
+            trio.open_nursery() as nursery,
+        ):
+            flood = Flood(phone, honest, make)
+            nursery.start_soon(partial(flood.run, follows=False))
+            heard = await stream(client, made)
+            assert heard.told("source_lost", "reason") == []
+            assert heard.session.playout.rebuffers == 0
+            nursery.cancel_scope.cancel()
+        assert 100_000 < flood.taken_bytes < 400_000, "of 70 MB"
+
+    simulate(main)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (junk, "more comes from its address than was asked for"),
+        (None, "more comes from its address than was asked for"),
+        (units_that_nobody_asked_for, "it sends what was not asked for"),
+        (new_paths, "it sends what was not asked for"),
+    ],
+)
+def test_a_source_that_floods_us_wherever_we_are_is_dropped(
+    tmp_path: Path, make: MakeDatagram | None, reason: str
+) -> None:
+    made = made_track(60)
+
+    async def main(net: SimInternet) -> None:
+        phone = net.host(PHONE)
         async with (
             serving(net.host("10.0.0.1"), [made]) as bad,
             serving(net.host("10.0.0.2"), [made]) as good,
-            open_client(settings(tmp_path, bad, good, high_water_s=15.0), net.host(PHONE)) as client,
+            open_client(settings(tmp_path, bad, good, high_water_s=15.0), phone) as client,
+            trio.open_nursery() as nursery,
         ):
-            flood(bad)
+            flood = Flood(phone, bad, make)
+            nursery.start_soon(partial(flood.run, follows=True))
             heard = await stream(client, made)
-        assert "it sends what was not asked for" in heard.told("source_lost", "reason")
-        assert heard.session.playout.rebuffers == 0
-
-    def flood(bad: Serving) -> None:
-        opened = bad.streams.open
-
-        def open_stream(**terms: object) -> object:
-            result = opened(**terms)
-            sender = bad.streams._streams[result.stream_id].sender
-            give = sender.datagrams_to_send
-            sender.datagrams_to_send = lambda *until: [d for d in give(*until) for _ in range(20)]
-            return result
-
-        bad.streams.open = open_stream
+            assert reason in heard.told("source_lost", "reason")
+            assert heard.session.playout.rebuffers == 0
+            nursery.cancel_scope.cancel()
+        assert 1000 < flood.taken_bytes < 1_000_000, "of 70 MB"
 
     simulate(main)
 

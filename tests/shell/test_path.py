@@ -102,6 +102,22 @@ def test_a_new_socket_takes_over_and_the_former_goes_once_something_came():
     over_a_path(act)
 
 
+def test_a_socket_that_is_not_to_be_heard_any_more_goes_at_once():
+    async def act(net, ends):
+        await ends.path.open()
+        first = next(iter(ends.phone.udp))
+        await ends.path.send(b"late")
+        await ends.path.renew(keep_former=False)
+        assert first not in ends.phone.udp
+        await trio.sleep(1)
+        assert ends.came == []
+        await ends.path.send(b"two")
+        await trio.sleep(1)
+        assert ends.came == [b"two"]
+
+    over_a_path(act)
+
+
 def test_there_are_two_sockets_at_most():
     async def act(net, ends):
         for _ in range(5):
@@ -134,10 +150,11 @@ def test_without_any_socket_to_be_had_it_goes_on_with_the_old(monkeypatch: pytes
     async def act(net, ends):
         await ends.path.open()
         monkeypatch.setattr(ends.phone, "open_udp", refuse)
-        await ends.path.renew()
-        await ends.path.send(b"one")
-        await trio.sleep(1)
-        assert ends.came == [b"one"]
+        for keep_former in (True, False):
+            await ends.path.renew(keep_former=keep_former)
+            await ends.path.send(b"one")
+            await trio.sleep(1)
+        assert ends.came == [b"one", b"one"]
 
     over_a_path(act)
 

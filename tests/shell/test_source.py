@@ -25,15 +25,31 @@ from lightpeer.core.rests import EARLY_BYTES
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 from lightpeer.core.status import StatusCode
 from lightpeer.core.transport import Action, Transport
+from lightpeer.core.unasked import Verdict
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.source import MAX_UNASKED, MIN_PACE_BYTES_PER_S, Source
+from lightpeer.source import MIN_PACE_BYTES_PER_S, Source
 from lightpeer.wire.network import Datagram
 from tests.pair import made_track
 
 MADE = made_track(60, kbps=(24, 48))
 TERMS = UdpTerms(4747, 7, 8, "keys")
 ADDRESS = ("10.0.0.1", 4747)
+
+
+class FakeUnasked:
+    """Says what it was told to, once."""
+
+    def __init__(self) -> None:
+        self.says = Verdict.BEAR
+        self.moved = 0
+
+    def verdict(self) -> Verdict:
+        says, self.says = self.says, Verdict.BEAR
+        return says
+
+    def on_moved(self) -> None:
+        self.moved += 1
 
 
 class FakeReceiver:
@@ -54,6 +70,7 @@ class FakeReceiver:
         self.is_waiting = False
         self.first_pull_at: float | None = None
         self.probes_unanswered = self.arrived = self.duplicates = self.rejected = 0
+        self.unasked = FakeUnasked()
         self.due: float | None = None
         self.on_receive: Callable[[bytes], None] = lambda _data: None
 
@@ -163,8 +180,8 @@ class FakePath:
     async def send(self, datagram: bytes) -> None:
         self.sent.append(datagram)
 
-    async def renew(self) -> None:
-        self.log.append("renewed")
+    async def renew(self, *, keep_former: bool = True) -> None:
+        self.log.append("renewed" if keep_former else "left")
 
     def rest(self, until: float) -> None:
         self.rested.append(until)
@@ -200,6 +217,8 @@ class FakeCall:
 
 
 class FakePeer:
+    name = "the peer"
+
     def __init__(self) -> None:
         self.hosts = ["10.0.0.1", "2001:db8::1"]
         self.burst = SimpleNamespace(rate_bytes_per_s=40_000.0, rtt_s=0.1, last_at=0.0)
@@ -642,23 +661,54 @@ def test_what_comes_is_counted_everywhere_at_the_time_when_it_came(run):
     run(main)
 
 
-def test_what_was_not_asked_for_is_left_alone_and_too_much_of_it_is_a_flood(run):
+def test_what_was_not_asked_for_is_left_alone(run):
     async def main(on: Stage) -> None:
         await on.start()
         on.hub.wish(0)
         arrived(on, 0, was_asked=False)
-        on.receiver.arrived, on.receiver.duplicates = 3, 3 + MAX_UNASKED
         assert await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.0)])
         assert on.source.duplicate_units == 1
         assert on.hub.heard == []
         assert on.source.delivered_bytes == 0
         assert all(not item.parts for item in on.hub.scheduler._objects.values())
         assert on.hub.ended == []
-        on.receiver.duplicates += 1
-        assert await on.source._on_datagrams([Datagram(b"y", ADDRESS, 10.0), Datagram(b"z", ADDRESS, 10.0)])
+
+    run(main)
+
+
+def test_a_source_that_alone_can_have_sent_what_was_not_asked_for_lies(run):
+    async def main(on: Stage) -> None:
+        await on.start()
+        on.receiver.unasked.says = Verdict.LIE
+        assert await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.0)])
         assert on.hub.ended == [("it sends what was not asked for", True)]
-        assert on.receiver.received[-1] == (b"y", 10.0), "it was closed by then"
-        assert on.source.duplicate_units == 2
+        assert on.hub.data == [], "it was closed by then"
+
+    run(main)
+
+
+def test_a_flooded_port_is_left_at_once(run):
+    async def main(on: Stage) -> None:
+        await on.start()
+        path = on.source._path
+        on.receiver.unasked.says = Verdict.MOVE
+        await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.0)])
+        await trio.testing.wait_all_tasks_blocked()
+        assert path.log == ["left"]
+        assert (on.receiver.unasked.moved, len(on.receiver.moved)) == (1, 1)
+        assert on.hub.ended == []
+
+    run(main)
+
+
+def test_a_flood_that_follows_us_ends_the_source_which_is_no_liar_for_that(run):
+    async def main(on: Stage) -> None:
+        await on.start()
+        on.source.has_delivered, on.source.delivered_bytes = True, 1000
+        on.receiver.unasked.says = Verdict.LEAVE
+        await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.0)])
+        assert on.hub.ended == [("more comes from its address than was asked for", False)]
+        assert (on.source.has_delivered, on.source.delivered_bytes) == (False, 0), "so that it rests"
 
     run(main)
 
