@@ -1,0 +1,171 @@
+"""Targets around the cores: what a reply does to a client, and to a server that asks others."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import trio
+
+from lightpeer.core.manifest import track_id_of
+from lightpeer.core.messages import parse_body_untrusted
+from lightpeer.core.own_address import OwnAddress
+from lightpeer.core.peers import PeerCache
+from lightpeer.core.records import PeerRecord, parse_record_untrusted, scope_of
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import RemoteError, RpcError
+from lightpeer.lan import contacts_untrusted
+from lightpeer.opener import Opener
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.reach import Reach
+from lightpeer.resolving import numeric_untrusted
+from lightpeer.serve.health import _service_untrusted
+from lightpeer.serve.meeting import Meetings, Met, sound_records_untrusted
+from lightpeer.serve.reflection import Reflection
+from lightpeer.serve.walkers import Walkers
+from lightpeer.wire.peer import TIME_METADATA, Peer, SealClock
+from tests.fuzz.core_targets import NOW_S, OPEN_REPLY, RECORD, THEM, US
+from tests.fuzz.target import refusals, target
+
+HOST = "192.0.2.7"  # of whoever answers
+
+
+class Names:
+    """A network where each name leads to what the input says, and nobody answers."""
+
+    def __init__(self, addresses: list[str]) -> None:
+        self._addresses = addresses
+
+    async def resolve(self, host: str) -> list[str]:
+        await trio.lowlevel.checkpoint()
+        if not self._addresses:
+            raise OSError(f"{host} leads nowhere")
+        return self._addresses
+
+    def unix_time(self) -> float:
+        return NOW_S
+
+    def entropy(self, n: int) -> bytes:
+        return bytes(n - 1) + b"\1"
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+@target("wire.peer.SealClock.adopt_untrusted", seeds=[b"1800000000000", b"9" * 20])
+def clock_of_a_peer(data: bytes) -> None:
+    """A time that a server tells is taken, or it is not; what is sealed then fits its field."""
+    clock = SealClock(Names([]))
+    error = RpcError(StatusCode.UNAUTHENTICATED, "stale: so", [(TIME_METADATA, _text(data))])
+    clock.adopt_untrusted(error)
+    struct.pack("<Q", clock.now_ms())
+
+
+@target("wire.peer.Peer._opened_untrusted", seeds=[pb.ExchangeReply(records=[RECORD]).SerializeToString()])
+def reply(data: bytes) -> None:
+    """With a seal that is right: the body may be anything."""
+    channel: Any = None
+    peer = Peer(channel, US, SealClock(Names([])), Names([]), address=(HOST, 1))
+    sealed = SimpleNamespace(open_reply_untrusted=lambda body: body, peer_id=THEM.peer_id)
+    for kind in (pb.ExchangeReply, pb.SearchReply, pb.OpenReply, pb.Chunk):
+        with refusals():
+            assert isinstance(peer._opened_untrusted(sealed, data, kind), kind)
+    assert peer.peer_id == THEM.peer_id
+
+
+@target("opener.Opener.accept_untrusted", seeds=[OPEN_REPLY.SerializeToString()])
+def opener(data: bytes) -> None:
+    opener = Opener(US.peer_id, Names([]).entropy, bitrate_kbps=48, inline_bytes=1000)
+    with refusals():
+        reply = parse_body_untrusted(pb.OpenReply, data)
+        track_id = track_id_of(reply.manifest)
+        opener.accept_untrusted(opener.begin(), reply, track_id, SimpleNamespace(peer_id=THEM.peer_id))
+
+
+@target("lan.contacts_untrusted", seeds=[b"LVnSmqaBoo3J1hKp3uQaSYcAVCjtQCSgao\n47474\n192.168.0.5\nfe80::1"])
+def lan(data: bytes) -> None:
+    peer_id, _, rest = data.partition(b"\n")
+    port, *addresses = _text(rest).split("\n")
+    info = SimpleNamespace(
+        properties={b"id": peer_id},
+        port=int(port) if port.isascii() and port.isdigit() and len(port) < 10 else None,
+        parsed_addresses=lambda: addresses,
+    )
+    for contact in contacts_untrusted(info):
+        assert scope_of(contact.address[0]) == 1
+
+
+@target("serve.health._service_untrusted", seeds=[b"\x0a\x03a.B"])
+def health(data: bytes) -> None:
+    with suppress(RpcError):
+        assert isinstance(_service_untrusted(data), str)
+
+
+_REFLECTION = Reflection(["loudp2p.v1.Index"])
+_REFLECTION._load()
+
+
+@target("serve.reflection.Reflection._answer_untrusted", seeds=[b"\x3a\x00", b"\x22\x10loudp2p.v1.Index"])
+def reflection(data: bytes) -> None:
+    with suppress(RpcError):
+        assert len(_REFLECTION._answer_untrusted(data).SerializeToString()) < 100_000
+
+
+@target(
+    "serve.meeting.sound_records_untrusted",
+    "serve.meeting.Meetings._records_untrusted",
+    "reach.Reach._sound_untrusted",
+    seeds=[RECORD, RECORD + b"\n\n" + RECORD],
+)
+def told_records(data: bytes) -> None:
+    told = data.split(b"\n\n")
+    assert len(sound_records_untrusted(told, NOW_S, HOST, "a peer")) <= 16
+    meetings = Meetings(Names([]), US, PeerCache(own=US.peer_id), OwnAddress(), 47474)
+    peer = SimpleNamespace(peer_id=THEM.peer_id, host=HOST, name="a peer")
+    own, others = meetings._records_untrusted(pb.ExchangeReply(records=told), peer)
+    assert own is None or own.peer_id == THEM.peer_id
+    assert all(record.peer_id not in {US.peer_id, THEM.peer_id} for record in others)
+    reach = SimpleNamespace(record_time=lambda _peer: NOW_S)
+    assert len(Reach._sound_untrusted(reach, told, peer)) <= 16
+
+
+@target(
+    "resolving.numeric_untrusted",
+    "serve.walkers.Walkers._contact_untrusted",
+    "serve.meeting.Meetings._take_observed_untrusted",
+    seeds=[b"peer.example:5\n203.0.113.9\n10.0.0.1", b"198.51.100.1:47474", b"localhost:1\n127.0.0.1"],
+)
+def addresses(data: bytes) -> None:
+    """An address that somebody told, and where its name leads: never into a narrower network."""
+    trio.run(_addresses, *_text(data).split("\n")[:10])
+
+
+async def _addresses(told: str, *leads_to: str) -> None:
+    names = Names([host for host in leads_to if host])
+    host, _, port = told.rpartition(":")
+    endpoint = host, int(port) if port.isascii() and port.isdigit() and len(port) < 6 else 1
+    with refusals(), suppress(OSError):
+        numeric, _ = await numeric_untrusted(names, endpoint, 0)
+        assert scope_of(numeric) <= scope_of(host)
+    neighbour = PeerRecord(THEM.peer_id, (endpoint,), 1, NOW_S, NOW_S + 60, b"")
+    walkers = Walkers(
+        identity=US,
+        network=names,
+        neighbours=lambda _n: [],
+        scope=lambda _peer: 0,
+        unix_time=lambda: NOW_S,
+        on_lie=lambda _peer: None,
+    )
+    with suppress(RemoteError):
+        await walkers._contact_untrusted(neighbour)
+    meetings = Meetings(names, US, PeerCache(own=US.peer_id), OwnAddress(), 47474)
+
+    async def nobody(*_: object) -> None:
+        raise RpcError(StatusCode.UNAVAILABLE, "nobody")
+
+    meetings._exchange = nobody
+    met = Met(THEM.peer_id, HOST, parse_record_untrusted(RECORD, NOW_S), [])
+    await meetings._take_observed_untrusted(told, met)
