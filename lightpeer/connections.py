@@ -135,37 +135,54 @@ class Connections:
     async def _hold(
         self, contact: Contact, task_status: trio.TaskStatus[_Held] = trio.TASK_STATUS_IGNORED
     ) -> None:
+        """Hold a connection; one that fails once it stands, as none should, ends alone."""
+        held: list[_Held] = []
+
+        def note(now_held: _Held) -> None:
+            held.append(now_held)
+            task_status.started(now_held)
+
+        with trio.CancelScope() as scope:
+            try:
+                await self._stay_connected(contact, lambda peer: note(_Held(peer, scope)))
+            except Exception:
+                if not held:
+                    raise
+                logger.exception("the connection to %s:%d failed", *contact.address)
+                self.drop(held[0].peer)
+
+    async def _stay_connected(self, contact: Contact, note: Callable[[Peer], object]) -> None:
+        """Connect, note who is there, and stay connected until cancelled."""
         from lightpeer.core.messages import MAX_REPLY_BYTES
         from lightpeer.wire.tcp import Limits, open_channel
 
         host, port = contact.address
-        with trio.CancelScope() as scope:
-            async with open_channel(
-                self._network,
-                host,
-                port,
-                connect_timeout_s=self._terms.connect_timeout_s,
-                idle_s=self._terms.idle_s,
-                limits=Limits(receive_message_bytes=MAX_REPLY_BYTES, keepalive_s=KEEPALIVE_S),
-                meanwhile=self._load,
-            ) as channel:
-                began_s = trio.current_time()
-                await channel.connect()
-                took_s = trio.current_time() - began_s
-                logger.info("connected to %s:%d in %.0f ms", host, port, 1000 * took_s)
-                from lightpeer.wire.peer import Peer, SealClock
+        async with open_channel(
+            self._network,
+            host,
+            port,
+            connect_timeout_s=self._terms.connect_timeout_s,
+            idle_s=self._terms.idle_s,
+            limits=Limits(receive_message_bytes=MAX_REPLY_BYTES, keepalive_s=KEEPALIVE_S),
+            meanwhile=self._load,
+        ) as channel:
+            began_s = trio.current_time()
+            await channel.connect()
+            took_s = trio.current_time() - began_s
+            logger.info("connected to %s:%d in %.0f ms", host, port, 1000 * took_s)
+            from lightpeer.wire.peer import Peer, SealClock
 
-                peer = Peer(
-                    channel,
-                    self._identity(),
-                    SealClock(self._network),
-                    self._network,
-                    address=contact.address,
-                    peer_id=contact.peer_id,
-                    silence_s=self._terms.call_timeout_s,
-                )
-                task_status.started(_Held(peer, scope))
-                await trio.sleep_forever()
+            peer = Peer(
+                channel,
+                self._identity(),
+                SealClock(self._network),
+                self._network,
+                address=contact.address,
+                peer_id=contact.peer_id,
+                silence_s=self._terms.call_timeout_s,
+            )
+            note(peer)
+            await trio.sleep_forever()
 
     def _load(self) -> None:
         """Import what the connection will need; a packet is on its way."""

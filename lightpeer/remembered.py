@@ -77,9 +77,12 @@ class RememberedPeers:
         self._write()
 
     async def _save_later(self) -> None:
-        await trio.sleep(SAVE_AGAIN_S)
-        self._take_changes()
-        await trio.to_thread.run_sync(self._write)  # a memory card takes its time
+        try:
+            await trio.sleep(SAVE_AGAIN_S)
+            self._take_changes()
+            await trio.to_thread.run_sync(self._write)  # a memory card takes its time
+        except Exception:  # no thread can be had, say: the rest of the program needs none of this
+            logger.exception("the peer cache could not be written")
 
     def _take_changes(self) -> None:
         if self._changed:

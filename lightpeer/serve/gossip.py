@@ -28,6 +28,7 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.joining import Joining
 from lightpeer.serve.meeting import Meetings
 from lightpeer.serve.own_record import OwnRecord
+from lightpeer.serve.supervision import contained, kept_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -167,15 +168,19 @@ class Gossip:
         """Join, and keep introducing ourselves, for ever; `contacts` gives whom to join through."""
         async with trio.open_nursery() as nursery:
             for _ in range(DIAL_BACKS):
-                nursery.start_soon(self._dial_back)
-            nursery.start_soon(self._joining.keep_joined, contacts, self._period_s)
-            nursery.start_soon(self._joining.keep_whole, contacts)
-            while True:
-                jitter = JITTER * (2 * int.from_bytes(self._network.entropy(4), "big") / 2**32 - 1)
-                await trio.sleep(self._period_s / INTRODUCTIONS * (1 + jitter))
-                self.view.expire(self.unix_time())
-                if own := self._announced():
-                    await self._introduce_ourselves(own)
+                nursery.start_soon(kept_up, "dialling back", self._dial_back)
+            joined, whole = self._joining.keep_joined, self._joining.keep_whole
+            nursery.start_soon(kept_up, "joining the network", joined, contacts, self._period_s)
+            nursery.start_soon(kept_up, "looking beyond the neighbours", whole, contacts)
+            nursery.start_soon(kept_up, "introducing ourselves", self._keep_introducing)
+
+    async def _keep_introducing(self) -> None:
+        while True:
+            jitter = JITTER * (2 * int.from_bytes(self._network.entropy(4), "big") / 2**32 - 1)
+            await trio.sleep(self._period_s / INTRODUCTIONS * (1 + jitter))
+            self.view.expire(self.unix_time())
+            if own := self._announced():
+                await self._introduce_ourselves(own)
 
     async def _dial_back(self) -> None:
         async for record, host in self._to_verify:
@@ -183,8 +188,10 @@ class Gossip:
             if group in self._dialling:  # one of its kind takes its time; who is real comes again
                 continue
             self._dialling.add(group)
-            verified = await self._meetings.verify(record, record.peer_id, host)
-            self._dialling.discard(group)
+            try:
+                verified = await self._meetings.verify(record, record.peer_id, host)
+            finally:
+                self._dialling.discard(group)
             if verified is not None:
                 self.view.introduce(verified)
 
@@ -219,7 +226,7 @@ class Gossip:
             return
         async with trio.open_nursery() as nursery:
             for neighbour in self.view.records:
-                nursery.start_soon(self._meetings.announce, neighbour, record)
+                nursery.start_soon(contained, "an announcement", self._meetings.announce, neighbour, record)
 
     def _announced(self) -> bytes | None:
         """Return our record, sealed just now, if we serve and know where."""

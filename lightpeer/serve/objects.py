@@ -22,6 +22,7 @@ from typing import Final, Protocol, TypeAlias
 import trio
 
 from lightpeer.errors import LightpeerError
+from lightpeer.serve.supervision import kept_up, log_failure
 from lightpeer.serve.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -121,12 +122,12 @@ class Objects:
         """Have read what was ordered, until cancelled."""
         async with trio.open_nursery() as nursery:
             for _ in range(READERS):
-                nursery.start_soon(self._read_on)
+                nursery.start_soon(kept_up, "reading tracks", self._read_on)
 
     async def _read_on(self) -> None:
         while True:
             keys = await self._next()
-            found = await self._threads.run(_read, [(self._orders[key].track, *key[1:]) for key in keys])
+            found = await self._read_all(keys)
             for key, data in zip(keys, found, strict=False):
                 self._finish(key, data)
             for key in reversed(keys[len(found) :]):
@@ -134,6 +135,14 @@ class Objects:
                 self._queue.move_to_end(key, last=False)
                 self._is_urgent = True
             self._changed.unpark()
+
+    async def _read_all(self, keys: Sequence[Key]) -> Sequence[bytes | Exception]:
+        """Return what a thread reads, or why nothing can be read: whoever waits is told in any case."""
+        try:
+            return await self._threads.run(_read, [(self._orders[key].track, *key[1:]) for key in keys])
+        except Exception as error:  # noqa: BLE001 (no thread can be had, say: the next may fare better)
+            log_failure("reading tracks", error)
+            return [error] * len(keys)
 
     async def _next(self) -> list[Key]:
         """Wait for what is to be read next, and take it from the queue."""
@@ -155,8 +164,6 @@ class Objects:
             while self._bytes > self._max_bytes and len(self._objects) > 1:
                 _, oldest = self._objects.popitem(last=False)
                 self._bytes -= len(oldest)
-        else:
-            logger.warning("%s", data)
         for told in order.told:
             told(*key[1:], isinstance(data, bytes))
 
@@ -169,6 +176,10 @@ def _read(wanted: Sequence[tuple[ReadableTrack, int, int]]) -> list[bytes | Exce
         try:
             found.append(track.read(rendition, segment))
         except (LightpeerError, OSError) as error:
+            logger.info("%s", error)  # whoever keeps the tracks tells the person
+            found.append(error)
+        except Exception as error:  # noqa: BLE001 (one read must not end those of others)
+            log_failure("reading a track", error)
             found.append(error)
         if time.monotonic() > until:
             break

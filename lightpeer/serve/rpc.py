@@ -39,6 +39,7 @@ from lightpeer.serve.handlers import (
     unary_stream,
     unary_unary,
 )
+from lightpeer.serve.supervision import contained
 from lightpeer.wire.link import Link
 from lightpeer.wire.network import local_address, peer_address
 
@@ -84,12 +85,13 @@ AGE_JITTER: Final = 0.1
 """Of a connection's age, more or less: gRFC A9 (server-side connection management)."""
 
 ACCEPT_PAUSE_S: Final = 0.1
-"""Before accepting again when the system is out of descriptors or memory."""
+"""Before accepting again, after the system could not: it is out of descriptors or memory, say."""
 
 WARNINGS_PER_S: Final = 1 / 60
 WARNINGS_AT_ONCE: Final = 5
 
-_OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+_LISTENER_IS_BROKEN: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
+"""Nobody can connect any more, so that the process had better end and be started again."""
 
 
 class RpcServer:
@@ -280,13 +282,13 @@ class RpcServer:
             while True:
                 try:
                     stream = await listener.accept()
-                except OSError as error:
-                    if error.errno not in _OUT_OF_RESOURCES:
+                except Exception as error:  # what went wrong with a connection comes here too: accept(2)
+                    if isinstance(error, OSError) and error.errno in _LISTENER_IS_BROKEN:
                         raise
                     _log.warning("cannot accept a connection now: %s", error)
                     await trio.sleep(ACCEPT_PAUSE_S)
                     continue
-                nursery.start_soon(self.serve_connection, stream)
+                nursery.start_soon(contained, "a connection", self.serve_connection, stream)
 
 
 class _Client:

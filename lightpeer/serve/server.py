@@ -5,6 +5,9 @@ library up to date. It calls itself ready once that is done, or after a few seco
 so that a small folder is whole when the first client comes and a big one keeps
 nobody waiting. To stop, it drains: no new connections, a few seconds for the calls
 that run, and the import ends after the second of sound that it is at.
+
+Each part is a task of its own that no other's failure ends (`supervision.py`). Only whom this process
+belongs to ends it: by a signal, or by no longer reading what it prints.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from lightpeer.core.identity import format_peer_id
 from lightpeer.core.own_address import OwnAddress, is_wildcard
 from lightpeer.core.records import LOOPBACK_SCOPE, format_endpoint, scope_of
 from lightpeer.errors import LightpeerError, StateError
-from lightpeer.lan import Own
+from lightpeer.lan import Lan, Own
 from lightpeer.remembered import RememberedPeers
 from lightpeer.resolving import is_name
 from lightpeer.serve.gossip import PERIOD_S, Gossip
@@ -35,6 +38,7 @@ from lightpeer.serve.role import ServingRole, guarded
 from lightpeer.serve.rpc import LIMITS, RpcServer, service_of
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
+from lightpeer.serve.supervision import contained, kept_up
 from lightpeer.serve.uplink import Uplink
 from lightpeer.state import load_or_create_identity
 from lightpeer.wire.network import listener_address
@@ -112,6 +116,7 @@ class _Server:
         self._streams = StreamTable(network, identity, uplink=self._uplink)
         self._scanned = trio.Event()
         self._stop_scan = threading.Event()
+        self._lan = Lan(is_looking=False)
 
     async def run(self, stop: trio.Event, toggles: AsyncIterable[object] | None) -> None:
         listener = await self._listen()
@@ -149,13 +154,14 @@ class _Server:
             on_connection=gossip.own.place.reached,
         )
         if self._uplink is not None:
-            nursery.start_soon(self._uplink.run)
-        nursery.start_soon(self._streams.run)
-        nursery.start_soon(services.run)
-        nursery.start_soon(self._scan_and_mirror, gossip)
-        nursery.start_soon(self._gossip_on, gossip, listener_address(listener))
+            nursery.start_soon(kept_up, "sharing the uplink", self._uplink.run)
+        nursery.start_soon(kept_up, "the streams", self._streams.run)
+        nursery.start_soon(kept_up, "the searches of others", services.run)
+        nursery.start_soon(contained, "the import", self._scan)
+        nursery.start_soon(kept_up, "mirroring", self._mirror, gossip)
+        nursery.start_soon(kept_up, "gossip", self._gossip_on, gossip, listener_address(listener))
         if toggles is not None:
-            nursery.start_soon(self._switch, ServingRole(gossip, health), toggles)
+            nursery.start_soon(kept_up, "the switch", self._switch, ServingRole(gossip, health), toggles)
         async with trio.open_nursery() as serving:
             await serving.start(rpc.serve, [listener])
             nursery.start_soon(self._tell_when_ready, listener_address(listener))
@@ -171,10 +177,15 @@ class _Server:
             await gossip.run(lambda: self._settings.bootstrap)
             return
         own = Own(self._identity.peer_id, None if is_wildcard(host) else host, port)
-        async with self._network.lan(own) as lan, trio.open_nursery() as nursery:
-            nursery.start_soon(gossip.run, lambda: [*self._settings.bootstrap, *lan.contacts])
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(kept_up, "the local network", self._look_around, gossip, own)
+            await gossip.run(lambda: [*self._settings.bootstrap, *self._lan.contacts])
+
+    async def _look_around(self, gossip: Gossip, own: Own) -> None:
+        """Be found on the local network, and join through whom it has."""
+        async with self._network.lan(own) as self._lan:
             while True:
-                await lan.changed.wait()
+                await self._lan.changed.wait()
                 gossip.join_soon()
 
     async def _switch(self, role: ServingRole, toggles: AsyncIterable[object]) -> None:
@@ -186,7 +197,7 @@ class _Server:
                 text = "serving again" if role.is_on else "no longer serving, until the next signal"
                 self._output.remark("role", text, serves=role.is_on)
                 telling = trio.CancelScope()
-                nursery.start_soon(role.tell_neighbours, telling)
+                nursery.start_soon(contained, "telling the neighbours", role.tell_neighbours, telling)
 
     async def _listen(self) -> trio.abc.Listener[trio.abc.Stream]:
         host, port = self._settings.listen
@@ -220,8 +231,8 @@ class _Server:
             gossip=gossip,
         )
 
-    async def _scan_and_mirror(self, gossip: Gossip) -> None:
-        await self._scan()
+    async def _mirror(self, gossip: Gossip) -> None:
+        await self._scanned.wait()  # it would drop what is mirrored meanwhile
         if not self._settings.mirror:
             return
         from lightpeer.serve.mirror import Mirror  # brings the client with it
@@ -252,7 +263,7 @@ class _Server:
                 scan, self._library, progress, self._stop_scan.is_set, mirrored
             )
             self._tell_imported(report, await trio.to_thread.run_sync(self._library.count_tracks))
-        except LightpeerError as error:
+        except (LightpeerError, OSError) as error:
             self._output.warn(str(error))
         finally:
             progress.close()

@@ -7,7 +7,7 @@ costs nothing. Streams are bounded in all and for each peer. A peer that opens o
 too many loses its own least recent one. When the server is full, the network that has
 most of them makes room for one that has fewer; else a stream that nobody has pulled
 lately does, of the newcomer's own network or one that has more, and if there is none the
-newcomer goes without UDP (it has `Streams.Pull`).
+newcomer goes without UDP (it has `Streams.Pull`). A stream that fails, as none should, ends alone.
 
 Where the uplink has a cap, streams whose turn it is stand in its row (`uplink.py`), and
 send one datagram each time.
@@ -19,6 +19,8 @@ import errno
 import heapq
 import math
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
@@ -37,6 +39,7 @@ from lightpeer.serve.sender import (
     StreamSender,
     path_token,
 )
+from lightpeer.serve.supervision import kept_up, log_failure
 from lightpeer.serve.uplink import Uplink
 from lightpeer.wire.network import Address, DatagramSocket, Network
 
@@ -119,9 +122,9 @@ class StreamTable:
         assert self._socket is not None, "bind comes first"
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._objects.run)
-                nursery.start_soon(self._receive, self._socket)
-                nursery.start_soon(self._send, self._socket)
+                nursery.start_soon(kept_up, "reading tracks", self._objects.run)
+                nursery.start_soon(kept_up, "receiving datagrams", self._receive, self._socket)
+                nursery.start_soon(kept_up, "sending datagrams", self._send, self._socket)
         finally:
             self._socket.close()
 
@@ -220,15 +223,26 @@ class StreamTable:
             stream = self._streams.get(stream_id) if stream_id is not None else None
             if stream is None or stream_id is None:
                 continue
-            stream.sender.receive(datagram, address, trio.current_time())
-            self._reschedule(stream)
+            with self._ended_by_failure(stream):
+                stream.sender.receive(datagram, address, trio.current_time())
+                self._reschedule(stream)
+
+    @contextmanager
+    def _ended_by_failure(self, stream: _Stream) -> Iterator[None]:
+        """Drop a stream for which a block fails: the client goes on elsewhere, the others go on here."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is this stream's)
+            log_failure("a stream", error)
+            self._streams.pop(stream.sender.stream_id, None)
 
     def _note_read(self, stream_id: int, rendition: int, segment: int, is_sound: bool) -> None:
         """Take up a stream that may have waited for an object."""
         stream = self._streams.get(stream_id)
         if stream is not None:
-            stream.sender.note_read(rendition, segment, is_sound=is_sound)
-            self._reschedule(stream)
+            with self._ended_by_failure(stream):
+                stream.sender.note_read(rendition, segment, is_sound=is_sound)
+                self._reschedule(stream)
 
     def _reschedule(self, stream: _Stream) -> None:
         """Have a stream's turn come earlier, if what happened makes it so."""
@@ -262,15 +276,16 @@ class StreamTable:
         sender, size = stream.sender, 0
         if self._streams.get(sender.stream_id) is not stream:  # it made room while it stood in the row
             return 0
-        now = trio.current_time()
-        sender.handle_timeout(now)
-        for datagram, address in sender.datagrams_to_send(now, most):
-            size += len(datagram) + UDP_HEADER_BYTES
-            try:
-                if not socket.send_now(datagram, address):
-                    await socket.send_to(datagram, address)  # waits until the socket has room
-            except OSError:
-                break  # to the receiver it is lost like any other
-        if self._streams.get(sender.stream_id) is stream:
-            self._schedule(sender.stream_id, sender.next_deadline())
+        with self._ended_by_failure(stream):
+            now = trio.current_time()
+            sender.handle_timeout(now)
+            for datagram, address in sender.datagrams_to_send(now, most):
+                size += len(datagram) + UDP_HEADER_BYTES
+                try:
+                    if not socket.send_now(datagram, address):
+                        await socket.send_to(datagram, address)  # waits until the socket has room
+                except OSError:
+                    break  # to the receiver it is lost like any other
+            if self._streams.get(sender.stream_id) is stream:
+                self._schedule(sender.stream_id, sender.next_deadline())
         return size

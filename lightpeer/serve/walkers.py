@@ -24,6 +24,7 @@ from lightpeer.core.status import StatusCode
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.resolving import numeric_untrusted
+from lightpeer.serve.supervision import contained
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ class Walkers:
             if self._avoided.get(record.peer_id, -math.inf) <= now
         }
         for step in errand.visit.steps(known, walkers):
-            nursery.start_soon(self._walk, errand, known[step.peer], step, tell.clone(), nursery)
+            walk = (errand, known[step.peer], step, tell.clone(), nursery)
+            nursery.start_soon(contained, "a walk", self._walk, *walk)
 
     async def _walk(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from functools import partial
 
@@ -131,6 +132,7 @@ def test_what_cannot_be_read_is_told_of_and_tried_again_when_asked(caplog) -> No
         assert "the disk is bad" in caplog.text
         assert "it is damaged" in caplog.text
 
+    caplog.set_level(logging.INFO)
     with_objects(test)
 
 

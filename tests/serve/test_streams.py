@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import logging
 import threading
 import tracemalloc
 
@@ -18,7 +19,7 @@ from lightpeer.core.datagram import (
 )
 from lightpeer.core.identity import Identity, PeerId
 from lightpeer.errors import BadMessageError
-from lightpeer.serve.sender import END_S, LEASE_S, path_token
+from lightpeer.serve.sender import END_S, LEASE_S, StreamSender, path_token
 from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink
 from lightpeer.wire.network import SystemNetwork
@@ -471,7 +472,33 @@ def test_a_read_that_fails_ends_its_stream_alone_and_is_told_of(caplog) -> None:
         assert sound.opened.stream_id in table._streams
         assert "Input/output error" in caplog.text
 
+    caplog.set_level(logging.INFO)
     with_table(test)
+
+
+def test_a_stream_that_fails_as_none_should_ends_alone(caplog, monkeypatch) -> None:
+    """Whatever is done with it: a datagram comes in, an object has been read, its turn has come."""
+    for method in ("receive", "note_read", "datagrams_to_send"):
+        monkeypatch.undo()
+
+        async def test(table, phone, method=method):
+            faulty = await FakeClient(phone, identity(5)).open(table)
+            sound = await FakeClient(phone, identity(6)).open(table)
+            real = getattr(StreamSender, method)
+
+            def fail(sender, *args, **kwargs):
+                if sender.stream_id == faulty.opened.stream_id:
+                    raise ZeroDivisionError
+                return real(sender, *args, **kwargs)
+
+            monkeypatch.setattr(StreamSender, method, fail)
+            await faulty.pull((0, 0, 0, 5))
+            await sound.pull((0, 0, 0, 5), pace=5000)
+            await sound.receive(5)
+            assert set(table._streams) == {sound.opened.stream_id}
+
+        with_table(test)
+    assert caplog.text.count("a stream failed") == 3
 
 
 def test_a_stream_that_went_while_it_was_read_for_is_let_go() -> None:

@@ -269,10 +269,13 @@ def test_connections_above_the_limit_are_closed_as_they_come():
     run(main)
 
 
-def test_a_system_out_of_descriptors_is_waited_for(caplog):
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ECONNABORTED, errno.EHOSTUNREACH])
+def test_a_connection_that_cannot_be_accepted_ends_no_other(caplog, number):
+    """Without descriptors it is waited; Linux tells of what a waiting connection met as well (accept(2))."""
+
     async def main():
         async with serving() as f:
-            await f.network.listener.put.send(OSError(errno.EMFILE, "too many open files"))
+            await f.network.listener.put.send(OSError(number, "not now"))
             assert await f.channel.unary_unary("/t/Echo")(b"x") == b"x"
             assert trio.current_time() == pytest.approx(0.1)
 
