@@ -77,5 +77,5 @@ def read_segment(stored: StoredTrack, rendition: int, segment: int) -> bytes:
     try:
         return stored.read(rendition, segment)
     except LightpeerError as error:
-        logger.warning("%s", error)
+        logger.info("%s", error)  # the library tells the person
         raise RpcError(StatusCode.UNAVAILABLE, "the track cannot be read here now") from error

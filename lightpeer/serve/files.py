@@ -25,6 +25,8 @@ _UNCHANGED = "SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ? A
 _NOT_FOUND = """
 SELECT path FROM files WHERE path > ? AND path NOT IN (SELECT path FROM found) ORDER BY path LIMIT 200
 """
+_DAMAGED = "damaged"  # as a recipe: no file is imported by it, so the next scan takes such a file
+_DAMAGED_IDS = "SELECT track_id FROM files GROUP BY track_id HAVING min(recipe) = ? LIMIT ?"
 _TRACK_IDS = "SELECT DISTINCT track_id FROM files WHERE track_id > ? ORDER BY track_id LIMIT 200"
 
 
@@ -71,7 +73,21 @@ class ImportedFiles:
         with self._database.transaction() as connection:
             connection.executemany("DELETE FROM files WHERE track_id = ?", ((i,) for i in track_ids))
 
+    def mark_damaged(self, track_id: bytes) -> None:
+        """Note that what some files became is damaged, until one of them is `put` again."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE files SET recipe = ? WHERE track_id = ?", (_DAMAGED, track_id))
+
     # What it knows.
+
+    def damaged_track_ids(self, most: int) -> list[bytes]:
+        """Return at most so many ids of tracks that are damaged."""
+        return [cast("bytes", row[0]) for row in self._database.rows(_DAMAGED_IDS, (_DAMAGED, most))]
+
+    def damaged_paths(self, most: int) -> list[bytes]:
+        """Return at most so many files that became a track which is damaged now."""
+        query = "SELECT path FROM files WHERE recipe = ? LIMIT ?"
+        return [cast("bytes", row[0]) for row in self._database.rows(query, (_DAMAGED, most))]
 
     def track_of(self, path: bytes) -> bytes | None:
         """Return the track that a file became."""

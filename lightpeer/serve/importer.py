@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TextIO, TypeAlias
+from typing import Final, TextIO, TypeAlias
 
 from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, StateError, UnreadableError
@@ -36,6 +36,7 @@ from lightpeer.serve.tags import read_tags
 
 _log = logging.getLogger(__name__)
 
+MIRRORED: Final = b"mirror:"  # how the paths begin of what is fetched from the network
 _NOTED_AT_ONCE = 200  # files: a few milliseconds, in which no track is opened
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -109,6 +110,27 @@ def scan(
     return report
 
 
+def mend(library: Library, should_stop: Callable[[], bool] = lambda: False) -> ImportReport:
+    """Import again what became damaged tracks, as far as it is still there; else as `scan`."""
+    report = ImportReport()
+    try:
+        for path in map(Path, map(os.fsdecode, library.damaged_files())):
+            if path.is_absolute() and (key := _key_of(path)):  # what is mirrored has no such path
+                _import_file(library, key, report, lambda _: None, should_stop)
+    except StoppedError:
+        report.stopped = True
+    return report
+
+
+def _key_of(path: Path) -> SourceKey | None:
+    """Return the key of an ordinary file that is there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return SourceKey.of(path, status) if stat.S_ISREG(status.st_mode) else None
+
+
 def _import_file(
     library: Library,
     key: SourceKey,
@@ -146,7 +168,7 @@ def _import_file(
 
 def mirror_root(entry: str) -> bytes:
     """Return what the paths of an entry's tracks begin with in the library; no file has such a path."""
-    return b"mirror:" + entry.encode().hex().encode()
+    return MIRRORED + entry.encode().hex().encode()
 
 
 def _require_same(path: Path, key: SourceKey) -> None:

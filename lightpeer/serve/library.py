@@ -13,6 +13,9 @@ A track is made in `incoming` and moved into place by one rename, so that a trac
 folder is always whole. Then the database learns of it; a folder that the database
 does not know is what a crash left in between, and is removed at start.
 
+A track that the disk does not give as it was stored is set aside (`aside.py`): neither found nor opened. The
+database notes damage, so that the file it was made of is imported again, in this run or the next.
+
 Worker threads read (`track`, `index.search`) while another imports; what they share has
 locks that are never held across slow work. Ids are never all in memory, but for a moment
 at start, when folders, database and index are compared.
@@ -23,8 +26,10 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,11 +39,13 @@ from lightpeer.core.manifest import (
     parse_manifest_untrusted,
     track_id_of,
 )
-from lightpeer.errors import RemoteError, UsageError
+from lightpeer.errors import RemoteError, StateError, UsageError
+from lightpeer.serve.aside import MAX_ASIDE, SetAside
 from lightpeer.serve.disk import claim, flush, state_error
 from lightpeer.serve.files import ImportedFiles, SourceKey, only_in_one
 from lightpeer.serve.index import Index, IndexHit
-from lightpeer.serve.store import RenditionFiles, StoredTrack
+from lightpeer.serve.store import SHORT_OF_MEANS, RenditionFiles, StoredTrack
+from lightpeer.serve.supervision import OnceLog
 
 DEFAULT_LADDER_KBPS = (24, 48, 96)  # barely any link, 3G, and as good as most can hear
 DEFAULT_COMPLEXITY = 10  # an import happens once
@@ -78,11 +85,16 @@ class Library:
         self._cached: OrderedDict[bytes, StoredTrack] = OrderedDict()
         self._cache_lock = threading.Lock()
         self._files = RenditionFiles()
+        self._aside = SetAside()
+        self._log = OnceLog()
+        self._adding = threading.Lock()  # one track after the other is put in place
         self._lock = claim(state_dir)
         try:
             self._imported = ImportedFiles(state_dir / "library.db")
             self.index = Index(state_dir / "index.db")
             self._recover()
+            for track_id in self._imported.damaged_track_ids(MAX_ASIDE):
+                self._aside.add(track_id, time.monotonic(), is_damaged=True)
         except BaseException:
             self._lock.close()
             raise
@@ -98,6 +110,8 @@ class Library:
 
     def track(self, track_id: bytes) -> StoredTrack | None:
         """Return a track that can be served, or None where this server does not have it."""
+        if self._aside.holds(track_id, time.monotonic()):
+            return None
         with self._cache_lock:
             stored = self._cached.get(track_id)
             if stored is not None:
@@ -124,7 +138,25 @@ class Library:
         """Return how many tracks there are."""
         return self._imported.count_tracks()
 
+    def search(self, query: str, limit: int) -> list[IndexHit]:
+        """Return the best hits among the tracks that can be served; where the index cannot be read, none."""
+        try:
+            found = self.index.search(query, limit)
+        except StateError as error:
+            self._log.say("the index", error)
+            return []
+        now = time.monotonic()
+        return [hit for hit in found if not self._aside.holds(hit.track_id, now)]
+
     # What an import uses.
+
+    def take_new_damage(self) -> bool:
+        """Tell whether any track was found damaged since this was asked last, or since the start."""
+        return self._aside.take_new_damage()
+
+    def damaged_files(self) -> list[bytes]:
+        """Return the paths of files that are to be imported again, as what they became is damaged."""
+        return self._imported.damaged_paths(MAX_ASIDE) if self._aside.has_damage() else []
 
     def begin_scan(self) -> None:
         """Begin to note which files are there."""
@@ -180,17 +212,34 @@ class Library:
         manifest = (workspace / "manifest").read_bytes()
         track = parse_manifest_untrusted(manifest, track_id_of(manifest))
         folder = self._folder(track.track_id)
-        before = self._imported.track_of(key.path)
-        try:
-            if not folder.exists():
-                flush(workspace)
-                workspace.rename(folder)
-        except OSError as error:
-            raise state_error(folder, error) from error
-        self.index.add_all([_index_entry(track)])
-        self._imported.put(key, self._recipe, track.track_id)
-        self._drop_unless_used(before)
+        with self._adding:
+            before = self._imported.track_of(key.path)
+            try:
+                self._place(track.track_id, folder, workspace)
+            except OSError as error:
+                raise state_error(folder, error) from error
+            self.index.add_all([_index_entry(track)])
+            self._imported.put(key, self._recipe, track.track_id)
+            self._forget_open(track.track_id)
+            self._aside.remove(track.track_id)
+            self._log.forget(track.track_id)
+            self._drop_unless_used(before)
         return track
+
+    def _place(self, track_id: bytes, folder: Path, workspace: Path) -> None:
+        """Put a finished track where it belongs, unless it is there and sound."""
+        is_there = folder.exists()
+        if is_there and not self._aside.holds(track_id, time.monotonic()):
+            return
+        flush(workspace)
+        if is_there:  # it is not served now; if we end in between, it is imported once more
+            old = folder.with_name(folder.name + ".old")
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+            workspace.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            workspace.rename(folder)
 
     @property
     def _recipe(self) -> str:
@@ -204,19 +253,44 @@ class Library:
         if track_id is None or self._imported.has_track(track_id):
             return
         self.index.remove(track_id)
+        self._forget_open(track_id)
+        self._aside.remove(track_id)
+        shutil.rmtree(self._folder(track_id), ignore_errors=True)
+
+    def _forget_open(self, track_id: bytes) -> None:
         with self._cache_lock:
             self._cached.pop(track_id, None)
         self._files.forget(track_id)
-        shutil.rmtree(self._folder(track_id), ignore_errors=True)
 
     def _load(self, track_id: bytes) -> StoredTrack | None:
         folder = self._folder(track_id)
         try:
             manifest = (folder / "manifest").read_bytes()
             track = parse_manifest_untrusted(manifest, track_id)
-        except (OSError, RemoteError):
-            return None  # damaged on disk: to others we simply do not have it
-        return StoredTrack(manifest, track, folder, self._files)
+        except (OSError, RemoteError) as error:  # to others we simply do not have it
+            is_there = not isinstance(error, FileNotFoundError)  # else we have not, most likely
+            if not isinstance(error, OSError) or error.errno not in SHORT_OF_MEANS:
+                self._set_aside(track_id, is_damaged=not (is_there and isinstance(error, OSError)))
+            return None
+        return StoredTrack(manifest, track, folder, self._files, partial(self._set_aside, track_id))
+
+    def _set_aside(self, track_id: bytes, is_damaged: bool) -> None:
+        """Serve a track no more for now, and say so once; in a worker thread."""
+        try:
+            if not self._imported.has_track(track_id):  # it was dropped while somebody listened
+                return
+            if is_damaged:
+                self._imported.mark_damaged(track_id)
+        except StateError as error:
+            self._log.say("the database", error)
+        if self._aside.add(track_id, time.monotonic(), is_damaged=is_damaged):
+            self._forget_open(track_id)
+            what = (
+                "is damaged on the disk: it is set aside, and imported again if its file is still there"
+                if is_damaged
+                else "cannot be read from the disk: it is set aside for ten minutes"
+            )
+            self._log.say(track_id, f"{self._folder(track_id)} {what}")
 
     def _recover(self) -> None:
         """Make folders, database and index agree after whatever ended the last run."""

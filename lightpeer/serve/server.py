@@ -31,7 +31,7 @@ from lightpeer.remembered import RememberedPeers
 from lightpeer.resolving import is_name
 from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.health import Health
-from lightpeer.serve.importer import ImportReport, ProgressLine, mirror_root, scan
+from lightpeer.serve.importer import MIRRORED, ImportReport, ProgressLine, mend, mirror_root, scan
 from lightpeer.serve.library import Library
 from lightpeer.serve.reflection import Reflection
 from lightpeer.serve.role import ServingRole, guarded
@@ -59,6 +59,8 @@ DEFAULT_LADDER_KBPS: Final = (24, 48, 96)
 PEERS_REMEMBERED: Final = 1024  # about a megabyte; the sample that one reply gives is 15
 MIRROR_ASKS: Final = 4  # neighbours, besides the bootstrap peers
 READY_AFTER_S: Final = 5.0
+MEND_S: Final = 10.0  # after which is looked whether tracks were found damaged: they are imported again
+FETCH_AGAIN_S: Final = 600.0  # after which is looked whether mirrored tracks were
 DRAIN_S: Final = 5.0
 
 
@@ -158,6 +160,7 @@ class _Server:
         nursery.start_soon(kept_up, "the streams", self._streams.run)
         nursery.start_soon(kept_up, "the searches of others", services.run)
         nursery.start_soon(contained, "the import", self._scan)
+        nursery.start_soon(kept_up, "mending tracks", self._mend)
         nursery.start_soon(kept_up, "mirroring", self._mirror, gossip)
         nursery.start_soon(kept_up, "gossip", self._gossip_on, gossip, listener_address(listener))
         if toggles is not None:
@@ -225,7 +228,7 @@ class _Server:
             identity=self._identity,
             network=self._network,
             library=self._library,
-            index=self._library.index,
+            index=self._library,
             streams=self._streams,
             uplink=self._uplink,
             gossip=gossip,
@@ -248,11 +251,29 @@ class _Server:
         client = Settings(state_dir=self._settings.state_dir)
         wanted, warn = self._settings.mirror, self._output.warn
         mirror = Mirror(self._library, self._network, client, wanted, contacts, warn)
-        await mirror.run(
-            lambda track: self._output.remark(
-                "mirrored", f"mirrored {track.title}", uri=track.uri, title=track.title
-            )
-        )
+        is_missing = True
+        while True:
+            if is_missing:
+                await mirror.run(
+                    lambda track: self._output.remark(
+                        "mirrored", f"mirrored {track.title}", uri=track.uri, title=track.title
+                    )
+                )
+            await trio.sleep(FETCH_AGAIN_S)
+            damaged = await trio.to_thread.run_sync(self._library.damaged_files)
+            is_missing = any(path.startswith(MIRRORED) for path in damaged)
+
+    async def _mend(self) -> None:
+        """Import again what is found damaged."""
+        await self._scanned.wait()  # which has done so with what was damaged before
+        while True:
+            await trio.sleep(MEND_S)
+            if self._library.take_new_damage():
+                report = await trio.to_thread.run_sync(mend, self._library, self._stop_scan.is_set)
+                self._tell_notes(report)
+                if report.imported:
+                    what = "1 track" if report.imported == 1 else f"{report.imported} tracks"
+                    self._output.remark("mended", f"imported {what} again", tracks=report.imported)
 
     async def _scan(self) -> None:
         """Bring the library up to date; without that, what it has is served all the same."""
@@ -275,9 +296,12 @@ class _Server:
         rpc, peer_id = format_endpoint(address), format_peer_id(self._identity.peer_id)
         self._output.result("listening", f"listening on {rpc} as {peer_id}", rpc=rpc, peer_id=peer_id)
 
-    def _tell_imported(self, report: ImportReport, tracks: int) -> None:
+    def _tell_notes(self, report: ImportReport) -> None:
         for note in report.notes():
             self._output.warn(note)
+
+    def _tell_imported(self, report: ImportReport, tracks: int) -> None:
+        self._tell_notes(report)
         if report.stopped:
             return
         logger.info("%d tracks; %d files imported, %d as before", tracks, report.imported, report.unchanged)

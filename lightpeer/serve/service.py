@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from lightpeer.core.identity import Identity, PeerId
 from lightpeer.core.status import StatusCode
 from lightpeer.core.uri import TRACK_ID_BYTES
-from lightpeer.errors import BadMessageError, RpcError
+from lightpeer.errors import BadMessageError, RpcError, StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.discovery import Discovery
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, first_segments, read_segment, wanted_segments
@@ -29,6 +29,7 @@ from lightpeer.serve.rpc import (
 )
 from lightpeer.serve.sealed import SealedCalls
 from lightpeer.serve.search import Search, Searchable
+from lightpeer.serve.supervision import OnceLog
 from lightpeer.serve.threads import Threads
 from lightpeer.serve.walkers import Walkers
 
@@ -73,6 +74,7 @@ class Services:
         self._streams = streams
         self._uplink = uplink
         self._threads = Threads(READERS)
+        self._log = OnceLog()
         self._walkers = Walkers(
             identity=identity,
             network=network,
@@ -132,7 +134,11 @@ class Services:
     def _track(self, track_id: bytes) -> StoredTrack:
         if len(track_id) != TRACK_ID_BYTES:
             raise RpcError(StatusCode.INVALID_ARGUMENT, f"a track id has {TRACK_ID_BYTES} bytes")
-        stored = self._library.track(track_id)
+        try:
+            stored = self._library.track(track_id)
+        except StateError as error:
+            self._log.say("the database", error)
+            raise RpcError(StatusCode.UNAVAILABLE, "the tracks cannot be read here now") from error
         if stored is None:
             raise RpcError(StatusCode.NOT_FOUND, "the track is not here")
         return stored

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sqlite3
 import tracemalloc
@@ -13,8 +14,10 @@ from lightpeer.core.manifest import content_digest, track_id_of
 from lightpeer.errors import StateError, UsageError
 from lightpeer.serve import library as library_module
 from lightpeer.serve import store as store_module
+from lightpeer.serve.aside import ASIDE_S
+from lightpeer.serve.database import Database
 from lightpeer.serve.files import SourceKey
-from lightpeer.serve.importer import scan
+from lightpeer.serve.importer import mend, scan
 from lightpeer.serve.index import Index, IndexHit
 from lightpeer.serve.library import Library
 from tests.serve.media import write_wav
@@ -166,21 +169,120 @@ def test_a_lost_or_damaged_index_is_filled_again(library, open_library, tmp_path
     assert again.index.search("gone", 5) == []
 
 
-def test_damage_on_the_disk_is_one_sentence(library, open_library, tmp_path):
+def test_damage_on_the_disk_is_one_sentence(library, tmp_path, caplog):
     track_id = only_id(library)
     folder = tmp_path / "state" / "tracks" / track_id.hex()
     stored = library.track(track_id)
     (folder / "0.opus").write_bytes((folder / "0.opus").read_bytes()[:500])
     (folder / "1.tables").write_bytes(b"")
     for rendition, segment in [(0, 2), (1, 0), (1, TABLE_BASE)]:
-        with pytest.raises(StateError, match="is damaged: delete it"):
+        with pytest.raises(StateError, match="is damaged"):
             stored.read(rendition, segment)
     (folder / "1.opus").unlink()
     library._files.forget(track_id)
     with pytest.raises(StateError, match="cannot be read \\(No such file"):
         stored.read(1, 0)
-    (folder / "manifest").write_bytes(b"changed")
-    assert open_library().track(track_id) is None
+    assert caplog.text.count("set aside") == 1
+
+
+def flip_a_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["0.opus", "0.tables", "manifest", ""])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_damaged_track_is_set_aside_until_it_is_imported_again(
+    library, open_library, tmp_path, caplog, name, restarts
+):
+    """A bit has flipped in one of its files, or its folder is gone."""
+    track_id = only_id(library)
+    folder = tmp_path / "state" / "tracks" / track_id.hex()
+    sound = {path.name: path.read_bytes() for path in folder.iterdir()}
+    if name:
+        flip_a_bit(folder / name)
+    else:
+        shutil.rmtree(folder)
+    if stored := library.track(track_id):
+        with pytest.raises(StateError, match="damaged"):
+            stored.read(0, 2)
+    for _ in range(2):
+        assert library.track(track_id) is None
+        assert library.search("something", 5) == []
+    assert caplog.text.count("is damaged on the disk: it is set aside") == 1
+    if restarts and name:
+        library = open_library()
+        assert library.track(track_id) is None
+        assert scan(library).imported == 1
+    else:
+        assert library.take_new_damage()
+        assert mend(library).imported == 1
+        assert mend(library).imported == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == sound
+    assert len(library.track(track_id).read(0, 2))
+    assert len(library.search("something", 5)) == 1
+    assert [path.name for path in folder.parent.iterdir()] == [track_id.hex()]
+    assert scan(library).unchanged == 1
+
+
+def test_a_damaged_track_whose_file_cannot_be_had_stays_aside_and_goes_with_its_file(
+    library, music, tmp_path
+):
+    track_id = only_id(library)
+    (music / "Someone - Something.wav").rename(tmp_path / "elsewhere")
+    flip_a_bit(tmp_path / "state" / "tracks" / track_id.hex() / "0.opus")
+    with pytest.raises(StateError):
+        library.track(track_id).read(0, 2)
+    (music / "Someone - Something.wav").mkdir()
+    assert mend(library).notes() == []
+    write_wav(music / "Another.wav", 1.0)
+    scan(library)
+    assert library.track(track_id) is None
+    assert library.count_tracks() == 1
+    assert library.damaged_files() == []
+
+
+def test_what_cannot_be_read_now_is_tried_again_later(library, monkeypatch, caplog):
+    track_id, now, read = only_id(library), [1000.0], os.pread
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    stored = library.track(track_id)
+    monkeypatch.setattr(library_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(store_module.os, "pread", fail)
+    for _ in range(2):
+        with pytest.raises(StateError):
+            stored.read(0, 0)
+    assert library.track(track_id) is None
+    assert library.search("something", 5) == []
+    assert caplog.text.count("cannot be read from the disk: it is set aside for ten minutes") == 1
+    assert not library.take_new_damage()
+    monkeypatch.setattr(store_module.os, "pread", read)
+    now[0] += ASIDE_S + 1
+    assert library.track(track_id).read(0, 0)
+    assert len(library.search("something", 5)) == 1
+
+
+def test_a_stranger_who_asks_for_what_is_not_here_sets_nothing_aside(library, caplog):
+    for number in range(3):
+        assert library.track(bytes([number]) * 32) is None
+    assert not library._aside._until_s
+    assert caplog.text == ""
+
+
+def test_a_database_that_fails_costs_no_more_than_what_is_asked_of_it(library, monkeypatch, caplog):
+    track_id, stored = only_id(library), library.track(only_id(library))
+
+    def fail(*_):
+        raise StateError("library.db", "disk I/O error")
+
+    monkeypatch.setattr(Database, "rows", fail)
+    assert [library.search("something", 5) for _ in range(2)] == [[], []]
+    assert caplog.text.count("disk I/O error") == 1
+    stored._set_aside(is_damaged=True)
+    assert library.track(track_id) is None
 
 
 def test_a_damaged_database_is_one_sentence(library, tmp_path, music):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import resource
@@ -40,9 +41,9 @@ def write_track(folder: Path, count: int, seed: int = 1, header: bytes = b"the h
     return segments
 
 
-def stored(folder: Path, files: RenditionFiles) -> StoredTrack:
+def stored(folder: Path, files: RenditionFiles, set_aside=None) -> StoredTrack:
     manifest = (folder / "manifest").read_bytes()
-    return StoredTrack(manifest, parse(manifest, track_id_of(manifest)), folder, files)
+    return StoredTrack(manifest, parse(manifest, track_id_of(manifest)), folder, files, set_aside)
 
 
 @pytest.mark.parametrize("count", [1, 64, 65, 200])
@@ -135,17 +136,46 @@ def test_an_open_rendition_of_hours_is_small(tmp_path):
         tracemalloc.stop()
 
 
-def test_a_disk_that_fails_while_it_is_read_is_one_sentence(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "told"), [(errno.EIO, [False]), (errno.EMFILE, []), (errno.ENOMEM, [])])
+def test_a_disk_that_fails_while_it_is_read_is_one_sentence(tmp_path, monkeypatch, number, told):
+    """The library hears of it, but where a process is short of means: that is not the track's fault."""
     write_track(tmp_path / "t", 2)
-    track = stored(tmp_path / "t", RenditionFiles())
+    heard: list[bool] = []
+    track = stored(tmp_path / "t", RenditionFiles(), heard.append)
     track.read(0, 0)
 
     def fail(*_):
-        raise OSError(5, "Input/output error")
+        raise OSError(number, "Input/output error")
 
     monkeypatch.setattr(store.os, "pread", fail)
     with pytest.raises(StateError, match=r"cannot be read \(Input/output error\)"):
         track.read(0, 1)
+    assert heard == told
+
+
+def test_a_bit_that_flips_anywhere_is_seen_and_spoils_no_more_than_what_it_is_in(tmp_path):
+    count = 70
+    segments = write_track(tmp_path / "t", count)
+    numbers = [*range(count), TABLE_BASE, TABLE_BASE + 1]
+    for name in ("0.opus", "0.tables"):
+        path, sound = tmp_path / "t" / name, (tmp_path / "t" / name).read_bytes()
+        for seed in range(20):
+            random, data = Random(seed), bytearray(sound)
+            data[random.randrange(10, len(data))] ^= 1 << random.randrange(8)
+            path.write_bytes(data)
+            heard: list[bool] = []
+            track, bad = stored(tmp_path / "t", RenditionFiles(), heard.append), set()
+            for number in random.sample(numbers, len(numbers)):
+                try:
+                    read = track.read(0, number)
+                except StateError:
+                    bad.add(number)
+                else:
+                    assert number >= TABLE_BASE or read == segments[number]
+            assert bad
+            assert heard == [True] * len(bad)
+            assert name == "0.tables" or len(bad) == 1
+        path.write_bytes(sound)
 
 
 def test_one_that_another_thread_has_opened_meanwhile_is_used(tmp_path, monkeypatch):

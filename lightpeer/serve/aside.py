@@ -1,0 +1,54 @@
+"""Tracks that are set aside: the disk gives other bytes than were stored, or none.
+
+A server that sent such bytes would be a liar to its listeners. What is damaged stays set aside until it has
+been imported again. What could not be read is tried again after a while: a disk may be unplugged, and come
+back.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Final
+
+ASIDE_S: Final = 600.0  # what could not be read: nobody waits for that long, and a dead disk is left alone
+MAX_ASIDE: Final = 4096  # half a megabyte; of more, the first is tried again
+
+
+class SetAside:
+    """The tracks that are not served now. Times are monotonic seconds; use from any thread."""
+
+    def __init__(self) -> None:
+        self._until_s: dict[bytes, float] = {}
+        self._lock = threading.Lock()
+        self._has_new_damage = False
+
+    def add(self, track_id: bytes, now: float, *, is_damaged: bool) -> bool:
+        """Set a track aside, and tell whether it was not before."""
+        with self._lock:
+            before_s = self._until_s.pop(track_id, -math.inf)
+            if before_s == -math.inf and len(self._until_s) >= MAX_ASIDE:
+                del self._until_s[next(iter(self._until_s))]
+            self._until_s[track_id] = math.inf if is_damaged else max(before_s, now + ASIDE_S)
+            self._has_new_damage |= is_damaged and before_s < math.inf
+            return before_s <= now
+
+    def remove(self, track_id: bytes) -> None:
+        """Have a track served again."""
+        with self._lock:
+            self._until_s.pop(track_id, None)
+
+    def holds(self, track_id: bytes, now: float) -> bool:
+        """Tell whether a track is set aside."""
+        return self._until_s.get(track_id, -math.inf) > now
+
+    def has_damage(self) -> bool:
+        """Tell whether any track is damaged."""
+        with self._lock:
+            return math.inf in self._until_s.values()
+
+    def take_new_damage(self) -> bool:
+        """Tell whether any track was found damaged since this was asked last."""
+        with self._lock:
+            is_new, self._has_new_damage = self._has_new_damage, False
+            return is_new

@@ -1,0 +1,119 @@
+"""A bit flips on a server's disk: no listener takes it for a liar, and what is damaged is made again."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import trio
+
+from lightpeer.config import Settings
+from lightpeer.contacts import Contact
+from lightpeer.core.peers import PeerCache
+from lightpeer.discovery import open_client
+from lightpeer.fetching import next_within, streaming
+from lightpeer.output import Output
+from lightpeer.remembered import PEERS_FILE
+from lightpeer.serve.importer import scan
+from lightpeer.serve.library import Library
+from lightpeer.serve.server import ServeSettings, serve
+from tests.serve.media import write_wav
+from tests.sim.clock import without_threads
+from tests.sim.network import SimHost, SimInternet, simulate
+
+SERVER = ("20.0.0.1", 1000)
+LADDER = (24,)
+SECONDS = 20
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ServeSettings:
+    """A server whose only track has a bit that flipped in its fifteenth second or so."""
+    music = tmp_path / "music"
+    music.mkdir()
+    write_wav(music / "Long Beep.wav", SECONDS)
+    library = Library(tmp_path / "server", music, LADDER)
+    scan(library)
+    library.close()
+    (path,) = (tmp_path / "server" / "tracks").glob("*/0.opus")
+    data = bytearray(path.read_bytes())
+    data[len(data) * 3 // 4] ^= 1
+    path.write_bytes(data)
+    return ServeSettings(
+        music_dir=music, state_dir=tmp_path / "server", listen=("0.0.0.0", 1000), ladder_kbps=LADDER
+    )
+
+
+async def listen(host: SimHost, folder: Path, transport: str) -> int:
+    """Stream the best hit; return how many seconds came."""
+    chosen = Settings(state_dir=folder, bootstrap=(Contact(SERVER),), transport=transport)
+    seconds = 0
+    async with open_client(chosen, host) as client:
+        (track_id,) = [hit.track_id async for hit in client.search("beep", limit=1)]
+        async with streaming(client, track_id, 24) as (session, _):
+            while await next_within(60, session) is not None:
+                seconds += 1
+    return seconds
+
+
+def misbehaviour(folder: Path) -> list[float]:
+    cache = PeerCache.from_bytes_untrusted((folder / PEERS_FILE).read_bytes())
+    return [entry.misbehaviour for entry in cache._entries.values()]
+
+
+@pytest.mark.parametrize("transport", ["udp", "grpc"])
+def test_who_has_a_flipped_bit_is_no_liar_and_mends_it(settings, tmp_path, transport, caplog, capsys) -> None:
+    """The listener, who has nobody else to go to, hears the track to its end, after a pause."""
+
+    async def main(net: SimInternet) -> None:
+        stop, phone = trio.Event(), net.host("30.0.0.1")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve, settings, net.host(SERVER[0]), Output("lightpeer-serve"), stop)
+            await trio.sleep(30)
+            assert await listen(phone, tmp_path / "phone", transport) == SECONDS + 1
+            stop.set()
+
+    with without_threads():
+        simulate(main)
+    assert misbehaviour(tmp_path / "phone") == [0.0]
+    assert caplog.text.count("is damaged on the disk: it is set aside") == 1
+    assert "imported 1 track again" in capsys.readouterr().out
+
+
+def test_what_was_mirrored_is_fetched_again(settings, tmp_path, caplog) -> None:
+    (tmp_path / "empty").mkdir()
+    shutil.rmtree(tmp_path / "server" / "tracks")  # it is imported again, and sound
+    mirror = ServeSettings(
+        music_dir=tmp_path / "empty",
+        state_dir=tmp_path / "mirror",
+        listen=("0.0.0.0", 1000),
+        bootstrap=(Contact(SERVER),),
+        mirror=("beep",),
+    )
+
+    def only_file() -> Path:
+        (path,) = (tmp_path / "mirror" / "tracks").glob("*/0.opus")
+        return path
+
+    async def main(net: SimInternet) -> None:
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve, settings, net.host(SERVER[0]), Output(quiet=True), stop)
+            nursery.start_soon(serve, mirror, net.host("21.0.0.1"), Output(quiet=True), stop)
+            await trio.sleep(120)
+            sound = only_file().read_bytes()
+            only_file().write_bytes(sound[:-1] + b"\0")
+            chosen = Settings(state_dir=tmp_path / "phone", bootstrap=(Contact(("21.0.0.1", 1000)),))
+            async with open_client(chosen, net.host("30.0.0.1")) as client:
+                (track_id,) = [hit.track_id async for hit in client.search("beep", limit=1)]
+                async with streaming(client, track_id, 24) as (session, _):
+                    for _ in range(SECONDS + 1):  # the last from the other
+                        assert await next_within(60, session) is not None
+            await trio.sleep(1300)
+            assert only_file().read_bytes() == sound
+            stop.set()
+
+    with without_threads():
+        simulate(main)
+    assert caplog.text.count("is damaged on the disk: it is set aside") == 1
