@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from lightpeer.contacts import Contact, parse_contact
 from lightpeer.errors import ConfigError, LocalError, UsageError
+from lightpeer.ordinary import read_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Transport: TypeAlias = Literal["auto", "udp", "grpc"]
 
 MAX_BOOTSTRAP = 16  # as many first contacts as anybody would wait for
+
+MAX_FILE_BYTES = 64 * 1024  # every setting, and a page of comments on each
 
 _CONFIG_VARIABLE = "LIGHTPEER_CONFIG"
 
@@ -140,7 +143,7 @@ def _path_in(environ: Mapping[str, str], variable: str) -> Path | None:
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
-        data = path.read_bytes()
+        data = read_ordinary(path, MAX_FILE_BYTES)
     except FileNotFoundError as error:
         if must_exist:
             raise ConfigError(f"there is no configuration file {path}: make it, or name another") from error
@@ -151,7 +154,7 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
 
     try:
         table = tomllib.loads(data.decode())
-    except ValueError as error:  # a syntax error, or bytes that are not UTF-8
+    except (ValueError, RecursionError) as error:  # a syntax error, bytes that are not UTF-8, or nesting
         raise ConfigError(f"{path} is not a TOML file: {error}") from error
     for name in table:
         if name not in _PARSERS:

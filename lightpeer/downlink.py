@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.errors import BadMessageError, StateError
+from lightpeer.ordinary import read_ordinary
 from lightpeer.state import Losses, set_aside, write_atomically
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ class RememberedDownlink:
         from lightpeer.core.downlinks import MAX_BYTES, Downlinks
 
         try:
-            with self._path.open("rb") as file:
-                return Downlinks.from_bytes_untrusted(file.read(MAX_BYTES + 1))
+            return Downlinks.from_bytes_untrusted(read_ordinary(self._path, MAX_BYTES))
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:

@@ -2,13 +2,16 @@
 
 It is written beside its final name, as `NAME.part`, and renamed once it is whole and on the disk. What is
 there from before is read first, segment by segment; the caller checks each against its hash like any
-other source's, so a part of another track, or a torn write, costs nothing but itself.
+other source's, so a part of another track, or a torn write, costs nothing but itself. A link in its place,
+which somebody may have laid where all may write, is not followed.
 """
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, BinaryIO, Final
+
+from lightpeer.ordinary import open_ordinary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +44,7 @@ class PartFile:
 
     def begin(self, number: int, rendition: Rendition) -> None:
         """Open the file for a rendition, and keep what it may hold of it."""
-        descriptor = os.open(self._part, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = open_ordinary(self._part, 0o666)
         file = self._file = os.fdopen(descriptor, "r+b", buffering=0)
         header = rendition.header
         if file.read(len(header)) != header:

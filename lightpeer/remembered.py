@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.errors import BadMessageError, StateError
+from lightpeer.ordinary import read_ordinary
 from lightpeer.state import Losses, set_aside, write_atomically
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PEERS_FILE: Final = "peers"
+MAX_FILE_BYTES: Final = 4 * 1024 * 1024  # of 1024 peers, four times over
 SAVE_AGAIN_S: Final = 60.0  # a memory card wears out with what is written
 
 
@@ -56,7 +58,8 @@ class RememberedPeers:
         from lightpeer.core.peers import PeerCache
 
         try:
-            return PeerCache.from_bytes_untrusted(self._path.read_bytes(), self._capacity, own=self._own)
+            data = read_ordinary(self._path, MAX_FILE_BYTES)
+            return PeerCache.from_bytes_untrusted(data, self._capacity, own=self._own)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:

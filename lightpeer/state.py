@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.errors import LightpeerError, StateError
+from lightpeer.ordinary import read_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 KEY_FILE: Final = "key"
 LEFTOVER_S: Final = 3600.0  # a file is written within seconds, and was left by a crash if it is this old
 _SECRET_BYTES: Final = 32
+_MAX_KEY_BYTES: Final = 1024  # 65, and whatever an editor put around them
 _PART: Final = ".part"
 
 
@@ -140,7 +142,7 @@ def _load_identity(state_dir: Path) -> Identity | None:
     sweep(state_dir)
     path = state_dir / KEY_FILE
     try:
-        text = path.read_bytes()
+        text = read_ordinary(path, _MAX_KEY_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

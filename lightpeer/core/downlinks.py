@@ -58,10 +58,13 @@ class Downlinks:
             head, *lines, end = data[: MAX_BYTES + 1].decode("ascii").split("\n")
             for line in lines:
                 network, rate, noted_s = line.split(" ")
-                downlinks.note(str(ip_network(network)), float(rate), float(noted_s))
+                entry = float(rate), float(noted_s)
+                if not _is_sound(entry):
+                    raise BadMessageError("the remembered downlinks have impossible numbers")
+                downlinks.note(str(ip_network(network)), *entry)
         except ValueError as error:
             raise BadMessageError("the remembered downlinks are corrupt") from error
-        if head != _HEAD or end or not all(map(_is_sound, downlinks._rates.values())):
+        if head != _HEAD or end:
             raise BadMessageError("the remembered downlinks are corrupt, or of another version")
         return downlinks
 

@@ -202,11 +202,12 @@ def unpack_entries_untrusted(data: bytes) -> Iterator[PeerEntry]:
 
 
 def _entry_untrusted(record: PeerRecord, source: str, tried: bool, stats: tuple[float, ...]) -> PeerEntry:
-    if not all(-1 <= value <= _MAX_STAT for value in stats):
-        raise BadMessageError("the peer cache has impossible numbers")
     successes, failures, misbehaviour, updated_s, in_row, failure_s, success_s, rtt_s, goodput, verified = (
         stats
     )
+    known = [value for value in (rtt_s, goodput) if value != -1]
+    if not all(0 <= value <= _MAX_STAT for value in (*stats[:7], *known, verified)):
+        raise BadMessageError("the peer cache has impossible numbers")
     return PeerEntry(
         record=record,
         source=source,
@@ -218,7 +219,7 @@ def _entry_untrusted(record: PeerRecord, source: str, tried: bool, stats: tuple[
         failures_in_row=int(in_row),
         last_failure_s=failure_s,
         last_success_s=success_s,
-        rtt_s=None if rtt_s < 0 else rtt_s,
-        goodput_bytes_per_s=None if goodput < 0 else goodput,
-        verified_bytes=max(0.0, verified),
+        rtt_s=None if rtt_s == -1 else rtt_s,
+        goodput_bytes_per_s=None if goodput == -1 else goodput,
+        verified_bytes=verified,
     )

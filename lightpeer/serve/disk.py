@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import IO
 
 from lightpeer.errors import StateError
+from lightpeer.ordinary import open_ordinary
 
 
 def claim(state_dir: Path) -> IO[bytes]:
     """Create the state directory and lock it for this process; closing the file unlocks it."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        lock = (state_dir / "library.lock").open("wb")
+        lock = os.fdopen(open_ordinary(state_dir / "library.lock", 0o600), "wb")
     except OSError as error:
         raise state_error(state_dir, error) from error
     try:

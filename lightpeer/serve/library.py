@@ -34,12 +34,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from lightpeer.core.manifest import (
+    MAX_MANIFEST_BYTES,
     MAX_RENDITIONS,
     Track,
     parse_manifest_untrusted,
     track_id_of,
 )
 from lightpeer.errors import RemoteError, StateError, UsageError
+from lightpeer.ordinary import read_ordinary
 from lightpeer.serve.aside import MAX_ASIDE, SetAside
 from lightpeer.serve.disk import claim, flush, state_error
 from lightpeer.serve.files import ImportedFiles, SourceKey, only_in_one
@@ -265,7 +267,7 @@ class Library:
     def _load(self, track_id: bytes) -> StoredTrack | None:
         folder = self._folder(track_id)
         try:
-            manifest = (folder / "manifest").read_bytes()
+            manifest = read_ordinary(folder / "manifest", MAX_MANIFEST_BYTES)
             track = parse_manifest_untrusted(manifest, track_id)
         except (OSError, RemoteError) as error:  # to others we simply do not have it
             is_there = not isinstance(error, FileNotFoundError)  # else we have not, most likely
