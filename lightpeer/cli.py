@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_HITS = 50  # a search asks a peer for no more (SearchRequest.limit)
 
+MAX_TRACK_S = 65_536  # no track is longer than 18 hours (core/manifest.py)
+
 _STATUSES = (
     "exit status: 0 done, 1 failed, 2 usage, 3 no peer reachable, 4 nothing found, "
     "5 stream failed or did not verify, 6 no audio output, 130 interrupted"
@@ -209,6 +211,6 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"a number of seconds, not {text!r}")
+    if not 0 <= seconds <= MAX_TRACK_S:
+        raise argparse.ArgumentTypeError(f"a number of seconds from 0 to {MAX_TRACK_S}, not {text!r}")
     return seconds

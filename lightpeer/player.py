@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.manifest import SAMPLE_RATE
+from lightpeer.core.manifest import MAX_SEGMENTS, SAMPLE_RATE
 from lightpeer.core.retries import Retries
 from lightpeer.core.skips import Skips
 from lightpeer.core.uri import is_uri, parse_uri
@@ -36,6 +36,7 @@ from lightpeer.errors import (
     NothingFoundError,
     RemoteError,
     StateMisuseError,
+    UsageError,
 )
 from lightpeer.finding import first_source, source_finder
 from lightpeer.session import Session
@@ -117,6 +118,7 @@ class Player:
         self._nursery: trio.Nursery | None = None
         self._items: tuple[str, ...] = ()  # empty while nothing is played
         self._at = _Place(0)
+        self._start_s = 0.0  # where the first item is to begin, until it has been opened
         self._awaited: int | None = None  # the item that is to be heard next, while nothing is
         self._skips = Skips()
         self._interrupt = trio.CancelScope()  # around the playing of one item
@@ -217,7 +219,7 @@ class Player:
         What cannot be had is told of as a "warning", and the next one is played.
 
         Raises:
-            UsageError: one of the items looks like a track id and is none.
+            UsageError: one of the items looks like a track id and is none, or the first ends before `start_s`.
             NoPeerError: no peer can be reached.
             NothingFoundError, RemoteError: not one of the items could be played.
             AudioError: the sink, or a library that sound needs, does not work.
@@ -226,6 +228,9 @@ class Player:
             raise StateMisuseError("a player plays one queue at a time: stop it first")
         for item in filter(is_uri, items):
             parse_uri(item)
+        if not 0 <= start_s <= MAX_SEGMENTS:
+            raise UsageError(f"a track has at most {MAX_SEGMENTS} seconds: nothing begins at {start_s:g} s")
+        self._start_s = start_s
         self._items, self._at, self._paused = tuple(items), _Place(0, start_s), False
         try:
             async with open_nursery() as self._nursery:
@@ -269,6 +274,7 @@ class Player:
         self._awaited = index
         self._deck = self._decks.get(index)
         deck = await self._loaded(index)
+        self._check_start(deck)
         is_elsewhere = not deck.started and deck.session.cursor > 0  # it was opened for another place
         if deck.position_s != self._at.position_s or is_elsewhere:
             deck.seek(self._at.position_s)
@@ -280,6 +286,13 @@ class Player:
                 await self._write(deck, pcm)
             self._tell("ended", uri=deck.track.uri, position_s=deck.position_s)
             self._awaited = index + 1
+
+    def _check_start(self, deck: Deck) -> None:
+        """Raise UsageError where the first item has ended by the place that it was to begin at."""
+        start_s, self._start_s = self._start_s, 0.0
+        title, end_s = deck.track.title, deck.track.duration_s
+        if start_s and self._at == _Place(0, start_s) and start_s >= end_s:
+            raise UsageError(f"{title} ends after {end_s:.1f} s: it cannot begin at {start_s:g} s")
 
     async def _open_ahead(self, current: Deck, index: int) -> None:
         """Open an item as soon as the one before it has been fetched whole."""

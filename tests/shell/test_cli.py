@@ -14,6 +14,7 @@ import pytest
 from lightpeer import cli, commands, errors
 from lightpeer.cli import run
 from lightpeer.console import first_cause
+from lightpeer.core.manifest import MAX_SEGMENTS
 from lightpeer.version import VERSION
 
 LIGHTPEER = [sys.executable, "-m", "lightpeer"]
@@ -104,8 +105,9 @@ def test_help_lists_the_commands_and_statuses(capsys):
         (["play", "x", "--bitrate", "fast"], "--bitrate is 'fast', but must be a whole number"),
         (["play", "x", "--transport", "tcp"], "auto, udp or grpc"),
         (["play", "x", "--volume", "99"], "from -60 to 20 (decibels)"),
-        (["play", "x", "--start", "nan"], "a number of seconds, not 'nan'"),
-        (["play", "x", "--start", "-1"], "a number of seconds, not '-1'"),
+        (["play", "x", "--start", "nan"], "a number of seconds from 0 to 65536, not 'nan'"),
+        (["play", "x", "--start", "1e300"], "a number of seconds from 0 to 65536, not '1e300'"),
+        (["play", "x", "--start", "-1"], "a number of seconds from 0 to 65536, not '-1'"),
         (["play", "x", "--output", "tape"], "tape"),
         (["play", "x", "--output", "pipe", "--json"], "both need stdout"),
         (["play", "x", "--stats", "none/s.json"], "a folder that exists"),
@@ -290,3 +292,7 @@ def test_ctrl_c_before_that(monkeypatch):
 def test_interrupts_are_as_before_afterwards():
     run(["id"])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_track_may_be_begun_anywhere_in_the_longest_there_is():
+    assert cli.MAX_TRACK_S == MAX_SEGMENTS

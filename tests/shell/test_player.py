@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import wave
 from array import array
@@ -185,6 +186,25 @@ def test_it_begins_where_it_is_told_to(tmp_path, start_s):
     first = from_second(pcm_of(RAIN), start_s)
     assert is_nearly(done.sink.pcm[: len(first)], first)
     assert done.sink.pcm[len(first) :] == pcm_of(ARCADE)  # which begins at its own beginning
+
+
+@pytest.mark.parametrize("start_s", [LENGTH_S, 1000.0, 65_536.0, 1e300, math.nan, -1.0])
+def test_what_cannot_begin_where_it_is_told_to_is_wrong_usage_and_makes_no_sound(tmp_path, start_s):
+    errors = []
+    done = perform(tmp_path, nothing, "rain", "arcade", start_s=start_s, catch=errors.append)
+    (error,) = errors
+    assert type(error) is UsageError
+    assert f"begin at {start_s:g} s" in str(error) or f"begins at {start_s:g} s" in str(error)
+    assert "playing" not in done.kinds()
+
+
+def test_a_seek_behind_the_end_goes_to_the_next(tmp_path):
+    async def act(now: Stage) -> None:
+        await now.until_heard(1.0)
+        now.player.seek_by(1000.0)
+
+    done = perform(tmp_path, act, "rain", "arcade", start_s=1.0)
+    assert done.kinds().count("ended") == 2
 
 
 # Seeking.
