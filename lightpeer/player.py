@@ -219,7 +219,7 @@ class Player:
         What cannot be had is told of as a "warning", and the next one is played.
 
         Raises:
-            UsageError: one of the items looks like a track id and is none, or the first ends before `start_s`.
+            UsageError: one of the items looks like a track id and is none, or the first ends by `start_s`.
             NoPeerError: no peer can be reached.
             NothingFoundError, RemoteError: not one of the items could be played.
             AudioError: the sink, or a library that sound needs, does not work.

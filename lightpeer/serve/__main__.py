@@ -119,7 +119,9 @@ def _settings(arguments: argparse.Namespace) -> ServeSettings:
         overrides={"state_dir": arguments.state_dir, "bootstrap": arguments.bootstrap},
     )
     return ServeSettings(
-        music_dir=Path(arguments.music_dir),
+        music_dir=Path(arguments.music_dirs[0]),
+        more_music_dirs=tuple(map(Path, arguments.music_dirs[1:])),
+        follow_links=arguments.follow_links,
         state_dir=common.state_dir if arguments.state_dir else common.state_dir / STATE_SUBDIR,
         listen=arguments.listen or DEFAULT_LISTEN,
         announce=_announced(arguments.announce or ()),
@@ -135,13 +137,13 @@ def _settings(arguments: argparse.Namespace) -> ServeSettings:
 def _parser() -> Parser:
     parser = Parser(
         prog="lightpeer-serve",
-        description="Serve a folder of music to the loudp2p network.",
+        description="Serve folders of music to the loudp2p network.",
         epilog="SIGUSR1: cease to serve, or begin again. "
         "Exit status: 0 stopped, 1 failed, 2 usage, 130 interrupted",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("music_dir", metavar="DIR", help="the folder with the music")
+    add("music_dirs", nargs="+", metavar="DIR", help="a folder with music")
     add("--listen", type=_listen, metavar="HOST:PORT", help="where to listen (127.0.0.1:47474); port 0: any")
     add(
         "--announce",
@@ -160,6 +162,7 @@ def _parser() -> Parser:
         metavar="QUERY|loud:ID",
         help="tracks to fetch and serve (repeats)",
     )
+    add("--follow-links", action="store_true", help="publish also what links lead to outside of the folders")
     add("--no-lan", action="store_true", help="stay unknown to the local network, and do not look there")
     add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
     add("--state", dest="state_dir", metavar="DIR", help="where key and renditions are kept")

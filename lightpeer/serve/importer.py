@@ -5,8 +5,7 @@ run in a worker thread while the server already serves what it has. Every file e
 up imported, unchanged, or skipped with a reason; no file can end a scan. Only the
 state directory can: a full disk is a StateError, and what was finished is kept.
 
-Music is known by its suffix; other files, and names that begin with a dot, are not
-looked at. Links are followed, but no folder is entered twice.
+Which files there are is up to `finder.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -28,10 +27,11 @@ from lightpeer.errors import MissingLibraryError, StateError, UnreadableError
 from lightpeer.output import truncate
 from lightpeer.serve.disk import state_error
 from lightpeer.serve.files import SourceKey
+from lightpeer.serve.finder import Finder
 from lightpeer.serve.ingest import Recipe, make_track
 from lightpeer.serve.library import Library
 from lightpeer.serve.repage import StoppedError
-from lightpeer.serve.sources import MUSIC_SUFFIXES, NeedsFfmpegError
+from lightpeer.serve.sources import NeedsFfmpegError
 from lightpeer.serve.tags import read_tags
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,9 @@ class ImportReport:
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     damaged: list[tuple[Path, str]] = field(default_factory=list)
     need_ffmpeg: int = 0
-    kept: bool = False  # the folder was empty, and nothing was removed
+    kept: bool = False  # a folder was empty, and nothing of it was removed
+    led_out: int = 0  # links that were not followed
+    first_led_out: tuple[Path, Path] | None = None  # one of them, and where it leads
     stopped: bool = False
 
     def notes(self) -> list[str]:
@@ -62,6 +64,13 @@ class ImportReport:
         lines += [f"imported in part {_shown(path)}: {reason}" for path, reason in self.damaged]
         if self.kept:
             lines.append("the folder holds no music now: what was imported from it before is kept and served")
+        if self.first_led_out:
+            link, target = map(_shown, self.first_led_out)
+            links = "1 link that leads" if self.led_out == 1 else f"{self.led_out} links that lead"
+            lines.append(
+                f"skipped {links} out of the folder, such as {link} to {target}: "
+                "name where it leads as one more folder, or give --follow-links"
+            )
         if self.need_ffmpeg:
             files = "1 file needs" if self.need_ffmpeg == 1 else f"{self.need_ffmpeg} files need"
             lines.append(f"{files} ffmpeg: apt install ffmpeg")
@@ -73,31 +82,39 @@ def scan(
     progress: Progress = lambda _done, _total, _name: None,
     should_stop: Callable[[], bool] = lambda: False,
     mirrored: Sequence[bytes] = (),
+    more_dirs: Sequence[Path] = (),
+    *,
+    follow_links: bool = False,
 ) -> ImportReport:
-    """Bring the library up to date with its music folder.
+    """Bring the library up to date with its music folders.
 
     Args:
-        library: what to bring up to date.
+        library: what to bring up to date; it has the first folder.
         progress: told of each file.
         should_stop: asked now and then.
         mirrored: at and below which paths tracks stay without a file (`mirror.py`).
+        more_dirs: the other folders; one that lies in another is read there.
+        follow_links: whether links may lead out of the folders.
 
     Raises:
-        StateError: the music folder is not there, or the state directory cannot be written.
+        StateError: a music folder is not there, or the state directory cannot be written.
         MissingLibraryError: libopusenc is not installed, without which nothing can be imported.
     """
     report = ImportReport()
-    finder = _Finder(report.skipped)
-    found, todo = 0, []
+    folders = outermost([library.music_dir, *more_dirs])
+    finder = Finder(folders, report.skipped, follow_links=follow_links)
+    found, todo, kept = 0, [], []
     library.begin_scan()
-    files = finder.files(library.music_dir)
-    while keys := [SourceKey.of(path, status) for path, status in islice(files, _NOTED_AT_ONCE)]:
-        found += len(keys)
-        todo += library.note_found(keys)
-    if not found and library.has_files_below(library.music_dir):
-        report.kept = True  # more likely a disk that is not mounted than a wish: encoding anew takes hours
-        return report
-    report.removed = library.drop_not_found([*finder.closed, *mirrored])
+    for folder in folders:
+        before, files = found + finder.led_out, finder.files(folder)
+        while keys := [SourceKey.of(path, status) for path, status in islice(files, _NOTED_AT_ONCE)]:
+            found += len(keys)
+            todo += library.note_found(keys)
+        if found + finder.led_out == before and library.has_files_below(folder):
+            kept.append(os.fsencode(folder))  # more likely a disk that is not mounted than a wish
+    report.kept = bool(kept)  # encoding anew takes hours
+    report.led_out, report.first_led_out = finder.led_out, finder.first_led_out
+    report.removed = library.drop_not_found([*finder.closed, *kept, *mirrored])
     report.unchanged = found - len(todo)
     if todo:
         _native.opusenc()
@@ -108,6 +125,14 @@ def scan(
     except StoppedError:
         report.stopped = True
     return report
+
+
+def outermost(folders: Sequence[Path]) -> list[Path]:
+    """Return folders by absolute paths, without those that lie in another or come twice."""
+    absolute = [Path(os.path.abspath(folder)) for folder in folders]  # noqa: PTH100 - links stay
+    real = {folder: Path(os.path.realpath(folder)) for folder in absolute}
+    first_names = {path: folder for folder, path in reversed(real.items())}
+    return [f for f in first_names.values() if not any(p in real[f].parents for p in first_names)]
 
 
 def mend(library: Library, should_stop: Callable[[], bool] = lambda: False) -> ImportReport:
@@ -179,66 +204,6 @@ def _require_same(path: Path, key: SourceKey) -> None:
         same = False
     if not same:
         raise UnreadableError("it changed while it was read: the next scan takes it")
-
-
-class _Finder:
-    """Finds the music files below a folder; what cannot be looked at goes to `skipped`.
-
-    `closed` holds the paths that may still have music in them, but cannot be looked into now.
-    """
-
-    def __init__(self, skipped: list[tuple[Path, str]]) -> None:
-        self._skipped = skipped
-        self._entered: set[tuple[int, int]] = set()
-        self.closed: list[bytes] = []
-
-    def files(self, music_dir: Path) -> Iterator[tuple[Path, os.stat_result]]:
-        """Yield each music file with its status, folder by folder in the order of names."""
-        if not music_dir.is_dir():
-            what = "is not a folder" if music_dir.exists() else "does not exist"
-            raise StateError(music_dir, f"{music_dir} {what}: give the folder that holds your music")
-        folders = [music_dir]
-        while folders:
-            below = []
-            for path, status in self._entries(folders.pop()):
-                if stat.S_ISDIR(status.st_mode):
-                    below.append(path)
-                elif path.suffix.lower() not in MUSIC_SUFFIXES:
-                    continue
-                elif stat.S_ISREG(status.st_mode):
-                    yield path, status
-                else:
-                    self._skipped.append((path, "it is not an ordinary file"))
-            folders.extend(reversed(below))
-
-    def _entries(self, folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-        try:
-            here = folder.stat()
-            if (here.st_dev, here.st_ino) in self._entered:
-                self._skipped.append((folder, "it links to a folder that has been scanned already"))
-                return
-            self._entered.add((here.st_dev, here.st_ino))
-            names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-        except OSError as error:
-            self._close(folder, error)
-            return
-        for name in names:
-            path = folder / name
-            if status := self._status(path):
-                yield path, status
-
-    def _status(self, path: Path) -> os.stat_result | None:
-        try:
-            return path.stat()
-        except OSError as error:
-            if path.suffix.lower() in MUSIC_SUFFIXES:
-                self._close(path, error)
-            return None
-
-    def _close(self, path: Path, error: OSError) -> None:
-        self._skipped.append((path, f"it cannot be read: {error.strerror}"))
-        if not isinstance(error, FileNotFoundError):
-            self.closed.append(os.fsencode(path))
 
 
 class ProgressLine:

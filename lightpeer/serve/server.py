@@ -16,6 +16,7 @@ import errno
 import logging
 import threading
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -29,6 +30,7 @@ from lightpeer.errors import LightpeerError, StateError
 from lightpeer.lan import Lan, Own
 from lightpeer.remembered import RememberedPeers
 from lightpeer.resolving import is_name
+from lightpeer.serve.finder import require_folder
 from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.health import Health
 from lightpeer.serve.importer import MIRRORED, ImportReport, ProgressLine, mend, mirror_root, scan
@@ -69,6 +71,8 @@ class ServeSettings:
     """What a person may choose for a serving peer."""
 
     music_dir: Path
+    more_music_dirs: tuple[Path, ...] = ()
+    follow_links: bool = False  # that lead out of the music folders
     state_dir: Path
     listen: Endpoint = DEFAULT_LISTEN  # for RPC, and for UDP unless that port is taken
     announce: tuple[Endpoint, ...] = ()  # to others, all of one port; none: as listened on, or observed
@@ -93,7 +97,8 @@ async def serve(
         StateError: the music folder, the state directory, the key or the port cannot be used.
         UsageError: the ladder or the address to announce cannot be used.
     """
-    _require_folder(settings.music_dir)
+    for folder in (settings.music_dir, *settings.more_music_dirs):
+        require_folder(folder)
     identity = load_or_create_identity(settings.state_dir, network.entropy)
     library = Library(settings.state_dir, settings.music_dir, settings.ladder_kbps)
     try:
@@ -280,8 +285,14 @@ class _Server:
         progress = ProgressLine()
         mirrored = [mirror_root(entry) for entry in self._settings.mirror]
         try:
+            look = partial(scan, follow_links=self._settings.follow_links)
             report = await trio.to_thread.run_sync(
-                scan, self._library, progress, self._stop_scan.is_set, mirrored
+                look,
+                self._library,
+                progress,
+                self._stop_scan.is_set,
+                mirrored,
+                self._settings.more_music_dirs,
             )
             self._tell_imported(report, await trio.to_thread.run_sync(self._library.count_tracks))
         except (LightpeerError, OSError) as error:
@@ -305,12 +316,6 @@ class _Server:
         if report.stopped:
             return
         logger.info("%d tracks; %d files imported, %d as before", tracks, report.imported, report.unchanged)
-
-
-def _require_folder(music_dir: Path) -> None:
-    if not music_dir.is_dir():
-        what = "is not a folder" if music_dir.exists() else "does not exist"
-        raise StateError(music_dir, f"{music_dir} {what}: give the folder that holds your music")
 
 
 def _listen_error(address: Address, error: OSError) -> StateError:

@@ -211,11 +211,75 @@ def test_a_file_without_permission(library, music, monkeypatch):
     assert skipped(scan(library)) == {"a.wav": "it cannot be read: Permission denied"}
 
 
-def test_links_to_other_folders_are_followed(library, music, tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    write_wav(tmp_path / "elsewhere" / "a.wav")
-    (music / "link").symlink_to(tmp_path / "elsewhere")
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder with music that is none of ours."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    write_wav(folder / "private.wav")
+    return folder
+
+
+def test_links_that_lead_out_of_the_folder_are_passed_over_and_told_of_once(library, music, elsewhere):
+    """What was published by one before is withdrawn, also if it was all there was."""
+    (music / "link").symlink_to(elsewhere)
+    (music / "b.wav").symlink_to(elsewhere / "private.wav")
+    (music / "cover.jpg").symlink_to("/etc/passwd")
+    assert scan(library, follow_links=True).imported == 2
+    report = scan(library)
+    assert (report.imported, report.removed, report.kept, report.skipped) == (0, 2, False, [])
+    assert titles(library) == []
+    (note,) = report.notes()
+    named = f"2 links that lead out of the folder, such as {music / 'b.wav'} to {elsewhere / 'private.wav'}"
+    assert note == f"skipped {named}: name where it leads as one more folder, or give --follow-links"
+    (music / "b.wav").unlink()
+    assert scan(library).notes()[0].startswith("skipped 1 link that leads out of the folder")
+
+
+def test_where_a_link_leads_may_be_a_folder_of_its_own(library, music, elsewhere):
+    (music / "link").symlink_to(elsewhere)
+    write_wav(music / "a.wav")
+    report = scan(library, more_dirs=[elsewhere, music / ".", music / "link", elsewhere / "below"])
+    assert (report.imported, report.notes()) == (2, [])
+    assert titles(library) == ["a", "private"]
+    assert scan(library, more_dirs=[elsewhere]).unchanged == 2
+
+
+def test_a_folder_that_is_empty_all_at_once_keeps_its_tracks_beside_another(library, music, elsewhere):
+    write_wav(music / "a.wav")
+    scan(library, more_dirs=[elsewhere])
+    (elsewhere / "private.wav").unlink()
+    report = scan(library, more_dirs=[elsewhere])
+    assert (report.kept, report.removed, report.unchanged) == (True, 0, 1)
+    assert titles(library) == ["a", "private"]
+    assert scan(library).removed == 1, "it is no folder of ours any more"
+
+
+def test_links_within_the_folder_are_followed(library, music):
+    (music / "a").mkdir()
+    write_wav(music / "a" / "x.wav")
+    (music / "b").symlink_to("a")
+    (music / "y.wav").symlink_to("a/x.wav")
+    assert scan(library).imported == 2
+    assert library.count_tracks() == 2, "by two names"
+
+
+def test_the_folder_may_be_a_link_itself(tmp_path, elsewhere):
+    (tmp_path / "music").symlink_to(elsewhere)
+    library = Library(tmp_path / "state", tmp_path / "music", (24,), complexity=0)
     assert scan(library).imported == 1
+    library.close()
+
+
+@pytest.mark.parametrize("target", ["/", "..", "../..", "/proc", "/proc/self", "/sys", "/dev"])
+def test_no_link_is_followed_to_what_holds_the_folder_or_is_the_systems(library, music, target):
+    (music / "below").mkdir()
+    (music / "below" / "link").symlink_to(music / target)
+    write_wav(music / "a.wav")
+    report = scan(library, follow_links=True)
+    assert (report.imported, len(report.skipped)) == (1, 1)
+    (reason,) = skipped(report).values()
+    assert ("is the system's" if target[1:2] in {"p", "s", "d"} else "your music folder is in") in reason
 
 
 def test_a_name_that_is_not_utf_8(library, music):

@@ -128,7 +128,7 @@ def test_stopping_closes_every_port_even_with_a_client_connected(folder) -> None
 
 
 def test_an_import_that_fails_is_told_and_what_is_there_is_served(folder, monkeypatch, capsys) -> None:
-    def scan(*_):
+    def scan(*_, **__):
         raise MissingLibraryError("opusenc", "libopusenc is missing: apt install libopusenc0")
 
     async def main(net):
@@ -151,7 +151,7 @@ def test_an_import_that_was_stopped_says_what_it_skipped(folder, monkeypatch, ca
     report = ImportReport(stopped=True, skipped=[(Path("x.mp3"), "it is empty")])
 
     async def main(net):
-        monkeypatch.setattr(server, "scan", lambda *_: report)
+        monkeypatch.setattr(server, "scan", lambda *_, **__: report)
         stop = trio.Event()
         stop.set()
         await serve(settings(folder, listen=("10.0.0.1", 1)), net.host("10.0.0.1"), Output(), stop)
@@ -173,6 +173,11 @@ def test_a_folder_that_is_not_there_or_none_is_told(folder) -> None:
         (folder / "file").touch()
         with pytest.raises(StateError, match=match):
             served(ServeSettings(music_dir=folder / name, state_dir=folder / "state"))
+
+
+def test_each_of_several_folders_must_be_there(folder) -> None:
+    with pytest.raises(StateError, match="nowhere does not exist"):
+        served(settings(folder, more_music_dirs=(folder / "nowhere",)))
 
 
 def test_a_corrupt_key_is_left_as_it_is(folder) -> None:
@@ -225,13 +230,27 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
         ladder_kbps=DEFAULT_LADDER_KBPS,
     )
     full = parsed(
-        *("music", "--state", "/s", "--listen", "[::1]:0", "--announce", "a.example:5", "--ladder", "96,24"),
+        *(
+            "music",
+            "more",
+            "much/more",
+            "--state",
+            "/s",
+            "--listen",
+            "[::1]:0",
+            "--announce",
+            "a.example:5",
+            "--ladder",
+            "96,24",
+        ),
         *("--announce", "[2001:db8::5]:5"),
         *("--bootstrap", "b.example", "--bootstrap", "c.example:7", "--no-lan", "--gossip", "5"),
-        *("--mirror", "copper rain", "--mirror", format_uri(bytes(32))),
+        *("--mirror", "copper rain", "--mirror", format_uri(bytes(32)), "--follow-links"),
     )
     assert full == ServeSettings(
         music_dir=Path("music"),
+        more_music_dirs=(Path("more"), Path("much/more")),
+        follow_links=True,
         state_dir=Path("/s"),
         listen=("::1", 0),
         announce=(("a.example", 5), ("2001:db8::5", 5)),

@@ -1,0 +1,127 @@
+"""Finds the music files below folders, and keeps to what a person meant to publish.
+
+Music is known by its suffix; other files, and names that begin with a dot, are not looked at. No folder is
+entered twice.
+
+A symbolic link is followed within its folder. One that leads out of it may lead anywhere, to what was never
+meant for strangers: it is passed over, and told of, unless links were asked for. Even then none is followed
+to a folder that one of ours is in, nor to what the kernel makes up (/proc, /sys, /dev).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from lightpeer.errors import StateError
+from lightpeer.serve.sources import MUSIC_SUFFIXES
+
+_KERNELS_OWN: Final = tuple(map(Path, ("/proc", "/sys", "/dev")))
+
+
+def require_folder(folder: Path) -> None:
+    """Raise StateError if there is no such folder, or the disk does not give it."""
+    if not os.path.isdir(folder):  # noqa: PTH112 - which raises nothing
+        what = "is not a folder" if os.path.lexists(folder) else "does not exist"
+        raise StateError(folder, f"{folder} {what}: give the folder that holds your music")
+
+
+class Finder:
+    """Looks below some folders.
+
+    Attributes:
+        closed: the paths that may still have music in them, but cannot be looked into now.
+        led_out: how many links lead out of their folder and are not followed.
+        first_led_out: the first of them, and where it leads.
+    """
+
+    def __init__(
+        self, folders: Sequence[Path], skipped: list[tuple[Path, str]], *, follow_links: bool = False
+    ) -> None:
+        """Take where to look, a list for what cannot be looked at, and whether links may lead out."""
+        real = [Path(os.path.realpath(folder)) for folder in folders]
+        self._roots = dict(zip(folders, real, strict=True))
+        self._skipped = skipped
+        self._follow_links = follow_links
+        self._entered: set[tuple[int, int]] = set()
+        self.closed: list[bytes] = []
+        self.led_out = 0
+        self.first_led_out: tuple[Path, Path] | None = None
+
+    def files(self, folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+        """Yield each music file below one of the folders, with its status, in the order of names.
+
+        Raises StateError if it is not there.
+        """
+        require_folder(folder)
+        folders, root = [folder], self._roots[folder]
+        while folders:
+            below = []
+            for path, status in self._entries(folders.pop(), root):
+                if stat.S_ISDIR(status.st_mode):
+                    below.append(path)
+                elif path.suffix.lower() not in MUSIC_SUFFIXES:
+                    continue
+                elif stat.S_ISREG(status.st_mode):
+                    yield path, status
+                else:
+                    self._skipped.append((path, "it is not an ordinary file"))
+            folders.extend(reversed(below))
+
+    def _entries(self, folder: Path, root: Path) -> Iterator[tuple[Path, os.stat_result]]:
+        try:
+            here = folder.stat()
+            if (here.st_dev, here.st_ino) in self._entered:
+                self._skipped.append((folder, "it links to a folder that has been scanned already"))
+                return
+            self._entered.add((here.st_dev, here.st_ino))
+            names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        except OSError as error:
+            self._close(folder, error)
+            return
+        for name in names:
+            path = folder / name
+            if (status := self._status(path, root)) and path not in _KERNELS_OWN:
+                yield path, status
+
+    def _status(self, path: Path, root: Path) -> os.stat_result | None:
+        """Return the status of what is there or where it leads; None if it is not to be looked at."""
+        is_music = path.suffix.lower() in MUSIC_SUFFIXES
+        try:
+            status = path.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                status = path.stat()
+                if (is_music or stat.S_ISDIR(status.st_mode)) and not self._may_follow(path, root):
+                    return None
+        except OSError as error:
+            if is_music:
+                self._close(path, error)
+            return None
+        return status
+
+    def _may_follow(self, link: Path, root: Path) -> bool:
+        """Tell whether a link is to be followed, and note why if not."""
+        target = Path(os.path.realpath(link))
+        if target.is_relative_to(root):
+            return True
+        if any(target.is_relative_to(other) for other in self._roots.values()):
+            return False  # it is found there
+        if not self._follow_links:
+            self.led_out += 1
+            self.first_led_out = self.first_led_out or (link, target)
+            return False
+        if any(target.is_relative_to(own) for own in _KERNELS_OWN):
+            self._skipped.append((link, f"it links to {target}, which is the system's"))
+            return False
+        if any(other.is_relative_to(target) for other in self._roots.values()):
+            self._skipped.append((link, f"it links to {target}, which your music folder is in"))
+            return False
+        return True
+
+    def _close(self, path: Path, error: OSError) -> None:
+        self._skipped.append((path, f"it cannot be read: {error.strerror}"))
+        if not isinstance(error, FileNotFoundError):
+            self.closed.append(os.fsencode(path))
