@@ -18,7 +18,7 @@ importer's thread, `search` from another; `database.py` says why that is sound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -128,11 +128,11 @@ class Index:
         if limit < 1:
             return []
         if is_uri(query):
-            return [_hit(row) for row in self._database.rows(_LOOK_UP, (named_track(query),))]
+            return _hits(self._database.rows(_LOOK_UP, (named_track(query),)))
         match = _fts_query(query)
         if not match:
             return []
-        return [_hit(row) for row in self._database.rows(_SEARCH, (match, MAX_RANKED, min(limit, MAX_HITS)))]
+        return _hits(self._database.rows(_SEARCH, (match, MAX_RANKED, min(limit, MAX_HITS))))
 
     def close(self) -> None:
         """Close the file."""
@@ -151,13 +151,26 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", " ")
 
 
-def _hit(row: tuple[object, ...]) -> IndexHit:
+def _hits(rows: Iterable[tuple[object, ...]]) -> list[IndexHit]:
+    """Return what rows say; one that the disk has damaged is left out, for no message could hold it."""
+    return [hit for row in rows if (hit := _hit(row)) is not None]
+
+
+def _hit(row: tuple[object, ...]) -> IndexHit | None:
     track_id, title, artist, album, duration_ms, bitrates = row
+    try:
+        bitrates_kbps = tuple(map(int, cast("str", bitrates).split(",")))
+    except (ValueError, AttributeError, TypeError):
+        return None
+    is_text = all(isinstance(text, str) for text in (title, artist, album))
+    is_counted = all(isinstance(n, int) and 0 <= n < 1 << 32 for n in (duration_ms, *bitrates_kbps))
+    if not (isinstance(track_id, bytes) and is_text and is_counted):
+        return None
     return IndexHit(
-        track_id=cast("bytes", track_id),
+        track_id=track_id,
         title=cast("str", title),
         artist=cast("str", artist),
         album=cast("str", album),
         duration_ms=cast("int", duration_ms),
-        bitrates_kbps=tuple(map(int, cast("str", bitrates).split(","))),
+        bitrates_kbps=bitrates_kbps,
     )

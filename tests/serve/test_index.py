@@ -215,3 +215,26 @@ def test_a_full_disk_is_one_sentence_and_undoes_the_addition(index):
     with pytest.raises(StateError, match="is full"):
         index.add(b"4" * 32, "long " * 100_000, "", "", 1, [24])
     assert list(index.track_ids()) == [ELISE, LIVE, SON]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("duration_ms", -1),
+        ("duration_ms", 1 << 32),
+        ("duration_ms", "long"),
+        ("bitrates_kbps", "24,-1"),
+        ("bitrates_kbps", ""),
+        ("bitrates_kbps", b"24"),
+        ("bitrates_kbps", None),
+        ("bitrates_kbps", str(1 << 32)),
+        ("title", b"\xff"),
+        ("artist", None),
+    ],
+)
+def test_a_row_that_the_disk_has_damaged_is_no_hit_and_costs_no_other(index, column, value):
+    for letter in (b"p", b"q"):
+        index.add(letter * 32, "Same", "One", "", 1000, [24])
+    with index._database.transaction() as connection:
+        connection.execute(f"UPDATE tracks SET {column} = ? WHERE track_id = ?", (value, b"p" * 32))
+    assert [hit.track_id for hit in index.search("same", 5)] == [b"q" * 32]

@@ -136,6 +136,44 @@ def test_what_cannot_be_read_is_told_of_and_tried_again_when_asked(caplog) -> No
     with_objects(test)
 
 
+def test_a_read_that_fails_as_none_should_is_told_of_and_ends_no_other(caplog) -> None:
+    class Faulty(Track):
+        def read(self, rendition: int, segment: int) -> bytes:
+            if segment == 1:
+                raise ZeroDivisionError
+            return super().read(rendition, segment)
+
+    async def test(objects: Objects) -> None:
+        reader, track = Reader(objects), Faulty()
+        for segment in (1, 2):
+            objects.find(ONE, track, reader.tell, 0, segment)
+        await trio.testing.wait_all_tasks_blocked()
+        assert reader.told == [(0, 1, False), (0, 2, True)]
+        assert await reader.read(ONE, track, 0, 3) == bytes([0, 3]) * 50
+
+    with_objects(test)
+    assert "reading a track failed" in caplog.text
+
+
+def test_without_a_thread_who_waits_is_told_and_the_next_is_read(caplog, monkeypatch) -> None:
+    real = Threads.run
+
+    async def test(objects: Objects) -> None:
+        async def refuse(*_) -> None:
+            raise RuntimeError("can't start new thread")
+
+        reader, track = Reader(objects), Track()
+        monkeypatch.setattr(Threads, "run", refuse)
+        objects.find(ONE, track, reader.tell, 0, 1)
+        await trio.testing.wait_all_tasks_blocked()
+        assert reader.told == [(0, 1, False)]
+        monkeypatch.setattr(Threads, "run", real)
+        assert await reader.read(ONE, track, 0, 1) == bytes([0, 1]) * 50
+
+    with_objects(test)
+    assert "can't start new thread" in caplog.text
+
+
 class Gated(Track):
     """A track on a disk that answers when the gate is open."""
 
