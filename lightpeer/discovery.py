@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lightpeer.core.manifest import Track
     from lightpeer.core.opening import Opened
     from lightpeer.core.peers import PeerCache
-    from lightpeer.opener import Opener
+    from lightpeer.opener import Opener, TakesFrom
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
 
@@ -42,10 +42,15 @@ HOLDERS_WANTED: Final = 4  # of a track that is to be played: as many as a strea
 
 
 @asynccontextmanager
-async def open_client(settings: Settings, network: Network) -> AsyncIterator[Client]:
-    """Give a light client; it opens no socket before it is asked for something, and none that listens."""
+async def open_client(
+    settings: Settings, network: Network, takes_from: TakesFrom = lambda _peer_id, _host: True
+) -> AsyncIterator[Client]:
+    """Give a light client; it opens no socket before it is asked for something, and none that listens.
+
+    `takes_from` tells whether a track may be taken from a peer at a numeric address.
+    """
     async with open_nursery() as nursery:
-        client = Client(settings, network, nursery)
+        client = Client(settings, network, nursery, takes_from)
         try:
             yield client
         finally:
@@ -56,8 +61,15 @@ async def open_client(settings: Settings, network: Network) -> AsyncIterator[Cli
 class Client:
     """The light client; make it with `open_client`. `downlink` is what it remembers of networks."""
 
-    def __init__(self, settings: Settings, network: Network, nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        network: Network,
+        nursery: trio.Nursery,
+        takes_from: TakesFrom = lambda _peer_id, _host: True,
+    ) -> None:
         self.settings = settings
+        self._takes_from = takes_from
         self.network = network
         self._nursery = nursery
         self._losses = Losses()
@@ -200,4 +212,5 @@ class Client:
             first_segment=first_segment,
             track=track,
             tried=tried,
+            takes_from=self._takes_from,
         )

@@ -14,7 +14,7 @@
     │   └── StreamFailedError      no source can go on with the track (5)
     └── OutsideError           the world around both
         ├── NoPeerError            no peer can be reached (3)
-        ├── NothingFoundError      no hit, or nobody holds the track (4)
+        ├── NothingFoundError      no hit, or nobody who lets us in holds the track (4)
         ├── AudioError             no way to make sound (6)
         │   └── MissingLibraryError    a shared library is not installed (6)
         ├── StateError             a file or folder of ours cannot be used (1)
@@ -157,7 +157,7 @@ class NoPeerError(OutsideError):
 
 
 class NothingFoundError(OutsideError):
-    """Nothing matches the query, or no reachable peer holds the track."""
+    """Nothing matches the query, or no reachable peer holds the track, or none that does lets us in."""
 
     exit_status = 4
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from lightpeer.core.opening import Opened, Opening
 from lightpeer.core.status import StatusCode
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lightpeer.wire.peer import Peer
 
 SECRET_BYTES = 32
+
+TakesFrom: TypeAlias = "Callable[[PeerId, str], bool]"
 
 
 class Opener:
@@ -36,6 +38,7 @@ class Opener:
         first_segment: int = 0,
         track: Track | None = None,
         tried: Collection[PeerId] = (),
+        takes_from: TakesFrom = lambda _peer_id, _host: True,
     ) -> None:
         """Take who we are, and what to ask for.
 
@@ -47,6 +50,7 @@ class Opener:
             first_segment: from where on, unless the track ends before.
             track: its manifest, if that is here already.
             tried: who is not to be asked.
+            takes_from: whether a track may be taken from a peer at an address.
         """
         self._own = own
         self._entropy = entropy
@@ -54,6 +58,7 @@ class Opener:
         self._inline_bytes = inline_bytes
         self._first_segment = first_segment
         self._track = track
+        self._takes_from = takes_from
         self.tried = set(tried)
 
     def begin(self) -> Opening:
@@ -74,6 +79,8 @@ class Opener:
         """Return what a peer's answer offers; raise RemoteError if it is not sound."""
         assert peer.peer_id is not None, "a sealed reply names its signer"
         self.tried.add(peer.peer_id)
+        if not self._takes_from(peer.peer_id, peer.host):
+            raise RpcError(StatusCode.PERMISSION_DENIED, "we take nothing from this peer")
         return opening.accept_untrusted(
             reply, track_id=track_id, client=self._own, server=peer.peer_id, track=self._track
         )

@@ -94,6 +94,12 @@ class Output:
         if self.json:
             self.result("error", text, message=text, exit_status=exit_status)
 
+    def notify(self, text: str) -> None:
+        """Print one sentence on stderr, and for programs an event."""
+        self.warn(text)
+        if self.json:
+            self.result("warning", text, message=text)
+
     def warn(self, text: str) -> None:
         """Print one sentence on stderr."""
         print(f"{self.program}: {clean(text)}", file=sys.stderr, flush=True)  # noqa: T201 - its purpose

@@ -20,7 +20,15 @@ import trio
 
 from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact, Endpoint
-from lightpeer.errors import BadMessageError, NoPeerError, RemoteError, RpcError, SealError, StreamFailedError
+from lightpeer.errors import (
+    BadMessageError,
+    NoPeerError,
+    NothingFoundError,
+    RemoteError,
+    RpcError,
+    SealError,
+    StreamFailedError,
+)
 from lightpeer.resolving import MAX_ADDRESSES, is_name, numeric_untrusted
 from lightpeer.wire.racing import first_of
 
@@ -63,11 +71,14 @@ class Reach:
         terms = Terms(MAX_CONNECTIONS, IDLE_S, settings.connect_timeout_s, settings.call_timeout_s)
         self.connections = Connections(terms, network, nursery, identity)
         self._settings = settings
+        self._identity = identity
         self._network = network
         self._nursery = nursery
         self._remembered = remembered
         self._unsound: str | None = None  # what the last peer that broke the protocol did
         self._moved_in: set[Endpoint] = set()  # where a known peer has gone, and another answers
+        self._refused: str | None = None  # which peer answers others, but not us
+        self.was_refused = False  # by one that a person named
         self._stranger: str | None = None  # where somebody else answered than the peer that was named
         self._further: list[Contact] = []  # found out only when nobody else was left
         self._has_exchanged = False  # records, with anybody
@@ -81,7 +92,8 @@ class Reach:
         """Yield connected peers, those at hand first, then their neighbours."""
         tried: set[Contact] = set()
         met: list[Peer] = []
-        self._unsound = self._stranger = None
+        self._unsound = self._stranger = self._refused = None
+        self.was_refused = False
         if not self._candidates():
             await self._look_around()
         for depth in range(3):
@@ -111,9 +123,10 @@ class Reach:
             contact: where it is, and who it is if that is known.
             scope: how narrow a network a name may lead into, unless the person gave it; None: as remembered.
         """
-        is_given = any(contact.address == given.address for given in self._settings.bootstrap)
         try:
-            if not is_given and is_name(contact.address[0]):  # else no cache is read for it
+            if not self._is_given(contact.address) and is_name(
+                contact.address[0]
+            ):  # else no cache is read for it
                 scope = self._remembered.cache.scope(contact.peer_id) if scope is None else scope
                 address = await numeric_untrusted(self._network, contact.address, scope)
                 contact = Contact(address, contact.peer_id)
@@ -124,6 +137,9 @@ class Reach:
                 self._remembered.cache.on_failure(contact.peer_id, self._now_s())
                 self._remembered.note_change()
             return None
+
+    def _is_given(self, address: Endpoint) -> bool:
+        return any(address == given.address for given in self._settings.bootstrap)
 
     async def holder(self, record: PeerRecord, source: Peer) -> Peer | None:
         """Return the subject of a record, connected, if it is at one of its addresses.
@@ -209,6 +225,8 @@ class Reach:
         if isinstance(error, SealError) and error.reason == "foreign":
             self._on_stranger(peer)
             return
+        if isinstance(error, RpcError) and error.code() == StatusCode.PERMISSION_DENIED:
+            self._on_refused(peer, error.details().partition(":")[0])
         if isinstance(error, BadMessageError):
             self._unsound = f"{peer.name} answered, but not by the protocol ({error})"
         if isinstance(error, RpcError) and error.code() == StatusCode.DEADLINE_EXCEEDED:
@@ -221,6 +239,17 @@ class Reach:
             self._remembered.cache.on_failure(peer.peer_id, self._now_s())
         else:
             self._remembered.cache.on_misbehaviour(peer.peer_id, self._now_s())
+
+    def _on_refused(self, peer: Peer, reason: str) -> None:
+        """Note that a peer answers, but not us (`proto/README.md`, section 3.3)."""
+        from lightpeer.core.identity import format_peer_id
+
+        own = format_peer_id(self._identity().peer_id)
+        if reason == "private":
+            self._refused = f"{peer.name} is private: ask who runs it to let in this peer's id, {own}"
+        elif reason == "denied":
+            self._refused = f"{peer.name} does not answer this peer, {own}: who runs it has shut it out"
+        self.was_refused |= self._refused is not None and self._is_given(peer.address)
 
     def _on_stranger(self, peer: Peer) -> None:
         """Note that somebody else is at a peer's address, for which that peer is not to blame."""
@@ -242,8 +271,10 @@ class Reach:
             self._remembered.cache.on_failure(told_by.peer_id, self._now_s())
             self._remembered.note_change()
 
-    def nobody(self) -> NoPeerError | StreamFailedError:
+    def nobody(self) -> NoPeerError | NothingFoundError | StreamFailedError:
         """Return the error that tells why nobody could be asked since `peers` was begun."""
+        if self._refused:
+            return NothingFoundError(self._refused)
         if self._unsound:
             return StreamFailedError(f"{self._unsound}: name another peer with --bootstrap HOST:PORT")
         if self._stranger:

@@ -99,7 +99,7 @@ class Searcher:
                     answered += 1
                 if findings.tracks or answered >= most_asked:
                     break
-        if not answered and not findings.tracks:
+        if not findings.tracks and (not answered or self._reach.was_refused):
             raise self._reach.nobody()
         return findings
 
@@ -159,19 +159,20 @@ class Searcher:
         self, query: str, limit: int, opener: Opener
     ) -> AsyncGenerator[tuple[Peer, Opened], None]:
         """Yield those who serve what was found, each once, as they are found; raise if nobody answers."""
-        answered = 0
+        answered, opened_any = 0, False
         async with aclosing(self._reach.peers()) as peers:
             async for peer in peers:
                 try:
                     budget = _budget(answered, found_any=bool(opener.tried))
                     async with aclosing(self._opened_through(peer, query, limit, budget, opener)) as found:
                         async for source in found:
+                            opened_any = True
                             yield source
                 except RemoteError as error:
                     self._reach.on_error(peer, error)
                 else:
                     answered += 1
-        if not answered:
+        if not answered or (self._reach.was_refused and not opened_any):
             raise self._reach.nobody()
 
     async def _opened_through(

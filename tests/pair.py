@@ -31,6 +31,7 @@ from lightpeer.core.manifest import (
 )
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache
+from lightpeer.serve.access import Access
 from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.index import IndexHit
 from lightpeer.serve.rpc import RpcServer
@@ -135,6 +136,7 @@ class Serving:
     services: Services
     rpc: RpcServer
     scope: trio.CancelScope
+    access: Access  # which the test may change
 
     def kill(self, *, silently: bool = False) -> None:
         """End as a process that is killed: its sockets are gone, its connections reset, unless silently."""
@@ -157,7 +159,8 @@ async def serving(
     """Serve tracks from a host for the length of a block; `cap` is of its uplink, in bytes a second."""
     identity = identity or Identity(host.entropy(32))
     uplink = None if cap is None else Uplink(cap)
-    shelf, streams = Shelf(tracks), StreamTable(host, identity, uplink=uplink)
+    access = Access(identity.peer_id)
+    shelf, streams = Shelf(tracks), StreamTable(host, identity, uplink=uplink, access=access)
     await streams.bind("")
     gossip = Gossip(
         network=host,
@@ -165,6 +168,7 @@ async def serving(
         place=OwnAddress(*host.addresses),
         port=PORT,
         peers=PeerCache(own=identity.peer_id),
+        access=access,
     )
     services = Services(
         identity=identity,
@@ -174,6 +178,7 @@ async def serving(
         streams=streams,
         gossip=gossip,
         uplink=uplink,
+        access=access,
     )
     rpc = RpcServer(services.handlers())
     listener = await host.listen_tcp("", PORT)
@@ -191,7 +196,7 @@ async def serving(
     async with trio.open_nursery() as nursery:
         with host.tasks():
             nursery.start_soon(run)
-        yield Serving(host, identity, shelf, gossip, streams, services, rpc, scope)
+        yield Serving(host, identity, shelf, gossip, streams, services, rpc, scope, access)
         nursery.cancel_scope.cancel()
 
 

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     import trio
 
+    from lightpeer.config import Settings
     from lightpeer.contacts import Endpoint
     from lightpeer.serve.server import ServeSettings
 
-MAX_TOGGLES = 64  # that wait: more than anybody means
+MAX_SIGNALS = 64  # of a kind, that wait: more than anybody means
 SWITCH_S = 0.0005  # after which a worker thread that computes lets the event loop run; by default 5 ms
 STATE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
 
@@ -42,6 +43,8 @@ def run(argv: Sequence[str]) -> int:
         debug = arguments.verbose > 1
         output.quiet = arguments.quiet
         start_logging(output.program, arguments.verbose)
+        if arguments.withdraw:
+            return _withdraw(arguments, output)
         return _serve(_settings(arguments), output)
     except BaseException as error:  # noqa: BLE001 - this is where every error ends
         return report(error, output, debug=debug)
@@ -62,8 +65,9 @@ def _serve(settings: ServeSettings, output: Output) -> int:
         caught: list[int] = []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_signals, caught, stop, nursery.cancel_scope)
-            with _toggles() as toggles:
-                await serve(settings, SystemNetwork(), output, stop, toggles)
+            hangup = "SIGHUP" if settings.allow or settings.deny else ""  # else it ends us, as before
+            with _signals("SIGUSR1") as toggles, _signals(hangup) as hangups:
+                await serve(settings, SystemNetwork(), output, stop, toggles, hangups)
             nursery.cancel_scope.cancel()
         return INTERRUPTED if signal.SIGINT in caught else 0
 
@@ -71,19 +75,20 @@ def _serve(settings: ServeSettings, output: Output) -> int:
 
 
 @contextmanager
-def _toggles() -> Iterator[AsyncIterable[object] | None]:
-    """Give the signals to cease to serve and to begin again, where the system has them.
+def _signals(name: str) -> Iterator[AsyncIterable[object] | None]:
+    """Give the signals of a name, where the system has them.
 
-    Each counts: trio's own receiver would make one of two that come together, and so the opposite of both.
+    Each counts, for one may undo what the one before has done: trio's own receiver would make one of two
+    that come together.
     """
     import trio
 
-    number = getattr(signal, "SIGUSR1", None)
+    number = getattr(signal, name, None) if name else None
     if number is None:
         yield None
         return
     token = trio.lowlevel.current_trio_token()
-    send, receive = trio.open_memory_channel[None](MAX_TOGGLES)
+    send, receive = trio.open_memory_channel[None](MAX_SIGNALS)
 
     def note() -> None:
         with suppress(trio.WouldBlock):
@@ -108,26 +113,52 @@ async def _watch_signals(caught: list[int], stop: trio.Event, scope: trio.Cancel
             stop.set()
 
 
-def _settings(arguments: argparse.Namespace) -> ServeSettings:
+def _withdraw(arguments: argparse.Namespace, output: Output) -> int:
+    """Withdraw tracks for good; a server that runs is told by the file."""
+    from lightpeer.core.uri import format_uri
+    from lightpeer.serve.lists import withdraw
+
+    _, state_dir = _common(arguments)
+    new = withdraw(state_dir, arguments.withdraw)
+    for track_id in dict.fromkeys(arguments.withdraw):
+        uri = format_uri(track_id)
+        what = "withdrawn for good" if track_id in new else "was withdrawn before"
+        text = f"{what}: {uri} is not served, found, imported or mirrored here any more"
+        output.result("withdrawn", text, uri=uri, is_new=track_id in new)
+    return 0
+
+
+def _common(arguments: argparse.Namespace) -> tuple[Settings, Path]:
+    """Return the settings shared with the client, and the server's state directory."""
     from lightpeer.config import load_settings
-    from lightpeer.serve.gossip import PERIOD_S
-    from lightpeer.serve.server import DEFAULT_LADDER_KBPS, DEFAULT_LISTEN, ServeSettings
 
     common = load_settings(
         config_path=Path(arguments.config) if arguments.config else None,
         environ=os.environ,
         overrides={"state_dir": arguments.state_dir, "bootstrap": arguments.bootstrap},
     )
+    return common, common.state_dir if arguments.state_dir else common.state_dir / STATE_SUBDIR
+
+
+def _settings(arguments: argparse.Namespace) -> ServeSettings:
+    from lightpeer.serve.gossip import PERIOD_S
+    from lightpeer.serve.server import DEFAULT_LADDER_KBPS, DEFAULT_LISTEN, ServeSettings
+
+    if not arguments.music_dirs:
+        raise UsageError("give the folder with your music (see lightpeer-serve --help)")
+    common, state_dir = _common(arguments)
     return ServeSettings(
         music_dir=Path(arguments.music_dirs[0]),
         more_music_dirs=tuple(map(Path, arguments.music_dirs[1:])),
         follow_links=arguments.follow_links,
-        state_dir=common.state_dir if arguments.state_dir else common.state_dir / STATE_SUBDIR,
+        state_dir=state_dir,
         listen=arguments.listen or DEFAULT_LISTEN,
         announce=_announced(arguments.announce or ()),
         bootstrap=common.bootstrap,
         lan=not arguments.no_lan,
         mirror=tuple(arguments.mirror or ()),
+        allow=tuple(arguments.allow or ()),
+        deny=tuple(arguments.deny or ()),
         gossip_s=arguments.gossip or PERIOD_S,
         ladder_kbps=arguments.ladder or DEFAULT_LADDER_KBPS,
         max_upload_bytes_per_s=None if arguments.max_upload is None else arguments.max_upload * 125,
@@ -138,12 +169,12 @@ def _parser() -> Parser:
     parser = Parser(
         prog="lightpeer-serve",
         description="Serve folders of music to the loudp2p network.",
-        epilog="SIGUSR1: cease to serve, or begin again. "
+        epilog="SIGUSR1: cease to serve, or begin again. SIGHUP: read the lists again. "
         "Exit status: 0 stopped, 1 failed, 2 usage, 130 interrupted",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("music_dirs", nargs="+", metavar="DIR", help="a folder with music")
+    add("music_dirs", nargs="*", metavar="DIR", help="a folder with music")
     add("--listen", type=_listen, metavar="HOST:PORT", help="where to listen (127.0.0.1:47474); port 0: any")
     add(
         "--announce",
@@ -163,6 +194,20 @@ def _parser() -> Parser:
         help="tracks to fetch and serve (repeats)",
     )
     add("--follow-links", action="store_true", help="publish also what links lead to outside of the folders")
+    add("--allow", action="append", metavar="FILE|ID,...", help="who may listen, nobody else (repeats)")
+    add(
+        "--deny",
+        action="append",
+        metavar="FILE|ENTRY,...",
+        help="peer ids, networks, publisher:ID, loud:ID that are shut out (repeats)",
+    )
+    add(
+        "--withdraw",
+        type=_track,
+        action="append",
+        metavar="loud:ID",
+        help="never serve a track again, also by a server that runs; no DIR is needed (repeats)",
+    )
     add("--no-lan", action="store_true", help="stay unknown to the local network, and do not look there")
     add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
     add("--state", dest="state_dir", metavar="DIR", help="where key and renditions are kept")
@@ -204,6 +249,12 @@ def _mirrored(text: str) -> str:
     if is_uri(text):
         parse_uri(text)  # refuses what is no track id
     return text
+
+
+def _track(text: str) -> bytes:
+    from lightpeer.core.uri import parse_uri
+
+    return parse_uri(text)
 
 
 def _seconds(text: str) -> float:

@@ -21,13 +21,19 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE INDEX IF NOT EXISTS files_by_track ON files (track_id);
 CREATE TEMPORARY TABLE found (path BLOB PRIMARY KEY) WITHOUT ROWID;
 """
-_UNCHANGED = "SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ? AND recipe = ?"
+_WITHDRAWN = "withdrawn"  # in place of the recipe: such a file stands for no track, whatever it would become
+_UNCHANGED = """
+SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ? AND recipe IN (?, 'withdrawn')
+"""
 _NOT_FOUND = """
 SELECT path FROM files WHERE path > ? AND path NOT IN (SELECT path FROM found) ORDER BY path LIMIT 200
 """
 _DAMAGED = "damaged"  # as a recipe: no file is imported by it, so the next scan takes such a file
 _DAMAGED_IDS = "SELECT track_id FROM files GROUP BY track_id HAVING min(recipe) = ? LIMIT ?"
-_TRACK_IDS = "SELECT DISTINCT track_id FROM files WHERE track_id > ? ORDER BY track_id LIMIT 200"
+_TRACK_IDS = """
+SELECT DISTINCT track_id FROM files WHERE track_id > ? AND recipe <> 'withdrawn' ORDER BY track_id LIMIT 200
+"""
+_HAS_TRACK = "SELECT 1 FROM files WHERE track_id = ? AND recipe <> 'withdrawn' LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,15 @@ class ImportedFiles:
 
     def mark_damaged(self, track_id: bytes) -> None:
         """Note that what some files became is damaged, until one of them is `put` again."""
+        self._mark(track_id, _DAMAGED)
+
+    def withdraw(self, track_id: bytes) -> None:
+        """Note that a track's files stand for it no longer, and are not to be imported again as they are."""
+        self._mark(track_id, _WITHDRAWN)
+
+    def _mark(self, track_id: bytes, recipe: str) -> None:
         with self._database.transaction() as connection:
-            connection.execute("UPDATE files SET recipe = ? WHERE track_id = ?", (_DAMAGED, track_id))
+            connection.execute("UPDATE files SET recipe = ? WHERE track_id = ?", (recipe, track_id))
 
     # What it knows.
 
@@ -96,7 +109,7 @@ class ImportedFiles:
 
     def has_track(self, track_id: bytes) -> bool:
         """Tell whether some file stands for a track."""
-        return bool(self._database.rows("SELECT 1 FROM files WHERE track_id = ? LIMIT 1", (track_id,)))
+        return bool(self._database.rows(_HAS_TRACK, (track_id,)))
 
     def track_ids(self) -> Iterator[bytes]:
         """Yield the ids of all tracks, rising."""
@@ -104,7 +117,8 @@ class ImportedFiles:
 
     def count_tracks(self) -> int:
         """Return how many tracks there are."""
-        return cast("int", self._database.rows("SELECT COUNT(DISTINCT track_id) FROM files")[0][0])
+        query = "SELECT COUNT(DISTINCT track_id) FROM files WHERE recipe <> 'withdrawn'"
+        return cast("int", self._database.rows(query)[0][0])
 
     def has_any_below(self, prefix: bytes) -> bool:
         """Tell whether there is a file whose path begins so."""
@@ -113,7 +127,7 @@ class ImportedFiles:
 
     def track_ids_below(self, prefix: bytes) -> list[bytes]:
         """Return the tracks that were made of files whose path begins so."""
-        query = "SELECT DISTINCT track_id FROM files WHERE substr(path, 1, ?) = ?"
+        query = "SELECT DISTINCT track_id FROM files WHERE substr(path, 1, ?) = ? AND recipe <> 'withdrawn'"
         return [cast("bytes", row[0]) for row in self._database.rows(query, (len(prefix), prefix))]
 
     # What a scan does.

@@ -25,6 +25,7 @@ from lightpeer.core.status import StatusCode
 from lightpeer.core.view import CAPACITY, View
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.access import Access
 from lightpeer.serve.joining import Joining
 from lightpeer.serve.meeting import Meetings
 from lightpeer.serve.own_record import OwnRecord
@@ -67,14 +68,17 @@ class Gossip:
         peers: PeerCache,
         period_s: float = PERIOD_S,
         on_change: Callable[[], object] = lambda: None,
+        access: Access | None = None,
     ) -> None:
         """Take who and where we are, our port for RPC, and the memory of how others did.
 
-        `on_change` is called when that memory has changed.
+        `on_change` is called when that memory has changed; `access` says who is neither asked nor
+        recommended, and whether strangers are to know of us: None for nobody, and for yes.
 
         Raises UsageError for an address that nobody could use.
         """
         self.view: View[PeerRecord] = View(identity.peer_id, group_of=_group_of)
+        self._access = access or Access(identity.peer_id)
         self._network = network
         self._peers = peers
         self._meetings = Meetings(network, identity, peers, place, port, on_change)
@@ -102,7 +106,8 @@ class Gossip:
 
     def neighbours(self, n: int) -> list[PeerRecord]:
         """Return up to `n` serving peers at random; all of them have answered at their addresses."""
-        return self.view.neighbours(n, self._network.entropy)
+        known = self.view.neighbours(n, self._network.entropy)
+        return list(filter(self._access.rules.may_know, known))
 
     def scope(self, peer_id: PeerId) -> int:
         """Return how narrow a network a name in a peer's record may lead into."""
@@ -229,8 +234,8 @@ class Gossip:
                 nursery.start_soon(contained, "an announcement", self._meetings.announce, neighbour, record)
 
     def _announced(self) -> bytes | None:
-        """Return our record, sealed just now, if we serve and know where."""
-        return self.own.fresh() if self.own.serves else None
+        """Return our record, sealed just now, if we serve, know where, and are there for everybody."""
+        return self.own.fresh() if self.own.serves and not self._access.rules.is_private else None
 
 
 def _group_of(record: PeerRecord) -> str | None:

@@ -40,7 +40,9 @@ from lightpeer.core.manifest import (
     parse_manifest_untrusted,
     track_id_of,
 )
-from lightpeer.errors import RemoteError, StateError, UsageError
+from lightpeer.core.packed import PackedSet
+from lightpeer.core.uri import TRACK_ID_BYTES
+from lightpeer.errors import RemoteError, StateError, UnreadableError, UsageError
 from lightpeer.ordinary import read_ordinary
 from lightpeer.serve.aside import MAX_ASIDE, SetAside
 from lightpeer.serve.disk import claim, flush, state_error
@@ -90,6 +92,7 @@ class Library:
         self._aside = SetAside()
         self._log = OnceLog()
         self._adding = threading.Lock()  # one track after the other is put in place
+        self._withdrawn = PackedSet(TRACK_ID_BYTES)
         self._lock = claim(state_dir)
         try:
             self._imported = ImportedFiles(state_dir / "library.db")
@@ -209,7 +212,9 @@ class Library:
     def add(self, key: SourceKey, workspace: Path) -> Track:
         """Take over a finished track, in place of what was made of this file before.
 
-        Raises StateError where the disk refuses; the library is then as it was.
+        Raises:
+            StateError: the disk refuses; the library is then as it was.
+            UnreadableError: the track was withdrawn; the file is not imported again as it is.
         """
         manifest = (workspace / "manifest").read_bytes()
         track = parse_manifest_untrusted(manifest, track_id_of(manifest))
@@ -226,6 +231,9 @@ class Library:
             self._aside.remove(track.track_id)
             self._log.forget(track.track_id)
             self._drop_unless_used(before)
+            if track.track_id in self._withdrawn:
+                self._withdraw(track.track_id)
+                raise UnreadableError("its track was withdrawn here for good")
         return track
 
     def _place(self, track_id: bytes, folder: Path, workspace: Path) -> None:
@@ -242,6 +250,23 @@ class Library:
             shutil.rmtree(old, ignore_errors=True)
         else:
             workspace.rename(folder)
+
+    # What an operator uses.
+
+    def withdraw(self, track_ids: PackedSet) -> list[bytes]:
+        """Drop these tracks for good, and import them no more; return those that were here.
+
+        They take the place of what was given before. Safe while another thread imports.
+        """
+        self._withdrawn = track_ids  # before we look, so that what is added meanwhile sees to itself
+        here = [track_id for track_id in self.track_ids() if track_id in track_ids]
+        for track_id in here:
+            self._withdraw(track_id)
+        return here
+
+    def _withdraw(self, track_id: bytes) -> None:
+        self._imported.withdraw(track_id)
+        self._drop_unless_used(track_id)
 
     @property
     def _recipe(self) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar, TypeVarTuple
 import trio
 
 from lightpeer.core.manifest import build_table
-from lightpeer.core.uri import is_uri, parse_uri
+from lightpeer.core.uri import format_uri, is_uri, parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.errors import LightpeerError, StreamFailedError
 from lightpeer.fetching import SILENCE_S, next_within, streaming
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Settings
     from lightpeer.contacts import Contact
+    from lightpeer.core.identity import PeerId
     from lightpeer.core.manifest import Track
     from lightpeer.discovery import Client
+    from lightpeer.serve.access import Access
     from lightpeer.serve.library import Library
     from lightpeer.wire.network import Network
 
@@ -64,11 +66,12 @@ class Mirror:
         wanted: Sequence[str],
         contacts: Callable[[], Sequence[Contact]],
         on_trouble: Callable[[str], object] = lambda _: None,
+        access: Access | None = None,
     ) -> None:
         """Take the library, what to fetch (`loud:…` or words), and how to learn whom to ask first.
 
         `settings` are a client's; its state directory is the server's. `on_trouble` gets one sentence for
-        each entry that cannot be had at first.
+        each entry that cannot be had at first; `access` says what is not to be had, and of whom.
         """
         self._library = library
         self._network = network
@@ -76,6 +79,7 @@ class Mirror:
         self._wanted = wanted
         self._contacts = contacts
         self._on_trouble = on_trouble
+        self._access = access
         self._troubled: set[str] = set()
         self._room_bytes: dict[str, int] = {}  # by entry
 
@@ -99,7 +103,7 @@ class Mirror:
         settings = replace(self._settings, bootstrap=tuple(self._contacts()))
         is_here = False
         try:
-            async with open_client(settings, self._network) as client:
+            async with open_client(settings, self._network, self._takes_from) as client:
                 found = await self._track_ids(client, entry)
                 missing = [i for i in found if not await self._fetched_track(client, entry, i, on_track)]
                 is_here = bool(found) and not missing
@@ -112,7 +116,10 @@ class Mirror:
     async def _fetched_track(
         self, client: Client, entry: str, track_id: bytes, on_track: Callable[[Track], object]
     ) -> bool:
-        """Fetch one track of an entry unless it is here, and tell whether it is here now."""
+        """Fetch one track of an entry unless it is here, and tell whether there is no more to fetch."""
+        if self._access is not None and not self._access.rules.serves(track_id):
+            self._tell(entry, f"{format_uri(track_id)} is denied or withdrawn here", is_final=True)
+            return True
         if await _in_thread(self._library.track, track_id) is not None:
             return True
         if self._room_bytes[entry] <= 0:
@@ -124,12 +131,16 @@ class Mirror:
             return False
         return True
 
-    def _tell(self, entry: str, reason: str) -> None:
+    def _takes_from(self, peer_id: PeerId, host: str) -> bool:
+        return self._access is None or self._access.rules.takes_from(peer_id, [host])
+
+    def _tell(self, entry: str, reason: str, *, is_final: bool = False) -> None:
         """Tell of what is missing: the person once, the log each time."""
         logger.info("cannot mirror %s now: %s", entry, reason)
         if entry not in self._troubled:
             self._troubled.add(entry)
-            self._on_trouble(f"cannot mirror {entry} now, trying again: {reason}")
+            what = f"{entry} is not mirrored" if is_final else f"cannot mirror {entry} now, trying again"
+            self._on_trouble(f"{what}: {reason}")
 
     async def _track_ids(self, client: Client, entry: str) -> list[bytes]:
         if is_uri(entry):

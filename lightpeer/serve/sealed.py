@@ -4,7 +4,8 @@
     request = call.open(data, pb.SearchRequest)     # RpcError unless it is its caller's, and sound
     return call.seal(pb.SearchReply(...))
 
-A stale seal is answered with our time, so that a computer without a clock can ask again.
+A stale seal is answered with our time, so that a computer without a clock can ask again. Whoever may not
+listen is refused here too, as soon as it is known who calls, and with each message of a call that runs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from lightpeer.core.identity import Identity, PeerId, ReplayGuard, ServerSeals
 from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import BadMessageError, RpcError, SealError
+from lightpeer.serve.access import Access
 from lightpeer.wire.peer import TIME_METADATA
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from lightpeer.core.access import Rules
     from lightpeer.serve.rpc import Context
     from lightpeer.wire.network import Network
 
@@ -31,15 +34,17 @@ if TYPE_CHECKING:
 class SealedCalls:
     """Opens the seals of all calls to one server; it has the memory that shows a replay."""
 
-    def __init__(self, identity: Identity, network: Network) -> None:
-        """Take whose replies are sealed, and whose clock is gone by."""
+    def __init__(self, identity: Identity, network: Network, access: Access | None = None) -> None:
+        """Take whose replies are sealed, whose clock is gone by, and who may call: None for everybody."""
         self._identity = identity
+        self._access = access or Access(identity.peer_id)
         self._network = network
         self._guard = ReplayGuard(since_ms=self._now_ms())
 
     def begin(self, context: Context) -> SealedCall:
         """Return the seals of a call."""
-        return SealedCall(ServerSeals(self._identity, context.path, self._guard), self._now_ms, context.prove)
+        seals = ServerSeals(self._identity, context.path, self._guard)
+        return SealedCall(seals, self._now_ms, self._access, context)
 
     def _now_ms(self) -> int:
         return int(self._network.unix_time() * 1000)
@@ -48,10 +53,13 @@ class SealedCalls:
 class SealedCall:
     """One call: requests in, replies out. Make it with `SealedCalls.begin`."""
 
-    def __init__(self, seals: ServerSeals, now_ms: Callable[[], int], on_opened: Callable[[], None]) -> None:
+    def __init__(self, seals: ServerSeals, now_ms: Callable[[], int], access: Access, context: Context) -> None:
         self._seals = seals
         self._now_ms = now_ms
-        self._on_opened = on_opened
+        self._access = access
+        self._context = context
+        self._host = context.peer_address[0]
+        self._let_in_by: Rules | None = None
 
     @property
     def peer_id(self) -> PeerId:
@@ -60,11 +68,15 @@ class SealedCall:
         return self._seals.peer_id
 
     def open(self, data: bytes, kind: type[M]) -> M:
-        """Return the request in its sealed bytes; raise RpcError if it is not its caller's or not sound."""
+        """Return the request in its sealed bytes; raise RpcError if it is not its caller's or not sound.
+
+        So it does for a caller that may not listen.
+        """
         now_ms = self._now_ms()
         try:
             body = self._seals.open_request_untrusted(data, now_ms)
-            self._on_opened()
+            self._context.prove()
+            self._require_access()
             return parse_body_untrusted(kind, body)
         except SealError as error:
             time = [(TIME_METADATA, str(now_ms))] if error.reason == "stale" else []
@@ -73,5 +85,13 @@ class SealedCall:
             raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
 
     def seal(self, reply: Message) -> bytes:
-        """Return a reply's sealed bytes."""
+        """Return a reply's sealed bytes; raise RpcError if its caller may not listen any more."""
+        self._require_access()
         return self._seals.seal_reply(reply.SerializeToString())
+
+    def _require_access(self) -> None:
+        """Look whether the caller may listen, once under the same rules."""
+        rules = self._access.rules
+        if rules is not self._let_in_by:
+            self._access.require(self.peer_id, self._host)
+            self._let_in_by = rules

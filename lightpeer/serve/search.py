@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lightpeer.core.identity import PeerId
+    from lightpeer.serve.access import Access
     from lightpeer.serve.index import IndexHit
     from lightpeer.serve.rpc import Context
     from lightpeer.serve.sealed import SealedCall, SealedCalls
@@ -63,6 +64,22 @@ class Searchable(Protocol):
 
     def search(self, query: str, limit: int) -> list[IndexHit]:
         """Return the best hits; called in a worker thread."""
+
+
+class ServedIndex:
+    """An index without the tracks that an operator does not serve."""
+
+    def __init__(self, index: Searchable, access: Access) -> None:
+        self._index = index
+        self._access = access
+
+    def search(self, query: str, limit: int) -> list[IndexHit]:
+        """Return the best hits; called in a worker thread."""
+        rules = self._access.rules
+        if not rules.deny_tracks:
+            return self._index.search(query, limit)
+        hits = self._index.search(query, MAX_HITS)  # some more, for those that are left out
+        return [hit for hit in hits if rules.serves(hit.track_id)][:limit]
 
 
 class OpenTrack(Protocol):

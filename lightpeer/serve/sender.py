@@ -107,6 +107,11 @@ class StreamSender:
         self._token_due: float | None = None  # since when it is to be told
         self._path_no = 0
 
+    @property
+    def host(self) -> str | None:
+        """Where its client was last; None before the first PULL."""
+        return self._address[0] if self._address else None
+
     def receive(self, datagram: bytes, address: Address, now: float) -> None:
         """Take in a datagram; whatever is no fresh PULL of this stream is ignored."""
         try:

@@ -30,6 +30,7 @@ from lightpeer.errors import LightpeerError, StateError
 from lightpeer.lan import Lan, Own
 from lightpeer.remembered import RememberedPeers
 from lightpeer.resolving import is_name
+from lightpeer.serve.access import Access, Lists, drop_withdrawn, keep_to
 from lightpeer.serve.finder import require_folder
 from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.health import Health
@@ -81,6 +82,8 @@ class ServeSettings:
     lan: bool = True  # be found on the local network, and find others there
     mirror: tuple[str, ...] = ()  # tracks to fetch from the network and serve: `loud:…`, or words
     max_upload_bytes_per_s: int | None = None  # of audio, to all together
+    allow: tuple[str, ...] = ()  # lists of who may listen, files or peer ids; none: everybody may
+    deny: tuple[str, ...] = ()  # lists of who may not, and of what is not served
     gossip_s: float = PERIOD_S  # the period in which two other servers are met
 
 
@@ -90,19 +93,26 @@ async def serve(
     output: Output,
     stop: trio.Event,
     toggles: AsyncIterable[object] | None = None,
+    hangups: AsyncIterable[object] | None = None,
 ) -> None:
     """Serve until `stop` is set; with each of `toggles` cease to, or begin again.
 
+    With each of `hangups` the lists of who may listen are read again.
+
     Raises:
-        StateError: the music folder, the state directory, the key or the port cannot be used.
-        UsageError: the ladder or the address to announce cannot be used.
+        StateError: the music folder, the state directory, the key, a list or the port cannot be used.
+        ConfigError: a line of a list cannot be read.
+        UsageError: the ladder, a list or the address to announce cannot be used.
     """
     for folder in (settings.music_dir, *settings.more_music_dirs):
         require_folder(folder)
     identity = load_or_create_identity(settings.state_dir, network.entropy)
+    access = Access(identity.peer_id)
+    lists = Lists(access, settings.state_dir, allow=settings.allow, deny=settings.deny, warn=output.notify)
     library = Library(settings.state_dir, settings.music_dir, settings.ladder_kbps)
     try:
-        await _Server(settings, network, output, identity, library).run(stop, toggles)
+        server = _Server(settings, network, output, identity, library, access, lists)
+        await server.run(stop, toggles, hangups)
     finally:
         library.close()
 
@@ -111,27 +121,43 @@ class _Server:
     """The parts of one server, and the tasks that they run in."""
 
     def __init__(
-        self, settings: ServeSettings, network: Network, output: Output, identity: Identity, library: Library
+        self,
+        settings: ServeSettings,
+        network: Network,
+        output: Output,
+        identity: Identity,
+        library: Library,
+        access: Access,
+        lists: Lists,
     ) -> None:
         self._settings = settings
         self._network = network
         self._output = output
         self._identity = identity
         self._library = library
+        self._access = access
+        self._lists = lists
         cap = settings.max_upload_bytes_per_s
         self._uplink = None if cap is None else Uplink(cap)
-        self._streams = StreamTable(network, identity, uplink=self._uplink)
+        self._streams = StreamTable(network, identity, uplink=self._uplink, access=access)
         self._scanned = trio.Event()
         self._stop_scan = threading.Event()
         self._lan = Lan(is_looking=False)
 
-    async def run(self, stop: trio.Event, toggles: AsyncIterable[object] | None) -> None:
+    async def run(
+        self,
+        stop: trio.Event,
+        toggles: AsyncIterable[object] | None,
+        hangups: AsyncIterable[object] | None,
+    ) -> None:
+        await drop_withdrawn(self._lists, self._library, self._output)
         listener = await self._listen()
         address = listener_address(listener)
         async with open_nursery() as nursery:
             peers = RememberedPeers(
                 self._settings.state_dir, PEERS_REMEMBERED, nursery, own=self._identity.peer_id
             )
+            nursery.start_soon(keep_to, self._lists, self._library, self._streams, self._output, hangups)
             try:
                 gossip = self._gossip(address, peers)
                 await self._serve(nursery, gossip, listener, stop, toggles)
@@ -226,6 +252,7 @@ class _Server:
             peers=peers.cache,
             on_change=peers.note_change,
             period_s=self._settings.gossip_s,
+            access=self._access,
         )
 
     def _services(self, gossip: Gossip) -> Services:
@@ -237,6 +264,7 @@ class _Server:
             streams=self._streams,
             uplink=self._uplink,
             gossip=gossip,
+            access=self._access,
         )
 
     async def _mirror(self, gossip: Gossip) -> None:
@@ -254,8 +282,8 @@ class _Server:
             return [*self._settings.bootstrap, *known]
 
         client = Settings(state_dir=self._settings.state_dir)
-        wanted, warn = self._settings.mirror, self._output.warn
-        mirror = Mirror(self._library, self._network, client, wanted, contacts, warn)
+        wanted, warn = self._settings.mirror, self._output.notify
+        mirror = Mirror(self._library, self._network, client, wanted, contacts, warn, self._access)
         is_missing = True
         while True:
             if is_missing:

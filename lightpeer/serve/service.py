@@ -16,6 +16,7 @@ from lightpeer.core.status import StatusCode
 from lightpeer.core.uri import TRACK_ID_BYTES
 from lightpeer.errors import BadMessageError, RpcError, StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.access import Access
 from lightpeer.serve.discovery import Discovery
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, first_segments, read_segment, wanted_segments
 from lightpeer.serve.rpc import (
@@ -28,7 +29,7 @@ from lightpeer.serve.rpc import (
     unary_unary,
 )
 from lightpeer.serve.sealed import SealedCalls
-from lightpeer.serve.search import Search, Searchable
+from lightpeer.serve.search import Search, Searchable, ServedIndex
 from lightpeer.serve.supervision import OnceLog
 from lightpeer.serve.threads import Threads
 from lightpeer.serve.walkers import Walkers
@@ -44,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 READERS: Final = 4  # threads that open tracks and read what goes by gRPC
 _PACKAGE = "/loudp2p.v1."
+_NOT_HERE = "the track is not here"
 
 
 class Tracks(Protocol):
@@ -66,9 +68,11 @@ class Services:
         streams: StreamTable,
         gossip: Gossip,
         uplink: Uplink | None = None,
+        access: Access | None = None,
     ) -> None:
-        """Take what the services stand on, and the uplink that audio goes by if it has a cap."""
-        self._calls = SealedCalls(identity, network)
+        """Take what the services stand on; the uplink that audio goes by if it has a cap; who may listen."""
+        self._access = access = access or Access(identity.peer_id)
+        self._calls = SealedCalls(identity, network, access)
         self._discovery = Discovery(self._calls, gossip)
         self._library = library
         self._streams = streams
@@ -82,10 +86,11 @@ class Services:
             scope=gossip.scope,
             unix_time=gossip.unix_time,
             on_lie=gossip.on_lie,
+            access=access,
         )
         self._search = Search(
             calls=self._calls,
-            index=index,
+            index=ServedIndex(index, access),
             open_track=self._opened,
             own_records=gossip.own_records,
             walkers=self._walkers,
@@ -123,6 +128,7 @@ class Services:
             if stored is None:
                 stored = await self._threads.run(self._track, request.track_id)
             for rendition, segment in wanted_segments(request, stored):
+                self._require_served(stored.track.track_id)
                 found = await self._threads.run(read_segment, stored, rendition, segment)
                 sealed = call.seal(pb.Chunk(rendition=rendition, segment=segment, data=found))
                 if self._uplink is not None:
@@ -134,14 +140,19 @@ class Services:
     def _track(self, track_id: bytes) -> StoredTrack:
         if len(track_id) != TRACK_ID_BYTES:
             raise RpcError(StatusCode.INVALID_ARGUMENT, f"a track id has {TRACK_ID_BYTES} bytes")
+        self._require_served(track_id)
         try:
             stored = self._library.track(track_id)
         except StateError as error:
             self._log.say("the database", error)
             raise RpcError(StatusCode.UNAVAILABLE, "the tracks cannot be read here now") from error
         if stored is None:
-            raise RpcError(StatusCode.NOT_FOUND, "the track is not here")
+            raise RpcError(StatusCode.NOT_FOUND, _NOT_HERE)
         return stored
+
+    def _require_served(self, track_id: bytes) -> None:
+        if not self._access.rules.serves(track_id):
+            raise RpcError(StatusCode.NOT_FOUND, _NOT_HERE)
 
     async def _opened(self, request: pb.OpenRequest, caller: PeerId, context: Context) -> pb.OpenReply:
         spare_bytes = MAX_INLINE_BYTES if self._uplink is None else self._uplink.spare_bytes()

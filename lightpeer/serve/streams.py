@@ -29,6 +29,7 @@ import trio
 
 from lightpeer.core.datagram import derive_keys, peek_stream_id
 from lightpeer.core.identity import Identity, PeerId
+from lightpeer.serve.access import Access
 from lightpeer.serve.objects import Objects, ReadableTrack
 from lightpeer.serve.pacer import UDP_HEADER_BYTES
 from lightpeer.serve.rpc import network_of
@@ -64,6 +65,8 @@ class _Stream:
 
     sender: StreamSender
     client: PeerId
+    track_id: bytes
+    host: str  # that it was opened from
     network: str  # that it was opened from
     opened_s: float
     turn_s: float = math.inf
@@ -85,8 +88,13 @@ class StreamTable:
         max_per_peer: int = MAX_STREAMS_PER_PEER,
         max_pace_bytes_per_s: int = MAX_PACE_BYTES_PER_S,
         uplink: Uplink | None = None,
+        access: Access | None = None,
     ) -> None:
-        """Take the server's identity, which the streams' keys are bound to; the uplink if it has a cap."""
+        """Take the server's identity, which the streams' keys are bound to.
+
+        Beside it, the uplink if it has a cap, and who may listen: None for everybody.
+        """
+        self._access = access or Access(identity.peer_id)
         self._network = network
         self._identity = identity
         self._max_streams = max_streams
@@ -160,11 +168,20 @@ class StreamTable:
             now=now,
             max_pace_bytes_per_s=self._max_pace,
         )
-        self._streams[stream_id] = _Stream(sender, client, network, now)
+        self._streams[stream_id] = _Stream(sender, client, track_id, caller[0], network, now)
         self._schedule(stream_id, sender.next_deadline())
         return OpenedStream(
             stream_id, ephemeral.public_key, path_token(self._secret, stream_id, caller[0], 0)
         )
+
+    def drop_refused(self) -> None:
+        """End the streams that would not be opened under the rules that are in force."""
+        rules = self._access.rules
+        for stream_id, stream in list(self._streams.items()):
+            hosts = {stream.host, stream.sender.host or stream.host}
+            is_refused = any(rules.refusal(stream.client, host) for host in hosts)
+            if is_refused or not rules.serves(stream.track_id):
+                del self._streams[stream_id]
 
     def _unused_id(self) -> int:
         while True:
@@ -221,7 +238,7 @@ class StreamTable:
                 continue
             stream_id = peek_stream_id(datagram)
             stream = self._streams.get(stream_id) if stream_id is not None else None
-            if stream is None or stream_id is None:
+            if stream is None or stream_id is None or not self._access.rules.admits_host(address[0]):
                 continue
             with self._ended_by_failure(stream):
                 stream.sender.receive(datagram, address, trio.current_time())

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import math
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -24,6 +24,7 @@ from lightpeer.core.status import StatusCode
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.resolving import numeric_untrusted
+from lightpeer.serve.access import Access
 from lightpeer.serve.supervision import contained
 from lightpeer.wire.nursery import open_nursery
 
@@ -72,6 +73,7 @@ class Walkers:
         scope: Callable[[PeerId], int],
         unix_time: Callable[[], float],
         on_lie: Callable[[PeerId], None],
+        access: Access | None = None,
     ) -> None:
         """Take who we are, and whom walkers may go to.
 
@@ -82,7 +84,9 @@ class Walkers:
             scope: tells how narrow a network a name in a peer's record may lead into.
             unix_time: the clock for records.
             on_lie: is told who broke the protocol.
+            access: what is not passed on; None: everything is.
         """
+        self._access = access or Access(identity.peer_id)
         self._identity = identity
         self._network = network
         self._neighbours = neighbours
@@ -126,7 +130,7 @@ class Walkers:
         known = {
             record.peer_id: record
             for record in self._neighbours(NEIGHBOURS_ASKED)
-            if self._avoided.get(record.peer_id, -math.inf) <= now
+            if self._avoided.get(record.peer_id, -math.inf) <= now and self._access.rules.may_know(record)
         }
         for step in errand.visit.steps(known, walkers):
             walk = (errand, known[step.peer], step, tell.clone(), nursery)
@@ -178,10 +182,21 @@ class Walkers:
             try:
                 async for reply in replies:
                     found = reader.read_untrusted(reply, self._unix_time())
-                    await tell.send([track for track in found if track.holders])
+                    await tell.send([track for track in map(self._passed_on, found) if track.holders])
             except RpcError:
                 if not reader.has_begun:  # else its time was over, or a connection was lost on the way
                     raise
+
+    def _passed_on(self, track: FoundTrack) -> FoundTrack:
+        """Return a track with those holders that may be told of, none if it is not to be told of itself."""
+        rules = self._access.rules
+        if not rules.deny:
+            return track
+        holders = track.holders if rules.serves(track.track_id) else ()
+        told = tuple(
+            h for h in holders if (rules.may_know(h.record) if h.record else rules.takes_from(h.peer_id))
+        )
+        return replace(track, holders=told)
 
     async def _contact_untrusted(self, neighbour: PeerRecord) -> Contact:
         """Return where a neighbour is; raise RemoteError if its name leads nowhere, or home."""

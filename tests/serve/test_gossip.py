@@ -6,6 +6,7 @@ import pytest
 import trio
 
 from lightpeer.contacts import Contact
+from lightpeer.core.access import RuleList, Rules
 from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
 from lightpeer.core.view import CAPACITY
@@ -499,5 +500,22 @@ def test_who_is_not_told_that_a_server_has_stopped_hears_it_when_it_names_or_mee
         nursery.start_soon(teller.gossip.run, list)
         await trio.sleep(2 * PERIOD_S)
         assert quitter.identity.peer_id not in teller.neighbours
+
+    running(test)
+
+
+def test_a_private_server_gets_to_know_others_and_is_not_made_known() -> None:
+    async def test(net, nursery, start) -> None:
+        public = node(net, 1)
+        private, other = node(net, 2, public.contact), node(net, 3, public.contact)
+        access = private.gossip._access
+        access.rules = Rules(private.identity.peer_id, allow=(RuleList(),))
+        await start(public, private, other)
+        await trio.sleep(10 * PERIOD_S)
+        assert private.neighbours == ids(public, other)
+        assert not (public.neighbours | other.neighbours) & ids(private)
+        access.rules = Rules(private.identity.peer_id)
+        await trio.sleep(10 * PERIOD_S)
+        assert public.neighbours == ids(private, other)
 
     running(test)

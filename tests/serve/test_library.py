@@ -11,6 +11,7 @@ import pytest
 
 from lightpeer.core.datagram import TABLE_BASE
 from lightpeer.core.manifest import content_digest, track_id_of
+from lightpeer.core.packed import PackedSet
 from lightpeer.errors import StateError, UsageError
 from lightpeer.serve import library as library_module
 from lightpeer.serve import store as store_module
@@ -412,3 +413,67 @@ def test_a_scan_holds_few_paths_at_once(tmp_path, music, monkeypatch):
     monkeypatch.setattr(library, "note_found", noted)
     assert scan(library).unchanged == 1000
     library.close()
+
+
+def withdrawing(*track_ids: bytes) -> PackedSet:
+    made = PackedSet(32)
+    for track_id in track_ids:
+        made.add(track_id)
+    made.flush()
+    return made
+
+
+def test_a_withdrawn_track_is_gone_for_good(library, open_library, music, monkeypatch) -> None:
+    """Over restarts, with another ladder, and where a copy of its file turns up."""
+    track_id = only_id(library)
+    withdrawn = withdrawing(track_id, b"x" * 32)
+    assert library.withdraw(withdrawn) == [track_id]
+
+    def is_gone(library: Library) -> bool:
+        return (
+            library.track(track_id) is None
+            and library.index.search("something", 9) == []
+            and library.count_tracks() == 0
+            and list((library.state_dir / "tracks").iterdir()) == []
+        )
+
+    assert is_gone(library)
+    shutil.copy(music / "Someone - Something.wav", music / "a copy")
+    for ladder in ((24, 48), (24,)):
+        library = open_library(ladder)
+        assert library.withdraw(withdrawn) == []
+        with monkeypatch.context() as patch:
+            patch.setattr("lightpeer.serve.importer.make_track", lambda *_: pytest.fail("it was made again"))
+            report = scan(library)
+        assert (report.imported, report.unchanged, report.skipped) == (0, 1, [])
+        assert is_gone(library)
+
+    library = open_library()
+    library.withdraw(withdrawn)
+    (music / "below").mkdir()
+    (music / "a copy").rename(music / "below" / "Someone - Something.wav")
+    for skipped in (
+        [(music / "below" / "Someone - Something.wav", "its track was withdrawn here for good")],
+        [],
+    ):
+        report = scan(library)
+        assert report.skipped == skipped
+        assert is_gone(library)
+
+
+def test_a_withdrawn_track_is_dropped_though_it_is_being_imported(open_library, music) -> None:
+    write_wav(music / "Someone - Something.wav", 2.5)
+    library = open_library()
+    add, withdrawn = library.index.add_all, []
+
+    def withdraw_meanwhile(tracks) -> None:
+        add(tracks)
+        withdrawn.extend(library.withdraw(withdrawing(tracks[0].track_id)))
+
+    library.index.add_all = withdraw_meanwhile
+    (skipped,) = scan(library).skipped
+    assert "withdrawn" in skipped[1]
+    assert withdrawn == []
+    assert library.count_tracks() == 0
+    assert library.index.search("something", 9) == []
+    assert list((library.state_dir / "tracks").iterdir()) == []

@@ -9,6 +9,7 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.contacts import Contact
+from lightpeer.core.identity import format_peer_id
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import StreamFailedError
 from lightpeer.output import Output
@@ -17,6 +18,7 @@ from lightpeer.serve.importer import scan
 from lightpeer.serve.library import Library
 from lightpeer.serve.mirror import MAX_RETRY_S, Mirror
 from lightpeer.serve.server import ServeSettings, serve
+from lightpeer.state import load_or_create_identity
 from tests.serve.media import write_wav
 from tests.sim.network import SimHost, SimInternet, simulate
 
@@ -262,3 +264,25 @@ def test_the_disk_is_written_by_worker_threads(origin, monkeypatch) -> None:
         library.close()
 
     run(main)
+
+
+@pytest.mark.parametrize("who", ["track", "peer", "publisher", "network"])
+def test_what_is_denied_is_not_mirrored(origin, who, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    first, second = with_library(origin, lambda library: list(library.track_ids()))
+    peer_id = format_peer_id(load_or_create_identity(origin.state_dir).peer_id)
+    entry = {
+        "track": format_uri(first),
+        "peer": peer_id,
+        "publisher": f"publisher:{peer_id}",
+        "network": "20.0.0.0/24",
+    }[who]
+
+    async def main(net: SimInternet, nursery: trio.Nursery) -> None:
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        await serving(net.host("30.0.0.1"), replace(mirroring(origin, "beep"), deny=(entry,)))
+        names = {name.split("/")[0] for name in files(mirroring(origin))}
+        assert names == ({second.hex()} if who == "track" else set())
+
+    run(main)
+    assert ("is denied or withdrawn here" in caplog.text) == (who == "track")

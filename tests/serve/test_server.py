@@ -362,7 +362,7 @@ async def search(address) -> int:
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="the system has no such signal")
 def test_signals_that_come_together_are_each_a_toggle() -> None:
     async def main() -> int:
-        with command._toggles() as toggles:
+        with command._signals("SIGUSR1") as toggles:
             for _ in range(3):
                 signal.raise_signal(signal.SIGUSR1)
             count = 0

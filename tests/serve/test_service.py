@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
+from lightpeer.core.access import DENIABLE, Rules, read_list
 from lightpeer.core.datagram import (
     TABLE_BASE,
     Pull,
@@ -23,6 +24,7 @@ from lightpeer.core.peers import PeerCache, build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.access import Access
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.index import Index
@@ -93,7 +95,7 @@ class Each:
 class Desk:
     """Services on a simulated host, called without a connection."""
 
-    def __init__(self, host, library, table, place="10.0.0.1") -> None:
+    def __init__(self, host, library, table, place="10.0.0.1", access=None) -> None:
         self.host = host
         self.library = library
         self.table = table
@@ -113,6 +115,7 @@ class Desk:
             index=library,
             streams=table,
             gossip=self.gossip,
+            access=access,
         )
 
     def seals(self, method: str, identity=CLIENT, recipient=SERVER, age_ms=0) -> ClientSeals:
@@ -777,3 +780,82 @@ def test_what_is_wrong_with_an_open_is_told_by_a_search_that_is_sent_on_too() ->
         assert error.code() == StatusCode.INVALID_ARGUMENT
 
     with_desk(test)
+
+
+def listed(*entries: str) -> tuple:
+    return (read_list([entry.encode() for entry in entries], DENIABLE),)
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        (Rules(SERVER.peer_id, allow=listed(format_peer_id(STRANGER.peer_id))), "private"),
+        (Rules(SERVER.peer_id, deny=listed(format_peer_id(CLIENT.peer_id))), "denied"),
+        (Rules(SERVER.peer_id, deny=listed("10.0.0.0/24")), "denied"),
+    ],
+)
+def test_whoever_may_not_listen_is_refused_at_every_method(method, rules, reason) -> None:
+    access = Access(SERVER.peer_id)
+    access.rules = rules
+
+    async def test(desk):
+        error = await refused(desk.call(method, REQUESTS[method], reply=pb.SearchReply))
+        assert error.code() == StatusCode.PERMISSION_DENIED
+        assert error.details().startswith(f"{reason}: ")
+        assert desk.library.searched == 0
+        assert len(desk.table) == 0
+        if reason == "private" and method != "Discovery/Announce":
+            sealed = desk.seals(method, STRANGER).seal_request(REQUESTS[method].SerializeToString())
+            assert await desk.send(method, sealed)
+
+    with_desk(test, access=access)
+
+
+@pytest.mark.parametrize(
+    ("entry", "code"),
+    [
+        (format_peer_id(CLIENT.peer_id), StatusCode.PERMISSION_DENIED),
+        (TRACK.track.uri, StatusCode.NOT_FOUND),
+    ],
+)
+def test_a_pull_that_runs_ends_when_it_is_denied(entry, code) -> None:
+    access = Access(SERVER.peer_id)
+
+    async def test(desk):
+        written = []
+
+        async def write(reply: bytes) -> None:
+            written.append(reply)
+            access.rules = Rules(SERVER.peer_id, deny=listed(entry))
+
+        seals = desk.seals("Streams/Pull")
+        request = pb.PullRequest(track_id=TRACK.track.track_id, ranges=[pb.Range(first=0, count=9)])
+        context = FakeContext(PACKAGE + "Streams/Pull")
+        context.write = write
+        handler = desk.services.handlers()[PACKAGE + "Streams/Pull"]
+        sealed = seals.seal_request(request.SerializeToString())
+        assert (await refused(handler.function(Each([sealed]), context))).code() == code
+        assert len(written) == 1
+
+    with_desk(test, access=access)
+
+
+def test_a_track_that_is_denied_is_neither_found_nor_opened() -> None:
+    access = Access(SERVER.peer_id)
+    tracks = [MemoryTrack(f"Song {n}", segments=1, seed=n) for n in range(4)]
+    access.rules = Rules(SERVER.peer_id, deny=listed(tracks[0].track.uri))
+
+    async def test(desk):
+        request = pb.SearchRequest(query="Song", limit=3, open=pb.OpenRequest())
+        [reply] = await desk.call("Index/Search", request, reply=pb.SearchReply)
+        assert [hit.title for hit in reply.hits] == ["Song 1", "Song 2", "Song 3"], "others take its place"
+        assert reply.open.manifest == tracks[1].manifest
+        for method, wanted in [
+            ("Streams/Open", pb.OpenRequest(track_id=tracks[0].track.track_id)),
+            ("Streams/Pull", pb.PullRequest(track_id=tracks[0].track.track_id)),
+        ]:
+            error = await refused(desk.call(method, wanted, reply=pb.OpenReply))
+            assert error.code() == StatusCode.NOT_FOUND
+
+    with_desk(test, *tracks, access=access)

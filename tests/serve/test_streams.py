@@ -9,6 +9,7 @@ import tracemalloc
 import pytest
 import trio
 
+from lightpeer.core.access import DENIABLE, Rules, read_list
 from lightpeer.core.datagram import (
     DatagramKeys,
     Pull,
@@ -17,8 +18,10 @@ from lightpeer.core.datagram import (
     derive_keys,
     parse_answer_untrusted,
 )
-from lightpeer.core.identity import Identity, PeerId
+from lightpeer.core.identity import Identity, PeerId, format_peer_id
+from lightpeer.core.uri import format_uri
 from lightpeer.errors import BadMessageError
+from lightpeer.serve.access import Access
 from lightpeer.serve.sender import END_S, LEASE_S, StreamSender, path_token
 from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink
@@ -38,6 +41,10 @@ class FakeTrack:
 
     def read(self, rendition: int, segment: int) -> bytes:
         return bytes([rendition, segment]) + SEGMENT
+
+
+class OtherTrack(FakeTrack):
+    track_id = b"o" * 32
 
 
 class GatedTrack(FakeTrack):
@@ -528,3 +535,51 @@ def test_a_socket_without_room_is_waited_for() -> None:
         assert len(waited) == 1
 
     with_table(test)
+
+
+@pytest.mark.parametrize(
+    "entry", [format_peer_id(identity(5).peer_id), "10.0.0.2", "10.0.0.0/24", format_uri(TRACK_ID)]
+)
+def test_streams_that_are_denied_end_and_others_go_on(entry: str) -> None:
+    access = Access(SERVER.peer_id)
+
+    async def test(table, phone):
+        denied = await FakeClient(phone, identity(5)).open(table)
+        other = await FakeClient(phone.net.host("10.0.1.2"), identity(6)).open(table, OtherTrack())
+        for client in (denied, other):
+            await client.pull((1, 3, 0, 5), pace=4_000)
+            await client.receive(1)
+        access.rules = Rules(SERVER.peer_id, deny=(read_list([entry.encode()], DENIABLE),))
+        table.drop_refused()
+        assert len(table) == 1
+        await other.receive(4)
+        with trio.move_on_after(60):
+            await denied.receive(2)  # which may have been on their way
+            pytest.fail("a denied client was served what it had asked")
+        with trio.move_on_after(60):
+            await denied.pull((1, 4, 0, 5))
+            await denied.receive(1)
+            pytest.fail("a denied client was answered")
+
+    with_table(test, access=access)
+
+
+def test_a_stream_does_not_move_into_a_network_that_is_denied() -> None:
+    access = Access(SERVER.peer_id)
+    access.rules = Rules(SERVER.peer_id, deny=(read_list([b"10.0.1.0/24"], DENIABLE),))
+
+    async def test(table, phone):
+        client = await FakeClient(phone, identity(5)).open(table)
+        client.socket = await phone.net.host("10.0.1.2").open_udp("")
+        await client.pull((1, 3, 0, 5))
+        with trio.move_on_after(10):
+            await client.receive(1)
+            pytest.fail("a denied network was answered")
+        access.rules = Rules(SERVER.peer_id)
+        await client.pull((1, 3, 0, 5))
+        await client.receive(1)
+        access.rules = Rules(SERVER.peer_id, deny=(read_list([b"10.0.1.0/24"], DENIABLE),))
+        table.drop_refused()
+        assert len(table) == 0
+
+    with_table(test, access=access)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import trio
 
+from lightpeer.core.access import DENIABLE, Rules, read_list
 from lightpeer.core.hits import MAX_PEERS, Findings, FoundTrack, ReplyReader
-from lightpeer.core.identity import Identity
+from lightpeer.core.identity import Identity, format_peer_id
 from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.status import StatusCode
 from lightpeer.core.walks import DEFAULT_BUDGET, Budget
@@ -521,3 +522,40 @@ def test_servers_that_die_during_searches_leave_nothing_behind(seed: int) -> Non
             nursery.cancel_scope.cancel()
 
     simulate(main, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("entry", "others_have", "asked", "titles"),
+    [
+        ("song", [SONG, OTHER], True, ["Song too"]),
+        ("neighbour", [SONG, OTHER], False, []),
+        ("10.0.0.2", [SONG, OTHER], False, []),
+        ("publisher", [SONG, OTHER], False, []),
+        ("third", [SONG], True, ["Song"]),  # which the second would name as well
+    ],
+)
+def test_what_is_denied_is_not_walked_to_nor_passed_on(entry, others_have, asked, titles) -> None:
+    async def main(net: SimInternet) -> None:
+        async with (
+            swarm(net, [], others_have, [SONG]) as servers,
+            connected(net.host(PHONE), servers[0]) as peer,
+        ):
+            chain(servers)
+            first, second, third = servers
+            text = {
+                "song": SONG.track.uri,
+                "neighbour": format_peer_id(second.identity.peer_id),
+                "publisher": f"publisher:{format_peer_id(second.identity.peer_id)}",
+                "third": format_peer_id(third.identity.peer_id),
+            }.get(entry, entry)
+            rules = Rules(first.identity.peer_id, deny=(read_list([text.encode()], DENIABLE),))
+            first.access.rules = rules
+            found = await search(peer, request(records=0))
+            assert [track.title for track in found] == titles
+            assert [holder.peer_id for track in found for holder in track.holders] == (
+                [second.identity.peer_id] * len(titles)
+            )
+            assert bool(second.shelf.searches) == asked
+            assert bool(first.gossip.neighbours(9)) == asked
+
+    simulate(main)

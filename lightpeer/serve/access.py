@@ -1,0 +1,228 @@
+"""Who may listen, as it is in force: read at the start, and again whenever a list has changed.
+
+A list that cannot be read at the start keeps the server from starting. One that becomes so while it runs
+changes nothing: what it said before stays in force, and the person is told. So a mistake never lets
+anybody in.
+
+A change is noticed by the kernel's word (`inotify.py`), and by SIGHUP; nothing is looked at meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.core.access import Refusal, Rules
+from lightpeer.core.status import StatusCode
+from lightpeer.core.uri import format_uri
+from lightpeer.errors import LightpeerError, RpcError
+from lightpeer.serve.inotify import FolderWatch
+from lightpeer.serve.lists import allow_source, deny_source, withdrawn_source
+from lightpeer.wire.nursery import open_nursery
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable, Collection, Iterable, Sequence
+    from pathlib import Path
+
+    from lightpeer.core.identity import PeerId
+    from lightpeer.core.packed import PackedSet
+    from lightpeer.output import Output
+    from lightpeer.serve.library import Library
+    from lightpeer.serve.streams import StreamTable
+
+logger = logging.getLogger(__name__)
+
+SETTLE_S: Final = 0.1  # after a change: an editor moves the old file away before it writes the new one
+_REASONS: Final = {
+    Refusal.PRIVATE: "this server answers only those whom its operator has named",
+    Refusal.DENIED: "the operator of this server has shut you out",
+}
+
+
+class Access:
+    """The rules that are in force. One made without lists lets in everybody."""
+
+    def __init__(self, own: PeerId) -> None:
+        """Take our own id."""
+        self.rules = Rules(own)
+
+    def require(self, caller: PeerId, host: str) -> None:
+        """Raise RpcError (PERMISSION_DENIED) for a caller that is not answered."""
+        refusal = self.rules.refusal(caller, host)
+        if refusal is not None:
+            raise RpcError(StatusCode.PERMISSION_DENIED, f"{refusal}: {_REASONS[refusal]}")
+
+
+class Lists:
+    """The lists of one server; they keep an `Access` true."""
+
+    def __init__(
+        self,
+        access: Access,
+        state_dir: Path,
+        *,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        warn: Callable[[str], object] = logger.warning,
+    ) -> None:
+        """Read all lists, and put them in force.
+
+        Args:
+            access: what to keep true.
+            state_dir: where it is kept what was withdrawn.
+            allow: the lists of who may listen, files or peer ids; none: everybody may.
+            deny: the lists of who may not, and of what is not served.
+            warn: told what a person should know, in a sentence.
+
+        Raises:
+            LightpeerError: a list cannot be read.
+        """
+        self._access = access
+        self._warn = warn
+        self._withdrawn = withdrawn_source(state_dir)
+        self._allow = [allow_source(text) for text in allow]
+        self._deny = [*map(deny_source, deny), self._withdrawn]
+        self._files = {
+            source.path: source for source in (*self._allow, *self._deny) if source.path is not None
+        }
+        self._changed: set[Path] = set()
+        self._wake = trio.Event()
+        self._names_nobody = False
+        for source in self._files.values():
+            source.entries = source.read()
+        self._put_in_force()
+
+    @property
+    def withdrawn(self) -> PackedSet:
+        """The tracks that were withdrawn for good."""
+        return self._withdrawn.entries.tracks
+
+    @property
+    def has_files(self) -> bool:
+        """Whether a person named a file, which may change."""
+        return len(self._files) > 1
+
+    def summary(self) -> str:
+        """Say what is in force, in a few words."""
+        allowed = sum(len(source.entries) for source in self._allow)
+        denied = sum(len(source.entries) for source in self._deny if source is not self._withdrawn)
+        who = f"{allowed} peers may listen" if self._allow else "everybody may listen"
+        return f"{who}, {denied} entries deny, {len(self.withdrawn)} tracks are withdrawn"
+
+    async def watch(self, hangups: AsyncIterable[object] | None, on_change: Callable[[], object]) -> None:
+        """Read what changes, and what there is at each of `hangups`, for ever; `on_change` is told of it."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._note_changes)
+            if hangups is not None:
+                nursery.start_soon(self._note_hangups, hangups)
+            while True:
+                await self._wake.wait()
+                await trio.sleep(SETTLE_S)
+                self._wake = trio.Event()
+                changed, self._changed = self._changed, set()
+                if await self._read(changed):
+                    on_change()
+
+    def _note(self, paths: Iterable[Path]) -> None:
+        self._changed.update(paths)
+        if self._changed:
+            self._wake.set()
+
+    async def _note_hangups(self, hangups: AsyncIterable[object]) -> None:
+        async for _ in hangups:
+            self._note(self._files)
+
+    async def _note_changes(self) -> None:
+        """Note which of the files have changed, where the system tells."""
+        try:
+            with FolderWatch() as watch:
+                self._watch_places(watch)
+                self._note(path for path, source in self._files.items() if source.has_changed())
+                while True:
+                    places = self._watch_places(watch)
+                    changes = await watch.changes()
+                    self._note(path for place, path in places.items() if place in changes.paths)
+                    if changes.overflowed:
+                        self._note(self._files)
+        except OSError as error:
+            logger.info("files are not watched: %s", error)
+            if self.has_files:
+                self._warn(f"{error.strerror}: after a change of a list send SIGHUP")
+
+    def _watch_places(self, watch: FolderWatch) -> dict[Path, Path]:
+        """Watch where each file is: where it was named, and where links lead from there."""
+        places = {place: path for path in self._files for place in (path, path.resolve())}
+        for place in places:
+            watch.add(place.parent)
+        return places
+
+    async def _read(self, paths: Collection[Path]) -> bool:
+        """Read some files anew, and tell whether any could be."""
+        read = False
+        for path in paths:
+            source = self._files[path]
+            try:
+                source.entries = await trio.to_thread.run_sync(source.read, abandon_on_cancel=True)
+                read = True
+            except LightpeerError as error:
+                self._warn(f"{error}: what it said before stays in force")
+        if read:
+            self._put_in_force()
+        return read
+
+    def _put_in_force(self) -> None:
+        allow = tuple(source.entries for source in self._allow) if self._allow else None
+        self._access.rules = Rules(
+            self._access.rules.own, allow, tuple(source.entries for source in self._deny)
+        )
+        named_nobody, self._names_nobody = self._names_nobody, allow is not None and not any(map(len, allow))
+        if self._names_nobody and not named_nobody:
+            names = " and ".join(str(source.path) for source in self._allow)
+            self._warn(f"{names} names nobody: nobody may listen until it does")
+
+
+async def keep_to(
+    lists: Lists,
+    library: Library,
+    streams: StreamTable,
+    output: Output,
+    hangups: AsyncIterable[object] | None = None,
+) -> None:
+    """Keep a server to its lists as they change, for ever: at once what runs, and then what is kept.
+
+    Args:
+        lists: which.
+        library: what is withdrawn is dropped from it.
+        streams: those that are refused now end.
+        output: where a person is told.
+        hangups: at each of these all lists are read again.
+    """
+    changed = trio.Event()
+
+    def on_change() -> None:
+        streams.drop_refused()
+        changed.set()
+
+    async with open_nursery() as nursery:
+        nursery.start_soon(lists.watch, hangups, on_change)
+        while True:
+            await changed.wait()
+            changed = trio.Event()
+            output.remark("lists", lists.summary())
+            await drop_withdrawn(lists, library, output)
+
+
+async def drop_withdrawn(lists: Lists, library: Library, output: Output) -> None:
+    """Drop what was withdrawn from a library, for good."""
+    if not lists.withdrawn:
+        return
+    try:
+        here = await trio.to_thread.run_sync(library.withdraw, lists.withdrawn)
+    except LightpeerError as error:  # it is not served all the same
+        output.warn(str(error))
+        return
+    for track_id in here:
+        uri = format_uri(track_id)
+        output.remark("withdrawn", f"withdrawn for good: {uri}", uri=uri)

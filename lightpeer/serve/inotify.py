@@ -1,0 +1,83 @@
+"""Told by the kernel when a file has changed: Linux's inotify, by the three calls that libc has for it.
+
+Folders are watched, not files: most editors put a new file in the place of the old one. What counts is a
+file that somebody has closed after writing, or moved: one that is still being written is left alone.
+
+Source: inotify(7).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+import trio
+
+_CLOSE_WRITE: Final = 0x8
+_MOVED: Final = 0x40 | 0x80
+_DELETED: Final = 0x200
+_OVERFLOW: Final = 0x4000
+_WANTED: Final = _CLOSE_WRITE | _MOVED | _DELETED
+_HEAD: Final = struct.Struct("iIII")  # watch, mask, cookie, bytes of the name
+_READ_BYTES: Final = 65_536
+
+
+class Changes(NamedTuple):
+    """What has changed; where that `overflowed`, there is more that nobody was told of."""
+
+    paths: set[Path]
+    overflowed: bool
+
+
+class FolderWatch:
+    """Watches folders; close it."""
+
+    def __init__(self) -> None:
+        """Begin; raise OSError where the system has no inotify, or no more of it."""
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            self._add, begin = libc.inotify_add_watch, libc.inotify_init1
+        except AttributeError as error:
+            raise OSError(0, "this system cannot watch files") from error
+        self._descriptor: int = begin(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._descriptor < 0:
+            raise _last_error()
+        self._folders: dict[int, Path] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def add(self, folder: Path) -> None:
+        """Watch one more folder; a second time does nothing. Raises OSError where that cannot be."""
+        number: int = self._add(self._descriptor, os.fsencode(folder), ctypes.c_uint32(_WANTED))
+        if number < 0:
+            raise _last_error()
+        self._folders[number] = folder
+
+    async def changes(self) -> Changes:
+        """Wait until something has changed in the folders."""
+        await trio.lowlevel.wait_readable(self._descriptor)
+        try:
+            data = os.read(self._descriptor, _READ_BYTES)
+        except BlockingIOError:
+            data = b""
+        paths, overflowed, at = set(), False, 0
+        while at < len(data):
+            number, mask, _, size = _HEAD.unpack_from(data, at)
+            name = data[at + _HEAD.size : at + _HEAD.size + size].rstrip(b"\0")
+            at += _HEAD.size + size
+            overflowed |= bool(mask & _OVERFLOW)
+            if number in self._folders and name:
+                paths.add(self._folders[number] / os.fsdecode(name))
+        return Changes(paths, overflowed)
+
+
+def _last_error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))

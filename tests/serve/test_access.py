@@ -1,0 +1,212 @@
+"""Lists with real files, which the kernel watches, in real time."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from lightpeer.core.access import Refusal
+from lightpeer.core.identity import PeerId, format_peer_id
+from lightpeer.core.status import StatusCode
+from lightpeer.core.uri import format_uri
+from lightpeer.errors import ConfigError, RpcError
+from lightpeer.serve import access as access_module
+from lightpeer.serve.access import Access, Lists
+from lightpeer.serve.lists import withdraw
+
+OWN, ANNA, BEN = (PeerId(bytes([n]) * 20) for n in (1, 2, 3))
+RAIN = b"r" * 32
+HERE = "192.0.2.7"
+LIMIT_S = 20.0
+
+
+class Desk:
+    """An `Access`, the lists that keep it true, and what a person is told."""
+
+    def __init__(self, folder, **more) -> None:
+        self.access = Access(OWN)
+        self.told: list[str] = []
+        self.said = trio.Event()
+        self.lists = Lists(self.access, folder, warn=self._warn, **more)
+        self.changed = trio.Event()
+
+    def _warn(self, text: str) -> None:
+        self.told.append(text)
+        self.said.set()
+
+    def _note(self) -> None:
+        self.changed.set()
+
+    @asynccontextmanager
+    async def watching(self, hangups=None):
+        with trio.fail_after(LIMIT_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.lists.watch, hangups, self._note)
+                yield
+                nursery.cancel_scope.cancel()
+
+    async def change(self) -> None:
+        await self.changed.wait()
+        self.changed = trio.Event()
+
+    def refusals(self) -> list:
+        return [self.access.rules.refusal(peer_id, HERE) for peer_id in (ANNA, BEN)]
+
+
+@pytest.fixture
+def friends(tmp_path):
+    """A list that has Anna."""
+    (tmp_path / "lists").mkdir()
+    file = tmp_path / "lists" / "friends"
+    file.write_text(format_peer_id(ANNA))
+    return file
+
+
+def test_without_lists_everybody_is_let_in(tmp_path) -> None:
+    desk = Desk(tmp_path)
+    desk.access.require(BEN, HERE)
+    assert not desk.lists.has_files
+    assert desk.lists.summary() == "everybody may listen, 0 entries deny, 0 tracks are withdrawn"
+
+
+@pytest.mark.parametrize(("more", "word"), [("allow", "private"), ("deny", "denied")])
+def test_who_is_not_let_in_is_told_by_a_word(tmp_path, more, word) -> None:
+    desk = Desk(tmp_path, **{more: [format_peer_id(BEN if more == "deny" else ANNA)]})
+    desk.access.require(ANNA, HERE)
+    with pytest.raises(RpcError) as caught:
+        desk.access.require(BEN, HERE)
+    assert caught.value.code() is StatusCode.PERMISSION_DENIED
+    assert caught.value.details().startswith(f"{word}: ")
+
+
+def test_a_list_that_cannot_be_read_keeps_a_server_from_starting(tmp_path, friends) -> None:
+    friends.write_text("nonsense")
+    with pytest.raises(ConfigError, match="friends, line 1"):
+        Desk(tmp_path, allow=[str(friends)])
+    (tmp_path / "withdrawn").write_text("nonsense")
+    with pytest.raises(ConfigError, match="withdrawn, line 1"):
+        Desk(tmp_path)
+
+
+def test_an_empty_list_lets_nobody_in_and_is_told_once(tmp_path, friends) -> None:
+    friends.write_text("# nobody\n")
+    desk = Desk(tmp_path, allow=[str(friends)])
+    assert desk.refusals() == [Refusal.PRIVATE] * 2
+    assert desk.told == [f"{friends} names nobody: nobody may listen until it does"]
+
+    async def main() -> None:
+        async with desk.watching():
+            withdraw(tmp_path, [RAIN])
+            await desk.change()
+
+    trio.run(main)
+    assert len(desk.told) == 1
+    assert desk.refusals() == [Refusal.PRIVATE] * 2
+
+
+def written(file, text) -> None:
+    file.write_text(text)
+
+
+def replaced(file, text) -> None:
+    (file.parent / "new").write_text(text)
+    (file.parent / "new").rename(file)
+
+
+def moved_away_first(file, text) -> None:
+    file.rename(file.parent / "friends~")
+    file.write_text(text)
+
+
+@pytest.mark.parametrize("change", [written, replaced, moved_away_first])
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_change_of_a_file_is_in_force_without_a_signal(tmp_path, friends, change, is_linked) -> None:
+    named = friends
+    if is_linked:
+        named = tmp_path / "link"
+        named.symlink_to(friends)
+    desk = Desk(tmp_path, allow=[str(named)])
+
+    async def main() -> None:
+        async with desk.watching():
+            for who, refusals in [(BEN, [Refusal.PRIVATE, None]), (ANNA, [None, Refusal.PRIVATE])] * 2:
+                change(friends, format_peer_id(who))
+                await desk.change()
+                assert desk.refusals() == refusals
+
+    assert desk.refusals() == [None, Refusal.PRIVATE]
+    trio.run(main)
+    assert desk.told == []
+
+
+def test_a_change_before_it_is_watched_is_not_missed(tmp_path, friends) -> None:
+    desk = Desk(tmp_path, allow=[str(friends)])
+    replaced(friends, format_peer_id(BEN))
+
+    async def main() -> None:
+        async with desk.watching():
+            await desk.change()
+
+    trio.run(main)
+    assert desk.refusals() == [Refusal.PRIVATE, None]
+
+
+def test_what_becomes_unreadable_changes_nothing_and_is_told(tmp_path, friends) -> None:
+    desk = Desk(tmp_path, allow=[str(friends)])
+
+    async def main() -> None:
+        async with desk.watching():
+            for spoil, reason in [
+                (lambda: friends.write_text("nonsense"), "line 1: 'nonsense' is not a peer id (L…)"),
+                (friends.unlink, "does not exist"),
+            ]:
+                desk.said = trio.Event()
+                spoil()
+                await desk.said.wait()
+                assert reason in desk.told[-1]
+                assert desk.told[-1].endswith(": what it said before stays in force")
+                assert desk.refusals() == [None, Refusal.PRIVATE]
+            friends.write_text(format_peer_id(BEN))
+            await desk.change()
+
+    trio.run(main)
+    assert desk.refusals() == [Refusal.PRIVATE, None]
+    assert len(desk.told) == 2
+
+
+def test_a_track_that_is_withdrawn_is_denied_at_once(tmp_path) -> None:
+    desk = Desk(tmp_path)
+
+    async def main() -> None:
+        async with desk.watching():
+            withdraw(tmp_path, [RAIN])
+            await desk.change()
+
+    trio.run(main)
+    assert not desk.access.rules.serves(RAIN)
+    assert list(desk.lists.withdrawn) == [RAIN]
+    assert "1 tracks are withdrawn" in desk.lists.summary()
+    (tmp_path / "withdrawn").write_text(format_uri(RAIN) + "\n")
+    assert not Desk(tmp_path).access.rules.serves(RAIN)
+
+
+def test_where_the_system_watches_no_files_a_signal_has_them_read(tmp_path, friends, monkeypatch) -> None:
+    def none():
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(access_module, "FolderWatch", none)
+    desk = Desk(tmp_path, allow=[str(friends)])
+
+    async def main() -> None:
+        signals, hangups = trio.open_memory_channel[None](1)
+        async with desk.watching(hangups):
+            await desk.said.wait()
+            friends.write_text(format_peer_id(BEN))
+            signals.send_nowait(None)
+            await desk.change()
+
+    trio.run(main)
+    assert desk.told == ["Too many open files: after a change of a list send SIGHUP"]
+    assert desk.refusals() == [Refusal.PRIVATE, None]
