@@ -1,0 +1,111 @@
+"""What a long list of who may listen costs: memory, the time to read it, and a lookup.
+
+    python -m bench.access [--entries 1000000]
+
+A list of each kind of entry is read as a server reads it, each in a fresh process. Memory is what the
+process holds beyond what it held before, at rest and at most; lookups are of entries and of others, in turns.
+Times are of the processor, in a process that does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv6Address
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+LOOKUPS = 20_000
+
+
+def entries(kind: str, count: int, seed: int = 1) -> Iterator[str]:
+    from lightpeer.core.identity import format_peer_id
+    from lightpeer.core.uri import format_uri
+
+    random = Random(seed)
+    for _ in range(count):
+        if kind == "peers":
+            yield format_peer_id(random.randbytes(20))
+        elif kind == "tracks":
+            yield format_uri(random.randbytes(32))
+        elif random.random() < 0.7:
+            yield f"{IPv4Address(random.getrandbits(32))}/{random.randint(16, 32)}"
+        else:
+            yield f"{IPv6Address(0x2000 << 112 | random.getrandbits(109))}/{random.randint(32, 64)}"
+
+
+def lookups(kind: str, path: Path) -> list[str]:
+    """Return entries of a list, and as many others, in turns."""
+    with path.open() as file:
+        known = [line.strip() for line in islice(file, LOOKUPS // 2)]
+    others = entries(kind, LOOKUPS // 2, seed=2)
+    return [one for pair in zip(known, others, strict=False) for one in pair]
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def measure(kind: str, path: Path) -> None:
+    """Read a list and look things up; print what it took."""
+    from lightpeer.core.access import DENIABLE, Rules
+    from lightpeer.core.identity import PeerId, parse_peer_id
+    from lightpeer.core.uri import parse_uri
+    from lightpeer.serve.lists import ListSource
+
+    before = resident_mb()
+    began = time.process_time()
+    read = ListSource(path, DENIABLE).read()
+    took_s = time.process_time() - began
+    at_rest, at_most = resident_mb() - before, peak_mb() - before
+    rules = Rules(PeerId(b"x" * 20), deny=(read,))
+    texts = lookups(kind, path)
+    keys: list
+    look_up: Callable
+    if kind == "peers":
+        keys, look_up = [parse_peer_id(text) for text in texts], rules.takes_from
+    elif kind == "tracks":
+        keys, look_up = [parse_uri(text) for text in texts], rules.serves
+    else:
+        keys, look_up = [text.partition("/")[0] for text in texts], rules.admits_host
+    began = time.process_time()
+    for key in keys:
+        look_up(key)
+    each_us = (time.process_time() - began) / len(keys) * 1e6
+    print(json.dumps([len(read), took_s, at_rest, at_most, each_us]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--entries", type=int, default=1_000_000)
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        measure(options.measure[0], Path(options.measure[1]))
+        return
+    print("| list | entries | read, s of CPU | at rest, MB | at most, MB | a lookup, µs |")
+    print("|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("peers", "tracks", "networks"):
+            path = Path(folder) / kind
+            with path.open("w") as file:
+                file.writelines(f"{entry}\n" for entry in entries(kind, options.entries))
+            command = [sys.executable, "-m", "bench.access", "--measure", kind, str(path)]
+            count, *figures = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+            print(f"| {kind} | {count:,} | " + " | ".join(f"{figure:.1f}" for figure in figures) + " |")
+
+
+if __name__ == "__main__":
+    main()
