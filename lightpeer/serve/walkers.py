@@ -130,7 +130,7 @@ class Walkers:
         known = {
             record.peer_id: record
             for record in self._neighbours(NEIGHBOURS_ASKED)
-            if self._avoided.get(record.peer_id, -math.inf) <= now and self._access.rules.may_know(record)
+            if self._avoided.get(record.peer_id, -math.inf) <= now
         }
         for step in errand.visit.steps(known, walkers):
             walk = (errand, known[step.peer], step, tell.clone(), nursery)

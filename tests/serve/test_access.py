@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,13 +12,14 @@ from lightpeer.core.access import Refusal
 from lightpeer.core.identity import PeerId, format_peer_id
 from lightpeer.core.status import StatusCode
 from lightpeer.core.uri import format_uri
-from lightpeer.errors import ConfigError, RpcError
+from lightpeer.errors import ConfigError, RpcError, StateError
+from lightpeer.output import Output
 from lightpeer.serve import access as access_module
-from lightpeer.serve.access import Access, Lists
+from lightpeer.serve.access import Access, Lists, drop_withdrawn, keep_to
 from lightpeer.serve.lists import withdraw
 
 OWN, ANNA, BEN = (PeerId(bytes([n]) * 20) for n in (1, 2, 3))
-RAIN = b"r" * 32
+RAIN, SNOW = b"r" * 32, b"s" * 32
 HERE = "192.0.2.7"
 LIMIT_S = 20.0
 
@@ -210,3 +212,60 @@ def test_where_the_system_watches_no_files_a_signal_has_them_read(tmp_path, frie
     trio.run(main)
     assert desk.told == ["Too many open files: after a change of a list send SIGHUP"]
     assert desk.refusals() == [Refusal.PRIVATE, None]
+
+
+def test_a_server_keeps_to_its_lists_in_what_runs_and_in_what_it_keeps(tmp_path) -> None:
+    steps: list[str] = []
+
+    class Streams:
+        def drop_refused(self) -> None:
+            steps.append("streams")
+
+    class Tracks:
+        def withdraw(self, withdrawn) -> list[bytes]:
+            steps.append("library")
+            return [list(withdrawn)[-1]]
+
+    async def main() -> None:
+        output = Output(json=True, stream=Said())
+        lists = Lists(Access(OWN), tmp_path, warn=output.warn)
+        with trio.fail_after(LIMIT_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(keep_to, lists, Tracks(), Streams(), output)
+                withdraw(tmp_path, [RAIN])
+                await output.stream.said(format_uri(RAIN))
+                assert steps == ["streams", "library"]
+                withdraw(tmp_path, [SNOW])
+                await output.stream.said(format_uri(SNOW))
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert steps == ["streams", "library"] * 2
+
+
+def test_a_disk_that_refuses_is_told_and_ends_nothing(tmp_path, capsys) -> None:
+    class Tracks:
+        def withdraw(self, withdrawn) -> list[bytes]:
+            raise StateError("x", "the disk is full")
+
+    withdraw(tmp_path, [RAIN])
+    lists = Lists(Access(OWN), tmp_path)
+    trio.run(drop_withdrawn, lists, Tracks(), Output())
+    assert "the disk is full" in capsys.readouterr().err
+
+
+class Said(io.StringIO):
+    """A stream of text that a test waits for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grown = trio.Event()
+
+    def write(self, text: str) -> int:
+        self._grown.set()
+        return super().write(text)
+
+    async def said(self, text: str) -> None:
+        while text not in self.getvalue():
+            self._grown = trio.Event()
+            await self._grown.wait()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.core.identity import format_peer_id
+from lightpeer.core.access import DENIABLE, RuleList, Rules
+from lightpeer.core.identity import PeerId, format_peer_id
 from lightpeer.discovery import SOUND_FIRST_S, Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once
@@ -252,5 +253,61 @@ def test_a_light_client_never_listens(tmp_path: Path, monkeypatch: pytest.Monkey
             await client.open_query("song")
         assert listening == ["10.0.0.1"]
         assert len(server.gossip.view) == 0, "nobody remembers a light client"
+
+    simulate(main)
+
+
+@pytest.mark.parametrize(("kind", "sentence"), [("allow", "is private: ask"), ("deny", "has shut it out")])
+def test_a_private_peer_is_told_of_where_nobody_else_has_it(tmp_path: Path, kind: str, sentence: str) -> None:
+    made = made_track(10)
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made]) as private,
+            serving(net.host("10.0.0.2")) as other,
+            open_client(settings(tmp_path, private, other), net.host(PHONE)) as client,
+        ):
+            own = format_peer_id(client.identity.peer_id)
+            everybody = RuleList()
+            everybody.add("0.0.0.0/0", DENIABLE)
+            everybody.flush()
+            rules = {"allow": (RuleList(),)} if kind == "allow" else {"deny": (everybody,)}
+            private.access.rules = Rules(private.identity.peer_id, **rules)
+            for ask in (
+                lambda: found(client, "song"),
+                lambda: client.open_query("song"),
+                lambda: anext(client.open_track(made.track.track_id)),
+            ):
+                with pytest.raises(NothingFoundError, match=rf"10\.0\.0\.1:\d+ .*{sentence}") as caught:
+                    await ask()
+                assert own in str(caught.value)
+            assert private.shelf.searches == 0
+            assert other.shelf.searches > 0
+            other.shelf.tracks[made.track.track_id] = made
+            assert len(await found(client, "song")) == 1
+            assert (await client.open_query("song"))[0].peer_id == other.identity.peer_id
+
+    simulate(main)
+
+
+def test_a_private_peer_that_nobody_named_is_passed_over(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1")) as first,
+            serving(net.host("10.0.0.2")) as private,
+            open_client(settings(tmp_path, first), net.host(PHONE)) as client,
+        ):
+            introduce(private, first)
+            refused: list[bytes] = []
+            require = private.access.require
+
+            def note(caller: PeerId, host: str) -> None:
+                refused.append(caller)
+                require(caller, host)
+
+            private.access.require = note
+            private.access.rules = Rules(private.identity.peer_id, allow=(RuleList(),))
+            assert await found(client, "song") == []
+            assert client.identity.peer_id in refused, "it was asked all the same"
 
     simulate(main)
