@@ -53,7 +53,9 @@ class SealedCalls:
 class SealedCall:
     """One call: requests in, replies out. Make it with `SealedCalls.begin`."""
 
-    def __init__(self, seals: ServerSeals, now_ms: Callable[[], int], access: Access, context: Context) -> None:
+    def __init__(
+        self, seals: ServerSeals, now_ms: Callable[[], int], access: Access, context: Context
+    ) -> None:
         self._seals = seals
         self._now_ms = now_ms
         self._access = access
