@@ -157,7 +157,8 @@ class _Server:
             peers = RememberedPeers(
                 self._settings.state_dir, PEERS_REMEMBERED, nursery, own=self._identity.peer_id
             )
-            nursery.start_soon(keep_to, self._lists, self._library, self._streams, self._output, hangups)
+            kept = (self._lists, self._library, self._streams, self._output, hangups)
+            nursery.start_soon(kept_up, "keeping to the lists", keep_to, *kept)
             try:
                 gossip = self._gossip(address, peers)
                 await self._serve(nursery, gossip, listener, stop, toggles)

@@ -82,7 +82,9 @@ def opener(data: bytes) -> None:
     with refusals():
         reply = parse_body_untrusted(pb.OpenReply, data)
         track_id = track_id_of(reply.manifest)
-        opener.accept_untrusted(opener.begin(), reply, track_id, SimpleNamespace(peer_id=THEM.peer_id))
+        opener.accept_untrusted(
+            opener.begin(), reply, track_id, SimpleNamespace(peer_id=THEM.peer_id, host=HOST)
+        )
 
 
 @target("lan.contacts_untrusted", seeds=[b"LVnSmqaBoo3J1hKp3uQaSYcAVCjtQCSgao\n47474\n192.168.0.5\nfe80::1"])
