@@ -105,6 +105,7 @@ class RpcServer:
         connections_per_s: of one host; more are closed as they come.
         calls_per_s: of one host; more are refused.
         most_held_bytes: in memory, for all connections together.
+        most_held_bytes_of_one: and for one of them.
         compression: of replies, unless a handler says otherwise.
         tls: None for cleartext; else a context, as of `wire.tls.server_context`, to which ALPN is added.
         jitter: gives a random number from 0 to 1.
@@ -120,7 +121,8 @@ class RpcServer:
         max_connections_per_host: int = ServeLimits.connections_per_host,
         connections_per_s: float = math.inf,
         calls_per_s: float = math.inf,
-        most_held_bytes: int = ServeLimits.held_bytes,
+        most_held_bytes: float = ServeLimits.held_bytes,
+        most_held_bytes_of_one: float = ServeLimits.held_bytes_per_connection,
         compression: int | str | None = None,
         tls: ssl.SSLContext | None = None,
         jitter: Callable[[], float] = random.random,
@@ -134,7 +136,7 @@ class RpcServer:
             connections_per_s=connections_per_s,
             calls_per_s=calls_per_s,
         )
-        self._holdings: Holdings[_Client] = Holdings(most_held_bytes, ServeLimits.held_bytes_per_connection)
+        self._holdings: Holdings[_Client] = Holdings(most_held_bytes, most_held_bytes_of_one)
         self._gzip = is_gzip(compression)
         self._tls = tls
         self._jitter = jitter

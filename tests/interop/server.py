@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -106,7 +107,8 @@ async def main() -> None:
     arguments = server_arguments("our interop server")
     listeners = await trio.open_tcp_listeners(arguments.port, host="127.0.0.1")
     print(f"listening {listeners[0].socket.getsockname()[1]}", flush=True)
-    await RpcServer(handlers()).serve(listeners)
+    rpc = RpcServer(handlers(), most_held_bytes=math.inf, most_held_bytes_of_one=math.inf)  # 50 large replies
+    await rpc.serve(listeners)
 
 
 if __name__ == "__main__":

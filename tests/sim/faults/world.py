@@ -303,7 +303,8 @@ class _Listener:
     async def run(self) -> None:
         """Hear the queue to its end, whatever happens."""
         items = [self._item(track) for track in self._plan.queue]
-        start_s = self._plan.start_s
+        first_s = self._world.plan.tracks_s[self._plan.queue[0]]
+        start_s = min(self._plan.start_s, first_s - 1.0)  # behind its end would be wrong input
         async with trio.open_nursery() as nursery:
             for command in self._plan.commands:
                 nursery.start_soon(self._obey, command)
