@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import cast
 
 from lightpeer.core.uri import is_uri, named_track
+from lightpeer.core.words import LETTERS
 from lightpeer.serve.database import Database
 
 MAX_QUERY_CHARS = 256  # longer than any title; what a query costs grows with its words
@@ -32,12 +33,7 @@ MAX_QUERY_WORDS = 8  # the others narrow nothing down that eight have not; each 
 MAX_HITS = 50  # SearchRequest.limit
 MAX_RANKED = 1000  # of the tracks that match: one letter matches most of a library, and others wait meanwhile
 
-_FORMAT = 3  # of the file; one of another format is filled anew
-_LETTERS = str.maketrans(
-    {"æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe", "ß": "ss", "ẞ": "ss", "þ": "th", "Þ": "th"}
-    | dict(zip("øØłŁđĐðÐħĦı", "oollddddhhi", strict=True))
-)
-
+_FORMAT = 4  # of the file; one of another format is filled anew
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tracks (
     id INTEGER PRIMARY KEY, track_id BLOB UNIQUE NOT NULL,
@@ -96,7 +92,7 @@ class Index:
         """Add tracks, all of them or none; those that are there already stay as they are."""
         with self._database.transaction() as connection:
             for track in tracks:
-                shown = tuple(_clean(text) for text in (track.title, track.artist, track.album))
+                shown = tuple(_storable(text) for text in (track.title, track.artist, track.album))
                 cursor = connection.execute(
                     "INSERT OR IGNORE INTO tracks VALUES (NULL, ?, ?, ?, ?, ?, ?)",
                     (track.track_id, *shown, track.duration_ms, ",".join(map(str, track.bitrates_kbps))),
@@ -104,7 +100,7 @@ class Index:
                 if cursor.rowcount:
                     connection.execute(
                         "INSERT INTO words (rowid, title, artist, album) VALUES (?, ?, ?, ?)",
-                        (cursor.lastrowid, *(text.translate(_LETTERS) for text in shown)),
+                        (cursor.lastrowid, *(_searchable(text) for text in shown)),
                     )
 
     def remove(self, track_id: bytes) -> None:
@@ -141,14 +137,19 @@ class Index:
 
 def _fts_query(text: str) -> str:
     """Return an FTS5 query for words that a person typed: the first eight, once each, as prefixes."""
-    words = _clean(text[:MAX_QUERY_CHARS]).translate(_LETTERS).replace('"', " ").split()
+    words = _searchable(_storable(text[:MAX_QUERY_CHARS])).replace('"', " ").split()
     each_once = {word.casefold(): word for word in words if any(map(str.isalnum, word))}
     return " ".join(f'"{word}"*' for word in islice(each_once.values(), MAX_QUERY_WORDS))
 
 
-def _clean(text: str) -> str:
-    """Return text that SQLite takes: no lone surrogates, no NUL."""
-    return text.encode("utf-8", "replace").decode().replace("\0", " ")
+def _storable(text: str) -> str:
+    """Return text that SQLite takes. What a manifest has is that already: a hit must be equal to it."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _searchable(text: str) -> str:
+    """Return text as FTS5 is to see it: it takes a NUL for the end."""
+    return text.replace("\0", " ").translate(LETTERS)
 
 
 def _hits(rows: Iterable[tuple[object, ...]]) -> list[IndexHit]:

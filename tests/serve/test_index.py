@@ -7,6 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.manifest import (
+    MAX_TEXT_CHARS,
+    SAMPLE_RATE,
+    build_manifest,
+    parse_manifest_untrusted,
+    track_id_of,
+)
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import StateError
 from lightpeer.serve import index as index_module
@@ -33,6 +40,32 @@ def test_a_hit_has_all_that_was_added(index):
     assert index.search("bagatellen", 10) == [
         IndexHit(ELISE, "Für Elise", "Ludwig van Beethoven", "Bagatellen", 180_000, (24, 48))
     ]
+
+
+@given(texts=st.tuples(*[st.text(alphabet="\0 \t\nAüß\u0308ﬁ\U0001f3b5", max_size=600)] * 3))
+def test_a_hit_is_its_manifest_to_the_letter_whatever_a_title_may_be(tmp_path_factory, texts):
+    """Who reads the hit compares it with the manifest, and takes a server whose hits differ for a liar."""
+    title, artist, album = texts
+    manifest = build_manifest(
+        title=title,
+        artist=artist,
+        album=album,
+        duration_samples=SAMPLE_RATE,
+        gain_q8_db=0,
+        segment_count=1,
+        renditions=[(24_000, b"header", [bytes(18)])],
+    )
+    track = parse_manifest_untrusted(manifest, track_id_of(manifest))
+    with contextlib.closing(Index(tmp_path_factory.mktemp("index") / "index.db")) as index:
+        index.add(track.track_id, track.title, track.artist, track.album, 1000, [24])
+        (hit,) = index.search(track.uri, 1)
+    assert (hit.title, hit.artist, hit.album) == (track.title, track.artist, track.album)
+    assert hit.title == title[:MAX_TEXT_CHARS]
+
+
+def test_words_behind_a_nul_are_found(index):
+    index.add(b"4" * 32, "Odd\0title", "", "", 1000, [24])
+    assert titles(index, "odd title") == ["Odd\0title"]
 
 
 @pytest.mark.parametrize(
