@@ -3,7 +3,9 @@
 The light client reads and merges what the peers that it asked have sent. A server does
 the same with what walks bring back, and writes what is new of it into its own reply. So
 a track that many hold crosses each link once, with the holders that were known by then;
-further ones come later, by the track's id alone. A record costs six times what an id
+further ones come later, by the track's id alone. Of what walks bring, one neighbour and one network of
+holders fill half of what is wanted at most, so that a liar that answers first is not all that is found; what
+is over waits until nobody else has more. A record costs six times what an id
 does, and whoever only shows hits needs few, so no more come than were asked for. All of
 it is bounded before it is believed: by what was asked for, and by the sizes that
 manifests and records may have.
@@ -17,12 +19,14 @@ The rules are `proto/README.md`'s, "Index.Search".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from lightpeer.core.identity import ID_BYTES, PeerId
-from lightpeer.core.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS
+from lightpeer.core.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS, Track
+from lightpeer.core.peers import source_group
 from lightpeer.core.records import PeerRecord, check_scope_untrusted, parse_record_untrusted
 from lightpeer.core.uri import TRACK_ID_BYTES, is_uri, named_track
 from lightpeer.errors import BadMessageError
@@ -31,6 +35,7 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 MAX_HITS: Final = 50  # SearchRequest.limit
 MAX_PEERS: Final = 64  # in a call; each record costs a Pi Zero a millisecond or two to verify
 MAX_HOLDERS: Final = 4  # of a track that words found: as many as a stream takes at a time, and one to spare
+MAX_OVER: Final = 4 * MAX_HITS  # hits beyond a share that are kept: 100 kB
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,11 @@ class FoundTrack:
     bitrates_kbps: tuple[int, ...]
     holders: tuple[Holder, ...]
 
+    def is_said_by(self, manifest: Track) -> bool:
+        """Tell whether the hit says of its track what the manifest does: else somebody lied."""
+        said = (self.title, self.artist, self.album)
+        return said == (manifest.title, manifest.artist, manifest.album)
+
 
 class Findings:
     """What one search has found so far, each track once, in the order in which they came."""
@@ -63,6 +73,9 @@ class Findings:
         self._of_one_track = is_uri(query)
         self._wanted = named_track(query)
         self._limit = limit
+        self._share = (limit + 1) // 2
+        self._filled: Counter[Hashable] = Counter()  # by who told, and by the network of the first holder
+        self._over: list[FoundTrack] = []
         self.tracks: dict[bytes, FoundTrack] = {}
 
     @property
@@ -72,13 +85,23 @@ class Findings:
             return self._limit - sum(max(1, len(track.holders)) for track in self.tracks.values())
         return self._limit - len(self.tracks)
 
-    def add(self, found: FoundTrack) -> FoundTrack | None:
-        """Merge a hit; return what was not known of it: the track, or it with further holders only."""
+    def add(self, found: FoundTrack, told_by: Hashable | None = None) -> FoundTrack | None:
+        """Merge a hit; return what was not known of it: the track, or it with further holders only.
+
+        Args:
+            found: the hit.
+            told_by: a neighbour that has its share and no more; None: without one.
+        """
         known = self.tracks.get(found.track_id)
         if self._of_one_track and found.track_id != self._wanted:
             return None
         if known is None and self.missing <= 0:
             return None
+        if told_by is not None:
+            within = self._within_share(found, known, told_by)
+            if within is None:
+                return None
+            found = within
         had = known.holders if known is not None else ()
         room = (self._limit if self._of_one_track else MAX_HOLDERS) - len(had)
         ids = {holder.peer_id for holder in had}
@@ -92,8 +115,38 @@ class Findings:
         self.tracks[found.track_id] = replace(news, holders=had + news.holders)
         return news
 
+    def _within_share(
+        self, found: FoundTrack, known: FoundTrack | None, told_by: Hashable
+    ) -> FoundTrack | None:
+        """Return what a neighbour may still add of a hit; note the rest for later."""
+        if self._of_one_track:
+            had = {holder.peer_id for holder in known.holders} if known is not None else set()
+            fresh = tuple(holder for holder in found.holders if holder.peer_id not in had)
+            room = self._share - self._filled[told_by]
+            self._filled[told_by] += len(fresh[:room])
+            if fresh[room:]:
+                self._keep(replace(found, holders=fresh[room:]))
+            return replace(found, holders=fresh[:room]) if fresh[:room] else None
+        if known is not None:
+            return found
+        fillers = {told_by, *(group_of(holder) for holder in found.holders[:1])}
+        if any(self._filled[filler] >= self._share for filler in fillers):
+            self._keep(found)
+            return None
+        self._filled.update(fillers)
+        return found
+
+    def _keep(self, found: FoundTrack) -> None:
+        if len(self._over) < MAX_OVER:
+            self._over.append(found)
+
+    def add_rest(self) -> list[FoundTrack]:
+        """Merge what was over somebody's share, now that others had their time; return what is new."""
+        over, self._over = self._over, []
+        return [news for found in over if (news := self.add(found)) is not None]
+
     def ranked(self) -> list[FoundTrack]:
-        """Return the tracks, those whose title has most of the words first, then those with most holders.
+        """Return the tracks, those whose title has most of the words first, then those in most networks.
 
         Each server has ranked its own; among tracks that are alike in both, that order stays.
         """
@@ -101,9 +154,17 @@ class Findings:
 
         def rank(track: FoundTrack) -> tuple[int, int]:
             title = track.title.casefold().split()
-            return -sum(word in title for word in words), -len(track.holders)
+            networks = {group_of(holder) for holder in track.holders}
+            return -sum(word in title for word in words), -len(networks)
 
         return sorted(self.tracks.values(), key=rank)
+
+
+def group_of(holder: Holder) -> str:
+    """Return the network that a holder is in; itself at home, or where that is not known."""
+    if holder.record is None:
+        return holder.peer_id.hex()
+    return source_group(holder.peer_id, holder.record.endpoints[0][0])
 
 
 def each_once(news: Iterable[FoundTrack]) -> list[FoundTrack]:

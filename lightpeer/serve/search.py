@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from lightpeer.serve.index import IndexHit
     from lightpeer.serve.rpc import Context
     from lightpeer.serve.sealed import SealedCall, SealedCalls
-    from lightpeer.serve.walkers import Walkers
+    from lightpeer.serve.walkers import News, Walkers
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,9 @@ ANSWERS_PER_S: Final = 100.0  # from the own index, to one caller, which may sen
 ANSWERS_AT_ONCE: Final = 400.0  # many walks that a busy neighbour sends this way
 SEARCH_S: Final = 10.0  # what a search may take, whatever its deadline
 MARGIN_S: Final = 0.2  # of that is kept back at each hop, so that what was found still gets home
+OTHERS_S: Final = 1.5  # until one neighbour's hits fill what others might have filled: about a walk
 GATHER_S: Final = 0.1  # hits that come within it share a reply
+FEW_TRACKS: Final = 4  # what is to be played is asked for so
 BEGINNING_WALKERS: Final = 8  # a client sends as many; a branch of its walks has fewer, and passes on at once
 
 
@@ -151,6 +154,8 @@ class Search:
         answer = await self._from_index(request, call, context, is_first=visit.is_first)
         deadline = min(now + SEARCH_S, context.deadline or math.inf) - MARGIN_S
         visits = visit.budget.visits if answer.findings.missing > 0 and now < deadline else 0
+        if answer.is_held_here and request.HasField("open") and not is_uri(request.query):
+            visits = 0  # what is to be played is here: who would have more answers asks others for it
         if visits and _may_cost(self._relays, visits, call, context):
             await self._relay(answer, visit, deadline)
         else:
@@ -187,26 +192,37 @@ class Search:
         """
         request, findings = answer.request, answer.findings
         gathers = visit.budget.walkers >= BEGINNING_WALKERS and not _is_urgent(request)
-        later: list[FoundTrack] = []
         errand = Errand(request.query, request.limit, request.query_id, visit, deadline)
         async with self._walkers.sent(errand) as found:
             if gathers:
                 await _gather(found, findings)
             await self._begin(answer)
-            if findings.missing <= 0:
-                return
-            async for first in found:
-                news = _merge(findings, first)
-                if gathers and news:
-                    news += await _gather(found, findings)
-                if gathers and all(map(answer.writer.has_told, news)):
-                    later += news
-                elif news:
-                    await answer.write(later + news)
-                    later = []
-                if findings.missing <= 0:
-                    break
-            await answer.write(later)
+            await self._pass_on(found, answer, trio.current_time() + OTHERS_S, gathers=gathers)
+            await answer.write(findings.add_rest())
+            await self._pass_on(found, answer, math.inf, gathers=gathers)
+            await answer.write(findings.add_rest())
+
+    async def _pass_on(
+        self, found: trio.MemoryReceiveChannel[News], answer: _Answer, until: float, *, gathers: bool
+    ) -> None:
+        """Send what walks find, until there is enough, all have ended, or some time has come."""
+        findings = answer.findings
+        later: list[FoundTrack] = []
+        while findings.missing > 0:
+            first: News | None = None
+            with trio.move_on_at(until), suppress(trio.EndOfChannel):  # never while something is being sent
+                first = await found.receive()
+            if first is None:
+                break
+            news = _merge(findings, first)
+            if gathers and news:
+                news += await _gather(found, findings)
+            if gathers and all(map(answer.writer.has_told, news)):
+                later += news
+            elif news:
+                await answer.write(later + news)
+                later = []
+        await answer.write(later)
 
     async def _open_hit(self, track: FoundTrack, reply: pb.SearchReply, answer: _Answer) -> None:
         request = answer.request.open
@@ -227,11 +243,11 @@ def _may_cost(fairness: Fairness, visits: int, call: SealedCall, context: Contex
 
 
 def _is_urgent(request: pb.SearchRequest) -> bool:
-    """Tell whether one track is wanted, most likely to be played."""
-    return request.limit == 1 or is_uri(request.query) or request.HasField("open")
+    """Tell whether few tracks are wanted, most likely to play one."""
+    return request.limit <= FEW_TRACKS or is_uri(request.query) or request.HasField("open")
 
 
-async def _gather(found: trio.MemoryReceiveChannel[list[FoundTrack]], findings: Findings) -> list[FoundTrack]:
+async def _gather(found: trio.MemoryReceiveChannel[News], findings: Findings) -> list[FoundTrack]:
     """Return what else is new in the next moment."""
     news: list[FoundTrack] = []
     with trio.move_on_after(GATHER_S):
@@ -240,9 +256,9 @@ async def _gather(found: trio.MemoryReceiveChannel[list[FoundTrack]], findings: 
     return news
 
 
-def _merge(findings: Findings, tracks: Iterable[FoundTrack]) -> list[FoundTrack]:
-    """Return what is new in tracks that were found."""
-    return [news for track in tracks if (news := findings.add(track)) is not None]
+def _merge(findings: Findings, found: News) -> list[FoundTrack]:
+    """Return what is new in tracks that a neighbour has found, as far as it has not had its share."""
+    return [news for track in found.tracks if (news := findings.add(track, found.told_by)) is not None]
 
 
 def _check(request: pb.SearchRequest) -> None:

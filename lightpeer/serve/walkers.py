@@ -13,7 +13,7 @@ import logging
 import math
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -45,6 +45,13 @@ TERMS: Final = Terms(capacity=64, idle_s=60.0, connect_timeout_s=2.0, call_timeo
 FIRST_REPLY_S: Final = 2.0  # the first reply needs no walk: this is a round trip, and patience
 AVOID_S: Final = 60.0  # whoever did not answer
 MAX_AVOIDED: Final = 256  # a few views' worth
+
+
+class News(NamedTuple):
+    """What a neighbour has found."""
+
+    told_by: PeerId
+    tracks: list[FoundTrack]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +111,12 @@ class Walkers:
             await trio.sleep_forever()
 
     @asynccontextmanager
-    async def sent(self, errand: Errand) -> AsyncIterator[trio.MemoryReceiveChannel[list[FoundTrack]]]:
+    async def sent(self, errand: Errand) -> AsyncIterator[trio.MemoryReceiveChannel[News]]:
         """Send the walkers of a search on; give what they find, until all have ended or the block is left.
 
         What the block raises comes out as it is.
         """
-        tell, found = trio.open_memory_channel[list[FoundTrack]](0)
+        tell, found = trio.open_memory_channel[News](0)
         async with open_nursery() as nursery:
             async with tell:
                 self._spread(errand, errand.visit.budget.walkers, tell, nursery)
@@ -120,7 +127,7 @@ class Walkers:
         self,
         errand: Errand,
         walkers: int,
-        tell: trio.MemorySendChannel[list[FoundTrack]],
+        tell: trio.MemorySendChannel[News],
         nursery: trio.Nursery,
     ) -> None:
         """Let walkers go to neighbours, as many as there are calls for."""
@@ -141,7 +148,7 @@ class Walkers:
         errand: Errand,
         neighbour: PeerRecord,
         step: Step[PeerId],
-        tell: trio.MemorySendChannel[list[FoundTrack]],
+        tell: trio.MemorySendChannel[News],
         nursery: trio.Nursery,
     ) -> None:
         """Take a step; if nobody is there, its walkers go elsewhere."""
@@ -160,7 +167,7 @@ class Walkers:
         errand: Errand,
         neighbour: PeerRecord,
         step: Step[PeerId],
-        tell: trio.MemorySendChannel[list[FoundTrack]],
+        tell: trio.MemorySendChannel[News],
     ) -> None:
         """Have a neighbour search; raise RemoteError if it does not answer, or not soundly."""
         assert self._connections is not None
@@ -181,20 +188,23 @@ class Walkers:
         async with aclosing(call) as replies:
             try:
                 async for reply in replies:
-                    found = reader.read_untrusted(reply, self._unix_time())
-                    await tell.send([track for track in map(self._passed_on, found) if track.holders])
+                    found = map(self._passed_on, reader.read_untrusted(reply, self._unix_time()))
+                    await tell.send(News(neighbour.peer_id, [track for track in found if track.holders]))
             except RpcError:
                 if not reader.has_begun:  # else its time was over, or a connection was lost on the way
                     raise
 
     def _passed_on(self, track: FoundTrack) -> FoundTrack:
-        """Return a track with those holders that may be told of, none if it is not to be told of itself."""
-        rules = self._access.rules
-        if not rules.deny:
-            return track
+        """Return a track with those holders that may be told of, none if it is not to be told of itself.
+
+        We are none of them: what we have, we know better than others.
+        """
+        rules, own = self._access.rules, self._identity.peer_id
         holders = track.holders if rules.serves(track.track_id) else ()
         told = tuple(
-            h for h in holders if (rules.may_know(h.record) if h.record else rules.takes_from(h.peer_id))
+            h
+            for h in holders
+            if h.peer_id != own and (rules.may_know(h.record) if h.record else rules.takes_from(h.peer_id))
         )
         return replace(track, holders=told)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from lightpeer.core.hits import (
     MAX_HITS,
     MAX_HOLDERS,
+    MAX_OVER,
     MAX_PEERS,
     Findings,
     FoundTrack,
@@ -22,6 +25,7 @@ from lightpeer.core.records import PeerRecord, Role, build_record, parse_record_
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from tests.pair import made_track
 
 NOW = 1_750_000_000
 FAR, HOME = "9.8.7.6", "192.168.1.9"
@@ -96,6 +100,41 @@ class TestFindings:
         findings.add(track("Song"))
         assert findings.missing == 0
 
+    def test_one_neighbour_fills_half_of_what_is_wanted_until_others_had_their_time(self):
+        findings = Findings("song", 4)
+        told = [findings.add(track(f"Lie {n}", PEERS[n]), told_by="liar") for n in range(4)]
+        assert told == [track("Lie 0", PEERS[0]), track("Lie 1", PEERS[1]), None, None]
+        assert findings.add(track("Lie 0", PEERS[5]), told_by="liar") == track("Lie 0", PEERS[5])
+        far = peer(9, "7.8.9.1")
+        assert findings.add(track("Song", far), told_by="other") == track("Song", far)
+        assert findings.missing == 1
+        assert findings.add_rest() == [track("Lie 2", PEERS[2])]
+        assert findings.add_rest() == []
+        assert findings.missing == 0
+
+    def test_one_network_of_holders_fills_half_whoever_tells_of_it(self):
+        findings = Findings("song", 4)
+        for n in range(3):
+            findings.add(track(f"Lie {n}", peer(n + 1)), told_by=n)
+        assert len(findings.tracks) == 2
+        assert findings.add(track("Song", peer(9, "7.8.9.1")), told_by="other") is not None
+        assert findings.add(track("Here"), told_by="other") is not None
+
+    def test_of_one_track_a_neighbour_names_half_of_the_holders(self):
+        findings = Findings(URI, 4)
+        assert findings.add(track("Song", *PEERS[:4]), told_by="liar") == track("Song", *PEERS[:2])
+        assert findings.add(track("Song", *PEERS[:4]), told_by="liar") is None
+        assert findings.add(track("Song", PEERS[0], PEERS[5]), told_by="other") == track("Song", PEERS[5])
+        assert findings.add(track("Song", PEERS[0]), told_by="other") is None
+        assert findings.missing == 1
+        assert findings.add_rest() == [track("Song", PEERS[2])]
+
+    def test_what_is_kept_beyond_shares_is_bounded(self):
+        findings = Findings("song", 2)
+        for n in range(MAX_OVER + 9):
+            findings.add(track(f"Lie {n}", PEERS[0]), told_by="liar")
+        assert len(findings._over) == MAX_OVER
+
     def test_titles_with_the_words_come_first_and_then_what_many_hold(self):
         findings = Findings("copper RAIN", 10)
         a, b = track("Copperfield", PEERS[0], PEERS[1]), track("Rain", PEERS[0])
@@ -103,6 +142,14 @@ class TestFindings:
         for found in (a, b, c, d, e):
             findings.add(found)
         assert findings.ranked() == [d, b, a, c, e]
+
+
+@pytest.mark.parametrize("belied", ["title", "artist", "album"])
+def test_a_hit_is_held_against_the_manifest(belied):
+    made = made_track(1, title="Song", artist="Somebody", album="Album").track
+    said = track("Song")
+    assert said.is_said_by(made)
+    assert not replace(said, **{belied: "x"}).is_said_by(made)
 
 
 def test_what_came_since_the_last_reply_is_each_track_once():

@@ -103,7 +103,9 @@ def test_what_needs_no_walk_or_may_have_none_is_not_forwarded(more) -> None:
     simulate(main)
 
 
-def test_a_track_that_many_hold_comes_once_with_all_of_them() -> None:
+def test_a_track_that_many_hold_comes_once_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_module, "FEW_TRACKS", 1)  # so that two are for show, and may be waited for
+
     async def main(net: SimInternet) -> None:
         shelves = [[SONG], [SONG, OTHER], [SONG]]
         async with swarm(net, *shelves) as servers, connected(net.host(PHONE), servers[0]) as peer:
@@ -196,6 +198,57 @@ def test_a_liar_on_the_walk_does_not_hide_the_track_that_was_named() -> None:
             (found,) = await search(peer, request(SONG.track.uri, limit=3))
             assert (found.track_id, holders(found)) == (SONG.track.track_id, [honest.host.address])
             assert liar.identity.peer_id not in asked.gossip.view
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("query", ["song", SONG.track.uri])
+def test_a_neighbour_that_gives_all_that_is_wanted_does_not_end_the_walk(query: str) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [], [SONG]) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            asked, liar, honest = servers
+            strangers = [
+                record_of(net.host(f"10.7.0.{n}"), Identity(bytes([n]) * 32)).data for n in range(1, 5)
+            ]
+            if query == "song":
+                hits = [pb.Hit(track_id=bytes([n]) * 32, title="Song", holders=[n]) for n in range(4)]
+            else:
+                hits = [pb.Hit(track_id=SONG.track.track_id, title="Song", holders=range(4))]
+
+            async def lie_to(own: Search, data: bytes, context: Context) -> None:
+                call = own._calls.begin(context)
+                call.open(data, pb.SearchRequest)
+                await context.write(call.seal(pb.SearchReply(hits=hits, peers=strangers)))
+
+            replace_search(liar, lie_to)
+            introduce(liar, asked)
+            introduce(honest, asked)
+            honest.host.up.delay_s = 0.2  # so that the lie comes first
+            found = await search(peer, request(query, limit=4))
+            who = [holder.peer_id for track in found for holder in track.holders]
+            assert honest.identity.peer_id in who
+            assert len(who) == 4, "the rest is the liar's, once others had their time"
+
+    simulate(main)
+
+
+def test_what_others_say_that_a_server_holds_is_not_passed_on() -> None:
+    """It would be its own word, and it has said already what it holds."""
+
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], []) as servers, connected(net.host(PHONE), servers[0]) as peer:
+            asked, liar = servers
+
+            async def lie_to(own: Search, data: bytes, context: Context) -> None:
+                call = own._calls.begin(context)
+                call.open(data, pb.SearchRequest)
+                hit = pb.Hit(track_id=bytes(32), title="Song", holders=[0])
+                await context.write(call.seal(pb.SearchReply(hits=[hit], peers=[asked.gossip.own.current()])))
+
+            replaced = replace_search(liar, lie_to)
+            introduce(liar, asked)
+            assert await search(peer, request()) == []
+            assert replaced.asked == 1
 
     simulate(main)
 
