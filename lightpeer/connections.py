@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lightpeer.contacts import Contact, Endpoint
-    from lightpeer.core.identity import Identity
+    from lightpeer.core.identity import Identity, PeerId
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
 
@@ -73,6 +73,10 @@ class Connections:
     def holds(self, peer: Peer) -> bool:
         """Tell whether a peer is connected, and has not been dropped."""
         return any(held.peer is peer for held in self._held.values())
+
+    def peers(self, peer_id: PeerId) -> list[Peer]:
+        """Return the connections to a peer, by its proven id."""
+        return [h.peer for h in self._held.values() if h.peer.peer_id == peer_id and h.peer.has_answered]
 
     def drop(self, peer: Peer) -> None:
         """Close the connection to a peer that is of no use."""

@@ -117,6 +117,14 @@ class Client:
         """Score a peer by the bytes of music that it delivered in some seconds of fetching."""
         self._reach.on_served(peer, size, seconds)
 
+    def on_listened(self, peer: Peer) -> None:
+        """Score a peer up for a track that words had found there and that was listened to."""
+        self._reach.on_listened(peer)
+
+    def on_skipped(self, peer: Peer) -> None:
+        """Score a peer down for one that was skipped at once: it may come first with anything."""
+        self._reach.on_skipped(peer)
+
     # What commands use.
 
     async def search(self, query: str, limit: int = 10) -> AsyncGenerator[Hit, None]:
@@ -138,10 +146,10 @@ class Client:
             first_segment: where these begin.
         """
         opener = self._opener(inline_bytes=inline_bytes, first_segment=first_segment)
-        async with aclosing(self._searcher.opened(query, 1, opener)) as opened:
-            async for source in opened:
-                self._nursery.start_soon(self._searcher.know_others, SOUND_FIRST_S)
-                return source
+        source = await self._searcher.best(query, opener)
+        if source is not None:
+            self._nursery.start_soon(self._searcher.know_others, SOUND_FIRST_S)
+            return source
         raise NothingFoundError(f"nothing found for {query!r}")
 
     async def open_track(

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SKIPPED_S = 15.0  # into a track that words found, within which it is skipped if it is not what was meant
+LISTENED_S = 30.0  # on end, after which it is; or half of a shorter one
 RESTART_AFTER_S = 3.0  # "previous" later than this goes to the track's own beginning, as players do
 MIN_VOLUME_DB = -60.0
 MAX_VOLUME_DB = 12.0
@@ -113,6 +115,7 @@ class Player:
         self._on_event = on_event
         self._bandwidth = Bandwidth()  # made anew for the first track, with what is remembered of the network
         self._source: Peer | None = None  # that the latest track was opened at
+        self._found_at: dict[int, Peer] = {}  # by item: whom words led to, until that is judged
         self._stats = PlayStats()
         self._volume_db = settings.volume_db
         self._nursery: trio.Nursery | None = None
@@ -166,9 +169,12 @@ class Player:
         """Go on elsewhere, unless all is over. While a track is being opened, a seek need not disturb it."""
         if self._at.item >= len(self._items):
             return
+        was_just_begun = self._deck is not None and self._deck.started and self._position_s < SKIPPED_S
         before, self._at = self._at, _Place(max(0, index), max(0.0, position_s))
         if self._at.item != before.item:
             self._skips.on_skip(trio.current_time())
+            if self._at.item > before.item and was_just_begun:
+                self._judge(before.item, self._client.on_skipped)
         if self._deck is not None or self._at.item != before.item:
             self._interrupt.cancel()
 
@@ -238,6 +244,7 @@ class Player:
                 self._nursery.cancel_scope.cancel()
         finally:
             self._items, self._nursery = (), None
+            self._found_at.clear()
             self._close_decks(keep=())
             if self._source is not None:
                 self._client.downlink.note(self._source, self._bandwidth.measured_bytes_per_s)
@@ -282,8 +289,12 @@ class Player:
         self._deck, self._awaited = deck, None
         async with open_nursery() as nursery:
             nursery.start_soon(self._open_ahead, deck, index + 1)
+            heard_s, enough_s = 0.0, min(LISTENED_S, deck.track.duration_s / 2)
             while (pcm := await deck.next_piece()) is not None:
                 await self._write(deck, pcm)
+                heard_s += len(pcm) / (2 * deck.channels * SAMPLE_RATE)
+                if heard_s >= enough_s:
+                    self._judge(index, self._client.on_listened)
             self._tell("ended", uri=deck.track.uri, position_s=deck.position_s)
             self._awaited = index + 1
 
@@ -360,6 +371,7 @@ class Player:
             peer, opened = await first_source(found)
         else:
             peer, opened = await self._client.open_query(item, inline_bytes=inline_bytes, first_segment=first)
+            self._found_at[index] = peer
         self._source = peer
         if not self._decks and not self._bandwidth.rate_bytes_per_s:
             self._bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer), peer.burst)
@@ -379,6 +391,12 @@ class Player:
         assert self._nursery is not None
         self._nursery.start_soon(deck.run, peer, opened)
         return deck
+
+    def _judge(self, index: int, judgement: Callable[[Peer], None]) -> None:
+        """Tell once what the listener made of a track that words had found."""
+        peer = self._found_at.pop(index, None)
+        if peer is not None:
+            judgement(peer)
 
     def _ahead_s(self) -> float:
         """Return the seconds of sound that have left the buffer and are not heard yet."""

@@ -1,7 +1,7 @@
 """Whom a light client can ask: the peers at hand, in the order in which they are worth asking.
 
 It knows a few addresses (the bootstrap list) and the remembered peers. Those that are connected
-come first, then the list, then the cache, best first; each has a head start over the next. When all
+come first, then the list, then the cache, each best first; each has a head start over the next. When all
 of these are used up, the other addresses of names have their turn, and those that were met are asked
 for their neighbours, until one names somebody new. Who knows nobody at all looks around on the local
 network. What becomes of each attempt is scored, and whoever says nothing loses its connection, so
@@ -33,10 +33,11 @@ from lightpeer.resolving import MAX_ADDRESSES, is_name, numeric_untrusted
 from lightpeer.wire.racing import first_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from lightpeer.config import Settings
-    from lightpeer.core.identity import Identity
+    from lightpeer.core.choice import Standing
+    from lightpeer.core.identity import Identity, PeerId
     from lightpeer.core.records import PeerRecord
     from lightpeer.remembered import RememberedPeers
     from lightpeer.wire.network import Network
@@ -53,6 +54,8 @@ CLOCK_ERROR_S: Final = 86_400.0  # of a clock that is set: a time zone, or a bat
 LOOK_S: Final = 1.5  # answers take 20 to 120 ms (RFC 6762, section 6); a question is repeated after 1 s
 RECORDS_WANTED: Final = 8  # when others have to be asked: 1 kB
 SPARES: Final = 3
+GIVEN_TASTE: Final = 2.5  # tracks listened to, that it counts for to be named by the person: some are skipped
+UNTRIED_SCORE: Final = 1 / 16  # of a peer that nobody tried, see `PeerEntry.score`
 MAX_RECORDS: Final = 16  # of one reply: a seal costs a Pi Zero a millisecond or two
 
 
@@ -73,7 +76,7 @@ class Reach:
         self._settings = settings
         self._identity = identity
         self._network = network
-        self._nursery = nursery
+        self.nursery = nursery
         self._remembered = remembered
         self._unsound: str | None = None  # what the last peer that broke the protocol did
         self._moved_in: set[Endpoint] = set()  # where a known peer has gone, and another answers
@@ -86,10 +89,20 @@ class Reach:
     def begin(self) -> None:
         """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""
         if self._settings.bootstrap:
-            self._nursery.start_soon(self.connect, self._settings.bootstrap[0])
+            self.nursery.start_soon(self.connect, self._given()[0])
 
-    async def peers(self, limit: int = MAX_ASKED) -> AsyncGenerator[Peer, None]:
-        """Yield connected peers, those at hand first, then their neighbours."""
+    async def peers(
+        self,
+        limit: int = MAX_ASKED,
+        *,
+        all_answered: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+    ) -> AsyncGenerator[Peer, None]:
+        """Yield connected peers, those at hand first, then their neighbours.
+
+        Args:
+            limit: how many at most.
+            all_answered: returns once no answer of those at hand is hoped for, before others are looked for.
+        """
         tried: set[Contact] = set()
         met: list[Peer] = []
         self._unsound = self._stranger = self._refused = None
@@ -108,6 +121,7 @@ class Reach:
                     tried.discard(Contact(peer.address))  # if anybody will do there
                 if len(met) >= limit:
                     return
+            await all_answered()
             if depth == 0:
                 await self._resolve_names({peer.host for peer in met})
             if depth < 2:
@@ -230,8 +244,7 @@ class Reach:
         if isinstance(error, BadMessageError):
             self._unsound = f"{peer.name} answered, but not by the protocol ({error})"
         if isinstance(error, RpcError) and error.code() == StatusCode.DEADLINE_EXCEEDED:
-            peer.was_silent = True
-            peer.renew()  # it may be the connection that hangs; a stream that uses it goes on
+            self.on_silence(peer)
         if peer.peer_id is None:
             return
         self._remembered.note_change()
@@ -250,6 +263,19 @@ class Reach:
         elif reason == "denied":
             self._refused = f"{peer.name} does not answer this peer, {own}: who runs it has shut it out"
         self.was_refused |= self._refused is not None and self._is_given(peer.address)
+
+    @property
+    def received_bytes(self) -> int:
+        """What has come so far, from anybody."""
+        return self._network.counters.rx_bytes()
+
+    def on_silence(self, peer: Peer) -> None:
+        """Have a peer that says nothing come after others, and be asked over a new connection.
+
+        It may be the connection that hangs; what goes on over that goes on.
+        """
+        peer.was_silent = True
+        peer.renew()
 
     def _on_stranger(self, peer: Peer) -> None:
         """Note that somebody else is at a peer's address, for which that peer is not to blame."""
@@ -270,6 +296,36 @@ class Reach:
         if told_by.peer_id is not None:
             self._remembered.cache.on_failure(told_by.peer_id, self._now_s())
             self._remembered.note_change()
+
+    def on_listened(self, peer: Peer) -> None:
+        """Score a peer up for a track that words had found and that was listened to."""
+        if peer.peer_id is not None:
+            self._remembered.cache.on_listened(peer.peer_id, self._now_s())
+            self._remembered.note_change()
+
+    def on_skipped(self, peer: Peer) -> None:
+        """Score a peer down for one that was skipped at once."""
+        if peer.peer_id is not None:
+            self._remembered.cache.on_skipped(peer.peer_id, self._now_s())
+            self._remembered.note_change()
+
+    def standing(self, peer_id: PeerId) -> Standing:
+        """Return what is known of a holder of music: by what was listened to, or from the person."""
+        from lightpeer.core.choice import Standing
+
+        entry = self._remembered.cache.get(peer_id)
+        taste = GIVEN_TASTE if self._was_given(peer_id) else 0.0
+        if entry is not None:
+            taste += entry.taste(self._now_s())
+        if taste < 0:
+            return Standing.SKIPPED
+        return Standing.KNOWN if taste > 0 else Standing.STRANGER
+
+    def _was_given(self, peer_id: PeerId) -> bool:
+        """Tell whether the person named a peer, or the address that it answers at."""
+        given = {contact.address for contact in self._settings.bootstrap}
+        named = any(contact.peer_id == peer_id for contact in self._settings.bootstrap)
+        return named or any(peer.address in given for peer in self.connections.peers(peer_id))
 
     def nobody(self) -> NoPeerError | NothingFoundError | StreamFailedError:
         """Return the error that tells why nobody could be asked since `peers` was begun."""
@@ -307,7 +363,25 @@ class Reach:
             for record in self._remembered.cache.best(MAX_ASKED, self._now_s())
             for endpoint in record.endpoints[:2]  # one of each family, where it has both
         ]
-        return [*self.connections.alive(), *self._settings.bootstrap, *cached, *self._further]
+        return [*self.connections.alive(), *self._given(), *cached, *self._further]
+
+    def _given(self) -> list[Contact]:
+        """Return the bootstrap list, best first by what is remembered of who was there."""
+        given = list(self._settings.bootstrap)
+        if len(given) < 2:
+            return given  # else the cache is read before the first packet leaves
+        now = self._now_s()
+        entries = {
+            endpoint: entry
+            for entry in self._remembered.cache.entries()
+            for endpoint in entry.record.endpoints
+        }
+
+        def rank(contact: Contact) -> tuple[bool, float]:
+            entry = entries.get(contact.address)
+            return (False, -UNTRIED_SCORE) if entry is None else (entry.waits(now), -entry.score(now))
+
+        return sorted(given, key=rank)
 
     async def _look_around(self) -> None:
         """Look for peers on the local network, until the first is found."""

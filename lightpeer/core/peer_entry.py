@@ -31,7 +31,7 @@ _GOODPUT_SCALE_BYTES_PER_S = 12_000.0  # twice a good rendition
 _VERIFIED_SCALE_BYTES = 256_000.0  # a minute of music: who gave that much is as good as proven
 _MIN_MEASURED_BYTES = 32_000  # below it a rate tells of round trips, not of the peer
 _HEAD = struct.Struct(">HBB")  # sizes of record and source in bytes, whether tried
-_STATS = struct.Struct(">10d")
+_STATS = struct.Struct(">12d")
 _MAX_STAT = 1e12  # far above any time, count or rate
 
 
@@ -52,6 +52,8 @@ class PeerEntry:
     rtt_s: float | None = None  # smoothed
     goodput_bytes_per_s: float | None = None  # smoothed
     verified_bytes: float = 0.0  # of music, delivered and right
+    listened: float = 0.0  # tracks that words had found there
+    skipped: float = 0.0  # such tracks, at once
 
     @property
     def group(self) -> str:
@@ -107,6 +109,8 @@ class PeerEntry:
         self.failures *= left
         self.misbehaviour *= left
         self.verified_bytes *= left
+        self.listened *= left
+        self.skipped *= left
         self.updated_s = max(now, self.updated_s) if left else now
 
     def score(self, now: float) -> float:
@@ -120,6 +124,10 @@ class PeerEntry:
         verified = self.verified_bytes * left
         proven = (verified + _VERIFIED_SCALE_BYTES) / (verified + 2 * _VERIFIED_SCALE_BYTES)
         return float(reached * rtt * speed * proven * 0.5 ** (self.misbehaviour * left))
+
+    def taste(self, now: float) -> float:
+        """Return how many more tracks were listened to than skipped at once."""
+        return (self.listened - self.skipped) * self.fade(now)
 
     def waits(self, now: float) -> bool:
         """Tell whether the peer failed so lately that others come first."""
@@ -167,7 +175,7 @@ def _smooth(old: float | None, new: float | None) -> float | None:
 
 
 def pack_entry(entry: PeerEntry) -> bytes:
-    """Return an entry for the file: sizes, the record, the source, ten numbers."""
+    """Return an entry for the file: sizes, the record, the source, twelve numbers."""
     source, record = entry.source.encode(), entry.record.data
     stats = _STATS.pack(
         entry.successes,
@@ -180,6 +188,8 @@ def pack_entry(entry: PeerEntry) -> bytes:
         -1 if entry.rtt_s is None else entry.rtt_s,
         -1 if entry.goodput_bytes_per_s is None else entry.goodput_bytes_per_s,
         entry.verified_bytes,
+        entry.listened,
+        entry.skipped,
     )
     return b"".join((_HEAD.pack(len(record), len(source), entry.tried), record, source, stats))
 
@@ -202,11 +212,10 @@ def unpack_entries_untrusted(data: bytes) -> Iterator[PeerEntry]:
 
 
 def _entry_untrusted(record: PeerRecord, source: str, tried: bool, stats: tuple[float, ...]) -> PeerEntry:
-    successes, failures, misbehaviour, updated_s, in_row, failure_s, success_s, rtt_s, goodput, verified = (
-        stats
-    )
+    successes, failures, misbehaviour, updated_s, in_row, failure_s, success_s, rtt_s, goodput = stats[:9]
+    verified, listened, skipped = stats[9:]
     known = [value for value in (rtt_s, goodput) if value != -1]
-    if not all(0 <= value <= _MAX_STAT for value in (*stats[:7], *known, verified)):
+    if not all(0 <= value <= _MAX_STAT for value in (*stats[:7], *known, *stats[9:])):
         raise BadMessageError("the peer cache has impossible numbers")
     return PeerEntry(
         record=record,
@@ -222,4 +231,6 @@ def _entry_untrusted(record: PeerRecord, source: str, tried: bool, stats: tuple[
         rtt_s=None if rtt_s == -1 else rtt_s,
         goodput_bytes_per_s=None if goodput == -1 else goodput,
         verified_bytes=verified,
+        listened=listened,
+        skipped=skipped,
     )

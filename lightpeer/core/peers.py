@@ -55,7 +55,7 @@ SOURCE_SHARE: Final = 4  # a source may hold a quarter of the cache, and is the 
 GROUP_SHARE: Final = 8
 ENOUGH_SHARE: Final = 5  # peers that can be asked: most of what one source may tell of, so that one is enough
 
-_MAGIC = b"LPPC\x02"
+_MAGIC = b"LPPC\x03"
 _CHECK_BYTES = 16
 
 
@@ -125,6 +125,20 @@ class PeerCache:
         entry = self._entries.get(peer_id)
         if entry is not None:
             entry.deliver(size, seconds, now)
+
+    def on_listened(self, peer_id: PeerId, now: float) -> None:
+        """Note that somebody listened to what words had found at a peer."""
+        entry = self._entries.get(peer_id)
+        if entry is not None:
+            entry.bring_up_to_date(now)
+            entry.listened += 1
+
+    def on_skipped(self, peer_id: PeerId, now: float) -> None:
+        """Note that it was skipped at once."""
+        entry = self._entries.get(peer_id)
+        if entry is not None:
+            entry.bring_up_to_date(now)
+            entry.skipped += 1
 
     def on_failure(self, peer_id: PeerId, now: float) -> None:
         """Note that a peer could not be reached or did not answer."""

@@ -178,6 +178,8 @@ def test_a_network_group_is_what_one_hand_may_hold(host, group) -> None:
             rtt_s=st.none() | st.floats(0, 10),
             goodput_bytes_per_s=st.none() | st.floats(0, 1e6),
             verified_bytes=st.floats(0, 1e12),
+            listened=st.floats(0, 1e12),
+            skipped=st.floats(0, 1e12),
         ),
         max_size=4,
     )

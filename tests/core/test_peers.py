@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.core.identity import Identity, PeerId
-from lightpeer.core.peer_entry import KEEP_TOLD_S, KEEP_TRIED_S
+from lightpeer.core.peer_entry import HALF_LIFE_S, KEEP_TOLD_S, KEEP_TRIED_S
 from lightpeer.core.peers import (
     DEFAULT_CAPACITY,
     ENOUGH_SHARE,
@@ -131,7 +131,22 @@ def test_news_of_a_peer_that_is_not_known_is_ignored() -> None:
     cache.on_failure(peer_id(1), NOW)
     cache.on_misbehaviour(peer_id(1), NOW)
     cache.on_delivery(peer_id(1), 1000, 1.0, NOW)
+    cache.on_listened(peer_id(1), NOW)
+    cache.on_skipped(peer_id(1), NOW)
     assert len(cache) == 0
+
+
+def test_what_was_listened_to_and_skipped_is_weighed_and_fades() -> None:
+    cache = filled(1)
+    for _ in range(3):
+        cache.on_skipped(peer_id(0), NOW)
+    cache.on_listened(peer_id(0), NOW)
+    entry = cache.get(peer_id(0))
+    assert entry is not None
+    assert entry.taste(NOW) == -2.0
+    assert entry.taste(NOW + HALF_LIFE_S) == -1.0
+    cache.on_listened(peer_id(0), NOW + HALF_LIFE_S)
+    assert entry.taste(NOW + HALF_LIFE_S) == 0.0
 
 
 def test_who_does_not_serve_is_remembered_and_not_asked() -> None:

@@ -23,7 +23,16 @@ from lightpeer.core.skips import LEAST_INLINE_BYTES, SETTLED_S
 from lightpeer.deck import first_segment
 from lightpeer.discovery import INLINE_BYTES
 from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
-from lightpeer.player import MAX_VOLUME_DB, MIN_VOLUME_DB, RESTART_AFTER_S, Player, PlayerEvent, Status
+from lightpeer.player import (
+    LISTENED_S,
+    MAX_VOLUME_DB,
+    MIN_VOLUME_DB,
+    RESTART_AFTER_S,
+    SKIPPED_S,
+    Player,
+    PlayerEvent,
+    Status,
+)
 from tests.pair import made_track
 
 PIECE_S = 0.5
@@ -161,6 +170,9 @@ class FakeClient:
         self.noted: list[tuple[object, float]] = []
         self.remembered = 7_000.0
         self.peer = SimpleNamespace(name="peer", burst=None)
+        self.judged: list[tuple[str, object]] = []
+        self.on_listened = lambda peer: self.judged.append(("listened", peer))
+        self.on_skipped = lambda peer: self.judged.append(("skipped", peer))
         self.on_lie = "on_lie"
         self.on_served = "on_served"
         self.downlink = SimpleNamespace(
@@ -821,3 +833,23 @@ def test_nothing_to_play_is_over_at_once(run):
         assert on.sink.log == []
 
     run(main)
+
+
+def test_whom_words_led_to_is_judged_once_by_what_the_listener_makes_of_it(run):
+    async def main(on: Stage) -> None:
+        id_alone = made_track(60, title="by its id").track
+        skips = [1, on.player.next, 9]
+        FakeDeck.script |= {
+            "skipped": list(skips),
+            "heard": [round(LISTENED_S / PIECE_S), lambda: judged.append(list(on.client.judged)), *skips],
+            "left later": [round(SKIPPED_S / PIECE_S) + 1, on.player.next, 9],
+            id_alone.track_id.hex(): list(skips),
+        }
+        judged: list[list[object]] = []
+        items = ["skipped", "heard", "left later", id_alone.uri, "short"]
+        await on.player.play(items)
+        peer = on.client.peer
+        assert judged == [[("skipped", peer), ("listened", peer)]]
+        assert on.client.judged == judged[0]
+
+    run(main, {})

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from bench.finding import CASES, TEN
+from lightpeer.asking import HEAD_START_S
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.identity import Identity, format_peer_id
 from lightpeer.core.records import Role, build_record, parse_record_untrusted
@@ -18,9 +19,10 @@ from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once
 from lightpeer.finding import first_source, source_finder
+from lightpeer.holders import HOLDERS_S
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.searching import FIRST_REPLY_S, HOLDERS_S, PATIENCE_S, RECORDS_TO_OPEN
-from lightpeer.serve.rpc import Context
+from lightpeer.searching import PATIENCE_S, RECORDS_TO_OPEN
+from lightpeer.serve.rpc import Context, unary_unary
 from lightpeer.serve.search import GATHER_S, Search
 from lightpeer.session import Session
 from lightpeer.wire.peer import Peer
@@ -259,7 +261,7 @@ def test_a_peer_that_says_nothing_costs_its_patience_once(tmp_path: Path) -> Non
                 await client.peers()
                 started = trio.current_time()
                 assert len(await found(client)) == 1
-                assert trio.current_time() - started == pytest.approx(FIRST_REPLY_S + 2 * ONE_WAY_S, abs=0.3)
+                assert trio.current_time() - started == pytest.approx(HEAD_START_S + 4 * ONE_WAY_S, abs=0.3)
                 started = trio.current_time()
                 assert len(await found(client)) == 1
                 assert trio.current_time() - started < 1, (
@@ -364,6 +366,117 @@ def test_a_peer_that_serves_another_track_than_the_one_named_is_refused_and_anot
                 peer, opened = await first_source(client.open_track(SONG.track.track_id))
                 assert opened.track.track_id == SONG.track.track_id
                 assert peer.peer_id == honest.identity.peer_id
+
+    simulate(main)
+
+
+def test_who_serves_a_track_under_another_name_has_lied_and_who_passed_that_on_may_not_have(
+    tmp_path: Path,
+) -> None:
+    async def main(net: SimInternet) -> None:
+        spam = made_track(5, title="Buy this")
+        async with swarm(net, [], [spam], [SONG]) as servers:
+            asked, liar, honest = servers
+            false = pb.Hit(track_id=spam.track.track_id, title="Song", artist="Somebody", holders=[0])
+            phone = phone_on(net)
+            for teller, misbehaved, failed in ((asked, 0, 1), (liar, 1, 0)):
+                lie(teller, pb.SearchReply(hits=[false], peers=[liar.gossip.own.current()]))
+                at = tmp_path / str(misbehaved)
+                async with open_client(settings(at, teller, honest), phone) as client:
+                    now = phone.unix_time()
+                    record = parse_record_untrusted(teller.gossip.own.current(), now)
+                    client.cache.add(record, teller.identity.peer_id, now)
+                    peer, opened = await client.open_query("song")
+                    assert (peer.peer_id, opened.track) == (honest.identity.peer_id, SONG.track)
+                    entry = client.cache.get(teller.identity.peer_id)
+                    assert (round(entry.misbehaviour), entry.failures_in_row) == (misbehaved, failed)
+
+    simulate(main)
+
+
+def test_a_song_that_a_liar_gave_another_name_is_played_all_the_same(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG]) as servers:
+            liar, honest = servers
+            false = pb.Hit(track_id=SONG.track.track_id, title="Buy this", holders=[0])
+            lie(liar, pb.SearchReply(hits=[false], peers=[honest.gossip.own.current()]))
+            async with open_client(settings(tmp_path, liar), phone_on(net)) as client:
+                await client.peers()
+                peer, _ = await client.open_query("song")
+                assert peer.peer_id == honest.identity.peer_id
+                assert client.cache.get(liar.identity.peer_id).failures_in_row == 1
+                assert client.cache.get(honest.identity.peer_id).failures == 0
+
+    simulate(main)
+
+
+def test_holders_that_hang_cost_a_second_each_and_no_more(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [], [SONG], [SONG]) as servers:
+            asked, hanging, honest = servers
+            star(servers)
+
+            async def hang(*_: object) -> bytes:
+                await trio.sleep_forever()
+                raise AssertionError
+
+            (path,) = (path for path in hanging.rpc._handlers if path.endswith("Streams/Open"))
+            hanging.rpc._handlers[path] = unary_unary(hang)
+            by_id = SONG.track.track_id
+            for name, item in (("words", "song"), ("id", by_id)):
+                async with open_client(settings(tmp_path / name, asked), phone_on(net)) as client:
+                    began_s = trio.current_time()
+                    if isinstance(item, str):
+                        peer, _ = await client.open_query(item)
+                    else:
+                        peer, _ = await first_source(client.open_track(item))
+                    assert peer.peer_id == honest.identity.peer_id
+                    assert trio.current_time() - began_s < HEAD_START_S + 10 * ONE_WAY_S
+                net.hosts[PHONE].kill()
+                del net.hosts[PHONE]
+
+    simulate(main)
+
+
+def test_who_is_asked_again_while_it_is_silent_is_one_source(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG]) as servers:
+            slow = servers[0]
+
+            async def think(own: Search, data: bytes, context: Context) -> None:
+                await trio.sleep(HEAD_START_S + 2 * ONE_WAY_S)
+                await own.search(data, context)
+
+            replaced = replace_search(slow, think)
+            async with open_client(settings(tmp_path, slow), phone_on(net)) as client:
+                await client.peers()  # so that its record is there, which is another way to it
+                found = [peer.peer_id async for peer, _ in client.open_track(SONG.track.track_id)]
+            assert replaced.asked == 2
+            assert found == [slow.identity.peer_id]
+
+    simulate(main)
+
+
+def test_the_bootstrap_peer_that_did_best_is_asked_first(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with swarm(net, [SONG], [SONG]) as servers:
+            mute, good = servers
+
+            async def say_nothing(own: Search, data: bytes, context: Context) -> None:
+                await trio.sleep_forever()
+
+            replaced = replace_search(mute, say_nothing)
+            phone = phone_on(net)
+            took_s = []
+            for _ in range(2):
+                async with open_client(settings(tmp_path, mute, good), phone) as client:
+                    began_s = trio.current_time()
+                    peer, _ = await client.open_query("song")
+                    took_s.append(trio.current_time() - began_s)
+                    assert peer.peer_id == good.identity.peer_id
+            assert replaced.asked == 1
+            assert took_s[0] == pytest.approx(HEAD_START_S + 8 * ONE_WAY_S, abs=0.3)
+            assert took_s[1] == pytest.approx(6 * ONE_WAY_S, abs=0.05)
 
     simulate(main)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.asking import HEAD_START_S
 from lightpeer.discovery import Client, open_client
-from lightpeer.searching import FIRST_REPLY_S
 from tests.pair import Serving, made_track, serving, settings
 from tests.shell.test_session import SMALL, Heard, at, stream
 from tests.sim.link import Link
@@ -156,12 +156,12 @@ def test_the_connection_is_made_anew_behind_the_stream(
         assert [hit.title async for hit in client.search("song")] == ["Song"]
         took_s.append(trio.current_time() - began_s)
         latest = list(client.network.streams)[-1].peer_address[0]
-        assert (":" in latest) == (change is not whose_sockets_are_dead)
+        assert ":" in latest or change is whose_sockets_are_dead, "where either family does"
 
     _, server = hear(tmp_path, seed, (when_s, change), also=PHONE_6, seconds=40, rate=25_000, act=search)
-    assert server.shelf.opens == 1
+    assert len(server.streams) == 1, "though audio may have come by call meanwhile"
     if when_s < 2:
-        assert took_s[0] < FIRST_REPLY_S + 2.0, "where the old connection had to show that it hangs"
+        assert took_s[0] < HEAD_START_S + 2.0, "where the old connection had to show that it hangs"
     else:
         assert took_s[0] < 1.0, "of which a quarter of a second shows that IPv4 is dead"
 

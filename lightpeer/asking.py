@@ -1,0 +1,111 @@
+"""Whom one search asks: peer after peer, each when the one before is through, or silent for a second.
+
+So a silent peer costs that second and not the patience that a slow link needs; where the link is busy with
+something else, that may be why nothing is heard. What it says later
+counts all the same. It may be its connection that hangs, so it is itself asked again over another where
+nobody else is known. Once others have answered without it, it is scored down as if that patience were over.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.errors import RemoteError, RpcError
+from lightpeer.wire.nursery import open_nursery
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from lightpeer.reach import Reach
+    from lightpeer.wire.peer import Peer
+
+HEAD_START_S: Final = 1.0  # of each over the next, in silence: two round trips of a slow 3G link and some
+LONGEST_HEAD_START_S: Final = 5.0  # though bytes come: what the first reply may take on a slow link
+BUSY_BYTES: Final = 1000  # in that time: a link that carries as much may be what makes the peer wait
+
+
+async def wait_for(event: trio.Event, reach: Reach, longest_s: float) -> None:
+    """Wait for an event, until a head start is over in which hardly anything came from anybody.
+
+    Args:
+        event: what is hoped for.
+        reach: knows what comes.
+        longest_s: the wait at most.
+    """
+    end_s = trio.current_time() + longest_s
+    while not event.is_set() and trio.current_time() < end_s:
+        before = reach.received_bytes
+        with trio.move_on_at(min(trio.current_time() + HEAD_START_S, end_s)):
+            await event.wait()
+        if reach.received_bytes < before + BUSY_BYTES:
+            break
+
+
+class Turn:
+    """One peer that is asked."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.heard = trio.Event()
+        """Set once it has said something."""
+        self.over = trio.Event()
+        """Set once the next may be asked."""
+
+
+class Turns:
+    """The peers that one search asks; `answered` is how many have, to the end."""
+
+    def __init__(self, reach: Reach, ask: Callable[[Turn], Awaitable[None]]) -> None:
+        """Take where they come from, and what is asked; that raises RemoteError where a peer fails."""
+        self._reach = reach
+        self._ask = ask
+        self.answered = 0
+        self._under_way: list[Turn] = []
+
+    async def run(self, is_enough: Callable[[], bool]) -> None:
+        """Ask until there is enough, or nobody is left; whoever is still being asked then is left alone."""
+        silent: list[Turn] = []
+        try:
+            async with (
+                open_nursery() as nursery,
+                aclosing(self._reach.peers(all_answered=self._all_over)) as peers,
+            ):
+                async for peer in peers:
+                    turn = Turn(peer)
+                    self._under_way.append(turn)
+                    nursery.start_soon(self._take, turn, is_enough, nursery.cancel_scope)
+                    await wait_for(turn.heard, self._reach, LONGEST_HEAD_START_S)
+                    if turn.heard.is_set():
+                        await turn.over.wait()
+                    else:
+                        silent.append(turn)
+                        self._reach.on_silence(peer)
+        finally:
+            for turn in silent:
+                if not turn.heard.is_set():
+                    self._reach.on_error(turn.peer, _silence())
+
+    async def _all_over(self) -> None:
+        for turn in self._under_way:
+            await turn.over.wait()
+
+    async def _take(self, turn: Turn, is_enough: Callable[[], bool], scope: trio.CancelScope) -> None:
+        try:
+            await self._ask(turn)
+        except RemoteError as error:
+            self._reach.on_error(turn.peer, error)
+        else:
+            self.answered += 1
+        turn.heard.set()
+        if is_enough():
+            scope.cancel()
+        turn.over.set()
+
+
+def _silence() -> RpcError:
+    from lightpeer.core.status import StatusCode
+
+    return RpcError(StatusCode.DEADLINE_EXCEEDED, "the peer said nothing while others answered")

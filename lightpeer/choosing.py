@@ -1,0 +1,139 @@
+"""Opens the best of what words find: hits come in while holders are opened, as `core/choice.py` has it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from lightpeer.asking import BUSY_BYTES, Turn, Turns
+from lightpeer.core.choice import Attempt, Choice
+from lightpeer.core.hits import Findings, Holder
+from lightpeer.holders import Holders, Leads, accept_with_hit_untrusted, within_reach
+from lightpeer.searching import RECORDS_TO_OPEN, budget_for
+from lightpeer.wire.nursery import open_nursery
+
+if TYPE_CHECKING:
+    from lightpeer.core.identity import PeerId
+    from lightpeer.core.opening import Opened
+    from lightpeer.opener import Opener
+    from lightpeer.reach import Reach
+    from lightpeer.searching import Searcher
+    from lightpeer.wire.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+TRACKS_WANTED: Final = 4  # of a peer that is asked: so that what one liar has is not all
+
+
+class Chooser:
+    """One search by words for something to play."""
+
+    def __init__(self, searcher: Searcher, reach: Reach, query: str, opener: Opener) -> None:
+        """Take what searches, whom we know, the words, and what is asked of holders."""
+        self._searcher = searcher
+        self._reach = reach
+        self._query = query
+        self._opener = opener
+        self._holders = Holders(reach, opener)
+        self._choice = Choice(reach.standing, self._pick)
+        self._opened: dict[tuple[bytes, PeerId], tuple[Peer, Opened]] = {}
+        self._leads: dict[PeerId, Leads] = {}  # of those that have answered
+        self._changed = trio.Event()
+        self._received_bytes = reach.received_bytes
+        self._turns = Turns(reach, self._ask)
+
+    def _pick(self, n: int) -> int:
+        return self._searcher.entropy(1)[0] % n
+
+    def _tell(self) -> None:
+        """Let whoever waits look again."""
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def run(self) -> tuple[Peer, Opened] | None:
+        """Return the source of the best, None if nothing is found; raise if nobody answers."""
+        async with open_nursery() as nursery:
+            nursery.start_soon(self._listen)
+            while True:
+                self._see_whether_busy()
+                while attempt := self._choice.next_attempt(trio.current_time()):
+                    nursery.start_soon(self._open, attempt)
+                chosen = self._choice.chosen(trio.current_time())
+                if chosen is not None or self._choice.is_over:
+                    break
+                with trio.move_on_at(self._choice.due(trio.current_time())):
+                    await self._changed.wait()
+            nursery.cancel_scope.cancel()
+        if chosen is not None:
+            return self._opened[chosen.key]
+        if not self._turns.answered or self._reach.was_refused:
+            raise self._reach.nobody()
+        return None
+
+    def _see_whether_busy(self) -> None:
+        if self._reach.received_bytes >= self._received_bytes + BUSY_BYTES:
+            self._received_bytes = self._reach.received_bytes
+            self._choice.on_busy(trio.current_time())
+
+    async def _listen(self) -> None:
+        await self._turns.run(self._is_enough)
+        self._choice.end()
+        self._tell()
+
+    def _is_enough(self) -> bool:
+        """Tell whether nobody else need be asked: a stranger's word for its own track is not enough."""
+        return self._choice.has_opened and not self._choice.is_self_praise
+
+    async def _ask(self, turn: Turn) -> None:
+        """Take what one peer finds, and see whether it leads anywhere."""
+        opener, asked = self._opener, turn.peer
+        findings, leads = Findings(self._query, TRACKS_WANTED), Leads(asked)
+        budget = budget_for(self._turns.answered, found_any=bool(opener.tried))
+        opening = opener.begin()
+        wanted = opener.request(opening)
+        answer = self._searcher.replies(turn, self._query, TRACKS_WANTED, budget, RECORDS_TO_OPEN, wanted)
+        async with aclosing(answer) as replies:
+            async for tracks, reply in replies:
+                assert asked.peer_id is not None, "it has answered"
+                self._leads[asked.peer_id] = leads
+                if tracks and reply.HasField("open"):
+                    opened = accept_with_hit_untrusted(opening, reply, tracks[0], asked, opener)
+                    leads.led_somewhere = True
+                    attempt = Attempt(tracks[0], Holder(asked.peer_id), asked.peer_id)
+                    self._opened[attempt.key] = (asked, opened)
+                    self._choice.add_opened(attempt, trio.current_time())
+                for track in filter(None, map(findings.add, tracks)):
+                    near = replace(track, holders=tuple(within_reach(track, asked)))
+                    self._choice.add(near, asked.peer_id, trio.current_time())
+                self._tell()
+        await self._follow()
+        self._holders.judge(leads)
+
+    async def _follow(self) -> None:
+        """Wait until something is open, or what is known promises nothing any more."""
+        while not self._choice.has_opened and self._choice.is_promising(trio.current_time()):
+            with trio.move_on_at(self._choice.due(trio.current_time())):
+                await self._changed.wait()
+
+    async def _open(self, attempt: Attempt) -> None:
+        leads = self._leads[attempt.told_by]
+        source, is_refuted, is_false = await self._holders.open(attempt.track, attempt.holder, leads)
+        if source is None:
+            may_try_again = leads.lost is not None
+            self._choice.on_failed(attempt, is_refuted=is_refuted, may_try_again=may_try_again)
+        elif is_false and not self._is_sought(source[1]):
+            self._choice.on_false(attempt)
+        else:
+            self._opened[attempt.key] = source
+            self._choice.on_opened(attempt)
+        self._tell()
+
+    def _is_sought(self, opened: Opened) -> bool:
+        """Tell whether a track that somebody gave another name is what the words mean all the same."""
+        from lightpeer.core.words import has_words
+
+        return has_words(self._query, opened.track.title, opened.track.artist, opened.track.album)

@@ -1,0 +1,264 @@
+"""Which of the tracks that words found is played, and at whom it is opened.
+
+Anybody can have a track under any title, and a liar answers first. So where the first holder is a
+stranger, a second answer is waited for: a moment, which passes while the first is being opened. Then
+counts, in this order:
+
+- what is known of the holders: who was listened to, before strangers, before those whose music was
+  skipped at once;
+- in how many networks the track is held, as far as that was told in as many replies. Once somebody that
+  is said to hold it does not, only what an Open proved counts;
+- the order in which the tracks came: whoever was asked put the best first.
+
+Holders get head starts: the next is tried once one has failed, or has said nothing for a second, unless the
+link is busy. Of
+strangers that are said to hold one track any may be the next, so that a name that was made up is found
+out as often as not.
+
+A hit that its track's manifest belies is out, and so is the track: what it is called is in its manifest.
+
+Call order: `add` for each hit, `add_opened` for one that came with its track opened; `next_attempt`, and
+`on_opened`, `on_failed` or `on_false` for what it gave; `chosen` after each of these, at `due` and after
+`end`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from lightpeer.core.hits import group_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightpeer.core.hits import FoundTrack, Holder
+    from lightpeer.core.identity import PeerId
+
+SECOND_ANSWER_S: Final = 0.15  # where the first holder is a stranger: some hops of a walk
+BETTER_ANSWER_S: Final = 1.5  # where its music was skipped before: about a walk
+HEAD_START_S: Final = 1.0  # of one holder over the next: two round trips of a slow 3G link and some
+MAX_ATTEMPTS: Final = 8  # holders that one search tries: each is a connection to a stranger
+
+
+class Standing(IntEnum):
+    """What is known of a holder."""
+
+    SKIPPED = 0  # what it served was skipped at once, more often than it was listened to
+    STRANGER = 1
+    KNOWN = 2  # the person named it, or listened to what it served
+
+
+class Attempt(NamedTuple):
+    """An Open: a track, and who is said to hold it."""
+
+    track: FoundTrack
+    holder: Holder
+    told_by: PeerId
+
+    @property
+    def key(self) -> tuple[bytes, PeerId]:
+        """What tells it from others: who told of it does not matter."""
+        return self.track.track_id, self.holder.peer_id
+
+
+@dataclass(slots=True)
+class _Claim:
+    """That somebody holds a track."""
+
+    attempt: Attempt
+    group: str  # its network
+    is_open: bool = False
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A track that was found."""
+
+    replies: int = 0  # that told of it
+    was_refuted: bool = False  # somebody that is said to hold it does not
+    claims: dict[PeerId, _Claim] = field(default_factory=dict)  # but those that failed
+
+    @property
+    def opened(self) -> Attempt | None:
+        """How it was opened, if it was."""
+        return next((claim.attempt for claim in self.claims.values() if claim.is_open), None)
+
+    @property
+    def networks(self) -> int:
+        """In how many networks it is held, as far as that is believed."""
+        if self.was_refuted:
+            return int(self.opened is not None)
+        return min(self.replies, len({claim.group for claim in self.claims.values()}))
+
+
+class Choice:
+    """The hits of one search by words, from all that were asked."""
+
+    def __init__(self, standing: Callable[[PeerId], Standing], pick: Callable[[int], int]) -> None:
+        """Take what is known of a holder, and how to pick one of so many at random."""
+        self._standing = standing
+        self._pick = pick
+        self._candidates: dict[bytes, _Candidate] = {}
+        self._tried: set[tuple[bytes, PeerId]] = set()
+        self._attempts = 0
+        self._under_way: dict[tuple[bytes, PeerId], float] = {}  # since when
+        self._false: set[bytes] = set()  # tracks whose manifests belie what was said of them
+        self._found_at = math.inf  # the first
+        self._has_ended = False
+
+    def add(self, track: FoundTrack, told_by: PeerId, now: float) -> None:
+        """Take a hit of a reply.
+
+        Args:
+            track: with those of its holders that can be opened.
+            told_by: who has answered.
+            now: seconds.
+        """
+        if track.track_id in self._false or not track.holders:
+            return
+        self._found_at = min(self._found_at, now)
+        candidate = self._candidates.setdefault(track.track_id, _Candidate())
+        candidate.replies += 1
+        for holder in track.holders:
+            attempt = Attempt(track, holder, told_by)
+            if attempt.key not in self._tried:
+                candidate.claims.setdefault(holder.peer_id, _Claim(attempt, group_of(holder)))
+
+    def add_opened(self, attempt: Attempt, now: float) -> None:
+        """Take a hit that came with its track opened, by whoever told of it."""
+        self.add(replace(attempt.track, holders=(attempt.holder,)), attempt.told_by, now)
+        self._begin(attempt, now)
+        self.on_opened(attempt)
+
+    def end(self) -> None:
+        """Note that no more hits will come."""
+        self._has_ended = True
+
+    # Opening.
+
+    def next_attempt(self, now: float) -> Attempt | None:
+        """Return an Open to make now, if there is one; it counts as under way."""
+        for candidate in self._ranked():
+            if candidate.opened is not None or self._has_head_start(candidate, now):
+                return None
+            if untried := self._untried(candidate):
+                attempt = self._one_of_the_best(untried)
+                self._begin(attempt, now)
+                return attempt
+        return None
+
+    def _begin(self, attempt: Attempt, now: float) -> None:
+        self._attempts += 1
+        self._tried.add(attempt.key)
+        self._under_way[attempt.key] = now
+
+    def on_busy(self, now: float) -> None:
+        """Note that much has come lately: what is under way may be behind it, and has its head start anew."""
+        self._under_way = dict.fromkeys(self._under_way, now)
+
+    def on_opened(self, attempt: Attempt) -> None:
+        """Note that an Open succeeded, so that its peer does hold the track."""
+        del self._under_way[attempt.key]
+        claim = self._candidates[attempt.track.track_id].claims.get(attempt.holder.peer_id)
+        if claim is not None:
+            claim.is_open = True
+
+    def on_failed(self, attempt: Attempt, *, is_refuted: bool, may_try_again: bool = False) -> None:
+        """Note that an Open failed.
+
+        Args:
+            attempt: which.
+            is_refuted: its holder is not there, or does not have the track.
+            may_try_again: when somebody tells of it again.
+        """
+        del self._under_way[attempt.key]
+        if may_try_again:
+            self._tried.discard(attempt.key)
+        candidate = self._candidates[attempt.track.track_id]
+        candidate.claims.pop(attempt.holder.peer_id, None)
+        candidate.was_refuted |= is_refuted
+
+    def on_false(self, attempt: Attempt) -> None:
+        """Note that an Open brought a manifest that is not what the hit said, nor what is looked for."""
+        del self._under_way[attempt.key]
+        self._false.add(attempt.track.track_id)
+        self._candidates[attempt.track.track_id].claims.clear()
+
+    # Choosing.
+
+    def chosen(self, now: float) -> Attempt | None:
+        """Return the Open whose track is played, once there is nothing better to wait for."""
+        for candidate in self._ranked():
+            if candidate.opened is not None:
+                return candidate.opened if self._is_settled(candidate, now) else None
+            if self._has_head_start(candidate, now) or self._untried(candidate):
+                return None
+        return None
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether there is something to play."""
+        return any(candidate.opened is not None for candidate in self._candidates.values())
+
+    def is_promising(self, now: float) -> bool:
+        """Tell whether what is known may soon be opened: there is more to try, and none hangs."""
+        if any(now >= since + HEAD_START_S for since in self._under_way.values()):
+            return False
+        return bool(self._under_way) or any(map(self._untried, self._candidates.values()))
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is under way, and nothing more will come."""
+        return self._has_ended and not self._under_way
+
+    @property
+    def is_self_praise(self) -> bool:
+        """Whether strangers alone answered, and each for itself."""
+        claims = [claim.attempt for each in self._candidates.values() for claim in each.claims.values()]
+        return all(
+            claim.told_by == claim.holder.peer_id and self._standing(claim.told_by) < Standing.KNOWN
+            for claim in claims
+        )
+
+    def due(self, now: float) -> float:
+        """Return when `next_attempt` or `chosen` may say something else though nothing has happened."""
+        times = [since + HEAD_START_S for since in self._under_way.values()]
+        times += [self._found_at + SECOND_ANSWER_S, self._found_at + BETTER_ANSWER_S]
+        return min((time for time in times if time > now), default=math.inf)
+
+    def _ranked(self) -> list[_Candidate]:
+        found = [candidate for candidate in self._candidates.values() if candidate.claims]
+        return sorted(found, key=lambda each: (-self._best_standing(each), -each.networks))
+
+    def _best_standing(self, candidate: _Candidate) -> Standing:
+        return max(map(self._standing, candidate.claims))
+
+    def _is_settled(self, candidate: _Candidate, now: float) -> bool:
+        """Tell whether a candidate that is open need not wait for a second answer any more."""
+        standing = self._best_standing(candidate)
+        if self._has_ended or standing == Standing.KNOWN:
+            return True
+        if standing == Standing.SKIPPED:
+            return now >= self._found_at + BETTER_ANSWER_S
+        groups = {claim.group for each in self._candidates.values() for claim in each.claims.values()}
+        answers = min(len(groups), sum(each.replies for each in self._candidates.values()))
+        return answers > 1 or now >= self._found_at + SECOND_ANSWER_S
+
+    def _has_head_start(self, candidate: _Candidate, now: float) -> bool:
+        """Tell whether one of a candidate's holders is being asked, and has time before the next is."""
+        began = (self._under_way.get(claim.attempt.key, -math.inf) for claim in candidate.claims.values())
+        return now < max(began) + HEAD_START_S
+
+    def _untried(self, candidate: _Candidate) -> list[Attempt]:
+        if self._attempts >= MAX_ATTEMPTS:
+            return []
+        attempts = [claim.attempt for claim in candidate.claims.values()]
+        return [attempt for attempt in attempts if attempt.key not in self._tried]
+
+    def _one_of_the_best(self, attempts: list[Attempt]) -> Attempt:
+        standings = [self._standing(attempt.holder.peer_id) for attempt in attempts]
+        best = [a for a, standing in zip(attempts, standings, strict=True) if standing == max(standings)]
+        return best[self._pick(len(best))]
