@@ -2,7 +2,8 @@
 
 Twice a period it introduces itself to another server, as `core/view.py` has it: one Exchange that
 brings our own record. Whoever introduces itself to us is dialled back before it enters the view
-(`meeting.py`), and we go to whom others name ourselves, so everything in the view may be recommended.
+(`meeting.py`), network by network (`core/waiting.py`), and we go to whom others name ourselves, so
+everything in the view may be recommended.
 Few introductions are accepted in a period, of one peer, of one network and in all.
 
 How it comes to have neighbours at all is in `joining.py`.
@@ -23,6 +24,7 @@ from lightpeer.core.peers import source_group
 from lightpeer.core.records import PeerRecord, scope_of
 from lightpeer.core.status import StatusCode
 from lightpeer.core.view import CAPACITY, View
+from lightpeer.core.waiting import Waiting
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.access import Access
@@ -53,6 +55,7 @@ MAX_TO_VERIFY: Final = (
     32  # introductions that wait to be dialled back: 16 kB, and more than are accepted at once
 )
 DIAL_BACKS: Final = 4  # under way at a time, each for another network
+DIAL_BACK_S: Final = 3.0  # for a whole one: a SYN that is lost, and a slow server's answer
 
 
 class Gossip:
@@ -88,8 +91,8 @@ class Gossip:
             1 / period_s, ACCEPTED_AT_ONCE, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES
         )
         self._asked = Fairness(ASKS_PER_S, ASKS_AT_ONCE)
-        self._introduced, self._to_verify = trio.open_memory_channel[tuple[PeerRecord, str]](MAX_TO_VERIFY)
-        self._dialling: set[str] = set()  # for which networks; DIAL_BACKS at most
+        self._to_verify: Waiting[tuple[PeerRecord, str]] = Waiting(MAX_TO_VERIFY)
+        self._introduced = trio.lowlevel.ParkingLot()  # unparked when there is more to verify
         self._named_by_host = ""  # who named the next contact
         self._joining = Joining(self.view, peers, self._meetings, self._announced, network.entropy)
 
@@ -141,11 +144,8 @@ class Gossip:
             record.peer_id, source_group(record.peer_id, host), 1, trio.current_time()
         ):
             return []
-        try:
-            self._introduced.send_nowait((record, host))
-        except trio.WouldBlock:
-            logger.info("too many introductions wait to be dialled back")
-            return []
+        self._to_verify.put(source_group(record.peer_id, host), (record, host))
+        self._introduced.unpark()
         name = self.view.name_for(record.peer_id) if wants_name else None
         return [] if name is None else _fit([name], record.peer_id, host)
 
@@ -188,15 +188,17 @@ class Gossip:
                 await self._introduce_ourselves(own)
 
     async def _dial_back(self) -> None:
-        async for record, host in self._to_verify:
-            group = source_group(record.peer_id, host)
-            if group in self._dialling:  # one of its kind takes its time; who is real comes again
-                continue
-            self._dialling.add(group)
+        while True:
+            while (taken := self._to_verify.take()) is None:
+                await self._introduced.park()
+            group, (record, host) = taken
+            verified = None
             try:
-                verified = await self._meetings.verify(record, record.peer_id, host)
+                with trio.move_on_after(DIAL_BACK_S):
+                    verified = await self._meetings.verify(record, record.peer_id, host)
             finally:
-                self._dialling.discard(group)
+                self._to_verify.done(group)
+                self._introduced.unpark()  # another of its network may have waited for it
             if verified is not None:
                 self.view.introduce(verified)
 

@@ -15,6 +15,7 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.gossip import (
     ASKS_AT_ONCE,
     ASKS_PER_S,
+    DIAL_BACK_S,
     MAX_TO_VERIFY,
     PERIOD_S,
     TOTAL_SHARES,
@@ -230,7 +231,43 @@ def test_introductions_that_wait_are_bounded() -> None:
         for one in data:
             record = parse_record_untrusted(one, EPOCH_S)
             server.gossip.introduce(record, record.endpoints[0][0], wants_name=True)
-        assert server.gossip._introduced.statistics().current_buffer_used == MAX_TO_VERIFY
+        assert len(server.gossip._to_verify) == MAX_TO_VERIFY
+
+    running(test)
+
+
+def test_a_newcomer_is_recommended_soon_though_others_hang_when_they_are_dialled_back() -> None:
+    """Some in a few networks introduce themselves all the time, and say nothing where they are."""
+
+    async def test(net, nursery, start) -> None:
+        server, newcomer = node(net, 0), node(net, 1)
+        await start(server)
+        server.gossip._accepted.admit = lambda *_: True
+        places = [f"{network}.0.0.{n}" for n in range(1, 9) for network in range(101, 105)]
+        for place in places:
+            await net.host(place).listen_tcp("", PORT)  # nobody accepts
+        key = 0
+
+        async def introduce_themselves() -> None:
+            nonlocal key
+            while True:
+                for place in places:
+                    key += 1
+                    record = parse_record_untrusted(record_of(1000 + key, place), EPOCH_S)
+                    server.gossip.introduce(record, place, wants_name=False)
+                await trio.sleep(1)
+
+        nursery.start_soon(introduce_themselves)
+        await trio.sleep(10)
+        await nursery.start(newcomer.serve)
+        began_s = trio.current_time()
+        request = pb.ExchangeRequest(records=[newcomer.gossip.own.fresh()])
+        await exchange(newcomer.host, server, request, newcomer.identity)
+        while newcomer.identity.peer_id not in server.neighbours:
+            await trio.sleep(0.1)
+            assert trio.current_time() < began_s + 75
+        assert trio.current_time() - began_s <= DIAL_BACK_S + 1
+        assert len(server.gossip._to_verify) <= MAX_TO_VERIFY
 
     running(test)
 
