@@ -34,6 +34,9 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}")  # of one form alone, so that what is lim
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")  # what resolvers take for a part of an IPv4 address
 _SHARED = IPv4Network("100.64.0.0/10")  # RFC 6598: carriers' NATs, and private overlays
 _SITE = IPv6Network("fec0::/10")  # RFC 3879: site-local once, and private still
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: whatever a network leads there, its own hosts too
+_SIX_TO_FOUR = IPv6Network("2002::/16")
+_ENDS_IN_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 _HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
 
 
@@ -133,17 +136,27 @@ def scope_of(host: str) -> int:
     except ValueError:
         return LOOPBACK_SCOPE if f".{host.lower()}".endswith(".localhost") else 0
     if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or _compatible(address) or address
+        address = _embedded(address) or address
     if address.is_loopback:
         return LOOPBACK_SCOPE
-    is_shared = address in (_SHARED if isinstance(address, IPv4Address) else _SITE)
-    return PRIVATE_SCOPE if address.is_private or address.is_link_local or is_shared else 0
+    own = (_SHARED,) if isinstance(address, IPv4Address) else (_SITE, _LOCAL_NAT64)
+    is_own = address.is_private or address.is_link_local or any(address in network for network in own)
+    return PRIVATE_SCOPE if is_own else 0
 
 
-def _compatible(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address in one of the deprecated form ::a.b.c.d (RFC 4291 section 2.5.5.1)."""
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address leads to, by its form or by way of a translator.
+
+    These forms are IPv4-mapped ::ffff:a.b.c.d, IPv4-compatible ::a.b.c.d, which is deprecated (RFC 4291
+    section 2.5.5), IPv4-translated ::ffff:0:a.b.c.d (RFC 2765 section 2.1), NAT64 64:ff9b::a.b.c.d (RFC 6052
+    section 2.1), and 6to4 2002:aabb:ccdd:: (RFC 3056 section 2).
+    """
     value = int(address)
-    return IPv4Address(value) if 1 < value < 1 << 32 else None
+    if address in _SIX_TO_FOUR:
+        return IPv4Address(value >> 80 & 0xFFFFFFFF)
+    if any(address in network for network in _ENDS_IN_IPV4) and value > 1:
+        return IPv4Address(value & 0xFFFFFFFF)
+    return None
 
 
 def format_endpoint(endpoint: Endpoint) -> str:
