@@ -20,6 +20,7 @@ from lightpeer.core.records import format_endpoint, scope_of
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.wire.calls import EOF
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ class Peer:
             call = call_it(seals.seal_request(request.SerializeToString()), timeout=timeout_s)
             try:
                 data = await self._within(first_reply_s, call.read(), call)
-                while data:
+                while data is not EOF:
                     yield self._opened_untrusted(seals, data, pb.SearchReply)
                     data = await self._within(self._silence_s, call.read(), call)
             except RpcError as error:
@@ -355,7 +356,7 @@ class PullCall:
             data = await self._call.read()
         except RpcError as error:
             raise self._explained(error) from error
-        if not data:
+        if data is EOF:
             return None
         return parse_body_untrusted(pb.Chunk, self._seals.open_reply_untrusted(data))
 

@@ -18,6 +18,7 @@ from lightpeer.serve.search import Search
 from tests.pair import PORT, made_track, serving, settings
 from tests.shell.test_session import PHONE
 from tests.sim.network import EPOCH_S, SimInternet, simulate
+from tests.sim.swarm import replace_search
 
 LIAR = Identity(b"L" * 32)
 
@@ -40,6 +41,29 @@ def test_a_record_with_the_address_of_another_does_not_make_that_other_unreachab
                 own = record("10.0.0.1", honest.identity)
                 client.cache.add(parse_record_untrusted(own, EPOCH_S), honest.identity.peer_id, EPOCH_S)
                 assert [hit.title async for hit in client.search("song")] == ["Song"]
+
+    simulate(main)
+
+
+def test_a_message_without_anything_in_it_is_no_end_of_a_search(tmp_path: Path) -> None:
+    """It has no seal, so it is no answer: whoever sent it is scored down, and another is asked."""
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1")) as liar,
+            serving(net.host("10.0.0.2"), [made_track(4)]) as honest,
+        ):
+
+            async def say_nothing(own: Search, data: bytes, context: Context) -> None:
+                await context.write(b"")
+
+            replace_search(liar, say_nothing)
+            async with open_client(
+                settings(tmp_path, liar, honest, peers_asked=1), net.host(PHONE)
+            ) as client:
+                await client.peers()
+                assert [hit.title async for hit in client.search("song")] == ["Song"]
+                assert round(client.cache.get(liar.identity.peer_id).misbehaviour) == 1
 
     simulate(main)
 
