@@ -45,7 +45,7 @@ class Discovery:
             raise RpcError(StatusCode.INVALID_ARGUMENT, f"at most {MAX_RECORDS} records at once")
         wanted = min(request.want, MAX_RECORDS - 1)
         host = context.peer_address[0]
-        told = sound_records_untrusted(request.records, self._gossip.unix_time(), host, "a caller")
+        told = sound_records_untrusted(request.records[:1], self._gossip.unix_time(), host, "a caller")
         if told and told[0].peer_id == call.peer_id:
             given = self._gossip.introduce(told[0], host, wants_name=wanted > 0)
         else:

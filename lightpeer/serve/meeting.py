@@ -130,7 +130,7 @@ class Meetings:
                 self._on_change()
             raise
         assert peer.peer_id is not None, "a sealed reply names its signer"
-        met = Met(peer.peer_id, peer.host, *self._records_untrusted(reply, peer))
+        met = Met(peer.peer_id, peer.host, *self._records_untrusted(reply.records[: 1 + request.want], peer))
         if met.own is not None:
             self._on_change()
             self._peers.add(met.own, met.peer_id, self.unix_time(), met.host)
@@ -222,12 +222,12 @@ class Meetings:
             return peer, reply, trio.current_time() - began
 
     def _records_untrusted(
-        self, reply: pb.ExchangeReply, peer: Peer
+        self, records: Iterable[bytes], peer: Peer
     ) -> tuple[PeerRecord | None, list[PeerRecord]]:
-        records = sound_records_untrusted(reply.records, self.unix_time(), peer.host, peer.name)
-        own = next((record for record in records[:1] if record.peer_id == peer.peer_id), None)
+        sound = sound_records_untrusted(records, self.unix_time(), peer.host, peer.name)
+        own = next((record for record in sound[:1] if record.peer_id == peer.peer_id), None)
         known = {peer.peer_id, self._identity.peer_id}
-        return own, [record for record in records if record.peer_id not in known]
+        return own, [record for record in sound if record.peer_id not in known]
 
     async def _take_observed_untrusted(self, observed: str, source: Met) -> None:
         """Take the word of a peer on where we are, and prove it where one word is not enough."""

@@ -12,6 +12,7 @@ from lightpeer.core.status import StatusCode
 from lightpeer.core.view import CAPACITY
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve import meeting
 from lightpeer.serve.gossip import (
     ASKS_AT_ONCE,
     ASKS_PER_S,
@@ -158,6 +159,53 @@ def test_who_cannot_be_dialled_back_is_recommended_to_nobody() -> None:
             await exchange(host, server, pb.ExchangeRequest(records=records, want=9), identity(99))
             await trio.sleep(5)
             assert not server.neighbours
+
+    running(test)
+
+
+@pytest.mark.parametrize(("want", "verified"), [(0, 1), (1, 1)])
+def test_of_an_introduction_one_record_is_verified(want, verified, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each costs a small computer a millisecond or two, and those behind the first are ignored."""
+    read: list[bytes] = []
+
+    def note(data: bytes, now: float) -> object:
+        read.append(data)
+        return parse_record_untrusted(data, now)
+
+    async def test(net, nursery, start) -> None:
+        server, caller = node(net, 0), node(net, 1)
+        await nursery.start(server.serve)
+        records = [caller.gossip.own.fresh(), *(record_of(n, f"{n}.0.0.1") for n in range(2, 17))]
+        monkeypatch.setattr(meeting, "parse_record_untrusted", note)
+        request = pb.ExchangeRequest(records=records, want=want)
+        await exchange(caller.host, server, request, caller.identity)
+        assert len(read) == verified
+        stranger = pb.ExchangeRequest(records=[records[1], records[0]])
+        await exchange(caller.host, server, stranger, caller.identity)
+        assert len(server.gossip._to_verify) == 1
+
+    running(test)
+
+
+@pytest.mark.parametrize(("want", "verified"), [(0, 1), (2, 3)])
+def test_of_a_reply_no_more_is_verified_than_was_wanted(
+    want, verified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    def note(data: bytes, now: float) -> object:
+        read.append(data)
+        return parse_record_untrusted(data, now)
+
+    async def test(net, nursery, start) -> None:
+        server, asker = node(net, 0), node(net, 1)
+        await nursery.start(server.serve)
+        server.gossip.sample = lambda *_: [
+            parse_record_untrusted(record_of(n, f"{n}.0.0.1"), EPOCH_S) for n in range(2, 17)
+        ]
+        monkeypatch.setattr(meeting, "parse_record_untrusted", note)
+        met = await asker.gossip._meetings.meet(server.contact, pb.ExchangeRequest(want=want))
+        assert (len(read), len(met.others)) == (verified, want)
 
     running(test)
 
