@@ -9,6 +9,7 @@ from typing import Any
 
 import trio
 
+from lightpeer.core.hits import FoundTrack
 from lightpeer.core.manifest import track_id_of
 from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.own_address import OwnAddress
@@ -16,6 +17,7 @@ from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import PeerRecord, parse_record_untrusted, scope_of
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RemoteError, RpcError
+from lightpeer.holders import accept_with_hit_untrusted
 from lightpeer.lan import contacts_untrusted
 from lightpeer.opener import Opener
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -76,15 +78,20 @@ def reply(data: bytes) -> None:
     assert peer.peer_id == THEM.peer_id
 
 
-@target("opener.Opener.accept_untrusted", seeds=[OPEN_REPLY.SerializeToString()])
+@target(
+    "opener.Opener.accept_untrusted",
+    "holders.accept_with_hit_untrusted",
+    "holders._check_said_untrusted",
+    seeds=[OPEN_REPLY.SerializeToString()],
+)
 def opener(data: bytes) -> None:
     opener = Opener(US.peer_id, Names([]).entropy, bitrate_kbps=48, inline_bytes=1000)
     with refusals():
         reply = parse_body_untrusted(pb.OpenReply, data)
-        track_id = track_id_of(reply.manifest)
-        opener.accept_untrusted(
-            opener.begin(), reply, track_id, SimpleNamespace(peer_id=THEM.peer_id, host=HOST)
-        )
+        hit = FoundTrack(track_id_of(reply.manifest), "", "", "", 1, (), ())
+        peer = SimpleNamespace(peer_id=THEM.peer_id, host=HOST)
+        opened = accept_with_hit_untrusted(opener.begin(), pb.SearchReply(open=reply), hit, peer, opener)
+        assert (opened.track.title, opened.track.artist, opened.track.album) == ("", "", "")
 
 
 @target("lan.contacts_untrusted", seeds=[b"LVnSmqaBoo3J1hKp3uQaSYcAVCjtQCSgao\n47474\n192.168.0.5\nfe80::1"])
@@ -127,7 +134,7 @@ def told_records(data: bytes) -> None:
     assert len(sound_records_untrusted(told, NOW_S, HOST, "a peer")) <= 16
     meetings = Meetings(Names([]), US, PeerCache(own=US.peer_id), OwnAddress(), 47474)
     peer = SimpleNamespace(peer_id=THEM.peer_id, host=HOST, name="a peer")
-    own, others = meetings._records_untrusted(pb.ExchangeReply(records=told), peer)
+    own, others = meetings._records_untrusted(told, peer)
     assert own is None or own.peer_id == THEM.peer_id
     assert all(record.peer_id not in {US.peer_id, THEM.peer_id} for record in others)
     reach = SimpleNamespace(record_time=lambda _peer: NOW_S)
