@@ -120,6 +120,18 @@ def test_another_source_takes_over_what_one_had_that_is_opened_anew() -> None:
     )
 
 
+def test_a_fault_of_any_value_befalls() -> None:
+    clock = Fault("wall clock", 1.0, 2.0, phone=0, value=1.0)  # as a draw may be rounded
+    run(replace(QUIET, faults=(clock,)))
+
+
+def test_a_server_bears_all_who_listen_however_thin_it_was_drawn() -> None:
+    """Four at 48 kbit/s through 15 kB/s would hear nothing for long, whatever we do."""
+    phone = replace(QUIET.phones[0], queue=(0, 1), bitrate_kbps=48)
+    thin = replace(HOME, up_bytes_per_s=15_000, queue_bytes=262_144)
+    run(Plan(26651, (phone,) * 4, (Server(thin),), (60, 62), ladder_kbps=(48,)))
+
+
 def test_a_quiet_plan_holds() -> None:
     run(QUIET)
 

@@ -90,6 +90,12 @@ class Plan:
         """When the last fault has ended."""
         return max((fault.ends_s for fault in self.faults), default=0.0)
 
+    @property
+    def least_bytes_per_s(self) -> float:
+        """What all phones need to hear their music at once."""
+        kbps = (phone.bitrate_kbps or min(self.ladder_kbps) for phone in self.phones)
+        return sum(kbps) * 1000 / 8
+
 
 PHONE_FAULTS = (
     "partition",

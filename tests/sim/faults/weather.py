@@ -181,7 +181,7 @@ def _flag(name: str) -> Befall:
 @contextmanager
 def _wall_clock(world: World, host: SimHost, fault: Fault) -> Iterator[None]:
     offsets = [-EPOCH_S, YEAR_2040_S - EPOCH_S, -86_400.0, 86_400.0, -700.0, 100.0, -5.0]
-    with _set(host, "clock_offset_s", offsets[int(fault.value * len(offsets))]):
+    with _set(host, "clock_offset_s", offsets[int(fault.value * len(offsets)) % len(offsets)]):
         yield
 
 

@@ -7,6 +7,7 @@ import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,6 +35,7 @@ NAME = "music.example"
 TITLES = ("Alder", "Birch", "Cedar", "Dogwood")
 AGAIN_S = 5.0  # until a person tries again
 FORGOTTEN_S = 700.0  # until a server has let go of whoever left without a word
+UPLINK_FACTOR = 1.5  # of what all phones need: the one server that is left has to bear them
 LAST_COMMAND_S = 30.0  # what a command may add to what is heard, and to the time until it is
 
 
@@ -119,7 +121,9 @@ class World:
 
     async def _begin(self, nursery: trio.Nursery) -> None:
         for number, server in enumerate(self.plan.servers):
-            host = self._host(f"10.0.{number}.1", f"2001:db8:{number}::1", server.access)
+            bears = max(server.access.up_bytes_per_s, UPLINK_FACTOR * self.plan.least_bytes_per_s)
+            access = replace(server.access, up_bytes_per_s=bears)
+            host = self._host(f"10.0.{number}.1", f"2001:db8:{number}::1", access)
             self.server_hosts.append(host)
             self._identities.append(Identity(host.entropy(32)))
             self.servers.append(None)
