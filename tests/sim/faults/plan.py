@@ -91,9 +91,9 @@ class Plan:
         return max((fault.ends_s for fault in self.faults), default=0.0)
 
     @property
-    def least_bytes_per_s(self) -> float:
-        """What all phones need to hear their music at once."""
-        kbps = (phone.bitrate_kbps or min(self.ladder_kbps) for phone in self.phones)
+    def wanted_bytes_per_s(self) -> float:
+        """What all phones may want at once, to hear their music at its best."""
+        kbps = (phone.bitrate_kbps or max(self.ladder_kbps) for phone in self.phones)
         return sum(kbps) * 1000 / 8
 
 

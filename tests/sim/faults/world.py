@@ -35,7 +35,7 @@ NAME = "music.example"
 TITLES = ("Alder", "Birch", "Cedar", "Dogwood")
 AGAIN_S = 5.0  # until a person tries again
 FORGOTTEN_S = 700.0  # until a server has let go of whoever left without a word
-UPLINK_FACTOR = 1.5  # of what all phones need: the one server that is left has to bear them
+UPLINK_FACTOR = 1.5  # of what all phones may want: the one server that is left has to bear them
 LAST_COMMAND_S = 30.0  # what a command may add to what is heard, and to the time until it is
 
 
@@ -121,7 +121,7 @@ class World:
 
     async def _begin(self, nursery: trio.Nursery) -> None:
         for number, server in enumerate(self.plan.servers):
-            bears = max(server.access.up_bytes_per_s, UPLINK_FACTOR * self.plan.least_bytes_per_s)
+            bears = max(server.access.up_bytes_per_s, UPLINK_FACTOR * self.plan.wanted_bytes_per_s)
             access = replace(server.access, up_bytes_per_s=bears)
             host = self._host(f"10.0.{number}.1", f"2001:db8:{number}::1", access)
             self.server_hosts.append(host)
