@@ -226,13 +226,15 @@ class RpcServer:
         """Give a host a place for one more connection, if there is one for it."""
         now = trio.current_time()
         network = network_of(host)
-        budget = FloodBudget(self._admission.budget(network))
-        core = ServerConnection(self._aged(self._limits), now, budget)
-        client = _Client(core, network, network_group(host))
+        client = _Client(network, network_group(host))
         verdict = self._admission.admit(client, now)
         if verdict.gives_way is not None:
             verdict.gives_way.let_go("another needs its place")
-        return client if verdict.is_admitted else None
+        if not verdict.is_admitted:
+            return None
+        budget = FloodBudget(self._admission.budget(network))
+        client.core = ServerConnection(self._aged(self._limits), now, budget)
+        return client
 
     def _may_begin(self, call: ServerCall, client: _Client) -> MethodHandler | None:
         """Return what answers a call, or refuse it before it costs a task."""
@@ -298,10 +300,10 @@ class _Client:
 
     __slots__ = ("core", "group", "link", "network", "scope")
 
-    def __init__(self, core: ServerConnection, network: str, group: str) -> None:
-        self.core = core
+    def __init__(self, network: str, group: str) -> None:
         self.network = network
         self.group = group
+        self.core: ServerConnection  # once it has its place, as the link
         self.link: Link[ServerCall]
         self.scope = trio.CancelScope()
 
