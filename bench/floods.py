@@ -8,9 +8,9 @@ beside each attack. Each figure is the median of runs: the most memory beyond re
 high-water mark), the time to the first sound, and the breaks. All three processes share the cores.
 
 The kinds: `replies` are sealed Opens of 256 KiB for which no window is given; `messages` are small ones
-behind a Pull that waits, and metadata that takes two bytes a pair on the wire; `places` are calls without a message
-on as many connections as there can be; `calls` are as many of a method that does not exist as the link
-carries, from 63 connections of one host; `all` is everything at once.
+behind a Pull that waits, and metadata that takes two bytes a pair on the wire; `places` are calls without
+a message on as many connections as there can be; `calls` are as many of a method that does not exist as
+the link carries, from the connections of one host; `all` is everything at once.
 """
 
 from __future__ import annotations
