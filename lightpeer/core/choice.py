@@ -160,8 +160,11 @@ class Choice:
         self._under_way = dict.fromkeys(self._under_way, now)
 
     def on_opened(self, attempt: Attempt) -> None:
-        """Note that an Open succeeded, so that its peer does hold the track."""
-        del self._under_way[attempt.key]
+        """Note that an Open succeeded, so that its peer does hold the track.
+
+        Who is asked again while an Open at it is under way may give the same with its hit, so it may end twice.
+        """
+        self._under_way.pop(attempt.key, None)
         claim = self._candidates[attempt.track.track_id].claims.get(attempt.holder.peer_id)
         if claim is not None:
             claim.is_open = True
@@ -174,16 +177,19 @@ class Choice:
             is_refuted: its holder is not there, or does not have the track.
             may_try_again: when somebody tells of it again.
         """
-        del self._under_way[attempt.key]
+        self._under_way.pop(attempt.key, None)
+        candidate = self._candidates[attempt.track.track_id]
+        claim = candidate.claims.get(attempt.holder.peer_id)
+        if claim is not None and claim.is_open:  # by its hit, meanwhile
+            return
         if may_try_again:
             self._tried.discard(attempt.key)
-        candidate = self._candidates[attempt.track.track_id]
         candidate.claims.pop(attempt.holder.peer_id, None)
         candidate.was_refuted |= is_refuted
 
     def on_false(self, attempt: Attempt) -> None:
         """Note that an Open brought a manifest that is not what the hit said, nor what is looked for."""
-        del self._under_way[attempt.key]
+        self._under_way.pop(attempt.key, None)
         self._false.add(attempt.track.track_id)
         self._candidates[attempt.track.track_id].claims.clear()
 

@@ -218,3 +218,22 @@ def test_hits_without_anybody_to_ask_and_too_many_are_left(stage):
         stage.choice.on_failed(stage.attempt, is_refuted=False)
     assert stage.choice.next_attempt(0.0) is None
     assert not stage.choice.is_promising(0.0)
+
+
+@pytest.mark.parametrize("end", ["opened", "failed", "refuted", "false"])
+def test_a_holder_that_gives_with_its_hit_what_is_being_opened_there_may_end_that_open_too(stage, end):
+    """It was asked again, over another connection, while it seemed to be silent."""
+    stage.add(SONG, HOLDERS[0])
+    stage.begin()
+    stage.choice.add_opened(stage.attempt, 0.5)
+    match end:
+        case "opened":
+            stage.choice.on_opened(stage.attempt)
+        case "false":
+            stage.choice.on_false(stage.attempt)
+        case _:
+            stage.choice.on_failed(stage.attempt, is_refuted=end == "refuted", may_try_again=True)
+    stage.choice.end()
+    assert stage.choice.is_over
+    assert stage.choice.has_opened == (end != "false")
+    assert stage.choice.next_attempt(1.0) is None
