@@ -162,7 +162,7 @@ class Choice:
     def on_opened(self, attempt: Attempt) -> None:
         """Note that an Open succeeded, so that its peer does hold the track.
 
-        Who is asked again while an Open at it is under way may give the same with its hit, so it may end twice.
+        Who is asked again while an Open at it is under way may give the same with its hit: it ends twice.
         """
         self._under_way.pop(attempt.key, None)
         claim = self._candidates[attempt.track.track_id].claims.get(attempt.holder.peer_id)
