@@ -23,22 +23,25 @@ if TYPE_CHECKING:
     from lightpeer.wire.peer import Peer
 
 HEAD_START_S: Final = 1.0  # of each over the next, in silence: two round trips of a slow 3G link and some
+ROUND_TRIPS: Final = 3.0  # at least, as far as they are known
 LONGEST_HEAD_START_S: Final = 5.0  # though bytes come: what the first reply may take on a slow link
 BUSY_BYTES: Final = 1000  # in that time: a link that carries as much may be what makes the peer wait
 
 
-async def wait_for(event: trio.Event, reach: Reach, longest_s: float) -> None:
+async def wait_for(event: trio.Event, reach: Reach, peer: Peer, longest_s: float) -> None:
     """Wait for an event, until a head start is over in which hardly anything came from anybody.
 
     Args:
         event: what is hoped for.
         reach: knows what comes.
+        peer: who is asked: none answers sooner than in a few of its round trips.
         longest_s: the wait at most.
     """
     end_s = trio.current_time() + longest_s
+    head_start_s = max(HEAD_START_S, ROUND_TRIPS * (peer.rtt_s or 0.0))
     while not event.is_set() and trio.current_time() < end_s:
         before = reach.received_bytes
-        with trio.move_on_at(min(trio.current_time() + HEAD_START_S, end_s)):
+        with trio.move_on_at(min(trio.current_time() + head_start_s, end_s)):
             await event.wait()
         if reach.received_bytes < before + BUSY_BYTES:
             break
@@ -77,7 +80,7 @@ class Turns:
                     turn = Turn(peer)
                     self._under_way.append(turn)
                     nursery.start_soon(self._take, turn, is_enough, nursery.cancel_scope)
-                    await wait_for(turn.heard, self._reach, LONGEST_HEAD_START_S)
+                    await wait_for(turn.heard, self._reach, peer, LONGEST_HEAD_START_S)
                     if turn.heard.is_set():
                         await turn.over.wait()
                     else:

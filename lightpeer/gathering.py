@@ -113,7 +113,7 @@ class Gatherer:
         """Begin an Open; return when it is over, or has had its head start, and one more is wanted."""
         over = trio.Event()
         nursery.start_soon(self._open, track, holder, leads, over)
-        await wait_for(over, self._reach, HOLDERS_S)
+        await wait_for(over, self._reach, leads.told_by, HOLDERS_S)
         async with self._giving:
             await self._wanted.wait()
 
