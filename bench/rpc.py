@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import math
 import os
 import resource
 import statistics
@@ -108,7 +109,8 @@ def serve_lightpeer() -> None:
         listener = await SystemNetwork().listen_tcp(HOST, 0)
         print(listener_address(listener)[1], flush=True)
         handlers = {UNARY: unary_unary(unary), STREAM: unary_stream(stream), HOLD: unary_stream(hold)}
-        await RpcServer(handlers, limits=Limits(concurrent_calls=AT_ONCE)).serve([listener])
+        limits = Limits(concurrent_calls=AT_ONCE)  # ten times what a peer may, so that it holds more too
+        await RpcServer(handlers, limits=limits, most_held_bytes_of_one=math.inf).serve([listener])
 
     trio.run(main)
 
