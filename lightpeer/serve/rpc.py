@@ -188,6 +188,17 @@ class RpcServer:
         if client is None:
             await trio.aclose_forcefully(stream)
             return
+        try:
+            await self._serve_client(client, stream, peer, ours)
+        finally:
+            self._clients.discard(client)
+            self._admission.leave(client)
+            self._holdings.remove(client, client.network)
+        self._log_end(client.core, peer)
+
+    async def _serve_client(
+        self, client: _Client, stream: trio.abc.Stream, peer: Address, ours: Address
+    ) -> None:
         self._on_connection(ours[0], peer[0])
         core = client.core
         async with trio.open_nursery() as calls:
@@ -201,6 +212,8 @@ class RpcServer:
                     calls.start_soon(call.context.run, handler)
 
             def on_held(held_bytes: int) -> None:
+                if client.is_let_go:  # what it still holds goes with it
+                    return
                 heaviest = self._holdings.update(client, client.network, held_bytes)
                 if heaviest is not None:
                     heaviest.let_go("the client makes us hold more than there is room for")
@@ -216,11 +229,7 @@ class RpcServer:
             except (OSError, trio.TooSlowError) as error:
                 core.close(why=f"no TLS: {error}")
             finally:
-                self._clients.discard(client)
-                self._admission.leave(client)
-                self._holdings.remove(client, client.network)
                 calls.cancel_scope.cancel()
-        self._log_end(core, peer)
 
     def _admitted(self, host: str) -> _Client | None:
         """Give a host a place for one more connection, if there is one for it."""
@@ -298,7 +307,7 @@ class RpcServer:
 class _Client:
     """Whose a connection is, and how to end it at once."""
 
-    __slots__ = ("core", "group", "link", "network", "scope")
+    __slots__ = ("core", "group", "is_let_go", "link", "network", "scope")
 
     def __init__(self, network: str, group: str) -> None:
         self.network = network
@@ -306,6 +315,7 @@ class _Client:
         self.core: ServerConnection  # once it has its place, as the link
         self.link: Link[ServerCall]
         self.scope = trio.CancelScope()
+        self.is_let_go = False
 
     @property
     def is_at_work(self) -> bool:
@@ -319,6 +329,7 @@ class _Client:
 
     def let_go(self, why: str) -> None:
         """End the connection; what was to be sent is dropped."""
+        self.is_let_go = True
         self.core.close(ErrorCode.ENHANCE_YOUR_CALM, why)
         self.link.flush(at_once=True)
         self.scope.cancel()

@@ -483,6 +483,31 @@ def test_all_together_can_make_a_server_hold_no_more_than_its_bound(make):
     run(main)
 
 
+def test_what_is_on_its_way_to_a_client_that_is_let_go_counts_no_more():
+    """Else it would be let go again, and again; and the others with it."""
+    hosts, reply_bytes = 30, 190_000
+
+    async def main():
+        options = {"most_held_bytes": HELD}
+        async with serving(server_limits=LIMITS, max_connections=40, server_options=options) as f:
+            await is_served(f)
+            for host in range(hosts):
+                hostile = await attack(f, f"198.51.100.{host}")
+                async with trio.open_nursery() as reading:
+                    reading.start_soon(hostile.read)
+                    await hostile.send(HELLO + settings((4, MIB)) + window_update(0, MIB))
+                    await trio.testing.wait_all_tasks_blocked()
+                    reading.cancel_scope.cancel()  # it gives room, and does not read any more
+                call = headers(1, request(b"/t/Large")) + data(1, message(b"%d" % reply_bytes), END_STREAM)
+                await hostile.send(call)
+                await trio.testing.wait_all_tasks_blocked()
+                assert f.server._holdings.total_bytes <= HELD
+                await is_served(f)
+            assert f.server.connection_count - 1 == HELD // reply_bytes  # as many as there is room for
+
+    run(main)
+
+
 def test_a_client_that_holds_more_than_any_honest_one_is_let_go_at_once():
     async def main():
         async with serving(server_limits=LIMITS) as f, trio.open_nursery() as nursery:

@@ -488,3 +488,18 @@ def test_a_peer_of_crumbs_is_read_a_little_at_a_time():
         assert set(stream.sizes) == {CRUMBS_BYTES}
 
     run(main)
+
+
+def test_a_connection_that_fails_before_it_is_served_keeps_no_place():
+    def refuse(_ours: str, _theirs: str) -> None:
+        raise ValueError("a fault of ours")
+
+    async def main():
+        server = RpcServer({}, max_connections=1, on_connection=refuse)
+        for _ in range(2):
+            _, theirs = stream_pair()
+            with pytest.raises(ValueError, match="a fault of ours"):
+                await server.serve_connection(theirs)
+            assert len(server._admission) == server.connection_count == 0
+
+    run(main)
