@@ -125,6 +125,11 @@ def test_a_fault_of_any_value_befalls() -> None:
     run(replace(QUIET, faults=(clock,)))
 
 
+def test_a_disk_that_fails_twice_at_once_gives_all_again_after_that() -> None:
+    twice = (Fault("disk fails", 3.0, 4.0, server=0), Fault("disk fails", 5.0, 6.0, server=0))
+    run(replace(QUIET, tracks_s=(42, 40), faults=twice))
+
+
 def test_a_server_bears_all_who_listen_however_thin_it_was_drawn() -> None:
     """Four at 48 kbit/s through 15 kB/s would hear nothing for long, whatever we do."""
     phone = replace(QUIET.phones[0], queue=(0, 1), bitrate_kbps=48)

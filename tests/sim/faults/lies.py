@@ -27,12 +27,21 @@ Spoil = Callable[[Serving, Random], Any]  # gives a context manager
 
 @contextmanager
 def _content(server: Serving, change: Callable[[MadeTrack], MadeTrack]) -> Iterator[None]:
-    honest = server.shelf.tracks
-    server.shelf.tracks = {track_id: change(made) for track_id, made in honest.items()}
-    _forget_objects(server)
+    """Change what a server holds; several changes may overlap, and the first to begin may end first."""
+    honest = vars(server.shelf).setdefault("honest", server.shelf.tracks)
+    changes = vars(server.shelf).setdefault("changes", [])
+
+    def hold() -> None:
+        server.shelf.tracks = honest
+        for each in changes:
+            server.shelf.tracks = {track_id: each(made) for track_id, made in server.shelf.tracks.items()}
+        _forget_objects(server)
+
+    changes.append(change)
+    hold()
     yield
-    server.shelf.tracks = honest
-    _forget_objects(server)
+    changes.remove(change)
+    hold()
 
 
 def _forget_objects(server: Serving) -> None:
