@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.core.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.wire.nursery import open_nursery
 
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
     from lightpeer.reach import Reach
     from lightpeer.wire.peer import Peer
 
-HEAD_START_S: Final = 1.0  # of each over the next, in silence: two round trips of a slow 3G link and some
 ROUND_TRIPS: Final = 3.0  # at least, as far as they are known
-LONGEST_HEAD_START_S: Final = 5.0  # though bytes come: what the first reply may take on a slow link
 BUSY_BYTES: Final = 1000  # in that time: a link that carries as much may be what makes the peer wait
 
 
@@ -52,10 +51,16 @@ class Turn:
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
+        self.has_answered = False
         self.heard = trio.Event()
-        """Set once it has said something."""
+        """Set once it has answered, or failed."""
         self.over = trio.Event()
         """Set once the next may be asked."""
+
+    def on_answer(self) -> None:
+        """Note that it has said something."""
+        self.has_answered = True
+        self.heard.set()
 
 
 class Turns:
@@ -87,9 +92,14 @@ class Turns:
                         silent.append(turn)
                         self._reach.on_silence(peer)
         finally:
+            answered = {turn.peer for turn in self._under_way if turn.has_answered}
             for turn in silent:
-                if not turn.heard.is_set():
+                if answered and turn.peer not in answered and not turn.heard.is_set():
                     self._reach.on_error(turn.peer, _silence())
+
+    def _answered_elsewhere(self, turn: Turn) -> bool:
+        """Tell whether who is silent in a turn has answered in another, over another connection."""
+        return any(other.peer is turn.peer and other.has_answered for other in self._under_way)
 
     async def _all_over(self) -> None:
         for turn in self._under_way:
@@ -99,13 +109,20 @@ class Turns:
         try:
             await self._ask(turn)
         except RemoteError as error:
-            self._reach.on_error(turn.peer, error)
+            if not (_is_silence(error) and self._answered_elsewhere(turn)):
+                self._reach.on_error(turn.peer, error)
         else:
             self.answered += 1
         turn.heard.set()
         if is_enough():
             scope.cancel()
         turn.over.set()
+
+
+def _is_silence(error: RemoteError) -> bool:
+    from lightpeer.core.status import StatusCode
+
+    return isinstance(error, RpcError) and error.code() == StatusCode.DEADLINE_EXCEEDED
 
 
 def _silence() -> RpcError:

@@ -59,13 +59,14 @@ class Chooser:
         async with open_nursery() as nursery:
             nursery.start_soon(self._listen)
             while True:
-                self._see_whether_busy()
-                while attempt := self._choice.next_attempt(trio.current_time()):
+                now = trio.current_time()  # one for all: what is due between two would be passed over
+                self._see_whether_busy(now)
+                while attempt := self._choice.next_attempt(now):
                     nursery.start_soon(self._open, attempt)
-                chosen = self._choice.chosen(trio.current_time())
+                chosen = self._choice.chosen(now)
                 if chosen is not None or self._choice.is_over:
                     break
-                with trio.move_on_at(self._choice.due(trio.current_time())):
+                with trio.move_on_at(self._choice.due(now)):
                     await self._changed.wait()
             nursery.cancel_scope.cancel()
         if chosen is not None:
@@ -74,10 +75,10 @@ class Chooser:
             raise self._reach.nobody()
         return None
 
-    def _see_whether_busy(self) -> None:
+    def _see_whether_busy(self, now: float) -> None:
         if self._reach.received_bytes >= self._received_bytes + BUSY_BYTES:
             self._received_bytes = self._reach.received_bytes
-            self._choice.on_busy(trio.current_time())
+            self._choice.on_busy(now)
 
     async def _listen(self) -> None:
         await self._turns.run(self._is_enough)
@@ -115,8 +116,8 @@ class Chooser:
 
     async def _follow(self) -> None:
         """Wait until something is open, or what is known promises nothing any more."""
-        while not self._choice.has_opened and self._choice.is_promising(trio.current_time()):
-            with trio.move_on_at(self._choice.due(trio.current_time())):
+        while not self._choice.has_opened and self._choice.is_promising(now := trio.current_time()):
+            with trio.move_on_at(self._choice.due(now)):
                 await self._changed.wait()
 
     async def _open(self, attempt: Attempt) -> None:

@@ -258,11 +258,13 @@ class Reach:
         from lightpeer.core.identity import format_peer_id
 
         own = format_peer_id(self._identity().peer_id)
-        if reason == "private":
-            self._refused = f"{peer.name} is private: ask who runs it to let in this peer's id, {own}"
-        elif reason == "denied":
-            self._refused = f"{peer.name} does not answer this peer, {own}: who runs it has shut it out"
-        self.was_refused |= self._refused is not None and self._is_given(peer.address)
+        sentences = {
+            "private": f"{peer.name} is private: ask who runs it to let in this peer's id, {own}",
+            "denied": f"{peer.name} does not answer this peer, {own}: who runs it has shut it out",
+        }
+        if reason in sentences and not self.was_refused:  # what a person named is told of first
+            self._refused = sentences[reason]
+            self.was_refused = self._is_given(peer.address)
 
     @property
     def received_bytes(self) -> int:
@@ -329,7 +331,7 @@ class Reach:
 
     def nobody(self) -> NoPeerError | NothingFoundError | StreamFailedError:
         """Return the error that tells why nobody could be asked since `peers` was begun."""
-        if self._refused:
+        if self._refused and self.was_refused:  # else it is one of many, and another may come back
             return NothingFoundError(self._refused)
         if self._unsound:
             return StreamFailedError(f"{self._unsound}: name another peer with --bootstrap HOST:PORT")

@@ -128,7 +128,7 @@ class Searcher:
                 is_first = not reader.has_begun
                 tracks = reader.read_untrusted(reply, self._reach.record_time(peer))
                 if is_first:
-                    turn.heard.set()
+                    turn.on_answer()
                     self._reach.learn((r for r in reader.records if r.peer_id == peer.peer_id), peer)
                     self._reach.on_answer(peer, trio.current_time() - started)
                     self._first_to_answer = self._first_to_answer or peer

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 SECOND_ANSWER_S: Final = 0.15  # where the first holder is a stranger: some hops of a walk
 BETTER_ANSWER_S: Final = 1.5  # where its music was skipped before: about a walk
 HEAD_START_S: Final = 1.0  # of one holder over the next: two round trips of a slow 3G link and some
+LONGEST_HEAD_START_S: Final = 5.0  # though bytes come: what the first reply may take on a slow link
 MAX_ATTEMPTS: Final = 8  # holders that one search tries: each is a connection to a stranger
 
 
@@ -104,7 +105,8 @@ class Choice:
         self._candidates: dict[bytes, _Candidate] = {}
         self._tried: set[tuple[bytes, PeerId]] = set()
         self._attempts = 0
-        self._under_way: dict[tuple[bytes, PeerId], float] = {}  # since when
+        self._under_way: dict[tuple[bytes, PeerId], float] = {}  # since when it has its head start
+        self._began_at: dict[tuple[bytes, PeerId], float] = {}  # what is or was under way
         self._false: set[bytes] = set()  # tracks whose manifests belie what was said of them
         self._found_at = math.inf  # the first
         self._has_ended = False
@@ -153,11 +155,16 @@ class Choice:
     def _begin(self, attempt: Attempt, now: float) -> None:
         self._attempts += 1
         self._tried.add(attempt.key)
-        self._under_way[attempt.key] = now
+        self._under_way[attempt.key] = self._began_at[attempt.key] = now
 
     def on_busy(self, now: float) -> None:
-        """Note that much has come lately: what is under way may be behind it, and has its head start anew."""
-        self._under_way = dict.fromkeys(self._under_way, now)
+        """Note that much has come lately: what is under way may be behind it, and has its head start anew.
+
+        But not for ever: a holder may itself send just so much.
+        """
+        for key in self._under_way:
+            latest = self._began_at[key] + LONGEST_HEAD_START_S - HEAD_START_S
+            self._under_way[key] = max(self._under_way[key], min(now, latest))
 
     def on_opened(self, attempt: Attempt) -> None:
         """Note that an Open succeeded, so that its peer does hold the track.

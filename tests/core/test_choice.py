@@ -9,6 +9,7 @@ import pytest
 from lightpeer.core.choice import (
     BETTER_ANSWER_S,
     HEAD_START_S,
+    LONGEST_HEAD_START_S,
     MAX_ATTEMPTS,
     SECOND_ANSWER_S,
     Attempt,
@@ -237,3 +238,13 @@ def test_a_holder_that_gives_with_its_hit_what_is_being_opened_there_may_end_tha
     assert stage.choice.is_over
     assert stage.choice.has_opened == (end != "false")
     assert stage.choice.next_attempt(1.0) is None
+
+
+def test_a_link_that_is_busy_for_ever_does_not_keep_the_next_holder_out(stage):
+    """The holder may itself send just so much."""
+    stage.add(SONG, *HOLDERS[:2], now=1.0)
+    stage.begin(1.0)
+    for tenth in range(10, 200):
+        stage.choice.on_busy(tenth / 10)
+    assert stage.choice.next_attempt(1.0 + LONGEST_HEAD_START_S - 0.01) is None
+    assert stage.choice.next_attempt(1.0 + LONGEST_HEAD_START_S) is not None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
 import pytest
 import trio
 
-from lightpeer.asking import HEAD_START_S, LONGEST_HEAD_START_S, ROUND_TRIPS, wait_for
+from lightpeer.asking import ROUND_TRIPS, Turn, Turns, wait_for
+from lightpeer.core.choice import HEAD_START_S, LONGEST_HEAD_START_S
+from lightpeer.core.status import StatusCode
+from lightpeer.errors import RpcError, SealError
 from tests.shell.rpc import run
 
 
@@ -20,5 +24,80 @@ def test_a_silent_peer_has_the_time_that_its_round_trips_take(rtt_s, waits_s):
         reach, peer = SimpleNamespace(received_bytes=0), SimpleNamespace(rtt_s=rtt_s)
         await wait_for(trio.Event(), reach, peer, LONGEST_HEAD_START_S)
         assert trio.current_time() == pytest.approx(waits_s)
+
+    run(main)
+
+
+class FakeReach:
+    """Gives peers to ask, and notes who is found silent and who fails."""
+
+    received_bytes = 0
+
+    def __init__(self, *peers: object) -> None:
+        self._peers = peers
+        self.silent: list[object] = []
+        self.failed: list[object] = []
+
+    async def peers(self, *, all_answered: object) -> AsyncIterator[object]:
+        for peer in self._peers:
+            yield peer
+
+    def on_silence(self, peer: object) -> None:
+        self.silent.append(peer)
+
+    def on_error(self, peer: object, error: Exception) -> None:
+        self.failed.append(peer)
+
+
+class FakePeer:
+    rtt_s = None
+
+
+X, Y = FakePeer(), FakePeer()
+SILENCE = RpcError(StatusCode.DEADLINE_EXCEEDED, "it says nothing")
+
+
+class Script:
+    """What comes of each turn: an answer, an error, or nothing for long."""
+
+    def __init__(self, *of_turns: object) -> None:
+        self._of_turns = list(of_turns)
+
+    async def ask(self, turn: Turn) -> None:
+        comes = self._of_turns.pop(0)
+        if comes is None:
+            await trio.sleep_forever()
+        if isinstance(comes, Exception):
+            await trio.sleep(HEAD_START_S + 1)
+            raise comes
+        turn.on_answer()
+
+
+@pytest.mark.parametrize(
+    ("peers", "comes", "failed"),
+    [
+        ([X, Y], [None, "answer"], [X]),  # others answered without it
+        ([X, X], [None, "answer"], []),  # it was the connection
+        ([X, X], [SILENCE, "answer"], []),
+        ([X, X], [SealError("broken", "a lie"), "answer"], [X]),
+    ],
+)
+def test_who_answers_over_another_connection_is_not_scored_for_the_one_that_hung(peers, comes, failed):
+    async def main():
+        reach = FakeReach(*peers)
+        turns = Turns(reach, Script(*comes).ask)
+        with trio.move_on_after(10):
+            await turns.run(lambda: turns.answered and comes[0] is None)
+        assert (reach.silent, reach.failed) == ([X], failed)
+
+    run(main)
+
+
+def test_a_search_that_is_given_up_blames_nobody_for_silence():
+    async def main():
+        reach = FakeReach(X, Y)
+        with trio.move_on_after(HEAD_START_S * 1.5):
+            await Turns(reach, Script(None, None).ask).run(lambda: False)
+        assert (reach.silent, reach.failed) == ([X], [])
 
     run(main)
