@@ -90,6 +90,7 @@ class Lists:
         self._changed: set[Path] = set()
         self._wake = trio.Event()
         self._names_nobody = False
+        self._is_begun = False
         for source in self._files.values():
             source.entries = source.read()
         self._put_in_force()
@@ -139,7 +140,9 @@ class Lists:
         try:
             with FolderWatch() as watch:
                 self._watch_places(watch)
-                self._note(path for path, source in self._files.items() if source.has_changed())
+                may_be_lost, self._is_begun = self._is_begun, True  # what was read when this failed
+                changed = (path for path, source in self._files.items() if source.has_changed())
+                self._note(self._files if may_be_lost else changed)
                 while True:
                     places = self._watch_places(watch)
                     changes = await watch.changes()
@@ -161,15 +164,18 @@ class Lists:
     async def _read(self, paths: Collection[Path]) -> bool:
         """Read some files anew, and tell whether any could be."""
         read = False
+        unread: list[LightpeerError] = []
         for path in paths:
             source = self._files[path]
             try:
                 source.entries = await trio.to_thread.run_sync(source.read, abandon_on_cancel=True)
                 read = True
             except LightpeerError as error:
-                self._warn(f"{error}: what it said before stays in force")
+                unread.append(error)
         if read:
-            self._put_in_force()
+            self._put_in_force()  # before anything is told, which may fail
+        for failure in unread:
+            self._warn(f"{failure}: what it said before stays in force")
         return read
 
     def _put_in_force(self) -> None:
@@ -210,8 +216,8 @@ async def keep_to(
         while True:
             await changed.wait()
             changed = trio.Event()
-            output.remark("lists", lists.summary())
             await drop_withdrawn(lists, library, output)
+            output.remark("lists", lists.summary())
 
 
 async def drop_withdrawn(lists: Lists, library: Library, output: Output) -> None:

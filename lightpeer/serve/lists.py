@@ -106,10 +106,10 @@ def _source(text: str, kinds: Collection[Kind], option: str) -> ListSource:
         for entry in text.split(","):
             given.entries.add(entry.strip(), kinds)
     except UsageError as error:
-        path = Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - links stay
-        if not text or not path.exists():
+        path = os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - links stay, and none raises
+        if not text or not os.path.exists(path):  # noqa: PTH110 - a name may be too long for a file
             raise UsageError(f"{option}: {text!r} is neither a file nor {_HELP[option]}") from error
-        return ListSource(path, kinds)
+        return ListSource(Path(path), kinds)
     given.entries.flush()
     return given
 

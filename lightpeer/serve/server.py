@@ -7,7 +7,7 @@ nobody waiting. To stop, it drains: no new connections, a few seconds for the ca
 that run, and the import ends after the second of sound that it is at.
 
 Each part is a task of its own that no other's failure ends (`supervision.py`). Only whom this process
-belongs to ends it: by a signal, or by no longer reading what it prints.
+belongs to ends it: by a signal, or by not reading that it listens.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ class _Server:
         self._streams = StreamTable(network, identity, uplink=self._uplink, access=access)
         self._scanned = trio.Event()
         self._stop_scan = threading.Event()
+        self._is_mend_due = False
         self._lan = Lan(is_looking=False)
 
     async def run(
@@ -302,12 +303,15 @@ class _Server:
         await self._scanned.wait()  # which has done so with what was damaged before
         while True:
             await trio.sleep(MEND_S)
-            if self._library.take_new_damage():
-                report = await trio.to_thread.run_sync(mend, self._library, self._stop_scan.is_set)
-                self._tell_notes(report)
-                if report.imported:
-                    what = "1 track" if report.imported == 1 else f"{report.imported} tracks"
-                    self._output.remark("mended", f"imported {what} again", tracks=report.imported)
+            if not (self._is_mend_due or self._library.take_new_damage()):
+                continue
+            self._is_mend_due = True  # until it is done: it may fail, and is begun anew
+            report = await trio.to_thread.run_sync(mend, self._library, self._stop_scan.is_set)
+            self._is_mend_due = False
+            self._tell_notes(report)
+            if report.imported:
+                what = "1 track" if report.imported == 1 else f"{report.imported} tracks"
+                self._output.remark("mended", f"imported {what} again", tracks=report.imported)
 
     async def _scan(self) -> None:
         """Bring the library up to date; without that, what it has is served all the same."""

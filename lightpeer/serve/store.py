@@ -32,6 +32,7 @@ from lightpeer.core.manifest import (
     TABLE_SEGMENTS,
     Track,
     content_digest,
+    least_bitrate_bps,
     table_of,
 )
 from lightpeer.errors import StateError, UsageError
@@ -92,7 +93,7 @@ class StoredTrack:
             data = self._files.open(self._folder, self.track, rendition).read(segment)
         except OSError as error:
             if error.errno not in SHORT_OF_MEANS:
-                self._set_aside(False)
+                self._set_aside(isinstance(error, FileNotFoundError))
             raise StateError(self._folder, f"{self._folder} cannot be read ({error.strerror})") from error
         if data is None:
             self._set_aside(True)
@@ -173,7 +174,10 @@ class _RenditionFile:
         with self._tables_path.open("rb", buffering=0) as file:
             data = os.pread(file.fileno(), (number - first + 1) * _TABLE_BYTES, first * _TABLE_BYTES)
         table = data[(number - first) * _TABLE_BYTES :]
-        if content_digest(table) != self._track.renditions[self._number].table_digests[number]:
+        rendition = self._track.renditions[self._number]
+        if content_digest(table) != rendition.table_digests[number]:
+            return None
+        if least_bitrate_bps([table]) > rendition.bitrate_bps:  # as was once imported: no listener takes it
             return None
         for offset in range(0, (number - first) * _TABLE_BYTES, _TABLE_BYTES):
             self._starts.append(self._starts[-1] + _total(data[offset : offset + _TABLE_BYTES]))

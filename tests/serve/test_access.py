@@ -12,7 +12,7 @@ from lightpeer.core.access import Refusal
 from lightpeer.core.identity import PeerId, format_peer_id
 from lightpeer.core.status import StatusCode
 from lightpeer.core.uri import format_uri
-from lightpeer.errors import ConfigError, RpcError, StateError
+from lightpeer.errors import ConfigError, RpcError, StateError, UsageError
 from lightpeer.output import Output
 from lightpeer.serve import access as access_module
 from lightpeer.serve.access import Access, Lists, drop_withdrawn, keep_to
@@ -176,6 +176,48 @@ def test_what_becomes_unreadable_changes_nothing_and_is_told(tmp_path, friends) 
     trio.run(main)
     assert desk.refusals() == [Refusal.PRIVATE, None]
     assert len(desk.told) == 2
+
+
+def test_where_nothing_can_be_told_what_was_read_is_in_force_all_the_same(tmp_path, friends) -> None:
+    bad = friends.with_name("more")
+    bad.write_text("")
+    desk = Desk(tmp_path, allow=[str(friends), str(bad)])
+
+    def fail(_sentence: str) -> None:
+        raise OSError("nobody reads that any more")
+
+    async def main() -> None:
+        with pytest.RaisesGroup(OSError, flatten_subgroups=True):
+            async with desk.watching():
+                desk.lists._warn = fail
+                friends.write_text(format_peer_id(BEN))
+                bad.write_text("nonsense")
+                await trio.sleep_forever()
+
+    trio.run(main)
+    assert desk.refusals() == [Refusal.PRIVATE, None]
+
+
+def test_a_watch_that_is_begun_anew_reads_all_lists_again(tmp_path, friends) -> None:
+    """What was being read when it failed may be lost."""
+    desk = Desk(tmp_path, allow=[str(friends)])
+
+    async def main() -> None:
+        async with desk.watching():
+            friends.write_text(format_peer_id(BEN))
+            await desk.change()
+        desk.lists._allow[0].entries = type(desk.lists._allow[0].entries)()
+        async with desk.watching():
+            await desk.change()
+
+    trio.run(main)
+    assert desk.refusals() == [Refusal.PRIVATE, None]
+
+
+@pytest.mark.parametrize("text", [",".join(["L" + "x" * 40] * 8), "~nobody-of-that-name/list"])
+def test_what_can_be_no_file_is_wrong_input(tmp_path, text) -> None:
+    with pytest.raises(UsageError, match="is neither a file nor"):
+        Desk(tmp_path, deny=[text])
 
 
 def test_a_track_that_is_withdrawn_is_denied_at_once(tmp_path) -> None:

@@ -20,7 +20,9 @@ from lightpeer.serve import store
 from lightpeer.serve.store import RenditionFiles, StoredTrack, most_open, raise_descriptor_limit
 
 
-def write_track(folder: Path, count: int, seed: int = 1, header: bytes = b"the header") -> list[bytes]:
+def write_track(
+    folder: Path, count: int, seed: int = 1, header: bytes = b"the header", bitrate_bps: int = 24_000
+) -> list[bytes]:
     """Write a track of one rendition, with segments of a few bytes; return those."""
     random = Random(seed)
     segments = [random.randbytes(random.randint(1, 900)) for _ in range(count)]
@@ -35,7 +37,7 @@ def write_track(folder: Path, count: int, seed: int = 1, header: bytes = b"the h
         duration_samples=count * 48_000,
         gain_q8_db=0,
         segment_count=count,
-        renditions=[(24_000, header, tables)],
+        renditions=[(bitrate_bps, header, tables)],
     )
     (folder / "manifest").write_bytes(manifest)
     return segments
@@ -151,6 +153,26 @@ def test_a_disk_that_fails_while_it_is_read_is_one_sentence(tmp_path, monkeypatc
     with pytest.raises(StateError, match=r"cannot be read \(Input/output error\)"):
         track.read(0, 1)
     assert heard == told
+
+
+@pytest.mark.parametrize("name", ["0.opus", "0.tables"])
+def test_a_file_that_is_gone_is_damage(tmp_path, name):
+    """It does not come back by itself, as an unplugged disk does."""
+    write_track(tmp_path / "t", 2)
+    (tmp_path / "t" / name).unlink()
+    heard: list[bool] = []
+    with pytest.raises(StateError, match="cannot be read"):
+        stored(tmp_path / "t", RenditionFiles(), heard.append).read(0, 1)
+    assert heard == [True]
+
+
+def test_a_track_that_claims_less_than_it_takes_is_damage(tmp_path):
+    """Listeners would take us for a liar; it is imported again, with the right claim."""
+    write_track(tmp_path / "t", 2, bitrate_bps=500)
+    heard: list[bool] = []
+    with pytest.raises(StateError, match="damaged"):
+        stored(tmp_path / "t", RenditionFiles(), heard.append).read(0, 1)
+    assert heard == [True]
 
 
 def test_a_bit_that_flips_anywhere_is_seen_and_spoils_no_more_than_what_it_is_in(tmp_path):
