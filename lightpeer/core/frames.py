@@ -177,7 +177,6 @@ class FrameGate:
         self._rest_bytes = PREFACE_BYTES if is_server else 0  # of a frame that is passing
         self._held = b""  # a part of a frame header, or of a GOAWAY: bounded by its maximum
         self.frames = 0  # that have begun to come
-        self.data_frames = 0  # of these
         self.budget = budget or FloodBudget()
         self._block_bytes = 0  # of header fields, in frames up to END_HEADERS
 
@@ -218,7 +217,6 @@ class FrameGate:
 
     def _check(self, kind: int, length: int, flags: int) -> None:
         if kind == FrameType.DATA:  # first: nearly all frames of a busy stream
-            self.data_frames += 1
             if (not length and not flags & _FLAG_END_STREAM) or flags & _FLAG_PADDED:  # gRPC pads nothing
                 self.budget.charge(_COST_OTHERWISE)
             return

@@ -42,11 +42,12 @@ class H2Connection(h2.connection.H2Connection):
     """h2's connection, with what it does not tell and a shorter memory."""
 
     MAX_CLOSED_STREAMS = REMEMBERED_STREAMS
-    late_bytes = 0
+    late_bytes = late_frames = 0
     """What came in DATA for streams that had ended, and that h2 tells nobody of."""
 
     def _handle_data_on_closed_stream(self, events: Any, exc: Any, frame: Any) -> Any:
         self.late_bytes += frame.flow_controlled_length
+        self.late_frames += 1
         return super()._handle_data_on_closed_stream(events, exc, frame)
 
     @property

@@ -101,7 +101,7 @@ class Connection(ABC, Generic[StreamT]):
         self._credit_step_bytes = min(limits.stream_window_bytes // 4, share_bytes)
         self._gate = FrameGate(is_server=not client_side, budget=budget)
         self._budget = self._gate.budget
-        self._data_frames = 0  # that came up, or were charged for
+        self._late_frames = 0  # DATA of calls that had ended, so far
         self._owed = 0  # of the budget, for what is not in a frame's header
         self._raw = b""  # frames that bypass h2, to follow what it has to send
         self._h2 = make_h2(client_side=client_side, limits=limits)
@@ -313,13 +313,11 @@ class Connection(ABC, Generic[StreamT]):
             handler = self._handlers.get(type(event))
             if handler is not None:
                 handler(event)
-        late = self._gate.data_frames - self._data_frames - 1  # one may not be here to its end
-        if late > 0:  # h2 says nothing of those for streams that were reset
-            self._data_frames += late
-            self._budget.charge(late * LATE_DATA_COST)
+        late_frames = self._h2.late_frames - self._late_frames
+        self._late_frames += late_frames
+        self._budget.charge(late_frames * LATE_DATA_COST)
 
     def _on_data(self, event: h2.events.DataReceived) -> None:
-        self._data_frames += 1
         stream = self._streams.get(event.stream_id)
         if stream is None:  # it was finished while this was in flight
             self._credit_connection(event.stream_id, event.flow_controlled_length)

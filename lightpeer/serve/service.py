@@ -9,9 +9,11 @@ Tracks are found and read in worker threads.
 from __future__ import annotations
 
 import logging
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from lightpeer.core.identity import Identity, PeerId
+from lightpeer.core.opening import MAX_INLINE_CHUNKS
 from lightpeer.core.status import StatusCode
 from lightpeer.core.uri import TRACK_ID_BYTES
 from lightpeer.errors import BadMessageError, RpcError, StateError
@@ -169,7 +171,7 @@ class Services:
         stored = self._track(request.track_id)
         if request.first_segment >= stored.track.segment_count:
             raise RpcError(StatusCode.OUT_OF_RANGE, "the track ends before that segment")
-        return stored, list(first_segments(stored, request, most_bytes))
+        return stored, list(islice(first_segments(stored, request, most_bytes), MAX_INLINE_CHUNKS))
 
     def _may_leave(self, chunks: list[pb.Chunk], context: Context) -> bool:
         """Tell whether there is still room for first segments, and then count them."""
