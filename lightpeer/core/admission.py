@@ -7,11 +7,11 @@ longest in the network that has most places, of the group of networks that has m
 network with most gives up its oldest to one with fewer. One network has a bounded number of places, and
 gives its own up to its own: a neighbour behind the same address translation costs nobody else anything.
 
-A network may also connect, begin calls and send control frames only so often; each of them costs about a
-millisecond on a small processor. What it spends stays counted when its connections are cut.
+A network may also connect and send control frames only so often; each of them costs about a millisecond
+on a small processor. What it spends stays counted when its connections are cut. How much of what it sends is
+read in a second, `turns` says.
 
-Call order: `admit` for each that connects, and let go whom it names; `may_call` for each call; `leave` when
-a client is gone.
+Call order: `admit` for each that connects, and let go whom it names; `leave` when a client is gone.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from lightpeer.core.frames import FloodBudget
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CONNECTIONS_BURST_S: Final = 10.0  # worth of them at once
-CALLS_BURST_S: Final = 3.0  # all of them may come in one pass of the loop
 
 MAX_NETWORKS: Final = 1024  # whose budgets are remembered: who came least lately gives way
 
@@ -64,22 +62,18 @@ class Verdict(NamedTuple, Generic[ClientT]):
 class Admission(Generic[ClientT]):
     """The places, and what each network has spent."""
 
-    def __init__(
-        self, *, places: int, places_per_network: int, connections_per_s: float, calls_per_s: float
-    ) -> None:
+    def __init__(self, *, places: int, places_per_network: int, connections_per_s: float) -> None:
         """Begin with all places free.
 
         Args:
             places: for all clients.
             places_per_network: for those of one network.
-            connections_per_s: of one network.
-            calls_per_s: of one network.
+            connections_per_s: of one network, which may fill its places twice at once.
         """
         self._places = places
         self._places_per_network = places_per_network
         self._clients: dict[ClientT, None] = {}  # in the order in which they came
-        self._connections = Buckets(connections_per_s, CONNECTIONS_BURST_S * connections_per_s)
-        self._calls = Buckets(calls_per_s, CALLS_BURST_S * calls_per_s)
+        self._connections = Buckets(connections_per_s, 2 * places_per_network)
         self._budgets: dict[str, FloodBudget] = {}
 
     def __len__(self) -> int:
@@ -104,13 +98,6 @@ class Admission(Generic[ClientT]):
     def leave(self, client: ClientT) -> None:
         """Take back a client's place, if it still has one."""
         self._clients.pop(client, None)
-
-    def may_call(self, network: str, now: float) -> bool:
-        """Count a call that a network begins; tell whether it may."""
-        if self._calls.level(network, now) < 1:
-            return False
-        self._calls.take(network, 1, now)
-        return True
 
     def budget(self, network: str) -> FloodBudget:
         """Return what all connections of a network have left for frames that cost us more than them."""

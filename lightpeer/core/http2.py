@@ -102,6 +102,7 @@ class Connection(ABC, Generic[StreamT]):
         self._gate = FrameGate(is_server=not client_side, budget=budget)
         self._budget = self._gate.budget
         self._late_frames = 0  # DATA of calls that had ended, so far
+        self._asked_work = 0.0  # beyond what the frames themselves are
         self._owed = 0  # of the budget, for what is not in a frame's header
         self._raw = b""  # frames that bypass h2, to follow what it has to send
         self._h2 = make_h2(client_side=client_side, limits=limits)
@@ -187,6 +188,11 @@ class Connection(ABC, Generic[StreamT]):
     def frames_received(self) -> int:
         """How many frames have begun to come."""
         return self._gate.frames
+
+    @property
+    def work_received(self) -> float:
+        """How much work what came has been, in frames (see `turns`)."""
+        return self._gate.frames + self._asked_work
 
     @property
     def is_open(self) -> bool:

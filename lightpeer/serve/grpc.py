@@ -39,6 +39,7 @@ from lightpeer.core.status import (
     encode_message_text,
 )
 from lightpeer.core.stream import Limits, Stream
+from lightpeer.core.turns import CALL_WORK, FIELDS_PER_UNIT
 from lightpeer.errors import BadMessageError, FramingError, StateMisuseError
 
 if TYPE_CHECKING:
@@ -317,6 +318,7 @@ class ServerConnection(Connection[ServerCall]):
             self._budget.charge(RESET_COST)
             return
         self._highest_id = event.stream_id
+        self._asked_work += CALL_WORK + len(event.headers) / FIELDS_PER_UNIT
         code, details = StatusCode.OK, ""
         own: dict[bytes, bytes] = {}
         metadata: Metadata = ()

@@ -2,8 +2,8 @@
 
 Handlers, one for each full method path, are as `serve.handlers` has them. A
 connection has a place in the server from its first byte, TLS's handshake included;
-who gets one, and how many calls a network may begin, `core.admission` says, and
-`core.holdings` who has to go when too much is held in memory.
+who gets one, `core.admission` says; `core.turns` when each is read; and `core.holdings`
+who has to go when too much is held in memory.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from lightpeer.core.holdings import Holdings
 from lightpeer.core.peer_entry import network_group
 from lightpeer.core.status import StatusCode
 from lightpeer.core.stream import Limits
+from lightpeer.core.turns import Turn, Turns
 from lightpeer.serve.grpc import ServerCall, ServerConnection
 from lightpeer.serve.handlers import (
     REQUEST_S,
@@ -41,7 +42,7 @@ from lightpeer.serve.handlers import (
 )
 from lightpeer.serve.supervision import contained
 from lightpeer.wire.link import Link
-from lightpeer.wire.network import local_address, peer_address
+from lightpeer.wire.network import TcpStream, local_address, peer_address
 
 if TYPE_CHECKING:
     import ssl
@@ -103,7 +104,7 @@ class RpcServer:
         max_connections: for one more, another gives up its place.
         max_connections_per_host: and for one more of a host.
         connections_per_s: of one host; more are closed as they come.
-        calls_per_s: of one host; more are refused.
+        work_per_s: that a host may cause, as `core.turns` counts it; more of it waits.
         most_held_bytes: in memory, for all connections together.
         most_held_bytes_of_one: and for one of them.
         compression: of replies, unless a handler says otherwise.
@@ -120,7 +121,7 @@ class RpcServer:
         max_connections: int = ServeLimits.connections,
         max_connections_per_host: int = ServeLimits.connections_per_host,
         connections_per_s: float = math.inf,
-        calls_per_s: float = math.inf,
+        work_per_s: float = math.inf,
         most_held_bytes: float = ServeLimits.held_bytes,
         most_held_bytes_of_one: float = ServeLimits.held_bytes_per_connection,
         compression: int | str | None = None,
@@ -134,8 +135,8 @@ class RpcServer:
             places=max_connections,
             places_per_network=max_connections_per_host,
             connections_per_s=connections_per_s,
-            calls_per_s=calls_per_s,
         )
+        self._turns = Turns(work_per_s) if work_per_s < math.inf else None
         self._holdings: Holdings[_Client] = Holdings(most_held_bytes, most_held_bytes_of_one)
         self._gzip = is_gzip(compression)
         self._tls = tls
@@ -175,32 +176,33 @@ class RpcServer:
         self._connections.deadline = min(self._connections.deadline, trio.current_time() + grace_s)
         for client in list(self._clients):
             client.core.drain(trio.current_time())
-            client.link.flush()
+            client.flush()
 
     async def serve_connection(self, stream: trio.abc.Stream) -> None:
         """Serve one client until it or the server is done; closes the stream."""
-        try:
-            peer, ours = peer_address(stream), local_address(stream)
-        except OSError:
-            await trio.aclose_forcefully(stream)
-            return
-        client = self._admitted(peer[0])
+        client = self._admitted(stream)
         if client is None:
             await trio.aclose_forcefully(stream)
-            return
+        else:
+            await self._serve_client(client, stream)
+
+    async def _serve_client(self, client: _Client, stream: trio.abc.Stream) -> None:
         try:
-            await self._serve_client(client, stream, peer, ours)
+            if client.is_let_go:  # while its task was to begin
+                await trio.aclose_forcefully(stream)
+                return
+            self._on_connection(local_address(stream)[0], client.peer[0])
+            await self._run_calls(client, stream)
+        except OSError:  # it is gone, and its address with it
+            await trio.aclose_forcefully(stream)
         finally:
             self._clients.discard(client)
             self._admission.leave(client)
             self._holdings.remove(client, client.network)
-        self._log_end(client.core, peer)
+        self._log_end(client.core, client.peer)
 
-    async def _serve_client(
-        self, client: _Client, stream: trio.abc.Stream, peer: Address, ours: Address
-    ) -> None:
-        self._on_connection(ours[0], peer[0])
-        core = client.core
+    async def _run_calls(self, client: _Client, stream: trio.abc.Stream) -> None:
+        core, peer = client.core, client.peer
         async with trio.open_nursery() as calls:
 
             def on_event(call: ServerCall) -> None:
@@ -219,7 +221,8 @@ class RpcServer:
                     heaviest.let_go("the client makes us hold more than there is room for")
 
             client.scope = calls.cancel_scope
-            client.link = link = Link(self._secured(stream), core, on_event, on_held=on_held)
+            turn = None if self._turns is None else Turn(self._turns, client.network)
+            client.link = link = Link(self._secured(stream), core, on_event, on_held=on_held, turn=turn)
             self._clients.add(client)
             if self._is_draining:
                 core.drain(trio.current_time())
@@ -231,11 +234,15 @@ class RpcServer:
             finally:
                 calls.cancel_scope.cancel()
 
-    def _admitted(self, host: str) -> _Client | None:
-        """Give a host a place for one more connection, if there is one for it."""
+    def _admitted(self, stream: trio.abc.Stream) -> _Client | None:
+        """Give a connection a place, if there is one for it."""
         now = trio.current_time()
-        network = network_of(host)
-        client = _Client(network, network_group(host))
+        try:
+            peer = peer_address(stream)
+        except OSError:  # it is gone
+            return None
+        network = network_of(peer[0])
+        client = _Client(peer, network, network_group(peer[0]))
         verdict = self._admission.admit(client, now)
         if verdict.gives_way is not None:
             verdict.gives_way.let_go("another needs its place")
@@ -247,25 +254,28 @@ class RpcServer:
 
     def _may_begin(self, call: ServerCall, client: _Client) -> MethodHandler | None:
         """Return what answers a call, or refuse it before it costs a task."""
-        if not self._admission.may_call(client.network, trio.current_time()):
-            client.core.turn_away(call, StatusCode.RESOURCE_EXHAUSTED, "too many calls: ask less often")
-            return None
         handler = self._handlers.get(call.path)
         if handler is None:
             client.core.turn_away(call, StatusCode.UNIMPLEMENTED, "there is no such method here")
         return handler
 
     def _log_end(self, core: ServerConnection, peer: Address) -> None:
-        """Say that a connection has ended; at length only now and then, however often clients break it."""
-        now = trio.current_time()
-        if core.error_code and self._warnings.level(None, now) >= 1:
-            self._warnings.take(None, 1, now)
-            others, self._unsaid = self._unsaid, 0
-            more = f" ({others} more since such a line)" if others else ""
-            _log.warning("the connection of %s:%d ended: %s%s", *peer, core.why_closed, more)
+        """Say that a connection has ended."""
+        text = f"the connection of {peer[0]}:{peer[1]} ended: {core.why_closed}"
+        if core.error_code:
+            self._warn(text)
         else:
-            self._unsaid += bool(core.error_code)
-            _log.debug("the connection of %s:%d ended: %s", *peer, core.why_closed)
+            _log.debug(text)
+
+    def _warn(self, text: str) -> None:
+        now = trio.current_time()
+        if self._warnings.level(None, now) < 1:
+            self._unsaid += 1
+            _log.debug(text)
+            return
+        self._warnings.take(None, 1, now)
+        others, self._unsaid = self._unsaid, 0
+        _log.warning(text + (f" ({others} more since such a line)" if others else ""))
 
     def _aged(self, limits: Limits) -> Limits:
         """Spread the ages, so that clients which came together do not all come back together (gRFC A9)."""
@@ -298,22 +308,29 @@ class RpcServer:
                 except Exception as error:  # what went wrong with a connection comes here too: accept(2)
                     if isinstance(error, OSError) and error.errno in _LISTENER_IS_BROKEN:
                         raise
-                    _log.warning("cannot accept a connection now: %s", error)
+                    self._warn(f"cannot accept a connection now: {error}")
                     await trio.sleep(ACCEPT_PAUSE_S)
                     continue
-                nursery.start_soon(contained, "a connection", self.serve_connection, stream)
+                client = self._admitted(stream)
+                if client is not None:
+                    nursery.start_soon(contained, "a connection", self._serve_client, client, stream)
+                elif isinstance(stream, TcpStream):  # a flood of them costs no task, nor a turn of the loop
+                    stream.drop()
+                else:
+                    await trio.aclose_forcefully(stream)
 
 
 class _Client:
     """Whose a connection is, and how to end it at once."""
 
-    __slots__ = ("core", "group", "is_let_go", "link", "network", "scope")
+    __slots__ = ("core", "group", "is_let_go", "link", "network", "peer", "scope")
 
-    def __init__(self, network: str, group: str) -> None:
+    def __init__(self, peer: Address, network: str, group: str) -> None:
+        self.peer = peer
         self.network = network
         self.group = group
-        self.core: ServerConnection  # once it has its place, as the link
-        self.link: Link[ServerCall]
+        self.core: ServerConnection  # once it has its place
+        self.link: Link[ServerCall] | None = None  # once it is served
         self.scope = trio.CancelScope()
         self.is_let_go = False
 
@@ -331,8 +348,13 @@ class _Client:
         """End the connection; what was to be sent is dropped."""
         self.is_let_go = True
         self.core.close(ErrorCode.ENHANCE_YOUR_CALM, why)
-        self.link.flush(at_once=True)
+        self.flush(at_once=True)
         self.scope.cancel()
+
+    def flush(self, *, at_once: bool = False) -> None:
+        """Pass on what was done to its core, as `Link.flush` does."""
+        if self.link is not None:
+            self.link.flush(at_once=at_once)
 
 
 def network_of(host: str) -> str:

@@ -185,7 +185,7 @@ class _Server:
             handlers,
             limits=limits,
             connections_per_s=ServeLimits.connections_per_s,
-            calls_per_s=ServeLimits.calls_per_s,
+            work_per_s=ServeLimits.work_per_s,
             on_connection=gossip.own.place.reached,
         )
         if self._uplink is not None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lightpeer.core.http2 import Connection
+    from lightpeer.core.turns import Turn
 
 StreamT = TypeVar("StreamT", bound=Stream)
 
@@ -46,6 +47,7 @@ class Link(Generic[StreamT]):
         on_event: called with each stream of the core that has changed; must not block.
         on_greeted: called once the peer has shown that it speaks HTTP/2.
         on_held: told after each turn what is held in memory for the peer, in bytes; must not block.
+        turn: when the peer is read, if it is one of many.
     """
 
     def __init__(
@@ -55,12 +57,14 @@ class Link(Generic[StreamT]):
         on_event: Callable[[StreamT], None],
         on_greeted: Callable[[], None] | None = None,
         on_held: Callable[[int], None] | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self.core = core
         self.stream = stream
         self._on_event = on_event
         self._on_greeted = on_greeted
         self._on_held = on_held
+        self._turn = turn
         self._sending_bytes = 0  # that wait for the socket
         self._writer = trio.lowlevel.ParkingLot()
         self._unsent = b""  # what was to be sent at once, and the socket has not taken
@@ -113,14 +117,24 @@ class Link(Generic[StreamT]):
     async def _read(self) -> None:
         size = CRUMBS_BYTES
         while self.core.is_open:
-            try:
-                data: bytes | bytearray = await self.stream.receive_some(size)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                data = b""
-            before = self.core.frames_received
+            if self._turn is not None:
+                size = self._turn.read_bytes
+            data = await self._receive_some(size)
+            if self._turn is not None and data and (wait_s := self._turn.book(trio.current_time())):
+                await trio.sleep(wait_s)
+            frames, work = self.core.frames_received, self.core.work_received
             self._receive(data)
-            frames = self.core.frames_received - before
+            if self._turn is not None:
+                self._turn.charge(self.core.work_received - work, len(data), trio.current_time())
+            frames = self.core.frames_received - frames
             size = READ_BYTES if len(data) >= SMALL_FRAME_BYTES * frames else CRUMBS_BYTES
+
+    async def _receive_some(self, size: int) -> bytes | bytearray:
+        """Read some bytes; none where the stream is at its end or broken."""
+        try:
+            return await self.stream.receive_some(size)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
 
     def _receive(self, data: bytes | bytearray) -> None:
         self.core.receive(bytes(data), trio.current_time())

@@ -43,6 +43,10 @@ _TCP_SEGMENT_BYTES = 1448  # what an Ethernet frame holds after those headers
 _TCP_INFO_BYTES = 208  # as far as tcpi_bytes_sent, in Linux 4.19 and later
 _LISTEN_BACKLOG = 128
 
+ACCEPTS_AT_ONCE: Final = 32
+"""Connections that are taken together: beside a flood of them, one for each turn of the loop would have an
+honest one wait for hundreds of turns."""
+
 MOST_AT_ONCE: Final = 64
 """Datagrams that are taken together: two thirds of what Linux holds for a socket unless told otherwise."""
 
@@ -218,16 +222,16 @@ class SystemNetwork:
     async def listen_tcp(self, host: str, port: int) -> trio.abc.Listener[trio.abc.Stream]:
         """Listen (see `Network`)."""
         family, address = await _resolve(host, port, socket.SOCK_STREAM, socket.AI_PASSIVE)
-        sock = trio.socket.socket(family, socket.SOCK_STREAM)
+        sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             if os.name != "nt":
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            await _bind(sock, address)
+            await _bind(trio.socket.from_stdlib_socket(sock), address)
             sock.listen(_LISTEN_BACKLOG)
         except BaseException:
             sock.close()
             raise
-        return TcpListener(trio.SocketListener(sock), self.counters)
+        return TcpListener(sock, self.counters)
 
     async def open_udp(self, host: str, port: int = 0, *, family_of: str | None = None) -> DatagramSocket:
         """Bind a UDP socket (see `Network`)."""
@@ -305,8 +309,13 @@ class TcpStream(trio.abc.HalfCloseableStream):
 
     async def aclose(self) -> None:
         """Close the connection."""
+        self.drop()
+        await trio.lowlevel.checkpoint()
+
+    def drop(self) -> None:
+        """Close the connection without a turn of the loop."""
         self._counters.retire(self._read)
-        await self._stream.aclose()
+        self._stream.socket.close()
 
     def _carried(self) -> tuple[int, int]:
         """Give the bytes received and sent, TCP headers included."""
@@ -322,23 +331,40 @@ class TcpStream(trio.abc.HalfCloseableStream):
 class TcpListener(trio.abc.Listener[trio.abc.Stream]):
     """A listening TCP socket."""
 
-    def __init__(self, listener: trio.SocketListener, counters: Counters) -> None:
-        self._listener = listener
+    def __init__(self, sock: socket.socket, counters: Counters) -> None:
+        self._sock = sock  # which does not block
         self._counters = counters
-        self.local_address = socket_address(listener.socket.getsockname())
+        self._left = ACCEPTS_AT_ONCE
+        self.local_address = socket_address(sock.getsockname())
 
-    async def accept(self) -> trio.abc.Stream:
-        """Wait for a connection that is still alive when it is taken up."""
+    async def accept(self) -> TcpStream:
+        """Wait for a connection that is still alive when it is taken up.
+
+        Up to `ACCEPTS_AT_ONCE` that wait already are given without a turn of the loop between them.
+        """
         while True:
-            stream = await self._listener.accept()
+            if not self._left:
+                await trio.lowlevel.checkpoint()
+                self._left = ACCEPTS_AT_ONCE
             try:
+                accepted, _ = self._sock.accept()
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._sock)
+                self._left = ACCEPTS_AT_ONCE
+                continue
+            self._left -= 1
+            try:
+                stream = trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
                 return TcpStream(stream, self._counters)
             except OSError:  # the peer has already gone, and its address with it
-                await stream.aclose()
+                accepted.close()
 
     async def aclose(self) -> None:
         """Stop listening."""
-        await self._listener.aclose()
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+        await trio.lowlevel.checkpoint()
 
 
 def socket_address(name: Any) -> Address:

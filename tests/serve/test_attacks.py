@@ -26,6 +26,7 @@ import trio.testing
 
 from lightpeer.core.frames import ErrorCode, FrameType
 from lightpeer.core.stream import Limits
+from lightpeer.core.turns import BURST_S, CALL_WORK, OWN_BURST, OWN_PER_S, READ_WORK
 from lightpeer.serve.grpc import STUCK_S
 from lightpeer.serve.rpc import LIMITS, REQUEST_S, RpcServer
 from lightpeer.wire.link import STALLED_WRITE_S
@@ -577,7 +578,7 @@ def test_a_first_message_that_never_comes_ends_its_call_whatever_the_method():
 
 def test_calls_of_no_method_from_many_connections_of_one_host_are_cut_off_together():
     async def main():
-        options = {"connections_per_s": 10.0, "calls_per_s": 100.0}
+        options = {"connections_per_s": 10.0, "work_per_s": 1e6}
         async with (
             serving(max_connections=100, server_options=options) as f,
             trio.open_nursery() as nursery,
@@ -600,21 +601,29 @@ def test_calls_of_no_method_from_many_connections_of_one_host_are_cut_off_togeth
     run(main)
 
 
-def test_a_host_begins_so_many_calls_and_the_others_as_many_as_before():
+@pytest.mark.parametrize(
+    "flood",
+    [
+        pytest.param(lambda n: headers(n, request(b"/t/Ignore")), id="calls"),
+        pytest.param(lambda n: headers(n, request(b"/t/Ignore", *[(b"a", b"b")] * 300)), id="fields"),
+        pytest.param(lambda n: headers(n, request(b"/t/Ignore")) + data(n, b"\0" * 5) * 200, id="messages"),
+    ],
+)
+def test_a_host_has_so_much_of_what_it_sends_read_and_the_others_as_much_as_before(flood):
     async def main():
-        options = {"calls_per_s": 10.0}
+        options = {"work_per_s": 10 * CALL_WORK}
         async with serving(server_options=options) as f, trio.open_nursery() as nursery:
-            hostile = await attack(f, "198.51.100.1")
-            nursery.start_soon(hostile.read)
-            await hostile.send(HELLO)
-            for n in range(1, 80, 2):
-                await hostile.send(headers(n, request(b"/t/Ignore")))
-            await trio.testing.wait_all_tasks_blocked()
-            answers = [p for kind, _, p in frames_in(bytes(hostile.received)) if kind == FrameType.HEADERS]
-            assert len(answers) == 10  # 30 have begun, and wait
-            decoder = hpack.Decoder()
-            assert all((b"grpc-status", b"8") in decoder.decode(answer, raw=True) for answer in answers)
-            await is_served(f)
+            crowd = [await attack(f, "198.51.100.1") for _ in range(8)]
+            for hostile in crowd:
+                nursery.start_soon(hostile.read)
+                nursery.start_soon(hostile.flood, itertools.chain([HELLO], map(flood, range(1, 200, 2))))
+            await trio.sleep(10)
+            work = sum(client.core.work_received for client in f.server._clients)
+            own = 8 * (OWN_BURST + 10 * OWN_PER_S)
+            overdrawn = 8 * 16 * READ_WORK  # by the first read of each
+            assert 10 * CALL_WORK * 10 < work < 10 * CALL_WORK * (10 + BURST_S) + own + overdrawn
+            with trio.fail_after(0.1):
+                await is_served(f)
             nursery.cancel_scope.cancel()
 
     run(main)

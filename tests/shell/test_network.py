@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections import Counter
 
 import pytest
 import trio
@@ -11,9 +12,10 @@ import trio.testing
 
 from lightpeer.wire import network as module
 from lightpeer.wire.network import (
+    ACCEPTS_AT_ONCE,
     Counters,
     SystemNetwork,
-    TcpListener,
+    TcpStream,
     listener_address,
     local_address,
     peer_address,
@@ -133,36 +135,59 @@ def test_a_kernel_that_tells_too_little_is_estimated(monkeypatch):
     trio.run(main)
 
 
-def test_a_listener_passes_over_what_has_already_gone():
-    class Gone:
-        @property
-        def socket(self):
-            raise OSError("not connected")
-
-        is_closed = False
-
-        async def aclose(self):
-            self.is_closed = True
-
+def test_a_listener_passes_over_what_has_already_gone(monkeypatch):
     async def main():
         network = SystemNetwork()
         async with await network.listen_tcp("127.0.0.1", 0) as listener:
+            gone = await network.connect_tcp(*listener_address(listener))
             client = await network.connect_tcp(*listener_address(listener))
-            real, gone = listener._listener, Gone()
-            waiting = [gone]
+            fails = [OSError("not connected")]
 
-            class Flaky:
-                socket = real.socket
+            def wrap(stream, counters):
+                if fails:
+                    raise fails.pop()
+                return TcpStream(stream, counters)
 
-                async def accept(self):
-                    return waiting.pop() if waiting else await real.accept()
-
-            flaky = TcpListener(Flaky(), network.counters)
-            server = await flaky.accept()
-            assert gone.is_closed
+            monkeypatch.setattr("lightpeer.wire.network.TcpStream", wrap)
+            server = await listener.accept()
             assert peer_address(server) == local_address(client)
-            await client.aclose()
-            await server.aclose()
+            assert await gone.receive_some() == b""
+            for stream in (gone, client, server):
+                await stream.aclose()
+
+    trio.run(main)
+
+
+def test_connections_that_wait_are_taken_together_up_to_a_bound():
+    async def main():
+        network = SystemNetwork()
+        async with await network.listen_tcp("127.0.0.1", 0) as listener, trio.open_nursery() as nursery:
+            accepted, passes = [], Counter()
+            number = 0
+
+            async def accept():
+                while True:
+                    accepted.append(await listener.accept())
+                    passes[number] += 1
+
+            async def count():
+                nonlocal number
+                while True:
+                    number += 1
+                    await trio.lowlevel.checkpoint()
+
+            clients = [await network.connect_tcp(*listener_address(listener)) for _ in range(40)]
+            nursery.start_soon(count)
+            nursery.start_soon(accept)
+            while len(accepted) < len(clients):
+                await trio.lowlevel.checkpoint()
+            assert sorted(passes.values()) == [40 - ACCEPTS_AT_ONCE, ACCEPTS_AT_ONCE]
+            for stream in accepted:
+                stream.drop()
+            for client in clients:
+                assert await client.receive_some() == b""
+                await client.aclose()
+            nursery.cancel_scope.cancel()
 
     trio.run(main)
 
