@@ -159,29 +159,28 @@ def test_a_listener_passes_over_what_has_already_gone(monkeypatch):
 
 
 def test_connections_that_wait_are_taken_together_up_to_a_bound():
+    class Passes(trio.abc.Instrument):
+        number = 0
+
+        def before_io_wait(self, timeout):
+            self.number += 1
+
     async def main():
         network = SystemNetwork()
         async with await network.listen_tcp("127.0.0.1", 0) as listener, trio.open_nursery() as nursery:
-            accepted, passes = [], Counter()
-            number = 0
+            accepted, taken, passes = [], Counter(), Passes()
 
             async def accept():
                 while True:
                     accepted.append(await listener.accept())
-                    passes[number] += 1
-
-            async def count():
-                nonlocal number
-                while True:
-                    number += 1
-                    await trio.lowlevel.checkpoint()
+                    taken[passes.number] += 1
 
             clients = [await network.connect_tcp(*listener_address(listener)) for _ in range(40)]
-            nursery.start_soon(count)
+            trio.lowlevel.add_instrument(passes)
             nursery.start_soon(accept)
             while len(accepted) < len(clients):
                 await trio.lowlevel.checkpoint()
-            assert sorted(passes.values()) == [40 - ACCEPTS_AT_ONCE, ACCEPTS_AT_ONCE]
+            assert sorted(taken.values()) == [40 - ACCEPTS_AT_ONCE, ACCEPTS_AT_ONCE]
             for stream in accepted:
                 stream.drop()
             for client in clients:
