@@ -21,10 +21,9 @@ from typing import Final
 BLOCK: Final = 4096  # strings: twelve steps of bisection, and Python objects for no more at a time
 BATCH: Final = 32_768  # strings that wait to be merged in: 2 MB
 
-_ADDRESS_BYTES: Final = 16
-_ADDRESS_BITS: Final = 128
-_MAPPED: Final = 0xFFFF << 32  # IPv4 addresses as IPv6 has them (RFC 4291, section 2.5.5.2)
-_MAPPED_BITS: Final = 96
+_IPV4_BYTES: Final = 4
+_IPV6_BYTES: Final = 16
+_MAPPED: Final = bytes(10) + b"\xff\xff"  # RFC 4291, section 2.5.5.2
 
 
 class PackedSet:
@@ -97,25 +96,26 @@ class NetworkSet:
     """A set of networks, IPv4 and IPv6, in which an address is looked up.
 
     Each is its first address and the length of its prefix, so a network stands after those that hold it.
+    IPv4 addresses as IPv6 has them (`::ffff:192.0.2.1`) are IPv4 addresses, and a network of them alone is an
+    IPv4 network; of all others, `::/0` too, none holds an IPv4 address.
     """
 
     def __init__(self) -> None:
-        self._networks = PackedSet(_ADDRESS_BYTES + 1)
+        self._of_ipv4 = PackedSet(_IPV4_BYTES + 1)
+        self._of_ipv6 = PackedSet(_IPV6_BYTES + 1)
 
     def __len__(self) -> int:
-        return len(self._networks)
+        return len(self._of_ipv4) + len(self._of_ipv6)
 
     def add(self, network: IPv4Network | IPv6Network) -> None:
         """Take one more network; `flush` must follow before it is found."""
-        start = int(network.network_address)
-        if isinstance(network, IPv4Network):
-            self._networks.add(_key(start | _MAPPED, network.prefixlen + _MAPPED_BITS))
-        else:
-            self._networks.add(_key(start, network.prefixlen))
+        key = _key(network.network_address.packed, network.prefixlen)
+        (self._of_ipv4 if len(key) <= _IPV4_BYTES + 1 else self._of_ipv6).add(key)
 
     def flush(self) -> None:
         """Merge in what was added."""
-        self._networks.flush()
+        self._of_ipv4.flush()
+        self._of_ipv6.flush()
 
     def __contains__(self, host: str) -> bool:
         """Tell whether an address is in one of the networks; what is no numeric address is in none.
@@ -123,27 +123,29 @@ class NetworkSet:
         Whatever stands between a network and an address in it is itself in that network. So the network
         before the address holds it, or shares at least as many leading bits with it as one that does.
         """
-        address = _address(host)
-        length = _ADDRESS_BITS
-        while address is not None:
-            mask = (1 << _ADDRESS_BITS) - (1 << (_ADDRESS_BITS - length))
-            found = self._networks.floor(_key(address & mask, length))
+        try:
+            packed = _unmapped(ip_address(host.partition("%")[0]).packed)
+        except ValueError:
+            return False
+        networks = self._of_ipv4 if len(packed) == _IPV4_BYTES else self._of_ipv6
+        address, length = int.from_bytes(packed, "big"), 8 * len(packed)
+        while True:
+            found = networks.floor(_key(packed, length))
             if found is None:
                 return False
-            start = int.from_bytes(found[:_ADDRESS_BYTES], "big")
-            length = _ADDRESS_BITS - (start ^ address).bit_length()
-            if length >= found[_ADDRESS_BYTES]:
+            start = int.from_bytes(found[:-1], "big")
+            length = 8 * len(packed) - (start ^ address).bit_length()
+            if length >= found[-1]:
                 return True
-        return False
 
 
-def _key(start: int, length: int) -> bytes:
-    return start.to_bytes(_ADDRESS_BYTES, "big") + bytes([length])
+def _unmapped(address: bytes) -> bytes:
+    return address.removeprefix(_MAPPED)
 
 
-def _address(host: str) -> int | None:
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    return int(address) | _MAPPED if address.version == 4 else int(address)
+def _key(address: bytes, length: int) -> bytes:
+    """Return the key of the network that an address is in."""
+    if address.startswith(_MAPPED) and length >= 8 * len(_MAPPED):
+        address, length = _unmapped(address), length - 8 * len(_MAPPED)
+    rest = 8 * len(address) - length
+    return (int.from_bytes(address, "big") >> rest << rest + 8 | length).to_bytes(len(address) + 1, "big")

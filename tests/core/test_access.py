@@ -47,8 +47,10 @@ def peer(peer_id: PeerId) -> str:
         (None, ["192.0.2.0/24"], ANNA, Refusal.DENIED),
         ([peer(ANNA)], ["192.0.2.7"], ANNA, Refusal.DENIED),
         (None, ["198.51.100.0/24", "2001:db8::/32"], ANNA, None),
+        (None, ["::/0"], ANNA, None),  # who comes by IPv4
+        (None, ["0.0.0.0/0"], ANNA, Refusal.DENIED),
         (None, [f"publisher:{peer(ANNA)}", format_uri(RAIN)], ANNA, None),  # she may listen
-        ([], [peer(OWN), "0.0.0.0/0"], OWN, None),  # by which the server proves its address
+        ([], [peer(OWN), "0.0.0.0/0", "::/0"], OWN, None),  # by which the server proves its address
     ],
 )
 def test_who_is_answered(allow, deny, caller, refusal) -> None:

@@ -102,11 +102,34 @@ def test_an_address_is_looked_up_among_networks(host: str, is_in: bool) -> None:
     assert len(made) == 5
 
 
-def test_one_network_may_hold_every_address() -> None:
+def test_one_network_may_hold_every_address_of_its_kind() -> None:
     assert "192.0.2.1" in networks("0.0.0.0/0")
+    assert "::ffff:192.0.2.1" in networks("0.0.0.0/0")
     assert "2001:db8::1" not in networks("0.0.0.0/0")
-    assert "192.0.2.1" in networks("::/0")
+    assert "2001:db8::1" in networks("::/0")
+    assert "192.0.2.1" not in networks("::/0")
+    assert "::ffff:192.0.2.1" not in networks("::/0")
     assert "192.0.2.1" not in networks()
+
+
+@pytest.mark.parametrize(
+    ("network", "host", "is_in"),
+    [
+        ("::ffff:192.0.2.0/120", "192.0.2.1", True),
+        ("::ffff:192.0.2.0/120", "::ffff:c000:201", True),
+        ("::ffff:192.0.2.0/120", "192.0.3.1", False),
+        ("::ffff:0:0/96", "192.0.2.1", True),
+        ("::ffff:0:0/96", "::fffe:c000:201", False),
+        ("::fffe:0:0/95", "192.0.2.1", False),  # not of them alone
+        ("::fffe:0:0/95", "::fffe:c000:201", True),
+        ("::/96", "192.0.2.1", False),
+        ("::/96", "::192.0.2.1", True),
+        ("192.0.2.0/24", "::ffff:192.0.2.1", True),
+        ("192.0.2.0/24", "::192.0.2.1", False),
+    ],
+)
+def test_ipv4_addresses_as_ipv6_has_them_are_ipv4_addresses(network: str, host: str, is_in: bool) -> None:
+    assert (host in networks(network)) is is_in
 
 
 @pytest.mark.parametrize("seed", range(8))
