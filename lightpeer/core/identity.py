@@ -32,7 +32,7 @@ PeerId = NewType("PeerId", bytes)  # 20 bytes
 ID_BYTES = 20
 NONCE_BYTES = 12
 PUBLIC_KEY_BYTES = 33  # compressed
-_VERSION = b"\x30"  # makes every id begin with "L"
+ID_VERSION = b"\x30"  # makes every id begin with "L"
 _DOMAIN = b"loudp2p/v1 seal"
 _UNADDRESSED = PeerId(bytes(ID_BYTES))
 
@@ -94,7 +94,7 @@ def peer_id_of(public_key: bytes) -> PeerId:
 
 def format_peer_id(peer_id: PeerId) -> str:
     """Return the id as people see it: Base58Check, beginning with L."""
-    return base58.b58encode_check(_VERSION + peer_id).decode()
+    return base58.b58encode_check(ID_VERSION + peer_id).decode()
 
 
 def parse_peer_id(text: str) -> PeerId:
@@ -103,7 +103,7 @@ def parse_peer_id(text: str) -> PeerId:
         raw = base58.b58decode_check(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is not a peer id: copy it whole, it begins with L") from error
-    if len(raw) != 1 + ID_BYTES or raw[:1] != _VERSION:
+    if len(raw) != 1 + ID_BYTES or raw[:1] != ID_VERSION:
         raise UsageError(f"{text!r} is not a peer id of this network: those begin with L")
     return PeerId(raw[1:])
 

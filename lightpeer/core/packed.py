@@ -4,27 +4,22 @@ Python's own set takes over a hundred bytes for an id of twenty. Here the string
 the other, in blocks of some thousand: the block is found by bisection among the blocks' first strings, and
 the string by bisection within the block.
 
-A set is made in batches. Each is sorted and merged into the blocks that it falls into, so that making a
-set takes the room of the set and of one batch, in whatever order the strings come.
+A set is made in batches. Each is sorted and put aside as a run, in small blocks, and in the end all runs
+are merged from their least strings on, while what was merged of them is let go. So making a set takes the
+room of the set and of one batch, in whatever order the strings come, and each string is sorted twice only.
 
-Call order: `add` as often as wanted, `flush`, then look up.
+Call order: `update` as often as wanted, `flushing` to its end, then look up.
 """
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from bisect import bisect_right
+from collections.abc import Collection, Iterator
 from typing import Final
 
-BLOCK: Final = 4096  # strings: twelve steps of bisection, and Python objects for no more at a time
-BATCH: Final = 32_768  # strings that wait to be merged in: 2 MB
-
-_ADDRESS_BYTES: Final = 16
-_ADDRESS_BITS: Final = 128
-_MAPPED: Final = 0xFFFF << 32  # IPv4 addresses as IPv6 has them (RFC 4291, section 2.5.5.2)
-_MAPPED_BITS: Final = 96
+BLOCK: Final = 1024  # strings: ten steps of bisection, and small enough to fill the room of what was let go
+BATCH: Final = 16_384  # strings that wait to be sorted: 1 MB, and some milliseconds for nothing but sorting
+RUN_BLOCK: Final = 128  # strings of each run that are Python objects while runs are merged
 
 
 class PackedSet:
@@ -33,9 +28,10 @@ class PackedSet:
     def __init__(self, size_bytes: int) -> None:
         """Take the size of each string."""
         self._size = size_bytes
-        self._blocks = [b""]
-        self._firsts = [b""]  # of each block; of an empty set, what is below every string
+        self._blocks: list[bytes] = []
+        self._firsts: list[bytes] = []  # of each block
         self._batch: list[bytes] = []
+        self._runs: list[list[bytes]] = []  # blocks, those with the greatest strings first
         self._count = 0
 
     def __len__(self) -> int:
@@ -49,25 +45,30 @@ class PackedSet:
     def __contains__(self, string: bytes) -> bool:
         return self.floor(string) == string
 
-    def add(self, string: bytes) -> None:
-        """Take one more string; `flush` must follow before it is found."""
-        self._batch.append(string)
+    def update(self, strings: Collection[bytes]) -> None:
+        """Take more strings; `flushing` must follow before they are found."""
+        self._batch += strings
         if len(self._batch) >= BATCH:
-            self.flush()
+            self._end_run()
 
-    def flush(self) -> None:
-        """Merge in what was added."""
-        batch, self._batch = self._batch, []
-        batch.sort()
-        for number in reversed(range(len(self._blocks))):  # so that what is cut moves none that is to come
-            start = bisect_left(batch, self._firsts[number]) if number else 0
-            if batch[start:]:
-                strings = sorted({*self._strings(self._blocks[number]), *batch[start:]})
-                del batch[start:]
-                blocks = self._cut(strings)
-                self._blocks[number : number + 1] = blocks
-                self._firsts[number : number + 1] = [block[: self._size] for block in blocks]
-        self._count = sum(map(len, self._blocks)) // self._size
+    def flushing(self) -> Iterator[None]:
+        """Merge in what was added, in short steps; look nothing up meanwhile."""
+        if self._batch:
+            self._end_run()
+            yield
+        if not self._runs:
+            return
+        runs, self._runs = [*self._runs, self._blocks[::-1]], []
+        self._blocks, self._firsts, self._count = [], [], 0
+        waiting: list[bytes] = []
+        for strings in self._merged(runs):
+            waiting += strings
+            while len(waiting) >= BLOCK:
+                self._append(waiting[:BLOCK])
+                del waiting[:BLOCK]
+                yield
+        if waiting:
+            self._append(waiting)
 
     def floor(self, string: bytes) -> bytes | None:
         """Return the greatest that is not above a string, or None."""
@@ -82,68 +83,35 @@ class PackedSet:
                 low = middle + 1
             else:
                 high = middle
-        return block[low * size - size : low * size] if low else None
+        return block[low * size - size : low * size]
 
-    def _strings(self, block: bytes) -> Iterator[bytes]:
-        return (block[at : at + self._size] for at in range(0, len(block), self._size))
+    def _end_run(self) -> None:
+        strings, self._batch = sorted(set(self._batch)), []
+        starts = range(0, len(strings), RUN_BLOCK)
+        self._runs.append([b"".join(strings[at : at + RUN_BLOCK]) for at in reversed(starts)])
 
-    def _cut(self, strings: list[bytes]) -> list[bytes]:
-        """Return blocks that are about as long as each other, each half full at least."""
-        length = math.ceil(len(strings) / math.ceil(len(strings) / BLOCK))
-        return [b"".join(strings[at : at + length]) for at in range(0, len(strings), length)]
+    def _merged(self, runs: list[list[bytes]]) -> Iterator[list[bytes]]:
+        """Empty some runs, and give their strings, rising, each once."""
+        heads: list[list[bytes]] = [[] for _ in runs]  # the next of each run
+        while True:
+            for number, run in enumerate(runs):
+                if run and not heads[number]:
+                    heads[number] = self._strings(run.pop())
+            greatest = min((head[-1] for head in heads if head), default=None)
+            if greatest is None:
+                return
+            least: list[bytes] = []
+            for head in heads:
+                end = bisect_right(head, greatest)  # what is not above it stands in the heads, of every run
+                least += head[:end]
+                del head[:end]
+            least.sort()
+            yield list(dict.fromkeys(least))
 
+    def _append(self, strings: list[bytes]) -> None:
+        self._blocks.append(b"".join(strings))
+        self._firsts.append(strings[0])
+        self._count += len(strings)
 
-class NetworkSet:
-    """A set of networks, IPv4 and IPv6, in which an address is looked up.
-
-    Each is its first address and the length of its prefix, so a network stands after those that hold it.
-    """
-
-    def __init__(self) -> None:
-        self._networks = PackedSet(_ADDRESS_BYTES + 1)
-
-    def __len__(self) -> int:
-        return len(self._networks)
-
-    def add(self, network: IPv4Network | IPv6Network) -> None:
-        """Take one more network; `flush` must follow before it is found."""
-        start = int(network.network_address)
-        if isinstance(network, IPv4Network):
-            self._networks.add(_key(start | _MAPPED, network.prefixlen + _MAPPED_BITS))
-        else:
-            self._networks.add(_key(start, network.prefixlen))
-
-    def flush(self) -> None:
-        """Merge in what was added."""
-        self._networks.flush()
-
-    def __contains__(self, host: str) -> bool:
-        """Tell whether an address is in one of the networks; what is no numeric address is in none.
-
-        Whatever stands between a network and an address in it is itself in that network. So the network
-        before the address holds it, or shares at least as many leading bits with it as one that does.
-        """
-        address = _address(host)
-        length = _ADDRESS_BITS
-        while address is not None:
-            mask = (1 << _ADDRESS_BITS) - (1 << (_ADDRESS_BITS - length))
-            found = self._networks.floor(_key(address & mask, length))
-            if found is None:
-                return False
-            start = int.from_bytes(found[:_ADDRESS_BYTES], "big")
-            length = _ADDRESS_BITS - (start ^ address).bit_length()
-            if length >= found[_ADDRESS_BYTES]:
-                return True
-        return False
-
-
-def _key(start: int, length: int) -> bytes:
-    return start.to_bytes(_ADDRESS_BYTES, "big") + bytes([length])
-
-
-def _address(host: str) -> int | None:
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    return int(address) | _MAPPED if address.version == 4 else int(address)
+    def _strings(self, block: bytes) -> list[bytes]:
+        return [block[at : at + self._size] for at in range(0, len(block), self._size)]

@@ -7,23 +7,23 @@ import base58
 from lightpeer.errors import UsageError
 
 TRACK_ID_BYTES = 32
-_SCHEME = "loud:"
+SCHEME = "loud:"
 
 
 def format_uri(track_id: bytes) -> str:
     """Return the uri of a 32-byte track id."""
-    return _SCHEME + base58.b58encode(track_id).decode()
+    return SCHEME + base58.b58encode(track_id).decode()
 
 
 def is_uri(text: str) -> bool:
     """Tell whether a person means a track id rather than words to search for."""
-    return text.startswith(_SCHEME)
+    return text.startswith(SCHEME)
 
 
 def parse_uri(text: str) -> bytes:
     """Return the 32-byte track id of a `loud:` uri; raise UsageError if it is malformed."""
     try:
-        raw = base58.b58decode(text.removeprefix(_SCHEME))
+        raw = base58.b58decode(text.removeprefix(SCHEME))
     except ValueError:
         raw = b""
     if not is_uri(text) or len(raw) != TRACK_ID_BYTES:

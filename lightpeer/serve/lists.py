@@ -1,20 +1,23 @@
 """The files and arguments that say who may listen, and what an operator has withdrawn for good.
 
 A list is a file or, on the command line, the entries themselves. It is read whole or not at all
-(`core/access.py`), a line at a time. Withdrawn tracks are a list too, in the state directory, so that they
-stay withdrawn; the command appends to it, whether or not a server runs.
+(`core/rule_lists.py`), a piece at a time, with a rest after each: whoever reads a long list in a thread
+holds Python's lock as long as it can, and a server that waits for it at each packet would fall silent.
+
+Withdrawn tracks are a list too, in the state directory, so that they stay withdrawn; the command appends
+to it, whether or not a server runs.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.access import (
+from lightpeer.core.rule_lists import (
     ALLOWABLE,
     DENIABLE,
-    MAX_LINE_BYTES,
     WITHDRAWABLE,
     Kind,
     LineError,
@@ -28,6 +31,8 @@ from lightpeer.serve.disk import state_error
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+PIECE_BYTES: Final = 16_384  # read at once: a millisecond or two of work
+REST_S: Final = 0.0005  # after each
 WITHDRAWN_NAME: Final = "withdrawn"
 _HELP: Final = {
     "--allow": "peer ids (L…, as `lightpeer id` prints one)",
@@ -62,7 +67,7 @@ class ListSource:
                 what = "is not a file" if self.path.exists() else "does not exist"
                 raise StateError(self.path, f"{self.path} {what}")
             with self.path.open("rb") as file:
-                entries = read_list(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), self._kinds)
+                entries = read_list(iter(lambda: file.read(PIECE_BYTES), b""), self._kinds, _rest)
         except OSError as error:
             raise StateError(self.path, f"{self.path} cannot be read ({error.strerror or error})") from error
         except LineError as error:
@@ -82,6 +87,10 @@ class ListSource:
         except OSError:
             return None
         return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _rest() -> None:
+    time.sleep(REST_S)
 
 
 def allow_source(text: str) -> ListSource:

@@ -6,8 +6,9 @@ import pytest
 import trio
 
 from lightpeer.contacts import Contact
-from lightpeer.core.access import RuleList, Rules
+from lightpeer.core.access import Rules
 from lightpeer.core.records import Role, build_record, parse_record_untrusted
+from lightpeer.core.rule_lists import RuleList
 from lightpeer.core.status import StatusCode
 from lightpeer.core.view import CAPACITY
 from lightpeer.errors import RpcError

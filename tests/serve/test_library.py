@@ -417,9 +417,8 @@ def test_a_scan_holds_few_paths_at_once(tmp_path, music, monkeypatch):
 
 def withdrawing(*track_ids: bytes) -> PackedSet:
     made = PackedSet(32)
-    for track_id in track_ids:
-        made.add(track_id)
-    made.flush()
+    made.update(track_ids)
+    list(made.flushing())
     return made
 
 

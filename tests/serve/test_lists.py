@@ -7,6 +7,7 @@ import pytest
 from lightpeer.core.identity import PeerId, format_peer_id
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import ConfigError, StateError, UsageError
+from lightpeer.serve import lists
 from lightpeer.serve.lists import allow_source, deny_source, withdraw, withdrawn_source
 
 ANNA, BEN = PeerId(b"a" * 20), PeerId(b"b" * 20)
@@ -30,6 +31,16 @@ def test_a_list_may_be_a_file(tmp_path) -> None:
     assert source.has_changed()
     file.unlink()
     assert source.has_changed()
+
+
+def test_whoever_reads_a_list_rests_after_each_piece_of_it(tmp_path, monkeypatch) -> None:
+    rests = []
+    monkeypatch.setattr(lists.time, "sleep", rests.append)
+    file = tmp_path / "friends"
+    file.write_text("# a remark\n" * 10_000)
+    allow_source(str(file)).read()
+    assert len(rests) > 110_000 // lists.PIECE_BYTES
+    assert set(rests) == {lists.REST_S}
 
 
 @pytest.mark.parametrize("text", ["", "friends", "10.0.0.0/8", ",", "L,L"])

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from lightpeer.core.access import DENIABLE, Rules, read_list
+from lightpeer.core.access import Rules
 from lightpeer.core.datagram import (
     TABLE_BASE,
     Pull,
@@ -21,6 +21,7 @@ from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.opening import Opening
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache, build_record, parse_record_untrusted
+from lightpeer.core.rule_lists import DENIABLE, read_list
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

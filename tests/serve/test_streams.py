@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 import trio
 
-from lightpeer.core.access import DENIABLE, Rules, read_list
+from lightpeer.core.access import Rules
 from lightpeer.core.datagram import (
     DatagramKeys,
     Pull,
@@ -19,6 +19,7 @@ from lightpeer.core.datagram import (
     parse_answer_untrusted,
 )
 from lightpeer.core.identity import Identity, PeerId, format_peer_id
+from lightpeer.core.rule_lists import DENIABLE, read_list
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import BadMessageError
 from lightpeer.serve.access import Access

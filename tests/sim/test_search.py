@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import trio
 
-from lightpeer.core.access import DENIABLE, Rules, read_list
+from lightpeer.core.access import Rules
 from lightpeer.core.hits import MAX_PEERS, Findings, FoundTrack, ReplyReader
 from lightpeer.core.identity import Identity, format_peer_id
 from lightpeer.core.records import Role, build_record, parse_record_untrusted
+from lightpeer.core.rule_lists import DENIABLE, read_list
 from lightpeer.core.status import StatusCode
 from lightpeer.core.walks import DEFAULT_BUDGET, Budget
 from lightpeer.errors import RpcError

@@ -1,0 +1,102 @@
+"""Peer ids and track ids read by the hundred, some twenty times as fast as one by one.
+
+Their base58 digits stand in one long number, a lane of eight bits each. A few operations on the whole number
+join each two lanes to one of twice the width, until a lane holds an id: so Python's arithmetic on long
+numbers does the work for all of them at once.
+
+What is returned are all ids or None: who wants to know what is wrong reads them one by one.
+"""
+
+from __future__ import annotations
+
+from binascii import unhexlify
+from collections.abc import Sequence
+from functools import cache
+from hashlib import sha256
+from struct import Struct
+from typing import Final
+
+from lightpeer.core.identity import ID_BYTES, ID_VERSION
+from lightpeer.core.uri import TRACK_ID_BYTES
+
+PEER_ID_CHARS: Final = 34
+TRACK_ID_CHARS: Final = (43, 44)  # of most; each zero byte that an id begins with may save one
+
+_ALPHABET: Final = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_DIGITS: Final = bytes(max(_ALPHABET.find(bytes([char])), 0) for char in range(256))
+_LANE: Final = 48  # digits, and bytes of what they make: three times a power of two
+_AT_ONCE: Final = 128  # ids: longer numbers take as long for each, and more room
+_VERSION: Final = ID_VERSION[0]
+_CHECKSUM_BYTES: Final = 4
+_PEER_LANE: Final = Struct(f"{_LANE - 1 - ID_BYTES - _CHECKSUM_BYTES}x{1 + ID_BYTES}s{_CHECKSUM_BYTES}s")
+
+
+def read_peer_ids(texts: Sequence[bytes]) -> list[bytes] | None:
+    """Return the ids that these are, each of PEER_ID_CHARS, or None if any is none."""
+    ids: list[bytes] = []
+    for start in range(0, len(texts), _AT_ONCE):
+        raw = _lanes(texts[start : start + _AT_ONCE])
+        if raw is None:
+            return None
+        for checked, checksum in _PEER_LANE.iter_unpack(raw):
+            if (
+                checked[0] != _VERSION
+                or sha256(sha256(checked).digest()).digest()[:_CHECKSUM_BYTES] != checksum
+            ):
+                return None
+            ids.append(checked[1:])
+    return ids
+
+
+def read_track_ids(texts: Sequence[bytes]) -> list[bytes] | None:
+    """Return the ids that these are, or None if any is none.
+
+    Each has one of TRACK_ID_CHARS, and begins with another digit than 1, which stands for a byte.
+    """
+    ids: list[bytes] = []
+    for start in range(0, len(texts), _AT_ONCE):
+        raw = _lanes(texts[start : start + _AT_ONCE])
+        begin = _LANE - TRACK_ID_BYTES
+        if raw is None or any(raw[begin - 1 :: _LANE]) or not all(raw[begin::_LANE]):
+            return None
+        ids += [raw[at + begin : at + _LANE] for at in range(0, len(raw), _LANE)]
+    return ids
+
+
+def read_hex_track_ids(texts: Sequence[bytes]) -> list[bytes] | None:
+    """Return the ids that these are, each of 64 characters, or None if any is none."""
+    try:
+        raw = unhexlify(b"".join(texts))
+    except ValueError:
+        return None
+    return [raw[at : at + TRACK_ID_BYTES] for at in range(0, len(raw), TRACK_ID_BYTES)]
+
+
+def _lanes(texts: Sequence[bytes]) -> bytes | None:
+    """Return the numbers that these are in base58, each of _LANE bytes; None if any is none."""
+    digits = b"".join([text.rjust(_LANE, _ALPHABET[:1]) for text in texts])
+    if digits.translate(None, _ALPHABET):
+        return None
+    whole = int.from_bytes(digits.translate(_DIGITS), "big")
+    for bits, factor, mask in _steps():
+        whole = (whole & mask) + (whole >> bits & mask) * factor
+    bits, factor, mask = _thirds()
+    whole = (whole & mask) + (whole >> bits & mask) * factor + (whole >> 2 * bits & mask) * factor**2
+    return whole.to_bytes(len(digits), "big")
+
+
+@cache
+def _steps() -> tuple[tuple[int, int, int], ...]:
+    """Return how lanes are joined in pairs: their bits, what the upper counts, a mask of the lower."""
+    return tuple((8 * digits, 58**digits, _mask(bytes(digits) + b"\xff" * digits)) for digits in (1, 2, 4, 8))
+
+
+@cache
+def _thirds() -> tuple[int, int, int]:
+    """Return the same for the last step, which joins three."""
+    third = _LANE // 3
+    return 8 * third, 58**third, _mask(bytes(2 * third) + b"\xff" * third)
+
+
+def _mask(pattern: bytes) -> int:
+    return int.from_bytes(pattern * (_AT_ONCE * _LANE // len(pattern)), "big")
