@@ -4,6 +4,7 @@ So a silent peer costs that second and not the patience that a slow link needs; 
 something else, that may be why nothing is heard. What it says later
 counts all the same. It may be its connection that hangs, so it is itself asked again over another where
 nobody else is known. Once others have answered without it, it is scored down as if that patience were over.
+One that says something has a bounded time to come to its end (`searching.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lightpeer.wire.peer import Peer
 
 ROUND_TRIPS: Final = 3.0  # at least, as far as they are known
+UNHEARD_S: Final = 10.0  # for the first replies of those at hand, before others are looked for
 BUSY_BYTES: Final = 1000  # in that time: a link that carries as much may be what makes the peer wait
 
 
@@ -102,8 +104,13 @@ class Turns:
         return any(other.peer is turn.peer and other.has_answered for other in self._under_way)
 
     async def _all_over(self) -> None:
+        """Wait until nothing is hoped for: who sends bytes, but never a reply, is not waited for long."""
+        with trio.move_on_after(UNHEARD_S):
+            for turn in self._under_way:
+                await turn.heard.wait()
         for turn in self._under_way:
-            await turn.over.wait()
+            if turn.heard.is_set():
+                await turn.over.wait()
 
     async def _take(self, turn: Turn, is_enough: Callable[[], bool], scope: trio.CancelScope) -> None:
         try:
