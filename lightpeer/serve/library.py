@@ -304,10 +304,9 @@ class Library:
     def _set_aside(self, track_id: bytes, is_damaged: bool) -> None:
         """Serve a track no more for now, and say so once; in a worker thread."""
         try:
-            if not self._imported.has_track(track_id):  # it was dropped while somebody listened
+            is_here = self._imported.mark_damaged if is_damaged else self._imported.has_track
+            if not is_here(track_id):  # it was dropped while somebody listened
                 return
-            if is_damaged:
-                self._imported.mark_damaged(track_id)
         except StateError as error:
             self._log.say("the database", error)
         if self._aside.add(track_id, time.monotonic(), is_damaged=is_damaged):
