@@ -155,9 +155,10 @@ class Library:
 
     # What an import uses.
 
-    def take_new_damage(self) -> bool:
-        """Tell whether any track was found damaged since this was asked last, or since the start."""
-        return self._aside.take_new_damage()
+    @property
+    def found_damaged(self) -> int:
+        """How many times a track was found damaged that was not known to be, since the start."""
+        return self._aside.found_damaged
 
     def damaged_files(self) -> list[bytes]:
         """Return the paths of files that are to be imported again, as what they became is damaged."""

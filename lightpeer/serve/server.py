@@ -142,7 +142,6 @@ class _Server:
         self._streams = StreamTable(network, identity, uplink=self._uplink, access=access)
         self._scanned = trio.Event()
         self._stop_scan = threading.Event()
-        self._is_mend_due = False
         self._lan = Lan(is_looking=False)
 
     async def run(
@@ -299,15 +298,16 @@ class _Server:
             is_missing = any(path.startswith(MIRRORED) for path in damaged)
 
     async def _mend(self) -> None:
-        """Import again what is found damaged."""
+        """Import again what is found damaged; where that fails it is begun anew, with all that was found."""
         await self._scanned.wait()  # which has done so with what was damaged before
+        mended = 0
         while True:
             await trio.sleep(MEND_S)
-            if not (self._is_mend_due or self._library.take_new_damage()):
+            found = self._library.found_damaged
+            if found == mended:
                 continue
-            self._is_mend_due = True  # until it is done: it may fail, and is begun anew
             report = await trio.to_thread.run_sync(mend, self._library, self._stop_scan.is_set)
-            self._is_mend_due = False
+            mended = found
             self._tell_notes(report)
             if report.imported:
                 what = "1 track" if report.imported == 1 else f"{report.imported} tracks"

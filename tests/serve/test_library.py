@@ -217,7 +217,7 @@ def test_a_damaged_track_is_set_aside_until_it_is_imported_again(
         assert library.track(track_id) is None
         assert scan(library).imported == 1
     else:
-        assert library.take_new_damage()
+        assert library.found_damaged == 1
         assert mend(library).imported == 1
         assert mend(library).imported == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == sound
@@ -259,7 +259,7 @@ def test_what_cannot_be_read_now_is_tried_again_later(library, monkeypatch, capl
     assert library.track(track_id) is None
     assert library.search("something", 5) == []
     assert caplog.text.count("cannot be read from the disk: it is set aside for ten minutes") == 1
-    assert not library.take_new_damage()
+    assert not library.found_damaged
     monkeypatch.setattr(store_module.os, "pread", read)
     now[0] += ASIDE_S + 1
     assert library.track(track_id).read(0, 0)
