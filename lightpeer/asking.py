@@ -16,6 +16,7 @@ import trio
 
 from lightpeer.core.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.errors import RemoteError, RpcError
+from lightpeer.setbacks import Setbacks
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -66,13 +67,17 @@ class Turn:
 
 
 class Turns:
-    """The peers that one search asks; `answered` is how many have, to the end."""
+    """The peers that one search asks.
+
+    `answered` is how many have, to the end; `setbacks` is why others have not.
+    """
 
     def __init__(self, reach: Reach, ask: Callable[[Turn], Awaitable[None]]) -> None:
         """Take where they come from, and what is asked; that raises RemoteError where a peer fails."""
         self._reach = reach
         self._ask = ask
         self.answered = 0
+        self.setbacks = Setbacks()
         self._under_way: list[Turn] = []
 
     async def run(self, is_enough: Callable[[], bool]) -> None:
@@ -81,7 +86,7 @@ class Turns:
         try:
             async with (
                 open_nursery() as nursery,
-                aclosing(self._reach.peers(all_answered=self._all_over)) as peers,
+                aclosing(self._reach.peers(self.setbacks, all_answered=self._all_over)) as peers,
             ):
                 async for peer in peers:
                     turn = Turn(peer)
@@ -97,7 +102,7 @@ class Turns:
             answered = {turn.peer for turn in self._under_way if turn.has_answered}
             for turn in silent:
                 if answered and turn.peer not in answered and not turn.heard.is_set():
-                    self._reach.on_error(turn.peer, _silence())
+                    self._reach.on_error(turn.peer, _silence(), self.setbacks)
 
     def _answered_elsewhere(self, turn: Turn) -> bool:
         """Tell whether who is silent in a turn has answered in another, over another connection."""
@@ -117,7 +122,7 @@ class Turns:
             await self._ask(turn)
         except RemoteError as error:
             if not (_is_silence(error) and self._answered_elsewhere(turn)):
-                self._reach.on_error(turn.peer, error)
+                self._reach.on_error(turn.peer, error, self.setbacks)
         else:
             self.answered += 1
         turn.heard.set()

@@ -70,8 +70,8 @@ class Searcher:
 
         turns = Turns(self._reach, ask)
         await turns.run(lambda: bool(findings.tracks) or turns.answered >= most_asked)
-        if not findings.tracks and (not turns.answered or self._reach.was_refused):
-            raise self._reach.nobody()
+        if not findings.tracks and (not turns.answered or turns.setbacks.was_refused):
+            raise self._reach.nobody(turns.setbacks)
         return findings
 
     async def know_others(self, after_s: float = 0) -> None:

@@ -12,6 +12,7 @@ from lightpeer.asking import ROUND_TRIPS, UNHEARD_S, Turn, Turns, wait_for
 from lightpeer.core.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RpcError, SealError
+from lightpeer.setbacks import Setbacks
 from tests.shell.rpc import run
 
 
@@ -39,7 +40,9 @@ class FakeReach:
         self.silent: list[object] = []
         self.failed: list[object] = []
 
-    async def peers(self, *, all_answered: Callable[[], Awaitable[None]]) -> AsyncIterator[object]:
+    async def peers(
+        self, setbacks: Setbacks, *, all_answered: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[object]:
         for peer in self._peers:
             yield peer
         await all_answered()
@@ -49,7 +52,7 @@ class FakeReach:
     def on_silence(self, peer: object) -> None:
         self.silent.append(peer)
 
-    def on_error(self, peer: object, error: Exception) -> None:
+    def on_error(self, peer: object, error: Exception, setbacks: Setbacks) -> None:
         self.failed.append(peer)
 
 
