@@ -30,13 +30,13 @@ from lightpeer.core.identity import Identity, PeerId
 from lightpeer.core.peer_entry import network_group
 from lightpeer.core.places import Places
 from lightpeer.serve.access import Access
+from lightpeer.serve.asked import MAX_QUEUED_UNITS
 from lightpeer.serve.objects import Objects, ReadableTrack
 from lightpeer.serve.pacer import UDP_HEADER_BYTES
 from lightpeer.serve.rpc import network_of
 from lightpeer.serve.sender import (
     LEASE_S,
     MAX_PACE_BYTES_PER_S,
-    MAX_QUEUED_UNITS,
     StreamSender,
     path_token,
 )
