@@ -31,6 +31,7 @@ from lightpeer.lan import Lan, Own
 from lightpeer.remembered import RememberedPeers
 from lightpeer.resolving import is_name
 from lightpeer.serve.access import Access, Lists, drop_withdrawn, keep_to
+from lightpeer.serve.descriptors import shares
 from lightpeer.serve.finder import require_folder
 from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.health import Health
@@ -179,10 +180,10 @@ class _Server:
         health = Health(service_of(path) for path in handlers)
         handlers |= health.handlers()
         handlers |= Reflection(service_of(path) for path in handlers).handlers()
-        limits = replace(LIMITS, receive_message_bytes=ServeLimits.request_bytes)
         rpc = RpcServer(
             handlers,
-            limits=limits,
+            limits=replace(LIMITS, receive_message_bytes=ServeLimits.request_bytes),
+            max_connections=shares().connections,
             connections_per_s=ServeLimits.connections_per_s,
             calls_per_s=ServeLimits.calls_per_s,
             on_connection=gossip.own.place.reached,
@@ -303,8 +304,7 @@ class _Server:
         mended = 0
         while True:
             await trio.sleep(MEND_S)
-            found = self._library.found_damaged
-            if found == mended:
+            if (found := self._library.found_damaged) == mended:
                 continue
             report = await trio.to_thread.run_sync(mend, self._library, self._stop_scan.is_set)
             mended = found

@@ -17,6 +17,7 @@ from lightpeer.serve import library as library_module
 from lightpeer.serve import store as store_module
 from lightpeer.serve.aside import ASIDE_S
 from lightpeer.serve.database import Database
+from lightpeer.serve.descriptors import Shares
 from lightpeer.serve.files import SourceKey
 from lightpeer.serve.importer import mend, scan
 from lightpeer.serve.index import Index, IndexHit
@@ -107,7 +108,7 @@ def test_everything_is_there_after_a_restart(library, open_library):
 
 
 def test_open_files_and_cached_tracks_are_bounded(music, open_library, monkeypatch):
-    monkeypatch.setattr(store_module, "most_open", lambda: 2)
+    monkeypatch.setattr(store_module, "shares", lambda: Shares(2, 2))
     monkeypatch.setattr(library_module, "MAX_CACHED_TRACKS", 1)
     for number in range(3):
         write_wav(music / f"{number}.wav", 1.0)
