@@ -4,6 +4,7 @@ So a silent peer costs that second and not the patience that a slow link needs; 
 something else, that may be why nothing is heard. What it says later
 counts all the same. It may be its connection that hangs, so it is itself asked again over another where
 nobody else is known. Once others have answered without it, it is scored down as if that patience were over.
+One that says something has a bounded time to come to its end (`searching.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import trio
 
 from lightpeer.core.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.errors import RemoteError, RpcError
+from lightpeer.setbacks import Setbacks
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from lightpeer.wire.peer import Peer
 
 ROUND_TRIPS: Final = 3.0  # at least, as far as they are known
+UNHEARD_S: Final = 10.0  # for the first replies of those at hand, before others are looked for
 BUSY_BYTES: Final = 1000  # in that time: a link that carries as much may be what makes the peer wait
 
 
@@ -64,13 +67,17 @@ class Turn:
 
 
 class Turns:
-    """The peers that one search asks; `answered` is how many have, to the end."""
+    """The peers that one search asks.
+
+    `answered` is how many have, to the end; `setbacks` is why others have not.
+    """
 
     def __init__(self, reach: Reach, ask: Callable[[Turn], Awaitable[None]]) -> None:
         """Take where they come from, and what is asked; that raises RemoteError where a peer fails."""
         self._reach = reach
         self._ask = ask
         self.answered = 0
+        self.setbacks = Setbacks()
         self._under_way: list[Turn] = []
 
     async def run(self, is_enough: Callable[[], bool]) -> None:
@@ -79,7 +86,7 @@ class Turns:
         try:
             async with (
                 open_nursery() as nursery,
-                aclosing(self._reach.peers(all_answered=self._all_over)) as peers,
+                aclosing(self._reach.peers(self.setbacks, all_answered=self._all_over)) as peers,
             ):
                 async for peer in peers:
                     turn = Turn(peer)
@@ -95,22 +102,27 @@ class Turns:
             answered = {turn.peer for turn in self._under_way if turn.has_answered}
             for turn in silent:
                 if answered and turn.peer not in answered and not turn.heard.is_set():
-                    self._reach.on_error(turn.peer, _silence())
+                    self._reach.on_error(turn.peer, _silence(), self.setbacks)
 
     def _answered_elsewhere(self, turn: Turn) -> bool:
         """Tell whether who is silent in a turn has answered in another, over another connection."""
         return any(other.peer is turn.peer and other.has_answered for other in self._under_way)
 
     async def _all_over(self) -> None:
+        """Wait until nothing is hoped for: who sends bytes, but never a reply, is not waited for long."""
+        with trio.move_on_after(UNHEARD_S):
+            for turn in self._under_way:
+                await turn.heard.wait()
         for turn in self._under_way:
-            await turn.over.wait()
+            if turn.heard.is_set():
+                await turn.over.wait()
 
     async def _take(self, turn: Turn, is_enough: Callable[[], bool], scope: trio.CancelScope) -> None:
         try:
             await self._ask(turn)
         except RemoteError as error:
             if not (_is_silence(error) and self._answered_elsewhere(turn)):
-                self._reach.on_error(turn.peer, error)
+                self._reach.on_error(turn.peer, error, self.setbacks)
         else:
             self.answered += 1
         turn.heard.set()

@@ -71,8 +71,8 @@ class Chooser:
             nursery.cancel_scope.cancel()
         if chosen is not None:
             return self._opened[chosen.key]
-        if not self._turns.answered or self._reach.was_refused:
-            raise self._reach.nobody()
+        if not self._turns.answered or self._turns.setbacks.was_refused:
+            raise self._reach.nobody(self._turns.setbacks)
         return None
 
     def _see_whether_busy(self, now: float) -> None:

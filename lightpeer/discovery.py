@@ -190,14 +190,16 @@ class Client:
 
     async def peers(self) -> list[PeerInfo]:
         """Exchange records with a peer at hand, with another if too few are known; return all, best first."""
-        reached = False
-        async with aclosing(self._reach.peers(limit=self.settings.peers_asked)) as peers:
+        from lightpeer.setbacks import Setbacks
+
+        reached, setbacks = False, Setbacks()
+        async with aclosing(self._reach.peers(setbacks, limit=self.settings.peers_asked)) as peers:
             async for peer in peers:
-                reached = await self._reach.exchange(peer, MAX_RECORDS - 1) or reached
+                reached = await self._reach.exchange(peer, MAX_RECORDS - 1, setbacks) or reached
                 if reached and self.cache.has_enough(self.network.unix_time()):
                     break
         if not reached:
-            raise self._reach.nobody()
+            raise self._reach.nobody(setbacks)
         return [info_of(entry) for entry in self.cache.entries()]
 
     def _opener(

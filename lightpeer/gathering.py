@@ -73,8 +73,9 @@ class Gatherer:
             with self.scope:
                 try:
                     await self._turns.run(lambda: False)
-                    if not self._turns.answered or (self._reach.was_refused and not self._gave_any):
-                        self.failure = self._reach.nobody()
+                    was_refused = self._turns.setbacks.was_refused and not self._gave_any
+                    if not self._turns.answered or was_refused:
+                        self.failure = self._reach.nobody(self._turns.setbacks)
                 except LightpeerError as error:
                     self.failure = error
 

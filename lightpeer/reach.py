@@ -22,14 +22,14 @@ from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact, Endpoint
 from lightpeer.errors import (
     BadMessageError,
+    LightpeerError,
     NoPeerError,
-    NothingFoundError,
     RemoteError,
     RpcError,
     SealError,
-    StreamFailedError,
 )
 from lightpeer.resolving import MAX_ADDRESSES, is_name, numeric_untrusted
+from lightpeer.setbacks import Setbacks
 from lightpeer.wire.racing import first_of
 
 if TYPE_CHECKING:
@@ -78,11 +78,7 @@ class Reach:
         self._network = network
         self.nursery = nursery
         self._remembered = remembered
-        self._unsound: str | None = None  # what the last peer that broke the protocol did
         self._moved_in: set[Endpoint] = set()  # where a known peer has gone, and another answers
-        self._refused: str | None = None  # which peer answers others, but not us
-        self.was_refused = False  # by one that a person named
-        self._stranger: str | None = None  # where somebody else answered than the peer that was named
         self._further: list[Contact] = []  # found out only when nobody else was left
         self._has_exchanged = False  # records, with anybody
 
@@ -93,6 +89,7 @@ class Reach:
 
     async def peers(
         self,
+        setbacks: Setbacks,
         limit: int = MAX_ASKED,
         *,
         all_answered: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
@@ -100,13 +97,12 @@ class Reach:
         """Yield connected peers, those at hand first, then their neighbours.
 
         Args:
+            setbacks: where it is noted why somebody cannot be asked.
             limit: how many at most.
             all_answered: returns once no answer of those at hand is hoped for, before others are looked for.
         """
         tried: set[Contact] = set()
         met: list[Peer] = []
-        self._unsound = self._stranger = self._refused = None
-        self.was_refused = False
         if not self._candidates():
             await self._look_around()
         for depth in range(3):
@@ -126,7 +122,7 @@ class Reach:
                 await self._resolve_names({peer.host for peer in met})
             if depth < 2:
                 for peer in [peer for peer in met if self.connections.holds(peer)][:2]:
-                    await self.exchange(peer)
+                    await self.exchange(peer, setbacks=setbacks)
                     if any(c not in tried and c.peer_id != peer.peer_id for c in self._candidates()):
                         break
 
@@ -170,8 +166,16 @@ class Reach:
             peer.learn_places(newest)
         return peer
 
-    async def exchange(self, peer: Peer, want: int = RECORDS_WANTED) -> bool:
-        """Ask a peer for so many of the records that it knows, at random; tell whether it answered."""
+    async def exchange(
+        self, peer: Peer, want: int = RECORDS_WANTED, setbacks: Setbacks | None = None
+    ) -> bool:
+        """Ask a peer for so many of the records that it knows, at random; tell whether it answered.
+
+        Args:
+            peer: which.
+            want: how many.
+            setbacks: of the search that this is for.
+        """
         from lightpeer.core.status import StatusCode
         from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
@@ -181,7 +185,7 @@ class Reach:
         except RemoteError as error:
             asked_too_often = isinstance(error, RpcError) and error.code() == StatusCode.RESOURCE_EXHAUSTED
             if not asked_too_often:
-                self.on_error(peer, error)
+                self.on_error(peer, error, setbacks)
             return False
         self.learn(self._sound_untrusted(reply.records, peer), peer)
         self.on_answer(peer, trio.current_time() - started)
@@ -231,18 +235,29 @@ class Reach:
             self._remembered.cache.on_delivery(peer.peer_id, size, seconds, self._now_s())
             self._remembered.note_change()
 
-    def on_error(self, peer: Peer, error: RemoteError) -> None:
-        """Score a peer down; one that said nothing in time is not at hand any more."""
+    def on_error(self, peer: Peer, error: RemoteError, setbacks: Setbacks | None = None) -> None:
+        """Score a peer down; one that said nothing in time is not at hand any more.
+
+        Args:
+            peer: which.
+            error: what it did.
+            setbacks: of the search that asked it.
+        """
         from lightpeer.core.status import StatusCode
+
+        setbacks = setbacks or Setbacks()
 
         logger.info("%s: %s", peer.name, error)
         if isinstance(error, SealError) and error.reason == "foreign":
+            setbacks.on_stranger(peer)
             self._on_stranger(peer)
             return
         if isinstance(error, RpcError) and error.code() == StatusCode.PERMISSION_DENIED:
-            self._on_refused(peer, error.details().partition(":")[0])
+            reason = error.details().partition(":")[0]
+            is_given = self._is_given(peer.address)
+            setbacks.on_refused(peer, reason, self._identity().peer_id, is_given=is_given)
         if isinstance(error, BadMessageError):
-            self._unsound = f"{peer.name} answered, but not by the protocol ({error})"
+            setbacks.on_unsound(peer, error)
         if isinstance(error, RpcError) and error.code() == StatusCode.DEADLINE_EXCEEDED:
             self.on_silence(peer)
         if peer.peer_id is None:
@@ -252,19 +267,6 @@ class Reach:
             self._remembered.cache.on_failure(peer.peer_id, self._now_s())
         else:
             self._remembered.cache.on_misbehaviour(peer.peer_id, self._now_s())
-
-    def _on_refused(self, peer: Peer, reason: str) -> None:
-        """Note that a peer answers, but not us (`proto/README.md`, section 3.3)."""
-        from lightpeer.core.identity import format_peer_id
-
-        own = format_peer_id(self._identity().peer_id)
-        sentences = {
-            "private": f"{peer.name} is private: ask who runs it to let in this peer's id, {own}",
-            "denied": f"{peer.name} does not answer this peer, {own}: who runs it has shut it out",
-        }
-        if reason in sentences and not self.was_refused:  # what a person named is told of first
-            self._refused = sentences[reason]
-            self.was_refused = self._is_given(peer.address)
 
     @property
     def received_bytes(self) -> int:
@@ -281,10 +283,7 @@ class Reach:
 
     def _on_stranger(self, peer: Peer) -> None:
         """Note that somebody else is at a peer's address, for which that peer is not to blame."""
-        from lightpeer.core.records import format_endpoint
-
         self._moved_in.add(peer.address)
-        self._stranger = f"another peer than {peer.name} answers at {format_endpoint(peer.address)}"
         self.connections.drop(peer)
         if peer.peer_id is not None:
             self._remembered.cache.on_failure(peer.peer_id, self._now_s())
@@ -329,14 +328,10 @@ class Reach:
         named = any(contact.peer_id == peer_id for contact in self._settings.bootstrap)
         return named or any(peer.address in given for peer in self.connections.peers(peer_id))
 
-    def nobody(self) -> NoPeerError | NothingFoundError | StreamFailedError:
-        """Return the error that tells why nobody could be asked since `peers` was begun."""
-        if self._refused and self.was_refused:  # else it is one of many, and another may come back
-            return NothingFoundError(self._refused)
-        if self._unsound:
-            return StreamFailedError(f"{self._unsound}: name another peer with --bootstrap HOST:PORT")
-        if self._stranger:
-            return NoPeerError(f"{self._stranger}: check the id, or name another with --bootstrap HOST:PORT")
+    def nobody(self, setbacks: Setbacks) -> LightpeerError:
+        """Return the error that tells why nobody could be asked."""
+        if told := setbacks.told():
+            return told
         if not self._settings.bootstrap and not self._remembered.cache.entries():
             return NoPeerError("no peer is known: name one with --bootstrap HOST:PORT")
         return NoPeerError(

@@ -14,6 +14,7 @@ hardly anybody has the asked peer tell of a few instead, after the hits or the f
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.asking import Turn, Turns
+from lightpeer.errors import RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 FIRST_REPLY_S: Final = 5.0  # the asked peer answers at once; this is 16 kB at 30 kbit/s
 PATIENCE_S: Final = 2.0  # for more, once there is something to show: walks take about one
+ANSWER_S: Final = 10.0  # from its first reply on, that is waited for more: 16 kB at 13 kbit/s
 QUERY_ID_BYTES: Final = 8
 RECORDS_TO_SHOW: Final = 1  # the asked peer's own; hits need none
 RECORDS_TO_OPEN: Final = 5  # the asked peer's own, and of as many holders as a stream may turn to
@@ -67,8 +70,8 @@ class Searcher:
 
         turns = Turns(self._reach, ask)
         await turns.run(lambda: bool(findings.tracks) or turns.answered >= most_asked)
-        if not findings.tracks and (not turns.answered or self._reach.was_refused):
-            raise self._reach.nobody()
+        if not findings.tracks and (not turns.answered or turns.setbacks.was_refused):
+            raise self._reach.nobody(turns.setbacks)
         return findings
 
     async def know_others(self, after_s: float = 0) -> None:
@@ -100,6 +103,8 @@ class Searcher:
     ) -> AsyncGenerator[tuple[list[FoundTrack], pb.SearchReply], None]:
         """Yield the hits of one reply after another, and the reply; raise RemoteError if it is not sound.
 
+        An answer that drags on is taken for over, and whoever gave it is scored down.
+
         Args:
             turn: of whoever is asked.
             query: words, or the uri of a track.
@@ -123,8 +128,17 @@ class Searcher:
         )
         reader = ReplyReader(query, limit, records, peer.host)
         started = trio.current_time()
+        left_s = math.inf
         async with aclosing(peer.search(request, first_reply_s=FIRST_REPLY_S)) as replies:
-            async for reply in replies:
+            while True:
+                waits_from_s = trio.current_time()
+                with trio.move_on_after(left_s) as patience:
+                    reply = await anext(replies, None)
+                if patience.cancelled_caught:
+                    self._reach.on_error(peer, _no_end())
+                    return
+                if reply is None:
+                    return
                 is_first = not reader.has_begun
                 tracks = reader.read_untrusted(reply, self._reach.record_time(peer))
                 if is_first:
@@ -132,6 +146,9 @@ class Searcher:
                     self._reach.learn((r for r in reader.records if r.peer_id == peer.peer_id), peer)
                     self._reach.on_answer(peer, trio.current_time() - started)
                     self._first_to_answer = self._first_to_answer or peer
+                    left_s = ANSWER_S
+                else:  # what whoever reads this does meanwhile is not the peer's time
+                    left_s -= trio.current_time() - waits_from_s
                 yield tracks, reply
 
     async def best(self, query: str, opener: Opener) -> tuple[Peer, Opened] | None:
@@ -161,6 +178,12 @@ class Searcher:
             gatherer.scope.cancel()
         if gatherer.failure is not None:
             raise gatherer.failure
+
+
+def _no_end() -> RpcError:
+    from lightpeer.core.status import StatusCode
+
+    return RpcError(StatusCode.DEADLINE_EXCEEDED, "the peer did not come to the end of its answer")
 
 
 def budget_for(answered: int, *, found_any: bool) -> Budget:

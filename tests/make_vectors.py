@@ -24,12 +24,12 @@ from lightpeer.core.datagram import (
 from lightpeer.core.identity import (
     ClientSeals,
     Identity,
-    ReplayGuard,
     ServerSeals,
     format_peer_id,
     seal_record,
 )
 from lightpeer.core.manifest import build_manifest, build_table, content_digest, track_id_of
+from lightpeer.core.replay import ReplayGuard
 from lightpeer.core.uri import format_uri
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 

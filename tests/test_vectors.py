@@ -15,7 +15,6 @@ from lightpeer.core import datagram
 from lightpeer.core.identity import (
     ClientSeals,
     Identity,
-    ReplayGuard,
     ServerSeals,
     format_peer_id,
     open_record_untrusted,
@@ -29,6 +28,7 @@ from lightpeer.core.manifest import (
     parse_table_untrusted,
 )
 from lightpeer.core.records import build_record, parse_record_untrusted
+from lightpeer.core.replay import ReplayGuard
 from lightpeer.core.uri import format_uri, parse_uri
 from tests.make_vectors import VECTORS, vectors
 

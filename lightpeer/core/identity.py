@@ -18,14 +18,17 @@ first request, which tells it who calls, then seals replies.
 from __future__ import annotations
 
 import hashlib
-import heapq
 from functools import cache
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
 
 import base58
 
 from lightpeer.core._secp256k1 import Backend, load_backend
+from lightpeer.core.replay import NOWHERE
 from lightpeer.errors import BadMessageError, SealError, UsageError
+
+if TYPE_CHECKING:
+    from lightpeer.core.replay import Origin, ReplayGuard
 
 PeerId = NewType("PeerId", bytes)  # 20 bytes
 
@@ -43,10 +46,6 @@ _NONCE = b"\x12\x0c"
 _SIGNER = b"\x1a\x14"
 _SIGNATURE = b"\x22\x41"
 _SIGNATURE_BYTES = 65
-
-WINDOW_PAST_MS = 540_000  # with the next: nonces are remembered for ten minutes
-WINDOW_FUTURE_MS = 60_000
-NONCES_REMEMBERED = 16_384  # 27 calls a second for the whole window, about 3 MB
 
 
 @cache
@@ -173,10 +172,18 @@ class ServerSeals(_Call):
 
     _HEAD_BYTES = len(_TIME) + 8 + len(_NONCE) + NONCE_BYTES + len(_SIGNER) + ID_BYTES
 
-    def __init__(self, identity: Identity, path: str, guard: ReplayGuard) -> None:
-        """Take the full method path and the guard that all calls of this server share."""
+    def __init__(self, identity: Identity, path: str, guard: ReplayGuard, origin: Origin = NOWHERE) -> None:
+        """Take what the call is sealed for.
+
+        Args:
+            identity: ours.
+            path: the full method path.
+            guard: that all calls of this server share.
+            origin: where the call comes from.
+        """
         super().__init__(identity, path)
         self._guard = guard
+        self._origin = origin
         self._recipient = identity.peer_id
         self.peer_id: PeerId | None = None
 
@@ -196,14 +203,14 @@ class ServerSeals(_Call):
         self._time_ms = int.from_bytes(head[1:9], "little")
         self._nonce = head[11 : 11 + NONCE_BYTES]
         signer = _signer_untrusted(head[11 + NONCE_BYTES :])
-        self._guard.check_fresh(self._time_ms, now_ms)
+        self._guard.check_fresh(self._time_ms, now_ms, self._origin)
         try:
             _verify_untrusted(signature, self._digest(0, self._recipient, 0, body), signer)
         except SealError:
             # A caller that knows only our address cannot name us.
             self._recipient = _UNADDRESSED
             _verify_untrusted(signature, self._digest(0, self._recipient, 0, body), signer)
-        self._guard.remember(signer + self._nonce, self._time_ms, now_ms)
+        self._guard.remember(signer + self._nonce, self._time_ms, now_ms, self._origin)
         self.peer_id = signer
         self._received = 1
         return body
@@ -215,42 +222,6 @@ class ServerSeals(_Call):
         head = _SIGNER + self._identity.peer_id if self._sent == 0 else b""
         self._sent += 1
         return _join(body, head, signature)
-
-
-class ReplayGuard:
-    """Remembers the nonces of the last ten minutes, in bounded memory.
-
-    Whatever was sealed no later than what was forgotten is stale from then on. So
-    a flood, which makes room by forgetting the oldest, narrows the window, and a
-    clock that is set back changes nothing: neither lets a replay through. From half
-    full on no time ahead of our clock is taken: so what is forgotten is never later
-    than the present, and a flood of times ahead cannot make all others stale.
-    """
-
-    def __init__(self, capacity: int = NONCES_REMEMBERED, *, since_ms: int = 0) -> None:
-        """Take how many nonces to remember, and since when: what is older may have been seen before that."""
-        self._capacity = capacity
-        self._seen: set[bytes] = set()
-        self._by_time: list[tuple[int, bytes]] = []
-        self._floor_ms = since_ms - 1
-
-    def check_fresh(self, time_ms: int, now_ms: int) -> None:
-        """Raise SealError "stale" for a sealing time outside the window around `now_ms`."""
-        oldest = max(self._floor_ms + 1, now_ms - WINDOW_PAST_MS)
-        ahead_ms = WINDOW_FUTURE_MS if 2 * len(self._by_time) < self._capacity else 0
-        if not oldest <= time_ms <= now_ms + ahead_ms:
-            raise SealError("stale", "the message was sealed at another time: check the clock")
-
-    def remember(self, key: bytes, time_ms: int, now_ms: int) -> None:
-        """Note a verified nonce; raise SealError "replayed" if it was seen before."""
-        if key in self._seen:
-            raise SealError("replayed", "the message was received before")
-        self._seen.add(key)
-        heapq.heappush(self._by_time, (time_ms, key))
-        oldest_ms = now_ms - WINDOW_PAST_MS
-        while self._by_time and (self._by_time[0][0] < oldest_ms or len(self._by_time) > self._capacity):
-            self._floor_ms, forgotten = heapq.heappop(self._by_time)
-            self._seen.discard(forgotten)
 
 
 RECORD_PATH = "loudp2p.v1.PeerRecord"

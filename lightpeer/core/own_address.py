@@ -6,10 +6,10 @@ A server that listens on every address learns its own from what happens to it, i
 - an accepted connection shows the address that it came in on: the kernel's word, good for a network
   as wide as the caller's, so that a caller from outside a NAT proves nothing;
 - what a peer observed is taken once it is proven by a connection to ourselves through it, or once
-  peers of two network groups say the same (`agreement.py`): one lying bootstrap peer decides nothing.
+  peers of three network groups say the same (`agreement.py`): one lying bootstrap peer decides nothing.
 
 Each family, IPv4 and IPv6, is found out for itself. An address of a wider network replaces one of a
-narrower. What two groups agree on also replaces one of the same width: our provider gave us another.
+narrower. What they agree on also replaces one of the same width: our provider gave us another.
 Call order: `reached`, `observed` and `proven` as things happen, in any order; `hosts` is the outcome.
 """
 
@@ -48,17 +48,18 @@ class OwnAddress:
         if scope_of(local_host) <= scope_of(remote_host):
             self._take(local_host)
 
-    def observed(self, host: str, source_host: str) -> bool:
+    def observed(self, host: str, source_host: str, *, is_named: bool = False) -> bool:
         """Note where a peer sees us, and tell whether it is worth a proof.
 
         Args:
             host: the address that our connection came from, by the word of the peer.
             source_host: the numeric address that we reached the peer at.
+            is_named: our operator named the peer.
         """
         if not _is_address(host) or scope_of(host) > scope_of(source_host):
             return False
         seen = self._seen[_family(host)]
-        seen.hear(network_group(source_host), host)
+        seen.hear(network_group(source_host), host, is_named=is_named)
         if seen.agreed is not None and self._width(seen.agreed) >= 0:
             self._found[_family(host)] = seen.agreed
         return not self._chosen and self._width(host) > 0

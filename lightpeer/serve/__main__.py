@@ -53,8 +53,8 @@ def run(argv: Sequence[str]) -> int:
 def _serve(settings: ServeSettings, output: Output) -> int:
     import trio
 
+    from lightpeer.serve.descriptors import raise_descriptor_limit
     from lightpeer.serve.server import serve
-    from lightpeer.serve.store import raise_descriptor_limit
     from lightpeer.wire.network import SystemNetwork
 
     sys.setswitchinterval(SWITCH_S)

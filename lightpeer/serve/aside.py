@@ -21,7 +21,7 @@ class SetAside:
     def __init__(self) -> None:
         self._until_s: dict[bytes, float] = {}
         self._lock = threading.Lock()
-        self._has_new_damage = False
+        self._found_damaged = 0
 
     def add(self, track_id: bytes, now: float, *, is_damaged: bool) -> bool:
         """Set a track aside, and tell whether it was not before."""
@@ -30,7 +30,7 @@ class SetAside:
             if before_s == -math.inf and len(self._until_s) >= MAX_ASIDE:
                 del self._until_s[next(iter(self._until_s))]
             self._until_s[track_id] = math.inf if is_damaged else max(before_s, now + ASIDE_S)
-            self._has_new_damage |= is_damaged and before_s < math.inf
+            self._found_damaged += is_damaged and before_s < math.inf
             return before_s <= now
 
     def remove(self, track_id: bytes) -> None:
@@ -47,8 +47,7 @@ class SetAside:
         with self._lock:
             return math.inf in self._until_s.values()
 
-    def take_new_damage(self) -> bool:
-        """Tell whether any track was found damaged since this was asked last."""
-        with self._lock:
-            is_new, self._has_new_damage = self._has_new_damage, False
-            return is_new
+    @property
+    def found_damaged(self) -> int:
+        """How many times a track was found damaged that was not known to be."""
+        return self._found_damaged

@@ -29,6 +29,7 @@ _NOT_FOUND = """
 SELECT path FROM files WHERE path > ? AND path NOT IN (SELECT path FROM found) ORDER BY path LIMIT 200
 """
 _DAMAGED = "damaged"  # as a recipe: no file is imported by it, so the next scan takes such a file
+_MARK_DAMAGED = "UPDATE files SET recipe = ? WHERE track_id = ? AND recipe <> 'withdrawn'"
 _DAMAGED_IDS = "SELECT track_id FROM files GROUP BY track_id HAVING min(recipe) = ? LIMIT ?"
 _TRACK_IDS = """
 SELECT DISTINCT track_id FROM files WHERE track_id > ? AND recipe <> 'withdrawn' ORDER BY track_id LIMIT 200
@@ -79,17 +80,18 @@ class ImportedFiles:
         with self._database.transaction() as connection:
             connection.executemany("DELETE FROM files WHERE track_id = ?", ((i,) for i in track_ids))
 
-    def mark_damaged(self, track_id: bytes) -> None:
-        """Note that what some files became is damaged, until one of them is `put` again."""
-        self._mark(track_id, _DAMAGED)
+    def mark_damaged(self, track_id: bytes) -> bool:
+        """Note that what some files became is damaged, until one of them is `put` again.
+
+        Tell whether there is any; what was withdrawn stays so.
+        """
+        with self._database.transaction() as connection:
+            return connection.execute(_MARK_DAMAGED, (_DAMAGED, track_id)).rowcount > 0
 
     def withdraw(self, track_id: bytes) -> None:
         """Note that a track's files stand for it no longer, and are not to be imported again as they are."""
-        self._mark(track_id, _WITHDRAWN)
-
-    def _mark(self, track_id: bytes, recipe: str) -> None:
         with self._database.transaction() as connection:
-            connection.execute("UPDATE files SET recipe = ? WHERE track_id = ?", (recipe, track_id))
+            connection.execute("UPDATE files SET recipe = ? WHERE track_id = ?", (_WITHDRAWN, track_id))
 
     # What it knows.
 
@@ -127,7 +129,7 @@ class ImportedFiles:
 
     def track_ids_below(self, prefix: bytes) -> list[bytes]:
         """Return the tracks that were made of files whose path begins so."""
-        query = "SELECT DISTINCT track_id FROM files WHERE substr(path, 1, ?) = ? AND recipe <> 'withdrawn'"
+        query = "SELECT DISTINCT track_id FROM files WHERE substr(path, 1, ?) = ?"
         return [cast("bytes", row[0]) for row in self._database.rows(query, (len(prefix), prefix))]
 
     # What a scan does.

@@ -12,6 +12,7 @@ that we were pointed to, or one from before.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -120,13 +121,14 @@ class Joining:
         One that was given to us by a person may be anywhere, also by its name.
         """
         scope = LOOPBACK_SCOPE if is_given else self._peers.scope(contact.peer_id)
+        meet = partial(self._meetings.try_to_meet, contact, scope=scope, is_named=is_given)
         with trio.move_on_after(JOIN_THROUGH_S):
             wanted = min(MAX_RECORDS - 1, max(0, ENOUGH - len(self._view)))
-            met = await self._meetings.try_to_meet(contact, pb.ExchangeRequest(want=wanted), scope=scope)
+            met = await meet(pb.ExchangeRequest(want=wanted))
             if met is None:
                 return
             if own := self._announced():  # by now we may have been told where we are
-                await self._meetings.try_to_meet(contact, pb.ExchangeRequest(records=[own]), scope=scope)
+                await meet(pb.ExchangeRequest(records=[own]))
             for record in (met.own, *met.others[:wanted]):
                 verified = record and await self._meetings.verify(record, met.peer_id, met.host)
                 if verified:

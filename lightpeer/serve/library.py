@@ -155,9 +155,10 @@ class Library:
 
     # What an import uses.
 
-    def take_new_damage(self) -> bool:
-        """Tell whether any track was found damaged since this was asked last, or since the start."""
-        return self._aside.take_new_damage()
+    @property
+    def found_damaged(self) -> int:
+        """How many times a track was found damaged that was not known to be, since the start."""
+        return self._aside.found_damaged
 
     def damaged_files(self) -> list[bytes]:
         """Return the paths of files that are to be imported again, as what they became is damaged."""
@@ -304,10 +305,9 @@ class Library:
     def _set_aside(self, track_id: bytes, is_damaged: bool) -> None:
         """Serve a track no more for now, and say so once; in a worker thread."""
         try:
-            if not self._imported.has_track(track_id):  # it was dropped while somebody listened
+            is_here = self._imported.mark_damaged if is_damaged else self._imported.has_track
+            if not is_here(track_id):  # it was dropped while somebody listened
                 return
-            if is_damaged:
-                self._imported.mark_damaged(track_id)
         except StateError as error:
             self._log.say("the database", error)
         if self._aside.add(track_id, time.monotonic(), is_damaged=is_damaged):

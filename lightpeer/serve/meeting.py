@@ -1,7 +1,7 @@
 """Meeting other servers: an address is contacted, and the id there proven, before others hear of it.
 
 `meet` makes one sealed Exchange at an address. What it shows goes where it belongs: the peer's score,
-our own address and our clock, the last two only as far as two networks agree (`core/agreement.py`).
+our own address and our clock, the last two only as far as networks agree (`core/agreement.py`).
 
 `verify` is the dial-back for records that others gave us. A stranger could use it to have us knock at
 someone's door, so a target is knocked at once a minute, one network gets sixteen knocks a minute out
@@ -62,6 +62,7 @@ KNOCK_AGAIN_S: Final = 60.0  # at one target
 NETWORK_SHARES: Final = 16  # knocks for one source's network: as many as a join brings
 TOTAL_SHARES: Final = 64
 CLOCKS_ALIKE_S: Final = 120.0
+MAX_NAMED: Final = 64  # hosts of peers that our operator named, or that are on the local network
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,11 @@ class Meetings:
         self._place = place
         self._port = port
         self._knocks = Fairness(1 / KNOCK_AGAIN_S, 1, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES)
+        self._named: dict[str, None] = {}  # numeric hosts, the latest at the end
         self._clocks: Agreement[float] = Agreement(lambda a, b: abs(a - b) < CLOCKS_ALIKE_S)
 
     def unix_time(self) -> float:
-        """Return the Unix time: the system's, unless peers of two networks agree on another."""
+        """Return the Unix time: the system's, unless networks agree on another."""
         return self._network.unix_time() + (self._clocks.agreed or 0.0)
 
     async def resolve(self, host: str) -> list[str]:
@@ -108,7 +110,12 @@ class Meetings:
         return (await self._network.resolve(host))[:MAX_ADDRESSES]
 
     async def meet(
-        self, contact: Contact, request: pb.ExchangeRequest, *, scope: int = LOOPBACK_SCOPE
+        self,
+        contact: Contact,
+        request: pb.ExchangeRequest,
+        *,
+        scope: int = LOOPBACK_SCOPE,
+        is_named: bool = False,
     ) -> Met:
         """Make one Exchange with whoever is at an address, or with nobody but the peer that is named.
 
@@ -116,6 +123,7 @@ class Meetings:
             contact: where, and who if that is known.
             request: what to ask.
             scope: how narrow a network a name may lead into: any, if it was given by a person.
+            is_named: our operator named it, so that its word on us counts for more.
 
         Raises:
             OSError: the name leads nowhere.
@@ -123,6 +131,8 @@ class Meetings:
         """
         try:
             address = await numeric_untrusted(self._network, contact.address, scope)
+            if is_named:
+                self._note_named(address[0])
             peer, reply, rtt_s = await self._exchange(address, contact.peer_id, request)
         except (OSError, RemoteError):
             if contact.peer_id is not None:
@@ -139,12 +149,23 @@ class Meetings:
         await self._take_observed_untrusted(reply.observed, met)
         return met
 
+    def _note_named(self, host: str) -> None:
+        self._named.pop(host, None)
+        self._named[host] = None
+        if len(self._named) > MAX_NAMED:
+            del self._named[next(iter(self._named))]
+
     async def try_to_meet(
-        self, contact: Contact, request: pb.ExchangeRequest, *, scope: int = LOOPBACK_SCOPE
+        self,
+        contact: Contact,
+        request: pb.ExchangeRequest,
+        *,
+        scope: int = LOOPBACK_SCOPE,
+        is_named: bool = False,
     ) -> Met | None:
         """Do as `meet` does; None where nobody was met."""
         try:
-            return await self.meet(contact, request, scope=scope)
+            return await self.meet(contact, request, scope=scope, is_named=is_named)
         except (OSError, RemoteError) as error:
             logger.info("cannot meet %s: %s", format_endpoint(contact.address), error)
             return None
@@ -208,9 +229,10 @@ class Meetings:
             await channel.connect()
             peer = Peer(channel, self._identity, clock, self._network, address=address, peer_id=peer_id)
             yield peer
-        if self._network.unix_time() < NOT_BEFORE_S:
-            self._clocks.hear("a clock that is not set", clock.offset_ms / 1000)
-        self._clocks.hear(network_group(peer.host), clock.offset_ms / 1000)
+        offset_s = clock.offset_ms / 1000
+        if self._network.unix_time() < NOT_BEFORE_S and self._clocks.agreed is None:
+            self._clocks.hear("a clock that is not set", offset_s, is_named=True)  # takes anybody's word
+        self._clocks.hear(network_group(peer.host), offset_s, is_named=peer.host in self._named)
 
     async def _exchange(
         self, address: Endpoint, peer_id: PeerId | None, request: pb.ExchangeRequest
@@ -235,7 +257,7 @@ class Meetings:
             host, _ = parse_endpoint_untrusted(observed)
         except BadMessageError:
             return
-        if not self._place.observed(host, source.host):
+        if not self._place.observed(host, source.host, is_named=source.host in self._named):
             return
         address, told_by = (host, self._port), source_group(source.peer_id, source.host)
         if not self._knocks.admit(address, told_by, 1, trio.current_time()):

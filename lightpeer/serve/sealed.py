@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from lightpeer.core.identity import Identity, PeerId, ReplayGuard, ServerSeals
+from lightpeer.core.identity import Identity, PeerId, ServerSeals
 from lightpeer.core.messages import parse_body_untrusted
+from lightpeer.core.peer_entry import network_group
+from lightpeer.core.replay import Origin, ReplayGuard
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.serve.access import Access
+from lightpeer.serve.rpc import network_of
 from lightpeer.wire.peer import TIME_METADATA
 
 if TYPE_CHECKING:
@@ -43,7 +46,9 @@ class SealedCalls:
 
     def begin(self, context: Context) -> SealedCall:
         """Return the seals of a call."""
-        seals = ServerSeals(self._identity, context.path, self._guard)
+        host = context.peer_address[0]
+        origin = Origin(network_of(host), network_group(host))
+        seals = ServerSeals(self._identity, context.path, self._guard, origin)
         return SealedCall(seals, self._now_ms, self._access, context)
 
     def _now_ms(self) -> int:

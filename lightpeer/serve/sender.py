@@ -23,10 +23,7 @@ after that, and whenever `next_deadline` is reached, `handle_timeout` and then s
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
 from lightpeer.core.datagram import (
@@ -42,12 +39,12 @@ from lightpeer.core.datagram import (
     unit_layout,
 )
 from lightpeer.errors import BadMessageError
+from lightpeer.serve.asked import MAX_QUEUED_UNITS, AskedQueue
 from lightpeer.serve.objects import Missing
 from lightpeer.serve.pacer import OVERHEAD_BYTES, UDP_HEADER_BYTES, Pacer
 
 Address: TypeAlias = tuple[str, int]
 
-MAX_QUEUED_UNITS: Final = 1024  # 1.2 MB: four seconds of a fast link, far above any sane window
 MAX_PACE_BYTES_PER_S: Final = 1_000_000  # 80 times a good rendition; one stream does not fill a server's link
 AHEAD_S: Final = 0.25  # of what leaves, read before its turn: ten seeks of a disk
 MAX_AHEAD: Final = 8  # objects
@@ -98,8 +95,7 @@ class StreamSender:
         self._opened_s = now
         self._replay = _ReplayWindow()
         self._epoch = 0
-        self._queue: deque[_Asked] = deque()
-        self._queued_units = 0
+        self._queue = AskedQueue()
         self._pacer = Pacer(max_pace_bytes_per_s)
         self._address: Address | None = None
         self._proven = False
@@ -125,7 +121,7 @@ class StreamSender:
             self._pacer.set_pace(pull.pace_bytes_per_s, now)
             self._follow(pull, address, now)
         self.last_pull_s = now
-        self._enqueue(pull, now)
+        self._queue.put(pull, now)
 
     def datagrams_to_send(self, now: float, most: int = MAX_QUEUED_UNITS) -> list[tuple[bytes, Address]]:
         """Return the datagrams that may leave now, `most` of them, in order, each with its destination."""
@@ -133,15 +129,14 @@ class StreamSender:
         if self._token_due is not None:
             self._token_due = None
             datagrams.append(self._show_path(now))
-        while len(datagrams) < most and self._may_send(now):
-            asked = self._queue[0]
+        while len(datagrams) < most and (asked := self._queue.head) and self._may_send(now):
             data = self._find(asked.rendition, asked.segment)
             if data is Missing.YET:
                 self._waits = True
                 break
             unit = Unit(asked.rendition, asked.segment, asked.unit)
             payload = _payload(data, unit.unit)
-            self._advance(asked, asked.end - asked.unit if not payload else 1)  # none: nor any after it
+            self._queue.advance(1 if payload else asked.end - asked.unit)  # none: nor any after it
             if payload:
                 datagrams.append(self._build(unit, payload, asked.pull_no, asked.arrived_s, now))
         if self._proven and not self._waits:
@@ -150,7 +145,8 @@ class StreamSender:
 
     def note_read(self, rendition: int, segment: int, *, is_sound: bool) -> None:
         """Go on where an object that was missing may be there, or end where it cannot be read."""
-        if self._queue and (self._queue[0].rendition, self._queue[0].segment) == (rendition, segment):
+        asked = self._queue.head
+        if asked is not None and (asked.rendition, asked.segment) == (rendition, segment):
             self._waits = False
             self.closed = self.closed or not is_sound
 
@@ -161,7 +157,7 @@ class StreamSender:
         if self._token_due is not None:
             return self._token_due
         times = [self._silent_since() + END_S]
-        if self._queue:
+        if self._queue.head is not None:
             times.append(self._silent_since() + LEASE_S)
             if self._proven and not self._waits:
                 times.append(self._pacer.ready_at())
@@ -189,7 +185,6 @@ class StreamSender:
 
     def _clear(self) -> None:
         self._queue.clear()
-        self._queued_units = 0
         self._waits = False
 
     def _follow(self, pull: Pull, address: Address, now: float) -> None:
@@ -203,33 +198,18 @@ class StreamSender:
             self._proven = pull.path_token in (self._token, host_token)
         self._token_due = None if self._proven else now
 
-    def _enqueue(self, pull: Pull, now: float) -> None:
-        for rendition, segment, first, wanted in pull.ranges:
-            units = min(wanted, MAX_QUEUED_UNITS - self._queued_units)
-            if not units:
-                return
-            self._queue.append(_Asked(rendition, segment, first, first + units, pull.pull_no, now))
-            self._queued_units += units
-
-    def _advance(self, asked: _Asked, units: int) -> None:
-        """Take so many units off the head of the queue, all of one range."""
-        asked.unit += units
-        self._queued_units -= units
-        if asked.unit == asked.end:
-            self._queue.popleft()
-
     def _may_send(self, now: float) -> bool:
-        return bool(self._queue) and self._proven and not self._waits and now >= self._pacer.ready_at()
+        return self._proven and not self._waits and now >= self._pacer.ready_at()
 
     def _look_ahead(self) -> None:
         """Have the objects read that come next, one at least and as many as leave in a moment."""
         left_bytes = self._pacer.pace_bytes_per_s * AHEAD_S
-        for asked in islice(self._queue, MAX_AHEAD):
+        for number, (rendition, segment, units) in enumerate(self._queue.upcoming(MAX_AHEAD)):
             if left_bytes <= 0:
                 break
-            self._find(asked.rendition, asked.segment, is_ahead=True)
-            if asked is not self._queue[0]:
-                left_bytes -= (asked.end - asked.unit) * MAX_PAYLOAD
+            self._find(rendition, segment, is_ahead=True)
+            if number > 0:
+                left_bytes -= units * MAX_PAYLOAD
 
     def _show_path(self, now: float) -> tuple[bytes, Address]:
         assert self._address is not None
@@ -259,21 +239,6 @@ def _payload(data: bytes | Missing, unit: int) -> bytes | None:
         return None
     count, step = unit_layout(len(data))
     return data[unit * step : (unit + 1) * step] if unit < count else None
-
-
-@dataclass(slots=True)
-class _Asked:
-    """What is left of a range in the queue, and the PULL that put it there.
-
-    Ranges, for a PULL may name a thousand units in a few bytes: the queue grows no faster than what came.
-    """
-
-    rendition: int
-    segment: int
-    unit: int  # the next
-    end: int
-    pull_no: int
-    arrived_s: float
 
 
 class _ReplayWindow:

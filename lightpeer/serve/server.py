@@ -31,6 +31,7 @@ from lightpeer.lan import Lan, Own
 from lightpeer.remembered import RememberedPeers
 from lightpeer.resolving import is_name
 from lightpeer.serve.access import Access, Lists, drop_withdrawn, keep_to
+from lightpeer.serve.descriptors import shares
 from lightpeer.serve.finder import require_folder
 from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.health import Health
@@ -142,7 +143,6 @@ class _Server:
         self._streams = StreamTable(network, identity, uplink=self._uplink, access=access)
         self._scanned = trio.Event()
         self._stop_scan = threading.Event()
-        self._is_mend_due = False
         self._lan = Lan(is_looking=False)
 
     async def run(
@@ -180,10 +180,10 @@ class _Server:
         health = Health(service_of(path) for path in handlers)
         handlers |= health.handlers()
         handlers |= Reflection(service_of(path) for path in handlers).handlers()
-        limits = replace(LIMITS, receive_message_bytes=ServeLimits.request_bytes)
         rpc = RpcServer(
             handlers,
-            limits=limits,
+            limits=replace(LIMITS, receive_message_bytes=ServeLimits.request_bytes),
+            max_connections=shares().connections,
             connections_per_s=ServeLimits.connections_per_s,
             work_per_s=ServeLimits.work_per_s,
             on_connection=gossip.own.place.reached,
@@ -299,15 +299,15 @@ class _Server:
             is_missing = any(path.startswith(MIRRORED) for path in damaged)
 
     async def _mend(self) -> None:
-        """Import again what is found damaged."""
+        """Import again what is found damaged; where that fails it is begun anew, with all that was found."""
         await self._scanned.wait()  # which has done so with what was damaged before
+        mended = 0
         while True:
             await trio.sleep(MEND_S)
-            if not (self._is_mend_due or self._library.take_new_damage()):
+            if (found := self._library.found_damaged) == mended:
                 continue
-            self._is_mend_due = True  # until it is done: it may fail, and is begun anew
             report = await trio.to_thread.run_sync(mend, self._library, self._stop_scan.is_set)
-            self._is_mend_due = False
+            mended = found
             self._tell_notes(report)
             if report.imported:
                 what = "1 track" if report.imported == 1 else f"{report.imported} tracks"

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import threading
 from array import array
 from collections import OrderedDict
@@ -36,28 +35,13 @@ from lightpeer.core.manifest import (
     table_of,
 )
 from lightpeer.errors import StateError, UsageError
+from lightpeer.serve.descriptors import shares
 
-MAX_OPEN_RENDITIONS: Final = 4096  # as many as there are streams; mostly 2 kB each
-WANTED_DESCRIPTORS: Final = 2 * MAX_OPEN_RENDITIONS
 SHORT_OF_MEANS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
 """Errors that say nothing of the file: whoever uses up our descriptors must not have tracks set aside."""
 
 _ENTRY_BYTES = 2 + DIGEST_BYTES
 _TABLE_BYTES = TABLE_SEGMENTS * _ENTRY_BYTES
-
-
-def raise_descriptor_limit() -> None:
-    """Let this process have more files open, as far as the system lets it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(WANTED_DESCRIPTORS, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def most_open() -> int:
-    """Return how many renditions may be open: half of the descriptors, the others being for connections."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MAX_OPEN_RENDITIONS if soft == resource.RLIM_INFINITY else min(MAX_OPEN_RENDITIONS, soft // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +90,7 @@ class RenditionFiles:
 
     def __init__(self, most: int | None = None) -> None:
         """Take how many may be open, by default as many as the process's descriptors allow."""
-        self._most = most_open() if most is None else most
+        self._most = shares().renditions if most is None else most
         self._lock = threading.Lock()  # never held while the disk is waited for
         self._open: OrderedDict[tuple[bytes, int], _RenditionFile] = OrderedDict()
 

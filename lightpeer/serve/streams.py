@@ -4,10 +4,9 @@ A datagram is handed to its stream by the id that it claims; everything else abo
 it is the `StreamSender`'s business. The pacing task sleeps until the earliest of
 the streams' deadlines, or until a datagram came in; a stream whose turn it is not
 costs nothing. Streams are bounded in all and for each peer. A peer that opens one
-too many loses its own least recent one. When the server is full, the network that has
-most of them makes room for one that has fewer; else a stream that nobody has pulled
-lately does, of the newcomer's own network or one that has more, and if there is none the
-newcomer goes without UDP (it has `Streams.Pull`). A stream that fails, as none should, ends alone.
+too many loses its own least recent one. When the server is full, the networks that
+have most make room (`core/places.py`), or the newcomer goes without UDP (it has
+`Streams.Pull`). A stream that fails, as none should, ends alone.
 
 Where the uplink has a cap, streams whose turn it is stand in its row (`uplink.py`), and
 send one datagram each time.
@@ -18,7 +17,6 @@ from __future__ import annotations
 import errno
 import heapq
 import math
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,14 +27,16 @@ import trio
 
 from lightpeer.core.datagram import derive_keys, peek_stream_id
 from lightpeer.core.identity import Identity, PeerId
+from lightpeer.core.peer_entry import network_group
+from lightpeer.core.places import Places
 from lightpeer.serve.access import Access
+from lightpeer.serve.asked import MAX_QUEUED_UNITS
 from lightpeer.serve.objects import Objects, ReadableTrack
 from lightpeer.serve.pacer import UDP_HEADER_BYTES
 from lightpeer.serve.rpc import network_of
 from lightpeer.serve.sender import (
     LEASE_S,
     MAX_PACE_BYTES_PER_S,
-    MAX_QUEUED_UNITS,
     StreamSender,
     path_token,
 )
@@ -71,10 +71,6 @@ class _Stream:
     opened_s: float
     turn_s: float = math.inf
 
-    def used_s(self) -> float:
-        """When it was pulled last, or opened."""
-        return max(self.opened_s, self.sender.last_pull_s or -math.inf)
-
 
 class StreamTable:
     """The streams of one server. `bind` first, then keep `run` running beside whatever calls `open`."""
@@ -102,6 +98,7 @@ class StreamTable:
         self._max_pace = max_pace_bytes_per_s
         self._secret = network.entropy(32)
         self._streams: dict[int, _Stream] = {}
+        self._places: Places[int] = Places()
         self._agenda: list[tuple[float, int]] = []
         self._uplink = uplink
         self._objects = Objects()
@@ -152,8 +149,8 @@ class StreamTable:
         """
         ephemeral = Identity(self._network.entropy(32))
         shared = ephemeral.shared_secret_untrusted(client_key)
-        network = network_of(caller[0])
-        if not self._make_room(client, network):
+        network, group = network_of(caller[0]), network_group(caller[0])
+        if not self._make_room(client, network, group):
             return None
         stream_id = self._unused_id()
         keys = derive_keys(
@@ -169,6 +166,7 @@ class StreamTable:
             max_pace_bytes_per_s=self._max_pace,
         )
         self._streams[stream_id] = _Stream(sender, client, track_id, caller[0], network, now)
+        self._places.add(stream_id, network, group)
         self._schedule(stream_id, sender.next_deadline())
         return OpenedStream(
             stream_id, ephemeral.public_key, path_token(self._secret, stream_id, caller[0], 0)
@@ -181,7 +179,7 @@ class StreamTable:
             hosts = {stream.host, stream.sender.host or stream.host}
             is_refused = any(rules.refusal(stream.client, host) for host in hosts)
             if is_refused or not rules.serves(stream.track_id):
-                del self._streams[stream_id]
+                self._drop(stream_id)
 
     def _unused_id(self) -> int:
         while True:
@@ -189,38 +187,31 @@ class StreamTable:
             if stream_id and stream_id not in self._streams:
                 return stream_id
 
-    def _make_room(self, client: PeerId, network: str) -> bool:
+    def _make_room(self, client: PeerId, network: str, group: str) -> bool:
         own = [i for i, s in self._streams.items() if s.client == client]
         if len(own) >= self._max_per_peer:
-            self._drop_least_recent(own)
+            self._drop(min(own, key=self._used_s))
         elif len(self._streams) >= self._max_streams:
-            spare = self._spare(network)
-            if not spare:
+            idle_since_s = trio.current_time() - LEASE_S
+            last = self._places.gives_way(network, group, self._used_s, idle_since_s)
+            if last is None:
                 return False
-            self._drop_least_recent(spare)
+            self._drop(last)
         return True
 
-    def _spare(self, network: str) -> list[int]:
-        """Return the streams of which one may go for a new one from a network."""
-        counts = Counter(stream.network for stream in self._streams.values())
-        largest = max(counts, key=counts.__getitem__, default=network)
-        if counts[largest] > counts[network] + 1:
-            return [i for i, s in self._streams.items() if s.network == largest]
-        idle_since = trio.current_time() - LEASE_S
-        return [
-            i
-            for i, s in self._streams.items()
-            if (s.network == network or counts[s.network] > counts[network])
-            and (s.sender.last_pull_s or -math.inf) < idle_since
-        ]
+    def _used_s(self, stream_id: int) -> float:
+        """When a stream was pulled last, or opened."""
+        stream = self._streams[stream_id]
+        return max(stream.opened_s, stream.sender.last_pull_s or -math.inf)
 
-    def _drop_least_recent(self, stream_ids: list[int]) -> None:
-        del self._streams[min(stream_ids, key=lambda i: self._streams[i].used_s())]
+    def _drop(self, stream_id: int) -> None:
+        if self._streams.pop(stream_id, None) is not None:
+            self._places.remove(stream_id)
 
     def _schedule(self, stream_id: int, when: float | None) -> None:
         """Give a stream its next turn; None drops it."""
         if when is None:
-            del self._streams[stream_id]
+            self._drop(stream_id)
             return
         self._streams[stream_id].turn_s = when
         heapq.heappush(self._agenda, (when, stream_id))
@@ -251,7 +242,7 @@ class StreamTable:
             yield
         except Exception as error:  # noqa: BLE001 (whatever it is, it is this stream's)
             log_failure("a stream", error)
-            self._streams.pop(stream.sender.stream_id, None)
+            self._drop(stream.sender.stream_id)
 
     def _note_read(self, stream_id: int, rendition: int, segment: int, is_sound: bool) -> None:
         """Take up a stream that may have waited for an object."""

@@ -13,7 +13,6 @@ from lightpeer.core._secp256k1 import load_backend
 from lightpeer.core.identity import (
     ClientSeals,
     Identity,
-    ReplayGuard,
     ServerSeals,
     format_peer_id,
     open_record_untrusted,
@@ -21,6 +20,7 @@ from lightpeer.core.identity import (
     peer_id_of,
     seal_record,
 )
+from lightpeer.core.replay import ReplayGuard
 from lightpeer.errors import BadMessageError, SealError, UsageError
 from tests.core.hostile import is_refused, variants
 
@@ -267,77 +267,6 @@ def test_two_peers_may_draw_the_same_nonce():
     guard = ReplayGuard()
     server(guard=guard).open_request_untrusted(client().seal_request(b"x"), NOW)
     assert server(guard=guard).open_request_untrusted(client(who=OTHER).seal_request(b"x"), NOW) == b"x"
-
-
-def test_the_guard_forgets_what_would_be_stale():
-    guard = ReplayGuard()
-    for i in range(100):
-        guard.remember(b"%d" % i, NOW + i * 60_000, NOW + i * 60_000)
-    assert len(guard._seen) == len(guard._by_time) == 10
-
-
-def test_a_flood_narrows_the_window_and_lets_no_replay_through():
-    guard = ReplayGuard(capacity=3)
-    for i in range(5):
-        guard.check_fresh(NOW + i, NOW + i)
-        guard.remember(b"%d" % i, NOW + i, NOW + i)
-    assert len(guard._seen) == 3
-    for i in (0, 1):
-        assert refusal(guard.check_fresh, NOW + i, NOW + 9) == "stale"
-    for i in (2, 3, 4):
-        guard.check_fresh(NOW + i, NOW + 9)
-        assert refusal(guard.remember, b"%d" % i, NOW + i, NOW) == "replayed"
-
-
-def test_a_flood_of_times_ahead_does_not_make_the_present_stale():
-    guard = ReplayGuard(capacity=100)
-    taken = 0
-    for i in range(500):
-        ahead = NOW + 59_000 + i
-        try:
-            guard.check_fresh(ahead, NOW)
-        except SealError:
-            ahead = NOW
-        guard.remember(b"%d" % i, ahead, NOW)
-        taken += ahead > NOW
-    assert taken == 50
-    guard.check_fresh(NOW + 1, NOW + 1)
-
-
-def test_a_guard_without_room_lets_no_replay_through():
-    guard = ReplayGuard(capacity=0)
-    guard.remember(b"a", NOW, NOW)
-    assert refusal(guard.check_fresh, NOW, NOW) == "stale"
-
-
-def test_what_was_sealed_before_a_server_started_may_have_been_seen():
-    guard = ReplayGuard(since_ms=NOW)
-    assert refusal(guard.check_fresh, NOW - 1, NOW) == "stale"
-    guard.check_fresh(NOW, NOW)
-
-
-def test_a_clock_set_back_lets_no_replay_through():
-    guard = ReplayGuard()
-    guard.remember(b"a", NOW, NOW)
-    guard.remember(b"b", NOW + 900_000, NOW + 900_000)  # by now the first is forgotten
-    assert refusal(guard.check_fresh, NOW, NOW) == "stale"
-
-
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(-3, 3)), max_size=60), st.integers(0, 5))
-def test_no_order_of_events_lets_a_replay_through(steps, capacity):
-    guard, passed = ReplayGuard(capacity), set()
-    now = NOW
-    for key, ahead in steps:
-        now += 100_000 * (ahead % 2)
-        time_ms = NOW + key * 60_000
-        try:
-            guard.check_fresh(time_ms, now + 100_000 * ahead)
-            guard.remember(b"%d" % key, time_ms, now + 100_000 * ahead)
-        except SealError:
-            continue
-        assert key not in passed
-        passed.add(key)
-        assert len(guard._by_time) <= capacity
 
 
 # Records

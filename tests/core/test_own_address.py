@@ -6,7 +6,7 @@ from lightpeer.core.own_address import OwnAddress, is_wildcard
 
 PUBLIC, OTHER = "8.8.8.8", "9.9.9.9"
 HOME, LOOPBACK = "192.168.1.5", "127.0.0.1"
-FAR, FARTHER = "20.0.0.1", "30.0.0.1"
+FAR, FARTHER, FARTHEST = "20.0.0.1", "30.0.0.1", "40.0.0.1"
 
 
 def test_what_the_person_said_is_never_changed() -> None:
@@ -61,22 +61,32 @@ def test_one_peer_decides_nothing_but_gives_reason_for_a_proof() -> None:
     assert not own.observed(OTHER, FAR)
 
 
-def test_two_networks_decide() -> None:
+def test_three_networks_decide() -> None:
     own = OwnAddress()
     assert own.observed(PUBLIC, FAR)
+    assert own.observed(PUBLIC, FARTHER)
+    assert not own.hosts
+    assert not own.observed(PUBLIC, FARTHEST)
+    assert own.hosts == (PUBLIC,)
+    for host in (FAR, FARTHER):
+        assert not own.observed(OTHER, host)
+        assert own.hosts == (PUBLIC,)
+    assert not own.observed(OTHER, FARTHEST)
+    assert own.hosts == (OTHER,)  # the provider gave us another
+
+
+def test_one_that_was_named_and_another_decide() -> None:
+    own = OwnAddress()
+    assert own.observed(PUBLIC, FAR, is_named=True)
     assert not own.observed(PUBLIC, FARTHER)
     assert own.hosts == (PUBLIC,)
-    assert not own.observed(OTHER, FAR)
-    assert own.hosts == (PUBLIC,)
-    assert not own.observed(OTHER, FARTHER)
-    assert own.hosts == (OTHER,)  # the provider gave us another
 
 
 def test_two_that_see_us_from_inside_do_not_narrow_a_public_address() -> None:
     own = OwnAddress()
     own.proven(PUBLIC)
-    own.observed(HOME, "192.168.1.9")
-    own.observed(HOME, "192.168.2.9")
+    own.observed(HOME, "192.168.1.9", is_named=True)
+    own.observed(HOME, "127.0.0.1", is_named=True)
     assert own.hosts == (PUBLIC,)
 
 
@@ -113,9 +123,9 @@ def test_each_family_is_found_out_for_itself_and_ipv4_leads() -> None:
     own.reached(PUBLIC, FAR)
     assert own.hosts == (PUBLIC, SIX)
     assert not own.observed(OTHER, FAR)
-    assert not own.observed("2a00::1", "2001:4860::1")
-    assert not own.observed("2a00::1", "2a02:26f0::1")
-    assert own.hosts == (PUBLIC, "2a00::1"), "what two networks of one family say is nothing to the other"
+    for source in ("2001:4860::1", "2a02:26f0::1", "2a03::1"):
+        assert not own.observed("2a00::1", source)
+    assert own.hosts == (PUBLIC, "2a00::1"), "what networks of one family say is nothing to the other"
 
 
 def test_what_is_announced_is_all_in_the_widest_network() -> None:

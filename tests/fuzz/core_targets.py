@@ -26,7 +26,6 @@ from lightpeer.core.hits import ReplyReader
 from lightpeer.core.identity import (
     ClientSeals,
     Identity,
-    ReplayGuard,
     ServerSeals,
     open_record_untrusted,
     seal_record,
@@ -48,6 +47,7 @@ from lightpeer.core.records import (
     parse_record_untrusted,
     restore_record_untrusted,
 )
+from lightpeer.core.replay import ReplayGuard
 from lightpeer.core.scheduler import Scheduler, SourceLied
 from lightpeer.core.status import (
     code_from_header_untrusted,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import platform
 import signal
+import socket
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
 
+from lightpeer.config import ServeLimits
 from tests.process.conftest import LONG, SHORT, Client, samples
 from tests.process.harness import Server, together
 
@@ -16,6 +19,7 @@ LIES = {"wrong-byte": "auto", "wrong-start": "auto", "false-seals": "auto", "fal
 
 
 PEAK_MIB = 45  # of a client, at any reply; some 38 are Python, the modules and the libraries
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4" + bytes(5)  # with empty SETTINGS
 KEEP_PEAK = """
 import atexit, pathlib, re
 def keep():
@@ -87,3 +91,22 @@ def test_a_reply_that_would_become_much_memory(tmp_path, music, network, bomb):
     assert [(result.status, result.err) for result in results] == [(0, "")] * 2
     peaks_kib = [int((client.folder / "peak").read_text()) for client in clients.values()]
     assert max(peaks_kib) <= PEAK_MIB * 1024, peaks_kib
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="127.0.0.2 is an address of this machine there")
+def test_idle_connections_do_not_use_up_the_descriptors(tmp_path, music):
+    """As many as one host may have, from each of four, and all that the process may have open."""
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))"
+    with Server(tmp_path / "server", music, before=few) as server, ExitStack() as idle:
+        for host in range(2, 6):
+            for _ in range(ServeLimits.connections_per_host):
+                source = (f"127.0.0.{host}", 0)
+                connection = idle.enter_context(
+                    socket.create_connection(server.address, source_address=source)
+                )
+                with suppress(OSError):  # it may be closed already
+                    connection.sendall(HELLO)
+        client = Client(tmp_path / "client", server)
+        fetched = client.run("fetch", client.find(SHORT)["uri"], "-o", "x.opus")
+        assert (fetched.status, fetched.err) == (0, "")
+        assert "cannot accept" not in server.err

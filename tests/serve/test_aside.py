@@ -15,7 +15,7 @@ def test_what_cannot_be_read_is_set_aside_for_a_while():
     assert not aside.holds(OTHER, 100)
     assert aside.add(ONE, 101 + ASIDE_S, is_damaged=False)
     assert not aside.has_damage()
-    assert not aside.take_new_damage()
+    assert not aside.found_damaged
 
 
 def test_damage_stays_until_it_is_mended():
@@ -25,10 +25,13 @@ def test_damage_stays_until_it_is_mended():
     aside.add(ONE, 100, is_damaged=False)
     assert aside.holds(ONE, 1e9)
     assert aside.has_damage()
-    assert aside.take_new_damage()
-    assert not aside.take_new_damage()
+    assert aside.found_damaged == 1
     aside.add(ONE, 100, is_damaged=True)
-    assert not aside.take_new_damage(), "it was known"
+    assert aside.found_damaged == 1, "it was known"
+    aside.add(OTHER, 100, is_damaged=True)
+    aside.remove(ONE)
+    aside.add(ONE, 100, is_damaged=True)
+    assert aside.found_damaged == 3, "it was damaged again"
     aside.remove(ONE)
     aside.remove(OTHER)
     assert not aside.holds(ONE, 100)

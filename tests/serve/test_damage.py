@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from lightpeer.config import Settings
 from lightpeer.contacts import Contact
 from lightpeer.core.peers import PeerCache
 from lightpeer.discovery import open_client
+from lightpeer.errors import StateError
 from lightpeer.fetching import next_within, streaming
 from lightpeer.output import Output
 from lightpeer.remembered import PEERS_FILE
-from lightpeer.serve.importer import scan
+from lightpeer.serve import server as server_module
+from lightpeer.serve.importer import ImportReport, mend, scan
 from lightpeer.serve.library import Library
 from lightpeer.serve.server import ServeSettings, serve
 from tests.serve.media import write_wav
@@ -79,6 +82,34 @@ def test_who_has_a_flipped_bit_is_no_liar_and_mends_it(settings, tmp_path, trans
     assert misbehaviour(tmp_path / "phone") == [0.0]
     assert caplog.text.count("is damaged on the disk: it is set aside") == 1
     assert "imported 1 track again" in capsys.readouterr().out
+
+
+def test_a_mend_that_fails_is_begun_anew(settings, tmp_path, monkeypatch, caplog, capsys) -> None:
+    """What was found damaged before counts then, though nothing else is found."""
+    begun = []
+
+    def fail_twice(library: Library, is_stopped: Callable[[], bool]) -> ImportReport:
+        begun.append(trio.current_time())
+        if len(begun) < 3:
+            raise StateError("library.db", "the disk is full")
+        return mend(library, is_stopped)
+
+    monkeypatch.setattr(server_module, "mend", fail_twice)
+
+    async def main(net: SimInternet) -> None:
+        stop = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serve, settings, net.host(SERVER[0]), Output("lightpeer-serve"), stop)
+            await trio.sleep(30)
+            assert await listen(net.host("30.0.0.1"), tmp_path / "phone", "udp") == SECONDS + 1
+            await trio.sleep(600)
+            stop.set()
+
+    with without_threads():
+        simulate(main)
+    assert caplog.text.count("failed: the disk is full") == 2
+    assert "imported 1 track again" in capsys.readouterr().out
+    assert len(begun) == 3, "nothing is left to mend"
 
 
 def test_what_was_mirrored_is_fetched_again(settings, tmp_path, caplog) -> None:

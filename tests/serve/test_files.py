@@ -67,3 +67,15 @@ def test_what_is_below_a_path(files):
     assert files.track_ids_below(b"/a/") == [b"one"]
     assert files.has_any_below(b"/ab/")
     assert not files.has_any_below(b"/abc")
+
+
+def test_what_was_withdrawn_is_not_marked_as_damaged(files):
+    """It may be withdrawn while somebody listens, just before the damage is noted."""
+    files.put(key(1), "r", b"gone")
+    files.put(key(2), "r", b"here")
+    files.withdraw(b"gone")
+    assert [files.mark_damaged(each) for each in (b"gone", b"here", b"unknown")] == [False, True, False]
+    assert files.damaged_track_ids(9) == [b"here"]
+    assert not files.has_track(b"gone")
+    files.begin_scan()
+    assert files.note_found([key(1), key(2)], "r") == [key(2)], "it is not imported again"

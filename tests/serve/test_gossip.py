@@ -540,6 +540,22 @@ def test_a_bootstrap_peer_that_recommends_the_dead_does_not_hold_up_a_join() -> 
     running(test)
 
 
+def test_the_word_of_a_bootstrap_peer_on_us_counts_for_more_than_of_whom_it_names() -> None:
+    async def test(net, nursery, start) -> None:
+        given, other = node(net, 0), node(net, 1)
+        given.gossip.view.add(parse_record_untrusted(other.gossip.own.current(), EPOCH_S))
+        newcomer = node(net, 2, given.contact)
+        for each in (given, other):
+            each.host.clock_offset_s = 5000
+            await nursery.start(each.serve)
+        await start(newcomer)
+        await trio.sleep(10)
+        assert newcomer.gossip.unix_time() == pytest.approx(newcomer.host.unix_time() + 5000, abs=1)
+        assert list(newcomer.gossip._meetings._named) == [given.host.address]
+
+    running(test)
+
+
 def test_a_peer_that_comes_and_goes_on_the_local_network_does_not_have_us_join_without_pause() -> None:
     async def test(net, nursery, start) -> None:
         lonely = node(net, 1)

@@ -17,6 +17,7 @@ from lightpeer.serve import library as library_module
 from lightpeer.serve import store as store_module
 from lightpeer.serve.aside import ASIDE_S
 from lightpeer.serve.database import Database
+from lightpeer.serve.descriptors import Shares
 from lightpeer.serve.files import SourceKey
 from lightpeer.serve.importer import mend, scan
 from lightpeer.serve.index import Index, IndexHit
@@ -107,7 +108,7 @@ def test_everything_is_there_after_a_restart(library, open_library):
 
 
 def test_open_files_and_cached_tracks_are_bounded(music, open_library, monkeypatch):
-    monkeypatch.setattr(store_module, "most_open", lambda: 2)
+    monkeypatch.setattr(store_module, "shares", lambda: Shares(2, 2))
     monkeypatch.setattr(library_module, "MAX_CACHED_TRACKS", 1)
     for number in range(3):
         write_wav(music / f"{number}.wav", 1.0)
@@ -217,7 +218,7 @@ def test_a_damaged_track_is_set_aside_until_it_is_imported_again(
         assert library.track(track_id) is None
         assert scan(library).imported == 1
     else:
-        assert library.take_new_damage()
+        assert library.found_damaged == 1
         assert mend(library).imported == 1
         assert mend(library).imported == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == sound
@@ -259,7 +260,7 @@ def test_what_cannot_be_read_now_is_tried_again_later(library, monkeypatch, capl
     assert library.track(track_id) is None
     assert library.search("something", 5) == []
     assert caplog.text.count("cannot be read from the disk: it is set aside for ten minutes") == 1
-    assert not library.take_new_damage()
+    assert not library.found_damaged
     monkeypatch.setattr(store_module.os, "pread", read)
     now[0] += ASIDE_S + 1
     assert library.track(track_id).read(0, 0)

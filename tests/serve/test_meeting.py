@@ -4,14 +4,15 @@ import pytest
 import trio
 
 from lightpeer.contacts import Contact
-from lightpeer.core.identity import WINDOW_PAST_MS
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import PeerRecord, build_record, parse_record_untrusted
+from lightpeer.core.replay import WINDOW_PAST_MS
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.meeting import (
     KNOCK_AGAIN_S,
+    MAX_NAMED,
     MET_LATELY_S,
     NETWORK_SHARES,
     PROOF_S,
@@ -223,21 +224,37 @@ def lying(monkeypatch: pytest.MonkeyPatch, observed: str) -> None:
     monkeypatch.setattr("lightpeer.serve.discovery.format_endpoint", lambda _: f"{observed}:999")
 
 
-def test_one_liar_does_not_decide_our_address_and_two_networks_do(monkeypatch) -> None:
-    async def test(host: SimHost, first: Node, second: Node, third: Node) -> None:
+@pytest.mark.parametrize("is_named", [False, True])
+def test_two_liars_do_not_decide_our_address_and_three_networks_do(monkeypatch, is_named: bool) -> None:
+    """It is enough if one is met where our operator said that it is, and then at its own word as well."""
+
+    async def test(host: SimHost, *nodes: Node) -> None:
         place = OwnAddress()
         meet = meetings(host, place=place)
         lying(monkeypatch, "66.6.6.6")
-        await meet.meet(first.contact, ASK)
-        await meet.meet(first.contact, ASK)
+        for liar in nodes[:2] * 2:
+            await meet.meet(liar.contact, ASK)
         assert not place.hosts
         lying(monkeypatch, "9.0.0.1")
-        await meet.meet(second.contact, ASK)
+        await meet.meet(nodes[2].contact, ASK, is_named=is_named)
+        await meet.meet(nodes[2].contact, ASK)
         assert not place.hosts, "nobody listens there that could prove it"
-        await meet.meet(third.contact, ASK)
+        await meet.meet(nodes[3].contact, ASK)
+        assert place.hosts == (("9.0.0.1",) if is_named else ())
+        await meet.meet(nodes[4].contact, ASK)
         assert place.hosts == ("9.0.0.1",)
 
-    among(1, 2, 3, test=test)
+    among(1, 2, 3, 4, 5, test=test)
+
+
+def test_no_more_named_hosts_are_remembered_than_there_may_be() -> None:
+    async def test(host: SimHost) -> None:
+        meet = meetings(host)
+        for number in range(2 * MAX_NAMED):
+            meet._note_named(f"20.0.0.{number}")
+        assert len(meet._named) == MAX_NAMED
+
+    among(test=test)
 
 
 def test_what_leads_to_ourselves_is_our_address(monkeypatch) -> None:
@@ -297,19 +314,20 @@ def test_nonsense_about_our_address_is_passed_over(monkeypatch, observed) -> Non
     among(1, test=test)
 
 
-def test_the_right_time_is_what_two_networks_say() -> None:
-    async def test(host: SimHost, first: Node, second: Node) -> None:
+@pytest.mark.parametrize("is_named", [False, True])
+def test_the_right_time_is_what_three_networks_say(is_named: bool) -> None:
+    async def test(host: SimHost, *nodes: Node) -> None:
         meet = meetings(host)
         ahead_s = 10 * WINDOW_PAST_MS / 1000
-        first.host.clock_offset_s = ahead_s
-        await meet.meet(first.contact, ASK)
-        await meet.meet(first.contact, ASK)
-        assert meet.unix_time() == host.unix_time()
-        second.host.clock_offset_s = ahead_s + 30
-        await meet.meet(second.contact, ASK)
-        assert meet.unix_time() == pytest.approx(host.unix_time() + ahead_s + 30, abs=1)
+        for number, each in enumerate(nodes):
+            assert meet.unix_time() == host.unix_time()
+            each.host.clock_offset_s = ahead_s + 30 * number
+            for _ in range(2):
+                await meet.meet(each.contact, ASK, is_named=is_named and not number)
+        latest = ahead_s + 30 * number
+        assert meet.unix_time() == pytest.approx(host.unix_time() + latest, abs=1)
 
-    among(1, 2, test=test)
+    among(*range(2 if is_named else 3), test=test)
 
 
 def test_a_clock_that_was_never_set_takes_anybodys_word() -> None:
@@ -320,6 +338,18 @@ def test_a_clock_that_was_never_set_takes_anybodys_word() -> None:
         assert meet.unix_time() == pytest.approx(server.host.unix_time(), abs=1)
 
     among(1, test=test)
+
+
+def test_a_clock_that_was_never_set_is_not_turned_by_the_next_liar() -> None:
+    async def test(host: SimHost, honest: Node, liar: Node) -> None:
+        host.clock_offset_s = -EPOCH_S
+        meet = meetings(host)
+        liar.host.clock_offset_s = 1e6
+        for each in (honest, liar, liar):
+            await meet.meet(each.contact, ASK)
+        assert meet.unix_time() == pytest.approx(honest.host.unix_time(), abs=1)
+
+    among(1, 2, test=test)
 
 
 def test_a_neighbour_that_cannot_be_told_is_no_error(caplog) -> None:

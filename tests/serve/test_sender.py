@@ -19,6 +19,7 @@ from lightpeer.core.datagram import (
     parse_answer_untrusted,
     unit_layout,
 )
+from lightpeer.serve.asked import MAX_QUEUED_UNITS
 from lightpeer.serve.objects import Missing
 from lightpeer.serve.pacer import MIN_PACE_BYTES_PER_S, UDP_HEADER_BYTES
 from lightpeer.serve.sender import (
@@ -26,7 +27,6 @@ from lightpeer.serve.sender import (
     END_S,
     LEASE_S,
     MAX_AHEAD,
-    MAX_QUEUED_UNITS,
     StreamSender,
     path_token,
 )
@@ -227,11 +227,10 @@ def test_the_queue_is_bounded() -> None:
     for _ in range(5):
         bench.pull((0, 0, 0, 255), pace=0)
     bench.pull((1, 9, 0, 1), pace=0)
-    assert bench.sender._queued_units == MAX_QUEUED_UNITS
-    assert len(bench.sender._queue) == 5, "no more entries than what came had ranges"
+    assert bench.sender._queue.units == MAX_QUEUED_UNITS
     bench.pull(now=0.1)
     assert len(bench.run(2.0, now=0.1)) == 4 * 5 + 4, "what there is of the object, as often as it fitted"
-    assert bench.sender._queued_units == 0
+    assert bench.sender._queue.units == 0
 
 
 def test_two_seconds_of_silence_empty_the_queue_and_sixty_end_the_stream() -> None:

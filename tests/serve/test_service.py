@@ -15,12 +15,13 @@ from lightpeer.core.datagram import (
     unit_layout,
 )
 from lightpeer.core.framing import Compression
-from lightpeer.core.identity import WINDOW_PAST_MS, ClientSeals, Identity, format_peer_id
+from lightpeer.core.identity import ClientSeals, Identity, format_peer_id
 from lightpeer.core.manifest import table_bytes
 from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.opening import Opening
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache, build_record, parse_record_untrusted
+from lightpeer.core.replay import WINDOW_PAST_MS
 from lightpeer.core.rule_lists import DENIABLE, read_list
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RpcError

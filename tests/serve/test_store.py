@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import resource
 import tracemalloc
 from pathlib import Path
 from random import Random
@@ -17,7 +16,7 @@ from lightpeer.core.manifest import TABLE_SEGMENTS, build_manifest, build_table,
 from lightpeer.core.manifest import parse_manifest_untrusted as parse
 from lightpeer.errors import StateError
 from lightpeer.serve import store
-from lightpeer.serve.store import RenditionFiles, StoredTrack, most_open, raise_descriptor_limit
+from lightpeer.serve.store import RenditionFiles, StoredTrack
 
 
 def write_track(
@@ -96,32 +95,6 @@ def test_the_least_recent_goes_when_there_are_too_many(tmp_path, opened):
     files.forget(a.track.track_id)
     a.read(0, 0)
     assert opened[-1] == "a"
-
-
-@pytest.mark.parametrize(
-    ("soft", "most"), [(256, 128), (1024, 512), (1 << 20, 4096), (resource.RLIM_INFINITY, 4096)]
-)
-def test_as_many_may_be_open_as_the_descriptors_allow(monkeypatch, soft, most):
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, resource.RLIM_INFINITY))
-    assert most_open() == most
-
-
-@pytest.mark.parametrize(
-    ("soft", "hard", "after"),
-    [
-        (1024, 1 << 20, 8192),
-        (1024, 4096, 4096),
-        (1024, resource.RLIM_INFINITY, 8192),
-        (1 << 16, 1 << 20, None),
-        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None),
-    ],
-)
-def test_the_limit_of_descriptors_is_raised_and_never_lowered(monkeypatch, soft, hard, after):
-    limits = []
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
-    monkeypatch.setattr(resource, "setrlimit", lambda _, limit: limits.append(limit))
-    raise_descriptor_limit()
-    assert limits == ([] if after is None else [(after, hard)])
 
 
 def test_an_open_rendition_of_hours_is_small(tmp_path):

@@ -5,6 +5,7 @@ import gc
 import logging
 import threading
 import tracemalloc
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -317,6 +318,24 @@ def test_the_network_that_has_most_makes_room_even_of_streams_in_use() -> None:
         assert len(table) == 10
         networks = [stream.network for stream in table._streams.values()]
         assert networks.count("10.0.0.2") == 6
+
+    with_table(test, max_streams=10)
+
+
+def test_who_has_many_networks_keeps_nobody_else_out() -> None:
+    """All streams of one IPv6 prefix, each from a network of its own and in use, make room for others."""
+
+    async def test(table, phone):
+        def opened(number: int, host: str) -> object:
+            key = identity(77).public_key
+            return open_one(table, identity(number).peer_id, key, SimpleNamespace(address=host))
+
+        for number in range(1, 11):
+            assert opened(number, f"2001:db8:0:{number}::1") is not None
+        assert opened(11, "2001:db8:0:99::1") is None
+        honest = [opened(20 + number, f"20.0.{number}.1") for number in range(4)]
+        assert all(stream.stream_id in table._streams for stream in honest)
+        assert len(table) == len(table._places._where) == 10
 
     with_table(test, max_streams=10)
 

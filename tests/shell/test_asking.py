@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 
 import pytest
 import trio
 
-from lightpeer.asking import ROUND_TRIPS, Turn, Turns, wait_for
+from lightpeer.asking import ROUND_TRIPS, UNHEARD_S, Turn, Turns, wait_for
 from lightpeer.core.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.core.status import StatusCode
 from lightpeer.errors import RpcError, SealError
+from lightpeer.setbacks import Setbacks
 from tests.shell.rpc import run
 
 
@@ -33,19 +34,25 @@ class FakeReach:
 
     received_bytes = 0
 
-    def __init__(self, *peers: object) -> None:
+    def __init__(self, *peers: object, further: tuple[object, ...] = ()) -> None:
         self._peers = peers
+        self._further = further  # that are found once nobody at hand is hoped for
         self.silent: list[object] = []
         self.failed: list[object] = []
 
-    async def peers(self, *, all_answered: object) -> AsyncIterator[object]:
+    async def peers(
+        self, setbacks: Setbacks, *, all_answered: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[object]:
         for peer in self._peers:
+            yield peer
+        await all_answered()
+        for peer in self._further:
             yield peer
 
     def on_silence(self, peer: object) -> None:
         self.silent.append(peer)
 
-    def on_error(self, peer: object, error: Exception) -> None:
+    def on_error(self, peer: object, error: Exception, setbacks: Setbacks) -> None:
         self.failed.append(peer)
 
 
@@ -99,5 +106,32 @@ def test_a_search_that_is_given_up_blames_nobody_for_silence():
         with trio.move_on_after(HEAD_START_S * 1.5):
             await Turns(reach, Script(None, None).ask).run(lambda: False)
         assert (reach.silent, reach.failed) == ([X], [])
+
+    run(main)
+
+
+def test_who_never_comes_to_a_reply_holds_up_the_search_for_others_for_ten_seconds():
+    async def main():
+        turns = Turns(FakeReach(X, further=(Y,)), Script(None, "answer").ask)
+        await turns.run(lambda: turns.answered > 0)
+        assert trio.current_time() == pytest.approx(HEAD_START_S + UNHEARD_S)
+
+    run(main)
+
+
+def test_others_are_looked_for_once_those_heard_are_through():
+    async def slow(turn: Turn) -> None:
+        turn.on_answer()
+        await trio.sleep(2 * UNHEARD_S)
+
+    async def main():
+        began = []
+
+        async def ask(turn: Turn) -> None:
+            began.append(trio.current_time())
+            await slow(turn)
+
+        await Turns(FakeReach(X, further=(Y,)), ask).run(lambda: len(began) > 1)
+        assert began == [0, pytest.approx(2 * UNHEARD_S)]
 
     run(main)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 
+from lightpeer.choosing import TRACKS_WANTED
 from lightpeer.core.hits import MAX_PEERS
 from lightpeer.core.identity import Identity
 from lightpeer.core.peers import build_record, parse_record_untrusted
@@ -13,6 +15,7 @@ from lightpeer.core.records import Role
 from lightpeer.discovery import open_client
 from lightpeer.errors import StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.searching import ANSWER_S
 from lightpeer.serve.rpc import Context
 from lightpeer.serve.search import Search
 from tests.pair import PORT, made_track, serving, settings
@@ -64,6 +67,33 @@ def test_a_message_without_anything_in_it_is_no_end_of_a_search(tmp_path: Path) 
                 await client.peers()
                 assert [hit.title async for hit in client.search("song")] == ["Song"]
                 assert round(client.cache.get(liar.identity.peer_id).misbehaviour) == 1
+
+    simulate(main)
+
+
+def test_an_answer_without_end_holds_up_a_search_for_ten_seconds(tmp_path: Path) -> None:
+    """Each of its replies is sound, and comes before anybody would take it for silent."""
+    made = made_track(4)
+
+    async def main(net: SimInternet) -> None:
+        async with serving(net.host("10.0.0.1")) as liar, serving(net.host("10.0.0.2"), [made]) as honest:
+
+            async def drag_on(own: Search, data: bytes, context: Context) -> None:
+                call = own._calls.begin(context)
+                call.open(data, pb.SearchRequest)
+                await context.write(call.seal(pb.SearchReply(peers=[liar.gossip.own.current()])))
+                for number in range(TRACKS_WANTED):
+                    await trio.sleep(8)
+                    hit = pb.Hit(track_id=bytes([number]) * 32, title="Song", bitrates_kbps=[24])
+                    await context.write(call.seal(pb.SearchReply(hits=[hit])))
+                await trio.sleep_forever()
+
+            replace_search(liar, drag_on)
+            async with open_client(settings(tmp_path, liar, honest), net.host(PHONE)) as client:
+                peer, opened = await client.open_query("song")
+                assert (peer.peer_id, opened.track.track_id) == (honest.identity.peer_id, made.track.track_id)
+                assert 9 < trio.current_time() < ANSWER_S + 2
+                assert client.cache.get(liar.identity.peer_id).failures > 0
 
     simulate(main)
 

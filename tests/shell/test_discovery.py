@@ -15,9 +15,11 @@ from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once
 from lightpeer.reach import HEAD_START_S
 from lightpeer.remembered import PEERS_FILE
+from lightpeer.serve.rpc import Context
+from lightpeer.serve.search import Search
 from tests.pair import made_track, serving, settings
 from tests.sim.network import SimHost, SimInternet, simulate
-from tests.sim.swarm import introduce, swarm
+from tests.sim.swarm import introduce, replace_search, swarm
 
 PHONE = "10.0.9.1"
 ROUND_TRIP_S = 0.04  # of the simulated network's default links
@@ -287,6 +289,33 @@ def test_a_private_peer_is_told_of_where_nobody_else_has_it(tmp_path: Path, kind
             other.shelf.tracks[made.track.track_id] = made
             assert len(await found(client, "song")) == 1
             assert (await client.open_query("song"))[0].peer_id == other.identity.peer_id
+
+    simulate(main)
+
+
+def test_searches_that_overlap_tell_each_of_who_refused_itself(tmp_path: Path) -> None:
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1")) as server,
+            serving(net.host("10.0.0.2")) as slow,
+            open_client(settings(tmp_path, server, slow), net.host(PHONE)) as client,
+        ):
+
+            async def search_slowly(own: Search, data: bytes, context: Context) -> None:
+                await trio.sleep(0.8)  # it is not silent yet
+                await own.search(data, context)
+
+            async def refused() -> None:
+                with pytest.raises(NothingFoundError, match="is private"):
+                    await found(client, "song")
+
+            replace_search(slow, search_slowly)
+            server.access.rules = Rules(server.identity.peer_id, allow=(RuleList(),))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(refused)
+                await trio.sleep(0.5)
+                server.access.rules = Rules(server.identity.peer_id)
+                assert await found(client, "song") == []
 
     simulate(main)
 

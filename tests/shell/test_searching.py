@@ -1,0 +1,50 @@
+"""How long an answer may go on, on virtual time."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import trio
+
+from lightpeer.asking import Turn
+from lightpeer.core.walks import NO_BUDGET
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.searching import ANSWER_S, Searcher
+from tests.shell.rpc import run
+
+REPLIES = 6
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "taken_s", "come"),
+    [
+        (ANSWER_S / REPLIES, 0, REPLIES),
+        (ANSWER_S / REPLIES, 10 * ANSWER_S, REPLIES),  # what they wait to be taken is not the peer's time
+        (ANSWER_S / 2.5, 0, 3),
+    ],
+)
+def test_an_answer_has_ten_seconds_from_its_first_reply_on(gap_s, taken_s, come):
+    async def search(request, *, first_reply_s):
+        for number in range(REPLIES):
+            if number:
+                await trio.sleep(gap_s)
+            yield pb.SearchReply(hits=[pb.Hit(track_id=bytes([number]) * 32)])
+
+    async def main():
+        failed: list[object] = []
+        reach = SimpleNamespace(
+            record_time=lambda _: 0.0,
+            learn=lambda *_: None,
+            on_answer=lambda *_: None,
+            on_error=lambda peer, _: failed.append(peer),
+        )
+        peer = SimpleNamespace(host="20.0.0.1", peer_id=b"p" * 20, search=search)
+        replies = Searcher(reach, bytes).replies(Turn(peer), "song", REPLIES, NO_BUDGET, 1)
+        number = 0
+        async for _ in replies:
+            number += 1
+            await trio.sleep(taken_s)
+        assert (number, failed) == (come, [peer] if come < REPLIES else [])
+
+    run(main)
