@@ -28,9 +28,9 @@ some 35 microseconds for on a laptop."""
 FIELDS_PER_UNIT: Final = 5
 """Header fields beyond those that every call has."""
 
-BURST_S: Final = 6.0  # of a network's work at once
+BURST_S: Final = 10.0  # of a network's work at once
 OWN_BURST: Final = 60.0  # of a connection: a greeting and a call or two
-OWN_PER_S: Final = 5.0  # a listener asks for a few segments and returns windows
+OWN_PER_S: Final = 2.0  # a listener by gRPC asks for a segment and returns a window now and then
 READ_WORK: Final = 40.0  # that a read should cost: a call, and what belongs to it
 FIRST_READ_BYTES: Final = 256
 LEAST_READ_BYTES: Final = 64  # two or three calls, of the smallest

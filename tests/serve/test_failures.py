@@ -43,7 +43,7 @@ TASKS = {
     "Objects._read_on",
     "RememberedPeers._save_later",
     "RpcServer._accept",
-    "RpcServer.serve_connection",
+    "RpcServer._serve_client",
     "Services.run",
     "StreamTable._receive",
     "StreamTable._send",
