@@ -4,7 +4,7 @@ So a silent peer costs that second and not the patience that a slow link needs; 
 something else, that may be why nothing is heard. What it says later
 counts all the same. It may be its connection that hangs, so it is itself asked again over another where
 nobody else is known. Once others have answered without it, it is scored down as if that patience were over.
-One that says something has a bounded time to come to its end (`searching.py`).
+One that says something has a bounded time to come to its end (`lightpeer/searching.py`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Finding tracks and peers: the light client's side of the unstructured network.
 
 A light client only asks: for hits, for somebody who serves what words or an id mean, for
-peers. Whom it asks is in `reach.py`, how it searches in `searching.py`, and how a track is
-opened in `opener.py`. It keeps a key, and remembers peers and networks between runs.
+peers. Whom it asks is in `lightpeer/reach.py`, how it searches in `lightpeer/searching.py`, and how a track
+is opened in `lightpeer/opener.py`. It keeps a key, and remembers peers and networks between runs.
 """
 
 from __future__ import annotations

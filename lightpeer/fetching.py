@@ -1,8 +1,8 @@
 """Fetching a track into a file: the session's segments, written as they come.
 
 The file is the rendition's header pages and all of its segments: a playable
-`.opus`, byte for byte what was imported. It has its name only when it is whole (`partfile.py`); what an
-earlier try left of it is not fetched again.
+`.opus`, byte for byte what was imported. It has its name only when it is whole (`lightpeer/partfile.py`);
+what an earlier try left of it is not fetched again.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Searches: at one good peer, which has the query carried on to others (`core/walks.py`).
 
 Another peer is asked when one says nothing, and with a greater budget when nothing was found
-(`asking.py`). A search for what is about to be played carries an Open, so that the first audio comes
-with the hits: one round trip once the connection stands. When the asked peer does not
-hold the track itself, it is opened at a holder that the hit names (`holders.py`). Which of the tracks
-that words find is played, is decided in `core/choice.py`. Who else holds a track
-is found by searching for its uri.
+(`lightpeer/asking.py`). A search for what is about to be played carries an Open, so that the first audio
+comes with the hits: one round trip once the connection stands. When the asked peer does not hold the track
+itself, it is opened at a holder that the hit names (`lightpeer/holders.py`). Which of the tracks that words
+find is played, is decided in `core/choice.py`. Who else holds a track is found by searching for its uri.
 
 Holders are remembered once they have served us, and not because hits name them: whom those
 name is up to whoever answers, who may name accomplices alone, as often as we search. Who knows

@@ -1,4 +1,4 @@
-"""Who may listen, and to what: what the lists of an operator (`core/rule_lists.py`) decide.
+"""Who may listen, and to what: what the lists of an operator (`rule_lists.py`) decide.
 
 `Rules` are all lists that are in force, and never change: another `Rules` takes their place. An entry that
 denies counts more than one that allows. Where there is a list of who is allowed, nobody else is, so an

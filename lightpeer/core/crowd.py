@@ -1,9 +1,9 @@
 """Whether others fill the queue of a link: what playback needs is kept up against them, and only then.
 
 Our own queue drains when we send less than the link gives; one of others stays. So whoever meets a queue
-yields first, as the law of `flow.py` does. If after some rounds most of the queue is still there it is not
-ours, and to yield on would leave the link to them: the rate that playback needs is kept. It is given up again
-when the queue is gone, when it grows to twice what it was, or when less comes than was asked for: then
+yields first, as the law of `flow.py` does. If after some rounds most of the queue is still there it is
+not ours, and to yield on would leave the link to them: the rate that playback needs is kept. It is given up
+again when the queue is gone, when it grows to twice what it was, or when less comes than was asked for: then
 the link gives less than playback needs, and to keep on would only fill its queue.
 """
 

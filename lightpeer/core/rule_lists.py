@@ -4,7 +4,7 @@ A list has one entry a line; `#` begins a remark. It is read whole or not at all
 read is told by its number, for what was meant to shut somebody out must not be passed over.
 
 It is read piece by piece. The entries of a piece that look as most do are read at once, by kind
-(`core/many_ids.py`, `core/networks.py`); if any of them is none, each is read by itself, which tells.
+(`many_ids.py`, `networks.py`); if any of them is none, each is read by itself, which tells.
 """
 
 from __future__ import annotations

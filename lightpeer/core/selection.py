@@ -1,11 +1,11 @@
 """Who of several sources is asked: as few as fill the link, for each more makes its queue longer.
 
 One is asked, the others are opened and silent. Whether one fills the link shows when the next is probed
-beside it with a unit or a few (`probe.py`). Where the sum grows, the newcomer is asked from then on, and as
-many are probed next as are asked; until it is measured, what comes is guessed for that. Where the others gave
-way the link is full, and whoever else is asked would add nothing: none is probed, and no further sources are
-wanted, until the sum is another or a long time has passed. One that is slow has shown nothing of the link:
-the next one is probed, each time later.
+beside it with a unit or a few (`probe.py`). Where the sum grows, the newcomer is asked from then on, and
+as many are probed next as are asked; until it is measured, what comes is guessed for that. Where the others
+gave way the link is full, and whoever else is asked would add nothing: none is probed, and no further sources
+are wanted, until the sum is another or a long time has passed. One that is slow has shown nothing of the
+link: the next one is probed, each time later.
 
 Of several that are asked one is left out now and then; where the sum does not fall it stays out: the link may
 have become thinner, or have grown just when it was added. A source that stalls is replaced at once.

@@ -13,8 +13,8 @@ A track is made in `incoming` and moved into place by one rename, so that a trac
 folder is always whole. Then the database learns of it; a folder that the database
 does not know is what a crash left in between, and is removed at start.
 
-A track that the disk does not give as it was stored is set aside (`aside.py`): neither found nor opened. The
-database notes damage, so that the file it was made of is imported again, in this run or the next.
+A track that the disk does not give as it was stored is set aside (`aside.py`): neither found nor
+opened. The database notes damage, so that the file it was made of is imported again, in this run or the next.
 
 Worker threads read (`track`, `index.search`) while another imports; what they share has
 locks that are never held across slow work. Ids are never all in memory, but for a moment
