@@ -90,7 +90,7 @@ def free_port() -> int:
 def serve_lightpeer() -> None:
     import trio
 
-    from lightpeer.core.stream import Limits
+    from lightpeer.core.rpc.limits import Limits
     from lightpeer.serve.rpc import RpcServer, unary_stream, unary_unary
     from lightpeer.wire.network import SystemNetwork, listener_address
 
@@ -237,7 +237,7 @@ def hold_lightpeer(port: int, server_pid: int) -> list[tuple[int, float, float]]
 
     import trio
 
-    from lightpeer.core.stream import Limits
+    from lightpeer.core.rpc.limits import Limits
     from lightpeer.wire.network import SystemNetwork
     from lightpeer.wire.tcp import open_channel
 

@@ -132,12 +132,12 @@ class Turns:
 
 
 def _is_silence(error: RemoteError) -> bool:
-    from lightpeer.core.status import StatusCode
+    from lightpeer.core.rpc.status import StatusCode
 
     return isinstance(error, RpcError) and error.code() == StatusCode.DEADLINE_EXCEEDED
 
 
 def _silence() -> RpcError:
-    from lightpeer.core.status import StatusCode
+    from lightpeer.core.rpc.status import StatusCode
 
     return RpcError(StatusCode.DEADLINE_EXCEEDED, "the peer said nothing while others answered")

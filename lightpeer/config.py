@@ -63,7 +63,7 @@ class Settings:
 class ServeLimits:
     """What a gRPC server lets its clients cost it, all of them and each; `serve.rpc` goes by it.
 
-    What a flood of frames may cost stands beside the code that counts it (core/frames.py).
+    What a flood of frames may cost stands beside the code that counts it (core/rpc/frame_gate.py).
     Not a dataclass: that would cost every command a millisecond and more on a Pi Zero.
     """
 

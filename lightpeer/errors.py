@@ -94,7 +94,7 @@ class FramingError(BadMessageError):
 class RpcError(RemoteError):
     """A call that ended with a gRPC status other than OK; the surface is grpcio's.
 
-    `code()` gives a `lightpeer.core.grpc.StatusCode`, `details()` the status
+    `code()` gives a `lightpeer.core.rpc.client.StatusCode`, `details()` the status
     message, `trailing_metadata()` the key and value pairs that came with it,
     and `initial_metadata()` those that came ahead.
     """

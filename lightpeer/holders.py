@@ -98,7 +98,7 @@ class Holders:
 
     async def _open_at(self, peer: Peer, track: FoundTrack, leads: Leads) -> Outcome:
         """Open a track at a peer that is said to hold it."""
-        from lightpeer.core.status import StatusCode
+        from lightpeer.core.rpc.status import StatusCode
 
         try:
             opened = await self._opener.open_at(peer, track.track_id)

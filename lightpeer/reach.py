@@ -176,7 +176,7 @@ class Reach:
             want: how many.
             setbacks: of the search that this is for.
         """
-        from lightpeer.core.status import StatusCode
+        from lightpeer.core.rpc.status import StatusCode
         from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
         started = trio.current_time()
@@ -243,7 +243,7 @@ class Reach:
             error: what it did.
             setbacks: of the search that asked it.
         """
-        from lightpeer.core.status import StatusCode
+        from lightpeer.core.rpc.status import StatusCode
 
         setbacks = setbacks or Setbacks()
 

@@ -180,7 +180,7 @@ class Searcher:
 
 
 def _no_end() -> RpcError:
-    from lightpeer.core.status import StatusCode
+    from lightpeer.core.rpc.status import StatusCode
 
     return RpcError(StatusCode.DEADLINE_EXCEEDED, "the peer did not come to the end of its answer")
 

@@ -19,7 +19,7 @@ from lightpeer.core.manifest import table_bytes, table_segment
 from lightpeer.core.pull_ahead import PullAhead
 from lightpeer.core.receiver import FIRST_RTT_S, Receiver, UnitArrived
 from lightpeer.core.rests import EARLY_BYTES, rest_s
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.transport import Action, Transport
 from lightpeer.core.unasked import Verdict
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, StreamFailedError

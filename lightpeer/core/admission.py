@@ -20,7 +20,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from lightpeer.core.fairness import Buckets
-from lightpeer.core.frames import FloodBudget
+from lightpeer.core.rpc.frame_gate import FloodBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,7 +19,8 @@ from collections import deque
 from typing import Final
 
 from lightpeer.core.flow import FIRST_RTT_S, MAX_WINDOW_BYTES, TARGET_S, UNIT_BYTES, Flow
-from lightpeer.core.meters import DeliveryRate, ReplyBurst
+from lightpeer.core.meters import DeliveryRate
+from lightpeer.core.rpc.reply_burst import ReplyBurst
 
 NEWCOMER_RTTS: Final = 4.0  # after which a newcomer has seen the queue, and has not grown to much yet
 PROBE_PACE: Final = 0.5  # of the link's rate: one that is worth it shows, and slow ones send as they can

@@ -21,13 +21,6 @@ from typing import Final
 
 from lightpeer.core.fairness import Buckets
 
-CALL_WORK: Final = 25.0
-"""To decode a request's fields, run a handler, open a seal, answer. The unit is a small frame, which h2 needs
-some 35 microseconds for on a laptop."""
-
-FIELDS_PER_UNIT: Final = 5
-"""Header fields beyond those that every call has."""
-
 BURST_S: Final = 10.0  # of a network's work at once
 OWN_BURST: Final = 60.0  # of a connection: a greeting and a call or two
 OWN_PER_S: Final = 2.0  # a listener by gRPC asks for a segment and returns a window now and then

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.access import Refusal, Rules
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.serve.inotify import FolderWatch

@@ -22,7 +22,7 @@ from lightpeer.core.identity import PeerId
 from lightpeer.core.peer_entry import LOCAL_GROUP, network_group
 from lightpeer.core.peers import source_group
 from lightpeer.core.records import PeerRecord, scope_of
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.view import CAPACITY, View
 from lightpeer.core.waiting import Waiting
 from lightpeer.errors import RpcError

@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING, Any, Final, Never, Self, TypeAlias
 import trio
 
 from lightpeer.config import ServeLimits
-from lightpeer.core.framing import is_gzip
-from lightpeer.core.status import StatusCode, encode_metadata
+from lightpeer.core.rpc.framing import is_gzip
+from lightpeer.core.rpc.status import StatusCode, encode_metadata
 from lightpeer.errors import RpcError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from lightpeer.core.status import Metadata, MetadataLike
-    from lightpeer.serve.grpc import ServerCall
+    from lightpeer.core.rpc.server import ServerCall
+    from lightpeer.core.rpc.status import Metadata, MetadataLike
     from lightpeer.wire.link import Link
     from lightpeer.wire.network import Address
 

@@ -21,14 +21,14 @@ import trio
 from lightpeer.config import ServeLimits
 from lightpeer.core.admission import Admission
 from lightpeer.core.fairness import Buckets
-from lightpeer.core.frames import ErrorCode, FloodBudget
-from lightpeer.core.framing import is_gzip
 from lightpeer.core.holdings import Holdings
 from lightpeer.core.peer_entry import network_group
-from lightpeer.core.status import StatusCode
-from lightpeer.core.stream import Limits
+from lightpeer.core.rpc.frame_gate import ErrorCode, FloodBudget
+from lightpeer.core.rpc.framing import is_gzip
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.server import ServerCall, ServerConnection
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.turns import Turn, Turns
-from lightpeer.serve.grpc import ServerCall, ServerConnection
 from lightpeer.serve.handlers import (
     REQUEST_S,
     Context,

@@ -16,7 +16,7 @@ from lightpeer.core.identity import Identity, PeerId, ServerSeals
 from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.peer_entry import network_group
 from lightpeer.core.replay import Origin, ReplayGuard
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.serve.access import Access
 from lightpeer.serve.rpc import network_of

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from lightpeer.core.fairness import Fairness
-from lightpeer.core.framing import Compression
 from lightpeer.core.hits import MAX_HITS, MAX_PEERS, Findings, FoundTrack, Holder, ReplyWriter, each_once
 from lightpeer.core.peer_entry import network_group
 from lightpeer.core.records import restore_record_untrusted
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.framing import Compression
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.uri import is_uri
 from lightpeer.core.walks import Budget, Visit, Walks
 from lightpeer.errors import RpcError

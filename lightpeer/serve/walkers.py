@@ -20,7 +20,7 @@ import trio
 from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
 from lightpeer.core.hits import MAX_PEERS, FoundTrack, ReplyReader
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.resolving import numeric_untrusted

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 import trio
 
-from lightpeer.core.status import CallStatus, StatusCode
+from lightpeer.core.rpc.status import CallStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lightpeer.core.grpc import ClientCall, ClientConnection
-    from lightpeer.core.status import Metadata, RawHeader
+    from lightpeer.core.rpc.client import ClientCall, ClientConnection
+    from lightpeer.core.rpc.status import Metadata, RawHeader
     from lightpeer.errors import RpcError
     from lightpeer.wire.link import Link
     from lightpeer.wire.subchannel import Subchannel

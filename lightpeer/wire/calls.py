@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Final, Never, Self, TypeAlias, cast
 
 import trio
 
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, StateMisuseError
 from lightpeer.wire.call import Call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Generator
 
-    from lightpeer.core.grpc import ClientCall
-    from lightpeer.core.status import CallStatus
+    from lightpeer.core.rpc.client import ClientCall
+    from lightpeer.core.rpc.status import CallStatus
 
 _log = logging.getLogger(__name__)
 

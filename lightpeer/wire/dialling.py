@@ -87,4 +87,4 @@ class Dialling:
         for _ in range(_TICKS_UNTIL_SYN):
             await trio.lowlevel.checkpoint()
         self.meanwhile()
-        import_module("lightpeer.core.grpc")
+        import_module("lightpeer.core.rpc.client")

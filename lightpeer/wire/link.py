@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import trio
 
-from lightpeer.core.stream import Stream
+from lightpeer.core.rpc.stream import Stream
 from lightpeer.wire.network import TcpStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.core.http2 import Connection
+    from lightpeer.core.rpc.connection import Connection
     from lightpeer.core.turns import Turn
 
 StreamT = TypeVar("StreamT", bound=Stream)

@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from lightpeer.core.framing import is_gzip
-from lightpeer.core.status import encode_metadata
+from lightpeer.core.rpc.framing import is_gzip
+from lightpeer.core.rpc.status import encode_metadata
 from lightpeer.errors import UsageError
 from lightpeer.wire.call import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.core.status import MetadataLike
+    from lightpeer.core.rpc.status import MetadataLike
     from lightpeer.wire.call import Deserializer, Serializer
     from lightpeer.wire.subchannel import Subchannel
 

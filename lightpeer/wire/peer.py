@@ -17,7 +17,7 @@ import trio
 from lightpeer.core.identity import NONCE_BYTES, ClientSeals, Identity, PeerId, format_peer_id
 from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.records import format_endpoint, scope_of
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.wire.calls import EOF
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from lightpeer.core.meters import ReplyBurst
     from lightpeer.core.records import Endpoint, PeerRecord
+    from lightpeer.core.rpc.reply_burst import ReplyBurst
     from lightpeer.wire.network import Network
     from lightpeer.wire.tcp import Call, Channel, StreamStreamCall
 

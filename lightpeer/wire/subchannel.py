@@ -6,7 +6,7 @@ a small machine that import takes longer than the round trip.
 
 Calls go out as soon as TCP stands, a round trip before the server's first word;
 that word makes the channel READY. Without it, or without TCP, the attempt has
-failed, and the next waits for its time (`core.backoff`). Until then calls fail at
+failed, and the next waits for its time (`core.rpc.backoff`). Until then calls fail at
 once, but for those that wait for a server. There is no attempt while no call
 wants one.
 """
@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import trio
 
-from lightpeer.core.backoff import ENTROPY_BYTES, Backoff
-from lightpeer.core.status import CallStatus, StatusCode
+from lightpeer.core.rpc.backoff import ENTROPY_BYTES, Backoff
+from lightpeer.core.rpc.status import CallStatus, StatusCode
 from lightpeer.errors import UsageError, leaves_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from lightpeer.core.grpc import ClientCall, ClientConnection
-    from lightpeer.core.meters import ReplyBurst
-    from lightpeer.core.stream import Limits
+    from lightpeer.core.rpc.client import ClientCall, ClientConnection
+    from lightpeer.core.rpc.limits import Limits
+    from lightpeer.core.rpc.reply_burst import ReplyBurst
     from lightpeer.wire.call import Call
     from lightpeer.wire.dialling import Dialling
     from lightpeer.wire.link import Link
@@ -306,7 +306,7 @@ class Subchannel:
         self.changed.unpark_all()
 
     def _adopt(self, stream: trio.abc.Stream) -> Link[ClientCall]:
-        from lightpeer.core.grpc import ClientConnection
+        from lightpeer.core.rpc.client import ClientConnection
         from lightpeer.wire.link import Link
 
         now = trio.current_time()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import trio
 
-from lightpeer.core.framing import Compression, is_gzip
-from lightpeer.core.stream import Limits
+from lightpeer.core.rpc.framing import Compression, is_gzip
+from lightpeer.core.rpc.limits import Limits
 from lightpeer.wire.call import Call
 from lightpeer.wire.calls import EOF, StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
 from lightpeer.wire.dialling import Dialling
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from lightpeer.core.meters import ReplyBurst
+    from lightpeer.core.rpc.reply_burst import ReplyBurst
     from lightpeer.wire.call import Deserializer, Serializer
     from lightpeer.wire.network import Address, Network
 

@@ -6,7 +6,7 @@ import pytest
 
 from lightpeer.core.bandwidth import DRAIN_EVERY_S, Bandwidth
 from lightpeer.core.flow import FIRST_RTT_S, INITIAL_UNITS, NEWCOMER_UNITS, TARGET_S, UNIT_BYTES, Flow
-from lightpeer.core.meters import ReplyBurst
+from lightpeer.core.rpc.reply_burst import ReplyBurst
 
 
 def asked(bandwidth: Bandwidth, flow: Flow, now: float) -> None:

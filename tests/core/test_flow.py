@@ -25,7 +25,7 @@ from lightpeer.core.flow import (
     UNIT_BYTES,
     Flow,
 )
-from lightpeer.core.meters import ReplyBurst
+from lightpeer.core.rpc.reply_burst import ReplyBurst
 from tests.core.link import Download, Link
 
 MBIT = 1e6

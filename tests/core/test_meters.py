@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay, ReplyBurst, WindowedMinimum
+from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay, WindowedMinimum
+from lightpeer.core.rpc.reply_burst import ReplyBurst
 
 
 def test_a_minimum_over_buckets():

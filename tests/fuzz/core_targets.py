@@ -19,9 +19,6 @@ from lightpeer.core.datagram import (
     parse_pull_untrusted,
 )
 from lightpeer.core.downlinks import Downlinks
-from lightpeer.core.frames import FrameGate, GoAway
-from lightpeer.core.framing import MessageDecoder, accepts_gzip_untrusted, encode_message
-from lightpeer.core.grpc import ClientConnection
 from lightpeer.core.hits import ReplyReader
 from lightpeer.core.identity import (
     ClientSeals,
@@ -48,16 +45,19 @@ from lightpeer.core.records import (
     restore_record_untrusted,
 )
 from lightpeer.core.replay import ReplayGuard
-from lightpeer.core.scheduler import Scheduler, SourceLied
-from lightpeer.core.status import (
+from lightpeer.core.rpc.client import ClientConnection
+from lightpeer.core.rpc.frame_gate import FrameGate, GoAway
+from lightpeer.core.rpc.framing import MessageDecoder, accepts_gzip_untrusted, encode_message
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.server import ServerConnection
+from lightpeer.core.rpc.status import (
     code_from_header_untrusted,
     decode_message_text_untrusted,
     decode_timeout_untrusted,
     split_headers_untrusted,
 )
-from lightpeer.core.stream import Limits
+from lightpeer.core.scheduler import Scheduler, SourceLied
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.grpc import ServerConnection
 from tests.fuzz import wire
 from tests.fuzz.half import LIMITS
 from tests.fuzz.target import refusals, target
@@ -94,11 +94,11 @@ KINDS = [
 
 
 @target(
-    "core.framing.accepts_gzip_untrusted",
-    "core.framing.Frame.message_untrusted",
-    "core.framing.inflate_untrusted",
-    "core.framing.MessageDecoder.receive_untrusted",
-    "core.framing.MessageDecoder._length_untrusted",
+    "core.rpc.framing.accepts_gzip_untrusted",
+    "core.rpc.framing.Frame.message_untrusted",
+    "core.rpc.framing.inflate_untrusted",
+    "core.rpc.framing.MessageDecoder.receive_untrusted",
+    "core.rpc.framing.MessageDecoder._length_untrusted",
     seeds=[b"\x05" + encode_message(b"plain") + encode_message(b"pressed", gzip=True)],
 )
 def framing(data: bytes) -> None:
@@ -112,11 +112,11 @@ def framing(data: bytes) -> None:
 
 
 @target(
-    "core.status.code_from_header_untrusted",
-    "core.status.decode_message_text_untrusted",
-    "core.status.decode_timeout_untrusted",
-    "core.status.split_headers_untrusted",
-    "core.status._decode_binary_untrusted",
+    "core.rpc.status.code_from_header_untrusted",
+    "core.rpc.status.decode_message_text_untrusted",
+    "core.rpc.status.decode_timeout_untrusted",
+    "core.rpc.status.split_headers_untrusted",
+    "core.rpc.status._decode_binary_untrusted",
     seeds=[b"5S", b"%E2%98%BA", b":status\x00200\nk-bin\x00AAE,AA==\ngrpc-status\x007"],
 )
 def header_fields(data: bytes) -> None:
@@ -129,8 +129,8 @@ def header_fields(data: bytes) -> None:
 
 
 @target(
-    "core.frames.FrameGate.receive_untrusted",
-    "core.frames._parse_goaway_untrusted",
+    "core.rpc.frame_gate.FrameGate.receive_untrusted",
+    "core.rpc.frame_gate._parse_goaway_untrusted",
     seeds=[b"\x03" + wire.frame(4) + wire.frame(7, bytes(8) + b"so"), b"\xff" + wire.frame(6, bytes(8))],
 )
 def frames(data: bytes) -> None:
@@ -144,7 +144,7 @@ def frames(data: bytes) -> None:
 
 
 @target(
-    "core.http2.Connection._split_untrusted",
+    "core.rpc.connection.Connection._split_untrusted",
     seeds=[
         wire.frame(4)
         + wire.frame(1, wire.block(wire.RESPONSE), flags=4, stream_id=1)
@@ -166,7 +166,7 @@ def client_half(data: bytes) -> None:
 
 
 @target(
-    "core.http2.Connection._split_untrusted",
+    "core.rpc.connection.Connection._split_untrusted",
     seeds=[
         wire.frame(4)
         + wire.frame(1, wire.block([*wire.REQUEST, (b"grpc-timeout", b"1S")]), flags=4, stream_id=1)

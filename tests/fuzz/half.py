@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lightpeer.core.frames import FLOOD_BUDGET
-from lightpeer.core.stream import Limits
+from lightpeer.core.rpc.frame_gate import FLOOD_BUDGET
+from lightpeer.core.rpc.limits import Limits
 from tests.fuzz import wire
 
 LIMITS = Limits(

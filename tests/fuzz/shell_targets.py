@@ -15,7 +15,7 @@ from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.records import PeerRecord, parse_record_untrusted, scope_of
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.holders import accept_with_hit_untrusted
 from lightpeer.lan import contacts_untrusted

@@ -24,7 +24,7 @@ class Target(NamedTuple):
     """One entry of TARGETS."""
 
     run: Callable[[bytes], None]
-    covers: frozenset[str]  # "core.framing.inflate_untrusted"
+    covers: frozenset[str]  # "core.rpc.framing.inflate_untrusted"
     seeds: list[bytes]
 
     def corpus(self) -> Iterator[bytes]:

@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from lightpeer.core.grpc import ClientCall, ClientConnection
-from lightpeer.core.status import CallStatus, StatusCode
+from lightpeer.core.rpc.client import ClientCall, ClientConnection
+from lightpeer.core.rpc.status import CallStatus, StatusCode
 from tests.fuzz import wire
 from tests.fuzz.half import LIMITS, Half
 

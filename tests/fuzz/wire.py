@@ -9,7 +9,7 @@ from typing import Any
 import hpack
 from hypothesis import strategies as st
 
-from lightpeer.core.frames import FrameType
+from lightpeer.core.rpc.frame_gate import FrameType
 
 END_STREAM, END_HEADERS, PADDED, PRIORITY = 0x1, 0x4, 0x8, 0x20
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

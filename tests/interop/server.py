@@ -8,8 +8,8 @@ from typing import Any
 
 import trio
 
-from lightpeer.core.framing import Compression
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.framing import Compression
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.serve.rpc import (
     Context,
     MethodHandler,

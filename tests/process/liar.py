@@ -19,10 +19,10 @@ from collections.abc import Callable
 from lightpeer.core.datagram import TABLE_BASE
 from lightpeer.core.identity import ServerSeals
 from lightpeer.core.messages import MAX_REPLY_BYTES
+from lightpeer.core.rpc.server import ServerCall
 from lightpeer.errors import StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.__main__ import main
-from lightpeer.serve.grpc import ServerCall
 from lightpeer.serve.handlers import Context
 from lightpeer.serve.store import StoredTrack
 

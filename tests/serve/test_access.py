@@ -10,7 +10,7 @@ import trio
 
 from lightpeer.core.access import Refusal
 from lightpeer.core.identity import PeerId, format_peer_id
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import ConfigError, RpcError, StateError, UsageError
 from lightpeer.output import Output

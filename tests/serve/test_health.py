@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.pb.grpc.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from lightpeer.serve.health import Health

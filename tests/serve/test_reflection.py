@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.pb.grpc.reflection.v1 import reflection_pb2 as pb
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.serve.handlers import unary_unary
 from lightpeer.serve.health import Health

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 import trio.testing
 
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.serve.rpc import RpcServer, stream_stream, stream_unary, unary_stream, unary_unary
 from lightpeer.wire.network import Counters
 from lightpeer.wire.tcp import open_channel

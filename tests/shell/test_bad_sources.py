@@ -14,7 +14,7 @@ import trio
 from lightpeer.core.datagram import Data, PathToken, Unit, build_data, build_path
 from lightpeer.core.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
 from lightpeer.core.peers import build_record, parse_record_untrusted
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.discovery import open_client
 from lightpeer.errors import RpcError, StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, UsageError
 from lightpeer.wire.tcp import EOF
 from tests.shell.rpc import run, serving

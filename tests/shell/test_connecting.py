@@ -9,9 +9,9 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.core.frames import encode_goaway
-from lightpeer.core.status import StatusCode
-from lightpeer.core.stream import Limits
+from lightpeer.core.rpc.frame_gate import encode_goaway
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, UsageError
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.wire.dialling import HEAD_START_S, Dialling

@@ -11,9 +11,9 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.core.frames import ErrorCode, FrameType
-from lightpeer.core.status import StatusCode
-from lightpeer.core.stream import Limits
+from lightpeer.core.rpc.frame_gate import ErrorCode, FrameType
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, UsageError
 from lightpeer.serve.rpc import Context, RpcServer, unary_stream, unary_unary
 from lightpeer.wire.link import CRUMBS_BYTES, STALLED_WRITE_S

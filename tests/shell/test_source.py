@@ -22,8 +22,8 @@ from lightpeer.core.opening import UdpTerms
 from lightpeer.core.pull_ahead import MOST
 from lightpeer.core.receiver import FIRST_RTT_S, UnitArrived, UnitsLost
 from lightpeer.core.rests import EARLY_BYTES
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
-from lightpeer.core.status import StatusCode
 from lightpeer.core.transport import Action, Transport
 from lightpeer.core.unasked import Verdict
 from lightpeer.errors import BadMessageError, RpcError, SealError

@@ -8,8 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.core.status import StatusCode
-from lightpeer.core.stream import Limits
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, StateMisuseError, UsageError
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.wire.network import SystemNetwork, listener_address

@@ -12,7 +12,7 @@ import trio
 
 from lightpeer.core.datagram import TABLE_BASE
 from lightpeer.core.identity import Identity
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.serve.rpc import Context, Requests, stream_stream, unary_unary
 from lightpeer.serve.sender import StreamSender

@@ -4,8 +4,8 @@
 stream's own outbox and moves to the wire frame by frame and stream by stream,
 as flow-control windows and the transport allow. Received messages wait in their
 stream's decoder, and window credit goes back only as they are taken, so a slow
-consumer bounds what a peer can make us hold. The client half (`core.grpc`) and
-the server half (`serve.grpc`) subclass both classes and add their headers.
+consumer bounds what a peer can make us hold. The client half (`core.rpc.client`) and
+the server half (`core.rpc.server`) subclass both classes and add their headers.
 
 Call order, for each half: `receive(data, now)` with what came;
 `handle_timeout(now)` once `next_deadline()` is reached; then `next_event()`
@@ -14,7 +14,7 @@ action on a stream in between can make new data, events and deadlines.
 
 h2 shuts a connection at the first GOAWAY, either way, though the streams below
 its last id have to finish (RFC 9113 section 6.8). So GOAWAY frames bypass h2:
-`core.frames` takes them out of what is received and writes those that we send.
+`core.rpc.frame_gate` takes them out of what is received and writes those that we send.
 """
 
 from __future__ import annotations
@@ -30,19 +30,20 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from lightpeer.core.deadlines import Deadlines
-from lightpeer.core.frames import ErrorCode, FrameGate, GoAway, encode_goaway
-from lightpeer.core.h2_connection import connection_window_bytes, make_h2
-from lightpeer.core.keepalive import Keepalive
-from lightpeer.core.status import StatusCode, header_list_bytes, split_headers_untrusted
-from lightpeer.core.stream import Limits, Stream
+from lightpeer.core.rpc.deadlines import Deadlines
+from lightpeer.core.rpc.frame_gate import ErrorCode, FrameGate, GoAway, encode_goaway
+from lightpeer.core.rpc.h2_setup import connection_window_bytes, make_h2
+from lightpeer.core.rpc.keepalive import Keepalive
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.status import StatusCode, header_list_bytes, split_headers_untrusted
+from lightpeer.core.rpc.stream import Stream
 from lightpeer.errors import BadMessageError, FramingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lightpeer.core.frames import FloodBudget
-    from lightpeer.core.status import Metadata, RawHeader
+    from lightpeer.core.rpc.frame_gate import FloodBudget
+    from lightpeer.core.rpc.status import Metadata, RawHeader
 
 
 _KEEPALIVE_PING: Final = b"lightpee"

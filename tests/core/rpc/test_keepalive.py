@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lightpeer.core.keepalive import Keepalive
+from lightpeer.core.rpc.keepalive import Keepalive
 
 
 def test_silence_leads_to_one_ping_and_then_to_the_end():

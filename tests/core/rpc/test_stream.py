@@ -3,11 +3,11 @@ from __future__ import annotations
 import h2.events
 import pytest
 
-from lightpeer.core.grpc import ClientConnection
-from lightpeer.core.status import StatusCode
-from lightpeer.core.stream import Limits
+from lightpeer.core.rpc.client import ClientConnection
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import StateMisuseError
-from tests.core.h2peer import RESPONSE, H2Peer
+from tests.core.rpc.h2peer import RESPONSE, H2Peer
 
 PATH = "/pkg.Service/Method"
 

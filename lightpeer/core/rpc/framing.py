@@ -16,7 +16,7 @@ import struct
 import zlib
 from typing import Final, NamedTuple
 
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import FramingError, UsageError
 
 PREFIX_BYTES: Final = 5

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.framing import (
+from lightpeer.core.rpc.framing import (
     Compression,
     Frame,
     MessageDecoder,
@@ -18,7 +18,7 @@ from lightpeer.core.framing import (
     inflate_untrusted,
     is_gzip,
 )
-from lightpeer.core.status import StatusCode
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import FramingError, UsageError
 
 

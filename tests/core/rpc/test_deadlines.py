@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.deadlines import REBUILD_AT_LEAST, Deadlines
+from lightpeer.core.rpc.deadlines import REBUILD_AT_LEAST, Deadlines
 
 
 def test_the_earliest_comes_first_and_only_when_it_is_due():

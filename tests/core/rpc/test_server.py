@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.frames import (
+from lightpeer.core.rpc.frame_gate import (
     FLOOD_BUDGET,
     LAST_STREAM_ID,
     REFUSED_CALL_COST,
@@ -16,11 +16,12 @@ from lightpeer.core.frames import (
     encode_goaway,
     encode_ping,
 )
-from lightpeer.core.status import StatusCode
-from lightpeer.core.stream import STREAM_BYTES, Limits
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.server import LINGER_S, METADATA_ITEM_BYTES, STUCK_S, ServerConnection
+from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.rpc.stream import STREAM_BYTES
 from lightpeer.errors import StateMisuseError
-from lightpeer.serve.grpc import LINGER_S, METADATA_ITEM_BYTES, STUCK_S, ServerConnection
-from tests.core.h2peer import H2Peer
+from tests.core.rpc.h2peer import H2Peer
 
 PATH = b"/pkg.Service/Method"
 METHOD = ((b":method", b"POST"), (b":scheme", b"http"), (b":path", PATH), (b":authority", b"h"))
@@ -519,3 +520,12 @@ def test_calls_that_are_turned_away_end_the_connection_in_time():
                 turned_away += 1
         assert turned_away <= FLOOD_BUDGET / REFUSED_CALL_COST
     assert server.error_code == ErrorCode.ENHANCE_YOUR_CALM
+
+
+def test_a_request_above_the_limit_on_metadata_never_comes_up():
+    server, peer = accept(header_list_bytes=300)
+    peer.headers(1, (*REQUEST, (b"k", b"v" * 300)), end=True)
+    (first,) = response(peer)[0]
+    assert first[b"grpc-status"] == b"8"
+    assert all(call.is_finished for call in peer.events_of_ours())
+    assert server.active_calls == 0

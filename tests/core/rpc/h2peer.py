@@ -9,10 +9,10 @@ import h2.connection
 import h2.events
 import h2.settings
 
-from lightpeer.core.framing import encode_message
+from lightpeer.core.rpc.framing import encode_message
 
 if TYPE_CHECKING:
-    from lightpeer.core.http2 import Connection
+    from lightpeer.core.rpc.connection import Connection
 
 RESPONSE = ((b":status", b"200"), (b"content-type", b"application/grpc"))
 OK = ((b"grpc-status", b"0"),)

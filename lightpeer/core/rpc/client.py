@@ -7,7 +7,7 @@ calls to look at again, `next_event` says. A call ends once, by the server's
 status, by its deadline, by `cancel`, by what broke it, or with the connection;
 the streams that this leaves open on the wire are reset.
 
-The five verbs and their order are those of `core.http2`.
+The five verbs and their order are those of `core.rpc.connection`.
 
 Source: the gRPC project's PROTOCOL-HTTP2.md, and for keepalive its keepalive.md.
 """
@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Final
 
 import h2.events
 
-from lightpeer.core.frames import LAST_STREAM_ID, ErrorCode
-from lightpeer.core.framing import ENCODINGS, MessageDecoder, accepts_gzip_untrusted
-from lightpeer.core.http2 import Connection, ConnectionState
-from lightpeer.core.meters import ReplyBurst
-from lightpeer.core.status import (
+from lightpeer.core.rpc.connection import Connection, ConnectionState
+from lightpeer.core.rpc.frame_gate import LAST_STREAM_ID, ErrorCode
+from lightpeer.core.rpc.framing import ENCODINGS, MessageDecoder, accepts_gzip_untrusted
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.reply_burst import ReplyBurst
+from lightpeer.core.rpc.status import (
     CallStatus,
     Metadata,
     RawHeader,
@@ -36,14 +37,14 @@ from lightpeer.core.status import (
     encode_timeout,
     header_list_bytes,
 )
-from lightpeer.core.stream import Limits, Stream
+from lightpeer.core.rpc.stream import Stream
 from lightpeer.errors import BadMessageError, FramingError
 from lightpeer.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lightpeer.core.frames import GoAway
+    from lightpeer.core.rpc.frame_gate import GoAway
 
 __all__ = ["CallStatus", "ClientCall", "ClientConnection", "Limits", "StatusCode"]
 

@@ -7,12 +7,12 @@ import h2.exceptions
 import h2.settings
 import pytest
 
-from lightpeer.core.frames import ErrorCode, encode_goaway, encode_ping
-from lightpeer.core.grpc import ClientConnection, StatusCode
-from lightpeer.core.http2 import OUTPUT_BYTES, ConnectionState
-from lightpeer.core.stream import Limits
-from lightpeer.serve.grpc import ServerConnection
-from tests.core.h2peer import OK, RESPONSE, H2Peer
+from lightpeer.core.rpc.client import ClientConnection, StatusCode
+from lightpeer.core.rpc.connection import OUTPUT_BYTES, ConnectionState
+from lightpeer.core.rpc.frame_gate import ErrorCode, encode_goaway, encode_ping
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.server import ServerConnection
+from tests.core.rpc.h2peer import OK, RESPONSE, H2Peer
 
 PATH = "/pkg.Service/Method"
 PING = b"\0\0\x08\x06\0\0\0\0\0" + bytes(8)

@@ -8,13 +8,13 @@ import h2.events
 import pytest
 from h2.settings import SettingCodes
 
-from lightpeer.core.h2_connection import (
+from lightpeer.core.rpc.h2_setup import (
     LARGEST_WINDOW_BYTES,
     REMEMBERED_STREAMS,
     connection_window_bytes,
     make_h2,
 )
-from lightpeer.core.stream import Limits
+from lightpeer.core.rpc.limits import Limits
 
 REQUEST = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", b"/s/M")]
 LIMITS = Limits(stream_window_bytes=100_000, concurrent_calls=7, header_list_bytes=5000)

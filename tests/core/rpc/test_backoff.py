@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.backoff import ENTROPY_BYTES, MAX_S, Backoff
+from lightpeer.core.rpc.backoff import ENTROPY_BYTES, MAX_S, Backoff
 
 MIDDLE, LEAST, MOST = b"\x80" + bytes(3), bytes(4), b"\xff" * 4
 

@@ -17,7 +17,7 @@ import h2.settings
 if TYPE_CHECKING:
     from hyperframe.frame import Frame
 
-    from lightpeer.core.stream import Limits
+    from lightpeer.core.rpc.limits import Limits
 
 LARGEST_WINDOW_BYTES: Final = 2**31 - 1
 
@@ -77,8 +77,8 @@ def make_h2(*, client_side: bool, limits: Limits) -> H2Connection:
     config = h2.config.H2Configuration(
         client_side=client_side,
         header_encoding=None,
-        validate_inbound_headers=False,  # `core.status` does that, without ending the connection
-        validate_outbound_headers=False,  # ours are well-formed: `core.status` sees to the metadata
+        validate_inbound_headers=False,  # `core.rpc.status` does that, without ending the connection
+        validate_outbound_headers=False,  # ours are well-formed: `core.rpc.status` sees to the metadata
         normalize_outbound_headers=False,
     )
     connection = H2Connection(config)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.status import (
+from lightpeer.core.rpc.status import (
     CallStatus,
     StatusCode,
     code_from_header_untrusted,

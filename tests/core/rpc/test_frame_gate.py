@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.frames import (
+from lightpeer.core.rpc.frame_gate import (
     FLOOD_BUDGET,
     FLOOD_REFILL_PER_S,
     FRAME_MAX_BYTES,

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.frames import ErrorCode, encode_goaway
-from lightpeer.core.grpc import LAST_STREAM_ID, ClientConnection, StatusCode
-from lightpeer.core.http2 import ConnectionState
-from lightpeer.core.stream import Limits
-from tests.core.h2peer import OK, RESPONSE, H2Peer
+from lightpeer.core.rpc.client import LAST_STREAM_ID, ClientConnection, StatusCode
+from lightpeer.core.rpc.connection import ConnectionState
+from lightpeer.core.rpc.frame_gate import ErrorCode, encode_goaway
+from lightpeer.core.rpc.limits import Limits
+from tests.core.rpc.h2peer import OK, RESPONSE, H2Peer
 from tests.fuzz import wire
 
 PATH = "/pkg.Service/Method"
