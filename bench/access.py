@@ -32,7 +32,7 @@ LOOKUPS = 20_000
 
 
 def entries(kind: str, count: int, seed: int = 1) -> Iterator[str]:
-    from lightpeer.core.identity import format_peer_id
+    from lightpeer.core.trust.identity import format_peer_id
     from lightpeer.core.uri import format_uri
 
     random = Random(seed)
@@ -66,8 +66,8 @@ def peak_mb() -> float:
 def measure(kind: str, path: Path) -> list[float]:
     """Read a list and look things up; return what it took."""
     from lightpeer.core.access import Rules
-    from lightpeer.core.identity import PeerId, parse_peer_id
     from lightpeer.core.rule_lists import DENIABLE
+    from lightpeer.core.trust.identity import PeerId, parse_peer_id
     from lightpeer.core.uri import parse_uri
     from lightpeer.serve.lists import ListSource
 

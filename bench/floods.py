@@ -38,8 +38,8 @@ import trio
 from bench.footprint import LIGHTPEER
 from bench.links.track import Track, prepare, serve_command
 from bench.start import memory_mb
-from lightpeer.core.identity import ClientSeals, Identity, PeerId, parse_peer_id
 from lightpeer.core.rpc.framing import encode_message
+from lightpeer.core.trust.identity import ClientSeals, Identity, PeerId, parse_peer_id
 from lightpeer.core.uri import parse_uri
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 

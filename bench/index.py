@@ -142,10 +142,10 @@ def ask(folder: Path, peers: int, searches: int) -> None:
 
 
 async def _ask(folder: Path, peers: int, searches: int) -> None:
-    from lightpeer.core.identity import Identity
     from lightpeer.core.own_address import OwnAddress
     from lightpeer.core.peers import PeerCache
-    from lightpeer.core.records import Role, build_record, parse_record_untrusted
+    from lightpeer.core.trust.identity import Identity
+    from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
     from lightpeer.core.walks import NO_BUDGET
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.serve.gossip import Gossip

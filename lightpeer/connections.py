@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lightpeer.contacts import Contact, Endpoint
-    from lightpeer.core.identity import Identity, PeerId
+    from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
 
@@ -157,7 +157,7 @@ class Connections:
 
     async def _stay_connected(self, contact: Contact, note: Callable[[Peer], object]) -> None:
         """Connect, note who is there, and stay connected until cancelled."""
-        from lightpeer.core.messages import MAX_REPLY_BYTES
+        from lightpeer.core.trust.messages import MAX_REPLY_BYTES
         from lightpeer.wire.tcp import Limits, open_channel
 
         host, port = contact.address

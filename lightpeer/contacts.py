@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from lightpeer.errors import UsageError
 
 if TYPE_CHECKING:
-    from lightpeer.core.identity import PeerId
+    from lightpeer.core.trust.identity import PeerId
 
 Endpoint: TypeAlias = tuple[str, int]
 """A host (a name, or a numeric address without brackets) and a port."""
@@ -45,7 +45,7 @@ def parse_contact(text: str) -> Contact:
     name, at, place = text.strip().rpartition("@")
     if not at:
         return Contact(parse_endpoint(place))
-    from lightpeer.core.identity import parse_peer_id  # brings the messages with it; few name an id
+    from lightpeer.core.trust.identity import parse_peer_id  # brings the messages with it; few name an id
 
     try:
         return Contact(parse_endpoint(place), parse_peer_id(name))

@@ -26,10 +26,10 @@ from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.config import Settings
-    from lightpeer.core.identity import Identity, PeerId
     from lightpeer.core.manifest import Track
     from lightpeer.core.opening import Opened
     from lightpeer.core.peers import PeerCache
+    from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.opener import Opener, TakesFrom
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer

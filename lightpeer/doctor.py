@@ -126,7 +126,7 @@ def check_state(state_dir: Path) -> Finding:
 
 def check_keys() -> Finding:
     """Check that there is a library for signatures."""
-    from lightpeer.core._secp256k1 import load_backend
+    from lightpeer.core.trust._secp256k1 import load_backend
 
     try:
         backend = load_backend()

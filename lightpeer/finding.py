@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
-    from lightpeer.core.identity import PeerId
     from lightpeer.core.manifest import Track
     from lightpeer.core.opening import Opened
+    from lightpeer.core.trust.identity import PeerId
     from lightpeer.discovery import Client
     from lightpeer.sources import FindSources
     from lightpeer.wire.peer import Peer

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Settings
     from lightpeer.core.choice import Standing
-    from lightpeer.core.identity import Identity, PeerId
-    from lightpeer.core.records import PeerRecord
+    from lightpeer.core.trust.identity import Identity, PeerId
+    from lightpeer.core.trust.records import PeerRecord
     from lightpeer.remembered import RememberedPeers
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
@@ -157,7 +157,7 @@ class Reach:
         A newer record counts more: others may relay one of a place that it has left. A name may lead into a
         narrower network than the one that its record came from: nobody is met there.
         """
-        from lightpeer.core.records import scope_of
+        from lightpeer.core.trust.records import scope_of
 
         newest = self._newest(record)
         places = [Contact(endpoint, record.peer_id) for endpoint in newest.endpoints]
@@ -407,7 +407,7 @@ class Reach:
     def _sound_untrusted(self, records: Iterable[bytes], source: Peer) -> list[PeerRecord]:
         """Return the records that are their subjects' own, and mean something where they came from."""
         from lightpeer.core.peers import parse_record_untrusted
-        from lightpeer.core.records import check_scope_untrusted
+        from lightpeer.core.trust.records import check_scope_untrusted
 
         sound = []
         for data in islice(records, MAX_RECORDS):

@@ -20,8 +20,8 @@ from lightpeer.state import Losses, set_aside, write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lightpeer.core.identity import PeerId
     from lightpeer.core.peers import PeerCache
+    from lightpeer.core.trust.identity import PeerId
 
 logger = logging.getLogger(__name__)
 

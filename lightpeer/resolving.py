@@ -46,7 +46,7 @@ async def numeric_untrusted(network: Network, endpoint: Endpoint, scope: int) ->
         OSError: the name leads nowhere, as far as can be told in five seconds.
         BadMessageError: it leads into narrower networks only.
     """
-    from lightpeer.core.records import scope_of
+    from lightpeer.core.trust.records import scope_of
 
     host, port = endpoint
     if not is_name(host):

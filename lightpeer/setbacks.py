@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lightpeer.errors import BadMessageError, NoPeerError, NothingFoundError, StreamFailedError
 
 if TYPE_CHECKING:
-    from lightpeer.core.identity import PeerId
+    from lightpeer.core.trust.identity import PeerId
     from lightpeer.wire.peer import Peer
 
 
@@ -31,7 +31,7 @@ class Setbacks:
 
     def on_stranger(self, peer: Peer) -> None:
         """Note that somebody else answers where a peer was expected."""
-        from lightpeer.core.records import format_endpoint
+        from lightpeer.core.trust.records import format_endpoint
 
         self._stranger = f"another peer than {peer.name} answers at {format_endpoint(peer.address)}"
 
@@ -44,7 +44,7 @@ class Setbacks:
             own_id: ours.
             is_given: a person named it.
         """
-        from lightpeer.core.identity import format_peer_id
+        from lightpeer.core.trust.identity import format_peer_id
 
         own = format_peer_id(own_id)
         sentences = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lightpeer.core.identity import Identity
+    from lightpeer.core.trust.identity import Identity
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def load_or_make_identity(state_dir: Path, entropy: Callable[[int], bytes], loss
 
 
 def _new_identity(entropy: Callable[[int], bytes]) -> tuple[bytes, Identity]:
-    from lightpeer.core.identity import Identity
+    from lightpeer.core.trust.identity import Identity
 
     secret = entropy(_SECRET_BYTES)
     return secret, Identity(secret)
@@ -137,7 +137,7 @@ def _keep_key(state_dir: Path, secret: bytes) -> None:
 
 def _load_identity(state_dir: Path) -> Identity | None:
     """Return the identity that is kept, None if there is none; raise StateError if it cannot be had."""
-    from lightpeer.core.identity import Identity
+    from lightpeer.core.trust.identity import Identity
 
     sweep(state_dir)
     path = state_dir / KEY_FILE

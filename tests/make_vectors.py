@@ -21,15 +21,15 @@ from lightpeer.core.datagram import (
     derive_keys,
     unit_layout,
 )
-from lightpeer.core.identity import (
+from lightpeer.core.manifest import build_manifest, build_table, content_digest, track_id_of
+from lightpeer.core.trust.identity import (
     ClientSeals,
     Identity,
     ServerSeals,
     format_peer_id,
     seal_record,
 )
-from lightpeer.core.manifest import build_manifest, build_table, content_digest, track_id_of
-from lightpeer.core.replay import ReplayGuard
+from lightpeer.core.trust.replay import ReplayGuard
 from lightpeer.core.uri import format_uri
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 

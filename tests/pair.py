@@ -19,7 +19,6 @@ import trio
 from lightpeer.config import Settings
 from lightpeer.contacts import Contact
 from lightpeer.core.datagram import TABLE_BASE
-from lightpeer.core.identity import Identity
 from lightpeer.core.manifest import (
     SAMPLE_RATE,
     TABLE_SEGMENTS,
@@ -31,6 +30,7 @@ from lightpeer.core.manifest import (
 )
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache
+from lightpeer.core.trust.identity import Identity
 from lightpeer.serve.access import Access
 from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.index import IndexHit

@@ -12,7 +12,13 @@ import base58
 import pytest
 
 from lightpeer.core import datagram
-from lightpeer.core.identity import (
+from lightpeer.core.manifest import (
+    build_manifest,
+    build_table,
+    parse_manifest_untrusted,
+    parse_table_untrusted,
+)
+from lightpeer.core.trust.identity import (
     ClientSeals,
     Identity,
     ServerSeals,
@@ -21,14 +27,8 @@ from lightpeer.core.identity import (
     parse_peer_id,
     seal_record,
 )
-from lightpeer.core.manifest import (
-    build_manifest,
-    build_table,
-    parse_manifest_untrusted,
-    parse_table_untrusted,
-)
-from lightpeer.core.records import build_record, parse_record_untrusted
-from lightpeer.core.replay import ReplayGuard
+from lightpeer.core.trust.records import build_record, parse_record_untrusted
+from lightpeer.core.trust.replay import ReplayGuard
 from lightpeer.core.uri import format_uri, parse_uri
 from tests.make_vectors import VECTORS, vectors
 

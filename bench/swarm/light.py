@@ -14,9 +14,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from lightpeer.config import Settings
-from lightpeer.core.identity import PeerId
 from lightpeer.core.peers import PeerCache
-from lightpeer.core.records import PeerRecord
+from lightpeer.core.trust.identity import PeerId
+from lightpeer.core.trust.records import PeerRecord
 from lightpeer.reach import MAX_ASKED, MAX_RECORDS
 from lightpeer.serve.own_record import RECORD_LIFETIME_S
 

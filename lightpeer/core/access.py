@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lightpeer.core.identity import PeerId
-from lightpeer.core.records import PeerRecord
 from lightpeer.core.rule_lists import RuleList
+from lightpeer.core.trust.identity import PeerId
+from lightpeer.core.trust.records import PeerRecord
 
 
 class Refusal(StrEnum):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lightpeer.core.hits import FoundTrack, Holder
-    from lightpeer.core.identity import PeerId
+    from lightpeer.core.trust.identity import PeerId
 
 SECOND_ANSWER_S: Final = 0.15  # where the first holder is a stranger: some hops of a walk
 BETTER_ANSWER_S: Final = 1.5  # where its music was skipped before: about a walk

@@ -22,7 +22,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 from typing import NamedTuple
 
-from lightpeer.core.identity import PeerId
+from lightpeer.core.trust.identity import PeerId
 from lightpeer.errors import BadMessageError
 
 MAX_PAYLOAD = 1200  # with all headers 1277 bytes over IPv6, whose least MTU is 1280 (RFC 8200 §5)

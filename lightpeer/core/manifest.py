@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lightpeer.core.datagram import TABLE_BASE
-from lightpeer.core.messages import parse_message_untrusted
+from lightpeer.core.trust.messages import parse_message_untrusted
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import BadMessageError, VerificationError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

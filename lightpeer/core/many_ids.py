@@ -16,7 +16,7 @@ from hashlib import sha256
 from struct import Struct
 from typing import Final
 
-from lightpeer.core.identity import ID_BYTES, ID_VERSION
+from lightpeer.core.trust.identity import ID_BYTES, ID_VERSION
 from lightpeer.core.uri import TRACK_ID_BYTES
 
 PEER_ID_CHARS: Final = 34

@@ -19,7 +19,7 @@ from ipaddress import ip_address
 
 from lightpeer.core.agreement import Agreement
 from lightpeer.core.peer_entry import network_group
-from lightpeer.core.records import is_host, scope_of
+from lightpeer.core.trust.records import is_host, scope_of
 
 
 class OwnAddress:

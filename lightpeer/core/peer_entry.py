@@ -13,7 +13,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from lightpeer.core.records import PRIVATE_SCOPE, PeerRecord, restore_record_untrusted
+from lightpeer.core.trust.records import PRIVATE_SCOPE, PeerRecord, restore_record_untrusted
 from lightpeer.errors import BadMessageError
 
 HALF_LIFE_S: Final = 86_400.0

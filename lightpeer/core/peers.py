@@ -35,7 +35,6 @@ from collections import Counter
 from hashlib import blake2b
 from typing import Final
 
-from lightpeer.core.identity import PeerId
 from lightpeer.core.peer_entry import (
     LOCAL_GROUP,
     PeerEntry,
@@ -43,7 +42,8 @@ from lightpeer.core.peer_entry import (
     pack_entry,
     unpack_entries_untrusted,
 )
-from lightpeer.core.records import PeerRecord, build_record, parse_record_untrusted
+from lightpeer.core.trust.identity import PeerId
+from lightpeer.core.trust.records import PeerRecord, build_record, parse_record_untrusted
 from lightpeer.errors import BadMessageError, UsageError
 
 __all__ = ["PeerCache", "PeerEntry", "PeerRecord", "build_record", "parse_record_untrusted"]

@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
-from lightpeer.core.identity import PeerId
+from lightpeer.core.trust.identity import PeerId
 
 LOOK_AGAIN_S: Final = 3.0
 MAX_LOOK_AGAIN_S: Final = 60.0

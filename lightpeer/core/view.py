@@ -29,7 +29,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, TypeVar
 
-from lightpeer.core.identity import PeerId
+from lightpeer.core.trust.identity import PeerId
 from lightpeer.errors import UsageError
 
 CAPACITY: Final = 37  # with ENOUGH, a view of 32 on the average: stays connected when two in three crash

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.records import check_scope_untrusted, format_endpoint, parse_record_untrusted
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.records import check_scope_untrusted, format_endpoint, parse_record_untrusted
 from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.meeting import MAX_RECORDS, sound_records_untrusted

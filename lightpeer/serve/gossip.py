@@ -18,11 +18,11 @@ import trio
 
 from lightpeer.contacts import Contact
 from lightpeer.core.fairness import Fairness
-from lightpeer.core.identity import PeerId
 from lightpeer.core.peer_entry import LOCAL_GROUP, network_group
 from lightpeer.core.peers import source_group
-from lightpeer.core.records import PeerRecord, scope_of
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.identity import PeerId
+from lightpeer.core.trust.records import PeerRecord, scope_of
 from lightpeer.core.view import CAPACITY, View
 from lightpeer.core.waiting import Waiting
 from lightpeer.errors import RpcError
@@ -36,9 +36,9 @@ from lightpeer.serve.supervision import contained, kept_up
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from lightpeer.core.identity import Identity
     from lightpeer.core.own_address import OwnAddress
     from lightpeer.core.peers import PeerCache
+    from lightpeer.core.trust.identity import Identity
     from lightpeer.wire.network import Network
 
 logger = logging.getLogger(__name__)

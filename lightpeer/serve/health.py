@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from lightpeer.core.messages import parse_message_untrusted
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.messages import parse_message_untrusted
 from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.serve.rpc import unary_stream, unary_unary
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.contacts import Contact
-from lightpeer.core.records import LOOPBACK_SCOPE
+from lightpeer.core.trust.records import LOOPBACK_SCOPE
 from lightpeer.core.view import CAPACITY, ENOUGH
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.meeting import MAX_RECORDS
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from lightpeer.core.peers import PeerCache
-    from lightpeer.core.records import PeerRecord
+    from lightpeer.core.trust.records import PeerRecord
     from lightpeer.core.view import Entropy, View
     from lightpeer.serve.meeting import Meetings
 

@@ -23,10 +23,10 @@ import trio
 from lightpeer.contacts import Contact
 from lightpeer.core.agreement import Agreement
 from lightpeer.core.fairness import Fairness
-from lightpeer.core.messages import MAX_REPLY_BYTES
 from lightpeer.core.peer_entry import NOT_BEFORE_S, network_group
 from lightpeer.core.peers import source_group
-from lightpeer.core.records import (
+from lightpeer.core.trust.messages import MAX_REPLY_BYTES
+from lightpeer.core.trust.records import (
     LOOPBACK_SCOPE,
     check_scope_untrusted,
     format_endpoint,
@@ -44,11 +44,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from lightpeer.contacts import Endpoint
-    from lightpeer.core.identity import Identity, PeerId
     from lightpeer.core.own_address import OwnAddress
     from lightpeer.core.peer_entry import PeerEntry
     from lightpeer.core.peers import PeerCache
-    from lightpeer.core.records import PeerRecord
+    from lightpeer.core.trust.identity import Identity, PeerId
+    from lightpeer.core.trust.records import PeerRecord
     from lightpeer.wire.network import Network
 
 logger = logging.getLogger(__name__)

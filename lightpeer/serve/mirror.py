@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Settings
     from lightpeer.contacts import Contact
-    from lightpeer.core.identity import PeerId
     from lightpeer.core.manifest import Track
+    from lightpeer.core.trust.identity import PeerId
     from lightpeer.discovery import Client
     from lightpeer.serve.access import Access
     from lightpeer.serve.library import Library

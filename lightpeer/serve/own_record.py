@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.records import MAX_AHEAD_S, Role, build_record, format_endpoint
+from lightpeer.core.trust.records import MAX_AHEAD_S, Role, build_record, format_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.core.identity import Identity
     from lightpeer.core.own_address import OwnAddress
-    from lightpeer.core.records import Endpoint
+    from lightpeer.core.trust.identity import Identity
+    from lightpeer.core.trust.records import Endpoint
 
 logger = logging.getLogger(__name__)
 

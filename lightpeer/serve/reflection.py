@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.messages import parse_message_untrusted
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.messages import parse_message_untrusted
 from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.serve.rpc import stream_stream
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from lightpeer.core.records import Role
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.records import Role
 from lightpeer.errors import RpcError
 
 if TYPE_CHECKING:

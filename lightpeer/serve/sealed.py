@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from lightpeer.core.identity import Identity, PeerId, ServerSeals
-from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.peer_entry import network_group
-from lightpeer.core.replay import Origin, ReplayGuard
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.identity import Identity, PeerId, ServerSeals
+from lightpeer.core.trust.messages import parse_body_untrusted
+from lightpeer.core.trust.replay import Origin, ReplayGuard
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.serve.access import Access
 from lightpeer.serve.rpc import network_of

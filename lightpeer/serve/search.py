@@ -23,9 +23,9 @@ import trio
 from lightpeer.core.fairness import Fairness
 from lightpeer.core.hits import MAX_HITS, MAX_PEERS, Findings, FoundTrack, Holder, ReplyWriter, each_once
 from lightpeer.core.peer_entry import network_group
-from lightpeer.core.records import restore_record_untrusted
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.records import restore_record_untrusted
 from lightpeer.core.uri import is_uri
 from lightpeer.core.walks import Budget, Visit, Walks
 from lightpeer.errors import RpcError
@@ -36,7 +36,7 @@ from lightpeer.serve.walkers import Errand
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from lightpeer.core.identity import PeerId
+    from lightpeer.core.trust.identity import PeerId
     from lightpeer.serve.access import Access
     from lightpeer.serve.index import IndexHit
     from lightpeer.serve.rpc import Context

@@ -23,9 +23,9 @@ import trio
 
 from lightpeer.config import ServeLimits, Settings
 from lightpeer.contacts import DEFAULT_PORT, Contact, Endpoint
-from lightpeer.core.identity import format_peer_id
 from lightpeer.core.own_address import OwnAddress, is_wildcard
-from lightpeer.core.records import LOOPBACK_SCOPE, format_endpoint, scope_of
+from lightpeer.core.trust.identity import format_peer_id
+from lightpeer.core.trust.records import LOOPBACK_SCOPE, format_endpoint, scope_of
 from lightpeer.errors import LightpeerError, StateError
 from lightpeer.lan import Lan, Own
 from lightpeer.remembered import RememberedPeers
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable
     from pathlib import Path
 
-    from lightpeer.core.identity import Identity
+    from lightpeer.core.trust.identity import Identity
     from lightpeer.output import Output
     from lightpeer.wire.network import Address, Network
 

@@ -26,9 +26,9 @@ from typing import Final, NamedTuple
 import trio
 
 from lightpeer.core.datagram import derive_keys, peek_stream_id
-from lightpeer.core.identity import Identity, PeerId
 from lightpeer.core.peer_entry import network_group
 from lightpeer.core.places import Places
+from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.serve.access import Access
 from lightpeer.serve.asked import MAX_QUEUED_UNITS
 from lightpeer.serve.objects import Objects, ReadableTrack

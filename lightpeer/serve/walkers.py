@@ -31,8 +31,8 @@ from lightpeer.wire.nursery import open_nursery
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from lightpeer.core.identity import Identity, PeerId
-    from lightpeer.core.records import PeerRecord
+    from lightpeer.core.trust.identity import Identity, PeerId
+    from lightpeer.core.trust.records import PeerRecord
     from lightpeer.core.walks import Step, Visit
     from lightpeer.wire.network import Network
 

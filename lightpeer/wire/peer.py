@@ -1,6 +1,6 @@
 """A peer as a client sees it: the loudp2p services over one channel, every message sealed.
 
-Calls go out as bytes; `core.identity.ClientSeals` adds and checks the seals, so
+Calls go out as bytes; `core.trust.identity.ClientSeals` adds and checks the seals, so
 nothing unsealed is ever parsed. A Raspberry Pi has no clock at boot: when a peer
 answers that our seal is stale, its time is adopted for seals alone, and the call
 is made once more.
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
-from lightpeer.core.identity import NONCE_BYTES, ClientSeals, Identity, PeerId, format_peer_id
-from lightpeer.core.messages import parse_body_untrusted
-from lightpeer.core.records import format_endpoint, scope_of
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.identity import NONCE_BYTES, ClientSeals, Identity, PeerId, format_peer_id
+from lightpeer.core.trust.messages import parse_body_untrusted
+from lightpeer.core.trust.records import format_endpoint, scope_of
 from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.wire.calls import EOF
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from lightpeer.core.records import Endpoint, PeerRecord
     from lightpeer.core.rpc.reply_burst import ReplyBurst
+    from lightpeer.core.trust.records import Endpoint, PeerRecord
     from lightpeer.wire.network import Network
     from lightpeer.wire.tcp import Call, Channel, StreamStreamCall
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.access import Refusal, Rules
-from lightpeer.core.identity import PeerId, format_peer_id
-from lightpeer.core.records import PeerRecord
 from lightpeer.core.rule_lists import ALLOWABLE, DENIABLE, RuleList, read_list
+from lightpeer.core.trust.identity import PeerId, format_peer_id
+from lightpeer.core.trust.records import PeerRecord
 from lightpeer.core.uri import format_uri
 
 OWN, ANNA, BEN, MALLORY = (PeerId(bytes([n]) * 20) for n in range(1, 5))

@@ -17,8 +17,8 @@ from lightpeer.core.choice import (
     Standing,
 )
 from lightpeer.core.hits import FoundTrack, Holder
-from lightpeer.core.identity import Identity, PeerId
-from lightpeer.core.records import Role, build_record, parse_record_untrusted
+from lightpeer.core.trust.identity import Identity, PeerId
+from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 
 NOW = 1_750_000_000
 

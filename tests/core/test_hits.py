@@ -20,8 +20,8 @@ from lightpeer.core.hits import (
     ReplyWriter,
     each_once,
 )
-from lightpeer.core.identity import Identity
-from lightpeer.core.records import PeerRecord, Role, build_record, parse_record_untrusted
+from lightpeer.core.trust.identity import Identity
+from lightpeer.core.trust.records import PeerRecord, Role, build_record, parse_record_untrusted
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

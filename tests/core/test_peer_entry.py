@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.identity import Identity
 from lightpeer.core.peer_entry import (
     BACKOFF_S,
     DEAD_AFTER_FAILURES,
@@ -21,7 +20,8 @@ from lightpeer.core.peer_entry import (
     pack_entry,
     unpack_entries_untrusted,
 )
-from lightpeer.core.records import PRIVATE_SCOPE, build_record, parse_record_untrusted
+from lightpeer.core.trust.identity import Identity
+from lightpeer.core.trust.records import PRIVATE_SCOPE, build_record, parse_record_untrusted
 from lightpeer.errors import BadMessageError
 
 NOW = 1_750_000_000.0

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.identity import Identity, PeerId
 from lightpeer.core.peer_entry import HALF_LIFE_S, KEEP_TOLD_S, KEEP_TRIED_S
 from lightpeer.core.peers import (
     DEFAULT_CAPACITY,
@@ -19,7 +18,8 @@ from lightpeer.core.peers import (
     build_record,
     parse_record_untrusted,
 )
-from lightpeer.core.records import PRIVATE_SCOPE
+from lightpeer.core.trust.identity import Identity, PeerId
+from lightpeer.core.trust.records import PRIVATE_SCOPE
 from lightpeer.errors import BadMessageError, UsageError
 
 NOW = 1_750_000_000.0

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.core import rule_lists
-from lightpeer.core.identity import PeerId, format_peer_id
 from lightpeer.core.rule_lists import (
     ALLOWABLE,
     DENIABLE,
@@ -15,6 +14,7 @@ from lightpeer.core.rule_lists import (
     RuleList,
     read_list,
 )
+from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import UsageError
 

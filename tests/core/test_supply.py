@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from lightpeer.core.identity import PeerId
 from lightpeer.core.supply import (
     GONE_LOOKS,
     GONE_S,
@@ -17,6 +16,7 @@ from lightpeer.core.supply import (
     REST_S,
     Supply,
 )
+from lightpeer.core.trust.identity import PeerId
 
 
 def peer(number: int) -> PeerId:

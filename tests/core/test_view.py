@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.identity import PeerId
+from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.view import CAPACITY, ENOUGH, FEW, GROUP_SHARE, Contact, View
 from lightpeer.errors import UsageError
 

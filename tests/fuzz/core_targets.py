@@ -20,13 +20,6 @@ from lightpeer.core.datagram import (
 )
 from lightpeer.core.downlinks import Downlinks
 from lightpeer.core.hits import ReplyReader
-from lightpeer.core.identity import (
-    ClientSeals,
-    Identity,
-    ServerSeals,
-    open_record_untrusted,
-    seal_record,
-)
 from lightpeer.core.manifest import (
     MAX_HEADER_BYTES,
     build_manifest,
@@ -34,17 +27,8 @@ from lightpeer.core.manifest import (
     parse_table_untrusted,
     track_id_of,
 )
-from lightpeer.core.messages import parse_body_untrusted, parse_message_untrusted
 from lightpeer.core.opening import Opening
 from lightpeer.core.peers import PeerCache
-from lightpeer.core.records import (
-    build_record,
-    check_scope_untrusted,
-    parse_endpoint_untrusted,
-    parse_record_untrusted,
-    restore_record_untrusted,
-)
-from lightpeer.core.replay import ReplayGuard
 from lightpeer.core.rpc.client import ClientConnection
 from lightpeer.core.rpc.frame_gate import FrameGate, GoAway
 from lightpeer.core.rpc.framing import MessageDecoder, accepts_gzip_untrusted, encode_message
@@ -57,6 +41,22 @@ from lightpeer.core.rpc.status import (
     split_headers_untrusted,
 )
 from lightpeer.core.scheduler import Scheduler, SourceLied
+from lightpeer.core.trust.identity import (
+    ClientSeals,
+    Identity,
+    ServerSeals,
+    open_record_untrusted,
+    seal_record,
+)
+from lightpeer.core.trust.messages import parse_body_untrusted, parse_message_untrusted
+from lightpeer.core.trust.records import (
+    build_record,
+    check_scope_untrusted,
+    parse_endpoint_untrusted,
+    parse_record_untrusted,
+    restore_record_untrusted,
+)
+from lightpeer.core.trust.replay import ReplayGuard
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.fuzz import wire
 from tests.fuzz.half import LIMITS
@@ -222,14 +222,14 @@ def _sealed_reply() -> bytes:
 
 
 @target(
-    "core.identity.Identity.shared_secret_untrusted",
-    "core.identity.ClientSeals.open_reply_untrusted",
-    "core.identity.ServerSeals.open_request_untrusted",
-    "core.identity.ServerSeals._open_first_untrusted",
-    "core.identity.open_record_untrusted",
-    "core.identity._split_untrusted",
-    "core.identity._signer_untrusted",
-    "core.identity._verify_untrusted",
+    "core.trust.identity.Identity.shared_secret_untrusted",
+    "core.trust.identity.ClientSeals.open_reply_untrusted",
+    "core.trust.identity.ServerSeals.open_request_untrusted",
+    "core.trust.identity.ServerSeals._open_first_untrusted",
+    "core.trust.identity.open_record_untrusted",
+    "core.trust.identity._split_untrusted",
+    "core.trust.identity._signer_untrusted",
+    "core.trust.identity._verify_untrusted",
     seeds=[_client().seal_request(b"request"), _sealed_reply(), RECORD, THEM.public_key],
 )
 def seals(data: bytes) -> None:
@@ -246,11 +246,11 @@ def seals(data: bytes) -> None:
 
 
 @target(
-    "core.records.parse_record_untrusted",
-    "core.records.restore_record_untrusted",
-    "core.records._record_untrusted",
-    "core.records.check_scope_untrusted",
-    "core.records.parse_endpoint_untrusted",
+    "core.trust.records.parse_record_untrusted",
+    "core.trust.records.restore_record_untrusted",
+    "core.trust.records._record_untrusted",
+    "core.trust.records.check_scope_untrusted",
+    "core.trust.records.parse_endpoint_untrusted",
     seeds=[RECORD, RECORD[:-91], b"[2001:db8::1]:47474", b"peer.example:1"],
 )
 def records(data: bytes) -> None:
@@ -268,8 +268,8 @@ def records(data: bytes) -> None:
 
 
 @target(
-    "core.messages.parse_body_untrusted",
-    "core.messages.parse_message_untrusted",
+    "core.trust.messages.parse_body_untrusted",
+    "core.trust.messages.parse_message_untrusted",
     seeds=[
         bytes((KINDS.index(type(message)),)) + message.SerializeToString()
         for message in (

@@ -11,11 +11,11 @@ import trio
 
 from lightpeer.core.hits import FoundTrack
 from lightpeer.core.manifest import track_id_of
-from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache
-from lightpeer.core.records import PeerRecord, parse_record_untrusted, scope_of
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.messages import parse_body_untrusted
+from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted, scope_of
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.holders import accept_with_hit_untrusted
 from lightpeer.lan import contacts_untrusted

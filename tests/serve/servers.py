@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import trio
 
 from lightpeer.contacts import Contact
-from lightpeer.core.identity import Identity
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache
-from lightpeer.core.records import PeerRecord, parse_record_untrusted
+from lightpeer.core.trust.identity import Identity
+from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.serve.service import Services

@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from lightpeer.core.access import Refusal
-from lightpeer.core.identity import PeerId, format_peer_id
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import ConfigError, RpcError, StateError, UsageError
 from lightpeer.output import Output

@@ -7,9 +7,9 @@ import trio
 
 from lightpeer.contacts import Contact
 from lightpeer.core.access import Rules
-from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.rule_lists import RuleList
+from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.view import CAPACITY
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

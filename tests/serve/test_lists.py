@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lightpeer.core.identity import PeerId, format_peer_id
+from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import ConfigError, StateError, UsageError
 from lightpeer.serve import lists

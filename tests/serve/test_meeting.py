@@ -6,8 +6,8 @@ import trio
 from lightpeer.contacts import Contact
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache
-from lightpeer.core.records import PeerRecord, build_record, parse_record_untrusted
-from lightpeer.core.replay import WINDOW_PAST_MS
+from lightpeer.core.trust.records import PeerRecord, build_record, parse_record_untrusted
+from lightpeer.core.trust.replay import WINDOW_PAST_MS
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.meeting import (

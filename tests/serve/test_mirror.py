@@ -9,7 +9,7 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.contacts import Contact
-from lightpeer.core.identity import format_peer_id
+from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import StreamFailedError
 from lightpeer.output import Output

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from lightpeer.core.own_address import OwnAddress
-from lightpeer.core.records import PeerRecord, parse_record_untrusted
+from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.errors import UsageError
 from lightpeer.serve.own_record import RECORD_LIFETIME_S, OwnRecord
 from tests.serve.servers import identity

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from lightpeer.contacts import DEFAULT_PORT, Contact
-from lightpeer.core.identity import Identity
+from lightpeer.core.trust.identity import Identity
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
 from lightpeer.output import Output

@@ -14,16 +14,16 @@ from lightpeer.core.datagram import (
     parse_answer_untrusted,
     unit_layout,
 )
-from lightpeer.core.identity import ClientSeals, Identity, format_peer_id
 from lightpeer.core.manifest import table_bytes
-from lightpeer.core.messages import parse_body_untrusted
 from lightpeer.core.opening import Opening
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache, build_record, parse_record_untrusted
-from lightpeer.core.replay import WINDOW_PAST_MS
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.rule_lists import DENIABLE, read_list
+from lightpeer.core.trust.identity import ClientSeals, Identity, format_peer_id
+from lightpeer.core.trust.messages import parse_body_untrusted
+from lightpeer.core.trust.replay import WINDOW_PAST_MS
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.access import Access

@@ -19,8 +19,8 @@ from lightpeer.core.datagram import (
     derive_keys,
     parse_answer_untrusted,
 )
-from lightpeer.core.identity import Identity, PeerId, format_peer_id
 from lightpeer.core.rule_lists import DENIABLE, read_list
+from lightpeer.core.trust.identity import Identity, PeerId, format_peer_id
 from lightpeer.core.uri import format_uri
 from lightpeer.errors import BadMessageError
 from lightpeer.serve.access import Access

@@ -9,9 +9,9 @@ import trio
 
 from lightpeer.choosing import TRACKS_WANTED
 from lightpeer.core.hits import MAX_PEERS
-from lightpeer.core.identity import Identity
 from lightpeer.core.peers import build_record, parse_record_untrusted
-from lightpeer.core.records import Role
+from lightpeer.core.trust.identity import Identity
+from lightpeer.core.trust.records import Role
 from lightpeer.discovery import open_client
 from lightpeer.errors import StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

@@ -9,7 +9,7 @@ import trio
 
 from lightpeer.connections import Connections, Terms
 from lightpeer.contacts import Contact
-from lightpeer.core.identity import Identity
+from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import RemoteError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.pair import PORT, Serving, serving

@@ -15,7 +15,7 @@ import trio
 from lightpeer import doctor
 from lightpeer.audio import _native, sinks
 from lightpeer.config import Settings
-from lightpeer.core import _secp256k1
+from lightpeer.core.trust import _secp256k1
 from lightpeer.doctor import Verdict
 from lightpeer.errors import AudioError, ConfigError, MissingLibraryError, NoPeerError
 from lightpeer.output import Output

@@ -12,7 +12,7 @@ import trio
 
 from lightpeer import lan as lan_module
 from lightpeer.contacts import Contact
-from lightpeer.core.identity import Identity, format_peer_id
+from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.lan import MAX_FOUND, Lan, Own, contacts_untrusted, on_lan
 
 ME, OTHER = Identity(b"\x01" * 32), Identity(b"\x02" * 32)

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from lightpeer.config import MAX_FILE_BYTES, load_settings
-from lightpeer.core.identity import Identity
+from lightpeer.core.trust.identity import Identity
 from lightpeer.downlink import DOWNLINK_FILE, RememberedDownlink
 from lightpeer.errors import ConfigError, StateError
 from lightpeer.ordinary import open_ordinary, read_ordinary

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from lightpeer.core.identity import Identity
-from lightpeer.core.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.identity import Identity
+from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.wire.peer import TIME_METADATA, Peer, SealClock, _watch
 from tests.sim.network import EPOCH_S, SimInternet, simulate

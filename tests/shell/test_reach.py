@@ -10,8 +10,8 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.contacts import Contact
-from lightpeer.core.identity import Identity, format_peer_id
-from lightpeer.core.records import Role, build_record, parse_record_untrusted
+from lightpeer.core.trust.identity import Identity, format_peer_id
+from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.discovery import open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.lan import Own

@@ -10,9 +10,9 @@ import trio
 import trio.testing
 
 from lightpeer import remembered
-from lightpeer.core.identity import Identity
 from lightpeer.core.peers import PeerCache
-from lightpeer.core.records import build_record, parse_record_untrusted
+from lightpeer.core.trust.identity import Identity
+from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.remembered import PEERS_FILE, RememberedPeers
 
 NOW = 1_750_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.records import LOOPBACK_SCOPE, PRIVATE_SCOPE
+from lightpeer.core.trust.records import LOOPBACK_SCOPE, PRIVATE_SCOPE
 from lightpeer.errors import BadMessageError
 from lightpeer.resolving import numeric_untrusted
 from tests.sim.network import SimInternet, simulate

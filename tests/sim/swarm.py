@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import trio
 
-from lightpeer.core.identity import Identity
-from lightpeer.core.records import PeerRecord, Role, build_record, parse_record_untrusted
+from lightpeer.core.trust.identity import Identity
+from lightpeer.core.trust.records import PeerRecord, Role, build_record, parse_record_untrusted
 from lightpeer.serve.rpc import Context, unary_stream
 from lightpeer.serve.search import Search
 from lightpeer.wire.peer import Peer, SealClock

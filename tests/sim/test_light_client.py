@@ -12,8 +12,8 @@ import trio
 from bench.finding import CASES, TEN
 from lightpeer.asking import HEAD_START_S
 from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.identity import Identity, format_peer_id
-from lightpeer.core.records import Role, build_record, parse_record_untrusted
+from lightpeer.core.trust.identity import Identity, format_peer_id
+from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError

@@ -11,8 +11,8 @@ from unittest import mock
 import trio
 
 from lightpeer.core.datagram import TABLE_BASE
-from lightpeer.core.identity import Identity
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import RpcError
 from lightpeer.serve.rpc import Context, Requests, stream_stream, unary_unary
 from lightpeer.serve.sender import StreamSender

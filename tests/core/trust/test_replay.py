@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.replay import NONCES_REMEMBERED, WINDOW_FUTURE_MS, Origin, ReplayGuard
+from lightpeer.core.trust.replay import NONCES_REMEMBERED, WINDOW_FUTURE_MS, Origin, ReplayGuard
 from lightpeer.errors import SealError
 
 NOW = 1_700_000_000_000

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core import identity
-from lightpeer.core._secp256k1 import load_backend
-from lightpeer.core.identity import (
+from lightpeer.core.trust import identity
+from lightpeer.core.trust._secp256k1 import load_backend
+from lightpeer.core.trust.identity import (
     ClientSeals,
     Identity,
     ServerSeals,
@@ -20,7 +20,7 @@ from lightpeer.core.identity import (
     peer_id_of,
     seal_record,
 )
-from lightpeer.core.replay import ReplayGuard
+from lightpeer.core.trust.replay import ReplayGuard
 from lightpeer.errors import BadMessageError, SealError, UsageError
 from tests.core.hostile import is_refused, variants
 

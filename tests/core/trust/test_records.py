@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.identity import Identity, seal_record
-from lightpeer.core.records import (
+from lightpeer.core.trust.identity import Identity, seal_record
+from lightpeer.core.trust.records import (
     MAX_AHEAD_S,
     MAX_LIFETIME_S,
     MAX_RECORD_BYTES,

@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, NewType
 
 import base58
 
-from lightpeer.core._secp256k1 import Backend, load_backend
-from lightpeer.core.replay import NOWHERE
+from lightpeer.core.trust._secp256k1 import Backend, load_backend
+from lightpeer.core.trust.replay import NOWHERE
 from lightpeer.errors import BadMessageError, SealError, UsageError
 
 if TYPE_CHECKING:
-    from lightpeer.core.replay import Origin, ReplayGuard
+    from lightpeer.core.trust.replay import Origin, ReplayGuard
 
 PeerId = NewType("PeerId", bytes)  # 20 bytes
 

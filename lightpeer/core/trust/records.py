@@ -15,8 +15,8 @@ from enum import IntFlag
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, TypeAlias
 
-from lightpeer.core.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
-from lightpeer.core.messages import parse_body_untrusted, parse_message_untrusted
+from lightpeer.core.trust.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
+from lightpeer.core.trust.messages import parse_body_untrusted, parse_message_untrusted
 from lightpeer.errors import BadMessageError, UsageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 

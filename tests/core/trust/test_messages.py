@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 import lightpeer
 from lightpeer.core.hits import MAX_HITS, MAX_PEERS
 from lightpeer.core.manifest import MAX_MANIFEST_BYTES, MAX_RENDITIONS, MAX_SEGMENT_BYTES, MAX_TEXT_CHARS
-from lightpeer.core.messages import (
+from lightpeer.core.opening import MAX_INLINE_CHUNKS
+from lightpeer.core.trust.messages import (
     _SHAPES,
     MAX_REPLY_BYTES,
     parse_body_untrusted,
     parse_message_untrusted,
 )
-from lightpeer.core.opening import MAX_INLINE_CHUNKS
-from lightpeer.core.records import MAX_ENDPOINTS, MAX_HOST_CHARS, MAX_RECORD_BYTES
+from lightpeer.core.trust.records import MAX_ENDPOINTS, MAX_HOST_CHARS, MAX_RECORD_BYTES
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.grpc.health.v1 import health_pb2
 from lightpeer.pb.grpc.reflection.v1 import reflection_pb2

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightpeer.core import _secp256k1
-from lightpeer.core._secp256k1 import Coincurve, SystemLibrary, load_backend
+from lightpeer.core.trust import _secp256k1
+from lightpeer.core.trust._secp256k1 import Coincurve, SystemLibrary, load_backend
 from lightpeer.errors import MissingLibraryError
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
