@@ -32,8 +32,8 @@ LOOKUPS = 20_000
 
 
 def entries(kind: str, count: int, seed: int = 1) -> Iterator[str]:
+    from lightpeer.core.content.uri import format_uri
     from lightpeer.core.trust.identity import format_peer_id
-    from lightpeer.core.uri import format_uri
 
     random = Random(seed)
     for _ in range(count):
@@ -66,9 +66,9 @@ def peak_mb() -> float:
 def measure(kind: str, path: Path) -> list[float]:
     """Read a list and look things up; return what it took."""
     from lightpeer.core.access import Rules
+    from lightpeer.core.content.uri import parse_uri
     from lightpeer.core.rule_lists import DENIABLE
     from lightpeer.core.trust.identity import PeerId, parse_peer_id
-    from lightpeer.core.uri import parse_uri
     from lightpeer.serve.lists import ListSource
 
     before = resident_mb()

@@ -38,9 +38,9 @@ import trio
 from bench.footprint import LIGHTPEER
 from bench.links.track import Track, prepare, serve_command
 from bench.start import memory_mb
+from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.rpc.framing import encode_message
 from lightpeer.core.trust.identity import ClientSeals, Identity, PeerId, parse_peer_id
-from lightpeer.core.uri import parse_uri
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 HOSTS = [f"127.0.0.{n}" for n in range(2, 10)]

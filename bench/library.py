@@ -15,7 +15,13 @@ from random import Random
 
 from bench.index import Titles
 from bench.links.track import KBPS
-from lightpeer.core.manifest import SAMPLE_RATE, TABLE_SEGMENTS, build_manifest, build_table, track_id_of
+from lightpeer.core.content.manifest import (
+    SAMPLE_RATE,
+    TABLE_SEGMENTS,
+    build_manifest,
+    build_table,
+    track_id_of,
+)
 from lightpeer.serve.index import Index, IndexHit
 from lightpeer.serve.library import DEFAULT_COMPLEXITY, FORMAT, Library
 

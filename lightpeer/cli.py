@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_HITS = 50  # a search asks a peer for no more (SearchRequest.limit)
 
-MAX_TRACK_S = 65_536  # no track is longer than 18 hours (core/manifest.py)
+MAX_TRACK_S = 65_536  # no track is longer than 18 hours (core/content/manifest.py)
 
 _STATUSES = (
     "exit status: 0 done, 1 failed, 2 usage, 3 no peer reachable, 4 nothing found, "

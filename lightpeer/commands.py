@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightpeer.core.uri import is_uri, parse_uri
+from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.output import clock, described

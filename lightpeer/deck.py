@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from lightpeer.core.manifest import SAMPLE_RATE
+from lightpeer.core.content.manifest import SAMPLE_RATE
 from lightpeer.errors import BadMessageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lightpeer.audio.decoder import Decoder
-    from lightpeer.core.manifest import Rendition, Track
+    from lightpeer.core.content.manifest import Rendition, Track
     from lightpeer.core.opening import Opened
     from lightpeer.session import Session
     from lightpeer.wire.peer import Peer

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.uri import format_uri
+from lightpeer.core.content.uri import format_uri
 from lightpeer.downlink import RememberedDownlink
 from lightpeer.errors import BadMessageError, NothingFoundError
 from lightpeer.found import Hit, PeerInfo, hit_of, info_of
@@ -26,7 +26,7 @@ from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.config import Settings
-    from lightpeer.core.manifest import Track
+    from lightpeer.core.content.manifest import Track
     from lightpeer.core.opening import Opened
     from lightpeer.core.peers import PeerCache
     from lightpeer.core.trust.identity import Identity, PeerId

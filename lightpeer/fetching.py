@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.uri import parse_uri
+from lightpeer.core.content.uri import parse_uri
 from lightpeer.errors import StateError, StreamFailedError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.partfile import PartFile

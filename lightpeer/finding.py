@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
-    from lightpeer.core.manifest import Track
+    from lightpeer.core.content.manifest import Track
     from lightpeer.core.opening import Opened
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.discovery import Client

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lightpeer.core.uri import format_uri
+from lightpeer.core.content.uri import format_uri
 
 if TYPE_CHECKING:
     from lightpeer.core.hits import FoundTrack

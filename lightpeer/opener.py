@@ -11,7 +11,7 @@ from lightpeer.errors import RpcError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from lightpeer.core.manifest import Track
+    from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.wire.peer import Peer

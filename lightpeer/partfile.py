@@ -16,7 +16,7 @@ from lightpeer.ordinary import open_ordinary
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lightpeer.core.manifest import Rendition
+    from lightpeer.core.content.manifest import Rendition
     from lightpeer.core.scheduler import SegmentReady
 
 PART: Final = ".part"

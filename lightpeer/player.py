@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.manifest import MAX_SEGMENTS, SAMPLE_RATE
+from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE
+from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.retries import Retries
 from lightpeer.core.skips import Skips
-from lightpeer.core.uri import is_uri, parse_uri
 from lightpeer.deck import Deck, first_segment
 from lightpeer.discovery import INLINE_BYTES
 from lightpeer.errors import (
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from lightpeer.audio.sinks import Sink
     from lightpeer.config import Settings
-    from lightpeer.core.manifest import Track
+    from lightpeer.core.content.manifest import Track
     from lightpeer.discovery import Client
     from lightpeer.wire.peer import Peer
 

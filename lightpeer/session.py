@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.core.buffer import SEGMENT_S, SegmentBuffer
+from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.ladder import Ladder
-from lightpeer.core.manifest import table_of, table_segment
 from lightpeer.core.playout import Playout
 from lightpeer.core.pull_ahead import MOST
 from lightpeer.core.scheduler import Scheduler, SegmentReady
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Settings
     from lightpeer.core.bandwidth import Bandwidth
-    from lightpeer.core.manifest import Track
+    from lightpeer.core.content.manifest import Track
     from lightpeer.core.opening import Opened
     from lightpeer.core.scheduler import Kept
     from lightpeer.sources import FindSources, TellEvent, TellLie, TellServed

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from lightpeer.core.content.manifest import table_bytes, table_segment
 from lightpeer.core.datagram import MAX_PAYLOAD, UnitRange
-from lightpeer.core.manifest import table_bytes, table_segment
 from lightpeer.core.pull_ahead import PullAhead
 from lightpeer.core.receiver import FIRST_RTT_S, Receiver, UnitArrived
 from lightpeer.core.rests import EARLY_BYTES, rest_s
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Transport as TransportWanted
     from lightpeer.core.bandwidth import Bandwidth
-    from lightpeer.core.manifest import Track
+    from lightpeer.core.content.manifest import Track
     from lightpeer.core.opening import UdpTerms
     from lightpeer.core.receiver import Event
     from lightpeer.core.scheduler import Scheduler

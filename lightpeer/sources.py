@@ -27,7 +27,7 @@ from lightpeer.source import Source
 if TYPE_CHECKING:
     from lightpeer.config import Transport
     from lightpeer.core.bandwidth import Bandwidth
-    from lightpeer.core.manifest import Track
+    from lightpeer.core.content.manifest import Track
     from lightpeer.core.opening import Opened
     from lightpeer.core.playout import Playout
     from lightpeer.core.scheduler import Scheduler

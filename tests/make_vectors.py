@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lightpeer.core.content.manifest import build_manifest, build_table, content_digest, track_id_of
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.datagram import (
     Data,
     PathToken,
@@ -21,7 +23,6 @@ from lightpeer.core.datagram import (
     derive_keys,
     unit_layout,
 )
-from lightpeer.core.manifest import build_manifest, build_table, content_digest, track_id_of
 from lightpeer.core.trust.identity import (
     ClientSeals,
     Identity,
@@ -30,7 +31,6 @@ from lightpeer.core.trust.identity import (
     seal_record,
 )
 from lightpeer.core.trust.replay import ReplayGuard
-from lightpeer.core.uri import format_uri
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 VECTORS = Path(__file__).parent.parent / "proto" / "vectors.json"

@@ -18,9 +18,9 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.contacts import Contact
-from lightpeer.core.datagram import TABLE_BASE
-from lightpeer.core.manifest import (
+from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
+    TABLE_BASE,
     TABLE_SEGMENTS,
     Track,
     build_manifest,

@@ -12,12 +12,13 @@ import base58
 import pytest
 
 from lightpeer.core import datagram
-from lightpeer.core.manifest import (
+from lightpeer.core.content.manifest import (
     build_manifest,
     build_table,
     parse_manifest_untrusted,
     parse_table_untrusted,
 )
+from lightpeer.core.content.uri import format_uri, parse_uri
 from lightpeer.core.trust.identity import (
     ClientSeals,
     Identity,
@@ -29,7 +30,6 @@ from lightpeer.core.trust.identity import (
 )
 from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.core.trust.replay import ReplayGuard
-from lightpeer.core.uri import format_uri, parse_uri
 from tests.make_vectors import VECTORS, vectors
 
 coincurve = pytest.importorskip("coincurve", reason="the second implementation signs with coincurve")

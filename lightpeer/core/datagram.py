@@ -30,7 +30,6 @@ MAX_RANGES = 64  # a PULL of 410 bytes
 MAX_UNITS = 255
 HOLD_UNIT_S = 0.0001
 MAX_HOLD_S = 0xFFFF * HOLD_UNIT_S
-TABLE_BASE = 0xFF0000  # segment numbers from here on name segment tables
 
 _TAG_BYTES = 8
 _PULL = struct.Struct(">IIIIBB")

@@ -24,11 +24,11 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lightpeer.core.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS, Track
+from lightpeer.core.content.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS, Track
+from lightpeer.core.content.uri import TRACK_ID_BYTES, is_uri, named_track
 from lightpeer.core.peers import source_group
 from lightpeer.core.trust.identity import ID_BYTES, PeerId
 from lightpeer.core.trust.records import PeerRecord, check_scope_untrusted, parse_record_untrusted
-from lightpeer.core.uri import TRACK_ID_BYTES, is_uri, named_track
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 

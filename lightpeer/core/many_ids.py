@@ -16,8 +16,8 @@ from hashlib import sha256
 from struct import Struct
 from typing import Final
 
+from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.trust.identity import ID_BYTES, ID_VERSION
-from lightpeer.core.uri import TRACK_ID_BYTES
 
 PEER_ID_CHARS: Final = 34
 TRACK_ID_CHARS: Final = (43, 44)  # of most; each zero byte that an id begins with may save one

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum
 from typing import Final
 
+from lightpeer.core.content.uri import SCHEME, TRACK_ID_BYTES, is_uri, parse_uri
 from lightpeer.core.many_ids import (
     PEER_ID_CHARS,
     TRACK_ID_CHARS,
@@ -24,7 +25,6 @@ from lightpeer.core.many_ids import (
 from lightpeer.core.networks import NetworkSet, network_key
 from lightpeer.core.packed import PackedSet
 from lightpeer.core.trust.identity import ID_BYTES, parse_peer_id
-from lightpeer.core.uri import SCHEME, TRACK_ID_BYTES, is_uri, parse_uri
 from lightpeer.errors import UsageError
 
 MAX_ENTRIES: Final = 2_000_000  # of one list: some 65 MB

@@ -25,8 +25,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from lightpeer.core.datagram import TABLE_BASE, Unit, UnitRange, unit_layout
-from lightpeer.core.manifest import (
+from lightpeer.core.content.manifest import (
+    TABLE_BASE,
     TABLE_SEGMENTS,
     SegmentTable,
     Track,
@@ -35,6 +35,7 @@ from lightpeer.core.manifest import (
     table_of,
     table_segment,
 )
+from lightpeer.core.datagram import Unit, UnitRange, unit_layout
 from lightpeer.errors import RemoteError
 
 PATIENCE_S = 3.0  # with the source of an object; several round trips, and a handover of the radio

@@ -115,7 +115,7 @@ async def _watch_signals(caught: list[int], stop: trio.Event, scope: trio.Cancel
 
 def _withdraw(arguments: argparse.Namespace, output: Output) -> int:
     """Withdraw tracks for good; a server that runs is told by the file."""
-    from lightpeer.core.uri import format_uri
+    from lightpeer.core.content.uri import format_uri
     from lightpeer.serve.lists import withdraw
 
     _, state_dir = _common(arguments)
@@ -244,7 +244,7 @@ def _listen(text: str) -> Endpoint:
 
 
 def _mirrored(text: str) -> str:
-    from lightpeer.core.uri import is_uri, parse_uri
+    from lightpeer.core.content.uri import is_uri, parse_uri
 
     if is_uri(text):
         parse_uri(text)  # refuses what is no track id
@@ -252,7 +252,7 @@ def _mirrored(text: str) -> str:
 
 
 def _track(text: str) -> bytes:
-    from lightpeer.core.uri import parse_uri
+    from lightpeer.core.content.uri import parse_uri
 
     return parse_uri(text)
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.access import Refusal, Rules
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.uri import format_uri
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.serve.inotify import FolderWatch
 from lightpeer.serve.lists import allow_source, deny_source, withdrawn_source

@@ -24,7 +24,7 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
-from lightpeer.core.uri import is_uri, named_track
+from lightpeer.core.content.uri import is_uri, named_track
 from lightpeer.core.words import LETTERS
 from lightpeer.serve.database import Database
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightpeer.audio.ogg import OpusHead
-from lightpeer.core.manifest import SAMPLE_RATE, build_manifest, least_bitrate_bps
+from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, least_bitrate_bps
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.encode import OpusEncoder
 from lightpeer.serve.ladder import rungs_for_opus

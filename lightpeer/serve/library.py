@@ -33,15 +33,15 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from lightpeer.core.manifest import (
+from lightpeer.core.content.manifest import (
     MAX_MANIFEST_BYTES,
     MAX_RENDITIONS,
     Track,
     parse_manifest_untrusted,
     track_id_of,
 )
+from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.packed import PackedSet
-from lightpeer.core.uri import TRACK_ID_BYTES
 from lightpeer.errors import RemoteError, StateError, UnreadableError, UsageError
 from lightpeer.ordinary import read_ordinary
 from lightpeer.serve.aside import MAX_ASIDE, SetAside

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.rule_lists import (
     ALLOWABLE,
     DENIABLE,
@@ -24,7 +25,6 @@ from lightpeer.core.rule_lists import (
     RuleList,
     read_list,
 )
-from lightpeer.core.uri import format_uri
 from lightpeer.errors import ConfigError, StateError, UsageError
 from lightpeer.serve.disk import state_error
 

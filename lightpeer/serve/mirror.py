@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar, TypeVarTuple
 
 import trio
 
-from lightpeer.core.manifest import build_table
-from lightpeer.core.uri import format_uri, is_uri, parse_uri
+from lightpeer.core.content.manifest import build_table
+from lightpeer.core.content.uri import format_uri, is_uri, parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.errors import LightpeerError, StreamFailedError
 from lightpeer.fetching import SILENCE_S, next_within, streaming
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Settings
     from lightpeer.contacts import Contact
-    from lightpeer.core.manifest import Track
+    from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.discovery import Client
     from lightpeer.serve.access import Access

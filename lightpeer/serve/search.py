@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
+from lightpeer.core.content.uri import is_uri
 from lightpeer.core.fairness import Fairness
 from lightpeer.core.hits import MAX_HITS, MAX_PEERS, Findings, FoundTrack, Holder, ReplyWriter, each_once
 from lightpeer.core.peer_entry import network_group
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.records import restore_record_untrusted
-from lightpeer.core.uri import is_uri
 from lightpeer.core.walks import Budget, Visit, Walks
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

@@ -25,9 +25,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lightpeer.core.datagram import TABLE_BASE
-from lightpeer.core.manifest import (
+from lightpeer.core.content.manifest import (
     DIGEST_BYTES,
+    TABLE_BASE,
     TABLE_SEGMENTS,
     Track,
     content_digest,

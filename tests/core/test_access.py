@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.access import Refusal, Rules
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.rule_lists import ALLOWABLE, DENIABLE, RuleList, read_list
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.core.trust.records import PeerRecord
-from lightpeer.core.uri import format_uri
 
 OWN, ANNA, BEN, MALLORY = (PeerId(bytes([n]) * 20) for n in range(1, 5))
 RAIN, SNOW = b"r" * 32, b"s" * 32

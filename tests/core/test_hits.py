@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.hits import (
     MAX_HITS,
     MAX_HOLDERS,
@@ -22,7 +23,6 @@ from lightpeer.core.hits import (
 )
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import PeerRecord, Role, build_record, parse_record_untrusted
-from lightpeer.core.uri import format_uri
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.pair import made_track

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lightpeer.core.content.manifest import build_manifest, build_table, parse_manifest_untrusted, track_id_of
 from lightpeer.core.datagram import derive_keys
-from lightpeer.core.manifest import build_manifest, build_table, parse_manifest_untrusted, track_id_of
 from lightpeer.core.opening import MAX_INLINE_CHUNKS, Chunk, Opened, Opening
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import BadMessageError, VerificationError

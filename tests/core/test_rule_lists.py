@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.core import rule_lists
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.rule_lists import (
     ALLOWABLE,
     DENIABLE,
@@ -15,7 +16,6 @@ from lightpeer.core.rule_lists import (
     read_list,
 )
 from lightpeer.core.trust.identity import PeerId, format_peer_id
-from lightpeer.core.uri import format_uri
 from lightpeer.errors import UsageError
 
 ANNA, BEN = (PeerId(bytes([n]) * 20) for n in range(1, 3))

@@ -5,6 +5,13 @@ from __future__ import annotations
 from hashlib import blake2b, sha256
 
 from lightpeer.audio.ogg import OpusHead, build_opus_head, parse_opus_head_untrusted
+from lightpeer.core.content.manifest import (
+    MAX_HEADER_BYTES,
+    build_manifest,
+    parse_manifest_untrusted,
+    parse_table_untrusted,
+    track_id_of,
+)
 from lightpeer.core.datagram import (
     Data,
     DatagramKeys,
@@ -20,13 +27,6 @@ from lightpeer.core.datagram import (
 )
 from lightpeer.core.downlinks import Downlinks
 from lightpeer.core.hits import ReplyReader
-from lightpeer.core.manifest import (
-    MAX_HEADER_BYTES,
-    build_manifest,
-    parse_manifest_untrusted,
-    parse_table_untrusted,
-    track_id_of,
-)
 from lightpeer.core.opening import Opening
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.rpc.client import ClientConnection
@@ -289,10 +289,10 @@ def messages(data: bytes) -> None:
 
 
 @target(
-    "core.manifest.parse_manifest_untrusted",
-    "core.manifest._rendition_untrusted",
-    "core.manifest.parse_table_untrusted",
-    "core.manifest.SegmentTable.check_untrusted",
+    "core.content.manifest.parse_manifest_untrusted",
+    "core.content.manifest._rendition_untrusted",
+    "core.content.manifest.parse_table_untrusted",
+    "core.content.manifest.SegmentTable.check_untrusted",
     seeds=[TRACK.manifest, TRACK.tables[0][1], TRACK.tables[1][0]],
 )
 def content(data: bytes) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import trio
 
+from lightpeer.core.content.manifest import track_id_of
 from lightpeer.core.hits import FoundTrack
-from lightpeer.core.manifest import track_id_of
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.rpc.status import StatusCode

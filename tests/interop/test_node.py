@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer.core.uri import parse_uri
+from lightpeer.core.content.uri import parse_uri
 from tests.process.harness import LIMIT_S, Server
 from tests.serve.media import write_wav
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lightpeer.core.uri import parse_uri
+from lightpeer.core.content.uri import parse_uri
 from tests.audio.material import reference_pcm
 from tests.process.harness import Result, Server, run
 from tests.serve.media import write_wav

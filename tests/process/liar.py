@@ -16,7 +16,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from lightpeer.core.datagram import TABLE_BASE
+from lightpeer.core.content.manifest import TABLE_BASE
 from lightpeer.core.rpc.server import ServerCall
 from lightpeer.core.trust.identity import ServerSeals
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from lightpeer.core.uri import parse_uri
+from lightpeer.core.content.uri import parse_uri
 from tests.process.conftest import LONG, SHORT, Client
 from tests.process.harness import SERVER, Server, run
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer.core.uri import format_uri
+from lightpeer.core.content.uri import format_uri
 from tests.process.conftest import LONG, SHORT, Client
 from tests.process.harness import together, without_library
 

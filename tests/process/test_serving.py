@@ -12,7 +12,7 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.contacts import Contact
-from lightpeer.core.uri import parse_uri
+from lightpeer.core.content.uri import parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.finding import first_source
 from lightpeer.wire.network import SystemNetwork

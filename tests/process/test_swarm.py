@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.trust.identity import PeerId, format_peer_id
-from lightpeer.core.uri import parse_uri
 from tests.process.conftest import LONG, Client
 from tests.process.harness import LIMIT_S, Process, Server, together
 from tests.serve.media import write_wav

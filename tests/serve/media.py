@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lightpeer.audio import _native
 from lightpeer.audio.ogg import Demuxer, Packet
-from lightpeer.core.manifest import (
+from lightpeer.core.content.manifest import (
     TABLE_SEGMENTS,
     Track,
     content_digest,

@@ -9,9 +9,9 @@ import pytest
 import trio
 
 from lightpeer.core.access import Refusal
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import PeerId, format_peer_id
-from lightpeer.core.uri import format_uri
 from lightpeer.errors import ConfigError, RpcError, StateError, UsageError
 from lightpeer.output import Output
 from lightpeer.serve import access as access_module

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.manifest import (
+from lightpeer.core.content.manifest import (
     MAX_TEXT_CHARS,
     SAMPLE_RATE,
     build_manifest,
     parse_manifest_untrusted,
     track_id_of,
 )
-from lightpeer.core.uri import format_uri
+from lightpeer.core.content.uri import format_uri
 from lightpeer.errors import StateError
 from lightpeer.serve import index as index_module
 from lightpeer.serve.index import MAX_HITS, Index, IndexHit

@@ -17,7 +17,7 @@ from lightpeer.audio.ogg import (
     packet_samples,
     parse_opus_head_untrusted,
 )
-from lightpeer.core.manifest import track_id_of
+from lightpeer.core.content.manifest import track_id_of
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.ingest import Recipe, make_track
 from lightpeer.serve.repage import StoppedError

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import PeerId, format_peer_id
-from lightpeer.core.uri import format_uri
 from lightpeer.errors import ConfigError, StateError, UsageError
 from lightpeer.serve import lists
 from lightpeer.serve.lists import allow_source, deny_source, withdraw, withdrawn_source

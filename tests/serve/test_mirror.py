@@ -9,8 +9,8 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.contacts import Contact
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import format_peer_id
-from lightpeer.core.uri import format_uri
 from lightpeer.errors import StreamFailedError
 from lightpeer.output import Output
 from lightpeer.serve import mirror as mirror_module

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.audio.ogg import OpusHead, build_opus_tags, packet_samples
-from lightpeer.core.manifest import TABLE_SEGMENTS
+from lightpeer.core.content.manifest import TABLE_SEGMENTS
 from lightpeer.errors import UnreadableError
 from lightpeer.serve import segments as segments_module
 from lightpeer.serve.segments import SERIAL, RenditionWriter

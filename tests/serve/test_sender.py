@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.content.manifest import TABLE_BASE
 from lightpeer.core.datagram import (
-    TABLE_BASE,
     Data,
     DatagramKeys,
     PathToken,

@@ -11,8 +11,8 @@ import pytest
 import trio
 
 from lightpeer.contacts import DEFAULT_PORT, Contact
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import Identity
-from lightpeer.core.uri import format_uri
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
 from lightpeer.output import Output
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

@@ -6,15 +6,14 @@ import pytest
 import trio
 
 from lightpeer.core.access import Rules
+from lightpeer.core.content.manifest import TABLE_BASE, table_bytes
 from lightpeer.core.datagram import (
-    TABLE_BASE,
     Pull,
     UnitRange,
     build_pull,
     parse_answer_untrusted,
     unit_layout,
 )
-from lightpeer.core.manifest import table_bytes
 from lightpeer.core.opening import Opening
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache, build_record, parse_record_untrusted

@@ -11,9 +11,14 @@ from random import Random
 
 import pytest
 
-from lightpeer.core.datagram import TABLE_BASE
-from lightpeer.core.manifest import TABLE_SEGMENTS, build_manifest, build_table, track_id_of
-from lightpeer.core.manifest import parse_manifest_untrusted as parse
+from lightpeer.core.content.manifest import (
+    TABLE_BASE,
+    TABLE_SEGMENTS,
+    build_manifest,
+    build_table,
+    track_id_of,
+)
+from lightpeer.core.content.manifest import parse_manifest_untrusted as parse
 from lightpeer.errors import StateError
 from lightpeer.serve import store
 from lightpeer.serve.store import RenditionFiles, StoredTrack

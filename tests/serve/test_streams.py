@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from lightpeer.core.access import Rules
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.datagram import (
     DatagramKeys,
     Pull,
@@ -21,7 +22,6 @@ from lightpeer.core.datagram import (
 )
 from lightpeer.core.rule_lists import DENIABLE, read_list
 from lightpeer.core.trust.identity import Identity, PeerId, format_peer_id
-from lightpeer.core.uri import format_uri
 from lightpeer.errors import BadMessageError
 from lightpeer.serve.access import Access
 from lightpeer.serve.sender import END_S, LEASE_S, StreamSender, path_token

@@ -13,7 +13,7 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.contacts import Contact
-from lightpeer.core.uri import format_uri
+from lightpeer.core.content.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
 from lightpeer.output import Output

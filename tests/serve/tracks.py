@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from lightpeer.core.datagram import TABLE_BASE
-from lightpeer.core.manifest import (
+from lightpeer.core.content.manifest import (
+    TABLE_BASE,
     TABLE_SEGMENTS,
     build_manifest,
     build_table,

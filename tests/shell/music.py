@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from lightpeer.audio.sinks import NullSink, Sink
-from lightpeer.core.manifest import (
+from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
     build_manifest,
     build_table,

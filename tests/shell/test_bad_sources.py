@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
 from lightpeer.core.datagram import Data, PathToken, Unit, build_data, build_path
-from lightpeer.core.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
 from lightpeer.core.peers import build_record, parse_record_untrusted
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.discovery import open_client

@@ -14,7 +14,7 @@ import pytest
 from lightpeer import cli, commands, errors
 from lightpeer.cli import run
 from lightpeer.console import first_cause
-from lightpeer.core.manifest import MAX_SEGMENTS
+from lightpeer.core.content.manifest import MAX_SEGMENTS
 from lightpeer.version import VERSION
 
 LIGHTPEER = [sys.executable, "-m", "lightpeer"]

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.core.manifest import SAMPLE_RATE
+from lightpeer.core.content.manifest import SAMPLE_RATE
 from lightpeer.core.scheduler import SegmentReady
 from lightpeer.deck import MAX_DRIFT_SAMPLES, PIECE_SAMPLES, Deck, first_segment
 from lightpeer.errors import BadMessageError

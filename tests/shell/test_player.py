@@ -14,7 +14,7 @@ import trio
 
 from lightpeer.audio import _native
 from lightpeer.audio.sinks import NullSink, WavSink
-from lightpeer.core.manifest import (
+from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
     build_manifest,
     build_table,

@@ -17,7 +17,7 @@ import trio.testing
 
 from lightpeer import player as module
 from lightpeer.config import Settings
-from lightpeer.core.manifest import SAMPLE_RATE
+from lightpeer.core.content.manifest import SAMPLE_RATE
 from lightpeer.core.retries import ANSWERS
 from lightpeer.core.skips import LEAST_INLINE_BYTES, SETTLED_S
 from lightpeer.deck import first_segment

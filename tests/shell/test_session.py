@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.manifest import table_of, table_segment
+from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.opening import Chunk
 from lightpeer.core.supply import GONE_S, MAX_LOOK_AGAIN_WITHOUT_S
 from lightpeer.discovery import Client, open_client

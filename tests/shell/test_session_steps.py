@@ -15,8 +15,8 @@ import trio.testing
 
 from lightpeer import session as module
 from lightpeer.config import Settings
+from lightpeer.core.content.manifest import table_segment
 from lightpeer.core.datagram import unit_layout
-from lightpeer.core.manifest import table_segment
 from lightpeer.core.opening import Chunk, Opened
 from lightpeer.core.pull_ahead import MOST
 from lightpeer.errors import StreamFailedError

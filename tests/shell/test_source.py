@@ -16,8 +16,8 @@ import trio.testing
 
 from lightpeer import source as module
 from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.content.manifest import table_bytes, table_segment
 from lightpeer.core.datagram import MAX_PAYLOAD, Unit, UnitRange
-from lightpeer.core.manifest import table_bytes, table_segment
 from lightpeer.core.opening import UdpTerms
 from lightpeer.core.pull_ahead import MOST
 from lightpeer.core.receiver import FIRST_RTT_S, UnitArrived, UnitsLost

@@ -16,7 +16,7 @@ import trio.testing
 
 from lightpeer import sources as module
 from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.manifest import table_segment
+from lightpeer.core.content.manifest import table_segment
 from lightpeer.core.opening import Opened
 from lightpeer.core.playout import Playout
 from lightpeer.core.probe import Probe

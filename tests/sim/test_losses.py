@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.core.uri import format_uri
+from lightpeer.core.content.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
 from lightpeer.source import Source

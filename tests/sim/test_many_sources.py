@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.supply import Supply
-from lightpeer.core.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
 from tests.pair import made_track, serving, settings

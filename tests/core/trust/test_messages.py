@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lightpeer
+from lightpeer.core.content.manifest import (
+    MAX_MANIFEST_BYTES,
+    MAX_RENDITIONS,
+    MAX_SEGMENT_BYTES,
+    MAX_TEXT_CHARS,
+)
 from lightpeer.core.hits import MAX_HITS, MAX_PEERS
-from lightpeer.core.manifest import MAX_MANIFEST_BYTES, MAX_RENDITIONS, MAX_SEGMENT_BYTES, MAX_TEXT_CHARS
 from lightpeer.core.opening import MAX_INLINE_CHUNKS
 from lightpeer.core.trust.messages import (
     _SHAPES,

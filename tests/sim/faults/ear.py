@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import trio
 
 from lightpeer.audio.sinks import NullSink
-from lightpeer.core.manifest import SAMPLE_RATE
+from lightpeer.core.content.manifest import SAMPLE_RATE
 from tests.pair import MadeTrack
 from tests.sim.faults.watch import Anomaly
 

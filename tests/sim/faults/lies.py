@@ -10,7 +10,7 @@ from unittest import mock
 
 import trio
 
-from lightpeer.core.datagram import TABLE_BASE
+from lightpeer.core.content.manifest import TABLE_BASE
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import RpcError

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.uri import format_uri, is_uri, named_track, parse_uri
+from lightpeer.core.content.uri import format_uri, is_uri, named_track, parse_uri
 from lightpeer.errors import UsageError
 
 

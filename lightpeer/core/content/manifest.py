@@ -14,11 +14,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from lightpeer.core.datagram import TABLE_BASE
+from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.messages import parse_message_untrusted
-from lightpeer.core.uri import format_uri
 from lightpeer.errors import BadMessageError, VerificationError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+TABLE_BASE = 0xFF0000  # segment numbers from here on name segment tables
 
 SAMPLE_RATE = 48_000
 TABLE_SEGMENTS = 64

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core import manifest
-from lightpeer.core.manifest import (
+from lightpeer.core.content import manifest
+from lightpeer.core.content.manifest import (
     build_manifest,
     build_table,
     content_digest,
