@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from lightpeer.contacts import Contact, parse_contact
+from lightpeer.core.addresses import Contact, parse_contact
 from lightpeer.errors import ConfigError, LocalError, UsageError
 from lightpeer.ordinary import read_ordinary
 

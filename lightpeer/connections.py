@@ -19,7 +19,7 @@ from lightpeer.errors import SealError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.contacts import Contact, Endpoint
+    from lightpeer.core.addresses import Contact, Endpoint
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer

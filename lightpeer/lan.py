@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import trio
 
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import PeerId, format_peer_id, parse_peer_id
 from lightpeer.core.trust.records import LOOPBACK_SCOPE, PRIVATE_SCOPE, is_host, scope_of
 from lightpeer.errors import UsageError

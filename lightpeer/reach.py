@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.connections import Connections, Terms
-from lightpeer.contacts import Contact, Endpoint
+from lightpeer.core.addresses import Contact, Endpoint
 from lightpeer.errors import (
     BadMessageError,
     LightpeerError,

@@ -15,7 +15,7 @@ import trio
 from lightpeer.errors import BadMessageError
 
 if TYPE_CHECKING:
-    from lightpeer.contacts import Endpoint
+    from lightpeer.core.addresses import Endpoint
     from lightpeer.wire.network import Network
 
 MAX_ADDRESSES: Final = 4  # of one name: two of each family

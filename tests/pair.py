@@ -17,7 +17,7 @@ from random import Random
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
     TABLE_BASE,

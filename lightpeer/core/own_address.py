@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from lightpeer.core.addresses import network_group
 from lightpeer.core.agreement import Agreement
-from lightpeer.core.peer_entry import network_group
 from lightpeer.core.trust.records import is_host, scope_of
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
+from lightpeer.core.addresses import network_group
 from lightpeer.core.trust.records import PRIVATE_SCOPE, PeerRecord, restore_record_untrusted
 from lightpeer.errors import BadMessageError
 
@@ -23,7 +22,6 @@ DEAD_AFTER_FAILURES: Final = 3
 BANNED_AT: Final = 2.5  # misbehaviour, after decay: three times in a day
 KEEP_TRIED_S: Final = 30 * 86_400.0  # an expired record of somebody we know beats having nobody
 KEEP_TOLD_S: Final = 86_400.0  # of somebody that we were told of, it beats nobody for a day
-LOCAL_GROUP: Final = "local"
 NOT_BEFORE_S: Final = 1_735_689_600  # 2025: a clock that is behind this is not set, and anybody's is better
 
 _RTT_SCALE_S = 0.3  # a peer this far away counts half
@@ -150,22 +148,6 @@ class PeerEntry:
         """Tell whether it is dead by the end of its record alone, and that not long ago."""
         has_ended = self.record.expires_s <= now < self.record.expires_s + KEEP_TOLD_S
         return has_ended and not self.tried and self.failures_in_row < DEAD_AFTER_FAILURES
-
-
-@lru_cache(maxsize=1024)  # a flood must not cost more than its seals
-def network_group(host: str) -> str:
-    """Return what hosts under one control are likely to share: a prefix, or the end of a name."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return ".".join(host.lower().split(".")[-2:])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    if address.is_loopback or address.is_private or address.is_link_local:
-        return LOCAL_GROUP
-    if isinstance(address, IPv4Address):
-        return ".".join(str(address).split(".")[:2])
-    return ":".join(address.exploded.split(":")[:2])
 
 
 def _smooth(old: float | None, new: float | None) -> float | None:

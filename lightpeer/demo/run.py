@@ -22,7 +22,7 @@ from typing import NamedTuple
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.contacts import parse_contact
+from lightpeer.core.addresses import parse_contact
 from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.doctor import Verdict, check_sound
 from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import trio
 
     from lightpeer.config import Settings
-    from lightpeer.contacts import Endpoint
+    from lightpeer.core.addresses import Endpoint
     from lightpeer.serve.server import ServeSettings
 
 MAX_SIGNALS = 64  # of a kind, that wait: more than anybody means
@@ -227,7 +227,7 @@ def _announced(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
 
 
 def _endpoint(text: str) -> Endpoint:
-    from lightpeer.contacts import parse_endpoint
+    from lightpeer.core.addresses import parse_endpoint
 
     try:
         return parse_endpoint(text)

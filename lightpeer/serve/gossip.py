@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import LOCAL_GROUP, Contact, network_group
 from lightpeer.core.fairness import Fairness
-from lightpeer.core.peer_entry import LOCAL_GROUP, network_group
 from lightpeer.core.peers import source_group
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import PeerId

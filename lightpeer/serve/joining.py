@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.records import LOOPBACK_SCOPE
 from lightpeer.core.view import CAPACITY, ENOUGH
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

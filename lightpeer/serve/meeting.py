@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact, network_group
 from lightpeer.core.agreement import Agreement
 from lightpeer.core.fairness import Fairness
-from lightpeer.core.peer_entry import NOT_BEFORE_S, network_group
+from lightpeer.core.peer_entry import NOT_BEFORE_S
 from lightpeer.core.peers import source_group
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES
 from lightpeer.core.trust.records import (
@@ -43,7 +43,7 @@ from lightpeer.wire.tcp import Limits, open_channel
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from lightpeer.contacts import Endpoint
+    from lightpeer.core.addresses import Endpoint
     from lightpeer.core.own_address import OwnAddress
     from lightpeer.core.peer_entry import PeerEntry
     from lightpeer.core.peers import PeerCache

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lightpeer.config import Settings
-    from lightpeer.contacts import Contact
+    from lightpeer.core.addresses import Contact
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.discovery import Client

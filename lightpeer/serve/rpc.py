@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.config import ServeLimits
+from lightpeer.core.addresses import network_group
 from lightpeer.core.admission import Admission
 from lightpeer.core.fairness import Buckets
 from lightpeer.core.holdings import Holdings
-from lightpeer.core.peer_entry import network_group
 from lightpeer.core.rpc.frame_gate import ErrorCode, FloodBudget
 from lightpeer.core.rpc.framing import is_gzip
 from lightpeer.core.rpc.limits import Limits

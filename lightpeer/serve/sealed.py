@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from lightpeer.core.peer_entry import network_group
+from lightpeer.core.addresses import network_group
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity, PeerId, ServerSeals
 from lightpeer.core.trust.messages import parse_body_untrusted

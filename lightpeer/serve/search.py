@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
+from lightpeer.core.addresses import network_group
 from lightpeer.core.content.uri import is_uri
 from lightpeer.core.fairness import Fairness
 from lightpeer.core.hits import MAX_HITS, MAX_PEERS, Findings, FoundTrack, Holder, ReplyWriter, each_once
-from lightpeer.core.peer_entry import network_group
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.records import restore_record_untrusted

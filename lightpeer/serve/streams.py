@@ -25,8 +25,8 @@ from typing import Final, NamedTuple
 
 import trio
 
+from lightpeer.core.addresses import network_group
 from lightpeer.core.datagram import derive_keys, peek_stream_id
-from lightpeer.core.peer_entry import network_group
 from lightpeer.core.places import Places
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.serve.access import Access

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import trio
 
 from lightpeer.connections import Connections, Terms
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.hits import MAX_PEERS, FoundTrack, ReplyReader
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RemoteError, RpcError

@@ -6,17 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.addresses import LOCAL_GROUP, network_group
 from lightpeer.core.peer_entry import (
     BACKOFF_S,
     DEAD_AFTER_FAILURES,
     HALF_LIFE_S,
     KEEP_TOLD_S,
     KEEP_TRIED_S,
-    LOCAL_GROUP,
     MAX_BACKOFF_S,
     NOT_BEFORE_S,
     PeerEntry,
-    network_group,
     pack_entry,
     unpack_entries_untrusted,
 )

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.finding import first_source

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.trust.identity import Identity

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.discovery import open_client
 from lightpeer.errors import LightpeerError, NothingFoundError
 from lightpeer.fetching import next_within, streaming

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache
 from lightpeer.core.trust.records import PeerRecord, build_record, parse_record_untrusted

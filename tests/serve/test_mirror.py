@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.errors import StreamFailedError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.contacts import DEFAULT_PORT, Contact
+from lightpeer.core.addresses import DEFAULT_PORT, Contact
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import MissingLibraryError, StateError, UsageError

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch

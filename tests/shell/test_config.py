@@ -9,7 +9,7 @@ import pytest
 
 from lightpeer import config
 from lightpeer.config import Settings, load_settings
-from lightpeer.contacts import Contact, parse_endpoint
+from lightpeer.core.addresses import Contact, parse_endpoint
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import ConfigError, UsageError
 

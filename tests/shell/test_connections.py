@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from lightpeer.connections import Connections, Terms
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import RemoteError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from lightpeer import lan as lan_module
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.lan import MAX_FOUND, Lan, Own, contacts_untrusted, on_lan
 

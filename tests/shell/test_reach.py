@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.discovery import open_client

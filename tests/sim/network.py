@@ -24,7 +24,7 @@ from typing import TypeVar
 
 import trio
 
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.lan import Lan, Own
 from lightpeer.wire.network import MOST_AT_ONCE, Address, Counters, Datagram
 from tests.sim.clock import Machine, SimClock, without_threads

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.discovery import open_client
 from lightpeer.searching import FIRST_REPLY_S
 from lightpeer.serve.rpc import Context, Requests, stream_stream

@@ -16,7 +16,7 @@ import trio
 
 from lightpeer.audio import decoder
 from lightpeer.config import Settings
-from lightpeer.contacts import Contact
+from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.discovery import Client, open_client
 from lightpeer.errors import LightpeerError, OutsideError, RemoteError, leaves_of

@@ -1,8 +1,10 @@
-"""Addresses as people write them: where a peer is, and who is to be met there."""
+"""Addresses: as people write them, who is to be met there, and which of them stand under one control."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from lightpeer.errors import UsageError
 
@@ -51,3 +53,22 @@ def parse_contact(text: str) -> Contact:
         return Contact(parse_endpoint(place), parse_peer_id(name))
     except UsageError as error:
         raise ValueError(f"HOST:PORT or ID@HOST:PORT, where {error}") from error
+
+
+LOCAL_GROUP: Final = "local"
+
+
+@lru_cache(maxsize=1024)  # a flood must not cost more than its seals
+def network_group(host: str) -> str:
+    """Return what hosts under one control are likely to share: a prefix, or the end of a name."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return ".".join(host.lower().split(".")[-2:])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    if address.is_loopback or address.is_private or address.is_link_local:
+        return LOCAL_GROUP
+    if isinstance(address, IPv4Address):
+        return ".".join(str(address).split(".")[:2])
+    return ":".join(address.exploded.split(":")[:2])
