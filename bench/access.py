@@ -67,7 +67,7 @@ def measure(kind: str, path: Path) -> list[float]:
     """Read a list and look things up; return what it took."""
     from lightpeer.core.access import Rules
     from lightpeer.core.content.uri import parse_uri
-    from lightpeer.core.rule_lists import DENIABLE
+    from lightpeer.core.lists.rule_lists import DENIABLE
     from lightpeer.core.trust.identity import PeerId, parse_peer_id
     from lightpeer.serve.lists import ListSource
 
@@ -103,7 +103,7 @@ async def bursts(path: Path) -> list[float]:
     """Send packets at rest and while a list is read; return seconds it took, and milliseconds of bursts."""
     import trio
 
-    from lightpeer.core.rule_lists import DENIABLE
+    from lightpeer.core.lists.rule_lists import DENIABLE
     from lightpeer.serve.lists import ListSource
 
     took_ms: list[float] = []

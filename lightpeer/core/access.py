@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lightpeer.core.rule_lists import RuleList
+from lightpeer.core.lists.rule_lists import RuleList
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
 

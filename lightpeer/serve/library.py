@@ -41,7 +41,7 @@ from lightpeer.core.content.manifest import (
     track_id_of,
 )
 from lightpeer.core.content.uri import TRACK_ID_BYTES
-from lightpeer.core.packed import PackedSet
+from lightpeer.core.lists.packed import PackedSet
 from lightpeer.errors import RemoteError, StateError, UnreadableError, UsageError
 from lightpeer.ordinary import read_ordinary
 from lightpeer.serve.aside import MAX_ASIDE, SetAside

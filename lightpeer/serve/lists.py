@@ -1,7 +1,7 @@
 """The files and arguments that say who may listen, and what an operator has withdrawn for good.
 
 A list is a file or, on the command line, the entries themselves. It is read whole or not at all
-(`core/rule_lists.py`), a piece at a time, with a rest after each: whoever reads a long list in a thread
+(`core/lists/rule_lists.py`), a piece at a time, with a rest after each: whoever reads a long list in a thread
 holds Python's lock as long as it can, and a server that waits for it at each packet would fall silent.
 
 Withdrawn tracks are a list too, in the state directory, so that they stay withdrawn; the command appends
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.rule_lists import (
+from lightpeer.core.lists.rule_lists import (
     ALLOWABLE,
     DENIABLE,
     WITHDRAWABLE,

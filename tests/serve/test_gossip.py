@@ -7,8 +7,8 @@ import trio
 
 from lightpeer.core.access import Rules
 from lightpeer.core.addresses import Contact
+from lightpeer.core.lists.rule_lists import RuleList
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.rule_lists import RuleList
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.view import CAPACITY
 from lightpeer.errors import RpcError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lightpeer.core.content.manifest import TABLE_BASE, content_digest, track_id_of
-from lightpeer.core.packed import PackedSet
+from lightpeer.core.lists.packed import PackedSet
 from lightpeer.errors import StateError, UsageError
 from lightpeer.serve import library as library_module
 from lightpeer.serve import store as store_module

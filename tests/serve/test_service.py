@@ -14,12 +14,12 @@ from lightpeer.core.datagram import (
     parse_answer_untrusted,
     unit_layout,
 )
+from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.opening import Opening
 from lightpeer.core.own_address import OwnAddress
 from lightpeer.core.peers import PeerCache, build_record, parse_record_untrusted
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.rule_lists import DENIABLE, read_list
 from lightpeer.core.trust.identity import ClientSeals, Identity, format_peer_id
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.replay import WINDOW_PAST_MS

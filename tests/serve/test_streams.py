@@ -20,7 +20,7 @@ from lightpeer.core.datagram import (
     derive_keys,
     parse_answer_untrusted,
 )
-from lightpeer.core.rule_lists import DENIABLE, read_list
+from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.trust.identity import Identity, PeerId, format_peer_id
 from lightpeer.errors import BadMessageError
 from lightpeer.serve.access import Access

@@ -12,8 +12,8 @@ import trio
 
 from lightpeer.core.access import Rules
 from lightpeer.core.hits import MAX_PEERS, Findings, FoundTrack, ReplyReader
+from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.rule_lists import DENIABLE, read_list
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.core.walks import DEFAULT_BUDGET, Budget

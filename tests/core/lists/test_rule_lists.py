@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core import rule_lists
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.rule_lists import (
+from lightpeer.core.lists import rule_lists
+from lightpeer.core.lists.rule_lists import (
     ALLOWABLE,
     DENIABLE,
     MAX_LINE_BYTES,

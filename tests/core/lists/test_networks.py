@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lightpeer.core.networks import NetworkSet, network_key
+from lightpeer.core.lists.networks import NetworkSet, network_key
 
 
 def networks(*texts: str) -> NetworkSet:

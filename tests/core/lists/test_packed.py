@@ -4,8 +4,8 @@ from random import Random
 
 import pytest
 
-from lightpeer.core import packed
-from lightpeer.core.packed import PackedSet
+from lightpeer.core.lists import packed
+from lightpeer.core.lists.packed import PackedSet
 
 
 def flushed(made: PackedSet) -> PackedSet:

@@ -15,15 +15,15 @@ from enum import Enum
 from typing import Final
 
 from lightpeer.core.content.uri import SCHEME, TRACK_ID_BYTES, is_uri, parse_uri
-from lightpeer.core.many_ids import (
+from lightpeer.core.lists.many_ids import (
     PEER_ID_CHARS,
     TRACK_ID_CHARS,
     read_hex_track_ids,
     read_peer_ids,
     read_track_ids,
 )
-from lightpeer.core.networks import NetworkSet, network_key
-from lightpeer.core.packed import PackedSet
+from lightpeer.core.lists.networks import NetworkSet, network_key
+from lightpeer.core.lists.packed import PackedSet
 from lightpeer.core.trust.identity import ID_BYTES, parse_peer_id
 from lightpeer.errors import UsageError
 

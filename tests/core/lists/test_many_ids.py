@@ -5,9 +5,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lightpeer.core import many_ids
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.many_ids import read_hex_track_ids, read_peer_ids, read_track_ids
+from lightpeer.core.lists import many_ids
+from lightpeer.core.lists.many_ids import read_hex_track_ids, read_peer_ids, read_track_ids
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 
 PEER = PeerId(bytes(range(20)))

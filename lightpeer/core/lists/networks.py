@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from lightpeer.core.packed import PackedSet
+from lightpeer.core.lists.packed import PackedSet
 
 _IPV4_BYTES: Final = 4
 _IPV6_BYTES: Final = 16

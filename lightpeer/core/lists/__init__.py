@@ -1,0 +1,1 @@
+"""The lists that an operator writes: read fast, kept small, however long."""
