@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.access import Refusal, Rules
 from lightpeer.core.content.uri import format_uri
+from lightpeer.core.guard.access import Refusal, Rules
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.serve.inotify import FolderWatch

@@ -2,7 +2,7 @@
 
 An idle connection costs whoever makes it next to nothing. So there are no more places for connections than
 leave descriptors to the renditions that are streamed, and to ourselves: peers that we turn to, the databases,
-an import. Where they are all taken, the idle ones give way (`core/admission.py`).
+an import. Where they are all taken, the idle ones give way (`core/guard/admission.py`).
 """
 
 from __future__ import annotations

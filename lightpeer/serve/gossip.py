@@ -2,7 +2,7 @@
 
 Twice a period it introduces itself to another server, as `core/view.py` has it: one Exchange that
 brings our own record. Whoever introduces itself to us is dialled back before it enters the view
-(`meeting.py`), network by network (`core/waiting.py`), and we go to whom others name ourselves, so
+(`meeting.py`), network by network (`core/guard/waiting.py`), and we go to whom others name ourselves, so
 everything in the view may be recommended.
 Few introductions are accepted in a period, of one peer, of one network and in all.
 
@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.addresses import LOCAL_GROUP, Contact, network_group
-from lightpeer.core.fairness import Fairness
+from lightpeer.core.guard.fairness import Fairness
+from lightpeer.core.guard.waiting import Waiting
 from lightpeer.core.peers import source_group
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord, scope_of
 from lightpeer.core.view import CAPACITY, View
-from lightpeer.core.waiting import Waiting
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.access import Access

@@ -22,7 +22,7 @@ import trio
 
 from lightpeer.core.addresses import Contact, network_group
 from lightpeer.core.agreement import Agreement
-from lightpeer.core.fairness import Fairness
+from lightpeer.core.guard.fairness import Fairness
 from lightpeer.core.peer_entry import NOT_BEFORE_S
 from lightpeer.core.peers import source_group
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES

@@ -2,7 +2,7 @@
 
 Handlers, one for each full method path, are as `serve.handlers` has them. A
 connection has a place in the server from its first byte, TLS's handshake included;
-who gets one, `core.admission` says; `core.turns` when each is read; and `core.holdings`
+who gets one, `core.guard.admission` says; `core.guard.turns` when each is read; and `core.guard.holdings`
 who has to go when too much is held in memory.
 """
 
@@ -20,15 +20,15 @@ import trio
 
 from lightpeer.config import ServeLimits
 from lightpeer.core.addresses import network_group
-from lightpeer.core.admission import Admission
-from lightpeer.core.fairness import Buckets
-from lightpeer.core.holdings import Holdings
+from lightpeer.core.guard.admission import Admission
+from lightpeer.core.guard.fairness import Buckets
+from lightpeer.core.guard.holdings import Holdings
+from lightpeer.core.guard.turns import Turn, Turns
 from lightpeer.core.rpc.frame_gate import ErrorCode, FloodBudget
 from lightpeer.core.rpc.framing import is_gzip
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.server import ServerCall, ServerConnection
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.turns import Turn, Turns
 from lightpeer.serve.handlers import (
     REQUEST_S,
     Context,
@@ -104,7 +104,7 @@ class RpcServer:
         max_connections: for one more, another gives up its place.
         max_connections_per_host: and for one more of a host.
         connections_per_s: of one host; more are closed as they come.
-        work_per_s: that a host may cause, as `core.turns` counts it; more of it waits.
+        work_per_s: that a host may cause, as `core.guard.turns` counts it; more of it waits.
         most_held_bytes: in memory, for all connections together.
         most_held_bytes_of_one: and for one of them.
         compression: of replies, unless a handler says otherwise.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from lightpeer.core.access import Rules
+    from lightpeer.core.guard.access import Rules
     from lightpeer.serve.rpc import Context
     from lightpeer.wire.network import Network
 

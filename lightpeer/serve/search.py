@@ -5,7 +5,7 @@ found is merged, so that each track goes out once, and what comes at about the s
 goes out together: on a 3G link each reply costs its seal. Walks end when there is
 enough, when the caller is gone, or a little before its deadline.
 
-Everybody has a share of what this server has done for searches (`core/fairness.py`), and
+Everybody has a share of what this server has done for searches (`core/guard/fairness.py`), and
 another of its own answers: what does not fit into the first is answered from the index
 alone, what does not fit into the second is refused.
 """
@@ -22,7 +22,7 @@ import trio
 
 from lightpeer.core.addresses import network_group
 from lightpeer.core.content.uri import is_uri
-from lightpeer.core.fairness import Fairness
+from lightpeer.core.guard.fairness import Fairness
 from lightpeer.core.hits import MAX_HITS, MAX_PEERS, Findings, FoundTrack, Holder, ReplyWriter, each_once
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode

@@ -5,7 +5,7 @@ it is the `StreamSender`'s business. The pacing task sleeps until the earliest o
 the streams' deadlines, or until a datagram came in; a stream whose turn it is not
 costs nothing. Streams are bounded in all and for each peer. A peer that opens one
 too many loses its own least recent one. When the server is full, the networks that
-have most make room (`core/places.py`), or the newcomer goes without UDP (it has
+have most make room (`core/guard/places.py`), or the newcomer goes without UDP (it has
 `Streams.Pull`). A stream that fails, as none should, ends alone.
 
 Where the uplink has a cap, streams whose turn it is stand in its row (`uplink.py`), and
@@ -27,7 +27,7 @@ import trio
 
 from lightpeer.core.addresses import network_group
 from lightpeer.core.datagram import derive_keys, peek_stream_id
-from lightpeer.core.places import Places
+from lightpeer.core.guard.places import Places
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.serve.access import Access
 from lightpeer.serve.asked import MAX_QUEUED_UNITS

@@ -22,8 +22,8 @@ from lightpeer.wire.network import TcpStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lightpeer.core.guard.turns import Turn
     from lightpeer.core.rpc.connection import Connection
-    from lightpeer.core.turns import Turn
 
 StreamT = TypeVar("StreamT", bound=Stream)
 

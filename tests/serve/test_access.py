@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from lightpeer.core.access import Refusal
 from lightpeer.core.content.uri import format_uri
+from lightpeer.core.guard.access import Refusal
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import ConfigError, RpcError, StateError, UsageError

@@ -24,10 +24,10 @@ import pytest
 import trio
 import trio.testing
 
+from lightpeer.core.guard.turns import BURST_S, OWN_BURST, OWN_PER_S, READ_WORK
 from lightpeer.core.rpc.frame_gate import ErrorCode, FrameType
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.server import CALL_WORK, STUCK_S
-from lightpeer.core.turns import BURST_S, OWN_BURST, OWN_PER_S, READ_WORK
 from lightpeer.serve.rpc import LIMITS, REQUEST_S, RpcServer
 from lightpeer.wire.link import STALLED_WRITE_S
 from lightpeer.wire.tcp import open_channel

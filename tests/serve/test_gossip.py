@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from lightpeer.core.access import Rules
 from lightpeer.core.addresses import Contact
+from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import RuleList
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted

@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from lightpeer.core.access import Rules
 from lightpeer.core.content.manifest import TABLE_BASE, table_bytes
 from lightpeer.core.datagram import (
     Pull,
@@ -14,6 +13,7 @@ from lightpeer.core.datagram import (
     parse_answer_untrusted,
     unit_layout,
 )
+from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.opening import Opening
 from lightpeer.core.own_address import OwnAddress

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from lightpeer.core.access import Rules
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.datagram import (
     DatagramKeys,
@@ -20,6 +19,7 @@ from lightpeer.core.datagram import (
     derive_keys,
     parse_answer_untrusted,
 )
+from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.trust.identity import Identity, PeerId, format_peer_id
 from lightpeer.errors import BadMessageError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.core.access import Rules
+from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, RuleList
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.discovery import SOUND_FIRST_S, Client, Hit, open_client

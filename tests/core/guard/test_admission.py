@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lightpeer.core.admission import MAX_NETWORKS, Admission, Verdict
+from lightpeer.core.guard.admission import MAX_NETWORKS, Admission, Verdict
 from lightpeer.core.rpc.frame_gate import FLOOD_BUDGET
 from lightpeer.errors import FramingError
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lightpeer.core.holdings import Holdings
+from lightpeer.core.guard.holdings import Holdings
 
 
 def test_sums_follow_what_each_client_holds():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.places import Places
+from lightpeer.core.guard.places import Places
 
 NOW = 100.0
 

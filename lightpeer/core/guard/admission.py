@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar
 
-from lightpeer.core.fairness import Buckets
+from lightpeer.core.guard.fairness import Buckets
 from lightpeer.core.rpc.frame_gate import FloodBudget
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lightpeer.core.fairness import GROUP_SHARES, MAX_BUCKETS, TOTAL_SHARES, Buckets, Fairness, Uses
+from lightpeer.core.guard.fairness import GROUP_SHARES, MAX_BUCKETS, TOTAL_SHARES, Buckets, Fairness, Uses
 
 
 def admitted(fairness: Fairness, peers, groups=("10.1",), now: float = 0.0) -> int:

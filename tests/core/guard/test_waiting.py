@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lightpeer.core import waiting as module
-from lightpeer.core.waiting import Waiting
+from lightpeer.core.guard import waiting as module
+from lightpeer.core.guard.waiting import Waiting
 
 
 def served(waiting: Waiting[int]) -> list[tuple[str, int]]:

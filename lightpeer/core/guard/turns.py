@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lightpeer.core.fairness import Buckets
+from lightpeer.core.guard.fairness import Buckets
 
 BURST_S: Final = 10.0  # of a network's work at once
 OWN_BURST: Final = 60.0  # of a connection: a greeting and a call or two

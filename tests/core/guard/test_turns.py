@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.turns import (
+from lightpeer.core.guard.turns import (
     BURST_S,
     FIRST_READ_BYTES,
     LEAST_READ_BYTES,

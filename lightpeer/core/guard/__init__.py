@@ -1,0 +1,1 @@
+"""What a server lets others cost it: who may listen, who gets in, whose turn it is."""
