@@ -142,8 +142,8 @@ def ask(folder: Path, peers: int, searches: int) -> None:
 
 
 async def _ask(folder: Path, peers: int, searches: int) -> None:
-    from lightpeer.core.own_address import OwnAddress
-    from lightpeer.core.peers import PeerCache
+    from lightpeer.core.overlay.own_address import OwnAddress
+    from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.trust.identity import Identity
     from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
     from lightpeer.core.walks import NO_BUDGET

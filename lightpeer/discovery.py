@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.opening import Opened
-    from lightpeer.core.peers import PeerCache
+    from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.opener import Opener, TakesFrom
     from lightpeer.wire.network import Network

@@ -9,7 +9,7 @@ from lightpeer.core.content.uri import format_uri
 
 if TYPE_CHECKING:
     from lightpeer.core.hits import FoundTrack
-    from lightpeer.core.peer_entry import PeerEntry
+    from lightpeer.core.overlay.peer_entry import PeerEntry
 
 
 @dataclass(frozen=True, slots=True)

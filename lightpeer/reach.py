@@ -206,7 +206,7 @@ class Reach:
         It is the peer's where that is somewhat different, for our clock may well be wrong; but a set one is
         not wrong by days, and by another time a peer could have old records taken for new.
         """
-        from lightpeer.core.peer_entry import NOT_BEFORE_S
+        from lightpeer.core.overlay.peer_entry import NOT_BEFORE_S
 
         now = self._now_s()
         if now < NOT_BEFORE_S:
@@ -406,7 +406,7 @@ class Reach:
 
     def _sound_untrusted(self, records: Iterable[bytes], source: Peer) -> list[PeerRecord]:
         """Return the records that are their subjects' own, and mean something where they came from."""
-        from lightpeer.core.peers import parse_record_untrusted
+        from lightpeer.core.overlay.peer_cache import parse_record_untrusted
         from lightpeer.core.trust.records import check_scope_untrusted
 
         sound = []

@@ -20,7 +20,7 @@ from lightpeer.state import Losses, set_aside, write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lightpeer.core.peers import PeerCache
+    from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.trust.identity import PeerId
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class RememberedPeers:
     @cached_property
     def cache(self) -> PeerCache:
         """What we remember; call `note_change` whenever it is changed."""
-        from lightpeer.core.peers import PeerCache
+        from lightpeer.core.overlay.peer_cache import PeerCache
 
         try:
             data = read_ordinary(self._path, MAX_FILE_BYTES)

@@ -28,8 +28,8 @@ from lightpeer.core.content.manifest import (
     parse_manifest_untrusted,
     track_id_of,
 )
-from lightpeer.core.own_address import OwnAddress
-from lightpeer.core.peers import PeerCache
+from lightpeer.core.overlay.own_address import OwnAddress
+from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import Identity
 from lightpeer.serve.access import Access
 from lightpeer.serve.gossip import Gossip

@@ -14,7 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from lightpeer.config import Settings
-from lightpeer.core.peers import PeerCache
+from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
 from lightpeer.reach import MAX_ASKED, MAX_RECORDS

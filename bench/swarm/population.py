@@ -1,4 +1,4 @@
-"""Many servers on virtual rounds, each with the real view (`lightpeer/core/view.py`), at every size.
+"""Many servers on virtual rounds, each with the real view (`lightpeer/core/overlay/view.py`), at every size.
 
 A round is the servers' period: each has two turns in it, in random order, and in a turn it introduces
 itself to whom its view says. Only the calls between servers are left out: a dead server does not answer,
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Self
 
-from lightpeer.core.view import View
+from lightpeer.core.overlay.view import View
 from lightpeer.serve.gossip import TOTAL_SHARES
 
 SAMPLE = 15  # records that a joiner gets, as from Discovery.Exchange

@@ -26,7 +26,7 @@ from typing import Final
 
 from lightpeer.core.content.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS, Track
 from lightpeer.core.content.uri import TRACK_ID_BYTES, is_uri, named_track
-from lightpeer.core.peers import source_group
+from lightpeer.core.overlay.peer_cache import source_group
 from lightpeer.core.trust.identity import ID_BYTES, PeerId
 from lightpeer.core.trust.records import PeerRecord, check_scope_untrusted, parse_record_untrusted
 from lightpeer.errors import BadMessageError

@@ -1,6 +1,6 @@
 """A server's place in the network: whom it knows, and who knows it.
 
-Twice a period it introduces itself to another server, as `core/view.py` has it: one Exchange that
+Twice a period it introduces itself to another server, as `core/overlay/view.py` has it: one Exchange that
 brings our own record. Whoever introduces itself to us is dialled back before it enters the view
 (`meeting.py`), network by network (`core/guard/waiting.py`), and we go to whom others name ourselves, so
 everything in the view may be recommended.
@@ -19,11 +19,11 @@ import trio
 from lightpeer.core.addresses import LOCAL_GROUP, Contact, network_group
 from lightpeer.core.guard.fairness import Fairness
 from lightpeer.core.guard.waiting import Waiting
-from lightpeer.core.peers import source_group
+from lightpeer.core.overlay.peer_cache import source_group
+from lightpeer.core.overlay.view import CAPACITY, View
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord, scope_of
-from lightpeer.core.view import CAPACITY, View
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.access import Access
@@ -35,8 +35,8 @@ from lightpeer.serve.supervision import contained, kept_up
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from lightpeer.core.own_address import OwnAddress
-    from lightpeer.core.peers import PeerCache
+    from lightpeer.core.overlay.own_address import OwnAddress
+    from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.trust.identity import Identity
     from lightpeer.wire.network import Network
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.addresses import Contact
+from lightpeer.core.overlay.view import CAPACITY, ENOUGH
 from lightpeer.core.trust.records import LOOPBACK_SCOPE
-from lightpeer.core.view import CAPACITY, ENOUGH
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.meeting import MAX_RECORDS
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TypeVar
 
-    from lightpeer.core.peers import PeerCache
+    from lightpeer.core.overlay.peer_cache import PeerCache
+    from lightpeer.core.overlay.view import Entropy, View
     from lightpeer.core.trust.records import PeerRecord
-    from lightpeer.core.view import Entropy, View
     from lightpeer.serve.meeting import Meetings
 
     T = TypeVar("T")

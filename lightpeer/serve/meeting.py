@@ -1,7 +1,7 @@
 """Meeting other servers: an address is contacted, and the id there proven, before others hear of it.
 
 `meet` makes one sealed Exchange at an address. What it shows goes where it belongs: the peer's score,
-our own address and our clock, the last two only as far as networks agree (`core/agreement.py`).
+our own address and our clock, the last two only as far as networks agree (`core/overlay/agreement.py`).
 
 `verify` is the dial-back for records that others gave us. A stranger could use it to have us knock at
 someone's door, so a target is knocked at once a minute, one network gets sixteen knocks a minute out
@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.addresses import Contact, network_group
-from lightpeer.core.agreement import Agreement
 from lightpeer.core.guard.fairness import Fairness
-from lightpeer.core.peer_entry import NOT_BEFORE_S
-from lightpeer.core.peers import source_group
+from lightpeer.core.overlay.agreement import Agreement
+from lightpeer.core.overlay.peer_cache import source_group
+from lightpeer.core.overlay.peer_entry import NOT_BEFORE_S
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES
 from lightpeer.core.trust.records import (
     LOOPBACK_SCOPE,
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from lightpeer.core.addresses import Endpoint
-    from lightpeer.core.own_address import OwnAddress
-    from lightpeer.core.peer_entry import PeerEntry
-    from lightpeer.core.peers import PeerCache
+    from lightpeer.core.overlay.own_address import OwnAddress
+    from lightpeer.core.overlay.peer_cache import PeerCache
+    from lightpeer.core.overlay.peer_entry import PeerEntry
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.trust.records import PeerRecord
     from lightpeer.wire.network import Network

@@ -15,7 +15,7 @@ from lightpeer.core.trust.records import MAX_AHEAD_S, Role, build_record, format
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.core.own_address import OwnAddress
+    from lightpeer.core.overlay.own_address import OwnAddress
     from lightpeer.core.trust.identity import Identity
     from lightpeer.core.trust.records import Endpoint
 

@@ -23,7 +23,7 @@ import trio
 
 from lightpeer.config import ServeLimits, Settings
 from lightpeer.core.addresses import DEFAULT_PORT, Contact, Endpoint
-from lightpeer.core.own_address import OwnAddress, is_wildcard
+from lightpeer.core.overlay.own_address import OwnAddress, is_wildcard
 from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.core.trust.records import LOOPBACK_SCOPE, format_endpoint, scope_of
 from lightpeer.errors import LightpeerError, StateError

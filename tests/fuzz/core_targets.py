@@ -28,7 +28,7 @@ from lightpeer.core.datagram import (
 from lightpeer.core.downlinks import Downlinks
 from lightpeer.core.hits import ReplyReader
 from lightpeer.core.opening import Opening
-from lightpeer.core.peers import PeerCache
+from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.rpc.client import ClientConnection
 from lightpeer.core.rpc.frame_gate import FrameGate, GoAway
 from lightpeer.core.rpc.framing import MessageDecoder, accepts_gzip_untrusted, encode_message
@@ -377,9 +377,9 @@ def _cache() -> bytes:
 
 
 @target(
-    "core.peers.PeerCache.from_bytes_untrusted",
-    "core.peer_entry.unpack_entries_untrusted",
-    "core.peer_entry._entry_untrusted",
+    "core.overlay.peer_cache.PeerCache.from_bytes_untrusted",
+    "core.overlay.peer_entry.unpack_entries_untrusted",
+    "core.overlay.peer_entry._entry_untrusted",
     "core.downlinks.Downlinks.from_bytes_untrusted",
     seeds=[_cache(), Downlinks().to_bytes(), Downlinks().to_bytes() + b"192.0.2.0/24 5 5\n"],
 )

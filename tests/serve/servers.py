@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import trio
 
 from lightpeer.core.addresses import Contact
-from lightpeer.core.own_address import OwnAddress
-from lightpeer.core.peers import PeerCache
+from lightpeer.core.overlay.own_address import OwnAddress
+from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.serve.gossip import Gossip

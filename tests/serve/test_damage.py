@@ -11,7 +11,7 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
-from lightpeer.core.peers import PeerCache
+from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.discovery import open_client
 from lightpeer.errors import StateError
 from lightpeer.fetching import next_within, streaming

@@ -8,9 +8,9 @@ import trio
 from lightpeer.core.addresses import Contact
 from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import RuleList
+from lightpeer.core.overlay.view import CAPACITY
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
-from lightpeer.core.view import CAPACITY
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve import meeting

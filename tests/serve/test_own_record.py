@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from lightpeer.core.own_address import OwnAddress
+from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.errors import UsageError
 from lightpeer.serve.own_record import RECORD_LIFETIME_S, OwnRecord

@@ -16,8 +16,8 @@ from lightpeer.core.datagram import (
 from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.opening import Opening
-from lightpeer.core.own_address import OwnAddress
-from lightpeer.core.peers import PeerCache, build_record, parse_record_untrusted
+from lightpeer.core.overlay.own_address import OwnAddress
+from lightpeer.core.overlay.peer_cache import PeerCache, build_record, parse_record_untrusted
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import ClientSeals, Identity, format_peer_id

@@ -13,7 +13,7 @@ import trio
 
 from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
 from lightpeer.core.datagram import Data, PathToken, Unit, build_data, build_path
-from lightpeer.core.peers import build_record, parse_record_untrusted
+from lightpeer.core.overlay.peer_cache import build_record, parse_record_untrusted
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.discovery import open_client
 from lightpeer.errors import RpcError, StreamFailedError

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from lightpeer import remembered
-from lightpeer.core.peers import PeerCache
+from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.remembered import PEERS_FILE, RememberedPeers

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.own_address import OwnAddress, is_wildcard
+from lightpeer.core.overlay.own_address import OwnAddress, is_wildcard
 
 PUBLIC, OTHER = "8.8.8.8", "9.9.9.9"
 HOME, LOOPBACK = "192.168.1.5", "127.0.0.1"

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.peer_entry import HALF_LIFE_S, KEEP_TOLD_S, KEEP_TRIED_S
-from lightpeer.core.peers import (
+from lightpeer.core.overlay.peer_cache import (
     DEFAULT_CAPACITY,
     ENOUGH_SHARE,
     GROUP_SHARE,
@@ -18,6 +17,7 @@ from lightpeer.core.peers import (
     build_record,
     parse_record_untrusted,
 )
+from lightpeer.core.overlay.peer_entry import HALF_LIFE_S, KEEP_TOLD_S, KEEP_TRIED_S
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.trust.records import PRIVATE_SCOPE
 from lightpeer.errors import BadMessageError, UsageError

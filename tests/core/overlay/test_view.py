@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.overlay.view import CAPACITY, ENOUGH, FEW, GROUP_SHARE, Contact, View
 from lightpeer.core.trust.identity import PeerId
-from lightpeer.core.view import CAPACITY, ENOUGH, FEW, GROUP_SHARE, Contact, View
 from lightpeer.errors import UsageError
 
 OWN = PeerId(bytes(20))

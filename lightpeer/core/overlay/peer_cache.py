@@ -36,7 +36,7 @@ from hashlib import blake2b
 from typing import Final
 
 from lightpeer.core.addresses import LOCAL_GROUP, network_group
-from lightpeer.core.peer_entry import PeerEntry, pack_entry, unpack_entries_untrusted
+from lightpeer.core.overlay.peer_entry import PeerEntry, pack_entry, unpack_entries_untrusted
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord, build_record, parse_record_untrusted
 from lightpeer.errors import BadMessageError, UsageError

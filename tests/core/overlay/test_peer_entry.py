@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.core.addresses import LOCAL_GROUP, network_group
-from lightpeer.core.peer_entry import (
+from lightpeer.core.overlay.peer_entry import (
     BACKOFF_S,
     DEAD_AFTER_FAILURES,
     HALF_LIFE_S,

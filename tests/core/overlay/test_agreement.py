@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.agreement import MAX_GROUPS, Agreement
+from lightpeer.core.overlay.agreement import MAX_GROUPS, Agreement
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from lightpeer.core.addresses import network_group
-from lightpeer.core.agreement import Agreement
+from lightpeer.core.overlay.agreement import Agreement
 from lightpeer.core.trust.records import is_host, scope_of
 
 
