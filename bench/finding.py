@@ -22,8 +22,8 @@ from pathlib import Path
 import trio
 
 from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.search.walks import DEFAULT_BUDGET
 from lightpeer.core.trust.identity import ID_BYTES
-from lightpeer.core.walks import DEFAULT_BUDGET
 from lightpeer.discovery import Client, open_client
 from lightpeer.fetching import INLINE_BYTES
 from lightpeer.finding import source_finder

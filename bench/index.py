@@ -144,9 +144,9 @@ def ask(folder: Path, peers: int, searches: int) -> None:
 async def _ask(folder: Path, peers: int, searches: int) -> None:
     from lightpeer.core.overlay.own_address import OwnAddress
     from lightpeer.core.overlay.peer_cache import PeerCache
+    from lightpeer.core.search.walks import NO_BUDGET
     from lightpeer.core.trust.identity import Identity
     from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
-    from lightpeer.core.walks import NO_BUDGET
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.index import Index

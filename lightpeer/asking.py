@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.choice import HEAD_START_S, LONGEST_HEAD_START_S
+from lightpeer.core.search.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.setbacks import Setbacks
 from lightpeer.wire.nursery import open_nursery

@@ -1,4 +1,4 @@
-"""Opens the best of what words find: hits come in while holders are opened, as `core/choice.py` has it."""
+"""Opens the best of what words find: hits come in while holders are opened, as `core/search/choice.py` has it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.asking import BUSY_BYTES, Turn, Turns
-from lightpeer.core.choice import Attempt, Choice
-from lightpeer.core.hits import Findings, Holder
+from lightpeer.core.search.choice import Attempt, Choice
+from lightpeer.core.search.hits import Findings, Holder
 from lightpeer.holders import Holders, Leads, accept_with_hit_untrusted, within_reach
 from lightpeer.searching import RECORDS_TO_OPEN, budget_for
 from lightpeer.wire.nursery import open_nursery
@@ -135,6 +135,6 @@ class Chooser:
 
     def _is_sought(self, opened: Opened) -> bool:
         """Tell whether a track that somebody gave another name is what the words mean all the same."""
-        from lightpeer.core.words import has_words
+        from lightpeer.core.search.words import has_words
 
         return has_words(self._query, opened.track.title, opened.track.artist, opened.track.album)

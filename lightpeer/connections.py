@@ -193,6 +193,6 @@ class Connections:
         if self.first_packet_at is None:
             self.first_packet_at = time.monotonic()
             self.connecting.set()
-        import lightpeer.core.hits
+        import lightpeer.core.search.hits
         import lightpeer.opener
         import lightpeer.wire.peer  # noqa: F401 - also brings the curve and the messages

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from lightpeer.core.content.uri import format_uri
 
 if TYPE_CHECKING:
-    from lightpeer.core.hits import FoundTrack
     from lightpeer.core.overlay.peer_entry import PeerEntry
+    from lightpeer.core.search.hits import FoundTrack
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from lightpeer.searching import RECORDS_TO_OPEN, budget_for
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
-    from lightpeer.core.hits import FoundTrack, Holder
     from lightpeer.core.opening import Opened
+    from lightpeer.core.search.hits import FoundTrack, Holder
     from lightpeer.opener import Opener
     from lightpeer.reach import Reach
     from lightpeer.searching import Searcher
@@ -85,7 +85,7 @@ class Gatherer:
         Of the hits it is believed as much as was asked for: each leads to strangers, one connection after
         another, while somebody waits for music.
         """
-        from lightpeer.core.hits import Findings
+        from lightpeer.core.search.hits import Findings
 
         opener, asked = self._opener, turn.peer
         findings, leads = Findings(self._query, self._limit), Leads(asked)

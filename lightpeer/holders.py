@@ -18,8 +18,8 @@ from lightpeer.errors import BadMessageError, RemoteError, RpcError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lightpeer.core.hits import FoundTrack, Holder
     from lightpeer.core.opening import Opened, Opening
+    from lightpeer.core.search.hits import FoundTrack, Holder
     from lightpeer.opener import Opener
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.reach import Reach
@@ -145,7 +145,7 @@ def accept_with_hit_untrusted(
 
 def within_reach(track: FoundTrack, told_by: Peer) -> list[Holder]:
     """Return the holders of a track that can be asked; who names none holds it itself."""
-    from lightpeer.core.hits import Holder
+    from lightpeer.core.search.hits import Holder
 
     assert told_by.peer_id is not None, "it has answered"
     if not track.holders:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from lightpeer.config import Settings
-    from lightpeer.core.choice import Standing
+    from lightpeer.core.search.choice import Standing
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.trust.records import PeerRecord
     from lightpeer.remembered import RememberedPeers
@@ -312,7 +312,7 @@ class Reach:
 
     def standing(self, peer_id: PeerId) -> Standing:
         """Return what is known of a holder of music: by what was listened to, or from the person."""
-        from lightpeer.core.choice import Standing
+        from lightpeer.core.search.choice import Standing
 
         entry = self._remembered.cache.get(peer_id)
         taste = GIVEN_TASTE if self._was_given(peer_id) else 0.0

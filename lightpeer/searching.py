@@ -1,10 +1,11 @@
-"""Searches: at one good peer, which has the query carried on to others (`core/walks.py`).
+"""Searches: at one good peer, which has the query carried on to others (`core/search/walks.py`).
 
 Another peer is asked when one says nothing, and with a greater budget when nothing was found
 (`lightpeer/asking.py`). A search for what is about to be played carries an Open, so that the first audio
 comes with the hits: one round trip once the connection stands. When the asked peer does not hold the track
 itself, it is opened at a holder that the hit names (`lightpeer/holders.py`). Which of the tracks that words
-find is played, is decided in `core/choice.py`. Who else holds a track is found by searching for its uri.
+find is played, is decided in `core/search/choice.py`. Who else holds a track is found by searching for its
+uri.
 
 Holders are remembered once they have served us, and not because hits name them: whom those
 name is up to whoever answers, who may name accomplices alone, as often as we search. Who knows
@@ -26,9 +27,9 @@ from lightpeer.errors import RpcError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.core.hits import Findings, FoundTrack
     from lightpeer.core.opening import Opened
-    from lightpeer.core.walks import Budget
+    from lightpeer.core.search.hits import Findings, FoundTrack
+    from lightpeer.core.search.walks import Budget
     from lightpeer.opener import Opener
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.reach import Reach
@@ -59,7 +60,7 @@ class Searcher:
             limit: how many tracks are wanted.
             most_asked: how many peers may answer that they found nothing.
         """
-        from lightpeer.core.hits import Findings
+        from lightpeer.core.search.hits import Findings
 
         findings = Findings(query, limit)
 
@@ -112,7 +113,7 @@ class Searcher:
             records: how many records of holders may come.
             wanted: what is to be opened of the best hit.
         """
-        from lightpeer.core.hits import ReplyReader
+        from lightpeer.core.search.hits import ReplyReader
         from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
         peer = turn.peer
@@ -187,7 +188,7 @@ def _no_end() -> RpcError:
 
 def budget_for(answered: int, *, found_any: bool) -> Budget:
     """Return how far a search may go when so many peers have answered, and it was not enough."""
-    from lightpeer.core.walks import DEFAULT_BUDGET, GREATEST_BUDGET, NO_BUDGET
+    from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET, NO_BUDGET
 
     if answered == 0:
         return DEFAULT_BUDGET

@@ -1,4 +1,4 @@
-"""Search: the real walks (`lightpeer/core/walks.py`) over the real views, beside flooding.
+"""Search: the real walks (`lightpeer/core/search/walks.py`) over the real views, beside flooding.
 
 A light client asks one server, which shares out the walkers; a hop takes one unit of time. What is found
 at hop h is back where it is wanted at 2 h, and no step is taken after that: the client has what it wants.
@@ -18,7 +18,7 @@ from bench.chart import Chart, Series
 from bench.swarm.graph import Links
 from bench.swarm.population import Swarm
 from bench.swarm.report import Section, percent
-from lightpeer.core.walks import DEFAULT_BUDGET, MAX_HOPS, MAX_WALKERS, Budget, Walks
+from lightpeer.core.search.walks import DEFAULT_BUDGET, MAX_HOPS, MAX_WALKERS, Budget, Walks
 
 REPLICATIONS = (0.01, 0.001, 0.0001)
 QUERIES = 400

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import cast
 
 from lightpeer.core.content.uri import is_uri, named_track
-from lightpeer.core.words import LETTERS
+from lightpeer.core.search.words import LETTERS
 from lightpeer.serve.database import Database
 
 MAX_QUERY_CHARS = 256  # longer than any title; what a query costs grows with its words

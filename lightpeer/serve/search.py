@@ -23,11 +23,19 @@ import trio
 from lightpeer.core.addresses import network_group
 from lightpeer.core.content.uri import is_uri
 from lightpeer.core.guard.fairness import Fairness
-from lightpeer.core.hits import MAX_HITS, MAX_PEERS, Findings, FoundTrack, Holder, ReplyWriter, each_once
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.search.hits import (
+    MAX_HITS,
+    MAX_PEERS,
+    Findings,
+    FoundTrack,
+    Holder,
+    ReplyWriter,
+    each_once,
+)
+from lightpeer.core.search.walks import Budget, Visit, Walks
 from lightpeer.core.trust.records import restore_record_untrusted
-from lightpeer.core.walks import Budget, Visit, Walks
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.threads import Threads

@@ -19,8 +19,8 @@ import trio
 
 from lightpeer.connections import Connections, Terms
 from lightpeer.core.addresses import Contact
-from lightpeer.core.hits import MAX_PEERS, FoundTrack, ReplyReader
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.search.hits import MAX_PEERS, FoundTrack, ReplyReader
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.resolving import numeric_untrusted
@@ -31,9 +31,9 @@ from lightpeer.wire.nursery import open_nursery
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from lightpeer.core.search.walks import Step, Visit
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.trust.records import PeerRecord
-    from lightpeer.core.walks import Step, Visit
     from lightpeer.wire.network import Network
 
 logger = logging.getLogger(__name__)

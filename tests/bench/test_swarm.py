@@ -12,7 +12,7 @@ from bench.swarm.cyclon import VIEW, CyclonSwarm
 from bench.swarm.graph import clustering, components, in_degrees, path_length, random_graph, rings, undirected
 from bench.swarm.population import Swarm
 from bench.swarm.report import Section
-from lightpeer.core.walks import DEFAULT_BUDGET, Budget
+from lightpeer.core.search.walks import DEFAULT_BUDGET, Budget
 
 PEERS = 300
 

@@ -26,7 +26,6 @@ from lightpeer.core.datagram import (
     parse_pull_untrusted,
 )
 from lightpeer.core.downlinks import Downlinks
-from lightpeer.core.hits import ReplyReader
 from lightpeer.core.opening import Opening
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.rpc.client import ClientConnection
@@ -41,6 +40,7 @@ from lightpeer.core.rpc.status import (
     split_headers_untrusted,
 )
 from lightpeer.core.scheduler import Scheduler, SourceLied
+from lightpeer.core.search.hits import ReplyReader
 from lightpeer.core.trust.identity import (
     ClientSeals,
     Identity,
@@ -337,11 +337,11 @@ def scheduler(data: bytes) -> None:
 
 
 @target(
-    "core.hits.ReplyReader.read_untrusted",
-    "core.hits.ReplyReader._peer_untrusted",
-    "core.hits.ReplyReader._recorded_untrusted",
-    "core.hits.ReplyReader._hit_untrusted",
-    "core.hits._track_untrusted",
+    "core.search.hits.ReplyReader.read_untrusted",
+    "core.search.hits.ReplyReader._peer_untrusted",
+    "core.search.hits.ReplyReader._recorded_untrusted",
+    "core.search.hits.ReplyReader._hit_untrusted",
+    "core.search.hits._track_untrusted",
     seeds=[b"\x01" + SEARCH_REPLY.SerializeToString(), b"\x00" + SEARCH_REPLY.SerializeToString()],
 )
 def hits(data: bytes) -> None:

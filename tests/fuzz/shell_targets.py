@@ -10,10 +10,10 @@ from typing import Any
 import trio
 
 from lightpeer.core.content.manifest import track_id_of
-from lightpeer.core.hits import FoundTrack
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.search.hits import FoundTrack
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted, scope_of
 from lightpeer.errors import RemoteError, RpcError

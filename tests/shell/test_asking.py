@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from lightpeer.asking import ROUND_TRIPS, UNHEARD_S, Turn, Turns, wait_for
-from lightpeer.core.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.search.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.errors import RpcError, SealError
 from lightpeer.setbacks import Setbacks
 from tests.shell.rpc import run

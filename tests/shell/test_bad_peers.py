@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from lightpeer.choosing import TRACKS_WANTED
-from lightpeer.core.hits import MAX_PEERS
 from lightpeer.core.overlay.peer_cache import build_record, parse_record_untrusted
+from lightpeer.core.search.hits import MAX_PEERS
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import Role
 from lightpeer.discovery import open_client

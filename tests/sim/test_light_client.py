@@ -12,9 +12,9 @@ import trio
 from bench.finding import CASES, TEN
 from lightpeer.asking import HEAD_START_S
 from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
-from lightpeer.core.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once

@@ -11,12 +11,12 @@ import pytest
 import trio
 
 from lightpeer.core.guard.access import Rules
-from lightpeer.core.hits import MAX_PEERS, Findings, FoundTrack, ReplyReader
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.search.hits import MAX_PEERS, Findings, FoundTrack, ReplyReader
+from lightpeer.core.search.walks import DEFAULT_BUDGET, Budget
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
-from lightpeer.core.walks import DEFAULT_BUDGET, Budget
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve import search as search_module

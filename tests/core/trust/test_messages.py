@@ -16,8 +16,8 @@ from lightpeer.core.content.manifest import (
     MAX_SEGMENT_BYTES,
     MAX_TEXT_CHARS,
 )
-from lightpeer.core.hits import MAX_HITS, MAX_PEERS
 from lightpeer.core.opening import MAX_INLINE_CHUNKS
+from lightpeer.core.search.hits import MAX_HITS, MAX_PEERS
 from lightpeer.core.trust.messages import (
     _SHAPES,
     MAX_REPLY_BYTES,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lightpeer.core.choice import (
+from lightpeer.core.search.choice import (
     BETTER_ANSWER_S,
     HEAD_START_S,
     LONGEST_HEAD_START_S,
@@ -16,7 +16,7 @@ from lightpeer.core.choice import (
     Choice,
     Standing,
 )
-from lightpeer.core.hits import FoundTrack, Holder
+from lightpeer.core.search.hits import FoundTrack, Holder
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 

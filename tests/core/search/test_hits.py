@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.hits import (
+from lightpeer.core.search.hits import (
     MAX_HITS,
     MAX_HOLDERS,
     MAX_OVER,

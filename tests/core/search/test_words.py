@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.words import has_words
+from lightpeer.core.search.words import has_words
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,12 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lightpeer.core.hits import group_of
+from lightpeer.core.search.hits import group_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.core.hits import FoundTrack, Holder
+    from lightpeer.core.search.hits import FoundTrack, Holder
     from lightpeer.core.trust.identity import PeerId
 
 SECOND_ANSWER_S: Final = 0.15  # where the first holder is a stranger: some hops of a walk

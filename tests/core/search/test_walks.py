@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.walks import (
+from lightpeer.core.search.walks import (
     DEFAULT_BUDGET,
     MAX_EXCHANGED,
     MAX_FAN_OUT,
