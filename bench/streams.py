@@ -41,10 +41,10 @@ from bench.links.measure import cpu_s
 from bench.links.track import Track, prepare, serve_command
 from bench.start import memory_mb
 from lightpeer.core.content.uri import TRACK_ID_BYTES, parse_uri
-from lightpeer.core.datagram import Pull, UnitRange, build_pull, peek_stream_id
-from lightpeer.core.opening import Opening, UdpTerms
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity
+from lightpeer.core.udp.datagram import Pull, UnitRange, build_pull, peek_stream_id
+from lightpeer.core.udp.opening import Opening, UdpTerms
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.wire.network import SystemNetwork

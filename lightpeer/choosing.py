@@ -17,8 +17,8 @@ from lightpeer.searching import RECORDS_TO_OPEN, budget_for
 from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
-    from lightpeer.core.opening import Opened
     from lightpeer.core.trust.identity import PeerId
+    from lightpeer.core.udp.opening import Opened
     from lightpeer.opener import Opener
     from lightpeer.reach import Reach
     from lightpeer.searching import Searcher

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from lightpeer.audio.decoder import Decoder
     from lightpeer.core.content.manifest import Rendition, Track
-    from lightpeer.core.opening import Opened
+    from lightpeer.core.udp.opening import Opened
     from lightpeer.session import Session
     from lightpeer.wire.peer import Peer
 

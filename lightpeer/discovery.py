@@ -27,9 +27,9 @@ from lightpeer.wire.nursery import open_nursery
 if TYPE_CHECKING:
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
-    from lightpeer.core.opening import Opened
     from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.trust.identity import Identity, PeerId
+    from lightpeer.core.udp.opening import Opened
     from lightpeer.opener import Opener, TakesFrom
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer

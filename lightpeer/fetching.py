@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from lightpeer.core.opening import Opened
     from lightpeer.core.scheduler import SegmentReady
+    from lightpeer.core.udp.opening import Opened
     from lightpeer.discovery import Client
 
 INLINE_BYTES: Final = 11_000

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
     from lightpeer.core.content.manifest import Track
-    from lightpeer.core.opening import Opened
     from lightpeer.core.trust.identity import PeerId
+    from lightpeer.core.udp.opening import Opened
     from lightpeer.discovery import Client
     from lightpeer.sources import FindSources
     from lightpeer.wire.peer import Peer

@@ -18,8 +18,8 @@ from lightpeer.errors import BadMessageError, RemoteError, RpcError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lightpeer.core.opening import Opened, Opening
     from lightpeer.core.search.hits import FoundTrack, Holder
+    from lightpeer.core.udp.opening import Opened, Opening
     from lightpeer.opener import Opener
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.reach import Reach

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from lightpeer.core.opening import Opened, Opening
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.udp.opening import Opened, Opening
 from lightpeer.errors import RpcError
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ from lightpeer.errors import RpcError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.core.opening import Opened
     from lightpeer.core.search.hits import Findings, FoundTrack
     from lightpeer.core.search.walks import Budget
+    from lightpeer.core.udp.opening import Opened
     from lightpeer.opener import Opener
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.reach import Reach

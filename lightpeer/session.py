@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings
     from lightpeer.core.bandwidth import Bandwidth
     from lightpeer.core.content.manifest import Track
-    from lightpeer.core.opening import Opened
     from lightpeer.core.scheduler import Kept
+    from lightpeer.core.udp.opening import Opened
     from lightpeer.sources import FindSources, TellEvent, TellLie, TellServed
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer

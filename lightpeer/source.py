@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from lightpeer.core.content.manifest import table_bytes, table_segment
-from lightpeer.core.datagram import MAX_PAYLOAD, UnitRange
 from lightpeer.core.pull_ahead import PullAhead
-from lightpeer.core.receiver import FIRST_RTT_S, Receiver, UnitArrived
 from lightpeer.core.rests import EARLY_BYTES, rest_s
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.transport import Action, Transport
-from lightpeer.core.unasked import Verdict
+from lightpeer.core.udp.datagram import MAX_PAYLOAD, UnitRange
+from lightpeer.core.udp.receiver import FIRST_RTT_S, Receiver, UnitArrived
+from lightpeer.core.udp.unasked import Verdict
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.wire.path import Path
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from lightpeer.config import Transport as TransportWanted
     from lightpeer.core.bandwidth import Bandwidth
     from lightpeer.core.content.manifest import Track
-    from lightpeer.core.opening import UdpTerms
-    from lightpeer.core.receiver import Event
     from lightpeer.core.scheduler import Scheduler
+    from lightpeer.core.udp.opening import UdpTerms
+    from lightpeer.core.udp.receiver import Event
     from lightpeer.wire.network import Datagram, Network
     from lightpeer.wire.peer import Peer, PullCall
 

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from lightpeer.config import Transport
     from lightpeer.core.bandwidth import Bandwidth
     from lightpeer.core.content.manifest import Track
-    from lightpeer.core.opening import Opened
     from lightpeer.core.playout import Playout
     from lightpeer.core.scheduler import Scheduler
     from lightpeer.core.trust.identity import PeerId
+    from lightpeer.core.udp.opening import Opened
     from lightpeer.stats import SessionStats
     from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer

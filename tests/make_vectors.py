@@ -11,7 +11,15 @@ from pathlib import Path
 
 from lightpeer.core.content.manifest import build_manifest, build_table, content_digest, track_id_of
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.datagram import (
+from lightpeer.core.trust.identity import (
+    ClientSeals,
+    Identity,
+    ServerSeals,
+    format_peer_id,
+    seal_record,
+)
+from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.udp.datagram import (
     Data,
     PathToken,
     Pull,
@@ -23,14 +31,6 @@ from lightpeer.core.datagram import (
     derive_keys,
     unit_layout,
 )
-from lightpeer.core.trust.identity import (
-    ClientSeals,
-    Identity,
-    ServerSeals,
-    format_peer_id,
-    seal_record,
-)
-from lightpeer.core.trust.replay import ReplayGuard
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 VECTORS = Path(__file__).parent.parent / "proto" / "vectors.json"

@@ -11,7 +11,6 @@ import struct
 import base58
 import pytest
 
-from lightpeer.core import datagram
 from lightpeer.core.content.manifest import (
     build_manifest,
     build_table,
@@ -30,6 +29,7 @@ from lightpeer.core.trust.identity import (
 )
 from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.udp import datagram
 from tests.make_vectors import VECTORS, vectors
 
 coincurve = pytest.importorskip("coincurve", reason="the second implementation signs with coincurve")

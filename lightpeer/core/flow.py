@@ -40,10 +40,10 @@ from collections import deque
 from typing import Final
 
 from lightpeer.core.crowd import Crowd
-from lightpeer.core.datagram import DATA_OVERHEAD, MAX_PAYLOAD
 from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay
-from lightpeer.core.outstanding import Outstanding
 from lightpeer.core.rpc.reply_burst import ReplyBurst
+from lightpeer.core.udp.datagram import DATA_OVERHEAD, MAX_PAYLOAD
+from lightpeer.core.udp.outstanding import Outstanding
 
 UNIT_BYTES: Final = MAX_PAYLOAD
 INITIAL_UNITS: Final = 12  # TCP's initial window, ten segments of 1460 bytes (RFC 6928)

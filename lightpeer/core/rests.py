@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.datagram import MAX_PAYLOAD
+from lightpeer.core.udp.datagram import MAX_PAYLOAD
 
 if TYPE_CHECKING:
     from lightpeer.core.flow import Flow
-    from lightpeer.core.receiver import Receiver
+    from lightpeer.core.udp.receiver import Receiver
 
 SLACK_BYTES: Final = MAX_PAYLOAD // 2  # units come whole: rather the one more than a wake-up for it alone
 MOST_BYTES: Final = 32 * 1024  # to come before we look: a third of what Linux holds for a socket

@@ -35,7 +35,7 @@ from lightpeer.core.content.manifest import (
     table_of,
     table_segment,
 )
-from lightpeer.core.datagram import Unit, UnitRange, unit_layout
+from lightpeer.core.udp.datagram import Unit, UnitRange, unit_layout
 from lightpeer.errors import RemoteError
 
 PATIENCE_S = 3.0  # with the source of an object; several round trips, and a handover of the radio

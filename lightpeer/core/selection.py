@@ -25,8 +25,8 @@ from collections import deque
 from collections.abc import Collection
 from typing import Final, Generic, TypeVar
 
-from lightpeer.core.datagram import MAX_PAYLOAD
 from lightpeer.core.probe import GROWN, Probe
+from lightpeer.core.udp.datagram import MAX_PAYLOAD
 
 Source = TypeVar("Source")
 

@@ -18,11 +18,11 @@ import math
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.datagram import MAX_PAYLOAD
 from lightpeer.core.sieve import Sieve
+from lightpeer.core.udp.datagram import MAX_PAYLOAD
 
 if TYPE_CHECKING:
-    from lightpeer.core.receiver import Receiver
+    from lightpeer.core.udp.receiver import Receiver
 
 FALLBACK_AFTER_S: Final = 1.0  # without any DATA; or three round trips, if they are longer
 BESIDE_OTHERS: Final = 3.0  # times as long where UDP passes for other sources: a unit or two were lost

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.content.manifest import Track, table_bytes, table_of, table_segment
-from lightpeer.core.datagram import unit_layout
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 

@@ -16,11 +16,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final, Protocol, TypeAlias
 
 import trio
 
+from lightpeer.core.udp.sender import Missing
 from lightpeer.errors import LightpeerError
 from lightpeer.serve.supervision import kept_up, log_failure
 from lightpeer.serve.threads import Threads
@@ -38,13 +38,6 @@ Key: TypeAlias = tuple[bytes, int, int]
 
 Told: TypeAlias = Callable[[int, int, bool], None]
 """Called with rendition and segment of an object that was asked for, and whether it could be read."""
-
-
-class Missing(Enum):
-    """Why there are no bytes."""
-
-    YET = "it is being read"
-    FOR_GOOD = "there is no such object"
 
 
 class ReadableTrack(Protocol):

@@ -13,9 +13,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from lightpeer.core.content.uri import TRACK_ID_BYTES
-from lightpeer.core.opening import MAX_INLINE_CHUNKS
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity, PeerId
+from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS
 from lightpeer.errors import BadMessageError, RpcError, StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.access import Access

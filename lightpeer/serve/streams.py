@@ -26,20 +26,20 @@ from typing import Final, NamedTuple
 import trio
 
 from lightpeer.core.addresses import network_group
-from lightpeer.core.datagram import derive_keys, peek_stream_id
 from lightpeer.core.guard.places import Places
 from lightpeer.core.trust.identity import Identity, PeerId
-from lightpeer.serve.access import Access
-from lightpeer.serve.asked import MAX_QUEUED_UNITS
-from lightpeer.serve.objects import Objects, ReadableTrack
-from lightpeer.serve.pacer import UDP_HEADER_BYTES
-from lightpeer.serve.rpc import network_of
-from lightpeer.serve.sender import (
+from lightpeer.core.udp.asked import MAX_QUEUED_UNITS
+from lightpeer.core.udp.datagram import derive_keys, peek_stream_id
+from lightpeer.core.udp.pacer import UDP_HEADER_BYTES
+from lightpeer.core.udp.sender import (
     LEASE_S,
     MAX_PACE_BYTES_PER_S,
     StreamSender,
     path_token,
 )
+from lightpeer.serve.access import Access
+from lightpeer.serve.objects import Objects, ReadableTrack
+from lightpeer.serve.rpc import network_of
 from lightpeer.serve.supervision import kept_up, log_failure
 from lightpeer.serve.uplink import Uplink
 from lightpeer.wire.network import Address, DatagramSocket, Network

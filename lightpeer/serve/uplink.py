@@ -19,8 +19,8 @@ from typing import Final, TypeAlias
 
 import trio
 
-from lightpeer.core.datagram import MAX_PAYLOAD
-from lightpeer.serve.pacer import Pacer
+from lightpeer.core.udp.datagram import MAX_PAYLOAD
+from lightpeer.core.udp.pacer import Pacer
 
 AHEAD_S: Final = 0.5  # of the whole uplink, for first segments at once: a second or two of sound
 

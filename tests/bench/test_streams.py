@@ -1,8 +1,8 @@
 import pytest
 
 from bench.streams import AHEAD_S, PULL_S, SEGMENT_BYTES, Arrival, Listener
-from lightpeer.core.datagram import DatagramKeys, parse_pull_untrusted
-from lightpeer.core.opening import UdpTerms
+from lightpeer.core.udp.datagram import DatagramKeys, parse_pull_untrusted
+from lightpeer.core.udp.opening import UdpTerms
 
 KEYS = DatagramKeys(bytes(32), bytes(32))
 

@@ -26,7 +26,7 @@ from lightpeer.core.flow import (
     Flow,
 )
 from lightpeer.core.rpc.reply_burst import ReplyBurst
-from tests.core.link import Download, Link
+from tests.core.udp.link import Download, Link
 
 MBIT = 1e6
 FLOOR = FLOOR_UNITS * UNIT_BYTES

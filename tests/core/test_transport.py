@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from lightpeer.core.datagram import MAX_PAYLOAD
 from lightpeer.core.transport import (
     BESIDE_OTHERS,
     CALL_AGAIN_S,
@@ -29,6 +28,7 @@ from lightpeer.core.transport import (
     Action,
     Transport,
 )
+from lightpeer.core.udp.datagram import MAX_PAYLOAD
 
 LEAST_BYTES_PER_S = 3000.0
 NOTHING, MOVE, FALL_BACK, RETURN = Action.NOTHING, Action.MOVE, Action.FALL_BACK, Action.RETURN

@@ -12,21 +12,7 @@ from lightpeer.core.content.manifest import (
     parse_table_untrusted,
     track_id_of,
 )
-from lightpeer.core.datagram import (
-    Data,
-    DatagramKeys,
-    PathToken,
-    Pull,
-    Unit,
-    UnitRange,
-    build_data,
-    build_path,
-    build_pull,
-    parse_answer_untrusted,
-    parse_pull_untrusted,
-)
 from lightpeer.core.downlinks import Downlinks
-from lightpeer.core.opening import Opening
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.rpc.client import ClientConnection
 from lightpeer.core.rpc.frame_gate import FrameGate, GoAway
@@ -57,6 +43,20 @@ from lightpeer.core.trust.records import (
     restore_record_untrusted,
 )
 from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.udp.datagram import (
+    Data,
+    DatagramKeys,
+    PathToken,
+    Pull,
+    Unit,
+    UnitRange,
+    build_data,
+    build_path,
+    build_pull,
+    parse_answer_untrusted,
+    parse_pull_untrusted,
+)
+from lightpeer.core.udp.opening import Opening
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.fuzz import wire
 from tests.fuzz.half import LIMITS
@@ -188,9 +188,9 @@ def tagged(body: bytes, key: bytes) -> bytes:
 
 
 @target(
-    "core.datagram.parse_pull_untrusted",
-    "core.datagram.parse_answer_untrusted",
-    "core.datagram._checked_untrusted",
+    "core.udp.datagram.parse_pull_untrusted",
+    "core.udp.datagram.parse_answer_untrusted",
+    "core.udp.datagram._checked_untrusted",
     seeds=[
         build_pull(Pull(7, 1, 1000, 8, 0, [UnitRange(0, 1, 0, 2)]), KEYS),
         build_data(Data(7, 1, 0.1, Unit(0, 1, 0), b"payload"), KEYS),
@@ -353,8 +353,8 @@ def hits(data: bytes) -> None:
 
 
 @target(
-    "core.opening.Opening.accept_untrusted",
-    "core.opening.Opening._terms_untrusted",
+    "core.udp.opening.Opening.accept_untrusted",
+    "core.udp.opening.Opening._terms_untrusted",
     seeds=[OPEN_REPLY.SerializeToString()],
 )
 def opening(data: bytes) -> None:

@@ -10,9 +10,10 @@ import trio
 import trio.lowlevel
 import trio.testing
 
+from lightpeer.core.udp.sender import Missing
 from lightpeer.errors import StateError
 from lightpeer.serve import objects as objects_module
-from lightpeer.serve.objects import GATHER_S, MOST_AT_ONCE, READERS, Missing, Objects
+from lightpeer.serve.objects import GATHER_S, MOST_AT_ONCE, READERS, Objects
 from lightpeer.serve.threads import Threads
 from tests.sim.clock import without_threads
 

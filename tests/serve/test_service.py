@@ -6,16 +6,8 @@ import pytest
 import trio
 
 from lightpeer.core.content.manifest import TABLE_BASE, table_bytes
-from lightpeer.core.datagram import (
-    Pull,
-    UnitRange,
-    build_pull,
-    parse_answer_untrusted,
-    unit_layout,
-)
 from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
-from lightpeer.core.opening import Opening
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache, build_record, parse_record_untrusted
 from lightpeer.core.rpc.framing import Compression
@@ -23,6 +15,14 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import ClientSeals, Identity, format_peer_id
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.replay import WINDOW_PAST_MS
+from lightpeer.core.udp.datagram import (
+    Pull,
+    UnitRange,
+    build_pull,
+    parse_answer_untrusted,
+    unit_layout,
+)
+from lightpeer.core.udp.opening import Opening
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.access import Access

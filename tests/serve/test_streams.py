@@ -11,7 +11,10 @@ import pytest
 import trio
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.datagram import (
+from lightpeer.core.guard.access import Rules
+from lightpeer.core.lists.rule_lists import DENIABLE, read_list
+from lightpeer.core.trust.identity import Identity, PeerId, format_peer_id
+from lightpeer.core.udp.datagram import (
     DatagramKeys,
     Pull,
     UnitRange,
@@ -19,12 +22,9 @@ from lightpeer.core.datagram import (
     derive_keys,
     parse_answer_untrusted,
 )
-from lightpeer.core.guard.access import Rules
-from lightpeer.core.lists.rule_lists import DENIABLE, read_list
-from lightpeer.core.trust.identity import Identity, PeerId, format_peer_id
+from lightpeer.core.udp.sender import END_S, LEASE_S, StreamSender, path_token
 from lightpeer.errors import BadMessageError
 from lightpeer.serve.access import Access
-from lightpeer.serve.sender import END_S, LEASE_S, StreamSender, path_token
 from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink
 from lightpeer.wire.network import SystemNetwork

@@ -12,15 +12,15 @@ import pytest
 import trio
 
 from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
-from lightpeer.core.datagram import Data, PathToken, Unit, build_data, build_path
 from lightpeer.core.overlay.peer_cache import build_record, parse_record_untrusted
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.udp.datagram import Data, PathToken, Unit, build_data, build_path
+from lightpeer.core.udp.sender import StreamSender
 from lightpeer.discovery import open_client
 from lightpeer.errors import RpcError, StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve import service
 from lightpeer.serve.rpc import Context, Requests, stream_stream
-from lightpeer.serve.sender import StreamSender
 from lightpeer.wire.network import Address
 from tests.pair import MadeTrack, Serving, made_track, serving, settings
 from tests.shell.test_session import PHONE, Heard, stream

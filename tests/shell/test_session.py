@@ -11,8 +11,8 @@ import trio
 
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.content.manifest import table_of, table_segment
-from lightpeer.core.opening import Chunk
 from lightpeer.core.supply import GONE_S, MAX_LOOK_AGAIN_WITHOUT_S
+from lightpeer.core.udp.opening import Chunk
 from lightpeer.discovery import Client, open_client
 from lightpeer.errors import StreamFailedError
 from lightpeer.finding import first_source, source_finder

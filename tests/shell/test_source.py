@@ -17,15 +17,15 @@ import trio.testing
 from lightpeer import source as module
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.content.manifest import table_bytes, table_segment
-from lightpeer.core.datagram import MAX_PAYLOAD, Unit, UnitRange
-from lightpeer.core.opening import UdpTerms
 from lightpeer.core.pull_ahead import MOST
-from lightpeer.core.receiver import FIRST_RTT_S, UnitArrived, UnitsLost
 from lightpeer.core.rests import EARLY_BYTES
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 from lightpeer.core.transport import Action, Transport
-from lightpeer.core.unasked import Verdict
+from lightpeer.core.udp.datagram import MAX_PAYLOAD, Unit, UnitRange
+from lightpeer.core.udp.opening import UdpTerms
+from lightpeer.core.udp.receiver import FIRST_RTT_S, UnitArrived, UnitsLost
+from lightpeer.core.udp.unasked import Verdict
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.source import MIN_PACE_BYTES_PER_S, Source

@@ -17,7 +17,6 @@ import trio.testing
 from lightpeer import sources as module
 from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.content.manifest import table_segment
-from lightpeer.core.opening import Opened
 from lightpeer.core.playout import Playout
 from lightpeer.core.probe import Probe
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler
@@ -30,6 +29,7 @@ from lightpeer.core.supply import (
     MAX_LOOK_AGAIN_WITHOUT_S,
     REST_S,
 )
+from lightpeer.core.udp.opening import Opened
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.sources import (
     AFTERMATH_S,

@@ -16,7 +16,6 @@ from lightpeer.core.content.manifest import (
     MAX_SEGMENT_BYTES,
     MAX_TEXT_CHARS,
 )
-from lightpeer.core.opening import MAX_INLINE_CHUNKS
 from lightpeer.core.search.hits import MAX_HITS, MAX_PEERS
 from lightpeer.core.trust.messages import (
     _SHAPES,
@@ -25,6 +24,7 @@ from lightpeer.core.trust.messages import (
     parse_message_untrusted,
 )
 from lightpeer.core.trust.records import MAX_ENDPOINTS, MAX_HOST_CHARS, MAX_RECORD_BYTES
+from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.grpc.health.v1 import health_pb2
 from lightpeer.pb.grpc.reflection.v1 import reflection_pb2

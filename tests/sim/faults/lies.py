@@ -13,9 +13,9 @@ import trio
 from lightpeer.core.content.manifest import TABLE_BASE
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity
+from lightpeer.core.udp.sender import StreamSender
 from lightpeer.errors import RpcError
 from lightpeer.serve.rpc import Context, Requests, stream_stream, unary_unary
-from lightpeer.serve.sender import StreamSender
 from lightpeer.wire.peer import TIME_METADATA
 from tests.pair import MadeTrack, Serving, made_track
 from tests.sim.swarm import record_of

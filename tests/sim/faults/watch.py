@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.core.buffer import HISTORY_S
-from lightpeer.core.datagram import Unit
+from lightpeer.core.udp.datagram import Unit
 from lightpeer.reach import MAX_CONNECTIONS
 from lightpeer.sources import MOST_SOURCES
 

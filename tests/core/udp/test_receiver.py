@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightpeer.core.datagram import (
+from lightpeer.core.udp.datagram import (
     DATA_OVERHEAD,
     MAX_RANGES,
     Data,
@@ -21,9 +21,9 @@ from lightpeer.core.datagram import (
     build_path,
     parse_pull_untrusted,
 )
-from lightpeer.core.outstanding import Outstanding
-from lightpeer.core.receiver import Receiver, UnitArrived, UnitsLost
-from tests.core.link import Download, Link
+from lightpeer.core.udp.outstanding import Outstanding
+from lightpeer.core.udp.receiver import Receiver, UnitArrived, UnitsLost
+from tests.core.udp.link import Download, Link
 
 KEYS = DatagramKeys(b"p" * 32, b"d" * 32)
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.datagram import (
+from lightpeer.core.udp.datagram import (
     DATA_OVERHEAD,
     Data,
     DatagramKeys,
@@ -24,7 +24,7 @@ from lightpeer.core.datagram import (
     build_data,
     parse_pull_untrusted,
 )
-from lightpeer.core.receiver import Receiver, UnitArrived
+from lightpeer.core.udp.receiver import Receiver, UnitArrived
 
 KEYS = DatagramKeys(b"p" * 32, b"d" * 32)
 STREAM_ID = 7

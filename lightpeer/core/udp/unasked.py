@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
 
-from lightpeer.core.datagram import Data, UnitRange
+from lightpeer.core.udp.datagram import Data, UnitRange
 
 SPARE_BYTES: Final = 128 * 1024  # beyond as much as was asked for, for each port: no network repeats so much
 MOVES: Final = 2  # to another port, before a source is left

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.core.content.manifest import TABLE_BASE
-from lightpeer.core.datagram import (
+from lightpeer.core.udp.asked import MAX_QUEUED_UNITS
+from lightpeer.core.udp.datagram import (
     Data,
     DatagramKeys,
     PathToken,
@@ -19,14 +20,13 @@ from lightpeer.core.datagram import (
     parse_answer_untrusted,
     unit_layout,
 )
-from lightpeer.serve.asked import MAX_QUEUED_UNITS
-from lightpeer.serve.objects import Missing
-from lightpeer.serve.pacer import MIN_PACE_BYTES_PER_S, UDP_HEADER_BYTES
-from lightpeer.serve.sender import (
+from lightpeer.core.udp.pacer import MIN_PACE_BYTES_PER_S, UDP_HEADER_BYTES
+from lightpeer.core.udp.sender import (
     AHEAD_S,
     END_S,
     LEASE_S,
     MAX_AHEAD,
+    Missing,
     StreamSender,
     path_token,
 )

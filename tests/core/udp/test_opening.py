@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.content.manifest import build_manifest, build_table, parse_manifest_untrusted, track_id_of
-from lightpeer.core.datagram import derive_keys
-from lightpeer.core.opening import MAX_INLINE_CHUNKS, Chunk, Opened, Opening
 from lightpeer.core.trust.identity import Identity
+from lightpeer.core.udp.datagram import derive_keys
+from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS, Chunk, Opened, Opening
 from lightpeer.errors import BadMessageError, VerificationError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 

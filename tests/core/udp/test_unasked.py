@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.datagram import Data, Unit, UnitRange
-from lightpeer.core.unasked import MOST_BREACHES, MOVES, PULLS_KNOWN, SPARE_BYTES, Unasked, Verdict
+from lightpeer.core.udp.datagram import Data, Unit, UnitRange
+from lightpeer.core.udp.unasked import MOST_BREACHES, MOVES, PULLS_KNOWN, SPARE_BYTES, Unasked, Verdict
 
 HEADERS_BYTES = 28
 

@@ -23,10 +23,12 @@ after that, and whenever `next_deadline` is reached, `handle_timeout` and then s
 
 from __future__ import annotations
 
+from enum import Enum
 from hashlib import blake2b
 from typing import Final, Protocol, TypeAlias
 
-from lightpeer.core.datagram import (
+from lightpeer.core.udp.asked import MAX_QUEUED_UNITS, AskedQueue
+from lightpeer.core.udp.datagram import (
     MAX_PAYLOAD,
     Data,
     DatagramKeys,
@@ -38,10 +40,8 @@ from lightpeer.core.datagram import (
     parse_pull_untrusted,
     unit_layout,
 )
+from lightpeer.core.udp.pacer import OVERHEAD_BYTES, UDP_HEADER_BYTES, Pacer
 from lightpeer.errors import BadMessageError
-from lightpeer.serve.asked import MAX_QUEUED_UNITS, AskedQueue
-from lightpeer.serve.objects import Missing
-from lightpeer.serve.pacer import OVERHEAD_BYTES, UDP_HEADER_BYTES, Pacer
 
 Address: TypeAlias = tuple[str, int]
 
@@ -52,6 +52,13 @@ LEASE_S: Final = 2.0
 END_S: Final = 60.0
 
 _REPLAY_WINDOW = 64  # as DTLS and IPsec have it (RFC 4303 §3.4.3)
+
+
+class Missing(Enum):
+    """Why there are no bytes."""
+
+    YET = "it is being read"
+    FOR_GOOD = "there is no such object"
 
 
 class FindObject(Protocol):

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lightpeer.core.content.manifest import Track, parse_manifest_untrusted
-from lightpeer.core.datagram import DatagramKeys, derive_keys
 from lightpeer.core.trust.identity import Identity, PeerId
+from lightpeer.core.udp.datagram import DatagramKeys, derive_keys
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 

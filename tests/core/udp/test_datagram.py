@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.datagram import (
+from lightpeer.core.udp.datagram import (
     DATA_OVERHEAD,
     HOLD_UNIT_S,
     MAX_HOLD_S,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.datagram import MAX_RANGES, Pull, UnitRange
-from lightpeer.serve.asked import MAX_QUEUED_UNITS, Asked, AskedQueue
+from lightpeer.core.udp.asked import MAX_QUEUED_UNITS, Asked, AskedQueue
+from lightpeer.core.udp.datagram import MAX_RANGES, Pull, UnitRange
 
 
 def pull(number: int, *ranges: UnitRange) -> Pull:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from lightpeer.core.datagram import DATA_OVERHEAD, MAX_PAYLOAD
+from lightpeer.core.udp.datagram import DATA_OVERHEAD, MAX_PAYLOAD
 
 MIN_PACE_BYTES_PER_S: Final = 1_000
 BURST_S: Final = 0.02  # what the timers of a busy computer are late by: less would be lost pace

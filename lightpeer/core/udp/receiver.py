@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
-from lightpeer.core.datagram import (
+from lightpeer.core.udp.datagram import (
     MAX_HOLD_S,
     MAX_RANGES,
     Data,
@@ -38,8 +38,8 @@ from lightpeer.core.datagram import (
     build_pull,
     parse_answer_untrusted,
 )
-from lightpeer.core.outstanding import Outstanding
-from lightpeer.core.unasked import Unasked
+from lightpeer.core.udp.outstanding import Outstanding
+from lightpeer.core.udp.unasked import Unasked
 from lightpeer.errors import BadMessageError
 
 REORDER_UNITS = 3

@@ -1,0 +1,1 @@
+"""Datagrams, and both ends of one UDP stream."""
