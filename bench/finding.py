@@ -21,7 +21,7 @@ from pathlib import Path
 
 import trio
 
-from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET
 from lightpeer.core.trust.identity import ID_BYTES
 from lightpeer.discovery import Client, open_client

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lightpeer.core.downlinks import Downlinks
+    from lightpeer.core.rate.memory import Downlinks
     from lightpeer.wire.peer import Peer
 
 logger = logging.getLogger(__name__)
@@ -38,14 +38,14 @@ class RememberedDownlink:
 
     def rate_bytes_per_s(self, peer: Peer) -> float:
         """Return what the network that leads to a peer gave lately, 0 if that is not known."""
-        from lightpeer.core.downlinks import network_of
+        from lightpeer.core.rate.memory import network_of
 
         own = peer.own_host
         return self._downlinks.rate_bytes_per_s(network_of(own), self._unix_time()) if own else 0.0
 
     def note(self, peer: Peer, bytes_per_s: float) -> None:
         """Remember what the network that leads to a peer gave; 0 if that was not measured."""
-        from lightpeer.core.downlinks import network_of
+        from lightpeer.core.rate.memory import network_of
 
         if bytes_per_s > 0 and peer.own_host:
             self._downlinks.note(network_of(peer.own_host), bytes_per_s, self._unix_time())
@@ -62,7 +62,7 @@ class RememberedDownlink:
 
     @cached_property
     def _downlinks(self) -> Downlinks:
-        from lightpeer.core.downlinks import MAX_BYTES, Downlinks
+        from lightpeer.core.rate.memory import MAX_BYTES, Downlinks
 
         try:
             return Downlinks.from_bytes_untrusted(read_ordinary(self._path, MAX_BYTES))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.content.uri import parse_uri
+from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.errors import StateError, StreamFailedError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.partfile import PartFile

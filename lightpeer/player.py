@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE
 from lightpeer.core.content.uri import is_uri, parse_uri
+from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.retries import Retries
 from lightpeer.core.skips import Skips
 from lightpeer.deck import Deck, first_segment

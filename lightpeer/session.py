@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lightpeer.config import Settings
-    from lightpeer.core.bandwidth import Bandwidth
     from lightpeer.core.content.manifest import Track
+    from lightpeer.core.rate.bandwidth import Bandwidth
     from lightpeer.core.scheduler import Kept
     from lightpeer.core.udp.opening import Opened
     from lightpeer.sources import FindSources, TellEvent, TellLie, TellServed

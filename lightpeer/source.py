@@ -16,7 +16,7 @@ import trio
 
 from lightpeer.core.content.manifest import table_bytes, table_segment
 from lightpeer.core.pull_ahead import PullAhead
-from lightpeer.core.rests import EARLY_BYTES, rest_s
+from lightpeer.core.rate.rests import EARLY_BYTES, rest_s
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.transport import Action, Transport
 from lightpeer.core.udp.datagram import MAX_PAYLOAD, UnitRange
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lightpeer.config import Transport as TransportWanted
-    from lightpeer.core.bandwidth import Bandwidth
     from lightpeer.core.content.manifest import Track
+    from lightpeer.core.rate.bandwidth import Bandwidth
     from lightpeer.core.scheduler import Scheduler
     from lightpeer.core.udp.opening import UdpTerms
     from lightpeer.core.udp.receiver import Event

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import trio
 
-from lightpeer.core.flow import FIRST_RTT_S
+from lightpeer.core.rate.flow import FIRST_RTT_S
 from lightpeer.core.scheduler import PATIENCE_S
 from lightpeer.core.selection import Selection
 from lightpeer.core.supply import Supply
@@ -26,9 +26,9 @@ from lightpeer.source import Source
 
 if TYPE_CHECKING:
     from lightpeer.config import Transport
-    from lightpeer.core.bandwidth import Bandwidth
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.playout import Playout
+    from lightpeer.core.rate.bandwidth import Bandwidth
     from lightpeer.core.scheduler import Scheduler
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened

@@ -14,7 +14,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lightpeer.core.bandwidth import Bandwidth
+    from lightpeer.core.rate.bandwidth import Bandwidth
     from lightpeer.session import Session
     from lightpeer.wire.network import Counters
 

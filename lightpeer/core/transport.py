@@ -18,7 +18,7 @@ import math
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.sieve import Sieve
+from lightpeer.core.rate.policing import Sieve
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from lightpeer.core.content.manifest import (
     parse_table_untrusted,
     track_id_of,
 )
-from lightpeer.core.downlinks import Downlinks
 from lightpeer.core.overlay.peer_cache import PeerCache
+from lightpeer.core.rate.memory import Downlinks
 from lightpeer.core.rpc.client import ClientConnection
 from lightpeer.core.rpc.frame_gate import FrameGate, GoAway
 from lightpeer.core.rpc.framing import MessageDecoder, accepts_gzip_untrusted, encode_message
@@ -380,7 +380,7 @@ def _cache() -> bytes:
     "core.overlay.peer_cache.PeerCache.from_bytes_untrusted",
     "core.overlay.peer_entry.unpack_entries_untrusted",
     "core.overlay.peer_entry._entry_untrusted",
-    "core.downlinks.Downlinks.from_bytes_untrusted",
+    "core.rate.memory.Downlinks.from_bytes_untrusted",
     seeds=[_cache(), Downlinks().to_bytes(), Downlinks().to_bytes() + b"192.0.2.0/24 5 5\n"],
 )
 def files(data: bytes) -> None:

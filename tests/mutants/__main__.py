@@ -28,18 +28,18 @@ from typing import NamedTuple
 
 TO_KILL = 0.9
 CORES = (
-    "bandwidth",
+    "rate/bandwidth",
     "buffer",
-    "crowd",
-    "flow",
+    "rate/crowd",
+    "rate/flow",
     "ladder",
-    "meters",
+    "rate/meters",
     "udp/outstanding",
     "playout",
     "probe",
     "pull_ahead",
     "udp/receiver",
-    "rests",
+    "rate/rests",
     "retries",
     "scheduler",
     "selection",

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.content.manifest import table_of, table_segment
+from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.supply import GONE_S, MAX_LOOK_AGAIN_WITHOUT_S
 from lightpeer.core.udp.opening import Chunk
 from lightpeer.discovery import Client, open_client

@@ -15,10 +15,10 @@ import trio
 import trio.testing
 
 from lightpeer import source as module
-from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.content.manifest import table_bytes, table_segment
 from lightpeer.core.pull_ahead import MOST
-from lightpeer.core.rests import EARLY_BYTES
+from lightpeer.core.rate.bandwidth import Bandwidth
+from lightpeer.core.rate.rests import EARLY_BYTES
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 from lightpeer.core.transport import Action, Transport

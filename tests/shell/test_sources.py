@@ -15,10 +15,10 @@ import trio
 import trio.testing
 
 from lightpeer import sources as module
-from lightpeer.core.bandwidth import Bandwidth
 from lightpeer.core.content.manifest import table_segment
 from lightpeer.core.playout import Playout
 from lightpeer.core.probe import Probe
+from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler
 from lightpeer.core.selection import Selection
 from lightpeer.core.supply import (

@@ -11,7 +11,7 @@ import trio
 
 from bench.finding import CASES, TEN
 from lightpeer.asking import HEAD_START_S
-from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lightpeer.core.bandwidth import Bandwidth
+from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.udp.datagram import (
     DATA_OVERHEAD,
     Data,

@@ -18,8 +18,8 @@ import math
 from collections import deque
 from typing import Final
 
-from lightpeer.core.flow import FIRST_RTT_S, MAX_WINDOW_BYTES, TARGET_S, UNIT_BYTES, Flow
-from lightpeer.core.meters import DeliveryRate
+from lightpeer.core.rate.flow import FIRST_RTT_S, MAX_WINDOW_BYTES, TARGET_S, UNIT_BYTES, Flow
+from lightpeer.core.rate.meters import DeliveryRate
 from lightpeer.core.rpc.reply_burst import ReplyBurst
 
 NEWCOMER_RTTS: Final = 4.0  # after which a newcomer has seen the queue, and has not grown to much yet

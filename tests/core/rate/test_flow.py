@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightpeer.core.bandwidth import Bandwidth
-from lightpeer.core.flow import (
+from lightpeer.core.rate.bandwidth import Bandwidth
+from lightpeer.core.rate.flow import (
     FIRST_PACE_BYTES_PER_S,
     FLOOR_UNITS,
     INITIAL_UNITS,

@@ -39,8 +39,8 @@ import math
 from collections import deque
 from typing import Final
 
-from lightpeer.core.crowd import Crowd
-from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay
+from lightpeer.core.rate.crowd import Crowd
+from lightpeer.core.rate.meters import DeliveryRate, PacketTrain, PathDelay
 from lightpeer.core.rpc.reply_burst import ReplyBurst
 from lightpeer.core.udp.datagram import DATA_OVERHEAD, MAX_PAYLOAD
 from lightpeer.core.udp.outstanding import Outstanding

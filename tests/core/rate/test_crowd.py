@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.crowd import YIELDED_ROUNDS, Crowd
+from lightpeer.core.rate.crowd import YIELDED_ROUNDS, Crowd
 
 TARGET_S = 0.03
 FLOOR = 10_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.meters import DeliveryRate, PacketTrain, PathDelay, WindowedMinimum
+from lightpeer.core.rate.meters import DeliveryRate, PacketTrain, PathDelay, WindowedMinimum
 from lightpeer.core.rpc.reply_burst import ReplyBurst
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
 
 if TYPE_CHECKING:
-    from lightpeer.core.flow import Flow
+    from lightpeer.core.rate.flow import Flow
     from lightpeer.core.udp.receiver import Receiver
 
 SLACK_BYTES: Final = MAX_PAYLOAD // 2  # units come whole: rather the one more than a wake-up for it alone

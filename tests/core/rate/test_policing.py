@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from lightpeer.core.sieve import MIN_ROUNDS, MIN_UNITS, Sieve
+from lightpeer.core.rate.policing import MIN_ROUNDS, MIN_UNITS, Sieve
 
 
 def fed(*rounds: tuple[int, int]) -> Sieve:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lightpeer.core.rests import MOST_BYTES, SLACK_BYTES, rest_s
+from lightpeer.core.rate.rests import MOST_BYTES, SLACK_BYTES, rest_s
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
 
 NOW = 10.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.downlinks import FORGET_S, MAX_NETWORKS, Downlinks, network_of
+from lightpeer.core.rate.memory import FORGET_S, MAX_NETWORKS, Downlinks, network_of
 from lightpeer.errors import BadMessageError
 
 NOW = 1_750_000_000.0

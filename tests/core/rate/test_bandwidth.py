@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.bandwidth import DRAIN_EVERY_S, Bandwidth
-from lightpeer.core.flow import FIRST_RTT_S, INITIAL_UNITS, NEWCOMER_UNITS, TARGET_S, UNIT_BYTES, Flow
+from lightpeer.core.rate.bandwidth import DRAIN_EVERY_S, Bandwidth
+from lightpeer.core.rate.flow import FIRST_RTT_S, INITIAL_UNITS, NEWCOMER_UNITS, TARGET_S, UNIT_BYTES, Flow
 from lightpeer.core.rpc.reply_burst import ReplyBurst
 
 
