@@ -20,8 +20,8 @@ from lightpeer.core.buffer import SEGMENT_S, SegmentBuffer
 from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.ladder import Ladder
 from lightpeer.core.playout import Playout
-from lightpeer.core.pull_ahead import MOST
 from lightpeer.core.scheduler import Scheduler, SegmentReady
+from lightpeer.core.sources.pull_ahead import MOST
 from lightpeer.errors import LightpeerError, StreamFailedError
 from lightpeer.sources import Sources
 from lightpeer.stats import SessionStats

@@ -1,8 +1,8 @@
 """One peer that serves a track to us, over UDP or, where that does not pass, over gRPC.
 
-Which of the two is decided by `core/transport.py`; here that is carried out: a UDP path and a receiver,
-a `Streams.Pull` call and its connection. The hub, which is `Sources`, has what all of them share: the
-scheduler and the one controller of the downlink.
+Which of the two is decided by `core/sources/transport.py`; here that is carried out: a UDP path and a
+receiver, a `Streams.Pull` call and its connection. The hub, which is `Sources`, has what all of them share:
+the scheduler and the one controller of the downlink.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 import trio
 
 from lightpeer.core.content.manifest import table_bytes, table_segment
-from lightpeer.core.pull_ahead import PullAhead
 from lightpeer.core.rate.rests import EARLY_BYTES, rest_s
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.transport import Action, Transport
+from lightpeer.core.sources.pull_ahead import PullAhead
+from lightpeer.core.sources.transport import Action, Transport
 from lightpeer.core.udp.datagram import MAX_PAYLOAD, UnitRange
 from lightpeer.core.udp.receiver import FIRST_RTT_S, Receiver, UnitArrived
 from lightpeer.core.udp.unasked import Verdict

@@ -19,8 +19,8 @@ import trio
 
 from lightpeer.core.rate.flow import FIRST_RTT_S
 from lightpeer.core.scheduler import PATIENCE_S
-from lightpeer.core.selection import Selection
-from lightpeer.core.supply import Supply
+from lightpeer.core.sources.selection import Selection
+from lightpeer.core.sources.source_search import Supply
 from lightpeer.errors import LightpeerError, NothingFoundError
 from lightpeer.source import Source
 

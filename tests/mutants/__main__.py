@@ -36,16 +36,16 @@ CORES = (
     "rate/meters",
     "udp/outstanding",
     "playout",
-    "probe",
-    "pull_ahead",
+    "sources/probe",
+    "sources/pull_ahead",
     "udp/receiver",
     "rate/rests",
     "retries",
     "scheduler",
-    "selection",
+    "sources/selection",
     "skips",
-    "supply",
-    "transport",
+    "sources/source_search",
+    "sources/transport",
 )
 SHELLS = ("deck", "player", "session", "source", "sources")
 TYPES = (sys.executable, "-m", "mypy", "--output", "json", "--no-warn-unused-ignores")

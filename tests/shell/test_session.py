@@ -11,7 +11,7 @@ import trio
 
 from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
-from lightpeer.core.supply import GONE_S, MAX_LOOK_AGAIN_WITHOUT_S
+from lightpeer.core.sources.source_search import GONE_S, MAX_LOOK_AGAIN_WITHOUT_S
 from lightpeer.core.udp.opening import Chunk
 from lightpeer.discovery import Client, open_client
 from lightpeer.errors import StreamFailedError

@@ -16,7 +16,7 @@ import trio.testing
 from lightpeer import session as module
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import table_segment
-from lightpeer.core.pull_ahead import MOST
+from lightpeer.core.sources.pull_ahead import MOST
 from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.core.udp.opening import Chunk, Opened
 from lightpeer.errors import StreamFailedError

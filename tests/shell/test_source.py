@@ -16,12 +16,12 @@ import trio.testing
 
 from lightpeer import source as module
 from lightpeer.core.content.manifest import table_bytes, table_segment
-from lightpeer.core.pull_ahead import MOST
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.rate.rests import EARLY_BYTES
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
-from lightpeer.core.transport import Action, Transport
+from lightpeer.core.sources.pull_ahead import MOST
+from lightpeer.core.sources.transport import Action, Transport
 from lightpeer.core.udp.datagram import MAX_PAYLOAD, Unit, UnitRange
 from lightpeer.core.udp.opening import UdpTerms
 from lightpeer.core.udp.receiver import FIRST_RTT_S, UnitArrived, UnitsLost

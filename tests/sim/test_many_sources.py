@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.supply import Supply
+from lightpeer.core.sources.source_search import Supply
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
 from tests.pair import made_track, serving, settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lightpeer.core.supply import (
+from lightpeer.core.sources.source_search import (
     GONE_LOOKS,
     GONE_S,
     LEAST_AGAIN_S,

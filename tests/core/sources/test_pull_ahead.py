@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lightpeer.core.pull_ahead import MOST, SLOW_S, PullAhead
+from lightpeer.core.sources.pull_ahead import MOST, SLOW_S, PullAhead
 
 
 def answered(ahead: PullAhead, now: float, after_s: float) -> float:

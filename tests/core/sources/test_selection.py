@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from lightpeer.core.probe import MOST_TIMES
-from lightpeer.core.selection import (
+from lightpeer.core.sources.probe import MOST_TIMES
+from lightpeer.core.sources.selection import (
     AGAIN_S,
     FELL,
     FULL_AGAIN_S,
@@ -226,7 +226,7 @@ def test_one_that_is_slow_is_no_use_and_the_next_is_tried_later() -> None:
 
 
 def test_what_is_not_clear_is_probed_no_more_than_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightpeer.core.probe.GROWN", 2.0)
+    monkeypatch.setattr("lightpeer.core.sources.probe.GROWN", 2.0)
     course = slow("a", "b")
     course.run(AGAIN_S)
     assert course.selection.tried == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.probe import CLEARLY, FULL, GROWN, LENGTH, LONG_S, MOST_TIMES, WORTH, Probe
+from lightpeer.core.sources.probe import CLEARLY, FULL, GROWN, LENGTH, LONG_S, MOST_TIMES, WORTH, Probe
 
 BEFORE = 10_240.0  # bytes a second
 UNIT = 1280  # one comes every eighth of a second, so that sums of times are exact

@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Collection
 from typing import Final, Generic, TypeVar
 
-from lightpeer.core.probe import GROWN, Probe
+from lightpeer.core.sources.probe import GROWN, Probe
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
 
 Source = TypeVar("Source")

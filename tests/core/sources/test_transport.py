@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lightpeer.core.transport import (
+from lightpeer.core.sources.transport import (
     BESIDE_OTHERS,
     CALL_AGAIN_S,
     FALLBACK_AFTER_S,
