@@ -45,7 +45,7 @@ class Settings:
     volume_db: float = 0.0  # 0 leaves samples as they are
     normalize: bool = False  # apply the manifest's loudness gain: off, as in MPD and librespot
 
-    # Seconds of audio in the buffer (see core/playout.py).
+    # Seconds of audio in the buffer (see core/segments/playout.py).
     start_buffer_s: float = 2.0  # before the first sound: people wait about that long without wondering
     resume_buffer_s: float = (
         4.0  # after a pause for data: twice as much, so that it does not come again at once

@@ -211,7 +211,7 @@ class Client:
         tried: Collection[PeerId] = (),
         track: Track | None = None,
     ) -> Opener:
-        from lightpeer.core.ladder import FIRST_BPS
+        from lightpeer.core.segments.abr import FIRST_BPS
         from lightpeer.opener import Opener
 
         return Opener(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from lightpeer.core.scheduler import SegmentReady
+    from lightpeer.core.segments.scheduler import SegmentReady
     from lightpeer.core.udp.opening import Opened
     from lightpeer.discovery import Client
 

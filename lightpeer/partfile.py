@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lightpeer.core.content.manifest import Rendition
-    from lightpeer.core.scheduler import SegmentReady
+    from lightpeer.core.segments.scheduler import SegmentReady
 
 PART: Final = ".part"
 

@@ -26,8 +26,8 @@ import trio
 from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
-from lightpeer.core.retries import Retries
-from lightpeer.core.skips import Skips
+from lightpeer.core.segments.retries import Retries
+from lightpeer.core.segments.skips import Skips
 from lightpeer.deck import Deck, first_segment
 from lightpeer.discovery import INLINE_BYTES
 from lightpeer.errors import (

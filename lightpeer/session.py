@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from lightpeer.core.buffer import SEGMENT_S, SegmentBuffer
 from lightpeer.core.content.manifest import table_of, table_segment
-from lightpeer.core.ladder import Ladder
-from lightpeer.core.playout import Playout
-from lightpeer.core.scheduler import Scheduler, SegmentReady
+from lightpeer.core.segments.abr import Ladder
+from lightpeer.core.segments.buffer import SEGMENT_S, SegmentBuffer
+from lightpeer.core.segments.playout import Playout
+from lightpeer.core.segments.scheduler import Scheduler, SegmentReady
 from lightpeer.core.sources.pull_ahead import MOST
 from lightpeer.errors import LightpeerError, StreamFailedError
 from lightpeer.sources import Sources
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.rate.bandwidth import Bandwidth
-    from lightpeer.core.scheduler import Kept
+    from lightpeer.core.segments.scheduler import Kept
     from lightpeer.core.udp.opening import Opened
     from lightpeer.sources import FindSources, TellEvent, TellLie, TellServed
     from lightpeer.wire.network import Network

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lightpeer.config import Transport as TransportWanted
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.rate.bandwidth import Bandwidth
-    from lightpeer.core.scheduler import Scheduler
+    from lightpeer.core.segments.scheduler import Scheduler
     from lightpeer.core.udp.opening import UdpTerms
     from lightpeer.core.udp.receiver import Event
     from lightpeer.wire.network import Datagram, Network

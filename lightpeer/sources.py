@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import trio
 
 from lightpeer.core.rate.flow import FIRST_RTT_S
-from lightpeer.core.scheduler import PATIENCE_S
+from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.sources.selection import Selection
 from lightpeer.core.sources.source_search import Supply
 from lightpeer.errors import LightpeerError, NothingFoundError
@@ -27,9 +27,9 @@ from lightpeer.source import Source
 if TYPE_CHECKING:
     from lightpeer.config import Transport
     from lightpeer.core.content.manifest import Track
-    from lightpeer.core.playout import Playout
     from lightpeer.core.rate.bandwidth import Bandwidth
-    from lightpeer.core.scheduler import Scheduler
+    from lightpeer.core.segments.playout import Playout
+    from lightpeer.core.segments.scheduler import Scheduler
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
     from lightpeer.stats import SessionStats

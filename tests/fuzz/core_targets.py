@@ -25,8 +25,8 @@ from lightpeer.core.rpc.status import (
     decode_timeout_untrusted,
     split_headers_untrusted,
 )
-from lightpeer.core.scheduler import Scheduler, SourceLied
 from lightpeer.core.search.hits import ReplyReader
+from lightpeer.core.segments.scheduler import Scheduler, SourceLied
 from lightpeer.core.trust.identity import (
     ClientSeals,
     Identity,
@@ -319,8 +319,8 @@ def content(data: bytes) -> None:
 
 
 @target(
-    "core.scheduler.Scheduler._take_table_untrusted",
-    "core.scheduler.Scheduler._take_segment_untrusted",
+    "core.segments.scheduler.Scheduler._take_table_untrusted",
+    "core.segments.scheduler.Scheduler._take_segment_untrusted",
     seeds=[TRACK.segments[0][1], TRACK.tables[0][0]],
 )
 def scheduler(data: bytes) -> None:

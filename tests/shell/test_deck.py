@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from lightpeer.core.content.manifest import SAMPLE_RATE
-from lightpeer.core.scheduler import SegmentReady
+from lightpeer.core.segments.scheduler import SegmentReady
 from lightpeer.deck import MAX_DRIFT_SAMPLES, PIECE_SAMPLES, Deck, first_segment
 from lightpeer.errors import BadMessageError
 from tests.shell.music import PRE_SKIP, STEREO_FRAME, demo_track, pcm_of, tone_track

@@ -18,8 +18,8 @@ import trio.testing
 from lightpeer import player as module
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE
-from lightpeer.core.retries import ANSWERS
-from lightpeer.core.skips import LEAST_INLINE_BYTES, SETTLED_S
+from lightpeer.core.segments.retries import ANSWERS
+from lightpeer.core.segments.skips import LEAST_INLINE_BYTES, SETTLED_S
 from lightpeer.deck import first_segment
 from lightpeer.discovery import INLINE_BYTES
 from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError

@@ -19,7 +19,7 @@ from lightpeer.core.content.manifest import table_bytes, table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.rate.rests import EARLY_BYTES
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
+from lightpeer.core.segments.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 from lightpeer.core.sources.pull_ahead import MOST
 from lightpeer.core.sources.transport import Action, Transport
 from lightpeer.core.udp.datagram import MAX_PAYLOAD, Unit, UnitRange

@@ -16,9 +16,9 @@ import trio.testing
 
 from lightpeer import sources as module
 from lightpeer.core.content.manifest import table_segment
-from lightpeer.core.playout import Playout
 from lightpeer.core.rate.bandwidth import Bandwidth
-from lightpeer.core.scheduler import PATIENCE_S, Scheduler
+from lightpeer.core.segments.playout import Playout
+from lightpeer.core.segments.scheduler import PATIENCE_S, Scheduler
 from lightpeer.core.sources.probe import Probe
 from lightpeer.core.sources.selection import Selection
 from lightpeer.core.sources.source_search import (

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from lightpeer import stats
-from lightpeer.core.playout import Playout
+from lightpeer.core.segments.playout import Playout
 from lightpeer.stats import PlayStats, SessionStats
 from lightpeer.wire.network import Counters
 

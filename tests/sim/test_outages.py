@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.core.buffer import HISTORY_S
 from lightpeer.core.rate.bandwidth import Bandwidth
+from lightpeer.core.segments.buffer import HISTORY_S
 from lightpeer.discovery import open_client
 from lightpeer.errors import NoPeerError
 from lightpeer.finding import first_source, source_finder

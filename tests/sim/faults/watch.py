@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from lightpeer.core.buffer import HISTORY_S
+from lightpeer.core.segments.buffer import HISTORY_S
 from lightpeer.core.udp.datagram import Unit
 from lightpeer.reach import MAX_CONNECTIONS
 from lightpeer.sources import MOST_SOURCES

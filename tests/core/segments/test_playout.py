@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.playout import Playout
+from lightpeer.core.segments.playout import Playout
 
 
 def playout(**changes):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.buffer import HISTORY_S, SegmentBuffer
-from lightpeer.core.scheduler import SegmentReady
+from lightpeer.core.segments.buffer import HISTORY_S, SegmentBuffer
+from lightpeer.core.segments.scheduler import SegmentReady
 
 HISTORY = int(HISTORY_S)
 

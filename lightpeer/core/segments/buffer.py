@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lightpeer.core.scheduler import SegmentReady
+from lightpeer.core.segments.scheduler import SegmentReady
 
 SEGMENT_S: Final = 1.0
 HISTORY_S: Final = 20.0  # two steps back of ten seconds; 0.1 MB at 48 kbit/s

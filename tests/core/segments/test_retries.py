@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lightpeer.core.retries import ANSWERS, FIRST_S, LONGEST_S, Retries
+from lightpeer.core.segments.retries import ANSWERS, FIRST_S, LONGEST_S, Retries
 
 
 def test_without_any_answer_it_is_tried_for_ever_less_and_less_often():

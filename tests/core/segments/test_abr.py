@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.ladder import Ladder
+from lightpeer.core.segments.abr import Ladder
 
 BITRATES = (24_000, 48_000, 96_000)
 

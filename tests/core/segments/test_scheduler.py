@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightpeer.core import scheduler as module
 from lightpeer.core.content.manifest import build_manifest, build_table, parse_manifest_untrusted, track_id_of
-from lightpeer.core.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
+from lightpeer.core.segments import scheduler as module
+from lightpeer.core.segments.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 from lightpeer.core.udp.datagram import Unit, UnitRange, unit_layout
 
 COUNT = 130

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lightpeer.core.skips import INLINE_S, LEAST_INLINE_BYTES, RECENT_S, SETTLED_S, STORM_S, Skips
+from lightpeer.core.segments.skips import INLINE_S, LEAST_INLINE_BYTES, RECENT_S, SETTLED_S, STORM_S, Skips
 
 
 def test_a_single_skip_is_obeyed_at_once():

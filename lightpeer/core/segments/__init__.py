@@ -1,0 +1,1 @@
+"""Which segment, in which rendition, and when: assembly, buffer, playout and adaptation."""
