@@ -17,7 +17,7 @@ import trio
 from lightpeer.core.search.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.setbacks import Setbacks
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -14,7 +14,7 @@ from lightpeer.core.search.choice import Attempt, Choice
 from lightpeer.core.search.hits import Findings, Holder
 from lightpeer.holders import Holders, Leads, accept_with_hit_untrusted, within_reach
 from lightpeer.searching import RECORDS_TO_OPEN, budget_for
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.core.trust.identity import PeerId

@@ -22,7 +22,7 @@ from lightpeer.reach import MAX_RECORDS, Reach
 from lightpeer.remembered import RememberedPeers
 from lightpeer.searching import Searcher
 from lightpeer.state import Losses, load_or_make_identity
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.config import Settings

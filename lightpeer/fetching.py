@@ -19,7 +19,7 @@ from lightpeer.errors import StateError, StreamFailedError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.partfile import PartFile
 from lightpeer.session import Session
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

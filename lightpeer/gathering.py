@@ -11,7 +11,7 @@ from lightpeer.asking import Turn, Turns, wait_for
 from lightpeer.errors import LightpeerError
 from lightpeer.holders import HOLDERS_S, Holders, Leads, accept_with_hit_untrusted, within_reach
 from lightpeer.searching import RECORDS_TO_OPEN, budget_for
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.core.search.hits import FoundTrack, Holder

@@ -41,7 +41,7 @@ from lightpeer.errors import (
 from lightpeer.finding import first_source, source_finder
 from lightpeer.session import Session
 from lightpeer.stats import PlayStats
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -30,7 +30,7 @@ from lightpeer.errors import (
 )
 from lightpeer.resolving import MAX_ADDRESSES, is_name, numeric_untrusted
 from lightpeer.setbacks import Setbacks
-from lightpeer.wire.racing import first_of
+from lightpeer.tasks.racing import first_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

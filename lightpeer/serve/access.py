@@ -20,7 +20,7 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.serve.inotify import FolderWatch
 from lightpeer.serve.lists import allow_source, deny_source, withdrawn_source
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Collection, Iterable, Sequence

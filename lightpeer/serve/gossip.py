@@ -30,7 +30,7 @@ from lightpeer.serve.access import Access
 from lightpeer.serve.joining import Joining
 from lightpeer.serve.meeting import Meetings
 from lightpeer.serve.own_record import OwnRecord
-from lightpeer.serve.supervision import contained, kept_up
+from lightpeer.tasks.supervision import contained, kept_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

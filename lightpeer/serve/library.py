@@ -49,7 +49,7 @@ from lightpeer.serve.disk import claim, flush, state_error
 from lightpeer.serve.files import ImportedFiles, SourceKey, only_in_one
 from lightpeer.serve.index import Index, IndexHit
 from lightpeer.serve.store import SHORT_OF_MEANS, RenditionFiles, StoredTrack
-from lightpeer.serve.supervision import OnceLog
+from lightpeer.tasks.supervision import OnceLog
 
 DEFAULT_LADDER_KBPS = (24, 48, 96)  # barely any link, 3G, and as good as most can hear
 DEFAULT_COMPLEXITY = 10  # an import happens once

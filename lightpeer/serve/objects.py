@@ -22,8 +22,8 @@ import trio
 
 from lightpeer.core.udp.sender import Missing
 from lightpeer.errors import LightpeerError
-from lightpeer.serve.supervision import kept_up, log_failure
-from lightpeer.serve.threads import Threads
+from lightpeer.tasks.supervision import kept_up, log_failure
+from lightpeer.tasks.threads import Threads
 
 logger = logging.getLogger(__name__)
 

@@ -40,7 +40,7 @@ from lightpeer.serve.handlers import (
     unary_stream,
     unary_unary,
 )
-from lightpeer.serve.supervision import contained
+from lightpeer.tasks.supervision import contained
 from lightpeer.wire.link import Link
 from lightpeer.wire.network import TcpStream, local_address, peer_address
 

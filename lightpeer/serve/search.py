@@ -38,8 +38,8 @@ from lightpeer.core.search.walks import Budget, Visit, Walks
 from lightpeer.core.trust.records import restore_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.threads import Threads
 from lightpeer.serve.walkers import Errand
+from lightpeer.tasks.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

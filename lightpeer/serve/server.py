@@ -42,11 +42,11 @@ from lightpeer.serve.role import ServingRole, guarded
 from lightpeer.serve.rpc import LIMITS, RpcServer, service_of
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
-from lightpeer.serve.supervision import contained, kept_up
 from lightpeer.serve.uplink import Uplink
 from lightpeer.state import load_or_create_identity
+from lightpeer.tasks.nursery import open_nursery
+from lightpeer.tasks.supervision import contained, kept_up
 from lightpeer.wire.network import listener_address
-from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable

@@ -32,9 +32,9 @@ from lightpeer.serve.rpc import (
 )
 from lightpeer.serve.sealed import SealedCalls
 from lightpeer.serve.search import Search, Searchable, ServedIndex
-from lightpeer.serve.supervision import OnceLog
-from lightpeer.serve.threads import Threads
 from lightpeer.serve.walkers import Walkers
+from lightpeer.tasks.supervision import OnceLog
+from lightpeer.tasks.threads import Threads
 
 if TYPE_CHECKING:
     from lightpeer.serve.gossip import Gossip

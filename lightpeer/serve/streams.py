@@ -40,8 +40,8 @@ from lightpeer.core.udp.sender import (
 from lightpeer.serve.access import Access
 from lightpeer.serve.objects import Objects, ReadableTrack
 from lightpeer.serve.rpc import network_of
-from lightpeer.serve.supervision import kept_up, log_failure
 from lightpeer.serve.uplink import Uplink
+from lightpeer.tasks.supervision import kept_up, log_failure
 from lightpeer.wire.network import Address, DatagramSocket, Network
 
 MAX_STREAMS: Final = 4096  # 2 kB each while they rest; a queue grows no faster than what came for it

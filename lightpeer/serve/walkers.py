@@ -25,8 +25,8 @@ from lightpeer.errors import RemoteError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.resolving import numeric_untrusted
 from lightpeer.serve.access import Access
-from lightpeer.serve.supervision import contained
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.tasks.nursery import open_nursery
+from lightpeer.tasks.supervision import contained
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

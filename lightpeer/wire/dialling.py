@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.tasks.racing import first_of
 from lightpeer.wire.network import local_address, peer_address
-from lightpeer.wire.racing import first_of
 
 if TYPE_CHECKING:
     import ssl

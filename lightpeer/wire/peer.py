@@ -20,8 +20,8 @@ from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.records import format_endpoint, scope_of
 from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.tasks.nursery import open_nursery
 from lightpeer.wire.calls import EOF
-from lightpeer.wire.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable

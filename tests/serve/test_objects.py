@@ -14,7 +14,7 @@ from lightpeer.core.udp.sender import Missing
 from lightpeer.errors import StateError
 from lightpeer.serve import objects as objects_module
 from lightpeer.serve.objects import GATHER_S, MOST_AT_ONCE, READERS, Objects
-from lightpeer.serve.threads import Threads
+from lightpeer.tasks.threads import Threads
 from tests.sim.clock import without_threads
 
 ONE, OTHER = b"1" * 32, b"2" * 32

@@ -35,8 +35,8 @@ from lightpeer.serve.sealed import TIME_METADATA
 from lightpeer.serve.search import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
-from lightpeer.serve.threads import Threads
 from lightpeer.serve.uplink import Uplink
+from lightpeer.tasks.threads import Threads
 from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import open_channel
 from tests.serve.tracks import MemoryLibrary, MemoryTrack

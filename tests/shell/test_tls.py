@@ -14,7 +14,7 @@ from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, UsageError
 from lightpeer.serve.rpc import RpcServer
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.tasks.nursery import open_nursery
 from lightpeer.wire.tcp import open_channel
 from lightpeer.wire.tls import client_context, server_context
 from tests.shell.rpc import MemoryNetwork, Service, run, stream_pair

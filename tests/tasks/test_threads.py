@@ -9,7 +9,7 @@ import trio
 import trio.lowlevel
 import trio.testing
 
-from lightpeer.serve.threads import Threads
+from lightpeer.tasks.threads import Threads
 
 
 def test_the_event_loop_goes_on_while_few_threads_work() -> None:

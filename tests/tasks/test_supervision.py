@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from lightpeer.errors import StateError
-from lightpeer.serve.supervision import MAX_RESTART_S, MAX_SAID, OnceLog, contained, kept_up
+from lightpeer.tasks.supervision import MAX_RESTART_S, MAX_SAID, OnceLog, contained, kept_up
 
 
 def run(main) -> None:

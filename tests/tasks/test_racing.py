@@ -7,7 +7,7 @@ from functools import partial
 import trio
 import trio.testing
 
-from lightpeer.wire.racing import first_of
+from lightpeer.tasks.racing import first_of
 from tests.shell.test_session import at
 
 HEAD_START_S = 1.0

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from lightpeer.errors import NoPeerError, NothingFoundError
-from lightpeer.wire.nursery import open_nursery
+from lightpeer.tasks.nursery import open_nursery
 
 
 def collect(*errors: BaseException) -> BaseException:

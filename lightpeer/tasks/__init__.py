@@ -1,0 +1,1 @@
+"""What trio leaves to its users: nurseries, races, supervision, worker threads."""
