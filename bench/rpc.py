@@ -40,7 +40,7 @@ STARTS = 15  # of each fresh process that makes one call
 ONE_CALL = {
     "lightpeer": f"""
 import sys, trio
-from lightpeer.wire.network import SystemNetwork
+from lightpeer.net.network import SystemNetwork
 from lightpeer.wire.tcp import open_channel
 async def main():
     async with open_channel(SystemNetwork(), "{HOST}", int(sys.argv[1])) as channel:
@@ -91,8 +91,8 @@ def serve_lightpeer() -> None:
     import trio
 
     from lightpeer.core.rpc.limits import Limits
+    from lightpeer.net.network import SystemNetwork, listener_address
     from lightpeer.serve.rpc import RpcServer, unary_stream, unary_unary
-    from lightpeer.wire.network import SystemNetwork, listener_address
 
     async def unary(request: bytes, _context: object) -> bytes:
         return request
@@ -213,7 +213,7 @@ def _cpu_s() -> float:
 def call_lightpeer(port: int, calls: int) -> dict[str, float]:
     import trio
 
-    from lightpeer.wire.network import SystemNetwork
+    from lightpeer.net.network import SystemNetwork
     from lightpeer.wire.tcp import open_channel
 
     async def main() -> dict[str, float]:
@@ -238,7 +238,7 @@ def hold_lightpeer(port: int, server_pid: int) -> list[tuple[int, float, float]]
     import trio
 
     from lightpeer.core.rpc.limits import Limits
-    from lightpeer.wire.network import SystemNetwork
+    from lightpeer.net.network import SystemNetwork
     from lightpeer.wire.tcp import open_channel
 
     steps, limits = [], Limits(concurrent_calls=AT_ONCE)

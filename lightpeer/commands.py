@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.errors import NothingFoundError, UsageError
+from lightpeer.net.network import SystemNetwork
 from lightpeer.output import clock, described
 from lightpeer.signals import run_async
-from lightpeer.wire.network import SystemNetwork
 
 if TYPE_CHECKING:
     import argparse

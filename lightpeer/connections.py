@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lightpeer.core.addresses import Contact, Endpoint
     from lightpeer.core.trust.identity import Identity, PeerId
-    from lightpeer.wire.network import Network
+    from lightpeer.net.network import Network
     from lightpeer.wire.peer import Peer
 
 

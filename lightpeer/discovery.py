@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.udp.opening import Opened
+    from lightpeer.net.network import Network
     from lightpeer.opener import Opener, TakesFrom
-    from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
 
 __all__ = ["Client", "Hit", "PeerInfo", "open_client"]

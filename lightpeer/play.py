@@ -14,9 +14,9 @@ import trio
 
 from lightpeer.discovery import open_client
 from lightpeer.errors import UsageError
+from lightpeer.net.network import SystemNetwork
 from lightpeer.output import Output, clock, described
 from lightpeer.signals import run_async
-from lightpeer.wire.network import SystemNetwork
 
 if TYPE_CHECKING:
     from pathlib import Path

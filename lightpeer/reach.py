@@ -28,7 +28,7 @@ from lightpeer.errors import (
     RpcError,
     SealError,
 )
-from lightpeer.resolving import MAX_ADDRESSES, is_name, numeric_untrusted
+from lightpeer.net.names import MAX_ADDRESSES, is_name, numeric_untrusted
 from lightpeer.setbacks import Setbacks
 from lightpeer.tasks.racing import first_of
 
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from lightpeer.core.search.choice import Standing
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.trust.records import PeerRecord
+    from lightpeer.net.network import Network
     from lightpeer.remembered import RememberedPeers
-    from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
 
 logger = logging.getLogger(__name__)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from lightpeer.core.rate.bandwidth import Bandwidth
     from lightpeer.core.segments.scheduler import Kept
     from lightpeer.core.udp.opening import Opened
+    from lightpeer.net.network import Network
     from lightpeer.sources import FindSources, TellEvent, TellLie, TellServed
-    from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
 
 FLOOR_SHARE = 1.25  # of the bitrate, kept against other downloads while the buffer is low: headers, some gain

@@ -23,8 +23,8 @@ from lightpeer.core.udp.datagram import MAX_PAYLOAD, UnitRange
 from lightpeer.core.udp.receiver import FIRST_RTT_S, Receiver, UnitArrived
 from lightpeer.core.udp.unasked import Verdict
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, StreamFailedError
+from lightpeer.net.udp_path import Path
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.wire.path import Path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.scheduler import Scheduler
     from lightpeer.core.udp.opening import UdpTerms
     from lightpeer.core.udp.receiver import Event
-    from lightpeer.wire.network import Datagram, Network
+    from lightpeer.net.network import Datagram, Network
     from lightpeer.wire.peer import Peer, PullCall
 
 logger = logging.getLogger(__name__)

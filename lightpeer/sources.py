@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.scheduler import Scheduler
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
+    from lightpeer.net.network import Network
     from lightpeer.stats import SessionStats
-    from lightpeer.wire.network import Network
     from lightpeer.wire.peer import Peer
 
 logger = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lightpeer.core.rate.bandwidth import Bandwidth
+    from lightpeer.net.network import Counters
     from lightpeer.session import Session
-    from lightpeer.wire.network import Counters
 
 _IMPORTED_AT = time.monotonic()
 

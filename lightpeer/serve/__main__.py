@@ -53,9 +53,9 @@ def run(argv: Sequence[str]) -> int:
 def _serve(settings: ServeSettings, output: Output) -> int:
     import trio
 
+    from lightpeer.net.network import SystemNetwork
     from lightpeer.serve.descriptors import raise_descriptor_limit
     from lightpeer.serve.server import serve
-    from lightpeer.wire.network import SystemNetwork
 
     sys.setswitchinterval(SWITCH_S)
     raise_descriptor_limit()

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from lightpeer.core.overlay.own_address import OwnAddress
     from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.trust.identity import Identity
-    from lightpeer.wire.network import Network
+    from lightpeer.net.network import Network
 
 logger = logging.getLogger(__name__)
 

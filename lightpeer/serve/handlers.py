@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from lightpeer.core.rpc.server import ServerCall
     from lightpeer.core.rpc.status import Metadata, MetadataLike
+    from lightpeer.net.network import Address
     from lightpeer.wire.link import Link
-    from lightpeer.wire.network import Address
 
 _log = logging.getLogger(__name__)
 

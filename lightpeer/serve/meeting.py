@@ -35,8 +35,8 @@ from lightpeer.core.trust.records import (
     scope_of,
 )
 from lightpeer.errors import BadMessageError, RemoteError
+from lightpeer.net.names import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.resolving import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import Limits, open_channel
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from lightpeer.core.overlay.peer_entry import PeerEntry
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.trust.records import PeerRecord
-    from lightpeer.wire.network import Network
+    from lightpeer.net.network import Network
 
 logger = logging.getLogger(__name__)
 

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.discovery import Client
+    from lightpeer.net.network import Network
     from lightpeer.serve.access import Access
     from lightpeer.serve.library import Library
-    from lightpeer.wire.network import Network
 
 logger = logging.getLogger(__name__)
 

@@ -29,6 +29,7 @@ from lightpeer.core.rpc.framing import is_gzip
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.server import ServerCall, ServerConnection
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.net.network import TcpStream, local_address, peer_address
 from lightpeer.serve.handlers import (
     REQUEST_S,
     Context,
@@ -42,13 +43,12 @@ from lightpeer.serve.handlers import (
 )
 from lightpeer.tasks.supervision import contained
 from lightpeer.wire.link import Link
-from lightpeer.wire.network import TcpStream, local_address, peer_address
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping, Sequence
 
-    from lightpeer.wire.network import Address
+    from lightpeer.net.network import Address
 
 
 __all__ = [
@@ -108,7 +108,7 @@ class RpcServer:
         most_held_bytes: in memory, for all connections together.
         most_held_bytes_of_one: and for one of them.
         compression: of replies, unless a handler says otherwise.
-        tls: None for cleartext; else a context, as of `wire.tls.server_context`, to which ALPN is added.
+        tls: None for cleartext; else a context, as of `net.tls.server_context`, to which ALPN is added.
         jitter: gives a random number from 0 to 1.
         on_connection: told our numeric host, and the client's, of each connection that is let in.
     """
@@ -285,13 +285,13 @@ class RpcServer:
     def _secured(self, stream: trio.abc.Stream) -> trio.abc.Stream:
         if self._tls is None:
             return stream
-        from lightpeer.wire.tls import wrap_tls
+        from lightpeer.net.tls import wrap_tls
 
         return wrap_tls(stream, self._tls)
 
     async def _shake_hands(self, stream: trio.abc.Stream) -> None:
         if isinstance(stream, trio.SSLStream):
-            from lightpeer.wire.tls import shake_hands
+            from lightpeer.net.tls import shake_hands
 
             with trio.fail_after(self._limits.handshake_s):
                 await shake_hands(stream)

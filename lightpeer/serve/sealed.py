@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from lightpeer.core.guard.access import Rules
+    from lightpeer.net.network import Network
     from lightpeer.serve.rpc import Context
-    from lightpeer.wire.network import Network
 
     M = TypeVar("M", bound=Message)
 

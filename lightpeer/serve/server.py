@@ -27,9 +27,10 @@ from lightpeer.core.overlay.own_address import OwnAddress, is_wildcard
 from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.core.trust.records import LOOPBACK_SCOPE, format_endpoint, scope_of
 from lightpeer.errors import LightpeerError, StateError
-from lightpeer.lan import Lan, Own
+from lightpeer.net.lan import Lan, Own
+from lightpeer.net.names import is_name
+from lightpeer.net.network import listener_address
 from lightpeer.remembered import RememberedPeers
-from lightpeer.resolving import is_name
 from lightpeer.serve.access import Access, Lists, drop_withdrawn, keep_to
 from lightpeer.serve.descriptors import shares
 from lightpeer.serve.finder import require_folder
@@ -46,15 +47,14 @@ from lightpeer.serve.uplink import Uplink
 from lightpeer.state import load_or_create_identity
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import contained, kept_up
-from lightpeer.wire.network import listener_address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
     from pathlib import Path
 
     from lightpeer.core.trust.identity import Identity
+    from lightpeer.net.network import Address, Network
     from lightpeer.output import Output
-    from lightpeer.wire.network import Address, Network
 
 logger = logging.getLogger(__name__)
 

@@ -37,11 +37,11 @@ from lightpeer.tasks.supervision import OnceLog
 from lightpeer.tasks.threads import Threads
 
 if TYPE_CHECKING:
+    from lightpeer.net.network import Network
     from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.store import StoredTrack
     from lightpeer.serve.streams import StreamTable
     from lightpeer.serve.uplink import Uplink
-    from lightpeer.wire.network import Network
 
 logger = logging.getLogger(__name__)
 

@@ -37,12 +37,12 @@ from lightpeer.core.udp.sender import (
     StreamSender,
     path_token,
 )
+from lightpeer.net.network import Address, DatagramSocket, Network
 from lightpeer.serve.access import Access
 from lightpeer.serve.objects import Objects, ReadableTrack
 from lightpeer.serve.rpc import network_of
 from lightpeer.serve.uplink import Uplink
 from lightpeer.tasks.supervision import kept_up, log_failure
-from lightpeer.wire.network import Address, DatagramSocket, Network
 
 MAX_STREAMS: Final = 4096  # 2 kB each while they rest; a queue grows no faster than what came for it
 MAX_STREAMS_PER_PEER: Final = 16  # a person listens to one track, opens the next, and loses an address or two

@@ -22,8 +22,8 @@ from lightpeer.core.addresses import Contact
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.search.hits import MAX_PEERS, FoundTrack, ReplyReader
 from lightpeer.errors import RemoteError, RpcError
+from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.resolving import numeric_untrusted
 from lightpeer.serve.access import Access
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import contained
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from lightpeer.core.search.walks import Step, Visit
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.trust.records import PeerRecord
-    from lightpeer.wire.network import Network
+    from lightpeer.net.network import Network
 
 logger = logging.getLogger(__name__)
 

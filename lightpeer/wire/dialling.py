@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.net.network import local_address, peer_address
 from lightpeer.tasks.racing import first_of
-from lightpeer.wire.network import local_address, peer_address
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from lightpeer.wire.network import Address, Network
+    from lightpeer.net.network import Address, Network
 
 HEAD_START_S: Final = 0.25
 """Of one address over the other (RFC 8305 section 5)."""
@@ -52,7 +52,7 @@ class Dialling:
         addresses = peer_address(stream), local_address(stream)
         if self.tls is None:
             return stream, *addresses
-        from lightpeer.wire.tls import shake_hands, wrap_tls
+        from lightpeer.net.tls import shake_hands, wrap_tls
 
         secured = wrap_tls(stream, self.tls, server_hostname=self.target[0])
         await shake_hands(secured)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from lightpeer.core.rpc.reply_burst import ReplyBurst
     from lightpeer.core.trust.records import Endpoint, PeerRecord
-    from lightpeer.wire.network import Network
+    from lightpeer.net.network import Network
     from lightpeer.wire.tcp import Call, Channel, StreamStreamCall
 
     M = TypeVar("M", bound=Message)

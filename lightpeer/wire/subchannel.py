@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from lightpeer.core.rpc.client import ClientCall, ClientConnection
     from lightpeer.core.rpc.limits import Limits
     from lightpeer.core.rpc.reply_burst import ReplyBurst
+    from lightpeer.net.network import Address
     from lightpeer.wire.call import Call
     from lightpeer.wire.dialling import Dialling
     from lightpeer.wire.link import Link
-    from lightpeer.wire.network import Address
 
 CONNECT_TIMEOUT_S: Final = 20.0
 """gRPC's minimum connect timeout (connection-backoff.md); also for the server's first word."""

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from lightpeer.core.rpc.reply_burst import ReplyBurst
+    from lightpeer.net.network import Address, Network
     from lightpeer.wire.call import Deserializer, Serializer
-    from lightpeer.wire.network import Address, Network
 
 CallT = TypeVar("CallT", bound=Call)
 
@@ -71,7 +71,7 @@ async def open_channel(
         connect_timeout_s: for the TCP connection, and the handshake of TLS.
         idle_s: a connection without calls for so long is closed, and made again for the next call.
         compression: of requests, unless a call says otherwise.
-        tls: None for cleartext; else a context, as of `wire.tls.client_context`, to which ALPN is added.
+        tls: None for cleartext; else a context, as of `net.tls.client_context`, to which ALPN is added.
         meanwhile: called once the first SYN is on its way, to use the time until it is answered.
 
     Raises:

@@ -18,11 +18,11 @@ from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted, scope_of
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.holders import accept_with_hit_untrusted
-from lightpeer.lan import contacts_untrusted
+from lightpeer.net.lan import contacts_untrusted
+from lightpeer.net.names import numeric_untrusted
 from lightpeer.opener import Opener
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.reach import Reach
-from lightpeer.resolving import numeric_untrusted
 from lightpeer.serve.health import _service_untrusted
 from lightpeer.serve.meeting import Meetings, Met, sound_records_untrusted
 from lightpeer.serve.reflection import Reflection
@@ -94,7 +94,9 @@ def opener(data: bytes) -> None:
         assert (opened.track.title, opened.track.artist, opened.track.album) == ("", "", "")
 
 
-@target("lan.contacts_untrusted", seeds=[b"LVnSmqaBoo3J1hKp3uQaSYcAVCjtQCSgao\n47474\n192.168.0.5\nfe80::1"])
+@target(
+    "net.lan.contacts_untrusted", seeds=[b"LVnSmqaBoo3J1hKp3uQaSYcAVCjtQCSgao\n47474\n192.168.0.5\nfe80::1"]
+)
 def lan(data: bytes) -> None:
     peer_id, _, rest = data.partition(b"\n")
     port, *addresses = _text(rest).split("\n")
@@ -142,7 +144,7 @@ def told_records(data: bytes) -> None:
 
 
 @target(
-    "resolving.numeric_untrusted",
+    "net.names.numeric_untrusted",
     "serve.walkers.Walkers._contact_untrusted",
     "serve.meeting.Meetings._take_observed_untrusted",
     seeds=[b"peer.example:5\n203.0.113.9\n10.0.0.1", b"198.51.100.1:47474", b"localhost:1\n127.0.0.1"],

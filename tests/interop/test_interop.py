@@ -17,8 +17,8 @@ import pytest
 import trio
 
 from lightpeer.errors import RpcError
+from lightpeer.net.network import SystemNetwork
 from lightpeer.serve.rpc import RpcServer
-from lightpeer.wire.network import SystemNetwork
 from lightpeer.wire.tcp import open_channel
 
 pytest.importorskip("grpc", reason="grpcio is not installed: pip install -e .[test]")

@@ -15,10 +15,10 @@ import pytest
 
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.trust.identity import PeerId, format_peer_id
+from tests.net.test_system import has_ipv6
 from tests.process.conftest import LONG, Client
 from tests.process.harness import LIMIT_S, Process, Server, together
 from tests.serve.media import write_wav
-from tests.shell.test_network import has_ipv6
 
 GOSSIP_S = "1"  # in place of a minute
 

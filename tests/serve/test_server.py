@@ -14,13 +14,13 @@ from lightpeer.core.addresses import DEFAULT_PORT, Contact
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
+from lightpeer.net.network import SystemNetwork
 from lightpeer.output import Output
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
 from lightpeer.serve.importer import ImportReport
 from lightpeer.serve.server import DEFAULT_LADDER_KBPS, ServeSettings, serve
-from lightpeer.wire.network import SystemNetwork
 from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import open_channel
 from tests.sim.network import simulate

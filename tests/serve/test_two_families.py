@@ -16,12 +16,12 @@ from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
+from lightpeer.net.network import Address, SystemNetwork
 from lightpeer.output import Output
 from lightpeer.serve.server import ServeSettings, serve
 from lightpeer.serve.service import Services
-from lightpeer.wire.network import Address, SystemNetwork
+from tests.net.test_system import has_ipv6
 from tests.serve.test_server import TRACKS
-from tests.shell.test_network import has_ipv6
 
 SONG = TRACKS / "copper-rain.opus"
 LEAVES_AFTER_BYTES = 40_000

@@ -9,8 +9,8 @@ import trio
 import trio.testing
 
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.net.network import Counters
 from lightpeer.serve.rpc import RpcServer, stream_stream, stream_unary, unary_stream, unary_unary
-from lightpeer.wire.network import Counters
 from lightpeer.wire.tcp import open_channel
 
 if TYPE_CHECKING:

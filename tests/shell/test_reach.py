@@ -14,7 +14,7 @@ from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.discovery import open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
-from lightpeer.lan import Own
+from lightpeer.net.lan import Own
 from lightpeer.reach import LOOK_S
 from lightpeer.serve.gossip import ASKS_AT_ONCE
 from tests.pair import PORT, Serving, made_track, serving, settings

@@ -27,9 +27,9 @@ from lightpeer.core.udp.opening import UdpTerms
 from lightpeer.core.udp.receiver import FIRST_RTT_S, UnitArrived, UnitsLost
 from lightpeer.core.udp.unasked import Verdict
 from lightpeer.errors import BadMessageError, RpcError, SealError
+from lightpeer.net.network import Datagram
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.source import MIN_PACE_BYTES_PER_S, Source
-from lightpeer.wire.network import Datagram
 from tests.pair import made_track
 
 MADE = made_track(60, kbps=(24, 48))

@@ -12,8 +12,8 @@ import pytest
 
 from lightpeer import stats
 from lightpeer.core.segments.playout import Playout
+from lightpeer.net.network import Counters
 from lightpeer.stats import PlayStats, SessionStats
-from lightpeer.wire.network import Counters
 
 FIELDS = [
     *("time_to_first_audio_ms", "startup_ms", "rebuffers", "rebuffer_s", "played_s", "audio_bytes"),

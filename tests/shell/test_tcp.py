@@ -11,8 +11,8 @@ import trio.testing
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, StateMisuseError, UsageError
+from lightpeer.net.network import SystemNetwork, listener_address
 from lightpeer.serve.rpc import RpcServer
-from lightpeer.wire.network import SystemNetwork, listener_address
 from lightpeer.wire.tcp import EOF, open_channel
 from tests.shell.rpc import Service, run, serving
 

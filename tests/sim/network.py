@@ -25,8 +25,8 @@ from typing import TypeVar
 import trio
 
 from lightpeer.core.addresses import Contact
-from lightpeer.lan import Lan, Own
-from lightpeer.wire.network import MOST_AT_ONCE, Address, Counters, Datagram
+from lightpeer.net.lan import Lan, Own
+from lightpeer.net.network import MOST_AT_ONCE, Address, Counters, Datagram
 from tests.sim.clock import Machine, SimClock, without_threads
 from tests.sim.link import Link
 from tests.sim.tcp import HEADER_BYTES, SimStream

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from lightpeer.wire.network import Network
+from lightpeer.net.network import Network
 from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 
 

@@ -11,10 +11,10 @@ import trio
 from lightpeer.core.content.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
+from lightpeer.net.network import Datagram
+from lightpeer.net.udp_path import Path as WirePath
 from lightpeer.source import Source
 from lightpeer.sources import Sources
-from lightpeer.wire.network import Datagram
-from lightpeer.wire.path import Path as WirePath
 from tests.pair import made_track, serving, settings
 from tests.shell.test_session import Heard, stream
 from tests.sim.link import Link

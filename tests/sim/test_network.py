@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.wire.network import listener_address, local_address, peer_address
+from lightpeer.net.network import listener_address, local_address, peer_address
 from tests.sim.link import Link
 from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 from tests.sim.tcp import CONNECT_TIMEOUT_S

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 import trio
 
-from lightpeer.wire.network import Datagram
-from lightpeer.wire.path import RENEW_EVERY_S, Path
+from lightpeer.net.network import Datagram
+from lightpeer.net.udp_path import RENEW_EVERY_S, Path
 from tests.sim.network import SimHost, SimInternet, simulate
 
 SERVER = ("10.0.0.1", 5000)

@@ -22,7 +22,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from lightpeer.wire.network import Address, Datagram, DatagramSocket, Network
+    from lightpeer.net.network import Address, Datagram, DatagramSocket, Network
 
 logger = logging.getLogger(__name__)
 

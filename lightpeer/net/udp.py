@@ -17,7 +17,7 @@ from typing import Any
 
 import trio
 
-from lightpeer.wire.network import (
+from lightpeer.net.network import (
     ANY_OF_BOTH,
     MAPPED,
     MAX_DATAGRAM_BYTES,

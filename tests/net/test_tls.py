@@ -13,10 +13,10 @@ import trio.testing
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, UsageError
+from lightpeer.net.tls import client_context, server_context
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.wire.tcp import open_channel
-from lightpeer.wire.tls import client_context, server_context
 from tests.shell.rpc import MemoryNetwork, Service, run, stream_pair
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")

@@ -6,7 +6,7 @@ import pytest
 
 from lightpeer.core.trust.records import LOOPBACK_SCOPE, PRIVATE_SCOPE
 from lightpeer.errors import BadMessageError
-from lightpeer.resolving import numeric_untrusted
+from lightpeer.net.names import numeric_untrusted
 from tests.sim.network import SimInternet, simulate
 
 NAMES = {

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import pytest
 import trio
 
-from lightpeer import lan as lan_module
 from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import Identity, format_peer_id
-from lightpeer.lan import MAX_FOUND, Lan, Own, contacts_untrusted, on_lan
+from lightpeer.net import lan as lan_module
+from lightpeer.net.lan import MAX_FOUND, Lan, Own, contacts_untrusted, on_lan
 
 ME, OTHER = Identity(b"\x01" * 32), Identity(b"\x02" * 32)
 LOOPBACK = ["127.0.0.1"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
-    from lightpeer.lan import Lan, Own
+    from lightpeer.net.lan import Lan, Own
 
 Address: TypeAlias = tuple[str, int]
 """A host (a name, or a numeric address without brackets) and a port."""
@@ -235,7 +235,7 @@ class SystemNetwork:
 
     async def open_udp(self, host: str, port: int = 0, *, family_of: str | None = None) -> DatagramSocket:
         """Bind a UDP socket (see `Network`)."""
-        from lightpeer.wire.udp import UdpSocket
+        from lightpeer.net.udp import UdpSocket
 
         family = socket.AF_UNSPEC if host else socket.AF_INET
         if not host and family_of is not None:
@@ -251,7 +251,7 @@ class SystemNetwork:
 
     def lan(self, own: Own | None = None) -> AbstractAsyncContextManager[Lan]:
         """Look for peers on the local network (see `Network`)."""
-        from lightpeer.lan import on_lan
+        from lightpeer.net.lan import on_lan
 
         return on_lan(own)
 

@@ -10,8 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.wire import network as module
-from lightpeer.wire.network import (
+from lightpeer.net import network as module
+from lightpeer.net.network import (
     ACCEPTS_AT_ONCE,
     Counters,
     SystemNetwork,
@@ -148,7 +148,7 @@ def test_a_listener_passes_over_what_has_already_gone(monkeypatch):
                     raise fails.pop()
                 return TcpStream(stream, counters)
 
-            monkeypatch.setattr("lightpeer.wire.network.TcpStream", wrap)
+            monkeypatch.setattr("lightpeer.net.network.TcpStream", wrap)
             server = await listener.accept()
             assert peer_address(server) == local_address(client)
             assert await gone.receive_some() == b""

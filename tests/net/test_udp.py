@@ -10,8 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.wire.network import MOST_AT_ONCE, SystemNetwork
-from lightpeer.wire.udp import UdpSocket
+from lightpeer.net.network import MOST_AT_ONCE, SystemNetwork
+from lightpeer.net.udp import UdpSocket
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not tell when a datagram came")
 
@@ -139,7 +139,7 @@ def test_an_error_does_not_cost_what_came_before_it(monkeypatch):
 
 def test_without_stamps_a_datagram_came_when_it_is_taken(monkeypatch):
     async def act(one, two, _):
-        monkeypatch.setattr("lightpeer.wire.udp._CONTROL_BYTES", 0)
+        monkeypatch.setattr("lightpeer.net.udp._CONTROL_BYTES", 0)
         await two.send_to(b"x", one.local_address)
         before = trio.current_time()
         (came,) = await one.receive_all(0)

@@ -16,7 +16,7 @@ from lightpeer.errors import BadMessageError
 
 if TYPE_CHECKING:
     from lightpeer.core.addresses import Endpoint
-    from lightpeer.wire.network import Network
+    from lightpeer.net.network import Network
 
 MAX_ADDRESSES: Final = 4  # of one name: two of each family
 RESOLVE_S: Final = 5.0  # a name server that answers no sooner is not there
