@@ -147,7 +147,8 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
     from lightpeer.core.search.walks import NO_BUDGET
     from lightpeer.core.trust.identity import Identity
     from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
-    from lightpeer.net.network import SystemNetwork, listener_address
+    from lightpeer.net.network import listener_address
+    from lightpeer.net.system import SystemNetwork
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.index import Index

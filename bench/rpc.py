@@ -91,7 +91,8 @@ def serve_lightpeer() -> None:
     import trio
 
     from lightpeer.core.rpc.limits import Limits
-    from lightpeer.net.network import SystemNetwork, listener_address
+    from lightpeer.net.network import listener_address
+    from lightpeer.net.system import SystemNetwork
     from lightpeer.serve.rpc import RpcServer, unary_stream, unary_unary
 
     async def unary(request: bytes, _context: object) -> bytes:
@@ -213,7 +214,7 @@ def _cpu_s() -> float:
 def call_lightpeer(port: int, calls: int) -> dict[str, float]:
     import trio
 
-    from lightpeer.net.network import SystemNetwork
+    from lightpeer.net.system import SystemNetwork
     from lightpeer.wire.tcp import open_channel
 
     async def main() -> dict[str, float]:
@@ -238,7 +239,7 @@ def hold_lightpeer(port: int, server_pid: int) -> list[tuple[int, float, float]]
     import trio
 
     from lightpeer.core.rpc.limits import Limits
-    from lightpeer.net.network import SystemNetwork
+    from lightpeer.net.system import SystemNetwork
     from lightpeer.wire.tcp import open_channel
 
     steps, limits = [], Limits(concurrent_calls=AT_ONCE)

@@ -46,7 +46,7 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.core.udp.datagram import Pull, UnitRange, build_pull, peek_stream_id
 from lightpeer.core.udp.opening import Opening, UdpTerms
 from lightpeer.errors import RpcError
-from lightpeer.net.network import SystemNetwork
+from lightpeer.net.system import SystemNetwork
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.wire.peer import Peer, SealClock
 from lightpeer.wire.tcp import open_channel

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lightpeer.errors import LightpeerError
     from lightpeer.fetching import fetch
     from lightpeer.found import Hit, PeerInfo
-    from lightpeer.net.network import SystemNetwork
+    from lightpeer.net.system import SystemNetwork
     from lightpeer.player import Player, PlayerEvent, Status
 
 __version__ = VERSION
@@ -52,7 +52,7 @@ _HOMES = {
     "PlayerEvent": "lightpeer.player",
     "Settings": "lightpeer.config",
     "Status": "lightpeer.player",
-    "SystemNetwork": "lightpeer.net.network",
+    "SystemNetwork": "lightpeer.net.system",
     "fetch": "lightpeer.fetching",
     "load_settings": "lightpeer.config",
     "make_sink": "lightpeer.audio.sinks",

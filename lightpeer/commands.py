@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.errors import NothingFoundError, UsageError
-from lightpeer.net.network import SystemNetwork
+from lightpeer.net.system import SystemNetwork
 from lightpeer.output import clock, described
 from lightpeer.signals import run_async
 

@@ -210,7 +210,7 @@ def check_ffmpeg() -> Finding:
 
 async def check_address(host: str, port: int, timeout_s: float) -> Finding:
     """Check that something answers at a bootstrap address, and how soon."""
-    from lightpeer.net.network import SystemNetwork
+    from lightpeer.net.system import SystemNetwork
 
     name = f"bootstrap {host}:{port}"
     began = trio.current_time()
@@ -229,7 +229,7 @@ async def check_address(host: str, port: int, timeout_s: float) -> Finding:
 async def check_peers(settings: Settings) -> Finding:
     """Check that some peer answers, as every command will need."""
     from lightpeer.discovery import open_client
-    from lightpeer.net.network import SystemNetwork
+    from lightpeer.net.system import SystemNetwork
 
     try:
         async with open_client(settings, SystemNetwork()) as client:

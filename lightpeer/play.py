@@ -14,7 +14,7 @@ import trio
 
 from lightpeer.discovery import open_client
 from lightpeer.errors import UsageError
-from lightpeer.net.network import SystemNetwork
+from lightpeer.net.system import SystemNetwork
 from lightpeer.output import Output, clock, described
 from lightpeer.signals import run_async
 

@@ -26,7 +26,7 @@ from lightpeer.core.addresses import parse_contact
 from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.doctor import Verdict, check_sound
 from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
-from lightpeer.net.network import SystemNetwork
+from lightpeer.net.system import SystemNetwork
 from lightpeer.output import Output, clock
 from lightpeer.play import Performance
 from lightpeer.signals import run_async

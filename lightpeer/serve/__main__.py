@@ -53,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
 def _serve(settings: ServeSettings, output: Output) -> int:
     import trio
 
-    from lightpeer.net.network import SystemNetwork
+    from lightpeer.net.system import SystemNetwork
     from lightpeer.serve.descriptors import raise_descriptor_limit
     from lightpeer.serve.server import serve
 

@@ -29,7 +29,8 @@ from lightpeer.core.rpc.framing import is_gzip
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.server import ServerCall, ServerConnection
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.net.network import TcpStream, local_address, peer_address
+from lightpeer.net.network import local_address, peer_address
+from lightpeer.net.system import TcpStream
 from lightpeer.serve.handlers import (
     REQUEST_S,
     Context,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import trio
 
 from lightpeer.core.rpc.stream import Stream
-from lightpeer.net.network import TcpStream
+from lightpeer.net.system import TcpStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable

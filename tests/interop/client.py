@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from lightpeer.errors import RpcError
-from lightpeer.net.network import SystemNetwork
+from lightpeer.net.system import SystemNetwork
 from lightpeer.wire.tcp import Compression, open_channel
 from tests.interop.cases import Kit
 from tests.interop.programs import CASES_LIMIT_S, client_arguments, run_cases

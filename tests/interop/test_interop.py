@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from lightpeer.errors import RpcError
-from lightpeer.net.network import SystemNetwork
+from lightpeer.net.system import SystemNetwork
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.wire.tcp import open_channel
 

@@ -10,16 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.net import network as module
-from lightpeer.net.network import (
-    ACCEPTS_AT_ONCE,
-    Counters,
-    SystemNetwork,
-    TcpStream,
-    listener_address,
-    local_address,
-    peer_address,
-)
+from lightpeer.net import system as system_module
+from lightpeer.net.network import Counters, listener_address, local_address, peer_address
+from lightpeer.net.system import ACCEPTS_AT_ONCE, SystemNetwork, TcpStream
 
 
 def has_ipv6() -> bool:
@@ -92,7 +85,7 @@ def test_a_closed_socket_and_one_that_is_no_file_take_nothing_now(monkeypatch):
         async with listener, client, server:
             await client.aclose()
             assert client.send_now(b"data") == 0
-            monkeypatch.setattr(module.os, "name", "nt")
+            monkeypatch.setattr(system_module.os, "name", "nt")
             assert server.send_now(b"data") == 0
             monkeypatch.undo()
 
@@ -102,7 +95,7 @@ def test_a_closed_socket_and_one_that_is_no_file_take_nothing_now(monkeypatch):
 @pytest.mark.parametrize("from_the_kernel", [True, False])
 def test_tcp_is_counted_with_its_headers_open_and_closed(monkeypatch, from_the_kernel):
     if not from_the_kernel:
-        monkeypatch.setattr(module.sys, "platform", "plan9")
+        monkeypatch.setattr(system_module.sys, "platform", "plan9")
 
     async def main():
         network = SystemNetwork()
@@ -123,7 +116,7 @@ def test_tcp_is_counted_with_its_headers_open_and_closed(monkeypatch, from_the_k
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the segment counts in this form")
 def test_a_kernel_that_tells_too_little_is_estimated(monkeypatch):
-    monkeypatch.setattr(module, "_TCP_INFO_BYTES", 104)
+    monkeypatch.setattr(system_module, "_TCP_INFO_BYTES", 104)
 
     async def main():
         network = SystemNetwork()
@@ -148,7 +141,7 @@ def test_a_listener_passes_over_what_has_already_gone(monkeypatch):
                     raise fails.pop()
                 return TcpStream(stream, counters)
 
-            monkeypatch.setattr("lightpeer.net.network.TcpStream", wrap)
+            monkeypatch.setattr("lightpeer.net.system.TcpStream", wrap)
             server = await listener.accept()
             assert peer_address(server) == local_address(client)
             assert await gone.receive_some() == b""

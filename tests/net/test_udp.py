@@ -10,7 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.net.network import MOST_AT_ONCE, SystemNetwork
+from lightpeer.net.network import MOST_AT_ONCE
+from lightpeer.net.system import SystemNetwork
 from lightpeer.net.udp import UdpSocket
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not tell when a datagram came")

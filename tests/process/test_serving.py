@@ -15,7 +15,7 @@ from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.discovery import open_client
 from lightpeer.finding import first_source
-from lightpeer.net.network import SystemNetwork
+from lightpeer.net.system import SystemNetwork
 from tests.process.conftest import LONG, SHORT, SHORT_S, Client
 from tests.process.harness import LIMIT_S, SERVER, Process, Server, run, together
 from tests.serve.media import write_opus, write_wav

@@ -14,7 +14,7 @@ from lightpeer.core.addresses import DEFAULT_PORT, Contact
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
-from lightpeer.net.network import SystemNetwork
+from lightpeer.net.system import SystemNetwork
 from lightpeer.output import Output
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve import __main__ as command

@@ -16,7 +16,8 @@ from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
-from lightpeer.net.network import Address, SystemNetwork
+from lightpeer.net.network import Address
+from lightpeer.net.system import SystemNetwork
 from lightpeer.output import Output
 from lightpeer.serve.server import ServeSettings, serve
 from lightpeer.serve.service import Services

@@ -143,7 +143,7 @@ def test_an_address_that_does_not_answer(monkeypatch):
     async def never(*_):
         await trio.sleep_forever()
 
-    monkeypatch.setattr("lightpeer.net.network.SystemNetwork.connect_tcp", never)
+    monkeypatch.setattr("lightpeer.net.system.SystemNetwork.connect_tcp", never)
     clock = trio.testing.MockClock(autojump_threshold=0)
     finding = trio.run(doctor.check_address, "a", 1, 5.0, clock=clock)
     assert finding.verdict is Verdict.WARN

@@ -15,7 +15,8 @@ from lightpeer.core.rpc.frame_gate import ErrorCode, FrameType
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, UsageError
-from lightpeer.net.network import SystemNetwork, TcpStream, listener_address
+from lightpeer.net.network import listener_address
+from lightpeer.net.system import SystemNetwork, TcpStream
 from lightpeer.serve.rpc import Context, RpcServer, unary_stream, unary_unary
 from lightpeer.wire.link import CRUMBS_BYTES, STALLED_WRITE_S
 from lightpeer.wire.tcp import open_channel

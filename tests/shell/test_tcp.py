@@ -11,7 +11,8 @@ import trio.testing
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, StateMisuseError, UsageError
-from lightpeer.net.network import SystemNetwork, listener_address
+from lightpeer.net.network import listener_address
+from lightpeer.net.system import SystemNetwork
 from lightpeer.serve.rpc import RpcServer
 from lightpeer.wire.tcp import EOF, open_channel
 from tests.shell.rpc import Service, run, serving
