@@ -41,7 +41,7 @@ ONE_CALL = {
     "lightpeer": f"""
 import sys, trio
 from lightpeer.net.network import SystemNetwork
-from lightpeer.wire.tcp import open_channel
+from lightpeer.rpc.channel import open_channel
 async def main():
     async with open_channel(SystemNetwork(), "{HOST}", int(sys.argv[1])) as channel:
         await channel.unary_unary("{UNARY}")(bytes(200))
@@ -93,7 +93,7 @@ def serve_lightpeer() -> None:
     from lightpeer.core.rpc.limits import Limits
     from lightpeer.net.network import listener_address
     from lightpeer.net.system import SystemNetwork
-    from lightpeer.serve.rpc import RpcServer, unary_stream, unary_unary
+    from lightpeer.rpc.server import RpcServer, unary_stream, unary_unary
 
     async def unary(request: bytes, _context: object) -> bytes:
         return request
@@ -215,7 +215,7 @@ def call_lightpeer(port: int, calls: int) -> dict[str, float]:
     import trio
 
     from lightpeer.net.system import SystemNetwork
-    from lightpeer.wire.tcp import open_channel
+    from lightpeer.rpc.channel import open_channel
 
     async def main() -> dict[str, float]:
         async with open_channel(SystemNetwork(), HOST, port) as channel:
@@ -240,7 +240,7 @@ def hold_lightpeer(port: int, server_pid: int) -> list[tuple[int, float, float]]
 
     from lightpeer.core.rpc.limits import Limits
     from lightpeer.net.system import SystemNetwork
-    from lightpeer.wire.tcp import open_channel
+    from lightpeer.rpc.channel import open_channel
 
     steps, limits = [], Limits(concurrent_calls=AT_ONCE)
 

@@ -158,7 +158,7 @@ class Connections:
     async def _stay_connected(self, contact: Contact, note: Callable[[Peer], object]) -> None:
         """Connect, note who is there, and stay connected until cancelled."""
         from lightpeer.core.trust.messages import MAX_REPLY_BYTES
-        from lightpeer.wire.tcp import Limits, open_channel
+        from lightpeer.rpc.channel import Limits, open_channel
 
         host, port = contact.address
         async with open_channel(

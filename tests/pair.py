@@ -31,10 +31,10 @@ from lightpeer.core.content.manifest import (
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import Identity
+from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access import Access
 from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.index import IndexHit
-from lightpeer.serve.rpc import RpcServer
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink

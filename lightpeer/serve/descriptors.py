@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 from typing import Final, NamedTuple
 
-from lightpeer.config import ServeLimits
+from lightpeer.rpc.limits import ServeLimits
 
 MAX_OPEN_RENDITIONS: Final = 4096  # as many as there are streams; mostly 2 kB each
 WANTED_DESCRIPTORS: Final = 2 * MAX_OPEN_RENDITIONS

@@ -12,8 +12,8 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.records import check_scope_untrusted, format_endpoint, parse_record_untrusted
 from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.rpc.server import Context, MethodHandler, unary_unary
 from lightpeer.serve.meeting import MAX_RECORDS, sound_records_untrusted
-from lightpeer.serve.rpc import Context, MethodHandler, unary_unary
 
 if TYPE_CHECKING:
     from lightpeer.serve.gossip import Gossip

@@ -17,9 +17,9 @@ from lightpeer.errors import RpcError
 if TYPE_CHECKING:
     import trio
 
+    from lightpeer.rpc.handlers import Context, MethodHandler
+    from lightpeer.rpc.health import Health
     from lightpeer.serve.gossip import Gossip
-    from lightpeer.serve.handlers import Context, MethodHandler
-    from lightpeer.serve.health import Health
 
 SERVICES: Final = ("loudp2p.v1.Index", "loudp2p.v1.Streams")  # that are up only while the peer serves
 

@@ -18,8 +18,8 @@ from lightpeer.core.trust.identity import Identity, PeerId, ServerSeals
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.replay import Origin, ReplayGuard
 from lightpeer.errors import BadMessageError, RpcError, SealError
+from lightpeer.rpc.server import network_of
 from lightpeer.serve.access import Access
-from lightpeer.serve.rpc import network_of
 from lightpeer.wire.peer import TIME_METADATA
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from lightpeer.core.guard.access import Rules
     from lightpeer.net.network import Network
-    from lightpeer.serve.rpc import Context
+    from lightpeer.rpc.server import Context
 
     M = TypeVar("M", bound=Message)
 

@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lightpeer.core.trust.identity import PeerId
+    from lightpeer.rpc.server import Context
     from lightpeer.serve.access import Access
     from lightpeer.serve.index import IndexHit
-    from lightpeer.serve.rpc import Context
     from lightpeer.serve.sealed import SealedCall, SealedCalls
     from lightpeer.serve.walkers import News, Walkers
 

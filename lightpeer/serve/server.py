@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.config import ServeLimits, Settings
+from lightpeer.config import Settings
 from lightpeer.core.addresses import DEFAULT_PORT, Contact, Endpoint
 from lightpeer.core.overlay.own_address import OwnAddress, is_wildcard
 from lightpeer.core.trust.identity import format_peer_id
@@ -31,16 +31,17 @@ from lightpeer.net.lan import Lan, Own
 from lightpeer.net.names import is_name
 from lightpeer.net.network import listener_address
 from lightpeer.remembered import RememberedPeers
+from lightpeer.rpc.health import Health
+from lightpeer.rpc.limits import ServeLimits
+from lightpeer.rpc.reflection import Reflection
+from lightpeer.rpc.server import LIMITS, RpcServer, service_of
 from lightpeer.serve.access import Access, Lists, drop_withdrawn, keep_to
 from lightpeer.serve.descriptors import shares
 from lightpeer.serve.finder import require_folder
 from lightpeer.serve.gossip import PERIOD_S, Gossip
-from lightpeer.serve.health import Health
 from lightpeer.serve.importer import MIRRORED, ImportReport, ProgressLine, mend, mirror_root, scan
 from lightpeer.serve.library import Library
-from lightpeer.serve.reflection import Reflection
 from lightpeer.serve.role import ServingRole, guarded
-from lightpeer.serve.rpc import LIMITS, RpcServer, service_of
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink

@@ -18,10 +18,7 @@ from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS
 from lightpeer.errors import BadMessageError, RpcError, StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.access import Access
-from lightpeer.serve.discovery import Discovery
-from lightpeer.serve.excerpt import MAX_INLINE_BYTES, first_segments, read_segment, wanted_segments
-from lightpeer.serve.rpc import (
+from lightpeer.rpc.server import (
     Context,
     MethodHandler,
     Requests,
@@ -30,6 +27,9 @@ from lightpeer.serve.rpc import (
     unary_stream,
     unary_unary,
 )
+from lightpeer.serve.access import Access
+from lightpeer.serve.discovery import Discovery
+from lightpeer.serve.excerpt import MAX_INLINE_BYTES, first_segments, read_segment, wanted_segments
 from lightpeer.serve.sealed import SealedCalls
 from lightpeer.serve.search import Search, Searchable, ServedIndex
 from lightpeer.serve.walkers import Walkers

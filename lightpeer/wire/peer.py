@@ -20,8 +20,8 @@ from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.records import format_endpoint, scope_of
 from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.rpc.calls import EOF
 from lightpeer.tasks.nursery import open_nursery
-from lightpeer.wire.calls import EOF
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lightpeer.core.rpc.reply_burst import ReplyBurst
     from lightpeer.core.trust.records import Endpoint, PeerRecord
     from lightpeer.net.network import Network
-    from lightpeer.wire.tcp import Call, Channel, StreamStreamCall
+    from lightpeer.rpc.channel import Call, Channel, StreamStreamCall
 
     M = TypeVar("M", bound=Message)
     T = TypeVar("T")

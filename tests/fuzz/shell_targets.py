@@ -23,9 +23,9 @@ from lightpeer.net.names import numeric_untrusted
 from lightpeer.opener import Opener
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.reach import Reach
-from lightpeer.serve.health import _service_untrusted
+from lightpeer.rpc.health import _service_untrusted
+from lightpeer.rpc.reflection import Reflection
 from lightpeer.serve.meeting import Meetings, Met, sound_records_untrusted
-from lightpeer.serve.reflection import Reflection
 from lightpeer.serve.walkers import Walkers
 from lightpeer.wire.peer import TIME_METADATA, Peer, SealClock
 from tests.fuzz.core_targets import NOW_S, OPEN_REPLY, RECORD, THEM, US
@@ -109,7 +109,7 @@ def lan(data: bytes) -> None:
         assert scope_of(contact.address[0]) == 1
 
 
-@target("serve.health._service_untrusted", seeds=[b"\x0a\x03a.B"])
+@target("rpc.health._service_untrusted", seeds=[b"\x0a\x03a.B"])
 def health(data: bytes) -> None:
     with suppress(RpcError):
         assert isinstance(_service_untrusted(data), str)
@@ -119,7 +119,7 @@ _REFLECTION = Reflection(["loudp2p.v1.Index"])
 _REFLECTION._load()
 
 
-@target("serve.reflection.Reflection._answer_untrusted", seeds=[b"\x3a\x00", b"\x22\x10loudp2p.v1.Index"])
+@target("rpc.reflection.Reflection._answer_untrusted", seeds=[b"\x3a\x00", b"\x22\x10loudp2p.v1.Index"])
 def reflection(data: bytes) -> None:
     with suppress(RpcError):
         assert len(_REFLECTION._answer_untrusted(data).SerializeToString()) < 100_000

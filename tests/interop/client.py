@@ -9,7 +9,7 @@ import trio
 
 from lightpeer.errors import RpcError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.wire.tcp import Compression, open_channel
+from lightpeer.rpc.channel import Compression, open_channel
 from tests.interop.cases import Kit
 from tests.interop.programs import CASES_LIMIT_S, client_arguments, run_cases
 

@@ -10,7 +10,7 @@ import trio
 
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.serve.rpc import (
+from lightpeer.rpc.server import (
     Context,
     MethodHandler,
     Requests,

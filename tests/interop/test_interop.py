@@ -18,8 +18,8 @@ import trio
 
 from lightpeer.errors import RpcError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.serve.rpc import RpcServer
-from lightpeer.wire.tcp import open_channel
+from lightpeer.rpc.channel import open_channel
+from lightpeer.rpc.server import RpcServer
 
 pytest.importorskip("grpc", reason="grpcio is not installed: pip install -e .[test]")
 

@@ -14,10 +14,10 @@ from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, UsageError
 from lightpeer.net.tls import client_context, server_context
-from lightpeer.serve.rpc import RpcServer
+from lightpeer.rpc.channel import open_channel
+from lightpeer.rpc.server import RpcServer
 from lightpeer.tasks.nursery import open_nursery
-from lightpeer.wire.tcp import open_channel
-from tests.shell.rpc import MemoryNetwork, Service, run, stream_pair
+from tests.rpc.service import MemoryNetwork, Service, run, stream_pair
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 

@@ -22,8 +22,8 @@ from lightpeer.core.trust.identity import ServerSeals
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES
 from lightpeer.errors import StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.rpc.handlers import Context
 from lightpeer.serve.__main__ import main
-from lightpeer.serve.handlers import Context
 from lightpeer.serve.store import StoredTrack
 
 TURN = 6  # past what comes with the Open, and before the end of what the tests play

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from lightpeer.config import ServeLimits
+from lightpeer.rpc.limits import ServeLimits
 from tests.process.conftest import LONG, SHORT, Client, samples
 from tests.process.harness import Server, together
 

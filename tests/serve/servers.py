@@ -11,8 +11,8 @@ from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
+from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.gossip import Gossip
-from lightpeer.serve.rpc import RpcServer
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from tests.serve.tracks import MemoryLibrary

@@ -5,8 +5,8 @@ import trio
 
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError
-from lightpeer.serve.handlers import unary_unary
-from lightpeer.serve.health import Health
+from lightpeer.rpc.handlers import unary_unary
+from lightpeer.rpc.health import Health
 from lightpeer.serve.role import SERVICES, ServingRole, guarded
 from tests.serve.servers import Node, node
 from tests.sim.network import simulate

@@ -25,12 +25,13 @@ from lightpeer.core.udp.datagram import (
 from lightpeer.core.udp.opening import Opening
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.rpc.channel import open_channel
+from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access import Access
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.index import Index
 from lightpeer.serve.meeting import MAX_RECORDS
-from lightpeer.serve.rpc import RpcServer
 from lightpeer.serve.sealed import TIME_METADATA
 from lightpeer.serve.search import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
 from lightpeer.serve.service import Services
@@ -38,7 +39,6 @@ from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink
 from lightpeer.tasks.threads import Threads
 from lightpeer.wire.peer import Peer, SealClock
-from lightpeer.wire.tcp import open_channel
 from tests.serve.tracks import MemoryLibrary, MemoryTrack
 from tests.sim.network import EPOCH_S, simulate
 

@@ -13,7 +13,7 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.search.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.errors import RpcError, SealError
 from lightpeer.setbacks import Setbacks
-from tests.shell.rpc import run
+from tests.rpc.service import run
 
 
 @pytest.mark.parametrize(

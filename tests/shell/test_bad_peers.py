@@ -15,8 +15,8 @@ from lightpeer.core.trust.records import Role
 from lightpeer.discovery import open_client
 from lightpeer.errors import StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.rpc.server import Context
 from lightpeer.searching import ANSWER_S
-from lightpeer.serve.rpc import Context
 from lightpeer.serve.search import Search
 from tests.pair import PORT, made_track, serving, settings
 from tests.shell.test_session import PHONE

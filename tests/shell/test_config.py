@@ -202,8 +202,8 @@ def test_xdg_folders():
 
 
 def test_the_limits_of_a_server_reach_its_connections():
-    from lightpeer.config import ServeLimits
-    from lightpeer.serve.rpc import LIMITS
+    from lightpeer.rpc.limits import ServeLimits
+    from lightpeer.rpc.server import LIMITS
 
     for name in ("idle_s", "handshake_s", "keepalive_s", "connection_age_s", "connection_window_bytes"):
         assert getattr(LIMITS, name) == getattr(ServeLimits, name)

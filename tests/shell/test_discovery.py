@@ -15,7 +15,7 @@ from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once
 from lightpeer.reach import HEAD_START_S
 from lightpeer.remembered import PEERS_FILE
-from lightpeer.serve.rpc import Context
+from lightpeer.rpc.server import Context
 from lightpeer.serve.search import Search
 from tests.pair import made_track, serving, settings
 from tests.sim.network import SimHost, SimInternet, simulate

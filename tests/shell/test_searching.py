@@ -11,7 +11,7 @@ from lightpeer.asking import Turn
 from lightpeer.core.search.walks import NO_BUDGET
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.searching import ANSWER_S, Searcher
-from tests.shell.rpc import run
+from tests.rpc.service import run
 
 REPLIES = 6
 

@@ -16,7 +16,7 @@ import trio
 from lightpeer.discovery import open_client
 from lightpeer.fetching import INLINE_BYTES
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.rpc import Context
+from lightpeer.rpc.server import Context
 from lightpeer.serve.search import Search
 from tests.pair import MadeTrack, Serving, made_track, settings
 from tests.sim.network import SimInternet, simulate

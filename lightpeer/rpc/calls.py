@@ -1,4 +1,4 @@
-"""The four kinds of calls, in the manner of grpcio's aio API; `wire.call` has what they share.
+"""The four kinds of calls, in the manner of grpcio's aio API; `rpc.call` has what they share.
 
 Each is one way to give requests and one way to get replies. A request that is given
 with the call goes out with it; many are written one by one, or come from an iterator
@@ -17,7 +17,7 @@ import trio
 
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, StateMisuseError
-from lightpeer.wire.call import Call
+from lightpeer.rpc.call import Call
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Generator

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final, Never, Self, TypeAlias
 
 import trio
 
-from lightpeer.config import ServeLimits
 from lightpeer.core.rpc.framing import is_gzip
 from lightpeer.core.rpc.status import StatusCode, encode_metadata
 from lightpeer.errors import RpcError, UsageError
+from lightpeer.rpc.limits import ServeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lightpeer.core.rpc.server import ServerCall
     from lightpeer.core.rpc.status import Metadata, MetadataLike
     from lightpeer.net.network import Address
-    from lightpeer.wire.link import Link
+    from lightpeer.rpc.link import Link
 
 _log = logging.getLogger(__name__)
 

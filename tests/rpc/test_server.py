@@ -17,10 +17,10 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, UsageError
 from lightpeer.net.network import listener_address
 from lightpeer.net.system import SystemNetwork, TcpStream
-from lightpeer.serve.rpc import Context, RpcServer, unary_stream, unary_unary
-from lightpeer.wire.link import CRUMBS_BYTES, STALLED_WRITE_S
-from lightpeer.wire.tcp import open_channel
-from tests.shell.rpc import MemoryNetwork, Service, run, serving, stream_pair
+from lightpeer.rpc.channel import open_channel
+from lightpeer.rpc.link import CRUMBS_BYTES, STALLED_WRITE_S
+from lightpeer.rpc.server import Context, RpcServer, unary_stream, unary_unary
+from tests.rpc.service import MemoryNetwork, Service, run, serving, stream_pair
 
 REQUEST = [
     (":method", "POST"),

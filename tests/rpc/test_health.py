@@ -7,9 +7,9 @@ import trio.testing
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.pb.grpc.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
-from lightpeer.serve.health import Health
-from lightpeer.wire.tcp import EOF
-from tests.shell.rpc import run, serving
+from lightpeer.rpc.channel import EOF
+from lightpeer.rpc.health import Health
+from tests.rpc.service import run, serving
 
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 Status = HealthCheckResponse.ServingStatus

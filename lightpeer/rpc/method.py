@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from lightpeer.core.rpc.framing import is_gzip
 from lightpeer.core.rpc.status import encode_metadata
 from lightpeer.errors import UsageError
-from lightpeer.wire.call import Call
+from lightpeer.rpc.call import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lightpeer.core.rpc.status import MetadataLike
-    from lightpeer.wire.call import Deserializer, Serializer
-    from lightpeer.wire.subchannel import Subchannel
+    from lightpeer.rpc.call import Deserializer, Serializer
+    from lightpeer.rpc.subchannel import Subchannel
 
 CallT = TypeVar("CallT", bound=Call)
 

@@ -13,9 +13,9 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, StateMisuseError, UsageError
 from lightpeer.net.network import listener_address
 from lightpeer.net.system import SystemNetwork
-from lightpeer.serve.rpc import RpcServer
-from lightpeer.wire.tcp import EOF, open_channel
-from tests.shell.rpc import Service, run, serving
+from lightpeer.rpc.channel import EOF, open_channel
+from lightpeer.rpc.server import RpcServer
+from tests.rpc.service import Service, run, serving
 
 
 async def settle() -> None:

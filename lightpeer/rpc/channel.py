@@ -15,11 +15,11 @@ import trio
 
 from lightpeer.core.rpc.framing import Compression, is_gzip
 from lightpeer.core.rpc.limits import Limits
-from lightpeer.wire.call import Call
-from lightpeer.wire.calls import EOF, StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
-from lightpeer.wire.dialling import Dialling
-from lightpeer.wire.method import Method
-from lightpeer.wire.subchannel import CONNECT_TIMEOUT_S, ChannelConnectivity, Subchannel
+from lightpeer.rpc.call import Call
+from lightpeer.rpc.calls import EOF, StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
+from lightpeer.rpc.dial import Dialling
+from lightpeer.rpc.method import Method
+from lightpeer.rpc.subchannel import CONNECT_TIMEOUT_S, ChannelConnectivity, Subchannel
 
 if TYPE_CHECKING:
     import ssl
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from lightpeer.core.rpc.reply_burst import ReplyBurst
     from lightpeer.net.network import Address, Network
-    from lightpeer.wire.call import Deserializer, Serializer
+    from lightpeer.rpc.call import Deserializer, Serializer
 
 CallT = TypeVar("CallT", bound=Call)
 

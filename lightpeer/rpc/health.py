@@ -16,13 +16,13 @@ import trio
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.messages import parse_message_untrusted
 from lightpeer.errors import BadMessageError, RpcError
-from lightpeer.serve.rpc import unary_stream, unary_unary
+from lightpeer.rpc.server import unary_stream, unary_unary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lightpeer.pb.grpc.health.v1 import health_pb2
-    from lightpeer.serve.rpc import Context, MethodHandler
+    from lightpeer.rpc.server import Context, MethodHandler
 
 SERVICE = "grpc.health.v1.Health"
 _SERVING, _NOT_SERVING, _SERVICE_UNKNOWN = 1, 2, 3  # of ServingStatus

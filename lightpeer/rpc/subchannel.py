@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from lightpeer.core.rpc.limits import Limits
     from lightpeer.core.rpc.reply_burst import ReplyBurst
     from lightpeer.net.network import Address
-    from lightpeer.wire.call import Call
-    from lightpeer.wire.dialling import Dialling
-    from lightpeer.wire.link import Link
+    from lightpeer.rpc.call import Call
+    from lightpeer.rpc.dial import Dialling
+    from lightpeer.rpc.link import Link
 
 CONNECT_TIMEOUT_S: Final = 20.0
 """gRPC's minimum connect timeout (connection-backoff.md); also for the server's first word."""
@@ -307,7 +307,7 @@ class Subchannel:
 
     def _adopt(self, stream: trio.abc.Stream) -> Link[ClientCall]:
         from lightpeer.core.rpc.client import ClientConnection
-        from lightpeer.wire.link import Link
+        from lightpeer.rpc.link import Link
 
         now = trio.current_time()
         scheme = "http" if self.dialling.tls is None else "https"

@@ -10,14 +10,14 @@ import trio.testing
 
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.net.network import Counters
-from lightpeer.serve.rpc import RpcServer, stream_stream, stream_unary, unary_stream, unary_unary
-from lightpeer.wire.tcp import open_channel
+from lightpeer.rpc.channel import open_channel
+from lightpeer.rpc.server import RpcServer, stream_stream, stream_unary, unary_stream, unary_unary
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from lightpeer.serve.rpc import Context, Requests
-    from lightpeer.wire.tcp import Channel
+    from lightpeer.rpc.channel import Channel
+    from lightpeer.rpc.server import Context, Requests
 
 
 class MemoryStream(trio.abc.Stream):

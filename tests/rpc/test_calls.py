@@ -11,8 +11,8 @@ import trio.testing
 
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, UsageError
-from lightpeer.wire.tcp import EOF
-from tests.shell.rpc import run, serving
+from lightpeer.rpc.channel import EOF
+from tests.rpc.service import run, serving
 
 
 async def settle() -> None:

@@ -1,6 +1,6 @@
 """The gRPC server on trio: accepts connections, and runs a task for each call.
 
-Handlers, one for each full method path, are as `serve.handlers` has them. A
+Handlers, one for each full method path, are as `rpc.handlers` has them. A
 connection has a place in the server from its first byte, TLS's handshake included;
 who gets one, `core.guard.admission` says; `core.guard.turns` when each is read; and `core.guard.holdings`
 who has to go when too much is held in memory.
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.config import ServeLimits
 from lightpeer.core.addresses import network_group
 from lightpeer.core.guard.admission import Admission
 from lightpeer.core.guard.fairness import Buckets
@@ -31,7 +30,7 @@ from lightpeer.core.rpc.server import ServerCall, ServerConnection
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.net.network import local_address, peer_address
 from lightpeer.net.system import TcpStream
-from lightpeer.serve.handlers import (
+from lightpeer.rpc.handlers import (
     REQUEST_S,
     Context,
     MethodHandler,
@@ -42,8 +41,9 @@ from lightpeer.serve.handlers import (
     unary_stream,
     unary_unary,
 )
+from lightpeer.rpc.limits import ServeLimits
+from lightpeer.rpc.link import Link
 from lightpeer.tasks.supervision import contained
-from lightpeer.wire.link import Link
 
 if TYPE_CHECKING:
     import ssl

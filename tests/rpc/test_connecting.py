@@ -13,10 +13,10 @@ from lightpeer.core.rpc.frame_gate import encode_goaway
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError, UsageError
-from lightpeer.serve.rpc import RpcServer
-from lightpeer.wire.dialling import HEAD_START_S, Dialling
-from lightpeer.wire.tcp import CONNECT_TIMEOUT_S, ChannelConnectivity, Compression, open_channel
-from tests.shell.rpc import MemoryNetwork, Service, run, serving, stream_pair
+from lightpeer.rpc.channel import CONNECT_TIMEOUT_S, ChannelConnectivity, Compression, open_channel
+from lightpeer.rpc.dial import HEAD_START_S, Dialling
+from lightpeer.rpc.server import RpcServer
+from tests.rpc.service import MemoryNetwork, Service, run, serving, stream_pair
 from tests.shell.test_session import at
 
 SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
@@ -269,7 +269,7 @@ def test_a_call_that_is_refused_again_fails():
 
 
 def test_a_call_that_sent_more_than_is_kept_does_not_begin_anew(monkeypatch):
-    monkeypatch.setattr("lightpeer.wire.calls.KEPT_REQUESTS_BYTES", 3)
+    monkeypatch.setattr("lightpeer.rpc.calls.KEPT_REQUESTS_BYTES", 3)
 
     async def main():
         network = MemoryNetwork()

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from lightpeer.core.rpc.client import ClientCall, ClientConnection
     from lightpeer.core.rpc.status import Metadata, RawHeader
     from lightpeer.errors import RpcError
-    from lightpeer.wire.link import Link
-    from lightpeer.wire.subchannel import Subchannel
+    from lightpeer.rpc.link import Link
+    from lightpeer.rpc.subchannel import Subchannel
 
 _log = logging.getLogger(__name__)
 

@@ -28,10 +28,10 @@ from lightpeer.core.guard.turns import BURST_S, OWN_BURST, OWN_PER_S, READ_WORK
 from lightpeer.core.rpc.frame_gate import ErrorCode, FrameType
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.server import CALL_WORK, STUCK_S
-from lightpeer.serve.rpc import LIMITS, REQUEST_S, RpcServer
-from lightpeer.wire.link import STALLED_WRITE_S
-from lightpeer.wire.tcp import open_channel
-from tests.shell.rpc import Fixture, MemoryStream, run, serving, stream_pair
+from lightpeer.rpc.channel import open_channel
+from lightpeer.rpc.link import STALLED_WRITE_S
+from lightpeer.rpc.server import LIMITS, REQUEST_S, RpcServer
+from tests.rpc.service import Fixture, MemoryStream, run, serving, stream_pair
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 KIB, MIB = 1024, 1024 * 1024

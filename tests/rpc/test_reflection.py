@@ -7,8 +7,8 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.pb.grpc.reflection.v1 import reflection_pb2 as pb
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2
-from lightpeer.serve.reflection import SERVICES, Reflection
-from tests.shell.rpc import run, serving
+from lightpeer.rpc.reflection import SERVICES, Reflection
+from tests.rpc.service import run, serving
 
 PATHS = [f"/{service}/ServerReflectionInfo" for service in SERVICES]
 OURS = "loudp2p/v1/loudp2p.proto"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.messages import parse_message_untrusted
 from lightpeer.errors import BadMessageError, RpcError
-from lightpeer.serve.rpc import stream_stream
+from lightpeer.rpc.server import stream_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import FileDescriptor
 
     from lightpeer.pb.grpc.reflection.v1 import reflection_pb2
-    from lightpeer.serve.rpc import Context, MethodHandler, Requests
+    from lightpeer.rpc.server import Context, MethodHandler, Requests
 
 SERVICES: Final = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 

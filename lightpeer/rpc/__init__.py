@@ -1,0 +1,1 @@
+"""gRPC on trio, channel and server, in the manner of grpcio's aio API."""
