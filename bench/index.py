@@ -150,13 +150,13 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
     from lightpeer.net.network import listener_address
     from lightpeer.net.system import SystemNetwork
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+    from lightpeer.peering.peer import Peer, SealClock
     from lightpeer.rpc.channel import open_channel
     from lightpeer.rpc.server import RpcServer
     from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.index import Index
     from lightpeer.serve.service import Services
     from lightpeer.serve.streams import StreamTable
-    from lightpeer.wire.peer import Peer, SealClock
 
     network, identity = SystemNetwork(), Identity(b"1" * 32)
     report: dict[str, object] = {"rss_code_mb": rss_mb()}

@@ -48,8 +48,8 @@ from lightpeer.core.udp.opening import Opening, UdpTerms
 from lightpeer.errors import RpcError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
-from lightpeer.wire.peer import Peer, SealClock
 
 HOST = "127.0.0.1"
 STREAMS_PER_PEER = 15  # a server drops a peer's 17th

@@ -22,8 +22,8 @@ from lightpeer.tasks.nursery import open_nursery
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from lightpeer.peering.peer import Peer
     from lightpeer.reach import Reach
-    from lightpeer.wire.peer import Peer
 
 ROUND_TRIPS: Final = 3.0  # at least, as far as they are known
 UNHEARD_S: Final = 10.0  # for the first replies of those at hand, before others are looked for

@@ -2,7 +2,7 @@
 
 A light client only asks: for hits, for somebody who serves what words or an id mean, for
 peers. Whom it asks is in `lightpeer/reach.py`, how it searches in `lightpeer/searching.py`, and how a track
-is opened in `lightpeer/opener.py`. It keeps a key, and remembers peers and networks between runs.
+is opened in `peering/opener.py`. It keeps a key, and remembers peers and networks between runs.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.udp.opening import Opened
     from lightpeer.net.network import Network
-    from lightpeer.opener import Opener, TakesFrom
-    from lightpeer.wire.peer import Peer
+    from lightpeer.peering.opener import Opener, TakesFrom
+    from lightpeer.peering.peer import Peer
 
 __all__ = ["Client", "Hit", "PeerInfo", "open_client"]
 
@@ -212,7 +212,7 @@ class Client:
         track: Track | None = None,
     ) -> Opener:
         from lightpeer.core.segments.abr import FIRST_BPS
-        from lightpeer.opener import Opener
+        from lightpeer.peering.opener import Opener
 
         return Opener(
             self.identity.peer_id,

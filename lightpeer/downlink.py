@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lightpeer.core.rate.memory import Downlinks
-    from lightpeer.wire.peer import Peer
+    from lightpeer.peering.peer import Peer
 
 logger = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from lightpeer.tasks.nursery import open_nursery
 if TYPE_CHECKING:
     from lightpeer.core.search.hits import FoundTrack, Holder
     from lightpeer.core.udp.opening import Opened
-    from lightpeer.opener import Opener
+    from lightpeer.peering.opener import Opener
+    from lightpeer.peering.peer import Peer
     from lightpeer.reach import Reach
     from lightpeer.searching import Searcher
-    from lightpeer.wire.peer import Peer
 
 
 class Gatherer:

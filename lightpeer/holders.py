@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from lightpeer.core.search.hits import FoundTrack, Holder
     from lightpeer.core.udp.opening import Opened, Opening
-    from lightpeer.opener import Opener
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+    from lightpeer.peering.opener import Opener
+    from lightpeer.peering.peer import Peer
     from lightpeer.reach import Reach
-    from lightpeer.wire.peer import Peer
 
 logger = logging.getLogger(__name__)
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
     from lightpeer.discovery import Client
-    from lightpeer.wire.peer import Peer
+    from lightpeer.peering.peer import Peer
 
 logger = logging.getLogger(__name__)
 

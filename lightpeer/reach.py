@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.connections import Connections, Terms
 from lightpeer.core.addresses import Contact, Endpoint
 from lightpeer.errors import (
     BadMessageError,
@@ -29,6 +28,7 @@ from lightpeer.errors import (
     SealError,
 )
 from lightpeer.net.names import MAX_ADDRESSES, is_name, numeric_untrusted
+from lightpeer.peering.connections import Connections, Terms
 from lightpeer.setbacks import Setbacks
 from lightpeer.tasks.racing import first_of
 
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.trust.records import PeerRecord
     from lightpeer.net.network import Network
+    from lightpeer.peering.peer import Peer
     from lightpeer.remembered import RememberedPeers
-    from lightpeer.wire.peer import Peer
 
 logger = logging.getLogger(__name__)
 

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from lightpeer.core.search.hits import Findings, FoundTrack
     from lightpeer.core.search.walks import Budget
     from lightpeer.core.udp.opening import Opened
-    from lightpeer.opener import Opener
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+    from lightpeer.peering.opener import Opener
+    from lightpeer.peering.peer import Peer
     from lightpeer.reach import Reach
-    from lightpeer.wire.peer import Peer
 
 FIRST_REPLY_S: Final = 5.0  # the asked peer answers at once; this is 16 kB at 30 kbit/s
 PATIENCE_S: Final = 2.0  # for more, once there is something to show: walks take about one

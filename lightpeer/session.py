@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.scheduler import Kept
     from lightpeer.core.udp.opening import Opened
     from lightpeer.net.network import Network
+    from lightpeer.peering.peer import Peer
     from lightpeer.sources import FindSources, TellEvent, TellLie, TellServed
-    from lightpeer.wire.peer import Peer
 
 FLOOR_SHARE = 1.25  # of the bitrate, kept against other downloads while the buffer is low: headers, some gain
 LEAST_PUMP_S = 0.01  # from one look at a sink that is about to run dry to the next

@@ -12,7 +12,7 @@ from lightpeer.errors import BadMessageError, NoPeerError, NothingFoundError, St
 
 if TYPE_CHECKING:
     from lightpeer.core.trust.identity import PeerId
-    from lightpeer.wire.peer import Peer
+    from lightpeer.peering.peer import Peer
 
 
 class Setbacks:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
     from lightpeer.net.network import Network
+    from lightpeer.peering.peer import Peer
     from lightpeer.stats import SessionStats
-    from lightpeer.wire.peer import Peer
 
 logger = logging.getLogger(__name__)
 

@@ -37,8 +37,8 @@ from lightpeer.core.trust.records import (
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.net.names import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import Limits, open_channel
-from lightpeer.wire.peer import Peer, SealClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable

@@ -18,9 +18,9 @@ from lightpeer.core.trust.identity import Identity, PeerId, ServerSeals
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.replay import Origin, ReplayGuard
 from lightpeer.errors import BadMessageError, RpcError, SealError
+from lightpeer.peering.peer import TIME_METADATA
 from lightpeer.rpc.server import network_of
 from lightpeer.serve.access import Access
-from lightpeer.wire.peer import TIME_METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
-from lightpeer.connections import Connections, Terms
 from lightpeer.core.addresses import Contact
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.search.hits import MAX_PEERS, FoundTrack, ReplyReader
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.connections import Connections, Terms
 from lightpeer.serve.access import Access
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import contained

@@ -20,14 +20,14 @@ from lightpeer.errors import RemoteError, RpcError
 from lightpeer.holders import accept_with_hit_untrusted
 from lightpeer.net.lan import contacts_untrusted
 from lightpeer.net.names import numeric_untrusted
-from lightpeer.opener import Opener
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.opener import Opener
+from lightpeer.peering.peer import TIME_METADATA, Peer, SealClock
 from lightpeer.reach import Reach
 from lightpeer.rpc.health import _service_untrusted
 from lightpeer.rpc.reflection import Reflection
 from lightpeer.serve.meeting import Meetings, Met, sound_records_untrusted
 from lightpeer.serve.walkers import Walkers
-from lightpeer.wire.peer import TIME_METADATA, Peer, SealClock
 from tests.fuzz.core_targets import NOW_S, OPEN_REPLY, RECORD, THEM, US
 from tests.fuzz.target import refusals, target
 
@@ -57,7 +57,7 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-@target("wire.peer.SealClock.adopt_untrusted", seeds=[b"1800000000000", b"9" * 20])
+@target("peering.peer.SealClock.adopt_untrusted", seeds=[b"1800000000000", b"9" * 20])
 def clock_of_a_peer(data: bytes) -> None:
     """A time that a server tells is taken, or it is not; what is sealed then fits its field."""
     clock = SealClock(Names([]))
@@ -66,7 +66,7 @@ def clock_of_a_peer(data: bytes) -> None:
     struct.pack("<Q", clock.now_ms())
 
 
-@target("wire.peer.Peer._opened_untrusted", seeds=[pb.ExchangeReply(records=[RECORD]).SerializeToString()])
+@target("peering.peer.Peer._opened_untrusted", seeds=[pb.ExchangeReply(records=[RECORD]).SerializeToString()])
 def reply(data: bytes) -> None:
     """With a seal that is right: the body may be anything."""
     channel: Any = None
@@ -79,7 +79,7 @@ def reply(data: bytes) -> None:
 
 
 @target(
-    "opener.Opener.accept_untrusted",
+    "peering.opener.Opener.accept_untrusted",
     "holders.accept_with_hit_untrusted",
     "holders._check_said_untrusted",
     seeds=[OPEN_REPLY.SerializeToString()],

@@ -13,6 +13,7 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.serve import meeting
 from lightpeer.serve.gossip import (
@@ -30,7 +31,6 @@ from lightpeer.serve.joining import (
     OUTSIDE_S,
     REMEMBERED_ASKED,
 )
-from lightpeer.wire.peer import Peer, SealClock
 from tests.serve.servers import PORT, Node, identity, node
 from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 

@@ -17,12 +17,12 @@ from lightpeer.errors import MissingLibraryError, StateError, UsageError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.output import Output
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
 from lightpeer.serve.importer import ImportReport
 from lightpeer.serve.server import DEFAULT_LADDER_KBPS, ServeSettings, serve
-from lightpeer.wire.peer import Peer, SealClock
 from tests.sim.network import simulate
 
 TRACKS = Path(__file__).parents[2] / "lightpeer" / "demo" / "tracks"

@@ -25,6 +25,7 @@ from lightpeer.core.udp.datagram import (
 from lightpeer.core.udp.opening import Opening
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access import Access
@@ -38,7 +39,6 @@ from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink
 from lightpeer.tasks.threads import Threads
-from lightpeer.wire.peer import Peer, SealClock
 from tests.serve.tracks import MemoryLibrary, MemoryTrack
 from tests.sim.network import EPOCH_S, simulate
 

@@ -10,10 +10,10 @@ import trio
 
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import PeerRecord, Role, build_record, parse_record_untrusted
+from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import Context, unary_stream
 from lightpeer.serve.search import Search
-from lightpeer.wire.peer import Peer, SealClock
 from tests.pair import PORT, MadeTrack, Serving, serving
 from tests.sim.network import SimHost, SimInternet
 

@@ -21,11 +21,11 @@ from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once
 from lightpeer.finding import first_source, source_finder
 from lightpeer.holders import HOLDERS_S
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context, unary_unary
 from lightpeer.searching import PATIENCE_S, RECORDS_TO_OPEN
 from lightpeer.serve.search import GATHER_S, Search
 from lightpeer.session import Session
-from lightpeer.wire.peer import Peer
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
 from tests.shell.test_session import stream
 from tests.sim.link import Link

@@ -19,12 +19,12 @@ from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context
 from lightpeer.serve import search as search_module
 from lightpeer.serve import walkers
 from lightpeer.serve.search import Search
 from lightpeer.serve.walkers import AVOID_S, FIRST_REPLY_S
-from lightpeer.wire.peer import Peer
 from tests.pair import PORT, MadeTrack, Serving, made_track
 from tests.sim.network import SimInternet, simulate
 from tests.sim.swarm import connected, introduce, never_end, record_of, replace_search, swarm

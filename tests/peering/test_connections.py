@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from lightpeer.connections import Connections, Terms
 from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import RemoteError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.connections import Connections, Terms
 from tests.pair import PORT, Serving, serving
 from tests.sim.network import SimInternet, simulate
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lightpeer.core.addresses import Contact, Endpoint
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.net.network import Network
-    from lightpeer.wire.peer import Peer
+    from lightpeer.peering.peer import Peer
 
 
 logger = logging.getLogger(__name__)
@@ -174,7 +174,7 @@ class Connections:
             await channel.connect()
             took_s = trio.current_time() - began_s
             logger.info("connected to %s:%d in %.0f ms", host, port, 1000 * took_s)
-            from lightpeer.wire.peer import Peer, SealClock
+            from lightpeer.peering.peer import Peer, SealClock
 
             peer = Peer(
                 channel,
@@ -194,5 +194,5 @@ class Connections:
             self.first_packet_at = time.monotonic()
             self.connecting.set()
         import lightpeer.core.search.hits
-        import lightpeer.opener
-        import lightpeer.wire.peer  # noqa: F401 - also brings the curve and the messages
+        import lightpeer.peering.opener
+        import lightpeer.peering.peer  # noqa: F401 - also brings the curve and the messages

@@ -12,7 +12,7 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
-from lightpeer.wire.peer import TIME_METADATA, Peer, SealClock, _watch
+from lightpeer.peering.peer import TIME_METADATA, Peer, SealClock, _watch
 from tests.sim.network import EPOCH_S, SimInternet, simulate
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-    from lightpeer.wire.peer import Peer
+    from lightpeer.peering.peer import Peer
 
 SECRET_BYTES = 32
 

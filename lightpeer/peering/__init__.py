@@ -1,0 +1,1 @@
+"""loudp2p between two peers: sealed calls, kept connections, how a track is opened."""
