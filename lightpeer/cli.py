@@ -82,7 +82,7 @@ def _load_settings(arguments: argparse.Namespace) -> Settings:
 
 def _show_id(settings: Settings, output: Output) -> int:
     from lightpeer.core.trust.identity import format_peer_id
-    from lightpeer.state import load_or_create_identity
+    from lightpeer.state.files import load_or_create_identity
 
     peer_id = format_peer_id(load_or_create_identity(settings.state_dir).peer_id)
     output.result("id", peer_id, peer_id=peer_id)

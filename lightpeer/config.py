@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lightpeer.core.addresses import Contact, parse_contact
 from lightpeer.errors import ConfigError, LocalError, UsageError
-from lightpeer.ordinary import read_ordinary
+from lightpeer.safe_files import read_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

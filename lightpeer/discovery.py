@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.downlink import RememberedDownlink
 from lightpeer.errors import BadMessageError, NothingFoundError
 from lightpeer.found import Hit, PeerInfo, hit_of, info_of
 from lightpeer.reach import MAX_RECORDS, Reach
-from lightpeer.remembered import RememberedPeers
 from lightpeer.searching import Searcher
-from lightpeer.state import Losses, load_or_make_identity
+from lightpeer.state.files import Losses, load_or_make_identity
+from lightpeer.state.peers import RememberedPeers
+from lightpeer.state.rates import RememberedDownlink
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:

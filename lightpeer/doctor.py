@@ -106,7 +106,7 @@ def check_configuration(config: str | None = None) -> Finding:
 
 def check_state(state_dir: Path) -> Finding:
     """Check that the state directory can be written and the key in it, if any, read."""
-    from lightpeer.state import KEY_FILE, ensure_state_dir, load_or_create_identity
+    from lightpeer.state.files import KEY_FILE, ensure_state_dir, load_or_create_identity
 
     try:
         ensure_state_dir(state_dir)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from lightpeer.ordinary import open_ordinary
+from lightpeer.safe_files import open_ordinary
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -152,6 +152,6 @@ def _sentence(event: PlayerEvent) -> str:
 def _write_stats(path: Path, stats: dict[str, object]) -> None:
     import json
 
-    from lightpeer.state import write_atomically
+    from lightpeer.state.files import write_atomically
 
     write_atomically(path, json.dumps(stats).encode() + b"\n", mode=0o644)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from lightpeer.core.trust.records import PeerRecord
     from lightpeer.net.network import Network
     from lightpeer.peering.peer import Peer
-    from lightpeer.remembered import RememberedPeers
+    from lightpeer.state.peers import RememberedPeers
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from lightpeer.errors import StateError
-from lightpeer.ordinary import open_ordinary
+from lightpeer.safe_files import open_ordinary
 
 
 def claim(state_dir: Path) -> IO[bytes]:

@@ -43,7 +43,7 @@ from lightpeer.core.content.manifest import (
 from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.lists.packed import PackedSet
 from lightpeer.errors import RemoteError, StateError, UnreadableError, UsageError
-from lightpeer.ordinary import read_ordinary
+from lightpeer.safe_files import read_ordinary
 from lightpeer.serve.aside import MAX_ASIDE, SetAside
 from lightpeer.serve.disk import claim, flush, state_error
 from lightpeer.serve.files import ImportedFiles, SourceKey, only_in_one

@@ -30,7 +30,6 @@ from lightpeer.errors import LightpeerError, StateError
 from lightpeer.net.lan import Lan, Own
 from lightpeer.net.names import is_name
 from lightpeer.net.network import listener_address
-from lightpeer.remembered import RememberedPeers
 from lightpeer.rpc.health import Health
 from lightpeer.rpc.limits import ServeLimits
 from lightpeer.rpc.reflection import Reflection
@@ -45,7 +44,8 @@ from lightpeer.serve.role import ServingRole, guarded
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink
-from lightpeer.state import load_or_create_identity
+from lightpeer.state.files import load_or_create_identity
+from lightpeer.state.peers import RememberedPeers
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import contained, kept_up
 

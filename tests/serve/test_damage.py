@@ -16,11 +16,11 @@ from lightpeer.discovery import open_client
 from lightpeer.errors import StateError
 from lightpeer.fetching import next_within, streaming
 from lightpeer.output import Output
-from lightpeer.remembered import PEERS_FILE
 from lightpeer.serve import server as server_module
 from lightpeer.serve.importer import ImportReport, mend, scan
 from lightpeer.serve.library import Library
 from lightpeer.serve.server import ServeSettings, serve
+from lightpeer.state.peers import PEERS_FILE
 from tests.serve.media import write_wav
 from tests.sim.clock import without_threads
 from tests.sim.network import SimHost, SimInternet, simulate

@@ -18,7 +18,7 @@ from lightpeer.serve.importer import scan
 from lightpeer.serve.library import Library
 from lightpeer.serve.mirror import MAX_RETRY_S, Mirror
 from lightpeer.serve.server import ServeSettings, serve
-from lightpeer.state import load_or_create_identity
+from lightpeer.state.files import load_or_create_identity
 from tests.serve.media import write_wav
 from tests.sim.network import SimHost, SimInternet, simulate
 

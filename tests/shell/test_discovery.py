@@ -14,9 +14,9 @@ from lightpeer.discovery import SOUND_FIRST_S, Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once
 from lightpeer.reach import HEAD_START_S
-from lightpeer.remembered import PEERS_FILE
 from lightpeer.rpc.server import Context
 from lightpeer.serve.search import Search
+from lightpeer.state.peers import PEERS_FILE
 from tests.pair import made_track, serving, settings
 from tests.sim.network import SimHost, SimInternet, simulate
 from tests.sim.swarm import introduce, replace_search, swarm

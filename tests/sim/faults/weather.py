@@ -10,8 +10,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from lightpeer import state
 from lightpeer.errors import StateError
+from lightpeer.state import files as state
 from tests.sim.faults.lies import SPOIL, objects_fail
 from tests.sim.faults.plan import Fault
 from tests.sim.network import EPOCH_S, SimHost

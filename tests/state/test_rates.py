@@ -9,8 +9,8 @@ import pytest
 
 from lightpeer import fetching
 from lightpeer.discovery import Client, open_client
-from lightpeer.downlink import DOWNLINK_FILE
 from lightpeer.fetching import fetch, streaming
+from lightpeer.state.rates import DOWNLINK_FILE
 from tests.pair import made_track, serving, settings
 from tests.sim.link import Link
 from tests.sim.network import SimInternet, simulate

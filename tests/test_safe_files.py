@@ -10,13 +10,13 @@ import trio
 
 from lightpeer.config import MAX_FILE_BYTES, load_settings
 from lightpeer.core.trust.identity import Identity
-from lightpeer.downlink import DOWNLINK_FILE, RememberedDownlink
 from lightpeer.errors import ConfigError, StateError
-from lightpeer.ordinary import open_ordinary, read_ordinary
 from lightpeer.partfile import PartFile
-from lightpeer.remembered import PEERS_FILE, RememberedPeers
+from lightpeer.safe_files import open_ordinary, read_ordinary
 from lightpeer.serve.disk import claim
-from lightpeer.state import KEY_FILE, load_or_create_identity
+from lightpeer.state.files import KEY_FILE, load_or_create_identity
+from lightpeer.state.peers import PEERS_FILE, RememberedPeers
+from lightpeer.state.rates import DOWNLINK_FILE, RememberedDownlink
 from tests.pair import made_track
 
 WAYS = {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer import state as state_module
 from lightpeer.errors import StateError
-from lightpeer.state import (
+from lightpeer.state import files as state_module
+from lightpeer.state.files import (
     LEFTOVER_S,
     Losses,
     load_or_create_identity,

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.errors import BadMessageError, StateError
-from lightpeer.ordinary import read_ordinary
-from lightpeer.state import Losses, set_aside, write_atomically
+from lightpeer.safe_files import read_ordinary
+from lightpeer.state.files import Losses, set_aside, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

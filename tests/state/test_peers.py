@@ -9,11 +9,11 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer import remembered
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import build_record, parse_record_untrusted
-from lightpeer.remembered import PEERS_FILE, RememberedPeers
+from lightpeer.state import peers as remembered
+from lightpeer.state.peers import PEERS_FILE, RememberedPeers
 
 NOW = 1_750_000_000
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.errors import BadMessageError, StateError
-from lightpeer.ordinary import read_ordinary
-from lightpeer.state import Losses, set_aside, write_atomically
+from lightpeer.safe_files import read_ordinary
+from lightpeer.state.files import Losses, set_aside, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

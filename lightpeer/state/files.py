@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.errors import LightpeerError, StateError
-from lightpeer.ordinary import read_ordinary
+from lightpeer.safe_files import read_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""The files between runs: the key, the peers, the rates of networks."""
