@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lightpeer.audio.decoder import Decoder
     from lightpeer.core.content.manifest import Rendition, Track
     from lightpeer.core.udp.opening import Opened
+    from lightpeer.download.session import Session
     from lightpeer.peering.peer import Peer
-    from lightpeer.session import Session
 
 PIECE_SAMPLES = SAMPLE_RATE // 5  # as often as a volume key is heard; waking up costs as much as decoding it
 PRE_ROLL_SAMPLES = 3840  # 80 ms, after which a decoder has converged (RFC 7845, section 4.6)

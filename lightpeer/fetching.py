@@ -15,10 +15,10 @@ import trio
 
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
+from lightpeer.download.session import Session
 from lightpeer.errors import StateError, StreamFailedError
 from lightpeer.finding import first_source, source_finder
 from lightpeer.partfile import PartFile
-from lightpeer.session import Session
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
     from lightpeer.discovery import Client
+    from lightpeer.download.sources import FindSources
     from lightpeer.peering.peer import Peer
-    from lightpeer.sources import FindSources
 
 
 async def first_source(found: AsyncGenerator[tuple[Peer, Opened], None]) -> tuple[Peer, Opened]:

@@ -30,6 +30,7 @@ from lightpeer.core.segments.retries import Retries
 from lightpeer.core.segments.skips import Skips
 from lightpeer.deck import Deck, first_segment
 from lightpeer.discovery import INLINE_BYTES
+from lightpeer.download.session import Session
 from lightpeer.errors import (
     LightpeerError,
     NoPeerError,
@@ -39,7 +40,6 @@ from lightpeer.errors import (
     UsageError,
 )
 from lightpeer.finding import first_source, source_finder
-from lightpeer.session import Session
 from lightpeer.stats import PlayStats
 from lightpeer.tasks.nursery import open_nursery
 

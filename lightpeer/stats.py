@@ -15,25 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lightpeer.core.rate.bandwidth import Bandwidth
+    from lightpeer.download.session import Session
     from lightpeer.net.network import Counters
-    from lightpeer.session import Session
 
 _IMPORTED_AT = time.monotonic()
-
-
-@dataclass(slots=True)
-class SessionStats:
-    """What a session counts."""
-
-    audio_bytes: int = 0  # verified and taken
-    fetched_bytes: int = 0  # verified
-    fetching_s: float = 0.0
-    segments: int = 0  # taken
-    bitrate_seconds: float = 0.0  # kbit/s x seconds over the segments taken
-    retransmitted_units: int = 0  # of sources that have ended
-    duplicate_units: int = 0
-    sources: int = 0  # at most at a time
-    transports: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -47,7 +47,13 @@ CORES = (
     "sources/source_search",
     "sources/transport",
 )
-SHELLS = ("deck", "player", "session", "source", "sources")
+SHELLS = (
+    "deck",
+    "player",
+    "download/session",
+    "download/source",
+    "download/sources",
+)
 TYPES = (sys.executable, "-m", "mypy", "--output", "json", "--no-warn-unused-ignores")
 ELSEWHERE = ("tests/sim/test_faults.py", "tests/shell/test_demo.py")  # too long; in other processes
 FOLDER = Path("build/mutants")

@@ -16,8 +16,8 @@ from lightpeer.errors import RpcError, UsageError
 from lightpeer.rpc.channel import CONNECT_TIMEOUT_S, ChannelConnectivity, Compression, open_channel
 from lightpeer.rpc.dial import HEAD_START_S, Dialling
 from lightpeer.rpc.server import RpcServer
+from tests.download.test_session import at
 from tests.rpc.service import MemoryNetwork, Service, run, serving, stream_pair
-from tests.shell.test_session import at
 
 SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
 REFUSE = OSError("connection refused")

@@ -18,8 +18,8 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context
 from lightpeer.searching import ANSWER_S
 from lightpeer.serve.search import Search
+from tests.download.test_session import PHONE
 from tests.pair import PORT, made_track, serving, settings
-from tests.shell.test_session import PHONE
 from tests.sim.network import EPOCH_S, SimInternet, simulate
 from tests.sim.swarm import replace_search
 

@@ -12,8 +12,9 @@ import pytest
 
 from lightpeer import stats
 from lightpeer.core.segments.playout import Playout
+from lightpeer.download.counts import SessionStats
 from lightpeer.net.network import Counters
-from lightpeer.stats import PlayStats, SessionStats
+from lightpeer.stats import PlayStats
 
 FIELDS = [
     *("time_to_first_audio_ms", "startup_ms", "rebuffers", "rebuffer_s", "played_s", "audio_bytes"),

@@ -14,8 +14,8 @@ from lightpeer.discovery import open_client
 from lightpeer.net.network import Address
 from lightpeer.rpc.server import Context, Requests, stream_stream
 from lightpeer.searching import FIRST_REPLY_S
+from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import PORT, made_track, serving, settings
-from tests.shell.test_session import SMALL, Heard, at, stream
 from tests.sim.link import Link
 from tests.sim.network import SimInternet, simulate
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from lightpeer.core.segments import scheduler
-from lightpeer.session import Session
+from lightpeer.download.session import Session
 from tests.sim.faults.__main__ import failure_of, parse_seeds
 from tests.sim.faults.plan import Access, Command, Fault, Phone, Plan, Server, draw
 from tests.sim.faults.shrink import as_test, kind_of, shrunk

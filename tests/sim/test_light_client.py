@@ -16,6 +16,7 @@ from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.discovery import Client, Hit, open_client
+from lightpeer.download.session import Session
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once
 from lightpeer.finding import first_source, source_finder
@@ -25,9 +26,8 @@ from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context, unary_unary
 from lightpeer.searching import PATIENCE_S, RECORDS_TO_OPEN
 from lightpeer.serve.search import GATHER_S, Search
-from lightpeer.session import Session
+from tests.download.test_session import stream
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
-from tests.shell.test_session import stream
 from tests.sim.link import Link
 from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 from tests.sim.swarm import introduce, never_end, record_of, replace_search, swarm

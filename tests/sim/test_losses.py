@@ -10,13 +10,13 @@ import trio
 
 from lightpeer.core.content.uri import format_uri
 from lightpeer.discovery import open_client
+from lightpeer.download.source import Source
+from lightpeer.download.sources import Sources
 from lightpeer.fetching import fetch
 from lightpeer.net.network import Datagram
 from lightpeer.net.udp_path import Path as WirePath
-from lightpeer.source import Source
-from lightpeer.sources import Sources
+from tests.download.test_session import Heard, stream
 from tests.pair import made_track, serving, settings
-from tests.shell.test_session import Heard, stream
 from tests.sim.link import Link
 from tests.sim.network import SimInternet, simulate
 

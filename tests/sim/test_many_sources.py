@@ -12,8 +12,8 @@ from lightpeer.core.content.uri import format_uri
 from lightpeer.core.sources.source_search import Supply
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
+from tests.download.test_session import SMALL, at, stream
 from tests.pair import made_track, serving, settings
-from tests.shell.test_session import SMALL, at, stream
 from tests.sim.link import Link
 from tests.sim.network import SimInternet, simulate
 

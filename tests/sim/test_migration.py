@@ -10,8 +10,8 @@ import trio
 
 from lightpeer.asking import HEAD_START_S
 from lightpeer.discovery import Client, open_client
+from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import Serving, made_track, serving, settings
-from tests.shell.test_session import SMALL, Heard, at, stream
 from tests.sim.link import Link
 from tests.sim.network import SimHost, SimInternet, simulate
 

@@ -11,12 +11,12 @@ import trio
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.buffer import HISTORY_S
 from lightpeer.discovery import open_client
+from lightpeer.download.session import Session
 from lightpeer.errors import NoPeerError
 from lightpeer.finding import first_source, source_finder
-from lightpeer.session import Session
+from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import Serving, made_track, serving, settings
 from tests.shell.music import Stage, demo_track, stage
-from tests.shell.test_session import SMALL, Heard, at, stream
 from tests.sim.link import Link
 from tests.sim.network import SimHost, SimInternet, simulate
 

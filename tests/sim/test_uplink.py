@@ -10,8 +10,8 @@ import trio
 from lightpeer.core.content.uri import format_uri
 from lightpeer.discovery import open_client
 from lightpeer.fetching import fetch
+from tests.download.test_session import SMALL, stream
 from tests.pair import Serving, made_track, serving, settings
-from tests.shell.test_session import SMALL, stream
 from tests.sim.link import Link
 from tests.sim.network import SimHost, SimInternet, simulate
 

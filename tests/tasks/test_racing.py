@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from lightpeer.tasks.racing import first_of
-from tests.shell.test_session import at
+from tests.download.test_session import at
 
 HEAD_START_S = 1.0
 

@@ -13,13 +13,13 @@ import trio
 
 from lightpeer.core.segments.buffer import HISTORY_S
 from lightpeer.core.udp.datagram import Unit
+from lightpeer.download.sources import MOST_SOURCES
 from lightpeer.reach import MAX_CONNECTIONS
-from lightpeer.sources import MOST_SOURCES
 
 if TYPE_CHECKING:
+    from lightpeer.download.session import Session
+    from lightpeer.download.source import Source
     from lightpeer.player import Player
-    from lightpeer.session import Session
-    from lightpeer.source import Source
     from tests.sim.faults.ear import Ear
     from tests.sim.network import SimHost
 

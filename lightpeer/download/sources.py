@@ -21,8 +21,8 @@ from lightpeer.core.rate.flow import FIRST_RTT_S
 from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.sources.selection import Selection
 from lightpeer.core.sources.source_search import Supply
+from lightpeer.download.source import Source
 from lightpeer.errors import LightpeerError, NothingFoundError
-from lightpeer.source import Source
 
 if TYPE_CHECKING:
     from lightpeer.config import Transport
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.scheduler import Scheduler
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
+    from lightpeer.download.counts import SessionStats
     from lightpeer.net.network import Network
     from lightpeer.peering.peer import Peer
-    from lightpeer.stats import SessionStats
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lightpeer.fetching import fetch
+from tests.download.test_session import stream
 from tests.pair import made_track
 from tests.shell.music import stage
-from tests.shell.test_session import stream
 from tests.sim.link import Link
 from tests.sim.network import SimInternet, SimUdpSocket, simulate
 

@@ -13,14 +13,14 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer import session as module
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import table_segment
 from lightpeer.core.sources.pull_ahead import MOST
 from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.core.udp.opening import Chunk, Opened
+from lightpeer.download import session as module
+from lightpeer.download.session import FLOOR_SHARE, Session
 from lightpeer.errors import StreamFailedError
-from lightpeer.session import FLOOR_SHARE, Session
 from tests.pair import made_track
 
 MADE = made_track(100, kbps=(24, 48, 96))

@@ -14,7 +14,6 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer import sources as module
 from lightpeer.core.content.manifest import table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.playout import Playout
@@ -30,8 +29,9 @@ from lightpeer.core.sources.source_search import (
     REST_S,
 )
 from lightpeer.core.udp.opening import Opened
-from lightpeer.errors import NoPeerError, NothingFoundError
-from lightpeer.sources import (
+from lightpeer.download import sources as module
+from lightpeer.download.counts import SessionStats
+from lightpeer.download.sources import (
     AFTERMATH_S,
     DEAD_ZONE_S,
     LENIENT_AGAIN_S,
@@ -44,7 +44,7 @@ from lightpeer.sources import (
     URGENT_S,
     Sources,
 )
-from lightpeer.stats import SessionStats
+from lightpeer.errors import NoPeerError, NothingFoundError
 from tests.pair import made_track
 
 MADE = made_track(60)

@@ -14,7 +14,6 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer import source as module
 from lightpeer.core.content.manifest import table_bytes, table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.rate.rests import EARLY_BYTES
@@ -26,10 +25,11 @@ from lightpeer.core.udp.datagram import MAX_PAYLOAD, Unit, UnitRange
 from lightpeer.core.udp.opening import UdpTerms
 from lightpeer.core.udp.receiver import FIRST_RTT_S, UnitArrived, UnitsLost
 from lightpeer.core.udp.unasked import Verdict
+from lightpeer.download import source as module
+from lightpeer.download.source import MIN_PACE_BYTES_PER_S, Source
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.net.network import Datagram
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.source import MIN_PACE_BYTES_PER_S, Source
 from tests.pair import made_track
 
 MADE = made_track(60, kbps=(24, 48))
@@ -774,7 +774,7 @@ def test_the_path_is_told_for_how_long_what_comes_may_rest_but_where_it_is_urgen
             given.append(told)
             return rest
 
-        monkeypatch.setattr("lightpeer.source.rest_s", rest_s)
+        monkeypatch.setattr("lightpeer.download.source.rest_s", rest_s)
         await on.source._on_datagrams([Datagram(b"x", ADDRESS, 9.0)])
         assert given == [(on.source._flow, on.receiver, 10.0)]
         on.hub.is_urgent = True
@@ -790,13 +790,13 @@ def test_after_a_rest_a_pull_goes_out_a_unit_early(run, monkeypatch):
         missing = EARLY_BYTES
         monkeypatch.setattr(on.source._flow, "bytes_to_next_pull", lambda: missing)
         for rest, may_ask in ((0.0, False), (0.5, True), (0.0, False)):
-            monkeypatch.setattr("lightpeer.source.rest_s", lambda *_, rest=rest: rest)
+            monkeypatch.setattr("lightpeer.download.source.rest_s", lambda *_, rest=rest: rest)
             await on.source._on_datagrams([Datagram(b"x", ADDRESS, 9.0)])
             assert on.source.may_ask() == may_ask
         missing = 0.0
         assert on.source.may_ask()
         missing = EARLY_BYTES + 1
-        monkeypatch.setattr("lightpeer.source.rest_s", lambda *_: 0.5)
+        monkeypatch.setattr("lightpeer.download.source.rest_s", lambda *_: 0.5)
         await on.source._on_datagrams([Datagram(b"x", ADDRESS, 9.0)])
         assert not on.source.may_ask()
 

@@ -22,8 +22,8 @@ from lightpeer.net.network import Address
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context, Requests, stream_stream
 from lightpeer.serve import service
+from tests.download.test_session import PHONE, Heard, stream
 from tests.pair import MadeTrack, Serving, made_track, serving, settings
-from tests.shell.test_session import PHONE, Heard, stream
 from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 
 GiveUnit = Callable[[Unit], bytes | None]

@@ -22,9 +22,9 @@ from lightpeer.core.segments.buffer import SEGMENT_S, SegmentBuffer
 from lightpeer.core.segments.playout import Playout
 from lightpeer.core.segments.scheduler import Scheduler, SegmentReady
 from lightpeer.core.sources.pull_ahead import MOST
+from lightpeer.download.counts import SessionStats
+from lightpeer.download.sources import Sources
 from lightpeer.errors import LightpeerError, StreamFailedError
-from lightpeer.sources import Sources
-from lightpeer.stats import SessionStats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from lightpeer.core.rate.bandwidth import Bandwidth
     from lightpeer.core.segments.scheduler import Kept
     from lightpeer.core.udp.opening import Opened
+    from lightpeer.download.sources import FindSources, TellEvent, TellLie, TellServed
     from lightpeer.net.network import Network
     from lightpeer.peering.peer import Peer
-    from lightpeer.sources import FindSources, TellEvent, TellLie, TellServed
 
 FLOOR_SHARE = 1.25  # of the bitrate, kept against other downloads while the buffer is low: headers, some gain
 LEAST_PUMP_S = 0.01  # from one look at a sink that is about to run dry to the next
