@@ -21,15 +21,15 @@ from pathlib import Path
 
 import trio
 
+from lightpeer.client.client import Client, open_client
+from lightpeer.client.fetch import INLINE_BYTES
+from lightpeer.client.find_sources import source_finder
+from lightpeer.client.search import RECORDS_TO_SHOW
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET
 from lightpeer.core.trust.identity import ID_BYTES
-from lightpeer.discovery import Client, open_client
 from lightpeer.download.session import Session
-from lightpeer.fetching import INLINE_BYTES
-from lightpeer.finding import source_finder
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.searching import RECORDS_TO_SHOW
 from tests.pair import MadeTrack, Serving, made_track, settings
 from tests.sim.link import Link
 from tests.sim.network import SimHost, SimInternet, simulate

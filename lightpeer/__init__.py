@@ -18,11 +18,11 @@ TYPE_CHECKING = False  # as typing's, which would be a quarter of the time that 
 
 if TYPE_CHECKING:
     from lightpeer.audio.sinks import make_sink
+    from lightpeer.client.client import open_client
+    from lightpeer.client.fetch import fetch
+    from lightpeer.client.models import Hit, PeerInfo
     from lightpeer.config import Settings, load_settings
-    from lightpeer.discovery import open_client
     from lightpeer.errors import LightpeerError
-    from lightpeer.fetching import fetch
-    from lightpeer.found import Hit, PeerInfo
     from lightpeer.net.system import SystemNetwork
     from lightpeer.player import Player, PlayerEvent, Status
 
@@ -45,18 +45,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Hit": "lightpeer.found",
+    "Hit": "lightpeer.client.models",
     "LightpeerError": "lightpeer.errors",
-    "PeerInfo": "lightpeer.found",
+    "PeerInfo": "lightpeer.client.models",
     "Player": "lightpeer.player",
     "PlayerEvent": "lightpeer.player",
     "Settings": "lightpeer.config",
     "Status": "lightpeer.player",
     "SystemNetwork": "lightpeer.net.system",
-    "fetch": "lightpeer.fetching",
+    "fetch": "lightpeer.client.fetch",
     "load_settings": "lightpeer.config",
     "make_sink": "lightpeer.audio.sinks",
-    "open_client": "lightpeer.discovery",
+    "open_client": "lightpeer.client.client",
 }
 
 

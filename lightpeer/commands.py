@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightpeer.client.client import open_client
 from lightpeer.core.content.uri import is_uri, parse_uri
-from lightpeer.discovery import open_client
 from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.output import clock, described
@@ -84,7 +84,7 @@ def checked_target(text: str) -> Path:
 
 def checked_timeout(seconds: float | None) -> float:
     """Return how long to wait, infinity for 0; raise UsageError if it is no time."""
-    from lightpeer.fetching import SILENCE_S
+    from lightpeer.client.fetch import SILENCE_S
 
     if seconds is None:
         return SILENCE_S
@@ -132,7 +132,7 @@ async def _peers(settings: Settings, output: Output) -> int:
 
 
 async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silence_s: float) -> int:
-    from lightpeer.fetching import fetch
+    from lightpeer.client.fetch import fetch
     from lightpeer.terminal import LiveLine, is_live
 
     live = not output.json and not output.quiet and is_live(sys.stderr)

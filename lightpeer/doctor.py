@@ -228,7 +228,7 @@ async def check_address(host: str, port: int, timeout_s: float) -> Finding:
 
 async def check_peers(settings: Settings) -> Finding:
     """Check that some peer answers, as every command will need."""
-    from lightpeer.discovery import open_client
+    from lightpeer.client.client import open_client
     from lightpeer.net.system import SystemNetwork
 
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from lightpeer.discovery import open_client
+from lightpeer.client.client import open_client
 from lightpeer.errors import UsageError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.output import Output, clock, described
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lightpeer.audio.sinks import Sink
+    from lightpeer.client.client import Client
     from lightpeer.config import Settings
-    from lightpeer.discovery import Client
     from lightpeer.player import PlayerEvent
     from lightpeer.terminal import Terminal
 

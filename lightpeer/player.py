@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
+from lightpeer.client.client import INLINE_BYTES
+from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.retries import Retries
 from lightpeer.core.segments.skips import Skips
 from lightpeer.deck import Deck, first_segment
-from lightpeer.discovery import INLINE_BYTES
 from lightpeer.download.session import Session
 from lightpeer.errors import (
     LightpeerError,
@@ -39,7 +40,6 @@ from lightpeer.errors import (
     StateMisuseError,
     UsageError,
 )
-from lightpeer.finding import first_source, source_finder
 from lightpeer.stats import PlayStats
 from lightpeer.tasks.nursery import open_nursery
 
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lightpeer.audio.sinks import Sink
+    from lightpeer.client.client import Client
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
-    from lightpeer.discovery import Client
     from lightpeer.peering.peer import Peer
 
 logger = logging.getLogger(__name__)

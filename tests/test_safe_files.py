@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.part_file import PartFile
 from lightpeer.config import MAX_FILE_BYTES, load_settings
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import ConfigError, StateError
-from lightpeer.partfile import PartFile
 from lightpeer.safe_files import open_ordinary, read_ordinary
 from lightpeer.serve.disk import claim
 from lightpeer.state.files import KEY_FILE, load_or_create_identity

@@ -1,4 +1,4 @@
-"""Light clients in a besieged network: the real peer cache, fed as `lightpeer/discovery.py` feeds it.
+"""Light clients in a besieged network: the real peer cache, fed as `lightpeer/client/client.py` feeds it.
 
 Each client knows one honest bootstrap peer, and is used once an hour: it exchanges records with the
 bootstrap peer, with the best of its cache if the cache has it that too few are known (two peers at most,
@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from random import Random
 from typing import TYPE_CHECKING
 
+from lightpeer.client.reach import MAX_ASKED, MAX_RECORDS
 from lightpeer.config import Settings
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
-from lightpeer.reach import MAX_ASKED, MAX_RECORDS
 from lightpeer.serve.own_record import RECORD_LIFETIME_S
 
 if TYPE_CHECKING:

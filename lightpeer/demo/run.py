@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import trio
 
+from lightpeer.client.client import Client, Hit, open_client
 from lightpeer.config import Settings
 from lightpeer.core.addresses import parse_contact
-from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.doctor import Verdict, check_sound
 from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
 from lightpeer.net.system import SystemNetwork

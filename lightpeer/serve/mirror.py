@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar, TypeVarTuple
 
 import trio
 
+from lightpeer.client.client import open_client
+from lightpeer.client.fetch import SILENCE_S, next_within, streaming
 from lightpeer.core.content.manifest import build_table
 from lightpeer.core.content.uri import format_uri, is_uri, parse_uri
-from lightpeer.discovery import open_client
 from lightpeer.errors import LightpeerError, StreamFailedError
-from lightpeer.fetching import SILENCE_S, next_within, streaming
 from lightpeer.serve.disk import state_error
 from lightpeer.serve.files import SourceKey
 from lightpeer.serve.importer import mirror_root
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from lightpeer.client.client import Client
     from lightpeer.config import Settings
     from lightpeer.core.addresses import Contact
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.identity import PeerId
-    from lightpeer.discovery import Client
     from lightpeer.net.network import Network
     from lightpeer.serve.access import Access
     from lightpeer.serve.library import Library

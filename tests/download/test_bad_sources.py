@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import open_client
 from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
 from lightpeer.core.overlay.peer_cache import build_record, parse_record_untrusted
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.udp.datagram import Data, PathToken, Unit, build_data, build_path
 from lightpeer.core.udp.sender import StreamSender
-from lightpeer.discovery import open_client
 from lightpeer.errors import RpcError, StreamFailedError
 from lightpeer.net.network import Address
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

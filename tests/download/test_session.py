@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import Client, open_client
+from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.sources.source_search import GONE_S, MAX_LOOK_AGAIN_WITHOUT_S
 from lightpeer.core.udp.opening import Chunk
-from lightpeer.discovery import Client, open_client
 from lightpeer.download.session import Session
 from lightpeer.errors import StreamFailedError
-from lightpeer.finding import first_source, source_finder
 from tests.pair import MadeTrack, made_track, serving, settings
 from tests.sim.link import Link
 from tests.sim.network import SimInternet, simulate

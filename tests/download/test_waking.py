@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer.fetching import fetch
+from lightpeer.client.fetch import fetch
 from tests.download.test_session import stream
 from tests.pair import made_track
 from tests.shell.music import stage

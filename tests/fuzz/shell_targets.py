@@ -9,6 +9,8 @@ from typing import Any
 
 import trio
 
+from lightpeer.client.holders import accept_with_hit_untrusted
+from lightpeer.client.reach import Reach
 from lightpeer.core.content.manifest import track_id_of
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
@@ -17,13 +19,11 @@ from lightpeer.core.search.hits import FoundTrack
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted, scope_of
 from lightpeer.errors import RemoteError, RpcError
-from lightpeer.holders import accept_with_hit_untrusted
 from lightpeer.net.lan import contacts_untrusted
 from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.opener import Opener
 from lightpeer.peering.peer import TIME_METADATA, Peer, SealClock
-from lightpeer.reach import Reach
 from lightpeer.rpc.health import _service_untrusted
 from lightpeer.rpc.reflection import Reflection
 from lightpeer.serve.meeting import Meetings, Met, sound_records_untrusted
@@ -80,8 +80,8 @@ def reply(data: bytes) -> None:
 
 @target(
     "peering.opener.Opener.accept_untrusted",
-    "holders.accept_with_hit_untrusted",
-    "holders._check_said_untrusted",
+    "client.holders.accept_with_hit_untrusted",
+    "client.holders._check_said_untrusted",
     seeds=[OPEN_REPLY.SerializeToString()],
 )
 def opener(data: bytes) -> None:
@@ -128,7 +128,7 @@ def reflection(data: bytes) -> None:
 @target(
     "serve.meeting.sound_records_untrusted",
     "serve.meeting.Meetings._records_untrusted",
-    "reach.Reach._sound_untrusted",
+    "client.reach.Reach._sound_untrusted",
     seeds=[RECORD, RECORD + b"\n\n" + RECORD],
 )
 def told_records(data: bytes) -> None:

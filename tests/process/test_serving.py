@@ -10,11 +10,11 @@ from functools import partial
 import pytest
 import trio
 
+from lightpeer.client.client import open_client
+from lightpeer.client.find_sources import first_source
 from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import parse_uri
-from lightpeer.discovery import open_client
-from lightpeer.finding import first_source
 from lightpeer.net.system import SystemNetwork
 from tests.process.conftest import LONG, SHORT, SHORT_S, Client
 from tests.process.harness import LIMIT_S, SERVER, Process, Server, run, together

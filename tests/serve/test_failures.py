@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import open_client
+from lightpeer.client.fetch import next_within, streaming
 from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
-from lightpeer.discovery import open_client
 from lightpeer.errors import LightpeerError, NothingFoundError
-from lightpeer.fetching import next_within, streaming
 from lightpeer.output import Output
 from lightpeer.serve.importer import scan
 from lightpeer.serve.library import Library

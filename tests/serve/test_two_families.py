@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import open_client
+from lightpeer.client.fetch import fetch
 from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import format_uri
-from lightpeer.discovery import open_client
-from lightpeer.fetching import fetch
 from lightpeer.net.network import Address
 from lightpeer.net.system import SystemNetwork
 from lightpeer.output import Output

@@ -14,6 +14,7 @@ from pathlib import Path
 import trio
 
 from lightpeer.audio.sinks import NullSink, Sink
+from lightpeer.client.client import Client, open_client
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
     build_manifest,
@@ -21,7 +22,6 @@ from lightpeer.core.content.manifest import (
     parse_manifest_untrusted,
     track_id_of,
 )
-from lightpeer.discovery import Client, open_client
 from lightpeer.errors import AudioError
 from lightpeer.player import Player, PlayerEvent
 from lightpeer.serve.ingest import Recipe, make_track

@@ -10,8 +10,8 @@ import pytest
 import trio
 
 from lightpeer import commands, play
+from lightpeer.client.client import Hit, PeerInfo
 from lightpeer.config import Settings
-from lightpeer.discovery import Hit, PeerInfo
 from lightpeer.errors import NothingFoundError, StreamFailedError
 from lightpeer.output import Output
 from lightpeer.player import PlayerEvent

@@ -14,6 +14,7 @@ import trio
 
 from lightpeer.audio import _native
 from lightpeer.audio.sinks import NullSink, WavSink
+from lightpeer.client.client import open_client
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
     build_manifest,
@@ -21,7 +22,6 @@ from lightpeer.core.content.manifest import (
     parse_manifest_untrusted,
     track_id_of,
 )
-from lightpeer.discovery import open_client
 from lightpeer.errors import (
     AudioError,
     BadMessageError,

@@ -16,12 +16,12 @@ import trio
 import trio.testing
 
 from lightpeer import player as module
+from lightpeer.client.client import INLINE_BYTES
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE
 from lightpeer.core.segments.retries import ANSWERS
 from lightpeer.core.segments.skips import LEAST_INLINE_BYTES, SETTLED_S
 from lightpeer.deck import first_segment
-from lightpeer.discovery import INLINE_BYTES
 from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
 from lightpeer.player import (
     LISTENED_S,

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import open_client
+from lightpeer.client.search import FIRST_REPLY_S
 from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
-from lightpeer.discovery import open_client
 from lightpeer.net.network import Address
 from lightpeer.rpc.server import Context, Requests, stream_stream
-from lightpeer.searching import FIRST_REPLY_S
 from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import PORT, made_track, serving, settings
 from tests.sim.link import Link

@@ -10,21 +10,22 @@ import pytest
 import trio
 
 from bench.finding import CASES, TEN
-from lightpeer.asking import HEAD_START_S
+from lightpeer.client.asking import HEAD_START_S
+from lightpeer.client.budget import RECORDS_TO_OPEN
+from lightpeer.client.client import Client, Hit, open_client
+from lightpeer.client.fetch import INLINE_BYTES  # which TCP sends at once
+from lightpeer.client.find_sources import first_source, source_finder
+from lightpeer.client.holders import HOLDERS_S
+from lightpeer.client.search import PATIENCE_S
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
-from lightpeer.discovery import Client, Hit, open_client
 from lightpeer.download.session import Session
 from lightpeer.errors import NoPeerError, NothingFoundError
-from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once
-from lightpeer.finding import first_source, source_finder
-from lightpeer.holders import HOLDERS_S
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context, unary_unary
-from lightpeer.searching import PATIENCE_S, RECORDS_TO_OPEN
 from lightpeer.serve.search import GATHER_S, Search
 from tests.download.test_session import stream
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings

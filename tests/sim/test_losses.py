@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import open_client
+from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
-from lightpeer.discovery import open_client
 from lightpeer.download.source import Source
 from lightpeer.download.sources import Sources
-from lightpeer.fetching import fetch
 from lightpeer.net.network import Datagram
 from lightpeer.net.udp_path import Path as WirePath
 from tests.download.test_session import Heard, stream

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.asking import HEAD_START_S
-from lightpeer.discovery import Client, open_client
+from lightpeer.client.asking import HEAD_START_S
+from lightpeer.client.client import Client, open_client
 from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import Serving, made_track, serving, settings
 from tests.sim.link import Link

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import open_client
+from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.buffer import HISTORY_S
-from lightpeer.discovery import open_client
 from lightpeer.download.session import Session
 from lightpeer.errors import NoPeerError
-from lightpeer.finding import first_source, source_finder
 from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import Serving, made_track, serving, settings
 from tests.shell.music import Stage, demo_track, stage

@@ -13,8 +13,8 @@ from statistics import median
 
 import trio
 
-from lightpeer.discovery import open_client
-from lightpeer.fetching import INLINE_BYTES
+from lightpeer.client.client import open_client
+from lightpeer.client.fetch import INLINE_BYTES
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context
 from lightpeer.serve.search import Search

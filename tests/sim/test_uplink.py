@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import open_client
+from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
-from lightpeer.discovery import open_client
-from lightpeer.fetching import fetch
 from tests.download.test_session import SMALL, stream
 from tests.pair import Serving, made_track, serving, settings
 from tests.sim.link import Link

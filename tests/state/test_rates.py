@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer import fetching
-from lightpeer.discovery import Client, open_client
-from lightpeer.fetching import fetch, streaming
+from lightpeer.client import fetch as fetching
+from lightpeer.client.client import Client, open_client
+from lightpeer.client.fetch import fetch, streaming
 from lightpeer.state.rates import DOWNLINK_FILE
 from tests.pair import made_track, serving, settings
 from tests.sim.link import Link

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from lightpeer.client.reach import MAX_CONNECTIONS
 from lightpeer.core.segments.buffer import HISTORY_S
 from lightpeer.core.udp.datagram import Unit
 from lightpeer.download.sources import MOST_SOURCES
-from lightpeer.reach import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
     from lightpeer.download.session import Session

@@ -15,10 +15,10 @@ from unittest import mock
 import trio
 
 from lightpeer.audio import decoder
+from lightpeer.client.client import Client, open_client
 from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import Identity
-from lightpeer.discovery import Client, open_client
 from lightpeer.errors import LightpeerError, OutsideError, RemoteError, leaves_of
 from lightpeer.player import Player, PlayerEvent
 from tests.pair import PORT, Serving, made_track, serving

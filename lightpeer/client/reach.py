@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.client.setbacks import Setbacks
 from lightpeer.core.addresses import Contact, Endpoint
 from lightpeer.errors import (
     BadMessageError,
@@ -29,7 +30,6 @@ from lightpeer.errors import (
 )
 from lightpeer.net.names import MAX_ADDRESSES, is_name, numeric_untrusted
 from lightpeer.peering.connections import Connections, Terms
-from lightpeer.setbacks import Setbacks
 from lightpeer.tasks.racing import first_of
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from lightpeer.asking import Turn
+from lightpeer.client.asking import Turn
+from lightpeer.client.search import ANSWER_S, Searcher
 from lightpeer.core.search.walks import NO_BUDGET
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.searching import ANSWER_S, Searcher
 from tests.rpc.service import run
 
 REPLIES = 6

@@ -18,12 +18,12 @@ from lightpeer.errors import BadMessageError, RemoteError, RpcError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lightpeer.client.reach import Reach
     from lightpeer.core.search.hits import FoundTrack, Holder
     from lightpeer.core.udp.opening import Opened, Opening
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.peering.opener import Opener
     from lightpeer.peering.peer import Peer
-    from lightpeer.reach import Reach
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ So a silent peer costs that second and not the patience that a slow link needs; 
 something else, that may be why nothing is heard. What it says later
 counts all the same. It may be its connection that hangs, so it is itself asked again over another where
 nobody else is known. Once others have answered without it, it is scored down as if that patience were over.
-One that says something has a bounded time to come to its end (`lightpeer/searching.py`).
+One that says something has a bounded time to come to its end (`search.py`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.client.setbacks import Setbacks
 from lightpeer.core.search.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.errors import RemoteError, RpcError
-from lightpeer.setbacks import Setbacks
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from lightpeer.client.reach import Reach
     from lightpeer.peering.peer import Peer
-    from lightpeer.reach import Reach
 
 ROUND_TRIPS: Final = 3.0  # at least, as far as they are known
 UNHEARD_S: Final = 10.0  # for the first replies of those at hand, before others are looked for

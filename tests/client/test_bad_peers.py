@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.choosing import TRACKS_WANTED
+from lightpeer.client.choosing import TRACKS_WANTED
+from lightpeer.client.client import open_client
+from lightpeer.client.search import ANSWER_S
 from lightpeer.core.overlay.peer_cache import build_record, parse_record_untrusted
 from lightpeer.core.search.hits import MAX_PEERS
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import Role
-from lightpeer.discovery import open_client
 from lightpeer.errors import StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context
-from lightpeer.searching import ANSWER_S
 from lightpeer.serve.search import Search
 from tests.download.test_session import PHONE
 from tests.pair import PORT, made_track, serving, settings

@@ -1,4 +1,4 @@
-"""Opens the best of what words find: hits come in while holders are opened, as `core/search/choice.py` has it."""
+"""Opens the best of what words find: hits come in as holders are opened (`core/search/choice.py`)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.asking import BUSY_BYTES, Turn, Turns
+from lightpeer.client.asking import BUSY_BYTES, Turn, Turns
+from lightpeer.client.budget import RECORDS_TO_OPEN, budget_for
+from lightpeer.client.holders import Holders, Leads, accept_with_hit_untrusted, within_reach
 from lightpeer.core.search.choice import Attempt, Choice
 from lightpeer.core.search.hits import Findings, Holder
-from lightpeer.holders import Holders, Leads, accept_with_hit_untrusted, within_reach
-from lightpeer.searching import RECORDS_TO_OPEN, budget_for
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
+    from lightpeer.client.reach import Reach
+    from lightpeer.client.search import Searcher
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
     from lightpeer.peering.opener import Opener
     from lightpeer.peering.peer import Peer
-    from lightpeer.reach import Reach
-    from lightpeer.searching import Searcher
 
 logger = logging.getLogger(__name__)
 

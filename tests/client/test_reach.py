@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import open_client
+from lightpeer.client.reach import LOOK_S
 from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
-from lightpeer.discovery import open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.net.lan import Own
-from lightpeer.reach import LOOK_S
 from lightpeer.serve.gossip import ASKS_AT_ONCE
 from tests.pair import PORT, Serving, made_track, serving, settings
 from tests.sim.network import SimInternet, simulate

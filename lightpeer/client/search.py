@@ -1,9 +1,9 @@
 """Searches: at one good peer, which has the query carried on to others (`core/search/walks.py`).
 
 Another peer is asked when one says nothing, and with a greater budget when nothing was found
-(`lightpeer/asking.py`). A search for what is about to be played carries an Open, so that the first audio
+(`asking.py`). A search for what is about to be played carries an Open, so that the first audio
 comes with the hits: one round trip once the connection stands. When the asked peer does not hold the track
-itself, it is opened at a holder that the hit names (`lightpeer/holders.py`). Which of the tracks that words
+itself, it is opened at a holder that the hit names (`holders.py`). Which of the tracks that words
 find is played, is decided in `core/search/choice.py`. Who else holds a track is found by searching for its
 uri.
 
@@ -21,26 +21,26 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.asking import Turn, Turns
+from lightpeer.client.asking import Turn, Turns
+from lightpeer.client.budget import budget_for
 from lightpeer.errors import RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lightpeer.client.reach import Reach
     from lightpeer.core.search.hits import Findings, FoundTrack
     from lightpeer.core.search.walks import Budget
     from lightpeer.core.udp.opening import Opened
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.peering.opener import Opener
     from lightpeer.peering.peer import Peer
-    from lightpeer.reach import Reach
 
 FIRST_REPLY_S: Final = 5.0  # the asked peer answers at once; this is 16 kB at 30 kbit/s
 PATIENCE_S: Final = 2.0  # for more, once there is something to show: walks take about one
 ANSWER_S: Final = 10.0  # from its first reply on, that is waited for more: 16 kB at 13 kbit/s
 QUERY_ID_BYTES: Final = 8
 RECORDS_TO_SHOW: Final = 1  # the asked peer's own; hits need none
-RECORDS_TO_OPEN: Final = 5  # the asked peer's own, and of as many holders as a stream may turn to
 
 
 class Searcher:
@@ -153,7 +153,7 @@ class Searcher:
 
     async def best(self, query: str, opener: Opener) -> tuple[Peer, Opened] | None:
         """Return the best of what words find, opened at one of its holders; raise if nobody answers."""
-        from lightpeer.choosing import Chooser
+        from lightpeer.client.choosing import Chooser
 
         return await Chooser(self, self._reach, query, opener).run()
 
@@ -164,7 +164,7 @@ class Searcher:
 
         Nobody is asked, and nothing opened, while what was found has not been taken.
         """
-        from lightpeer.gathering import Gatherer
+        from lightpeer.client.gathering import Gatherer
 
         give, found = trio.open_memory_channel[tuple["Peer", "Opened"]](0)
         gatherer = Gatherer(self, self._reach, query, limit, opener, give)
@@ -184,12 +184,3 @@ def _no_end() -> RpcError:
     from lightpeer.core.rpc.status import StatusCode
 
     return RpcError(StatusCode.DEADLINE_EXCEEDED, "the peer did not come to the end of its answer")
-
-
-def budget_for(answered: int, *, found_any: bool) -> Budget:
-    """Return how far a search may go when so many peers have answered, and it was not enough."""
-    from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET, NO_BUDGET
-
-    if answered == 0:
-        return DEFAULT_BUDGET
-    return GREATEST_BUDGET if answered == 1 and not found_any else NO_BUDGET

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer import partfile
+from lightpeer.client import part_file as partfile
+from lightpeer.client.fetch import fetch
 from lightpeer.errors import (
     NoPeerError,
     NothingFoundError,
@@ -18,7 +19,6 @@ from lightpeer.errors import (
     StreamFailedError,
     UsageError,
 )
-from lightpeer.fetching import fetch
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, made_track
 from tests.shell.music import Stage, demo_track, pcm_of, stage

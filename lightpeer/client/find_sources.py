@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
 
+    from lightpeer.client.client import Client
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
-    from lightpeer.discovery import Client
     from lightpeer.download.sources import FindSources
     from lightpeer.peering.peer import Peer
 

@@ -1,7 +1,7 @@
 """Fetching a track into a file: the session's segments, written as they come.
 
 The file is the rendition's header pages and all of its segments: a playable
-`.opus`, byte for byte what was imported. It has its name only when it is whole (`lightpeer/partfile.py`);
+`.opus`, byte for byte what was imported. It has its name only when it is whole (`part_file.py`);
 what an earlier try left of it is not fetched again.
 """
 
@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.client.find_sources import first_source, source_finder
+from lightpeer.client.part_file import PartFile
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.download.session import Session
 from lightpeer.errors import StateError, StreamFailedError
-from lightpeer.finding import first_source, source_finder
-from lightpeer.partfile import PartFile
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from lightpeer.client.client import Client
     from lightpeer.core.segments.scheduler import SegmentReady
     from lightpeer.core.udp.opening import Opened
-    from lightpeer.discovery import Client
 
 INLINE_BYTES: Final = 11_000
 """As much as TCP sends at once: ten segments (RFC 6928), two of which HTTP/2's settings take, less headers.

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from lightpeer.asking import ROUND_TRIPS, UNHEARD_S, Turn, Turns, wait_for
+from lightpeer.client.asking import ROUND_TRIPS, UNHEARD_S, Turn, Turns, wait_for
+from lightpeer.client.setbacks import Setbacks
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.search.choice import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.errors import RpcError, SealError
-from lightpeer.setbacks import Setbacks
 from tests.rpc.service import run
 
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from lightpeer.asking import Turn, Turns, wait_for
+from lightpeer.client.asking import Turn, Turns, wait_for
+from lightpeer.client.budget import RECORDS_TO_OPEN, budget_for
+from lightpeer.client.holders import HOLDERS_S, Holders, Leads, accept_with_hit_untrusted, within_reach
 from lightpeer.errors import LightpeerError
-from lightpeer.holders import HOLDERS_S, Holders, Leads, accept_with_hit_untrusted, within_reach
-from lightpeer.searching import RECORDS_TO_OPEN, budget_for
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
+    from lightpeer.client.reach import Reach
+    from lightpeer.client.search import Searcher
     from lightpeer.core.search.hits import FoundTrack, Holder
     from lightpeer.core.udp.opening import Opened
     from lightpeer.peering.opener import Opener
     from lightpeer.peering.peer import Peer
-    from lightpeer.reach import Reach
-    from lightpeer.searching import Searcher
 
 
 class Gatherer:

@@ -1,7 +1,7 @@
 """Finding tracks and peers: the light client's side of the unstructured network.
 
 A light client only asks: for hits, for somebody who serves what words or an id mean, for
-peers. Whom it asks is in `lightpeer/reach.py`, how it searches in `lightpeer/searching.py`, and how a track
+peers. Whom it asks is in `reach.py`, how it searches in `search.py`, and how a track
 is opened in `peering/opener.py`. It keeps a key, and remembers peers and networks between runs.
 """
 
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.client.models import Hit, PeerInfo, hit_of, info_of
+from lightpeer.client.reach import MAX_RECORDS, Reach
+from lightpeer.client.search import Searcher
 from lightpeer.core.content.uri import format_uri
 from lightpeer.errors import BadMessageError, NothingFoundError
-from lightpeer.found import Hit, PeerInfo, hit_of, info_of
-from lightpeer.reach import MAX_RECORDS, Reach
-from lightpeer.searching import Searcher
 from lightpeer.state.files import Losses, load_or_make_identity
 from lightpeer.state.peers import RememberedPeers
 from lightpeer.state.rates import RememberedDownlink
@@ -190,7 +190,7 @@ class Client:
 
     async def peers(self) -> list[PeerInfo]:
         """Exchange records with a peer at hand, with another if too few are known; return all, best first."""
-        from lightpeer.setbacks import Setbacks
+        from lightpeer.client.setbacks import Setbacks
 
         reached, setbacks = False, Setbacks()
         async with aclosing(self._reach.peers(setbacks, limit=self.settings.peers_asked)) as peers:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import SOUND_FIRST_S, Client, Hit, open_client
+from lightpeer.client.fetch import INLINE_BYTES  # which TCP sends at once
+from lightpeer.client.reach import HEAD_START_S
 from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, RuleList
 from lightpeer.core.trust.identity import PeerId, format_peer_id
-from lightpeer.discovery import SOUND_FIRST_S, Client, Hit, open_client
 from lightpeer.errors import NoPeerError, NothingFoundError
-from lightpeer.fetching import INLINE_BYTES  # which TCP sends at once
-from lightpeer.reach import HEAD_START_S
 from lightpeer.rpc.server import Context
 from lightpeer.serve.search import Search
 from lightpeer.state.peers import PEERS_FILE
