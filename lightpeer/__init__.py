@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings, load_settings
     from lightpeer.errors import LightpeerError
     from lightpeer.net.system import SystemNetwork
-    from lightpeer.player import Player, PlayerEvent, Status
+    from lightpeer.playback.player import Player, PlayerEvent, Status
 
 __version__ = VERSION
 
@@ -48,10 +48,10 @@ _HOMES = {
     "Hit": "lightpeer.client.models",
     "LightpeerError": "lightpeer.errors",
     "PeerInfo": "lightpeer.client.models",
-    "Player": "lightpeer.player",
-    "PlayerEvent": "lightpeer.player",
+    "Player": "lightpeer.playback.player",
+    "PlayerEvent": "lightpeer.playback.player",
     "Settings": "lightpeer.config",
-    "Status": "lightpeer.player",
+    "Status": "lightpeer.playback.player",
     "SystemNetwork": "lightpeer.net.system",
     "fetch": "lightpeer.client.fetch",
     "load_settings": "lightpeer.config",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lightpeer.audio.sinks import Sink
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
-    from lightpeer.player import PlayerEvent
+    from lightpeer.playback.player import PlayerEvent
     from lightpeer.terminal import Terminal
 
 
@@ -87,7 +87,7 @@ class Performance:
     """A player, with its events told and its terminal attended to."""
 
     def __init__(self, client: Client, settings: Settings, output: Output, *, live: bool = True) -> None:
-        from lightpeer.player import Player
+        from lightpeer.playback.player import Player
 
         self._output = output
         self._began = 0.0

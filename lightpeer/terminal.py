@@ -22,7 +22,7 @@ from lightpeer.output import clean, clock, truncate, width
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from lightpeer.player import Status
+    from lightpeer.playback.player import Status
 
 REDRAW_S = 0.5
 FALLBACK_COLUMNS = 80

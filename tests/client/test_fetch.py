@@ -21,7 +21,7 @@ from lightpeer.errors import (
 )
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, made_track
-from tests.shell.music import Stage, demo_track, pcm_of, stage
+from tests.playback.music import Stage, demo_track, pcm_of, stage
 from tests.sim.link import Link
 from tests.sim.network import SimInternet, simulate
 

@@ -9,7 +9,7 @@ import pytest
 from lightpeer.client.fetch import fetch
 from tests.download.test_session import stream
 from tests.pair import made_track
-from tests.shell.music import stage
+from tests.playback.music import stage
 from tests.sim.link import Link
 from tests.sim.network import SimInternet, SimUdpSocket, simulate
 

@@ -48,8 +48,8 @@ CORES = (
     "sources/transport",
 )
 SHELLS = (
-    "deck",
-    "player",
+    "playback/deck",
+    "playback/player",
     "download/session",
     "download/source",
     "download/sources",

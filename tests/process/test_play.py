@@ -177,6 +177,6 @@ def test_the_light_client_never_loads_the_server_nor_numpy(client):
         "play", SHORT, "--output", "wav:x.wav", code=CLIENT.replace("sys.exit(main())", "main()") + told
     )
     modules = set(json.loads(played.err))
-    assert modules > {"lightpeer.player", "lightpeer.audio.decoder", "trio", "h2"}
+    assert modules > {"lightpeer.playback.player", "lightpeer.audio.decoder", "trio", "h2"}
     forbidden = ("lightpeer.serve", "numpy", "sqlite3", "asyncio", "lightpeer.demo", "tinytag", "sounddevice")
     assert [name for name in modules if name.startswith(forbidden)] == []

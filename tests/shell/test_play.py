@@ -14,7 +14,7 @@ from lightpeer.client.client import Hit, PeerInfo
 from lightpeer.config import Settings
 from lightpeer.errors import NothingFoundError, StreamFailedError
 from lightpeer.output import Output
-from lightpeer.player import PlayerEvent
+from lightpeer.playback.player import PlayerEvent
 from lightpeer.terminal import LiveLine, Terminal
 from tests.shell.test_terminal import Status
 
@@ -85,7 +85,7 @@ class FakeClient:
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
-    monkeypatch.setattr("lightpeer.player.Player", FakePlayer)
+    monkeypatch.setattr("lightpeer.playback.player.Player", FakePlayer)
     monkeypatch.setattr(play, "open_client", fake_client)
     monkeypatch.setattr(commands, "open_client", fake_client)
     monkeypatch.setattr(FakePlayer, "ending", None)

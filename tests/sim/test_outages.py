@@ -16,7 +16,7 @@ from lightpeer.download.session import Session
 from lightpeer.errors import NoPeerError
 from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import Serving, made_track, serving, settings
-from tests.shell.music import Stage, demo_track, stage
+from tests.playback.music import Stage, demo_track, stage
 from tests.sim.link import Link
 from tests.sim.network import SimHost, SimInternet, simulate
 

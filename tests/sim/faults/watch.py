@@ -19,7 +19,7 @@ from lightpeer.download.sources import MOST_SOURCES
 if TYPE_CHECKING:
     from lightpeer.download.session import Session
     from lightpeer.download.source import Source
-    from lightpeer.player import Player
+    from lightpeer.playback.player import Player
     from tests.sim.faults.ear import Ear
     from tests.sim.network import SimHost
 

@@ -20,7 +20,7 @@ from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import LightpeerError, OutsideError, RemoteError, leaves_of
-from lightpeer.player import Player, PlayerEvent
+from lightpeer.playback.player import Player, PlayerEvent
 from tests.pair import PORT, Serving, made_track, serving
 from tests.sim.faults import ear
 from tests.sim.faults.lies import SPOIL

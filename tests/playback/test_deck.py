@@ -12,9 +12,9 @@ import trio.testing
 
 from lightpeer.core.content.manifest import SAMPLE_RATE
 from lightpeer.core.segments.scheduler import SegmentReady
-from lightpeer.deck import MAX_DRIFT_SAMPLES, PIECE_SAMPLES, Deck, first_segment
 from lightpeer.errors import BadMessageError
-from tests.shell.music import PRE_SKIP, STEREO_FRAME, demo_track, pcm_of, tone_track
+from lightpeer.playback.deck import MAX_DRIFT_SAMPLES, PIECE_SAMPLES, Deck, first_segment
+from tests.playback.music import PRE_SKIP, STEREO_FRAME, demo_track, pcm_of, tone_track
 
 RAIN = demo_track("copper-rain")
 LENGTH_S = RAIN.track.duration_s

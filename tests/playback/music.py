@@ -23,7 +23,7 @@ from lightpeer.core.content.manifest import (
     track_id_of,
 )
 from lightpeer.errors import AudioError
-from lightpeer.player import Player, PlayerEvent
+from lightpeer.playback.player import Player, PlayerEvent
 from lightpeer.serve.ingest import Recipe, make_track
 from lightpeer.serve.tags import Tags
 from tests.audio.material import reference_pcm

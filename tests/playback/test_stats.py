@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from lightpeer import stats
 from lightpeer.core.segments.playout import Playout
 from lightpeer.download.counts import SessionStats
 from lightpeer.net.network import Counters
-from lightpeer.stats import PlayStats
+from lightpeer.playback import stats
+from lightpeer.playback.stats import PlayStats
 
 FIELDS = [
     *("time_to_first_audio_ms", "startup_ms", "rebuffers", "rebuffer_s", "played_s", "audio_bytes"),
@@ -123,7 +123,7 @@ def test_what_was_given_to_the_sink(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="from /proc")
 def test_the_start_is_the_process_s_not_its_imports():
-    code = "from lightpeer import stats; print(stats._process_start(), stats._IMPORTED_AT)"
+    code = "from lightpeer.playback import stats; print(stats._process_start(), stats._IMPORTED_AT)"
     before = time.monotonic()
     started, imported = map(float, subprocess.check_output([sys.executable, "-c", code]).split())
     assert before - 0.02 <= started < imported  # the kernel counts in hundredths of a second

@@ -30,7 +30,6 @@ from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.retries import Retries
 from lightpeer.core.segments.skips import Skips
-from lightpeer.deck import Deck, first_segment
 from lightpeer.download.session import Session
 from lightpeer.errors import (
     LightpeerError,
@@ -40,7 +39,8 @@ from lightpeer.errors import (
     StateMisuseError,
     UsageError,
 )
-from lightpeer.stats import PlayStats
+from lightpeer.playback.deck import Deck, first_segment
+from lightpeer.playback.stats import PlayStats
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:

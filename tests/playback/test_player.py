@@ -31,9 +31,9 @@ from lightpeer.errors import (
     StateMisuseError,
     UsageError,
 )
-from lightpeer.player import MAX_VOLUME_DB, MIN_VOLUME_DB
+from lightpeer.playback.player import MAX_VOLUME_DB, MIN_VOLUME_DB
 from tests.pair import MadeTrack, made_track, settings
-from tests.shell.music import STEREO_FRAME, Recorder, Stage, demo_track, pcm_of, stage, tone_track
+from tests.playback.music import STEREO_FRAME, Recorder, Stage, demo_track, pcm_of, stage, tone_track
 from tests.sim.link import Link
 from tests.sim.network import SimInternet, simulate
 

@@ -15,15 +15,15 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer import player as module
 from lightpeer.client.client import INLINE_BYTES
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE
 from lightpeer.core.segments.retries import ANSWERS
 from lightpeer.core.segments.skips import LEAST_INLINE_BYTES, SETTLED_S
-from lightpeer.deck import first_segment
 from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
-from lightpeer.player import (
+from lightpeer.playback import player as module
+from lightpeer.playback.deck import first_segment
+from lightpeer.playback.player import (
     LISTENED_S,
     MAX_VOLUME_DB,
     MIN_VOLUME_DB,
