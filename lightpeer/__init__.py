@@ -17,7 +17,7 @@ from lightpeer.version import VERSION
 TYPE_CHECKING = False  # as typing's, which would be a quarter of the time that --version takes
 
 if TYPE_CHECKING:
-    from lightpeer.audio.sinks import make_sink
+    from lightpeer.audio.outputs import make_sink
     from lightpeer.client.client import open_client
     from lightpeer.client.fetch import fetch
     from lightpeer.client.models import Hit, PeerInfo
@@ -55,7 +55,7 @@ _HOMES = {
     "SystemNetwork": "lightpeer.net.system",
     "fetch": "lightpeer.client.fetch",
     "load_settings": "lightpeer.config",
-    "make_sink": "lightpeer.audio.sinks",
+    "make_sink": "lightpeer.audio.outputs",
     "open_client": "lightpeer.client.client",
 }
 

@@ -159,7 +159,7 @@ def check_library(library: str, needed_by: str) -> Finding:
 
 async def check_sound(output: str) -> Finding:
     """Open the sink that `play` would open, if it is the sound device."""
-    from lightpeer.audio.sinks import make_sink
+    from lightpeer.audio.outputs import make_sink
     from lightpeer.core.content.manifest import SAMPLE_RATE
 
     if output.partition(":")[0] not in {"", "sounddevice"}:

@@ -56,7 +56,7 @@ def _check_output(settings: Settings, output: Output) -> None:
 
 def make_sink_of(settings: Settings) -> Sink:
     """Return the sink that the settings name; raise UsageError if there is no such kind."""
-    from lightpeer.audio.sinks import make_sink
+    from lightpeer.audio.outputs import make_sink
 
     return make_sink(settings.output or None)
 

@@ -18,9 +18,7 @@ from typing import BinaryIO, Protocol
 
 import trio
 
-from lightpeer.errors import AudioError, UsageError
-
-KINDS = "sounddevice[:DEVICE], wav:FILE, pipe, command:PROGRAM ..., null"
+from lightpeer.errors import AudioError
 
 # What the null sink takes ahead of its clock: as much as a sound device would.
 _NULL_QUEUE_S = 0.2
@@ -57,42 +55,6 @@ class Sink(Protocol):
     @property
     def latency_s(self) -> float:
         """Seconds of sound that were written and are not heard yet, as far as can be known."""
-
-
-def make_sink(spec: str | None) -> Sink:
-    """Return the sink for `--output`: one of KINDS, by default the sound device.
-
-    Raises:
-        UsageError: it is none of them.
-    """
-    kind, _, argument = (spec or "sounddevice").partition(":")
-    match kind, argument:
-        case "sounddevice", _:
-            from lightpeer.audio.device import DeviceSink
-
-            return DeviceSink(argument)
-        case "wav", path if path:
-            return WavSink(Path(path).expanduser())
-        case "command", line if _split(line):
-            from lightpeer.audio.pipes import CommandSink
-
-            return CommandSink(_split(line))
-        case "pipe", "":
-            from lightpeer.audio.pipes import PipeSink
-
-            return PipeSink()
-        case "null", "":
-            return NullSink()
-    raise UsageError(f"{spec!r} is no output; choose one of: {KINDS}")
-
-
-def _split(line: str) -> list[str]:
-    import shlex
-
-    try:
-        return shlex.split(line)
-    except ValueError as exc:
-        raise UsageError(f"the output command {line!r} cannot be read: {exc}") from exc
 
 
 def wav_header(rate: int, channels: int, data_bytes: int = _WAV_UNKNOWN) -> bytes:

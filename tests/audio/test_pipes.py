@@ -9,8 +9,9 @@ import trio
 from trio.testing import MockClock
 
 from lightpeer.audio import pipes
+from lightpeer.audio.outputs import make_sink
 from lightpeer.audio.pipes import CommandSink, PipeSink
-from lightpeer.audio.sinks import make_sink, wav_header
+from lightpeer.audio.sinks import wav_header
 from lightpeer.errors import AudioError
 
 RATE = 48000

@@ -8,8 +8,9 @@ from trio.testing import MockClock
 
 from lightpeer.audio import sinks
 from lightpeer.audio.device import DeviceSink
+from lightpeer.audio.outputs import make_sink
 from lightpeer.audio.pipes import CommandSink, PipeSink
-from lightpeer.audio.sinks import NullSink, WavSink, make_sink
+from lightpeer.audio.sinks import NullSink, WavSink
 from lightpeer.errors import AudioError, UsageError
 
 RATE = 48000

@@ -13,7 +13,8 @@ import pytest
 import trio
 
 from lightpeer import doctor
-from lightpeer.audio import _native, sinks
+from lightpeer.audio import _native
+from lightpeer.audio import outputs as outputs_module
 from lightpeer.config import Settings
 from lightpeer.core.trust import _secp256k1
 from lightpeer.doctor import Verdict
@@ -97,7 +98,7 @@ class FakeSink:
 
 def test_sound(monkeypatch):
     sink = FakeSink()
-    monkeypatch.setattr(sinks, "make_sink", lambda _: sink)
+    monkeypatch.setattr(outputs_module, "make_sink", lambda _: sink)
     assert trio.run(doctor.check_sound, "").verdict is Verdict.OK
     assert sink.closed
     sink = FakeSink(AudioError("no device: use --output"))

@@ -1,0 +1,46 @@
+"""Which sink an `--output` names; other programs and the sound device are imported only then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightpeer.audio.sinks import NullSink, Sink, WavSink
+from lightpeer.errors import UsageError
+
+KINDS = "sounddevice[:DEVICE], wav:FILE, pipe, command:PROGRAM ..., null"
+
+
+def make_sink(spec: str | None) -> Sink:
+    """Return the sink for `--output`: one of KINDS, by default the sound device.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    kind, _, argument = (spec or "sounddevice").partition(":")
+    match kind, argument:
+        case "sounddevice", _:
+            from lightpeer.audio.device import DeviceSink
+
+            return DeviceSink(argument)
+        case "wav", path if path:
+            return WavSink(Path(path).expanduser())
+        case "command", line if _split(line):
+            from lightpeer.audio.pipes import CommandSink
+
+            return CommandSink(_split(line))
+        case "pipe", "":
+            from lightpeer.audio.pipes import PipeSink
+
+            return PipeSink()
+        case "null", "":
+            return NullSink()
+    raise UsageError(f"{spec!r} is no output; choose one of: {KINDS}")
+
+
+def _split(line: str) -> list[str]:
+    import shlex
+
+    try:
+        return shlex.split(line)
+    except ValueError as exc:
+        raise UsageError(f"the output command {line!r} cannot be read: {exc}") from exc
