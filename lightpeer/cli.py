@@ -14,8 +14,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightpeer.console import INTERRUPTED, Parser, report, start_logging
-from lightpeer.output import Output
+from lightpeer.console.output import Output
+from lightpeer.console.report import INTERRUPTED, Parser, report, start_logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightpeer.client.client import open_client
+from lightpeer.console.output import clock, described
+from lightpeer.console.signals import run_async
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.output import clock, described
-from lightpeer.signals import run_async
 
 if TYPE_CHECKING:
     import argparse
 
     from lightpeer.config import Settings
-    from lightpeer.output import Output
+    from lightpeer.console.output import Output
 
 
 def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> int:

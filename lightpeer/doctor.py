@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
+from lightpeer.console.signals import run_async
 from lightpeer.errors import AudioError, LightpeerError, MissingLibraryError
-from lightpeer.signals import run_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from lightpeer.config import Settings
-    from lightpeer.output import Output
+    from lightpeer.console.output import Output
 
 MIN_PYTHON = (3, 11)
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from lightpeer.client.client import open_client
+from lightpeer.console.output import Output, clock, described
+from lightpeer.console.signals import run_async
 from lightpeer.errors import UsageError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.output import Output, clock, described
-from lightpeer.signals import run_async
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,13 +23,13 @@ import trio
 
 from lightpeer.client.client import Client, Hit, open_client
 from lightpeer.config import Settings
+from lightpeer.console.output import Output, clock
+from lightpeer.console.signals import run_async
 from lightpeer.core.addresses import parse_contact
 from lightpeer.doctor import Verdict, check_sound
 from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.output import Output, clock
 from lightpeer.play import Performance
-from lightpeer.signals import run_async
 
 PEERS = 3
 QUERY = "lightpeer"  # the artist of all of the tracks

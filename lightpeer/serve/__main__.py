@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from lightpeer.console import INTERRUPTED, Parser, report, start_logging
+from lightpeer.console.output import Output
+from lightpeer.console.report import INTERRUPTED, Parser, report, start_logging
 from lightpeer.errors import UsageError
-from lightpeer.output import Output
 from lightpeer.version import VERSION
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
+    from lightpeer.console.output import Output
     from lightpeer.core.lists.packed import PackedSet
     from lightpeer.core.trust.identity import PeerId
-    from lightpeer.output import Output
     from lightpeer.serve.library import Library
     from lightpeer.serve.streams import StreamTable
 

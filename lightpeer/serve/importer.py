@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Final, TextIO, TypeAlias
 
 from lightpeer.audio import _native
+from lightpeer.console.output import truncate
 from lightpeer.errors import MissingLibraryError, StateError, UnreadableError
-from lightpeer.output import truncate
 from lightpeer.serve.disk import state_error
 from lightpeer.serve.files import SourceKey
 from lightpeer.serve.finder import Finder

@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable
     from pathlib import Path
 
+    from lightpeer.console.output import Output
     from lightpeer.core.trust.identity import Identity
     from lightpeer.net.network import Address, Network
-    from lightpeer.output import Output
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
+from lightpeer.console.output import Output
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.guard.access import Refusal
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import ConfigError, RpcError, StateError, UsageError
-from lightpeer.output import Output
 from lightpeer.serve import access as access_module
 from lightpeer.serve.access import Access, Lists, drop_withdrawn, keep_to
 from lightpeer.serve.lists import withdraw

@@ -12,10 +12,10 @@ import trio
 from lightpeer.client.client import open_client
 from lightpeer.client.fetch import next_within, streaming
 from lightpeer.config import Settings
+from lightpeer.console.output import Output
 from lightpeer.core.addresses import Contact
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.errors import StateError
-from lightpeer.output import Output
 from lightpeer.serve import server as server_module
 from lightpeer.serve.importer import ImportReport, mend, scan
 from lightpeer.serve.library import Library

@@ -12,9 +12,9 @@ import trio
 from lightpeer.client.client import open_client
 from lightpeer.client.fetch import next_within, streaming
 from lightpeer.config import Settings
+from lightpeer.console.output import Output
 from lightpeer.core.addresses import Contact
 from lightpeer.errors import LightpeerError, NothingFoundError
-from lightpeer.output import Output
 from lightpeer.serve.importer import scan
 from lightpeer.serve.library import Library
 from lightpeer.serve.server import ServeSettings, serve

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.console.output import Output
 from lightpeer.core.addresses import DEFAULT_PORT, Contact
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.output import Output
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel

@@ -14,11 +14,11 @@ import trio
 from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.config import Settings
+from lightpeer.console.output import Output
 from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import format_uri
 from lightpeer.net.network import Address
 from lightpeer.net.system import SystemNetwork
-from lightpeer.output import Output
 from lightpeer.serve.server import ServeSettings, serve
 from lightpeer.serve.service import Services
 from tests.net.test_system import has_ipv6

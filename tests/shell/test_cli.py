@@ -13,7 +13,7 @@ import pytest
 
 from lightpeer import cli, commands, errors
 from lightpeer.cli import run
-from lightpeer.console import first_cause
+from lightpeer.console.report import first_cause
 from lightpeer.core.content.manifest import MAX_SEGMENTS
 from lightpeer.version import VERSION
 

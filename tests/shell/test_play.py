@@ -12,8 +12,8 @@ import trio
 from lightpeer import commands, play
 from lightpeer.client.client import Hit, PeerInfo
 from lightpeer.config import Settings
+from lightpeer.console.output import Output
 from lightpeer.errors import NothingFoundError, StreamFailedError
-from lightpeer.output import Output
 from lightpeer.playback.player import PlayerEvent
 from lightpeer.terminal import LiveLine, Terminal
 from tests.shell.test_terminal import Status

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer import terminal
-from lightpeer.output import width
+from lightpeer.console.output import width
 from lightpeer.terminal import Cbreak, Key, KeyParser, LiveLine, Terminal, has_keys, is_live, status_line
 
 

@@ -8,7 +8,7 @@ import signal
 import pytest
 import trio
 
-from lightpeer.signals import run_async
+from lightpeer.console.signals import run_async
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.output import Output, clean, clock, truncate, width
+from lightpeer.console.output import Output, clean, clock, truncate, width
 
 
 @given(st.text(max_size=40))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from lightpeer.errors import LightpeerError, UsageError, leaves_of
 
 if TYPE_CHECKING:
-    from lightpeer.output import Output
+    from lightpeer.console.output import Output
 
 INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
@@ -30,7 +30,7 @@ def start_logging(program: str, verbose: int) -> None:
     """Log to stderr as a program: warnings, with -v what goes on, with -vv everything."""
     import logging
 
-    from lightpeer.output import clean
+    from lightpeer.console.output import clean
 
     class CleanFormatter(logging.Formatter):
         def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name

@@ -1,0 +1,1 @@
+"""What both commands share: output, errors as sentences, signals."""
