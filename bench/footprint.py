@@ -74,7 +74,7 @@ def make_music(path: Path, seconds: int) -> None:
     from lightpeer.audio.decoder import Decoder
 
     tracks = sorted(
-        (item for item in resources.files("lightpeer.demo").joinpath("tracks").iterdir()),
+        (item for item in resources.files("lightpeer.cli.demo").joinpath("tracks").iterdir()),
         key=lambda item: item.name,
     )
     with wave.open(str(path), "wb") as out:

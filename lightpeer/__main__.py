@@ -24,7 +24,7 @@ def main() -> int:
 
         gc.set_threshold(COLLECT_AFTER_OBJECTS)
         atexit.register(gc.freeze)  # nor is it worth looking through at the end
-        from lightpeer.cli import run
+        from lightpeer.cli.main import run
 
         return run(sys.argv[1:])
     except KeyboardInterrupt:

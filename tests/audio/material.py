@@ -10,7 +10,7 @@ from array import array
 
 from lightpeer.audio import _native
 from lightpeer.audio.ogg import Demuxer, Muxer, Packet, packet_samples
-from lightpeer.demo.compose import encode
+from lightpeer.cli.demo.compose import encode
 
 SECOND = 48000
 

@@ -55,7 +55,7 @@ SHELLS = (
     "download/sources",
 )
 TYPES = (sys.executable, "-m", "mypy", "--output", "json", "--no-warn-unused-ignores")
-ELSEWHERE = ("tests/sim/test_faults.py", "tests/shell/test_demo.py")  # too long; in other processes
+ELSEWHERE = ("tests/sim/test_faults.py", "tests/cli/demo/test_run.py")  # too long; in other processes
 FOLDER = Path("build/mutants")
 COPIED = ("lightpeer", "tests", "proto", "bench", "pyproject.toml", "README.md")
 SURVIVED, UNTESTED = 0, 33  # as mutmut keeps how the tests ended

@@ -39,7 +39,7 @@ PRE_SKIP = 312  # samples, of the demo's tracks
 @functools.cache
 def demo_track(name: str, seconds: int = 8, gain_q8_db: int = 0) -> MadeTrack:
     """The beginning of one of the demo's tracks: stereo music, no second of which is like another."""
-    with resources.as_file(resources.files("lightpeer.demo") / "tracks" / f"{name}.opus") as path:
+    with resources.as_file(resources.files("lightpeer.cli.demo") / "tracks" / f"{name}.opus") as path:
         whole = _taken_in(path, name.replace("-", " ").title())
     parts = whole.segments[0][:seconds]
     table = build_table(parts)

@@ -67,7 +67,7 @@ class Client:
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with LONG and SHORT."""
     folder = tmp_path_factory.mktemp("music")
-    with resources.as_file(resources.files("lightpeer.demo") / "tracks") as tracks:
+    with resources.as_file(resources.files("lightpeer.cli.demo") / "tracks") as tracks:
         shutil.copy(tracks / "copper-rain.opus", folder)
     write_wav(folder / f"{SHORT}.wav", SHORT_S)
     return folder

@@ -31,7 +31,7 @@ def test_while_modules_are_imported(tmp_path):
     with SilentPeer() as peer:
         search = ["search", "x", "--state", "client", "--bootstrap", peer.rpc]
         serve = [".", "--state", "server", "--listen", "127.0.0.1:0"]
-        cases = [(search, CLIENT, module) for module in ("lightpeer.cli", "trio", "h2")]
+        cases = [(search, CLIENT, module) for module in ("lightpeer.cli.main", "trio", "h2")]
         cases += [(serve, SERVER, module) for module in ("lightpeer.serve.server", "sqlite3")]
         for result in together(
             *(

@@ -178,5 +178,13 @@ def test_the_light_client_never_loads_the_server_nor_numpy(client):
     )
     modules = set(json.loads(played.err))
     assert modules > {"lightpeer.playback.player", "lightpeer.audio.decoder", "trio", "h2"}
-    forbidden = ("lightpeer.serve", "numpy", "sqlite3", "asyncio", "lightpeer.demo", "tinytag", "sounddevice")
+    forbidden = (
+        "lightpeer.serve",
+        "numpy",
+        "sqlite3",
+        "asyncio",
+        "lightpeer.cli.demo",
+        "tinytag",
+        "sounddevice",
+    )
     assert [name for name in modules if name.startswith(forbidden)] == []

@@ -25,7 +25,7 @@ from lightpeer.serve.importer import ImportReport
 from lightpeer.serve.server import DEFAULT_LADDER_KBPS, ServeSettings, serve
 from tests.sim.network import simulate
 
-TRACKS = Path(__file__).parents[2] / "lightpeer" / "demo" / "tracks"
+TRACKS = Path(__file__).parents[2] / "lightpeer" / "cli" / "demo" / "tracks"
 CLIENT = Identity(b"\x07" * 32)
 
 

@@ -12,14 +12,14 @@ import sqlite3
 import pytest
 import trio
 
-from lightpeer import doctor
 from lightpeer.audio import _native
 from lightpeer.audio import outputs as outputs_module
+from lightpeer.cli import doctor
+from lightpeer.cli.doctor import Verdict
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async  # noqa: F401 - so that it is imported before the clock starts
 from lightpeer.core.trust import _secp256k1
-from lightpeer.doctor import Verdict
 from lightpeer.errors import AudioError, ConfigError, MissingLibraryError, NoPeerError
 
 

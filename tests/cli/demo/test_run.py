@@ -14,7 +14,7 @@ import pytest
 import trio
 
 import lightpeer
-from lightpeer.demo import run
+from lightpeer.cli.demo import run
 from lightpeer.errors import NoPeerError
 
 ROOT = Path(lightpeer.__file__).parents[1]

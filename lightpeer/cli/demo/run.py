@@ -21,15 +21,15 @@ from typing import NamedTuple
 
 import trio
 
+from lightpeer.cli.doctor import Verdict, check_sound
+from lightpeer.cli.play import Performance
 from lightpeer.client.client import Client, Hit, open_client
 from lightpeer.config import Settings
 from lightpeer.console.output import Output, clock
 from lightpeer.console.signals import run_async
 from lightpeer.core.addresses import parse_contact
-from lightpeer.doctor import Verdict, check_sound
 from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.play import Performance
 
 PEERS = 3
 QUERY = "lightpeer"  # the artist of all of the tracks
@@ -102,7 +102,7 @@ async def _start_peers(folder: Path, nursery: trio.Nursery) -> list[_Serving]:
 def _share_tracks(folder: Path) -> list[Path]:
     """Give each peer a folder with all of the tracks but one."""
     libraries = [folder / f"peer-{number}" for number in range(1, PEERS + 1)]
-    with resources.as_file(resources.files("lightpeer.demo") / "tracks") as tracks:
+    with resources.as_file(resources.files("lightpeer.cli.demo") / "tracks") as tracks:
         for number, library in enumerate(libraries):
             library.mkdir()
             for index, track in enumerate(sorted(tracks.glob("*.opus"))):

@@ -1,4 +1,4 @@
-"""The demo's three tracks, composed and played by this program: `python -m lightpeer.demo.compose DIR`.
+"""The demo's three tracks, composed and played by this program: `python -m lightpeer.cli.demo.compose DIR`.
 
 The tracks are dedicated to the public domain under CC0 1.0
 (https://creativecommons.org/publicdomain/zero/1.0/). They are short, and encoded at a constant
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lightpeer.audio import _native
-from lightpeer.demo.synth import RATE, Mix, bell, fade, kick, noise, pitch_hz, pluck, pulse, wave
+from lightpeer.cli.demo.synth import RATE, Mix, bell, fade, kick, noise, pitch_hz, pluck, pulse, wave
 from lightpeer.errors import AudioError
 
 BITRATE_BPS = 48000

@@ -7,10 +7,10 @@ import pytest
 
 from lightpeer.audio.decoder import Decoder
 from lightpeer.audio.ogg import Demuxer, packet_samples
-from lightpeer.demo import compose, synth
+from lightpeer.cli.demo import compose, synth
 from tests.audio.material import reference_pcm
 
-FOLDER = importlib.resources.files("lightpeer.demo") / "tracks"
+FOLDER = importlib.resources.files("lightpeer.cli.demo") / "tracks"
 
 
 @pytest.mark.parametrize("track", compose.TRACKS, ids=lambda track: track.title)

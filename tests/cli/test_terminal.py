@@ -17,9 +17,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer import terminal
+from lightpeer.cli import terminal
+from lightpeer.cli.terminal import Cbreak, Key, KeyParser, LiveLine, Terminal, has_keys, is_live, status_line
 from lightpeer.console.output import width
-from lightpeer.terminal import Cbreak, Key, KeyParser, LiveLine, Terminal, has_keys, is_live, status_line
 
 
 @dataclass(frozen=True)
@@ -237,8 +237,8 @@ def test_keys_arrive_and_the_line_follows_the_player():
 
 CHILD = """
 import sys, trio
-from tests.shell.test_terminal import FakePlayer
-from lightpeer.terminal import LiveLine, Terminal
+from tests.cli.test_terminal import FakePlayer
+from lightpeer.cli.terminal import LiveLine, Terminal
 
 async def main():
     async with trio.open_nursery() as nursery:

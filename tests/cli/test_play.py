@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from lightpeer import commands, play
+from lightpeer.cli import commands, play
+from lightpeer.cli.terminal import LiveLine, Terminal
 from lightpeer.client.client import Hit, PeerInfo
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.errors import NothingFoundError, StreamFailedError
 from lightpeer.playback.player import PlayerEvent
-from lightpeer.terminal import LiveLine, Terminal
-from tests.shell.test_terminal import Status
+from tests.cli.test_terminal import Status
 
 PLAYING = PlayerEvent(
     "playing",

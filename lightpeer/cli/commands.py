@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
             silence_s = checked_timeout(arguments.timeout)
             return run_async(lambda: _fetch(settings, output, arguments.uri, path, silence_s))
         case _:
-            from lightpeer.play import play
+            from lightpeer.cli.play import play
 
             items = [checked_item(item) for item in arguments.items]
             stats = checked_target(arguments.stats) if arguments.stats else None
@@ -132,8 +132,8 @@ async def _peers(settings: Settings, output: Output) -> int:
 
 
 async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silence_s: float) -> int:
+    from lightpeer.cli.terminal import LiveLine, is_live
     from lightpeer.client.fetch import fetch
-    from lightpeer.terminal import LiveLine, is_live
 
     live = not output.json and not output.quiet and is_live(sys.stderr)
     line = LiveLine(sys.stderr) if live else None

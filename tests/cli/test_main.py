@@ -11,8 +11,10 @@ import sys
 
 import pytest
 
-from lightpeer import cli, commands, errors
-from lightpeer.cli import run
+from lightpeer import errors
+from lightpeer.cli import commands
+from lightpeer.cli import main as cli
+from lightpeer.cli.main import run
 from lightpeer.console.report import first_cause
 from lightpeer.core.content.manifest import MAX_SEGMENTS
 from lightpeer.version import VERSION
@@ -27,7 +29,7 @@ def surroundings(tmp_path, monkeypatch):
     for variable in [name for name in os.environ if name.startswith(("LIGHTPEER_", "XDG_"))]:
         monkeypatch.delenv(variable)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(cli.Path(cli.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(cli.Path(cli.__file__).parents[2]))
 
 
 @pytest.fixture
@@ -69,7 +71,7 @@ def test_version_answers_before_anything_is_imported():
     version, rest = done.stdout.split("\n", 1)
     status, *modules = rest.split()
     assert (version, status) == (f"lightpeer {VERSION}", "0")
-    assert not {"argparse", "typing", "enum", "trio", "lightpeer.cli", "lightpeer.errors"} & set(modules)
+    assert not {"argparse", "typing", "enum", "trio", "lightpeer.cli.main", "lightpeer.errors"} & set(modules)
 
 
 def test_version_beside_other_flags(capsys):
@@ -270,7 +272,7 @@ def test_a_signal_while_waiting_for_a_peer(silent_peer, command, number, status)
 def test_ctrl_c_during_imports():
     code = (
         "import os, signal\n"
-        "from lightpeer import cli\n"
+        "from lightpeer.cli import main as cli\n"
         "cli._dispatch = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
         "cli.run(['id'])"
     )

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lightpeer.audio.sinks import Sink
+    from lightpeer.cli.terminal import Terminal
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
     from lightpeer.playback.player import PlayerEvent
-    from lightpeer.terminal import Terminal
 
 
 def play(
@@ -109,7 +109,7 @@ class Performance:
         stream = self._output.stream
         if not stream.isatty() and not (sys.stdin and sys.stdin.isatty()):
             return None
-        from lightpeer.terminal import LiveLine, Terminal, has_keys, is_live
+        from lightpeer.cli.terminal import LiveLine, Terminal, has_keys, is_live
 
         line = LiveLine(stream) if live and is_live(stream) else None
         return Terminal(self.player, line=line, keys_from=sys.stdin if has_keys(sys.stdin) else None)

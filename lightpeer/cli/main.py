@@ -57,15 +57,15 @@ def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
         case "id":
             return _show_id(settings(), output)
         case "doctor":
-            from lightpeer.doctor import diagnose
+            from lightpeer.cli.doctor import diagnose
 
             return diagnose(settings, output, arguments.config)
         case "demo":
-            from lightpeer.demo.run import demo
+            from lightpeer.cli.demo.run import demo
 
             return demo(output)
         case _:
-            from lightpeer import commands
+            from lightpeer.cli import commands
 
             return commands.run(arguments, settings(), output)
 
