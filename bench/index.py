@@ -54,7 +54,7 @@ class Titles:
 
 def fill(folder: Path, tracks: int) -> float:
     """Make the index; return tracks a second."""
-    from lightpeer.serve.index import Index
+    from lightpeer.serve.library.index import Index
 
     titles = Titles()
     index = Index(folder / "index.db")
@@ -71,7 +71,7 @@ def fill(folder: Path, tracks: int) -> float:
 def import_rate() -> float:
     """Return seconds of sound that are imported in a second: three renditions, their gain, the index."""
     from lightpeer.serve.importer import scan
-    from lightpeer.serve.library import Library
+    from lightpeer.serve.library.library import Library
 
     with tempfile.TemporaryDirectory() as name:
         music = Path(name) / "music"
@@ -154,7 +154,7 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
     from lightpeer.rpc.channel import open_channel
     from lightpeer.rpc.server import RpcServer
     from lightpeer.serve.gossip import Gossip
-    from lightpeer.serve.index import Index
+    from lightpeer.serve.library.index import Index
     from lightpeer.serve.service import Services
     from lightpeer.serve.streams import StreamTable
 

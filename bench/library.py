@@ -22,8 +22,8 @@ from lightpeer.core.content.manifest import (
     build_table,
     track_id_of,
 )
-from lightpeer.serve.index import Index, IndexHit
-from lightpeer.serve.library import DEFAULT_COMPLEXITY, FORMAT, Library
+from lightpeer.serve.library.index import Index, IndexHit
+from lightpeer.serve.library.library import DEFAULT_COMPLEXITY, FORMAT, Library
 
 RECIPE = f"{FORMAT}:{KBPS}@{DEFAULT_COMPLEXITY}"  # of the server that `serve_command` starts
 HEADER = b"header"

@@ -34,7 +34,7 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access import Access
 from lightpeer.serve.gossip import Gossip
-from lightpeer.serve.index import IndexHit
+from lightpeer.serve.library.index import IndexHit
 from lightpeer.serve.service import Services
 from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink

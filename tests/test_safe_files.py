@@ -13,7 +13,7 @@ from lightpeer.config import MAX_FILE_BYTES, load_settings
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import ConfigError, StateError
 from lightpeer.safe_files import open_ordinary, read_ordinary
-from lightpeer.serve.disk import claim
+from lightpeer.serve.library.disk import claim
 from lightpeer.state.files import KEY_FILE, load_or_create_identity
 from lightpeer.state.peers import PEERS_FILE, RememberedPeers
 from lightpeer.state.rates import DOWNLINK_FILE, RememberedDownlink

@@ -12,7 +12,7 @@ class ServeLimits:
     Not a dataclass: that would cost every command a millisecond and more on a Pi Zero.
     """
 
-    connections: Final = 512  # at most; fewer where few files may be open (`serve.descriptors`)
+    connections: Final = 512  # at most; fewer where few files may be open (`serve.library.descriptors`)
     connections_per_host: Final = 64  # an eighth of them: a household, and all that one who means us ill gets
     calls_per_connection: Final = 100  # what HTTP/2 recommends as the least (RFC 9113 section 6.5.2)
     request_bytes: Final = 16 * 1024  # twice loudp2p's largest; each call may hold the most part of one

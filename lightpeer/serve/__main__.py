@@ -54,7 +54,7 @@ def _serve(settings: ServeSettings, output: Output) -> int:
     import trio
 
     from lightpeer.net.system import SystemNetwork
-    from lightpeer.serve.descriptors import raise_descriptor_limit
+    from lightpeer.serve.library.descriptors import raise_descriptor_limit
     from lightpeer.serve.server import serve
 
     sys.setswitchinterval(SWITCH_S)

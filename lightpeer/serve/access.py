@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lightpeer.console.output import Output
     from lightpeer.core.lists.packed import PackedSet
     from lightpeer.core.trust.identity import PeerId
-    from lightpeer.serve.library import Library
+    from lightpeer.serve.library.library import Library
     from lightpeer.serve.streams import StreamTable
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 if TYPE_CHECKING:
-    from lightpeer.serve.store import StoredTrack
+    from lightpeer.serve.library.store import StoredTrack
 
 logger = logging.getLogger(__name__)
 

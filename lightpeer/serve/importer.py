@@ -25,11 +25,11 @@ from typing import Final, TextIO, TypeAlias
 from lightpeer.audio import _native
 from lightpeer.console.output import truncate
 from lightpeer.errors import MissingLibraryError, StateError, UnreadableError
-from lightpeer.serve.disk import state_error
-from lightpeer.serve.files import SourceKey
 from lightpeer.serve.finder import Finder
 from lightpeer.serve.ingest import Recipe, make_track
-from lightpeer.serve.library import Library
+from lightpeer.serve.library.disk import state_error
+from lightpeer.serve.library.imported_files import SourceKey
+from lightpeer.serve.library.library import Library
 from lightpeer.serve.repage import StoppedError
 from lightpeer.serve.sources import NeedsFfmpegError
 from lightpeer.serve.tags import read_tags

@@ -26,7 +26,7 @@ from lightpeer.core.lists.rule_lists import (
     read_list,
 )
 from lightpeer.errors import ConfigError, StateError, UsageError
-from lightpeer.serve.disk import state_error
+from lightpeer.serve.library.disk import state_error
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

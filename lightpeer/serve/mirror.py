@@ -25,9 +25,9 @@ from lightpeer.client.fetch import SILENCE_S, next_within, streaming
 from lightpeer.core.content.manifest import build_table
 from lightpeer.core.content.uri import format_uri, is_uri, parse_uri
 from lightpeer.errors import LightpeerError, StreamFailedError
-from lightpeer.serve.disk import state_error
-from lightpeer.serve.files import SourceKey
 from lightpeer.serve.importer import mirror_root
+from lightpeer.serve.library.disk import state_error
+from lightpeer.serve.library.imported_files import SourceKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.net.network import Network
     from lightpeer.serve.access import Access
-    from lightpeer.serve.library import Library
+    from lightpeer.serve.library.library import Library
 
 logger = logging.getLogger(__name__)
 

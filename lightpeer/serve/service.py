@@ -39,7 +39,7 @@ from lightpeer.tasks.threads import Threads
 if TYPE_CHECKING:
     from lightpeer.net.network import Network
     from lightpeer.serve.gossip import Gossip
-    from lightpeer.serve.store import StoredTrack
+    from lightpeer.serve.library.store import StoredTrack
     from lightpeer.serve.streams import StreamTable
     from lightpeer.serve.uplink import Uplink
 

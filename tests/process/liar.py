@@ -24,7 +24,7 @@ from lightpeer.errors import StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.handlers import Context
 from lightpeer.serve.__main__ import main
-from lightpeer.serve.store import StoredTrack
+from lightpeer.serve.library.store import StoredTrack
 
 TURN = 6  # past what comes with the Open, and before the end of what the tests play
 

@@ -18,7 +18,7 @@ from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.errors import StateError
 from lightpeer.serve import server as server_module
 from lightpeer.serve.importer import ImportReport, mend, scan
-from lightpeer.serve.library import Library
+from lightpeer.serve.library.library import Library
 from lightpeer.serve.server import ServeSettings, serve
 from lightpeer.state.peers import PEERS_FILE
 from tests.serve.media import write_wav

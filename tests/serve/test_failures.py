@@ -16,7 +16,7 @@ from lightpeer.console.output import Output
 from lightpeer.core.addresses import Contact
 from lightpeer.errors import LightpeerError, NothingFoundError
 from lightpeer.serve.importer import scan
-from lightpeer.serve.library import Library
+from lightpeer.serve.library.library import Library
 from lightpeer.serve.server import ServeSettings, serve
 from tests.serve.faults import Faults
 from tests.serve.media import write_wav

@@ -12,7 +12,7 @@ from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, StateError
 from lightpeer.serve import importer, ingest, sources
 from lightpeer.serve.importer import ImportReport, ProgressLine, scan
-from lightpeer.serve.library import Library
+from lightpeer.serve.library.library import Library
 from tests.serve.media import fixture, write_opus, write_wav
 
 

@@ -31,7 +31,7 @@ from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access import Access
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.serve.gossip import Gossip
-from lightpeer.serve.index import Index
+from lightpeer.serve.library.index import Index
 from lightpeer.serve.meeting import MAX_RECORDS
 from lightpeer.serve.sealed import TIME_METADATA
 from lightpeer.serve.search import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS

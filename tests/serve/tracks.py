@@ -13,7 +13,7 @@ from lightpeer.core.content.manifest import (
     track_id_of,
 )
 from lightpeer.errors import StateError, UsageError
-from lightpeer.serve.index import IndexHit
+from lightpeer.serve.library.index import IndexHit
 
 BITRATES_KBPS = (24, 48, 96)
 

@@ -1,8 +1,8 @@
 """Whether texts have the words of a query, as far as a listener would say so.
 
 Case, diacritics and letters that stand for others do not matter, and a word may go on: what a server's index
-finds (`serve/index.py`) has its words by this too. It decides whether a track is what was looked for, where a
-hit said something else of it than its manifest does; no more hangs on it.
+finds (`serve/library/index.py`) has its words by this too. It decides whether a track is what was looked for,
+where a hit said something else of it than its manifest does; no more hangs on it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from lightpeer.serve.database import Database
+from lightpeer.serve.library.database import Database
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (

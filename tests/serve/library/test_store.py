@@ -20,8 +20,8 @@ from lightpeer.core.content.manifest import (
 )
 from lightpeer.core.content.manifest import parse_manifest_untrusted as parse
 from lightpeer.errors import StateError
-from lightpeer.serve import store
-from lightpeer.serve.store import RenditionFiles, StoredTrack
+from lightpeer.serve.library import store
+from lightpeer.serve.library.store import RenditionFiles, StoredTrack
 
 
 def write_track(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.serve.files import ImportedFiles, SourceKey, only_in_one
+from lightpeer.serve.library.imported_files import ImportedFiles, SourceKey, only_in_one
 
 ids = st.sets(st.binary(min_size=1, max_size=2))
 

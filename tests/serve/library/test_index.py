@@ -16,8 +16,8 @@ from lightpeer.core.content.manifest import (
 )
 from lightpeer.core.content.uri import format_uri
 from lightpeer.errors import StateError
-from lightpeer.serve import index as index_module
-from lightpeer.serve.index import MAX_HITS, Index, IndexHit
+from lightpeer.serve.library import index as index_module
+from lightpeer.serve.library.index import MAX_HITS, Index, IndexHit
 
 ELISE, LIVE, SON = b"1" * 32, b"2" * 32, b"3" * 32
 

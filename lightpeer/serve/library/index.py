@@ -26,7 +26,7 @@ from typing import cast
 
 from lightpeer.core.content.uri import is_uri, named_track
 from lightpeer.core.search.words import LETTERS
-from lightpeer.serve.database import Database
+from lightpeer.serve.library.database import Database
 
 MAX_QUERY_CHARS = 256  # longer than any title; what a query costs grows with its words
 MAX_QUERY_WORDS = 8  # the others narrow nothing down that eight have not; each takes a list of its own

@@ -12,15 +12,15 @@ import pytest
 from lightpeer.core.content.manifest import TABLE_BASE, content_digest, track_id_of
 from lightpeer.core.lists.packed import PackedSet
 from lightpeer.errors import StateError, UsageError
-from lightpeer.serve import library as library_module
-from lightpeer.serve import store as store_module
-from lightpeer.serve.aside import ASIDE_S
-from lightpeer.serve.database import Database
-from lightpeer.serve.descriptors import Shares
-from lightpeer.serve.files import SourceKey
 from lightpeer.serve.importer import mend, scan
-from lightpeer.serve.index import Index, IndexHit
-from lightpeer.serve.library import Library
+from lightpeer.serve.library import library as library_module
+from lightpeer.serve.library import store as store_module
+from lightpeer.serve.library.aside import ASIDE_S
+from lightpeer.serve.library.database import Database
+from lightpeer.serve.library.descriptors import Shares
+from lightpeer.serve.library.imported_files import SourceKey
+from lightpeer.serve.library.index import Index, IndexHit
+from lightpeer.serve.library.library import Library
 from tests.serve.media import write_wav
 
 

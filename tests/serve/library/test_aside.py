@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lightpeer.serve.aside import ASIDE_S, MAX_ASIDE, SetAside
+from lightpeer.serve.library.aside import ASIDE_S, MAX_ASIDE, SetAside
 
 ONE, OTHER = b"1" * 32, b"2" * 32
 

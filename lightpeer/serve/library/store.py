@@ -35,7 +35,7 @@ from lightpeer.core.content.manifest import (
     table_of,
 )
 from lightpeer.errors import StateError, UsageError
-from lightpeer.serve.descriptors import shares
+from lightpeer.serve.library.descriptors import shares
 
 SHORT_OF_MEANS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
 """Errors that say nothing of the file: whoever uses up our descriptors must not have tracks set aside."""

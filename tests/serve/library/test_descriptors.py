@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from lightpeer.rpc.limits import ServeLimits
-from lightpeer.serve.descriptors import OWN, raise_descriptor_limit, shares
+from lightpeer.serve.library.descriptors import OWN, raise_descriptor_limit, shares
 from lightpeer.serve.walkers import TERMS
 
 

@@ -44,11 +44,11 @@ from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.lists.packed import PackedSet
 from lightpeer.errors import RemoteError, StateError, UnreadableError, UsageError
 from lightpeer.safe_files import read_ordinary
-from lightpeer.serve.aside import MAX_ASIDE, SetAside
-from lightpeer.serve.disk import claim, flush, state_error
-from lightpeer.serve.files import ImportedFiles, SourceKey, only_in_one
-from lightpeer.serve.index import Index, IndexHit
-from lightpeer.serve.store import SHORT_OF_MEANS, RenditionFiles, StoredTrack
+from lightpeer.serve.library.aside import MAX_ASIDE, SetAside
+from lightpeer.serve.library.disk import claim, flush, state_error
+from lightpeer.serve.library.imported_files import ImportedFiles, SourceKey, only_in_one
+from lightpeer.serve.library.index import Index, IndexHit
+from lightpeer.serve.library.store import SHORT_OF_MEANS, RenditionFiles, StoredTrack
 from lightpeer.tasks.supervision import OnceLog
 
 DEFAULT_LADDER_KBPS = (24, 48, 96)  # barely any link, 3G, and as good as most can hear
