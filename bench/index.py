@@ -70,7 +70,7 @@ def fill(folder: Path, tracks: int) -> float:
 
 def import_rate() -> float:
     """Return seconds of sound that are imported in a second: three renditions, their gain, the index."""
-    from lightpeer.serve.importer import scan
+    from lightpeer.serve.importing.scan import scan
     from lightpeer.serve.library.library import Library
 
     with tempfile.TemporaryDirectory() as name:

@@ -25,7 +25,7 @@ from lightpeer.client.fetch import SILENCE_S, next_within, streaming
 from lightpeer.core.content.manifest import build_table
 from lightpeer.core.content.uri import format_uri, is_uri, parse_uri
 from lightpeer.errors import LightpeerError, StreamFailedError
-from lightpeer.serve.importer import mirror_root
+from lightpeer.serve.importing.scan import mirror_root
 from lightpeer.serve.library.disk import state_error
 from lightpeer.serve.library.imported_files import SourceKey
 

@@ -24,8 +24,8 @@ from lightpeer.core.content.manifest import (
 )
 from lightpeer.errors import AudioError
 from lightpeer.playback.player import Player, PlayerEvent
-from lightpeer.serve.ingest import Recipe, make_track
-from lightpeer.serve.tags import Tags
+from lightpeer.serve.importing.ingest import Recipe, make_track
+from lightpeer.serve.importing.tags import Tags
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, Serving, serving, settings
 from tests.serve.media import read_track, segments, write_opus

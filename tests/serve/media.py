@@ -21,7 +21,7 @@ from lightpeer.core.content.manifest import (
     parse_table_untrusted,
     track_id_of,
 )
-from lightpeer.serve.sources import open_opus
+from lightpeer.serve.importing.decoders import open_opus
 
 DATA = Path(__file__).parent / "data"
 SET_FRAME_DURATION, FRAMES_20_MS, FRAMES_60_MS = 4040, 5004, 5006  # opus_defines.h

@@ -17,7 +17,7 @@ from lightpeer.core.addresses import Contact
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.errors import StateError
 from lightpeer.serve import server as server_module
-from lightpeer.serve.importer import ImportReport, mend, scan
+from lightpeer.serve.importing.scan import ImportReport, mend, scan
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.server import ServeSettings, serve
 from lightpeer.state.peers import PEERS_FILE

@@ -15,7 +15,7 @@ from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.core.addresses import Contact
 from lightpeer.errors import LightpeerError, NothingFoundError
-from lightpeer.serve.importer import scan
+from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.server import ServeSettings, serve
 from tests.serve.faults import Faults

@@ -14,7 +14,7 @@ from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.errors import StreamFailedError
 from lightpeer.serve import mirror as mirror_module
-from lightpeer.serve.importer import scan
+from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.mirror import MAX_RETRY_S, Mirror
 from lightpeer.serve.server import ServeSettings, serve

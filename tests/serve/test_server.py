@@ -21,7 +21,7 @@ from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
-from lightpeer.serve.importer import ImportReport
+from lightpeer.serve.importing.scan import ImportReport
 from lightpeer.serve.server import DEFAULT_LADDER_KBPS, ServeSettings, serve
 from tests.sim.network import simulate
 

@@ -12,7 +12,7 @@ import pytest
 from lightpeer.core.content.manifest import TABLE_BASE, content_digest, track_id_of
 from lightpeer.core.lists.packed import PackedSet
 from lightpeer.errors import StateError, UsageError
-from lightpeer.serve.importer import mend, scan
+from lightpeer.serve.importing.scan import mend, scan
 from lightpeer.serve.library import library as library_module
 from lightpeer.serve.library import store as store_module
 from lightpeer.serve.library.aside import ASIDE_S
@@ -442,7 +442,9 @@ def test_a_withdrawn_track_is_gone_for_good(library, open_library, music, monkey
         library = open_library(ladder)
         assert library.withdraw(withdrawn) == []
         with monkeypatch.context() as patch:
-            patch.setattr("lightpeer.serve.importer.make_track", lambda *_: pytest.fail("it was made again"))
+            patch.setattr(
+                "lightpeer.serve.importing.scan.make_track", lambda *_: pytest.fail("it was made again")
+            )
             report = scan(library)
         assert (report.imported, report.unchanged, report.skipped) == (0, 1, [])
         assert is_gone(library)

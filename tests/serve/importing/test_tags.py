@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.serve.tags import MAX_TAG_CHARS, Tags, _tidy, gain_from_tags, read_tags, tags_from_name
+from lightpeer.serve.importing.tags import (
+    MAX_TAG_CHARS,
+    Tags,
+    _tidy,
+    gain_from_tags,
+    read_tags,
+    tags_from_name,
+)
 from tests.serve.media import fixture, write_opus, write_wav
 
 

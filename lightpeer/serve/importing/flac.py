@@ -11,7 +11,7 @@ from typing import Any
 
 from lightpeer.audio import _native
 from lightpeer.errors import UnreadableError
-from lightpeer.serve.pcm import NotNativeError, Pcm, interleave_16_bit
+from lightpeer.serve.importing.pcm import NotNativeError, Pcm, interleave_16_bit
 
 _END_OF_STREAM = 4  # FLAC__STREAM_DECODER_END_OF_STREAM; the states above it are errors
 _CONTINUE, _ABORT = 0, 1  # FLAC__StreamDecoderWriteStatus

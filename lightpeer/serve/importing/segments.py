@@ -25,7 +25,7 @@ from lightpeer.core.content.manifest import (
     build_table,
 )
 from lightpeer.errors import UnreadableError
-from lightpeer.serve.tags import Tags
+from lightpeer.serve.importing.tags import Tags
 
 SERIAL = 1  # any number will do, and it must always be the same
 VENDOR = "lightpeer"

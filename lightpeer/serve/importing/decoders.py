@@ -24,8 +24,8 @@ from typing import Any
 
 from lightpeer.audio import _native
 from lightpeer.errors import UnreadableError
-from lightpeer.serve.flac import open_flac
-from lightpeer.serve.pcm import NotNativeError, Pcm, to_16_bit
+from lightpeer.serve.importing.flac import open_flac
+from lightpeer.serve.importing.pcm import NotNativeError, Pcm, to_16_bit
 
 _SAMPLE_BYTES = 2
 _BLOCK_FRAMES = 1 << 14

@@ -7,9 +7,9 @@ from array import array
 import pytest
 
 from lightpeer.errors import UnreadableError
-from lightpeer.serve import sources
-from lightpeer.serve.pcm import Pcm, interleave_16_bit, to_16_bit
-from lightpeer.serve.sources import NeedsFfmpegError, open_opus, open_pcm, opus_links, sniff
+from lightpeer.serve.importing import decoders as sources
+from lightpeer.serve.importing.decoders import NeedsFfmpegError, open_opus, open_pcm, opus_links, sniff
+from lightpeer.serve.importing.pcm import Pcm, interleave_16_bit, to_16_bit
 from tests.serve.media import fixture, tone, write_opus, write_wav
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, StateError
-from lightpeer.serve import importer, ingest, sources
-from lightpeer.serve.importer import ImportReport, ProgressLine, scan
+from lightpeer.serve.importing import decoders as sources
+from lightpeer.serve.importing import ingest
+from lightpeer.serve.importing import scan as importer
+from lightpeer.serve.importing.scan import ImportReport, ProgressLine, scan
 from lightpeer.serve.library.library import Library
 from tests.serve.media import fixture, write_opus, write_wav
 

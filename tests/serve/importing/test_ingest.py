@@ -19,9 +19,9 @@ from lightpeer.audio.ogg import (
 )
 from lightpeer.core.content.manifest import track_id_of
 from lightpeer.errors import UnreadableError
-from lightpeer.serve.ingest import Recipe, make_track
-from lightpeer.serve.repage import StoppedError
-from lightpeer.serve.tags import Tags
+from lightpeer.serve.importing.ingest import Recipe, make_track
+from lightpeer.serve.importing.repage import StoppedError
+from lightpeer.serve.importing.tags import Tags
 from tests.serve.media import (
     FRAMES_60_MS,
     decoded,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.serve.ladder import rungs_for_opus
+from lightpeer.serve.importing.rungs import rungs_for_opus
 
 
 @pytest.mark.parametrize(

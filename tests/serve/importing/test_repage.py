@@ -6,9 +6,9 @@ import pytest
 
 from lightpeer.audio.ogg import Muxer, OpusHead, build_opus_head, build_opus_tags
 from lightpeer.errors import UnreadableError
-from lightpeer.serve.repage import StoppedError, repage_opus, survey_opus
-from lightpeer.serve.segments import RenditionWriter
-from lightpeer.serve.tags import Tags
+from lightpeer.serve.importing.repage import StoppedError, repage_opus, survey_opus
+from lightpeer.serve.importing.segments import RenditionWriter
+from lightpeer.serve.importing.tags import Tags
 from tests.serve.media import FRAMES_60_MS, decoded, packets, write_opus
 
 MS_20 = b"\xf8"

@@ -4,8 +4,8 @@ import pytest
 
 from lightpeer.audio.ogg import packet_samples
 from lightpeer.errors import UnreadableError
-from lightpeer.serve.encode import OpusEncoder
-from lightpeer.serve.pcm import Pcm
+from lightpeer.serve.importing.encode import OpusEncoder
+from lightpeer.serve.importing.pcm import Pcm
 from tests.serve.media import tone
 
 

@@ -25,14 +25,14 @@ from typing import Final, TextIO, TypeAlias
 from lightpeer.audio import _native
 from lightpeer.console.output import truncate
 from lightpeer.errors import MissingLibraryError, StateError, UnreadableError
-from lightpeer.serve.finder import Finder
-from lightpeer.serve.ingest import Recipe, make_track
+from lightpeer.serve.importing.decoders import NeedsFfmpegError
+from lightpeer.serve.importing.finder import Finder
+from lightpeer.serve.importing.ingest import Recipe, make_track
+from lightpeer.serve.importing.repage import StoppedError
+from lightpeer.serve.importing.tags import read_tags
 from lightpeer.serve.library.disk import state_error
 from lightpeer.serve.library.imported_files import SourceKey
 from lightpeer.serve.library.library import Library
-from lightpeer.serve.repage import StoppedError
-from lightpeer.serve.sources import NeedsFfmpegError
-from lightpeer.serve.tags import read_tags
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from typing import Self
 from lightpeer.audio.ogg import Demuxer, OpusHead, Packet, packet_samples, parse_opus_head_untrusted
 from lightpeer.core.content.manifest import MAX_SEGMENT_BYTES, SAMPLE_RATE
 from lightpeer.errors import BadMessageError, UnreadableError
-from lightpeer.serve.segments import RenditionWriter
+from lightpeer.serve.importing.segments import RenditionWriter
 
 _READ_BYTES = 1 << 16
 _MAX_PACKET_BYTES = 1 << 25  # comment headers may hold cover art: 32 MB of it

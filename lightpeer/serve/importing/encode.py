@@ -16,7 +16,7 @@ from typing import Any, Self
 from lightpeer.audio import _native
 from lightpeer.audio.ogg import Demuxer, parse_opus_head_untrusted
 from lightpeer.errors import UnreadableError
-from lightpeer.serve.pcm import Pcm
+from lightpeer.serve.importing.pcm import Pcm
 
 _SET_BITRATE, _SET_VBR, _SET_COMPLEXITY = 4002, 4006, 4010  # opus_defines.h
 

@@ -18,14 +18,14 @@ from pathlib import Path
 from lightpeer.audio.ogg import OpusHead
 from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, least_bitrate_bps
 from lightpeer.errors import UnreadableError
-from lightpeer.serve.encode import OpusEncoder
-from lightpeer.serve.ladder import rungs_for_opus
-from lightpeer.serve.loudness import LoudnessMeter
-from lightpeer.serve.pcm import Pcm
-from lightpeer.serve.repage import OpusSurvey, StoppedError, repage_opus, survey_opus
-from lightpeer.serve.segments import RenditionWriter
-from lightpeer.serve.sources import open_opus, open_pcm, opus_links, sniff
-from lightpeer.serve.tags import Tags
+from lightpeer.serve.importing.decoders import open_opus, open_pcm, opus_links, sniff
+from lightpeer.serve.importing.encode import OpusEncoder
+from lightpeer.serve.importing.loudness import LoudnessMeter
+from lightpeer.serve.importing.pcm import Pcm
+from lightpeer.serve.importing.repage import OpusSurvey, StoppedError, repage_opus, survey_opus
+from lightpeer.serve.importing.rungs import rungs_for_opus
+from lightpeer.serve.importing.segments import RenditionWriter
+from lightpeer.serve.importing.tags import Tags
 
 MIN_DURATION_S = 1  # anything shorter is a sound effect, or what is left of a broken file
 _ENCODER_PRE_SKIP = 312  # libopusenc's for 48 kHz, in samples: 6.5 ms

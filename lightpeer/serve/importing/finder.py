@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from lightpeer.errors import StateError
-from lightpeer.serve.sources import MUSIC_SUFFIXES
+from lightpeer.serve.importing.decoders import MUSIC_SUFFIXES
 
 _KERNELS_OWN: Final = tuple(map(Path, ("/proc", "/sys", "/dev")))
 

@@ -5,9 +5,9 @@ import pytest
 from lightpeer.audio.ogg import OpusHead, build_opus_tags, packet_samples
 from lightpeer.core.content.manifest import TABLE_SEGMENTS
 from lightpeer.errors import UnreadableError
-from lightpeer.serve import segments as segments_module
-from lightpeer.serve.segments import SERIAL, RenditionWriter
-from lightpeer.serve.tags import Tags
+from lightpeer.serve.importing import segments as segments_module
+from lightpeer.serve.importing.segments import SERIAL, RenditionWriter
+from lightpeer.serve.importing.tags import Tags
 from tests.serve.media import packets
 
 HEAD = OpusHead(channels=1, pre_skip=312)

@@ -6,7 +6,7 @@ from array import array
 
 import pytest
 
-from lightpeer.serve.loudness import LoudnessMeter
+from lightpeer.serve.importing.loudness import LoudnessMeter
 
 
 def gain_db(second, rate=48000, channels=1, seconds=5):
