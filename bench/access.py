@@ -69,7 +69,7 @@ def measure(kind: str, path: Path) -> list[float]:
     from lightpeer.core.guard.access import Rules
     from lightpeer.core.lists.rule_lists import DENIABLE
     from lightpeer.core.trust.identity import PeerId, parse_peer_id
-    from lightpeer.serve.lists import ListSource
+    from lightpeer.serve.access.lists import ListSource
 
     before = resident_mb()
     began = time.process_time()
@@ -104,7 +104,7 @@ async def bursts(path: Path) -> list[float]:
     import trio
 
     from lightpeer.core.lists.rule_lists import DENIABLE
-    from lightpeer.serve.lists import ListSource
+    from lightpeer.serve.access.lists import ListSource
 
     took_ms: list[float] = []
     ends = [

@@ -32,7 +32,7 @@ from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import Identity
 from lightpeer.rpc.server import RpcServer
-from lightpeer.serve.access import Access
+from lightpeer.serve.access.access import Access
 from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.library.index import IndexHit
 from lightpeer.serve.service import Services

@@ -116,7 +116,7 @@ async def _watch_signals(caught: list[int], stop: trio.Event, scope: trio.Cancel
 def _withdraw(arguments: argparse.Namespace, output: Output) -> int:
     """Withdraw tracks for good; a server that runs is told by the file."""
     from lightpeer.core.content.uri import format_uri
-    from lightpeer.serve.lists import withdraw
+    from lightpeer.serve.access.lists import withdraw
 
     _, state_dir = _common(arguments)
     new = withdraw(state_dir, arguments.withdraw)

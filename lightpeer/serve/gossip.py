@@ -26,7 +26,7 @@ from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord, scope_of
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.access import Access
+from lightpeer.serve.access.access import Access
 from lightpeer.serve.joining import Joining
 from lightpeer.serve.meeting import Meetings
 from lightpeer.serve.own_record import OwnRecord

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.net.network import Network
-    from lightpeer.serve.access import Access
+    from lightpeer.serve.access.access import Access
     from lightpeer.serve.library.library import Library
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from lightpeer.core.trust.replay import Origin, ReplayGuard
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.peering.peer import TIME_METADATA
 from lightpeer.rpc.server import network_of
-from lightpeer.serve.access import Access
+from lightpeer.serve.access.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.rpc.server import Context
-    from lightpeer.serve.access import Access
+    from lightpeer.serve.access.access import Access
     from lightpeer.serve.library.index import IndexHit
     from lightpeer.serve.sealed import SealedCall, SealedCalls
     from lightpeer.serve.walkers import News, Walkers

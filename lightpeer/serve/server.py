@@ -34,7 +34,7 @@ from lightpeer.rpc.health import Health
 from lightpeer.rpc.limits import ServeLimits
 from lightpeer.rpc.reflection import Reflection
 from lightpeer.rpc.server import LIMITS, RpcServer, service_of
-from lightpeer.serve.access import Access, Lists, drop_withdrawn, keep_to
+from lightpeer.serve.access.access import Access, Lists, drop_withdrawn, keep_to
 from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.importing.finder import require_folder
 from lightpeer.serve.importing.scan import MIRRORED, ImportReport, ProgressLine, mend, mirror_root, scan

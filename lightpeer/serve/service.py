@@ -27,7 +27,7 @@ from lightpeer.rpc.server import (
     unary_stream,
     unary_unary,
 )
-from lightpeer.serve.access import Access
+from lightpeer.serve.access.access import Access
 from lightpeer.serve.discovery import Discovery
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, first_segments, read_segment, wanted_segments
 from lightpeer.serve.sealed import SealedCalls

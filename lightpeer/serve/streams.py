@@ -39,7 +39,7 @@ from lightpeer.core.udp.sender import (
 )
 from lightpeer.net.network import Address, DatagramSocket, Network
 from lightpeer.rpc.server import network_of
-from lightpeer.serve.access import Access
+from lightpeer.serve.access.access import Access
 from lightpeer.serve.objects import Objects, ReadableTrack
 from lightpeer.serve.uplink import Uplink
 from lightpeer.tasks.supervision import kept_up, log_failure

@@ -24,7 +24,7 @@ from lightpeer.errors import RemoteError, RpcError
 from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.connections import Connections, Terms
-from lightpeer.serve.access import Access
+from lightpeer.serve.access.access import Access
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import contained
 

@@ -28,7 +28,7 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import RpcServer
-from lightpeer.serve.access import Access
+from lightpeer.serve.access.access import Access
 from lightpeer.serve.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.library.index import Index

@@ -25,7 +25,7 @@ from lightpeer.core.udp.datagram import (
 from lightpeer.core.udp.sender import END_S, LEASE_S, StreamSender, path_token
 from lightpeer.errors import BadMessageError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.serve.access import Access
+from lightpeer.serve.access.access import Access
 from lightpeer.serve.streams import StreamTable
 from lightpeer.serve.uplink import Uplink
 from tests.sim.network import SimHost, simulate

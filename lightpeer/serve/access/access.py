@@ -10,7 +10,7 @@ A change is noticed by the kernel's word (`inotify.py`), and by SIGHUP; nothing 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
@@ -18,8 +18,8 @@ from lightpeer.core.content.uri import format_uri
 from lightpeer.core.guard.access import Refusal, Rules
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import LightpeerError, RpcError
-from lightpeer.serve.inotify import FolderWatch
-from lightpeer.serve.lists import allow_source, deny_source, withdrawn_source
+from lightpeer.serve.access.inotify import FolderWatch
+from lightpeer.serve.access.lists import allow_source, deny_source, withdrawn_source
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from lightpeer.core.lists.packed import PackedSet
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.serve.library.library import Library
-    from lightpeer.serve.streams import StreamTable
 
 logger = logging.getLogger(__name__)
 
@@ -189,10 +188,17 @@ class Lists:
             self._warn(f"{names} names nobody: nobody may listen until it does")
 
 
+class Refusing(Protocol):
+    """What serves people, and can stop."""
+
+    def drop_refused(self) -> object:
+        """End what those have who may not listen any more."""
+
+
 async def keep_to(
     lists: Lists,
     library: Library,
-    streams: StreamTable,
+    streams: Refusing,
     output: Output,
     hangups: AsyncIterable[object] | None = None,
 ) -> None:

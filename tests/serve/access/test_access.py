@@ -14,9 +14,9 @@ from lightpeer.core.guard.access import Refusal
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import ConfigError, RpcError, StateError, UsageError
-from lightpeer.serve import access as access_module
-from lightpeer.serve.access import Access, Lists, drop_withdrawn, keep_to
-from lightpeer.serve.lists import withdraw
+from lightpeer.serve.access import access as access_module
+from lightpeer.serve.access.access import Access, Lists, drop_withdrawn, keep_to
+from lightpeer.serve.access.lists import withdraw
 
 OWN, ANNA, BEN = (PeerId(bytes([n]) * 20) for n in (1, 2, 3))
 RAIN, SNOW = b"r" * 32, b"s" * 32

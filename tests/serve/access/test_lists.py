@@ -7,8 +7,8 @@ import pytest
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import ConfigError, StateError, UsageError
-from lightpeer.serve import lists
-from lightpeer.serve.lists import allow_source, deny_source, withdraw, withdrawn_source
+from lightpeer.serve.access import lists
+from lightpeer.serve.access.lists import allow_source, deny_source, withdraw, withdrawn_source
 
 ANNA, BEN = PeerId(b"a" * 20), PeerId(b"b" * 20)
 RAIN, SNOW = b"r" * 32, b"s" * 32
