@@ -155,8 +155,8 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
     from lightpeer.rpc.server import RpcServer
     from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.library.index import Index
+    from lightpeer.serve.sending.stream_table import StreamTable
     from lightpeer.serve.service import Services
-    from lightpeer.serve.streams import StreamTable
 
     network, identity = SystemNetwork(), Identity(b"1" * 32)
     report: dict[str, object] = {"rss_code_mb": rss_mb()}

@@ -35,9 +35,9 @@ from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
 from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.library.index import IndexHit
+from lightpeer.serve.sending.stream_table import StreamTable
+from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.service import Services
-from lightpeer.serve.streams import StreamTable
-from lightpeer.serve.uplink import Uplink
 from tests.sim.network import SimHost
 
 PORT = 47474

@@ -41,9 +41,9 @@ from lightpeer.serve.importing.scan import MIRRORED, ImportReport, ProgressLine,
 from lightpeer.serve.library.descriptors import shares
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.role import ServingRole, guarded
+from lightpeer.serve.sending.stream_table import StreamTable
+from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.service import Services
-from lightpeer.serve.streams import StreamTable
-from lightpeer.serve.uplink import Uplink
 from lightpeer.state.files import load_or_create_identity
 from lightpeer.state.peers import RememberedPeers
 from lightpeer.tasks.nursery import open_nursery

@@ -13,8 +13,8 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.gossip import Gossip
+from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.service import Services
-from lightpeer.serve.streams import StreamTable
 from tests.serve.tracks import MemoryLibrary
 from tests.sim.network import SimHost, SimInternet
 

@@ -29,15 +29,15 @@ from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
-from lightpeer.serve.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.library.index import Index
 from lightpeer.serve.meeting import MAX_RECORDS
 from lightpeer.serve.sealed import TIME_METADATA
 from lightpeer.serve.search import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
+from lightpeer.serve.sending.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
+from lightpeer.serve.sending.stream_table import StreamTable
+from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.service import Services
-from lightpeer.serve.streams import StreamTable
-from lightpeer.serve.uplink import Uplink
 from lightpeer.tasks.threads import Threads
 from tests.serve.tracks import MemoryLibrary, MemoryTrack
 from tests.sim.network import EPOCH_S, simulate

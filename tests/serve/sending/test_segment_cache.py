@@ -12,8 +12,8 @@ import trio.testing
 
 from lightpeer.core.udp.sender import Missing
 from lightpeer.errors import StateError
-from lightpeer.serve import objects as objects_module
-from lightpeer.serve.objects import GATHER_S, MOST_AT_ONCE, READERS, Objects
+from lightpeer.serve.sending import segment_cache as objects_module
+from lightpeer.serve.sending.segment_cache import GATHER_S, MOST_AT_ONCE, READERS, Objects
 from lightpeer.tasks.threads import Threads
 from tests.sim.clock import without_threads
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.serve.uplink import AHEAD_S, Uplink
+from lightpeer.serve.sending.uplink import AHEAD_S, Uplink
 
 CAP = 10_000
 SEGMENT = 6000

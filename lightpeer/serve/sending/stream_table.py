@@ -40,8 +40,8 @@ from lightpeer.core.udp.sender import (
 from lightpeer.net.network import Address, DatagramSocket, Network
 from lightpeer.rpc.server import network_of
 from lightpeer.serve.access.access import Access
-from lightpeer.serve.objects import Objects, ReadableTrack
-from lightpeer.serve.uplink import Uplink
+from lightpeer.serve.sending.segment_cache import Objects, ReadableTrack
+from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.tasks.supervision import kept_up, log_failure
 
 MAX_STREAMS: Final = 4096  # 2 kB each while they rest; a queue grows no faster than what came for it

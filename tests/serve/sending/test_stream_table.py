@@ -26,8 +26,8 @@ from lightpeer.core.udp.sender import END_S, LEASE_S, StreamSender, path_token
 from lightpeer.errors import BadMessageError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.serve.access.access import Access
-from lightpeer.serve.streams import StreamTable
-from lightpeer.serve.uplink import Uplink
+from lightpeer.serve.sending.stream_table import StreamTable
+from lightpeer.serve.sending.uplink import Uplink
 from tests.sim.network import SimHost, simulate
 
 SERVER = Identity(b"\x01" * 32)

@@ -1,0 +1,1 @@
+"""What leaves: all UDP streams, the uplink they share, the segments they read."""
