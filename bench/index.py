@@ -153,8 +153,8 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
     from lightpeer.peering.peer import Peer, SealClock
     from lightpeer.rpc.channel import open_channel
     from lightpeer.rpc.server import RpcServer
-    from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.library.index import Index
+    from lightpeer.serve.overlay.gossip import Gossip
     from lightpeer.serve.sending.stream_table import StreamTable
     from lightpeer.serve.service import Services
 

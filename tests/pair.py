@@ -33,8 +33,8 @@ from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import Identity
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
-from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.library.index import IndexHit
+from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.service import Services

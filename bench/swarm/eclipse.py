@@ -21,7 +21,13 @@ from bench.swarm.cyclon import SHUFFLE_LENGTH, CyclonSwarm, Pointers
 from bench.swarm.population import Server, Swarm
 from bench.swarm.report import Section, percent
 from lightpeer.core.guard.fairness import Fairness
-from lightpeer.serve.gossip import ACCEPTED_AT_ONCE, INTRODUCTIONS, NETWORK_SHARES, PERIOD_S, TOTAL_SHARES
+from lightpeer.serve.overlay.gossip import (
+    ACCEPTED_AT_ONCE,
+    INTRODUCTIONS,
+    NETWORK_SHARES,
+    PERIOD_S,
+    TOTAL_SHARES,
+)
 
 SHARES = (0.01, 0.05, 0.2)
 ROUNDS = 100

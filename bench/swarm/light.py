@@ -18,7 +18,7 @@ from lightpeer.config import Settings
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
-from lightpeer.serve.own_record import RECORD_LIFETIME_S
+from lightpeer.serve.overlay.own_record import RECORD_LIFETIME_S
 
 if TYPE_CHECKING:
     from bench.swarm.eclipse import Besieged

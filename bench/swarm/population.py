@@ -15,7 +15,7 @@ from random import Random
 from typing import ClassVar, Self
 
 from lightpeer.core.overlay.view import View
-from lightpeer.serve.gossip import TOTAL_SHARES
+from lightpeer.serve.overlay.gossip import TOTAL_SHARES
 
 SAMPLE = 15  # records that a joiner gets, as from Discovery.Exchange
 BOOTSTRAPS = 3

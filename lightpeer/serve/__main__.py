@@ -141,7 +141,7 @@ def _common(arguments: argparse.Namespace) -> tuple[Settings, Path]:
 
 
 def _settings(arguments: argparse.Namespace) -> ServeSettings:
-    from lightpeer.serve.gossip import PERIOD_S
+    from lightpeer.serve.overlay.gossip import PERIOD_S
     from lightpeer.serve.server import DEFAULT_LADDER_KBPS, DEFAULT_LISTEN, ServeSettings
 
     if not arguments.music_dirs:

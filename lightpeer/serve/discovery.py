@@ -13,10 +13,10 @@ from lightpeer.core.trust.records import check_scope_untrusted, format_endpoint,
 from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context, MethodHandler, unary_unary
-from lightpeer.serve.meeting import MAX_RECORDS, sound_records_untrusted
+from lightpeer.serve.overlay.meeting import MAX_RECORDS, sound_records_untrusted
 
 if TYPE_CHECKING:
-    from lightpeer.serve.gossip import Gossip
+    from lightpeer.serve.overlay.gossip import Gossip
     from lightpeer.serve.sealed import SealedCalls
 
 ANNOUNCE_AGAIN_S: Final = 600  # for servers that do not introduce themselves otherwise

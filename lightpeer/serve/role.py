@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from lightpeer.rpc.handlers import Context, MethodHandler
     from lightpeer.rpc.health import Health
-    from lightpeer.serve.gossip import Gossip
+    from lightpeer.serve.overlay.gossip import Gossip
 
 SERVICES: Final = ("loudp2p.v1.Index", "loudp2p.v1.Streams")  # that are up only while the peer serves
 

@@ -38,7 +38,7 @@ from lightpeer.core.search.walks import Budget, Visit, Walks
 from lightpeer.core.trust.records import restore_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.walkers import Errand
+from lightpeer.serve.overlay.walkers import Errand
 from lightpeer.tasks.threads import Threads
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from lightpeer.rpc.server import Context
     from lightpeer.serve.access.access import Access
     from lightpeer.serve.library.index import IndexHit
+    from lightpeer.serve.overlay.walkers import News, Walkers
     from lightpeer.serve.sealed import SealedCall, SealedCalls
-    from lightpeer.serve.walkers import News, Walkers
 
 logger = logging.getLogger(__name__)
 

@@ -35,11 +35,11 @@ from lightpeer.rpc.limits import ServeLimits
 from lightpeer.rpc.reflection import Reflection
 from lightpeer.rpc.server import LIMITS, RpcServer, service_of
 from lightpeer.serve.access.access import Access, Lists, drop_withdrawn, keep_to
-from lightpeer.serve.gossip import PERIOD_S, Gossip
 from lightpeer.serve.importing.finder import require_folder
 from lightpeer.serve.importing.scan import MIRRORED, ImportReport, ProgressLine, mend, mirror_root, scan
 from lightpeer.serve.library.descriptors import shares
 from lightpeer.serve.library.library import Library
+from lightpeer.serve.overlay.gossip import PERIOD_S, Gossip
 from lightpeer.serve.role import ServingRole, guarded
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink

@@ -29,17 +29,17 @@ from lightpeer.rpc.server import (
 )
 from lightpeer.serve.access.access import Access
 from lightpeer.serve.discovery import Discovery
+from lightpeer.serve.overlay.walkers import Walkers
 from lightpeer.serve.sealed import SealedCalls
 from lightpeer.serve.search import Search, Searchable, ServedIndex
 from lightpeer.serve.sending.excerpt import MAX_INLINE_BYTES, first_segments, read_segment, wanted_segments
-from lightpeer.serve.walkers import Walkers
 from lightpeer.tasks.supervision import OnceLog
 from lightpeer.tasks.threads import Threads
 
 if TYPE_CHECKING:
     from lightpeer.net.network import Network
-    from lightpeer.serve.gossip import Gossip
     from lightpeer.serve.library.store import StoredTrack
+    from lightpeer.serve.overlay.gossip import Gossip
     from lightpeer.serve.sending.stream_table import StreamTable
     from lightpeer.serve.sending.uplink import Uplink
 

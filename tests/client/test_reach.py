@@ -16,7 +16,7 @@ from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.net.lan import Own
-from lightpeer.serve.gossip import ASKS_AT_ONCE
+from lightpeer.serve.overlay.gossip import ASKS_AT_ONCE
 from tests.pair import PORT, Serving, made_track, serving, settings
 from tests.sim.network import SimInternet, simulate
 from tests.sim.swarm import introduce, swarm

@@ -26,8 +26,8 @@ from lightpeer.peering.opener import Opener
 from lightpeer.peering.peer import TIME_METADATA, Peer, SealClock
 from lightpeer.rpc.health import _service_untrusted
 from lightpeer.rpc.reflection import Reflection
-from lightpeer.serve.meeting import Meetings, Met, sound_records_untrusted
-from lightpeer.serve.walkers import Walkers
+from lightpeer.serve.overlay.meeting import Meetings, Met, sound_records_untrusted
+from lightpeer.serve.overlay.walkers import Walkers
 from tests.fuzz.core_targets import NOW_S, OPEN_REPLY, RECORD, THEM, US
 from tests.fuzz.target import refusals, target
 
@@ -126,8 +126,8 @@ def reflection(data: bytes) -> None:
 
 
 @target(
-    "serve.meeting.sound_records_untrusted",
-    "serve.meeting.Meetings._records_untrusted",
+    "serve.overlay.meeting.sound_records_untrusted",
+    "serve.overlay.meeting.Meetings._records_untrusted",
     "client.reach.Reach._sound_untrusted",
     seeds=[RECORD, RECORD + b"\n\n" + RECORD],
 )
@@ -145,8 +145,8 @@ def told_records(data: bytes) -> None:
 
 @target(
     "net.names.numeric_untrusted",
-    "serve.walkers.Walkers._contact_untrusted",
-    "serve.meeting.Meetings._take_observed_untrusted",
+    "serve.overlay.walkers.Walkers._contact_untrusted",
+    "serve.overlay.meeting.Meetings._take_observed_untrusted",
     seeds=[b"peer.example:5\n203.0.113.9\n10.0.0.1", b"198.51.100.1:47474", b"localhost:1\n127.0.0.1"],
 )
 def addresses(data: bytes) -> None:

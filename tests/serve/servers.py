@@ -12,7 +12,7 @@ from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.rpc.server import RpcServer
-from lightpeer.serve.gossip import Gossip
+from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.service import Services
 from tests.serve.tracks import MemoryLibrary

@@ -29,9 +29,9 @@ from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
-from lightpeer.serve.gossip import Gossip
 from lightpeer.serve.library.index import Index
-from lightpeer.serve.meeting import MAX_RECORDS
+from lightpeer.serve.overlay.gossip import Gossip
+from lightpeer.serve.overlay.meeting import MAX_RECORDS
 from lightpeer.serve.sealed import TIME_METADATA
 from lightpeer.serve.search import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
 from lightpeer.serve.sending.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES

@@ -29,7 +29,7 @@ from lightpeer.errors import BadMessageError
 from lightpeer.pb.grpc.health.v1 import health_pb2
 from lightpeer.pb.grpc.reflection.v1 import reflection_pb2
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.meeting import MAX_RECORDS
+from lightpeer.serve.overlay.meeting import MAX_RECORDS
 from lightpeer.serve.sending.excerpt import MAX_PULL_RANGES
 from tests.core.hostile import is_refused, variants
 

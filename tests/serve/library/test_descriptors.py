@@ -8,7 +8,7 @@ import pytest
 
 from lightpeer.rpc.limits import ServeLimits
 from lightpeer.serve.library.descriptors import OWN, raise_descriptor_limit, shares
-from lightpeer.serve.walkers import TERMS
+from lightpeer.serve.overlay.walkers import TERMS
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from lightpeer.core.addresses import Contact
 from lightpeer.core.overlay.view import CAPACITY, ENOUGH
 from lightpeer.core.trust.records import LOOPBACK_SCOPE
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.meeting import MAX_RECORDS
+from lightpeer.serve.overlay.meeting import MAX_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.overlay.view import Entropy, View
     from lightpeer.core.trust.records import PeerRecord
-    from lightpeer.serve.meeting import Meetings
+    from lightpeer.serve.overlay.meeting import Meetings
 
     T = TypeVar("T")
 

@@ -15,8 +15,8 @@ from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
-from lightpeer.serve import meeting
-from lightpeer.serve.gossip import (
+from lightpeer.serve.overlay import meeting
+from lightpeer.serve.overlay.gossip import (
     ASKS_AT_ONCE,
     ASKS_PER_S,
     DIAL_BACK_S,
@@ -24,7 +24,7 @@ from lightpeer.serve.gossip import (
     PERIOD_S,
     TOTAL_SHARES,
 )
-from lightpeer.serve.joining import (
+from lightpeer.serve.overlay.joining import (
     JOIN_AGAIN_S,
     JOIN_THROUGH_S,
     MAX_JOIN_AGAIN_S,

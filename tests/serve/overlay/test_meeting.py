@@ -10,7 +10,7 @@ from lightpeer.core.trust.records import PeerRecord, build_record, parse_record_
 from lightpeer.core.trust.replay import WINDOW_PAST_MS
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.meeting import (
+from lightpeer.serve.overlay.meeting import (
     KNOCK_AGAIN_S,
     MAX_NAMED,
     MET_LATELY_S,

@@ -27,9 +27,9 @@ from lightpeer.core.trust.records import PeerRecord, scope_of
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.access.access import Access
-from lightpeer.serve.joining import Joining
-from lightpeer.serve.meeting import Meetings
-from lightpeer.serve.own_record import OwnRecord
+from lightpeer.serve.overlay.joining import Joining
+from lightpeer.serve.overlay.meeting import Meetings
+from lightpeer.serve.overlay.own_record import OwnRecord
 from lightpeer.tasks.supervision import contained, kept_up
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import trio
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.errors import UsageError
-from lightpeer.serve.own_record import RECORD_LIFETIME_S, OwnRecord
+from lightpeer.serve.overlay.own_record import RECORD_LIFETIME_S, OwnRecord
 from tests.serve.servers import identity
 from tests.sim.network import SimHost, simulate
 
