@@ -156,7 +156,7 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
     from lightpeer.serve.library.index import Index
     from lightpeer.serve.overlay.gossip import Gossip
     from lightpeer.serve.sending.stream_table import StreamTable
-    from lightpeer.serve.service import Services
+    from lightpeer.serve.services.streams import Services
 
     network, identity = SystemNetwork(), Identity(b"1" * 32)
     report: dict[str, object] = {"rss_code_mb": rss_mb()}

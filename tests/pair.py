@@ -37,7 +37,7 @@ from lightpeer.serve.library.index import IndexHit
 from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
-from lightpeer.serve.service import Services
+from lightpeer.serve.services.streams import Services
 from tests.sim.network import SimHost
 
 PORT = 47474

@@ -43,7 +43,7 @@ from lightpeer.serve.overlay.gossip import PERIOD_S, Gossip
 from lightpeer.serve.role import ServingRole, guarded
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
-from lightpeer.serve.service import Services
+from lightpeer.serve.services.streams import Services
 from lightpeer.state.files import load_or_create_identity
 from lightpeer.state.peers import RememberedPeers
 from lightpeer.tasks.nursery import open_nursery

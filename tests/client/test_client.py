@@ -15,7 +15,7 @@ from lightpeer.core.lists.rule_lists import DENIABLE, RuleList
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.rpc.server import Context
-from lightpeer.serve.search import Search
+from lightpeer.serve.services.search import Search
 from lightpeer.state.peers import PEERS_FILE
 from tests.pair import made_track, serving, settings
 from tests.sim.network import SimHost, SimInternet, simulate

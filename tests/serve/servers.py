@@ -14,7 +14,7 @@ from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.sending.stream_table import StreamTable
-from lightpeer.serve.service import Services
+from lightpeer.serve.services.streams import Services
 from tests.serve.tracks import MemoryLibrary
 from tests.sim.network import SimHost, SimInternet
 

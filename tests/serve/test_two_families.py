@@ -20,7 +20,7 @@ from lightpeer.core.content.uri import format_uri
 from lightpeer.net.network import Address
 from lightpeer.net.system import SystemNetwork
 from lightpeer.serve.server import ServeSettings, serve
-from lightpeer.serve.service import Services
+from lightpeer.serve.services.streams import Services
 from tests.net.test_system import has_ipv6
 from tests.serve.test_server import TRACKS
 

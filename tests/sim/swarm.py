@@ -13,7 +13,7 @@ from lightpeer.core.trust.records import PeerRecord, Role, build_record, parse_r
 from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import Context, unary_stream
-from lightpeer.serve.search import Search
+from lightpeer.serve.services.search import Search
 from tests.pair import PORT, MadeTrack, Serving, serving
 from tests.sim.network import SimHost, SimInternet
 

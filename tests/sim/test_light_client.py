@@ -26,7 +26,7 @@ from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context, unary_unary
-from lightpeer.serve.search import GATHER_S, Search
+from lightpeer.serve.services.search import GATHER_S, Search
 from tests.download.test_session import stream
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
 from tests.sim.link import Link

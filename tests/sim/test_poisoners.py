@@ -17,7 +17,7 @@ from lightpeer.client.client import open_client
 from lightpeer.client.fetch import INLINE_BYTES
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context
-from lightpeer.serve.search import Search
+from lightpeer.serve.services.search import Search
 from tests.pair import MadeTrack, Serving, made_track, settings
 from tests.sim.network import SimInternet, simulate
 from tests.sim.swarm import introduce, replace_search, swarm

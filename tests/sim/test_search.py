@@ -21,10 +21,10 @@ from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context
-from lightpeer.serve import search as search_module
 from lightpeer.serve.overlay import walkers
 from lightpeer.serve.overlay.walkers import AVOID_S, FIRST_REPLY_S
-from lightpeer.serve.search import Search
+from lightpeer.serve.services import search as search_module
+from lightpeer.serve.services.search import Search
 from tests.pair import PORT, MadeTrack, Serving, made_track
 from tests.sim.network import SimInternet, simulate
 from tests.sim.swarm import connected, introduce, never_end, record_of, replace_search, swarm

@@ -221,7 +221,7 @@ def test_the_peer_that_was_named_or_none() -> None:
 
 
 def lying(monkeypatch: pytest.MonkeyPatch, observed: str) -> None:
-    monkeypatch.setattr("lightpeer.serve.discovery.format_endpoint", lambda _: f"{observed}:999")
+    monkeypatch.setattr("lightpeer.serve.services.discovery.format_endpoint", lambda _: f"{observed}:999")
 
 
 @pytest.mark.parametrize("is_named", [False, True])

@@ -28,11 +28,11 @@ from lightpeer.rpc.server import (
     unary_unary,
 )
 from lightpeer.serve.access.access import Access
-from lightpeer.serve.discovery import Discovery
 from lightpeer.serve.overlay.walkers import Walkers
-from lightpeer.serve.sealed import SealedCalls
-from lightpeer.serve.search import Search, Searchable, ServedIndex
 from lightpeer.serve.sending.excerpt import MAX_INLINE_BYTES, first_segments, read_segment, wanted_segments
+from lightpeer.serve.services.discovery import Discovery
+from lightpeer.serve.services.sealed import SealedCalls
+from lightpeer.serve.services.search import Search, Searchable, ServedIndex
 from lightpeer.tasks.supervision import OnceLog
 from lightpeer.tasks.threads import Threads
 

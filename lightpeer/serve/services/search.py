@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from lightpeer.serve.access.access import Access
     from lightpeer.serve.library.index import IndexHit
     from lightpeer.serve.overlay.walkers import News, Walkers
-    from lightpeer.serve.sealed import SealedCall, SealedCalls
+    from lightpeer.serve.services.sealed import SealedCall, SealedCalls
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from lightpeer.core.trust.identity import NONCE_BYTES, ClientSeals, Identity
 from lightpeer.core.trust.replay import NONCES_REMEMBERED, WINDOW_FUTURE_MS, Origin
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.sealed import SealedCalls
+from lightpeer.serve.services.sealed import SealedCalls
 
 ME, THEM = Identity(b"\x01" * 32), Identity(b"\x02" * 32)
 NOW_S = 1_700_000_000

@@ -17,7 +17,7 @@ from lightpeer.serve.overlay.meeting import MAX_RECORDS, sound_records_untrusted
 
 if TYPE_CHECKING:
     from lightpeer.serve.overlay.gossip import Gossip
-    from lightpeer.serve.sealed import SealedCalls
+    from lightpeer.serve.services.sealed import SealedCalls
 
 ANNOUNCE_AGAIN_S: Final = 600  # for servers that do not introduce themselves otherwise
 _SERVICE = "/loudp2p.v1.Discovery/"

@@ -32,12 +32,12 @@ from lightpeer.serve.access.access import Access
 from lightpeer.serve.library.index import Index
 from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.overlay.meeting import MAX_RECORDS
-from lightpeer.serve.sealed import TIME_METADATA
-from lightpeer.serve.search import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
 from lightpeer.serve.sending.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
-from lightpeer.serve.service import Services
+from lightpeer.serve.services.sealed import TIME_METADATA
+from lightpeer.serve.services.search import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
+from lightpeer.serve.services.streams import Services
 from lightpeer.tasks.threads import Threads
 from tests.serve.tracks import MemoryLibrary, MemoryTrack
 from tests.sim.network import EPOCH_S, simulate
