@@ -77,7 +77,13 @@ GROUPS = (
         "shells",
         SHELLS,
         "lightpeer",
-        ("tests/shell", "tests/sim", *(f"--ignore={name}" for name in ELSEWHERE)),
+        (
+            "tests/client",
+            "tests/download",
+            "tests/playback",
+            "tests/sim",
+            *(f"--ignore={name}" for name in ELSEWHERE),
+        ),
         (),
     ),
 )
