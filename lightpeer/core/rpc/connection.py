@@ -55,6 +55,9 @@ HEADER_TABLE_BYTES: Final = 4096
 """What HPACK begins with; a peer may allow us more, and we need not hold it."""
 
 LARGEST_SETTING_CODE: Final = 8  # that h2 knows
+SENT_BYTES_PER_UPDATE: Final = (
+    1024  # that a WINDOW_UPDATE lets out if it is to be no work: honest ones let out more
+)
 LATE_DATA_COST: Final = 1  # of the budget, for DATA of a call that has ended: some is always in flight
 
 
@@ -103,6 +106,7 @@ class Connection(ABC, Generic[StreamT]):
         self._gate = FrameGate(is_server=not client_side, budget=budget)
         self._budget = self._gate.budget
         self._late_frames = 0  # DATA of calls that had ended, so far
+        self._sent_bytes = 0  # of messages
         self._asked_work = 0.0  # beyond what the frames themselves are
         self._owed = 0  # of the budget, for what is not in a frame's header
         self._raw = b""  # frames that bypass h2, to follow what it has to send
@@ -192,8 +196,9 @@ class Connection(ABC, Generic[StreamT]):
 
     @property
     def work_received(self) -> float:
-        """How much work what came has been, in frames (see `turns`)."""
-        return self._gate.frames + self._asked_work
+        """How much work what came has been, in frames (see `turns`); less as windows let messages out."""
+        free_updates = min(self._gate.window_updates, self._sent_bytes / SENT_BYTES_PER_UPDATE)
+        return self._gate.frames - free_updates + self._asked_work
 
     @property
     def is_open(self) -> bool:
@@ -397,6 +402,7 @@ class Connection(ABC, Generic[StreamT]):
             ends = not outbox and not stream.is_sending and stream.trailers is None
             self._h2.send_data(stream.stream_id, data, end_stream=ends)
             self._budget.earn(size)
+            self._sent_bytes += size
             stream.is_local_ended = ends
             if stream.is_sending and stream.can_send:  # its writer may wait for that
                 self._changed_stream(stream)

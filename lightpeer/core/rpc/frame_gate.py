@@ -177,6 +177,7 @@ class FrameGate:
         self._rest_bytes = PREFACE_BYTES if is_server else 0  # of a frame that is passing
         self._held = b""  # a part of a frame header, or of a GOAWAY: bounded by its maximum
         self.frames = 0  # that have begun to come
+        self.window_updates = 0  # among them
         self.budget = budget or FloodBudget()
         self._block_bytes = 0  # of header fields, in frames up to END_HEADERS
 
@@ -226,6 +227,8 @@ class FrameGate:
                 raise FramingError(ErrorCode.ENHANCE_YOUR_CALM, "the peer sent endless header fields")
             if flags & _FLAG_END_HEADERS:
                 self._block_bytes = 0
+        elif kind == FrameType.WINDOW_UPDATE:
+            self.window_updates += 1
         elif kind == FrameType.SETTINGS:
             self.budget.charge(length // _SETTING_BYTES)
         self.budget.charge(_COST.get(kind, _COST_OTHERWISE))  # type: ignore[call-overload]

@@ -17,7 +17,14 @@ from lightpeer.core.rpc.frame_gate import (
     encode_ping,
 )
 from lightpeer.core.rpc.limits import Limits
-from lightpeer.core.rpc.server import LINGER_S, METADATA_ITEM_BYTES, STUCK_S, ServerConnection
+from lightpeer.core.rpc.server import (
+    CALL_WORK,
+    FIELDS_PER_UNIT,
+    LINGER_S,
+    METADATA_ITEM_BYTES,
+    STUCK_S,
+    ServerConnection,
+)
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.rpc.stream import STREAM_BYTES
 from lightpeer.errors import StateMisuseError
@@ -235,6 +242,25 @@ def test_a_client_that_reads_its_answer_slowly_gets_all_of_it():
         peer.h2.increment_flow_control_window(10_000, 1)
     assert sum(len(event.data) for event in peer.of(h2.events.DataReceived)) == 500_005
     assert not peer.of(h2.events.StreamReset)
+
+
+def test_windows_are_work_unless_they_let_as_much_out():
+    server, peer = accept(connection_send_bytes=10**6)
+    call = call_of(peer, end=True)
+    assert server.work_received >= CALL_WORK + len(REQUEST) / FIELDS_PER_UNIT
+    call.send(bytes(200_000))
+    peer.exchange()
+    before = server.work_received
+    for _ in range(4):
+        peer.h2.increment_flow_control_window(20_000)
+        peer.h2.increment_flow_control_window(20_000, 1)
+        peer.exchange()
+    assert server.work_received == before
+    for _ in range(400):
+        peer.h2.increment_flow_control_window(1)
+        peer.h2.increment_flow_control_window(1, 1)
+        peer.exchange()
+    assert server.work_received > before + 500
 
 
 @pytest.mark.parametrize(
