@@ -132,7 +132,7 @@ class Searcher:
         async with aclosing(peer.search(request, first_reply_s=FIRST_REPLY_S)) as replies:
             while True:
                 waits_from_s = trio.current_time()
-                with trio.move_on_after(left_s) as patience:
+                with trio.move_on_after(max(0.0, left_s)) as patience:
                     reply = await anext(replies, None)
                 if patience.cancelled_caught:
                     self._reach.on_error(peer, _no_end())

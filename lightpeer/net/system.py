@@ -175,6 +175,8 @@ class TcpListener(trio.abc.Listener[trio.abc.Stream]):
                 await trio.lowlevel.wait_readable(self._sock)
                 self._left = ACCEPTS_AT_ONCE
                 continue
+            except ConnectionAbortedError:  # the client's doing: accept(2)
+                continue
             self._left -= 1
             try:
                 stream = trio.SocketStream(trio.socket.from_stdlib_socket(accepted))

@@ -21,7 +21,7 @@ class ServeLimits:
     connection_send_bytes: Final = 512 * 1024  # of all its calls, before they wait
     held_bytes_per_connection: Final = 2 * 1024 * 1024  # whatever it is: eight of the largest replies
     held_bytes: Final = 16 * 1024 * 1024  # for all of them; beside it, each connection takes 40 kB
-    connections_per_s: Final = 2.0  # of one host, which may have all its places twice at once
+    connections_per_s: Final = 1.0  # of one host, which may have all its places twice at once
     work_per_s: Final = 200.0  # of one host, in frames (core/guard/turns.py): 8 calls, 1 % of a laptop's core
     header_list_bytes: Final = 16 * 1024  # gRPC's own hard limit
 

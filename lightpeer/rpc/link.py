@@ -79,6 +79,8 @@ class Link(Generic[StreamT]):
                 await self._write()
                 nursery.cancel_scope.cancel()
         finally:
+            if self._turn is not None:
+                self._turn.leave(trio.current_time())
             self._receive(b"")
             await trio.aclose_forcefully(self.stream)
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import trio
+import trio.testing
 
 from lightpeer.client.asking import Turn
 from lightpeer.client.search import ANSWER_S, Searcher
@@ -14,6 +15,19 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.rpc.service import run
 
 REPLIES = 6
+
+
+def asked(search):
+    """Return the replies of a peer that answers so, itself, and who is noted as having failed."""
+    failed: list[object] = []
+    reach = SimpleNamespace(
+        record_time=lambda _: 0.0,
+        learn=lambda *_: None,
+        on_answer=lambda *_: None,
+        on_error=lambda peer, _: failed.append(peer),
+    )
+    peer = SimpleNamespace(host="20.0.0.1", peer_id=b"p" * 20, search=search)
+    return Searcher(reach, bytes).replies(Turn(peer), "song", REPLIES, NO_BUDGET, 1), peer, failed
 
 
 @pytest.mark.parametrize(
@@ -32,15 +46,7 @@ def test_an_answer_has_ten_seconds_from_its_first_reply_on(gap_s, taken_s, come)
             yield pb.SearchReply(hits=[pb.Hit(track_id=bytes([number]) * 32)])
 
     async def main():
-        failed: list[object] = []
-        reach = SimpleNamespace(
-            record_time=lambda _: 0.0,
-            learn=lambda *_: None,
-            on_answer=lambda *_: None,
-            on_error=lambda peer, _: failed.append(peer),
-        )
-        peer = SimpleNamespace(host="20.0.0.1", peer_id=b"p" * 20, search=search)
-        replies = Searcher(reach, bytes).replies(Turn(peer), "song", REPLIES, NO_BUDGET, 1)
+        replies, peer, failed = asked(search)
         number = 0
         async for _ in replies:
             number += 1
@@ -48,3 +54,22 @@ def test_an_answer_has_ten_seconds_from_its_first_reply_on(gap_s, taken_s, come)
         assert (number, failed) == (come, [peer] if come < REPLIES else [])
 
     run(main)
+
+
+def test_a_reply_that_takes_the_processor_past_the_end_is_the_last():
+    clock = trio.testing.MockClock(autojump_threshold=0)
+
+    async def search(request, *, first_reply_s):
+        yield pb.SearchReply(hits=[pb.Hit(track_id=bytes(32))])
+        await trio.sleep(ANSWER_S - 0.01)
+        clock.jump(0.02)  # to open its seal takes so long
+        yield pb.SearchReply(hits=[pb.Hit(track_id=bytes(31) + b"1")])
+        await trio.sleep(1)
+        yield pb.SearchReply(hits=[pb.Hit(track_id=bytes(31) + b"2")])
+
+    async def main():
+        replies, peer, failed = asked(search)
+        assert len([reply async for reply in replies]) == 2
+        assert failed == [peer]
+
+    trio.run(main, clock=clock)

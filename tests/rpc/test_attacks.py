@@ -24,12 +24,21 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.core.guard.turns import BURST_S, OWN_BURST, OWN_PER_S, READ_WORK
+from lightpeer.core.guard.turns import (
+    BURST_S,
+    OWN_BURST,
+    OWN_DEBT,
+    OWN_PER_S,
+    READ_WORK,
+    TURN_WORK,
+    Turn,
+    Turns,
+)
 from lightpeer.core.rpc.frame_gate import ErrorCode, FrameType
 from lightpeer.core.rpc.limits import Limits
-from lightpeer.core.rpc.server import CALL_WORK, STUCK_S
+from lightpeer.core.rpc.server import CALL_WORK, STUCK_S, ServerConnection
 from lightpeer.rpc.channel import open_channel
-from lightpeer.rpc.link import STALLED_WRITE_S
+from lightpeer.rpc.link import STALLED_WRITE_S, Link
 from lightpeer.rpc.server import LIMITS, REQUEST_S, RpcServer
 from tests.rpc.service import Fixture, MemoryStream, run, serving, stream_pair
 
@@ -625,6 +634,63 @@ def test_a_host_has_so_much_of_what_it_sends_read_and_the_others_as_much_as_befo
             with trio.fail_after(0.1):
                 await is_served(f)
             nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_who_connects_anew_for_each_bomb_has_no_more_read():
+    async def main():
+        options = {"work_per_s": 200.0, "connections_per_s": 1.0}
+        grow = frame(FrameType.PING + 0x40, bytes(16_375)) * 2  # of a type that nobody knows
+        bomb = HELLO + headers(1, request(b"/t/Ignore")) + grow
+        bomb += data(1, struct.pack(">BI", 0, 16_000)) + data(1, b"x") * 6500
+        async with serving(server_options=options, max_connections=512) as f, trio.open_nursery() as nursery:
+            work = 0.0
+            while trio.current_time() < 60:
+                before = set(f.server._clients)
+                hostile = await attack(f, "198.51.100.1")
+                nursery.start_soon(hostile.read)
+                with trio.move_on_after(0.4):
+                    await hostile.send(bomb)
+                work += sum(client.core.work_received for client in set(f.server._clients) - before)
+                await hostile.stream.aclose()
+                await trio.sleep(0.1)
+            assert work < 200 * (60 + BURST_S) + 180 * (OWN_BURST + OWN_DEBT + 5 * READ_WORK)
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_byte_at_a_time_is_work():
+    async def main():
+        async with serving(server_options={"work_per_s": 200.0}) as f, trio.open_nursery() as nursery:
+            hostile = await attack(f, "198.51.100.1")
+            nursery.start_soon(hostile.read)
+            await hostile.send(HELLO + headers(1, request(b"/t/Ignore")))
+            for byte in frame(FrameType.PING + 0x40, bytes(1000)):
+                await hostile.send(bytes([byte]))
+            await trio.testing.wait_all_tasks_blocked()
+            assert f.server._turns.networks.level("198.51.100.1", trio.current_time()) < 200 * BURST_S - 500
+            nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_whoever_ends_while_it_waits_has_booked_nothing():
+    async def main():
+        turns = Turns(200.0)
+        turns.networks.take("a", 200 * BURST_S, trio.current_time())
+        for _ in range(10):
+            ours, theirs = trio.testing.memory_stream_pair()
+            turn = Turn(turns, "a")
+            turn.charge(OWN_BURST + OWN_DEBT / 2 - TURN_WORK, 1, trio.current_time())
+            link = Link(theirs, ServerConnection(Limits(), trio.current_time()), print, turn=turn)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(link.run)
+                await ours.send_all(b"PRI")
+                await trio.testing.wait_all_tasks_blocked()
+                nursery.cancel_scope.cancel()
+        assert turns.networks.level("a", trio.current_time()) == pytest.approx(-10 * OWN_DEBT / 2)
 
     run(main)
 

@@ -8,11 +8,12 @@ than its networks' allowances, however it is made, and an honest client that is 
 Each connection has a small allowance of its own, which goes first: a client whose neighbour behind the
 same address translation is flooding is still read. What a read will cost is not known before, so it is
 booked about, which also puts the connections of a network one behind the other; an allowance may be
-overdrawn by one read, and is then shut until that is paid. How much is read at once follows from what the
+overdrawn by one read, and is then shut until that is paid: by the connection for half a minute, and what is
+more, or still owed when it ends, by its network. How much is read at once follows from what the
 last read cost, so that no connection holds up the others for longer than a few calls take.
 
 Call order: read `read_bytes`; `book` a turn and wait for as long as it says; take up what was read, and
-`charge` it.
+`charge` it; `leave` at the end.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from typing import Final
 from lightpeer.core.guard.fairness import Buckets
 
 BURST_S: Final = 10.0  # of a network's work at once
-OWN_BURST: Final = 60.0  # of a connection: a greeting and a call or two
+OWN_BURST: Final = 150.0  # of a connection: a greeting and five calls, with which a listener starts
 OWN_PER_S: Final = 2.0  # a listener by gRPC asks for a segment and returns a window now and then
+OWN_DEBT: Final = 60.0  # that a connection pays itself: half a minute, so that who is gone is missed
+TURN_WORK: Final = 1.0  # of each read, whatever came: a turn of the loop
 READ_WORK: Final = 40.0  # that a read should cost: a call, and what belongs to it
 FIRST_READ_BYTES: Final = 256
 LEAST_READ_BYTES: Final = 64  # two or three calls, of the smallest
-MOST_READ_BYTES: Final = 64 * 1024
+MOST_READ_BYTES: Final = 2048  # 200 of the smallest frames
 
 
 class Turns:
@@ -77,7 +80,13 @@ class Turn:
             self.read_bytes = max(LEAST_READ_BYTES, int(taken_bytes * READ_WORK / work))
         elif taken_bytes >= self.read_bytes:
             self.read_bytes = min(4 * self.read_bytes, MOST_READ_BYTES)
-        if self._booked:
-            self._turns.networks.take(self._network, work - self._booked, now)
-        else:
-            self._own.take(None, work, now)
+        work += TURN_WORK
+        own = 0.0 if self._booked else min(work, self._own.level(None, now) + OWN_DEBT)
+        self._own.take(None, own, now)
+        self._turns.networks.take(self._network, work - own - self._booked, now)
+        self._booked = 0.0
+
+    def leave(self, now: float) -> None:
+        """End: what was booked and not used is given back, and what the connection owes its network pays."""
+        owed = max(0.0, -self._own.level(None, now))
+        self._turns.networks.take(self._network, owed - self._booked, now)

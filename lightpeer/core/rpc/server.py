@@ -175,6 +175,7 @@ class ServerConnection(Connection[ServerCall]):
         self._why_drained = ""  # not empty: a drain has begun
         self._highest_id = 0
         self._handlers[h2.events.RequestReceived] = self._on_request
+        self._handlers[h2.events.TrailersReceived] = self._on_trailers
         self._handlers[h2.events.PingAckReceived] = self._on_ping_ack
 
     @property
@@ -320,12 +321,13 @@ class ServerConnection(Connection[ServerCall]):
     # --- what comes from the client ---------------------------------------------------------------
 
     def _on_request(self, event: h2.events.RequestReceived) -> None:
+        self._asked_work += len(event.headers) / FIELDS_PER_UNIT
         if self.state is not ConnectionState.OPEN or len(self._streams) >= self.limits.concurrent_calls:
             self._reset(event.stream_id, ErrorCode.REFUSED_STREAM)
             self._budget.charge(RESET_COST)
             return
         self._highest_id = event.stream_id
-        self._asked_work += CALL_WORK + len(event.headers) / FIELDS_PER_UNIT
+        self._asked_work += CALL_WORK
         code, details = StatusCode.OK, ""
         own: dict[bytes, bytes] = {}
         metadata: Metadata = ()
@@ -353,6 +355,10 @@ class ServerConnection(Connection[ServerCall]):
             if deadline is not None:
                 self._set_deadline(call, deadline)
             self._changed_stream(call)
+
+    def _on_trailers(self, event: h2.events.TrailersReceived) -> None:
+        """Nothing of gRPC comes so from a client."""
+        self._asked_work += len(event.headers) / FIELDS_PER_UNIT
 
     def _refuse_http(self, call: ServerCall, http_status: bytes) -> None:
         """Answer what is not gRPC in plain HTTP."""

@@ -99,11 +99,20 @@ class Meetings:
         self._port = port
         self._knocks = Fairness(1 / KNOCK_AGAIN_S, 1, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES)
         self._named: dict[str, None] = {}  # numeric hosts, the latest at the end
-        self._clocks: Agreement[float] = Agreement(lambda a, b: abs(a - b) < CLOCKS_ALIKE_S)
+        self._clocks: Agreement[float] = Agreement(_are_clocks_alike)  # seconds ahead of the system's
+        self._lead_s = 0.0  # of the system's clock over the monotonic one, when that was looked at
 
     def unix_time(self) -> float:
         """Return the Unix time: the system's, unless networks agree on another."""
-        return self._network.unix_time() + (self._clocks.agreed or 0.0)
+        return self._network.unix_time() + (self._clocks_now().agreed or 0.0)
+
+    def _clocks_now(self) -> Agreement[float]:
+        """Return what others say: nothing that was said before the system's clock was set."""
+        lead_s = self._network.unix_time() - trio.current_time()
+        if not _are_clocks_alike(lead_s, self._lead_s):
+            self._clocks = Agreement(_are_clocks_alike)
+        self._lead_s = lead_s
+        return self._clocks
 
     async def resolve(self, host: str) -> list[str]:
         """Return the addresses of a name, a few at most; raise OSError if there are none."""
@@ -230,9 +239,10 @@ class Meetings:
             peer = Peer(channel, self._identity, clock, self._network, address=address, peer_id=peer_id)
             yield peer
         offset_s = clock.offset_ms / 1000
-        if self._network.unix_time() < NOT_BEFORE_S and self._clocks.agreed is None:
-            self._clocks.hear("a clock that is not set", offset_s, is_named=True)  # takes anybody's word
-        self._clocks.hear(network_group(peer.host), offset_s, is_named=peer.host in self._named)
+        clocks = self._clocks_now()
+        if self._network.unix_time() < NOT_BEFORE_S and clocks.agreed is None:
+            clocks.hear("a clock that is not set", offset_s, is_named=True)  # takes anybody's word
+        clocks.hear(network_group(peer.host), offset_s, is_named=peer.host in self._named)
 
     async def _exchange(
         self, address: Endpoint, peer_id: PeerId | None, request: pb.ExchangeRequest
@@ -291,3 +301,7 @@ def sound_records_untrusted(
         else:
             sound.append(record)
     return sound
+
+
+def _are_clocks_alike(one_s: float, other_s: float) -> bool:
+    return abs(one_s - other_s) < CLOCKS_ALIKE_S

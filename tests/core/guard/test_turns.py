@@ -10,8 +10,10 @@ from lightpeer.core.guard.turns import (
     LEAST_READ_BYTES,
     MOST_READ_BYTES,
     OWN_BURST,
+    OWN_DEBT,
     OWN_PER_S,
     READ_WORK,
+    TURN_WORK,
     Turn,
     Turns,
 )
@@ -20,9 +22,9 @@ PER_S = 100.0
 
 
 def spend(turn: Turn, work: float, now: float = 0.0) -> float:
-    """Take a turn; return how long it waits."""
+    """Take a turn that costs so much in all; return how long it waits."""
     wait_s = turn.book(now)
-    turn.charge(work, 1, now + wait_s)
+    turn.charge(work - TURN_WORK, 1, now + wait_s)
     return wait_s
 
 
@@ -58,7 +60,7 @@ def test_those_of_a_network_wait_one_behind_the_other():
     turns = Turns(PER_S)
     crowd = [spent(turns) for _ in range(3)]
     for turn in crowd:
-        turn.charge(OWN_PER_S * 10, 1, 0.0)  # so that their own allowance is far off
+        turn.charge(OWN_DEBT, 1, 0.0)  # so that their own allowance is far off
     empty(turns)
     waits = [turn.book(0.0) for turn in crowd]
     assert waits == pytest.approx([(1 + n * READ_WORK) / PER_S for n in range(3)])
@@ -77,8 +79,21 @@ def test_an_own_allowance_that_is_sooner_is_waited_for():
     empty(turns)
     turns.networks.take("a", 100 * PER_S, 0.0)
     assert turn.book(0.0) == pytest.approx(1 / OWN_PER_S)
-    turn.charge(100, 1, 1 / OWN_PER_S)  # overdrawn: it is shut until that is paid
-    assert turn.book(1 / OWN_PER_S) == pytest.approx(100 / OWN_PER_S)
+    shared = turns.networks.level("a", 1 / OWN_PER_S)
+    turn.charge(1000 - TURN_WORK, 1, 1 / OWN_PER_S)  # overdrawn: it is shut until a part of that is paid
+    assert turns.networks.level("a", 1 / OWN_PER_S) == pytest.approx(shared - (999 - OWN_DEBT))
+    assert turn.book(1 / OWN_PER_S) == pytest.approx((OWN_DEBT + 1) / OWN_PER_S)
+
+
+def test_who_ends_leaves_its_debts_to_its_network_and_takes_back_what_it_booked():
+    turns = Turns(PER_S)
+    turn = Turn(turns, "a")
+    spend(turn, OWN_BURST + 25)
+    turn.leave(0.0)
+    assert turns.networks.level("a", 0.0) == PER_S * BURST_S - 25
+    turn.book(0.0)
+    turn.leave(0.0)
+    assert turns.networks.level("a", 0.0) == PER_S * BURST_S - 2 * 25
 
 
 def test_an_idle_connection_beside_a_flood_has_its_own_again():
@@ -98,6 +113,6 @@ def test_reads_grow_while_they_are_cheap_and_shrink_where_they_are_dear():
         turn.charge(1, turn.read_bytes, 0.0)
     assert turn.read_bytes == MOST_READ_BYTES
     turn.charge(16 * READ_WORK, MOST_READ_BYTES, 0.0)
-    assert turn.read_bytes == MOST_READ_BYTES // 16
+    assert turn.read_bytes == max(MOST_READ_BYTES // 16, LEAST_READ_BYTES)
     turn.charge(READ_WORK * 1e6, 1000, 0.0)
     assert turn.read_bytes == LEAST_READ_BYTES

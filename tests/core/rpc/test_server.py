@@ -62,6 +62,13 @@ def response(peer: H2Peer, stream_id: int = 1) -> tuple[list, bytes, list]:
     return [dict(headers) for headers in first], data, [dict(headers) for headers in last]
 
 
+def forget_the_limit(server: ServerConnection, peer: H2Peer) -> None:
+    """Have both h2s let 100 calls through, whatever the limit is."""
+    for settings in (peer.h2.remote_settings, server._h2.local_settings):
+        settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = 100
+        settings.acknowledge()
+
+
 def test_a_call_comes_up_with_what_the_client_said_and_is_answered():
     _, peer = accept()
     headers = (*REQUEST, (b"grpc-timeout", b"5S"), (b"k", b"v"), (b"b-bin", b"AA"))
@@ -244,6 +251,17 @@ def test_a_client_that_reads_its_answer_slowly_gets_all_of_it():
     assert not peer.of(h2.events.StreamReset)
 
 
+def test_fields_are_work_also_of_calls_beyond_the_limit_and_of_trailers():
+    server, peer = accept(concurrent_calls=1)
+    forget_the_limit(server, peer)
+    many = [*REQUEST, *[(b"a", b"b")] * 100]
+    call_of(peer)
+    before = server.work_received
+    peer.headers(3, many)
+    peer.headers(1, [(b"a", b"b")] * 100, end=True)
+    assert server.work_received > before + 200 / FIELDS_PER_UNIT
+
+
 def test_windows_are_work_unless_they_let_as_much_out():
     server, peer = accept(connection_send_bytes=10**6)
     call = call_of(peer, end=True)
@@ -285,10 +303,7 @@ def test_a_call_that_is_refused_never_comes_up_whatever_it_sends(refused):
 def test_calls_above_the_limit_are_refused():
     server, peer = accept(concurrent_calls=2)
     assert peer.h2.remote_settings.max_concurrent_streams == 2
-    peer.h2.remote_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = 100
-    peer.h2.remote_settings.acknowledge()
-    server._h2.local_settings[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = 100
-    server._h2.local_settings.acknowledge()
+    forget_the_limit(server, peer)
     for stream_id in (1, 3, 5):
         peer.headers(stream_id, REQUEST)
     assert len(peer.events_of_ours()) == 2

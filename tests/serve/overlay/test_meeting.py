@@ -340,6 +340,17 @@ def test_a_clock_that_was_never_set_takes_anybodys_word() -> None:
     among(1, test=test)
 
 
+def test_a_clock_that_has_been_set_is_believed_again() -> None:
+    async def test(host: SimHost, server: Node) -> None:
+        host.clock_offset_s = -EPOCH_S
+        meet = meetings(host)
+        await meet.meet(server.contact, ASK)
+        host.clock_offset_s = 0.0
+        assert meet.unix_time() == host.unix_time()
+
+    among(1, test=test)
+
+
 def test_a_clock_that_was_never_set_is_not_turned_by_the_next_liar() -> None:
     async def test(host: SimHost, honest: Node, liar: Node) -> None:
         host.clock_offset_s = -EPOCH_S
