@@ -12,8 +12,9 @@ from lightpeer.client.client import open_client
 from lightpeer.client.search import FIRST_REPLY_S
 from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
+from lightpeer.core.guard.turns import Turns
 from lightpeer.net.network import Address
-from lightpeer.rpc.server import Context, Requests, stream_stream
+from lightpeer.rpc.server import Context, Requests, RpcServer, stream_stream
 from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import PORT, made_track, serving, settings
 from tests.sim.link import Link
@@ -91,6 +92,23 @@ def test_udp_that_passes_one_way_or_hardly_is_no_use_from_the_start(
     heard = hear(tmp_path, seed, (0.0, filter_))
     assert heard.session.playout.rebuffer_s < (1.5 if filter_ in THROTTLED else 0.1)
     assert heard.session.transport in {"grpc", "-"}
+
+
+@pytest.mark.parametrize("filter_", [*ONE_WAY, *THROTTLED])
+def test_a_neighbour_behind_the_same_address_that_floods_leaves_a_connection_its_own(
+    tmp_path: Path, filter_: Filter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the network may still cause is booked by the neighbour's connections, twelve seconds ahead."""
+
+    class Flooded(Turns):
+        def __init__(self, _: float) -> None:
+            super().__init__(work_per_s=200.0)
+            monkeypatch.setattr(self.networks, "level", lambda _network, _now: -12 * 200.0)
+
+    monkeypatch.setattr("lightpeer.rpc.server.Turns", Flooded)
+    monkeypatch.setitem(RpcServer.__init__.__kwdefaults__, "work_per_s", 200.0)
+    heard = hear(tmp_path, 0, (0.0, filter_))
+    assert heard.session.playout.rebuffer_s < (1.5 if filter_ in THROTTLED else 0.1)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -23,7 +23,7 @@ from typing import Final
 from lightpeer.core.guard.fairness import Buckets
 
 BURST_S: Final = 10.0  # of a network's work at once
-OWN_BURST: Final = 150.0  # of a connection: a greeting and five calls, with which a listener starts
+OWN_BURST: Final = 200.0  # of a connection: a greeting and six calls: a listener starts with five
 OWN_PER_S: Final = 2.0  # a listener by gRPC asks for a segment and returns a window now and then
 OWN_DEBT: Final = 60.0  # that a connection pays itself: half a minute, so that who is gone is missed
 TURN_WORK: Final = 1.0  # of each read, whatever came: a turn of the loop
