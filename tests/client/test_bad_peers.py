@@ -9,7 +9,7 @@ import trio
 
 from lightpeer.client.choosing import TRACKS_WANTED
 from lightpeer.client.client import open_client
-from lightpeer.client.search import ANSWER_S
+from lightpeer.client.replies import ANSWER_S
 from lightpeer.core.overlay.peer_cache import build_record, parse_record_untrusted
 from lightpeer.core.search.hits import MAX_PEERS
 from lightpeer.core.trust.identity import Identity

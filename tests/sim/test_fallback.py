@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.search import FIRST_REPLY_S
+from lightpeer.client.replies import FIRST_REPLY_S
 from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
 from lightpeer.net.network import Address

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from lightpeer.client.asking import Turn
-from lightpeer.client.search import ANSWER_S, Searcher
+from lightpeer.client.replies import ANSWER_S, Asker
 from lightpeer.core.search.walks import NO_BUDGET
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.rpc.service import run
@@ -40,7 +40,7 @@ def test_an_answer_has_ten_seconds_from_its_first_reply_on(gap_s, taken_s, come)
             on_error=lambda peer, _: failed.append(peer),
         )
         peer = SimpleNamespace(host="20.0.0.1", peer_id=b"p" * 20, search=search)
-        replies = Searcher(reach, bytes).replies(Turn(peer), "song", REPLIES, NO_BUDGET, 1)
+        replies = Asker(reach, bytes).replies(Turn(peer), "song", REPLIES, NO_BUDGET, 1)
         number = 0
         async for _ in replies:
             number += 1
