@@ -12,7 +12,6 @@ which what is here from earlier runs counts.
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
@@ -168,9 +167,8 @@ class Mirror:
     ) -> None:
         track = await _fetch_rendition(client, track_id, workspace, 0, 1, max_bytes)
         for number, rendition in enumerate(track.renditions[1:], 1):
-            kbps = math.ceil(rendition.bitrate_bps / 1000)
             left = max_bytes - await _in_thread(_size, workspace)
-            await _fetch_rendition(client, track_id, workspace, number, kbps, left)
+            await _fetch_rendition(client, track_id, workspace, number, rendition.bitrate_kbps, left)
 
 
 async def _fetch_rendition(

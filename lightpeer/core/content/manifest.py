@@ -42,6 +42,11 @@ class Rendition(NamedTuple):
     header: bytes
     table_digests: tuple[bytes, ...]
 
+    @property
+    def bitrate_kbps(self) -> int:
+        """The bitrate as it is shown, and asked for, in kbit/s."""
+        return kbps_of(self.bitrate_bps)
+
 
 @dataclass(frozen=True, slots=True)
 class Track:
@@ -69,6 +74,21 @@ class Track:
     def table_length(self, number: int) -> int:
         """Return how many segments table `number` covers."""
         return min(TABLE_SEGMENTS, self.segment_count - number * TABLE_SEGMENTS)
+
+
+def kbps_of(bitrate_bps: float) -> int:
+    """Return a bitrate as it is shown, and asked for, in kbit/s."""
+    return round(bitrate_bps / 1000)
+
+
+def greatest_within(bitrates: Iterable[float], limit: float) -> int:
+    """Return the number of the greatest of rising bitrates that is not above a limit, else of the lowest."""
+    return max(sum(bitrate <= limit for bitrate in bitrates) - 1, 0)
+
+
+def rendition_asked(bitrates_bps: Iterable[float], kbps: int) -> int:
+    """Return the number of the rendition that somebody gets who asks for so many kbit/s."""
+    return greatest_within(map(kbps_of, bitrates_bps), kbps)
 
 
 class SegmentTable(NamedTuple):

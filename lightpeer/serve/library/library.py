@@ -372,7 +372,7 @@ def _index_entry(track: Track) -> IndexHit:
         artist=track.artist,
         album=track.album,
         duration_ms=track.duration_samples // 48,
-        bitrates_kbps=tuple(round(rendition.bitrate_bps / 1000) for rendition in track.renditions),
+        bitrates_kbps=tuple(rendition.bitrate_kbps for rendition in track.renditions),
     )
 
 

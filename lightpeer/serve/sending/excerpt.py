@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.content.manifest import Track, table_bytes, table_of, table_segment
+from lightpeer.core.content.manifest import rendition_asked, table_bytes, table_of, table_segment
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.errors import LightpeerError, RpcError
@@ -44,7 +44,7 @@ def first_segments(
     track = stored.track
     left = min(request.inline_bytes, most_bytes, MAX_INLINE_BYTES)
     left -= 0 if request.manifest_known else len(stored.manifest)
-    rendition = _rendition(track, request.bitrate_kbps)
+    rendition = rendition_asked((r.bitrate_bps for r in track.renditions), request.bitrate_kbps)
     table = -1
     for segment in range(request.first_segment, track.segment_count):
         if table_of(segment) != table:
@@ -64,12 +64,6 @@ def first_segments(
         left -= len(data)
         if left <= 0:
             return
-
-
-def _rendition(track: Track, bitrate_kbps: int) -> int:
-    """Return the greatest rendition that is not above a bitrate, else the lowest."""
-    fitting = [i for i, r in enumerate(track.renditions) if round(r.bitrate_bps / 1000) <= bitrate_kbps]
-    return fitting[-1] if fitting else 0
 
 
 def read_segment(stored: StoredTrack, rendition: int, segment: int) -> bytes:
