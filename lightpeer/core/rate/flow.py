@@ -52,7 +52,7 @@ NEWCOMER_UNITS: Final = 4  # on a link that others of ours fill already: one mor
 FLOOR_UNITS: Final = 3  # with fewer outstanding, three later arrivals can never show a loss
 MAX_WINDOW_BYTES: Final = 4 * 1024 * 1024  # what a path of 100 Mbit/s and 300 ms holds
 FIRST_PACE_BYTES_PER_S: Final = 1_000_000  # faster than the access links of phones: a burst for all of them
-FIRST_RTT_S: Final = 0.2  # assumed before the first sample: 3G on a good day
+FIRST_RTT_S: Final = 0.2  # assumed before the first sample, for the pace: 3G on a good day (cf. receiver.py)
 TARGET_S: Final = 0.030  # a third of what LEDBAT may add (RFC 6817 section 2.4.2), above a radio's jitter
 
 _LEAST_FIRST_RTT_S = 0.05  # of the first sample: what a window gives is not believed on a shorter path

@@ -19,6 +19,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from lightpeer.core.udp.round_trip import SmoothedRtt
+
 _BUCKET_S = 3.0
 _BUCKETS = 10
 _ROUNDS = 3
@@ -67,30 +69,29 @@ class PathDelay:
     """The round trips of one path, in seconds; all None before the first."""
 
     def __init__(self) -> None:
-        self.smoothed_s: float | None = None
-        self.variation_s = 0.0
         self.base_s: float | None = None
         self.standing_s: float | None = None
         self.queue_s = 0.0  # on the path, ours and that of others
+        self._smoothed = SmoothedRtt()
         self._base = WindowedMinimum()
         self._recent: deque[tuple[float, float]] = deque()  # (time, round trip): both rising
+
+    @property
+    def smoothed_s(self) -> float | None:
+        """The mean, as TCP works it out."""
+        return self._smoothed.mean_s
 
     def add(self, rtt_s: float, now: float) -> None:
         """Take a round trip; one that no path has is ignored."""
         if rtt_s >= _MAX_RTT_S:
             return
         rtt_s = max(rtt_s, _MIN_RTT_S)
-        if self.smoothed_s is None:
-            self.smoothed_s, self.variation_s = rtt_s, rtt_s / 2
-        else:  # RFC 6298
-            self.variation_s += (abs(self.smoothed_s - rtt_s) - self.variation_s) / 4
-            self.smoothed_s += (rtt_s - self.smoothed_s) / 8
+        smoothed_s = self._smoothed.add(rtt_s)
         while self._recent and self._recent[-1][1] >= rtt_s:
             self._recent.pop()
         self._recent.append((now, rtt_s))
-        while (
-            self._recent[0][0] < now - min(self.smoothed_s, rtt_s) / 2
-        ):  # after a fade the mean is far too long
+        length_s = min(smoothed_s, rtt_s) / 2  # after a fade the mean is far too long
+        while self._recent[0][0] < now - length_s:
             self._recent.popleft()
         self.standing_s = self._recent[0][1]
         self._take_for_base(rtt_s, now)
