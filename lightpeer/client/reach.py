@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Iterable
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -56,7 +55,6 @@ RECORDS_WANTED: Final = 8  # when others have to be asked: 1 kB
 SPARES: Final = 3
 GIVEN_TASTE: Final = 2.5  # tracks listened to, that it counts for to be named by the person: some are skipped
 UNTRIED_SCORE: Final = 1 / 16  # of a peer that nobody tried, see `PeerEntry.score`
-MAX_RECORDS: Final = 16  # of one reply: a seal costs a Pi Zero a millisecond or two
 
 
 class Reach:
@@ -406,19 +404,14 @@ class Reach:
 
     def _sound_untrusted(self, records: Iterable[bytes], source: Peer) -> list[PeerRecord]:
         """Return the records that are their subjects' own, and mean something where they came from."""
-        from lightpeer.core.overlay.peer_cache import parse_record_untrusted
-        from lightpeer.core.trust.records import check_scope_untrusted
+        from lightpeer.core.trust.records import told_records_untrusted
 
-        sound = []
-        for data in islice(records, MAX_RECORDS):
-            try:
-                record = parse_record_untrusted(data, self.record_time(source))
-                check_scope_untrusted(record, source.host)
-            except BadMessageError as error:
-                logger.info("a bad record from %s: %s", source.name, error)
-            else:
-                sound.append(record)
-        return sound
+        return told_records_untrusted(
+            records,
+            self.record_time(source),
+            source.host,
+            lambda error: logger.info("a bad record from %s: %s", source.name, error),
+        )
 
     def _now_s(self) -> float:
         return self._network.unix_time()

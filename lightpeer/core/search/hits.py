@@ -28,7 +28,7 @@ from lightpeer.core.content.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS, Trac
 from lightpeer.core.content.uri import TRACK_ID_BYTES, is_uri, named_track
 from lightpeer.core.overlay.peer_cache import source_group
 from lightpeer.core.trust.identity import ID_BYTES, PeerId
-from lightpeer.core.trust.records import PeerRecord, check_scope_untrusted, parse_record_untrusted
+from lightpeer.core.trust.records import PeerRecord, check_scope_untrusted, told_record_untrusted
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
@@ -225,8 +225,7 @@ class ReplyReader:
     def _recorded_untrusted(self, data: bytes, now: float) -> Holder | None:
         """Return a record's peer, or None where it has expired or does not lead anywhere from here."""
         try:
-            record = parse_record_untrusted(data, now)
-            check_scope_untrusted(record, self._source_host)
+            record = told_record_untrusted(data, now, self._source_host)
         except BadMessageError:  # clocks differ, and so do networks: nobody's fault for sure
             return None
         self.records.append(record)

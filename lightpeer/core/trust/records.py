@@ -9,10 +9,11 @@ It lives a week at most, so that those who left are forgotten. `proto/README.md`
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from itertools import islice
 from typing import Final, TypeAlias
 
 from lightpeer.core.trust.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
@@ -22,7 +23,8 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 Endpoint: TypeAlias = tuple[str, int]
 
-MAX_RECORD_BYTES: Final = 512  # a reply of 16 stays below 8 kB
+MAX_RECORD_BYTES: Final = 512
+MAX_RECORDS: Final = 16  # of one message, either way: 8 kB; a seal costs a Pi Zero a millisecond or two
 MAX_ENDPOINTS: Final = 4
 MAX_HOST_CHARS: Final = 253  # RFC 1035 §2.3.4
 MAX_LIFETIME_S: Final = 7 * 86_400
@@ -127,6 +129,39 @@ def check_scope_untrusted(record: PeerRecord, source_host: str) -> None:
     scope = scope_of(source_host)
     if any(scope_of(host) > scope for host, _ in record.endpoints):
         raise BadMessageError("a peer record with an address that means nothing where it came from")
+
+
+def told_record_untrusted(data: bytes, now_unix_s: float, source_host: str) -> PeerRecord:
+    """Return a record that somebody sent; raise BadMessageError unless it may be believed.
+
+    Args:
+        data: the record, sealed.
+        now_unix_s: the time, in seconds.
+        source_host: the numeric address of whoever gave it, or passed it on.
+    """
+    record = parse_record_untrusted(data, now_unix_s)
+    check_scope_untrusted(record, source_host)
+    return record
+
+
+def told_records_untrusted(
+    records: Iterable[bytes], now_unix_s: float, source_host: str, on_bad: Callable[[BadMessageError], None]
+) -> list[PeerRecord]:
+    """Return those of a message's records that may be believed.
+
+    Args:
+        records: sealed; all beyond the sixteenth are left out.
+        now_unix_s: the time, in seconds.
+        source_host: the numeric address of whoever gave them.
+        on_bad: is told what is wrong with each of the others.
+    """
+    sound = []
+    for data in islice(records, MAX_RECORDS):
+        try:
+            sound.append(told_record_untrusted(data, now_unix_s, source_host))
+        except BadMessageError as error:
+            on_bad(error)
+    return sound
 
 
 def scope_of(host: str) -> int:

@@ -44,7 +44,7 @@ from lightpeer.core.udp.unasked import Unasked
 from lightpeer.errors import BadMessageError
 
 REORDER_UNITS = 3
-FIRST_RTT_S = 0.5  # assumed before the first sample: to repeat too early loads a slow link twice (cf. flow.py)
+FIRST_RTT_S = 0.5  # assumed before the first sample: to repeat too early loads a slow link twice
 _QUIET_FLOOR_S = 0.05  # scheduling noise and the server's pacing, on links with no delay at all
 _PROBE_MAX_S = 1.0
 PROBED_UNITS = 8  # so few are all asked for again at the end, where the link is idle anyway

@@ -19,9 +19,8 @@ import trio
 
 from lightpeer.core.addresses import Contact
 from lightpeer.core.overlay.view import CAPACITY, ENOUGH
-from lightpeer.core.trust.records import LOOPBACK_SCOPE
+from lightpeer.core.trust.records import LOOPBACK_SCOPE, MAX_RECORDS
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.overlay.meeting import MAX_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,13 +13,10 @@ from lightpeer.core.overlay.peer_cache import (
     GROUP_SHARE,
     SOURCE_SHARE,
     PeerCache,
-    PeerRecord,
-    build_record,
-    parse_record_untrusted,
 )
 from lightpeer.core.overlay.peer_entry import HALF_LIFE_S, KEEP_TOLD_S, KEEP_TRIED_S
 from lightpeer.core.trust.identity import Identity, PeerId
-from lightpeer.core.trust.records import PRIVATE_SCOPE
+from lightpeer.core.trust.records import PRIVATE_SCOPE, PeerRecord, build_record, parse_record_untrusted
 from lightpeer.errors import BadMessageError, UsageError
 
 NOW = 1_750_000_000.0

@@ -23,13 +23,12 @@ from lightpeer.core.trust.messages import (
     parse_body_untrusted,
     parse_message_untrusted,
 )
-from lightpeer.core.trust.records import MAX_ENDPOINTS, MAX_HOST_CHARS, MAX_RECORD_BYTES
+from lightpeer.core.trust.records import MAX_ENDPOINTS, MAX_HOST_CHARS, MAX_RECORD_BYTES, MAX_RECORDS
 from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.grpc.health.v1 import health_pb2
 from lightpeer.pb.grpc.reflection.v1 import reflection_pb2
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.overlay.meeting import MAX_RECORDS
 from lightpeer.serve.sending.excerpt import MAX_PULL_RANGES
 from tests.core.hostile import is_refused, variants
 

@@ -11,6 +11,7 @@ from lightpeer.core.trust.records import (
     MAX_AHEAD_S,
     MAX_LIFETIME_S,
     MAX_RECORD_BYTES,
+    MAX_RECORDS,
     Role,
     build_record,
     check_scope_untrusted,
@@ -18,6 +19,8 @@ from lightpeer.core.trust.records import (
     parse_endpoint_untrusted,
     parse_record_untrusted,
     restore_record_untrusted,
+    told_record_untrusted,
+    told_records_untrusted,
 )
 from lightpeer.errors import BadMessageError, SealError, UsageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -197,3 +200,22 @@ def test_a_record_from_the_future_is_refused() -> None:
         else:
             with pytest.raises(BadMessageError, match="future"):
                 parse_record_untrusted(data, now)
+
+
+def test_what_somebody_tells_must_be_the_subjects_and_mean_something_where_it_came_from() -> None:
+    data = build_record(ME, [("10.0.0.1", 1)], 1, 1, NOW + 10)
+    assert told_record_untrusted(data, NOW, "10.0.0.2").data == data
+    with pytest.raises(BadMessageError, match="means nothing"):
+        told_record_untrusted(data, NOW, "20.0.0.1")
+    with pytest.raises(BadMessageError, match="expired"):
+        told_record_untrusted(data, NOW + 10, "10.0.0.2")
+
+
+def test_bad_records_are_left_out_and_told_of_and_so_is_what_is_too_much() -> None:
+    good = build_record(ME, [("20.0.0.1", 1)], 1, 1, NOW + 10)
+    home = build_record(ME, [("10.0.0.1", 1)], 1, 1, NOW + 10)
+    bad: list[BadMessageError] = []
+    sound = told_records_untrusted([b"x", good, home, good], NOW, "20.0.0.9", bad.append)
+    assert [record.data for record in sound] == [good, good]
+    assert len(bad) == 2
+    assert len(told_records_untrusted([good] * 40, NOW, "20.0.0.9", bad.append)) == MAX_RECORDS
