@@ -17,7 +17,6 @@ from lightpeer.errors import BadMessageError
 
 MAX_NETWORKS: Final = 16  # home, work, a few friends, and what a radio network gives in a week
 FORGET_S: Final = 30 * 86_400.0  # older than that says nothing about a network
-MAX_BYTES: Final = 4096  # of the file, several times what it can be
 MIN_BYTES_PER_S: Final = 100.0  # less is a dead zone, more than the other no link of today
 MAX_BYTES_PER_S: Final = 1e9
 
@@ -55,7 +54,7 @@ class Downlinks:
         """Return what `to_bytes` wrote; raise BadMessageError if it is not whole."""
         downlinks = cls()
         try:
-            head, *lines, end = data[: MAX_BYTES + 1].decode("ascii").split("\n")
+            head, *lines, end = data.decode("ascii").split("\n")
             for line in lines:
                 network, rate, noted_s = line.split(" ")
                 entry = float(rate), float(noted_s)
