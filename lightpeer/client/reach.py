@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.client.setbacks import Setbacks
-from lightpeer.core.addresses import Contact, Endpoint
+from lightpeer.core.addresses import Endpoint, is_name
+from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import (
     BadMessageError,
     LightpeerError,
@@ -27,7 +28,7 @@ from lightpeer.errors import (
     RpcError,
     SealError,
 )
-from lightpeer.net.names import MAX_ADDRESSES, is_name, numeric_untrusted
+from lightpeer.net.names import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.peering.connections import Connections, Terms
 from lightpeer.tasks.racing import first_of
 
@@ -155,7 +156,7 @@ class Reach:
         A newer record counts more: others may relay one of a place that it has left. A name may lead into a
         narrower network than the one that its record came from: nobody is met there.
         """
-        from lightpeer.core.trust.records import scope_of
+        from lightpeer.core.addresses import scope_of
 
         newest = self._newest(record)
         places = [Contact(endpoint, record.peer_id) for endpoint in newest.endpoints]

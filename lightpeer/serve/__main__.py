@@ -226,21 +226,18 @@ def _announced(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     return tuple(endpoints)
 
 
-def _endpoint(text: str) -> Endpoint:
+def _endpoint(text: str, least_port: int = 1) -> Endpoint:
     from lightpeer.core.addresses import parse_endpoint
 
     try:
-        return parse_endpoint(text)
+        return parse_endpoint(text, least_port)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not {error}") from error
 
 
 def _listen(text: str) -> Endpoint:
     """Parse an address to listen on, where port 0 stands for any."""
-    host, colon, port = text.rpartition(":")
-    if colon and port == "0":
-        return _endpoint(f"{host}:1")[0], 0
-    return _endpoint(text)
+    return _endpoint(text, least_port=0)
 
 
 def _mirrored(text: str) -> str:

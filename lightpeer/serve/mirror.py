@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
-    from lightpeer.core.addresses import Contact
     from lightpeer.core.content.manifest import Track
+    from lightpeer.core.trust.contact import Contact
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.net.network import Network
     from lightpeer.serve.access.access import Access

@@ -22,13 +22,20 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.core.addresses import DEFAULT_PORT, Contact, Endpoint
-from lightpeer.core.overlay.own_address import OwnAddress, is_wildcard
+from lightpeer.core.addresses import (
+    DEFAULT_PORT,
+    LOOPBACK_SCOPE,
+    Endpoint,
+    format_endpoint,
+    is_name,
+    is_wildcard,
+    scope_of,
+)
+from lightpeer.core.overlay.own_address import OwnAddress
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import format_peer_id
-from lightpeer.core.trust.records import LOOPBACK_SCOPE, format_endpoint, scope_of
 from lightpeer.errors import LightpeerError, StateError
 from lightpeer.net.lan import Lan, Own
-from lightpeer.net.names import is_name
 from lightpeer.net.network import listener_address
 from lightpeer.rpc.health import Health
 from lightpeer.rpc.limits import ServeLimits

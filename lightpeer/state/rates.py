@@ -35,17 +35,17 @@ class RememberedDownlink:
 
     def rate_bytes_per_s(self, peer: Peer) -> float:
         """Return what the network that leads to a peer gave lately, 0 if that is not known."""
-        from lightpeer.core.rate.memory import network_of
+        from lightpeer.core.addresses import joined_network
 
         own = peer.own_host
-        return self._downlinks.rate_bytes_per_s(network_of(own), self._unix_time()) if own else 0.0
+        return self._downlinks.rate_bytes_per_s(joined_network(own), self._unix_time()) if own else 0.0
 
     def note(self, peer: Peer, bytes_per_s: float) -> None:
         """Remember what the network that leads to a peer gave; 0 if that was not measured."""
-        from lightpeer.core.rate.memory import network_of
+        from lightpeer.core.addresses import joined_network
 
         if bytes_per_s > 0 and peer.own_host:
-            self._downlinks.note(network_of(peer.own_host), bytes_per_s, self._unix_time())
+            self._downlinks.note(joined_network(peer.own_host), bytes_per_s, self._unix_time())
             self._changed = True
 
     def save(self) -> None:

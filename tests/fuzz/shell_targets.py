@@ -11,13 +11,14 @@ import trio
 
 from lightpeer.client.holders import accept_with_hit_untrusted
 from lightpeer.client.reach import Reach
+from lightpeer.core.addresses import scope_of
 from lightpeer.core.content.manifest import track_id_of
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.search.hits import FoundTrack
 from lightpeer.core.trust.messages import parse_body_untrusted
-from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted, scope_of, told_records_untrusted
+from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted, told_records_untrusted
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.net.lan import contacts_untrusted
 from lightpeer.net.names import numeric_untrusted

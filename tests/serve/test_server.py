@@ -11,8 +11,9 @@ import pytest
 import trio
 
 from lightpeer.console.output import Output
-from lightpeer.core.addresses import DEFAULT_PORT, Contact
+from lightpeer.core.addresses import DEFAULT_PORT
 from lightpeer.core.content.uri import format_uri
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
 from lightpeer.net.system import SystemNetwork

@@ -28,7 +28,7 @@ from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock
-from lightpeer.core.addresses import parse_contact
+from lightpeer.core.trust.contact import parse_contact
 from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
 from lightpeer.net.system import SystemNetwork
 

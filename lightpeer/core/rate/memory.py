@@ -10,7 +10,7 @@ The file is a line for each network: its prefix, bytes a second, Unix time.
 from __future__ import annotations
 
 import math
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final
 
 from lightpeer.errors import BadMessageError
@@ -66,15 +66,6 @@ class Downlinks:
         if head != _HEAD or end:
             raise BadMessageError("the remembered downlinks are corrupt, or of another version")
         return downlinks
-
-
-def network_of(own_host: str) -> str:
-    """Return what a network is known by, from the numeric address that we have in it."""
-    address = ip_address(own_host.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    bits = 64 if isinstance(address, IPv6Address) else 24
-    return str(ip_network(f"{address}/{bits}", strict=False))
 
 
 def _is_sound(entry: tuple[float, float]) -> bool:

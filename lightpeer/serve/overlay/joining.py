@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.addresses import Contact
+from lightpeer.core.addresses import LOOPBACK_SCOPE
 from lightpeer.core.overlay.view import CAPACITY, ENOUGH
-from lightpeer.core.trust.records import LOOPBACK_SCOPE, MAX_RECORDS
+from lightpeer.core.trust.contact import Contact
+from lightpeer.core.trust.records import MAX_RECORDS
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 if TYPE_CHECKING:

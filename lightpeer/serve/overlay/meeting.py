@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.addresses import Contact, network_group
+from lightpeer.core.addresses import (
+    LOOPBACK_SCOPE,
+    format_endpoint,
+    network_group,
+    parse_endpoint_untrusted,
+    scope_of,
+)
 from lightpeer.core.guard.fairness import Fairness
 from lightpeer.core.overlay.agreement import Agreement
 from lightpeer.core.overlay.peer_cache import source_group
 from lightpeer.core.overlay.peer_entry import NOT_BEFORE_S
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES
-from lightpeer.core.trust.records import (
-    LOOPBACK_SCOPE,
-    check_scope_untrusted,
-    format_endpoint,
-    parse_endpoint_untrusted,
-    scope_of,
-    told_records_untrusted,
-)
+from lightpeer.core.trust.records import check_scope_untrusted, told_records_untrusted
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.net.names import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

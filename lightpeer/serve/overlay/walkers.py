@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
-from lightpeer.core.addresses import Contact
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.search.hits import MAX_PEERS, FoundTrack, ReplyReader
+from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

@@ -9,13 +9,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from lightpeer.core.addresses import format_endpoint
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.trust.records import (
-    MAX_RECORDS,
-    format_endpoint,
-    told_record_untrusted,
-    told_records_untrusted,
-)
+from lightpeer.core.trust.records import MAX_RECORDS, told_record_untrusted, told_records_untrusted
 from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context, MethodHandler, unary_unary

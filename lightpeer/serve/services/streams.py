@@ -12,21 +12,14 @@ import logging
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
+from lightpeer.core.addresses import network_of
 from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS
 from lightpeer.errors import BadMessageError, RpcError, StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.rpc.server import (
-    Context,
-    MethodHandler,
-    Requests,
-    network_of,
-    stream_stream,
-    unary_stream,
-    unary_unary,
-)
+from lightpeer.rpc.server import Context, MethodHandler, Requests, stream_stream, unary_stream, unary_unary
 from lightpeer.serve.access.access import Access
 from lightpeer.serve.overlay.walkers import Walkers
 from lightpeer.serve.sending.excerpt import MAX_INLINE_BYTES, first_segments, read_segment, wanted_segments

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lightpeer
+from lightpeer.core.addresses import MAX_HOST_CHARS
 from lightpeer.core.content.manifest import (
     MAX_MANIFEST_BYTES,
     MAX_RENDITIONS,
@@ -23,7 +24,7 @@ from lightpeer.core.trust.messages import (
     parse_body_untrusted,
     parse_message_untrusted,
 )
-from lightpeer.core.trust.records import MAX_ENDPOINTS, MAX_HOST_CHARS, MAX_RECORD_BYTES, MAX_RECORDS
+from lightpeer.core.trust.records import MAX_ENDPOINTS, MAX_RECORD_BYTES, MAX_RECORDS
 from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.grpc.health.v1 import health_pb2

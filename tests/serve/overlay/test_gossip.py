@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from lightpeer.core.addresses import Contact
 from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import RuleList
 from lightpeer.core.overlay.view import CAPACITY
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust import records as trust_records
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
