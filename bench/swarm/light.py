@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from lightpeer.client.reach import MAX_ASKED
 from lightpeer.config import Settings
 from lightpeer.core.overlay.peer_cache import PeerCache
+from lightpeer.core.trust.bounds import MAX_RECORDS
 from lightpeer.core.trust.identity import PeerId
-from lightpeer.core.trust.records import MAX_RECORDS, PeerRecord
+from lightpeer.core.trust.records import PeerRecord
 from lightpeer.serve.overlay.own_record import RECORD_LIFETIME_S
 
 if TYPE_CHECKING:

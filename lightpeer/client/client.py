@@ -191,7 +191,7 @@ class Client:
     async def peers(self) -> list[PeerInfo]:
         """Exchange records with a peer at hand, with another if too few are known; return all, best first."""
         from lightpeer.client.setbacks import Setbacks
-        from lightpeer.core.trust.records import MAX_RECORDS
+        from lightpeer.core.trust.bounds import MAX_RECORDS
 
         reached, setbacks = False, Setbacks()
         async with aclosing(self._reach.peers(setbacks, limit=self.settings.peers_asked)) as peers:

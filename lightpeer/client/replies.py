@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.core.trust.bounds import QUERY_ID_BYTES
 from lightpeer.errors import RpcError
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 FIRST_REPLY_S: Final = 5.0  # the asked peer answers at once; this is 16 kB at 30 kbit/s
 ANSWER_S: Final = 10.0  # from its first reply on, that is waited for more: 16 kB at 13 kbit/s
-QUERY_ID_BYTES: Final = 8
 
 
 class Asker:

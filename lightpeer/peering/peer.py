@@ -16,7 +16,7 @@ import trio
 from lightpeer.core.addresses import family_of, format_endpoint, is_name, scope_of
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import NONCE_BYTES, ClientSeals, Identity, PeerId, format_peer_id
-from lightpeer.core.trust.messages import parse_body_untrusted
+from lightpeer.core.trust.messages import PACKAGE, parse_body_untrusted
 from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.calls import EOF
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     M = TypeVar("M", bound=Message)
     T = TypeVar("T")
 
-_PACKAGE = "/loudp2p.v1."
 TIME_METADATA = "loudp2p-time-ms"
 _REPEATED_TIMES = 3.0  # as long as a reply came, TCP's timer may be
 _MOST_TIMES = 2.0  # as long a silence
@@ -216,7 +215,7 @@ class Peer:
             timeout_s: for the whole call.
             first_reply_s: of silence on the connection, before the first reply, which needs no walk.
         """
-        path = _PACKAGE + "Index/Search"
+        path = PACKAGE + "Index/Search"
         call_it = self._channel.unary_stream(path)
         for attempt in (0, 1):
             self._check_open()
@@ -237,12 +236,12 @@ class Peer:
 
     def pull(self) -> PullCall:
         """Streams.Pull: audio where UDP does not pass; raises RpcError."""
-        path = _PACKAGE + "Streams/Pull"
+        path = PACKAGE + "Streams/Pull"
         self._check_open()
         return PullCall(self._seals(path), self._channel.stream_stream(path)(), self._explained)
 
     async def _unary(self, method: str, request: Message, reply: type[M]) -> M:
-        path = _PACKAGE + method
+        path = PACKAGE + method
         body = request.SerializeToString()
         for attempt in (0, 1):
             self._check_open()

@@ -141,8 +141,9 @@ def _common(arguments: argparse.Namespace) -> tuple[Settings, Path]:
 
 
 def _settings(arguments: argparse.Namespace) -> ServeSettings:
+    from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
     from lightpeer.serve.overlay.gossip import PERIOD_S
-    from lightpeer.serve.server import DEFAULT_LADDER_KBPS, DEFAULT_LISTEN, ServeSettings
+    from lightpeer.serve.server import DEFAULT_LISTEN, ServeSettings
 
     if not arguments.music_dirs:
         raise UsageError("give the folder with your music (see lightpeer-serve --help)")

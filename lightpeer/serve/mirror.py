@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-MAX_HITS: Final = 20  # tracks that one query may bring
+TRACKS_PER_QUERY: Final = 20
 MAX_RENDITION_BYTES: Final = 1 << 28  # six hours at 96 kbit/s
 MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at three bitrates: what is here, and what failed
 RETRY_S: Final = 5.0  # doubles
@@ -144,7 +144,7 @@ class Mirror:
     async def _track_ids(self, client: Client, entry: str) -> list[bytes]:
         if is_uri(entry):
             return [parse_uri(entry)]
-        async with aclosing(client.search(entry, limit=MAX_HITS)) as hits:
+        async with aclosing(client.search(entry, limit=TRACKS_PER_QUERY)) as hits:
             return [hit.track_id async for hit in hits]
 
     async def _fetch(self, client: Client, track_id: bytes, entry: str) -> Track:

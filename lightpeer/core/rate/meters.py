@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from lightpeer.core.rpc.reply_burst import TRAIN_GAPS
 from lightpeer.core.udp.round_trip import SmoothedRtt
 
 _BUCKET_S = 3.0
@@ -26,7 +27,6 @@ _BUCKETS = 10
 _ROUNDS = 3
 _OUTAGE_S = 1.0  # a round that is longer by this had a dead zone in it, and says nothing of the link
 _FORGIVEN_LOSS = 0.1  # of what came: a radio's own losses (a few per cent) and their scatter in one round
-_TRAIN_GAPS = 3
 _TRAIN_LEAST_S = 0.0001  # in less, several packets were handed over at once
 _MIN_RTT_S = 0.0005  # below it clocks and schedulers are all that is measured
 _MAX_RTT_S = 60.0
@@ -137,7 +137,7 @@ class PacketTrain:
             return None
         self._bytes += size
         length = now - self._start
-        if self._bytes < _TRAIN_GAPS * size or length < _TRAIN_LEAST_S:
+        if self._bytes < TRAIN_GAPS * size or length < _TRAIN_LEAST_S:
             return None
         return self._bytes / length
 

@@ -24,16 +24,15 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lightpeer.core.content.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS, Track
+from lightpeer.core.content.manifest import Track
 from lightpeer.core.content.uri import TRACK_ID_BYTES, is_uri, named_track
 from lightpeer.core.overlay.peer_cache import source_group
+from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_RENDITIONS, MAX_TEXT_CHARS
 from lightpeer.core.trust.identity import ID_BYTES, PeerId
 from lightpeer.core.trust.records import PeerRecord, check_scope_untrusted, told_record_untrusted
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
-MAX_HITS: Final = 50  # SearchRequest.limit
-MAX_PEERS: Final = 64  # in a call; each record costs a Pi Zero a millisecond or two to verify
 MAX_HOLDERS: Final = 4  # of a track that words found: as many as a stream takes at a time, and one to spare
 MAX_OVER: Final = 4 * MAX_HITS  # hits beyond a share that are kept: 100 kB
 

@@ -15,13 +15,12 @@ from itertools import islice
 from typing import Final
 
 from lightpeer.core.addresses import Endpoint, format_endpoint, parse_endpoint_untrusted, scope_of
+from lightpeer.core.trust.bounds import MAX_RECORD_BYTES, MAX_RECORDS
 from lightpeer.core.trust.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
 from lightpeer.core.trust.messages import parse_body_untrusted, parse_message_untrusted
 from lightpeer.errors import BadMessageError, UsageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
-MAX_RECORD_BYTES: Final = 512
-MAX_RECORDS: Final = 16  # of one message, either way: 8 kB; a seal costs a Pi Zero a millisecond or two
 MAX_ENDPOINTS: Final = 4
 MAX_LIFETIME_S: Final = 7 * 86_400
 MAX_AHEAD_S: Final = 600  # of our clock, for a sequence: what a seal may be off by, and as much for relays

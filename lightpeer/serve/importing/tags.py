@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightpeer.console.text import clean
-from lightpeer.core.content.manifest import MAX_TEXT_CHARS
+from lightpeer.core.trust.bounds import MAX_TEXT_CHARS
 
 _R128_TO_REPLAYGAIN_Q8 = 5 * 256  # R128_TRACK_GAIN aims at -23 LUFS, the manifest at -18
 _MAX_GAIN_Q8 = 24 * 256  # a greater one is a broken tag

@@ -33,15 +33,10 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from lightpeer.core.content.manifest import (
-    MAX_MANIFEST_BYTES,
-    MAX_RENDITIONS,
-    Track,
-    parse_manifest_untrusted,
-    track_id_of,
-)
+from lightpeer.core.content.manifest import Track, parse_manifest_untrusted, track_id_of
 from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.lists.packed import PackedSet
+from lightpeer.core.trust.bounds import MAX_MANIFEST_BYTES, MAX_RENDITIONS
 from lightpeer.errors import RemoteError, StateError, UnreadableError, UsageError
 from lightpeer.safe_files import read_ordinary
 from lightpeer.serve.library.aside import MAX_ASIDE, SetAside

@@ -19,8 +19,8 @@ import trio
 
 from lightpeer.core.addresses import LOOPBACK_SCOPE
 from lightpeer.core.overlay.view import CAPACITY, ENOUGH
+from lightpeer.core.trust.bounds import MAX_RECORDS
 from lightpeer.core.trust.contact import Contact
-from lightpeer.core.trust.records import MAX_RECORDS
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lightpeer.core.content.manifest import rendition_asked, table_bytes, table_of, table_segment
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.bounds import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from lightpeer.serve.library.store import StoredTrack
 
 logger = logging.getLogger(__name__)
-
-MAX_INLINE_BYTES: Final = 256 * 1024  # 20 s of the highest rendition: more than anybody's start-up
-MAX_PULL_RANGES: Final = 64
 
 
 def wanted_segments(request: pb.PullRequest, stored: StoredTrack) -> Iterator[tuple[int, int]]:

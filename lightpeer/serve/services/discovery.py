@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.addresses import format_endpoint
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.trust.records import MAX_RECORDS, told_record_untrusted, told_records_untrusted
+from lightpeer.core.trust.bounds import MAX_RECORDS
+from lightpeer.core.trust.messages import PACKAGE
+from lightpeer.core.trust.records import told_record_untrusted, told_records_untrusted
 from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context, MethodHandler, unary_unary
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ANNOUNCE_AGAIN_S: Final = 600  # for servers that do not introduce themselves otherwise
-_SERVICE = "/loudp2p.v1.Discovery/"
+_SERVICE = PACKAGE + "Discovery/"
 
 
 class Discovery:

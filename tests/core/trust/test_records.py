@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.trust.bounds import MAX_RECORD_BYTES, MAX_RECORDS
 from lightpeer.core.trust.identity import Identity, seal_record
 from lightpeer.core.trust.records import (
     MAX_AHEAD_S,
     MAX_LIFETIME_S,
-    MAX_RECORD_BYTES,
-    MAX_RECORDS,
     Role,
     build_record,
     check_scope_untrusted,
