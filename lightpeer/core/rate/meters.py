@@ -20,12 +20,11 @@ import math
 from collections import deque
 
 from lightpeer.core.rpc.reply_burst import TRAIN_GAPS
-from lightpeer.core.udp.round_trip import SmoothedRtt
+from lightpeer.core.udp.round_trip import OUTAGE_S, SmoothedRtt
 
 _BUCKET_S = 3.0
 _BUCKETS = 10
 _ROUNDS = 3
-_OUTAGE_S = 1.0  # a round that is longer by this had a dead zone in it, and says nothing of the link
 _FORGIVEN_LOSS = 0.1  # of what came: a radio's own losses (a few per cent) and their scatter in one round
 _TRAIN_LEAST_S = 0.0001  # in less, several packets were handed over at once
 _MIN_RTT_S = 0.0005  # below it clocks and schedulers are all that is measured
@@ -178,7 +177,7 @@ class DeliveryRate:
         if length < round_s:
             return None
         rate = (self._bytes + min(self._lost, _FORGIVEN_LOSS * self._bytes)) / length
-        told = self._measures and length < 2 * round_s + _OUTAGE_S
+        told = self._measures and length < 2 * round_s + OUTAGE_S
         told = told and (self.round_full or rate > self.bytes_per_s)
         self.restart(now)
         return rate if told else None

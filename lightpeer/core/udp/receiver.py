@@ -39,7 +39,7 @@ from lightpeer.core.udp.datagram import (
     parse_answer_untrusted,
 )
 from lightpeer.core.udp.outstanding import Outstanding
-from lightpeer.core.udp.round_trip import SmoothedRtt
+from lightpeer.core.udp.round_trip import OUTAGE_S, SmoothedRtt
 from lightpeer.core.udp.unasked import Unasked
 from lightpeer.errors import BadMessageError
 
@@ -48,7 +48,6 @@ FIRST_RTT_S = 0.5  # assumed before the first sample: to repeat too early loads 
 _QUIET_FLOOR_S = 0.05  # scheduling noise and the server's pacing, on links with no delay at all
 _PROBE_MAX_S = 1.0
 PROBED_UNITS = 8  # so few are all asked for again at the end, where the link is idle anyway
-_OUTAGE_S = 1.0  # a link that needs so long for one unit carries no music either
 _PULLS_REMEMBERED = 1024  # send times; units older than that many PULLs give no round trip
 
 
@@ -315,7 +314,7 @@ class Receiver:
 
     def _alive(self, now: float) -> None:
         silence_s = now - self._last_heard
-        if silence_s >= _OUTAGE_S and silence_s >= 2 * self._rtt_s():
+        if silence_s >= OUTAGE_S and silence_s >= 2 * self._rtt_s():
             self._resumed_at = now
         self._last_activity = self._last_heard = now
         self._quiet_factor = 1.0

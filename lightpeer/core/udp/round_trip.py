@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-_SMOOTHED_GAIN = 1 / 8
+from typing import Final
+
+OUTAGE_S: Final = 1.0
+"""Of silence: a dead zone, and no slow path; what is measured across it says nothing of the link."""
+
+_MEAN_GAIN = 1 / 8
 _VARIATION_GAIN = 1 / 4
 
 
@@ -29,5 +34,5 @@ class SmoothedRtt:
             self.mean_s, self.variation_s = rtt_s, rtt_s / 2
         else:
             self.variation_s += _VARIATION_GAIN * (abs(self.mean_s - rtt_s) - self.variation_s)
-            self.mean_s += _SMOOTHED_GAIN * (rtt_s - self.mean_s)
+            self.mean_s += _MEAN_GAIN * (rtt_s - self.mean_s)
         return self.mean_s
