@@ -1,10 +1,9 @@
 """What the four kinds of calls have in common, over the sans-I/O client half.
 
-A call begins when it is made, without a task of its own: it waits in its
-channel until there is a connection, then lives in the core, and whoever awaits
-it parks until the core says that it has changed. Cancelling a task that awaits
-a call cancels the call, and so do leaving it as a context manager and dropping
-the last reference to it, so nothing of it is left behind on either side.
+A call begins when it is made, without a task of its own: it waits in its channel until there is a connection,
+then lives in the core, and whoever awaits it parks until the core says that it has changed. Cancelling a task
+that awaits a call cancels the call, and so do leaving it as a context manager and dropping the last reference
+to it, so nothing of it is left behind on either side.
 
 A call keeps what it has sent until the server's first word. When the server has
 certainly not seen the call (a GOAWAY below it, a refused stream), it begins anew
