@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from lightpeer.core.addresses import Contact, parse_contact
+from lightpeer.core.trust.contact import Contact, parse_contact
 from lightpeer.errors import ConfigError, LocalError, UsageError
 from lightpeer.safe_files import read_ordinary
 

@@ -17,7 +17,6 @@ from random import Random
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.core.addresses import Contact
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
     TABLE_BASE,
@@ -30,6 +29,7 @@ from lightpeer.core.content.manifest import (
 )
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access

@@ -9,7 +9,7 @@ import pytest
 
 from lightpeer import config
 from lightpeer.config import Settings, load_settings
-from lightpeer.core.addresses import Contact, parse_endpoint
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import ConfigError, UsageError
 
@@ -93,36 +93,6 @@ def test_a_bootstrap_peer_may_be_named_by_its_id():
     peer_id = PeerId(bytes(range(20)))
     settings = load_settings(environ=HOME, overrides={"bootstrap": [f"{format_peer_id(peer_id)}@[::1]:2"]})
     assert settings.bootstrap == (Contact(("::1", 2), peer_id),)
-
-
-@pytest.mark.parametrize(
-    ("text", "endpoint"),
-    [
-        ("host", ("host", 47474)),
-        ("host:5", ("host", 5)),
-        ("192.0.2.1:65535", ("192.0.2.1", 65535)),
-        ("2001:db8::1", ("2001:db8::1", 47474)),
-        ("[2001:db8::1]", ("2001:db8::1", 47474)),
-        ("[::1]:5000", ("::1", 5000)),
-    ],
-)
-def test_endpoints(text, endpoint):
-    assert parse_endpoint(text) == endpoint
-
-
-@pytest.mark.parametrize(
-    "text", ["", ":1", "a:", "a:0", "a:65536", "a:-1", "a:x", "a:\N{ARABIC-INDIC DIGIT TWO}"]
-)
-@pytest.mark.parametrize("ending", ["", " "])
-def test_what_is_no_endpoint(text, ending):
-    with pytest.raises(ValueError, match="HOST:PORT"):
-        parse_endpoint(text + ending)
-
-
-@pytest.mark.parametrize("text", ["a b", "[::1", "[::1]:", "[::1]5", "[]:5", "\x1b:5"])
-def test_what_is_no_host(text):
-    with pytest.raises(ValueError, match="HOST:PORT"):
-        parse_endpoint(text)
 
 
 @pytest.mark.parametrize(

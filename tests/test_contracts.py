@@ -12,9 +12,11 @@ import re
 import shutil
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Final
 
+import grimp
 import pytest
 
 import lightpeer
@@ -177,3 +179,23 @@ def test_a_forbidden_import_breaks_its_contract(results: dict[str, tuple[int, st
 def test_every_contract_has_been_seen_to_break(results: dict[str, tuple[int, str]]):
     contracts = set(re.findall(r"^(.+?) KEPT", results[""][1], re.MULTILINE))
     assert contracts == {name for _, said in results.values() for name in broken(said)}
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """Modules of which each imports the next, and the first is the last; empty if there is no circle."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return error.args[1][::-1]
+    return []
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Neither lazily nor for types alone: whoever reads a module needs to know only what is below it."""
+    graph = grimp.build_graph("lightpeer", exclude_type_checking_imports=False)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert circle(imports) == []
+    lower, higher = "lightpeer.core.rpc.stream", "lightpeer.core.rpc.connection"
+    assert lower in imports[higher]
+    imports[lower].add(higher)
+    assert circle(imports) in ([lower, higher, lower], [higher, lower, higher])

@@ -13,9 +13,10 @@ from collections.abc import Iterable
 from random import Random
 from typing import TYPE_CHECKING
 
-from lightpeer.client.reach import MAX_ASKED, MAX_RECORDS
+from lightpeer.client.reach import MAX_ASKED
 from lightpeer.config import Settings
 from lightpeer.core.overlay.peer_cache import PeerCache
+from lightpeer.core.trust.bounds import MAX_RECORDS
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
 from lightpeer.serve.overlay.own_record import RECORD_LIFETIME_S

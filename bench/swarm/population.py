@@ -109,13 +109,13 @@ class Swarm:
     def turn(self, number: int) -> None:
         """Let one server introduce itself to its next contact."""
         view = self.views[number]
-        contact = view.next_contact()
-        if contact is None:
+        introduction = view.next_introduction()
+        if introduction is None:
             if self.rejoin:
                 self.meet(number, self.rng.choice(self.living()))
-        elif self.alive[partner := contact.record.peer_id]:
-            named = self.introduced(partner, number, wants_name=contact.wants_name)
-            view.on_answer(contact, named)
+        elif self.alive[partner := introduction.record.peer_id]:
+            named = self.introduced(partner, number, wants_name=introduction.wants_name)
+            view.on_answer(introduction, named)
 
     def introduced(self, host: int, guest: int, *, wants_name: bool) -> Server | None:
         """Let `host` be told of `guest`; return whom it names."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightpeer.client.client import open_client
-from lightpeer.console.output import clock, described
 from lightpeer.console.signals import run_async
+from lightpeer.console.text import clock, described
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.net.system import SystemNetwork

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Settings
 
-MAX_HITS = 50  # a search asks a peer for no more (SearchRequest.limit)
 
 MAX_TRACK_S = 65_536  # no track is longer than 18 hours (core/content/manifest.py)
 
@@ -201,6 +200,8 @@ def _version() -> str:
 
 
 def _limit(text: str) -> int:
+    from lightpeer.core.trust.bounds import MAX_HITS  # a search asks a peer for no more
+
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_HITS):
         raise argparse.ArgumentTypeError(f"a whole number from 1 to {MAX_HITS}, not {text!r}")
     return int(text)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.console.output import Output, clock, described
+from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async
+from lightpeer.console.text import clock, described
 from lightpeer.errors import UsageError
 from lightpeer.net.system import SystemNetwork
 

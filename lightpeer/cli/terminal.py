@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 import trio
 
-from lightpeer.console.output import clean, clock, truncate, width
+from lightpeer.console.text import clean, clock, truncate, width
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

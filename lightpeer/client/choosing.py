@@ -18,7 +18,7 @@ from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.client.reach import Reach
-    from lightpeer.client.search import Searcher
+    from lightpeer.client.replies import Asker
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
     from lightpeer.peering.opener import Opener
@@ -32,9 +32,9 @@ TRACKS_WANTED: Final = 4  # of a peer that is asked: so that what one liar has i
 class Chooser:
     """One search by words for something to play."""
 
-    def __init__(self, searcher: Searcher, reach: Reach, query: str, opener: Opener) -> None:
-        """Take what searches, whom we know, the words, and what is asked of holders."""
-        self._searcher = searcher
+    def __init__(self, asker: Asker, reach: Reach, query: str, opener: Opener) -> None:
+        """Take what asks peers, whom we know, the words, and what is asked of holders."""
+        self._asker = asker
         self._reach = reach
         self._query = query
         self._opener = opener
@@ -47,7 +47,7 @@ class Chooser:
         self._turns = Turns(reach, self._ask)
 
     def _pick(self, n: int) -> int:
-        return self._searcher.entropy(1)[0] % n
+        return self._asker.entropy(1)[0] % n
 
     def _tell(self) -> None:
         """Let whoever waits look again."""
@@ -96,7 +96,7 @@ class Chooser:
         budget = budget_for(self._turns.answered, found_any=bool(opener.tried))
         opening = opener.begin()
         wanted = opener.request(opening)
-        answer = self._searcher.replies(turn, self._query, TRACKS_WANTED, budget, RECORDS_TO_OPEN, wanted)
+        answer = self._asker.replies(turn, self._query, TRACKS_WANTED, budget, RECORDS_TO_OPEN, wanted)
         async with aclosing(answer) as replies:
             async for tracks, reply in replies:
                 assert asked.peer_id is not None, "it has answered"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.client.models import Hit, PeerInfo, hit_of, info_of
-from lightpeer.client.reach import MAX_RECORDS, Reach
+from lightpeer.client.reach import Reach
 from lightpeer.client.search import Searcher
 from lightpeer.core.content.uri import format_uri
 from lightpeer.errors import BadMessageError, NothingFoundError
@@ -191,6 +191,7 @@ class Client:
     async def peers(self) -> list[PeerInfo]:
         """Exchange records with a peer at hand, with another if too few are known; return all, best first."""
         from lightpeer.client.setbacks import Setbacks
+        from lightpeer.core.trust.bounds import MAX_RECORDS
 
         reached, setbacks = False, Setbacks()
         async with aclosing(self._reach.peers(setbacks, limit=self.settings.peers_asked)) as peers:

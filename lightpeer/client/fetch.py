@@ -80,7 +80,7 @@ async def fetch(
         "bytes": part.size_bytes,
         "kept_bytes": part.kept_bytes,
         "title": session.track.title,
-        "bitrate_kbps": round(session.track.renditions[session.ladder.current].bitrate_bps / 1000),
+        "bitrate_kbps": session.track.renditions[session.ladder.current].bitrate_kbps,
         "transport": "+".join(sorted(session.stats.transports)) or "grpc",  # all of it came with the Open
         "sources": session.stats.sources,
     }

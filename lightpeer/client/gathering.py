@@ -15,7 +15,7 @@ from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.client.reach import Reach
-    from lightpeer.client.search import Searcher
+    from lightpeer.client.replies import Asker
     from lightpeer.core.search.hits import FoundTrack, Holder
     from lightpeer.core.udp.opening import Opened
     from lightpeer.peering.opener import Opener
@@ -32,7 +32,7 @@ class Gatherer:
 
     def __init__(
         self,
-        searcher: Searcher,
+        asker: Asker,
         reach: Reach,
         query: str,
         limit: int,
@@ -42,7 +42,7 @@ class Gatherer:
         """Take what to find, and where it goes.
 
         Args:
-            searcher: asks one peer.
+            asker: asks one peer.
             reach: whom to ask.
             query: the track's uri.
             limit: how many holders are wanted of one peer.
@@ -51,7 +51,7 @@ class Gatherer:
         """
         self.scope = trio.CancelScope()
         self.failure: LightpeerError | None = None
-        self._searcher = searcher
+        self._asker = asker
         self._reach = reach
         self._query = query
         self._limit = limit
@@ -92,7 +92,7 @@ class Gatherer:
         budget = budget_for(self._turns.answered, found_any=bool(opener.tried))
         opening = opener.begin() if asked.peer_id not in opener.tried else None
         wanted = opener.request(opening) if opening is not None else None
-        answer = self._searcher.replies(turn, self._query, self._limit, budget, RECORDS_TO_OPEN, wanted)
+        answer = self._asker.replies(turn, self._query, self._limit, budget, RECORDS_TO_OPEN, wanted)
         async with open_nursery() as nursery, aclosing(answer) as replies:
             async for tracks, reply in replies:
                 is_new = asked.peer_id not in opener.tried  # it may be asked again while it is silent

@@ -55,8 +55,8 @@ def hit_of(track: FoundTrack) -> Hit:
 
 def info_of(entry: PeerEntry) -> PeerInfo:
     """Return a peer that is remembered as it is shown."""
+    from lightpeer.core.addresses import format_endpoint
     from lightpeer.core.trust.identity import format_peer_id
-    from lightpeer.core.trust.records import format_endpoint
 
     return PeerInfo(
         peer_id=format_peer_id(entry.record.peer_id),

@@ -13,13 +13,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Iterable
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from lightpeer.client.setbacks import Setbacks
-from lightpeer.core.addresses import Contact, Endpoint
+from lightpeer.core.addresses import Endpoint, is_name
+from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import (
     BadMessageError,
     LightpeerError,
@@ -28,7 +28,7 @@ from lightpeer.errors import (
     RpcError,
     SealError,
 )
-from lightpeer.net.names import MAX_ADDRESSES, is_name, numeric_untrusted
+from lightpeer.net.names import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.peering.connections import Connections, Terms
 from lightpeer.tasks.racing import first_of
 
@@ -56,7 +56,6 @@ RECORDS_WANTED: Final = 8  # when others have to be asked: 1 kB
 SPARES: Final = 3
 GIVEN_TASTE: Final = 2.5  # tracks listened to, that it counts for to be named by the person: some are skipped
 UNTRIED_SCORE: Final = 1 / 16  # of a peer that nobody tried, see `PeerEntry.score`
-MAX_RECORDS: Final = 16  # of one reply: a seal costs a Pi Zero a millisecond or two
 
 
 class Reach:
@@ -157,7 +156,7 @@ class Reach:
         A newer record counts more: others may relay one of a place that it has left. A name may lead into a
         narrower network than the one that its record came from: nobody is met there.
         """
-        from lightpeer.core.trust.records import scope_of
+        from lightpeer.core.addresses import scope_of
 
         newest = self._newest(record)
         places = [Contact(endpoint, record.peer_id) for endpoint in newest.endpoints]
@@ -406,19 +405,14 @@ class Reach:
 
     def _sound_untrusted(self, records: Iterable[bytes], source: Peer) -> list[PeerRecord]:
         """Return the records that are their subjects' own, and mean something where they came from."""
-        from lightpeer.core.overlay.peer_cache import parse_record_untrusted
-        from lightpeer.core.trust.records import check_scope_untrusted
+        from lightpeer.core.trust.records import told_records_untrusted
 
-        sound = []
-        for data in islice(records, MAX_RECORDS):
-            try:
-                record = parse_record_untrusted(data, self.record_time(source))
-                check_scope_untrusted(record, source.host)
-            except BadMessageError as error:
-                logger.info("a bad record from %s: %s", source.name, error)
-            else:
-                sound.append(record)
-        return sound
+        return told_records_untrusted(
+            records,
+            self.record_time(source),
+            source.host,
+            lambda error: logger.info("a bad record from %s: %s", source.name, error),
+        )
 
     def _now_s(self) -> float:
         return self._network.unix_time()

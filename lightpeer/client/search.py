@@ -14,7 +14,6 @@ hardly anybody has the asked peer tell of a few instead, after the hits or the f
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
@@ -23,23 +22,19 @@ import trio
 
 from lightpeer.client.asking import Turn, Turns
 from lightpeer.client.budget import budget_for
-from lightpeer.errors import RpcError
+from lightpeer.client.replies import Asker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lightpeer.client.reach import Reach
-    from lightpeer.core.search.hits import Findings, FoundTrack
+    from lightpeer.core.search.hits import Findings
     from lightpeer.core.search.walks import Budget
     from lightpeer.core.udp.opening import Opened
-    from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
     from lightpeer.peering.opener import Opener
     from lightpeer.peering.peer import Peer
 
-FIRST_REPLY_S: Final = 5.0  # the asked peer answers at once; this is 16 kB at 30 kbit/s
 PATIENCE_S: Final = 2.0  # for more, once there is something to show: walks take about one
-ANSWER_S: Final = 10.0  # from its first reply on, that is waited for more: 16 kB at 13 kbit/s
-QUERY_ID_BYTES: Final = 8
 RECORDS_TO_SHOW: Final = 1  # the asked peer's own; hits need none
 
 
@@ -49,8 +44,7 @@ class Searcher:
     def __init__(self, reach: Reach, entropy: Callable[[int], bytes]) -> None:
         """Take whom to ask, and entropy for the ids of queries and for what is left to chance."""
         self._reach = reach
-        self.entropy = entropy
-        self._first_to_answer: Peer | None = None
+        self._asker = Asker(reach, entropy)
 
     async def find(self, query: str, limit: int, most_asked: int) -> Findings:
         """Return what is found; raise NoPeerError if nobody could be asked.
@@ -77,13 +71,13 @@ class Searcher:
     async def know_others(self, after_s: float = 0) -> None:
         """See to it that we know others than who answered first."""
         await trio.sleep(after_s)
-        if self._first_to_answer is not None:
-            await self._reach.find_spares(self._first_to_answer)
+        if self._asker.first_to_answer is not None:
+            await self._reach.find_spares(self._asker.first_to_answer)
 
     async def _collect(self, turn: Turn, query: str, limit: int, budget: Budget, findings: Findings) -> None:
         """Search at a peer until there is enough, or nothing more within our patience."""
         with trio.CancelScope() as patience:
-            async with aclosing(self.replies(turn, query, limit, budget, RECORDS_TO_SHOW)) as replies:
+            async with aclosing(self._asker.replies(turn, query, limit, budget, RECORDS_TO_SHOW)) as replies:
                 async for tracks, _ in replies:
                     for track in tracks:
                         findings.add(track)
@@ -92,70 +86,11 @@ class Searcher:
                     if findings.tracks:
                         patience.deadline = min(patience.deadline, trio.current_time() + PATIENCE_S)
 
-    async def replies(
-        self,
-        turn: Turn,
-        query: str,
-        limit: int,
-        budget: Budget,
-        records: int,
-        wanted: pb.OpenRequest | None = None,
-    ) -> AsyncGenerator[tuple[list[FoundTrack], pb.SearchReply], None]:
-        """Yield the hits of one reply after another, and the reply; raise RemoteError if it is not sound.
-
-        An answer that drags on is taken for over, and whoever gave it is scored down.
-
-        Args:
-            turn: of whoever is asked.
-            query: words, or the uri of a track.
-            limit: how many tracks are wanted, or holders.
-            budget: how far the query may go.
-            records: how many records of holders may come.
-            wanted: what is to be opened of the best hit.
-        """
-        from lightpeer.core.search.hits import ReplyReader
-        from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-
-        peer = turn.peer
-        request = pb.SearchRequest(
-            query=query,
-            limit=limit,
-            walkers=budget.walkers,
-            hops=budget.hops,
-            query_id=self.entropy(QUERY_ID_BYTES),
-            records=records,
-            open=wanted,
-        )
-        reader = ReplyReader(query, limit, records, peer.host)
-        started = trio.current_time()
-        left_s = math.inf
-        async with aclosing(peer.search(request, first_reply_s=FIRST_REPLY_S)) as replies:
-            while True:
-                waits_from_s = trio.current_time()
-                with trio.move_on_after(max(0.0, left_s)) as patience:
-                    reply = await anext(replies, None)
-                if patience.cancelled_caught:
-                    self._reach.on_error(peer, _no_end())
-                    return
-                if reply is None:
-                    return
-                is_first = not reader.has_begun
-                tracks = reader.read_untrusted(reply, self._reach.record_time(peer))
-                if is_first:
-                    turn.on_answer()
-                    self._reach.learn((r for r in reader.records if r.peer_id == peer.peer_id), peer)
-                    self._reach.on_answer(peer, trio.current_time() - started)
-                    self._first_to_answer = self._first_to_answer or peer
-                    left_s = ANSWER_S
-                else:  # what whoever reads this does meanwhile is not the peer's time
-                    left_s -= trio.current_time() - waits_from_s
-                yield tracks, reply
-
     async def best(self, query: str, opener: Opener) -> tuple[Peer, Opened] | None:
         """Return the best of what words find, opened at one of its holders; raise if nobody answers."""
         from lightpeer.client.choosing import Chooser
 
-        return await Chooser(self, self._reach, query, opener).run()
+        return await Chooser(self._asker, self._reach, query, opener).run()
 
     async def opened(
         self, query: str, limit: int, opener: Opener
@@ -167,7 +102,7 @@ class Searcher:
         from lightpeer.client.gathering import Gatherer
 
         give, found = trio.open_memory_channel[tuple["Peer", "Opened"]](0)
-        gatherer = Gatherer(self, self._reach, query, limit, opener, give)
+        gatherer = Gatherer(self._asker, self._reach, query, limit, opener, give)
         self._reach.nursery.start_soon(gatherer.run)
         try:
             gatherer.want()
@@ -178,9 +113,3 @@ class Searcher:
             gatherer.scope.cancel()
         if gatherer.failure is not None:
             raise gatherer.failure
-
-
-def _no_end() -> RpcError:
-    from lightpeer.core.rpc.status import StatusCode
-
-    return RpcError(StatusCode.DEADLINE_EXCEEDED, "the peer did not come to the end of its answer")

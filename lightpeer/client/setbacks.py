@@ -31,7 +31,7 @@ class Setbacks:
 
     def on_stranger(self, peer: Peer) -> None:
         """Note that somebody else answers where a peer was expected."""
-        from lightpeer.core.trust.records import format_endpoint
+        from lightpeer.core.addresses import format_endpoint
 
         self._stranger = f"another peer than {peer.name} answers at {format_endpoint(peer.address)}"
 

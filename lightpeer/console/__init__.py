@@ -1,1 +1,1 @@
-"""What both commands share: output, errors as sentences, signals."""
+"""What both commands share: output, text that strangers wrote, errors as sentences, signals."""

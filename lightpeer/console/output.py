@@ -1,9 +1,7 @@
 """What the commands print: plain text for people, or one JSON object a line for programs.
 
-Results go to stdout, diagnostics to stderr. Titles, ids and reasons come from
-strangers, and a terminal obeys escape sequences in what it shows: so every text
-for people is cleaned here, at the last moment. JSON keeps the text as it came,
-with everything but ASCII escaped.
+Results go to stdout, diagnostics to stderr. Every text for people is cleaned on its way out (`text.py`).
+JSON keeps the text as it came, with everything but ASCII escaped.
 """
 
 from __future__ import annotations
@@ -11,51 +9,12 @@ from __future__ import annotations
 import io
 import os
 import sys
-import unicodedata
 from typing import TextIO
 
+from lightpeer.console.text import clean
 from lightpeer.errors import StateError
 
-_UNSHOWN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode categories that steer a terminal, reorder text (bidi overrides), or show nothing."""
-
 STDOUT_FILENO = 1
-
-
-def clean(text: str) -> str:
-    """Return the text on one line, without anything that a terminal would obey."""
-    return "".join(" " if unicodedata.category(c) in _UNSHOWN else c for c in text)
-
-
-def width(text: str) -> int:
-    """Return how many columns a cleaned text takes on a terminal (UAX #11)."""
-    return sum(map(_char_width, text))
-
-
-def truncate(text: str, columns: int) -> str:
-    """Return the text, cut with an ellipsis if it takes more than so many columns."""
-    if width(text) <= columns:
-        return text
-    used, kept = 1, []  # the ellipsis takes one
-    for char in text:
-        used += _char_width(char)
-        if used > columns:
-            break
-        kept.append(char)
-    return "".join(kept) + "…" if columns > 0 else ""
-
-
-def _char_width(char: str) -> int:
-    if unicodedata.combining(char):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as people write it: 3:05, or 1:02:03."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
 class Output:
@@ -121,9 +80,3 @@ class Output:
         import json
 
         return json.dumps({"event": event, **data})
-
-
-def described(title: str, artist: str = "", album: str = "") -> str:
-    """Return a track as people name it: `Title — Artist (Album)`."""
-    text = f"{title} — {artist}" if artist else title
-    return f"{text} ({album})" if album else text

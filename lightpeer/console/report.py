@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from lightpeer.errors import LightpeerError, UsageError, leaves_of
 
@@ -30,11 +30,14 @@ def start_logging(program: str, verbose: int) -> None:
     """Log to stderr as a program: warnings, with -v what goes on, with -vv everything."""
     import logging
 
-    from lightpeer.console.output import clean
+    from lightpeer.console.text import clean, clean_lines
 
     class CleanFormatter(logging.Formatter):
         def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
             return clean(super().formatMessage(record))
+
+        def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+            return clean_lines(super().formatException(ei))
 
     handler = logging.StreamHandler()
     pattern = "%(relativeCreated)d ms %(name)s: %(message)s" if verbose else f"{program}: %(message)s"
@@ -51,9 +54,12 @@ def report(error: BaseException, output: Output, *, debug: bool) -> int:
     if isinstance(cause, KeyboardInterrupt):
         return INTERRUPTED
     if debug:
+        import sys
         import traceback
 
-        traceback.print_exception(error)
+        from lightpeer.console.text import clean_lines
+
+        print(clean_lines("".join(traceback.format_exception(error))), file=sys.stderr, end="")  # noqa: T201 - as asked
     if output.closed:  # by whoever read it: they have what they wanted
         return 0
     status, sentence = 1, str(cause)

@@ -1,32 +1,52 @@
-"""Addresses: as people write them, who is to be met there, and which of them stand under one control."""
+"""Addresses: as people write them and as records do, how far each reaches, and which stand under one control.
+
+A *host* is a name or a numeric address, an *endpoint* is a host and a port. How narrow the network is that a
+host means something in, is its *scope*. Hosts are counted together in three ways, and each is right for
+something else:
+
+- `network_of`: what one person has for sure, and would share with nobody. Whoever is limited by it has no
+  other, and nobody else suffers.
+- `network_group`: what hosts under one control are likely to share. Whoever is limited by it cannot get
+  round that by many addresses, but strangers may be counted in.
+- `joined_network`: a network that we are in ourselves, known again by the address that it gave us.
+"""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final, TypeAlias
 
-from lightpeer.errors import UsageError
-
-if TYPE_CHECKING:
-    from lightpeer.core.trust.identity import PeerId
+from lightpeer.errors import BadMessageError
 
 Endpoint: TypeAlias = tuple[str, int]
 """A host (a name, or a numeric address without brackets) and a port."""
 
+DEFAULT_PORT: Final = 47474  # where lightpeer-serve listens unless told otherwise
+MAX_PORT: Final = 65535
+MAX_HOST_CHARS: Final = 253  # RFC 1035 §2.3.4
+PRIVATE_SCOPE: Final = 1  # of an address in a network at home, or of one link
+LOOPBACK_SCOPE: Final = 2
+LOCAL_GROUP: Final = "local"
+_PORT = re.compile(r"[1-9][0-9]{0,4}")  # of one form alone, so that what is limited has one name
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")  # what resolvers take for a part of an IPv4 address
+_SHARED = IPv4Network("100.64.0.0/10")  # RFC 6598: carriers' NATs, and private overlays
+_SITE = IPv6Network("fec0::/10")  # RFC 3879: site-local once, and private still
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: whatever a network leads there, its own hosts too
+_SIX_TO_FOUR = IPv6Network("2002::/16")
+_ENDS_IN_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+_HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
 
-class Contact(NamedTuple):
-    """Where to find a first peer, and the id that must be met there if the person named it."""
 
-    address: Endpoint
-    peer_id: PeerId | None = None
+# Written and read.
 
 
-DEFAULT_PORT = 47474  # where lightpeer-serve listens unless told otherwise
+def parse_endpoint(text: str, least_port: int = 1) -> Endpoint:
+    """Return the host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT` or `IPV6`; raise ValueError.
 
-
-def parse_endpoint(text: str) -> Endpoint:
-    """Return the host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT` or `IPV6`; raise ValueError."""
+    `least_port` is 0 for an address to listen on, where that stands for any.
+    """
     host, port = text.strip(), ""
     if host.startswith("["):
         host, bracket, rest = host[1:].partition("]")
@@ -36,26 +56,106 @@ def parse_endpoint(text: str) -> Endpoint:
         if host.count(":") == 1:
             host, _, port = host.partition(":")
         sound = not text.strip().endswith(":") or host.count(":") > 1
-    number = int(port) if port.isascii() and port.isdigit() else 0 if port else DEFAULT_PORT
-    if not sound or not host or not host.isprintable() or " " in host or not 0 < number < 65536:
+    number = int(port) if port.isascii() and port.isdigit() else -1 if port else DEFAULT_PORT
+    if not sound or not host or not host.isprintable() or " " in host or not least_port <= number <= MAX_PORT:
         raise ValueError("HOST:PORT, such as music.example.org:47474 or [2001:db8::1]:47474")
     return host, number
 
 
-def parse_contact(text: str) -> Contact:
-    """Return the peer of `HOST:PORT` or `L<id>@HOST:PORT`; raise ValueError."""
-    name, at, place = text.strip().rpartition("@")
-    if not at:
-        return Contact(parse_endpoint(place))
-    from lightpeer.core.trust.identity import parse_peer_id  # brings the messages with it; few name an id
+def format_endpoint(endpoint: Endpoint) -> str:
+    """Return `host:port`, with brackets around an IPv6 address."""
+    host, port = endpoint
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
+
+def parse_endpoint_untrusted(text: str) -> Endpoint:
+    """Return host and port of an endpoint that can be connected to; raise BadMessageError otherwise."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not _PORT.fullmatch(port) or int(port) > MAX_PORT:
+        raise BadMessageError("an address without a port from 1 to 65535")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if (":" in bare) != (bare is not host) or not is_host(bare):
+        raise BadMessageError("an address whose host cannot be connected to")
+    return bare, int(port)
+
+
+# What hosts are.
+
+
+def is_host(host: str) -> bool:
+    """Tell whether a host is a unicast address, or has the form of a name (RFC 1123 §2.1).
+
+    An IPv6 address of one link is none: it leads somewhere by its zone alone, which is its computer's own.
+    """
     try:
-        return Contact(parse_endpoint(place), parse_peer_id(name))
-    except UsageError as error:
-        raise ValueError(f"HOST:PORT or ID@HOST:PORT, where {error}") from error
+        address = ip_address(host)
+    except ValueError:
+        labels = host.split(".")
+        return (
+            len(host) <= MAX_HOST_CHARS
+            and _HOST_CHARS.issuperset(host)
+            and all(0 < len(label) < 64 and label[0] != "-" != label[-1] for label in labels)
+            and not _NUMBER.fullmatch(labels[-1])  # a numeric address gone wrong, or in disguise
+        )
+    is_of_one_link = isinstance(address, IPv6Address) and address.is_link_local
+    return not (is_of_one_link or "%" in host or address.is_unspecified or address.is_multicast)
 
 
-LOCAL_GROUP: Final = "local"
+def is_name(host: str) -> bool:
+    """Tell whether a host has yet to be resolved."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return True
+    return False
+
+
+def is_wildcard(host: str) -> bool:
+    """Tell whether a listening address means every address of the machine."""
+    return not host if is_name(host) else ip_address(host).is_unspecified
+
+
+def family_of(host: str) -> int:
+    """Return the version of IP that a numeric address is of, 4 or 6."""
+    return ip_address(host).version
+
+
+def scope_of(host: str) -> int:
+    """Return how narrow a network is: 0 for the internet, or a name; PRIVATE_SCOPE; LOOPBACK_SCOPE."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return LOOPBACK_SCOPE if f".{host.lower()}".endswith(".localhost") else 0
+    if isinstance(address, IPv6Address):
+        address = _embedded(address) or address
+    if address.is_loopback:
+        return LOOPBACK_SCOPE
+    own = (_SHARED,) if isinstance(address, IPv4Address) else (_SITE, _LOCAL_NAT64)
+    is_own = address.is_private or address.is_link_local or any(address in network for network in own)
+    return PRIVATE_SCOPE if is_own else 0
+
+
+def _embedded(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that an IPv6 address leads to, by its form or by way of a translator.
+
+    These forms are IPv4-mapped ::ffff:a.b.c.d, IPv4-compatible ::a.b.c.d, which is deprecated (RFC 4291
+    section 2.5.5), IPv4-translated ::ffff:0:a.b.c.d (RFC 2765 section 2.1), NAT64 64:ff9b::a.b.c.d (RFC 6052
+    section 2.1), and 6to4 2002:aabb:ccdd:: (RFC 3056 section 2).
+    """
+    value = int(address)
+    if address in _SIX_TO_FOUR:
+        return IPv4Address(value >> 80 & 0xFFFFFFFF)
+    if any(address in network for network in _ENDS_IN_IPV4) and value > 1:
+        return IPv4Address(value & 0xFFFFFFFF)
+    return None
+
+
+# Hosts counted together.
+
+
+def network_of(host: str) -> str:
+    """Return what one person has for sure: an IPv4 address, or half of an IPv6 one."""
+    return str(IPv6Network((host.partition("%")[0], 64), strict=False)) if ":" in host else host
 
 
 @lru_cache(maxsize=1024)  # a flood must not cost more than its seals
@@ -72,3 +172,12 @@ def network_group(host: str) -> str:
     if isinstance(address, IPv4Address):
         return ".".join(str(address).split(".")[:2])
     return ":".join(address.exploded.split(":")[:2])
+
+
+def joined_network(own_host: str) -> str:
+    """Return what a network is known by that gave us an address: its prefix, /24 of IPv4, /64 of IPv6."""
+    address = ip_address(own_host.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    bits = 64 if isinstance(address, IPv6Address) else 24
+    return str(ip_network(f"{address}/{bits}", strict=False))

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import trio
 
-from lightpeer.core.addresses import Contact
+from lightpeer.core.addresses import LOOPBACK_SCOPE, PRIVATE_SCOPE, is_host, scope_of
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import PeerId, format_peer_id, parse_peer_id
-from lightpeer.core.trust.records import LOOPBACK_SCOPE, PRIVATE_SCOPE, is_host, scope_of
 from lightpeer.errors import UsageError
 
 if TYPE_CHECKING:

@@ -22,17 +22,6 @@ MAX_ADDRESSES: Final = 4  # of one name: two of each family
 RESOLVE_S: Final = 5.0  # a name server that answers no sooner is not there
 
 
-def is_name(host: str) -> bool:
-    """Tell whether a host has yet to be resolved."""
-    from ipaddress import ip_address  # late: play does without until its first packet has left
-
-    try:
-        ip_address(host)
-    except ValueError:
-        return True
-    return False
-
-
 async def numeric_untrusted(network: Network, endpoint: Endpoint, scope: int) -> Endpoint:
     """Return an endpoint of a peer's record with its name resolved, or as it is if it has none.
 
@@ -46,7 +35,7 @@ async def numeric_untrusted(network: Network, endpoint: Endpoint, scope: int) ->
         OSError: the name leads nowhere, as far as can be told in five seconds.
         BadMessageError: it leads into narrower networks only.
     """
-    from lightpeer.core.trust.records import scope_of
+    from lightpeer.core.addresses import is_name, scope_of
 
     host, port = endpoint
     if not is_name(host):

@@ -19,7 +19,8 @@ from lightpeer.errors import SealError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.core.addresses import Contact, Endpoint
+    from lightpeer.core.addresses import Endpoint
+    from lightpeer.core.trust.contact import Contact
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.net.network import Network
     from lightpeer.peering.peer import Peer

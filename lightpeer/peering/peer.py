@@ -9,15 +9,14 @@ is made once more.
 from __future__ import annotations
 
 import math
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
+from lightpeer.core.addresses import family_of, format_endpoint, is_name, scope_of
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import NONCE_BYTES, ClientSeals, Identity, PeerId, format_peer_id
-from lightpeer.core.trust.messages import parse_body_untrusted
-from lightpeer.core.trust.records import format_endpoint, scope_of
+from lightpeer.core.trust.messages import PACKAGE, parse_body_untrusted
 from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.calls import EOF
@@ -28,15 +27,15 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from lightpeer.core.addresses import Endpoint
     from lightpeer.core.rpc.reply_burst import ReplyBurst
-    from lightpeer.core.trust.records import Endpoint, PeerRecord
+    from lightpeer.core.trust.records import PeerRecord
     from lightpeer.net.network import Network
     from lightpeer.rpc.channel import Call, Channel, StreamStreamCall
 
     M = TypeVar("M", bound=Message)
     T = TypeVar("T")
 
-_PACKAGE = "/loudp2p.v1."
 TIME_METADATA = "loudp2p-time-ms"
 _REPEATED_TIMES = 3.0  # as long as a reply came, TCP's timer may be
 _MOST_TIMES = 2.0  # as long a silence
@@ -158,8 +157,7 @@ class Peer:
     @property
     def hosts(self) -> list[str]:
         """The numeric addresses that it is at: the one that was reached, and that of the other family."""
-        family = ip_address(self.host).version
-        return [self.host, *(host for host, _ in self._places if ip_address(host).version != family)]
+        return [self.host, *(host for host, _ in self._places if family_of(host) != family_of(self.host))]
 
     def learn_places(self, record: PeerRecord) -> None:
         """Take where the peer says that it is, by its own verified record: an address of each family."""
@@ -217,7 +215,7 @@ class Peer:
             timeout_s: for the whole call.
             first_reply_s: of silence on the connection, before the first reply, which needs no walk.
         """
-        path = _PACKAGE + "Index/Search"
+        path = PACKAGE + "Index/Search"
         call_it = self._channel.unary_stream(path)
         for attempt in (0, 1):
             self._check_open()
@@ -238,12 +236,12 @@ class Peer:
 
     def pull(self) -> PullCall:
         """Streams.Pull: audio where UDP does not pass; raises RpcError."""
-        path = _PACKAGE + "Streams/Pull"
+        path = PACKAGE + "Streams/Pull"
         self._check_open()
         return PullCall(self._seals(path), self._channel.stream_stream(path)(), self._explained)
 
     async def _unary(self, method: str, request: Message, reply: type[M]) -> M:
-        path = _PACKAGE + method
+        path = PACKAGE + method
         body = request.SerializeToString()
         for attempt in (0, 1):
             self._check_open()
@@ -326,12 +324,9 @@ def _places(record: PeerRecord, host: str) -> list[Endpoint]:
     """Return the first numeric address of each family that is in as wide a network as a host."""
     places: dict[int, Endpoint] = {}
     for endpoint in record.endpoints:
-        try:
-            family = ip_address(endpoint[0]).version
-        except ValueError:  # a name, which leads wherever its owner likes
-            continue
-        if scope_of(endpoint[0]) <= scope_of(host):
-            places.setdefault(family, endpoint)
+        place = endpoint[0]
+        if not is_name(place) and scope_of(place) <= scope_of(host):  # a name leads wherever its owner likes
+            places.setdefault(family_of(place), endpoint)
     return list(places.values())
 
 

@@ -459,7 +459,7 @@ class Player:
 
 
 def _kbps(deck: Deck) -> int:
-    return round(deck.rendition.bitrate_bps / 1000)
+    return deck.rendition.bitrate_kbps
 
 
 def _load_audio() -> None:

@@ -1,10 +1,9 @@
 """What the four kinds of calls have in common, over the sans-I/O client half.
 
-A call begins when it is made, without a task of its own: it waits in its
-channel until there is a connection, then lives in the core, and whoever awaits
-it parks until the core says that it has changed. Cancelling a task that awaits
-a call cancels the call, and so do leaving it as a context manager and dropping
-the last reference to it, so nothing of it is left behind on either side.
+A call begins when it is made, without a task of its own: it waits in its channel until there is a connection,
+then lives in the core, and whoever awaits it parks until the core says that it has changed. Cancelling a task
+that awaits a call cancels the call, and so do leaving it as a context manager and dropping the last reference
+to it, so nothing of it is left behind on either side.
 
 A call keeps what it has sent until the server's first word. When the server has
 certainly not seen the call (a GOAWAY below it, a refused stream), it begins anew
@@ -18,25 +17,41 @@ from __future__ import annotations
 import logging
 import math
 import weakref
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, cast
 
 import trio
 
 from lightpeer.core.rpc.status import CallStatus, StatusCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from lightpeer.core.rpc.client import ClientCall, ClientConnection
     from lightpeer.core.rpc.status import Metadata, RawHeader
     from lightpeer.errors import RpcError
     from lightpeer.rpc.link import Link
-    from lightpeer.rpc.subchannel import Subchannel
 
 _log = logging.getLogger(__name__)
 
 Serializer: TypeAlias = "Callable[[Any], bytes] | None"
 Deserializer: TypeAlias = "Callable[[bytes], Any] | None"
+
+
+class CallQueue(Protocol):
+    """What a call needs of its channel."""
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether calls can be submitted."""
+
+    def submit(self, call: Call, now: float) -> None:
+        """Begin a call, now or once there is a connection, or fail it."""
+
+    def forget(self, call: Call) -> None:
+        """Drop a call that has ended before there was a connection."""
+
+    def spawn(self, function: Callable[[Any], Awaitable[None]], argument: Any) -> None:
+        """Run a call's own task until the channel closes."""
 
 
 class Call:
@@ -57,7 +72,7 @@ class Call:
 
     def __init__(
         self,
-        channel: Subchannel,
+        channel: CallQueue,
         path: str,
         timeout_s: float | None,
         headers: Sequence[RawHeader],

@@ -13,12 +13,11 @@ import logging
 import math
 import random
 from dataclasses import replace
-from ipaddress import IPv6Network
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.addresses import network_group
+from lightpeer.core.addresses import network_group, network_of
 from lightpeer.core.guard.admission import Admission
 from lightpeer.core.guard.fairness import Buckets
 from lightpeer.core.guard.holdings import Holdings
@@ -356,8 +355,3 @@ class _Client:
         """Pass on what was done to its core, as `Link.flush` does."""
         if self.link is not None:
             self.link.flush(at_once=at_once)
-
-
-def network_of(host: str) -> str:
-    """Give what one person has for sure: an IPv4 address, or half of an IPv6 one."""
-    return str(IPv6Network((host.partition("%")[0], 64), strict=False)) if ":" in host else host

@@ -141,8 +141,9 @@ def _common(arguments: argparse.Namespace) -> tuple[Settings, Path]:
 
 
 def _settings(arguments: argparse.Namespace) -> ServeSettings:
+    from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
     from lightpeer.serve.overlay.gossip import PERIOD_S
-    from lightpeer.serve.server import DEFAULT_LADDER_KBPS, DEFAULT_LISTEN, ServeSettings
+    from lightpeer.serve.server import DEFAULT_LISTEN, ServeSettings
 
     if not arguments.music_dirs:
         raise UsageError("give the folder with your music (see lightpeer-serve --help)")
@@ -226,21 +227,18 @@ def _announced(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
     return tuple(endpoints)
 
 
-def _endpoint(text: str) -> Endpoint:
+def _endpoint(text: str, least_port: int = 1) -> Endpoint:
     from lightpeer.core.addresses import parse_endpoint
 
     try:
-        return parse_endpoint(text)
+        return parse_endpoint(text, least_port)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not {error}") from error
 
 
 def _listen(text: str) -> Endpoint:
     """Parse an address to listen on, where port 0 stands for any."""
-    host, colon, port = text.rpartition(":")
-    if colon and port == "0":
-        return _endpoint(f"{host}:1")[0], 0
-    return _endpoint(text)
+    return _endpoint(text, least_port=0)
 
 
 def _mirrored(text: str) -> str:

@@ -12,7 +12,6 @@ which what is here from earlier runs counts.
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
@@ -35,8 +34,8 @@ if TYPE_CHECKING:
 
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
-    from lightpeer.core.addresses import Contact
     from lightpeer.core.content.manifest import Track
+    from lightpeer.core.trust.contact import Contact
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.net.network import Network
     from lightpeer.serve.access.access import Access
@@ -47,7 +46,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-MAX_HITS: Final = 20  # tracks that one query may bring
+TRACKS_PER_QUERY: Final = 20
 MAX_RENDITION_BYTES: Final = 1 << 28  # six hours at 96 kbit/s
 MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at three bitrates: what is here, and what failed
 RETRY_S: Final = 5.0  # doubles
@@ -145,7 +144,7 @@ class Mirror:
     async def _track_ids(self, client: Client, entry: str) -> list[bytes]:
         if is_uri(entry):
             return [parse_uri(entry)]
-        async with aclosing(client.search(entry, limit=MAX_HITS)) as hits:
+        async with aclosing(client.search(entry, limit=TRACKS_PER_QUERY)) as hits:
             return [hit.track_id async for hit in hits]
 
     async def _fetch(self, client: Client, track_id: bytes, entry: str) -> Track:
@@ -168,9 +167,8 @@ class Mirror:
     ) -> None:
         track = await _fetch_rendition(client, track_id, workspace, 0, 1, max_bytes)
         for number, rendition in enumerate(track.renditions[1:], 1):
-            kbps = math.ceil(rendition.bitrate_bps / 1000)
             left = max_bytes - await _in_thread(_size, workspace)
-            await _fetch_rendition(client, track_id, workspace, number, kbps, left)
+            await _fetch_rendition(client, track_id, workspace, number, rendition.bitrate_kbps, left)
 
 
 async def _fetch_rendition(

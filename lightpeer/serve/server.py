@@ -22,13 +22,20 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.core.addresses import DEFAULT_PORT, Contact, Endpoint
-from lightpeer.core.overlay.own_address import OwnAddress, is_wildcard
+from lightpeer.core.addresses import (
+    DEFAULT_PORT,
+    LOOPBACK_SCOPE,
+    Endpoint,
+    format_endpoint,
+    is_name,
+    is_wildcard,
+    scope_of,
+)
+from lightpeer.core.overlay.own_address import OwnAddress
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import format_peer_id
-from lightpeer.core.trust.records import LOOPBACK_SCOPE, format_endpoint, scope_of
 from lightpeer.errors import LightpeerError, StateError
 from lightpeer.net.lan import Lan, Own
-from lightpeer.net.names import is_name
 from lightpeer.net.network import listener_address
 from lightpeer.rpc.health import Health
 from lightpeer.rpc.limits import ServeLimits
@@ -38,7 +45,7 @@ from lightpeer.serve.access.access import Access, Lists, drop_withdrawn, keep_to
 from lightpeer.serve.importing.finder import require_folder
 from lightpeer.serve.importing.scan import MIRRORED, ImportReport, ProgressLine, mend, mirror_root, scan
 from lightpeer.serve.library.descriptors import shares
-from lightpeer.serve.library.library import Library
+from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS, Library
 from lightpeer.serve.overlay.gossip import PERIOD_S, Gossip
 from lightpeer.serve.role import ServingRole, guarded
 from lightpeer.serve.sending.stream_table import StreamTable
@@ -60,7 +67,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_LISTEN: Final[Endpoint] = ("127.0.0.1", DEFAULT_PORT)
-DEFAULT_LADDER_KBPS: Final = (24, 48, 96)
 PEERS_REMEMBERED: Final = 1024  # about a megabyte; the sample that one reply gives is 15
 MIRROR_ASKS: Final = 4  # neighbours, besides the bootstrap peers
 READY_AFTER_S: Final = 5.0

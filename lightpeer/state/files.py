@@ -3,7 +3,7 @@
 Every file is replaced atomically (written beside itself, flushed, renamed), so a
 crash or a full disk leaves the old one whole. A key is never overwritten: when
 it is corrupt the person is told how to move it away. Other files that are
-corrupt are set aside under another name, and the program goes on without them.
+corrupt are set aside under another name, and the program goes on without them (`SmallFile`).
 A light client also goes on where nothing can be kept, by a key of that run alone;
 a server does not, for others know it by its key.
 """
@@ -14,9 +14,9 @@ import logging
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from lightpeer.errors import LightpeerError, StateError
+from lightpeer.errors import BadMessageError, LightpeerError, StateError
 from lightpeer.safe_files import read_ordinary
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from lightpeer.core.trust.identity import Identity
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 KEY_FILE: Final = "key"
 LEFTOVER_S: Final = 3600.0  # a file is written within seconds, and was left by a crash if it is this old
@@ -92,6 +94,52 @@ class Losses:
         level = logging.DEBUG if self._were_told else logging.WARNING
         logger.log(level, "nothing is kept of this run: %s", error)
         self._were_told = True
+
+
+class SmallFile:
+    """A file that the program can do without: what is wrong with it costs the memory alone, and is said."""
+
+    def __init__(self, path: Path, max_bytes: int, what: str, losses: Losses) -> None:
+        """Take where it is.
+
+        Args:
+            path: of the file.
+            max_bytes: it is not read if it has more.
+            what: is kept in it, as people are told.
+            losses: where it is told that it cannot be written.
+        """
+        self._path = path
+        self._max_bytes = max_bytes
+        self._what = what
+        self._losses = losses
+
+    def load(self, parse_untrusted: Callable[[bytes], T]) -> T | None:
+        """Return what is in the file, None if there is nothing to be had; a corrupt one is set aside.
+
+        `parse_untrusted` raises BadMessageError for one that is.
+        """
+        try:
+            return parse_untrusted(read_ordinary(self._path, self._max_bytes))
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            logger.warning("cannot read %s %s: %s", self._what, self._path, error.strerror)
+        except BadMessageError:
+            self._set_aside()
+        return None
+
+    def save(self, data: bytes) -> None:
+        """Replace the file."""
+        try:
+            write_atomically(self._path, data)
+        except StateError as error:
+            self._losses.note(error)
+
+    def _set_aside(self) -> None:
+        try:
+            logger.warning("%s was corrupt; it is now %s", self._what, set_aside(self._path))
+        except StateError as error:
+            logger.warning("%s", error)
 
 
 def load_or_create_identity(state_dir: Path, entropy: Callable[[int], bytes] = os.urandom) -> Identity:

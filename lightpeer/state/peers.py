@@ -1,7 +1,7 @@
 """The peers that are remembered between runs: one small file beside the key.
 
 It is read when it is first needed, and written at most once a minute, after a change, and at the end.
-A corrupt file is set aside with a warning; one that cannot be read or written costs the memory alone.
+What is wrong with it costs the memory alone (`SmallFile`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.errors import BadMessageError, StateError
-from lightpeer.safe_files import read_ordinary
-from lightpeer.state.files import Losses, set_aside, write_atomically
+from lightpeer.state.files import Losses, SmallFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,11 +41,10 @@ class RememberedPeers:
         losses: Losses | None = None,
     ) -> None:
         """Take where the file is, how many peers it may hold, and where the writing may run."""
-        self._path = state_dir / PEERS_FILE
+        self._file = SmallFile(state_dir / PEERS_FILE, MAX_FILE_BYTES, "the peer cache", losses or Losses())
         self._capacity = capacity
         self._nursery = nursery
         self._own = own
-        self._losses = losses or Losses()
         self._changed = False
         self._unwritten: bytes | None = None
         self._writing = threading.Lock()
@@ -57,16 +54,10 @@ class RememberedPeers:
         """What we remember; call `note_change` whenever it is changed."""
         from lightpeer.core.overlay.peer_cache import PeerCache
 
-        try:
-            data = read_ordinary(self._path, MAX_FILE_BYTES)
-            return PeerCache.from_bytes_untrusted(data, self._capacity, own=self._own)
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except OSError as error:
-            logger.warning("cannot read the peer cache %s: %s", self._path, error.strerror)
-        except BadMessageError:
-            self._set_aside()
-        return PeerCache(self._capacity, own=self._own)
+        kept = self._file.load(
+            lambda data: PeerCache.from_bytes_untrusted(data, self._capacity, own=self._own)
+        )
+        return kept if kept is not None else PeerCache(self._capacity, own=self._own)
 
     def note_change(self) -> None:
         """Have the file written within a minute."""
@@ -96,15 +87,5 @@ class RememberedPeers:
         """Write what is the latest, whoever asks for it: an older state never replaces a newer one."""
         with self._writing:
             data, self._unwritten = self._unwritten, None
-            if data is None:
-                return
-            try:
-                write_atomically(self._path, data)
-            except StateError as error:
-                self._losses.note(error)
-
-    def _set_aside(self) -> None:
-        try:
-            logger.warning("the peer cache was corrupt; it is now %s", set_aside(self._path))
-        except StateError as error:
-            logger.warning("%s", error)
+            if data is not None:
+                self._file.save(data)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from lightpeer.cli import terminal
 from lightpeer.cli.terminal import Cbreak, Key, KeyParser, LiveLine, Terminal, has_keys, is_live, status_line
-from lightpeer.console.output import width
+from lightpeer.console.text import width
 
 
 @dataclass(frozen=True)

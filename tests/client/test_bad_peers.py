@@ -9,11 +9,10 @@ import trio
 
 from lightpeer.client.choosing import TRACKS_WANTED
 from lightpeer.client.client import open_client
-from lightpeer.client.search import ANSWER_S
-from lightpeer.core.overlay.peer_cache import build_record, parse_record_untrusted
-from lightpeer.core.search.hits import MAX_PEERS
+from lightpeer.client.replies import ANSWER_S
+from lightpeer.core.trust.bounds import MAX_PEERS
 from lightpeer.core.trust.identity import Identity
-from lightpeer.core.trust.records import Role
+from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context

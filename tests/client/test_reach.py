@@ -11,7 +11,7 @@ import trio
 from lightpeer.client.client import open_client
 from lightpeer.client.reach import LOOK_S
 from lightpeer.config import Settings
-from lightpeer.core.addresses import Contact
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import NoPeerError, NothingFoundError

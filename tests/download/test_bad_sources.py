@@ -13,8 +13,8 @@ import trio
 
 from lightpeer.client.client import open_client
 from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
-from lightpeer.core.overlay.peer_cache import build_record, parse_record_untrusted
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.core.udp.datagram import Data, PathToken, Unit, build_data, build_path
 from lightpeer.core.udp.sender import StreamSender
 from lightpeer.errors import RpcError, StreamFailedError

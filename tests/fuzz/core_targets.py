@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b, sha256
 
 from lightpeer.audio.ogg import OpusHead, build_opus_head, parse_opus_head_untrusted
+from lightpeer.core.addresses import parse_endpoint_untrusted
 from lightpeer.core.content.manifest import (
     MAX_HEADER_BYTES,
     build_manifest,
@@ -38,7 +39,6 @@ from lightpeer.core.trust.messages import parse_body_untrusted, parse_message_un
 from lightpeer.core.trust.records import (
     build_record,
     check_scope_untrusted,
-    parse_endpoint_untrusted,
     parse_record_untrusted,
     restore_record_untrusted,
 )
@@ -250,7 +250,7 @@ def seals(data: bytes) -> None:
     "core.trust.records.restore_record_untrusted",
     "core.trust.records._record_untrusted",
     "core.trust.records.check_scope_untrusted",
-    "core.trust.records.parse_endpoint_untrusted",
+    "core.addresses.parse_endpoint_untrusted",
     seeds=[RECORD, RECORD[:-91], b"[2001:db8::1]:47474", b"peer.example:1"],
 )
 def records(data: bytes) -> None:

@@ -11,13 +11,14 @@ import trio
 
 from lightpeer.client.holders import accept_with_hit_untrusted
 from lightpeer.client.reach import Reach
+from lightpeer.core.addresses import scope_of
 from lightpeer.core.content.manifest import track_id_of
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.search.hits import FoundTrack
 from lightpeer.core.trust.messages import parse_body_untrusted
-from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted, scope_of
+from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted, told_records_untrusted
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.net.lan import contacts_untrusted
 from lightpeer.net.names import numeric_untrusted
@@ -26,7 +27,7 @@ from lightpeer.peering.opener import Opener
 from lightpeer.peering.peer import TIME_METADATA, Peer, SealClock
 from lightpeer.rpc.health import _service_untrusted
 from lightpeer.rpc.reflection import Reflection
-from lightpeer.serve.overlay.meeting import Meetings, Met, sound_records_untrusted
+from lightpeer.serve.overlay.meeting import Meetings, Met
 from lightpeer.serve.overlay.walkers import Walkers
 from tests.fuzz.core_targets import NOW_S, OPEN_REPLY, RECORD, THEM, US
 from tests.fuzz.target import refusals, target
@@ -126,14 +127,15 @@ def reflection(data: bytes) -> None:
 
 
 @target(
-    "serve.overlay.meeting.sound_records_untrusted",
+    "core.trust.records.told_records_untrusted",
+    "core.trust.records.told_record_untrusted",
     "serve.overlay.meeting.Meetings._records_untrusted",
     "client.reach.Reach._sound_untrusted",
     seeds=[RECORD, RECORD + b"\n\n" + RECORD],
 )
 def told_records(data: bytes) -> None:
     told = data.split(b"\n\n")
-    assert len(sound_records_untrusted(told, NOW_S, HOST, "a peer")) <= 16
+    assert len(told_records_untrusted(told, NOW_S, HOST, lambda _error: None)) <= 16
     meetings = Meetings(Names([]), US, PeerCache(own=US.peer_id), OwnAddress(), 47474)
     peer = SimpleNamespace(peer_id=THEM.peer_id, host=HOST, name="a peer")
     own, others = meetings._records_untrusted(told, peer)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 import trio
 
-from lightpeer.core.addresses import Contact
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.net import lan as lan_module
 from lightpeer.net.lan import MAX_FOUND, Lan, Own, contacts_untrusted, on_lan

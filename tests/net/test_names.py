@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.trust.records import LOOPBACK_SCOPE, PRIVATE_SCOPE
+from lightpeer.core.addresses import LOOPBACK_SCOPE, PRIVATE_SCOPE
 from lightpeer.errors import BadMessageError
 from lightpeer.net.names import numeric_untrusted
 from tests.sim.network import SimInternet, simulate

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from lightpeer.core.addresses import Contact
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import RemoteError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb

@@ -17,7 +17,7 @@ import trio.testing
 
 from lightpeer.client.client import INLINE_BYTES
 from lightpeer.config import Settings
-from lightpeer.core.content.manifest import SAMPLE_RATE
+from lightpeer.core.content.manifest import SAMPLE_RATE, Rendition
 from lightpeer.core.segments.retries import ANSWERS
 from lightpeer.core.segments.skips import LEAST_INLINE_BYTES, SETTLED_S
 from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
@@ -81,7 +81,7 @@ class FakeDeck:
         self.in_hand_s = 0.25
         self.channels = 2
         self.position_s = 0.0
-        self.rendition = SimpleNamespace(bitrate_bps=48_510)
+        self.rendition = Rendition(48_510, b"", ())
         self.log: list[object] = []
         self.todo = deque(FakeDeck.script.pop(self.track.title, [3]))
         FakeDeck.made.append(self)

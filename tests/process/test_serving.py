@@ -13,8 +13,8 @@ import trio
 from lightpeer.client.client import open_client
 from lightpeer.client.find_sources import first_source
 from lightpeer.config import Settings
-from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import parse_uri
+from lightpeer.core.trust.contact import Contact
 from lightpeer.net.system import SystemNetwork
 from tests.process.conftest import LONG, SHORT, SHORT_S, Client
 from tests.process.harness import LIMIT_S, SERVER, Process, Server, run, together

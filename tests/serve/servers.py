@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import trio
 
-from lightpeer.core.addresses import Contact
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.rpc.server import RpcServer

@@ -13,8 +13,8 @@ from lightpeer.client.client import open_client
 from lightpeer.client.fetch import next_within, streaming
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
-from lightpeer.core.addresses import Contact
 from lightpeer.core.overlay.peer_cache import PeerCache
+from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import StateError
 from lightpeer.serve import server as server_module
 from lightpeer.serve.importing.scan import ImportReport, mend, scan

@@ -13,7 +13,7 @@ from lightpeer.client.client import open_client
 from lightpeer.client.fetch import next_within, streaming
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
-from lightpeer.core.addresses import Contact
+from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import LightpeerError, NothingFoundError
 from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library.library import Library

@@ -9,8 +9,8 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
-from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import format_uri
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.errors import StreamFailedError
 from lightpeer.serve import mirror as mirror_module

@@ -11,8 +11,9 @@ import pytest
 import trio
 
 from lightpeer.console.output import Output
-from lightpeer.core.addresses import DEFAULT_PORT, Contact
+from lightpeer.core.addresses import DEFAULT_PORT
 from lightpeer.core.content.uri import format_uri
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
 from lightpeer.net.system import SystemNetwork
@@ -22,7 +23,8 @@ from lightpeer.rpc.channel import open_channel
 from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
 from lightpeer.serve.importing.scan import ImportReport
-from lightpeer.serve.server import DEFAULT_LADDER_KBPS, ServeSettings, serve
+from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
+from lightpeer.serve.server import ServeSettings, serve
 from tests.sim.network import simulate
 
 TRACKS = Path(__file__).parents[2] / "lightpeer" / "cli" / "demo" / "tracks"

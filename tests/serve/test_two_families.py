@@ -15,8 +15,8 @@ from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
-from lightpeer.core.addresses import Contact
 from lightpeer.core.content.uri import format_uri
+from lightpeer.core.trust.contact import Contact
 from lightpeer.net.network import Address
 from lightpeer.net.system import SystemNetwork
 from lightpeer.serve.server import ServeSettings, serve

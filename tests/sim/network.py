@@ -24,7 +24,7 @@ from typing import TypeVar
 
 import trio
 
-from lightpeer.core.addresses import Contact
+from lightpeer.core.trust.contact import Contact
 from lightpeer.net.lan import Lan, Own
 from lightpeer.net.network import MOST_AT_ONCE, Address, Counters, Datagram
 from tests.sim.clock import Machine, SimClock, without_threads

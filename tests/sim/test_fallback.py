@@ -9,10 +9,10 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.search import FIRST_REPLY_S
+from lightpeer.client.replies import FIRST_REPLY_S
 from lightpeer.config import Settings
-from lightpeer.core.addresses import Contact
 from lightpeer.core.guard.turns import Turns
+from lightpeer.core.trust.contact import Contact
 from lightpeer.net.network import Address
 from lightpeer.rpc.server import Context, Requests, RpcServer, stream_stream
 from tests.download.test_session import SMALL, Heard, at, stream

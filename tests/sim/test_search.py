@@ -13,8 +13,9 @@ import trio
 from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.search.hits import MAX_PEERS, Findings, FoundTrack, ReplyReader
+from lightpeer.core.search.hits import Findings, FoundTrack, ReplyReader
 from lightpeer.core.search.walks import DEFAULT_BUDGET, Budget
+from lightpeer.core.trust.bounds import MAX_PEERS
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
@@ -22,7 +23,7 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context
 from lightpeer.serve.overlay import walkers
-from lightpeer.serve.overlay.walkers import AVOID_S, FIRST_REPLY_S
+from lightpeer.serve.overlay.walkers import AVOID_S, NEIGHBOUR_REPLY_S
 from lightpeer.serve.services import search as search_module
 from lightpeer.serve.services.search import Search
 from tests.pair import PORT, MadeTrack, Serving, made_track
@@ -332,7 +333,7 @@ def test_the_walker_of_a_neighbour_that_does_not_answer_goes_elsewhere(kind: str
             if not found:  # the walker met the living one first
                 found = await search(peer, request(budget=Budget(1, 3), query_id=b"another1"))
             assert [track.title for track in found] == ["Song"]
-            assert trio.current_time() - started < 2 * FIRST_REPLY_S + 1
+            assert trio.current_time() - started < 2 * NEIGHBOUR_REPLY_S + 1
             started = trio.current_time()
             assert await search(peer, request(budget=Budget(1, 3), query_id=b"another2"))
             assert trio.current_time() - started < 1, "who did not answer is left alone"

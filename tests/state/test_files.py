@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer.errors import StateError
+from lightpeer.errors import BadMessageError, StateError
 from lightpeer.state import files as state_module
 from lightpeer.state.files import (
     LEFTOVER_S,
     Losses,
+    SmallFile,
     load_or_create_identity,
     load_or_make_identity,
     write_atomically,
@@ -64,6 +65,53 @@ def test_what_a_crash_left_half_written_is_removed_at_the_next_start(tmp_path: P
     load_or_create_identity(tmp_path)
     assert not old.exists()
     assert young.exists(), "somebody may be writing it"
+
+
+# What the program can do without.
+
+
+def parsed(data: bytes) -> str:
+    if data == b"junk":
+        raise BadMessageError("junk")
+    return data.decode()
+
+
+def test_a_small_file_comes_back_and_is_its_owners_alone(tmp_path, caplog) -> None:
+    file = SmallFile(tmp_path / "x", 5, "the memory", Losses())
+    assert file.load(parsed) is None, "nothing was ever kept"
+    assert SmallFile(tmp_path / "x" / "y", 5, "the memory", Losses()).load(parsed) is None
+    for text in ("first", "other"):
+        file.save(text.encode())
+        assert file.load(parsed) == text
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("movable", [True, False])
+def test_a_corrupt_small_file_is_set_aside_and_said_so(tmp_path, caplog, monkeypatch, movable) -> None:
+    (tmp_path / "x").write_bytes(b"junk")
+    if not movable:
+        monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(30, "read-only")))
+    assert SmallFile(tmp_path / "x", 5, "the memory", Losses()).load(parsed) is None
+    assert ("the memory was corrupt; it is now" if movable else "cannot move") in caplog.text
+    assert (tmp_path / "x.corrupt").exists() == movable
+
+
+def test_a_small_file_that_is_too_large_or_none_is_left_and_said_so(tmp_path, caplog) -> None:
+    (tmp_path / "x").write_bytes(b"longer")
+    (tmp_path / "y").mkdir()
+    for name in "xy":
+        assert SmallFile(tmp_path / name, 5, "the memory", Losses()).load(parsed) is None
+        assert f"cannot read the memory {tmp_path / name}" in caplog.text
+    assert (tmp_path / "x").read_bytes() == b"longer"
+
+
+def test_what_cannot_be_written_is_told_once(tmp_path, caplog) -> None:
+    losses = Losses()
+    caplog.set_level(logging.WARNING)
+    for _ in range(2):
+        SmallFile(tmp_path / "none" / "x", 5, "the memory", losses).save(b"a")
+    assert caplog.text.count("cannot write") == 1
 
 
 # Where nothing can be kept.

@@ -25,9 +25,10 @@ from lightpeer.cli.doctor import Verdict, check_sound
 from lightpeer.cli.play import Performance
 from lightpeer.client.client import Client, Hit, open_client
 from lightpeer.config import Settings
-from lightpeer.console.output import Output, clock
+from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async
-from lightpeer.core.addresses import parse_contact
+from lightpeer.console.text import clock
+from lightpeer.core.trust.contact import parse_contact
 from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
 from lightpeer.net.system import SystemNetwork
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lightpeer.core.content.uri import format_uri
+from lightpeer.core.trust.bounds import MAX_MANIFEST_BYTES, MAX_RENDITIONS, MAX_TEXT_CHARS
 from lightpeer.core.trust.messages import parse_message_untrusted
 from lightpeer.errors import BadMessageError, VerificationError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -24,15 +25,11 @@ TABLE_BASE = 0xFF0000  # segment numbers from here on name segment tables
 SAMPLE_RATE = 48_000
 TABLE_SEGMENTS = 64
 DIGEST_BYTES = 16
-MAX_SEGMENT_BYTES = 0xFFFF  # the size in a table entry; 1 s at Opus' highest bitrate fits
-MAX_MANIFEST_BYTES = 128 * 1024  # 8 renditions with 16 kB of header or hashes each
 MAX_HEADER_BYTES = 64 * 1024  # tags; cover art does not belong there
-MAX_RENDITIONS = 8
-MAX_TEXT_CHARS = 512
 MAX_SEGMENTS = TABLE_SEGMENTS * 1024  # 18 hours
 MEAN_TIMES = 2  # the bitrate that a rendition claims: the most that a table's segments may have in the mean
 SEGMENT_TIMES = 4  # and the most of each; what libopus makes stays below 1.3 and 2 times
-_ENTRY_BYTES = 2 + DIGEST_BYTES
+ENTRY_BYTES = 2 + DIGEST_BYTES
 
 
 class Rendition(NamedTuple):
@@ -41,6 +38,11 @@ class Rendition(NamedTuple):
     bitrate_bps: int
     header: bytes
     table_digests: tuple[bytes, ...]
+
+    @property
+    def bitrate_kbps(self) -> int:
+        """The bitrate as it is shown, and asked for, in kbit/s."""
+        return kbps_of(self.bitrate_bps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,21 @@ class Track:
     def table_length(self, number: int) -> int:
         """Return how many segments table `number` covers."""
         return min(TABLE_SEGMENTS, self.segment_count - number * TABLE_SEGMENTS)
+
+
+def kbps_of(bitrate_bps: float) -> int:
+    """Return a bitrate as it is shown, and asked for, in kbit/s."""
+    return round(bitrate_bps / 1000)
+
+
+def greatest_within(bitrates: Iterable[float], limit: float) -> int:
+    """Return the number of the greatest of rising bitrates that is not above a limit, else of the lowest."""
+    return max(sum(bitrate <= limit for bitrate in bitrates) - 1, 0)
+
+
+def rendition_asked(bitrates_bps: Iterable[float], kbps: int) -> int:
+    """Return the number of the rendition that somebody gets who asks for so many kbit/s."""
+    return greatest_within(map(kbps_of, bitrates_bps), kbps)
 
 
 class SegmentTable(NamedTuple):
@@ -170,14 +187,14 @@ def parse_table_untrusted(data: bytes, track: Track, rendition: int, number: int
     """Return table `number` of a rendition; raise VerificationError unless it is the manifest's."""
     if content_digest(data) != track.renditions[rendition].table_digests[number]:
         raise VerificationError("a segment table that is not the manifest's")
-    if len(data) != track.table_length(number) * _ENTRY_BYTES:
+    if len(data) != track.table_length(number) * ENTRY_BYTES:
         raise BadMessageError("a segment table of an impossible size")
     sizes = _sizes(data)
     if 0 in sizes:  # a DATA has a payload, so an empty segment would never come
         raise BadMessageError("a segment table with an empty segment")
     if _least_bitrate_bps(sizes) > track.renditions[rendition].bitrate_bps:
         raise BadMessageError("a segment table with more bytes than its rendition's bitrate stands for")
-    digests = tuple(data[i + 2 : i + _ENTRY_BYTES] for i in range(0, len(data), _ENTRY_BYTES))
+    digests = tuple(data[i + 2 : i + ENTRY_BYTES] for i in range(0, len(data), ENTRY_BYTES))
     return SegmentTable(sizes, digests)
 
 
@@ -196,12 +213,12 @@ def least_bitrate_bps(tables: Iterable[bytes]) -> int:
 
 
 def _sizes(table: bytes) -> tuple[int, ...]:
-    return tuple(int.from_bytes(table[i : i + 2], "big") for i in range(0, len(table), _ENTRY_BYTES))
+    return tuple(int.from_bytes(table[i : i + 2], "big") for i in range(0, len(table), ENTRY_BYTES))
 
 
 def table_bytes(track: Track, number: int) -> int:
     """Return the size in bytes of table `number`."""
-    return track.table_length(number) * _ENTRY_BYTES
+    return track.table_length(number) * ENTRY_BYTES
 
 
 def table_of(segment: int) -> int:

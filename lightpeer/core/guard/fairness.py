@@ -2,7 +2,7 @@
 
 A bucket fills at a steady rate up to its burst, and what is asked takes out of it what
 it costs. Ids cost nothing to make, so a peer's bucket alone would bound nobody; its
-network's does (`peer_entry.network_group`), and one for all bounds what the server does
+network's does (`addresses.network_group`), and one for all bounds what the server does
 at all. An admission is paid from all three, or from none.
 
 The bucket for all is not first come, first served, or a handful of networks would empty

@@ -31,7 +31,7 @@ class Agreement(Generic[T]):
         """Take the word of a peer.
 
         Args:
-            group: its network's (see `peer_entry.network_group`).
+            group: its network's (see `addresses.network_group`).
             word: what it says.
             is_named: our operator named it.
         """

@@ -15,11 +15,8 @@ Call order: `reached`, `observed` and `proven` as things happen, in any order; `
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
-from lightpeer.core.addresses import network_group
+from lightpeer.core.addresses import family_of, is_host, is_name, network_group, scope_of
 from lightpeer.core.overlay.agreement import Agreement
-from lightpeer.core.trust.records import is_host, scope_of
 
 
 class OwnAddress:
@@ -58,10 +55,10 @@ class OwnAddress:
         """
         if not _is_address(host) or scope_of(host) > scope_of(source_host):
             return False
-        seen = self._seen[_family(host)]
+        seen = self._seen[family_of(host)]
         seen.hear(network_group(source_host), host, is_named=is_named)
         if seen.agreed is not None and self._width(seen.agreed) >= 0:
-            self._found[_family(host)] = seen.agreed
+            self._found[family_of(host)] = seen.agreed
         return not self._chosen and self._width(host) > 0
 
     def proven(self, host: str) -> None:
@@ -70,30 +67,14 @@ class OwnAddress:
 
     def _take(self, host: str) -> None:
         if _is_address(host) and self._width(host) > 0:
-            self._found[_family(host)] = host
+            self._found[family_of(host)] = host
 
     def _width(self, host: str) -> int:
         """Tell how much wider a network it is of than our own of its family: above 0 if we have none."""
-        known = self._found.get(_family(host))
+        known = self._found.get(family_of(host))
         return 1 if known is None else scope_of(known) - scope_of(host)
-
-
-def _family(host: str) -> int:
-    return ip_address(host).version
 
 
 def _is_address(host: str) -> bool:
     """Tell whether a host is a unicast address: a name would be somebody else's to turn elsewhere."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return is_host(host)
-
-
-def is_wildcard(host: str) -> bool:
-    """Tell whether a listening address means every address of the machine."""
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return not host
+    return is_host(host) and not is_name(host)

@@ -38,10 +38,8 @@ from typing import Final
 from lightpeer.core.addresses import LOCAL_GROUP, network_group
 from lightpeer.core.overlay.peer_entry import PeerEntry, pack_entry, unpack_entries_untrusted
 from lightpeer.core.trust.identity import PeerId
-from lightpeer.core.trust.records import PeerRecord, build_record, parse_record_untrusted
+from lightpeer.core.trust.records import PeerRecord
 from lightpeer.errors import BadMessageError, UsageError
-
-__all__ = ["PeerCache", "PeerEntry", "PeerRecord", "build_record", "parse_record_untrusted"]
 
 DEFAULT_CAPACITY: Final = 64  # 40 kB on disk at most; more than a light client asks in a week
 MIN_CAPACITY: Final = 8

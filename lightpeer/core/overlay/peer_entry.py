@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from lightpeer.core.addresses import network_group
-from lightpeer.core.trust.records import PRIVATE_SCOPE, PeerRecord, restore_record_untrusted
+from lightpeer.core.addresses import PRIVATE_SCOPE, network_group
+from lightpeer.core.trust.records import PeerRecord, restore_record_untrusted
 from lightpeer.errors import BadMessageError
 
 HALF_LIFE_S: Final = 86_400.0

@@ -17,7 +17,7 @@ names mixes the graph, much as the Pointer-Push&Pull operation of Mahlmann and S
 ("Distributed random digraph transformations for peer-to-peer networks", 2006).
 `bench/README.md` has the figures of both.
 
-Call order, twice a period: `next_contact`, then `on_answer` if the contact took our introduction; one
+Call order, twice a period: `next_introduction`, then `on_answer` if whoever it was for took it; one
 that did not is forgotten by that alone. On the other side: `name_for` whoever introduces itself and
 wants a name, and `introduce` it, at once or when its address has been verified. A record is whatever
 has a peer id and an expiry, so that a simulation can use something lighter than a signed one.
@@ -56,7 +56,7 @@ R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
-class Contact(Generic[R]):
+class Introduction(Generic[R]):
     """Whom to introduce ourselves to, and whether we want to be named somebody in return."""
 
     record: R
@@ -142,24 +142,24 @@ class View(Generic[R]):
 
     # Introducing ourselves.
 
-    def next_contact(self) -> Contact[R] | None:
+    def next_introduction(self) -> Introduction[R] | None:
         """Return whom to introduce ourselves to: who was named last, else our oldest neighbour.
 
         The neighbour leaves the view. None if there is nobody.
         """
         named, self._named = self._named, None
         if named is not None:
-            return Contact(named, wants_name=False)
+            return Introduction(named, wants_name=False)
         if not self._records:
             return None
-        return Contact(self._records.pop(next(iter(self._records))), wants_name=True)
+        return Introduction(self._records.pop(next(iter(self._records))), wants_name=True)
 
-    def on_answer(self, contact: Contact[R], named: R | None) -> None:
-        """Note that a contact took our introduction, and whom it named, if anybody."""
-        if not contact.wants_name:
+    def on_answer(self, introduction: Introduction[R], named: R | None) -> None:
+        """Note that an introduction was taken, and who was named in return, if anybody."""
+        if not introduction.wants_name:
             return
         if len(self._records) < FEW:
-            self._records[contact.record.peer_id] = contact.record
+            self._records[introduction.record.peer_id] = introduction.record
         if named is not None and named.peer_id != self._own:
             self._named = named
 

@@ -14,7 +14,7 @@ from typing import Final
 YIELDED_ROUNDS: Final = 3  # the law takes out four fifths of a queue in these
 _LEFT = 0.5  # of the queue after these: others fill it
 _GROWN = 2.0  # times as long as it was: it is our rate that fills it
-_KEPT_UP = 0.9  # of what was asked for came
+KEPT_UP: Final = 0.9  # of what was asked for came: the link held nothing up
 
 
 class Crowd:
@@ -40,7 +40,7 @@ class Crowd:
         if excess_s <= target_s:  # noise, or soon over
             self.is_there, self._rounds = False, 0
         elif self.is_there:
-            is_kept_up = rate_bytes_per_s >= _KEPT_UP * asked_bytes_per_s
+            is_kept_up = rate_bytes_per_s >= KEPT_UP * asked_bytes_per_s
             self.is_there = is_kept_up and excess_s <= _GROWN * self._from_s
         elif not self._rounds:
             self._rounds, self._from_s = 1, excess_s

@@ -39,11 +39,12 @@ import math
 from collections import deque
 from typing import Final
 
-from lightpeer.core.rate.crowd import Crowd
+from lightpeer.core.rate.crowd import KEPT_UP, Crowd
 from lightpeer.core.rate.meters import DeliveryRate, PacketTrain, PathDelay
 from lightpeer.core.rpc.reply_burst import ReplyBurst
 from lightpeer.core.udp.datagram import DATA_OVERHEAD, MAX_PAYLOAD
 from lightpeer.core.udp.outstanding import Outstanding
+from lightpeer.core.udp.round_trip import OUTAGE_S
 
 UNIT_BYTES: Final = MAX_PAYLOAD
 INITIAL_UNITS: Final = 12  # TCP's initial window, ten segments of 1460 bytes (RFC 6928)
@@ -52,7 +53,7 @@ NEWCOMER_UNITS: Final = 4  # on a link that others of ours fill already: one mor
 FLOOR_UNITS: Final = 3  # with fewer outstanding, three later arrivals can never show a loss
 MAX_WINDOW_BYTES: Final = 4 * 1024 * 1024  # what a path of 100 Mbit/s and 300 ms holds
 FIRST_PACE_BYTES_PER_S: Final = 1_000_000  # faster than the access links of phones: a burst for all of them
-FIRST_RTT_S: Final = 0.2  # assumed before the first sample: 3G on a good day
+FIRST_RTT_S: Final = 0.2  # assumed before the first sample, for the pace: 3G on a good day (cf. receiver.py)
 TARGET_S: Final = 0.030  # a third of what LEDBAT may add (RFC 6817 section 2.4.2), above a radio's jitter
 
 _LEAST_FIRST_RTT_S = 0.05  # of the first sample: what a window gives is not believed on a shorter path
@@ -66,13 +67,11 @@ _TRAIN_UNITS = 5  # one more than a measurement needs: one may be lost
 _GAP_SHARE = 0.5  # of the target, that a loss takes out of the queue
 _TRAIN_AFTER_LOSS_RTTS = 2.0  # by then what was lost has come and the queue is back
 _TRAIN_LOST_RTTS = 3.0  # without it: its PULL was lost
-_OUTAGE_S = 1.0  # of silence: after it nobody knows what the link gives
 _PROVEN_GROWTH = 4.0  # a train can be squeezed by a radio's scheduler: this bounds what it may claim
 _GAIN_RTTS = 2.0  # the loop's delay is one and a half; a faster law swings
 _MIN_GAIN = 0.5  # half, as everybody's congestion control does at worst
 _MAX_GAIN = 2.0  # double, as in slow start
 _FREE_SHARE = 0.25  # of the target: no queue
-_KEPT_UP = 0.9  # of what was paced came: the link held nothing up
 _NO_MORE = 1.02  # than what was paced: it came out of no queue that drains
 _MAX_DRAIN = 0.5  # of a round trip's bytes
 _DRAINING_TARGETS = 2  # of a queue: the law drains it already, and a fade's round trip is long
@@ -243,7 +242,7 @@ class Flow:
         elif rtt_s is not None and not self.rate_bytes_per_s:  # what the first window gives in a round trip
             self.delivery.take(self._initial_bytes / max(rtt_s, _LEAST_FIRST_RTT_S))
         self._count(size, 0, now)
-        resumes = now - self._heard_at >= _OUTAGE_S
+        resumes = now - self._heard_at >= OUTAGE_S
         self._heard_at = now
         self._train_due = now >= self._next_train_at and (resumes or self._seems_free(now))
 
@@ -313,7 +312,7 @@ class Flow:
             self._end_train(now)  # the first: a whole round tells more
         self.delivery.take(rate, forget=self.delay.queue_s > 2 * self._target_s)
         self._proven_bytes = max(rate * standing, INITIAL_UNITS * UNIT_BYTES)
-        as_paced = _KEPT_UP * min(self._paces) <= rate <= _NO_MORE * max(self._paces)
+        as_paced = KEPT_UP * min(self._paces) <= rate <= _NO_MORE * max(self._paces)
         kept = min(self.floor_bytes_per_s, *self._paces)
         self._crowd.on_round(self.delay.queue_s, self._target_s, self.delivery.mean_bytes_per_s, kept)
         self._watch_route(now, is_queueless=as_paced)

@@ -10,14 +10,13 @@ The file is a line for each network: its prefix, bytes a second, Unix time.
 from __future__ import annotations
 
 import math
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final
 
 from lightpeer.errors import BadMessageError
 
 MAX_NETWORKS: Final = 16  # home, work, a few friends, and what a radio network gives in a week
 FORGET_S: Final = 30 * 86_400.0  # older than that says nothing about a network
-MAX_BYTES: Final = 4096  # of the file, several times what it can be
 MIN_BYTES_PER_S: Final = 100.0  # less is a dead zone, more than the other no link of today
 MAX_BYTES_PER_S: Final = 1e9
 
@@ -55,7 +54,7 @@ class Downlinks:
         """Return what `to_bytes` wrote; raise BadMessageError if it is not whole."""
         downlinks = cls()
         try:
-            head, *lines, end = data[: MAX_BYTES + 1].decode("ascii").split("\n")
+            head, *lines, end = data.decode("ascii").split("\n")
             for line in lines:
                 network, rate, noted_s = line.split(" ")
                 entry = float(rate), float(noted_s)
@@ -67,15 +66,6 @@ class Downlinks:
         if head != _HEAD or end:
             raise BadMessageError("the remembered downlinks are corrupt, or of another version")
         return downlinks
-
-
-def network_of(own_host: str) -> str:
-    """Return what a network is known by, from the numeric address that we have in it."""
-    address = ip_address(own_host.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    bits = 64 if isinstance(address, IPv6Address) else 24
-    return str(ip_network(f"{address}/{bits}", strict=False))
 
 
 def _is_sound(entry: tuple[float, float]) -> bool:

@@ -19,12 +19,13 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from lightpeer.core.rpc.reply_burst import TRAIN_GAPS
+from lightpeer.core.udp.round_trip import OUTAGE_S, SmoothedRtt
+
 _BUCKET_S = 3.0
 _BUCKETS = 10
 _ROUNDS = 3
-_OUTAGE_S = 1.0  # a round that is longer by this had a dead zone in it, and says nothing of the link
 _FORGIVEN_LOSS = 0.1  # of what came: a radio's own losses (a few per cent) and their scatter in one round
-_TRAIN_GAPS = 3
 _TRAIN_LEAST_S = 0.0001  # in less, several packets were handed over at once
 _MIN_RTT_S = 0.0005  # below it clocks and schedulers are all that is measured
 _MAX_RTT_S = 60.0
@@ -67,30 +68,29 @@ class PathDelay:
     """The round trips of one path, in seconds; all None before the first."""
 
     def __init__(self) -> None:
-        self.smoothed_s: float | None = None
-        self.variation_s = 0.0
         self.base_s: float | None = None
         self.standing_s: float | None = None
         self.queue_s = 0.0  # on the path, ours and that of others
+        self._smoothed = SmoothedRtt()
         self._base = WindowedMinimum()
         self._recent: deque[tuple[float, float]] = deque()  # (time, round trip): both rising
+
+    @property
+    def smoothed_s(self) -> float | None:
+        """The mean, as TCP works it out."""
+        return self._smoothed.mean_s
 
     def add(self, rtt_s: float, now: float) -> None:
         """Take a round trip; one that no path has is ignored."""
         if rtt_s >= _MAX_RTT_S:
             return
         rtt_s = max(rtt_s, _MIN_RTT_S)
-        if self.smoothed_s is None:
-            self.smoothed_s, self.variation_s = rtt_s, rtt_s / 2
-        else:  # RFC 6298
-            self.variation_s += (abs(self.smoothed_s - rtt_s) - self.variation_s) / 4
-            self.smoothed_s += (rtt_s - self.smoothed_s) / 8
+        smoothed_s = self._smoothed.add(rtt_s)
         while self._recent and self._recent[-1][1] >= rtt_s:
             self._recent.pop()
         self._recent.append((now, rtt_s))
-        while (
-            self._recent[0][0] < now - min(self.smoothed_s, rtt_s) / 2
-        ):  # after a fade the mean is far too long
+        length_s = min(smoothed_s, rtt_s) / 2  # after a fade the mean is far too long
+        while self._recent[0][0] < now - length_s:
             self._recent.popleft()
         self.standing_s = self._recent[0][1]
         self._take_for_base(rtt_s, now)
@@ -136,7 +136,7 @@ class PacketTrain:
             return None
         self._bytes += size
         length = now - self._start
-        if self._bytes < _TRAIN_GAPS * size or length < _TRAIN_LEAST_S:
+        if self._bytes < TRAIN_GAPS * size or length < _TRAIN_LEAST_S:
             return None
         return self._bytes / length
 
@@ -177,7 +177,7 @@ class DeliveryRate:
         if length < round_s:
             return None
         rate = (self._bytes + min(self._lost, _FORGIVEN_LOSS * self._bytes)) / length
-        told = self._measures and length < 2 * round_s + _OUTAGE_S
+        told = self._measures and length < 2 * round_s + OUTAGE_S
         told = told and (self.round_full or rate > self.bytes_per_s)
         self.restart(now)
         return rate if told else None

@@ -22,7 +22,7 @@ import h2.events
 
 from lightpeer.core.rpc.connection import Connection, ConnectionState
 from lightpeer.core.rpc.frame_gate import LAST_STREAM_ID, ErrorCode
-from lightpeer.core.rpc.framing import ENCODINGS, MessageDecoder, accepts_gzip_untrusted
+from lightpeer.core.rpc.framing import ENCODINGS, GZIP_HEADER, MessageDecoder, accepts_gzip_untrusted
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.reply_burst import ReplyBurst
 from lightpeer.core.rpc.status import (
@@ -54,7 +54,6 @@ _FIXED_HEADERS: Final = (
     (b"user-agent", b"lightpeer/" + VERSION.encode()),
     (b"grpc-accept-encoding", b",".join(ENCODINGS)),
 )
-_GZIP_HEADER: Final = (b"grpc-encoding", b"gzip")
 _TOO_MANY_PINGS: Final = "too_many_pings"
 
 _TOO_MUCH_METADATA: Final = "the metadata is more than the server takes"
@@ -275,7 +274,7 @@ class ClientConnection(Connection[ClientCall]):
         if call.deadline is not None:
             headers.append((b"grpc-timeout", encode_timeout(call.deadline - self._now)))
         if call.gzip:
-            headers.append(_GZIP_HEADER)
+            headers.append(GZIP_HEADER)
         headers += call.request_headers
         return headers
 

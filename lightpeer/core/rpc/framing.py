@@ -23,6 +23,9 @@ PREFIX_BYTES: Final = 5
 ENCODINGS: Final = (b"identity", b"gzip")
 """The message encodings that both halves can read."""
 
+GZIP_HEADER: Final = (b"grpc-encoding", b"gzip")
+"""Of a call whose messages are compressed."""
+
 _PREFIX = struct.Struct(">BI")
 _GZIP_WINDOW_BITS = 31  # zlib's way to say: gzip header and checksum
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_TRAIN_GAPS = 3
+TRAIN_GAPS = 3
 _SEGMENT_BYTES = 1000  # a TCP segment with data has more, unless it is the last
 _HELD_UP_S = 0.2  # the least timeout of TCP in common use
 _HELD_UP_BYTES = 3000  # two segments and a bit
@@ -35,7 +35,7 @@ class ReplyBurst:
     def rate_bytes_per_s(self) -> float:
         """The rate of the bottleneck; 0 where too little came to tell."""
         length = self._last - self._start
-        if self._was_held_up or self._bytes < _TRAIN_GAPS * _SEGMENT_BYTES or length <= 0:
+        if self._was_held_up or self._bytes < TRAIN_GAPS * _SEGMENT_BYTES or length <= 0:
             return 0.0
         return self._bytes / length
 

@@ -30,7 +30,7 @@ from lightpeer.core.rpc.frame_gate import (
     encode_goaway,
     encode_ping,
 )
-from lightpeer.core.rpc.framing import ENCODINGS, MessageDecoder, accepts_gzip_untrusted
+from lightpeer.core.rpc.framing import ENCODINGS, GZIP_HEADER, MessageDecoder, accepts_gzip_untrusted
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.status import (
     Metadata,
@@ -65,7 +65,6 @@ METADATA_ITEM_BYTES: Final = 200
 """What a pair of short strings takes, however little it was on the wire (HPACK)."""
 
 _DRAIN_PING: Final = b"draining"
-_GZIP_HEADER: Final = (b"grpc-encoding", b"gzip")
 _HEADERS: Final = (
     (b":status", b"200"),
     (b"content-type", b"application/grpc"),
@@ -222,7 +221,7 @@ class ServerConnection(Connection[ServerCall]):
         """Send a call's first headers."""
         call.has_sent_headers = True
         if not call.is_finished:
-            encoding = (_GZIP_HEADER,) if call.gzip else ()
+            encoding = (GZIP_HEADER,) if call.gzip else ()
             self._h2.send_headers(call.stream_id, [*_HEADERS, *encoding, *headers])
 
     def finish_call(

@@ -1,6 +1,6 @@
 """One HTTP/2 stream as gRPC uses it: messages queued to go out, messages waiting to be taken.
 
-A `Stream` belongs to a `core.rpc.connection.Connection`, which moves bytes between it
+A `Stream` belongs to a connection, of which it needs a `Carrier`'s part: that moves bytes between it
 and the wire. What waits here is bounded: the outbox by asking `can_send` before
 `send`, what the decoder keeps by the flow-control window, whose credit goes back to
 the peer only with `take`.
@@ -8,19 +8,39 @@ the peer only with `take`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lightpeer.core.rpc.framing import MessageDecoder, encode_message
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import FramingError, StateMisuseError
 
 if TYPE_CHECKING:
-    from lightpeer.core.rpc.connection import Connection
+    from lightpeer.core.rpc.limits import Limits
     from lightpeer.core.rpc.status import RawHeader
+    from lightpeer.errors import BadMessageError
 
 
 STREAM_BYTES = 8 * 1024
 """What a call takes that nothing waits in: h2's stream, ours, and the task that answers it."""
+
+
+class Carrier(Protocol):
+    """What a stream needs of its connection."""
+
+    limits: Limits
+
+    @property
+    def send_share_bytes(self) -> int:
+        """How much one stream may have queued before its writer waits."""
+
+    def mark_ready(self, stream: Stream) -> None:
+        """Note that a stream has something to send."""
+
+    def credit(self, stream: Stream, n: int) -> None:
+        """Let go of `n` received bytes of a stream."""
+
+    def refuse(self, stream: Any, error: BadMessageError) -> None:
+        """End a stream of the connection's own kind because of what its peer sent."""
 
 
 class Stream:
@@ -50,7 +70,7 @@ class Stream:
         "was_compressed",
     )
 
-    def __init__(self, connection: Connection[Any], deadline: float | None) -> None:
+    def __init__(self, connection: Carrier, deadline: float | None) -> None:
         self.connection = connection
         self.decoder = MessageDecoder(connection.limits.receive_message_bytes)  # bounded by the window
         self.outbox = bytearray()  # bounded by `send_share_bytes` and one message

@@ -24,16 +24,15 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lightpeer.core.content.manifest import MAX_RENDITIONS, MAX_TEXT_CHARS, Track
+from lightpeer.core.content.manifest import Track
 from lightpeer.core.content.uri import TRACK_ID_BYTES, is_uri, named_track
 from lightpeer.core.overlay.peer_cache import source_group
+from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_RENDITIONS, MAX_TEXT_CHARS
 from lightpeer.core.trust.identity import ID_BYTES, PeerId
-from lightpeer.core.trust.records import PeerRecord, check_scope_untrusted, parse_record_untrusted
+from lightpeer.core.trust.records import PeerRecord, check_scope_untrusted, told_record_untrusted
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
-MAX_HITS: Final = 50  # SearchRequest.limit
-MAX_PEERS: Final = 64  # in a call; each record costs a Pi Zero a millisecond or two to verify
 MAX_HOLDERS: Final = 4  # of a track that words found: as many as a stream takes at a time, and one to spare
 MAX_OVER: Final = 4 * MAX_HITS  # hits beyond a share that are kept: 100 kB
 
@@ -225,8 +224,7 @@ class ReplyReader:
     def _recorded_untrusted(self, data: bytes, now: float) -> Holder | None:
         """Return a record's peer, or None where it has expired or does not lead anywhere from here."""
         try:
-            record = parse_record_untrusted(data, now)
-            check_scope_untrusted(record, self._source_host)
+            record = told_record_untrusted(data, now, self._source_host)
         except BadMessageError:  # clocks differ, and so do networks: nobody's fault for sure
             return None
         self.records.append(record)

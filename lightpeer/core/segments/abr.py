@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lightpeer.core.content.manifest import greatest_within, rendition_asked
+
 _SAFETY = 0.7  # of the measured rate: headers, losses, and the next fade
 _UP_BUFFER_S = 8.0
 _DOWN_BUFFER_S = 4.0
@@ -20,9 +22,9 @@ class Ladder:
     """The choice among one track's renditions, given by rising bitrate in bit/s."""
 
     def __init__(self, bitrates_bps: Sequence[int], fixed_kbps: int | None = None) -> None:
-        """Take the bitrates; `fixed_kbps` pins the greatest rendition that is not above it."""
+        """Take the bitrates; `fixed_kbps` pins the rendition that is asked for by it."""
         self._bitrates = tuple(bitrates_bps)
-        self._fixed = None if fixed_kbps is None else self._greatest(fixed_kbps * 1000)
+        self._fixed = None if fixed_kbps is None else rendition_asked(self._bitrates, fixed_kbps)
         self.current: int | None = self._fixed
         self.switches = 0
 
@@ -56,5 +58,4 @@ class Ladder:
         return chosen
 
     def _greatest(self, limit_bps: float) -> int:
-        fitting = [i for i, bitrate in enumerate(self._bitrates) if bitrate <= limit_bps]
-        return fitting[-1] if fitting else 0
+        return greatest_within(self._bitrates, limit_bps)

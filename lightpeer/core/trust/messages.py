@@ -14,6 +14,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from lightpeer.core.trust.bounds import (
+    MAX_HITS,
+    MAX_INLINE_BYTES,
+    MAX_MANIFEST_BYTES,
+    MAX_PEERS,
+    MAX_PULL_RANGES,
+    MAX_RECORD_BYTES,
+    MAX_RECORDS,
+    MAX_RENDITIONS,
+    MAX_SEGMENT_BYTES,
+    MAX_TEXT_CHARS,
+)
 from lightpeer.errors import BadMessageError
 
 if TYPE_CHECKING:
@@ -23,16 +35,12 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Message")
 
+PACKAGE: Final = "/loudp2p.v1."  # what the path of each method begins with
+
 _SPARE_FIELDS: Final = 32  # of one message: those that occur once, and those that we do not know yet
-_RECORD_BYTES: Final = 512
-_RECORDS: Final = 16  # in an exchange
-_TEXT_BYTES: Final = 4 * 512  # of the longest title, in UTF-8
-_MANIFEST_BYTES: Final = 128 * 1024
-_INLINE_BYTES: Final = 256 * 1024  # of an Open's segments
-_CHUNKS: Final = 512  # that these may be
-_HITS: Final = 50
-_PEERS: Final = 64  # in a search; a hit may name all of them
-_BITRATES_BYTES: Final = 8 * 5
+_TEXT_BYTES: Final = 4 * MAX_TEXT_CHARS  # of the longest title, in UTF-8
+_CHUNKS: Final = 512  # that an Open's segments may be
+_BITRATES_BYTES: Final = MAX_RENDITIONS * 5
 _KIB: Final = 1024
 
 
@@ -52,38 +60,40 @@ class _Shape(NamedTuple):
     packed: tuple[int, ...] = ()
 
 
-_HIT_FIELDS: Final = 1 + 7 + _BITRATES_BYTES + _PEERS
+_HIT_FIELDS: Final = 1 + 7 + _BITRATES_BYTES + MAX_PEERS
 _CHUNK_FIELDS: Final = 1 + 3
 _OPEN_FIELDS: Final = _CHUNKS * _CHUNK_FIELDS + _SPARE_FIELDS
 
 _INNER: Final = _Shape(_KIB, _SPARE_FIELDS)  # without messages in it
 _SEALED: Final = {15: _INNER}  # each message's last field; refused where the seal is outside of the body
 _OPEN_REQUEST: Final = _Shape(_KIB, _SPARE_FIELDS, _SEALED)
-_CHUNK: Final = _Shape(0xFFFF + _KIB, _SPARE_FIELDS, _SEALED)
-_OPEN_REPLY: Final = _Shape(_MANIFEST_BYTES + _INLINE_BYTES + 16 * _KIB, _OPEN_FIELDS, {6: _CHUNK} | _SEALED)
-_RENDITION: Final = _Shape(_MANIFEST_BYTES, _SPARE_FIELDS)
+_CHUNK: Final = _Shape(MAX_SEGMENT_BYTES + _KIB, _SPARE_FIELDS, _SEALED)
+_OPEN_REPLY: Final = _Shape(
+    MAX_MANIFEST_BYTES + MAX_INLINE_BYTES + 16 * _KIB, _OPEN_FIELDS, {6: _CHUNK} | _SEALED
+)
+_RENDITION: Final = _Shape(MAX_MANIFEST_BYTES, _SPARE_FIELDS)
 _HIT: Final = _Shape(3 * _TEXT_BYTES + _KIB, _HIT_FIELDS, packed=(6, 7))
-_EXCHANGE: Final = _Shape(_RECORDS * _RECORD_BYTES + _KIB, _RECORDS + _SPARE_FIELDS, _SEALED)
+_EXCHANGE: Final = _Shape(MAX_RECORDS * MAX_RECORD_BYTES + _KIB, MAX_RECORDS + _SPARE_FIELDS, _SEALED)
 
 _SHAPES: Final[Mapping[str, _Shape]] = {
-    "loudp2p.v1.PeerRecord": _Shape(_RECORD_BYTES, _SPARE_FIELDS, _SEALED),
+    "loudp2p.v1.PeerRecord": _Shape(MAX_RECORD_BYTES, _SPARE_FIELDS, _SEALED),
     "loudp2p.v1.ExchangeRequest": _EXCHANGE,
     "loudp2p.v1.ExchangeReply": _EXCHANGE,
-    "loudp2p.v1.Announcement": _Shape(_RECORD_BYTES + _KIB, _SPARE_FIELDS, _SEALED),
+    "loudp2p.v1.Announcement": _Shape(MAX_RECORD_BYTES + _KIB, _SPARE_FIELDS, _SEALED),
     "loudp2p.v1.AnnounceReply": _Shape(_KIB, _SPARE_FIELDS, _SEALED),
     "loudp2p.v1.SearchRequest": _Shape(
         _TEXT_BYTES + 2 * _KIB, 2 * _SPARE_FIELDS, {5: _OPEN_REQUEST} | _SEALED
     ),
     "loudp2p.v1.SearchReply": _Shape(
-        _HITS * _HIT.max_bytes + _PEERS * (_RECORD_BYTES + 3) + _OPEN_REPLY.max_bytes,
-        _HITS * _HIT_FIELDS + _PEERS + _OPEN_FIELDS + _SPARE_FIELDS,
+        MAX_HITS * _HIT.max_bytes + MAX_PEERS * (MAX_RECORD_BYTES + 3) + _OPEN_REPLY.max_bytes,
+        MAX_HITS * _HIT_FIELDS + MAX_PEERS + _OPEN_FIELDS + _SPARE_FIELDS,
         {1: _HIT, 3: _OPEN_REPLY} | _SEALED,
     ),
     "loudp2p.v1.OpenRequest": _OPEN_REQUEST,
     "loudp2p.v1.OpenReply": _OPEN_REPLY,
-    "loudp2p.v1.PullRequest": _Shape(2 * _KIB, 64 * 4 + _SPARE_FIELDS, {2: _INNER} | _SEALED),
+    "loudp2p.v1.PullRequest": _Shape(2 * _KIB, MAX_PULL_RANGES * 4 + _SPARE_FIELDS, {2: _INNER} | _SEALED),
     "loudp2p.v1.Chunk": _CHUNK,
-    "loudp2p.v1.Manifest": _Shape(_MANIFEST_BYTES, 8 * 4 + _SPARE_FIELDS, {6: _RENDITION}),
+    "loudp2p.v1.Manifest": _Shape(MAX_MANIFEST_BYTES, MAX_RENDITIONS * 4 + _SPARE_FIELDS, {6: _RENDITION}),
     # Names of services, files and symbols: nobody's is as long.
     "grpc.health.v1.HealthCheckRequest": _INNER,
     "grpc.reflection.v1.ServerReflectionRequest": _Shape(2 * _KIB, _SPARE_FIELDS, {5: _INNER}),

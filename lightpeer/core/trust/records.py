@@ -8,36 +8,22 @@ It lives a week at most, so that those who left are forgotten. `proto/README.md`
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Final, TypeAlias
+from itertools import islice
+from typing import Final
 
+from lightpeer.core.addresses import Endpoint, format_endpoint, parse_endpoint_untrusted, scope_of
+from lightpeer.core.trust.bounds import MAX_RECORD_BYTES, MAX_RECORDS
 from lightpeer.core.trust.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
 from lightpeer.core.trust.messages import parse_body_untrusted, parse_message_untrusted
 from lightpeer.errors import BadMessageError, UsageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
-Endpoint: TypeAlias = tuple[str, int]
-
-MAX_RECORD_BYTES: Final = 512  # a reply of 16 stays below 8 kB
 MAX_ENDPOINTS: Final = 4
-MAX_HOST_CHARS: Final = 253  # RFC 1035 §2.3.4
 MAX_LIFETIME_S: Final = 7 * 86_400
-PRIVATE_SCOPE: Final = 1  # of an address in a network at home, or of one link
-LOOPBACK_SCOPE: Final = 2
 MAX_AHEAD_S: Final = 600  # of our clock, for a sequence: what a seal may be off by, and as much for relays
-MAX_PORT: Final = 65535
-_PORT = re.compile(r"[1-9][0-9]{0,4}")  # of one form alone, so that what is limited has one name
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")  # what resolvers take for a part of an IPv4 address
-_SHARED = IPv4Network("100.64.0.0/10")  # RFC 6598: carriers' NATs, and private overlays
-_SITE = IPv6Network("fec0::/10")  # RFC 3879: site-local once, and private still
-_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: whatever a network leads there, its own hosts too
-_SIX_TO_FOUR = IPv6Network("2002::/16")
-_ENDS_IN_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
-_HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
 
 
 class Role(IntFlag):
@@ -129,67 +115,34 @@ def check_scope_untrusted(record: PeerRecord, source_host: str) -> None:
         raise BadMessageError("a peer record with an address that means nothing where it came from")
 
 
-def scope_of(host: str) -> int:
-    """Return how narrow a network is: 0 for the internet, or a name; PRIVATE_SCOPE; LOOPBACK_SCOPE."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return LOOPBACK_SCOPE if f".{host.lower()}".endswith(".localhost") else 0
-    if isinstance(address, IPv6Address):
-        address = _embedded(address) or address
-    if address.is_loopback:
-        return LOOPBACK_SCOPE
-    own = (_SHARED,) if isinstance(address, IPv4Address) else (_SITE, _LOCAL_NAT64)
-    is_own = address.is_private or address.is_link_local or any(address in network for network in own)
-    return PRIVATE_SCOPE if is_own else 0
+def told_record_untrusted(data: bytes, now_unix_s: float, source_host: str) -> PeerRecord:
+    """Return a record that somebody sent; raise BadMessageError unless it may be believed.
 
-
-def _embedded(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address leads to, by its form or by way of a translator.
-
-    These forms are IPv4-mapped ::ffff:a.b.c.d, IPv4-compatible ::a.b.c.d, which is deprecated (RFC 4291
-    section 2.5.5), IPv4-translated ::ffff:0:a.b.c.d (RFC 2765 section 2.1), NAT64 64:ff9b::a.b.c.d (RFC 6052
-    section 2.1), and 6to4 2002:aabb:ccdd:: (RFC 3056 section 2).
+    Args:
+        data: the record, sealed.
+        now_unix_s: the time, in seconds.
+        source_host: the numeric address of whoever gave it, or passed it on.
     """
-    value = int(address)
-    if address in _SIX_TO_FOUR:
-        return IPv4Address(value >> 80 & 0xFFFFFFFF)
-    if any(address in network for network in _ENDS_IN_IPV4) and value > 1:
-        return IPv4Address(value & 0xFFFFFFFF)
-    return None
+    record = parse_record_untrusted(data, now_unix_s)
+    check_scope_untrusted(record, source_host)
+    return record
 
 
-def format_endpoint(endpoint: Endpoint) -> str:
-    """Return `host:port`, with brackets around an IPv6 address."""
-    host, port = endpoint
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def told_records_untrusted(
+    records: Iterable[bytes], now_unix_s: float, source_host: str, on_bad: Callable[[BadMessageError], None]
+) -> list[PeerRecord]:
+    """Return those of a message's records that may be believed.
 
-
-def parse_endpoint_untrusted(text: str) -> Endpoint:
-    """Return host and port of an endpoint that can be connected to; raise BadMessageError otherwise."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not _PORT.fullmatch(port) or int(port) > MAX_PORT:
-        raise BadMessageError("an address without a port from 1 to 65535")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if (":" in bare) != (bare is not host) or not is_host(bare):
-        raise BadMessageError("an address whose host cannot be connected to")
-    return bare, int(port)
-
-
-def is_host(host: str) -> bool:
-    """Tell whether a host is a unicast address, or has the form of a name (RFC 1123 §2.1).
-
-    An IPv6 address of one link is none: it leads somewhere by its zone alone, which is its computer's own.
+    Args:
+        records: sealed; all beyond the sixteenth are left out.
+        now_unix_s: the time, in seconds.
+        source_host: the numeric address of whoever gave them.
+        on_bad: is told what is wrong with each of the others.
     """
-    try:
-        address = ip_address(host)
-    except ValueError:
-        labels = host.split(".")
-        return (
-            len(host) <= MAX_HOST_CHARS
-            and _HOST_CHARS.issuperset(host)
-            and all(0 < len(label) < 64 and label[0] != "-" != label[-1] for label in labels)
-            and not _NUMBER.fullmatch(labels[-1])  # a numeric address gone wrong, or in disguise
-        )
-    is_of_one_link = isinstance(address, IPv6Address) and address.is_link_local
-    return not (is_of_one_link or "%" in host or address.is_unspecified or address.is_multicast)
+    sound = []
+    for data in islice(records, MAX_RECORDS):
+        try:
+            sound.append(told_record_untrusted(data, now_unix_s, source_host))
+        except BadMessageError as error:
+            on_bad(error)
+    return sound

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from lightpeer.core.udp.datagram import RANGE
+
 if TYPE_CHECKING:
     from lightpeer.core.udp.datagram import Pull
 
 MAX_QUEUED_UNITS: Final = 1024  # 1.2 MB: four seconds of a fast link, far above any sane window
 
-_RANGE = struct.Struct(">IBB")  # rendition and segment share 4 bytes
 _PULL = struct.Struct(">IdB")  # its number, when it came, and how many ranges are left of it
 
 
@@ -53,7 +54,7 @@ class AskedQueue:
             units = min(wanted, MAX_QUEUED_UNITS - self.units)
             if not units:
                 break
-            self._ranges += _RANGE.pack(rendition << 24 | segment, first, units)
+            self._ranges += RANGE.pack(rendition << 24 | segment, first, units)
             self.units += units
             count += 1
         if count:
@@ -79,16 +80,16 @@ class AskedQueue:
         if self.head is None:
             return
         yield self.head.rendition, self.head.segment, self.head.end - self.head.unit
-        for place, _, units in _RANGE.iter_unpack(self._ranges[: (most - 1) * _RANGE.size]):
+        for place, _, units in RANGE.iter_unpack(self._ranges[: (most - 1) * RANGE.size]):
             yield place >> 24, place & 0xFFFFFF, units
 
     def _next(self) -> None:
         self.head = None
         if self._ranges:
-            place, first, units = _RANGE.unpack_from(self._ranges)
+            place, first, units = RANGE.unpack_from(self._ranges)
             pull_no, arrived_s, count = _PULL.unpack_from(self._pulls)
             self.head = Asked(place >> 24, place & 0xFFFFFF, first, first + units, pull_no, arrived_s)
-            del self._ranges[: _RANGE.size]
+            del self._ranges[: RANGE.size]
             if count > 1:
                 _PULL.pack_into(self._pulls, 0, pull_no, arrived_s, count - 1)
             else:

@@ -33,7 +33,7 @@ MAX_HOLD_S = 0xFFFF * HOLD_UNIT_S
 
 _TAG_BYTES = 8
 _PULL = struct.Struct(">IIIIBB")
-_RANGE = struct.Struct(">IBB")  # rendition and segment share 4 bytes
+RANGE = struct.Struct(">IBB")  # rendition and segment share 4 bytes
 _DATA = struct.Struct(">IHHIB")
 _PATH = struct.Struct(">III")
 PATH_BYTES = _PATH.size + _TAG_BYTES
@@ -127,7 +127,7 @@ def build_pull(pull: Pull, keys: DatagramKeys) -> bytes:
         pull.epoch,
         len(pull.ranges),
     )
-    ranges = [_RANGE.pack(r.rendition << 24 | r.segment, r.first, r.units) for r in pull.ranges]
+    ranges = [RANGE.pack(r.rendition << 24 | r.segment, r.first, r.units) for r in pull.ranges]
     return _tagged(head + b"".join(ranges), keys.pull)
 
 
@@ -135,11 +135,11 @@ def parse_pull_untrusted(datagram: bytes, keys: DatagramKeys) -> Pull:
     """Return the PULL; raise BadMessageError if the tag or the form is wrong."""
     body = _checked_untrusted(datagram, keys.pull, _PULL.size)
     stream_id, pull_no, pace, token, epoch, n = _PULL.unpack_from(body)
-    if n > MAX_RANGES or len(body) != _PULL.size + n * _RANGE.size:
+    if n > MAX_RANGES or len(body) != _PULL.size + n * RANGE.size:
         raise BadMessageError("a PULL whose size does not fit its ranges")
     ranges = tuple(
         UnitRange(place >> 24, place & 0xFFFFFF, first, units)
-        for place, first, units in _RANGE.iter_unpack(body[_PULL.size :])
+        for place, first, units in RANGE.iter_unpack(body[_PULL.size :])
     )
     if any(r.units == 0 or r.first + r.units > MAX_UNITS for r in ranges):
         raise BadMessageError("a PULL with an impossible range of units")

@@ -39,15 +39,15 @@ from lightpeer.core.udp.datagram import (
     parse_answer_untrusted,
 )
 from lightpeer.core.udp.outstanding import Outstanding
+from lightpeer.core.udp.round_trip import OUTAGE_S, SmoothedRtt
 from lightpeer.core.udp.unasked import Unasked
 from lightpeer.errors import BadMessageError
 
 REORDER_UNITS = 3
-FIRST_RTT_S = 0.5  # assumed before the first sample, where nothing is known
+FIRST_RTT_S = 0.5  # assumed before the first sample: to repeat too early loads a slow link twice
 _QUIET_FLOOR_S = 0.05  # scheduling noise and the server's pacing, on links with no delay at all
 _PROBE_MAX_S = 1.0
 PROBED_UNITS = 8  # so few are all asked for again at the end, where the link is idle anyway
-_OUTAGE_S = 1.0  # a link that needs so long for one unit carries no music either
 _PULLS_REMEMBERED = 1024  # send times; units older than that many PULLs give no round trip
 
 
@@ -120,8 +120,7 @@ class Receiver:
         self._events: deque[Event] = deque()
         self._last_activity = self._last_heard = self._resumed_at = now
         self._quiet_factor = 1.0
-        self.srtt_s: float | None = None
-        self.rttvar_s = 0.0
+        self.rtt = SmoothedRtt()
         self.probes_unanswered = 0
         self.is_at_end = False  # there is nothing to ask for after what is outstanding
         self.first_pull_at: float | None = None
@@ -296,23 +295,26 @@ class Receiver:
             self._outstanding.size_bytes -= asked.size
         return asked
 
+    def _rtt_s(self) -> float:
+        return self._first_rtt_s if self.rtt.mean_s is None else self.rtt.mean_s
+
     def _quiet_s(self) -> float:
-        rtt = self._first_rtt_s if self.srtt_s is None else self.srtt_s
-        usual = max(1.5 * rtt + min(4 * self.rttvar_s, _PROBE_MAX_S), rtt + _QUIET_FLOOR_S)
+        rtt_s = self._rtt_s()
+        usual = max(1.5 * rtt_s + min(4 * self.rtt.variation_s, _PROBE_MAX_S), rtt_s + _QUIET_FLOOR_S)
         return max(usual, min(usual * self._quiet_factor, _PROBE_MAX_S))
 
     def _overdue_at(self, asked: _Asked) -> float:
         """Return when a unit at the end must have come: sent at the pace, and half a round trip late."""
         sent_at = self._pull_sent.get(asked.pull_no, self._last_activity)
         paced_s = self._outstanding.size_bytes / max(self._pace, 1)
-        return sent_at + paced_s + (self.srtt_s or self._first_rtt_s) + self._late_s()
+        return sent_at + paced_s + self._rtt_s() + self._late_s()
 
     def _late_s(self) -> float:
-        return max(4 * self.rttvar_s, (self.srtt_s or self._first_rtt_s) / 2, _QUIET_FLOOR_S)
+        return max(4 * self.rtt.variation_s, self._rtt_s() / 2, _QUIET_FLOOR_S)
 
     def _alive(self, now: float) -> None:
         silence_s = now - self._last_heard
-        if silence_s >= _OUTAGE_S and silence_s >= 2 * (self.srtt_s or self._first_rtt_s):
+        if silence_s >= OUTAGE_S and silence_s >= 2 * self._rtt_s():
             self._resumed_at = now
         self._last_activity = self._last_heard = now
         self._quiet_factor = 1.0
@@ -322,13 +324,9 @@ class Receiver:
         sent = self._pull_sent.get(pull_no)
         if sent is None or sent < self._resumed_at or hold_s >= MAX_HOLD_S:
             return None
-        rtt = max(0.0, now - sent - hold_s)
-        if self.srtt_s is None:
-            self.srtt_s, self.rttvar_s = rtt, rtt / 2
-        else:  # RFC 6298
-            self.rttvar_s += (abs(self.srtt_s - rtt) - self.rttvar_s) / 4
-            self.srtt_s += (rtt - self.srtt_s) / 8
-        return rtt
+        rtt_s = max(0.0, now - sent - hold_s)
+        self.rtt.add(rtt_s)
+        return rtt_s
 
     def _find_losses(self, order: int, *, probed: bool) -> None:
         lost: list[Unit] = []

@@ -25,9 +25,8 @@ from typing import Any
 from lightpeer.audio import _native
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing.flac import open_flac
-from lightpeer.serve.importing.pcm import NotNativeError, Pcm, to_16_bit
+from lightpeer.serve.importing.pcm import SAMPLE_BYTES, NotNativeError, Pcm, to_16_bit
 
-_SAMPLE_BYTES = 2
 _BLOCK_FRAMES = 1 << 14
 _RATES = range(4000, 768_001)
 _STREAMED_BYTES = 0x7FFF_0000  # WAV that was written to a pipe claims this length or more
@@ -173,7 +172,7 @@ def _open_vorbis(path: Path) -> Iterator[Pcm]:
         link = ctypes.c_int()
 
         def read() -> int:
-            size = int(lib.ov_read(file, buffer, len(buffer), 0, _SAMPLE_BYTES, 1, ctypes.byref(link)))
+            size = int(lib.ov_read(file, buffer, len(buffer), 0, SAMPLE_BYTES, 1, ctypes.byref(link)))
             if size > 0 and _vorbis_format(lib, file) != (rate, channels):
                 return -1  # another stream is chained on, in another format
             return size // pcm.frame_bytes if size > 0 else size

@@ -14,7 +14,7 @@ from typing import cast
 
 from lightpeer.errors import UnreadableError
 
-_SAMPLE_BYTES = 2
+SAMPLE_BYTES = 2
 _FLOAT_BYTES = 4
 
 
@@ -38,7 +38,7 @@ class Pcm:
     @property
     def frame_bytes(self) -> int:
         """Bytes for one instant: a sample of each channel."""
-        return self.channels * (_FLOAT_BYTES if self.is_float else _SAMPLE_BYTES)
+        return self.channels * (_FLOAT_BYTES if self.is_float else SAMPLE_BYTES)
 
     @property
     def full_scale(self) -> float:

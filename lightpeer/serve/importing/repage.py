@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Self
 
 from lightpeer.audio.ogg import Demuxer, OpusHead, Packet, packet_samples, parse_opus_head_untrusted
-from lightpeer.core.content.manifest import MAX_SEGMENT_BYTES, SAMPLE_RATE
+from lightpeer.core.content.manifest import SAMPLE_RATE
+from lightpeer.core.trust.bounds import MAX_SEGMENT_BYTES
 from lightpeer.errors import BadMessageError, UnreadableError
 from lightpeer.serve.importing.segments import RenditionWriter
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, TextIO, TypeAlias
 
 from lightpeer.audio import _native
-from lightpeer.console.output import truncate
+from lightpeer.console.text import clean, truncate
 from lightpeer.errors import MissingLibraryError, StateError, UnreadableError
 from lightpeer.serve.importing.decoders import NeedsFfmpegError
 from lightpeer.serve.importing.finder import Finder
@@ -224,7 +224,7 @@ class ProgressLine:
             self.close()
             return
         bar = ("#" * (self._CELLS * done // total)).ljust(self._CELLS)
-        line = f"[{bar}] {done + 1}/{total}  {_printable(name)}"
+        line = f"[{bar}] {done + 1}/{total}  {_shown(name)}"
         columns = shutil.get_terminal_size().columns - 1
         self._stream.write(f"\r\x1b[K{truncate(line, columns)}")
         self._stream.flush()
@@ -238,9 +238,5 @@ class ProgressLine:
             self._drawn = False
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def _shown(path: Path) -> str:
-    return _printable(str(path))
+def _shown(name: Path | str) -> str:
+    return clean(str(name), instead="?")

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_TAG_CHARS = 512  # the manifest's bound
+from lightpeer.console.text import clean
+from lightpeer.core.trust.bounds import MAX_TEXT_CHARS
+
 _R128_TO_REPLAYGAIN_Q8 = 5 * 256  # R128_TRACK_GAIN aims at -23 LUFS, the manifest at -18
 _MAX_GAIN_Q8 = 24 * 256  # a greater one is a broken tag
 _TRACK_NUMBER = re.compile(r"^\d{1,3}(?:\.\s*|\s+-\s+|\s+)(?=\S)")
 _DECIBELS = re.compile(r"\s*([+-]?\d{1,3}(?:\.\d+)?)\s*(?:dB)?\s*", re.IGNORECASE)
-_JOINERS = "\u200c\u200d"  # unprintable, but Persian, Indic scripts and emoji are spelt with them
 _Q8 = re.compile(r"\s*([+-]?\d{1,5})\s*")
 
 
@@ -76,5 +77,4 @@ def gain_from_tags(other: Mapping[str, list[str]]) -> int | None:
 def _tidy(text: str | None) -> str:
     """Return a tag as one line of valid Unicode, without control characters."""
     valid = (text or "").encode("utf-8", "replace").decode()
-    shown = "".join(c if c.isprintable() or c in _JOINERS else " " for c in valid)
-    return " ".join(shown.split())[:MAX_TAG_CHARS]
+    return " ".join(clean(valid).split())[:MAX_TEXT_CHARS]

@@ -26,11 +26,11 @@ from typing import cast
 
 from lightpeer.core.content.uri import is_uri, named_track
 from lightpeer.core.search.words import LETTERS
+from lightpeer.core.trust.bounds import MAX_HITS
 from lightpeer.serve.library.database import Database
 
-MAX_QUERY_CHARS = 256  # longer than any title; what a query costs grows with its words
+MATCHED_CHARS = 256  # longer than any title; what a query costs grows with its words
 MAX_QUERY_WORDS = 8  # the others narrow nothing down that eight have not; each takes a list of its own
-MAX_HITS = 50  # SearchRequest.limit
 MAX_RANKED = 1000  # of the tracks that match: one letter matches most of a library, and others wait meanwhile
 
 _FORMAT = 4  # of the file; one of another format is filled anew
@@ -137,7 +137,7 @@ class Index:
 
 def _fts_query(text: str) -> str:
     """Return an FTS5 query for words that a person typed: the first eight, once each, as prefixes."""
-    words = _searchable(_storable(text[:MAX_QUERY_CHARS])).replace('"', " ").split()
+    words = _searchable(_storable(text[:MATCHED_CHARS])).replace('"', " ").split()
     each_once = {word.casefold(): word for word in words if any(map(str.isalnum, word))}
     return " ".join(f'"{word}"*' for word in islice(each_once.values(), MAX_QUERY_WORDS))
 

@@ -33,15 +33,10 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from lightpeer.core.content.manifest import (
-    MAX_MANIFEST_BYTES,
-    MAX_RENDITIONS,
-    Track,
-    parse_manifest_untrusted,
-    track_id_of,
-)
+from lightpeer.core.content.manifest import Track, parse_manifest_untrusted, track_id_of
 from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.lists.packed import PackedSet
+from lightpeer.core.trust.bounds import MAX_MANIFEST_BYTES, MAX_RENDITIONS
 from lightpeer.errors import RemoteError, StateError, UnreadableError, UsageError
 from lightpeer.safe_files import read_ordinary
 from lightpeer.serve.library.aside import MAX_ASIDE, SetAside
@@ -372,7 +367,7 @@ def _index_entry(track: Track) -> IndexHit:
         artist=track.artist,
         album=track.album,
         duration_ms=track.duration_samples // 48,
-        bitrates_kbps=tuple(round(rendition.bitrate_bps / 1000) for rendition in track.renditions),
+        bitrates_kbps=tuple(rendition.bitrate_kbps for rendition in track.renditions),
     )
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from lightpeer.core.content.manifest import (
-    DIGEST_BYTES,
+    ENTRY_BYTES,
     TABLE_BASE,
     TABLE_SEGMENTS,
     Track,
@@ -40,8 +40,7 @@ from lightpeer.serve.library.descriptors import shares
 SHORT_OF_MEANS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
 """Errors that say nothing of the file: whoever uses up our descriptors must not have tracks set aside."""
 
-_ENTRY_BYTES = 2 + DIGEST_BYTES
-_TABLE_BYTES = TABLE_SEGMENTS * _ENTRY_BYTES
+_TABLE_BYTES = TABLE_SEGMENTS * ENTRY_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +144,8 @@ class _RenditionFile:
             start = self._starts[number] if number < len(self._starts) else 0
         if table is None or segment >= TABLE_BASE:
             return table
-        begin = segment % TABLE_SEGMENTS * _ENTRY_BYTES
-        entry = table[begin : begin + _ENTRY_BYTES]
+        begin = segment % TABLE_SEGMENTS * ENTRY_BYTES
+        entry = table[begin : begin + ENTRY_BYTES]
         data = os.pread(self._descriptor, _total(entry), start + _total(table[:begin]))
         return data if content_digest(data) == entry[2:] else None
 
@@ -171,4 +170,4 @@ class _RenditionFile:
 
 def _total(entries: bytes) -> int:
     """Return the bytes that segments have together, by their entries in a table."""
-    return 256 * sum(entries[::_ENTRY_BYTES]) + sum(entries[1::_ENTRY_BYTES])
+    return 256 * sum(entries[::ENTRY_BYTES]) + sum(entries[1::ENTRY_BYTES])

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.addresses import LOCAL_GROUP, Contact, network_group
+from lightpeer.core.addresses import LOCAL_GROUP, network_group, scope_of
 from lightpeer.core.guard.fairness import Fairness
 from lightpeer.core.guard.waiting import Waiting
 from lightpeer.core.overlay.peer_cache import source_group
 from lightpeer.core.overlay.view import CAPACITY, View
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import PeerId
-from lightpeer.core.trust.records import PeerRecord, scope_of
+from lightpeer.core.trust.records import PeerRecord
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.access.access import Access
@@ -202,11 +203,11 @@ class Gossip:
                 self.view.introduce(verified)
 
     async def _introduce_ourselves(self, own: bytes) -> None:
-        contact = self.view.next_contact()
-        if contact is None:
+        introduction = self.view.next_introduction()
+        if introduction is None:
             return
-        record = contact.record
-        is_ours = contact.wants_name
+        record = introduction.record
+        is_ours = introduction.wants_name
         scope = self.scope(record.peer_id) if is_ours else scope_of(self._named_by_host)
         request = pb.ExchangeRequest(records=[own], want=int(is_ours))
         met = await self._meetings.try_to_meet(
@@ -215,7 +216,7 @@ class Gossip:
         if met is None:
             return
         self._named_by_host = met.host
-        self.view.on_answer(contact, next((other for other in met.others if other.serves), None))
+        self.view.on_answer(introduction, next((other for other in met.others if other.serves), None))
         if met.own is None or met.peer_id not in self.view:
             return
         if met.own.serves:

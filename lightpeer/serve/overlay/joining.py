@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.addresses import Contact
+from lightpeer.core.addresses import LOOPBACK_SCOPE
 from lightpeer.core.overlay.view import CAPACITY, ENOUGH
-from lightpeer.core.trust.records import LOOPBACK_SCOPE
+from lightpeer.core.trust.bounds import MAX_RECORDS
+from lightpeer.core.trust.contact import Contact
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.overlay.meeting import MAX_RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,25 +15,24 @@ from __future__ import annotations
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.addresses import Contact, network_group
+from lightpeer.core.addresses import (
+    LOOPBACK_SCOPE,
+    format_endpoint,
+    network_group,
+    parse_endpoint_untrusted,
+    scope_of,
+)
 from lightpeer.core.guard.fairness import Fairness
 from lightpeer.core.overlay.agreement import Agreement
 from lightpeer.core.overlay.peer_cache import source_group
 from lightpeer.core.overlay.peer_entry import NOT_BEFORE_S
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES
-from lightpeer.core.trust.records import (
-    LOOPBACK_SCOPE,
-    check_scope_untrusted,
-    format_endpoint,
-    parse_endpoint_untrusted,
-    parse_record_untrusted,
-    scope_of,
-)
+from lightpeer.core.trust.records import check_scope_untrusted, told_records_untrusted
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.net.names import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -53,7 +52,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_RECORDS: Final = 16  # of one message, either way: 8 kB
 CONNECT_S: Final = 5.0  # three SYNs
 _LIMITS: Final = Limits(receive_message_bytes=MAX_REPLY_BYTES)
 PROOF_S: Final = 1.0  # to ourselves: no further than the router that turns us round
@@ -256,7 +254,12 @@ class Meetings:
     def _records_untrusted(
         self, records: Iterable[bytes], peer: Peer
     ) -> tuple[PeerRecord | None, list[PeerRecord]]:
-        sound = sound_records_untrusted(records, self.unix_time(), peer.host, peer.name)
+        sound = told_records_untrusted(
+            records,
+            self.unix_time(),
+            peer.host,
+            lambda error: logger.info("a bad record from %s: %s", peer.name, error),
+        )
         own = next((record for record in sound[:1] if record.peer_id == peer.peer_id), None)
         known = {peer.peer_id, self._identity.peer_id}
         return own, [record for record in sound if record.peer_id not in known]
@@ -278,29 +281,6 @@ class Meetings:
                 self._place.proven(host)
         except (OSError, RemoteError) as error:
             logger.info("we are not to be reached at %s: %s", host, error)
-
-
-def sound_records_untrusted(
-    records: Iterable[bytes], now: float, source_host: str, name: str
-) -> list[PeerRecord]:
-    """Return those of some records that are their subjects' and make sense where they came from.
-
-    Args:
-        records: sealed; all beyond the sixteenth are left out.
-        now: Unix time in seconds.
-        source_host: the numeric address of whoever gave them.
-        name: what to call it in the log.
-    """
-    sound = []
-    for data in islice(records, MAX_RECORDS):
-        try:
-            record = parse_record_untrusted(data, now)
-            check_scope_untrusted(record, source_host)
-        except BadMessageError as error:
-            logger.info("a bad record from %s: %s", name, error)
-        else:
-            sound.append(record)
-    return sound
 
 
 def _are_clocks_alike(one_s: float, other_s: float) -> bool:

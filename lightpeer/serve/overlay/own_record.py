@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.trust.records import MAX_AHEAD_S, Role, build_record, format_endpoint
+from lightpeer.core.addresses import format_endpoint
+from lightpeer.core.trust.records import MAX_AHEAD_S, Role, build_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lightpeer.core.addresses import Endpoint
     from lightpeer.core.overlay.own_address import OwnAddress
     from lightpeer.core.trust.identity import Identity
-    from lightpeer.core.trust.records import Endpoint
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
-from lightpeer.core.addresses import Contact
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.search.hits import MAX_PEERS, FoundTrack, ReplyReader
+from lightpeer.core.search.hits import FoundTrack, ReplyReader
+from lightpeer.core.trust.bounds import MAX_PEERS
+from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -42,7 +43,7 @@ NEIGHBOURS_ASKED: Final = 64  # all that a view holds
 MAX_CALLS: Final = 512  # under way for all searches; more walkers end here
 TERMS: Final = Terms(capacity=64, idle_s=60.0, connect_timeout_s=2.0, call_timeout_s=10.0)
 """Twice a view: neighbours come and go while the calls of earlier searches still run."""
-FIRST_REPLY_S: Final = 2.0  # the first reply needs no walk: this is a round trip, and patience
+NEIGHBOUR_REPLY_S: Final = 2.0  # the first reply needs no walk: this is a round trip, and patience
 AVOID_S: Final = 60.0  # whoever did not answer
 MAX_AVOIDED: Final = 256  # a few views' worth
 
@@ -184,7 +185,7 @@ class Walkers:
         )
         reader = ReplyReader(errand.query, errand.limit, MAX_PEERS, peer.host)
         timeout_s = max(0.0, errand.deadline - trio.current_time())
-        call = peer.search(request, timeout_s=timeout_s, first_reply_s=FIRST_REPLY_S)
+        call = peer.search(request, timeout_s=timeout_s, first_reply_s=NEIGHBOUR_REPLY_S)
         async with aclosing(call) as replies:
             try:
                 async for reply in replies:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from lightpeer.core.content.manifest import Track, table_bytes, table_of, table_segment
+from lightpeer.core.content.manifest import rendition_asked, table_bytes, table_of, table_segment
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.bounds import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from lightpeer.serve.library.store import StoredTrack
 
 logger = logging.getLogger(__name__)
-
-MAX_INLINE_BYTES: Final = 256 * 1024  # 20 s of the highest rendition: more than anybody's start-up
-MAX_PULL_RANGES: Final = 64
 
 
 def wanted_segments(request: pb.PullRequest, stored: StoredTrack) -> Iterator[tuple[int, int]]:
@@ -44,7 +42,7 @@ def first_segments(
     track = stored.track
     left = min(request.inline_bytes, most_bytes, MAX_INLINE_BYTES)
     left -= 0 if request.manifest_known else len(stored.manifest)
-    rendition = _rendition(track, request.bitrate_kbps)
+    rendition = rendition_asked((r.bitrate_bps for r in track.renditions), request.bitrate_kbps)
     table = -1
     for segment in range(request.first_segment, track.segment_count):
         if table_of(segment) != table:
@@ -64,12 +62,6 @@ def first_segments(
         left -= len(data)
         if left <= 0:
             return
-
-
-def _rendition(track: Track, bitrate_kbps: int) -> int:
-    """Return the greatest rendition that is not above a bitrate, else the lowest."""
-    fitting = [i for i, r in enumerate(track.renditions) if round(r.bitrate_bps / 1000) <= bitrate_kbps]
-    return fitting[-1] if fitting else 0
 
 
 def read_segment(stored: StoredTrack, rendition: int, segment: int) -> bytes:

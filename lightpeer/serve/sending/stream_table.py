@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 
 import trio
 
-from lightpeer.core.addresses import network_group
+from lightpeer.core.addresses import network_group, network_of
 from lightpeer.core.guard.places import Places
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.udp.asked import MAX_QUEUED_UNITS
@@ -38,7 +38,6 @@ from lightpeer.core.udp.sender import (
     path_token,
 )
 from lightpeer.net.network import Address, DatagramSocket, Network
-from lightpeer.rpc.server import network_of
 from lightpeer.serve.access.access import Access
 from lightpeer.serve.sending.segment_cache import Objects, ReadableTrack
 from lightpeer.serve.sending.uplink import Uplink

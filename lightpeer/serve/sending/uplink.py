@@ -58,7 +58,7 @@ class Uplink:
             await self._wake.wait()
 
     def join(self, network: str, turn: Turn) -> None:
-        """Have a turn when it is the network's (`rpc.network_of`); whoever has more to send joins again."""
+        """Have a turn when it is the network's (`network_of`); whoever has more to send joins again."""
         turns = self._turns.setdefault(network, deque())
         if not turns:
             self._row.append(network)

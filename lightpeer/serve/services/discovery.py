@@ -6,21 +6,26 @@ in `gossip.py`.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
+from lightpeer.core.addresses import format_endpoint
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.trust.records import check_scope_untrusted, format_endpoint, parse_record_untrusted
+from lightpeer.core.trust.bounds import MAX_RECORDS
+from lightpeer.core.trust.messages import PACKAGE
+from lightpeer.core.trust.records import told_record_untrusted, told_records_untrusted
 from lightpeer.errors import BadMessageError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context, MethodHandler, unary_unary
-from lightpeer.serve.overlay.meeting import MAX_RECORDS, sound_records_untrusted
 
 if TYPE_CHECKING:
     from lightpeer.serve.overlay.gossip import Gossip
     from lightpeer.serve.services.sealed import SealedCalls
 
+logger = logging.getLogger(__name__)
+
 ANNOUNCE_AGAIN_S: Final = 600  # for servers that do not introduce themselves otherwise
-_SERVICE = "/loudp2p.v1.Discovery/"
+_SERVICE = PACKAGE + "Discovery/"
 
 
 class Discovery:
@@ -45,7 +50,12 @@ class Discovery:
             raise RpcError(StatusCode.INVALID_ARGUMENT, f"at most {MAX_RECORDS} records at once")
         wanted = min(request.want, MAX_RECORDS - 1)
         host = context.peer_address[0]
-        told = sound_records_untrusted(request.records[:1], self._gossip.unix_time(), host, "a caller")
+        told = told_records_untrusted(
+            request.records[:1],
+            self._gossip.unix_time(),
+            host,
+            lambda error: logger.info("a bad record from a caller: %s", error),
+        )
         if told and told[0].peer_id == call.peer_id:
             given = self._gossip.introduce(told[0], host, wants_name=wanted > 0)
         else:
@@ -63,8 +73,7 @@ class Discovery:
         request = call.open(data, pb.Announcement)
         host = context.peer_address[0]
         try:
-            record = parse_record_untrusted(request.record, self._gossip.unix_time())
-            check_scope_untrusted(record, host)
+            record = told_record_untrusted(request.record, self._gossip.unix_time(), host)
         except BadMessageError as error:
             raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
         if record.peer_id != call.peer_id:

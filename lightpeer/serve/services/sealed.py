@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from lightpeer.core.addresses import network_group
+from lightpeer.core.addresses import network_group, network_of
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity, PeerId, ServerSeals
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.replay import Origin, ReplayGuard
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.peering.peer import TIME_METADATA
-from lightpeer.rpc.server import network_of
 from lightpeer.serve.access.access import Access
 
 if TYPE_CHECKING:

@@ -25,16 +25,9 @@ from lightpeer.core.content.uri import is_uri
 from lightpeer.core.guard.fairness import Fairness
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.search.hits import (
-    MAX_HITS,
-    MAX_PEERS,
-    Findings,
-    FoundTrack,
-    Holder,
-    ReplyWriter,
-    each_once,
-)
+from lightpeer.core.search.hits import Findings, FoundTrack, Holder, ReplyWriter, each_once
 from lightpeer.core.search.walks import Budget, Visit, Walks
+from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS, QUERY_ID_BYTES
 from lightpeer.core.trust.records import restore_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -55,8 +48,6 @@ logger = logging.getLogger(__name__)
 
 HITS_PER_REPLY: Final = 10  # about a kilobyte: the first are shown while the others come
 COMPRESSED_HITS: Final = 3  # so many and more, by a quarter; gzip itself costs 18 bytes
-MAX_QUERY_CHARS: Final = 512
-QUERY_ID_BYTES: Final = 8
 VISITS_PER_S: Final = 200.0  # for one caller in the long run: an ordinary search every two seconds
 VISITS_AT_ONCE: Final = 4000.0  # ten ordinary searches: a person who tries this word and that
 CALLERS_SHARES: Final = 16  # at their full rate: in all, eight ordinary searches a second are sent on

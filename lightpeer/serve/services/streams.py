@@ -12,24 +12,19 @@ import logging
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
+from lightpeer.core.addresses import network_of
 from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.bounds import MAX_INLINE_BYTES
 from lightpeer.core.trust.identity import Identity, PeerId
+from lightpeer.core.trust.messages import PACKAGE
 from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS
 from lightpeer.errors import BadMessageError, RpcError, StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.rpc.server import (
-    Context,
-    MethodHandler,
-    Requests,
-    network_of,
-    stream_stream,
-    unary_stream,
-    unary_unary,
-)
+from lightpeer.rpc.server import Context, MethodHandler, Requests, stream_stream, unary_stream, unary_unary
 from lightpeer.serve.access.access import Access
 from lightpeer.serve.overlay.walkers import Walkers
-from lightpeer.serve.sending.excerpt import MAX_INLINE_BYTES, first_segments, read_segment, wanted_segments
+from lightpeer.serve.sending.excerpt import first_segments, read_segment, wanted_segments
 from lightpeer.serve.services.discovery import Discovery
 from lightpeer.serve.services.sealed import SealedCalls
 from lightpeer.serve.services.search import Search, Searchable, ServedIndex
@@ -46,7 +41,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 READERS: Final = 4  # threads that open tracks and read what goes by gRPC
-_PACKAGE = "/loudp2p.v1."
 _NOT_HERE = "the track is not here"
 
 
@@ -106,9 +100,9 @@ class Services:
         """Return the handlers by their full method paths."""
         return {
             **self._discovery.handlers(),
-            _PACKAGE + "Index/Search": unary_stream(self._search.search),
-            _PACKAGE + "Streams/Open": unary_unary(self.open),
-            _PACKAGE + "Streams/Pull": stream_stream(self.pull),
+            PACKAGE + "Index/Search": unary_stream(self._search.search),
+            PACKAGE + "Streams/Open": unary_unary(self.open),
+            PACKAGE + "Streams/Pull": stream_stream(self.pull),
         }
 
     async def open(self, data: bytes, context: Context) -> bytes:

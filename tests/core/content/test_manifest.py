@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 
 from lightpeer.core.content import manifest
 from lightpeer.core.content.manifest import (
+    Rendition,
     build_manifest,
     build_table,
     content_digest,
+    greatest_within,
+    kbps_of,
     parse_manifest_untrusted,
     parse_table_untrusted,
+    rendition_asked,
     table_bytes,
     table_of,
     table_segment,
@@ -215,3 +219,19 @@ def test_segments_of_other_bytes():
     lying = manifest.SegmentTable((5,), (content_digest(b"four"),))
     with pytest.raises(VerificationError):
         lying.check_untrusted(0, b"four")
+
+
+@pytest.mark.parametrize(
+    ("limit", "number"), [(0, 0), (23_999, 0), (24_000, 0), (48_000, 1), (95_999, 1), (1e9, 2)]
+)
+def test_the_greatest_within_a_limit(limit, number):
+    assert greatest_within((24_000, 48_000, 96_000), limit) == number
+
+
+def test_what_is_asked_for_is_what_is_shown():
+    """The bitrates of what comes as Opus are no round numbers, and both ends must mean the same rendition."""
+    bitrates_bps = (24_000, 48_400, 96_600)
+    assert [Rendition(bitrate_bps, b"", ()).bitrate_kbps for bitrate_bps in bitrates_bps] == [24, 48, 97]
+    for number, bitrate_bps in enumerate(bitrates_bps):
+        assert rendition_asked(bitrates_bps, kbps_of(bitrate_bps)) == number
+        assert rendition_asked(bitrates_bps, kbps_of(bitrate_bps) - 1) == max(0, number - 1)

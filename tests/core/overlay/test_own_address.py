@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.overlay.own_address import OwnAddress, is_wildcard
+from lightpeer.core.overlay.own_address import OwnAddress
 
 PUBLIC, OTHER = "8.8.8.8", "9.9.9.9"
 HOME, LOOPBACK = "192.168.1.5", "127.0.0.1"
@@ -96,13 +96,6 @@ def test_an_observed_address_must_make_sense_where_it_comes_from(host) -> None:
     assert not own.observed(host, FAR)
     assert not own.observed(host, FARTHER)
     assert not own.hosts
-
-
-@pytest.mark.parametrize(
-    ("host", "wildcard"), [("", True), ("0.0.0.0", True), ("::", True), ("127.0.0.1", False), ("name", False)]
-)
-def test_wildcards(host, wildcard) -> None:
-    assert is_wildcard(host) is wildcard
 
 
 def test_a_name_is_nobodys_own_address() -> None:

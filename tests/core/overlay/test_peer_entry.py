@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.addresses import LOCAL_GROUP, network_group
+from lightpeer.core.addresses import PRIVATE_SCOPE
 from lightpeer.core.overlay.peer_entry import (
     BACKOFF_S,
     DEAD_AFTER_FAILURES,
@@ -20,7 +20,7 @@ from lightpeer.core.overlay.peer_entry import (
     unpack_entries_untrusted,
 )
 from lightpeer.core.trust.identity import Identity
-from lightpeer.core.trust.records import PRIVATE_SCOPE, build_record, parse_record_untrusted
+from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.errors import BadMessageError
 
 NOW = 1_750_000_000.0
@@ -147,24 +147,6 @@ def test_who_was_told_of_is_a_last_resort_for_a_day_after_its_record() -> None:
     ]
     assert not entry(tried=True).is_last_resort(ended)
     assert not entry(failures_in_row=DEAD_AFTER_FAILURES).is_last_resort(ended)
-
-
-@pytest.mark.parametrize(
-    ("host", "group"),
-    [
-        ("8.8.4.4", "8.8"),
-        ("::ffff:8.8.4.4", "8.8"),
-        ("2a00:1450:4001::1", "2a00:1450"),
-        ("10.1.2.3", LOCAL_GROUP),
-        ("127.0.0.1", LOCAL_GROUP),
-        ("::1", LOCAL_GROUP),
-        ("fe80::1", LOCAL_GROUP),
-        ("a.b.Example.org", "example.org"),
-        ("pi", "pi"),
-    ],
-)
-def test_a_network_group_is_what_one_hand_may_hold(host, group) -> None:
-    assert network_group(host) == group
 
 
 @given(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.overlay.view import CAPACITY, ENOUGH, FEW, GROUP_SHARE, Contact, View
+from lightpeer.core.overlay.view import CAPACITY, ENOUGH, FEW, GROUP_SHARE, Introduction, View
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.errors import UsageError
 
@@ -60,42 +60,42 @@ def test_a_view_has_enough_within_its_bound(enough):
 
 
 def test_a_lonely_server_has_nobody_to_go_to():
-    assert View(OWN).next_contact() is None
+    assert View(OWN).next_introduction() is None
 
 
 def test_the_oldest_neighbour_is_asked_then_whom_it_named():
     view = filled(ENOUGH)
-    contact = view.next_contact()
-    assert contact == Contact(pointer(1), wants_name=True)
-    view.on_answer(contact, pointer(77))
+    introduction = view.next_introduction()
+    assert introduction == Introduction(pointer(1), wants_name=True)
+    view.on_answer(introduction, pointer(77))
     assert numbers(view) == list(range(2, ENOUGH + 1))  # neither the asked nor the named is a neighbour
-    contact = view.next_contact()
-    assert contact == Contact(pointer(77), wants_name=False)
-    view.on_answer(contact, pointer(78))  # unasked for
-    assert view.next_contact() == Contact(pointer(2), wants_name=True)
+    introduction = view.next_introduction()
+    assert introduction == Introduction(pointer(77), wants_name=False)
+    view.on_answer(introduction, pointer(78))  # unasked for
+    assert view.next_introduction() == Introduction(pointer(2), wants_name=True)
 
 
 def test_without_an_answer_or_a_name_the_next_oldest_is_asked():
     view = filled(ENOUGH)
-    view.next_contact()
-    contact = view.next_contact()
-    assert contact == Contact(pointer(2), wants_name=True)
-    view.on_answer(contact, None)
-    assert view.next_contact() == Contact(pointer(3), wants_name=True)
+    view.next_introduction()
+    introduction = view.next_introduction()
+    assert introduction == Introduction(pointer(2), wants_name=True)
+    view.on_answer(introduction, None)
+    assert view.next_introduction() == Introduction(pointer(3), wants_name=True)
 
 
 def test_we_do_not_go_to_ourselves():
     view = filled(ENOUGH)
-    view.on_answer(view.next_contact(), Pointer(OWN))
-    assert view.next_contact() == Contact(pointer(2), wants_name=True)
+    view.on_answer(view.next_introduction(), Pointer(OWN))
+    assert view.next_introduction() == Introduction(pointer(2), wants_name=True)
 
 
 def test_while_neighbours_are_few_one_that_answered_stays():
     view = filled(FEW)
-    view.on_answer(view.next_contact(), None)
+    view.on_answer(view.next_introduction(), None)
     assert numbers(view) == [*range(2, FEW + 1), 1]
     view.introduce(pointer(50))
-    view.on_answer(view.next_contact(), None)
+    view.on_answer(view.next_introduction(), None)
     assert numbers(view) == [*range(3, FEW + 1), 1, 50]
 
 
@@ -217,12 +217,12 @@ def test_everybody_stays_known_and_every_view_within_its_bound(seed, count):
         views[peer(n)].add(pointer((n + 1) % count))
     for _ in range(20 * count):
         own = peer(rng.randrange(count))
-        contact = views[own].next_contact()
-        if contact is None:
+        introduction = views[own].next_introduction()
+        if introduction is None:
             continue
-        other = views[contact.record.peer_id]
-        named = other.name_for(own) if contact.wants_name else None
+        other = views[introduction.record.peer_id]
+        named = other.name_for(own) if introduction.wants_name else None
         other.introduce(Pointer(own))
-        views[own].on_answer(contact, named)
+        views[own].on_answer(introduction, named)
     assert all(len(view) <= 12 and own not in view for own, view in views.items())
     assert {r.peer_id for view in views.values() for r in view.records} == set(views)

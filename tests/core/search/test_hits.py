@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.search.hits import (
-    MAX_HITS,
     MAX_HOLDERS,
     MAX_OVER,
-    MAX_PEERS,
     Findings,
     FoundTrack,
     Holder,
@@ -21,6 +19,7 @@ from lightpeer.core.search.hits import (
     ReplyWriter,
     each_once,
 )
+from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import PeerRecord, Role, build_record, parse_record_untrusted
 from lightpeer.errors import BadMessageError

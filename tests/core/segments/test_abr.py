@@ -84,3 +84,7 @@ def test_the_choice_is_always_a_rendition(bitrates, steps):
     ladder = Ladder(bitrates)
     for rate_bytes_per_s, buffer_s in steps:
         assert 0 <= ladder.choose(rate_bytes_per_s, buffer_s) < len(bitrates)
+
+
+def test_a_rendition_is_pinned_by_the_bitrate_that_is_shown():
+    assert Ladder((24_000, 48_400), fixed_kbps=48).current == 1, "as a server has it"

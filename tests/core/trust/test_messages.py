@@ -10,27 +10,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lightpeer
-from lightpeer.core.content.manifest import (
+from lightpeer.core.addresses import MAX_HOST_CHARS
+from lightpeer.core.trust.bounds import (
+    MAX_HITS,
     MAX_MANIFEST_BYTES,
+    MAX_PEERS,
+    MAX_PULL_RANGES,
+    MAX_RECORD_BYTES,
+    MAX_RECORDS,
     MAX_RENDITIONS,
     MAX_SEGMENT_BYTES,
     MAX_TEXT_CHARS,
 )
-from lightpeer.core.search.hits import MAX_HITS, MAX_PEERS
 from lightpeer.core.trust.messages import (
     _SHAPES,
     MAX_REPLY_BYTES,
     parse_body_untrusted,
     parse_message_untrusted,
 )
-from lightpeer.core.trust.records import MAX_ENDPOINTS, MAX_HOST_CHARS, MAX_RECORD_BYTES
+from lightpeer.core.trust.records import MAX_ENDPOINTS
 from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.grpc.health.v1 import health_pb2
 from lightpeer.pb.grpc.reflection.v1 import reflection_pb2
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.overlay.meeting import MAX_RECORDS
-from lightpeer.serve.sending.excerpt import MAX_PULL_RANGES
 from tests.core.hostile import is_refused, variants
 
 KINDS = [

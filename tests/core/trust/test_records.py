@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.trust.bounds import MAX_RECORD_BYTES, MAX_RECORDS
 from lightpeer.core.trust.identity import Identity, seal_record
 from lightpeer.core.trust.records import (
     MAX_AHEAD_S,
     MAX_LIFETIME_S,
-    MAX_RECORD_BYTES,
     Role,
     build_record,
     check_scope_untrusted,
-    format_endpoint,
-    parse_endpoint_untrusted,
     parse_record_untrusted,
     restore_record_untrusted,
+    told_record_untrusted,
+    told_records_untrusted,
 )
 from lightpeer.errors import BadMessageError, SealError, UsageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -121,71 +121,11 @@ def test_what_was_stored_must_be_a_record(data) -> None:
         restore_record_untrusted(data)
 
 
-@pytest.mark.parametrize("endpoint", PLACES)
-def test_endpoints_read_as_they_are_written(endpoint) -> None:
-    assert parse_endpoint_untrusted(format_endpoint(endpoint)) == endpoint
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "a",
-        ":1",
-        "a:0",
-        "a:65536",
-        "a:99999999999",
-        "a:0000019999999",
-        "a:000001" + "1" * 5000,
-        "a:080",
-        "0x7f000001:80",
-        "0x7f.0.0.0x1:80",
-        "a.0X1:80",
-        "a:x",
-        "a:²",
-        "a:-1",
-        "::1:1",
-        "[a]:1",
-        "[1.2.3.4]:1",
-        "[::1:1",
-        "[fe80::1%eth0]:1",
-        "[fe80::1]:1",
-        "[::]:1",
-        "0.0.0.0:1",
-        "224.0.0.1:1",
-        "[ff02::1]:1",
-        "1.2.3:1",
-        "256.1.1.1:1",
-        "-a.b:1",
-        "a-.b:1",
-        "a..b:1",
-        "a b:1",
-        "a\n:1",
-        "ä.de:1",
-        "a" * 64 + ":1",
-        "a." * 127 + "a:1",
-    ],
-)
-def test_what_cannot_be_connected_to_is_no_endpoint(text) -> None:
-    with pytest.raises(BadMessageError):
-        parse_endpoint_untrusted(text)
-
-
 @given(st.binary(max_size=600))
 def test_arbitrary_bytes_raise_one_error(data) -> None:
     for parse in (lambda: parse_record_untrusted(data, NOW), lambda: restore_record_untrusted(data)):
         with pytest.raises(BadMessageError):
             parse()
-
-
-@given(st.text(max_size=40) | st.from_regex(r"[\[\]a-f0-9:.%-]{1,40}:[0-9]{1,6}"))
-def test_any_text_is_an_endpoint_or_raises_one_error(text) -> None:
-    try:
-        host, port = parse_endpoint_untrusted(text)
-    except BadMessageError:
-        return
-    assert host
-    assert 0 < port < 65536
 
 
 def test_a_record_from_the_future_is_refused() -> None:
@@ -197,3 +137,22 @@ def test_a_record_from_the_future_is_refused() -> None:
         else:
             with pytest.raises(BadMessageError, match="future"):
                 parse_record_untrusted(data, now)
+
+
+def test_what_somebody_tells_must_be_the_subjects_and_mean_something_where_it_came_from() -> None:
+    data = build_record(ME, [("10.0.0.1", 1)], 1, 1, NOW + 10)
+    assert told_record_untrusted(data, NOW, "10.0.0.2").data == data
+    with pytest.raises(BadMessageError, match="means nothing"):
+        told_record_untrusted(data, NOW, "20.0.0.1")
+    with pytest.raises(BadMessageError, match="expired"):
+        told_record_untrusted(data, NOW + 10, "10.0.0.2")
+
+
+def test_bad_records_are_left_out_and_told_of_and_so_is_what_is_too_much() -> None:
+    good = build_record(ME, [("20.0.0.1", 1)], 1, 1, NOW + 10)
+    home = build_record(ME, [("10.0.0.1", 1)], 1, 1, NOW + 10)
+    bad: list[BadMessageError] = []
+    sound = told_records_untrusted([b"x", good, home, good], NOW, "20.0.0.9", bad.append)
+    assert [record.data for record in sound] == [good, good]
+    assert len(bad) == 2
+    assert len(told_records_untrusted([good] * 40, NOW, "20.0.0.9", bad.append)) == MAX_RECORDS

@@ -107,11 +107,11 @@ def test_a_unit_arrives_with_its_round_trip_less_the_hold(link):
     link.ask(0.0, 0, 2)
     assert link.data(0.25, 0, 1, hold_s=0.05) == [arrived(0, 0.2)]
     assert link.outstanding.size_bytes == 100
-    assert link.receiver.srtt_s == pytest.approx(0.2)
-    assert link.receiver.rttvar_s == pytest.approx(0.1)
+    assert link.receiver.rtt.mean_s == pytest.approx(0.2)
+    assert link.receiver.rtt.variation_s == pytest.approx(0.1)
     link.data(0.33, 1, 1, hold_s=0.05)
-    assert link.receiver.srtt_s == pytest.approx(0.21)
-    assert link.receiver.rttvar_s == pytest.approx(0.095)
+    assert link.receiver.rtt.mean_s == pytest.approx(0.21)
+    assert link.receiver.rtt.variation_s == pytest.approx(0.095)
     assert link.receiver.arrived == 2
 
 
@@ -389,7 +389,9 @@ def test_at_the_end_of_a_slow_link_what_is_asked_for_has_the_time_that_it_takes(
     late_s = 0.1
     assert link.receiver.next_deadline() == pytest.approx(2.0 + 300 / 50_000 + 0.2 + late_s, abs=1e-4)
     link.data(2.5, 1, link.receiver._pull_no)
-    assert link.receiver.next_deadline() == pytest.approx(2.5 + max(late_s, 4 * link.receiver.rttvar_s))
+    assert link.receiver.next_deadline() == pytest.approx(
+        2.5 + max(late_s, 4 * link.receiver.rtt.variation_s)
+    )
 
 
 def test_a_move_probes_at_once_and_begins_to_count_anew(link):
@@ -460,7 +462,7 @@ def test_what_a_dead_zone_held_gives_no_round_trip(link):
     assert link.data(8.1, 2, 1) == [arrived(2, None)]
     link.ask(8.1, 9, 1)
     assert link.data(8.2, 9, 7)[0] == arrived(9, 0.1)
-    assert link.receiver.srtt_s == pytest.approx(0.1)
+    assert link.receiver.rtt.mean_s == pytest.approx(0.1)
 
 
 def test_a_rest_between_bursts_is_no_dead_zone(link):
@@ -532,4 +534,4 @@ def test_on_a_path_of_more_than_a_second_the_first_answer_gives_a_round_trip():
     link = Harness(first_rtt_s=1.2)
     link.ask(0.0, 0, 2)
     assert link.data(1.3, 0, 1) == [arrived(0, 1.3)]
-    assert link.receiver.srtt_s == pytest.approx(1.3)
+    assert link.receiver.rtt.mean_s == pytest.approx(1.3)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.serve.importing.tags import (
-    MAX_TAG_CHARS,
+    MAX_TEXT_CHARS,
     Tags,
     _tidy,
     gain_from_tags,
@@ -79,5 +79,5 @@ def test_gain_from_tags(other, gain):
 def test_tidy_text_is_one_bounded_line_of_unicode(text):
     tidy = _tidy(text)
     tidy.encode()
-    assert len(tidy) <= MAX_TAG_CHARS
+    assert len(tidy) <= MAX_TEXT_CHARS
     assert len(tidy.splitlines()) <= 1

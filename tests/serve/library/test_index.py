@@ -7,17 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.content.manifest import (
-    MAX_TEXT_CHARS,
-    SAMPLE_RATE,
-    build_manifest,
-    parse_manifest_untrusted,
-    track_id_of,
-)
+from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
 from lightpeer.core.content.uri import format_uri
+from lightpeer.core.trust.bounds import MAX_HITS, MAX_TEXT_CHARS
 from lightpeer.errors import StateError
 from lightpeer.serve.library import index as index_module
-from lightpeer.serve.library.index import MAX_HITS, Index, IndexHit
+from lightpeer.serve.library.index import Index, IndexHit
 
 ELISE, LIVE, SON = b"1" * 32, b"2" * 32, b"3" * 32
 

@@ -5,17 +5,17 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from lightpeer.core.addresses import Contact
 from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import RuleList
 from lightpeer.core.overlay.view import CAPACITY
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust import records as trust_records
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
-from lightpeer.serve.overlay import meeting
 from lightpeer.serve.overlay.gossip import (
     ASKS_AT_ONCE,
     ASKS_PER_S,
@@ -177,7 +177,7 @@ def test_of_an_introduction_one_record_is_verified(want, verified, monkeypatch: 
         server, caller = node(net, 0), node(net, 1)
         await nursery.start(server.serve)
         records = [caller.gossip.own.fresh(), *(record_of(n, f"{n}.0.0.1") for n in range(2, 17))]
-        monkeypatch.setattr(meeting, "parse_record_untrusted", note)
+        monkeypatch.setattr(trust_records, "parse_record_untrusted", note)
         request = pb.ExchangeRequest(records=records, want=want)
         await exchange(caller.host, server, request, caller.identity)
         assert len(read) == verified
@@ -204,7 +204,7 @@ def test_of_a_reply_no_more_is_verified_than_was_wanted(
         server.gossip.sample = lambda *_: [
             parse_record_untrusted(record_of(n, f"{n}.0.0.1"), EPOCH_S) for n in range(2, 17)
         ]
-        monkeypatch.setattr(meeting, "parse_record_untrusted", note)
+        monkeypatch.setattr(trust_records, "parse_record_untrusted", note)
         met = await asker.gossip._meetings.meet(server.contact, pb.ExchangeRequest(want=want))
         assert (len(read), len(met.others)) == (verified, want)
 

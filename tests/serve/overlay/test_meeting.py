@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import trio
 
-from lightpeer.core.addresses import Contact
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.records import PeerRecord, build_record, parse_record_untrusted
 from lightpeer.core.trust.replay import WINDOW_PAST_MS
 from lightpeer.errors import BadMessageError, RemoteError

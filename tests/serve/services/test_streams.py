@@ -9,11 +9,20 @@ from lightpeer.core.content.manifest import TABLE_BASE, table_bytes
 from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.overlay.own_address import OwnAddress
-from lightpeer.core.overlay.peer_cache import PeerCache, build_record, parse_record_untrusted
+from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.trust.bounds import (
+    MAX_HITS,
+    MAX_INLINE_BYTES,
+    MAX_PEERS,
+    MAX_PULL_RANGES,
+    MAX_QUERY_CHARS,
+    MAX_RECORDS,
+)
 from lightpeer.core.trust.identity import ClientSeals, Identity, format_peer_id
 from lightpeer.core.trust.messages import parse_body_untrusted
+from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.core.trust.replay import WINDOW_PAST_MS
 from lightpeer.core.udp.datagram import (
     Pull,
@@ -31,12 +40,9 @@ from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
 from lightpeer.serve.library.index import Index
 from lightpeer.serve.overlay.gossip import Gossip
-from lightpeer.serve.overlay.meeting import MAX_RECORDS
-from lightpeer.serve.sending.excerpt import MAX_INLINE_BYTES, MAX_PULL_RANGES
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.services.sealed import TIME_METADATA
-from lightpeer.serve.services.search import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
 from lightpeer.serve.services.streams import Services
 from lightpeer.tasks.threads import Threads
 from tests.serve.tracks import MemoryLibrary, MemoryTrack

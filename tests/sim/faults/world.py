@@ -17,7 +17,7 @@ import trio
 from lightpeer.audio import decoder
 from lightpeer.client.client import Client, open_client
 from lightpeer.config import Settings
-from lightpeer.core.addresses import Contact
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import LightpeerError, OutsideError, RemoteError, leaves_of
 from lightpeer.playback.player import Player, PlayerEvent

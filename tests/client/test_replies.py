@@ -9,7 +9,7 @@ import trio
 import trio.testing
 
 from lightpeer.client.asking import Turn
-from lightpeer.client.search import ANSWER_S, Searcher
+from lightpeer.client.replies import ANSWER_S, Asker
 from lightpeer.core.search.walks import NO_BUDGET
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.rpc.service import run
@@ -27,7 +27,7 @@ def asked(search):
         on_error=lambda peer, _: failed.append(peer),
     )
     peer = SimpleNamespace(host="20.0.0.1", peer_id=b"p" * 20, search=search)
-    return Searcher(reach, bytes).replies(Turn(peer), "song", REPLIES, NO_BUDGET, 1), peer, failed
+    return Asker(reach, bytes).replies(Turn(peer), "song", REPLIES, NO_BUDGET, 1), peer, failed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""Text that strangers wrote, made fit to be shown: on one line, steering nothing, as wide as there is room.
+
+Titles, names of files, ids and the reasons of errors come from others, and a terminal obeys escape sequences
+in what it shows. So whatever shows text cleans it here, at the last moment; what is kept of a file's tags is
+cleaned by the same rule.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+_UNSHOWN: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Unicode categories that steer a terminal, reorder text (bidi overrides), or show nothing."""
+
+_JOINERS: Final = "\u200c\u200d"  # of category Cf, but Persian, Indic scripts and emoji are spelt with them
+_ABOVE_OTHERS: Final = {"Mn", "Me"}  # accents, and what chooses among forms of a sign
+
+
+def clean(text: str, instead: str = " ") -> str:
+    """Return the text on one line, without anything that a terminal would obey.
+
+    `instead` is what stands in the place of each such character.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(instead if unicodedata.category(c) in _UNSHOWN and c not in _JOINERS else c for c in text)
+
+
+def clean_lines(text: str) -> str:
+    """Return a text of several lines, such as a traceback, with each of them cleaned."""
+    return "\n".join(map(clean, text.split("\n")))
+
+
+def width(text: str) -> int:
+    """Return how many columns a cleaned text takes on a terminal (UAX #11)."""
+    return sum(map(_char_width, text))
+
+
+def truncate(text: str, columns: int) -> str:
+    """Return the text, cut with an ellipsis if it takes more than so many columns."""
+    if width(text) <= columns:
+        return text
+    used, kept = 1, []  # the ellipsis takes one
+    for char in text:
+        used += _char_width(char)
+        if used > columns:
+            break
+        kept.append(char)
+    return "".join(kept) + "…" if columns > 0 else ""
+
+
+def _char_width(char: str) -> int:
+    if char in _JOINERS or unicodedata.combining(char) or unicodedata.category(char) in _ABOVE_OTHERS:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as people write it: 3:05, or 1:02:03."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def described(title: str, artist: str = "", album: str = "") -> str:
+    """Return a track as people name it: `Title — Artist (Album)`."""
+    text = f"{title} — {artist}" if artist else title
+    return f"{text} ({album})" if album else text
