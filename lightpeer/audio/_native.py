@@ -183,8 +183,7 @@ def _package() -> ModuleType:
     package = ModuleType(_PACKAGE, "PyOgg's binding modules, without its `__init__`.")
     package.__path__ = list(spec.submodule_search_locations)
     loader = ModuleType(f"{_PACKAGE}.library_loader")
-    loader.ExternalLibrary = _ExternalLibrary  # type: ignore[attr-defined]
-    loader.ExternalLibraryError = OSError  # type: ignore[attr-defined]
+    vars(loader).update(ExternalLibrary=_ExternalLibrary, ExternalLibraryError=OSError)
     sys.modules[package.__name__] = package
     sys.modules[loader.__name__] = loader
     return package

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lightpeer.rpc.link import Link
     from lightpeer.rpc.subchannel import Subchannel
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Serializer: TypeAlias = "Callable[[Any], bytes] | None"
 Deserializer: TypeAlias = "Callable[[bytes], Any] | None"
@@ -229,8 +229,8 @@ class Call:
         for callback in callbacks or ():
             try:
                 callback(self)
-            except Exception:  # noqa: BLE001 (the caller's own function: it may raise anything)
-                _log.exception("a callback at the end of %s failed", self.path)
+            except Exception:  # the caller's own function: it may raise anything
+                logger.exception("a callback at the end of %s failed", self.path)
 
     # --- for the kinds ----------------------------------------------------------------------------
 

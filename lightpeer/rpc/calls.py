@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lightpeer.core.rpc.client import ClientCall
     from lightpeer.core.rpc.status import CallStatus
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Requests: TypeAlias = "AsyncIterable[Any] | Iterable[Any]"
 
@@ -126,9 +126,9 @@ async def _feed(feed: tuple[weakref.ref[_ManyRequests], trio.CancelScope, Reques
                 await call.done_writing()
         except RpcError:
             pass  # the call has ended, and says so to whoever awaits it
-        except Exception:  # noqa: BLE001 (the caller's own iterator: it may raise anything)
+        except Exception:  # the caller's own iterator: it may raise anything
             if (call := reference()) is not None:
-                _log.exception("the requests of %s failed; the call is cancelled", call.path)
+                logger.exception("the requests of %s failed; the call is cancelled", call.path)
                 call.cancel("the iterator of requests failed")
 
 
@@ -171,7 +171,7 @@ class _OneReply(Call):
             self._is_taken = True
             try:
                 self._reply = self._take()
-            except Exception as error:  # noqa: BLE001 (a deserializer may raise anything; it is raised below)
+            except Exception as error:  # noqa: BLE001 - a deserializer may raise anything; it is raised below
                 self._unreadable = error
             status = cast("CallStatus", self._status)  # a reply that does not inflate has changed it
         if status.code is not StatusCode.OK:

@@ -84,7 +84,7 @@ async def open_channel(
         subchannel = Subchannel(links, work, dialling, limits or Limits(), idle_s=idle_s)
         try:
             yield Channel(subchannel, gzip=gzip)
-        except BaseException as error:  # noqa: BLE001 (raised below, so that no nursery wraps it in a group)
+        except BaseException as error:  # noqa: BLE001 - raised below, so that no nursery wraps it in a group
             failure = error
         subchannel.cancel()
         work.cancel_scope.cancel()

@@ -111,8 +111,9 @@ class Index:
         """Remove tracks, those that are there."""
         with self._database.transaction() as connection:
             for track_id in track_ids:
-                where = "(SELECT id FROM tracks WHERE track_id = ?)"
-                connection.execute(f"DELETE FROM words WHERE rowid = {where}", (track_id,))  # noqa: S608
+                connection.execute(
+                    "DELETE FROM words WHERE rowid = (SELECT id FROM tracks WHERE track_id = ?)", (track_id,)
+                )
                 connection.execute("DELETE FROM tracks WHERE track_id = ?", (track_id,))
 
     def track_ids(self) -> Iterator[bytes]:

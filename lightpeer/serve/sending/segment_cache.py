@@ -133,7 +133,7 @@ class Objects:
         """Return what a thread reads, or why nothing can be read: whoever waits is told in any case."""
         try:
             return await self._threads.run(_read, [(self._orders[key].track, *key[1:]) for key in keys])
-        except Exception as error:  # noqa: BLE001 (no thread can be had, say: the next may fare better)
+        except Exception as error:  # noqa: BLE001 - no thread can be had, say: the next may fare better
             log_failure("reading tracks", error)
             return [error] * len(keys)
 
@@ -171,7 +171,7 @@ def _read(wanted: Sequence[tuple[ReadableTrack, int, int]]) -> list[bytes | Exce
         except (LightpeerError, OSError) as error:
             logger.info("%s", error)  # whoever keeps the tracks tells the person
             found.append(error)
-        except Exception as error:  # noqa: BLE001 (one read must not end those of others)
+        except Exception as error:  # noqa: BLE001 - one read must not end those of others
             log_failure("reading a track", error)
             found.append(error)
         if time.monotonic() > until:

@@ -240,7 +240,7 @@ class StreamTable:
         """Drop a stream for which a block fails: the client goes on elsewhere, the others go on here."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is this stream's)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's
             log_failure("a stream", error)
             self._drop(stream.sender.stream_id)
 
