@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import math
 import weakref
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, cast
 
 import trio
 
@@ -39,43 +39,44 @@ Serializer: TypeAlias = "Callable[[Any], bytes] | None"
 Deserializer: TypeAlias = "Callable[[bytes], Any] | None"
 
 
-class Call:
-    """What all four kinds have in common. The accessors wait for what they give, as grpcio's do.
+class CallOptions(NamedTuple):
+    """How a call is made.
 
-    Args:
-        channel: where it is made.
+    Attributes:
         path: the full method, "/package.Service/Method".
+        serialize: makes bytes of a request.
+        deserialize: makes a reply of bytes.
         timeout_s: until it fails with DEADLINE_EXCEEDED, or None.
         headers: the metadata, as `encode_metadata` gives it.
         wait_for_ready: whether to wait for a server instead of failing while there is none.
         gzip: whether requests are compressed.
-        serialize: makes bytes of a request.
-        deserialize: makes a reply of bytes.
     """
+
+    path: str
+    serialize: Serializer
+    deserialize: Deserializer
+    timeout_s: float | None = None
+    headers: Sequence[RawHeader] = ()
+    wait_for_ready: bool = False
+    gzip: bool = False
+
+
+class Call:
+    """What all four kinds have in common. The accessors wait for what they give, as grpcio's do."""
 
     expects_one = True
 
-    def __init__(
-        self,
-        channel: Subchannel,
-        path: str,
-        timeout_s: float | None,
-        headers: Sequence[RawHeader],
-        wait_for_ready: bool,
-        gzip: bool,
-        serialize: Serializer,
-        deserialize: Deserializer,
-    ) -> None:
+    def __init__(self, channel: Subchannel, options: CallOptions) -> None:
         self._core: ClientCall | None = None  # first: `__del__` looks at it, whatever fails below
-        self.path = path
+        self.path = options.path
         self._channel = channel
         self.made_s = trio.current_time()
-        self.deadline_s = math.inf if timeout_s is None else self.made_s + timeout_s
-        self.wait_for_ready = wait_for_ready
-        self._headers = headers
-        self._gzip = gzip
-        self._serialize = serialize
-        self._deserialize = deserialize
+        self.deadline_s = math.inf if options.timeout_s is None else self.made_s + options.timeout_s
+        self.wait_for_ready = options.wait_for_ready
+        self._headers = options.headers
+        self._gzip = options.gzip
+        self._serialize = options.serialize
+        self._deserialize = options.deserialize
         self._changed = trio.lowlevel.ParkingLot()
         self._link: Link[ClientCall] | None = None
         self._unsent_status: CallStatus | None = None  # of a call that never reached a connection

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from lightpeer.core.rpc.client import ClientCall
     from lightpeer.core.rpc.status import CallStatus
+    from lightpeer.rpc.call import CallOptions
+    from lightpeer.rpc.subchannel import Subchannel
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +50,8 @@ EOF: Final = _EndOfStream()
 class _OneRequest(Call):
     """The request is given with the call."""
 
-    def __init__(self, *args: Any, request: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, channel: Subchannel, options: CallOptions, request: Any) -> None:
+        super().__init__(channel, options)
         self._sent = [(self._encode(request), True)]
         self._is_done_writing = True
         self._channel.submit(self, self.made_s)
@@ -58,9 +60,9 @@ class _OneRequest(Call):
 class _ManyRequests(Call):
     """Requests are written one by one, or come from an iterator that the channel reads in a task."""
 
-    def __init__(self, *args: Any, request: Requests | None) -> None:
+    def __init__(self, channel: Subchannel, options: CallOptions, request: Requests | None) -> None:
         self._feeding = trio.CancelScope()  # first: `__del__` looks at it, whatever fails below
-        super().__init__(*args)
+        super().__init__(channel, options)
         self._kept_bytes = 0
         self._channel.submit(self, self.made_s)
         if request is not None:

@@ -15,7 +15,7 @@ import trio
 
 from lightpeer.core.rpc.framing import Compression, is_gzip
 from lightpeer.core.rpc.limits import Limits
-from lightpeer.rpc.call import Call
+from lightpeer.rpc.call import Call, CallOptions
 from lightpeer.rpc.calls import EOF, StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
 from lightpeer.rpc.dial import Dialling
 from lightpeer.rpc.method import Method
@@ -233,4 +233,5 @@ class Channel:
     def _method(
         self, kind: type[CallT], path: str, serializer: Serializer, deserializer: Deserializer
     ) -> Method[CallT]:
-        return Method(self._subchannel, kind, path, serializer, deserializer, gzip=self._gzip)
+        options = CallOptions(path, serializer, deserializer, gzip=self._gzip)
+        return Method(self._subchannel, kind, options)

@@ -40,7 +40,7 @@ from lightpeer.core.udp.sender import (
 from lightpeer.net.network import Address, DatagramSocket, Network
 from lightpeer.rpc.server import network_of
 from lightpeer.serve.access.access import Access
-from lightpeer.serve.sending.segment_cache import Objects, ReadableTrack
+from lightpeer.serve.sending.segment_cache import Asker, Objects, ReadableTrack
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.tasks.supervision import kept_up, log_failure
 
@@ -160,7 +160,7 @@ class StreamTable:
         sender = StreamSender(
             stream_id=stream_id,
             keys=keys,
-            find=partial(self._objects.find, track_id, track, partial(self._note_read, stream_id)),
+            find=partial(self._objects.find, Asker(track_id, track, partial(self._note_read, stream_id))),
             secret=self._secret,
             now=now,
             max_pace_bytes_per_s=self._max_pace,
