@@ -33,7 +33,6 @@ from lightpeer.core.udp.datagram import derive_keys, peek_stream_id
 from lightpeer.core.udp.pacer import UDP_HEADER_BYTES
 from lightpeer.core.udp.sender import (
     LEASE_S,
-    MAX_PACE_BYTES_PER_S,
     StreamSender,
     path_token,
 )
@@ -81,8 +80,6 @@ class StreamTable:
         identity: Identity,
         *,
         max_streams: int = MAX_STREAMS,
-        max_per_peer: int = MAX_STREAMS_PER_PEER,
-        max_pace_bytes_per_s: int = MAX_PACE_BYTES_PER_S,
         uplink: Uplink | None = None,
         access: Access | None = None,
     ) -> None:
@@ -94,8 +91,6 @@ class StreamTable:
         self._network = network
         self._identity = identity
         self._max_streams = max_streams
-        self._max_per_peer = max_per_peer
-        self._max_pace = max_pace_bytes_per_s
         self._secret = network.entropy(32)
         self._streams: dict[int, _Stream] = {}
         self._places: Places[int] = Places()
@@ -163,7 +158,6 @@ class StreamTable:
             find=partial(self._objects.find, Asker(track_id, track, partial(self._note_read, stream_id))),
             secret=self._secret,
             now=now,
-            max_pace_bytes_per_s=self._max_pace,
         )
         self._streams[stream_id] = _Stream(sender, client, track_id, caller[0], network, now)
         self._places.add(stream_id, network, group)
@@ -189,7 +183,7 @@ class StreamTable:
 
     def _make_room(self, client: PeerId, network: str, group: str) -> bool:
         own = [i for i, s in self._streams.items() if s.client == client]
-        if len(own) >= self._max_per_peer:
+        if len(own) >= MAX_STREAMS_PER_PEER:
             self._drop(min(own, key=self._used_s))
         elif len(self._streams) >= self._max_streams:
             idle_since_s = trio.current_time() - LEASE_S
