@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -167,12 +168,10 @@ def _check_buffers(settings: Settings) -> None:
 def _number(low: float, high: float, unit: str) -> Callable[[object], float]:
     def parse(value: object) -> float:
         expected = f"a number from {low:g} to {high:g} ({unit})"
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise ValueError(expected)  # noqa: TRY004 - one kind of error for all parsers
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
+        number = math.nan
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            with suppress(ValueError):
+                number = float(value)
         if not low <= number <= high:
             raise ValueError(expected)
         return number
@@ -214,9 +213,9 @@ def _switch(value: object) -> bool:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("text")  # noqa: TRY004 - one kind of error for all parsers
-    return value
+    if isinstance(value, str):
+        return value
+    raise ValueError("text")
 
 
 def _path(value: object) -> Path:

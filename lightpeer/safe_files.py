@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def read_ordinary(path: Path, max_bytes: int) -> bytes:
     """Return the bytes of an ordinary file; raise OSError if it is none, or has more than `max_bytes`."""
     descriptor = _opened(path, os.O_RDONLY, 0)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - what was looked at, whatever has its name now
+    with os.fdopen(descriptor, "rb") as file:  # what was looked at, whatever has its name now
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise OSError(errno.EFBIG, f"it has more than {max_bytes} bytes", str(path))

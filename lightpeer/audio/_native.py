@@ -31,8 +31,9 @@ _PACKAGE = "lightpeer.audio._pyogg"
 
 
 class _Library(NamedTuple):
-    """How a library is called: by the linker, and by the three package managers."""
+    """How a library is called: by people, by the linker, and by the three package managers."""
 
+    name: str
     abi: tuple[int, ...]  # versions of the interface that work, newest first
     apt: str
     pkg: str
@@ -40,15 +41,15 @@ class _Library(NamedTuple):
 
 
 _LIBRARIES = {
-    "ogg": _Library((0,), "libogg0", "libogg", "libogg"),
-    "opus": _Library((0,), "libopus0", "libopus", "opus"),
-    "opusfile": _Library((0,), "libopusfile0", "opusfile", "opusfile"),
-    "opusenc": _Library((0,), "libopusenc0", "libopusenc", "libopusenc"),
-    "vorbis": _Library((0,), "libvorbis0a", "libvorbis", "libvorbis"),
-    "vorbisfile": _Library((3,), "libvorbisfile3", "libvorbis", "libvorbis"),
-    "vorbisenc": _Library((2,), "libvorbisenc2", "libvorbis", "libvorbis"),
-    "FLAC": _Library((14, 12, 8), "libflac12", "libflac", "flac"),
-    "portaudio": _Library((2,), "libportaudio2", "portaudio", "portaudio"),
+    "ogg": _Library("libogg", (0,), "libogg0", "libogg", "libogg"),
+    "opus": _Library("libopus", (0,), "libopus0", "libopus", "opus"),
+    "opusfile": _Library("libopusfile", (0,), "libopusfile0", "opusfile", "opusfile"),
+    "opusenc": _Library("libopusenc", (0,), "libopusenc0", "libopusenc", "libopusenc"),
+    "vorbis": _Library("libvorbis", (0,), "libvorbis0a", "libvorbis", "libvorbis"),
+    "vorbisfile": _Library("libvorbisfile", (3,), "libvorbisfile3", "libvorbis", "libvorbis"),
+    "vorbisenc": _Library("libvorbisenc", (2,), "libvorbisenc2", "libvorbis", "libvorbis"),
+    "FLAC": _Library("libFLAC", (14, 12, 8), "libflac12", "libflac", "flac"),
+    "portaudio": _Library("PortAudio", (2,), "libportaudio2", "portaudio", "portaudio"),
 }
 
 
@@ -89,9 +90,8 @@ def _bindings(module: str, *libraries: str) -> ModuleType:
     try:
         return importlib.import_module(f"{_PACKAGE}.{module}")
     except AttributeError as exc:  # PyOgg binds functions by name as it is imported
-        message = (
-            f"the installed lib{libraries[-1]} does not fit PyOgg ({exc}): {install_hint(libraries[-1])}"
-        )
+        name = _LIBRARIES[libraries[-1]].name
+        message = f"the installed {name} does not fit PyOgg ({exc}): {install_hint(libraries[-1])}"
         raise MissingLibraryError(libraries[-1].lower(), message) from exc
 
 
@@ -99,8 +99,24 @@ def require_library(name: str) -> ctypes.CDLL:
     """Return the loaded library, or raise MissingLibraryError with the command that installs it."""
     library = load_library(name)
     if library is None:
-        raise MissingLibraryError(name.lower(), f"lib{name} is not installed: {install_hint(name)}")
+        raise missing_library(name)
     return library
+
+
+def missing_library(name: str, otherwise: str = "") -> MissingLibraryError:
+    """Return the error for a library that is not installed: all commands tell of it in this sentence.
+
+    `otherwise` is what else would do, to stand at its end.
+    """
+    sentence = f"{_LIBRARIES[name].name} is not installed: {install_hint(name)}{otherwise}"
+    return MissingLibraryError(name.lower(), sentence)
+
+
+def missing_package(requirement: str, otherwise: str = "") -> MissingLibraryError:
+    """Return the error for a Python package that is not installed, as `missing_library` does."""
+    name = requirement.partition("==")[0]
+    sentence = f"the Python package {name} is not installed: pip install {requirement}{otherwise}"
+    return MissingLibraryError(name.lower(), sentence)
 
 
 def load_library(name: str) -> ctypes.CDLL | None:
@@ -163,14 +179,11 @@ def _package() -> ModuleType:
     """Register the package whose modules are PyOgg's and whose loader is ours."""
     spec = importlib.util.find_spec("pyogg")  # finds without running it
     if spec is None or not spec.submodule_search_locations:
-        raise MissingLibraryError(
-            "pyogg", "the Python package PyOgg is not installed: pip install PyOgg==0.6.14a1"
-        )
+        raise missing_package("PyOgg==0.6.14a1")
     package = ModuleType(_PACKAGE, "PyOgg's binding modules, without its `__init__`.")
     package.__path__ = list(spec.submodule_search_locations)
     loader = ModuleType(f"{_PACKAGE}.library_loader")
-    loader.ExternalLibrary = _ExternalLibrary  # type: ignore[attr-defined]
-    loader.ExternalLibraryError = OSError  # type: ignore[attr-defined]
+    vars(loader).update(ExternalLibrary=_ExternalLibrary, ExternalLibraryError=OSError)
     sys.modules[package.__name__] = package
     sys.modules[loader.__name__] = loader
     return package

@@ -19,7 +19,7 @@ import trio
 
 from lightpeer.audio import _native
 from lightpeer.audio.sinks import BaseSink
-from lightpeer.errors import AudioError, MissingLibraryError
+from lightpeer.errors import AudioError
 
 # Rides out a collection of garbage or a burst of datagrams on a Pi; short enough for a volume key.
 _QUEUE_S = 0.4
@@ -30,7 +30,7 @@ _STALL_S = 10.0
 # How long closing may take.
 _CLOSE_S = 2.0
 
-_ELSEWHERE = "choose another output with --output wav:FILE, pipe, command:... or null"
+ELSEWHERE = "; sound goes elsewhere with --output wav:FILE, pipe, command:... or null"
 
 
 class DeviceSink(BaseSink):
@@ -63,7 +63,7 @@ class DeviceSink(BaseSink):
         """Open the device.
 
         Raises:
-            MissingLibraryError: PortAudio is not installed.
+            MissingLibraryError: PortAudio or sounddevice is not installed.
             AudioError: there is no such device, or it does not take this format.
         """
         self._bytes_per_s = rate * channels * 2
@@ -79,7 +79,7 @@ class DeviceSink(BaseSink):
             if self._device is None:
                 sounddevice.query_devices(kind="output")
         except (sounddevice.PortAudioError, ValueError) as exc:
-            raise AudioError(f"no sound device was found; {_ELSEWHERE}") from exc
+            raise AudioError(f"no sound device was found{ELSEWHERE}") from exc
         try:
             self._stream = sounddevice.RawOutputStream(
                 samplerate=rate,
@@ -92,7 +92,7 @@ class DeviceSink(BaseSink):
             )
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError) as exc:
-            raise AudioError(f"the sound device cannot be used ({exc}); {_ELSEWHERE}") from exc
+            raise AudioError(f"the sound device cannot be used ({exc}){ELSEWHERE}") from exc
 
     def _callback(self, output: Any, _frames: int, _time: object, _status: object) -> None:
         """Fill the device's buffer; in PortAudio's thread."""
@@ -147,12 +147,12 @@ class DeviceSink(BaseSink):
             with trio.move_on_after(float("inf") if self._paused else _STALL_S) as waiting:
                 await self._changed.park()
             if waiting.cancelled_caught and len(self._queue) >= before:
-                raise AudioError(f"the sound device takes no more sound; {_ELSEWHERE}")
+                raise AudioError(f"the sound device takes no more sound{ELSEWHERE}")
 
     async def _keep_running(self) -> None:
         """Start the stream again after a pause, and say so if it has ended by itself."""
         if self._failed or self._stream is None:
-            raise AudioError(f"the sound device has stopped; {_ELSEWHERE}")
+            raise AudioError(f"the sound device has stopped{ELSEWHERE}")
         if self._stopped and not self._paused:
             await trio.to_thread.run_sync(self._restart)
 
@@ -163,7 +163,7 @@ class DeviceSink(BaseSink):
             self._stopped = False
             self._stream.start()
         except sounddevice.PortAudioError as exc:
-            raise AudioError(f"the sound device did not go on ({exc}); {_ELSEWHERE}") from exc
+            raise AudioError(f"the sound device did not go on ({exc}){ELSEWHERE}") from exc
 
     def flush(self) -> None:
         """Forget the queue; what the device holds is still heard."""
@@ -189,14 +189,10 @@ def _import_sounddevice() -> Any:
     try:
         return importlib.import_module("sounddevice")
     except ModuleNotFoundError as exc:
-        message = f"the Python package sounddevice is not installed: pip install sounddevice, or {_ELSEWHERE}"
-        raise MissingLibraryError("sounddevice", message) from exc
+        raise _native.missing_package("sounddevice", ELSEWHERE) from exc
     except OSError as exc:
-        hint = _native.install_hint("portaudio")
-        raise MissingLibraryError(
-            "portaudio", f"PortAudio is not installed: {hint}, or {_ELSEWHERE}"
-        ) from exc
+        raise _native.missing_library("portaudio", ELSEWHERE) from exc
     except Exception as exc:  # PortAudioError, whose module has just failed to import
-        raise AudioError(f"PortAudio cannot start ({exc}); {_ELSEWHERE}") from exc
+        raise AudioError(f"PortAudio cannot start ({exc}){ELSEWHERE}") from exc
     finally:
         ctypes.util.find_library = original

@@ -39,18 +39,15 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
             silence_s = checked_timeout(arguments.timeout)
             return run_async(lambda: _fetch(settings, output, arguments.uri, path, silence_s))
         case _:
-            from lightpeer.cli.play import play
+            from lightpeer.cli.play import Programme, play
 
-            items = [checked_item(item) for item in arguments.items]
-            stats = checked_target(arguments.stats) if arguments.stats else None
-            return play(
-                settings,
-                output,
-                items,
+            programme = Programme(
+                [checked_item(item) for item in arguments.items],
                 start_s=arguments.start,
-                stats=stats,
+                stats=checked_target(arguments.stats) if arguments.stats else None,
                 live=not arguments.verbose,  # the log would run into the live line
             )
+            return play(settings, output, programme)
 
 
 def checked_query(text: str) -> str:

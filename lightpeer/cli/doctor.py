@@ -77,8 +77,11 @@ async def _examine(load: Callable[[], Settings], config: str | None) -> AsyncIte
     yield check_configuration(config)
     yield check_state(settings.state_dir)
     yield check_keys()
-    for library, needed in _LIBRARIES:
-        yield check_library(library, needed)
+    libraries = [check_library(library, needed) for library, needed in _LIBRARIES]
+    for finding in libraries:
+        yield finding
+    if all(finding.verdict is not Verdict.FAIL for finding in libraries):
+        yield check_pyogg()
     yield await check_sound(settings.output)
     yield check_clock(time.time())
     yield check_fts5()
@@ -155,6 +158,17 @@ def check_library(library: str, needed_by: str) -> Finding:
         verdict = Verdict.FAIL if needed_by == "playing" else Verdict.WARN
         return Finding(f"lib{library}", verdict, f"{error} (needed by {needed_by})")
     return Finding(f"lib{library}", Verdict.OK, f"found (needed by {needed_by})")
+
+
+def check_pyogg() -> Finding:
+    """Check that PyOgg is there, and fits the libraries that playing needs, which are there."""
+    from lightpeer.audio import _native
+
+    try:
+        _native.opus()
+    except MissingLibraryError as error:
+        return Finding("PyOgg", Verdict.FAIL, str(error))
+    return Finding("PyOgg", Verdict.OK, "found (needed by playing)")
 
 
 async def check_sound(output: str) -> Finding:

@@ -8,7 +8,7 @@ and sound after it, are imported while the network is waited for.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
 
@@ -29,17 +29,28 @@ if TYPE_CHECKING:
     from lightpeer.playback.player import PlayerEvent
 
 
-def play(
-    settings: Settings, output: Output, items: list[str], *, start_s: float, stats: Path | None, live: bool
-) -> int:
-    """Play queries and track ids in order; return the exit status.
+class Programme(NamedTuple):
+    """What is to be played, and what is made of it.
 
-    `stats` is where measurements go at the end; `live` allows a live line.
+    Attributes:
+        items: queries and track ids, in order.
+        start_s: where to begin in the first.
+        stats: where measurements go at the end.
+        live: whether there may be a live line.
     """
+
+    items: list[str]
+    start_s: float = 0.0
+    stats: Path | None = None
+    live: bool = True
+
+
+def play(settings: Settings, output: Output, programme: Programme) -> int:
+    """Play a programme; return the exit status."""
     _check_output(settings, output)
     if settings.output == "pipe":
         output = Output(quiet=output.quiet, stream=sys.stderr)
-    return run_async(lambda: _play(settings, output, items, start_s, stats, live=live))
+    return run_async(lambda: _play(settings, output, programme))
 
 
 def _check_output(settings: Settings, output: Output) -> None:
@@ -62,25 +73,17 @@ def make_sink_of(settings: Settings) -> Sink:
     return make_sink(settings.output or None)
 
 
-async def _play(
-    settings: Settings,
-    output: Output,
-    items: list[str],
-    start_s: float,
-    stats: Path | None,
-    *,
-    live: bool,
-) -> int:
+async def _play(settings: Settings, output: Output, programme: Programme) -> int:
     async with open_client(settings, SystemNetwork()) as client:
         if settings.bootstrap:
             client.begin()
             await client.connecting.wait()  # the player is imported while the SYN flies
-        performance = Performance(client, settings, output, live=live)
+        performance = Performance(client, settings, output, live=programme.live)
         try:
-            await performance.run(items, start_s=start_s)
+            await performance.run(programme.items, start_s=programme.start_s)
         finally:
-            if stats:
-                _write_stats(stats, performance.player.stats())
+            if programme.stats:
+                _write_stats(programme.stats, performance.player.stats())
     return 0
 
 

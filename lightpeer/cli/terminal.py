@@ -50,13 +50,26 @@ class Controls(Protocol):
     """What the keys act on, and the line shows: a Player."""
 
     @property
-    def status(self) -> Status: ...  # noqa: D102
-    def toggle_pause(self) -> None: ...  # noqa: D102
-    def seek_by(self, seconds: float, /) -> None: ...  # noqa: D102
-    def next(self) -> None: ...  # noqa: D102
-    def previous(self) -> None: ...  # noqa: D102
-    def change_volume(self, decibels: float, /) -> None: ...  # noqa: D102
-    def stop(self) -> None: ...  # noqa: D102
+    def status(self) -> Status:
+        """What is played, and how far."""
+
+    def toggle_pause(self) -> None:
+        """Pause, or go on."""
+
+    def seek_by(self, seconds: float, /) -> None:
+        """Go forward, or back."""
+
+    def next(self) -> None:
+        """Go to the next track."""
+
+    def previous(self) -> None:
+        """Go back to the track before."""
+
+    def change_volume(self, decibels: float, /) -> None:
+        """Play louder, or quieter."""
+
+    def stop(self) -> None:
+        """End."""
 
 
 _ACTIONS: dict[Key, Callable[[Controls], None]] = {

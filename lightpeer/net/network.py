@@ -138,25 +138,32 @@ class Network(Protocol):
         """Give `n` bytes fit for keys."""
 
 
+class _Addressed(Protocol):
+    """What is simulated, and knows its addresses."""
+
+    peer_address: Address
+    local_address: Address
+
+
 def peer_address(stream: object) -> Address:
     """Give the remote address of a TCP stream, real or simulated."""
     if isinstance(stream, trio.SocketStream):
         return socket_address(stream.socket.getpeername())
-    return cast("Address", stream.peer_address)  # type: ignore[attr-defined]
+    return cast("_Addressed", stream).peer_address
 
 
 def local_address(stream: object) -> Address:
     """Give the local address of a TCP stream, real or simulated."""
     if isinstance(stream, trio.SocketStream):
         return socket_address(stream.socket.getsockname())
-    return cast("Address", stream.local_address)  # type: ignore[attr-defined]
+    return cast("_Addressed", stream).local_address
 
 
 def listener_address(listener: object) -> Address:
     """Give the local address, with the real port, of a TCP listener, real or simulated."""
     if isinstance(listener, trio.SocketListener):
         return socket_address(listener.socket.getsockname())
-    return cast("Address", listener.local_address)  # type: ignore[attr-defined]
+    return cast("_Addressed", listener).local_address
 
 
 class Counters:

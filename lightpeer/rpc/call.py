@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import math
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, cast
 
 import trio
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lightpeer.errors import RpcError
     from lightpeer.rpc.link import Link
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Serializer: TypeAlias = "Callable[[Any], bytes] | None"
 Deserializer: TypeAlias = "Callable[[bytes], Any] | None"
@@ -54,43 +54,44 @@ class CallQueue(Protocol):
         """Run a call's own task until the channel closes."""
 
 
-class Call:
-    """What all four kinds have in common. The accessors wait for what they give, as grpcio's do.
+class CallOptions(NamedTuple):
+    """How a call is made.
 
-    Args:
-        channel: where it is made.
+    Attributes:
         path: the full method, "/package.Service/Method".
+        serialize: makes bytes of a request.
+        deserialize: makes a reply of bytes.
         timeout_s: until it fails with DEADLINE_EXCEEDED, or None.
         headers: the metadata, as `encode_metadata` gives it.
         wait_for_ready: whether to wait for a server instead of failing while there is none.
         gzip: whether requests are compressed.
-        serialize: makes bytes of a request.
-        deserialize: makes a reply of bytes.
     """
+
+    path: str
+    serialize: Serializer
+    deserialize: Deserializer
+    timeout_s: float | None = None
+    headers: Sequence[RawHeader] = ()
+    wait_for_ready: bool = False
+    gzip: bool = False
+
+
+class Call:
+    """What all four kinds have in common. The accessors wait for what they give, as grpcio's do."""
 
     expects_one = True
 
-    def __init__(
-        self,
-        channel: CallQueue,
-        path: str,
-        timeout_s: float | None,
-        headers: Sequence[RawHeader],
-        wait_for_ready: bool,
-        gzip: bool,
-        serialize: Serializer,
-        deserialize: Deserializer,
-    ) -> None:
+    def __init__(self, channel: CallQueue, options: CallOptions) -> None:
         self._core: ClientCall | None = None  # first: `__del__` looks at it, whatever fails below
-        self.path = path
+        self.path = options.path
         self._channel = channel
         self.made_s = trio.current_time()
-        self.deadline_s = math.inf if timeout_s is None else self.made_s + timeout_s
-        self.wait_for_ready = wait_for_ready
-        self._headers = headers
-        self._gzip = gzip
-        self._serialize = serialize
-        self._deserialize = deserialize
+        self.deadline_s = math.inf if options.timeout_s is None else self.made_s + options.timeout_s
+        self.wait_for_ready = options.wait_for_ready
+        self._headers = options.headers
+        self._gzip = options.gzip
+        self._serialize = options.serialize
+        self._deserialize = options.deserialize
         self._changed = trio.lowlevel.ParkingLot()
         self._link: Link[ClientCall] | None = None
         self._unsent_status: CallStatus | None = None  # of a call that never reached a connection
@@ -244,8 +245,8 @@ class Call:
         for callback in callbacks or ():
             try:
                 callback(self)
-            except Exception:  # noqa: BLE001 (the caller's own function: it may raise anything)
-                _log.exception("a callback at the end of %s failed", self.path)
+            except Exception:  # the caller's own function: it may raise anything
+                logger.exception("a callback at the end of %s failed", self.path)
 
     # --- for the kinds ----------------------------------------------------------------------------
 

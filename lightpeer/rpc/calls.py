@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from lightpeer.core.rpc.client import ClientCall
     from lightpeer.core.rpc.status import CallStatus
+    from lightpeer.rpc.call import CallOptions
+    from lightpeer.rpc.subchannel import Subchannel
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Requests: TypeAlias = "AsyncIterable[Any] | Iterable[Any]"
 
@@ -48,8 +50,8 @@ EOF: Final = _EndOfStream()
 class _OneRequest(Call):
     """The request is given with the call."""
 
-    def __init__(self, *args: Any, request: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, channel: Subchannel, options: CallOptions, request: Any) -> None:
+        super().__init__(channel, options)
         self._sent = [(self._encode(request), True)]
         self._is_done_writing = True
         self._channel.submit(self, self.made_s)
@@ -58,9 +60,9 @@ class _OneRequest(Call):
 class _ManyRequests(Call):
     """Requests are written one by one, or come from an iterator that the channel reads in a task."""
 
-    def __init__(self, *args: Any, request: Requests | None) -> None:
+    def __init__(self, channel: Subchannel, options: CallOptions, request: Requests | None) -> None:
         self._feeding = trio.CancelScope()  # first: `__del__` looks at it, whatever fails below
-        super().__init__(*args)
+        super().__init__(channel, options)
         self._kept_bytes = 0
         self._channel.submit(self, self.made_s)
         if request is not None:
@@ -126,9 +128,9 @@ async def _feed(feed: tuple[weakref.ref[_ManyRequests], trio.CancelScope, Reques
                 await call.done_writing()
         except RpcError:
             pass  # the call has ended, and says so to whoever awaits it
-        except Exception:  # noqa: BLE001 (the caller's own iterator: it may raise anything)
+        except Exception:  # the caller's own iterator: it may raise anything
             if (call := reference()) is not None:
-                _log.exception("the requests of %s failed; the call is cancelled", call.path)
+                logger.exception("the requests of %s failed; the call is cancelled", call.path)
                 call.cancel("the iterator of requests failed")
 
 
@@ -171,7 +173,7 @@ class _OneReply(Call):
             self._is_taken = True
             try:
                 self._reply = self._take()
-            except Exception as error:  # noqa: BLE001 (a deserializer may raise anything; it is raised below)
+            except Exception as error:  # noqa: BLE001 - a deserializer may raise anything; it is raised below
                 self._unreadable = error
             status = cast("CallStatus", self._status)  # a reply that does not inflate has changed it
         if status.code is not StatusCode.OK:

@@ -15,7 +15,7 @@ import trio
 
 from lightpeer.core.rpc.framing import Compression, is_gzip
 from lightpeer.core.rpc.limits import Limits
-from lightpeer.rpc.call import Call
+from lightpeer.rpc.call import Call, CallOptions
 from lightpeer.rpc.calls import EOF, StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
 from lightpeer.rpc.dial import Dialling
 from lightpeer.rpc.method import Method
@@ -84,7 +84,7 @@ async def open_channel(
         subchannel = Subchannel(links, work, dialling, limits or Limits(), idle_s=idle_s)
         try:
             yield Channel(subchannel, gzip=gzip)
-        except BaseException as error:  # noqa: BLE001 (raised below, so that no nursery wraps it in a group)
+        except BaseException as error:  # noqa: BLE001 - raised below, so that no nursery wraps it in a group
             failure = error
         subchannel.cancel()
         work.cancel_scope.cancel()
@@ -233,4 +233,5 @@ class Channel:
     def _method(
         self, kind: type[CallT], path: str, serializer: Serializer, deserializer: Deserializer
     ) -> Method[CallT]:
-        return Method(self._subchannel, kind, path, serializer, deserializer, gzip=self._gzip)
+        options = CallOptions(path, serializer, deserializer, gzip=self._gzip)
+        return Method(self._subchannel, kind, options)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lightpeer.net.network import Address
     from lightpeer.rpc.link import Link
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 REQUEST_S: Final = ServeLimits.request_s
 
@@ -190,8 +190,8 @@ class Context:
             except RpcError as error:
                 code, details = error.code(), error.details()
                 metadata = error.trailing_metadata() or self._trailing
-            except Exception:  # noqa: BLE001 (a handler may raise anything, and must not end the server)
-                _log.exception("the handler of %s failed", self.path)
+            except Exception:  # a handler may raise anything, and must not end the server
+                logger.exception("the handler of %s failed", self.path)
                 code, details = StatusCode.INTERNAL, "the handler failed"
         self._finish(code, details, metadata)
         self._link.flush(at_once=True)
@@ -201,7 +201,7 @@ class Context:
         try:
             self._call.finish(StatusCode(code), details, encode_metadata(metadata))
         except (ValueError, UsageError):
-            _log.exception("the status of %s cannot be sent", self.path)
+            logger.exception("the status of %s cannot be sent", self.path)
             self._call.finish(StatusCode.INTERNAL, "the handler gave a status that cannot be sent")
 
     async def _answer(self, handler: MethodHandler) -> None:

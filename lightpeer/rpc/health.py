@@ -9,7 +9,7 @@ Source: the gRPC project's health-checking.md.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import trio
 
@@ -90,4 +90,4 @@ def _service_untrusted(request: bytes) -> str:
 def _response(status: int) -> health_pb2.HealthCheckResponse:
     from lightpeer.pb.grpc.health.v1 import health_pb2
 
-    return health_pb2.HealthCheckResponse(status=status)  # type: ignore[arg-type]
+    return health_pb2.HealthCheckResponse(status=cast("health_pb2.HealthCheckResponse.ServingStatus", status))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lightpeer.core.rpc.status import MetadataLike
-    from lightpeer.rpc.call import Deserializer, Serializer
+    from lightpeer.rpc.call import CallOptions
     from lightpeer.rpc.subchannel import Subchannel
 
 CallT = TypeVar("CallT", bound=Call)
@@ -26,21 +26,11 @@ CallT = TypeVar("CallT", bound=Call)
 class Method(Generic[CallT]):
     """A method of a service; call it to make a call. What `Channel.unary_unary` and its like give."""
 
-    def __init__(
-        self,
-        channel: Subchannel,
-        kind: type[CallT],
-        path: str,
-        request_serializer: Serializer,
-        response_deserializer: Deserializer,
-        *,
-        gzip: bool,
-    ) -> None:
+    def __init__(self, channel: Subchannel, kind: type[CallT], options: CallOptions) -> None:
+        """Take where calls are made, of which kind, and what holds unless a call says otherwise."""
         self._channel = channel
-        self._gzip = gzip
         self._kind: Callable[..., CallT] = kind
-        self._path = path
-        self._serializers = request_serializer, response_deserializer
+        self._options = options
 
     def __call__(
         self,
@@ -71,13 +61,10 @@ class Method(Generic[CallT]):
             raise UsageError("call credentials are not supported: give what they would add as metadata=")
         if timeout is not None and math.isnan(timeout):
             raise UsageError("a timeout is a number of seconds, or None")
-        return self._kind(
-            self._channel,
-            self._path,
-            timeout,
-            encode_metadata(metadata or ()),
-            bool(wait_for_ready),
-            self._gzip if compression is None else is_gzip(compression),
-            *self._serializers,
-            request=request if request_iterator is None else request_iterator,
+        options = self._options._replace(
+            timeout_s=timeout,
+            headers=encode_metadata(metadata or ()),
+            wait_for_ready=bool(wait_for_ready),
+            gzip=self._options.gzip if compression is None else is_gzip(compression),
         )
+        return self._kind(self._channel, options, request if request_iterator is None else request_iterator)

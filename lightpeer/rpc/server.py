@@ -65,7 +65,7 @@ __all__ = [
     "unary_unary",
 ]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 LIMITS: Final = Limits(
     stream_window_bytes=ServeLimits.stream_window_bytes,
@@ -265,17 +265,17 @@ class RpcServer:
         if core.error_code:
             self._warn(text)
         else:
-            _log.debug(text)
+            logger.debug(text)
 
     def _warn(self, text: str) -> None:
         now = trio.current_time()
         if self._warnings.level(None, now) < 1:
             self._unsaid += 1
-            _log.debug(text)
+            logger.debug(text)
             return
         self._warnings.take(None, 1, now)
         others, self._unsaid = self._unsaid, 0
-        _log.warning(text + (f" ({others} more since such a line)" if others else ""))
+        logger.warning("%s%s", text, f" ({others} more since such a line)" if others else "")
 
     def _aged(self, limits: Limits) -> Limits:
         """Spread the ages, so that clients which came together do not all come back together (gRFC A9)."""

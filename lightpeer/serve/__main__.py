@@ -171,7 +171,7 @@ def _parser() -> Parser:
         prog="lightpeer-serve",
         description="Serve folders of music to the loudp2p network.",
         epilog="SIGUSR1: cease to serve, or begin again. SIGHUP: read the lists again. "
-        "Exit status: 0 stopped, 1 failed, 2 usage, 130 interrupted",
+        "Exit status: 0 stopped, 1 failed, 2 usage, 6 a missing library, 130 interrupted",
         allow_abbrev=False,
     )
     add = parser.add_argument

@@ -15,7 +15,7 @@ import logging
 import shutil
 from contextlib import ExitStack, aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Self, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar, TypeVarTuple
 
 import trio
 
@@ -165,18 +165,27 @@ class Mirror:
     async def _fetch_renditions(
         self, client: Client, track_id: bytes, workspace: Path, max_bytes: int
     ) -> None:
-        track = await _fetch_rendition(client, track_id, workspace, 0, 1, max_bytes)
+        track = await _fetch_rendition(client, track_id, workspace, _Wanted(0, 1, max_bytes))
         for number, rendition in enumerate(track.renditions[1:], 1):
-            left = max_bytes - await _in_thread(_size, workspace)
-            await _fetch_rendition(client, track_id, workspace, number, rendition.bitrate_kbps, left)
+            left_bytes = max_bytes - await _in_thread(_size, workspace)
+            await _fetch_rendition(
+                client, track_id, workspace, _Wanted(number, rendition.bitrate_kbps, left_bytes)
+            )
 
 
-async def _fetch_rendition(
-    client: Client, track_id: bytes, workspace: Path, number: int, bitrate_kbps: int, max_bytes: int
-) -> Track:
+class _Wanted(NamedTuple):
+    """A rendition to fetch: which, the bitrate that finds it, and how large it may be."""
+
+    number: int
+    bitrate_kbps: int
+    max_bytes: int
+
+
+async def _fetch_rendition(client: Client, track_id: bytes, workspace: Path, wanted: _Wanted) -> Track:
     """Write a rendition and its segment tables as the library has them, and with the first the manifest."""
-    max_bytes = min(max_bytes, MAX_RENDITION_BYTES)
-    async with streaming(client, track_id, bitrate_kbps) as (session, opened):
+    number = wanted.number
+    max_bytes = min(wanted.max_bytes, MAX_RENDITION_BYTES)
+    async with streaming(client, track_id, wanted.bitrate_kbps) as (session, opened):
         if number == 0:
             await _in_thread((workspace / "manifest").write_bytes, opened.manifest)
         path = workspace / f"{number}.opus"

@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lightpeer.console.output import Output
-    from lightpeer.core.trust.identity import Identity
     from lightpeer.net.network import Address, Network
 
 logger = logging.getLogger(__name__)
@@ -114,43 +113,38 @@ async def serve(
     """
     for folder in (settings.music_dir, *settings.more_music_dirs):
         require_folder(folder)
-    identity = load_or_create_identity(settings.state_dir, network.entropy)
-    access = Access(identity.peer_id)
-    lists = Lists(access, settings.state_dir, allow=settings.allow, deny=settings.deny, warn=output.notify)
-    library = Library(settings.state_dir, settings.music_dir, settings.ladder_kbps)
+    server = _Server(settings, network, output)
     try:
-        server = _Server(settings, network, output, identity, library, access, lists)
         await server.run(stop, toggles, hangups)
     finally:
-        library.close()
+        server.close()
 
 
 class _Server:
     """The parts of one server, and the tasks that they run in."""
 
-    def __init__(
-        self,
-        settings: ServeSettings,
-        network: Network,
-        output: Output,
-        identity: Identity,
-        library: Library,
-        access: Access,
-        lists: Lists,
-    ) -> None:
+    def __init__(self, settings: ServeSettings, network: Network, output: Output) -> None:
+        """Open what is kept in the state directory, at last the library: `close` closes it."""
         self._settings = settings
         self._network = network
         self._output = output
-        self._identity = identity
-        self._library = library
-        self._access = access
-        self._lists = lists
+        state_dir = settings.state_dir
+        self._identity = load_or_create_identity(state_dir, network.entropy)
+        self._access = Access(self._identity.peer_id)
+        self._lists = Lists(
+            self._access, state_dir, allow=settings.allow, deny=settings.deny, warn=output.notify
+        )
         cap = settings.max_upload_bytes_per_s
         self._uplink = None if cap is None else Uplink(cap)
-        self._streams = StreamTable(network, identity, uplink=self._uplink, access=access)
+        self._streams = StreamTable(network, self._identity, uplink=self._uplink, access=self._access)
         self._scanned = trio.Event()
         self._stop_scan = threading.Event()
         self._lan = Lan(is_looking=False)
+        self._library = Library(state_dir, settings.music_dir, settings.ladder_kbps)
+
+    def close(self) -> None:
+        """Close the library."""
+        self._library.close()
 
     async def run(
         self,

@@ -37,7 +37,7 @@ async def contained(what: str, function: Callable[[*Ts], Awaitable[object]], *ar
     """
     try:
         await function(*args)
-    except* Exception as group:  # noqa: BLE001 (a cancellation that comes with it goes on)
+    except* Exception as group:  # noqa: BLE001 - a cancellation that comes with it goes on
         log_failure(what, group)
         is_done = False
     else:

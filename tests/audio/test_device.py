@@ -295,7 +295,7 @@ def test_a_missing_portaudio_names_the_command_and_the_way_out(monkeypatch):
 
 def test_a_missing_sounddevice_names_the_command_and_the_way_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(MissingLibraryError, match=r"pip install sounddevice, or .*--output"):
+    with pytest.raises(MissingLibraryError, match=r"pip install sounddevice; .*--output"):
         device._import_sounddevice()
 
 

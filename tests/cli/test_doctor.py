@@ -82,6 +82,24 @@ def test_libraries(monkeypatch, library, needed_by, verdict):
     assert "install" in finding.text
 
 
+def test_pyogg_is_told_of_once_its_libraries_are_there(tmp_path, monkeypatch):
+    assert doctor.check_pyogg() == ("PyOgg", Verdict.OK, "found (needed by playing)")
+
+    def missing():
+        raise MissingLibraryError("pyogg", "install it")
+
+    def names():
+        _, lines = diagnose(lambda: Settings(state_dir=tmp_path, output="null"), monkeypatch, good)
+        return [line["name"] for line in lines if line.get("verdict") == "fail"]
+
+    good = doctor.Finding("peers", Verdict.OK, "3 known")
+    monkeypatch.setattr(_native, "opus", missing)
+    assert names() == ["PyOgg"]
+    real = _native.load_library
+    monkeypatch.setattr(_native, "load_library", lambda name: None if name == "opus" else real(name))
+    assert names() == ["libopus"]
+
+
 class FakeSink:
     def __init__(self, error=None):
         self.error = error

@@ -97,7 +97,7 @@ def settings(tmp_path):
 
 
 def playing(settings, output, stats=None):
-    return play.play(settings, output, ["x"], start_s=3.0, stats=stats, live=True)
+    return play.play(settings, output, play.Programme(["x"], start_s=3.0, stats=stats))
 
 
 def test_sparse_lines_where_there_is_no_terminal(settings, capsys):

@@ -156,6 +156,22 @@ def addresses(data: bytes) -> None:
     trio.run(_addresses, *_text(data).split("\n")[:10])
 
 
+class Anywhere:
+    """A neighbourhood of nobody, whose names may lead anywhere."""
+
+    def neighbours(self, n: int) -> list[PeerRecord]:
+        return []
+
+    def scope(self, peer_id: object) -> int:
+        return 0
+
+    def unix_time(self) -> float:
+        return NOW_S
+
+    def on_lie(self, peer_id: object) -> None:
+        pass
+
+
 async def _addresses(told: str, *leads_to: str) -> None:
     names = Names([host for host in leads_to if host])
     host, _, port = told.rpartition(":")
@@ -164,14 +180,7 @@ async def _addresses(told: str, *leads_to: str) -> None:
         numeric, _ = await numeric_untrusted(names, endpoint, 0)
         assert scope_of(numeric) <= scope_of(host)
     neighbour = PeerRecord(THEM.peer_id, (endpoint,), 1, NOW_S, NOW_S + 60, b"")
-    walkers = Walkers(
-        identity=US,
-        network=names,
-        neighbours=lambda _n: [],
-        scope=lambda _peer: 0,
-        unix_time=lambda: NOW_S,
-        on_lie=lambda _peer: None,
-    )
+    walkers = Walkers(identity=US, network=names, neighbourhood=Anywhere())
     with suppress(RemoteError):
         await walkers._contact_untrusted(neighbour)
     meetings = Meetings(names, US, PeerCache(own=US.peer_id), OwnAddress(), 47474)

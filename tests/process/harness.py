@@ -302,5 +302,10 @@ ctypes.CDLL = CDLL
 """
 
 
+def without_package(name: str) -> str:
+    """Code after which a Python package is as if it were not installed."""
+    return f"import sys; sys.modules[{name!r}] = None"
+
+
 def _wait_readable(file: object, what: str) -> None:
     assert select.select([file], [], [], LIMIT_S)[0], f"waited in vain for {what}"

@@ -31,9 +31,14 @@ class Track(NamedTuple):
     play: Callable[[], Mix]
 
 
+def _noise(seed: int) -> random.Random:
+    """Return what strings, drums and detunings draw from: the same each time."""
+    return random.Random(seed)  # noqa: S311 - nothing here is secret
+
+
 def copper_rain() -> Mix:
     """Plucked strings in slow broken chords, echoing from side to side."""
-    rng = random.Random(1)  # noqa: S311 - a string's noise, not a secret
+    rng = _noise(1)
     eighth = 60 / 84 / 2
     bars = [
         ("A2", "E3 A3 C4 E4 B4 E4 C4 A3"),
@@ -70,7 +75,7 @@ _ARCADE_CHORDS = [("C3", "C4 E4 G4"), ("G2", "B3 D4 G4"), ("A2", "C4 E4 A4"), ("
 
 def pocket_arcade() -> Mix:
     """A pocket console's two pulses, bass and drums."""
-    rng = random.Random(2)  # noqa: S311 - a drum's noise, not a secret
+    rng = _noise(2)
     eighth = 60 / 132 / 2
     bars = [bar.split() for line in _ARCADE_LEAD.strip().splitlines() for bar in line.split("|")]
     mix = Mix(len(bars) * 8 * eighth + 1.2)
@@ -122,7 +127,7 @@ _BELLS = "F#5 . A5 . E5 . . D5 . F#5 . B5 . A5 . . E5 . D5 . F#5"
 
 def northern_windows() -> Mix:
     """Slow chords that drift over each other, and a few bells."""
-    rng = random.Random(3)  # noqa: S311 - a detuning, not a secret
+    rng = _noise(3)
     chords = ["D3 A3 E4 F#4", "B2 F#3 A3 D4", "G2 D3 B3 F#4", "A2 E3 B3 D4", "D3 A3 D4 F#4"]
     mix = Mix(5 * 4.2 + 2.0)
     for number, chord in enumerate(chords):

@@ -3,7 +3,8 @@
 The peers are separate processes that share the demo's tracks, two of the three each. The
 client starts with nothing but one peer's address: it finds the others, searches,
 and plays a track from start to end, to the sound device or, where there is none,
-to a WAV file. All else lives in one temporary folder and ends with the command.
+to a WAV file. A library that is missing is told of before anything starts. All else
+lives in one temporary folder and ends with the command.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import NamedTuple
 
 import trio
 
+from lightpeer.audio import _native
+from lightpeer.audio.device import ELSEWHERE
 from lightpeer.cli.doctor import Verdict, check_sound
 from lightpeer.cli.play import Performance
 from lightpeer.client.client import Client, Hit, open_client
@@ -28,6 +31,7 @@ from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock
+from lightpeer.core.trust._secp256k1 import load_backend
 from lightpeer.core.trust.contact import parse_contact
 from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
 from lightpeer.net.system import SystemNetwork
@@ -50,7 +54,13 @@ class _Serving(NamedTuple):
 
 
 def demo(output: Output) -> int:
-    """Run the demo; return its exit status."""
+    """Run the demo; return its exit status.
+
+    Raises:
+        MissingLibraryError: what its peers or its player need is not installed.
+    """
+    load_backend()
+    _native.opusenc()  # for which all that importing and playing need must be there
     wav = Path(WAV_FILE).resolve()
     return run_async(lambda: _demo(output, wav))
 
@@ -70,7 +80,8 @@ async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -
     serving = await _start_peers(folder, nursery)
     places = ", ".join(peer.rpc for peer in serving)
     output.remark("started", f"started {PEERS} serving peers: {places}", peers=[p._asdict() for p in serving])
-    audible = (await check_sound("")).verdict is Verdict.OK
+    sound = await check_sound("")
+    audible = sound.verdict is Verdict.OK
     settings = Settings(
         state_dir=folder / "client",
         bootstrap=(parse_contact(serving[0].rpc),),
@@ -82,7 +93,8 @@ async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -
         await _play(client, settings, hit, output)
     if not audible:
         await trio.to_thread.run_sync(shutil.move, folder / WAV_FILE, wav)
-        output.result("wrote", f"there is no sound device here: the track is in {wav}", path=str(wav))
+        reason = sound.text.removesuffix(ELSEWHERE)
+        output.result("wrote", f"the track is in {wav}: {reason}", path=str(wav), reason=reason)
 
 
 async def _start_peers(folder: Path, nursery: trio.Nursery) -> list[_Serving]:
@@ -165,7 +177,9 @@ async def _find_track(client: Client, output: Output) -> Hit:
     began = trio.current_time()
     hits = [hit async for hit in client.search(QUERY)]
     if not hits:
-        raise NothingFoundError("the demo's peers do not find its tracks: this installation is broken")
+        raise NothingFoundError(
+            "the demo's peers do not find its tracks: lightpeer doctor says what they lack"
+        )
     search_ms = round((trio.current_time() - began) * 1000, 1)
     titles = ", ".join(f"{hit.title} ({clock(hit.duration_s)})" for hit in hits)
     text = f"searched for {QUERY!r}: {len(hits)} hits in {search_ms:.0f} ms: {titles}"

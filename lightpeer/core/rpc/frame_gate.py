@@ -88,7 +88,7 @@ class FrameType(IntEnum):
     CONTINUATION = 0x9
 
 
-_COST: Final = {  # of the flood budget; frames that carry calls and their data are free
+_COST: Final[dict[int, int]] = {  # of the flood budget; frames that carry calls and their data are free
     FrameType.DATA: 0,
     FrameType.HEADERS: 0,
     FrameType.RST_STREAM: RESET_COST,
@@ -231,7 +231,7 @@ class FrameGate:
             self.window_updates += 1
         elif kind == FrameType.SETTINGS:
             self.budget.charge(length // _SETTING_BYTES)
-        self.budget.charge(_COST.get(kind, _COST_OTHERWISE))  # type: ignore[call-overload]
+        self.budget.charge(_COST.get(kind, _COST_OTHERWISE))
 
 
 def _check_length(kind: int, length: int) -> None:

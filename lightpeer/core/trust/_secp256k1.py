@@ -138,10 +138,10 @@ def _load() -> ctypes.CDLL:
     for name in _SONAMES:
         try:
             lib = ctypes.CDLL(name)
-            lib.secp256k1_ecdsa_recover, lib.secp256k1_ecdh  # noqa: B018 - are the optional modules in?
-        except (OSError, AttributeError):
+        except OSError:
             continue
-        return lib
+        if hasattr(lib, "secp256k1_ecdsa_recover") and hasattr(lib, "secp256k1_ecdh"):  # optional modules
+            return lib
     raise MissingLibraryError(
         "secp256k1",
         "signing needs coincurve or libsecp256k1: pip install coincurve, apt install libsecp256k1-1, "

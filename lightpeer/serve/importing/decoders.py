@@ -191,7 +191,7 @@ def _vorbis_format(lib: Any, file: Any) -> tuple[int, int]:
 @contextmanager
 def _open_wav(path: Path) -> Iterator[Pcm]:
     try:
-        file = wave.open(os.fspath(path), "rb")  # noqa: SIM115 (closed below)
+        file = wave.open(os.fspath(path), "rb")  # noqa: SIM115 - closed below
     except _WAVE_ERRORS as error:
         raise NotNativeError from error  # float, compressed, extensible
     with file:
@@ -226,7 +226,7 @@ def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
     command += ["-map", "0:a:0", "-ac", "2", "-ar", "48000", "-f", "s16le", "pipe:1"]
     null = subprocess.DEVNULL
     try:
-        process = subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null)  # noqa: S603 (no shell)
+        process = subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null)  # noqa: S603 - no shell
     except OSError as error:
         raise UnreadableError(f"ffmpeg cannot be started: {error.strerror}") from error
     with process:

@@ -9,7 +9,7 @@ hole closes up; of the old ones only the end trim is taken over (RFC 7845, 4.5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -171,7 +171,7 @@ class _Reader:
     def holes(self) -> int:
         return self._demuxer.holes
 
-    def _all(self) -> Iterator[Packet]:
+    def _all(self) -> Generator[Packet, None, None]:
         try:
             with self._path.open("rb") as file:
                 while data := file.read(_READ_BYTES):
@@ -188,5 +188,5 @@ class _Reader:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._packets.close()  # type: ignore[attr-defined]
+        self._packets.close()
         self._demuxer.close()

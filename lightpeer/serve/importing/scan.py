@@ -34,7 +34,7 @@ from lightpeer.serve.library.disk import state_error
 from lightpeer.serve.library.imported_files import SourceKey
 from lightpeer.serve.library.library import Library
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MIRRORED: Final = b"mirror:"  # how the paths begin of what is fetched from the network
 _NOTED_AT_ONCE = 200  # files: a few milliseconds, in which no track is opened
@@ -167,9 +167,9 @@ def _import_file(
     path = Path(os.fsdecode(key.path))
     recipe = Recipe(library.ladder, library.complexity)
     workspace = library.workspace()
+    if should_stop():
+        raise StoppedError
     try:
-        if should_stop():
-            raise StoppedError  # noqa: TRY301 (as make_track does, further on)
         tags = read_tags(path)
         begin(f"{tags.artist} - {tags.title}" if tags.artist else tags.title)
         damage = make_track(path, tags, recipe, workspace, should_stop)
@@ -182,8 +182,8 @@ def _import_file(
         raise
     except OSError as error:  # reading fails with UnreadableError: this is the state directory
         raise state_error(workspace, error) from error
-    except Exception as error:  # noqa: BLE001 (one file must not end the import of thousands)
-        _log.debug("importing %r", path, exc_info=True)
+    except Exception as error:  # one file must not end the import of thousands
+        logger.debug("importing %r", path, exc_info=True)
         report.skipped.append((path, f"it cannot be imported ({type(error).__name__}: {error})"))
     else:
         report.imported += 1

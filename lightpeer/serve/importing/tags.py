@@ -47,7 +47,7 @@ def _stored_tags(path: Path) -> tuple[str, str, str, Mapping[str, list[str]]]:
 
     try:
         tag = TinyTag.get(path, duration=False)
-    except Exception:  # noqa: BLE001 (a parser of hostile files raises whatever it likes)
+    except Exception:  # noqa: BLE001 - a parser of hostile files raises whatever it likes
         return "", "", "", {}
     return _tidy(tag.title), _tidy(tag.artist), _tidy(tag.album), tag.other
 

@@ -76,18 +76,6 @@ class Index:
                     f"DROP TABLE words; DROP TABLE tracks; {_SCHEMA} PRAGMA user_version = {_FORMAT};"
                 )
 
-    def add(
-        self,
-        track_id: bytes,
-        title: str,
-        artist: str,
-        album: str,
-        duration_ms: int,
-        bitrates_kbps: Sequence[int],
-    ) -> None:
-        """Add a track; one that is there already stays as it is."""
-        self.add_all([IndexHit(track_id, title, artist, album, duration_ms, tuple(bitrates_kbps))])
-
     def add_all(self, tracks: Sequence[IndexHit]) -> None:
         """Add tracks, all of them or none; those that are there already stay as they are."""
         with self._database.transaction() as connection:
@@ -111,8 +99,9 @@ class Index:
         """Remove tracks, those that are there."""
         with self._database.transaction() as connection:
             for track_id in track_ids:
-                where = "(SELECT id FROM tracks WHERE track_id = ?)"
-                connection.execute(f"DELETE FROM words WHERE rowid = {where}", (track_id,))  # noqa: S608
+                connection.execute(
+                    "DELETE FROM words WHERE rowid = (SELECT id FROM tracks WHERE track_id = ?)", (track_id,)
+                )
                 connection.execute("DELETE FROM tracks WHERE track_id = ?", (track_id,))
 
     def track_ids(self) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ import logging
 import math
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import trio
 
@@ -30,7 +30,7 @@ from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import contained
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from lightpeer.core.search.walks import Step, Visit
     from lightpeer.core.trust.identity import Identity, PeerId
@@ -69,6 +69,22 @@ class Errand:
     deadline: float  # in trio's time
 
 
+class Neighbourhood(Protocol):
+    """What walkers need of gossip, which keeps it."""
+
+    def neighbours(self, n: int) -> list[PeerRecord]:
+        """Return up to `n` in random order."""
+
+    def scope(self, peer_id: PeerId) -> int:
+        """Return how narrow a network a name in a peer's record may lead into."""
+
+    def unix_time(self) -> float:
+        """Return the time that records are held against."""
+
+    def on_lie(self, peer_id: PeerId) -> None:
+        """Note that a peer broke the protocol."""
+
+
 class Walkers:
     """The walkers that are under way from this server. `run` holds its connections."""
 
@@ -77,10 +93,7 @@ class Walkers:
         *,
         identity: Identity,
         network: Network,
-        neighbours: Callable[[int], list[PeerRecord]],
-        scope: Callable[[PeerId], int],
-        unix_time: Callable[[], float],
-        on_lie: Callable[[PeerId], None],
+        neighbourhood: Neighbourhood,
         access: Access | None = None,
     ) -> None:
         """Take who we are, and whom walkers may go to.
@@ -88,19 +101,13 @@ class Walkers:
         Args:
             identity: ours.
             network: to connect by.
-            neighbours: gives so many in random order.
-            scope: tells how narrow a network a name in a peer's record may lead into.
-            unix_time: the clock for records.
-            on_lie: is told who broke the protocol.
+            neighbourhood: who is there to walk to; is told of lies.
             access: what is not passed on; None: everything is.
         """
         self._access = access or Access(identity.peer_id)
         self._identity = identity
         self._network = network
-        self._neighbours = neighbours
-        self._scope = scope
-        self._unix_time = unix_time
-        self._on_lie = on_lie
+        self._neighbourhood = neighbourhood
         self._connections: Connections | None = None
         self._avoided: dict[PeerId, float] = {}  # until when
         self._calls = 0
@@ -137,7 +144,7 @@ class Walkers:
         now = trio.current_time()
         known = {
             record.peer_id: record
-            for record in self._neighbours(NEIGHBOURS_ASKED)
+            for record in self._neighbourhood.neighbours(NEIGHBOURS_ASKED)
             if self._avoided.get(record.peer_id, -math.inf) <= now
         }
         for step in errand.visit.steps(known, walkers):
@@ -189,7 +196,9 @@ class Walkers:
         async with aclosing(call) as replies:
             try:
                 async for reply in replies:
-                    found = map(self._passed_on, reader.read_untrusted(reply, self._unix_time()))
+                    found = map(
+                        self._passed_on, reader.read_untrusted(reply, self._neighbourhood.unix_time())
+                    )
                     await tell.send(News(neighbour.peer_id, [track for track in found if track.holders]))
             except RpcError:
                 if not reader.has_begun:  # else its time was over, or a connection was lost on the way
@@ -211,7 +220,7 @@ class Walkers:
 
     async def _contact_untrusted(self, neighbour: PeerRecord) -> Contact:
         """Return where a neighbour is; raise RemoteError if its name leads nowhere, or home."""
-        scope = self._scope(neighbour.peer_id)
+        scope = self._neighbourhood.scope(neighbour.peer_id)
         try:
             address = await numeric_untrusted(self._network, neighbour.endpoints[0], scope)
         except OSError as error:
@@ -226,5 +235,5 @@ class Walkers:
         if len(self._avoided) >= MAX_AVOIDED:
             del self._avoided[next(iter(self._avoided))]
         if error.is_lie:
-            self._on_lie(peer_id)
+            self._neighbourhood.on_lie(peer_id)
         self._avoided[peer_id] = trio.current_time() + AVOID_S

@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import trio
 
@@ -58,6 +58,14 @@ class _Order:
     told: dict[Told, None] = field(default_factory=dict)  # in the order in which they asked
 
 
+class Asker(NamedTuple):
+    """Who asks for a track's objects: its id, what to read from, and whom to tell."""
+
+    track_id: bytes
+    track: ReadableTrack
+    told: Told
+
+
 class Objects:
     """The objects that were read last, and those that are being read; keep `run` running."""
 
@@ -73,26 +81,16 @@ class Objects:
         self._turn = trio.Lock()  # of the reader that takes from the queue
         self._changed = trio.lowlevel.ParkingLot()  # where it waits
 
-    def find(
-        self,
-        track_id: bytes,
-        track: ReadableTrack,
-        told: Told,
-        rendition: int,
-        segment: int,
-        *,
-        is_ahead: bool = False,
-    ) -> bytes | Missing:
-        """Return an object of a track, or have it read: then `told` is called once that is done.
+    def find(self, asker: Asker, rendition: int, segment: int, *, is_ahead: bool = False) -> bytes | Missing:
+        """Return an object of a track, or have it read: then the asker is told once that is done.
 
         Args:
-            track_id: the track's id.
-            track: what to read from.
-            told: whom to tell.
+            asker: of which track, and whom to tell.
             rendition: which of the track's.
             segment: which of its segments or tables.
             is_ahead: it need not be now.
         """
+        track_id, track, told = asker
         key = track_id, rendition, segment
         data = self._objects.get(key)
         if data is not None:
@@ -133,7 +131,7 @@ class Objects:
         """Return what a thread reads, or why nothing can be read: whoever waits is told in any case."""
         try:
             return await self._threads.run(_read, [(self._orders[key].track, *key[1:]) for key in keys])
-        except Exception as error:  # noqa: BLE001 (no thread can be had, say: the next may fare better)
+        except Exception as error:  # noqa: BLE001 - no thread can be had, say: the next may fare better
             log_failure("reading tracks", error)
             return [error] * len(keys)
 
@@ -171,7 +169,7 @@ def _read(wanted: Sequence[tuple[ReadableTrack, int, int]]) -> list[bytes | Exce
         except (LightpeerError, OSError) as error:
             logger.info("%s", error)  # whoever keeps the tracks tells the person
             found.append(error)
-        except Exception as error:  # noqa: BLE001 (one read must not end those of others)
+        except Exception as error:  # noqa: BLE001 - one read must not end those of others
             log_failure("reading a track", error)
             found.append(error)
         if time.monotonic() > until:

@@ -33,13 +33,12 @@ from lightpeer.core.udp.datagram import derive_keys, peek_stream_id
 from lightpeer.core.udp.pacer import UDP_HEADER_BYTES
 from lightpeer.core.udp.sender import (
     LEASE_S,
-    MAX_PACE_BYTES_PER_S,
     StreamSender,
     path_token,
 )
 from lightpeer.net.network import Address, DatagramSocket, Network
 from lightpeer.serve.access.access import Access
-from lightpeer.serve.sending.segment_cache import Objects, ReadableTrack
+from lightpeer.serve.sending.segment_cache import Asker, Objects, ReadableTrack
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.tasks.supervision import kept_up, log_failure
 
@@ -80,8 +79,6 @@ class StreamTable:
         identity: Identity,
         *,
         max_streams: int = MAX_STREAMS,
-        max_per_peer: int = MAX_STREAMS_PER_PEER,
-        max_pace_bytes_per_s: int = MAX_PACE_BYTES_PER_S,
         uplink: Uplink | None = None,
         access: Access | None = None,
     ) -> None:
@@ -93,8 +90,6 @@ class StreamTable:
         self._network = network
         self._identity = identity
         self._max_streams = max_streams
-        self._max_per_peer = max_per_peer
-        self._max_pace = max_pace_bytes_per_s
         self._secret = network.entropy(32)
         self._streams: dict[int, _Stream] = {}
         self._places: Places[int] = Places()
@@ -159,10 +154,9 @@ class StreamTable:
         sender = StreamSender(
             stream_id=stream_id,
             keys=keys,
-            find=partial(self._objects.find, track_id, track, partial(self._note_read, stream_id)),
+            find=partial(self._objects.find, Asker(track_id, track, partial(self._note_read, stream_id))),
             secret=self._secret,
             now=now,
-            max_pace_bytes_per_s=self._max_pace,
         )
         self._streams[stream_id] = _Stream(sender, client, track_id, caller[0], network, now)
         self._places.add(stream_id, network, group)
@@ -188,7 +182,7 @@ class StreamTable:
 
     def _make_room(self, client: PeerId, network: str, group: str) -> bool:
         own = [i for i, s in self._streams.items() if s.client == client]
-        if len(own) >= self._max_per_peer:
+        if len(own) >= MAX_STREAMS_PER_PEER:
             self._drop(min(own, key=self._used_s))
         elif len(self._streams) >= self._max_streams:
             idle_since_s = trio.current_time() - LEASE_S
@@ -239,7 +233,7 @@ class StreamTable:
         """Drop a stream for which a block fails: the client goes on elsewhere, the others go on here."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is this stream's)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's
             log_failure("a stream", error)
             self._drop(stream.sender.stream_id)
 

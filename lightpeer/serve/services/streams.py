@@ -78,10 +78,7 @@ class Services:
         self._walkers = Walkers(
             identity=identity,
             network=network,
-            neighbours=gossip.neighbours,
-            scope=gossip.scope,
-            unix_time=gossip.unix_time,
-            on_lie=gossip.on_lie,
+            neighbourhood=gossip,
             access=access,
         )
         self._search = Search(

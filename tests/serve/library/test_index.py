@@ -17,12 +17,18 @@ from lightpeer.serve.library.index import Index, IndexHit
 ELISE, LIVE, SON = b"1" * 32, b"2" * 32, b"3" * 32
 
 
+def add(index, *fields):
+    """Add a track: id, title, artist, album, length in ms, bitrates in kbit/s."""
+    *described, bitrates = fields
+    index.add_all([IndexHit(*described, tuple(bitrates))])
+
+
 @pytest.fixture
 def index(tmp_path):
     made = Index(tmp_path / "index.db")
-    made.add(ELISE, "Für Elise", "Ludwig van Beethoven", "Bagatellen", 180_000, [24, 48])
-    made.add(LIVE, "AC/DC live", "Elise Dvořák", "", 60_500, [24])
-    made.add(SON, "Sonnenaufgang", "NEAR", "Für alle", 1000, [24])
+    add(made, ELISE, "Für Elise", "Ludwig van Beethoven", "Bagatellen", 180_000, [24, 48])
+    add(made, LIVE, "AC/DC live", "Elise Dvořák", "", 60_500, [24])
+    add(made, SON, "Sonnenaufgang", "NEAR", "Für alle", 1000, [24])
     yield made
     made.close()
 
@@ -52,14 +58,14 @@ def test_a_hit_is_its_manifest_to_the_letter_whatever_a_title_may_be(tmp_path_fa
     )
     track = parse_manifest_untrusted(manifest, track_id_of(manifest))
     with contextlib.closing(Index(tmp_path_factory.mktemp("index") / "index.db")) as index:
-        index.add(track.track_id, track.title, track.artist, track.album, 1000, [24])
+        add(index, track.track_id, track.title, track.artist, track.album, 1000, [24])
         (hit,) = index.search(track.uri, 1)
     assert (hit.title, hit.artist, hit.album) == (track.title, track.artist, track.album)
     assert hit.title == title[:MAX_TEXT_CHARS]
 
 
 def test_words_behind_a_nul_are_found(index):
-    index.add(b"4" * 32, "Odd\0title", "", "", 1000, [24])
+    add(index, b"4" * 32, "Odd\0title", "", "", 1000, [24])
     assert titles(index, "odd title") == ["Odd\0title"]
 
 
@@ -114,7 +120,7 @@ def test_no_operator_is_syntax(query):
 @given(st.text(min_size=1))
 def test_a_title_is_found_by_its_own_words(tmp_path_factory, title):
     index = Index(tmp_path_factory.mktemp("index") / "index.db")
-    index.add(ELISE, f"marker {title}", title, title, 1, [24])
+    add(index, ELISE, f"marker {title}", title, title, 1, [24])
     assert len(index.search("marker", 1)) == 1
     index.close()
 
@@ -126,21 +132,21 @@ def _shared_index():
     global _index  # noqa: PLW0603 (opened once for all examples)
     if _index is None:
         _index = Index(index_module.Path(":memory:"))
-        _index.add(ELISE, "Für Elise NEAR AND", "a", "b", 1, [24])
+        add(_index, ELISE, "Für Elise NEAR AND", "a", "b", 1, [24])
     return _index
 
 
 def test_limits(tmp_path):
     index = Index(tmp_path / "index.db")
     for number in range(MAX_HITS + 5):
-        index.add(number.to_bytes(32, "big"), f"Song {number}", "", "", 1, [24])
+        add(index, number.to_bytes(32, "big"), f"Song {number}", "", "", 1, [24])
     assert len(index.search("song", 3)) == 3
     assert index.search("song", 0) == index.search("song", -1) == []
     assert len(index.search("song", 10_000)) == MAX_HITS
 
 
 def test_a_query_is_its_first_eight_words_and_each_counts_once(index):
-    index.add(b"4" * 32, "a b c d e f g h", "", "", 1, [24])
+    add(index, b"4" * 32, "a b c d e f g h", "", "", 1, [24])
     assert titles(index, "a A b b B c d e f g h nowhere at all") == ["a b c d e f g h"]
     assert titles(index, "a b c d e f g nowhere h") == []
     assert index_module._fts_query("a A a") == '"a"*'
@@ -173,7 +179,7 @@ def test_a_vague_query_costs_no_more_in_a_bigger_library(tmp_path, monkeypatch):
     taken = []
     for _ in range(2):
         for number in range(count := len(list(index.track_ids())), count + 100):
-            index.add(number.to_bytes(32, "big"), f"Song {number}", "", "", 1, [24])
+            add(index, number.to_bytes(32, "big"), f"Song {number}", "", "", 1, [24])
         taken.append(steps())
     assert taken[0] == pytest.approx(taken[1], rel=0.25)
     index.close()
@@ -184,17 +190,17 @@ def test_remove_and_add_again(index):
     index.remove(ELISE)
     assert titles(index, "elise") == ["AC/DC live"]
     assert list(index.track_ids()) == [LIVE, SON]
-    index.add(LIVE, "other", "", "", 1, [24])  # it is there already
+    add(index, LIVE, "other", "", "", 1, [24])  # it is there already
     assert titles(index, "elise") == ["AC/DC live"]
     assert titles(index, "other") == []
-    index.add(ELISE, "Elise again", "", "", 1, [24])
+    add(index, ELISE, "Elise again", "", "", 1, [24])
     assert titles(index, "again") == ["Elise again"]
 
 
 def test_lives_on_in_its_file_and_starts_anew_when_damaged(tmp_path):
     path = tmp_path / "index.db"
     index = Index(path)
-    index.add(ELISE, "Elise", "", "", 1, [24])
+    add(index, ELISE, "Elise", "", "", 1, [24])
     index.close()
     index = Index(path)
     assert titles(index, "elise") == ["Elise"]
@@ -212,7 +218,7 @@ def test_an_older_format_is_filled_anew(tmp_path):
         old.commit()
     with contextlib.closing(Index(path)) as index:
         assert list(index.track_ids()) == []
-        index.add(ELISE, "Elise", "", "", 1, [24])
+        add(index, ELISE, "Elise", "", "", 1, [24])
     with contextlib.closing(Index(path)) as index:
         assert titles(index, "elise") == ["Elise"]
 
@@ -220,7 +226,7 @@ def test_an_older_format_is_filled_anew(tmp_path):
 @pytest.mark.parametrize("query", ["røyksopp", "royksopp", "RØYK", "ROYK"])
 def test_letters_that_unicode_does_not_decompose(tmp_path, query):
     with contextlib.closing(Index(tmp_path / "index.db")) as index:
-        index.add(ELISE, "Straße", "Røyksopp", "Ænima", 1, [24])
+        add(index, ELISE, "Straße", "Røyksopp", "Ænima", 1, [24])
         (hit,) = index.search(query, 10)
         assert (hit.title, hit.artist, hit.album) == ("Straße", "Røyksopp", "Ænima")
         assert titles(index, "strasse aenima") == titles(index, "straße ænima") == ["Straße"]
@@ -241,7 +247,7 @@ def test_a_full_disk_is_one_sentence_and_undoes_the_addition(index):
     limit = index._database.rows("PRAGMA page_count")[0][0]
     index._database.rows(f"PRAGMA max_page_count = {limit}")
     with pytest.raises(StateError, match="is full"):
-        index.add(b"4" * 32, "long " * 100_000, "", "", 1, [24])
+        add(index, b"4" * 32, "long " * 100_000, "", "", 1, [24])
     assert list(index.track_ids()) == [ELISE, LIVE, SON]
 
 
@@ -262,7 +268,7 @@ def test_a_full_disk_is_one_sentence_and_undoes_the_addition(index):
 )
 def test_a_row_that_the_disk_has_damaged_is_no_hit_and_costs_no_other(index, column, value):
     for letter in (b"p", b"q"):
-        index.add(letter * 32, "Same", "One", "", 1000, [24])
+        add(index, letter * 32, "Same", "One", "", 1000, [24])
     with index._database.transaction() as connection:
         connection.execute(f"UPDATE tracks SET {column} = ? WHERE track_id = ?", (value, b"p" * 32))
     assert [hit.track_id for hit in index.search("same", 5)] == [b"q" * 32]

@@ -165,7 +165,7 @@ def test_a_lost_or_damaged_index_is_filled_again(library, open_library, tmp_path
     (tmp_path / "state" / "index.db").write_bytes(b"damaged" * 1000)
     again = open_library()
     assert len(again.index.search("something", 5)) == 1
-    again.index.add(b"x" * 32, "Gone", "", "", 1, [24])
+    again.index.add_all([IndexHit(b"x" * 32, "Gone", "", "", 1, (24,))])
     again = open_library()
     assert again.index.search("gone", 5) == []
 

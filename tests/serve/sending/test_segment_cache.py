@@ -13,7 +13,7 @@ import trio.testing
 from lightpeer.core.udp.sender import Missing
 from lightpeer.errors import StateError
 from lightpeer.serve.sending import segment_cache as objects_module
-from lightpeer.serve.sending.segment_cache import GATHER_S, MOST_AT_ONCE, READERS, Objects
+from lightpeer.serve.sending.segment_cache import GATHER_S, MOST_AT_ONCE, READERS, Asker, Objects
 from lightpeer.tasks.threads import Threads
 from tests.sim.clock import without_threads
 
@@ -43,7 +43,7 @@ class Reader:
         self.told.append((rendition, segment, is_sound))
 
     async def read(self, track_id: bytes, track: Track, rendition: int, segment: int) -> bytes | Missing:
-        find = partial(self._objects.find, track_id, track, self.tell, rendition, segment)
+        find = partial(self._objects.find, Asker(track_id, track, self.tell), rendition, segment)
         while (found := find()) is Missing.YET:
             await trio.testing.wait_all_tasks_blocked()
         return found
@@ -97,7 +97,7 @@ def test_all_who_ask_are_told_once_by_one_read() -> None:
     async def test(objects: Objects) -> None:
         track, readers = Track(), [Reader(objects), Reader(objects)]
         for reader in (*readers, readers[0]):
-            assert objects.find(ONE, track, reader.tell, 0, 1) is Missing.YET
+            assert objects.find(Asker(ONE, track, reader.tell), 0, 1) is Missing.YET
         await trio.testing.wait_all_tasks_blocked()
         assert [reader.told for reader in readers] == [[(0, 1, True)]] * 2
         assert track.reads == [1]
@@ -147,7 +147,7 @@ def test_a_read_that_fails_as_none_should_is_told_of_and_ends_no_other(caplog) -
     async def test(objects: Objects) -> None:
         reader, track = Reader(objects), Faulty()
         for segment in (1, 2):
-            objects.find(ONE, track, reader.tell, 0, segment)
+            objects.find(Asker(ONE, track, reader.tell), 0, segment)
         await trio.testing.wait_all_tasks_blocked()
         assert reader.told == [(0, 1, False), (0, 2, True)]
         assert await reader.read(ONE, track, 0, 3) == bytes([0, 3]) * 50
@@ -165,7 +165,7 @@ def test_without_a_thread_who_waits_is_told_and_the_next_is_read(caplog, monkeyp
 
         reader, track = Reader(objects), Track()
         monkeypatch.setattr(Threads, "run", refuse)
-        objects.find(ONE, track, reader.tell, 0, 1)
+        objects.find(Asker(ONE, track, reader.tell), 0, 1)
         await trio.testing.wait_all_tasks_blocked()
         assert reader.told == [(0, 1, False)]
         monkeypatch.setattr(Threads, "run", real)
@@ -217,7 +217,7 @@ def with_gate(test, monkeypatch) -> None:
 async def hang(objects: Objects, track: Gated, tell) -> None:
     """Have every reader wait for the gate."""
     for number in range(READERS):
-        objects.find(OTHER, track, tell, 0, number)
+        objects.find(Asker(OTHER, track, tell), 0, number)
         while track.begun <= number:
             await trio.lowlevel.checkpoint()
 
@@ -233,7 +233,7 @@ def test_readers_are_few_and_each_takes_much_at_once(monkeypatch) -> None:
 
         await hang(objects, track := Gated(gate), tell)
         for segment in range(100):
-            objects.find(ONE, track, tell, 1, segment)
+            objects.find(Asker(ONE, track, tell), 1, segment)
         await trio.testing.wait_all_tasks_blocked()
         assert (track.begun, batches) == (READERS, [1] * READERS)
         gate.set()
@@ -257,7 +257,7 @@ def test_what_one_thread_does_not_get_to_is_read_by_another(monkeypatch) -> None
                 done.set()
 
         for segment in range(10):
-            objects.find(ONE, Track(), tell, 0, segment)
+            objects.find(Asker(ONE, Track(), tell), 0, segment)
         await done.wait()
         assert sorted(told) == list(range(10))
         assert batches == list(range(10, 0, -1))
@@ -283,18 +283,18 @@ def test_what_is_looked_for_ahead_gathers_until_something_is_needed_or_a_moment_
         async with trio.open_nursery() as nursery:
             nursery.start_soon(objects.run)
             for segment in range(3):
-                objects.find(ONE, Track(), tell, 0, segment, is_ahead=True)
+                objects.find(Asker(ONE, Track(), tell), 0, segment, is_ahead=True)
                 await trio.sleep(GATHER_S / 10)
             assert told == []
-            objects.find(ONE, Track(), tell, 0, 1)  # the stream has come to it
+            objects.find(Asker(ONE, Track(), tell), 0, 1)  # the stream has come to it
             await trio.lowlevel.checkpoint()
             await trio.sleep(GATHER_S / 10)
             assert told == [0, 1, 2]
-            objects.find(ONE, Track(), tell, 0, 3, is_ahead=True)
+            objects.find(Asker(ONE, Track(), tell), 0, 3, is_ahead=True)
             await trio.sleep(GATHER_S * 1.1)
             assert told == [0, 1, 2, 3]
             for segment in range(MOST_AT_ONCE):
-                objects.find(ONE, Track(), tell, segment, 5, is_ahead=True)
+                objects.find(Asker(ONE, Track(), tell), segment, 5, is_ahead=True)
             await trio.sleep(GATHER_S / 10)
             assert len(told) == 4 + MOST_AT_ONCE
             nursery.cancel_scope.cancel()

@@ -26,6 +26,7 @@ from lightpeer.core.udp.sender import END_S, LEASE_S, StreamSender, path_token
 from lightpeer.errors import BadMessageError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.serve.access.access import Access
+from lightpeer.serve.sending import stream_table
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
 from tests.sim.network import SimHost, simulate
@@ -262,7 +263,9 @@ def test_an_abandoned_stream_is_dropped() -> None:
     with_table(test)
 
 
-def test_one_peer_loses_its_own_least_recent_stream() -> None:
+def test_one_peer_loses_its_own_least_recent_stream(monkeypatch) -> None:
+    monkeypatch.setattr(stream_table, "MAX_STREAMS_PER_PEER", 2)
+
     async def test(table, phone):
         other = await FakeClient(phone, identity(9)).open(table)
         first = await FakeClient(phone, identity(5)).open(table)
@@ -276,7 +279,7 @@ def test_one_peer_loses_its_own_least_recent_stream() -> None:
         await second.pull((0, 0, 0, 1))
         await trio.sleep(END_S)
 
-    with_table(test, max_per_peer=2)
+    with_table(test)
 
 
 def test_a_full_server_keeps_the_streams_in_use_and_refuses() -> None:

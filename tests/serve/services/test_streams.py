@@ -38,7 +38,7 @@ from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
-from lightpeer.serve.library.index import Index
+from lightpeer.serve.library.index import Index, IndexHit
 from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
@@ -443,7 +443,7 @@ def test_a_search_beyond_its_bounds_is_refused(request_) -> None:
 def test_a_query_of_any_text_has_a_reply(query: str, tmp_path) -> None:
     """With the real index."""
     index = Index(tmp_path / "index.db")
-    index.add(b"1" * 32, "Song", "", "", 1, [24])
+    index.add_all([IndexHit(b"1" * 32, "Song", "", "", 1, (24,))])
 
     async def test(desk):
         desk.library.search = index.search
