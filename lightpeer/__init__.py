@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings, load_settings
     from lightpeer.errors import LightpeerError
     from lightpeer.net.system import SystemNetwork
-    from lightpeer.playback.player import Player, PlayerEvent, Status
+    from lightpeer.playback.events import PlayerEvent
+    from lightpeer.playback.player import Player, Status
 
 __version__ = VERSION
 
@@ -49,7 +50,7 @@ _HOMES = {
     "LightpeerError": "lightpeer.errors",
     "PeerInfo": "lightpeer.client.models",
     "Player": "lightpeer.playback.player",
-    "PlayerEvent": "lightpeer.playback.player",
+    "PlayerEvent": "lightpeer.playback.events",
     "Settings": "lightpeer.config",
     "Status": "lightpeer.playback.player",
     "SystemNetwork": "lightpeer.net.system",

@@ -15,12 +15,14 @@ from unittest import mock
 import trio
 
 from lightpeer.audio import decoder
+from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client.client import Client, open_client
 from lightpeer.config import Settings
 from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import LightpeerError, OutsideError, RemoteError, leaves_of
-from lightpeer.playback.player import Player, PlayerEvent
+from lightpeer.playback.events import NotPlayed, PlayerEvent
+from lightpeer.playback.player import Player
 from tests.pair import PORT, Serving, made_track, serving
 from tests.sim.faults import ear
 from tests.sim.faults.lies import SPOIL
@@ -368,9 +370,9 @@ class _Listener:
             self._check_kind(error)
 
     def _on_event(self, event: PlayerEvent) -> None:
-        self._world.note(self._number, event.kind, event.data)
-        if event.kind == "warning":
-            self._check_explained(f"it leaves out a track: {event.data['message']}")
+        self._world.note(self._number, name_of(event), fields_of(event))
+        if isinstance(event, NotPlayed):
+            self._check_explained(f"it leaves out a track: {event.message}")
 
     def _on_error(self, error: BaseException, *, heard_any: bool) -> None:
         for leaf in leaves_of(error):
