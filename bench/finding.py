@@ -22,9 +22,9 @@ from pathlib import Path
 import trio
 
 from lightpeer.client.client import Client, open_client
-from lightpeer.client.fetch import INLINE_BYTES
 from lightpeer.client.find_sources import source_finder
 from lightpeer.client.search import RECORDS_TO_SHOW
+from lightpeer.client.stream import INLINE_BYTES
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET
 from lightpeer.core.trust.identity import ID_BYTES

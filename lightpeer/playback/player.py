@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from lightpeer.client.client import INLINE_BYTES
-from lightpeer.client.find_sources import first_source, source_finder
+from lightpeer.client.find_sources import first_source
+from lightpeer.client.stream import new_session
 from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.retries import Retries
 from lightpeer.core.segments.skips import Skips
-from lightpeer.download.session import Session
 from lightpeer.errors import (
     LightpeerError,
     NoPeerError,
@@ -369,15 +369,12 @@ class Player:
         self._source = peer
         if not self._decks and not self._bandwidth.rate_bytes_per_s:
             self._bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer), peer.burst)
-        session = Session(
+        session = new_session(
+            self._client,
             opened.track,
-            self._client.network,
             self._settings,
             self._bandwidth,
-            source_finder(self._client, opened.track),
             on_event=self._on_event,
-            on_lie=self._client.on_lie,
-            on_served=self._client.on_served,
             sink_ahead_s=self._ahead_s,
             first_segment=first,
         )

@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from lightpeer.client.client import SOUND_FIRST_S, Client, Hit, open_client
-from lightpeer.client.fetch import INLINE_BYTES  # which TCP sends at once
 from lightpeer.client.reach import HEAD_START_S
+from lightpeer.client.stream import INLINE_BYTES  # which TCP sends at once
 from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, RuleList
 from lightpeer.core.trust.identity import PeerId, format_peer_id

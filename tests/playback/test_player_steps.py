@@ -16,6 +16,7 @@ import trio
 import trio.testing
 
 from lightpeer.cli.events import fields_of, name_of
+from lightpeer.client import stream
 from lightpeer.client.client import INLINE_BYTES
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE
@@ -226,7 +227,7 @@ def run(monkeypatch):
         await trio.lowlevel.checkpoint()
         function()
 
-    monkeypatch.setattr(module, "Session", FakeSession)
+    monkeypatch.setattr(stream, "Session", FakeSession)
     monkeypatch.setattr(module, "Deck", FakeDeck)
     monkeypatch.setattr(module, "_load_audio", lambda: loaded.append(True))
     monkeypatch.setattr(trio.to_thread, "run_sync", at_once)

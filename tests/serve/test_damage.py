@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.fetch import next_within, streaming
+from lightpeer.client.stream import next_within, streaming
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.core.addresses import Contact

@@ -92,7 +92,7 @@ def test_a_fetch_that_began_by_ipv4_goes_on_by_ipv6(tmp_path: Path, monkeypatch)
                     (hit,) = await found(client)
                     done = await fetch(client, format_uri(hit.track_id), tmp_path / "song.opus")
             stop.set()
-        assert done["transport"] == "udp"
+        assert done.transport == "udp"
         return network
 
     network = trio.run(main)

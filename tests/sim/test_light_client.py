@@ -13,10 +13,10 @@ from bench.finding import CASES, TEN
 from lightpeer.client.asking import HEAD_START_S
 from lightpeer.client.budget import RECORDS_TO_OPEN
 from lightpeer.client.client import Client, Hit, open_client
-from lightpeer.client.fetch import INLINE_BYTES  # which TCP sends at once
 from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.client.holders import HOLDERS_S
 from lightpeer.client.search import PATIENCE_S
+from lightpeer.client.stream import INLINE_BYTES  # which TCP sends at once
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.core.trust.identity import Identity, format_peer_id

@@ -14,7 +14,7 @@ from statistics import median
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.fetch import INLINE_BYTES
+from lightpeer.client.stream import INLINE_BYTES
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context
 from lightpeer.serve.services.search import Search

@@ -24,7 +24,7 @@ async def fetched(phone: SimHost, server: Serving, file: Path, transport: str) -
     """Fetch the track by a transport; return when it was there."""
     async with open_client(settings(file.with_suffix(""), server, transport=transport), phone) as client:
         done = await fetch(client, format_uri(MADE.track.track_id), file)
-    assert done["transport"] == transport
+    assert done.transport == transport
     return trio.current_time()
 
 

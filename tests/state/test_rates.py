@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer.client import fetch as fetching
+from lightpeer.client import stream as streams
 from lightpeer.client.client import Client, open_client
-from lightpeer.client.fetch import fetch, streaming
+from lightpeer.client.fetch import fetch
+from lightpeer.client.stream import streaming
 from lightpeer.state.rates import DOWNLINK_FILE
 from tests.pair import made_track, serving, settings
 from tests.sim.link import Link
@@ -23,7 +24,7 @@ SONG = made_track(60)
 @pytest.fixture(autouse=True)
 def _first_replies_tell_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the link: they are too short to be a packet train."""
-    monkeypatch.setattr(fetching, "INLINE_BYTES", 0)
+    monkeypatch.setattr(streams, "INLINE_BYTES", 0)
 
 
 def at(folder: Path, own_host: str, act: Callable[[Client], Awaitable[None]]) -> None:
