@@ -34,6 +34,11 @@ FORBIDDEN: Final = {
         "from lightpeer.client.reach import Reach",
         ["the server is a client"],
     ),
+    "the client knows what programs are given": (
+        "client/models.py",
+        "from lightpeer.api import LightClient",
+        [HOUSE],
+    ),
     "a link knows connections": (
         "rpc/link.py",
         "from lightpeer.peering.connections import Connections",

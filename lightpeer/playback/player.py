@@ -226,10 +226,7 @@ class Player:
         """
         if self._items:
             raise StateMisuseError("a player plays one queue at a time: stop it first")
-        for item in filter(is_uri, items):
-            parse_uri(item)
-        if not 0 <= start_s <= MAX_SEGMENTS:
-            raise UsageError(f"a track has at most {MAX_SEGMENTS} seconds: nothing begins at {start_s:g} s")
+        self.check_queue(items, start_s)
         self._start_s = start_s
         self._items, self._at, self._paused = tuple(items), _Place(0, start_s), False
         try:
@@ -243,6 +240,14 @@ class Player:
             if self._source is not None:
                 self._client.downlink.note(self._source, self._bandwidth.measured_bytes_per_s)
             await self._close_sink()
+
+    @staticmethod
+    def check_queue(items: Sequence[str], start_s: float) -> None:
+        """Raise UsageError where an item looks like a track id and is none, or no track is so long."""
+        for item in filter(is_uri, items):
+            parse_uri(item)
+        if not 0 <= start_s <= MAX_SEGMENTS:
+            raise UsageError(f"a track has at most {MAX_SEGMENTS} seconds: nothing begins at {start_s:g} s")
 
     # The queue.
 
