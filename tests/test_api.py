@@ -13,9 +13,9 @@ import lightpeer
 from lightpeer import LightClient, NothingFoundError, UsageError
 from lightpeer.core.addresses import Contact
 from lightpeer.core.trust.identity import format_peer_id
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import serving, settings
 from tests.playback.music import demo_track, pcm_of
-from tests.sim.network import SimInternet, simulate
 
 RAIN = demo_track("copper-rain")
 SERVER = "10.0.0.1"

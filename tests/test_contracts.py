@@ -39,6 +39,11 @@ FORBIDDEN: Final = {
         "from lightpeer.api import LightClient",
         [HOUSE],
     ),
+    "the client is simulated": (
+        "client/fetch.py",
+        "from lightpeer.testing import SimHost",
+        [HOUSE],
+    ),
     "a link knows connections": (
         "rpc/link.py",
         "from lightpeer.peering.connections import Connections",

@@ -17,8 +17,8 @@ from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.rpc.server import Context
 from lightpeer.serve.services.search import Search
 from lightpeer.state.peers import PEERS_FILE
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.pair import made_track, serving, settings
-from tests.sim.network import SimHost, SimInternet, simulate
 from tests.sim.swarm import introduce, replace_search, swarm
 
 PHONE = "10.0.9.1"

@@ -19,11 +19,11 @@ from lightpeer.errors import (
     StreamFailedError,
     UsageError,
 )
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, made_track
 from tests.playback.music import Stage, demo_track, pcm_of, stage
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 NOISE = made_track(30, kbps=(24, 48, 96), title="Noise")
 UNKNOWN = made_track(3, seed=2).track.uri

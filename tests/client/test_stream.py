@@ -10,10 +10,10 @@ import trio
 
 from lightpeer.client.stream import Segment, SegmentStream, open_stream
 from lightpeer.errors import NothingFoundError, StreamFailedError, UsageError
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import made_track
 from tests.playback.music import Stage, stage
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 MADE = made_track(60, kbps=(24, 48))
 

@@ -19,9 +19,9 @@ from lightpeer.core.udp.opening import Chunk
 from lightpeer.download.events import SessionEvent
 from lightpeer.download.session import Session
 from lightpeer.errors import StreamFailedError
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import MadeTrack, made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 PHONE = "10.0.9.1"
 SMALL = {"high_water_s": 10.0, "low_water_s": 5.0}  # a buffer that does not hold the whole track

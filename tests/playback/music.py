@@ -28,11 +28,11 @@ from lightpeer.playback.events import PlayerEvent
 from lightpeer.playback.player import Player
 from lightpeer.serve.importing.ingest import Recipe, make_track
 from lightpeer.serve.importing.tags import Tags
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimHost, SimInternet
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, Serving, serving, settings
 from tests.serve.media import read_track, segments, write_opus
-from tests.sim.link import Link
-from tests.sim.network import SimHost, SimInternet
 
 STEREO_FRAME = 4  # bytes
 PRE_SKIP = 312  # samples, of the demo's tracks

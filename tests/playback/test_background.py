@@ -11,8 +11,8 @@ import trio
 from lightpeer.errors import NothingFoundError, StateMisuseError, UsageError
 from lightpeer.playback.background import MAX_EVENTS, BackgroundPlayer, PlayerEvents, open_player
 from lightpeer.playback.events import Ended, NotPlayed, Opening, Paused, Playing, Seeked, Unpaused
+from lightpeer.testing.network import SimInternet, simulate
 from tests.playback.music import Recorder, Stage, demo_track, pcm_of, stage
-from tests.sim.network import SimInternet, simulate
 
 RAIN, ARCADE = demo_track("copper-rain", 8), demo_track("pocket-arcade", 8)
 Act = Callable[[Stage, BackgroundPlayer], Awaitable[None]]

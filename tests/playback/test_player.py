@@ -34,10 +34,10 @@ from lightpeer.errors import (
 )
 from lightpeer.playback.events import Playing
 from lightpeer.playback.player import MAX_VOLUME_DB, MIN_VOLUME_DB
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import MadeTrack, made_track, settings
 from tests.playback.music import STEREO_FRAME, Recorder, Stage, demo_track, pcm_of, stage, tone_track
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 RAIN = demo_track("copper-rain")
 ARCADE = demo_track("pocket-arcade")

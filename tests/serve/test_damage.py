@@ -22,9 +22,9 @@ from lightpeer.serve.library.library import Library
 from lightpeer.serve.server import serve
 from lightpeer.serve.settings import Operator, ServeSettings
 from lightpeer.state.peers import PEERS_FILE
+from lightpeer.testing.clock import without_threads
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.serve.media import write_wav
-from tests.sim.clock import without_threads
-from tests.sim.network import SimHost, SimInternet, simulate
 
 SERVER = ("20.0.0.1", 1000)
 LADDER = (24,)

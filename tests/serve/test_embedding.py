@@ -14,9 +14,9 @@ import lightpeer
 import lightpeer.serve
 from lightpeer.errors import StateError
 from lightpeer.serve import Listening, ServerEvent, ServeSettings, open_server
+from lightpeer.testing.network import SimInternet, simulate
 from tests.exported import unexported
 from tests.pair import settings as client_settings
-from tests.sim.network import SimInternet, simulate
 
 NAMES = [
     "LibraryTrouble",

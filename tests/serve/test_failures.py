@@ -18,9 +18,9 @@ from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.server import serve
 from lightpeer.serve.settings import ServeSettings
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.serve.faults import Faults
 from tests.serve.media import write_wav
-from tests.sim.network import SimHost, SimInternet, simulate
 
 SERVER = ("20.0.0.1", 1000)
 NEIGHBOUR = ("21.0.0.1", 1000)

@@ -20,8 +20,8 @@ from lightpeer.serve.mirror import MAX_RETRY_S, Mirror
 from lightpeer.serve.server import NOBODY, serve
 from lightpeer.serve.settings import Operator, ServeSettings
 from lightpeer.state.files import load_or_create_identity
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.serve.media import write_wav
-from tests.sim.network import SimHost, SimInternet, simulate
 
 LADDER = (24, 48)
 ORIGIN = ("20.0.0.1", 1000)

@@ -24,7 +24,7 @@ from lightpeer.serve.events import LibraryTrouble, Listening, ServerEvent
 from lightpeer.serve.importing.scan import ImportReport
 from lightpeer.serve.server import serve
 from lightpeer.serve.settings import DEFAULT_LADDER_KBPS, Operator, ServeSettings
-from tests.sim.network import simulate
+from lightpeer.testing.network import simulate
 
 TRACKS = Path(__file__).parents[2] / "lightpeer" / "cli" / "demo" / "tracks"
 CLIENT = Identity(b"\x07" * 32)

@@ -27,10 +27,10 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context, unary_unary
 from lightpeer.serve.services.search import GATHER_S, Search
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
 from tests.download.test_session import stream
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 from tests.sim.swarm import introduce, never_end, record_of, replace_search, swarm
 
 PHONE = "10.9.0.1"

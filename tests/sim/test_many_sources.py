@@ -12,10 +12,10 @@ from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.sources.source_search import Supply
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import SMALL, at, stream
 from tests.pair import made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 PHONE = "10.0.9.1"
 SLOW = 12_500  # bytes a second: 100 kbit/s

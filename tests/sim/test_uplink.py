@@ -10,10 +10,10 @@ import trio
 from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.download.test_session import SMALL, stream
 from tests.pair import Serving, made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimHost, SimInternet, simulate
 
 CAP = 30_000  # bytes a second: 240 kbit/s
 SEEDS = range(2)

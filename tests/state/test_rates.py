@@ -12,9 +12,9 @@ from lightpeer.client.client import Client, open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.client.stream import streaming
 from lightpeer.state.rates import DOWNLINK_FILE
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 HOME, ELSEWHERE = "10.0.9.1", "10.0.8.1"
 RATE = 50_000

@@ -28,7 +28,7 @@ from lightpeer.net.system import SystemNetwork
 from lightpeer.serve.access.access import Access
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
-from tests.sim.network import SimHost, simulate
+from lightpeer.testing.network import SimHost, simulate
 
 SERVER = Identity(b"\x01" * 32)
 TRACK_ID = b"t" * 32

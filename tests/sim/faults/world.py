@@ -23,14 +23,14 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import LightpeerError, OutsideError, RemoteError, leaves_of
 from lightpeer.playback.events import NotPlayed, PlayerEvent
 from lightpeer.playback.player import Player
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.pair import PORT, Serving, made_track, serving
 from tests.sim.faults import ear
 from tests.sim.faults.lies import SPOIL
 from tests.sim.faults.plan import Access, Command, Fault, Plan
 from tests.sim.faults.watch import SETTLED_S, Anomaly, Watch
 from tests.sim.faults.weather import befalls
-from tests.sim.link import Link
-from tests.sim.network import SimHost, SimInternet, simulate
 from tests.sim.swarm import introduce
 
 NAME = "music.example"
