@@ -1,4 +1,7 @@
-"""Whether a public module exports every class that a program can get from it, by following type hints."""
+"""Whether a public module exports every class that a program can get from it, by following type hints.
+
+A program gets what is returned or iterated over, properties, fields, and what its own callbacks are given.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ def unexported(*modules: ModuleType) -> set[str]:
 def _given(thing: Any) -> Iterator[Any]:
     """Give the types of what a class or function gives: results, properties, fields."""
     if not inspect.isclass(thing):
-        yield _result(thing)
+        yield from _hints(thing)
         return
     if issubclass(thing, Exception | Enum):
         return
@@ -56,21 +59,23 @@ def _given(thing: Any) -> Iterator[Any]:
     for name, member in vars(thing).items():
         is_public = not name.startswith("_") or name in {"__anext__", "__aenter__"}
         if is_public and isinstance(member, property):
-            yield _result(member.fget)
+            yield from _hints(member.fget)
         elif is_public and inspect.isfunction(member):
-            yield _result(member)
+            yield from _hints(member)
 
 
-def _result(function: Any) -> Any:
+def _hints(function: Any) -> Iterator[Any]:
+    """Give the type of a function's result, and those of what it gives to callbacks."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
-    hint = getattr(function, "__annotations__", {}).get("return")
     names = _Names(vars(sys.modules[function.__module__]))
-    return eval(hint, {}, names) if isinstance(hint, str) else hint
+    for name, hint in getattr(function, "__annotations__", {}).items():
+        if name == "return" or "Callable" in hint:
+            yield eval(hint, {}, names)
 
 
 def _classes(hint: Any) -> Iterator[Any]:
     if inspect.isclass(hint) and not typing.get_args(hint):
         yield hint
-    for inner in typing.get_args(hint):
+    for inner in hint if isinstance(hint, list) else typing.get_args(hint):
         yield from _classes(inner)

@@ -107,8 +107,8 @@ class BackgroundPlayer:
     def __init__(
         self, client: Client, sink_factory: Callable[[], Sink], settings: Settings, nursery: trio.Nursery
     ) -> None:
-        self.events: PlayerEvents = PlayerEvents()
-        self._player = Player(client, sink_factory, settings, on_event=self.events.tell)
+        self._events = PlayerEvents()
+        self._player = Player(client, sink_factory, settings, on_event=self._events.tell)
         self._nursery = nursery
         self._ended = trio.Event()
         self._ended.set()
@@ -124,7 +124,7 @@ class BackgroundPlayer:
             raise StateMisuseError("a player plays one queue at a time: stop it first")
         self._player.check_queue(items, start_s)
         self._ended = trio.Event()
-        self.events.begin()
+        self._events.begin()
         await self._nursery.start(self._run, tuple(items), start_s)
 
     async def wait_ended(self) -> None:
@@ -134,7 +134,7 @@ class BackgroundPlayer:
 
     def check(self) -> None:
         """Raise what playing failed with, if nobody has seen it."""
-        self.events.check()
+        self._events.check()
 
     async def _run(self, items: Sequence[str], start_s: float, task_status: trio.TaskStatus[None]) -> None:
         failure: LightpeerError | None = None
@@ -145,7 +145,12 @@ class BackgroundPlayer:
             failure = error
         finally:
             self._ended.set()
-            self.events.end(failure)
+            self._events.end(failure)
+
+    @property
+    def events(self) -> PlayerEvents:
+        """What happens, for one reader to iterate over until the queue has ended."""
+        return self._events
 
     @property
     def status(self) -> Status:
