@@ -22,17 +22,17 @@ from pathlib import Path
 import trio
 
 from lightpeer.client.client import Client, open_client
-from lightpeer.client.fetch import INLINE_BYTES
 from lightpeer.client.find_sources import source_finder
 from lightpeer.client.search import RECORDS_TO_SHOW
+from lightpeer.client.stream import INLINE_BYTES
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET
 from lightpeer.core.trust.identity import ID_BYTES
 from lightpeer.download.session import Session
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.pair import MadeTrack, Serving, made_track, settings
-from tests.sim.link import Link
-from tests.sim.network import SimHost, SimInternet, simulate
 from tests.sim.swarm import connected, introduce, swarm
 
 ONE_WAY_S, NEAR_S = 0.1, 0.00025  # of the phone's link, and of each server's

@@ -2,12 +2,18 @@
 
 What a program needs is here; everything else is the library's own business:
 
-    async with open_client(load_settings(environ=os.environ), SystemNetwork()) as client:
-        async for hit in client.search("words"):
+    async with lightpeer.open_client(bootstrap=["music.example.org"]) as client:
+        async for hit in client.search("copper rain"):
             print(hit.uri, hit.title)
+        done = await client.fetch(hit.uri, path)
+        async with client.stream(hit.uri, bitrate_kbps=48) as segments:
+            async for segment in segments: ...
+        async with client.player(output="wav:x.wav") as player:
+            await player.play([hit.uri])
+            async for event in player.events: ...
 
-Names are imported when they are first used, so that `import lightpeer` costs
-nothing and sound is not touched by those who only search.
+A server to embed is in `lightpeer.serve`, gRPC on trio in `lightpeer.rpc`. Names are imported when they are
+first used, so that `import lightpeer` costs nothing and sound is not touched by those who only search.
 """
 
 from __future__ import annotations
@@ -17,47 +23,117 @@ from lightpeer.version import VERSION
 TYPE_CHECKING = False  # as typing's, which would be a quarter of the time that --version takes
 
 if TYPE_CHECKING:
-    from lightpeer.audio.outputs import make_sink
-    from lightpeer.client.client import open_client
-    from lightpeer.client.fetch import fetch
+    from lightpeer.api import LightClient, open_client
+    from lightpeer.client.fetch import Fetched
     from lightpeer.client.models import Hit, PeerInfo
+    from lightpeer.client.stream import Segment, SegmentStream
     from lightpeer.config import Settings, load_settings
-    from lightpeer.errors import LightpeerError
-    from lightpeer.net.system import SystemNetwork
-    from lightpeer.playback.player import Player, PlayerEvent, Status
+    from lightpeer.core.content.manifest import Rendition, Track
+    from lightpeer.core.trust.contact import Contact
+    from lightpeer.errors import (
+        AudioError,
+        BadMessageError,
+        ConfigError,
+        LightpeerError,
+        LocalError,
+        MissingLibraryError,
+        NoPeerError,
+        NothingFoundError,
+        OutsideError,
+        RemoteError,
+        StateError,
+        StreamFailedError,
+        UsageError,
+        VerificationError,
+    )
+    from lightpeer.playback.background import BackgroundPlayer, PlayerEvents
+    from lightpeer.playback.events import (
+        Ended,
+        NotPlayed,
+        Opening,
+        Paused,
+        PlayerEvent,
+        Playing,
+        Rebuffering,
+        Resumed,
+        Seeked,
+        SourceLost,
+        TransportChanged,
+        Unpaused,
+        Waiting,
+    )
+    from lightpeer.playback.player import Status
 
 __version__ = VERSION
 
 __all__ = [
+    "AudioError",
+    "BackgroundPlayer",
+    "BadMessageError",
+    "ConfigError",
+    "Contact",
+    "Ended",
+    "Fetched",
     "Hit",
+    "LightClient",
     "LightpeerError",
+    "LocalError",
+    "MissingLibraryError",
+    "NoPeerError",
+    "NotPlayed",
+    "NothingFoundError",
+    "Opening",
+    "OutsideError",
+    "Paused",
     "PeerInfo",
-    "Player",
     "PlayerEvent",
+    "PlayerEvents",
+    "Playing",
+    "Rebuffering",
+    "RemoteError",
+    "Rendition",
+    "Resumed",
+    "Seeked",
+    "Segment",
+    "SegmentStream",
     "Settings",
+    "SourceLost",
+    "StateError",
     "Status",
-    "SystemNetwork",
+    "StreamFailedError",
+    "Track",
+    "TransportChanged",
+    "Unpaused",
+    "UsageError",
+    "VerificationError",
+    "Waiting",
     "__version__",
-    "fetch",
     "load_settings",
-    "make_sink",
     "open_client",
 ]
 
-_HOMES = {
-    "Hit": "lightpeer.client.models",
-    "LightpeerError": "lightpeer.errors",
-    "PeerInfo": "lightpeer.client.models",
-    "Player": "lightpeer.playback.player",
-    "PlayerEvent": "lightpeer.playback.player",
-    "Settings": "lightpeer.config",
-    "Status": "lightpeer.playback.player",
-    "SystemNetwork": "lightpeer.net.system",
-    "fetch": "lightpeer.client.fetch",
-    "load_settings": "lightpeer.config",
-    "make_sink": "lightpeer.audio.outputs",
-    "open_client": "lightpeer.client.client",
+_ROOMS = {
+    "api": ("LightClient", "open_client"),
+    "client.fetch": ("Fetched",),
+    "client.models": ("Hit", "PeerInfo"),
+    "client.stream": ("Segment", "SegmentStream"),
+    "config": ("Settings", "load_settings"),
+    "core.trust.contact": ("Contact",),
+    "core.content.manifest": ("Rendition", "Track"),
+    "errors": (
+        *("AudioError", "BadMessageError", "ConfigError", "LightpeerError", "LocalError"),
+        *("MissingLibraryError", "NoPeerError", "NothingFoundError", "OutsideError", "RemoteError"),
+        *("StateError", "StreamFailedError", "UsageError", "VerificationError"),
+    ),
+    "playback.background": ("BackgroundPlayer", "PlayerEvents"),
+    "playback.events": (
+        *("Ended", "NotPlayed", "Opening", "Paused", "PlayerEvent", "Playing", "Rebuffering", "Resumed"),
+        *("Seeked", "SourceLost", "TransportChanged", "Unpaused", "Waiting"),
+    ),
+    "playback.player": ("Status",),
 }
+
+_HOMES = {name: f"{__name__}.{room}" for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> object:

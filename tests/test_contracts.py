@@ -36,6 +36,16 @@ FORBIDDEN: Final = {
         "from lightpeer.client.reach import Reach",
         ["the server is a client"],
     ),
+    "the client knows what programs are given": (
+        "client/models.py",
+        "from lightpeer.api import LightClient",
+        [HOUSE],
+    ),
+    "the client is simulated": (
+        "client/fetch.py",
+        "from lightpeer.testing import SimHost",
+        [HOUSE],
+    ),
     "a link knows connections": (
         "rpc/link.py",
         "from lightpeer.peering.connections import Connections",

@@ -1,4 +1,4 @@
-"""The public names, and what importing them costs."""
+"""The public names, what importing them costs, and that nothing is given that has no public name."""
 
 from __future__ import annotations
 
@@ -8,20 +8,51 @@ import sys
 import pytest
 
 import lightpeer
+from tests.exported import unexported
 
 NAMES = [
+    "AudioError",
+    "BackgroundPlayer",
+    "BadMessageError",
+    "ConfigError",
+    "Contact",
+    "Ended",
+    "Fetched",
     "Hit",
+    "LightClient",
     "LightpeerError",
+    "LocalError",
+    "MissingLibraryError",
+    "NoPeerError",
+    "NotPlayed",
+    "NothingFoundError",
+    "Opening",
+    "OutsideError",
+    "Paused",
     "PeerInfo",
-    "Player",
     "PlayerEvent",
+    "PlayerEvents",
+    "Playing",
+    "Rebuffering",
+    "RemoteError",
+    "Rendition",
+    "Resumed",
+    "Seeked",
+    "Segment",
+    "SegmentStream",
     "Settings",
+    "SourceLost",
+    "StateError",
     "Status",
-    "SystemNetwork",
+    "StreamFailedError",
+    "Track",
+    "TransportChanged",
+    "Unpaused",
+    "UsageError",
+    "VerificationError",
+    "Waiting",
     "__version__",
-    "fetch",
     "load_settings",
-    "make_sink",
     "open_client",
 ]
 
@@ -41,9 +72,22 @@ def test_other_names_are_not():
         lightpeer.Speaker  # noqa: B018
 
 
+def test_every_class_that_a_program_gets_is_exported():
+    assert unexported(lightpeer) == set()
+
+
 def test_importing_it_imports_nothing_heavy():
     code = "import sys, lightpeer; lightpeer.LightpeerError; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     modules = set(done.stdout.split())
     assert "lightpeer.errors" in modules
-    assert not modules & {"trio", "h2", "argparse", "lightpeer.audio", "sounddevice", "google.protobuf"}
+    heavy = {"trio", "h2", "argparse", "lightpeer.api", "lightpeer.audio", "sounddevice", "google.protobuf"}
+    assert not modules & heavy
+
+
+def test_searching_touches_neither_sound_nor_server():
+    code = "import sys, lightpeer; lightpeer.open_client; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    rooms = {".".join(name.split(".")[:2]) for name in done.stdout.split() if name.startswith("lightpeer.")}
+    assert "lightpeer.client" in rooms
+    assert not rooms & {f"lightpeer.{room}" for room in ("audio", "playback", "serve", "console", "cli")}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lightpeer.client.client import open_client
 from lightpeer.console.signals import run_async
@@ -81,7 +81,7 @@ def checked_target(text: str) -> Path:
 
 def checked_timeout(seconds: float | None) -> float:
     """Return how long to wait, infinity for 0; raise UsageError if it is no time."""
-    from lightpeer.client.fetch import SILENCE_S
+    from lightpeer.client.stream import SILENCE_S
 
     if seconds is None:
         return SILENCE_S
@@ -142,7 +142,7 @@ async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silen
 
     try:
         async with open_client(settings, SystemNetwork()) as client:
-            summary = await fetch(
+            done = await fetch(
                 client,
                 uri,
                 path,
@@ -153,7 +153,16 @@ async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silen
     finally:
         if line:
             line.clear()
-    done: dict[str, Any] = {**summary, "path": str(path)}
-    text = f"{path}: {done['bytes']} bytes, {done['bitrate_kbps']} kbit/s, by {done['transport']}"
-    output.remark("fetched", text, **done)
+    output.remark(
+        "fetched",
+        f"{path}: {done.size_bytes} bytes, {done.bitrate_kbps} kbit/s, by {done.transport}",
+        uri=done.uri,
+        path=str(path),
+        bytes=done.size_bytes,
+        kept_bytes=done.kept_bytes,
+        title=done.title,
+        bitrate_kbps=done.bitrate_kbps,
+        transport=done.transport,
+        sources=done.sources,
+    )
     return 0

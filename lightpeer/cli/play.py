@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lightpeer.cli.terminal import Terminal
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
-    from lightpeer.playback.player import PlayerEvent
+    from lightpeer.playback.events import PlayerEvent
 
 
 class Programme(NamedTuple):
@@ -119,15 +119,18 @@ class Performance:
         return Terminal(self.player, line=line, keys_from=sys.stdin if has_keys(sys.stdin) else None)
 
     def _tell(self, event: PlayerEvent) -> None:
-        if event.kind == "playing" and self.first_sound_s is None:
+        from lightpeer.cli.events import fields_of, name_of
+
+        name, fields = name_of(event), fields_of(event)
+        if name == "playing" and self.first_sound_s is None:
             self.first_sound_s = trio.current_time() - self._began
         line = self._terminal.line if self._terminal else None
         if line:
             line.clear()
-        if event.kind == "warning" and not self._output.json:
-            self._output.warn(str(event.data["message"]))
-        elif self._output.json or (line is None and event.kind in _SENTENCES):
-            self._output.remark(event.kind, _sentence(event), **event.data)
+        if name == "warning" and not self._output.json:
+            self._output.warn(str(fields["message"]))
+        elif self._output.json or (line is None and name in _SENTENCES):
+            self._output.remark(name, _sentence(name, fields), **fields)
         if self._terminal:
             self._terminal.changed()
 
@@ -145,12 +148,12 @@ _SENTENCES = {
 """What is worth a line where there is no live one."""
 
 
-def _sentence(event: PlayerEvent) -> str:
-    data: dict[str, Any] = dict(event.data)
-    if event.kind == "playing":
+def _sentence(name: str, fields: dict[str, object]) -> str:
+    data: dict[str, Any] = dict(fields)
+    if name == "playing":
         data["track"] = described(str(data["title"]), str(data["artist"]), str(data["album"]))
         data["length"] = clock(float(data["duration_s"]))
-    return _SENTENCES.get(event.kind, event.kind).format_map(data)
+    return _SENTENCES.get(name, name).format_map(data)
 
 
 def _write_stats(path: Path, stats: dict[str, object]) -> None:

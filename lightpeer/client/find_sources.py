@@ -1,4 +1,4 @@
-"""From a client to a session: who serves a track. The one place where both are known, beside the player."""
+"""Who serves a track, as a session asks it of a client: the first source, and further ones."""
 
 from __future__ import annotations
 

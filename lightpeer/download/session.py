@@ -23,6 +23,7 @@ from lightpeer.core.segments.playout import Playout
 from lightpeer.core.segments.scheduler import Scheduler, SegmentReady
 from lightpeer.core.sources.pull_ahead import MOST
 from lightpeer.download.counts import SessionStats
+from lightpeer.download.events import Rebuffering, Resumed
 from lightpeer.download.sources import Sources
 from lightpeer.errors import LightpeerError, StreamFailedError
 
@@ -53,7 +54,7 @@ class Session:
         bandwidth: Bandwidth,
         find_sources: FindSources,
         *,
-        on_event: TellEvent = lambda _kind, _data: None,
+        on_event: TellEvent = lambda _event: None,
         on_lie: TellLie = lambda _peer, _reason: None,
         on_served: TellServed = lambda _peer, _size, _seconds: None,
         sink_ahead_s: Callable[[], float] = lambda: 0.0,
@@ -71,7 +72,7 @@ class Session:
             find_sources: how to find sources beyond the first.
             on_lie: told of each source that broke the protocol or sent false bytes.
             on_served: told of each other source when it ends, what it delivered.
-            on_event: told of "transport", "source_lost", "rebuffering" and "resumed".
+            on_event: told of what happens (`events.py`).
             sink_ahead_s: seconds of sound that left the buffer and are not heard yet.
             realtime: False if segments are taken as fast as they come (a file).
             first_segment: where to begin.
@@ -202,9 +203,9 @@ class Session:
         interruptions, was_dry = self.playout.rebuffers, self.playout.is_dry
         self.playout.update(self.ahead_s, now, complete=self.complete)
         if self.playout.rebuffers > interruptions:
-            self._on_event("rebuffering", {})
+            self._on_event(Rebuffering())
         elif was_dry and not self.playout.is_dry:
-            self._on_event("resumed", {})
+            self._on_event(Resumed())
 
     def _take_inline(self, peer: Peer, opened: Opened) -> None:
         """Take tables and segments that came with the Open; what does not verify costs the peer nothing."""

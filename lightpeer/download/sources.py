@@ -21,6 +21,7 @@ from lightpeer.core.rate.flow import FIRST_RTT_S
 from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.sources.selection import Selection
 from lightpeer.core.sources.source_search import Supply
+from lightpeer.download.events import SourceLost, TransportChanged
 from lightpeer.download.source import Source
 from lightpeer.errors import LightpeerError, NothingFoundError
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
     from lightpeer.download.counts import SessionStats
+    from lightpeer.download.events import SessionEvent
     from lightpeer.net.network import Network
     from lightpeer.peering.peer import Peer
 
@@ -56,7 +58,7 @@ FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["
 TellLie: TypeAlias = Callable[["Peer", str], None]
 TellServed: TypeAlias = Callable[["Peer", int, float], None]
 """Takes a peer, the bytes that it delivered, and in how many seconds of fetching."""
-TellEvent: TypeAlias = Callable[[str, dict[str, object]], None]
+TellEvent: TypeAlias = Callable[["SessionEvent"], None]
 
 
 class Listener(Protocol):
@@ -413,7 +415,7 @@ class Sources:
         """The source's data comes by another transport from now on."""
         self._stats.transports.add(transport)
         if self._transport not in ("", self.transport):
-            self._on_event("transport", {"transport": self.transport, "peer_id": source.peer.name})
+            self._on_event(TransportChanged(self.transport, source.peer.name))
         self._transport = self.transport
         self.on_timers()
 
@@ -437,5 +439,5 @@ class Sources:
         now = trio.current_time()
         self._supply.on_lost(source.peer.peer_id, now, lied=lied, was_useful=source.has_delivered)
         self._drop(source, lied=lied)
-        self._on_event("source_lost", {"peer_id": source.peer.name, "reason": reason})
+        self._on_event(SourceLost(source.peer.name, reason))
         self.on_released()

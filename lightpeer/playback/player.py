@@ -18,19 +18,19 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
 from lightpeer.client.client import INLINE_BYTES
-from lightpeer.client.find_sources import first_source, source_finder
+from lightpeer.client.find_sources import first_source
+from lightpeer.client.stream import new_session
 from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.retries import Retries
 from lightpeer.core.segments.skips import Skips
-from lightpeer.download.session import Session
 from lightpeer.errors import (
     LightpeerError,
     NoPeerError,
@@ -40,6 +40,7 @@ from lightpeer.errors import (
     UsageError,
 )
 from lightpeer.playback.deck import Deck, first_segment
+from lightpeer.playback.events import Ended, NotPlayed, Opening, Paused, Playing, Seeked, Unpaused, Waiting
 from lightpeer.playback.stats import PlayStats
 from lightpeer.tasks.nursery import open_nursery
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
     from lightpeer.peering.peer import Peer
+    from lightpeer.playback.events import PlayerEvent
 
 logger = logging.getLogger(__name__)
 
@@ -59,14 +61,6 @@ LISTENED_S = 30.0  # on end, after which it is; or half of a shorter one
 RESTART_AFTER_S = 3.0  # "previous" later than this goes to the track's own beginning, as players do
 MIN_VOLUME_DB = -60.0
 MAX_VOLUME_DB = 12.0
-
-
-@dataclass(frozen=True, slots=True)
-class PlayerEvent:
-    """Something worth telling: its kind, and what belongs to it."""
-
-    kind: str
-    data: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +134,7 @@ class Player:
         self._paused = not self._paused
         if self._sink is not None and self._sink_is_open:
             self._sink.pause(self._paused)
-        self._tell("paused" if self._paused else "unpaused")
+        self._on_event(Paused() if self._paused else Unpaused())
 
     def seek_by(self, seconds: float) -> None:
         """Go forward, or back if negative; beyond the end is the end."""
@@ -222,7 +216,7 @@ class Player:
     async def play(self, items: Sequence[str], *, start_s: float = 0.0) -> None:
         """Play queries and track ids in order, the first one from `start_s` on; return at the end.
 
-        What cannot be had is told of as a "warning", and the next one is played.
+        What cannot be had is told of as `NotPlayed`, and the next one is played.
 
         Raises:
             UsageError: one of the items looks like a track id and is none, or the first ends by `start_s`.
@@ -232,10 +226,7 @@ class Player:
         """
         if self._items:
             raise StateMisuseError("a player plays one queue at a time: stop it first")
-        for item in filter(is_uri, items):
-            parse_uri(item)
-        if not 0 <= start_s <= MAX_SEGMENTS:
-            raise UsageError(f"a track has at most {MAX_SEGMENTS} seconds: nothing begins at {start_s:g} s")
+        self.check_queue(items, start_s)
         self._start_s = start_s
         self._items, self._at, self._paused = tuple(items), _Place(0, start_s), False
         try:
@@ -250,13 +241,21 @@ class Player:
                 self._client.downlink.note(self._source, self._bandwidth.measured_bytes_per_s)
             await self._close_sink()
 
+    @staticmethod
+    def check_queue(items: Sequence[str], start_s: float) -> None:
+        """Raise UsageError where an item looks like a track id and is none, or no track is so long."""
+        for item in filter(is_uri, items):
+            parse_uri(item)
+        if not 0 <= start_s <= MAX_SEGMENTS:
+            raise UsageError(f"a track has at most {MAX_SEGMENTS} seconds: nothing begins at {start_s:g} s")
+
     # The queue.
 
     async def _play_queue(self) -> None:
         """Play item after item, and go where commands say."""
         any_played = False
         while self._at.item < len(self._items):
-            failure: LightpeerError | None = None
+            item, failure = self._items[self._at.item], None
             with trio.CancelScope() as self._interrupt:
                 try:
                     await self._play_item()
@@ -270,7 +269,7 @@ class Player:
             if failure is not None:
                 if not any_played and self._at.item >= len(self._items):
                     raise failure
-                self._tell("warning", message=str(failure))
+                self._on_event(NotPlayed(item, str(failure)))
         if self._sink_is_open and self._sink is not None:
             await self._sink.drain()
 
@@ -285,7 +284,7 @@ class Player:
         is_elsewhere = not deck.started and deck.session.cursor > 0  # it was opened for another place
         if deck.position_s != self._at.position_s or is_elsewhere:
             deck.seek(self._at.position_s)
-            self._tell("seeked", position_s=deck.position_s)
+            self._on_event(Seeked(deck.position_s))
         self._deck, self._awaited = deck, None
         async with open_nursery() as nursery:
             nursery.start_soon(self._open_ahead, deck, index + 1)
@@ -295,7 +294,7 @@ class Player:
                 heard_s += len(pcm) / (2 * deck.channels * SAMPLE_RATE)
                 if heard_s >= enough_s:
                     self._judge(index, self._client.on_listened)
-            self._tell("ended", uri=deck.track.uri, position_s=deck.position_s)
+            self._on_event(Ended(deck.track.uri, deck.position_s))
             self._awaited = index + 1
 
     def _check_start(self, deck: Deck) -> None:
@@ -333,7 +332,7 @@ class Player:
             nursery.start_soon(self._prepare_sound)
             deck = self._decks.get(index)
             if deck is None:
-                self._tell("opening", item=self._items[index])
+                self._on_event(Opening(self._items[index]))
                 await trio.sleep_until(self._skips.open_at)
                 deck = await self._open_patiently(index, self._at.position_s)
         assert self._sink is not None
@@ -357,7 +356,7 @@ class Player:
                 logger.info("%s cannot be opened yet: %s", self._items[index], error)
                 if index == self._awaited and not was_told:
                     was_told = True
-                    self._tell("waiting", item=self._items[index], message=str(error))
+                    self._on_event(Waiting(self._items[index], str(error)))
             await trio.sleep(again_s)
 
     async def _open(self, index: int, position_s: float) -> Deck:
@@ -375,15 +374,12 @@ class Player:
         self._source = peer
         if not self._decks and not self._bandwidth.rate_bytes_per_s:
             self._bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer), peer.burst)
-        session = Session(
+        session = new_session(
+            self._client,
             opened.track,
-            self._client.network,
             self._settings,
             self._bandwidth,
-            source_finder(self._client, opened.track),
-            on_event=lambda kind, data: self._tell(kind, **data),
-            on_lie=self._client.on_lie,
-            on_served=self._client.on_served,
+            on_event=self._on_event,
             sink_ahead_s=self._ahead_s,
             first_segment=first,
         )
@@ -423,7 +419,7 @@ class Player:
         self._stats.on_pcm(len(pcm) / (2 * deck.channels * SAMPLE_RATE), time.monotonic())
         if not deck.started:
             deck.started = True
-            self._tell_playing(deck)
+            self._on_event(_playing(deck))
         await self._sink.write(pcm)
 
     async def _open_sink(self, sink: Sink, channels: int) -> None:
@@ -439,23 +435,18 @@ class Player:
             with trio.CancelScope(shield=True):
                 await sink.aclose()
 
-    # Telling.
 
-    def _tell(self, kind: str, **data: object) -> None:
-        self._on_event(PlayerEvent(kind, data))
-
-    def _tell_playing(self, deck: Deck) -> None:
-        track = deck.track
-        self._tell(
-            "playing",
-            title=track.title,
-            artist=track.artist,
-            album=track.album,
-            uri=track.uri,
-            duration_s=track.duration_s,
-            bitrate_kbps=_kbps(deck),
-            transport=deck.session.transport,
-        )
+def _playing(deck: Deck) -> Playing:
+    track = deck.track
+    return Playing(
+        title=track.title,
+        artist=track.artist,
+        album=track.album,
+        uri=track.uri,
+        duration_s=track.duration_s,
+        bitrate_kbps=_kbps(deck),
+        transport=deck.session.transport,
+    )
 
 
 def _kbps(deck: Deck) -> int:

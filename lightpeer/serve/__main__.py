@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Settings
     from lightpeer.core.addresses import Endpoint
-    from lightpeer.serve.server import ServeSettings
+    from lightpeer.serve.settings import ServeSettings
 
 MAX_SIGNALS = 64  # of a kind, that wait: more than anybody means
 SWITCH_S = 0.0005  # after which a worker thread that computes lets the event loop run; by default 5 ms
@@ -54,8 +54,11 @@ def _serve(settings: ServeSettings, output: Output) -> int:
     import trio
 
     from lightpeer.net.system import SystemNetwork
+    from lightpeer.serve.importing.scan import ProgressLine
     from lightpeer.serve.library.descriptors import raise_descriptor_limit
+    from lightpeer.serve.printing import Printer
     from lightpeer.serve.server import serve
+    from lightpeer.serve.settings import Operator
 
     sys.setswitchinterval(SWITCH_S)
     raise_descriptor_limit()
@@ -67,7 +70,10 @@ def _serve(settings: ServeSettings, output: Output) -> int:
             nursery.start_soon(_watch_signals, caught, stop, nursery.cancel_scope)
             hangup = "SIGHUP" if settings.allow or settings.deny else ""  # else it ends us, as before
             with _signals("SIGUSR1") as toggles, _signals(hangup) as hangups:
-                await serve(settings, SystemNetwork(), output, stop, toggles, hangups)
+                operator = Operator(
+                    tell=Printer(output), progress=ProgressLine(), toggles=toggles, hangups=hangups
+                )
+                await serve(settings, SystemNetwork(), stop, operator)
             nursery.cancel_scope.cancel()
         return INTERRUPTED if signal.SIGINT in caught else 0
 
@@ -143,7 +149,7 @@ def _common(arguments: argparse.Namespace) -> tuple[Settings, Path]:
 def _settings(arguments: argparse.Namespace) -> ServeSettings:
     from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
     from lightpeer.serve.overlay.gossip import PERIOD_S
-    from lightpeer.serve.server import DEFAULT_LISTEN, ServeSettings
+    from lightpeer.serve.settings import DEFAULT_LISTEN, ServeSettings
 
     if not arguments.music_dirs:
         raise UsageError("give the folder with your music (see lightpeer-serve --help)")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar, TypeVarTuple
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.fetch import SILENCE_S, next_within, streaming
+from lightpeer.client.stream import SILENCE_S, next_within, streaming
 from lightpeer.core.content.manifest import build_table
 from lightpeer.core.content.uri import format_uri, is_uri, parse_uri
 from lightpeer.errors import LightpeerError, StreamFailedError

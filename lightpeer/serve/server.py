@@ -23,7 +23,6 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.core.addresses import (
-    DEFAULT_PORT,
     LOOPBACK_SCOPE,
     Endpoint,
     format_endpoint,
@@ -42,15 +41,17 @@ from lightpeer.rpc.limits import ServeLimits
 from lightpeer.rpc.reflection import Reflection
 from lightpeer.rpc.server import LIMITS, RpcServer, service_of
 from lightpeer.serve.access.access import Access, Lists, drop_withdrawn, keep_to
+from lightpeer.serve.events import LibraryTrouble, Listening, Mended, Mirrored, RoleChanged, Trouble
 from lightpeer.serve.importing.finder import require_folder
-from lightpeer.serve.importing.scan import MIRRORED, ImportReport, ProgressLine, mend, mirror_root, scan
+from lightpeer.serve.importing.scan import MIRRORED, ImportReport, mend, mirror_root, scan
 from lightpeer.serve.library.descriptors import shares
-from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS, Library
-from lightpeer.serve.overlay.gossip import PERIOD_S, Gossip
+from lightpeer.serve.library.library import Library
+from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.role import ServingRole, guarded
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.services.streams import Services
+from lightpeer.serve.settings import Operator
 from lightpeer.state.files import load_or_create_identity
 from lightpeer.state.peers import RememberedPeers
 from lightpeer.tasks.nursery import open_nursery
@@ -58,53 +59,46 @@ from lightpeer.tasks.supervision import contained, kept_up
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
-    from pathlib import Path
 
-    from lightpeer.console.output import Output
     from lightpeer.net.network import Address, Network
+    from lightpeer.serve.settings import ServeSettings
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_LISTEN: Final[Endpoint] = ("127.0.0.1", DEFAULT_PORT)
 PEERS_REMEMBERED: Final = 1024  # about a megabyte; the sample that one reply gives is 15
 MIRROR_ASKS: Final = 4  # neighbours, besides the bootstrap peers
 READY_AFTER_S: Final = 5.0
 MEND_S: Final = 10.0  # after which is looked whether tracks were found damaged: they are imported again
 FETCH_AGAIN_S: Final = 600.0  # after which is looked whether mirrored tracks were
 DRAIN_S: Final = 5.0
+NOBODY: Final = Operator()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeSettings:
-    """What a person may choose for a serving peer."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that listens, as it tells whoever started it. `imported` is set once the import is over."""
 
-    music_dir: Path
-    more_music_dirs: tuple[Path, ...] = ()
-    follow_links: bool = False  # that lead out of the music folders
-    state_dir: Path
-    listen: Endpoint = DEFAULT_LISTEN  # for RPC, and for UDP unless that port is taken
-    announce: tuple[Endpoint, ...] = ()  # to others, all of one port; none: as listened on, or observed
-    bootstrap: tuple[Contact, ...] = ()
-    ladder_kbps: tuple[int, ...] = DEFAULT_LADDER_KBPS
-    lan: bool = True  # be found on the local network, and find others there
-    mirror: tuple[str, ...] = ()  # tracks to fetch from the network and serve: `loud:…`, or words
-    max_upload_bytes_per_s: int | None = None  # of audio, to all together
-    allow: tuple[str, ...] = ()  # lists of who may listen, files or peer ids; none: everybody may
-    deny: tuple[str, ...] = ()  # lists of who may not, and of what is not served
-    gossip_s: float = PERIOD_S  # the period in which two other servers are met
+    address: Endpoint
+    peer_id: str
+    imported: trio.Event
 
 
 async def serve(
     settings: ServeSettings,
     network: Network,
-    output: Output,
     stop: trio.Event,
-    toggles: AsyncIterable[object] | None = None,
-    hangups: AsyncIterable[object] | None = None,
+    operator: Operator = NOBODY,
+    *,
+    task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until `stop` is set; with each of `toggles` cease to, or begin again.
+    """Serve until `stop` is set.
 
-    With each of `hangups` the lists of who may listen are read again.
+    Args:
+        settings: what the operator has chosen.
+        network: where to listen.
+        stop: set to have the server drain and end.
+        operator: who is told, and interferes.
+        task_status: told once it listens.
 
     Raises:
         StateError: the music folder, the state directory, the key, a list or the port cannot be used.
@@ -113,9 +107,9 @@ async def serve(
     """
     for folder in (settings.music_dir, *settings.more_music_dirs):
         require_folder(folder)
-    server = _Server(settings, network, output)
+    server = _Server(settings, network, operator)
     try:
-        await server.run(stop, toggles, hangups)
+        await server.run(stop, task_status)
     finally:
         server.close()
 
@@ -123,16 +117,21 @@ async def serve(
 class _Server:
     """The parts of one server, and the tasks that they run in."""
 
-    def __init__(self, settings: ServeSettings, network: Network, output: Output) -> None:
+    def __init__(self, settings: ServeSettings, network: Network, operator: Operator) -> None:
         """Open what is kept in the state directory, at last the library: `close` closes it."""
         self._settings = settings
         self._network = network
-        self._output = output
+        self._operator = operator
+        self._tell = operator.tell
         state_dir = settings.state_dir
         self._identity = load_or_create_identity(state_dir, network.entropy)
         self._access = Access(self._identity.peer_id)
         self._lists = Lists(
-            self._access, state_dir, allow=settings.allow, deny=settings.deny, warn=output.notify
+            self._access,
+            state_dir,
+            allow=settings.allow,
+            deny=settings.deny,
+            warn=lambda text: operator.tell(Trouble(text)),
         )
         cap = settings.max_upload_bytes_per_s
         self._uplink = None if cap is None else Uplink(cap)
@@ -146,24 +145,19 @@ class _Server:
         """Close the library."""
         self._library.close()
 
-    async def run(
-        self,
-        stop: trio.Event,
-        toggles: AsyncIterable[object] | None,
-        hangups: AsyncIterable[object] | None,
-    ) -> None:
-        await drop_withdrawn(self._lists, self._library, self._output)
+    async def run(self, stop: trio.Event, task_status: trio.TaskStatus[Running]) -> None:
+        await drop_withdrawn(self._lists, self._library, self._tell)
         listener = await self._listen()
         address = listener_address(listener)
         async with open_nursery() as nursery:
             peers = RememberedPeers(
                 self._settings.state_dir, PEERS_REMEMBERED, nursery, own=self._identity.peer_id
             )
-            kept = (self._lists, self._library, self._streams, self._output, hangups)
+            kept = (self._lists, self._library, self._streams, self._tell, self._operator.hangups)
             nursery.start_soon(kept_up, "keeping to the lists", keep_to, *kept)
             try:
                 gossip = self._gossip(address, peers)
-                await self._serve(nursery, gossip, listener, stop, toggles)
+                await self._serve(nursery, gossip, listener, stop, task_status)
             finally:
                 peers.save()
             nursery.cancel_scope.cancel()
@@ -174,7 +168,7 @@ class _Server:
         gossip: Gossip,
         listener: trio.abc.Listener[trio.abc.Stream],
         stop: trio.Event,
-        toggles: AsyncIterable[object] | None,
+        task_status: trio.TaskStatus[Running],
     ) -> None:
         services = self._services(gossip)
         handlers = guarded(services.handlers(), gossip)
@@ -197,11 +191,13 @@ class _Server:
         nursery.start_soon(kept_up, "mending tracks", self._mend)
         nursery.start_soon(kept_up, "mirroring", self._mirror, gossip)
         nursery.start_soon(kept_up, "gossip", self._gossip_on, gossip, listener_address(listener))
-        if toggles is not None:
+        if (toggles := self._operator.toggles) is not None:
             nursery.start_soon(kept_up, "the switch", self._switch, ServingRole(gossip, health), toggles)
         async with trio.open_nursery() as serving:
             await serving.start(rpc.serve, [listener])
-            nursery.start_soon(self._tell_when_ready, listener_address(listener))
+            address, peer_id = listener_address(listener), format_peer_id(self._identity.peer_id)
+            task_status.started(Running(address, peer_id, self._scanned))
+            nursery.start_soon(self._tell_when_ready, address, peer_id)
             await stop.wait()
             self._stop_scan.set()
             health.stop()
@@ -231,8 +227,7 @@ class _Server:
             async for _ in toggles:
                 telling.cancel()  # it is no longer true
                 role.toggle()
-                text = "serving again" if role.is_on else "no longer serving, until the next signal"
-                self._output.remark("role", text, serves=role.is_on)
+                self._tell(RoleChanged(role.is_on))
                 telling = trio.CancelScope()
                 nursery.start_soon(contained, "telling the neighbours", role.tell_neighbours, telling)
 
@@ -285,16 +280,16 @@ class _Server:
             return [*self._settings.bootstrap, *known]
 
         client = Settings(state_dir=self._settings.state_dir)
-        wanted, warn = self._settings.mirror, self._output.notify
+        wanted = self._settings.mirror
+
+        def warn(text: str) -> None:
+            self._tell(Trouble(text))
+
         mirror = Mirror(self._library, self._network, client, wanted, contacts, warn, self._access)
         is_missing = True
         while True:
             if is_missing:
-                await mirror.run(
-                    lambda track: self._output.remark(
-                        "mirrored", f"mirrored {track.title}", uri=track.uri, title=track.title
-                    )
-                )
+                await mirror.run(lambda track: self._tell(Mirrored(track.uri, track.title)))
             await trio.sleep(FETCH_AGAIN_S)
             damaged = await trio.to_thread.run_sync(self._library.damaged_files)
             is_missing = any(path.startswith(MIRRORED) for path in damaged)
@@ -311,45 +306,48 @@ class _Server:
             mended = found
             self._tell_notes(report)
             if report.imported:
-                what = "1 track" if report.imported == 1 else f"{report.imported} tracks"
-                self._output.remark("mended", f"imported {what} again", tracks=report.imported)
+                self._tell(Mended(report.imported))
 
     async def _scan(self) -> None:
         """Bring the library up to date; without that, what it has is served all the same."""
-        progress = ProgressLine()
+        progress = self._operator.progress
         mirrored = [mirror_root(entry) for entry in self._settings.mirror]
         try:
             look = partial(scan, follow_links=self._settings.follow_links)
             report = await trio.to_thread.run_sync(
                 look,
                 self._library,
-                progress,
+                progress or _draw_nothing,
                 self._stop_scan.is_set,
                 mirrored,
                 self._settings.more_music_dirs,
             )
             self._tell_imported(report, await trio.to_thread.run_sync(self._library.count_tracks))
         except (LightpeerError, OSError) as error:
-            self._output.warn(str(error))
+            self._tell(LibraryTrouble(str(error)))
         finally:
-            progress.close()
+            if progress is not None:
+                progress.close()
             self._scanned.set()
 
-    async def _tell_when_ready(self, address: Address) -> None:
+    async def _tell_when_ready(self, address: Endpoint, peer_id: str) -> None:
         with trio.move_on_after(READY_AFTER_S):
             await self._scanned.wait()
-        rpc, peer_id = format_endpoint(address), format_peer_id(self._identity.peer_id)
-        self._output.result("listening", f"listening on {rpc} as {peer_id}", rpc=rpc, peer_id=peer_id)
+        self._tell(Listening(address, peer_id))
 
     def _tell_notes(self, report: ImportReport) -> None:
         for note in report.notes():
-            self._output.warn(note)
+            self._tell(LibraryTrouble(note))
 
     def _tell_imported(self, report: ImportReport, tracks: int) -> None:
         self._tell_notes(report)
         if report.stopped:
             return
         logger.info("%d tracks; %d files imported, %d as before", tracks, report.imported, report.unchanged)
+
+
+def _draw_nothing(_done: int, _total: int, _name: str) -> None:
+    pass
 
 
 def _listen_error(address: Address, error: OSError) -> StateError:

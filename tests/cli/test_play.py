@@ -15,29 +15,34 @@ from lightpeer.client.client import Hit, PeerInfo
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.errors import NothingFoundError, StreamFailedError
-from lightpeer.playback.player import PlayerEvent
+from lightpeer.playback.events import (
+    Ended,
+    NotPlayed,
+    Opening,
+    Playing,
+    Rebuffering,
+    Resumed,
+    SourceLost,
+)
 from tests.cli.test_terminal import Status
 
-PLAYING = PlayerEvent(
-    "playing",
-    {
-        "title": "Copper\x1b[2J Rain",
-        "artist": "lightpeer",
-        "album": "Demo",
-        "uri": "loud:x",
-        "duration_s": 25.4,
-        "bitrate_kbps": 48,
-        "transport": "udp",
-    },
+PLAYING = Playing(
+    title="Copper\x1b[2J Rain",
+    artist="lightpeer",
+    album="Demo",
+    uri="loud:x",
+    duration_s=25.4,
+    bitrate_kbps=48,
+    transport="udp",
 )
 SCRIPT = [
-    PlayerEvent("opening", {"item": "x"}),
+    Opening("x"),
     PLAYING,
-    PlayerEvent("rebuffering"),
-    PlayerEvent("resumed"),
-    PlayerEvent("warning", {"message": "odd\x07"}),
-    PlayerEvent("source_lost", {"peer_id": "Labc", "reason": "it went\naway"}),
-    PlayerEvent("ended"),
+    Rebuffering(),
+    Resumed(),
+    NotPlayed("x", "odd\x07"),
+    SourceLost("Labc", "it went\naway"),
+    Ended("loud:x", 25.4),
 ]
 
 
@@ -123,7 +128,24 @@ def test_every_event_is_an_object_for_programs(settings, capsys):
     stream = io.StringIO()
     assert playing(settings, Output(json=True, stream=stream)) == 0
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert lines == [{"event": event.kind, **event.data} for event in SCRIPT]
+    assert lines == [
+        {"event": "opening", "item": "x"},
+        {
+            "event": "playing",
+            "title": "Copper\x1b[2J Rain",
+            "artist": "lightpeer",
+            "album": "Demo",
+            "uri": "loud:x",
+            "duration_s": 25.4,
+            "bitrate_kbps": 48,
+            "transport": "udp",
+        },
+        {"event": "rebuffering"},
+        {"event": "resumed"},
+        {"event": "warning", "message": "odd\x07"},
+        {"event": "source_lost", "peer_id": "Labc", "reason": "it went\naway"},
+        {"event": "ended", "uri": "loud:x", "position_s": 25.4},
+    ]
     assert capsys.readouterr().err == ""
 
 

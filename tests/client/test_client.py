@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from lightpeer.client.client import SOUND_FIRST_S, Client, Hit, open_client
-from lightpeer.client.fetch import INLINE_BYTES  # which TCP sends at once
 from lightpeer.client.reach import HEAD_START_S
+from lightpeer.client.stream import INLINE_BYTES  # which TCP sends at once
 from lightpeer.core.guard.access import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, RuleList
 from lightpeer.core.trust.identity import PeerId, format_peer_id
@@ -17,8 +17,8 @@ from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.rpc.server import Context
 from lightpeer.serve.services.search import Search
 from lightpeer.state.peers import PEERS_FILE
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.pair import made_track, serving, settings
-from tests.sim.network import SimHost, SimInternet, simulate
 from tests.sim.swarm import introduce, replace_search, swarm
 
 PHONE = "10.0.9.1"

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from lightpeer.client import part_file as partfile
-from lightpeer.client.fetch import fetch
+from lightpeer.client.fetch import Fetched, fetch
 from lightpeer.errors import (
     NoPeerError,
     NothingFoundError,
@@ -19,11 +19,11 @@ from lightpeer.errors import (
     StreamFailedError,
     UsageError,
 )
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, made_track
 from tests.playback.music import Stage, demo_track, pcm_of, stage
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 NOISE = made_track(30, kbps=(24, 48, 96), title="Noise")
 UNKNOWN = made_track(3, seed=2).track.uri
@@ -73,16 +73,16 @@ def test_the_file_is_the_renditions_bytes(tmp_path, asked_kbps, rendition):
             bitrate_kbps=asked_kbps,
             on_progress=lambda *done: progress.append(done),
         )
-        assert summary == {
-            "uri": NOISE.track.uri,
-            "path": str(path),
-            "bytes": len(whole(NOISE, rendition)),
-            "kept_bytes": 0,
-            "title": "Noise",
-            "bitrate_kbps": (24, 48, 96)[rendition],
-            "transport": "udp",
-            "sources": 1,
-        }
+        assert summary == Fetched(
+            uri=NOISE.track.uri,
+            path=path,
+            size_bytes=len(whole(NOISE, rendition)),
+            kept_bytes=0,
+            title="Noise",
+            bitrate_kbps=(24, 48, 96)[rendition],
+            transport="udp",
+            sources=1,
+        )
 
     with_client(tmp_path, act)
     assert path.read_bytes() == whole(NOISE, rendition)
@@ -177,7 +177,7 @@ def fetched_again(tmp_path: Path, left: bytes, *, bitrate_kbps: int | None = Non
 
     async def act(now: Stage) -> None:
         done = await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus", bitrate_kbps=bitrate_kbps)
-        told.extend((done["kept_bytes"], now.phone.counters.rx_bytes()))
+        told.extend((done.kept_bytes, now.phone.counters.rx_bytes()))
 
     with_client(tmp_path, act)
     assert not (tmp_path / "x.opus.part").exists()

@@ -17,8 +17,8 @@ from lightpeer.core.trust.records import Role, build_record, parse_record_untrus
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.net.lan import Own
 from lightpeer.serve.overlay.gossip import ASKS_AT_ONCE
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import PORT, Serving, made_track, serving, settings
-from tests.sim.network import SimInternet, simulate
 from tests.sim.swarm import introduce, swarm
 
 PHONE = "10.0.9.1"

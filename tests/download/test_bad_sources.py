@@ -22,9 +22,9 @@ from lightpeer.net.network import Address
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context, Requests, stream_stream
 from lightpeer.serve.services import streams as service
+from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
 from tests.download.test_session import PHONE, Heard, stream
 from tests.pair import MadeTrack, Serving, made_track, serving, settings
-from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 
 GiveUnit = Callable[[Unit], bytes | None]
 PULL = "/loudp2p.v1.Streams/Pull"

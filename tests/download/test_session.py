@@ -9,17 +9,19 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client.client import Client, open_client
 from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.sources.source_search import GONE_S, MAX_LOOK_AGAIN_WITHOUT_S
 from lightpeer.core.udp.opening import Chunk
+from lightpeer.download.events import SessionEvent
 from lightpeer.download.session import Session
 from lightpeer.errors import StreamFailedError
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import MadeTrack, made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 PHONE = "10.0.9.1"
 SMALL = {"high_water_s": 10.0, "low_water_s": 5.0}  # a buffer that does not hold the whole track
@@ -54,11 +56,11 @@ class Ear:
 class Heard:
     session: Session
     renditions: list[int]
-    events: list[tuple[str, dict[str, object]]]
+    events: list[SessionEvent]
     began_s: float  # virtual time
 
     def told(self, kind: str, key: str) -> list[object]:
-        return [data[key] for k, data in self.events if k == kind]
+        return [fields_of(event)[key] for event in self.events if name_of(event) == kind]
 
 
 async def at(when_s: float, act: Callable[..., None], *args: object) -> None:
@@ -77,7 +79,7 @@ async def stream(client: Client, made: MadeTrack, *, pause_s: float = 0.0, **mor
         client.settings,
         Bandwidth(),
         source_finder(client, made.track),
-        on_event=lambda kind, data: events.append((kind, data)),
+        on_event=events.append,
         on_lie=client.on_lie,
         sink_ahead_s=ear.ahead_s,
         **more,

@@ -19,6 +19,7 @@ from lightpeer.core.sources.pull_ahead import MOST
 from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.core.udp.opening import Chunk, Opened
 from lightpeer.download import session as module
+from lightpeer.download.events import Rebuffering, Resumed, SessionEvent, SourceLost
 from lightpeer.download.session import FLOOR_SHARE, Session
 from lightpeer.errors import StreamFailedError
 from tests.pair import made_track
@@ -92,7 +93,7 @@ class Stage:
     def __init__(self, clock: trio.testing.MockClock, **more: object) -> None:
         self.clock = clock
         self.bandwidth = FakeBandwidth()
-        self.events: list[tuple[str, dict[str, object]]] = []
+        self.events: list[SessionEvent] = []
         self.sink_s = 0.0
         chosen = {name: more.pop(name) for name in list(more) if name in Settings.__dataclass_fields__}
         self.settings = Settings(state_dir=Path("unused"), **MARKS, **chosen)
@@ -102,7 +103,7 @@ class Stage:
             self.settings,
             self.bandwidth,
             "find",
-            on_event=lambda kind, data: self.events.append((kind, data)),
+            on_event=self.events.append,
             on_lie="on_lie",
             on_served="on_served",
             sink_ahead_s=lambda: self.sink_s,
@@ -154,8 +155,8 @@ def test_it_begins_with_what_was_wished_of_it(run):
         assert on.sources.given == ("network", "grpc", session._stats, "find")
         assert on.sources.told["on_lie"] == "on_lie"
         assert on.sources.told["on_served"] == "on_served"
-        on.sources.told["on_event"]("kind", {})
-        assert on.events == [("kind", {})]
+        on.sources.told["on_event"](SourceLost("a", "it is gone"))
+        assert on.events == [SourceLost("a", "it is gone")]
         assert (session.track, session.bandwidth) == (MADE.track, on.bandwidth)
         playout = session.playout
         assert (playout.start_s, playout.resume_s, playout.low_water_s, playout.high_water_s) == (2, 4, 8, 16)
@@ -290,13 +291,13 @@ def test_an_interruption_and_its_end_are_told_once(run):
             await on.session.next_segment()
         on.session.pump(11.0)
         on.session.pump(12.0)
-        assert on.events == [("rebuffering", {})]
+        assert on.events == [Rebuffering()]
         on.clock.jump(10.0)
         on.give(2, 3, 4)
         assert len(on.events) == 1
         on.give(5)
         on.give(6)
-        assert on.events == [("rebuffering", {}), ("resumed", {})]
+        assert on.events == [Rebuffering(), Resumed()]
         assert on.session.playout.rebuffer_s == 9.0
 
     run(main)
@@ -317,10 +318,10 @@ def test_an_interruption_counts_from_when_the_player_found_nothing(run):
             on.clock.jump(1.0)
             nursery.start_soon(take)
             await trio.testing.wait_all_tasks_blocked()
-            assert on.events == [("rebuffering", {})]
+            assert on.events == [Rebuffering()]
             on.clock.jump(9.0)
             on.give(2, 3, 4, 5)
-        assert on.events == [("rebuffering", {}), ("resumed", {})]
+        assert on.events == [Rebuffering(), Resumed()]
         assert on.session.playout.rebuffer_s == 9.0
 
     run(main)

@@ -31,6 +31,7 @@ from lightpeer.core.sources.source_search import (
 from lightpeer.core.udp.opening import Opened
 from lightpeer.download import sources as module
 from lightpeer.download.counts import SessionStats
+from lightpeer.download.events import SessionEvent, SourceLost, TransportChanged
 from lightpeer.download.sources import (
     AFTERMATH_S,
     DEAD_ZONE_S,
@@ -130,7 +131,7 @@ class Stage:
         self.pumped: list[float] = []
         self.timers = 0
         self.failed: list[str | None] = []
-        self.events: list[tuple[str, dict[str, object]]] = []
+        self.events: list[SessionEvent] = []
         self.lies: list[tuple[object, str]] = []
         self.served: list[tuple[object, int, float]] = []
         self.spawned: list[tuple[Callable[..., Awaitable[None]], tuple[object, ...]]] = []
@@ -145,7 +146,7 @@ class Stage:
             "auto",
             self.stats,
             self.find,
-            on_event=lambda kind, data: self.events.append((kind, data)),
+            on_event=self.events.append,
             on_lie=lambda *told: self.lies.append(told),
             on_served=lambda *told: self.served.append(told),
         )
@@ -290,7 +291,7 @@ def test_by_what_data_comes(run):
         assert stage.timers == timers + 1
         second.on_grpc = True
         stage.sources.on_transport(second, "grpc")
-        assert stage.events == [("transport", {"transport": "grpc", "peer_id": "b"})]
+        assert stage.events == [TransportChanged("grpc", "b")]
         stage.sources.on_transport(second, "grpc")
         assert len(stage.events) == 1
         assert stage.stats.transports == {"udp", "grpc"}
@@ -551,7 +552,7 @@ def test_who_holds_up_the_track_is_dropped_where_another_does_better(run, ahead_
         stage.sources.check(100.0)
         assert (first not in stage.sources._sources) == is_dropped
         if is_dropped:
-            assert stage.events == [("source_lost", {"peer_id": "a", "reason": "it holds up the track"})]
+            assert stage.events == [SourceLost("a", "it holds up the track")]
             assert stage.lies == []
             assert stage.scheduler.first_holder() is None or "closed" in first.log
             await stage.look()
@@ -808,7 +809,7 @@ def test_who_ends_is_told_of_and_another_is_looked_for(run):
         first.delivered_bytes, first.has_delivered = 700, True
         work = stage.sources.work()
         stage.sources.on_end(first, "it is gone")
-        assert stage.events == [("source_lost", {"peer_id": "a", "reason": "it is gone"})]
+        assert stage.events == [SourceLost("a", "it is gone")]
         assert stage.served == [(first.peer, 700, 0.0)]
         assert stage.lies == []
         assert work.is_set()
@@ -835,7 +836,7 @@ def test_who_lied_is_told_of_with_its_reason_and_never_taken_again(run):
         stage.sources.drop_liar(first.peer, "false bytes")
         assert stage.lies == [(first.peer, "false bytes")]
         assert stage.served == [], "what it gave is nothing to praise"
-        assert stage.events == [("source_lost", {"peer_id": "a", "reason": "false bytes"})]
+        assert stage.events == [SourceLost("a", "false bytes")]
         clock.jump(1000.0)
         stage.sources.check(1000.0)
         await stage.look()

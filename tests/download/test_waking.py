@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from lightpeer.client.fetch import fetch
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, SimUdpSocket, simulate
 from tests.download.test_session import stream
 from tests.pair import made_track
 from tests.playback.music import stage
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, SimUdpSocket, simulate
 
 MADE = made_track(60)
 

@@ -7,7 +7,7 @@ import pytest
 from lightpeer.core.addresses import LOOPBACK_SCOPE, PRIVATE_SCOPE
 from lightpeer.errors import BadMessageError
 from lightpeer.net.names import numeric_untrusted
-from tests.sim.network import SimInternet, simulate
+from lightpeer.testing.network import SimInternet, simulate
 
 NAMES = {
     "far.example": "9.8.7.6",

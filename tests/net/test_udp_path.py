@@ -9,7 +9,7 @@ import trio
 
 from lightpeer.net.network import Datagram
 from lightpeer.net.udp_path import RENEW_EVERY_S, Path
-from tests.sim.network import SimHost, SimInternet, simulate
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 
 SERVER = ("10.0.0.1", 5000)
 

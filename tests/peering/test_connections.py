@@ -12,8 +12,8 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import RemoteError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.connections import Connections, Terms
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import PORT, Serving, serving
-from tests.sim.network import SimInternet, simulate
 
 PHONE = Identity(b"P" * 32)
 ASK = pb.ExchangeRequest(want=1)

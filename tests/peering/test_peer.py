@@ -13,7 +13,7 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.peering.peer import TIME_METADATA, Peer, SealClock, _watch
-from tests.sim.network import EPOCH_S, SimInternet, simulate
+from lightpeer.testing.network import EPOCH_S, SimInternet, simulate
 
 
 def stale(time_ms: str) -> RpcError:

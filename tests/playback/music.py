@@ -14,6 +14,7 @@ from pathlib import Path
 import trio
 
 from lightpeer.audio.sinks import NullSink, Sink
+from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client.client import Client, open_client
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
@@ -23,14 +24,15 @@ from lightpeer.core.content.manifest import (
     track_id_of,
 )
 from lightpeer.errors import AudioError
-from lightpeer.playback.player import Player, PlayerEvent
+from lightpeer.playback.events import PlayerEvent
+from lightpeer.playback.player import Player
 from lightpeer.serve.importing.ingest import Recipe, make_track
 from lightpeer.serve.importing.tags import Tags
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimHost, SimInternet
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, Serving, serving, settings
 from tests.serve.media import read_track, segments, write_opus
-from tests.sim.link import Link
-from tests.sim.network import SimHost, SimInternet
 
 STEREO_FRAME = 4  # bytes
 PRE_SKIP = 312  # samples, of the demo's tracks
@@ -161,7 +163,7 @@ class Stage:
     events: list[PlayerEvent]
 
     def told(self, kind: str, key: str) -> list[object]:
-        return [event.data[key] for event in self.events if event.kind == kind]
+        return [fields_of(event)[key] for event in self.events if name_of(event) == kind]
 
     async def when(self, is_so: Callable[[], bool]) -> None:
         """Wait until something is so."""
@@ -177,7 +179,7 @@ class Stage:
         await self.when(lambda: self.player.status.position_s >= seconds)
 
     def kinds(self) -> list[str]:
-        return [event.kind for event in self.events]
+        return [name_of(event) for event in self.events]
 
     def opens(self) -> int:
         return sum(server.shelf.opens for server in self.servers)

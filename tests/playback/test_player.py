@@ -7,6 +7,7 @@ import operator
 import wave
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,12 @@ from lightpeer.errors import (
     StateMisuseError,
     UsageError,
 )
+from lightpeer.playback.events import Playing
 from lightpeer.playback.player import MAX_VOLUME_DB, MIN_VOLUME_DB
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import MadeTrack, made_track, settings
 from tests.playback.music import STEREO_FRAME, Recorder, Stage, demo_track, pcm_of, stage, tone_track
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 RAIN = demo_track("copper-rain")
 ARCADE = demo_track("pocket-arcade")
@@ -99,7 +101,7 @@ def test_a_query_is_played_to_the_end_and_every_sample_is_given(tmp_path):
     assert done.sink.log == ["open", "drain", "close"]
     assert done.sink.gaps == []
     assert done.kinds() == ["opening", "playing", "ended"]
-    (playing,) = [event.data for event in done.events if event.kind == "playing"]
+    (playing,) = [asdict(event) for event in done.events if isinstance(event, Playing)]
     assert playing == {
         "title": "Copper Rain",
         "artist": RAIN.track.artist,

@@ -15,6 +15,8 @@ import pytest
 import trio
 import trio.testing
 
+from lightpeer.cli.events import fields_of, name_of
+from lightpeer.client import stream
 from lightpeer.client.client import INLINE_BYTES
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE, Rendition
@@ -23,6 +25,7 @@ from lightpeer.core.segments.skips import LEAST_INLINE_BYTES, SETTLED_S
 from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
 from lightpeer.playback import player as module
 from lightpeer.playback.deck import first_segment
+from lightpeer.playback.events import NotPlayed, PlayerEvent, SourceLost
 from lightpeer.playback.player import (
     LISTENED_S,
     MAX_VOLUME_DB,
@@ -30,7 +33,6 @@ from lightpeer.playback.player import (
     RESTART_AFTER_S,
     SKIPPED_S,
     Player,
-    PlayerEvent,
     Status,
 )
 from tests.pair import made_track
@@ -210,10 +212,10 @@ class Stage:
         return self.sink
 
     def kinds(self) -> list[str]:
-        return [event.kind for event in self.events]
+        return [name_of(event) for event in self.events]
 
     def told(self, kind: str) -> list[dict[str, object]]:
-        return [event.data for event in self.events if event.kind == kind]
+        return [fields_of(event) for event in self.events if name_of(event) == kind]
 
 
 @pytest.fixture
@@ -225,7 +227,7 @@ def run(monkeypatch):
         await trio.lowlevel.checkpoint()
         function()
 
-    monkeypatch.setattr(module, "Session", FakeSession)
+    monkeypatch.setattr(stream, "Session", FakeSession)
     monkeypatch.setattr(module, "Deck", FakeDeck)
     monkeypatch.setattr(module, "_load_audio", lambda: loaded.append(True))
     monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
@@ -296,8 +298,8 @@ def test_a_session_is_given_all_that_it_needs(run):
         assert bandwidth.rate_bytes_per_s == 7_000.0, "what is remembered of the network"
         assert callable(find)
         assert (session.told["on_lie"], session.told["on_served"]) == ("on_lie", "on_served")
-        session.told["on_event"]("rebuffering", {"a": 1})
-        assert on.events[-1] == PlayerEvent("rebuffering", {"a": 1})
+        session.told["on_event"](SourceLost("Lx", "it is gone"))
+        assert on.events[-1] == SourceLost("Lx", "it is gone")
         assert session.cursor == first_segment(10.0)
         assert on.client.opened == [(0.0, "one", INLINE_BYTES, first_segment(10.0))]
 
@@ -756,6 +758,7 @@ def test_where_nothing_can_be_played_the_last_failure_is_raised_and_the_others_a
         with pytest.raises(NothingFoundError, match=r"^no two$"):
             await on.player.play(["one", "two"])
         assert on.told("warning") == [{"message": "no one"}]
+        assert NotPlayed("one", "no one") in on.events
         assert on.kinds() == ["opening", "warning", "opening"]
         assert on.client.noted == [], "there was no network"
         assert on.player.status == Status()

@@ -15,8 +15,8 @@ from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.services.streams import Services
+from lightpeer.testing.network import SimHost, SimInternet
 from tests.serve.tracks import MemoryLibrary
-from tests.sim.network import SimHost, SimInternet
 
 PORT = 47474
 

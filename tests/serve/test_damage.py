@@ -10,20 +10,21 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.fetch import next_within, streaming
+from lightpeer.client.stream import next_within, streaming
 from lightpeer.config import Settings
-from lightpeer.console.output import Output
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import StateError
 from lightpeer.serve import server as server_module
+from lightpeer.serve.events import Mended, ServerEvent
 from lightpeer.serve.importing.scan import ImportReport, mend, scan
 from lightpeer.serve.library.library import Library
-from lightpeer.serve.server import ServeSettings, serve
+from lightpeer.serve.server import serve
+from lightpeer.serve.settings import Operator, ServeSettings
 from lightpeer.state.peers import PEERS_FILE
+from lightpeer.testing.clock import without_threads
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.serve.media import write_wav
-from tests.sim.clock import without_threads
-from tests.sim.network import SimHost, SimInternet, simulate
 
 SERVER = ("20.0.0.1", 1000)
 LADDER = (24,)
@@ -66,13 +67,15 @@ def misbehaviour(folder: Path) -> list[float]:
 
 
 @pytest.mark.parametrize("transport", ["udp", "grpc"])
-def test_who_has_a_flipped_bit_is_no_liar_and_mends_it(settings, tmp_path, transport, caplog, capsys) -> None:
+def test_who_has_a_flipped_bit_is_no_liar_and_mends_it(settings, tmp_path, transport, caplog) -> None:
     """The listener, who has nobody else to go to, hears the track to its end, after a pause."""
+
+    told: list[ServerEvent] = []
 
     async def main(net: SimInternet) -> None:
         stop, phone = trio.Event(), net.host("30.0.0.1")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, settings, net.host(SERVER[0]), Output("lightpeer-serve"), stop)
+            nursery.start_soon(serve, settings, net.host(SERVER[0]), stop, Operator(tell=told.append))
             await trio.sleep(30)
             assert await listen(phone, tmp_path / "phone", transport) == SECONDS + 1
             stop.set()
@@ -81,12 +84,13 @@ def test_who_has_a_flipped_bit_is_no_liar_and_mends_it(settings, tmp_path, trans
         simulate(main)
     assert misbehaviour(tmp_path / "phone") == [0.0]
     assert caplog.text.count("is damaged on the disk: it is set aside") == 1
-    assert "imported 1 track again" in capsys.readouterr().out
+    assert Mended(1) in told
 
 
-def test_a_mend_that_fails_is_begun_anew(settings, tmp_path, monkeypatch, caplog, capsys) -> None:
+def test_a_mend_that_fails_is_begun_anew(settings, tmp_path, monkeypatch, caplog) -> None:
     """What was found damaged before counts then, though nothing else is found."""
     begun = []
+    told: list[ServerEvent] = []
 
     def fail_twice(library: Library, is_stopped: Callable[[], bool]) -> ImportReport:
         begun.append(trio.current_time())
@@ -99,7 +103,7 @@ def test_a_mend_that_fails_is_begun_anew(settings, tmp_path, monkeypatch, caplog
     async def main(net: SimInternet) -> None:
         stop = trio.Event()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, settings, net.host(SERVER[0]), Output("lightpeer-serve"), stop)
+            nursery.start_soon(serve, settings, net.host(SERVER[0]), stop, Operator(tell=told.append))
             await trio.sleep(30)
             assert await listen(net.host("30.0.0.1"), tmp_path / "phone", "udp") == SECONDS + 1
             await trio.sleep(600)
@@ -108,7 +112,7 @@ def test_a_mend_that_fails_is_begun_anew(settings, tmp_path, monkeypatch, caplog
     with without_threads():
         simulate(main)
     assert caplog.text.count("failed: the disk is full") == 2
-    assert "imported 1 track again" in capsys.readouterr().out
+    assert Mended(1) in told
     assert len(begun) == 3, "nothing is left to mend"
 
 
@@ -130,8 +134,8 @@ def test_what_was_mirrored_is_fetched_again(settings, tmp_path, caplog) -> None:
     async def main(net: SimInternet) -> None:
         stop = trio.Event()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, settings, net.host(SERVER[0]), Output(quiet=True), stop)
-            nursery.start_soon(serve, mirror, net.host("21.0.0.1"), Output(quiet=True), stop)
+            nursery.start_soon(serve, settings, net.host(SERVER[0]), stop)
+            nursery.start_soon(serve, mirror, net.host("21.0.0.1"), stop)
             await trio.sleep(120)
             sound = only_file().read_bytes()
             only_file().write_bytes(sound[:-1] + b"\0")

@@ -10,17 +10,17 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.fetch import next_within, streaming
+from lightpeer.client.stream import next_within, streaming
 from lightpeer.config import Settings
-from lightpeer.console.output import Output
 from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import LightpeerError, NothingFoundError
 from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library.library import Library
-from lightpeer.serve.server import ServeSettings, serve
+from lightpeer.serve.server import serve
+from lightpeer.serve.settings import ServeSettings
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.serve.faults import Faults
 from tests.serve.media import write_wav
-from tests.sim.network import SimHost, SimInternet, simulate
 
 SERVER = ("20.0.0.1", 1000)
 NEIGHBOUR = ("21.0.0.1", 1000)
@@ -124,8 +124,8 @@ def test_a_task_that_fails_ends_no_other(folder, tmp_path, wait, error) -> None:
                 gossip_s=10.0,
             )
             other = settings(tmp_path / "other", bootstrap=(Contact(SERVER),), gossip_s=10.0)
-            nursery.start_soon(faults.run, serve, chosen, net.host(SERVER[0]), Output(quiet=True), stop)
-            nursery.start_soon(serve, other, net.host(NEIGHBOUR[0]), Output(quiet=True), stop)
+            nursery.start_soon(faults.run, serve, chosen, net.host(SERVER[0]), stop)
+            nursery.start_soon(serve, other, net.host(NEIGHBOUR[0]), stop)
             user, honest = net.host("30.0.0.1"), net.host("31.0.0.1")
             for pause_s in (60, 60, 60, 700):
                 await trio.sleep(pause_s)

@@ -8,19 +8,20 @@ import pytest
 import trio
 
 from lightpeer.config import Settings
-from lightpeer.console.output import Output
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.errors import StreamFailedError
 from lightpeer.serve import mirror as mirror_module
+from lightpeer.serve.events import ServerEvent, Trouble
 from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.mirror import MAX_RETRY_S, Mirror
-from lightpeer.serve.server import ServeSettings, serve
+from lightpeer.serve.server import NOBODY, serve
+from lightpeer.serve.settings import Operator, ServeSettings
 from lightpeer.state.files import load_or_create_identity
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.serve.media import write_wav
-from tests.sim.network import SimHost, SimInternet, simulate
 
 LADDER = (24, 48)
 ORIGIN = ("20.0.0.1", 1000)
@@ -86,11 +87,13 @@ def run(main) -> None:
     simulate(body)
 
 
-async def serving(host: SimHost, settings: ServeSettings, seconds: float = 30) -> None:
+async def serving(
+    host: SimHost, settings: ServeSettings, seconds: float = 30, operator: Operator = NOBODY
+) -> None:
     """Serve for a while."""
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(serve, settings, host, Output(quiet=True), stop)
+        nursery.start_soon(serve, settings, host, stop, operator)
         await trio.sleep(seconds)
         stop.set()
 
@@ -98,7 +101,7 @@ async def serving(host: SimHost, settings: ServeSettings, seconds: float = 30) -
 def test_a_mirror_has_the_same_files_under_the_same_ids_and_keeps_them_while_they_are_wanted(origin) -> None:
     async def main(net: SimInternet, nursery: trio.Nursery) -> None:
         first = net.host(ORIGIN[0])
-        nursery.start_soon(serve, origin, first, Output(quiet=True), trio.Event())
+        nursery.start_soon(serve, origin, first, trio.Event())
         mirror = net.host("30.0.0.1")
         await serving(mirror, mirroring(origin, "beep"))
         assert files(mirroring(origin)) == files(origin)
@@ -111,17 +114,19 @@ def test_a_mirror_has_the_same_files_under_the_same_ids_and_keeps_them_while_the
     run(main)
 
 
-def test_a_track_is_named_by_its_id_and_waited_for(origin, caplog, capsys) -> None:
+def test_a_track_is_named_by_its_id_and_waited_for(origin, caplog) -> None:
     caplog.set_level(logging.INFO)
     track_id = with_library(origin, lambda library: min(library.track_ids()))
 
     async def main(net: SimInternet, nursery: trio.Nursery) -> None:
         uri = format_uri(track_id)
-        nursery.start_soon(serving, net.host("30.0.0.1"), mirroring(origin, uri), 3000)
+        told: list[ServerEvent] = []
+        operator = Operator(tell=told.append)
+        nursery.start_soon(serving, net.host("30.0.0.1"), mirroring(origin, uri), 3000, operator)
         await trio.sleep(1000)
         assert caplog.text.count(f"cannot mirror {uri} now") > 3
-        assert capsys.readouterr().err.count(f"cannot mirror {uri} now") == 1
-        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        assert len([event for event in told if isinstance(event, Trouble) and uri in event.message]) == 1
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), trio.Event())
         await trio.sleep(MAX_RETRY_S + 60)
         assert {name.split("/")[0] for name in files(mirroring(origin))} == {track_id.hex()}
 
@@ -133,7 +138,7 @@ def test_what_is_larger_than_a_mirror_takes_is_left(origin, monkeypatch, caplog)
     monkeypatch.setattr(mirror_module, "MAX_RENDITION_BYTES", 5000)
 
     async def main(net: SimInternet, nursery: trio.Nursery) -> None:
-        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), trio.Event())
         await serving(net.host("30.0.0.1"), mirroring(origin, "low beep"))
         assert "larger than we mirror" in caplog.text
         assert files(mirroring(origin)) == {}
@@ -148,7 +153,7 @@ def test_a_disk_that_refuses_is_told_and_tried_again(origin, caplog) -> None:
     (settings.state_dir / "mirror").write_text("a file in the way")
 
     async def main(net: SimInternet, nursery: trio.Nursery) -> None:
-        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), trio.Event())
         client = Settings(state_dir=settings.state_dir)
         mirror = Mirror(library, net.host("30.0.0.1"), client, ["low beep"], lambda: settings.bootstrap)
         with trio.move_on_after(30):
@@ -172,7 +177,7 @@ def test_a_track_that_cannot_be_had_keeps_no_other_from_being_fetched(origin, mo
     monkeypatch.setattr(Mirror, "_fetch", failing)
 
     async def main(net: SimInternet, nursery: trio.Nursery) -> None:
-        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), trio.Event())
         await serving(net.host("30.0.0.1"), mirroring(origin, "beep"))
         kept = {name.split("/")[0] for name in files(mirroring(origin))}
         assert kept == {track_id.hex() for track_id in ids} - {tried[0].hex()}
@@ -192,7 +197,7 @@ def test_a_neighbour_whose_name_leads_home_by_now_is_not_asked(origin) -> None:
     async def main(net: SimInternet, nursery: trio.Nursery) -> None:
         net.names["turning.example"] = "21.0.0.1"
         for address, settings in ((ORIGIN[0], origin), ("21.0.0.1", turning)):
-            nursery.start_soon(serve, settings, net.host(address), Output(quiet=True), trio.Event())
+            nursery.start_soon(serve, settings, net.host(address), trio.Event())
             await trio.sleep(10)
         nursery.start_soon(serving, net.host("30.0.0.1"), mirroring(origin, "something else"), 600)
         await trio.sleep(60)
@@ -210,7 +215,7 @@ def test_a_query_brings_so_much_and_no_more(origin, monkeypatch, caplog) -> None
     monkeypatch.setattr(mirror_module, "MAX_QUERY_BYTES", 25_000)  # one track has less, two have more
 
     async def main(net: SimInternet, nursery: trio.Nursery) -> None:
-        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), trio.Event())
         await serving(net.host("30.0.0.1"), mirroring(origin, "beep"), 1000)
         assert len({name.split("/")[0] for name in files(mirroring(origin))}) == 1
         assert caplog.text.count("cannot mirror beep now") == 1, "given up"
@@ -256,7 +261,7 @@ def test_the_disk_is_written_by_worker_threads(origin, monkeypatch) -> None:
     async def main(net: SimInternet, nursery: trio.Nursery) -> None:
         settings = mirroring(origin, "low beep")
         library = Library(settings.state_dir, settings.music_dir, LADDER)
-        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), trio.Event())
         client = Settings(state_dir=settings.state_dir)
         mirror = Mirror(library, net.host("30.0.0.1"), client, ["low beep"], lambda: settings.bootstrap)
         await mirror.run(print)
@@ -279,7 +284,7 @@ def test_what_is_denied_is_not_mirrored(origin, who, caplog) -> None:
     }[who]
 
     async def main(net: SimInternet, nursery: trio.Nursery) -> None:
-        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), Output(quiet=True), trio.Event())
+        nursery.start_soon(serve, origin, net.host(ORIGIN[0]), trio.Event())
         await serving(net.host("30.0.0.1"), replace(mirroring(origin, "beep"), deny=(entry,)))
         names = {name.split("/")[0] for name in files(mirroring(origin))}
         assert names == ({second.hex()} if who == "track" else set())

@@ -8,8 +8,8 @@ from lightpeer.errors import RpcError
 from lightpeer.rpc.handlers import unary_unary
 from lightpeer.rpc.health import Health
 from lightpeer.serve.role import SERVICES, ServingRole, guarded
+from lightpeer.testing.network import simulate
 from tests.serve.servers import Node, node
-from tests.sim.network import simulate
 
 INDEX, DISCOVERY = "/loudp2p.v1.Index/Search", "/loudp2p.v1.Discovery/Exchange"
 

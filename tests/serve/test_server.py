@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.console.output import Output
 from lightpeer.core.addresses import DEFAULT_PORT
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.contact import Contact
@@ -22,10 +21,12 @@ from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
+from lightpeer.serve.events import LibraryTrouble, Listening, ServerEvent
 from lightpeer.serve.importing.scan import ImportReport
 from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
-from lightpeer.serve.server import ServeSettings, serve
-from tests.sim.network import simulate
+from lightpeer.serve.server import serve
+from lightpeer.serve.settings import Operator, ServeSettings
+from lightpeer.testing.network import simulate
 
 TRACKS = Path(__file__).parents[2] / "lightpeer" / "cli" / "demo" / "tracks"
 CLIENT = Identity(b"\x07" * 32)
@@ -55,7 +56,7 @@ def test_servers_that_share_a_bootstrap_peer_are_found_through_it(folder) -> Non
         async with trio.open_nursery() as nursery:
             for n, bootstrap in enumerate([(), (Contact(first),), (Contact(first),)], 1):
                 chosen = settings(folder, f"state{n}", listen=("0.0.0.0", 1000), bootstrap=bootstrap)
-                nursery.start_soon(serve, chosen, net.host(f"10.0.0.{n}"), Output(quiet=True), stop)
+                nursery.start_soon(serve, chosen, net.host(f"10.0.0.{n}"), stop)
             await trio.sleep(30)
             reply = await ask(net.host("10.0.0.9"), first)
             async with open_channel(net.host("10.0.0.8"), *first) as channel:
@@ -78,7 +79,7 @@ def test_servers_on_one_local_network_find_each_other_unless_they_listen_for_the
         async with trio.open_nursery() as nursery:
             for n, host in enumerate((first, second)):
                 chosen = settings(folder, f"state{n}", listen=(listen, 1000), lan=lan)
-                nursery.start_soon(serve, chosen, host, Output(quiet=True), stop)
+                nursery.start_soon(serve, chosen, host, stop)
                 await trio.sleep(10)
             reply = await ask(second, ("192.168.0.2", 1000))
             assert len(reply.records) == known
@@ -95,7 +96,7 @@ def test_a_server_remembers_its_peers_and_needs_no_bootstrap_the_next_time(folde
             stop = trio.Event()
             chosen = settings(folder, state, listen=("", 1000), bootstrap=bootstrap, lan=False)
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(serve, chosen, host, Output(quiet=True), stop)
+                nursery.start_soon(serve, chosen, host, stop)
                 await trio.sleep(seconds)
                 stop.set()
 
@@ -116,7 +117,7 @@ def test_stopping_closes_every_port_even_with_a_client_connected(folder) -> None
         stop = trio.Event()
         host, phone = net.host("10.0.0.1"), net.host("10.0.0.2")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, settings(folder, listen=("10.0.0.1", 1000)), host, Output(), stop)
+            nursery.start_soon(serve, settings(folder, listen=("10.0.0.1", 1000)), host, stop)
             await trio.sleep(30)
             async with open_channel(phone, "10.0.0.1", 1000) as channel:
                 peer = Peer(channel, CLIENT, SealClock(phone), phone, address=("10.0.0.1", 1000))
@@ -129,43 +130,49 @@ def test_stopping_closes_every_port_even_with_a_client_connected(folder) -> None
     simulate(main)
 
 
-def test_an_import_that_fails_is_told_and_what_is_there_is_served(folder, monkeypatch, capsys) -> None:
+def test_an_import_that_fails_is_told_and_what_is_there_is_served(folder, monkeypatch) -> None:
+    told: list[ServerEvent] = []
+
     def scan(*_, **__):
         raise MissingLibraryError("opusenc", "libopusenc is missing: apt install libopusenc0")
 
     async def main(net):
         monkeypatch.setattr(server, "scan", scan)
-        stop = trio.Event()
+        stop, operator = trio.Event(), Operator(tell=told.append)
         host = net.host("10.0.0.1")
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, settings(folder, listen=("", 1000)), host, Output(json=True), stop)
+            nursery.start_soon(serve, settings(folder, listen=("", 1000)), host, stop, operator)
             await trio.sleep(30)
             assert (await ask(host, ("10.0.0.1", 1000))).observed
             stop.set()
 
     simulate(main)
-    out, err = capsys.readouterr()
-    assert "apt install" in err
-    assert json.loads(out)["rpc"] == "0.0.0.0:1000"
+    trouble, listening = told
+    assert trouble == LibraryTrouble("libopusenc is missing: apt install libopusenc0")
+    assert isinstance(listening, Listening)
+    assert listening.address == ("0.0.0.0", 1000)
 
 
-def test_an_import_that_was_stopped_says_what_it_skipped(folder, monkeypatch, capsys) -> None:
+def test_an_import_that_was_stopped_says_what_it_skipped(folder, monkeypatch) -> None:
+    told: list[ServerEvent] = []
     report = ImportReport(stopped=True, skipped=[(Path("x.mp3"), "it is empty")])
 
     async def main(net):
         monkeypatch.setattr(server, "scan", lambda *_, **__: report)
         stop = trio.Event()
         stop.set()
-        await serve(settings(folder, listen=("10.0.0.1", 1)), net.host("10.0.0.1"), Output(), stop)
+        await serve(
+            settings(folder, listen=("10.0.0.1", 1)), net.host("10.0.0.1"), stop, Operator(tell=told.append)
+        )
 
     simulate(main)
-    assert "x.mp3" in capsys.readouterr().err
+    assert any("x.mp3" in event.message for event in told if isinstance(event, LibraryTrouble))
 
 
 def served(chosen: ServeSettings, seconds: float = 60) -> None:
     async def main(net):
         with trio.move_on_after(seconds):
-            await serve(chosen, net.host("10.0.0.1"), Output(), trio.Event())
+            await serve(chosen, net.host("10.0.0.1"), trio.Event())
 
     simulate(main)
 
@@ -208,7 +215,7 @@ def test_an_address_that_cannot_be_listened_on_is_told(folder, error, match) -> 
 
         host.listen_tcp = refuse
         with pytest.raises(StateError, match=match):
-            await serve(settings(folder), host, Output(), trio.Event())
+            await serve(settings(folder), host, trio.Event())
 
     simulate(main)
 
@@ -392,10 +399,6 @@ def test_the_person_is_told_of_each_toggle_before_any_neighbour_is() -> None:
                 await trio.sleep(60)
                 order.append("told")
 
-    class Remarks(Output):
-        def remark(self, event: str, text: str, **data: object) -> None:
-            order.append(data["serves"])
-
     async def toggles():
         for _ in range(3):
             yield None
@@ -403,7 +406,7 @@ def test_the_person_is_told_of_each_toggle_before_any_neighbour_is() -> None:
 
     async def main() -> None:
         own = object.__new__(server._Server)
-        own._output = Remarks()
+        own._tell = lambda event: order.append(event.serves)
         await own._switch(Role(), toggles())
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))

@@ -14,13 +14,13 @@ import trio
 from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.config import Settings
-from lightpeer.console.output import Output
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.contact import Contact
 from lightpeer.net.network import Address
 from lightpeer.net.system import SystemNetwork
-from lightpeer.serve.server import ServeSettings, serve
+from lightpeer.serve.server import serve
 from lightpeer.serve.services.streams import Services
+from lightpeer.serve.settings import ServeSettings
 from tests.net.test_system import has_ipv6
 from tests.serve.test_server import TRACKS
 
@@ -86,13 +86,13 @@ def test_a_fetch_that_began_by_ipv4_goes_on_by_ipv6(tmp_path: Path, monkeypatch)
         network, stop = LosesIPv4(), trio.Event()
         config = Settings(state_dir=tmp_path / "client", bootstrap=(Contact(("127.0.0.1", port)),))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, chosen, SystemNetwork(), Output(quiet=True), stop)
+            nursery.start_soon(serve, chosen, SystemNetwork(), stop)
             async with open_client(config, network) as client:
                 with trio.fail_after(30):
                     (hit,) = await found(client)
                     done = await fetch(client, format_uri(hit.track_id), tmp_path / "song.opus")
             stop.set()
-        assert done["transport"] == "udp"
+        assert done.transport == "udp"
         return network
 
     network = trio.run(main)

@@ -15,10 +15,10 @@ from lightpeer.core.guard.turns import Turns
 from lightpeer.core.trust.contact import Contact
 from lightpeer.net.network import Address
 from lightpeer.rpc.server import Context, Requests, RpcServer, stream_stream
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import PORT, made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 PHONE = "10.0.9.1"
 SEEDS = range(2)

@@ -13,10 +13,10 @@ from bench.finding import CASES, TEN
 from lightpeer.client.asking import HEAD_START_S
 from lightpeer.client.budget import RECORDS_TO_OPEN
 from lightpeer.client.client import Client, Hit, open_client
-from lightpeer.client.fetch import INLINE_BYTES  # which TCP sends at once
 from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.client.holders import HOLDERS_S
 from lightpeer.client.search import PATIENCE_S
+from lightpeer.client.stream import INLINE_BYTES  # which TCP sends at once
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.core.trust.identity import Identity, format_peer_id
@@ -27,10 +27,10 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context, unary_unary
 from lightpeer.serve.services.search import GATHER_S, Search
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
 from tests.download.test_session import stream
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 from tests.sim.swarm import introduce, never_end, record_of, replace_search, swarm
 
 PHONE = "10.9.0.1"

@@ -15,10 +15,10 @@ from lightpeer.download.source import Source
 from lightpeer.download.sources import Sources
 from lightpeer.net.network import Datagram
 from lightpeer.net.udp_path import Path as WirePath
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import Heard, stream
 from tests.pair import made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 PHONE = "10.0.9.1"
 SEEDS = range(3)

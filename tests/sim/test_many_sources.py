@@ -12,10 +12,10 @@ from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.sources.source_search import Supply
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import SMALL, at, stream
 from tests.pair import made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 PHONE = "10.0.9.1"
 SLOW = 12_500  # bytes a second: 100 kbit/s
@@ -42,8 +42,8 @@ def test_four_slow_sources_fill_a_link_together(tmp_path: Path, seed: int) -> No
             started = trio.current_time()
             done = await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
         took_s = trio.current_time() - started
-        assert done["sources"] == 4
-        assert done["bytes"] / took_s > 0.75 * 4 * SLOW, "the search for sources included"
+        assert done.sources == 4
+        assert done.size_bytes / took_s > 0.75 * 4 * SLOW, "the search for sources included"
 
     simulate(main, seed)
 
@@ -84,7 +84,7 @@ def test_a_slow_source_beside_a_fast_one_does_not_slow_it(tmp_path: Path, seed: 
             client = await stack.enter_async_context(open_client(settings(tmp_path, *servers), phone))
             started = trio.current_time()
             done = await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
-        assert done["bytes"] / (trio.current_time() - started) > 0.6 * 50_000
+        assert done.size_bytes / (trio.current_time() - started) > 0.6 * 50_000
 
     simulate(main, seed)
 
@@ -152,7 +152,7 @@ def test_fast_sources_make_a_thin_links_queue_hardly_longer_than_one_does(
             nursery.start_soon(watch)
             done = await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
             nursery.cancel_scope.cancel()
-        assert done["sources"] == 2
+        assert done.sources == 2
         assert sum(queues_s) / len(queues_s) < limit_s
         assert phone.counters.rx_bytes() < 1.06 * len((tmp_path / "x.opus").read_bytes())
 
@@ -170,6 +170,6 @@ def test_udp_is_no_trickle_on_a_link_that_gives_tcp_no_more(tmp_path: Path, seed
             phone = net.host(PHONE, down=Link(5_000, 0.1, queue_bytes=1 << 20))
             client = await stack.enter_async_context(open_client(settings(tmp_path, *servers), phone))
             done = await fetch(client, format_uri(made.track.track_id), tmp_path / "x.opus")
-        assert done["transport"] == "udp"
+        assert done.transport == "udp"
 
     simulate(main, seed)

@@ -10,10 +10,10 @@ import trio
 
 from lightpeer.client.asking import HEAD_START_S
 from lightpeer.client.client import Client, open_client
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import Serving, made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimHost, SimInternet, simulate
 
 PHONE = "10.0.9.1"
 MOVED = "10.0.77.1"

@@ -14,12 +14,12 @@ from statistics import median
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.fetch import INLINE_BYTES
+from lightpeer.client.stream import INLINE_BYTES
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context
 from lightpeer.serve.services.search import Search
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import MadeTrack, Serving, made_track, settings
-from tests.sim.network import SimInternet, simulate
 from tests.sim.swarm import introduce, replace_search, swarm
 
 PHONE = "10.9.0.1"

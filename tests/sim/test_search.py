@@ -26,8 +26,8 @@ from lightpeer.serve.overlay import walkers
 from lightpeer.serve.overlay.walkers import AVOID_S, NEIGHBOUR_REPLY_S
 from lightpeer.serve.services import search as search_module
 from lightpeer.serve.services.search import Search
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import PORT, MadeTrack, Serving, made_track
-from tests.sim.network import SimInternet, simulate
 from tests.sim.swarm import connected, introduce, never_end, record_of, replace_search, swarm
 
 PHONE = "10.9.0.1"

@@ -10,10 +10,10 @@ import trio
 from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.download.test_session import SMALL, stream
 from tests.pair import Serving, made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimHost, SimInternet, simulate
 
 CAP = 30_000  # bytes a second: 240 kbit/s
 SEEDS = range(2)
@@ -24,7 +24,7 @@ async def fetched(phone: SimHost, server: Serving, file: Path, transport: str) -
     """Fetch the track by a transport; return when it was there."""
     async with open_client(settings(file.with_suffix(""), server, transport=transport), phone) as client:
         done = await fetch(client, format_uri(MADE.track.track_id), file)
-    assert done["transport"] == transport
+    assert done.transport == transport
     return trio.current_time()
 
 

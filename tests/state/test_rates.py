@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer.client import fetch as fetching
+from lightpeer.client import stream as streams
 from lightpeer.client.client import Client, open_client
-from lightpeer.client.fetch import fetch, streaming
+from lightpeer.client.fetch import fetch
+from lightpeer.client.stream import streaming
 from lightpeer.state.rates import DOWNLINK_FILE
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import made_track, serving, settings
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
 
 HOME, ELSEWHERE = "10.0.9.1", "10.0.8.1"
 RATE = 50_000
@@ -23,7 +24,7 @@ SONG = made_track(60)
 @pytest.fixture(autouse=True)
 def _first_replies_tell_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the link: they are too short to be a packet train."""
-    monkeypatch.setattr(fetching, "INLINE_BYTES", 0)
+    monkeypatch.setattr(streams, "INLINE_BYTES", 0)
 
 
 def at(folder: Path, own_host: str, act: Callable[[Client], Awaitable[None]]) -> None:

@@ -20,15 +20,16 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.serve.access.inotify import FolderWatch
 from lightpeer.serve.access.lists import allow_source, deny_source, withdrawn_source
+from lightpeer.serve.events import LibraryTrouble, ListsRead, Withdrawn
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
-    from lightpeer.console.output import Output
     from lightpeer.core.lists.packed import PackedSet
     from lightpeer.core.trust.identity import PeerId
+    from lightpeer.serve.events import ServerEvent
     from lightpeer.serve.library.library import Library
 
 logger = logging.getLogger(__name__)
@@ -199,7 +200,7 @@ async def keep_to(
     lists: Lists,
     library: Library,
     streams: Refusing,
-    output: Output,
+    tell: Callable[[ServerEvent], object],
     hangups: AsyncIterable[object] | None = None,
 ) -> None:
     """Keep a server to its lists as they change, for ever: at once what runs, and then what is kept.
@@ -208,7 +209,7 @@ async def keep_to(
         lists: which.
         library: what is withdrawn is dropped from it.
         streams: those that are refused now end.
-        output: where a person is told.
+        tell: told of what happens.
         hangups: at each of these all lists are read again.
     """
     changed = trio.Event()
@@ -222,19 +223,18 @@ async def keep_to(
         while True:
             await changed.wait()
             changed = trio.Event()
-            await drop_withdrawn(lists, library, output)
-            output.remark("lists", lists.summary())
+            await drop_withdrawn(lists, library, tell)
+            tell(ListsRead(lists.summary()))
 
 
-async def drop_withdrawn(lists: Lists, library: Library, output: Output) -> None:
-    """Drop what was withdrawn from a library, for good."""
+async def drop_withdrawn(lists: Lists, library: Library, tell: Callable[[ServerEvent], object]) -> None:
+    """Drop what was withdrawn from a library, for good; tell of each track that was there."""
     if not lists.withdrawn:
         return
     try:
         here = await trio.to_thread.run_sync(library.withdraw, lists.withdrawn)
     except LightpeerError as error:  # it is not served all the same
-        output.warn(str(error))
+        tell(LibraryTrouble(str(error)))
         return
     for track_id in here:
-        uri = format_uri(track_id)
-        output.remark("withdrawn", f"withdrawn for good: {uri}", uri=uri)
+        tell(Withdrawn(format_uri(track_id)))

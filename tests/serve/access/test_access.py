@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from contextlib import asynccontextmanager
 
 import pytest
 import trio
 
-from lightpeer.console.output import Output
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.guard.access import Refusal
 from lightpeer.core.rpc.status import StatusCode
@@ -17,6 +15,7 @@ from lightpeer.errors import ConfigError, RpcError, StateError, UsageError
 from lightpeer.serve.access import access as access_module
 from lightpeer.serve.access.access import Access, Lists, drop_withdrawn, keep_to
 from lightpeer.serve.access.lists import withdraw
+from lightpeer.serve.events import LibraryTrouble, ServerEvent, Withdrawn
 
 OWN, ANNA, BEN = (PeerId(bytes([n]) * 20) for n in (1, 2, 3))
 RAIN, SNOW = b"r" * 32, b"s" * 32
@@ -269,45 +268,46 @@ def test_a_server_keeps_to_its_lists_in_what_runs_and_in_what_it_keeps(tmp_path)
             return [list(withdrawn)[-1]]
 
     async def main() -> None:
-        output = Output(json=True, stream=Said())
-        lists = Lists(Access(OWN), tmp_path, warn=output.warn)
+        told = Told()
+        lists = Lists(Access(OWN), tmp_path)
         with trio.fail_after(LIMIT_S):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(keep_to, lists, Tracks(), Streams(), output)
+                nursery.start_soon(keep_to, lists, Tracks(), Streams(), told)
                 withdraw(tmp_path, [RAIN])
-                await output.stream.said(format_uri(RAIN))
+                await told.of(Withdrawn(format_uri(RAIN)))
                 assert steps == ["streams", "library"]
                 withdraw(tmp_path, [SNOW])
-                await output.stream.said(format_uri(SNOW))
+                await told.of(Withdrawn(format_uri(SNOW)))
                 nursery.cancel_scope.cancel()
 
     trio.run(main)
     assert steps == ["streams", "library"] * 2
 
 
-def test_a_disk_that_refuses_is_told_and_ends_nothing(tmp_path, capsys) -> None:
+def test_a_disk_that_refuses_is_told_and_ends_nothing(tmp_path) -> None:
     class Tracks:
         def withdraw(self, withdrawn) -> list[bytes]:
             raise StateError("x", "the disk is full")
 
     withdraw(tmp_path, [RAIN])
     lists = Lists(Access(OWN), tmp_path)
-    trio.run(drop_withdrawn, lists, Tracks(), Output())
-    assert "the disk is full" in capsys.readouterr().err
+    told = Told()
+    trio.run(drop_withdrawn, lists, Tracks(), told)
+    assert told == [LibraryTrouble("the disk is full")]
 
 
-class Said(io.StringIO):
-    """A stream of text that a test waits for."""
+class Told(list[ServerEvent]):
+    """What a server tells, for a test that waits for it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._grown = trio.Event()
 
-    def write(self, text: str) -> int:
+    def __call__(self, event: ServerEvent) -> None:
+        self.append(event)
         self._grown.set()
-        return super().write(text)
 
-    async def said(self, text: str) -> None:
-        while text not in self.getvalue():
+    async def of(self, event: ServerEvent) -> None:
+        while event not in self:
             self._grown = trio.Event()
             await self._grown.wait()

@@ -31,8 +31,8 @@ from lightpeer.serve.overlay.joining import (
     OUTSIDE_S,
     REMEMBERED_ASKED,
 )
+from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
 from tests.serve.servers import PORT, Node, identity, node
-from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 
 
 def running(test: Callable[[SimInternet, trio.Nursery, Callable], Awaitable[None]], seed: int = 1) -> None:

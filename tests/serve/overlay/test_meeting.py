@@ -19,8 +19,8 @@ from lightpeer.serve.overlay.meeting import (
     TOTAL_SHARES,
     Meetings,
 )
+from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
 from tests.serve.servers import PORT, Node, identity, node
-from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
 
 US, SOURCE, SOURCE_HOST = identity(500), identity(501).peer_id, "50.0.0.1"
 LIAR = identity(666)

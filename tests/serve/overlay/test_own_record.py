@@ -7,8 +7,8 @@ from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.errors import UsageError
 from lightpeer.serve.overlay.own_record import RECORD_LIFETIME_S, OwnRecord
+from lightpeer.testing.network import SimHost, simulate
 from tests.serve.servers import identity
-from tests.sim.network import SimHost, simulate
 
 ME = identity(1)
 

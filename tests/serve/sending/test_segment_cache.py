@@ -15,7 +15,7 @@ from lightpeer.errors import StateError
 from lightpeer.serve.sending import segment_cache as objects_module
 from lightpeer.serve.sending.segment_cache import GATHER_S, MOST_AT_ONCE, READERS, Asker, Objects
 from lightpeer.tasks.threads import Threads
-from tests.sim.clock import without_threads
+from lightpeer.testing.clock import without_threads
 
 ONE, OTHER = b"1" * 32, b"2" * 32
 

@@ -29,7 +29,7 @@ from lightpeer.serve.access.access import Access
 from lightpeer.serve.sending import stream_table
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
-from tests.sim.network import SimHost, simulate
+from lightpeer.testing.network import SimHost, simulate
 
 SERVER = Identity(b"\x01" * 32)
 TRACK_ID = b"t" * 32

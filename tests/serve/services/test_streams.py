@@ -45,8 +45,8 @@ from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.services.sealed import TIME_METADATA
 from lightpeer.serve.services.streams import Services
 from lightpeer.tasks.threads import Threads
+from lightpeer.testing.network import EPOCH_S, simulate
 from tests.serve.tracks import MemoryLibrary, MemoryTrack
-from tests.sim.network import EPOCH_S, simulate
 
 SERVER = Identity(b"\x01" * 32)
 CLIENT = Identity(b"\x02" * 32)

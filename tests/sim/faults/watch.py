@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from lightpeer.download.session import Session
     from lightpeer.download.source import Source
     from lightpeer.playback.player import Player
+    from lightpeer.testing.network import SimHost
     from tests.sim.faults.ear import Ear
-    from tests.sim.network import SimHost
 
 EVERY_S = 0.05  # of virtual time, at most so often
 SETTLED_S = 20.0  # of health, after which the music must run

@@ -12,9 +12,9 @@ from unittest import mock
 
 from lightpeer.errors import StateError
 from lightpeer.state import files as state
+from lightpeer.testing.network import EPOCH_S, SimHost
 from tests.sim.faults.lies import SPOIL, objects_fail
 from tests.sim.faults.plan import Fault
-from tests.sim.network import EPOCH_S, SimHost
 
 if TYPE_CHECKING:
     from tests.sim.faults.world import World

@@ -15,20 +15,22 @@ from unittest import mock
 import trio
 
 from lightpeer.audio import decoder
+from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client.client import Client, open_client
 from lightpeer.config import Settings
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import LightpeerError, OutsideError, RemoteError, leaves_of
-from lightpeer.playback.player import Player, PlayerEvent
+from lightpeer.playback.events import NotPlayed, PlayerEvent
+from lightpeer.playback.player import Player
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.pair import PORT, Serving, made_track, serving
 from tests.sim.faults import ear
 from tests.sim.faults.lies import SPOIL
 from tests.sim.faults.plan import Access, Command, Fault, Plan
 from tests.sim.faults.watch import SETTLED_S, Anomaly, Watch
 from tests.sim.faults.weather import befalls
-from tests.sim.link import Link
-from tests.sim.network import SimHost, SimInternet, simulate
 from tests.sim.swarm import introduce
 
 NAME = "music.example"
@@ -368,9 +370,9 @@ class _Listener:
             self._check_kind(error)
 
     def _on_event(self, event: PlayerEvent) -> None:
-        self._world.note(self._number, event.kind, event.data)
-        if event.kind == "warning":
-            self._check_explained(f"it leaves out a track: {event.data['message']}")
+        self._world.note(self._number, name_of(event), fields_of(event))
+        if isinstance(event, NotPlayed):
+            self._check_explained(f"it leaves out a track: {event.message}")
 
     def _on_error(self, error: BaseException, *, heard_any: bool) -> None:
         for leaf in leaves_of(error):

@@ -20,16 +20,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 
 from lightpeer.core.trust.contact import Contact
 from lightpeer.net.lan import Lan, Own
 from lightpeer.net.network import MOST_AT_ONCE, Address, Counters, Datagram
-from tests.sim.clock import Machine, SimClock, without_threads
-from tests.sim.link import Link
-from tests.sim.tcp import HEADER_BYTES, SimStream
+from lightpeer.testing.clock import Machine, SimClock, without_threads
+from lightpeer.testing.link import Link
+from lightpeer.testing.tcp import HEADER_BYTES, SimStream
 
 EPOCH_S = 1_750_000_000  # what unix_time() gives at virtual time 0
 UDP_HEADER_BYTES = 8
@@ -43,7 +43,7 @@ Mutate = Callable[[bytes, Address, Address], bytes | None]
 
 def simulate(main: Callable[[SimInternet], Awaitable[T]], seed: int = 1) -> T:
     """Run `main` with a fresh internet on virtual time; the same seed gives the same run."""
-    run = trio._core._run
+    run: Any = trio._core._run
     run._ALLOW_DETERMINISTIC_SCHEDULING = True
     run._r.seed(seed)
     clock = SimClock()
@@ -371,6 +371,7 @@ class SimHost(Machine):
         return address in (self.address, self.also) or _is_loopback(address)
 
     def free_port(self, used: dict[int, T]) -> int:
+        """Return a port that is not in use, as the kernel chooses one."""
         return next(p for p in iter(lambda: self.random.randint(49152, 65535), 0) if p not in used)
 
     def _claim(self, host: str, port: int, used: dict[int, T]) -> int:
@@ -392,10 +393,12 @@ class SimUdpSocket:
         self._send, self._receive = trio.open_memory_channel[Datagram](UDP_RECEIVE_QUEUE)
 
     async def send_to(self, data: bytes, address: Address) -> None:
+        """Send a datagram."""
         await trio.lowlevel.checkpoint()
         self.send_now(data, address)
 
     def send_now(self, data: bytes, address: Address) -> bool:
+        """Send a datagram; True, for there is always room."""
         host, net = self._host, self._host.net
         if host.udp.get(self.local_address[1]) is not self:
             raise trio.ClosedResourceError
@@ -417,10 +420,12 @@ class SimUdpSocket:
         return True
 
     async def receive_from(self) -> tuple[bytes, Address]:
+        """Wait for a datagram; return it and its source."""
         datagram = await self._receive_one()
         return datagram.data, datagram.source
 
     async def receive_all(self, not_before: float) -> list[Datagram]:
+        """Wait for datagrams, at least until a time; return those that have come."""
         if trio.current_time() < not_before:
             await trio.sleep_until(not_before)
         came = [await self._receive_one()]
@@ -436,6 +441,7 @@ class SimUdpSocket:
             raise trio.ClosedResourceError from None
 
     def take(self, data: bytes, source: Address) -> None:
+        """Take a datagram from the network, unless the buffer is full."""
         if self.stranded:
             return
         try:
@@ -445,6 +451,7 @@ class SimUdpSocket:
         self._host.counters.add(rx=len(data) + UDP_HEADER_BYTES)
 
     def close(self) -> None:
+        """Close the socket; who waits is told."""
         self._host.udp.pop(self.local_address[1], None)
         self._send.close()
 
@@ -458,25 +465,30 @@ class SimListener(trio.abc.Listener[trio.abc.Stream]):
         self._send, self._receive = trio.open_memory_channel[SimStream](LISTEN_BACKLOG)
 
     def has_room(self) -> bool:
+        """Return whether one more connection may wait to be accepted."""
         return self._send.statistics().current_buffer_used < LISTEN_BACKLOG
 
     def offer(self, stream: SimStream) -> None:
+        """Let a connection wait to be accepted."""
         try:
             self._send.send_nowait(stream)
         except (trio.WouldBlock, trio.ClosedResourceError):  # the port was closed meanwhile
             stream.abort()
 
     async def accept(self) -> SimStream:
+        """Wait for a connection."""
         try:
             return await self._receive.receive()
         except trio.EndOfChannel:
             raise trio.ClosedResourceError from None
 
     def close(self) -> None:
+        """Close the port; who waits is told."""
         self._host.listeners.pop(self.local_address[1], None)
         self._send.close()
 
     async def aclose(self) -> None:
+        """Close the port."""
         self.close()
         await trio.lowlevel.checkpoint()
 

@@ -25,7 +25,7 @@ from typing import Any
 import trio
 import trio.testing
 
-_run = trio._core._run
+_run: Any = trio._core._run
 _machine: ContextVar[Machine | None] = ContextVar("machine", default=None)
 
 
@@ -109,10 +109,11 @@ class SimClock:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._deadlines: _Deadlines | None = None
         # MockClock is final, and the run loop jumps no other: so it is one, with methods of ours.
-        self.mock: Any = trio.testing.MockClock(autojump_threshold=0)
-        self.mock.current_time = self._current_time
-        self.mock.deadline_to_sleep_time = lambda deadline: math.inf if deadline > self.now else 0.0
-        self.mock._autojump = self._jump
+        self.mock = trio.testing.MockClock(autojump_threshold=0)
+        mock: Any = self.mock
+        mock.current_time = self._current_time
+        mock.deadline_to_sleep_time = lambda deadline: math.inf if deadline > self.now else 0.0
+        mock._autojump = self._jump
 
     def install(self) -> None:
         """Replace the run loop's tables; before any machine has tasks."""
@@ -186,7 +187,7 @@ class _Deadlines:
             self._heap = [item for item in self._heap if not item[2].is_void]
             heapq.heapify(self._heap)
 
-    def remove(self, deadline: float, scope: trio.CancelScope) -> None:
+    def remove(self, _deadline: float, _scope: trio.CancelScope) -> None:
         self._active -= 1
 
     def put_back(self, entry: _Entry) -> None:

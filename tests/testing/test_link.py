@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 import trio
 
-from tests.sim.link import Link
-from tests.sim.network import SimInternet, simulate
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimInternet, simulate
 
 
 def arrivals(change: Callable[[Link], object], at_s: float, count: int = 4, **link: float) -> list[float]:

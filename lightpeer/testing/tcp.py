@@ -16,12 +16,12 @@ import errno
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
 if TYPE_CHECKING:
-    from tests.sim.network import SimHost
+    from lightpeer.net.network import Counters
 
 Address = tuple[str, int]
 
@@ -38,6 +38,24 @@ MAX_TIMEOUTS = 15  # in a row; a quarter of an hour (tcp_retries2)
 REORDERED = 3
 BACKOFF = 0.7
 ORPHANED_S = 60.0  # how long a closed connection waits for the peer to close too (tcp_fin_timeout)
+
+
+class Host(Protocol):
+    """What a stream needs of the host that it ends at."""
+
+    net: Any  # the internet, which stands above: its time, and what carries a packet
+    counters: Counters
+    connections: dict[tuple[Address, Address], SimStream]
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the machine stands still."""
+
+    def refuse(self, local: Address, peer: Address, /) -> None:
+        """Answer with a reset."""
+
+    def take_syn(self, local: Address, peer: Address, /) -> None:
+        """Answer a SYN."""
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +81,7 @@ class _Ack:
 class SimStream(trio.abc.HalfCloseableStream):
     """One end of a TCP connection."""
 
-    def __init__(self, host: SimHost, local_address: Address, peer_address: Address) -> None:
+    def __init__(self, host: Host, local_address: Address, peer_address: Address) -> None:
         self.local_address = local_address
         self.peer_address = peer_address
         self.is_established = False
@@ -109,6 +127,7 @@ class SimStream(trio.abc.HalfCloseableStream):
     # What programs use.
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send, waiting for room in the buffer."""
         with _exclusive(self._sending):
             await trio.lowlevel.checkpoint()
             self._check_sendable()
@@ -121,17 +140,20 @@ class SimStream(trio.abc.HalfCloseableStream):
                 self._pump()
 
     async def wait_send_all_might_not_block(self) -> None:
+        """Wait for room in the buffer."""
         with _exclusive(self._sending):
             await trio.lowlevel.checkpoint()
             await self._wait_for_room()
 
     async def send_eof(self) -> None:
+        """Send no more; what is buffered still goes out."""
         with _exclusive(self._sending):
             await trio.lowlevel.checkpoint()
             self._check_sendable()
             self._end()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait for bytes; empty at the end."""
         with _exclusive(self._receiving):
             await trio.lowlevel.checkpoint()
             while not (self.closed or self.error or self._buffer or self._has_ended):
@@ -145,6 +167,7 @@ class SimStream(trio.abc.HalfCloseableStream):
             raise self._broken()
 
     async def aclose(self) -> None:
+        """Close, with a reset where bytes are left unread."""
         if not self.closed:
             if self._buffer or not self.is_established:
                 self.abort()  # as kernels do when bytes are left unread
@@ -420,7 +443,7 @@ class SimStream(trio.abc.HalfCloseableStream):
         if self._hangs:
             return
 
-        def deliver(target: SimHost, is_corrupt: bool) -> None:
+        def deliver(target: Host, is_corrupt: bool) -> None:
             stream = target.connections.get((other, own))
             if is_corrupt or (stream is not None and stream._hangs):
                 return

@@ -7,9 +7,9 @@ import errno
 import pytest
 import trio
 
-from tests.sim.link import Link
-from tests.sim.network import SimHost, SimInternet, simulate
-from tests.sim.tcp import (
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.tcp import (
     CONNECT_TIMEOUT_S,
     INITIAL_WINDOW_BYTES,
     MAX_RTO_S,
@@ -17,7 +17,7 @@ from tests.sim.tcp import (
     SEND_BUFFER_BYTES,
     SimStream,
 )
-from tests.sim.test_network import tcp_pair
+from tests.testing.test_network import tcp_pair
 
 RTT_S = 0.2
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from lightpeer.net.network import Network
-from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
 
 
 async def suspended(net: SimInternet, host: SimHost, seconds: float) -> None:

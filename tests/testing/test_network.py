@@ -7,9 +7,9 @@ import trio
 import trio.testing
 
 from lightpeer.net.network import listener_address, local_address, peer_address
-from tests.sim.link import Link
-from tests.sim.network import EPOCH_S, SimHost, SimInternet, simulate
-from tests.sim.tcp import CONNECT_TIMEOUT_S
+from lightpeer.testing.link import Link
+from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.tcp import CONNECT_TIMEOUT_S
 
 
 async def udp_pair(net: SimInternet, **link):

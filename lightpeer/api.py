@@ -1,0 +1,166 @@
+"""What programs use: a light client that searches, fetches, streams and plays.
+
+It only joins the rooms: finding and fetching are the client's, playing is the player's and needs sound, and
+neither knows of the other. Each is imported when it is first used. Settings and network have defaults here
+and nowhere below: those of the person who runs the program, and the system's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lightpeer.client import client as inner
+from lightpeer.config import Settings, load_settings
+from lightpeer.core.trust.contact import Contact, parse_contact
+from lightpeer.core.trust.identity import format_peer_id
+from lightpeer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from lightpeer.client.fetch import Fetched
+    from lightpeer.client.models import Hit, PeerInfo
+    from lightpeer.client.stream import SegmentStream
+    from lightpeer.net.network import Network
+    from lightpeer.playback.background import BackgroundPlayer
+
+
+@asynccontextmanager
+async def open_client(
+    *, bootstrap: Iterable[str] = (), settings: Settings | None = None, network: Network | None = None
+) -> AsyncIterator[LightClient]:
+    """Give a light client. It listens nowhere, and opens no socket before it is asked for something.
+
+    Args:
+        bootstrap: whom to ask first, each `HOST`, `HOST:PORT` or `ID@HOST:PORT`; none: as the settings say.
+        settings: None: as the `lightpeer` command has them, from the environment and the person's file.
+        network: None: the system's.
+
+    Raises:
+        UsageError: what `bootstrap` says is no address.
+        ConfigError: the environment or the file holds something unusable.
+    """
+    if network is None:
+        from lightpeer.net.system import SystemNetwork
+
+        network = SystemNetwork()
+    if settings is None:
+        settings = load_settings(environ=os.environ)
+    if contacts := tuple(map(_contact, bootstrap)):
+        settings = replace(settings, bootstrap=contacts)
+    async with inner.open_client(settings, network) as client:
+        yield LightClient(client)
+
+
+class LightClient:
+    """Finds tracks and gets them, from whoever has them; make it with `open_client`."""
+
+    def __init__(self, client: inner.Client) -> None:
+        self._client = client
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._client.settings
+
+    @property
+    def peer_id(self) -> str:
+        """Our own id, as others see it."""
+        return format_peer_id(self._client.identity.peer_id)
+
+    async def search(self, query: str, *, limit: int = 10) -> AsyncGenerator[Hit, None]:
+        """Yield tracks that words find, best first, each once.
+
+        Raises:
+            NoPeerError: nobody could be asked.
+        """
+        async with aclosing(self._client.search(query, limit)) as hits:
+            async for hit in hits:
+                yield hit
+
+    async def peers(self) -> list[PeerInfo]:
+        """Ask for peers; return those that are known now, best first.
+
+        Raises:
+            NoPeerError: nobody could be asked.
+        """
+        return await self._client.peers()
+
+    async def fetch(
+        self,
+        uri: str,
+        path: Path,
+        *,
+        bitrate_kbps: int | None = None,
+        on_progress: Callable[[int, int | None], None] = lambda _done, _total: None,
+    ) -> Fetched:
+        """Fetch a track into a file, byte for byte as it was published; what an earlier try left is kept.
+
+        Args:
+            uri: the track id, `loud:…`.
+            path: the file, replaced once the track is whole.
+            bitrate_kbps: the greatest rendition wanted; None: the best.
+            on_progress: called with the bytes done and the bytes expected.
+
+        Raises:
+            NoPeerError: nobody could be asked.
+            NothingFoundError: no reachable peer holds the track.
+            StreamFailedError: nothing came for two minutes, or false bytes alone.
+            StateError: the file cannot be written.
+        """
+        from lightpeer.client.fetch import fetch
+
+        return await fetch(self._client, uri, path, bitrate_kbps=bitrate_kbps, on_progress=on_progress)
+
+    @asynccontextmanager
+    async def stream(self, uri: str, *, bitrate_kbps: int | None = None) -> AsyncIterator[SegmentStream]:
+        """Stream a track's verified segments for the length of a block.
+
+        Args:
+            uri: the track id, `loud:…`.
+            bitrate_kbps: the rendition is the greatest that is not above it, else the lowest; None: as the
+                link allows, so that it may change from segment to segment.
+
+        Raises:
+            NoPeerError: nobody could be asked.
+            NothingFoundError: no reachable peer holds the track.
+            StreamFailedError: in iterating, every peer that offers the track sent false bytes. An outage is
+                waited for, however long.
+        """
+        from lightpeer.client.stream import open_stream
+
+        async with open_stream(self._client, uri, bitrate_kbps=bitrate_kbps) as segments:
+            yield segments
+
+    @asynccontextmanager
+    async def player(self, *, output: str | None = None) -> AsyncIterator[BackgroundPlayer]:
+        """Give a player, which stops with the block.
+
+        Args:
+            output: where sound goes, as the command's `--output`: `wav:FILE`, `command:PROGRAM`, `null`,
+                `sounddevice:NAME`; None: as the settings say, else the sound device.
+
+        Raises:
+            UsageError: there is no such output.
+            LightpeerError: playing failed, and neither the player's `events` nor `wait_ended` raised it.
+        """
+        from lightpeer.audio.outputs import make_sink
+        from lightpeer.playback.background import open_player
+
+        chosen = self.settings.output if output is None else output
+        if chosen.partition(":")[0] not in {"", "sounddevice"}:
+            make_sink(chosen)  # to see that there is one; the device's own module is imported later
+        async with open_player(self._client, lambda: make_sink(chosen or None), self.settings) as player:
+            yield player
+
+
+def _contact(text: str) -> Contact:
+    try:
+        return parse_contact(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no peer to ask first: give {error}") from error

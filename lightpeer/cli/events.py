@@ -1,0 +1,41 @@
+"""A player's events as `--json` prints them: each has a name and fields, on which programs rely.
+
+The names are kept here, apart from the classes, so that a class can be renamed and the output cannot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from lightpeer.playback import events
+
+if TYPE_CHECKING:
+    from lightpeer.playback.events import PlayerEvent
+
+_NAMES: Final[dict[type[PlayerEvent], str]] = {
+    events.Opening: "opening",
+    events.Waiting: "waiting",
+    events.Playing: "playing",
+    events.Paused: "paused",
+    events.Unpaused: "unpaused",
+    events.Seeked: "seeked",
+    events.Ended: "ended",
+    events.NotPlayed: "warning",
+    events.TransportChanged: "transport",
+    events.SourceLost: "source_lost",
+    events.Rebuffering: "rebuffering",
+    events.Resumed: "resumed",
+}
+
+
+def name_of(event: PlayerEvent) -> str:
+    """Return the event's name in JSON."""
+    return _NAMES[type(event)]
+
+
+def fields_of(event: PlayerEvent) -> dict[str, object]:
+    """Return the event's fields in JSON."""
+    if isinstance(event, events.NotPlayed):
+        return {"message": event.message}
+    return asdict(event)

@@ -1,0 +1,178 @@
+"""From a client to a session: the one place where a download session is made.
+
+`new_session` joins a track to what the client knows: its network, how to find further sources, and whom to
+tell what a source was worth. The player runs what it gives on its own; `streaming` runs it for the length of
+a block and takes segments as fast as they come, which is what a fetch and a mirror want. `open_stream` gives
+the same to programs, as verified segments and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Self
+
+import trio
+
+from lightpeer.client.find_sources import first_source, source_finder
+from lightpeer.core.content.uri import parse_uri
+from lightpeer.core.rate.bandwidth import Bandwidth
+from lightpeer.download.session import Session
+from lightpeer.errors import StreamFailedError
+from lightpeer.tasks.nursery import open_nursery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightpeer.client.client import Client
+    from lightpeer.client.part_file import PartFile
+    from lightpeer.config import Settings
+    from lightpeer.core.content.manifest import Track
+    from lightpeer.core.segments.scheduler import Kept, SegmentReady
+    from lightpeer.core.udp.opening import Opened
+    from lightpeer.download.sources import TellEvent
+
+INLINE_BYTES: Final = 11_000
+"""As much as TCP sends at once: ten segments (RFC 6928), two of which HTTP/2's settings take, less headers.
+One more would come a round trip later; the rest comes sooner by UDP."""
+
+TABLE_INLINE_BYTES: Final = 1_500  # a segment table, by which what is there already is checked
+SILENCE_S: Final = 120.0  # without a segment: longer than most tunnels, and nothing is lost by trying again
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One second of a track, verified: an Ogg Opus page or several, to stand after the rendition's header.
+
+    `rendition` is the number in `Track.renditions`, `index` the second, counted from 0.
+    """
+
+    rendition: int
+    index: int
+    data: bytes
+
+
+class SegmentStream(AsyncIterator[Segment]):
+    """A track as it comes: iterate over its segments, in order. Make it with a client's `stream`.
+
+    No more is fetched ahead than the settings' `high_water_s`, so a slow reader holds back the network.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def track(self) -> Track:
+        """What the track's manifest says: title, length, renditions and their headers."""
+        return self._session.track
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Segment:
+        segment = await self._session.next_segment()
+        if segment is None:
+            raise StopAsyncIteration
+        return Segment(segment.rendition, segment.segment, segment.data)
+
+
+def new_session(
+    client: Client,
+    track: Track,
+    settings: Settings,
+    bandwidth: Bandwidth,
+    *,
+    on_event: TellEvent = lambda _event: None,
+    sink_ahead_s: Callable[[], float] | None = None,
+    first_segment: int = 0,
+    kept: Kept | None = None,
+) -> Session:
+    """Return a session of a track that a client has opened, to be run with the source that it was opened at.
+
+    Args:
+        client: finds further sources, and is told what each was worth.
+        track: what to stream.
+        settings: buffer marks, bitrate and transport.
+        bandwidth: the downlink's controller, which may outlive the session.
+        on_event: told of what happens.
+        sink_ahead_s: gives the seconds of sound that are not heard yet; None: nobody hears it, and segments
+            are taken as fast as they come.
+        first_segment: where to begin.
+        kept: gives segments that are here already.
+    """
+    return Session(
+        track,
+        client.network,
+        settings,
+        bandwidth,
+        source_finder(client, track),
+        on_event=on_event,
+        on_lie=client.on_lie,
+        on_served=client.on_served,
+        sink_ahead_s=sink_ahead_s or (lambda: 0.0),
+        realtime=sink_ahead_s is not None,
+        first_segment=first_segment,
+        kept=kept,
+    )
+
+
+@asynccontextmanager
+async def open_stream(
+    client: Client, uri: str, *, bitrate_kbps: int | None = None
+) -> AsyncIterator[SegmentStream]:
+    """Stream a track for the length of a block.
+
+    Args:
+        client: the light client.
+        uri: the track id, `loud:…`.
+        bitrate_kbps: the rendition is the greatest that is not above it, else the lowest; None: as the
+            client's settings say, or as the link allows, so that it may change from segment to segment.
+
+    Raises:
+        LightpeerError: nobody reachable holds it. Iterating raises StreamFailedError once every peer that
+            offers the track sent false bytes; an outage is waited for, however long.
+    """
+    async with streaming(client, parse_uri(uri), bitrate_kbps or client.settings.bitrate_kbps) as (
+        session,
+        _,
+    ):
+        yield SegmentStream(session)
+
+
+@asynccontextmanager
+async def streaming(
+    client: Client, track_id: bytes, bitrate_kbps: int | None, part: PartFile | None = None
+) -> AsyncIterator[tuple[Session, Opened]]:
+    """Stream as fast as segments are taken, for the length of a block; give the session and the Open.
+
+    Args:
+        client: the light client.
+        track_id: which track.
+        bitrate_kbps: the rendition is the greatest that is not above it, else the lowest; None: as the link
+            allows.
+        part: where segments may be already; it is begun.
+    """
+    is_begun = part is not None and part.has_begun_before
+    inline_bytes = TABLE_INLINE_BYTES if is_begun else INLINE_BYTES
+    found = client.open_track(track_id, bitrate_kbps=bitrate_kbps, inline_bytes=inline_bytes)
+    peer, opened = await first_source(found)
+    bandwidth = Bandwidth(client.downlink.rate_bytes_per_s(peer), peer.burst)
+    settings = replace(client.settings, bitrate_kbps=bitrate_kbps)
+    kept = None if part is None else part.kept
+    session = new_session(client, opened.track, settings, bandwidth, kept=kept)
+    if part is not None:
+        number = session.ladder.current or 0
+        part.begin(number, opened.track.renditions[number])
+    async with open_nursery() as nursery:
+        nursery.start_soon(session.run, peer, opened)
+        yield session, opened
+        client.downlink.note(peer, bandwidth.measured_bytes_per_s)
+        nursery.cancel_scope.cancel()
+
+
+async def next_within(silence_s: float, session: Session) -> SegmentReady | None:
+    """Return the next segment of a track, None after the last; raise StreamFailedError if it takes longer."""
+    with trio.move_on_after(silence_s):
+        return await session.next_segment()
+    raise StreamFailedError(f"nothing came for {silence_s:.0f} s: try again later")

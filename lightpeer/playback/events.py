@@ -1,0 +1,101 @@
+"""What a player tells of: its own events, and those of the session whose track is heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lightpeer.download.events import Rebuffering, Resumed, SourceLost, TransportChanged
+
+__all__ = [
+    "Ended",
+    "NotPlayed",
+    "Opening",
+    "Paused",
+    "PlayerEvent",
+    "Playing",
+    "Rebuffering",
+    "Resumed",
+    "Seeked",
+    "SourceLost",
+    "TransportChanged",
+    "Unpaused",
+    "Waiting",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An item of the queue, a query or a track's uri, is being opened."""
+
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The item that is due cannot be opened yet, and is tried again; `message` says why."""
+
+    item: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """The first sound of a track goes to the sink. Title, artist and album are a stranger's words."""
+
+    title: str
+    artist: str
+    album: str
+    uri: str
+    duration_s: float
+    bitrate_kbps: int
+    transport: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """A person has paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaused:
+    """A person goes on after a pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seeked:
+    """The track goes on at another position."""
+
+    position_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A track was played to its end."""
+
+    uri: str
+    position_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotPlayed:
+    """An item was left out, or ended early; `message` is a sentence that says why."""
+
+    item: str
+    message: str
+
+
+PlayerEvent: TypeAlias = (
+    Opening
+    | Waiting
+    | Playing
+    | Paused
+    | Unpaused
+    | Seeked
+    | Ended
+    | NotPlayed
+    | TransportChanged
+    | SourceLost
+    | Rebuffering
+    | Resumed
+)

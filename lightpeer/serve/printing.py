@@ -1,0 +1,46 @@
+"""A server's events as its command prints them: a sentence for people, a name and fields for programs.
+
+The names and fields are what programs rely on; they are kept here, apart from the classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lightpeer.core.addresses import format_endpoint
+from lightpeer.serve import events
+
+if TYPE_CHECKING:
+    from lightpeer.console.output import Output
+    from lightpeer.serve.events import ServerEvent
+
+
+class Printer:
+    """Prints what a server tells; an instance is what `Operator.tell` calls."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def __call__(self, event: ServerEvent) -> None:
+        """Print an event. What the output raises, as where its reader has gone, is the server's end."""
+        output = self._output
+        match event:
+            case events.Listening(address, peer_id):
+                rpc = format_endpoint(address)
+                output.result("listening", f"listening on {rpc} as {peer_id}", rpc=rpc, peer_id=peer_id)
+            case events.RoleChanged(serves):
+                text = "serving again" if serves else "no longer serving, until the next signal"
+                output.remark("role", text, serves=serves)
+            case events.Mirrored(uri, title):
+                output.remark("mirrored", f"mirrored {title}", uri=uri, title=title)
+            case events.Mended(tracks):
+                what = "1 track" if tracks == 1 else f"{tracks} tracks"
+                output.remark("mended", f"imported {what} again", tracks=tracks)
+            case events.ListsRead(summary):
+                output.remark("lists", summary)
+            case events.Withdrawn(uri):
+                output.remark("withdrawn", f"withdrawn for good: {uri}", uri=uri)
+            case events.Trouble(message):
+                output.notify(message)
+            case events.LibraryTrouble(message):
+                output.warn(message)

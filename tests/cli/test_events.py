@@ -1,0 +1,47 @@
+"""A player's events as programs read them: no name or field may change."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from lightpeer.cli.events import fields_of, name_of
+from lightpeer.playback import events
+from lightpeer.playback.events import PlayerEvent
+
+PRINTED = {
+    events.Opening("x"): ("opening", {"item": "x"}),
+    events.Waiting("x", "no network"): ("waiting", {"item": "x", "message": "no network"}),
+    events.Playing("T", "A", "B", "loud:x", 2.0, 48, "udp"): (
+        "playing",
+        {
+            "title": "T",
+            "artist": "A",
+            "album": "B",
+            "uri": "loud:x",
+            "duration_s": 2.0,
+            "bitrate_kbps": 48,
+            "transport": "udp",
+        },
+    ),
+    events.Paused(): ("paused", {}),
+    events.Unpaused(): ("unpaused", {}),
+    events.Seeked(3.0): ("seeked", {"position_s": 3.0}),
+    events.Ended("loud:x", 2.0): ("ended", {"uri": "loud:x", "position_s": 2.0}),
+    events.NotPlayed("x", "nobody has it"): ("warning", {"message": "nobody has it"}),
+    events.TransportChanged("grpc", "Lx"): ("transport", {"transport": "grpc", "peer_id": "Lx"}),
+    events.SourceLost("Lx", "it is gone"): ("source_lost", {"peer_id": "Lx", "reason": "it is gone"}),
+    events.Rebuffering(): ("rebuffering", {}),
+    events.Resumed(): ("resumed", {}),
+}
+
+
+@pytest.mark.parametrize("event", PRINTED, ids=lambda event: type(event).__name__)
+def test_an_event_is_printed_as_ever(event):
+    assert (name_of(event), fields_of(event)) == PRINTED[event]
+    assert list(fields_of(event)) == list(PRINTED[event][1]), "in this order"
+
+
+def test_these_are_all():
+    assert {type(event) for event in PRINTED} == set(get_args(PlayerEvent))

@@ -1,0 +1,110 @@
+"""The examples do what they say: a server and its clients in one process, and stock grpcio as a client."""
+
+from __future__ import annotations
+
+import shutil
+import wave
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import grpc
+import pytest
+import trio
+
+import lightpeer
+from lightpeer.core.content.manifest import SAMPLE_RATE
+from lightpeer.errors import leaves_of
+from tests.examples import embedded_server, grpc_service, player_with_events, search_and_fetch
+
+ROOT = Path(lightpeer.__file__).parents[1]
+TRACKS = Path(lightpeer.__file__).parent / "cli" / "demo" / "tracks"
+LIMIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("music")
+    shutil.copy(TRACKS / "copper-rain.opus", folder / "Copper Rain.opus")
+    return folder
+
+
+@pytest.fixture
+def served(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Runs a function with the contact of the example's server; the client's state is the test's own."""
+    monkeypatch.setenv("LIGHTPEER_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+    def run(act: Callable[[str], Awaitable[None]]) -> None:
+        async def body() -> None:
+            with trio.fail_after(LIMIT_S):
+                async with trio.open_nursery() as nursery:
+                    await act(await nursery.start(embedded_server.main, str(music), str(tmp_path / "serve")))
+                    nursery.cancel_scope.cancel()
+
+        trio.run(body)
+
+    return run
+
+
+def test_search_and_fetch_from_the_embedded_server(served, tmp_path, capsys):
+    served(lambda contact: search_and_fetch.main(contact, "copper rain", str(tmp_path)))
+    (file,) = tmp_path.glob("*.opus")
+    assert file.read_bytes().startswith(b"OggS")
+    out, err = capsys.readouterr()
+    assert "listening: give clients L" in out
+    assert "Copper Rain, 23 s, 1 peers" in out
+    assert f"{file}: {file.stat().st_size} bytes" in out
+    assert err == ""
+
+
+def test_the_search_says_what_is_not_there(served, tmp_path):
+    with pytest.raises(BaseExceptionGroup) as caught:
+        served(lambda contact: search_and_fetch.main(contact, "no such", str(tmp_path)))
+    assert [str(error) for error in leaves_of(caught.value)] == ["nothing found for 'no such'"]
+
+
+def test_the_player_tells_its_events(served, tmp_path, capsys):
+    path = tmp_path / "x.wav"
+    served(lambda contact: player_with_events.main(contact, f"wav:{path}", "no such", "copper rain"))
+    with wave.open(str(path)) as heard:
+        assert heard.getnframes() > 22 * SAMPLE_RATE
+    told = capsys.readouterr().out.splitlines()
+    kinds = [line.split(",")[0].split(" loud:")[0] for line in told if "import" not in line]
+    assert kinds[1:] == [
+        "Opening",
+        "left out no such: nothing found for 'no such'",
+        "Opening",
+        "playing Copper Rain",
+        "ended",
+    ]
+
+
+def test_grpcio_calls_the_service():
+    def call(port: int) -> None:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            hello = channel.unary_unary("/demo.Greeter/Hello")
+            assert hello(b"grpcio", timeout=LIMIT_S) == b"hello grpcio"
+            with pytest.raises(grpc.RpcError) as caught:
+                hello(b"", timeout=LIMIT_S)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert caught.value.details() == "say who you are"
+            count = channel.unary_stream("/demo.Greeter/Count")
+            assert list(count(b"3", timeout=LIMIT_S)) == [b"0", b"1", b"2"]
+            join = channel.stream_unary("/demo.Greeter/Join")
+            assert join(iter([b"a", b"b"]), timeout=LIMIT_S) == b"a b"
+
+    async def body() -> None:
+        with trio.fail_after(LIMIT_S):
+            async with trio.open_nursery() as nursery:
+                port = await nursery.start(grpc_service.main, "0")
+                await trio.to_thread.run_sync(partial(call, port))
+                nursery.cancel_scope.cancel()
+
+    trio.run(body)
+
+
+def test_each_example_is_linked_from_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    for file in Path(__file__).parent.glob("[!_t]*.py"):
+        assert f"(tests/examples/{file.name})" in readme

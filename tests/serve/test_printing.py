@@ -1,0 +1,69 @@
+"""What the server's command prints of each event: no name or field may change."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import get_args
+
+import pytest
+
+from lightpeer.console.output import Output
+from lightpeer.serve import events
+from lightpeer.serve.events import ServerEvent
+from lightpeer.serve.printing import Printer
+
+PRINTED = {
+    events.Listening(("::1", 5), "Lx"): (
+        "listening on [::1]:5 as Lx",
+        {"event": "listening", "rpc": "[::1]:5", "peer_id": "Lx"},
+    ),
+    events.RoleChanged(True): ("serving again", {"event": "role", "serves": True}),
+    events.RoleChanged(False): (
+        "no longer serving, until the next signal",
+        {"event": "role", "serves": False},
+    ),
+    events.Mirrored("loud:x", "Rain"): (
+        "mirrored Rain",
+        {"event": "mirrored", "uri": "loud:x", "title": "Rain"},
+    ),
+    events.Mended(1): ("imported 1 track again", {"event": "mended", "tracks": 1}),
+    events.Mended(2): ("imported 2 tracks again", {"event": "mended", "tracks": 2}),
+    events.ListsRead("everybody may listen"): ("everybody may listen", {"event": "lists"}),
+    events.Withdrawn("loud:x"): ("withdrawn for good: loud:x", {"event": "withdrawn", "uri": "loud:x"}),
+}
+
+
+@pytest.mark.parametrize("event", PRINTED, ids=str)
+def test_an_event_is_printed_as_ever(event):
+    people, programs = io.StringIO(), io.StringIO()
+    Printer(Output(stream=people))(event)
+    Printer(Output(json=True, stream=programs))(event)
+    assert (people.getvalue(), json.loads(programs.getvalue())) == (
+        PRINTED[event][0] + "\n",
+        PRINTED[event][1],
+    )
+
+
+@pytest.mark.parametrize("event", PRINTED, ids=str)
+def test_people_who_want_quiet_are_told_that_it_listens(event):
+    quiet = io.StringIO()
+    Printer(Output(quiet=True, stream=quiet))(event)
+    assert bool(quiet.getvalue()) == isinstance(event, events.Listening)
+
+
+@pytest.mark.parametrize(
+    ("event", "printed"),
+    [
+        (events.Trouble("a list"), '{"event": "warning", "message": "a list"}\n'),
+        (events.LibraryTrouble("x.mp3"), ""),
+    ],
+)
+def test_trouble_goes_to_stderr_and_what_the_operator_asked_for_to_programs_too(capsys, event, printed):
+    Printer(Output("lightpeer-serve", json=True))(event)
+    assert capsys.readouterr() == (printed, f"lightpeer-serve: {event.message}\n")
+
+
+def test_these_are_all():
+    others = {events.Trouble, events.LibraryTrouble}
+    assert {type(event) for event in PRINTED} | others == set(get_args(ServerEvent))

@@ -1,0 +1,13 @@
+"""The names of `lightpeer.testing`."""
+
+from __future__ import annotations
+
+import lightpeer.testing
+from lightpeer.testing import clock, link, network
+
+
+def test_the_public_names_are_these():
+    assert lightpeer.testing.__all__ == ["Link", "SimHost", "SimInternet", "simulate"]
+    assert lightpeer.testing.simulate is network.simulate
+    assert lightpeer.testing.Link is link.Link
+    assert issubclass(lightpeer.testing.SimHost, clock.Machine)
