@@ -31,6 +31,7 @@ _STALL_S = 10.0
 _CLOSE_S = 2.0
 
 ELSEWHERE = "; sound goes elsewhere with --output wav:FILE, pipe, command:... or null"
+"""Ends each sentence here; the demo, which has no such option, cuts it off."""
 
 
 class DeviceSink(BaseSink):
