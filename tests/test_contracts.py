@@ -110,7 +110,7 @@ FORBIDDEN: Final = {
         [SERVER],
     ),
     "the server plays": (
-        "serve/role.py",
+        "serve/services/role.py",
         "from lightpeer.audio.outputs import make_sink",
         ["the server is a client"],
     ),

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from lightpeer.serve.embedding import Server, open_server
-    from lightpeer.serve.events import (
+    from lightpeer.serve.operator.events import (
         LibraryTrouble,
         Listening,
         ListsRead,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Trouble,
         Withdrawn,
     )
-    from lightpeer.serve.settings import ServeSettings
+    from lightpeer.serve.operator.settings import ServeSettings
 
 __all__ = [
     "LibraryTrouble",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Settings
     from lightpeer.core.addresses import Endpoint
-    from lightpeer.serve.settings import ServeSettings
+    from lightpeer.serve.operator.settings import ServeSettings
 
 MAX_SIGNALS = 64  # of a kind, that wait: more than anybody means
 SWITCH_S = 0.0005  # after which a worker thread that computes lets the event loop run; by default 5 ms
@@ -56,9 +56,9 @@ def _serve(settings: ServeSettings, output: Output) -> int:
     from lightpeer.net.system import SystemNetwork
     from lightpeer.serve.importing.scan import ProgressLine
     from lightpeer.serve.library.descriptors import raise_descriptor_limit
-    from lightpeer.serve.printing import Printer
+    from lightpeer.serve.operator.printing import Printer
+    from lightpeer.serve.operator.settings import Operator
     from lightpeer.serve.server import serve
-    from lightpeer.serve.settings import Operator
 
     sys.setswitchinterval(SWITCH_S)
     raise_descriptor_limit()
@@ -147,9 +147,7 @@ def _common(arguments: argparse.Namespace) -> tuple[Settings, Path]:
 
 
 def _settings(arguments: argparse.Namespace) -> ServeSettings:
-    from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
-    from lightpeer.serve.overlay.gossip import PERIOD_S
-    from lightpeer.serve.settings import DEFAULT_LISTEN, ServeSettings
+    from lightpeer.serve.operator.settings import DEFAULT_LADDER_KBPS, DEFAULT_LISTEN, PERIOD_S, ServeSettings
 
     if not arguments.music_dirs:
         raise UsageError("give the folder with your music (see lightpeer-serve --help)")

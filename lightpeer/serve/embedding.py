@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.core.addresses import format_endpoint
+from lightpeer.serve.operator.settings import Operator
 from lightpeer.serve.server import Running, serve
-from lightpeer.serve.settings import Operator
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from lightpeer.core.addresses import Endpoint
     from lightpeer.net.network import Network
-    from lightpeer.serve.events import ServerEvent
-    from lightpeer.serve.settings import ServeSettings
+    from lightpeer.serve.operator.events import ServerEvent
+    from lightpeer.serve.operator.settings import ServeSettings
 
 
 @asynccontextmanager

@@ -41,17 +41,17 @@ from lightpeer.rpc.limits import ServeLimits
 from lightpeer.rpc.reflection import Reflection
 from lightpeer.rpc.server import LIMITS, RpcServer, service_of
 from lightpeer.serve.access.access import Access, Lists, drop_withdrawn, keep_to
-from lightpeer.serve.events import LibraryTrouble, Listening, Mended, Mirrored, RoleChanged, Trouble
 from lightpeer.serve.importing.finder import require_folder
 from lightpeer.serve.importing.scan import MIRRORED, ImportReport, mend, mirror_root, scan
 from lightpeer.serve.library.descriptors import shares
 from lightpeer.serve.library.library import Library
+from lightpeer.serve.operator.events import LibraryTrouble, Listening, Mended, Mirrored, RoleChanged, Trouble
+from lightpeer.serve.operator.settings import Operator
 from lightpeer.serve.overlay.gossip import Gossip
-from lightpeer.serve.role import ServingRole, guarded
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
+from lightpeer.serve.services.role import ServingRole, guarded
 from lightpeer.serve.services.streams import Services
-from lightpeer.serve.settings import Operator
 from lightpeer.state.files import load_or_create_identity
 from lightpeer.state.peers import RememberedPeers
 from lightpeer.tasks.nursery import open_nursery
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable
 
     from lightpeer.net.network import Address, Network
-    from lightpeer.serve.settings import ServeSettings
+    from lightpeer.serve.operator.settings import ServeSettings
 
 logger = logging.getLogger(__name__)
 

@@ -52,7 +52,7 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     try:
         try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-            with open(descriptor, "wb") as file:  # noqa: PTH123 - the mode must hold from the start
+            with os.fdopen(descriptor, "wb") as file:  # the mode must hold from the start
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

@@ -246,7 +246,7 @@ def without_threads() -> Iterator[None]:
         return function(*args)
 
     real = trio.to_thread.run_sync
-    trio.to_thread.run_sync = run_sync  # type: ignore[assignment]
+    trio.to_thread.run_sync = run_sync  # type: ignore[assignment] - for the length of a test
     try:
         yield
     finally:

@@ -128,7 +128,7 @@ class SimStream(trio.abc.HalfCloseableStream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send, waiting for room in the buffer."""
-        with _exclusive(self._sending):
+        with _Exclusive(self._sending):
             await trio.lowlevel.checkpoint()
             self._check_sendable()
             rest = memoryview(bytes(data))
@@ -141,20 +141,20 @@ class SimStream(trio.abc.HalfCloseableStream):
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait for room in the buffer."""
-        with _exclusive(self._sending):
+        with _Exclusive(self._sending):
             await trio.lowlevel.checkpoint()
             await self._wait_for_room()
 
     async def send_eof(self) -> None:
         """Send no more; what is buffered still goes out."""
-        with _exclusive(self._sending):
+        with _Exclusive(self._sending):
             await trio.lowlevel.checkpoint()
             self._check_sendable()
             self._end()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Wait for bytes; empty at the end."""
-        with _exclusive(self._receiving):
+        with _Exclusive(self._receiving):
             await trio.lowlevel.checkpoint()
             while not (self.closed or self.error or self._buffer or self._has_ended):
                 await self._changed.park()
@@ -473,7 +473,7 @@ class SimStream(trio.abc.HalfCloseableStream):
         self._host.connections.pop((self.local_address, self.peer_address), None)
 
 
-class _exclusive:  # noqa: N801 - reads as a statement
+class _Exclusive:
     """Hold a lock that nobody may be waiting for: concurrent use of a stream is a bug."""
 
     def __init__(self, lock: trio.StrictFIFOLock) -> None:

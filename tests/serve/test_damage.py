@@ -16,11 +16,11 @@ from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import StateError
 from lightpeer.serve import server as server_module
-from lightpeer.serve.events import Mended, ServerEvent
 from lightpeer.serve.importing.scan import ImportReport, mend, scan
 from lightpeer.serve.library.library import Library
+from lightpeer.serve.operator.events import Mended, ServerEvent
+from lightpeer.serve.operator.settings import Operator, ServeSettings
 from lightpeer.serve.server import serve
-from lightpeer.serve.settings import Operator, ServeSettings
 from lightpeer.state.peers import PEERS_FILE
 from lightpeer.testing.clock import without_threads
 from lightpeer.testing.network import SimHost, SimInternet, simulate

@@ -16,8 +16,8 @@ from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import LightpeerError, NothingFoundError
 from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library.library import Library
+from lightpeer.serve.operator.settings import ServeSettings
 from lightpeer.serve.server import serve
-from lightpeer.serve.settings import ServeSettings
 from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.serve.faults import Faults
 from tests.serve.media import write_wav

@@ -13,12 +13,12 @@ from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.errors import StreamFailedError
 from lightpeer.serve import mirror as mirror_module
-from lightpeer.serve.events import ServerEvent, Trouble
 from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.mirror import MAX_RETRY_S, Mirror
+from lightpeer.serve.operator.events import ServerEvent, Trouble
+from lightpeer.serve.operator.settings import Operator, ServeSettings
 from lightpeer.serve.server import NOBODY, serve
-from lightpeer.serve.settings import Operator, ServeSettings
 from lightpeer.state.files import load_or_create_identity
 from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.serve.media import write_wav

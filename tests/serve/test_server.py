@@ -21,11 +21,11 @@ from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
-from lightpeer.serve.events import LibraryTrouble, Listening, ServerEvent
 from lightpeer.serve.importing.scan import ImportReport
 from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
+from lightpeer.serve.operator.events import LibraryTrouble, Listening, ServerEvent
+from lightpeer.serve.operator.settings import Operator, ServeSettings
 from lightpeer.serve.server import serve
-from lightpeer.serve.settings import Operator, ServeSettings
 from lightpeer.testing.network import simulate
 
 TRACKS = Path(__file__).parents[2] / "lightpeer" / "cli" / "demo" / "tracks"

@@ -18,9 +18,9 @@ from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.contact import Contact
 from lightpeer.net.network import Address
 from lightpeer.net.system import SystemNetwork
+from lightpeer.serve.operator.settings import ServeSettings
 from lightpeer.serve.server import serve
 from lightpeer.serve.services.streams import Services
-from lightpeer.serve.settings import ServeSettings
 from tests.net.test_system import has_ipv6
 from tests.serve.test_server import TRACKS
 

@@ -20,7 +20,7 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.serve.access.inotify import FolderWatch
 from lightpeer.serve.access.lists import allow_source, deny_source, withdrawn_source
-from lightpeer.serve.events import LibraryTrouble, ListsRead, Withdrawn
+from lightpeer.serve.operator.events import LibraryTrouble, ListsRead, Withdrawn
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from lightpeer.core.lists.packed import PackedSet
     from lightpeer.core.trust.identity import PeerId
-    from lightpeer.serve.events import ServerEvent
     from lightpeer.serve.library.library import Library
+    from lightpeer.serve.operator.events import ServerEvent
 
 logger = logging.getLogger(__name__)
 

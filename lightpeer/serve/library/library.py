@@ -44,9 +44,9 @@ from lightpeer.serve.library.disk import claim, flush, state_error
 from lightpeer.serve.library.imported_files import ImportedFiles, SourceKey, only_in_one
 from lightpeer.serve.library.index import Index, IndexHit
 from lightpeer.serve.library.store import SHORT_OF_MEANS, RenditionFiles, StoredTrack
+from lightpeer.serve.operator.settings import DEFAULT_LADDER_KBPS
 from lightpeer.tasks.supervision import OnceLog
 
-DEFAULT_LADDER_KBPS = (24, 48, 96)  # barely any link, 3G, and as good as most can hear
 DEFAULT_COMPLEXITY = 10  # an import happens once
 MAX_CACHED_TRACKS = 256  # a manifest each, mostly 2 kB
 FORMAT = 1  # raised when the same file would now become other bytes: everything is imported again

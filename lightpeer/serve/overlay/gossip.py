@@ -28,6 +28,7 @@ from lightpeer.core.trust.records import PeerRecord
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.access.access import Access
+from lightpeer.serve.operator.settings import PERIOD_S
 from lightpeer.serve.overlay.joining import Joining
 from lightpeer.serve.overlay.meeting import Meetings
 from lightpeer.serve.overlay.own_record import OwnRecord
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PERIOD_S: Final = 60.0  # 4 kB a minute; who crashed is out of all views within the half hour
 INTRODUCTIONS: Final = 2  # a period
 JITTER: Final = 0.1  # so that servers started together do not meet in step
 ACCEPTED_AT_ONCE: Final = 2  # introductions of one peer, and one a period; of one network and in all:

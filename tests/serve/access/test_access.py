@@ -15,7 +15,7 @@ from lightpeer.errors import ConfigError, RpcError, StateError, UsageError
 from lightpeer.serve.access import access as access_module
 from lightpeer.serve.access.access import Access, Lists, drop_withdrawn, keep_to
 from lightpeer.serve.access.lists import withdraw
-from lightpeer.serve.events import LibraryTrouble, ServerEvent, Withdrawn
+from lightpeer.serve.operator.events import LibraryTrouble, ServerEvent, Withdrawn
 
 OWN, ANNA, BEN = (PeerId(bytes([n]) * 20) for n in (1, 2, 3))
 RAIN, SNOW = b"r" * 32, b"s" * 32

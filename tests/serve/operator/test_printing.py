@@ -9,9 +9,9 @@ from typing import get_args
 import pytest
 
 from lightpeer.console.output import Output
-from lightpeer.serve import events
-from lightpeer.serve.events import ServerEvent
-from lightpeer.serve.printing import Printer
+from lightpeer.serve.operator import events
+from lightpeer.serve.operator.events import ServerEvent
+from lightpeer.serve.operator.printing import Printer
 
 PRINTED = {
     events.Listening(("::1", 5), "Lx"): (

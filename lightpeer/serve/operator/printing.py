@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lightpeer.core.addresses import format_endpoint
-from lightpeer.serve import events
+from lightpeer.serve.operator import events
 
 if TYPE_CHECKING:
     from lightpeer.console.output import Output
-    from lightpeer.serve.events import ServerEvent
+    from lightpeer.serve.operator.events import ServerEvent
 
 
 class Printer:

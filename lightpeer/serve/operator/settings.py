@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from lightpeer.core.addresses import DEFAULT_PORT, Endpoint
 from lightpeer.core.trust.contact import Contact
-from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
-from lightpeer.serve.overlay.gossip import PERIOD_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable
     from pathlib import Path
 
-    from lightpeer.serve.events import ServerEvent
-    from lightpeer.serve.importing.scan import ProgressLine
+    from lightpeer.serve.operator.events import ServerEvent
 
+DEFAULT_LADDER_KBPS: Final = (24, 48, 96)  # barely any link, 3G, and as good as most can hear
+PERIOD_S: Final = 60.0  # 4 kB a minute; who crashed is out of all views within the half hour
 DEFAULT_LISTEN: Final[Endpoint] = ("127.0.0.1", DEFAULT_PORT)
 
 
@@ -40,6 +39,16 @@ class ServeSettings:
     gossip_s: float = PERIOD_S  # the period in which two other servers are met
 
 
+class Progress(Protocol):
+    """Draws how far an import is."""
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        """Draw it anew; `name` is the file that was done last."""
+
+    def close(self) -> None:
+        """Draw no more."""
+
+
 def _ignore(_event: ServerEvent) -> None:
     pass
 
@@ -53,6 +62,6 @@ class Operator:
     """
 
     tell: Callable[[ServerEvent], object] = _ignore
-    progress: ProgressLine | None = None
+    progress: Progress | None = None
     toggles: AsyncIterable[object] | None = None
     hangups: AsyncIterable[object] | None = None

@@ -7,7 +7,7 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.rpc.handlers import unary_unary
 from lightpeer.rpc.health import Health
-from lightpeer.serve.role import SERVICES, ServingRole, guarded
+from lightpeer.serve.services.role import SERVICES, ServingRole, guarded
 from lightpeer.testing.network import simulate
 from tests.serve.servers import Node, node
 
