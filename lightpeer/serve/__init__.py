@@ -44,7 +44,7 @@ __all__ = [
     "open_server",
 ]
 
-_OTHER_HOMES = {"Server": "embedding", "open_server": "embedding", "ServeSettings": "settings"}
+_OTHER_HOMES = {"Server": "embedding", "open_server": "embedding", "ServeSettings": "operator.settings"}
 
 
 def __getattr__(name: str) -> object:
@@ -53,7 +53,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(f"{__name__}.{_OTHER_HOMES.get(name, 'events')}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_OTHER_HOMES.get(name, 'operator.events')}"), name)
     globals()[name] = value
     return value
 

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import trio
 import trio.testing
@@ -245,9 +246,5 @@ def without_threads() -> Iterator[None]:
         await trio.lowlevel.checkpoint()
         return function(*args)
 
-    real = trio.to_thread.run_sync
-    trio.to_thread.run_sync = run_sync  # type: ignore[assignment] - for the length of a test
-    try:
+    with mock.patch.object(trio.to_thread, "run_sync", run_sync):
         yield
-    finally:
-        trio.to_thread.run_sync = real
