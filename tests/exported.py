@@ -5,10 +5,10 @@ A program gets what is returned or iterated over, properties, fields, and what i
 
 from __future__ import annotations
 
-import collections.abc
-import contextlib
+import ast
+import functools
+import importlib
 import inspect
-import pathlib
 import sys
 import typing
 from collections.abc import Iterator
@@ -18,14 +18,25 @@ from typing import Any
 
 
 class _Names(dict[str, Any]):
-    """The names that a module's hints may use: its own, and of what it imports for types alone, anybody's."""
+    """The names that a module's hints may use: its own, and what it imports for types alone."""
+
+    def __init__(self, module: ModuleType) -> None:
+        super().__init__(vars(module))
+        self._homes = {
+            alias.asname or alias.name: (node.module, alias.name)
+            for node in ast.walk(ast.parse(inspect.getsource(module)))
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+        }
 
     def __missing__(self, name: str) -> Any:
-        ours = [module for path, module in sys.modules.items() if path.startswith("lightpeer.")]
-        for module in (typing, collections.abc, contextlib, pathlib, *ours):
-            if hasattr(module, name):
-                return getattr(module, name)
-        raise KeyError(name)
+        module, its_name = self._homes[name]
+        return getattr(importlib.import_module(module), its_name)
+
+
+@functools.cache
+def _names_of(module: str) -> _Names:
+    return _Names(sys.modules[module])
 
 
 def unexported(*modules: ModuleType) -> set[str]:
@@ -52,7 +63,7 @@ def _given(thing: Any) -> Iterator[Any]:
         return
     if issubclass(thing, Exception | Enum):
         return
-    names = _Names(vars(sys.modules[thing.__module__]))
+    names = _names_of(thing.__module__)
     for name, hint in inspect.get_annotations(thing).items():
         if not name.startswith("_"):
             yield eval(hint, {}, names) if isinstance(hint, str) else hint
@@ -68,7 +79,7 @@ def _hints(function: Any) -> Iterator[Any]:
     """Give the type of a function's result, and those of what it gives to callbacks."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
-    names = _Names(vars(sys.modules[function.__module__]))
+    names = _names_of(function.__module__)
     for name, hint in getattr(function, "__annotations__", {}).items():
         if name == "return" or "Callable" in hint:
             yield eval(hint, {}, names)

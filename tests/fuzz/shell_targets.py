@@ -137,6 +137,7 @@ def told_records(data: bytes) -> None:
     told = data.split(b"\n\n")
     assert len(told_records_untrusted(told, NOW_S, HOST, lambda _error: None)) <= 16
     meetings = Meetings(Names([]), US, PeerCache(own=US.peer_id), OwnAddress(), 47474)
+    meetings.unix_time = lambda: NOW_S
     peer = SimpleNamespace(peer_id=THEM.peer_id, host=HOST, name="a peer")
     own, others = meetings._records_untrusted(told, peer)
     assert own is None or own.peer_id == THEM.peer_id
