@@ -12,7 +12,7 @@ sends, so cancelling a call can never cut a frame in two.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import trio
 
@@ -22,20 +22,53 @@ from lightpeer.net.system import TcpStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.core.guard.turns import Turn
     from lightpeer.core.rpc.connection import Connection
 
 StreamT = TypeVar("StreamT", bound=Stream)
 
 READ_BYTES: Final = 64 * 1024
 CRUMBS_BYTES: Final = 2048
-"""What is read in one turn of a peer that sends small frames: each costs as much as a large one, and the
-other connections wait for their turn meanwhile."""
+"""What is read at once from a peer that sends small frames: each costs as much as a large one, and the other
+connections wait meanwhile."""
 
 SMALL_FRAME_BYTES: Final = 256
 WRITE_BYTES: Final = 16 * 1024
 STALLED_WRITE_S: Final = 60.0
 """A peer that has not read `WRITE_BYTES` in so long is gone, or means us ill: no audio is that slow."""
+
+
+class Pacing(Protocol):
+    """When a peer is read, and how much at once; `core.guard.turns.Turn` is one for the many of a server."""
+
+    read_bytes: int
+
+    def book(self, now: float) -> float:
+        """Take the next turn to read; return for how long to wait for it, in seconds."""
+
+    def charge(self, work: float, taken_bytes: int, now: float) -> None:
+        """Count what was read, and what work it was, in frames."""
+
+    def leave(self, now: float) -> None:
+        """End."""
+
+
+class Unpaced:
+    """The pacing of a peer that is read whenever it sends."""
+
+    read_bytes = CRUMBS_BYTES
+
+    def book(self, now: float) -> float:
+        """Read at once."""
+        del now
+        return 0.0
+
+    def charge(self, work: float, taken_bytes: int, now: float) -> None:
+        """Read more at once if the frames were large."""
+        del now
+        self.read_bytes = READ_BYTES if taken_bytes >= SMALL_FRAME_BYTES * work else CRUMBS_BYTES
+
+    def leave(self, now: float) -> None:
+        """Nothing is owed."""
 
 
 class Link(Generic[StreamT]):
@@ -47,7 +80,7 @@ class Link(Generic[StreamT]):
         on_event: called with each stream of the core that has changed; must not block.
         on_greeted: called once the peer has shown that it speaks HTTP/2.
         on_held: told after each turn what is held in memory for the peer, in bytes; must not block.
-        turn: when the peer is read, if it is one of many.
+        pacing: when the peer is read; else whenever it sends.
     """
 
     def __init__(
@@ -57,14 +90,14 @@ class Link(Generic[StreamT]):
         on_event: Callable[[StreamT], None],
         on_greeted: Callable[[], None] | None = None,
         on_held: Callable[[int], None] | None = None,
-        turn: Turn | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         self.core = core
         self.stream = stream
         self._on_event = on_event
         self._on_greeted = on_greeted
         self._on_held = on_held
-        self._turn = turn
+        self._pacing = pacing or Unpaced()
         self._sending_bytes = 0  # that wait for the socket
         self._writer = trio.lowlevel.ParkingLot()
         self._unsent = b""  # what was to be sent at once, and the socket has not taken
@@ -79,8 +112,7 @@ class Link(Generic[StreamT]):
                 await self._write()
                 nursery.cancel_scope.cancel()
         finally:
-            if self._turn is not None:
-                self._turn.leave(trio.current_time())
+            self._pacing.leave(trio.current_time())
             self._receive(b"")
             await trio.aclose_forcefully(self.stream)
 
@@ -117,19 +149,14 @@ class Link(Generic[StreamT]):
         return True
 
     async def _read(self) -> None:
-        size = CRUMBS_BYTES
+        pacing = self._pacing
         while self.core.is_open:
-            if self._turn is not None:
-                size = self._turn.read_bytes
-            data = await self._receive_some(size)
-            if self._turn is not None and data and (wait_s := self._turn.book(trio.current_time())):
+            data = await self._receive_some(pacing.read_bytes)
+            if data and (wait_s := pacing.book(trio.current_time())):
                 await trio.sleep(wait_s)
-            frames, work = self.core.frames_received, self.core.work_received
+            work = self.core.work_received
             self._receive(data)
-            if self._turn is not None:
-                self._turn.charge(self.core.work_received - work, len(data), trio.current_time())
-            frames = self.core.frames_received - frames
-            size = READ_BYTES if len(data) >= SMALL_FRAME_BYTES * frames else CRUMBS_BYTES
+            pacing.charge(self.core.work_received - work, len(data), trio.current_time())
 
     async def _receive_some(self, size: int) -> bytes | bytearray:
         """Read some bytes; none where the stream is at its end or broken."""

@@ -221,8 +221,8 @@ class RpcServer:
                     heaviest.let_go("the client makes us hold more than there is room for")
 
             client.scope = calls.cancel_scope
-            turn = None if self._turns is None else Turn(self._turns, client.network)
-            client.link = link = Link(self._secured(stream), core, on_event, on_held=on_held, turn=turn)
+            pacing = None if self._turns is None else Turn(self._turns, client.network)
+            client.link = link = Link(self._secured(stream), core, on_event, on_held=on_held, pacing=pacing)
             self._clients.add(client)
             if self._is_draining:
                 core.drain(trio.current_time())

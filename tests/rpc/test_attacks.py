@@ -684,7 +684,7 @@ def test_whoever_ends_while_it_waits_has_booked_nothing():
             ours, theirs = trio.testing.memory_stream_pair()
             turn = Turn(turns, "a")
             turn.charge(OWN_BURST + OWN_DEBT / 2 - TURN_WORK, 1, trio.current_time())
-            link = Link(theirs, ServerConnection(Limits(), trio.current_time()), print, turn=turn)
+            link = Link(theirs, ServerConnection(Limits(), trio.current_time()), print, pacing=turn)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(link.run)
                 await ours.send_all(b"PRI")

@@ -190,11 +190,6 @@ class Connection(ABC, Generic[StreamT]):
     # --- for both halves and their streams --------------------------------------------------------
 
     @property
-    def frames_received(self) -> int:
-        """How many frames have begun to come."""
-        return self._gate.frames
-
-    @property
     def work_received(self) -> float:
         """How much work what came has been, in frames (see `turns`); less as windows let messages out."""
         free_updates = min(self._gate.window_updates, self._sent_bytes / SENT_BYTES_PER_UPDATE)

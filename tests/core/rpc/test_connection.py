@@ -434,6 +434,6 @@ def test_what_comes_for_a_deaf_stream_is_dropped_and_its_window_returned():
 
 def test_frames_are_counted_as_they_begin():
     client, _ = connect()
-    before = client.frames_received
+    before = client.work_received
     client.receive(PING + PING[:12], 0.0)
-    assert client.frames_received == before + 2
+    assert client.work_received == before + 2
