@@ -1,6 +1,6 @@
 """What strangers can do to a server: how much it holds for them, and what an honest listener notices.
 
-    python -m bench.floods [--runs 3] [--seconds 20] [--kinds replies messages places calls all]
+    python -m bench.floods [--runs 3] [--seconds 20] [--kinds replies messages places calls silent dials all]
 
 A real server on loopback; an attacking process that comes from 127.0.0.2 to 127.0.0.9, each host with
 as many connections as it gets; and `lightpeer play` from 127.0.0.1, first with nobody else there, then
@@ -10,7 +10,9 @@ high-water mark), the time to the first sound, and the breaks. All three process
 The kinds: `replies` are sealed Opens of 256 KiB for which no window is given; `messages` are small ones
 behind a Pull that waits, and metadata that takes two bytes a pair on the wire; `places` are calls without
 a message on as many connections as there can be; `calls` are as many of a method that does not exist as
-the link carries, from the connections of one host; `all` is everything at once.
+the link carries, from the connections of one host; `silent` are connections that say no more than a
+greeting; `dials` are introductions of servers at addresses that accept and never answer; `all` is
+everything at once.
 """
 
 from __future__ import annotations
@@ -38,9 +40,11 @@ import trio
 from bench.footprint import LIGHTPEER
 from bench.links.track import Track, prepare, serve_command
 from bench.start import memory_mb
+from lightpeer.core.addresses import Endpoint
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.rpc.framing import encode_message
 from lightpeer.core.trust.identity import ClientSeals, Identity, PeerId, parse_peer_id
+from lightpeer.core.trust.records import Role, build_record
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 HOSTS = [f"127.0.0.{n}" for n in range(2, 10)]
@@ -69,8 +73,9 @@ class Target(NamedTuple):
 class Raw:
     """One connection of the attacker's, which gives no window and reads nothing but what ends it."""
 
-    def __init__(self, target: Target, stream: trio.SocketStream) -> None:
+    def __init__(self, target: Target, stream: trio.SocketStream, tarpit: Endpoint) -> None:
         self.target = target
+        self.tarpit = tarpit  # of its host: an address that accepts and never answers
         self._stream = stream
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding=None))
         self._h2.local_settings = h2.settings.Settings(
@@ -134,21 +139,37 @@ def calls(raw: Raw) -> Iterator[None]:
         yield
 
 
+def silent(_: Raw) -> Iterator[None]:
+    yield
+
+
+def dials(raw: Raw) -> Iterator[None]:
+    path = "/loudp2p.v1.Discovery/Exchange"
+    for _ in range(CALLS):
+        identity, now_s = Identity(os.urandom(32)), int(time.time())
+        record = build_record(identity, [raw.tarpit], Role.SERVES, now_s, now_s + 3600)
+        body = pb.ExchangeRequest(records=[record], want=1).SerializeToString()
+        raw.call(path, *sealed(raw.target, identity, path, body))
+        yield
+
+
 KINDS: dict[str, tuple[Callable[[Raw], Iterator[None]], list[str]]] = {
     "replies": (replies, HOSTS),
     "messages": (messages, HOSTS),
     "places": (places, HOSTS),
     "calls": (calls, HOSTS[:1]),
+    "silent": (silent, HOSTS),
+    "dials": (dials, HOSTS),
 }
 
 
-async def keep_at_it(target: Target, host: str, make: Callable[[Raw], Iterator[None]]) -> None:
+async def keep_at_it(target: Target, tarpit: Endpoint, make: Callable[[Raw], Iterator[None]]) -> None:
     """Attack over one connection, and another each time that it is cut."""
     while True:
         try:
-            stream = await trio.open_tcp_stream("127.0.0.1", target.port, local_address=host)
+            stream = await trio.open_tcp_stream("127.0.0.1", target.port, local_address=tarpit[0])
             async with stream, trio.open_nursery() as nursery:
-                raw = Raw(target, stream)
+                raw = Raw(target, stream, tarpit)
                 nursery.start_soon(_until_cut, raw, nursery.cancel_scope)
                 for _ in make(raw):
                     await raw.flush()
@@ -167,13 +188,16 @@ async def _until_cut(raw: Raw, scope: trio.CancelScope) -> None:
 def attack(target: Target, kinds: list[str]) -> None:
     """Attack in so many ways, for ever."""
 
+    tarpits: list[socket.socket] = []
+
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             for kind in kinds:
                 make, hosts = KINDS[kind]
                 for host in hosts:
+                    tarpits.append(socket.create_server((host, 0)))
                     for _ in range(CONNECTIONS):
-                        nursery.start_soon(keep_at_it, target, host, make)
+                        nursery.start_soon(keep_at_it, target, tarpits[-1].getsockname(), make)
 
     trio.run(main)
 
