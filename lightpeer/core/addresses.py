@@ -4,8 +4,8 @@ A *host* is a name or a numeric address, an *endpoint* is a host and a port. How
 host means something in, is its *scope*. Hosts are counted together in three ways, and each is right for
 something else:
 
-- `network_of`: what one person has for sure, and would share with nobody. Whoever is limited by it has no
-  other, and nobody else suffers.
+- `network_of`: what one site is given, an address of IPv4 or an IPv6 /48. Who is in it may be strangers to
+  each other, behind one translator or at one provider, as many for the one as for the other.
 - `network_group`: what hosts under one control are likely to share. Whoever is limited by it cannot get
   round that by many addresses, but strangers may be counted in.
 - `joined_network`: a network that we are in ourselves, known again by the address that it gave us.
@@ -153,9 +153,10 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
 # Hosts counted together.
 
 
+@lru_cache(maxsize=1024)
 def network_of(host: str) -> str:
-    """Return what one person has for sure: an IPv4 address, or half of an IPv6 one."""
-    return str(IPv6Network((host.partition("%")[0], 64), strict=False)) if ":" in host else host
+    """Return what one site is given: an IPv4 address, or an IPv6 /48 at most (RFC 6177)."""
+    return str(IPv6Network((host.partition("%")[0], 48), strict=False)) if ":" in host else host
 
 
 @lru_cache(maxsize=1024)  # a flood must not cost more than its seals

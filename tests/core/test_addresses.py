@@ -166,11 +166,11 @@ def test_how_narrow_a_network_is(host, scope) -> None:
     ("host", "network"),
     [
         ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:a:b:c:d", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
+        ("2001:db8:1:2:a:b:c:d", "2001:db8:1::/48"),
+        ("fe80::1%eth0", "fe80::/48"),
     ],
 )
-def test_a_network_is_what_one_person_has(host, network) -> None:
+def test_a_network_is_what_one_site_is_given(host, network) -> None:
     assert network_of(host) == network
 
 

@@ -618,11 +618,12 @@ def test_calls_of_no_method_from_many_connections_of_one_host_are_cut_off_togeth
         pytest.param(lambda n: headers(n, request(b"/t/Ignore")) + data(n, b"\0" * 5) * 200, id="messages"),
     ],
 )
-def test_a_host_has_so_much_of_what_it_sends_read_and_the_others_as_much_as_before(flood):
+@pytest.mark.parametrize("host", ["198.51.100.1", "2001:db8:1:{:x}00::1"], ids=["an address", "an IPv6 site"])
+def test_a_site_has_so_much_of_what_it_sends_read_and_the_others_as_much_as_before(flood, host):
     async def main():
         options = {"work_per_s": 10 * CALL_WORK}
         async with serving(server_options=options) as f, trio.open_nursery() as nursery:
-            crowd = [await attack(f, "198.51.100.1") for _ in range(8)]
+            crowd = [await attack(f, host.format(number)) for number in range(8)]
             for hostile in crowd:
                 nursery.start_soon(hostile.read)
                 nursery.start_soon(hostile.flood, itertools.chain([HELLO], map(flood, range(1, 200, 2))))

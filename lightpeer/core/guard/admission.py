@@ -1,6 +1,6 @@
 """Which clients a server lets in, and who gives up a place to them.
 
-Connections are dear and addresses are not: one host may use 64 of them, one person a whole IPv6 /56. Only
+Connections are dear and addresses are not: one host may use 64 of them, one person a whole IPv6 /48. Only
 a call whose seal was opened shows that a client is at work; any other call can be kept open for nothing. So
 where places are short, those who are idle give way first, and of these the one that has been idle for
 longest in the network that has most places, of the group of networks that has most. If all are at work, the
@@ -33,7 +33,7 @@ class Client(Protocol):
     """Who has a place.
 
     Attributes:
-        network: what one person has for sure: an IPv4 address, or half of an IPv6 one.
+        network: what one site is given: an IPv4 address, or an IPv6 /48 (see `addresses.network_of`).
         group: the networks that are likely to be under one control with it.
     """
 

@@ -1,6 +1,6 @@
 """Whose stream gives way when a server can hold no more.
 
-Addresses are cheap: one person may have 4096 IPv6 networks of them. So of the groups of networks that are
+Addresses are cheap: one person may have many IPv6 networks of them. So of the groups of networks that are
 likely to be under one control, the one with most streams gives up one to a group with fewer, and in a group
 the network with most to a network with fewer; it is the one that was used least lately. Where a newcomer has
 as much as anybody, a stream that rests gives way to it, of its own network or of one that has more. None of

@@ -27,7 +27,7 @@ class Origin(NamedTuple):
     """Where a call comes from.
 
     Attributes:
-        network: what one person has for sure: an IPv4 address, or half of an IPv6 one.
+        network: what one site is given: an IPv4 address, or an IPv6 /48 (see `addresses.network_of`).
         group: the networks that are likely to be under one control with it.
     """
 
