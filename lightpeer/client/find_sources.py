@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
-    from lightpeer.download.sources import FindSources
+    from lightpeer.download.session import FindSources
     from lightpeer.peering.peer import Peer
 
 

@@ -18,20 +18,21 @@ import trio
 from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
-from lightpeer.download.session import Session
+from lightpeer.core.segments.abr import Ladder
+from lightpeer.core.segments.download import Download
+from lightpeer.core.segments.playback_buffer import Policy
+from lightpeer.core.segments.playout import Playout
+from lightpeer.download.session import Callbacks, Session
 from lightpeer.errors import StreamFailedError
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lightpeer.client.client import Client
     from lightpeer.client.part_file import PartFile
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.segments.scheduler import Kept, SegmentReady
     from lightpeer.core.udp.opening import Opened
-    from lightpeer.download.sources import TellEvent
 
 INLINE_BYTES: Final = 11_000
 """As much as TCP sends at once: ten segments (RFC 6928), two of which HTTP/2's settings take, less headers.
@@ -83,9 +84,7 @@ def new_session(
     settings: Settings,
     bandwidth: Bandwidth,
     *,
-    on_event: TellEvent = lambda _event: None,
-    sink_ahead_s: Callable[[], float] | None = None,
-    first_segment: int = 0,
+    callbacks: Callbacks | None = None,
     kept: Kept | None = None,
 ) -> Session:
     """Return a session of a track that a client has opened, to be run with the source that it was opened at.
@@ -95,26 +94,22 @@ def new_session(
         track: what to stream.
         settings: buffer marks, bitrate and transport.
         bandwidth: the downlink's controller, which may outlive the session.
-        on_event: told of what happens.
-        sink_ahead_s: gives the seconds of sound that are not heard yet; None: nobody hears it, and segments
-            are taken as fast as they come.
-        first_segment: where to begin.
+        callbacks: what a listener is told, and how much sound it has; None: nobody hears it, and segments are
+            taken as fast as they come.
         kept: gives segments that are here already.
     """
-    return Session(
-        track,
-        client.network,
-        settings,
-        bandwidth,
-        source_finder(client, track),
-        on_event=on_event,
-        on_lie=client.on_lie,
-        on_served=client.on_served,
-        sink_ahead_s=sink_ahead_s or (lambda: 0.0),
-        realtime=sink_ahead_s is not None,
-        first_segment=first_segment,
-        kept=kept,
+    playout = Playout(
+        start_s=settings.start_buffer_s,
+        resume_s=settings.resume_buffer_s,
+        low_water_s=settings.low_water_s,
+        high_water_s=settings.high_water_s,
+        realtime=callbacks is not None,
     )
+    ladder = Ladder([r.bitrate_bps for r in track.renditions], settings.bitrate_kbps)
+    policy = Policy(playout, ladder)
+    download = Download(track, policy, bandwidth, transport=settings.transport, kept=kept)
+    told = replace(callbacks or Callbacks(), on_lie=client.on_lie, on_served=client.on_served)
+    return Session(download, client.network, source_finder(client, track), told)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lightpeer.download.events import Rebuffering, Resumed, SourceLost, TransportChanged
+from lightpeer.core.segments.events import Rebuffering, Resumed, SourceLost, TransportChanged
 
 __all__ = [
     "Ended",

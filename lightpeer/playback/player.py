@@ -31,6 +31,7 @@ from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.retries import Retries
 from lightpeer.core.segments.skips import Skips
+from lightpeer.download.session import Callbacks
 from lightpeer.errors import (
     LightpeerError,
     NoPeerError,
@@ -379,10 +380,9 @@ class Player:
             opened.track,
             self._settings,
             self._bandwidth,
-            on_event=self._on_event,
-            sink_ahead_s=self._ahead_s,
-            first_segment=first,
+            callbacks=Callbacks(on_event=self._on_event, sink_ahead_s=self._ahead_s),
         )
+        session.seek(first)
         deck = self._decks[index] = Deck(session)
         assert self._nursery is not None
         self._nursery.start_soon(deck.run, peer, opened)

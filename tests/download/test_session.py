@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +11,15 @@ import trio
 
 from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client.client import Client, open_client
-from lightpeer.client.find_sources import first_source, source_finder
+from lightpeer.client.find_sources import first_source
+from lightpeer.client.stream import new_session
 from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
+from lightpeer.core.segments.events import SessionEvent
 from lightpeer.core.sources.source_search import GONE_S, MAX_LOOK_AGAIN_WITHOUT_S
 from lightpeer.core.udp.opening import Chunk
-from lightpeer.download.events import SessionEvent
-from lightpeer.download.session import Session
+from lightpeer.download.connection import state_of
+from lightpeer.download.session import Callbacks, Session
 from lightpeer.errors import StreamFailedError
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
@@ -73,17 +75,9 @@ async def stream(client: Client, made: MadeTrack, *, pause_s: float = 0.0, **mor
     """Stream a track at the pace of playing, with a pause after ten seconds; the bytes must be exact."""
     ear, events = Ear(pause_s), []
     peer, opened = await first_source(client.open_track(made.track.track_id))
-    session = Session(
-        opened.track,
-        client.network,
-        client.settings,
-        Bandwidth(),
-        source_finder(client, made.track),
-        on_event=events.append,
-        on_lie=client.on_lie,
-        sink_ahead_s=ear.ahead_s,
-        **more,
-    )
+    callbacks = Callbacks(on_event=events.append, sink_ahead_s=ear.ahead_s)
+    session = new_session(client, opened.track, client.settings, Bandwidth(), callbacks=callbacks)
+    session._callbacks = replace(session._callbacks, **more)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.run, peer, opened)
         await ear.listen(session)
@@ -320,11 +314,9 @@ def test_what_comes_with_an_open_may_be_nonsense(tmp_path: Path, seconds: int) -
             empty = [Chunk(0, segment, b"") for segment in range(seconds)]
             table = Chunk(0, table_segment(table_of(seconds)), opened.chunks[0].data)
             chunks = (*empty, table, Chunk(0, 0, bytes(1 << 20)))
-            session = Session(
-                made.track, client.network, client.settings, Bandwidth(), source_finder(client, made.track)
-            )
-            session._take_inline(peer, opened._replace(chunks=chunks))
+            session = new_session(client, made.track, client.settings, Bandwidth())
+            session.download.add_source(state_of(peer), chunks, trio.current_time())
             assert session.buffer_s == 0
-            assert session.scheduler.wished() <= 1
+            assert session.download.scheduler.wished() <= 1
 
     simulate(main)

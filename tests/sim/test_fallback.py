@@ -153,7 +153,7 @@ def test_a_dead_zone_costs_nearly_nothing_twice(tmp_path: Path, seed: int) -> No
 
     heard = simulate(main, seed)
     assert heard.session.playout.rebuffers <= 1
-    assert heard.session.scheduler.wasted_bytes < 20_000
+    assert heard.session.download.scheduler.wasted_bytes < 20_000
 
 
 def test_after_a_long_pause_it_is_opened_anew(tmp_path: Path) -> None:

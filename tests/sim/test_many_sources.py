@@ -67,7 +67,7 @@ def test_a_source_that_stalls_is_replaced_without_a_gap_and_nearly_nothing_comes
             heard = await stream(client, made)
             nursery.cancel_scope.cancel()
         assert heard.session.playout.rebuffers == 0
-        assert heard.session.scheduler.wasted_bytes < 0.05 * heard.session.stats.fetched_bytes
+        assert heard.session.download.scheduler.wasted_bytes < 0.05 * heard.session.stats.fetched_bytes
 
     simulate(main, seed)
 

@@ -110,7 +110,7 @@ def test_nothing_is_fetched_twice_beyond_what_was_in_flight(tmp_path: Path, seed
     stats = heard.session.stats
     in_flight = 3 * 20_000  # two changes, and what an honest network loses
     assert stats.fetched_bytes == stats.audio_bytes
-    assert heard.session.scheduler.wasted_bytes < in_flight
+    assert heard.session.download.scheduler.wasted_bytes < in_flight
 
 
 # To the other family.
@@ -127,7 +127,7 @@ def test_without_ipv4_it_goes_on_over_ipv6(tmp_path: Path, change: Change, seed:
     assert not heard.told("source_lost", "reason")
     assert server.shelf.opens == 1, "the same stream"
     assert stats.fetched_bytes == stats.audio_bytes
-    assert heard.session.scheduler.wasted_bytes < 20_000
+    assert heard.session.download.scheduler.wasted_bytes < 20_000
 
 
 @pytest.mark.parametrize("seed", SEEDS)

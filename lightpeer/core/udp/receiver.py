@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from lightpeer.core.udp.datagram import (
     MAX_HOLD_S,
@@ -59,6 +59,16 @@ class UnitArrived(NamedTuple):
     rtt_s: float | None
     was_asked: bool  # and had not come yet
     pulled_at: float | None = None  # when the PULL was sent that it answers, as far as that is known
+    came_at: float = 0.0
+
+
+class Came(Protocol):
+    """A datagram that came."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def came_at(self) -> float: ...
 
 
 class UnitsLost(NamedTuple):
@@ -215,13 +225,13 @@ class Receiver:
         if asked is None:
             self.duplicates += 1
             self.unasked.on_data(data, size)
-            self._events.append(UnitArrived(data.unit, data.payload, None, was_asked=False))
+            self._events.append(UnitArrived(data.unit, data.payload, None, was_asked=False, came_at=now))
         else:
             self.arrived += 1
             self.unasked.on_asked(size)
             rtt = self._round_trip(data.pull_no, data.hold_s, now)
             pulled_at = self._pull_sent.get(data.pull_no)
-            self._events.append(UnitArrived(data.unit, data.payload, rtt, True, pulled_at))
+            self._events.append(UnitArrived(data.unit, data.payload, rtt, True, pulled_at, now))
         if self._probe is not None and answers_probe:
             self._find_losses(self._probe.order, probed=True)
             self._probe = None

@@ -14,11 +14,11 @@ import trio
 from lightpeer.client.reach import MAX_CONNECTIONS
 from lightpeer.core.segments.buffer import HISTORY_S
 from lightpeer.core.udp.datagram import Unit
-from lightpeer.download.sources import MOST_SOURCES
+from lightpeer.core.segments.source_set import MOST_SOURCES
 
 if TYPE_CHECKING:
+    from lightpeer.core.segments.source import Source
     from lightpeer.download.session import Session
-    from lightpeer.download.source import Source
     from lightpeer.playback.player import Player
     from lightpeer.testing.network import SimHost
     from tests.sim.faults.ear import Ear
@@ -134,7 +134,7 @@ class Watch:
             self._silent_since = now
         if now > max(self._silent_since, settled_at) + SOUND_EVERY_S + handshake_s:
             raise Anomaly("no sound on a healthy network")
-        fetched = sum(session._stats.fetched_bytes for session in self._sessions())
+        fetched = sum(session.stats.fetched_bytes for session in self._sessions())
         wants = deck is not None and deck.session.playout.fetching and not deck.session.complete
         if fetched != self._fetched[0] or not wants or (waits and not self._player._items):
             self._fetched = fetched, now
@@ -144,44 +144,44 @@ class Watch:
 
 def _check_sums(session: Session) -> None:
     """Check that what is outstanding agrees wherever it can be told."""
-    for source in session._sources._sources:
-        counted = source._flow.outstanding_bytes
+    for source in session.download.sources._sources:
+        counted = source.udp.flow.outstanding_bytes
         known = _asked_bytes(source)
         if counted != known:
             raise Anomaly(f"{counted} bytes count as outstanding, and {known} are")
-    if session.bandwidth.outstanding_bytes < 0:
+    if session.download._bandwidth.outstanding_bytes < 0:
         raise Anomaly("less than nothing is outstanding")
 
 
 def _asked_bytes(source: Source) -> int:
-    if source.receiver is None:
+    if source.udp.receiver is None:
         return 0
-    return sum(asked.size for asked in source.receiver._asked.values())
+    return sum(asked.size for asked in source.udp.receiver._asked.values())
 
 
 def _check_asked(session: Session) -> None:
     """Check that all that was asked for is really waited for, by a source that is there."""
-    sources = {source.peer: source for source in session._sources._sources}
-    for item in session.scheduler._objects.values():
+    sources = session.download.sources._sources
+    for item in session.download.scheduler._objects.values():
         if item.source is None:
             continue
-        source = sources.get(item.source)
-        if source is None:
+        source = item.source
+        if source not in sources:
             raise Anomaly("a source is waited for that is not there")
         if not source.on_grpc:
-            assert source.receiver is not None
+            assert source.udp.receiver is not None
             asked = {Unit(*item.key, number) for number in item.asked}
-            if not asked <= source.receiver._asked.keys():
+            if not asked <= source.udp.receiver._asked.keys():
                 raise Anomaly("a unit is waited for that was not asked for")
-        elif item.asked and item.key not in source._pull_asked:
+        elif item.asked and item.key not in source.call._asked:
             raise Anomaly("a segment is waited for that was not asked for")
 
 
 def _check_bounds(session: Session) -> None:
-    if len(session._sources) > MOST_SOURCES:
-        raise Anomaly(f"{len(session._sources)} sources")
+    if len(session.download.sources) > MOST_SOURCES:
+        raise Anomaly(f"{len(session.download.sources)} sources")
     most = session.playout.high_water_s + 2
-    if len(session._buffer) > most + HISTORY_S:
-        raise Anomaly(f"{len(session._buffer)} segments in the buffer")
-    if session.scheduler.wished() > most + HISTORY_S:
-        raise Anomaly(f"{session.scheduler.wished()} segments are wished for")
+    if len(session.download.buffer) > most + HISTORY_S:
+        raise Anomaly(f"{len(session.download.buffer)} segments in the buffer")
+    if session.download.scheduler.wished() > most + HISTORY_S:
+        raise Anomaly(f"{session.download.scheduler.wished()} segments are wished for")

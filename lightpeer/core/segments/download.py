@@ -1,0 +1,257 @@
+"""One track on its way: from the datagrams and answers of its sources to verified segments in order.
+
+This is the core of a download, with five verbs: `receive` (and `receive_chunk` for what comes over gRPC),
+`data_to_send`, `next_deadline`, `handle_timeout` and `next_event`. It joins the `Scheduler`, which assembles
+and verifies segments, the `SourceSet`, which says which peers are asked, and the `PlaybackBuffer`. Bytes flow
+one way, from the sources through the scheduler into that buffer, which is bounded by the high-water mark;
+`take` takes segments out of it, and that it takes no more is the only backpressure. While nothing comes the
+download waits: no outage, however long, makes it fail, but only that every peer that offers the track sends
+something else, or that no peer has it any more.
+
+After each verb the shell carries out the events, sends what is to be sent, and sets its timer anew.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from lightpeer.core.segments.counts import DownloadStats
+from lightpeer.core.segments.events import Failed
+from lightpeer.core.segments.playback_buffer import PlaybackBuffer
+from lightpeer.core.segments.scheduler import Scheduler, SegmentReady
+from lightpeer.core.segments.shared import Fault, Shared
+from lightpeer.core.segments.source import Source
+from lightpeer.core.segments.source_set import NEAR_S, SourceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lightpeer.core.content.manifest import Track
+    from lightpeer.core.rate.bandwidth import Bandwidth
+    from lightpeer.core.segments.asking import Outgoing
+    from lightpeer.core.segments.events import Event
+    from lightpeer.core.segments.playback_buffer import Policy
+    from lightpeer.core.segments.scheduler import Kept
+    from lightpeer.core.segments.shared import PeerState
+    from lightpeer.core.udp.opening import Chunk, UdpTerms
+    from lightpeer.core.udp.receiver import Came
+
+FLOOR_SHARE: Final = 1.25  # of the bitrate, kept against other downloads while the buffer is low
+LEAST_PUMP_S: Final = 0.01  # from one look at a sink that is about to run dry to the next
+
+
+class Download:
+    """The download of one track; see the module's docstring.
+
+    Attributes:
+        track: what is downloaded.
+        playout: when it is fetched, and when sound runs.
+        ladder: which rendition.
+        scheduler: what is wanted and on its way.
+        stats: what was counted so far.
+        sources: the peers that serve it.
+        buffer: what is here of it.
+        failure: why no peer can go on with the track, as a sentence; None while one may.
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        policy: Policy,
+        bandwidth: Bandwidth,
+        *,
+        transport: str = "auto",
+        kept: Kept | None = None,
+    ) -> None:
+        """Prepare to download.
+
+        Args:
+            track: what.
+            policy: how it is played.
+            bandwidth: the downlink's controller, which may outlive the download.
+            transport: `udp` or `grpc` for the one alone, else `auto`.
+            kept: gives segments that are here already.
+        """
+        self.track = track
+        self.playout, self.ladder = policy.playout, policy.ladder
+        self.scheduler = Scheduler(track, kept)
+        self.stats = DownloadStats()
+        shared = self._shared = Shared(track, self.scheduler, bandwidth, self.stats, transport)
+        self.sources = SourceSet(shared)
+        self.buffer = PlaybackBuffer(shared, policy)
+        self.failure: str | None = None
+        self._bandwidth = bandwidth
+        self._pumped_at = 0.0
+        self._fetching_since: float | None = None
+        self._deadline = -math.inf  # at which something is to be done
+
+    # For the listener.
+
+    def take(self, now: float) -> SegmentReady | None:
+        """Return the next segment, None while sound is not to run or the segment is not here."""
+        segment = self.buffer.take(now)
+        # The sink may run dry, or all that was wished for is here.
+        if (
+            self.playout.realtime
+            if segment is None
+            else self.playout.fetching and not self.scheduler.wished()
+        ):
+            self._deadline = now
+        return segment
+
+    def seek(self, segment: int, now: float) -> None:
+        """Go on at another segment; what is buffered from there on is kept."""
+        if not self.buffer.seek(segment):
+            self.scheduler.clear()
+            self.sources.seek()
+        self._deadline = now
+
+    # The sources.
+
+    @property
+    def wants_udp(self) -> bool:
+        """Whether a source that offers UDP is to be given a socket."""
+        return self._shared.transport != "grpc"
+
+    def add_source(self, peer: PeerState, chunks: Sequence[Chunk], now: float) -> Source:
+        """Take a peer that has opened the track for a source; go on with `start_source`.
+
+        Args:
+            peer: which.
+            chunks: tables and segments that came with the Open; what does not verify costs it nothing.
+            now: the time in seconds.
+        """
+        self.failure = None
+        source = self.sources.add(peer, now)
+        self.buffer.wish_inline(source, chunks)
+        self._take_ready(now, forgives=True)
+        return source
+
+    def start_source(self, source: Source, terms: UdpTerms | None, now: float) -> None:
+        """Begin with a source: by UDP where there are terms, and a socket, else by gRPC."""
+        self.sources.start(source, terms, now)
+        self._pump(now)
+
+    # The verbs.
+
+    def receive(self, source: Source, datagrams: Sequence[Came], now: float) -> bool:
+        """Receive what came from a source's address by UDP; return whether any of it was the source's."""
+        is_ours = self.sources.receive(source, datagrams, now)
+        if self.scheduler.has_event or source.is_closed or self.sources.asking.has_work:
+            self._pump(now)
+        elif source.is_timer_due:
+            self._deadline = self._find_deadline(now)
+        source.is_timer_due = False
+        return is_ours
+
+    def receive_chunk(self, source: Source, chunk: Chunk, silence_s: float, now: float) -> None:
+        """Receive an answer on a source's call.
+
+        Args:
+            source: whose.
+            chunk: a segment or a table, not verified yet.
+            silence_s: the longest time without a byte since the answer before.
+            now: the time in seconds.
+        """
+        self.sources.receive_chunk(source, chunk, silence_s, now)
+        self._pump(now)
+
+    def data_to_send(self) -> Outgoing | None:
+        """Return what to send next and to whom: a datagram, or objects to ask for on the source's call."""
+        return self.sources.asking.data_to_send()
+
+    def next_deadline(self) -> float:
+        """Return when `handle_timeout` is due."""
+        return self._deadline
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due."""
+        self.sources.handle_timeout(now, self.buffer.ahead_s, realtime=self.playout.realtime)
+        self._pump(now)
+
+    def next_event(self) -> Event | None:
+        """Return what happened or is to be done, oldest first, None when there is no more."""
+        return self._shared.events.popleft() if self._shared.events else None
+
+    def rest_s(self, source: Source, now: float) -> float:
+        """Return how long what comes next from a source may wait, so that it is taken together."""
+        is_urgent = self.sources.asking.are_compared or (
+            self.playout.realtime and self.buffer.ahead_s < NEAR_S
+        )
+        seconds = 0.0 if is_urgent else source.udp.rest_s(now)
+        source.udp.on_rest(seconds)
+        return seconds
+
+    # What the shell has done.
+
+    def on_moved(self, source: Source, now: float, *, is_flooded: bool) -> None:
+        """Note that a source's datagrams take another port."""
+        if not source.is_closed:
+            source.on_moved(now, is_flooded=is_flooded)
+            self._deadline = self._find_deadline(now)
+
+    def on_reconnected(self, source: Source, call_no: int, now: float) -> None:
+        """Note that there is another connection to a source."""
+        source.on_reconnected(call_no)
+        self._pump(now)
+
+    def on_call_failed(
+        self, source: Source, call_no: int, fault: Fault, now: float, *, is_weather: bool
+    ) -> None:
+        """Note that a source's call has ended.
+
+        Args:
+            source: whose.
+            call_no: of the call; one that is over already means nothing.
+            fault: what there is to say of it.
+            now: the time in seconds.
+            is_weather: whether the network may be to blame.
+        """
+        self.sources.on_call_failed(source, call_no, fault, now, is_weather=is_weather)
+        self._pump(now)
+
+    def on_looked(self, now: float, *, has_failed: bool = False, was_answered: bool = False) -> None:
+        """End a look for sources; see `SourceSet.on_looked`."""
+        reason = self.sources.on_looked(now, has_failed=has_failed, was_answered=was_answered)
+        if reason is not None:
+            self.failure = reason
+            self._shared.events.append(Failed(reason))
+        self._deadline = self._find_deadline(now)
+
+    # Fetching.
+
+    def _pump(self, now: float) -> None:
+        """Take what is complete, wish for what playback needs next, and ask the sources for it."""
+        self._pumped_at = now
+        self._take_ready(now)
+        self.buffer.update(now)
+        if self.playout.fetching:
+            had_any = self.scheduler.wished() > 0
+            self.buffer.wish()
+            if not had_any and self.scheduler.wished():
+                self.sources.on_work(now)
+        bitrate_bps = self.track.renditions[self.ladder.current or 0].bitrate_bps
+        is_low = self.buffer.buffer_s < self.playout.low_water_s
+        self._bandwidth.keep_up(FLOOR_SHARE * bitrate_bps / 8 if is_low else 0.0)
+        if self._fetching_since is not None:
+            self.stats.fetching_s += now - self._fetching_since
+        self._fetching_since = now if self.scheduler.wished() else None
+        self.sources.renew(now, is_low=is_low)
+        self.sources.asking.ask(now)
+        self._deadline = self._find_deadline(now)
+
+    def _take_ready(self, now: float, *, forgives: bool = False) -> None:
+        while (event := self.scheduler.next_event()) is not None:
+            if isinstance(event, SegmentReady):
+                if self.buffer.put(event):
+                    self._shared.events.append(event)
+            elif not forgives:
+                assert isinstance(event.source, Source), "these are the scheduler's keys"
+                self.sources.drop(event.source, Fault(event.reason, is_lie=True), now)
+
+    def _find_deadline(self, now: float) -> float:
+        deadline = self.sources.next_deadline(now, self.buffer.ahead_s)
+        if self.buffer.is_dry:
+            return min(deadline, max(now + self.buffer.sink_ahead_s, self._pumped_at + LEAST_PUMP_S))
+        return deadline

@@ -1,0 +1,146 @@
+"""A track around the playhead: what is here, what is wished for next, and whether sound may run.
+
+It joins the buffer of verified segments to the policy of playback, which says when to fetch, when sound
+runs, and in which rendition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lightpeer.core.content.manifest import table_of, table_segment
+from lightpeer.core.segments.buffer import SEGMENT_S, SegmentBuffer
+from lightpeer.core.segments.events import Rebuffering, Resumed
+from lightpeer.core.sources.pull_ahead import MOST
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from lightpeer.core.segments.abr import Ladder
+    from lightpeer.core.segments.playout import Playout
+    from lightpeer.core.segments.scheduler import SegmentReady
+    from lightpeer.core.segments.shared import Shared
+    from lightpeer.core.udp.opening import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a track is played: when it is fetched and sounds, and in which rendition."""
+
+    playout: Playout
+    ladder: Ladder
+
+
+class PlaybackBuffer:
+    """The buffer of one track and its policy.
+
+    Attributes:
+        sink_ahead_s: seconds of sound that left the buffer and are not heard yet, for the shell to say.
+    """
+
+    def __init__(self, shared: Shared, policy: Policy) -> None:
+        self.sink_ahead_s = 0.0
+        self._playout, self._ladder = policy.playout, policy.ladder
+        self._shared = shared
+        self._renditions = shared.track.renditions
+        self._segments = SegmentBuffer(shared.track.segment_count, policy.playout.high_water_s)
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+    @property
+    def cursor(self) -> int:
+        """The segment that is taken next."""
+        return self._segments.cursor
+
+    @property
+    def buffer_s(self) -> float:
+        """Seconds of verified audio in a row from the cursor on."""
+        return self._segments.ahead * SEGMENT_S
+
+    @property
+    def ahead_s(self) -> float:
+        """Seconds of audio until nothing is left to hear."""
+        return self._segments.ahead * SEGMENT_S + self.sink_ahead_s
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that is left of the track is here."""
+        return self._segments.is_complete
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all segments were taken."""
+        return self._segments.is_at_end
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether the sink plays its last: nothing is here though the track goes on."""
+        playout = self._playout
+        return playout.playing and playout.realtime and not self._segments.ahead and not self.is_complete
+
+    def take(self, now: float) -> SegmentReady | None:
+        """Return the next segment, None while sound is not to run or the segment is not here."""
+        self.update(now)
+        if not self._playout.playing or not self._segments.is_next_ready:
+            return None
+        segment = self._segments.take()
+        stats = self._shared.stats
+        stats.audio_bytes += len(segment.data)
+        stats.segments += 1
+        stats.bitrate_seconds += self._renditions[segment.rendition].bitrate_bps / 1000
+        return segment
+
+    def put(self, segment: SegmentReady) -> bool:
+        """Take in a segment; return whether it may be heard yet."""
+        self._shared.stats.fetched_bytes += len(segment.data)
+        return self._segments.put(segment)
+
+    def seek(self, segment: int) -> bool:
+        """Go on at another segment; return whether it is here or on its way, so that the wishes stand."""
+        self._playout.restart()
+        return self._segments.seek(segment)
+
+    def update(self, now: float) -> None:
+        """See whether sound may run, and tell of a change."""
+        playout = self._playout
+        interruptions, was_dry = playout.rebuffers, playout.is_dry
+        playout.update(self.ahead_s, now, complete=self.is_complete)
+        if playout.rebuffers > interruptions:
+            self._shared.events.append(Rebuffering())
+        elif was_dry and not playout.is_dry:
+            self._shared.events.append(Resumed())
+
+    # What is wished for.
+
+    def wish(self) -> None:
+        """Wish far enough ahead to fill the window twice, and no further: the rendition may change."""
+        scheduler, bandwidth = self._shared.scheduler, self._shared.bandwidth
+        window_bytes: float | None = None  # as it is now: asking changes it, wishing does not
+        while (segment := self._segments.next_wish()) is not None:
+            current = self._renditions[self._ladder.current or 0]
+            window_bytes = bandwidth.window_bytes() if window_bytes is None else window_bytes
+            enough = max(MOST, 2 * window_bytes * 8 / (current.bitrate_bps * SEGMENT_S))
+            if scheduler.wished() >= enough:
+                return
+            self._wish(self._ladder.choose(bandwidth.rate_bytes_per_s, self.buffer_s), segment)
+        self._playout.on_filled()
+
+    def wish_inline(self, source: Hashable, chunks: Sequence[Chunk]) -> None:
+        """Wish for the tables and segments that came with an Open as far as they are next, and give them."""
+        chunks = [chunk for chunk in chunks if self._ladder.begin_with(chunk.rendition)]
+        for chunk in chunks:
+            wanted = self._segments.next_wish()
+            if wanted is None or not chunk.data:
+                continue
+            if chunk.segment == table_segment(table_of(wanted)):
+                self._shared.scheduler.want_table(chunk.rendition, wanted)
+            elif chunk.segment == wanted:
+                self._wish(chunk.rendition, wanted)
+        for chunk in chunks:
+            self._shared.scheduler.on_beginning(source, *chunk)
+
+    def _wish(self, rendition: int, segment: int) -> None:
+        self._shared.scheduler.wish(rendition, segment)
+        self._segments.on_wished(segment)

@@ -1,0 +1,302 @@
+"""The sources of one track: which are asked for what is wanted, which are dropped, when more are looked for.
+
+A source that lies is dropped at once and not taken again. One that falls silent loses its work to the others,
+and so does one that holds up what playback is about to need, whatever it sends meanwhile, as soon as there is
+another. When sources are lost or do not suffice, the shell is told to look for more.
+
+`fault`s of sources are seen to after each call that may set one, so that no source that is at fault stays.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from lightpeer.core.segments.asking import QUIET_S, Asking
+from lightpeer.core.segments.events import SourceClosed, SourceLost, TransportChanged, WantSources
+from lightpeer.core.segments.scheduler import PATIENCE_S
+from lightpeer.core.segments.shared import Beside, Fault
+from lightpeer.core.segments.source import Source
+from lightpeer.core.sources.dead_zone import DeadZone
+from lightpeer.core.sources.source_search import Supply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lightpeer.core.segments.shared import PeerState, Shared
+    from lightpeer.core.udp.opening import Chunk, UdpTerms
+    from lightpeer.core.udp.receiver import Came
+
+MOST_SOURCES: Final = 6  # when all of those hold up playback: strangers may be in league
+MAX_SOURCES: Final = 4  # each costs a handshake of about 1.5 kB; four slow uplinks fill a downlink of 3G
+URGENT_S: Final = 5.0  # of audio left: enough to fetch from another source what one holds up
+NEAR_S: Final = 3.0  # of audio left: what is still missing of the next segment is asked from a second source
+MAX_SHARED: Final = 0.02  # of all bytes; and one segment at any time
+SILENT_S: Final = 4.0  # of all of them, after which others are looked for: most dead zones are over by then
+PATIENCE_RTTS: Final = 4.0  # at least, with the source of an object: it may be asked for twice
+
+
+class SourceSet:
+    """The peers that serve a track to us now, and the search for more."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._sources: list[Source] = []
+        self._search = Supply()
+        self.asking = Asking(shared, self._sources)
+        self._dead_zone = DeadZone()
+        self._shared_bytes = 0  # asked for a second time
+        self._transport = ""  # as told last
+        self._checked_at = -math.inf
+        self._look_enough = self._look_lost = 0  # sources at which a look ends; lost when it began
+        self._lost = 0  # sources, so far
+        self._is_check_due = False  # a source has come or gone
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    @property
+    def transport(self) -> str:
+        """`udp`, `grpc`, or `-` while there is no source."""
+        if not self._sources:
+            return "-"
+        return "grpc" if all(source.on_grpc for source in self._sources) else "udp"
+
+    # Coming and going.
+
+    def begin(self, now: float) -> None:
+        """Look for more at once."""
+        self._search.begin(now)
+
+    def add(self, peer: PeerState, now: float) -> Source:
+        """Take a peer that has opened the track for a source; `start` it next."""
+        self._dead_zone.on_heard(now)  # it answered
+        source = Source(self._shared, peer, now)
+        self._sources.append(source)
+        self.asking.on_joined(source)
+        self._is_check_due = True
+        stats = self._shared.stats
+        stats.sources = max(stats.sources, len(self._sources))
+        return source
+
+    def start(self, source: Source, terms: UdpTerms | None, now: float) -> None:
+        """Begin with a source, by UDP where there are terms, unless it is gone meanwhile."""
+        if not source.is_closed:
+            source.start(terms, now)
+            self._tell_transport(source)
+            self._check_source(source, now)
+
+    def close(self) -> None:
+        """End all of them."""
+        for source in self._sources:
+            self._end(source)
+
+    def drop(self, source: Source, fault: Fault, now: float) -> None:
+        """Drop a source that is of no more use, for good if it lied, and look for another."""
+        if source not in self._sources:
+            return
+        self._search.on_lost(source.peer.peer_id, now, lied=fault.is_lie, was_useful=source.has_delivered)
+        self._remove(source, fault.reason if fault.is_lie else None)
+        self._shared.events.append(SourceLost(source.peer.name, fault.reason))
+
+    def _remove(self, source: Source, lie: str | None = None) -> None:
+        self._lost += 1
+        self._is_check_due = True
+        self._sources.remove(source)
+        self.asking.on_left(source)
+        self._end(source, lie)
+
+    def _end(self, source: Source, lie: str | None = None) -> None:
+        delivered_bytes = 0 if lie else source.delivered_bytes
+        seconds = self._shared.stats.fetching_s - source.fetching_before_s
+        source.close()
+        self._shared.events.append(SourceClosed(source, delivered_bytes, seconds, lie))
+
+    def _see_to(self, source: Source, now: float) -> None:
+        """See what has become of a source."""
+        if source.fault is not None:
+            self.drop(source, source.fault, now)
+
+    def renew(self, now: float, *, is_low: bool) -> None:
+        """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
+        if not self._shared.scheduler.wished():
+            return
+        for source in [source for source in self._sources if source.has_expired(now)]:
+            if not (source.on_grpc and is_low):
+                self._remove(source)
+                self._search.begin(now)
+
+    # Looking for more.
+
+    def wants_more(self, now: float) -> bool:
+        """Return whether to open further ones: each costs bytes, and a link that is full gives no more."""
+        if len(self._sources) < 2 or self._search.is_hurried(now):
+            return True
+        return self.asking.wants_more(now)
+
+    def on_found(self) -> bool:
+        """Note that a look has found a source; return whether there are enough."""
+        self._search.on_found()
+        return len(self._sources) >= self._look_enough
+
+    def is_look_cut(self, now: float) -> bool:
+        """Return whether a look is to end for another: a source was lost that this one leaves out."""
+        return self._lost != self._look_lost and self._search.is_hurried(now)
+
+    def on_looked(self, now: float, *, has_failed: bool = False, was_answered: bool = False) -> str | None:
+        """End a look; return why no peer can go on with the track, as a sentence, None while one may.
+
+        Args:
+            now: the time in seconds.
+            has_failed: whether it ended in an error, so that nobody further could be asked.
+            was_answered: whether peers could be asked, and had nobody to name that serves the track.
+        """
+        was_cut, have_any = self.is_look_cut(now), bool(self._sources)
+        self._search.on_looked(now, have_any=have_any, was_answered=was_answered, was_cut=was_cut)
+        if has_failed and self._search.only_liars and not have_any:
+            return "every peer that offers this track sent corrupt data: name other peers with --bootstrap"
+        if self._search.is_pointless(now):
+            return "no peer sends this track any more"
+        return None
+
+    # Asking.
+
+    def on_work(self, now: float) -> None:
+        """Note that from now on there is something to ask for."""
+        self._dead_zone.on_due(now)
+
+    def seek(self) -> None:
+        """Stop what is being sent: playback goes on elsewhere."""
+        for source in self._sources:
+            source.forget()
+
+    # What comes.
+
+    def receive(self, source: Source, datagrams: Sequence[Came], now: float) -> bool:
+        """Receive datagrams; return whether any was the source's."""
+        if source.is_closed:
+            return False
+        is_ours = source.receive(datagrams)
+        self._on_heard(source)
+        self._see_to(source, now)
+        return is_ours
+
+    def receive_chunk(self, source: Source, chunk: Chunk, silence_s: float, now: float) -> None:
+        """Receive an answer on a source's call; see `Source.receive_chunk`."""
+        if source.is_closed:
+            return
+        source.receive_chunk(chunk, silence_s, now)
+        self._on_heard(source)
+        self._see_to(source, now)
+        self.asking.ask_call(source, now)
+
+    def _on_heard(self, source: Source) -> None:
+        if source.arrivals:
+            self.asking.on_came(source)
+            for _, came_at in source.arrivals:
+                self._dead_zone.on_heard(came_at)
+            source.arrivals = []
+
+    def on_call_failed(
+        self, source: Source, call_no: int, fault: Fault, now: float, *, is_weather: bool
+    ) -> None:
+        """Note that a source's call has ended; see `Download.on_call_failed`."""
+        if source.call.is_present(call_no):
+            is_weather = is_weather and not self._beside(source, now).deliver
+            source.on_call_failed(fault, now, is_weather=is_weather)
+            self._see_to(source, now)
+
+    # Time.
+
+    def next_deadline(self, now: float, ahead_s: float) -> float:
+        """Return when `handle_timeout` is due, with so many seconds of audio left."""
+        if self._is_check_due:
+            return now
+        deadline = min(self._search.due, self.asking.due)
+        for source in self._sources:
+            deadline = min(deadline, source.next_deadline())
+        if self._shared.scheduler.wished():
+            dry_at = now + ahead_s
+            if len(self._sources) > 1:
+                deadline = min(deadline, max(dry_at - NEAR_S, self._checked_at + QUIET_S / 2))
+            due = max(dry_at - URGENT_S, self._shared.scheduler.next_due(), self._checked_at + 1.0)
+            deadline = min(deadline, due)
+        return deadline
+
+    def handle_timeout(self, now: float, ahead_s: float, *, realtime: bool) -> None:
+        """Do what is due: see to each source, and look for more when it is time.
+
+        Args:
+            now: the time in seconds.
+            ahead_s: seconds of audio until nothing is left to hear.
+            realtime: False if nothing is late, since nobody hears it.
+        """
+        self._checked_at, self._is_check_due = now, False
+        for source in list(self._sources):
+            self._check_source(source, now)
+        scheduler = self._shared.scheduler
+        scheduler.patience_s = max(PATIENCE_S, PATIENCE_RTTS * (self._shared.bandwidth.srtt_s or 0.0))
+        self.asking.select(now)
+        self._share_first(now, ahead_s, ahead_s if realtime else math.inf)
+        self._check_holder(now, ahead_s)
+        if scheduler.wished() and all(s.silent_s(now) >= SILENT_S for s in self._sources):
+            self._search.hurry(none_delivers=True)
+        if now >= self._search.due:
+            self._look_enough = max(MAX_SOURCES, len(self._sources) + 1)
+            self._look_lost = self._lost
+            exclude = self._search.on_look([source.peer.peer_id for source in self._sources], now)
+            self._shared.events.append(WantSources(exclude))
+
+    def _check_source(self, source: Source, now: float) -> None:
+        source.handle_timeout(now, self._beside(source, now))
+        self._on_heard(source)
+        self._tell_transport(source)
+        self._see_to(source, now)
+
+    def _beside(self, source: Source, now: float) -> Beside:
+        """Return what the others show of the network."""
+        others = [other for other in self._sources if other is not source]
+        deliver = any(other.heard_at > now - PATIENCE_S for other in others)
+        udp_passes = any(
+            other.heard_at > now - QUIET_S and other.has_delivered for other in others if not other.on_grpc
+        )
+        return Beside(deliver and not self._dead_zone.is_aftermath(now), udp_passes)
+
+    def _tell_transport(self, source: Source) -> None:
+        """Tell that the source's data comes by another transport from now on, if it does."""
+        transport = "grpc" if source.on_grpc else "udp"
+        if transport == source.told_transport or (transport == "udp" and source.udp.receiver is None):
+            return
+        source.told_transport = transport
+        self._shared.stats.transports.add(transport)
+        if self._transport not in ("", self.transport):
+            self._shared.events.append(TransportChanged(self.transport, source.peer.name))
+        self._transport = self.transport
+
+    # What is late.
+
+    def _check_holder(self, now: float, ahead_s: float) -> None:
+        """Drop a source that holds up playback if there is another that does better, else look for one."""
+        holder = self._shared.scheduler.overdue(now)
+        if not isinstance(holder, Source) or ahead_s > URGENT_S or self._dead_zone.is_in_grace(now):
+            return
+        if any(s is not holder and s.heard_at > now - PATIENCE_S for s in self._sources):
+            self._search.rest(holder.peer.peer_id, now)
+            self.drop(holder, Fault("it holds up the track"), now)
+        elif len(self._sources) < MOST_SOURCES:
+            self._search.hurry()
+
+    def _share_first(self, now: float, ahead_s: float, time_s: float) -> None:
+        """Ask a second source for what playback needs next, if the first will hardly give it in time."""
+        scheduler = self._shared.scheduler
+        first = scheduler.first_holder()
+        if not isinstance(first, Source) or ahead_s > NEAR_S:
+            return
+        if self._shared_bytes > MAX_SHARED * self._shared.stats.fetched_bytes:
+            return
+        quiet_s = self.asking.quiet_s()
+        is_late = first.silent_s(now) >= quiet_s or first.udp.backlog_s > time_s
+        others = [source for source in self._sources if source is not first]
+        if is_late and any(source.silent_s(now) < quiet_s for source in others):
+            self._shared_bytes += scheduler.share_first()
+            self.asking.ask_first(others, now)

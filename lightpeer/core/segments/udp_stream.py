@@ -1,0 +1,168 @@
+"""What is asked of one source over UDP, and what comes: a receiver, and its part of the downlink.
+
+The receiver knows each unit, the flow how many may be outstanding and how fast they are to come; here the
+two are joined to the scheduler, which knows what is wanted. Units that were asked for and came are left in
+`arrived` for the source to see.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lightpeer.core.content.manifest import table_bytes, table_segment
+from lightpeer.core.rate.rests import EARLY_BYTES, rest_s
+from lightpeer.core.udp.datagram import MAX_PAYLOAD, UnitRange
+from lightpeer.core.udp.receiver import FIRST_RTT_S, Receiver, UnitArrived
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from lightpeer.core.segments.shared import Shared
+    from lightpeer.core.udp.opening import UdpTerms
+    from lightpeer.core.udp.receiver import Came
+
+MIN_PACE_BYTES_PER_S: Final = 1000
+PROBE_PACE_BYTES_PER_S: Final = 10_000
+
+
+class UdpStream:
+    """The UDP half of a source; without a `receiver` until it is opened.
+
+    Attributes:
+        receiver: None where UDP is not used.
+        flow: its part of the downlink.
+        arrived: the units that were asked for and came in this wake-up.
+        lost_units: how many were given up in this wake-up.
+    """
+
+    def __init__(self, shared: Shared, key: Hashable) -> None:
+        """Have a flow; `key` is the source with the scheduler."""
+        self.receiver: Receiver | None = None
+        self.flow = shared.bandwidth.open_flow()
+        self.arrived: list[UnitArrived] = []
+        self.lost_units = 0
+        self._shared = shared
+        self._key = key
+        self._may_hold = False  # an object that it was asked for a part of
+        self._has_lost = False  # something that was not asked for again yet
+        self._has_rested = False  # before what came last was taken
+
+    def open(self, terms: UdpTerms, first_rtt_s: float | None, now: float) -> None:
+        """Have a receiver; `first_rtt_s` is assumed before the first sample, if it is known."""
+        self.receiver = Receiver(
+            terms.stream_id,
+            terms.keys,
+            terms.path_token,
+            self.flow.outstanding,
+            now,
+            first_rtt_s=first_rtt_s or FIRST_RTT_S,
+        )
+
+    def close(self) -> None:
+        """End; what was outstanding is nobody's any more."""
+        self.forget()
+        self._shared.bandwidth.close_flow(self.flow)
+
+    def forget(self) -> None:
+        """Stop what is being sent."""
+        if self.receiver is not None:
+            self.receiver.forget_all()
+
+    # Asking.
+
+    def is_ready(self) -> bool:
+        """Return whether to ask now for what there is: a PULL's worth, or what was lost.
+
+        After a rest a PULL goes out a unit early, rather than after a wake-up for that unit alone.
+        """
+        return self._has_lost or self.flow.bytes_to_next_pull() <= EARLY_BYTES * self._has_rested
+
+    @property
+    def is_through(self) -> bool:
+        """Whether all that was asked for has come or was lost, so that others may have the rest."""
+        return self._may_hold and not self.flow.outstanding_bytes
+
+    @property
+    def backlog_s(self) -> float:
+        """How long what was asked for will take to come."""
+        return self.flow.outstanding_bytes / (self.flow.rate_bytes_per_s or 1.0)
+
+    def hand_over(self) -> None:
+        """Leave the rest of what it has begun to others."""
+        self._may_hold = self._has_lost = False
+        self._shared.scheduler.release(self._key)
+
+    def ask(self, now: float) -> int:
+        """Ask for what is wanted next; return how many bytes that is."""
+        assert self.receiver is not None, "else it is not ready"
+        self._has_lost = False
+        ranges = self._shared.scheduler.next_ranges(self._key, self.flow.budget_bytes(), now)
+        self.receiver.is_at_end = not ranges
+        if not ranges:
+            return 0
+        self._may_hold = True
+        return self._ask(ranges, max(self.flow.pace_bytes_per_s(now), MIN_PACE_BYTES_PER_S), now)
+
+    def probe(self, now: float) -> None:
+        """Ask for one small unit again, to see whether UDP passes."""
+        self.forget()
+        size = min(table_bytes(self._shared.track, 0), MAX_PAYLOAD)
+        self._ask([(UnitRange(0, table_segment(0), 0, 1), [size])], PROBE_PACE_BYTES_PER_S, now)
+
+    def probe_more(self, units: int, now: float) -> None:
+        """Ask for so many units, to see whether they all pass."""
+        ranges = [(UnitRange(0, segment, 0, 1), [MAX_PAYLOAD]) for segment in range(units)]
+        self._ask(ranges, PROBE_PACE_BYTES_PER_S, now)
+
+    def _ask(
+        self, ranges: Sequence[tuple[UnitRange, Sequence[int]]], pace_bytes_per_s: int, now: float
+    ) -> int:
+        assert self.receiver is not None, "else there is nobody to ask"
+        size = self.receiver.ask(ranges, pace_bytes_per_s, now)
+        self._shared.bandwidth.on_asked(self.flow, size, now)
+        return size
+
+    def data_to_send(self) -> bytes | None:
+        """Return the next datagram to send, None if there is none."""
+        return None if self.receiver is None else self.receiver.data_to_send()
+
+    # What comes.
+
+    def receive(self, datagrams: Sequence[Came]) -> bool:
+        """Receive what came from the source's address; return whether any of it was the source's."""
+        receiver = self.receiver
+        assert receiver is not None, "else there is no socket"
+        rejected = receiver.rejected
+        for datagram in datagrams:
+            receiver.receive(datagram.data, datagram.came_at)
+            self._drain(receiver, datagram.came_at)
+        return receiver.rejected < rejected + len(datagrams)
+
+    def handle_timeout(self, now: float) -> None:
+        """Probe if nothing came for too long."""
+        if self.receiver is not None:
+            self.receiver.handle_timeout(now)
+            self._drain(self.receiver, now)
+
+    def _drain(self, receiver: Receiver, now: float) -> None:
+        shared = self._shared
+        while (event := receiver.next_event()) is not None:
+            if not isinstance(event, UnitArrived):
+                shared.bandwidth.on_lost(self.flow, event.size_bytes, now)
+                shared.scheduler.on_lost(event.units)
+                self._has_lost = True
+                self.lost_units += len(event.units)
+                continue
+            shared.bandwidth.on_arrived(self.flow, len(event.payload), event.rtt_s, now, event.pulled_at)
+            if event.was_asked:
+                self.arrived.append(event)
+            else:
+                shared.stats.duplicate_units += 1  # left alone: it may be meant to spoil another's
+
+    def rest_s(self, now: float) -> float:
+        """Return how long what comes next may wait, so that it is taken together."""
+        return 0.0 if self.receiver is None else rest_s(self.flow, self.receiver, now)
+
+    def on_rest(self, seconds: float) -> None:
+        """Note for how long it will rest before what comes next is taken."""
+        self._has_rested = seconds > 0

@@ -1,0 +1,195 @@
+"""What a source needs of the outside world: UDP sockets, a call of Streams.Pull, and the connection under it.
+
+All that comes is given to the `Download`, and it says what is to be done; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+import trio
+
+from lightpeer.core.rpc.status import StatusCode
+from lightpeer.core.segments.shared import Fault, PeerState
+from lightpeer.core.udp.opening import Chunk
+from lightpeer.errors import RemoteError, RpcError, StreamFailedError
+from lightpeer.net.udp_path import Path
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from lightpeer.core.segments.download import Download
+    from lightpeer.core.segments.scheduler import Key
+    from lightpeer.core.segments.source import Source
+    from lightpeer.core.udp.opening import UdpTerms
+    from lightpeer.net.network import Datagram, Network
+    from lightpeer.peering.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+_WEATHER = {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED}
+
+
+def state_of(peer: Peer) -> PeerState:
+    """Return what the core is told of a peer."""
+    burst = peer.burst  # of the Open's reply
+    tcp_bytes_per_s = (burst.rate_bytes_per_s if burst is not None else 0.0) or math.inf
+    return PeerState(peer.peer_id, peer.name, peer.rtt_s, tcp_bytes_per_s)
+
+
+class Connection:
+    """A source's sockets and call; `close` it once the source is closed."""
+
+    def __init__(
+        self,
+        download: Download,
+        source: Source,
+        peer: Peer,
+        nursery: trio.Nursery,
+        turn: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Hold the peer's connection.
+
+        Args:
+            download: given all that comes.
+            source: of the download.
+            peer: that it is.
+            nursery: to receive and call in.
+            turn: carries out what the download says after it was told something.
+        """
+        self.peer = peer
+        self._download = download
+        self._source = source
+        self._nursery = nursery
+        self._turn = turn
+        self._path: Path | None = None
+        self._call_scope = trio.CancelScope()
+        self._call_heard_s: Callable[[], float] = lambda: -math.inf
+        self._to_ask: deque[list[Key]] = deque()
+        self._has_work = trio.Event()
+        peer.hold()
+
+    def close(self) -> None:
+        """End everything."""
+        self.end_call()
+        if self._path is not None:
+            self._path.close()
+        self.peer.release()
+
+    def refresh(self) -> None:
+        """Tell the core how the connection is."""
+        state = self._source.peer
+        state.rtt_s, state.is_alive, state.is_gone = self.peer.rtt_s, self.peer.is_alive, self.peer.is_gone
+        state.heard_at = self._call_heard_s()
+
+    # UDP.
+
+    async def open_path(self, network: Network, terms: UdpTerms) -> bool:
+        """Have a socket to the peer; return False if there can be none."""
+        addresses = [(host, terms.port) for host in self.peer.hosts]
+        path = Path(network, addresses, self._nursery, self._on_datagrams)
+        try:
+            await path.open()
+        except OSError as error:
+            logger.info("no UDP socket: %s", error)
+            return False
+        if self._source.is_closed:  # in the meantime
+            path.close()
+        self._path = path
+        return True
+
+    async def send(self, datagram: bytes) -> None:
+        """Send a datagram."""
+        if self._path is not None:
+            await self._path.send(datagram)
+
+    async def move(self, *, is_flooded: bool) -> None:
+        """Go on over another port."""
+        assert self._path is not None, "it has a stream"
+        await self._path.renew(keep_former=not is_flooded)
+        self._download.on_moved(self._source, trio.current_time(), is_flooded=is_flooded)
+        await self._turn()
+
+    async def _on_datagrams(self, came: Sequence[Datagram]) -> bool:
+        """Take what came from the source's address; return whether any of it was the source's."""
+        is_ours = self._download.receive(self._source, came, trio.current_time())
+        await self._turn()
+        if self._path is not None and not self._source.is_closed:
+            now = trio.current_time()
+            self._path.rest(now + self._download.rest_s(self._source, now))
+        return is_ours
+
+    # gRPC.
+
+    def ask(self, keys: list[Key]) -> None:
+        """Ask for objects on the call."""
+        self._to_ask.append(keys)
+        self._has_work.set()
+
+    def start_call(self, call_no: int, *, renews: bool) -> None:
+        """Call Streams.Pull."""
+        self.end_call()
+        if renews:
+            self.peer.renew()
+        self._to_ask.clear()
+        self._call_scope = trio.CancelScope()
+        self._nursery.start_soon(self._pull, call_no, self._call_scope)
+
+    def end_call(self) -> None:
+        """Cancel the call."""
+        self._call_scope.cancel()
+        self._call_heard_s = lambda: -math.inf
+
+    async def reconnect(self, call_no: int) -> None:
+        """Make another connection."""
+        self.peer.renew()
+        try:
+            await self.peer.connect()
+        except RpcError as error:
+            await self._on_call_failed(call_no, error)
+        else:
+            self._download.on_reconnected(self._source, call_no, trio.current_time())
+            await self._turn()
+
+    async def _on_call_failed(self, call_no: int, error: RemoteError) -> None:
+        self.refresh()
+        fault = Fault(str(error), error.is_lie)
+        is_weather = isinstance(error, RpcError) and error.code() in _WEATHER
+        now = trio.current_time()
+        self._download.on_call_failed(self._source, call_no, fault, now, is_weather=is_weather)
+        await self._turn()
+
+    async def _pull(self, call_no: int, scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                await self._pull_segments(scope)
+        except RemoteError as error:
+            await self._on_call_failed(call_no, error)
+
+    async def _pull_segments(self, scope: trio.CancelScope) -> None:
+        call = self.peer.pull()
+        self._call_heard_s = lambda: call.heard_s
+        track_id = self._download.track.track_id
+        try:
+            while not scope.cancel_called:  # what is asked for after that is never received
+                self._has_work = trio.Event()
+                while self._to_ask:
+                    ranges = [pb.Range(rendition=r, first=s, count=1) for r, s in self._to_ask.popleft()]
+                    await call.send(pb.PullRequest(track_id=track_id, ranges=ranges))
+                    track_id = b""
+                if not self._source.call.is_answer_due:
+                    await self._has_work.wait()
+                    continue
+                chunk = await call.receive()
+                if chunk is None:
+                    raise StreamFailedError("it ended the stream")
+                came = Chunk(chunk.rendition, chunk.segment, chunk.data)
+                now = trio.current_time()
+                self._download.receive_chunk(self._source, came, call.take_silence_s(), now)
+                await self._turn()
+        finally:
+            call.cancel()
