@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.rate.bandwidth import Bandwidth
-    from lightpeer.core.segments.scheduler import Kept
+    from lightpeer.core.segments.tables import Kept
     from lightpeer.core.udp.opening import Opened
     from lightpeer.download.sources import FindSources, TellEvent, TellLie, TellServed
     from lightpeer.net.network import Network
@@ -195,7 +195,7 @@ class Session:
         self._stats.audio_bytes += len(segment.data)
         self._stats.segments += 1
         self._stats.bitrate_seconds += self.track.renditions[segment.rendition].bitrate_bps / 1000
-        if self.playout.fetching and not self.scheduler.wished():
+        if self.playout.fetching and not self.scheduler.wished:
             self._timers.set()
         return segment
 
@@ -252,7 +252,7 @@ class Session:
         self.bandwidth.keep_up(FLOOR_SHARE * bitrate_bps / 8 if is_low else 0.0)
         if self._fetching_since is not None:
             self._stats.fetching_s += now - self._fetching_since
-        self._fetching_since = now if self.scheduler.wished() else None
+        self._fetching_since = now if self.scheduler.wished else None
         self._sources.renew(now, is_low=is_low)
         self._sources.ask(now)
         self._waiting.deadline = self._next_deadline(now)  # what comes puts most of them off
@@ -263,7 +263,7 @@ class Session:
         while (segment := self._buffer.next_wish()) is not None:
             current = self.track.renditions[self.ladder.current or 0]
             enough = max(MOST, ahead_bytes * 8 / (current.bitrate_bps * SEGMENT_S))
-            if self.scheduler.wished() >= enough:
+            if self.scheduler.wished >= enough:
                 return
             rendition = self.ladder.choose(self.bandwidth.rate_bytes_per_s, self.buffer_s)
             self.scheduler.wish(rendition, segment)

@@ -292,7 +292,7 @@ class Source:
             if event.was_asked:
                 self._heard(now, size)
                 self._transport.on_unit(size, now)
-                self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
+                self._hub.scheduler.on_units(self.peer, [event])
                 if self.on_grpc:
                     self._on_passed(now)
             else:

@@ -158,7 +158,7 @@ class Sources:
     def on_wished(self) -> None:
         """There is more to ask for."""
         self._work.set()
-        if self.scheduler.wished() <= 1:
+        if self.scheduler.wished <= 1:
             self._heard_at = trio.current_time()  # before, nobody had anything to send
 
     def on_released(self) -> None:
@@ -174,7 +174,7 @@ class Sources:
     def renew(self, now: float, *, is_low: bool) -> None:
         """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
         for source in [source for source in self._sources if source.has_expired(now)]:
-            if self.scheduler.wished() and not (source.on_grpc and is_low):
+            if self.scheduler.wished and not (source.on_grpc and is_low):
                 self._drop(source)
                 self._supply.begin(now)
                 self.on_released()
@@ -217,7 +217,7 @@ class Sources:
             self._selection.due,
             *(source.next_deadline() for source in self._sources),
         ]
-        if self.scheduler.wished():
+        if self.scheduler.wished:
             dry_at = now + self._listener.ahead_s
             if len(self._sources) > 1:
                 deadlines.append(max(dry_at - NEAR_S, self._checked_at + QUIET_S / 2))
@@ -235,7 +235,7 @@ class Sources:
         self._check_holder(now)
         self._checked.set()
         self._checked = trio.Event()
-        if self.scheduler.wished() and all(s.silent_s(now) >= SILENT_S for s in self._sources):
+        if self.scheduler.wished and all(s.silent_s(now) >= SILENT_S for s in self._sources):
             self._supply.hurry(none_delivers=True)
         if now >= self._supply.due:
             exclude = self._supply.on_look([source.peer.peer_id for source in self._sources], now)

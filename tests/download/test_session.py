@@ -325,6 +325,6 @@ def test_what_comes_with_an_open_may_be_nonsense(tmp_path: Path, seconds: int) -
             )
             session._take_inline(peer, opened._replace(chunks=chunks))
             assert session.buffer_s == 0
-            assert session.scheduler.wished() <= 1
+            assert session.scheduler.wished <= 1
 
     simulate(main)

@@ -264,7 +264,7 @@ def test_taking_has_more_wished_for_only_where_nothing_is_on_its_way(run):
         on.session.pump(10.0)
         on.give(*range(MOST))
         on.give(*range(MOST, 16))
-        assert on.session.scheduler.wished() == 0
+        assert on.session.scheduler.wished == 0
         on.session._timers = trio.Event()
         for _ in range(8):
             await on.session.next_segment()
@@ -274,7 +274,7 @@ def test_taking_has_more_wished_for_only_where_nothing_is_on_its_way(run):
         await on.session.next_segment()
         assert on.session._timers.is_set()
         on.session.pump(11.0)
-        assert on.session.scheduler.wished() > 0
+        assert on.session.scheduler.wished > 0
         on.session._timers = trio.Event()
         await on.session.next_segment()
         assert not on.session._timers.is_set(), "something is"
@@ -468,7 +468,7 @@ def test_the_time_in_which_something_is_wished_for_is_counted(run):
         on.clock.jump(5.0)
         on.give(*range(16))
         assert on.session.stats.fetching_s == 5.0
-        assert on.wishes == [] or on.session.scheduler.wished()
+        assert on.wishes == [] or on.session.scheduler.wished
         on.session.scheduler.clear()
         on.session.pump(16.0)
         counted = on.session.stats.fetching_s
@@ -549,7 +549,7 @@ def test_tables_and_segments_that_come_with_an_open_are_taken(run):
         inline(on, table(), segment(0), segment(1))
         assert on.session.buffer_s == 2.0
         assert on.session.ladder.current == LOW
-        assert on.session.scheduler.wished() == 0
+        assert on.session.scheduler.wished == 0
         on.session.pump(10.0)
         assert on.wishes[0] == (LOW, 2)
 

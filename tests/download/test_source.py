@@ -644,7 +644,7 @@ def test_what_comes_is_counted_everywhere_at_the_time_when_it_came(run):
     async def main(on: Stage) -> None:
         await on.start()
         on.hub.wish(0)
-        (size,) = [item.unit_bytes(0) for item in on.hub.scheduler._objects.values() if item.table]
+        (size,) = [item.unit_sizes[0] for item in on.hub.scheduler._objects.values() if item.table]
         unit = UnitArrived(Unit(0, 0, 0), MADE.segments[0][0][:size], 0.3, True, 10.0)
         on.receiver.on_receive = lambda _data: on.receiver.events.append(unit)
         assert await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.25)])

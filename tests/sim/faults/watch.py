@@ -183,5 +183,5 @@ def _check_bounds(session: Session) -> None:
     most = session.playout.high_water_s + 2
     if len(session._buffer) > most + HISTORY_S:
         raise Anomaly(f"{len(session._buffer)} segments in the buffer")
-    if session.scheduler.wished() > most + HISTORY_S:
-        raise Anomaly(f"{session.scheduler.wished()} segments are wished for")
+    if session.scheduler.wished > most + HISTORY_S:
+        raise Anomaly(f"{session.scheduler.wished} segments are wished for")
