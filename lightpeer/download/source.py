@@ -203,7 +203,7 @@ class Source:
     def limit(self, *, beside: int, share_bytes_per_s: float) -> None:
         """Ask for little while it is probed beside others, and expect no more than its share of the link."""
         self._hub.bandwidth.limit(self._flow, beside=beside)
-        self._transport.share_bytes_per_s = min(share_bytes_per_s, self._tcp_bytes_per_s)
+        self._transport.path.share_bytes_per_s = min(share_bytes_per_s, self._tcp_bytes_per_s)
 
     def keep_rate(self) -> None:
         """Remember what it brings: another is probed beside it."""
@@ -291,7 +291,7 @@ class Source:
             self._hub.bandwidth.on_arrived(self._flow, size, event.rtt_s, now, event.pulled_at)
             if event.was_asked:
                 self._heard(now, size)
-                self._transport.on_unit(size, now)
+                self._transport.on_units([(size, now)])
                 self._hub.scheduler.on_units(self.peer, [event])
                 if self.on_grpc:
                     self._on_passed(now)
@@ -337,11 +337,12 @@ class Source:
             self.receiver.handle_timeout(now)
             self._drain(self.receiver, now)
         transport = self._transport
-        transport.rtt_s = self._hub.bandwidth.srtt_s or self.peer.rtt_s or 0.0
-        transport.is_alive = self.peer.is_alive
-        transport.passes_for_others = self._hub.does_udp_pass_beside(self, now)
+        path = transport.path
+        path.rtt_s = self._hub.bandwidth.srtt_s or self.peer.rtt_s or 0.0
+        path.is_alive = self.peer.is_alive
+        path.passes_for_others = self._hub.does_udp_pass_beside(self, now)
         if self._pull_call is not None:
-            transport.heard_at = self._pull_call.heard_s
+            path.heard_at = self._pull_call.heard_s
         while not self._closed:
             action = transport.decide(now)
             if action is Action.NOTHING:

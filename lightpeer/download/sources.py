@@ -395,7 +395,7 @@ class Sources:
 
     def on_heard(self, source: Source, size: int, now: float) -> None:
         """Something that was asked for came; after a silence of all, all have time to be heard again."""
-        if self._selection.on_came(source, size, now):
+        if self._selection.on_came(source, [(size, now)]):
             self.on_timers()
         self._on_sign(now)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +19,7 @@ from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.rate.rests import EARLY_BYTES
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.segments.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
+from lightpeer.core.sources.path_state import PathState
 from lightpeer.core.sources.pull_ahead import MOST
 from lightpeer.core.sources.transport import Action, Transport
 from lightpeer.core.udp.datagram import MAX_PAYLOAD, Unit, UnitRange
@@ -120,9 +121,7 @@ class FakeTransport:
         self.trial = False
         self.trial_units = 3
         self.may_go_on = False
-        self.share_bytes_per_s = math.inf
-        self.rtt_s = self.heard_at = -1.0
-        self.is_alive: object = None
+        self.path = PathState(rtt_s=-1.0, heard_at=-1.0)
 
     def silent_s(self, now: float) -> float:
         return now - 5.0
@@ -137,8 +136,8 @@ class FakeTransport:
         self.log.append(("decide", now))
         return self.actions.popleft() if self.actions else Action.NOTHING
 
-    def on_unit(self, *told: object) -> None:
-        self.log.append(("unit", *told))
+    def on_units(self, arrivals: Sequence[tuple[int, float]]) -> None:
+        self.log.extend(("unit", *arrival) for arrival in arrivals)
 
     def on_lost(self, units: int) -> None:
         self.log.append(("lost", units))
@@ -428,7 +427,7 @@ def test_without_a_known_round_trip_one_is_assumed(run):
         on.peer.rtt_s = None
         await on.start()
         assert on.receiver.first_rtt_s == FIRST_RTT_S
-        assert on.transport.rtt_s == 0.0
+        assert on.transport.path.rtt_s == 0.0
 
     run(main)
 
@@ -612,10 +611,10 @@ def test_a_source_that_is_tried_or_shares_the_link_is_limited(run):
         await on.start()
         on.source.limit(beside=1, share_bytes_per_s=30_000.0)
         tried_bytes = on.source._flow.most_bytes
-        assert on.transport.share_bytes_per_s == 30_000.0
+        assert on.transport.path.share_bytes_per_s == 30_000.0
         on.source.limit(beside=0, share_bytes_per_s=50_000.0)
         assert on.source._flow.most_bytes > tried_bytes
-        assert on.transport.share_bytes_per_s == 40_000.0, "TCP got no more of it"
+        assert on.transport.path.share_bytes_per_s == 40_000.0, "TCP got no more of it"
 
     run(main)
 
@@ -626,7 +625,7 @@ def test_where_no_reply_was_long_enough_to_measure_nothing_is_known_of_tcp(run, 
         on.peer.burst = burst
         source = Source(on.hub, on.peer)
         source.limit(beside=0, share_bytes_per_s=9e9)
-        assert source._transport.share_bytes_per_s == 9e9
+        assert source._transport.path.share_bytes_per_s == 9e9
 
     run(main)
 
@@ -830,19 +829,19 @@ def test_deadlines_are_those_of_the_receiver_while_udp_may_pass_and_of_the_trans
 def test_the_choice_is_made_by_the_latest_round_trip_and_signs_of_life(run):
     async def main(on: Stage) -> None:
         await on.start()
-        assert (on.transport.rtt_s, on.transport.is_alive) == (0.2, True)
+        assert (on.transport.path.rtt_s, on.transport.path.is_alive) == (0.2, True)
         on.peer.is_alive = False
         on.hub.bandwidth.srtt_s = 0.7
         on.source.check(10.0)
-        assert (on.transport.rtt_s, on.transport.is_alive) == (0.7, False)
-        assert on.transport.heard_at == -1.0
+        assert (on.transport.path.rtt_s, on.transport.path.is_alive) == (0.7, False)
+        assert on.transport.path.heard_at == -1.0
         for passes in (True, False):
             on.hub.udp_passes = passes
             on.source.check(10.0)
-            assert on.transport.passes_for_others is passes
+            assert on.transport.path.passes_for_others is passes
         await on.do(Action.FALL_BACK)
         on.source.check(10.0)
-        assert on.transport.heard_at == 3.5
+        assert on.transport.path.heard_at == 3.5
 
     run(main)
 

@@ -405,11 +405,10 @@ def test_when_it_looks_again_while_something_is_wished(run):
     run(main)
 
 
-def test_with_a_second_source_it_looks_as_soon_as_the_first_may_be_late(run, monkeypatch):
+def test_with_a_second_source_it_looks_as_soon_as_the_first_may_be_late(run):
     async def main(stage: Stage, _: trio.testing.MockClock) -> None:
         for source in await stage.begin("a", "b"):
             source.due = 77.0
-        monkeypatch.setattr(Selection, "due", 77.0)
         stage.sources.check(9.0)
         stage.wish(2)
         stage.ahead_s = 20.0
@@ -683,7 +682,7 @@ def test_what_the_first_will_hardly_give_in_time_a_second_is_asked_for(
     async def main(stage: Stage, _: trio.testing.MockClock) -> None:
         first, second = await stage.begin("a", "b")
         stage.sources._selection.asked[:] = [first, second]
-        stage.sources._selection._silent[:] = []
+        stage.sources._selection._roster.silent[:] = []
         stage.wish(1)
         stage.hand(first, 1.0)
         first.silence_s, first.outstanding_s = silence_s, backlog_s
@@ -719,7 +718,10 @@ def test_for_a_file_nothing_is_late(run):
 def test_who_is_asked_for_it_is_the_one_that_was_heard_last(run):
     async def main(stage: Stage, _: trio.testing.MockClock) -> None:
         first, second, third = await stage.begin("a", "b", "c")
-        stage.sources._selection.asked[:], stage.sources._selection._silent[:] = [first], [second, third]
+        stage.sources._selection.asked[:], stage.sources._selection._roster.silent[:] = (
+            [first],
+            [second, third],
+        )
         stage.wish(1)
         stage.hand(first, 1.0)
         stage.ahead_s, first.outstanding_s = 1.0, 9.0
@@ -865,7 +867,7 @@ def test_a_look_takes_so_many_and_at_least_one(run, monkeypatch, present, taken)
 
 
 def grown(stage: Stage) -> None:
-    stage.sources._selection.asked = list(stage.sources._sources)
+    stage.sources._selection.asked[:] = list(stage.sources._sources)
 
 
 def quiet(stage: Stage) -> None:
