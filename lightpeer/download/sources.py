@@ -20,7 +20,7 @@ import trio
 from lightpeer.core.rate.flow import FIRST_RTT_S
 from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.sources.selection import Selection
-from lightpeer.core.sources.source_search import Supply
+from lightpeer.core.sources.source_search import SourceSearch
 from lightpeer.download.events import SourceLost, TransportChanged
 from lightpeer.download.source import Source
 from lightpeer.errors import LightpeerError, NothingFoundError
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_SOURCES = 4  # each costs a handshake of about 1.5 kB; four slow uplinks fill a downlink of 3G
 MOST_SOURCES = 6  # when all of those hold up playback: strangers may be in league
 URGENT_S = 5.0  # of audio left: enough to fetch from another source what one holds up
 NEAR_S = 3.0  # of audio left: what is still missing of the next segment is asked from a second source
@@ -112,13 +111,12 @@ class Sources:
         self._on_lie = on_lie
         self._on_served = on_served
         self._sources: list[Source] = []
-        self._supply = Supply()
+        self._supply = SourceSearch()
         self._selection: Selection[Source] = Selection()
         self._shared_bytes = 0  # asked for a second time
         self._heard_at = math.inf  # when any of them was heard last, or had something to send again
         self._lenient_until = -math.inf
         self._transport = ""  # as told last
-        self._lost = 0  # sources, so far
         self._checked_at = -math.inf
         self._is_closed = False
         self._work = trio.Event()
@@ -176,7 +174,7 @@ class Sources:
         for source in [source for source in self._sources if source.has_expired(now)]:
             if self.scheduler.wished and not (source.on_grpc and is_low):
                 self._drop(source)
-                self._supply.begin(now)
+                self._supply.on_expired(now)
                 self.on_released()
 
     def ask(self, now: float, but: Collection[Source] = ()) -> None:
@@ -319,19 +317,16 @@ class Sources:
         A search leaves out who was a source when it began, and whom it has opened. Once one of them is lost
         and another search is due, that finds it again, where there may be nobody else.
         """
-        enough = max(MAX_SOURCES, len(self._sources) + 1)
-        was_answered, was_cut, lost = False, False, self._lost
+        was_answered = False
         try:
             async with aclosing(self._find_sources(exclude)) as found:
                 async for peer, opened in found:
                     await self._add(peer, opened)
-                    self._supply.on_found()
-                    if len(self._sources) >= enough:
+                    if self._supply.on_found(len(self._sources)):
                         break
                     while not self._wants_more(trio.current_time()):
                         await self._checked.wait()
-                    was_cut = self._lost != lost and self._supply.is_hurried(trio.current_time())
-                    if was_cut:
+                    if self._supply.on_waited(trio.current_time()):
                         break
         except LightpeerError as error:
             logger.info("no further sources: %s", error)
@@ -341,7 +336,7 @@ class Sources:
                     "every peer that offers this track sent corrupt data: name other peers with --bootstrap"
                 )
         now = trio.current_time()
-        self._supply.on_looked(now, have_any=bool(self._sources), was_answered=was_answered, was_cut=was_cut)
+        self._supply.on_looked(now, have_any=bool(self._sources), was_answered=was_answered)
         if self._supply.is_pointless(now):
             self._listener.on_failed("no peer sends this track any more")
         self.on_timers()
@@ -368,7 +363,6 @@ class Sources:
 
     def _drop(self, source: Source, *, lied: bool = False) -> None:
         self.count()
-        self._lost += 1
         self._sources.remove(source)
         self._selection.on_left(source)
         self._end(source, lied=lied)

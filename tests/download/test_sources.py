@@ -26,6 +26,7 @@ from lightpeer.core.sources.source_search import (
     LOOK_AGAIN_S,
     MAX_LOOK_AGAIN_S,
     MAX_LOOK_AGAIN_WITHOUT_S,
+    MAX_SOURCES,
     REST_S,
 )
 from lightpeer.core.udp.opening import Opened
@@ -37,7 +38,6 @@ from lightpeer.download.sources import (
     DEAD_ZONE_S,
     LENIENT_AGAIN_S,
     MAX_SHARED,
-    MAX_SOURCES,
     MOST_SOURCES,
     NEAR_S,
     QUIET_S,
