@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from lightpeer.client.part_file import PartFile
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
-    from lightpeer.core.segments.scheduler import Kept, SegmentReady
+    from lightpeer.core.segments.scheduler import SegmentReady
+    from lightpeer.core.segments.tables import Kept
     from lightpeer.core.udp.opening import Opened
 
 INLINE_BYTES: Final = 11_000

@@ -22,8 +22,8 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from lightpeer.core.segments.assembly import Key
     from lightpeer.core.segments.download import Download
-    from lightpeer.core.segments.scheduler import Key
     from lightpeer.core.segments.source import Source
     from lightpeer.core.udp.opening import UdpTerms
     from lightpeer.net.network import Datagram, Network

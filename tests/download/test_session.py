@@ -317,6 +317,6 @@ def test_what_comes_with_an_open_may_be_nonsense(tmp_path: Path, seconds: int) -
             session = new_session(client, made.track, client.settings, Bandwidth())
             session.download.add_source(state_of(peer), chunks, trio.current_time())
             assert session.buffer_s == 0
-            assert session.download.scheduler.wished() <= 1
+            assert session.download.scheduler.wished <= 1
 
     simulate(main)

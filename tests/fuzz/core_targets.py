@@ -319,8 +319,7 @@ def content(data: bytes) -> None:
 
 
 @target(
-    "core.segments.scheduler.Scheduler._take_table_untrusted",
-    "core.segments.scheduler.Scheduler._take_segment_untrusted",
+    "core.segments.tables.Tables.put_untrusted",
     seeds=[TRACK.segments[0][1], TRACK.tables[0][0]],
 )
 def scheduler(data: bytes) -> None:

@@ -33,6 +33,7 @@ CORES = (
     "rate/crowd",
     "rate/flow",
     "segments/abr",
+    "segments/assembly",
     "rate/meters",
     "udp/outstanding",
     "segments/playout",
@@ -44,8 +45,14 @@ CORES = (
     "segments/scheduler",
     "sources/selection",
     "segments/skips",
+    "segments/tables",
+    "sources/call_watch",
+    "sources/path_state",
+    "sources/roster",
     "sources/source_search",
+    "sources/throughput",
     "sources/transport",
+    "sources/udp_watch",
 )
 SHELLS = (
     "playback/deck",

@@ -11,7 +11,7 @@ import trio
 from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.sources.source_search import Supply
+from lightpeer.core.sources.source_search import SourceSearch
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import SMALL, at, stream
@@ -99,7 +99,7 @@ def test_a_dead_zone_is_no_sources_fault(
     """It silences all of them, and when it ends one is heard before the others: none is dropped for it."""
     made = made_track(60)
     rested: list[object] = []
-    monkeypatch.setattr(Supply, "rest", lambda _self, peer_id, _now: rested.append(peer_id))
+    monkeypatch.setattr(SourceSearch, "rest", lambda _self, peer_id, _now: rested.append(peer_id))
 
     async def main(net: SimInternet) -> None:
         async with AsyncExitStack() as stack:

@@ -1,8 +1,8 @@
 """Whether a network lets hardly anything of UDP through, as those do that police it.
 
-Something comes now and then, so silence does not tell; but of what is asked, most is lost, and
-so it is the next time. A lossy link does not look like that, for far more comes than is lost,
-nor the end of a dead zone, where all that is lost is lost at one time.
+A policed path still delivers a few packets, so silence is no signal. Instead, most of the requested units
+are lost, round after round. On a lossy link far more units arrive than are lost, and at the end of a dead
+zone all losses are found in one round.
 
 Call order: `on_arrived` and `on_lost` as units come and are found to be lost; `is_closed` is the
 outcome, until `reset`.
@@ -24,15 +24,11 @@ class Sieve:
         self._arrived = 0  # since the last loss
         self._rounds = 0  # with hardly any arrivals, in a row
         self._lost = 0  # in these
+        self.is_closed = False  # UDP is of no use for now
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether UDP is of no use for now."""
-        return self._rounds >= MIN_ROUNDS and self._lost >= MIN_UNITS
-
-    def on_arrived(self) -> None:
-        """Note a unit that came."""
-        self._arrived += 1
+    def on_arrived(self, units: int) -> None:
+        """Note units that came."""
+        self._arrived += units
 
     def on_lost(self, units: int) -> None:
         """Note units that are found to be lost at one time."""
@@ -42,7 +38,9 @@ class Sieve:
             self._rounds += 1
             self._lost += units
         self._arrived = 0
+        self.is_closed = self._rounds >= MIN_ROUNDS and self._lost >= MIN_UNITS
 
     def reset(self) -> None:
         """Judge anew: UDP is tried again."""
         self._arrived = self._rounds = self._lost = 0
+        self.is_closed = False

@@ -22,20 +22,20 @@ class Ladder:
     """The choice among one track's renditions, given by rising bitrate in bit/s."""
 
     def __init__(self, bitrates_bps: Sequence[int], fixed_kbps: int | None = None) -> None:
-        """Take the bitrates; `fixed_kbps` pins the rendition that is asked for by it."""
+        """Choose among renditions of `bitrates_bps`; `fixed_kbps` pins the rendition nearest below it."""
         self._bitrates = tuple(bitrates_bps)
         self._fixed = None if fixed_kbps is None else rendition_asked(self._bitrates, fixed_kbps)
         self.current: int | None = self._fixed
         self.switches = 0
 
     def first(self, rate_bytes_per_s: float) -> int:
-        """Return the rendition to begin with; the rate is what is remembered of the link, or 0."""
+        """Return the rendition to begin with; the rate is the link's, remembered, or 0 if unknown."""
         limit = rate_bytes_per_s * 8 * _SAFETY if rate_bytes_per_s else FIRST_BPS
         self.current = self._fixed if self._fixed is not None else self._greatest(limit)
         return self.current
 
     def begin_with(self, rendition: int) -> bool:
-        """Take the rendition that a server chose for the first segments; False if another one is pinned."""
+        """Begin with a rendition that a server chose for the first segments; False if another is pinned."""
         if self._fixed not in {None, rendition}:
             return False
         self.current = rendition

@@ -16,7 +16,7 @@ from lightpeer.core.sources.selection import Selection
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from lightpeer.core.segments.scheduler import Key
+    from lightpeer.core.segments.assembly import Key
     from lightpeer.core.segments.shared import Shared
     from lightpeer.core.segments.source import Source
 
@@ -103,8 +103,7 @@ class Asking:
 
     def on_came(self, source: Source) -> None:
         """Note what has come of a source that was asked for."""
-        for size, came_at in source.arrivals:
-            source.is_timer_due |= self._selection.on_came(source, size, came_at)
+        source.is_timer_due |= self._selection.on_came(source, source.arrivals)
 
     def select(self, now: float) -> None:
         """Have as many asked as fill the link, and another in place of one that stalls."""

@@ -1,8 +1,8 @@
-"""The verified segments of a track around the playhead: what lies ahead, and a little of what was heard.
+"""The verified segments of a track around the playhead: those ahead, and some that were heard lately.
 
-The cursor is the next segment to be taken. Segments come in any order. What was taken stays for a while,
-so that a step back costs nothing; what lies ahead stays when the cursor moves, as far as there is room:
-the farthest gives way first, beyond the high-water mark, then the oldest of what was heard.
+The cursor is the next segment to be taken. Segments come in any order. A segment that was taken stays for a
+while, so that a step back costs nothing. Segments ahead stay when the cursor moves, as far as there is room:
+the farthest beyond the high-water mark gives way first, then the oldest.
 """
 
 from __future__ import annotations
@@ -16,40 +16,28 @@ HISTORY_S: Final = 20.0  # two steps back of ten seconds; 0.1 MB at 48 kbit/s
 
 
 class SegmentBuffer:
-    """The buffer of one track; begins at its start."""
+    """The buffer of one track; the cursor begins at the track's start."""
 
     def __init__(self, segment_count: int, ahead_s: float) -> None:
-        """Hold a track of so many segments, at most so many seconds ahead of the playhead."""
+        """Hold a track of `segment_count` segments, at most `ahead_s` seconds ahead of the playhead."""
         self._count = segment_count
         self._most_ahead = int(ahead_s / SEGMENT_S)
         self._history = int(HISTORY_S / SEGMENT_S)
         self._ready: dict[int, SegmentReady] = {}
         self._wished: set[int] = set()
-        self._end = 0  # of those that are ready in a row from the cursor on
-        self._scanned = 0  # before it all from the cursor on are ready or wished for
+        self._end = 0  # of the segments that are ready in a row from the cursor on
+        self._scanned = 0  # all segments from the cursor to this one are ready or wished for
         self.cursor = 0
+        self.ahead = 0  # segments that are ready in a row from the cursor on
+        self.is_next_ready = False  # `take` has something to give
+        self.is_complete = segment_count == 0  # all that is left of the track is here
 
     def __len__(self) -> int:
         return len(self._ready)
 
     @property
-    def ahead(self) -> int:
-        """How many segments are ready in a row from the cursor on."""
-        return self._end - self.cursor
-
-    @property
-    def is_next_ready(self) -> bool:
-        """Whether `take` has something to give."""
-        return self.cursor in self._ready
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether all that is left of the track is here."""
-        return self._end >= self._count
-
-    @property
     def is_at_end(self) -> bool:
-        """Whether all was taken."""
+        """Whether all segments were taken."""
         return self.cursor >= self._count
 
     def next_wish(self) -> int | None:
@@ -65,7 +53,7 @@ class SegmentBuffer:
         self._wished.add(segment)
 
     def put(self, segment: SegmentReady) -> bool:
-        """Take in a segment; return whether it may be heard yet."""
+        """Add a segment; return whether it may be heard yet."""
         number = segment.segment
         self._wished.discard(number)
         if number < self.cursor - self._history:
@@ -73,6 +61,7 @@ class SegmentBuffer:
         self._ready[number] = segment
         self._find_end(self._end)
         self._make_room()
+        self._update()
         return number >= self.cursor
 
     def take(self) -> SegmentReady:
@@ -80,6 +69,7 @@ class SegmentBuffer:
         segment = self._ready[self.cursor]
         self.cursor += 1
         self._ready.pop(self.cursor - self._history - 1, None)
+        self._update()
         return segment
 
     def seek(self, segment: int) -> bool:
@@ -91,7 +81,13 @@ class SegmentBuffer:
         self._scanned = self.cursor
         self._find_end(self.cursor)
         self._make_room()
+        self._update()
         return is_near
+
+    def _update(self) -> None:
+        self.ahead = self._end - self.cursor
+        self.is_next_ready = self.ahead > 0
+        self.is_complete = self._end >= self._count
 
     def _find_end(self, end: int) -> None:
         while end in self._ready:
@@ -99,7 +95,7 @@ class SegmentBuffer:
         self._end = end
 
     def _make_room(self) -> None:
-        """Drop what there is no room for: the farthest ahead, else the oldest."""
+        """Drop segments that there is no room for: the farthest ahead, else the oldest."""
         while len(self._ready) > self._most_ahead + self._history:
             farthest, oldest = max(self._ready), min(self._ready)
             is_far = farthest >= self.cursor + self._most_ahead

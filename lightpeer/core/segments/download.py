@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.asking import Outgoing
     from lightpeer.core.segments.events import Event
     from lightpeer.core.segments.playback_buffer import Policy
-    from lightpeer.core.segments.scheduler import Kept
     from lightpeer.core.segments.shared import PeerState
+    from lightpeer.core.segments.tables import Kept
     from lightpeer.core.udp.opening import Chunk, UdpTerms
     from lightpeer.core.udp.receiver import Came
 
@@ -92,11 +92,7 @@ class Download:
         """Return the next segment, None while sound is not to run or the segment is not here."""
         segment = self.buffer.take(now)
         # The sink may run dry, or all that was wished for is here.
-        if (
-            self.playout.realtime
-            if segment is None
-            else self.playout.fetching and not self.scheduler.wished()
-        ):
+        if self.playout.realtime if segment is None else self.playout.fetching and not self.scheduler.wished:
             self._deadline = now
         return segment
 
@@ -227,16 +223,16 @@ class Download:
         self._take_ready(now)
         self.buffer.update(now)
         if self.playout.fetching:
-            had_any = self.scheduler.wished() > 0
+            had_any = self.scheduler.wished > 0
             self.buffer.wish()
-            if not had_any and self.scheduler.wished():
+            if not had_any and self.scheduler.wished:
                 self.sources.on_work(now)
         bitrate_bps = self.track.renditions[self.ladder.current or 0].bitrate_bps
         is_low = self.buffer.buffer_s < self.playout.low_water_s
         self._bandwidth.keep_up(FLOOR_SHARE * bitrate_bps / 8 if is_low else 0.0)
         if self._fetching_since is not None:
             self.stats.fetching_s += now - self._fetching_since
-        self._fetching_since = now if self.scheduler.wished() else None
+        self._fetching_since = now if self.scheduler.wished else None
         self.sources.renew(now, is_low=is_low)
         self.sources.asking.ask(now)
         self._deadline = self._find_deadline(now)

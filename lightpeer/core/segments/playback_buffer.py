@@ -122,7 +122,7 @@ class PlaybackBuffer:
             current = self._renditions[self._ladder.current or 0]
             window_bytes = bandwidth.window_bytes() if window_bytes is None else window_bytes
             enough = max(MOST, 2 * window_bytes * 8 / (current.bitrate_bps * SEGMENT_S))
-            if scheduler.wished() >= enough:
+            if scheduler.wished >= enough:
                 return
             self._wish(self._ladder.choose(bandwidth.rate_bytes_per_s, self.buffer_s), segment)
         self._playout.on_filled()

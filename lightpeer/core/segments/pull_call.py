@@ -12,7 +12,7 @@ from lightpeer.core.segments.events import EndCall, StartCall
 from lightpeer.core.sources.pull_ahead import PullAhead
 
 if TYPE_CHECKING:
-    from lightpeer.core.segments.scheduler import Key
+    from lightpeer.core.segments.assembly import Key
     from lightpeer.core.segments.shared import Shared
     from lightpeer.core.segments.source import Source
 

@@ -1,8 +1,8 @@
-"""When to try again what the network would not do, and when an answer makes that pointless.
+"""When to try again after a failure of the network, and when an answer makes that pointless.
 
-Where nobody could be asked it is weather: it is tried again for ever, less and less often; a try that took
-long has been most of the wait itself, for what it hung on may be over. What peers
-answer counts: after a few such answers in a row, spread over some time, nobody has it.
+If no peer could be asked, the network is to blame: tries go on for ever, less and less often. The time that a
+try took counts as part of the wait, for the cause of a long one may be over. If peers answered, that counts:
+after a few answers in a row, spread over some time, nobody has it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Retries:
         self._answers = 0
 
     def next_s(self, took_s: float, *, was_answered: bool) -> float | None:
-        """Return how long to wait after a try that failed after `took_s`; None if to go on is pointless."""
+        """Return how long to wait after a try that failed after `took_s`; None if another is pointless."""
         self._answers = self._answers + 1 if was_answered else 0
         if self._answers == ANSWERS:
             return None

@@ -1,51 +1,42 @@
-"""Which segment, from whom: the assembly of segments out of units, and their verification.
+"""Which segment to ask for next, and from which source.
 
-The session wishes for segments in the order in which playback needs them; the
-tables that those need are fetched first, as objects of the same kind. An object
-is asked from one source at a time, so that a source whose bytes fail their hash
-is known. Units that were lost belong to older wishes, so they are asked again
-ahead of new ones by order alone. When units of one object came from several
-sources and the hash fails, nobody is blamed yet: the object is asked again,
-whole, from a single source, and no other's units are taken for it any more.
+The session wishes for segments in the order in which playback needs them. The tables that those need are
+fetched first, as objects of the same kind. Each object is asked from one source at a time. Units that were
+lost belong to older wishes, so they are asked again ahead of new ones by order alone. If units of several
+sources fail their hash together, nobody is blamed yet: the object is asked again, whole, from a single
+source (`assembly.py`).
 
-Whoever is asked for an object must come up with it: the first within a few
-seconds, and each that was asked after it a segment's length later, since slower
-than that does not sustain playback. `overdue` tells who holds one longer.
+A source has a few seconds to deliver an object, and a segment's length more for each object that it was
+asked for before: anything slower does not sustain playback. `overdue` names a source that takes longer.
 
-Call order: `wish` and `next_ranges` to ask; `on_unit`, `on_lost`, `on_object`,
-`release` to report; then drain `next_event`. A source is any hashable key, `now`
-seconds on a monotonic clock.
+Call order: `wish` and `next_ranges` to ask; `on_units`, `on_lost`, `on_object`, `release` to report; then
+drain `next_event` while `has_event`. A source is any hashable key, `now` seconds on a monotonic clock.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from lightpeer.core.content.manifest import (
     TABLE_BASE,
     TABLE_SEGMENTS,
-    SegmentTable,
     Track,
-    parse_table_untrusted,
     table_bytes,
     table_of,
     table_segment,
 )
-from lightpeer.core.udp.datagram import Unit, UnitRange, unit_layout
+from lightpeer.core.segments.assembly import Assembly, Key, Outcome, Ranges, SourceKey
+from lightpeer.core.segments.tables import Kept, Tables
+from lightpeer.core.udp.datagram import Unit
 from lightpeer.errors import RemoteError
 
-PATIENCE_S = 3.0  # with the source of an object; several round trips, and a handover of the radio
-_EACH_MORE_S = 1.0  # for each object that it holds before: a segment's length
-_SHARE_TIMES = 4.0  # what it takes on a link that does not sustain playback: no source is to blame for that
-TABLE_AHEAD = 32  # segments before its first, at which a table is fetched: more than any window holds
-TABLES_KEPT = 32  # half an hour of a rendition, about 0.2 MB; a table forgotten is fetched again
-
-Source: TypeAlias = Hashable
-Key: TypeAlias = tuple[int, int]  # rendition, segment (or TABLE_BASE + table)
+PATIENCE_S: Final = 3.0  # with the source of an object: several round trips, and a handover of the radio
+_EACH_MORE_S: Final = 1.0  # for each object that it was asked for before: a segment's length
+_SHARE_TIMES: Final = 4.0  # the time that its share of a slow link takes: no source is to blame for that
+TABLE_AHEAD: Final = 32  # segments before its first, when a table is fetched: more than any window holds
 
 
 class SegmentReady(NamedTuple):
@@ -59,293 +50,240 @@ class SegmentReady(NamedTuple):
 class SourceLied(NamedTuple):
     """Content from this source alone failed its hash: drop it."""
 
-    source: Source
+    source: SourceKey
     reason: str
 
 
+class Arrival(Protocol):
+    """A unit that came from a source (`UnitArrived`)."""
+
+    @property
+    def unit(self) -> Unit:
+        """The unit's rendition, segment and number."""
+
+    @property
+    def payload(self) -> bytes:
+        """The unit's bytes."""
+
+
 Event: TypeAlias = SegmentReady | SourceLied
-Ranges: TypeAlias = list[tuple[UnitRange, list[int]]]
-Kept: TypeAlias = Callable[[int, int, int], bytes | None]
-"""Gives the bytes of a segment that are here, by rendition, segment and size; None if they are not."""
-
-
-@dataclass(slots=True)
-class _Object:
-    """A segment or table on its way."""
-
-    key: Key
-    size: int
-    units: int
-    step: int
-    table: SegmentTable | None = None  # which it is checked by; None for a table itself
-    source: Source | None = None
-    due_s: float = math.inf  # when its source should have come up with it
-    was_shared: bool = False  # a second source was asked
-    is_suspect: bool = False  # it failed and several had given: one source alone from now on
-    asked: set[int] = field(default_factory=set)
-    parts: dict[int, bytes] = field(default_factory=dict)
-    givers: set[Source] = field(default_factory=set)
-
-    def unit_bytes(self, unit: int) -> int:
-        return min(self.step, self.size - unit * self.step)
-
-    def missing(self) -> list[int]:
-        if len(self.asked) + len(self.parts) == self.units and self.asked.isdisjoint(self.parts):
-            return []  # of most objects at most times: the rest of the first is awaited
-        return [u for u in range(self.units) if u not in self.asked and u not in self.parts]
 
 
 class Scheduler:
-    """The wishes of one track and their state, bounded by what the session wishes for at a time."""
+    """The wishes of one track and their state, bounded by how many the session has at a time."""
 
     def __init__(self, track: Track, kept: Kept | None = None) -> None:
-        """Schedule a track; `kept` gives what is already here of it, to be verified like all else."""
+        """Schedule a track; `kept` returns segments that are here already."""
         self._track = track
-        self._kept = kept
-        self._tables: dict[Key, SegmentTable] = {}
-        self._waiting: dict[Key, None] = {}  # wished for, but the table is not there yet
-        self._objects: dict[Key, _Object] = {}  # in the order wished
-        self._tables_wished = 0  # among the objects
+        self._tables = Tables(track, kept)
+        self._waiting: dict[Key, None] = {}  # segments whose table is not here yet
+        self._objects: dict[Key, Assembly] = {}  # in the order of the wishes
         self._events: deque[Event] = deque()
+        self.has_event = False  # `next_event` has something to give
+        self.wished = 0  # segments that are not here yet
         self.wasted_bytes = 0  # payload that came twice or was not wanted
         self.patience_s = PATIENCE_S  # more where a round trip takes long
         self.share_bytes_per_s = math.inf  # of the link, for each source
 
+    # Wishes.
+
     def wish(self, rendition: int, segment: int) -> None:
-        """Want a segment, after all that was wished before; wishing twice changes nothing."""
+        """Want a segment, after all earlier wishes; wishing twice changes nothing."""
         key = (rendition, segment)
         if key in self._objects or key in self._waiting:
             return
         number = table_of(segment)
-        table = self._tables.get((rendition, number))
+        table = self._tables.get(rendition, number)
         if table is None:
             self._waiting[key] = None
+            self.wished += 1
             self._wish_table(rendition, number)
-        elif not self._take_kept(key, table):
-            self._add(key, table.sizes[segment % TABLE_SEGMENTS], table)
+        elif (data := self._tables.kept_segment(rendition, segment, table)) is not None:
+            self._tell(SegmentReady(rendition, segment, data))
+        else:
+            self._objects[key] = Assembly(key, table.sizes[segment % TABLE_SEGMENTS], table)
+            self.wished += 1
         if segment + TABLE_AHEAD < self._track.segment_count:
             self._wish_table(rendition, table_of(segment + TABLE_AHEAD))
 
-    def _take_kept(self, key: Key, table: SegmentTable) -> bool:
-        """Take a segment that is here, if it is right."""
-        rendition, segment = key
-        data = self._kept and self._kept(rendition, segment, table.sizes[segment % TABLE_SEGMENTS])
-        if not data:
-            return False
-        try:
-            table.check_untrusted(segment, data)
-        except RemoteError:
-            return False
-        self._events.append(SegmentReady(rendition, segment, data))
-        return True
-
     def want_table(self, rendition: int, segment: int) -> None:
-        """Want the table of a segment that is not wished for yet, if it is not here."""
+        """Want the table of a segment that is not wished for yet, unless it is here."""
         self._wish_table(rendition, table_of(segment))
-
-    def wished(self) -> int:
-        """Return how many segments are wished for and not there yet."""
-        return len(self._waiting) + len(self._objects) - self._tables_wished
 
     def clear(self) -> None:
         """Forget all wishes (seek); tables stay."""
         self._objects.clear()
         self._waiting.clear()
-        self._tables_wished = 0
+        self.wished = 0
 
-    def next_ranges(self, source: Source, budget_bytes: float, now: float = 0.0) -> Ranges:
-        """Return the units that a source should be asked for now, within a budget."""
+    # Asking.
+
+    def next_ranges(self, source: SourceKey, budget_bytes: float, now: float = 0.0) -> Ranges:
+        """Return the units to ask a source for now.
+
+        Args:
+            source: the source.
+            budget_bytes: the most to ask for.
+            now: the time in seconds.
+        """
         out: Ranges = []
         for item in self._objects.values():
-            if item.source not in (None, source):
+            if not item.missing or item.source not in (None, source):
                 continue
-            for first, count in _runs(item.missing()):
-                fitting = _fit(item, first, count, budget_bytes)
-                if not fitting:
-                    return out
-                budget_bytes -= sum(fitting)
+            ranges, budget_bytes = item.ask_within(budget_bytes)
+            if ranges:
                 self._hand_to(item, source, now)
-                item.asked.update(range(first, first + len(fitting)))
-                out.append((UnitRange(*item.key, first, len(fitting)), fitting))
+                out += ranges
+            if budget_bytes <= 0:
+                break
         return out
 
-    def next_objects(self, source: Source, count: int, now: float = 0.0) -> list[Key]:
-        """Return up to `count` whole objects for a source that sends whole ones (Streams.Pull)."""
+    def next_objects(self, source: SourceKey, count: int, now: float = 0.0) -> list[Key]:
+        """Return whole objects to ask a source for that sends whole ones (Streams.Pull).
+
+        Args:
+            source: the source.
+            count: the most to ask for.
+            now: the time in seconds.
+        """
         out: list[Key] = []
         for item in self._objects.values():
             if len(out) == count:
                 break
             if item.source in (None, source) and not item.asked:
                 self._hand_to(item, source, now)
-                item.asked.update(range(item.units))
+                item.ask_whole()
                 out.append(item.key)
         return out
 
-    def on_unit(self, source: Source, unit: Unit, payload: bytes) -> None:
-        """Take a unit from a source."""
-        item = self._objects.get((unit.rendition, unit.segment))
-        if item is None or unit.unit in item.parts or unit.unit >= item.units:
-            self.wasted_bytes += len(payload)
-            return
-        if item.is_suspect and source != item.source:
-            self.wasted_bytes += len(payload)
-            return
-        if len(payload) != item.unit_bytes(unit.unit):
-            self._lied(source, "a unit of the wrong size")
-            return
-        item.parts[unit.unit] = payload
-        item.asked.discard(unit.unit)
-        item.givers.add(source)
-        if len(item.parts) == item.units:
-            self._complete(item)
+    def release(self, source: SourceKey) -> None:
+        """Let others deliver what was asked of a source; the units it sent stay, to be verified."""
+        for item in self._objects.values():
+            if item.source == source:
+                item.release()
 
-    def on_object(self, source: Source, rendition: int, segment: int, data: bytes) -> None:
-        """Take a whole segment or table from a source."""
+    def first_holder(self) -> SourceKey | None:
+        """Return the source of the object needed first; None if there is none, or two were asked."""
+        item = next(iter(self._objects.values()), None)
+        return None if item is None or item.was_shared else item.source
+
+    def share_first(self) -> int:
+        """Let a second source be asked for the rest of the first object; return how many bytes that is."""
+        return next(iter(self._objects.values())).share()
+
+    def next_due(self) -> float:
+        """Return when the first of the objects that were asked for is due, infinity without any."""
+        return min((i.due_s for i in self._objects.values() if i.source is not None), default=math.inf)
+
+    def overdue(self, now: float) -> SourceKey | None:
+        """Return a source that takes longer for an object than playback can bear, None if none does."""
+        late = (i.source for i in self._objects.values() if i.source is not None and now >= i.due_s)
+        return next(late, None)
+
+    # Arrivals.
+
+    def on_units(self, source: SourceKey, arrivals: Iterable[Arrival]) -> None:
+        """Add the units of one wake-up that a source sent, oldest first."""
+        for arrival in arrivals:
+            self._on_unit(source, arrival.unit, arrival.payload)
+
+    def on_object(self, source: SourceKey, rendition: int, segment: int, data: bytes) -> None:
+        """Add a whole segment or table.
+
+        Args:
+            source: the source that sent it.
+            rendition: the rendition's index in the manifest.
+            segment: the segment's number, or TABLE_BASE and the table's.
+            data: its bytes.
+        """
         item = self._objects.get((rendition, segment))
         if item is None:
             self.wasted_bytes += len(data)
             return
-        self.wasted_bytes += sum(map(len, item.parts.values()))
-        item.givers = {source}
-        item.parts = {0: data}
+        self.wasted_bytes += item.put_whole(source, data)
         self._complete(item)
 
-    def on_beginning(self, source: Source, rendition: int, segment: int, data: bytes) -> None:
-        """Take a whole segment or table, or the first units of one, from a source."""
+    def on_beginning(self, source: SourceKey, rendition: int, segment: int, data: bytes) -> None:
+        """Add a whole segment or table, or the first units of one; the arguments are `on_object`'s."""
         item = self._objects.get((rendition, segment))
         if item is None or len(data) > item.size:
             self.wasted_bytes += len(data)
             return
-        for unit, start in enumerate(range(0, len(data), item.step)):
-            self.on_unit(source, Unit(rendition, segment, unit), data[start : start + item.step])
+        step = item.unit_sizes[0]
+        for unit, start in enumerate(range(0, len(data), step)):
+            self._on_unit(source, Unit(rendition, segment, unit), data[start : start + step])
 
     def on_lost(self, units: Iterable[Unit]) -> None:
         """Note units that will not come: they are asked for again, ahead of newer wishes."""
         for unit in units:
             item = self._objects.get((unit.rendition, unit.segment))
             if item is not None:
-                item.asked.discard(unit.unit)
-
-    def release(self, source: Source) -> None:
-        """Let others serve what was asked of a source; what it gave stays, to be verified."""
-        for item in self._objects.values():
-            if item.source == source:
-                item.source = None
-                item.asked.clear()
-
-    def first_holder(self) -> Source | None:
-        """Return who was asked for what is needed first; None if nobody, or if a second was asked already."""
-        item = next(iter(self._objects.values()), None)
-        return None if item is None or item.was_shared else item.source
-
-    def share_first(self) -> int:
-        """Let a second source be asked for what is missing of the first object; return how many bytes.
-
-        Whoever gives a unit first wins; what comes again is counted as wasted.
-        """
-        item = next(iter(self._objects.values()))
-        size = sum(item.unit_bytes(unit) for unit in item.asked)
-        item.source, item.was_shared = None, True
-        item.asked.clear()
-        return size
-
-    def next_due(self) -> float:
-        """Return when the first of the objects that were asked for is due, infinity without any."""
-        return min((i.due_s for i in self._objects.values() if i.source is not None), default=math.inf)
-
-    def overdue(self, now: float) -> Source | None:
-        """Return who has held an object for longer than a source that sustains playback would, if anyone."""
-        late = (i.source for i in self._objects.values() if i.source is not None and now >= i.due_s)
-        return next(late, None)
-
-    @property
-    def has_event(self) -> bool:
-        """Whether `next_event` has something to give."""
-        return bool(self._events)
+                item.on_lost(unit.unit)
 
     def next_event(self) -> Event | None:
         """Return what happened, oldest first, None when there is no more."""
-        return self._events.popleft() if self._events else None
+        event = self._events.popleft() if self._events else None
+        self.has_event = bool(self._events)
+        return event
+
+    def _on_unit(self, source: SourceKey, unit: Unit, payload: bytes) -> None:
+        item = self._objects.get((unit.rendition, unit.segment))
+        if item is None:
+            self.wasted_bytes += len(payload)
+            return
+        match item.put(source, unit.unit, payload):
+            case Outcome.UNWANTED:
+                self.wasted_bytes += len(payload)
+            case Outcome.WRONG_SIZE:
+                self._lied(source, "a unit of the wrong size")
+            case Outcome.COMPLETE:
+                self._complete(item)
+
+    def _complete(self, item: Assembly) -> None:
+        rendition, segment = item.key
+        data = item.data()
+        try:
+            if item.table is None:
+                self._tables.put_untrusted(rendition, segment - TABLE_BASE, data)
+            else:
+                item.table.check_untrusted(segment, data)
+        except RemoteError as error:
+            givers = item.fail()
+            if len(givers) == 1:
+                self._lied(givers.pop(), str(error))
+            return
+        del self._objects[item.key]
+        if item.table is None:
+            self._on_table(rendition, segment - TABLE_BASE)
+        else:
+            self.wished -= 1
+            self._tell(SegmentReady(rendition, segment, data))
+
+    def _on_table(self, rendition: int, number: int) -> None:
+        """Go on with the segments that waited for a table, in the order of the wishes."""
+        freed = [key for key in self._waiting if key[0] == rendition and table_of(key[1]) == number]
+        for key in freed:
+            del self._waiting[key]
+            self.wished -= 1
+            self.wish(*key)
 
     def _wish_table(self, rendition: int, number: int) -> None:
         key = (rendition, table_segment(number))
-        if key not in self._objects and (rendition, number) not in self._tables:
-            self._add(key, table_bytes(self._track, number))
-            self._tables_wished += 1
+        if key not in self._objects and self._tables.get(rendition, number) is None:
+            self._objects[key] = Assembly(key, table_bytes(self._track, number))
 
-    def _add(self, key: Key, size: int, table: SegmentTable | None = None) -> None:
-        units, step = unit_layout(size)
-        self._objects[key] = _Object(key, size, units, step, table)
-
-    def _hand_to(self, item: _Object, source: Source, now: float) -> None:
+    def _hand_to(self, item: Assembly, source: SourceKey, now: float) -> None:
         if item.source == source:
             return
         before = [other.size for other in self._objects.values() if other.source == source]
         sustained_s = self.patience_s + len(before) * _EACH_MORE_S
         shared_s = _SHARE_TIMES * (sum(before) + item.size) / self.share_bytes_per_s
-        item.source, item.due_s = source, now + max(sustained_s, shared_s)
-        if item.is_suspect and item.givers - {source}:
-            item.givers.clear()
-            item.parts.clear()
+        item.hand_to(source, now + max(sustained_s, shared_s))
 
-    def _complete(self, item: _Object) -> None:
-        data = b"".join(part for _, part in sorted(item.parts.items()))
-        try:
-            if item.table is None:
-                self._take_table_untrusted(item, data)
-            else:
-                self._take_segment_untrusted(item, item.table, data)
-        except RemoteError as error:
-            self._failed(item, str(error))
-
-    def _take_table_untrusted(self, item: _Object, data: bytes) -> None:
-        rendition, number = item.key[0], item.key[1] - TABLE_BASE
-        self._tables[rendition, number] = parse_table_untrusted(data, self._track, rendition, number)
-        if len(self._tables) > TABLES_KEPT:
-            del self._tables[next(iter(self._tables))]
-        del self._objects[item.key]
-        self._tables_wished -= 1
-        freed = [key for key in self._waiting if key[0] == rendition and table_of(key[1]) == number]
-        for key in freed:  # in the order in which they were wished for
-            del self._waiting[key]
-            self.wish(*key)
-
-    def _take_segment_untrusted(self, item: _Object, table: SegmentTable, data: bytes) -> None:
-        rendition, segment = item.key
-        table.check_untrusted(segment, data)
-        del self._objects[item.key]
-        self._events.append(SegmentReady(rendition, segment, data))
-
-    def _failed(self, item: _Object, reason: str) -> None:
-        givers, item.givers = item.givers, set()
-        item.is_suspect |= len(givers) > 1
-        item.source = None
-        item.parts.clear()
-        item.asked.clear()
-        if len(givers) == 1:
-            self._lied(givers.pop(), reason)
-
-    def _lied(self, source: Source, reason: str) -> None:
+    def _lied(self, source: SourceKey, reason: str) -> None:
         self.release(source)
-        self._events.append(SourceLied(source, reason))
+        self._tell(SourceLied(source, reason))
 
-
-def _runs(units: list[int]) -> Iterator[tuple[int, int]]:
-    """Yield each consecutive run of rising numbers, as its first and how many there are."""
-    start, end = 0, len(units)
-    for index in range(1, end + 1):
-        if index == end or units[index] != units[index - 1] + 1:
-            yield units[start], index - start
-            start = index
-
-
-def _fit(item: _Object, first: int, count: int, budget_bytes: float) -> list[int]:
-    """Return the sizes of the first units of a run, as many as fit."""
-    fitting: list[int] = []
-    for unit in range(first, first + count):
-        size = item.unit_bytes(unit)
-        if size > budget_bytes:
-            break
-        budget_bytes -= size
-        fitting.append(size)
-    return fitting
+    def _tell(self, event: Event) -> None:
+        self._events.append(event)
+        self.has_event = True

@@ -1,7 +1,7 @@
 """Skipping through a queue: when the track that was skipped to is opened, and how much is asked at once.
 
-A single skip is obeyed at once. Of several in a row only the last counts: what is asked for at each one
-comes all the same, and on a slow link it stands in the way of what is wanted.
+A single skip is obeyed at once. Of several in a row only the last counts: data requested at each of them
+would come all the same, and on a slow link it delays the track that is wanted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ class Skips:
         self.open_at = now + SETTLED_S if is_storm else now
 
     def inline_bytes(self, most: int, rate_bytes_per_s: float, now: float) -> int:
-        """Return how much to ask for at once, at most; the rate is the link's, 0 where it is unknown."""
+        """Return how many bytes to ask for with the Open.
+
+        Args:
+            most: bytes, if nobody is skipping.
+            rate_bytes_per_s: the link's rate, 0 if it is unknown.
+            now: the time in seconds.
+        """
         if now >= self._last_s + RECENT_S or not rate_bytes_per_s:
             return most
         return min(most, max(LEAST_INLINE_BYTES, int(INLINE_S * rate_bytes_per_s)))

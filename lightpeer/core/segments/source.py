@@ -20,7 +20,7 @@ from lightpeer.core.udp.unasked import Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lightpeer.core.segments.scheduler import Key
+    from lightpeer.core.segments.assembly import Key
     from lightpeer.core.segments.shared import Beside, PeerState, Shared
     from lightpeer.core.udp.opening import Chunk, UdpTerms
     from lightpeer.core.udp.receiver import Came
@@ -97,7 +97,7 @@ class Source:
     def limit(self, *, beside: int, share_bytes_per_s: float) -> None:
         """Ask for little while it is probed beside others, and expect no more than its share of the link."""
         self._shared.bandwidth.limit(self.udp.flow, beside=beside)
-        self._transport.share_bytes_per_s = min(share_bytes_per_s, self.peer.tcp_bytes_per_s)
+        self._transport.path.share_bytes_per_s = min(share_bytes_per_s, self.peer.tcp_bytes_per_s)
 
     def may_ask(self) -> bool:
         """Return whether to ask it by UDP now for what there is."""
@@ -132,17 +132,18 @@ class Source:
 
     def _take_units(self) -> None:
         """Tell what came, or was lost, by UDP."""
+        arrived, self.udp.arrived = self.udp.arrived, []
+        if arrived:
+            came = [(len(unit.payload), unit.came_at) for unit in arrived]
+            self._heard(came)
+            self._transport.on_units(came)
+            self._shared.scheduler.on_units(self, arrived)
+            if self.on_grpc:
+                self._on_passed(self.heard_at)
         if lost := self.udp.lost_units:
             self.udp.lost_units = 0
             self._transport.on_lost(lost)
             self._shared.stats.retransmitted_units += lost
-        arrived, self.udp.arrived = self.udp.arrived, []
-        for unit in arrived:
-            self._heard(len(unit.payload), unit.came_at)
-            self._transport.on_unit(len(unit.payload), unit.came_at)
-            self._shared.scheduler.on_unit(self, unit.unit, unit.payload)
-            if self.on_grpc:
-                self._on_passed(unit.came_at)
 
     def _on_passed(self, now: float) -> None:
         """Note that a unit came by UDP while data comes by gRPC: after the first, ask for as many as show."""
@@ -162,16 +163,17 @@ class Source:
             self.fault = Fault("a segment that was not asked for", is_lie=True)
             return
         size = len(chunk.data)
-        self._heard(size, now)
+        self._heard([(size, now)])
         self._transport.on_chunk(now, silence_s, is_more_due=self.call.is_answer_due)
         self._shared.bandwidth.on_streamed(size, self.call.awaited_at, now)
         self._shared.scheduler.on_object(self, *chunk)
 
-    def _heard(self, size: int, now: float) -> None:
-        self.arrivals.append((size, now))
-        self.heard_at = now
+    def _heard(self, came: Sequence[tuple[int, float]]) -> None:
+        """Note what came that was asked for: bytes and times."""
+        self.arrivals.extend(came)
+        self.heard_at = came[-1][1]
         self.has_delivered = True
-        self.delivered_bytes += size
+        self.delivered_bytes += sum(size for size, _ in came)
 
     # Time.
 
@@ -188,11 +190,12 @@ class Source:
         if transport.uses_udp:
             self.udp.handle_timeout(now)
             self._take_units()
-        transport.rtt_s = self._shared.bandwidth.srtt_s or self.peer.rtt_s or 0.0
-        transport.is_alive = self.peer.is_alive
-        transport.passes_for_others = beside.udp_passes
+        path = transport.path
+        path.rtt_s = self._shared.bandwidth.srtt_s or self.peer.rtt_s or 0.0
+        path.is_alive = self.peer.is_alive
+        path.passes_for_others = beside.udp_passes
         if self.call.is_open:
-            transport.heard_at = self.peer.heard_at
+            path.heard_at = self.peer.heard_at
         while self.fault is None and (action := transport.decide(now)) is not Action.NOTHING:
             self._do(action, now, beside)
 

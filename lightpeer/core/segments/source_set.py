@@ -18,7 +18,7 @@ from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.segments.shared import Beside, Fault
 from lightpeer.core.segments.source import Source
 from lightpeer.core.sources.dead_zone import DeadZone
-from lightpeer.core.sources.source_search import Supply
+from lightpeer.core.sources.source_search import SourceSearch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from lightpeer.core.udp.receiver import Came
 
 MOST_SOURCES: Final = 6  # when all of those hold up playback: strangers may be in league
-MAX_SOURCES: Final = 4  # each costs a handshake of about 1.5 kB; four slow uplinks fill a downlink of 3G
 URGENT_S: Final = 5.0  # of audio left: enough to fetch from another source what one holds up
 NEAR_S: Final = 3.0  # of audio left: what is still missing of the next segment is asked from a second source
 MAX_SHARED: Final = 0.02  # of all bytes; and one segment at any time
@@ -42,14 +41,12 @@ class SourceSet:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._sources: list[Source] = []
-        self._search = Supply()
+        self._search = SourceSearch()
         self.asking = Asking(shared, self._sources)
         self._dead_zone = DeadZone()
         self._shared_bytes = 0  # asked for a second time
         self._transport = ""  # as told last
         self._checked_at = -math.inf
-        self._look_enough = self._look_lost = 0  # sources at which a look ends; lost when it began
-        self._lost = 0  # sources, so far
         self._is_check_due = False  # a source has come or gone
 
     def __len__(self) -> int:
@@ -100,7 +97,6 @@ class SourceSet:
         self._shared.events.append(SourceLost(source.peer.name, fault.reason))
 
     def _remove(self, source: Source, lie: str | None = None) -> None:
-        self._lost += 1
         self._is_check_due = True
         self._sources.remove(source)
         self.asking.on_left(source)
@@ -119,12 +115,12 @@ class SourceSet:
 
     def renew(self, now: float, *, is_low: bool) -> None:
         """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
-        if not self._shared.scheduler.wished():
+        if not self._shared.scheduler.wished:
             return
         for source in [source for source in self._sources if source.has_expired(now)]:
             if not (source.on_grpc and is_low):
                 self._remove(source)
-                self._search.begin(now)
+                self._search.on_expired(now)
 
     # Looking for more.
 
@@ -136,12 +132,11 @@ class SourceSet:
 
     def on_found(self) -> bool:
         """Note that a look has found a source; return whether there are enough."""
-        self._search.on_found()
-        return len(self._sources) >= self._look_enough
+        return self._search.on_found(len(self._sources))
 
     def is_look_cut(self, now: float) -> bool:
         """Return whether a look is to end for another: a source was lost that this one leaves out."""
-        return self._lost != self._look_lost and self._search.is_hurried(now)
+        return self._search.on_waited(now)
 
     def on_looked(self, now: float, *, has_failed: bool = False, was_answered: bool = False) -> str | None:
         """End a look; return why no peer can go on with the track, as a sentence, None while one may.
@@ -151,8 +146,8 @@ class SourceSet:
             has_failed: whether it ended in an error, so that nobody further could be asked.
             was_answered: whether peers could be asked, and had nobody to name that serves the track.
         """
-        was_cut, have_any = self.is_look_cut(now), bool(self._sources)
-        self._search.on_looked(now, have_any=have_any, was_answered=was_answered, was_cut=was_cut)
+        have_any = bool(self._sources)
+        self._search.on_looked(now, have_any=have_any, was_answered=was_answered)
         if has_failed and self._search.only_liars and not have_any:
             return "every peer that offers this track sent corrupt data: name other peers with --bootstrap"
         if self._search.is_pointless(now):
@@ -215,7 +210,7 @@ class SourceSet:
         deadline = min(self._search.due, self.asking.due)
         for source in self._sources:
             deadline = min(deadline, source.next_deadline())
-        if self._shared.scheduler.wished():
+        if self._shared.scheduler.wished:
             dry_at = now + ahead_s
             if len(self._sources) > 1:
                 deadline = min(deadline, max(dry_at - NEAR_S, self._checked_at + QUIET_S / 2))
@@ -239,11 +234,9 @@ class SourceSet:
         self.asking.select(now)
         self._share_first(now, ahead_s, ahead_s if realtime else math.inf)
         self._check_holder(now, ahead_s)
-        if scheduler.wished() and all(s.silent_s(now) >= SILENT_S for s in self._sources):
+        if scheduler.wished and all(s.silent_s(now) >= SILENT_S for s in self._sources):
             self._search.hurry(none_delivers=True)
         if now >= self._search.due:
-            self._look_enough = max(MAX_SOURCES, len(self._sources) + 1)
-            self._look_lost = self._lost
             exclude = self._search.on_look([source.peer.peer_id for source in self._sources], now)
             self._shared.events.append(WantSources(exclude))
 

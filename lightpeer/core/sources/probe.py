@@ -1,6 +1,6 @@
-"""What newcomers add to a sum, by a unit or a few that are asked of each beside the others.
+"""How much newcomers add to the sum, by a unit or a few that each is asked for beside the others.
 
-From the arrival of another source's before theirs to one some time after it, either more has come than
+Between an arrival from the others before theirs and one some time after it, either more has come than
 before, by as much as they brought, or the others gave way. On a link that is full nothing comes on top,
 exactly; but a unit that was lost meanwhile looks the same, so it takes two probes to tell that.
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, Generic, TypeVar
 
-Source = TypeVar("Source")
+SourceT = TypeVar("SourceT")
 
 LENGTH: Final = 2.0  # times what is asked, that the others bring meanwhile: what waited behind it has come
 MOST_TIMES: Final = 4
@@ -23,16 +23,16 @@ LONG_S: Final = 0.15  # if it took so long: in a shorter time the radio's own pa
 WORTH: Final = 0.12  # of what came before: a fourth that is as fast as three others adds a third
 
 
-class Probe(Generic[Source]):
+class Probe(Generic[SourceT]):
     """One or more newcomers that are probed at once."""
 
-    def __init__(self, sources: Collection[Source], before_bytes_per_s: float) -> None:
-        """Begin, beside others that bring so much in sum."""
+    def __init__(self, sources: Collection[SourceT], before_bytes_per_s: float) -> None:
+        """Begin to probe `sources`, beside others that bring `before_bytes_per_s` in sum."""
         self.sources = list(sources)
         self.before_bytes_per_s = before_bytes_per_s
         self.is_over = False
         self.asked_bytes = 0  # this time
-        self._due_bytes: dict[Source, int] = {}  # of these, that are still to come
+        self._due_bytes: dict[SourceT, int] = {}  # of these, that are still to come
         self._asked_at = 0.0
         self._other_at: float | None = None  # when something of another came last
         self._since: float | None = None  # when that was before the first of them
@@ -44,19 +44,31 @@ class Probe(Generic[Source]):
         self._answers_s = 0.0  # from the questions to the last answers,
         self._answers = 0  # so often
 
-    def may_ask(self, source: Source) -> bool:
+    def may_ask(self, source: SourceT) -> bool:
         """Return whether a source is to be asked now: a newcomer only once each time."""
         return source not in self._due_bytes
 
-    def on_asked(self, source: Source, size: int, now: float) -> None:
-        """Note bytes that are asked of a source."""
+    def on_asked(self, source: SourceT, size: int, now: float) -> None:
+        """Note a request.
+
+        Args:
+            source: the source that is asked.
+            size: how many bytes were requested.
+            now: the time in seconds.
+        """
         if source in self.sources:
             self._due_bytes[source] = size
             self.asked_bytes += size
             self._asked_at = now
 
-    def on_came(self, source: Source, size: int, now: float) -> bool:
-        """Note bytes that came of a source; return whether it is over."""
+    def on_came(self, source: SourceT, size: int, now: float) -> bool:
+        """Note an arrival; return whether the probe is over.
+
+        Args:
+            source: the source that it came from.
+            size: how many bytes came.
+            now: the time in seconds.
+        """
         if source in self._due_bytes:
             if self._since is None:
                 self._since, self._came_bytes = now if self._other_at is None else self._other_at, 0
@@ -93,7 +105,7 @@ class Probe(Generic[Source]):
 
     @property
     def on_top(self) -> float:
-        """How much of what newcomers brought came on top of the rest; 0 before they have."""
+        """The share of the newcomers' bytes that came on top of the rest; 0 before any came."""
         return self._more_bytes / self._tried_bytes if self._tried_bytes else 0.0
 
     @property

@@ -1,8 +1,8 @@
 """How many segments are asked for ahead on a `Streams.Pull` call.
 
-TCP has a window of its own, but on a link that gives little all that is asked for stands in one queue: what
-is lost of it is sent again behind the rest, and the call falls silent for as long as the queue is. So twice
-as many are asked for as long as answers come soon, and half as many once they come late.
+TCP has a window of its own, but on a thin link all requested data stands in one queue: lost packets are sent
+again behind the rest, and the call falls silent for as long as the queue lasts. So the number of requests
+doubles while answers come soon, and is halved once they come late.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class PullAhead:
         return max(0, self.segments - len(self._asked_at))
 
     def on_asked(self, count: int, now: float) -> None:
-        """Note that so many were asked for."""
+        """Note that `count` segments were asked for."""
         self._asked_at.extend([now] * count)
 
     def on_answer(self, now: float) -> None:
-        """Note the answer to the first of them."""
+        """Note the answer to the oldest request."""
         if now - self._asked_at.popleft() > SLOW_S:
             self.segments = max(min(FEWEST, self.segments), self.segments // 2)
         else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import random
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightpeer.core.content.manifest import build_manifest, build_table, parse_manifest_untrusted, track_id_of
-from lightpeer.core.segments import scheduler as module
+from lightpeer.core.segments import tables as module
 from lightpeer.core.segments.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 from lightpeer.core.udp.datagram import Unit, UnitRange, unit_layout
 
@@ -52,9 +53,17 @@ def units(ranges):
     return [Unit(r.rendition, r.segment, n) for r, _ in ranges for n in range(r.first, r.first + r.units)]
 
 
+class Arrived(NamedTuple):
+    unit: Unit
+    payload: bytes
+
+
+def arrival(unit, data=None):
+    return Arrived(unit, payload(unit) if data is None else data)
+
+
 def give(scheduler, source, wanted):
-    for unit in wanted:
-        scheduler.on_unit(source, unit, payload(unit))
+    scheduler.on_units(source, [arrival(unit) for unit in wanted])
 
 
 def events(scheduler):
@@ -87,7 +96,7 @@ def test_the_table_is_fetched_first():
     scheduler = Scheduler(TRACK)
     for segment in (64, 65):
         scheduler.wish(0, segment)
-    assert scheduler.wished() == 2
+    assert scheduler.wished == 2
     assert scheduler.next_ranges("a", 10_000) == [(UnitRange(0, TABLE + 1, 0, 1), [1152])]
     assert scheduler.next_ranges("a", 10_000) == []
     give(scheduler, "a", [Unit(0, TABLE + 1, 0)])
@@ -98,25 +107,25 @@ def test_the_table_is_fetched_first():
     give(scheduler, "a", units(ranges))
     assert scheduler.has_event
     assert events(scheduler) == ready((0, 64), (0, 65))
-    assert scheduler.wished() == 0
+    assert scheduler.wished == 0
 
 
 def test_tables_are_not_counted_among_the_segments_that_are_wished_for():
     scheduler = Scheduler(TRACK)
     scheduler.wish(0, 0)
     scheduler.wish(0, 1)
-    assert scheduler.wished() == 2
+    assert scheduler.wished == 2
     scheduler.on_object("a", 0, TABLE, OBJECTS[0, TABLE])
-    assert scheduler.wished() == 2
+    assert scheduler.wished == 2
     scheduler.clear()
-    assert scheduler.wished() == 0
+    assert scheduler.wished == 0
     scheduler.want_table(1, 0)
-    assert scheduler.wished() == 0
+    assert scheduler.wished == 0
     scheduler.wish(0, 0)
     scheduler.on_object("a", 1, TABLE, OBJECTS[1, TABLE])
-    assert scheduler.wished() == 1
+    assert scheduler.wished == 1
     scheduler.on_object("a", 0, 0, OBJECTS[0, 0])
-    assert scheduler.wished() == 0
+    assert scheduler.wished == 0
 
 
 def test_the_next_table_is_fetched_before_it_is_needed():
@@ -140,7 +149,7 @@ def test_wishing_twice_changes_nothing(plan):
     plan.wish(0, 1)
     plan.wish(0, 64)
     plan.wish(0, 64)
-    assert plan.wished() == 2
+    assert plan.wished == 2
     assert [wanted.segment for wanted, _ in plan.next_ranges("a", 1e9)] == [1, TABLE + 1]
 
 
@@ -186,7 +195,7 @@ def test_what_comes_twice_or_was_not_wanted_is_counted(plan):
     plan.wish(0, 0)
     first, *_ = units(plan.next_ranges("a", 1e9))
     give(plan, "a", [first, first, Unit(0, 5, 0)])
-    plan.on_unit("a", Unit(0, 0, 3), b"beyond")
+    plan.on_units("a", [arrival(Unit(0, 0, 3), b"beyond")])
     plan.on_object("a", 0, 7, b"four")
     assert plan.wasted_bytes == 834 + 835 + 6 + 4
     assert events(plan) == []
@@ -197,7 +206,7 @@ def test_a_seek_forgets_wishes_and_keeps_tables(plan):
     plan.wish(0, 64)
     asked = units(plan.next_ranges("a", 1e9))
     plan.clear()
-    assert plan.wished() == 0
+    assert plan.wished == 0
     give(plan, "a", asked)
     assert events(plan) == []
     plan.wish(0, 5)
@@ -293,7 +302,7 @@ def test_bytes_of_one_source_that_fail_their_hash_show_it_up(plan):
     plan.wish(0, 0)
     asked = units(plan.next_ranges("a", 1e9))
     give(plan, "a", asked[:2])
-    plan.on_unit("a", asked[2], bytes(832))
+    plan.on_units("a", [arrival(asked[2], bytes(832))])
     (lie,) = events(plan)
     assert isinstance(lie, SourceLied)
     assert lie.source == "a"
@@ -304,7 +313,7 @@ def test_bytes_of_one_source_that_fail_their_hash_show_it_up(plan):
 def test_a_unit_of_the_wrong_size_is_a_lie(plan):
     plan.wish(0, 0)
     plan.next_ranges("a", 1e9)
-    plan.on_unit("a", Unit(0, 0, 0), b"short")
+    plan.on_units("a", [arrival(Unit(0, 0, 0), b"short")])
     assert events(plan) == [SourceLied("a", "a unit of the wrong size")]
     assert len(units(plan.next_ranges("b", 1e9))) == 3
 
@@ -313,7 +322,7 @@ def test_a_false_table_is_a_lie():
     scheduler = Scheduler(TRACK)
     scheduler.wish(0, 0)
     scheduler.next_ranges("a", 1e9)
-    scheduler.on_unit("a", Unit(0, TABLE, 0), bytes(1152))
+    scheduler.on_units("a", [arrival(Unit(0, TABLE, 0), bytes(1152))])
     assert [event.source for event in events(scheduler)] == ["a"]
     give(scheduler, "b", units(scheduler.next_ranges("b", 1e9)))
     give(scheduler, "b", units(scheduler.next_ranges("b", 1e9)))
@@ -328,7 +337,7 @@ def test_a_false_whole_object_is_a_lie(plan):
 
 def test_nobody_is_blamed_where_two_had_a_part(plan):
     plan.wish(0, 0)
-    plan.on_unit("a", Unit(0, 0, 0), bytes(834))
+    plan.on_units("a", [arrival(Unit(0, 0, 0), bytes(834))])
     plan.release("a")
     give(plan, "b", units(plan.next_ranges("b", 1e9)))
     assert events(plan) == []
@@ -340,21 +349,21 @@ def test_nobody_is_blamed_where_two_had_a_part(plan):
 
 def test_after_a_failure_of_two_one_alone_gives_the_object(plan):
     plan.wish(0, 0)
-    plan.on_unit("bad", Unit(0, 0, 0), bytes(834))
+    plan.on_units("bad", [arrival(Unit(0, 0, 0), bytes(834))])
     give(plan, "good", units(plan.next_ranges("good", 1e9))[:2])
-    plan.on_unit("good", Unit(0, 0, 2), payload(Unit(0, 0, 2)))
+    plan.on_units("good", [arrival(Unit(0, 0, 2), payload(Unit(0, 0, 2)))])
     asked = units(plan.next_ranges("good", 1e9))
-    plan.on_unit("bad", Unit(0, 0, 0), bytes(834))  # to spoil it once more
+    plan.on_units("bad", [arrival(Unit(0, 0, 0), bytes(834))])  # to spoil it once more
     give(plan, "good", asked)
     assert events(plan) == ready((0, 0))
 
 
 def test_what_one_gave_of_a_failed_object_is_not_mixed_with_what_the_next_gives(plan):
     plan.wish(0, 0)
-    plan.on_unit("bad", Unit(0, 0, 0), bytes(834))
+    plan.on_units("bad", [arrival(Unit(0, 0, 0), bytes(834))])
     give(plan, "good", units(plan.next_ranges("good", 1e9)))
     plan.next_ranges("bad", 1e9)
-    plan.on_unit("bad", Unit(0, 0, 1), bytes(834))
+    plan.on_units("bad", [arrival(Unit(0, 0, 1), bytes(834))])
     plan.release("bad")  # it comes up with no more
     asked = units(plan.next_ranges("good", 1e9)) + units(plan.next_ranges("good", 1e9))
     assert len(asked) == 3
@@ -415,9 +424,9 @@ def test_whatever_happens_every_segment_comes_once_and_no_honest_source_is_blame
             if chance.random() < 0.2:
                 scheduler.on_lost([unit])
             elif source == liar and chance.random() < 0.3:
-                scheduler.on_unit(source, unit, bytes(len(data) - chance.randrange(2)))
+                scheduler.on_units(source, [arrival(unit, bytes(len(data) - chance.randrange(2)))])
             else:
-                scheduler.on_unit(source, unit, data)
+                scheduler.on_units(source, [arrival(unit, data)])
         if chance.random() < 0.05:
             scheduler.release(source)
         for event in events(scheduler):
@@ -431,7 +440,7 @@ def test_whatever_happens_every_segment_comes_once_and_no_honest_source_is_blame
         if len(got) == len(wished):
             break
     assert sorted(got) == sorted(wished)
-    assert scheduler.wished() == 0
+    assert scheduler.wished == 0
 
 
 # What comes with an Open
@@ -496,3 +505,34 @@ class TestKept:
         scheduler.wish(0, 0)
         give(scheduler, "a", units(scheduler.next_ranges("a", 100_000)))
         assert events(scheduler) == ready((0, 0))
+
+
+# Several units in one wake-up
+
+
+def test_a_table_and_what_it_leads_to_may_come_in_one_wake_up():
+    scheduler = Scheduler(TRACK)
+    scheduler.wish(0, 0)
+    table = [arrival(Unit(0, TABLE, 0))]
+    segment = [arrival(Unit(0, 0, number)) for number in range(3)]
+    scheduler.on_units("a", segment + table + segment)
+    assert scheduler.wasted_bytes == 2500, "nobody wanted it before the table came"
+    assert (scheduler.has_event, scheduler.wished) == (True, 0)
+    assert events(scheduler) == ready((0, 0))
+    assert not scheduler.has_event
+
+
+def test_a_lie_does_not_spoil_what_comes_beside_it(plan):
+    plan.wish(0, 0)
+    plan.wish(0, 1)
+    plan.next_ranges("a", 1e9)
+    good = [arrival(Unit(0, 1, number)) for number in range(3)]
+    plan.on_units("a", [arrival(Unit(0, 0, 0), b"short"), *good])
+    assert events(plan) == [SourceLied("a", "a unit of the wrong size"), *ready((0, 1))]
+    assert plan.wished == 1
+
+
+def test_a_wake_up_in_which_nothing_came_changes_nothing(plan):
+    plan.wish(0, 0)
+    plan.on_units("a", [])
+    assert (plan.wished, plan.has_event) == (1, False)

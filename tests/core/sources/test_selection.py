@@ -10,15 +10,17 @@ from lightpeer.core.sources.probe import MOST_TIMES
 from lightpeer.core.sources.selection import (
     AGAIN_S,
     FELL,
+    LEAVE_OUT_AGAIN_S,
+    PROBE_RTTS,
+    Selection,
+)
+from lightpeer.core.sources.throughput import (
     FULL_AGAIN_S,
     LEAST_BYTES,
     LEAST_MEASURE_S,
-    LEAVE_OUT_AGAIN_S,
     LONGEST,
     MAX_AGAIN_S,
     OTHER,
-    PROBE_RTTS,
-    Selection,
 )
 
 RTT_S = 0.25
@@ -80,7 +82,7 @@ class Course:
             self.owed[source] = self.owed.get(source, 0.0) + self.gives[source] * share / 64
             while self.owed[source] >= 1:
                 self.owed[source] -= 1
-                selection.on_came(source, UNIT, self.now)
+                selection.on_came(source, [(UNIT, self.now)])
 
     def _sure(self) -> set[str]:
         return set(self.selection.asked) - set(self.selection.tried)
@@ -93,7 +95,7 @@ class Course:
         for source, (at, size) in list(self.probes.items()):
             if self.now >= at and self.answers and source in self.selection.tried:
                 del self.probes[source]
-                is_over = self.selection.on_came(source, size, self.now)
+                is_over = self.selection.on_came(source, [(size, self.now)])
                 assert is_over == (self.selection.due == self.now)
                 sure = [one for one in self.selection.asked if one not in self.selection.tried]
                 room = self.link - sum(self.gives[one] for one in sure)
@@ -118,11 +120,11 @@ def test_one_is_asked_first_and_it_alone_costs_no_timer() -> None:
     selection.on_joined("a")
     assert selection.update(0.0, RTT_S)
     assert selection.asked == ["a"]
-    assert not selection.on_came("a", UNIT, 0.25)
+    assert not selection.on_came("a", [(UNIT, 0.25)])
     assert selection.due == math.inf
     selection.on_joined("b")
     assert selection.due == 0.25
-    assert not selection.on_came("a", UNIT, 0.5)
+    assert not selection.on_came("a", [(UNIT, 0.5)])
     assert not selection.update(0.125, RTT_S), "nothing is due yet"
     assert not selection.update(0.5, RTT_S), "nothing is measured yet"
     assert selection.due == 0.5 + LEAST_MEASURE_S / 2
@@ -133,19 +135,19 @@ def test_a_measure_goes_from_one_arrival_to_another_and_takes_some_bytes() -> No
     selection.on_joined("a")
     selection.on_joined("b")
     selection.update(0.0, RTT_S)
-    assert selection.on_came("a", 9 * UNIT, 1.0), "what is due is nearer"
-    selection.on_came("a", LEAST_BYTES - 1, 1.25)
+    assert selection.on_came("a", [(9 * UNIT, 1.0)]), "what is due is nearer"
+    selection.on_came("a", [(LEAST_BYTES - 1, 1.25)])
     selection.update(1.25, RTT_S)
     assert selection.probe is None, "not long enough"
-    selection.on_came("a", 0, 1.5)
+    selection.on_came("a", [(0, 1.5)])
     selection.update(1.5, RTT_S)
     assert selection.probe is None, "not enough"
-    selection.on_came("a", 1, 2.0)
+    selection.on_came("a", [(1, 2.0)])
     selection.update(2.0, RTT_S)
     assert selection.probe is not None
     assert selection.probe.before_bytes_per_s == LEAST_BYTES
     assert selection.due == 2.0 + PROBE_RTTS * RTT_S + LEAST_MEASURE_S
-    assert not selection.on_came("b", UNIT, 2.1), "it was not asked"
+    assert not selection.on_came("b", [(UNIT, 2.1)]), "it was not asked"
 
 
 def test_few_bytes_are_the_measure_after_some_time_and_more_of_late_is_what_comes() -> None:
@@ -155,8 +157,8 @@ def test_few_bytes_are_the_measure_after_some_time_and_more_of_late_is_what_come
     selection.update(0.0, 0.25)
     assert LONGEST * LEAST_MEASURE_S == 1.2
     for at in (1.0, 1.5, 2.0, 2.25):
-        selection.on_came("a", UNIT, at)
-    selection.on_came("a", 2 * UNIT, 2.5)
+        selection.on_came("a", [(UNIT, at)])
+    selection.on_came("a", [(2 * UNIT, 2.5)])
     selection.update(2.5, 0.25)
     assert selection.probe is not None
     assert selection.probe.before_bytes_per_s == 2 * UNIT / 0.25
@@ -208,7 +210,7 @@ def test_a_guess_that_shows_nothing_is_measured() -> None:
     course.link = LINK / 2
     assert course.run(12.0) == [["a"], ["a", "b"]]
     assert course.selection.wants_more(course.now) == (len(course.debts) < 2)
-    assert course.selection._full_until > course.now, "the second time it is known"
+    assert course.selection._throughput.is_full(course.now), "the second time it is known"
 
 
 def test_one_that_is_slow_is_no_use_and_the_next_is_tried_later() -> None:
@@ -232,7 +234,7 @@ def test_what_is_not_clear_is_probed_no_more_than_so_often(monkeypatch: pytest.M
     assert course.selection.tried == ()
     assert course.selection.asked == ["a"]
     assert len(course.debts) == 0
-    assert course.selection._full_until == -math.inf
+    assert not course.selection._throughput.is_full(course.now)
     assert MOST_TIMES == 4
 
 
@@ -398,4 +400,30 @@ def test_one_that_was_never_probed_is_the_next() -> None:
     course.run(AGAIN_S)
     course.join("c", LINK)
     course.join("d", LINK)
-    assert course.selection._silent == ["c", "d", "b"]
+    assert course.selection._roster.silent == ["c", "d", "b"]
+
+
+def test_what_comes_together_counts_as_what_comes_one_by_one() -> None:
+    one, many = Selection[str](), Selection[str]()
+    for selection in (one, many):
+        selection.on_joined("a")
+        selection.on_joined("b")
+        selection.update(0.0, RTT_S)
+    arrivals = [(UNIT, 1.0 + number / 8) for number in range(9)]
+    assert [one.on_came("a", [arrival]) for arrival in arrivals] == [True] + [False] * 8
+    assert many.on_came("a", arrivals), "the first made it nearer"
+    assert one.due == many.due == 1.0
+    assert not many.on_came("a", [(UNIT, 2.125), (UNIT, 2.25)])
+    one.on_came("a", [(UNIT, 2.125)])
+    one.on_came("a", [(UNIT, 2.25)])
+    for selection in (one, many):
+        assert selection.update(2.25, RTT_S)
+        selection.on_asked("b", UNIT, 2.25)
+        assert not selection.on_came("b", [(UNIT, 2.5)])
+    assert one.probe is not None
+    assert many.probe is not None
+    rest = [(UNIT, 2.5 + number / 8) for number in range(1, 4)]
+    assert [one.on_came("a", [arrival]) for arrival in rest][-1]
+    assert many.on_came("a", rest)
+    assert one.due == many.due == rest[-1][1]
+    assert one.probe.on_top == many.probe.on_top

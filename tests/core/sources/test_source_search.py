@@ -12,9 +12,10 @@ from lightpeer.core.sources.source_search import (
     MAX_LOOK_AGAIN_S,
     MAX_LOOK_AGAIN_WITHOUT_S,
     MAX_REST_WITHOUT_S,
+    MAX_SOURCES,
     REMEMBERED,
     REST_S,
-    Supply,
+    SourceSearch,
 )
 from lightpeer.core.trust.identity import PeerId
 
@@ -24,7 +25,7 @@ def peer(number: int) -> PeerId:
 
 
 def looked(
-    supply: Supply,
+    search: SourceSearch,
     now: float,
     *,
     found: int = 0,
@@ -32,171 +33,225 @@ def looked(
     was_answered: bool = False,
     present: list[PeerId] | None = None,
 ) -> set[PeerId]:
-    excluded = supply.on_look([peer(99)] if present is None else present, now)
+    excluded = search.on_look([peer(99)] if present is None else present, now)
     for _ in range(found):
-        supply.on_found()
-    supply.on_looked(now, have_any=have_any, was_answered=was_answered)
+        search.on_found(1)
+    search.on_looked(now, have_any=have_any, was_answered=was_answered)
     return set(excluded) - {peer(99)}
 
 
 def test_one_look_at_a_time_and_none_without_need():
-    supply = Supply()
-    assert supply.due == math.inf
-    supply.begin(5.0)
-    assert supply.due == 5.0
-    assert set(supply.on_look([peer(1), None], 5.0)) == {peer(1)}
-    assert supply.due == math.inf
-    supply.on_looked(6.0, have_any=True, was_answered=True)
-    assert supply.due == math.inf
+    search = SourceSearch()
+    assert search.due == math.inf
+    search.begin(5.0)
+    assert search.due == 5.0
+    assert set(search.on_look([peer(1), None], 5.0)) == {peer(1)}
+    assert search.due == math.inf
+    search.on_looked(6.0, have_any=True, was_answered=True)
+    assert search.due == math.inf
 
 
 def test_a_look_that_took_long_was_most_of_the_wait():
-    supply = Supply()
-    supply.on_look([], 10.0)
-    supply.on_looked(12.0, have_any=False, was_answered=False)
-    assert supply.due == 13.0
-    supply.on_look([], 13.0)
-    supply.on_looked(43.0, have_any=False, was_answered=False)
-    assert supply.due == 43.0 + LEAST_AGAIN_S
+    search = SourceSearch()
+    search.on_look([], 10.0)
+    search.on_looked(12.0, have_any=False, was_answered=False)
+    assert search.due == 13.0
+    search.on_look([], 13.0)
+    search.on_looked(43.0, have_any=False, was_answered=False)
+    assert search.due == 43.0 + LEAST_AGAIN_S
 
 
 def test_without_any_source_it_looks_again_soon_and_then_less_often():
-    supply, now, gaps = Supply(), 10.0, []
+    search, now, gaps = SourceSearch(), 10.0, []
     for _ in range(6):
-        looked(supply, now, have_any=False)
-        gaps.append(supply.due - now)
-        now = supply.due
+        looked(search, now, have_any=False)
+        gaps.append(search.due - now)
+        now = search.due
     assert gaps == [3.0, 6.0, 12.0, *[MAX_LOOK_AGAIN_WITHOUT_S] * 3]
-    looked(supply, now, found=1)
-    supply.on_lost(peer(1), now + 100.0, lied=False, was_useful=True)
-    assert supply.due == now + 100.0
-    looked(supply, now + 100.0, have_any=False)
-    assert supply.due == now + 100.0 + LOOK_AGAIN_S
+    looked(search, now, found=1)
+    search.on_lost(peer(1), now + 100.0, lied=False, was_useful=True)
+    assert search.due == now + 100.0
+    looked(search, now + 100.0, have_any=False)
+    assert search.due == now + 100.0 + LOOK_AGAIN_S
 
 
 def test_that_nobody_has_the_track_is_believed_after_a_minute_of_such_answers():
-    supply = Supply()
+    search = SourceSearch()
     times = [0.0, 20.0, 40.0, GONE_S]
     assert len(times) == GONE_LOOKS
     for now in times:
-        assert not supply.is_pointless(now)
-        looked(supply, now, have_any=False, was_answered=True)
-    assert supply.is_pointless(GONE_S)
-    looked(supply, 70.0, have_any=False, was_answered=False)
-    assert not supply.is_pointless(1e9), "there is no network: nobody answers anything"
+        assert not search.is_pointless(now)
+        looked(search, now, have_any=False, was_answered=True)
+    assert search.is_pointless(GONE_S)
+    looked(search, 70.0, have_any=False, was_answered=False)
+    assert not search.is_pointless(1e9), "there is no network: nobody answers anything"
     for now in range(100, 100 + GONE_LOOKS - 1):
-        looked(supply, float(now), have_any=False, was_answered=True)
-    assert not supply.is_pointless(1e9), "it counts from the first again"
+        looked(search, float(now), have_any=False, was_answered=True)
+    assert not search.is_pointless(1e9), "it counts from the first again"
 
 
 def test_it_is_not_believed_sooner_nor_where_there_is_a_source():
-    supply = Supply()
+    search = SourceSearch()
     for now in range(GONE_LOOKS):
-        looked(supply, float(now), have_any=False, was_answered=True)
-    assert not supply.is_pointless(GONE_S - 0.1)
-    assert supply.is_pointless(GONE_S)
-    looked(supply, GONE_S, have_any=True, was_answered=True)
-    assert not supply.is_pointless(1e9)
+        looked(search, float(now), have_any=False, was_answered=True)
+    assert not search.is_pointless(GONE_S - 0.1)
+    assert search.is_pointless(GONE_S)
+    looked(search, GONE_S, have_any=True, was_answered=True)
+    assert not search.is_pointless(1e9)
 
 
 def test_a_loss_is_made_good_but_not_in_a_storm():
-    supply = Supply()
-    supply.on_lost(peer(1), 100.0, lied=False, was_useful=True)
-    assert supply.due == 100.0
-    looked(supply, 100.0)
-    supply.on_lost(peer(2), 100.5, lied=False, was_useful=True)
-    assert supply.due == 100.0 + LOOK_AGAIN_S
+    search = SourceSearch()
+    search.on_lost(peer(1), 100.0, lied=False, was_useful=True)
+    assert search.due == 100.0
+    looked(search, 100.0)
+    search.on_lost(peer(2), 100.5, lied=False, was_useful=True)
+    assert search.due == 100.0 + LOOK_AGAIN_S
 
 
 def test_a_liar_is_never_taken_again():
-    supply = Supply()
-    assert not supply.only_liars
-    supply.on_lost(peer(1), 0.0, lied=True, was_useful=True)
-    assert supply.only_liars
-    assert looked(supply, 1e9) == {peer(1)}
-    supply.on_lost(peer(2), 1e9, lied=False, was_useful=True)
-    assert not supply.only_liars
-    supply.on_lost(peer(3), 1e9, lied=True, was_useful=True)
-    assert not supply.only_liars
+    search = SourceSearch()
+    assert not search.only_liars
+    search.on_lost(peer(1), 0.0, lied=True, was_useful=True)
+    assert search.only_liars
+    assert looked(search, 1e9) == {peer(1)}
+    search.on_lost(peer(2), 1e9, lied=False, was_useful=True)
+    assert not search.only_liars
+    search.on_lost(peer(3), 1e9, lied=True, was_useful=True)
+    assert not search.only_liars
 
 
 def test_a_peer_that_was_of_no_use_rests_each_time_for_longer():
-    supply = Supply()
-    supply.on_lost(peer(1), 0.0, lied=False, was_useful=False)
-    assert looked(supply, REST_S - 0.1) == {peer(1)}
-    assert looked(supply, REST_S) == set()
-    supply.rest(peer(1), 100.0)
-    assert looked(supply, 100.0 + 2 * REST_S - 0.1) == {peer(1)}
-    assert looked(supply, 100.0 + 2 * REST_S) == set()
+    search = SourceSearch()
+    search.on_lost(peer(1), 0.0, lied=False, was_useful=False)
+    assert looked(search, REST_S - 0.1) == {peer(1)}
+    assert looked(search, REST_S) == set()
+    search.rest(peer(1), 100.0)
+    assert looked(search, 100.0 + 2 * REST_S - 0.1) == {peer(1)}
+    assert looked(search, 100.0 + 2 * REST_S) == set()
 
 
 def test_once_it_has_served_its_rests_begin_anew():
-    supply = Supply()
+    search = SourceSearch()
     for now in (0.0, 100.0):
-        supply.on_lost(peer(1), now, lied=False, was_useful=False)
-    supply.on_lost(peer(1), 200.0, lied=False, was_useful=True)
-    assert looked(supply, 200.0) == set()
-    supply.on_lost(peer(1), 300.0, lied=False, was_useful=False)
-    assert looked(supply, 300.0 + REST_S) == set()
+        search.on_lost(peer(1), now, lied=False, was_useful=False)
+    search.on_lost(peer(1), 200.0, lied=False, was_useful=True)
+    assert looked(search, 200.0) == set()
+    search.on_lost(peer(1), 300.0, lied=False, was_useful=False)
+    assert looked(search, 300.0 + REST_S) == set()
 
 
 def test_the_only_source_does_not_rest_for_long():
-    supply = Supply()
+    search = SourceSearch()
     for now in (0.0, 100.0, 200.0, 300.0):
-        supply.on_lost(peer(1), now, lied=False, was_useful=False)
+        search.on_lost(peer(1), now, lied=False, was_useful=False)
     alone_s = 300.0 + MAX_REST_WITHOUT_S
-    assert looked(supply, alone_s - 0.1, present=[]) == {peer(1)}
-    assert looked(supply, alone_s, present=[]) == set()
-    assert looked(supply, alone_s) == {peer(1)}, "beside another one it does"
+    assert looked(search, alone_s - 0.1, present=[]) == {peer(1)}
+    assert looked(search, alone_s, present=[]) == set()
+    assert looked(search, alone_s) == {peer(1)}, "beside another one it does"
 
 
 def test_hurry_respects_a_spacing_that_grows_while_nobody_is_found():
-    supply = Supply()
+    search = SourceSearch()
     now, gaps = 0.0, []
     for _ in range(7):
-        looked(supply, now)
-        supply.hurry()
-        gaps.append(supply.due - now)
-        now = supply.due
+        looked(search, now)
+        search.hurry()
+        gaps.append(search.due - now)
+        now = search.due
     assert gaps == [6.0, 12.0, 24.0, 48.0, *[MAX_LOOK_AGAIN_S] * 3]
-    looked(supply, now, found=1)
-    supply.hurry()
-    assert supply.due == now + LOOK_AGAIN_S
-    supply.hurry()
-    assert supply.due == now + LOOK_AGAIN_S
+    looked(search, now, found=1)
+    search.hurry()
+    assert search.due == now + LOOK_AGAIN_S
+    search.hurry()
+    assert search.due == now + LOOK_AGAIN_S
 
 
 def test_where_none_delivers_the_spacing_is_short():
-    supply = Supply()
+    search = SourceSearch()
     for number in range(8):
-        looked(supply, 100.0 * number)
-    supply.hurry(none_delivers=True)
-    assert supply.due == 700.0 + MAX_LOOK_AGAIN_WITHOUT_S
+        looked(search, 100.0 * number)
+    search.hurry(none_delivers=True)
+    assert search.due == 700.0 + MAX_LOOK_AGAIN_WITHOUT_S
 
 
 def test_its_memory_is_bounded():
-    supply = Supply()
+    search = SourceSearch()
     for number in range(3 * REMEMBERED):
-        supply.on_lost(peer(number), 0.0, lied=number % 2 == 0, was_useful=False)
-    assert len(looked(supply, 1.0)) <= 2 * REMEMBERED
-    assert peer(3 * REMEMBERED - 1) in looked(supply, 1.0)
+        search.on_lost(peer(number), 0.0, lied=number % 2 == 0, was_useful=False)
+    assert len(looked(search, 1.0)) <= 2 * REMEMBERED
+    assert peer(3 * REMEMBERED - 1) in looked(search, 1.0)
 
 
 def test_whom_it_heard_of_last_is_remembered():
-    supply = Supply()
+    search = SourceSearch()
     for number in [*range(REMEMBERED), 0]:
-        supply.on_lost(peer(number), 0.0, lied=True, was_useful=False)
-    assert len(looked(supply, 1e9)) == REMEMBERED
-    supply.on_lost(peer(REMEMBERED), 0.0, lied=True, was_useful=False)
-    assert looked(supply, 1e9) == {peer(0), *(peer(number) for number in range(2, REMEMBERED + 1))}
+        search.on_lost(peer(number), 0.0, lied=True, was_useful=False)
+    assert len(looked(search, 1e9)) == REMEMBERED
+    search.on_lost(peer(REMEMBERED), 0.0, lied=True, was_useful=False)
+    assert looked(search, 1e9) == {peer(0), *(peer(number) for number in range(2, REMEMBERED + 1))}
 
 
 def test_whether_the_next_look_is_due_since_one_began() -> None:
-    supply = Supply()
-    supply.begin(0.0)
-    supply.on_look([], 0.0)
-    assert not supply.is_hurried(99.0)
-    supply.on_lost(None, 1.0, lied=False, was_useful=True)
-    assert not supply.is_hurried(LOOK_AGAIN_S - 0.1)
-    assert supply.is_hurried(LOOK_AGAIN_S)
-    assert supply.due == math.inf, "it is under way"
+    search = SourceSearch()
+    search.begin(0.0)
+    search.on_look([], 0.0)
+    assert not search.is_hurried(99.0)
+    search.on_lost(None, 1.0, lied=False, was_useful=True)
+    assert not search.is_hurried(LOOK_AGAIN_S - 0.1)
+    assert search.is_hurried(LOOK_AGAIN_S)
+    assert search.due == math.inf, "it is under way"
+
+
+# One look.
+
+
+def test_a_look_ends_once_there_are_enough_sources_and_takes_one_at_least() -> None:
+    for present, enough in ((1, MAX_SOURCES), (MAX_SOURCES, MAX_SOURCES + 1), (6, 7)):
+        search = SourceSearch()
+        search.on_look([peer(number) for number in range(present)], 0.0)
+        assert not search.on_found(enough - 1)
+        assert search.on_found(enough)
+
+
+def test_sources_that_have_not_named_themselves_count_each() -> None:
+    search = SourceSearch()
+    assert search.on_look([None] * MAX_SOURCES, 0.0) == []
+    assert not search.on_found(MAX_SOURCES)
+
+
+def test_a_look_gives_way_once_a_source_is_lost_and_the_next_look_is_due() -> None:
+    search = SourceSearch()
+    search.on_lost(peer(1), 0.0, lied=False, was_useful=True)
+    search.on_look([], 10.0)
+    search.hurry()
+    assert search.is_hurried(99.0)
+    assert not search.on_waited(99.0), "none was lost since it began"
+    search.on_lost(peer(2), 11.0, lied=False, was_useful=True)
+    assert not search.on_waited(10.0 + LOOK_AGAIN_S - 0.1), "it is not due yet"
+    assert search.on_waited(10.0 + LOOK_AGAIN_S)
+    search.on_looked(20.0, have_any=True, was_answered=False)
+    assert search.due == 10.0 + LOOK_AGAIN_S, "the next one is due, though there are sources"
+    search.on_look([peer(3)], 20.0)
+    assert not search.on_waited(99.0), "another look"
+    search.on_looked(30.0, have_any=True, was_answered=False)
+    assert search.due == math.inf
+
+
+def test_a_look_that_was_not_cut_is_the_last_while_there_is_a_source() -> None:
+    search = SourceSearch()
+    search.on_look([], 10.0)
+    search.on_lost(peer(2), 11.0, lied=False, was_useful=True)
+    assert not search.on_waited(11.0)
+    search.on_looked(20.0, have_any=True, was_answered=False)
+    assert search.due == math.inf
+
+
+def test_a_stream_that_has_expired_is_looked_for_at_once() -> None:
+    search = SourceSearch()
+    search.on_expired(5.0)
+    assert search.due == 5.0
+    search.on_look([], 5.0)
+    search.on_expired(6.0)
+    assert search.due == math.inf, "a look is under way"
+    assert search.on_waited(6.0)

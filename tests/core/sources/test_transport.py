@@ -7,26 +7,24 @@ from dataclasses import dataclass
 
 import pytest
 
-from lightpeer.core.sources.transport import (
-    BESIDE_OTHERS,
+from lightpeer.core.sources.call_watch import (
     CALL_AGAIN_S,
-    FALLBACK_AFTER_S,
-    GIVE_UP_AFTER_S,
-    GIVE_UP_PROBES,
-    HASTE,
     HUNG_AFTER_S,
     HUNG_FIRST_S,
     HUNG_SILENCES,
     MAX_CALL_AGAIN_S,
     MOST_DOUBT,
+)
+from lightpeer.core.sources.path_state import HASTE, ROUND_TRIPS
+from lightpeer.core.sources.transport import RETURN_UNITS, UDP_RETRY_S, Action, Transport
+from lightpeer.core.sources.udp_watch import (
+    BESIDE_OTHERS,
+    FALLBACK_AFTER_S,
+    GIVE_UP_AFTER_S,
+    GIVE_UP_PROBES,
     MOVE_AFTER_S,
-    RETURN_UNITS,
-    ROUND_TRIPS,
     STREAM_ENDS_S,
     TRICKLE_S,
-    UDP_RETRY_S,
-    Action,
-    Transport,
 )
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
 
@@ -61,7 +59,7 @@ def unit(transport: Transport, stream: Stream, now: float, size: int = MAX_PAYLO
     stream.arrived += 1
     stream.last_heard = now
     stream.probes_unanswered = 0
-    transport.on_unit(size, now)
+    transport.on_units([(size, now)])
 
 
 def passing(until: float = 3.0, **more: object) -> tuple[Transport, Stream]:
@@ -109,7 +107,7 @@ def test_while_nothing_was_asked_for_nothing_is_due():
 @pytest.mark.parametrize(("rtt_s", "limit_s"), [(0.0, FALLBACK_AFTER_S), (0.1, 1.0), (0.9, 2.7)])
 def test_the_first_data_must_come_in_time(rtt_s, limit_s):
     transport, stream = udp()
-    transport.rtt_s = rtt_s
+    transport.path.rtt_s = rtt_s
     stream.first_pull_at, stream.is_waiting = 2.0, True
     assert transport.next_deadline() == pytest.approx(2.0 + limit_s)
     assert transport.decide(2.0 + limit_s - 0.01) is NOTHING
@@ -118,7 +116,7 @@ def test_the_first_data_must_come_in_time(rtt_s, limit_s):
 
 def test_where_udp_passes_for_others_the_first_data_has_longer():
     transport, stream = udp()
-    transport.passes_for_others = True
+    transport.path.passes_for_others = True
     stream.first_pull_at, stream.is_waiting = 2.0, True
     assert transport.next_deadline() == 2.0 + BESIDE_OTHERS * FALLBACK_AFTER_S
 
@@ -140,7 +138,7 @@ def test_where_a_person_wants_udp_alone_it_is_never_left():
 )
 def test_a_silence_is_met_with_another_socket_and_then_with_grpc(is_alive, rtt_s, move_s, give_up_s):
     transport, stream = passing(3.0)
-    transport.is_alive, transport.rtt_s = is_alive, rtt_s
+    transport.path.is_alive, transport.path.rtt_s = is_alive, rtt_s
     assert transport.next_deadline() == pytest.approx(3.0 + move_s)
     assert transport.decide(3.0 + move_s - 0.01) is NOTHING
     assert transport.decide(3.0 + move_s) is MOVE
@@ -195,7 +193,7 @@ def test_half_of_its_share_of_a_thin_link_is_no_trickle():
     """Where several sources are asked, and the link gives less than they could."""
     transport, stream = udp()
     stream.first_pull_at, stream.is_waiting = 0.0, True
-    transport.share_bytes_per_s = 600
+    transport.path.share_bytes_per_s = 600
     unit(transport, stream, 0.2)
     unit(transport, stream, 1.3)
     assert transport.decide(0.2 + TRICKLE_S) is NOTHING
@@ -323,7 +321,7 @@ def test_an_answer_that_does_not_come_is_met_with_another_connection():
 def test_bytes_of_an_answer_are_progress():
     transport, _ = on_grpc(20.0)
     transport.on_call(21.0)
-    transport.heard_at = 25.0
+    transport.path.heard_at = 25.0
     assert transport.decide(25.0 + HUNG_AFTER_S - 0.01) is NOTHING
     assert transport.silent_s(26.0) == 1.0
     assert transport.decide(25.0 + HUNG_AFTER_S) is RECONNECT
@@ -331,7 +329,7 @@ def test_bytes_of_an_answer_are_progress():
 
 def test_the_patience_grows_with_the_round_trip_and_with_how_long_answers_let_wait():
     transport, _ = on_grpc(20.0)
-    transport.rtt_s = 1.0
+    transport.path.rtt_s = 1.0
     transport.on_call(21.0)
     assert transport.next_deadline() == 21.0 + ROUND_TRIPS * 1.0
     transport.on_chunk(23.0, 1.8, is_more_due=True)
@@ -345,11 +343,11 @@ def test_a_silence_in_which_nothing_was_due_does_not_count():
     transport, _ = on_grpc(20.0)
     transport.on_call(40.0)
     transport.on_chunk(40.2, 19.0, is_more_due=True)
-    assert transport._hung_at() == pytest.approx(40.2 + HUNG_AFTER_S)
+    assert transport._call.hung_at() == pytest.approx(40.2 + HUNG_AFTER_S)
     transport.on_chunk(40.3, 19.0, is_more_due=False)
     transport.on_chunk(60.0, 19.0, is_more_due=False)
     transport.on_call(60.0)
-    assert transport._hung_at() == pytest.approx(60.0 + HUNG_AFTER_S)
+    assert transport._call.hung_at() == pytest.approx(60.0 + HUNG_AFTER_S)
 
 
 def test_before_the_first_answer_it_is_longer():
@@ -376,15 +374,15 @@ def test_the_patience_doubles_with_each_connection_and_comes_back_with_answers()
     now, patience = 21.0, []
     for _ in range(5):
         transport.on_call(now)
-        patience.append(transport._hung_at() - now)
-        now = transport._hung_at()
+        patience.append(transport._call.hung_at() - now)
+        now = transport._call.hung_at()
         assert transport.decide(now) is RECONNECT
         transport.on_chunk(now, 0.0, is_more_due=False)
     assert patience == pytest.approx([1.5, 2.7, 4.86, 8.748, MOST_DOUBT * 0.9 * 1.5])
     for _ in range(30):
         transport.on_chunk(now, 0.0, is_more_due=False)
     transport.on_call(now)
-    assert transport._hung_at() == pytest.approx(now + HUNG_AFTER_S)
+    assert transport._call.hung_at() == pytest.approx(now + HUNG_AFTER_S)
 
 
 # Nothing passes at all.
@@ -430,3 +428,28 @@ def test_without_a_stream_or_with_one_that_is_over_a_call_that_fails_is_the_end(
     transport, _ = on_grpc(20.0)
     assert transport.on_call_failed(3.0 + STREAM_ENDS_S - 0.1)
     assert not transport.on_call_failed(3.0 + STREAM_ENDS_S)
+
+
+# Several units in one wake-up.
+
+
+def test_units_that_come_together_pass_as_those_that_come_one_by_one():
+    transport, stream = on_grpc(20.0)
+    transport.on_call(35.0)
+    assert transport.decide(35.0) is PROBE
+    stream.arrived += 2
+    transport.on_units([(MAX_PAYLOAD, 35.2), (MAX_PAYLOAD, 35.3)])
+    assert transport.take_trial(), "though the first did not come alone"
+    assert not transport.take_trial()
+    stream.arrived += RETURN_UNITS - 3
+    transport.on_units([(MAX_PAYLOAD, 36.0)] * (RETURN_UNITS - 3))
+    assert transport.decide(36.0) is NOTHING
+    transport.on_units([(MAX_PAYLOAD, 36.1)])
+    assert transport.decide(36.1) is RETURN
+    assert transport.uses_udp
+
+
+def test_a_late_answer_of_a_call_that_was_left_does_not_make_udp_idle():
+    transport, _ = passing()
+    transport.on_chunk(4.0, 0.0, is_more_due=False)
+    assert transport.uses_udp

@@ -183,5 +183,5 @@ def _check_bounds(session: Session) -> None:
     most = session.playout.high_water_s + 2
     if len(session.download.buffer) > most + HISTORY_S:
         raise Anomaly(f"{len(session.download.buffer)} segments in the buffer")
-    if session.download.scheduler.wished() > most + HISTORY_S:
-        raise Anomaly(f"{session.download.scheduler.wished()} segments are wished for")
+    if session.download.scheduler.wished > most + HISTORY_S:
+        raise Anomaly(f"{session.download.scheduler.wished} segments are wished for")
