@@ -20,8 +20,9 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.sources.pull_ahead import PullAhead
 from lightpeer.core.sources.transport import Action, Transport
 from lightpeer.core.udp.datagram import MAX_PAYLOAD, UnitRange
-from lightpeer.core.udp.receiver import FIRST_RTT_S, Receiver, UnitArrived
-from lightpeer.core.udp.unasked import Verdict
+from lightpeer.core.udp.events import UnitArrived
+from lightpeer.core.udp.receiver import FIRST_PROBE_RTT_S, Receiver
+from lightpeer.core.udp.unasked import Conduct
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, StreamFailedError
 from lightpeer.net.udp_path import Path
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -34,13 +35,11 @@ if TYPE_CHECKING:
     from lightpeer.core.rate.bandwidth import Bandwidth
     from lightpeer.core.segments.scheduler import Scheduler
     from lightpeer.core.udp.opening import UdpTerms
-    from lightpeer.core.udp.receiver import Event
     from lightpeer.net.network import Datagram, Network
     from lightpeer.peering.peer import Peer, PullCall
 
 logger = logging.getLogger(__name__)
 
-MIN_PACE_BYTES_PER_S = 1000
 _PROBE_PACE_BYTES_PER_S = 10_000
 _WEATHER = {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED}
 
@@ -165,12 +164,10 @@ class Source:
             logger.info("no UDP socket: %s", error)
             return
         self.receiver = Receiver(
-            terms.stream_id,
-            terms.keys,
-            terms.path_token,
-            self._flow.outstanding,
+            terms,
+            self._flow.gauge,
             trio.current_time(),
-            first_rtt_s=self.peer.rtt_s or FIRST_RTT_S,
+            first_rtt_s=self.peer.rtt_s or FIRST_PROBE_RTT_S,
         )
 
     def close(self) -> None:
@@ -198,7 +195,7 @@ class Source:
 
     def backlog_s(self) -> float:
         """Return how long what was asked of it will take to come."""
-        return self._flow.outstanding_bytes / (self._flow.rate_bytes_per_s or 1.0)
+        return self._flow.gauge.outstanding_bytes / (self._flow.rate_bytes_per_s or 1.0)
 
     def limit(self, *, beside: int, share_bytes_per_s: float) -> None:
         """Ask for little while it is probed beside others, and expect no more than its share of the link."""
@@ -225,7 +222,7 @@ class Source:
     @property
     def is_through(self) -> bool:
         """Whether all that was asked of it has come or was lost, so that others may have the rest."""
-        return self._may_hold and not self._flow.outstanding_bytes
+        return self._may_hold and not self._flow.gauge.outstanding_bytes
 
     def hand_over(self) -> None:
         """Leave the rest of what it has begun to others."""
@@ -244,9 +241,8 @@ class Source:
             self._hub.on_timers()
         if not ranges:
             return 0
-        was_idle = not self.receiver.is_waiting
-        pace_bytes_per_s = max(flow.pace_bytes_per_s(now), MIN_PACE_BYTES_PER_S)
-        size = self.receiver.ask(ranges, pace_bytes_per_s, now)
+        was_idle = not flow.gauge.outstanding_bytes
+        size = self.receiver.ask(ranges, flow.pace_bytes_per_s(now), now)
         self._hub.bandwidth.on_asked(flow, size, now)
         if was_idle:
             self._hub.on_timers()
@@ -265,9 +261,8 @@ class Source:
         if receiver is None or self._closed:
             return False
         rejected = receiver.rejected
-        for datagram in came:
-            receiver.receive(datagram.data, datagram.came_at)
-            self._drain(receiver, datagram.came_at)
+        receiver.receive(came)
+        self._take_events(receiver)
         self._judge(receiver)
         if self._closed:
             return True
@@ -281,39 +276,42 @@ class Source:
             self._path.rest(now + may_rest_s)
         return receiver.rejected < rejected + len(came)
 
-    def _drain(self, receiver: Receiver, now: float) -> None:
-        while (event := receiver.next_event()) is not None:
-            self._on_event(event, now)
-
-    def _on_event(self, event: Event, now: float) -> None:
-        if isinstance(event, UnitArrived):
-            size = len(event.payload)
-            self._hub.bandwidth.on_arrived(self._flow, size, event.rtt_s, now, event.pulled_at)
-            if event.was_asked:
-                self._heard(now, size)
-                self._transport.on_unit(size, now)
-                self._hub.scheduler.on_unit(self.peer, event.unit, event.payload)
-                if self.on_grpc:
-                    self._on_passed(now)
+    def _take_events(self, receiver: Receiver) -> None:
+        bandwidth, scheduler = self._hub.bandwidth, self._hub.scheduler
+        events = receiver.take_events()
+        if arrivals := [event for event in events if isinstance(event, UnitArrived)]:
+            bandwidth.on_arrived(self._flow, arrivals)
+        for event in events:
+            if isinstance(event, UnitArrived):
+                self._on_arrived(event)
             else:
-                self.duplicate_units += 1  # left alone: it may be meant to spoil another's
-        else:
-            self._hub.bandwidth.on_lost(self._flow, event.size_bytes, now)
-            self._hub.scheduler.on_lost(event.units)
-            self._transport.on_lost(len(event.units))
-            self._has_lost = True
-            self.retransmitted_units += len(event.units)
+                bandwidth.on_lost(self._flow, event)
+                scheduler.on_lost(event.units)
+                self._transport.on_lost(len(event.units))
+                self._has_lost = True
+                self.retransmitted_units += len(event.units)
+
+    def _on_arrived(self, unit: UnitArrived) -> None:
+        if not unit.was_asked:
+            self.duplicate_units += 1  # left alone: it may be meant to spoil another's
+            return
+        size, now = len(unit.payload), unit.came_at
+        self._heard(now, size)
+        self._transport.on_unit(size, now)
+        self._hub.scheduler.on_unit(self.peer, unit.unit, unit.payload)
+        if self.on_grpc:
+            self._on_passed(now)
 
     def _judge(self, receiver: Receiver) -> None:
         """See whether too much comes that was not asked for."""
-        match receiver.unasked.verdict():
-            case Verdict.MOVE:
+        match receiver.unasked.judge():
+            case Conduct.MOVE:
                 logger.info("more comes from the address of %s than was asked for", self.peer.name)
                 self._hub.nursery.start_soon(self._move, receiver, True)
-            case Verdict.LEAVE:
+            case Conduct.LEAVE:
                 self.has_delivered, self.delivered_bytes = False, 0  # it has cost more than it was worth
                 self._hub.on_end(self, "more comes from its address than was asked for")
-            case Verdict.LIE:
+            case Conduct.LIE:
                 self._hub.on_end(self, "it sends what was not asked for", lied=True)
 
     def _heard(self, now: float, size: int) -> None:
@@ -335,7 +333,6 @@ class Source:
         """Do what is due: probe, move, or change the transport."""
         if self.receiver is not None and self._transport.uses_udp:
             self.receiver.handle_timeout(now)
-            self._drain(self.receiver, now)
         transport = self._transport
         transport.rtt_s = self._hub.bandwidth.srtt_s or self.peer.rtt_s or 0.0
         transport.is_alive = self.peer.is_alive

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import trio
 
-from lightpeer.core.rate.flow import FIRST_RTT_S
+from lightpeer.core.rate.flow import FIRST_PACE_RTT_S
 from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.sources.selection import Selection
 from lightpeer.core.sources.source_search import Supply
@@ -246,7 +246,7 @@ class Sources:
 
     def _select(self, now: float) -> None:
         """Have as many asked as fill the link, and another in place of one that stalls."""
-        rtt_s, quiet_s = self.bandwidth.srtt_s or FIRST_RTT_S, self._quiet_s()
+        rtt_s, quiet_s = self.bandwidth.srtt_s or FIRST_PACE_RTT_S, self._quiet_s()
         stalled = [source for source in self._sources if source.silent_s(now) >= quiet_s]
         selection, probe = self._selection, self._selection.probe
         is_more = [selection.on_stalled(source, stalled) for source in stalled]

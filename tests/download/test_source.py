@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -22,11 +22,12 @@ from lightpeer.core.segments.scheduler import PATIENCE_S, Scheduler, SegmentRead
 from lightpeer.core.sources.pull_ahead import MOST
 from lightpeer.core.sources.transport import Action, Transport
 from lightpeer.core.udp.datagram import MAX_PAYLOAD, Unit, UnitRange
+from lightpeer.core.udp.events import UnitArrived, UnitsLost
 from lightpeer.core.udp.opening import UdpTerms
-from lightpeer.core.udp.receiver import FIRST_RTT_S, UnitArrived, UnitsLost
-from lightpeer.core.udp.unasked import Verdict
+from lightpeer.core.udp.receiver import FIRST_PROBE_RTT_S
+from lightpeer.core.udp.unasked import Conduct
 from lightpeer.download import source as module
-from lightpeer.download.source import MIN_PACE_BYTES_PER_S, Source
+from lightpeer.download.source import Source
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.net.network import Datagram
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -41,11 +42,11 @@ class FakeUnasked:
     """Says what it was told to, once."""
 
     def __init__(self) -> None:
-        self.says = Verdict.BEAR
+        self.says = Conduct.BEAR
         self.moved = 0
 
-    def verdict(self) -> Verdict:
-        says, self.says = self.says, Verdict.BEAR
+    def judge(self) -> Conduct:
+        says, self.says = self.says, Conduct.BEAR
         return says
 
     def on_moved(self) -> None:
@@ -57,43 +58,43 @@ class FakeReceiver:
 
     def __init__(self, *given: object, first_rtt_s: float) -> None:
         self.given, self.first_rtt_s = given, first_rtt_s
-        self.outstanding = given[3]
+        self.gauge = given[1]
         self.asked: list[tuple[list[tuple[UnitRange, list[int]]], int, float]] = []
         self.events: deque[object] = deque()
         self.out: deque[bytes] = deque()
-        self.received: list[tuple[bytes, float]] = []
+        self.received: list[Datagram] = []
         self.timeouts: list[float] = []
         self.moved: list[float] = []
         self.forgotten = 0
         self.is_at_end = False
-        self.units_to_loss: int | None = None
-        self.is_waiting = False
         self.first_pull_at: float | None = None
         self.probes_unanswered = self.arrived = self.duplicates = self.rejected = 0
         self.unasked = FakeUnasked()
         self.due: float | None = None
-        self.on_receive: Callable[[bytes], None] = lambda _data: None
+        self.on_receive: Callable[[Datagram], None] = lambda _datagram: None
 
     def ask(self, ranges: list[tuple[UnitRange, list[int]]], pace: int, now: float) -> int:
         self.asked.append((ranges, pace, now))
         size = sum(sum(sizes) for _, sizes in ranges)
-        self.outstanding.size_bytes += size
-        self.is_waiting = True
+        self.gauge.outstanding_bytes += size
         return size
 
     def forget_all(self) -> None:
         self.forgotten += 1
-        self.outstanding.size_bytes = 0
+        self.gauge.outstanding_bytes = 0
 
-    def receive(self, data: bytes, now: float) -> None:
-        self.received.append((data, now))
-        self.on_receive(data)
+    def receive(self, datagrams: Sequence[Datagram]) -> None:
+        for datagram in datagrams:
+            self.received.append(datagram)
+            self.on_receive(datagram)
 
     def data_to_send(self) -> bytes | None:
         return self.out.popleft() if self.out else None
 
-    def next_event(self) -> object:
-        return self.events.popleft() if self.events else None
+    def take_events(self) -> list[object]:
+        events = list(self.events)
+        self.events.clear()
+        return events
 
     def next_deadline(self) -> float | None:
         return self.due
@@ -389,7 +390,7 @@ def test_a_source_begins_on_udp_where_both_sides_can(run):
         assert on.source.heard_at == 10.0
         on.clock.jump(2.0)
         await on.start()
-        assert on.receiver.given == (7, "keys", 8, on.source._flow.outstanding, 12.0)
+        assert on.receiver.given == (TERMS, on.source._flow.gauge, 12.0)
         assert on.receiver.first_rtt_s == 0.2
         assert on.transport.made_with == (on.receiver, 3000.0, 12.0, 60, True)
         assert on.path.made_with == ("network", [ADDRESS, ("2001:db8::1", 4747)], on.hub.nursery)
@@ -427,7 +428,7 @@ def test_without_a_known_round_trip_one_is_assumed(run):
     async def main(on: Stage) -> None:
         on.peer.rtt_s = None
         await on.start()
-        assert on.receiver.first_rtt_s == FIRST_RTT_S
+        assert on.receiver.first_rtt_s == FIRST_PROBE_RTT_S
         assert on.transport.rtt_s == 0.0
 
     run(main)
@@ -520,15 +521,17 @@ def test_it_asks_as_much_as_may_be_outstanding_and_tells_when_there_is_no_more(r
         ((ranges, pace, now),) = on.receiver.asked
         assert now == 10.0
         assert pace == flow.pace_bytes_per_s(10.0)
-        assert flow.outstanding_bytes == sum(sum(sizes) for _, sizes in ranges) > 0
-        assert flow.outstanding_bytes <= flow.window_bytes()
-        assert on.source.backlog_s() == flow.outstanding_bytes, "slower than anybody, while nothing is known"
+        assert flow.gauge.outstanding_bytes == sum(sum(sizes) for _, sizes in ranges) > 0
+        assert flow.gauge.outstanding_bytes <= flow.window_bytes()
+        assert on.source.backlog_s() == flow.gauge.outstanding_bytes, (
+            "slower than anybody, while nothing is known"
+        )
         flow.delivery.take(20_000.0)
-        assert on.source.backlog_s() == flow.outstanding_bytes / 20_000.0
-        on.receiver.outstanding.size_bytes = 10 * round(flow.window_bytes())
+        assert on.source.backlog_s() == flow.gauge.outstanding_bytes / 20_000.0
+        on.receiver.gauge.outstanding_bytes = 10 * round(flow.window_bytes())
         assert not on.source.may_ask()
         on.transport.on_grpc = True
-        on.receiver.outstanding.size_bytes = 0
+        on.receiver.gauge.outstanding_bytes = 0
         assert not on.source.may_ask()
         assert on.source.on_grpc
 
@@ -552,18 +555,18 @@ def test_what_it_has_begun_is_handed_over_once_all_that_was_asked_of_it_came_or_
         on.hub.wish(0)
         on.source._flow.budget_bytes = lambda: MAX_PAYLOAD
         size = on.source.ask(10.0)
-        assert 0 < size == on.receiver.outstanding.size_bytes
+        assert 0 < size == on.receiver.gauge.outstanding_bytes
         assert not on.source.is_through
         on.source._flow.budget_bytes = lambda: 0.0
         assert on.source.ask(10.0) == 0, "there is no room"
         for _ in range(2):
-            on.receiver.events.append(UnitsLost((Unit(0, 0, 0), Unit(0, 0, 1)), 1000))
-        on.receiver.outstanding.size_bytes = 0
-        on.source.check(10.0)
+            on.receiver.events.append(UnitsLost((Unit(0, 0, 0), Unit(0, 0, 1)), 1000, 10.0))
+        on.receiver.gauge.outstanding_bytes = 0
+        await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.0)])
         assert on.source.retransmitted_units == 4
         assert on.source.is_through
         assert on.hub.scheduler.first_holder() is on.peer
-        on.receiver.outstanding.size_bytes = 10 * round(on.source._flow.window_bytes())
+        on.receiver.gauge.outstanding_bytes = 10 * round(on.source._flow.window_bytes())
         assert on.source.may_ask(), "for what was lost"
         on.source.hand_over()
         assert not on.source.may_ask(), "that is another's now"
@@ -573,25 +576,17 @@ def test_what_it_has_begun_is_handed_over_once_all_that_was_asked_of_it_came_or_
     run(main)
 
 
-def test_an_arrival_is_told_with_when_it_was_asked_for(run):
+def test_what_came_together_is_told_together(run):
     async def main(on: Stage) -> None:
         await on.start()
         told: list[object] = []
         on.hub.bandwidth.on_arrived = lambda *given: told.append(given)
-        on.receiver.events.append(UnitArrived(Unit(0, 0, 0), b"12345", 0.3, True, 9.5))
-        on.source.check(10.0)
-        assert told == [(on.source._flow, 5, 0.3, 10.0, 9.5)]
-
-    run(main)
-
-
-def test_the_least_pace(run):
-    async def main(on: Stage) -> None:
-        await on.start()
-        on.source._flow.pace_bytes_per_s = lambda _now: 10
-        on.hub.wish(0)
-        on.source.ask(10.0)
-        assert on.receiver.asked[0][1] == MIN_PACE_BYTES_PER_S
+        units = [UnitArrived(Unit(0, 0, n), b"12345", 0.3, True, 9.5, 10.0 + n) for n in range(2)]
+        loss = UnitsLost((Unit(0, 0, 7),), 1000, 10.0)
+        on.hub.bandwidth.on_lost = lambda *given: told.append(given)
+        on.receiver.events.extend([units[0], loss, units[1]])
+        await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.0)])
+        assert told == [(on.source._flow, units), (on.source._flow, loss)]
 
     run(main)
 
@@ -611,10 +606,10 @@ def test_a_source_that_is_tried_or_shares_the_link_is_limited(run):
     async def main(on: Stage) -> None:
         await on.start()
         on.source.limit(beside=1, share_bytes_per_s=30_000.0)
-        tried_bytes = on.source._flow.most_bytes
+        tried_bytes = on.source._flow.window_bytes()
         assert on.transport.share_bytes_per_s == 30_000.0
         on.source.limit(beside=0, share_bytes_per_s=50_000.0)
-        assert on.source._flow.most_bytes > tried_bytes
+        assert on.source._flow.window_bytes() > tried_bytes
         assert on.transport.share_bytes_per_s == 40_000.0, "TCP got no more of it"
 
     run(main)
@@ -636,8 +631,8 @@ def arrived(on: Stage, number: int, *, was_asked: bool = True, segment: int = 0)
     data = MADE.segments[0][segment]
     payload = data[:MAX_PAYLOAD] if number == 0 else data[MAX_PAYLOAD:]
     rtt_s = 0.3 if was_asked else None
-    event = UnitArrived(Unit(0, segment, number), payload, rtt_s, was_asked, 10.0)
-    on.receiver.on_receive = lambda _data: on.receiver.events.append(event)
+    event = UnitArrived(Unit(0, segment, number), payload, rtt_s, was_asked, 10.0, 10.0)
+    on.receiver.on_receive = lambda came: on.receiver.events.append(event._replace(came_at=came.came_at))
 
 
 def test_what_comes_is_counted_everywhere_at_the_time_when_it_came(run):
@@ -645,10 +640,12 @@ def test_what_comes_is_counted_everywhere_at_the_time_when_it_came(run):
         await on.start()
         on.hub.wish(0)
         (size,) = [item.unit_bytes(0) for item in on.hub.scheduler._objects.values() if item.table]
-        unit = UnitArrived(Unit(0, 0, 0), MADE.segments[0][0][:size], 0.3, True, 10.0)
-        on.receiver.on_receive = lambda _data: on.receiver.events.append(unit)
-        assert await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.25)])
-        assert on.receiver.received == [(b"x", 10.25)]
+        unit = UnitArrived(Unit(0, 0, 0), MADE.segments[0][0][:size], 0.3, True, 10.0, 10.25)
+        on.receiver.on_receive = lambda _came: on.receiver.events.append(unit)
+        on.receiver.gauge.rtt.add(0.3)
+        datagrams = [Datagram(b"x", ADDRESS, 10.25)]
+        assert await on.source._on_datagrams(datagrams)
+        assert on.receiver.received == datagrams
         assert on.hub.heard == [10.25]
         assert on.source.heard_at == 10.25
         assert (on.source.has_delivered, on.source.delivered_bytes) == (True, size)
@@ -679,7 +676,7 @@ def test_what_was_not_asked_for_is_left_alone(run):
 def test_a_source_that_alone_can_have_sent_what_was_not_asked_for_lies(run):
     async def main(on: Stage) -> None:
         await on.start()
-        on.receiver.unasked.says = Verdict.LIE
+        on.receiver.unasked.says = Conduct.LIE
         assert await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.0)])
         assert on.hub.ended == [("it sends what was not asked for", True)]
         assert on.hub.data == [], "it was closed by then"
@@ -691,7 +688,7 @@ def test_a_flooded_port_is_left_at_once(run):
     async def main(on: Stage) -> None:
         await on.start()
         path = on.source._path
-        on.receiver.unasked.says = Verdict.MOVE
+        on.receiver.unasked.says = Conduct.MOVE
         await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.0)])
         await trio.testing.wait_all_tasks_blocked()
         assert path.log == ["left"]
@@ -705,7 +702,7 @@ def test_a_flood_that_follows_us_ends_the_source_which_is_no_liar_for_that(run):
     async def main(on: Stage) -> None:
         await on.start()
         on.source.has_delivered, on.source.delivered_bytes = True, 1000
-        on.receiver.unasked.says = Verdict.LEAVE
+        on.receiver.unasked.says = Conduct.LEAVE
         await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.0)])
         assert on.hub.ended == [("more comes from its address than was asked for", False)]
         assert (on.source.has_delivered, on.source.delivered_bytes) == (False, 0), "so that it rests"
@@ -723,9 +720,9 @@ def test_what_is_lost_is_asked_for_again(run):
         assert ranges
         assert not on.source.ask(10.0)
         segment = next(wanted for wanted, _ in ranges if wanted.segment == 0)
-        on.receiver.events.append(UnitsLost((Unit(0, 0, segment.first),), 1000))
-        on.receiver.outstanding.size_bytes = round(on.source._flow.window_bytes() - 1500)
-        on.source.check(11.0)
+        on.receiver.events.append(UnitsLost((Unit(0, 0, segment.first),), 1000, 11.0))
+        on.receiver.gauge.outstanding_bytes = round(on.source._flow.window_bytes() - 1500)
+        await on.source._on_datagrams([Datagram(b"x", ADDRESS, 11.0)])
         assert ("lost", 1) in on.transport.log
         assert on.source.retransmitted_units == 1
         assert on.source.may_ask(), "however little may be outstanding"
@@ -740,12 +737,12 @@ def test_datagrams_that_do_not_verify_are_nobodys(run):
     async def main(on: Stage) -> None:
         await on.start()
 
-        def reject(_data: bytes) -> None:
+        def reject(_came: Datagram) -> None:
             on.receiver.rejected += 1
 
         on.receiver.on_receive = reject
         assert not await on.source._on_datagrams([Datagram(b"x", ADDRESS, 10.0)] * 2)
-        on.receiver.on_receive = lambda data: reject(data) if data == b"bad" else None
+        on.receiver.on_receive = lambda came: reject(came) if came.data == b"bad" else None
         assert await on.source._on_datagrams([Datagram(d, ADDRESS, 10.0) for d in (b"bad", b"good")])
 
     run(main)

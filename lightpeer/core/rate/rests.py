@@ -30,14 +30,13 @@ def rest_s(flow: Flow, receiver: Receiver, now: float) -> float:
         receiver: of the source.
         now: the time in seconds.
     """
-    units, probe_at = receiver.units_to_loss, receiver.next_deadline()
-    if receiver.is_at_end or receiver.probes_unanswered or probe_at is None:
+    if receiver.is_at_end or receiver.probes_unanswered:
+        return 0.0
+    probe_at, units = receiver.next_deadline(), receiver.gauge.units_to_loss
+    if probe_at is None:
         return 0.0
     expected = min(flow.bytes_to_next_pull(), math.inf if units is None else units * MAX_PAYLOAD)
     if expected <= MAX_PAYLOAD:  # the next one may be it
         return 0.0
-    expected = min(expected + SLACK_BYTES, MOST_BYTES)
-    rate, fastest = flow.rate_bytes_per_s, flow.fastest_bytes_per_s()
-    if not rate or not fastest:
-        return 0.0
-    return min(expected / rate, expected / fastest + flow.delay.queue_s, (probe_at - now) / 2)
+    soonest_s = flow.soonest_s(min(expected + SLACK_BYTES, MOST_BYTES))
+    return max(0.0, min(soonest_s, (probe_at - now) / 2))

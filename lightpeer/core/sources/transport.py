@@ -249,11 +249,11 @@ class Transport:
     def _silent_at(self) -> float:
         """Return when a silence shows that UDP does not pass; infinity before there were enough probes."""
         receiver = self._receiver
-        if receiver is None or not receiver.is_waiting:
+        if receiver is None or not receiver.gauge.outstanding_bytes:
             return math.inf
         if receiver.probes_unanswered < GIVE_UP_PROBES:
             return math.inf
-        return receiver.last_heard + self._give_up_s()
+        return receiver.last_heard_at + self._give_up_s()
 
     def _is_over(self, now: float) -> bool:
         return now >= self._udp_heard_at + STREAM_ENDS_S
@@ -283,17 +283,17 @@ class Transport:
         assert self._receiver is not None
         if now < self._trickle_at():
             return False
-        self._is_seen_to_pass = not self._receiver.is_waiting
+        self._is_seen_to_pass = not self._receiver.gauge.outstanding_bytes
         return not self._is_seen_to_pass
 
     def _move_at(self) -> float:
         receiver = self._receiver
-        if receiver is None or not receiver.arrived or not receiver.is_waiting:
+        if receiver is None or not receiver.arrived or not receiver.gauge.outstanding_bytes:
             return math.inf
-        if self._moved_at >= receiver.last_heard:  # already
+        if self._moved_at >= receiver.last_heard_at:  # already
             return math.inf
         after_s = MOVE_AFTER_S * (1.0 if self.is_alive else HASTE)
-        return receiver.last_heard + max(after_s, ROUND_TRIPS * self.rtt_s / 2)
+        return receiver.last_heard_at + max(after_s, ROUND_TRIPS * self.rtt_s / 2)
 
     # gRPC.
 

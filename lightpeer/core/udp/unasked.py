@@ -8,7 +8,7 @@ When there is more of it than of what was asked for, we move to another port, wh
 and whoever watches the path; where that does not end it, this source is of no use.
 
 Call order: `on_pull` for each PULL, `on_asked`, `on_data` and `on_path` for what verifies, `on_junk` for what
-does not; `verdict` then says what to do, and `on_moved` is told when that was done.
+does not; `judge` then says what to do, and `on_moved` is told when that was done.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CUT_BYTES: Final = 2048  # as long as a datagram is received; it may have been 
 _LARGEST_BYTES: Final = 0xFFFF
 
 
-class Verdict(Enum):
+class Conduct(Enum):
     """What to do about a source."""
 
     BEAR = auto()
@@ -87,15 +87,15 @@ class Unasked:
         """Note that nothing comes to the former port any more."""
         self._is_moving = False
 
-    def verdict(self) -> Verdict:
+    def judge(self) -> Conduct:
         """Return what to do; MOVE once for each time that `on_moved` is told."""
         if self._foreign > MOST_BREACHES or self._paths > self._pulls + MOST_BREACHES:
-            return Verdict.LIE
+            return Conduct.LIE
         allowed_bytes = self._useful_bytes + SPARE_BYTES * (1 + self._moves)
         if self._is_moving or self._junk_bytes <= allowed_bytes:
-            return Verdict.BEAR
+            return Conduct.BEAR
         if self._moves == MOVES:
-            return Verdict.LEAVE
+            return Conduct.LEAVE
         self._moves += 1
         self._is_moving = True
-        return Verdict.MOVE
+        return Conduct.MOVE

@@ -145,7 +145,7 @@ class Watch:
 def _check_sums(session: Session) -> None:
     """Check that what is outstanding agrees wherever it can be told."""
     for source in session._sources._sources:
-        counted = source._flow.outstanding_bytes
+        counted = source._flow.gauge.outstanding_bytes
         known = _asked_bytes(source)
         if counted != known:
             raise Anomaly(f"{counted} bytes count as outstanding, and {known} are")
@@ -156,7 +156,7 @@ def _check_sums(session: Session) -> None:
 def _asked_bytes(source: Source) -> int:
     if source.receiver is None:
         return 0
-    return sum(asked.size for asked in source.receiver._asked.values())
+    return sum(asked.size for asked in source.receiver._outstanding._units.values())
 
 
 def _check_asked(session: Session) -> None:
@@ -171,7 +171,7 @@ def _check_asked(session: Session) -> None:
         if not source.on_grpc:
             assert source.receiver is not None
             asked = {Unit(*item.key, number) for number in item.asked}
-            if not asked <= source.receiver._asked.keys():
+            if not asked <= source.receiver._outstanding._units.keys():
                 raise Anomaly("a unit is waited for that was not asked for")
         elif item.asked and item.key not in source._pull_asked:
             raise Anomaly("a segment is waited for that was not asked for")
