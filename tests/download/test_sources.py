@@ -504,7 +504,7 @@ def test_where_a_round_trip_takes_long_quiet_is_longer(run):
 def test_several_that_are_asked_share_the_link(run):
     async def main(stage: Stage, _: trio.testing.MockClock) -> None:
         first, second, third = await stage.begin("a", "b", "c")
-        stage.bandwidth._delivery.take(60_000.0)
+        stage.bandwidth.on_streamed(60_000, 0.0, 1.0)
         stage.sources.check(0.0)
         assert first.limited == second.limited == (0, math.inf)
         assert stage.scheduler.share_bytes_per_s == 60_000.0

@@ -1,15 +1,14 @@
-"""The downlink: what all the sources of a stream share of it, and what it gives in sum.
+"""The downlink that all the sources of a stream share.
 
-Each source has a `Flow` that controls what is outstanding there (`flow.py`). They are
-not held apart any further: all of them aim at one queue on the link that they share,
-so whoever is slow elsewhere leaves the rest to the others. What the link gives is
-measured over the sum; it chooses the rendition, and starts the next flow.
+Each source has a `Flow` that controls what is outstanding there. Nothing else keeps them apart: all of them
+aim at one queue on the link that they share, so a source that is slow elsewhere leaves the rest to the
+others. The rate of the link is measured over the sum. It chooses the rendition, and starts the next flow.
 
-Every ten seconds of transfer all flows drain the queue together, so that each sees
-its path's own delay; whoever joined later took the others' queue for a part of it.
+Every ten seconds of transfer all flows drain the queue together, so that each sees its path's own delay. A
+flow that joined later took the queue of the others for a part of it.
 
-Call order: `open_flow` for each source; then `on_asked`, `on_arrived` and `on_lost` with that flow, after
-its receiver has counted what is outstanding; `close_flow` at last.
+Call order: `open_flow` for each source; then `on_asked`, `on_arrived` and `on_lost` with that flow, after its
+receiver has counted what is outstanding; `close_flow` at last.
 """
 
 from __future__ import annotations
@@ -60,12 +59,12 @@ class Bandwidth:
 
     @property
     def measured_bytes_per_s(self) -> float:
-        """What the link gave lately by what was measured over a round trip at least, or 0."""
+        """The rate of the link lately, measured over a round trip at least; 0 before."""
         return self._delivery.bytes_per_s
 
     @property
     def outstanding_bytes(self) -> int:
-        """What was asked of all sources and has not come."""
+        """How many bytes are outstanding at all sources."""
         return sum(flow.gauge.outstanding_bytes for flow in self._flows)
 
     def window_bytes(self) -> float:
@@ -85,9 +84,9 @@ class Bandwidth:
                 flow.keep_up(floor_bytes_per_s / len(self._flows))
 
     def limit(self, flow: Flow, *, beside: int) -> None:
-        """Bound what is asked of a source that is probed beside so many others; 0: it is not.
+        """Bound the requests to a source that is probed beside so many others; 0: it is not probed.
 
-        That is what the queue is to hold, and a unit for each of the others, whose own come unevenly.
+        The bound is what the queue is to hold, or a unit for each of the others, whose own come unevenly.
         """
         rate = self._delivery.bytes_per_s
         most_bytes = max(beside * UNIT_BYTES, rate * TARGET_S) if beside else MAX_WINDOW_BYTES
@@ -114,7 +113,7 @@ class Bandwidth:
         if self.outstanding_bytes <= size:
             self._delivery.begin(now)
             self._drain_at = now + DRAIN_EVERY_S
-        elif not flow.rate_bytes_per_s and flow.gauge.outstanding_bytes <= size:
+        elif flow.gauge.outstanding_bytes <= size and not flow.rate_bytes_per_s:
             self._drain_at = now + NEWCOMER_RTTS * (self.srtt_s or FIRST_PACE_RTT_S)
         flow.on_asked(size, now)
         self._delivery.round_full |= flow.delivery.round_full

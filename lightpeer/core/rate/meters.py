@@ -1,17 +1,14 @@
-"""What one path shows of itself: how long it takes, and how much it brings.
+"""The delay and the delivery rate of one path.
 
-Round trips come from PULLs and their DATA, both on the receiver's clock, less the
-time that the server held the unit; so clocks need not agree, and a drift counts only
-for the length of a hold. The base is the minimum over 30 s in 3 s buckets: long
-enough to hold on to a moment without a queue, short enough to forget a route. The
-standing round trip is the minimum over half of one, as in Copa (Arun and
-Balakrishnan, NSDI 2018): a queue stands in all of them, a radio's link-layer repeat
-only in some. Their difference is the queue.
+Round trips come from PULLs and their DATA, both on the receiver's clock, less the time that the server held
+the unit. So clocks need not agree, and a drift counts only for the length of a hold. The base is the minimum
+over 30 s in 3 s buckets: long enough to hold on to a moment without a queue, short enough to forget a route.
+The standing round trip is the minimum over half of one, as in Copa (Arun and Balakrishnan, NSDI 2018): a
+queue stands in all of them, a radio's link-layer repeat only in some. Their difference is the queue.
 
-The delivery rate is that of rounds, each at least one round trip long and measured
-from arrival to arrival, so that a busy bottleneck gives its rate exactly. The
-greatest of three rounds counts: longer maxima are what bloats a queue in a fade
-(cf. BBR, draft-cardwell-iccrg-bbr-congestion-control, whose filters are longer).
+The delivery rate is that of rounds, each at least one round trip long and measured from arrival to arrival,
+so that a busy bottleneck gives its rate exactly. The greatest of three rounds counts: longer maxima would
+bloat the queue in a fade (cf. BBR, draft-cardwell-iccrg-bbr-congestion-control, whose filters are longer).
 """
 
 from __future__ import annotations
@@ -31,8 +28,8 @@ if TYPE_CHECKING:
 _BUCKET_S = 3.0
 _BUCKETS = 10
 _ROUNDS = 3
-_SMALL = 0.75  # of the usual unit: it passes a slow link sooner, so that its round trip is no other's base
-_FORGIVEN_LOSS = 0.1  # of what came: a radio's own losses (a few per cent) and their scatter in one round
+_SMALL = 0.75  # a unit under this share of the usual size passes a slow link sooner: no base for others
+_FORGIVEN_LOSS = 0.1  # a share of what came: a radio's own losses (a few per cent), which scatter by round
 
 
 class WindowedMinimum:

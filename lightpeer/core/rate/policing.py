@@ -1,24 +1,24 @@
-"""Whether a network lets hardly anything of UDP through, as those do that police it.
+"""Whether a network polices UDP so that hardly anything passes.
 
-Something comes now and then, so silence does not tell; but of what is asked, most is lost, and
-so it is the next time. A lossy link does not look like that, for far more comes than is lost,
-nor the end of a dead zone, where all that is lost is lost at one time.
+A policed path still delivers a few packets, so silence is no signal. Instead, most requested units are lost,
+round after round. On a lossy link far more comes than is lost, and at the end of a dead zone all losses show
+at one time.
 
-Call order: `on_arrived` and `on_lost` as units come and are found to be lost; `is_closed` is the
-outcome, until `reset`.
+Call order: `on_arrived` and `on_lost` as units come and are found lost; `is_closed` is the outcome, until
+`reset`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-TIMES_AS_MANY: Final = 5  # units lost for each that came: nothing plays at such a loss
-MIN_ROUNDS: Final = 2  # in a row: one is what the end of a dead zone looks like
-MIN_UNITS: Final = 24  # in these: more than a burst of losses, and than what single units could say
+TIMES_AS_MANY: Final = 5  # units lost for each that came: nothing plays at this loss
+MIN_ROUNDS: Final = 2  # one round looks like the end of a dead zone
+MIN_UNITS: Final = 24  # lost in these rounds: more than one burst of losses
 
 
 class Sieve:
-    """What became of the units of one source."""
+    """The losses and arrivals of one source's units."""
 
     def __init__(self) -> None:
         self._arrived = 0  # since the last loss
@@ -35,7 +35,7 @@ class Sieve:
         self._arrived += 1
 
     def on_lost(self, units: int) -> None:
-        """Note units that are found to be lost at one time."""
+        """Note units that are found lost at one time."""
         if units < TIMES_AS_MANY * self._arrived:
             self._rounds = self._lost = 0
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 ODD_ROUNDS: Final = 3  # a handover's spike is over by then
-_STEADY_SHARE = 0.25  # of the excess: half of what the law of `flow.py` drains in a round
+_STEADY_SHARE = 0.25  # of the excess: half of what the law of `pacing.py` drains in a round
 _TOLERATED_S = 0.008  # over the target: less is noise, and no reason to doubt the route
 
 

@@ -1,9 +1,9 @@
-"""How long what comes from a source may wait, so that it is taken together: a wake-up is dear to a phone.
+"""How long the datagrams of a source may wait to be taken together: a wake-up is dear to a phone.
 
-It waits until the unit may have come that calls for a PULL: it makes the next one due, or shows a loss. A
-PULL that is later than the queue lasts idles the link, and by the rate that comes of that the next would be
-later still. So nothing waits for longer than its bytes take at the rate that was seen, nor than they take at
-the fastest that they can come and the queue that is there.
+They wait until the unit may have come that calls for a PULL, since it makes one due or shows a loss. A PULL
+that comes after the queue is empty idles the link, and the lower rate that is then measured would delay the
+next one further. So nothing waits longer than `Flow.soonest_s`: the time that the bytes take at the rate
+measured, or, if that is less, at the fastest rate possible and behind the queue.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from lightpeer.core.rate.flow import Flow
     from lightpeer.core.udp.receiver import Receiver
 
-SLACK_BYTES: Final = MAX_PAYLOAD // 2  # units come whole: rather the one more than a wake-up for it alone
-MOST_BYTES: Final = 32 * 1024  # to come before we look: a third of what Linux holds for a socket
-EARLY_BYTES: Final = MAX_PAYLOAD  # that may be missing for a PULL after a rest: a unit is worth no wake-up
+SLACK_BYTES: Final = MAX_PAYLOAD // 2  # units come whole: better one more than a wake-up for it alone
+MOST_BYTES: Final = 32 * 1024  # a third of what Linux holds for a socket
+EARLY_BYTES: Final = MAX_PAYLOAD  # a PULL after a rest goes out so early: one unit is not worth a wake-up
 
 
 def rest_s(flow: Flow, receiver: Receiver, now: float) -> float:
-    """Return for how many seconds from now on nothing need be taken of what a source sends; 0: look at once.
+    """Return for how many seconds the datagrams of a source may wait; 0: look at once.
 
     Args:
         flow: of the source.

@@ -164,7 +164,7 @@ class Receiver:
         """Note units, each with the size of its datagram and the time when that came."""
         if not came:
             return
-        asked_bytes = 0
+        asked_bytes, rtts_s = 0, []
         outcomes = self._outstanding.take([data for data, _, _ in came])
         for (data, size, now), outcome in zip(came, outcomes, strict=True):
             if outcome.was_asked or outcome.answers_probe:  # nothing else delays the next probe
@@ -175,6 +175,8 @@ class Receiver:
                 asked_bytes += size
                 pulled_at = self._pulls.sent_at.get(data.pull_no)
                 rtt_s = self._round_trip(pulled_at, data.hold_s, now)
+                if rtt_s is not None:
+                    rtts_s.append(rtt_s)
             else:
                 self.duplicates += 1
                 self.unasked.on_data(data, size)
@@ -184,6 +186,7 @@ class Receiver:
             if outcome.lost:
                 asked_bytes += outcome.lost_bytes  # some may only be late
                 self._events.append(UnitsLost(outcome.lost, outcome.lost_bytes, now))
+        self.gauge.rtt.add(*rtts_s)
         self.unasked.on_asked(asked_bytes)
 
     def _on_alive(self, now: float) -> None:
@@ -198,10 +201,7 @@ class Receiver:
         if pulled_at is None or pulled_at < self._resumed_at or hold_s >= MAX_HOLD_S:
             return None
         rtt_s = max(MIN_RTT_S, now - pulled_at - hold_s)
-        if rtt_s >= MAX_RTT_S:
-            return None
-        self.gauge.rtt.add(rtt_s)
-        return rtt_s
+        return rtt_s if rtt_s < MAX_RTT_S else None
 
     # Silence.
 

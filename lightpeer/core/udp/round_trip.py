@@ -31,10 +31,11 @@ class SmoothedRtt:
         self.mean_s: float | None = None
         self.variation_s = 0.0
 
-    def add(self, rtt_s: float) -> None:
-        """Count a sample."""
-        if self.mean_s is None:
-            self.mean_s, self.variation_s = rtt_s, rtt_s / 2
-        else:
-            self.variation_s += _VARIATION_GAIN * (abs(self.mean_s - rtt_s) - self.variation_s)
-            self.mean_s += _MEAN_GAIN * (rtt_s - self.mean_s)
+    def add(self, *rtts_s: float) -> None:
+        """Count samples, in this order."""
+        for rtt_s in rtts_s:
+            if self.mean_s is None:
+                self.mean_s, self.variation_s = rtt_s, rtt_s / 2
+            else:
+                self.variation_s += _VARIATION_GAIN * (abs(self.mean_s - rtt_s) - self.variation_s)
+                self.mean_s += _MEAN_GAIN * (rtt_s - self.mean_s)
