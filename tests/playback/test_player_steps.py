@@ -309,7 +309,7 @@ def test_a_session_is_given_all_that_it_needs(run):
 def test_the_latest_rate_counts_for_the_next_track_and_is_noted_at_the_end(run):
     async def main(on: Stage) -> None:
         def measure() -> None:
-            on.player._bandwidth._delivery.take(55_000.0)
+            on.player._bandwidth.on_streamed(55_000, 0.0, 1.0)
 
         FakeDeck.script["one"] = [1, measure]
         await on.player.play(["one", "two"])

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import trio
+from lightpeer.download.source import Source
+from lightpeer.download.sources import Sources
 
 from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
-from lightpeer.download.source import Source
-from lightpeer.download.sources import Sources
 from lightpeer.net.network import Datagram
 from lightpeer.net.udp_path import Path as WirePath
 from lightpeer.testing.link import Link

@@ -1,10 +1,10 @@
-"""Whether others fill the queue of a link: what playback needs is kept up against them, and only then.
+"""Whether others fill the queue of a link: only then the rate that playback needs is kept up against them.
 
-Our own queue drains when we send less than the link gives; one of others stays. So whoever meets a queue
-yields first, as the law of `flow.py` does. If after some rounds most of the queue is still there it is
-not ours, and to yield on would leave the link to them: the rate that playback needs is kept. It is given up
-again when the queue is gone, when it grows to twice what it was, or when less comes than was asked for: then
-the link gives less than playback needs, and to keep on would only fill its queue.
+Our own queue drains when we send less than the link gives; a queue of others stays. So the law of `pacing.py`
+yields to any queue first. If most of the queue is still there after some rounds, it is not ours, and yielding
+further would leave the link to the others: the rate that playback needs is kept. It is given up again when
+the queue is gone, when it grows to twice its length, or when less comes than was requested: then the link
+gives less than playback needs, and keeping on would only fill its queue.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KEPT_UP: Final = 0.9  # of what was asked for came: the link held nothing up
 
 
 class Crowd:
-    """What the rounds of one flow tell of others; `is_there` is the result."""
+    """The queue of one flow, round by round; `is_there` is whether others fill it."""
 
     def __init__(self) -> None:
         self.is_there = False
@@ -28,13 +28,13 @@ class Crowd:
     def on_round(
         self, queue_s: float, target_s: float, rate_bytes_per_s: float, asked_bytes_per_s: float
     ) -> None:
-        """Take what a round trip showed.
+        """Note the figures of a round.
 
         Args:
             queue_s: how long the queue is.
             target_s: how long it is to be.
-            rate_bytes_per_s: what came in the mean of the last rounds.
-            asked_bytes_per_s: the pace at which it was to come.
+            rate_bytes_per_s: the mean rate of the last rounds.
+            asked_bytes_per_s: the pace that was requested.
         """
         excess_s = queue_s - target_s
         if excess_s <= target_s:  # noise, or soon over

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from lightpeer.core.rate.flow import FIRST_RTT_S
+from lightpeer.core.rate.flow import FIRST_PACE_RTT_S
 from lightpeer.core.sources.selection import Selection
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Asking:
 
     def select(self, now: float) -> None:
         """Have as many asked as fill the link, and another in place of one that stalls."""
-        rtt_s, quiet_s = self._shared.bandwidth.srtt_s or FIRST_RTT_S, self.quiet_s()
+        rtt_s, quiet_s = self._shared.bandwidth.srtt_s or FIRST_PACE_RTT_S, self.quiet_s()
         stalled = [source for source in self._sources if source.silent_s(now) >= quiet_s]
         selection, probe = self._selection, self._selection.probe
         for source in stalled:

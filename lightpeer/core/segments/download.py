@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.playback_buffer import Policy
     from lightpeer.core.segments.shared import PeerState
     from lightpeer.core.segments.tables import Kept
+    from lightpeer.core.udp.events import ReceivedDatagram
     from lightpeer.core.udp.opening import Chunk, UdpTerms
-    from lightpeer.core.udp.receiver import Came
 
 FLOOR_SHARE: Final = 1.25  # of the bitrate, kept against other downloads while the buffer is low
 LEAST_PUMP_S: Final = 0.01  # from one look at a sink that is about to run dry to the next
@@ -131,7 +131,7 @@ class Download:
 
     # The verbs.
 
-    def receive(self, source: Source, datagrams: Sequence[Came], now: float) -> bool:
+    def receive(self, source: Source, datagrams: Sequence[ReceivedDatagram], now: float) -> bool:
         """Receive what came from a source's address by UDP; return whether any of it was the source's."""
         is_ours = self.sources.receive(source, datagrams, now)
         if self.scheduler.has_event or source.is_closed or self.sources.asking.has_work:

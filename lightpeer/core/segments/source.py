@@ -15,15 +15,15 @@ from lightpeer.core.segments.pull_call import PullCall
 from lightpeer.core.segments.shared import Fault
 from lightpeer.core.segments.udp_stream import UdpStream
 from lightpeer.core.sources.transport import Action, Transport
-from lightpeer.core.udp.unasked import Verdict
+from lightpeer.core.udp.unasked import Conduct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lightpeer.core.segments.assembly import Key
     from lightpeer.core.segments.shared import Beside, PeerState, Shared
+    from lightpeer.core.udp.events import ReceivedDatagram
     from lightpeer.core.udp.opening import Chunk, UdpTerms
-    from lightpeer.core.udp.receiver import Came
 
 
 class Source:
@@ -112,20 +112,20 @@ class Source:
 
     # What comes.
 
-    def receive(self, datagrams: Sequence[Came]) -> bool:
+    def receive(self, datagrams: Sequence[ReceivedDatagram]) -> bool:
         """Receive what came from the source's address by UDP; return whether any of it was the source's."""
         receiver = self.udp.receiver
         if receiver is None:
             return False
         is_ours = self.udp.receive(datagrams)
         self._take_units()
-        match receiver.unasked.verdict():
-            case Verdict.MOVE:
+        match receiver.unasked.judge():
+            case Conduct.MOVE:
                 self._shared.events.append(MovePort(self, is_flooded=True))
-            case Verdict.LEAVE:
+            case Conduct.LEAVE:
                 self.has_delivered, self.delivered_bytes = False, 0  # it has cost more than it was worth
                 self.fault = Fault("more comes from its address than was asked for")
-            case Verdict.LIE:
+            case Conduct.LIE:
                 self.fault = Fault("it sends what was not asked for", is_lie=True)
         self.is_timer_due |= receiver.probes_unanswered > 0  # it waits for a token that may get lost
         return is_ours
@@ -189,7 +189,6 @@ class Source:
         transport = self._transport
         if transport.uses_udp:
             self.udp.handle_timeout(now)
-            self._take_units()
         path = transport.path
         path.rtt_s = self._shared.bandwidth.srtt_s or self.peer.rtt_s or 0.0
         path.is_alive = self.peer.is_alive

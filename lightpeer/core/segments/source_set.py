@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lightpeer.core.segments.shared import PeerState, Shared
+    from lightpeer.core.udp.events import ReceivedDatagram
     from lightpeer.core.udp.opening import Chunk, UdpTerms
-    from lightpeer.core.udp.receiver import Came
 
 MOST_SOURCES: Final = 6  # when all of those hold up playback: strangers may be in league
 URGENT_S: Final = 5.0  # of audio left: enough to fetch from another source what one holds up
@@ -167,7 +167,7 @@ class SourceSet:
 
     # What comes.
 
-    def receive(self, source: Source, datagrams: Sequence[Came], now: float) -> bool:
+    def receive(self, source: Source, datagrams: Sequence[ReceivedDatagram], now: float) -> bool:
         """Receive datagrams; return whether any was the source's."""
         if source.is_closed:
             return False

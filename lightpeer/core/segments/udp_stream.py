@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Final
 from lightpeer.core.content.manifest import table_bytes, table_segment
 from lightpeer.core.rate.rests import EARLY_BYTES, rest_s
 from lightpeer.core.udp.datagram import MAX_PAYLOAD, UnitRange
-from lightpeer.core.udp.receiver import FIRST_RTT_S, Receiver, UnitArrived
+from lightpeer.core.udp.events import UnitArrived, UnitsLost
+from lightpeer.core.udp.receiver import FIRST_PROBE_RTT_S, Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from lightpeer.core.segments.shared import Shared
+    from lightpeer.core.udp.events import ReceivedDatagram
     from lightpeer.core.udp.opening import UdpTerms
-    from lightpeer.core.udp.receiver import Came
 
-MIN_PACE_BYTES_PER_S: Final = 1000
 PROBE_PACE_BYTES_PER_S: Final = 10_000
 
 
@@ -49,14 +49,8 @@ class UdpStream:
 
     def open(self, terms: UdpTerms, first_rtt_s: float | None, now: float) -> None:
         """Have a receiver; `first_rtt_s` is assumed before the first sample, if it is known."""
-        self.receiver = Receiver(
-            terms.stream_id,
-            terms.keys,
-            terms.path_token,
-            self.flow.outstanding,
-            now,
-            first_rtt_s=first_rtt_s or FIRST_RTT_S,
-        )
+        first_rtt_s = first_rtt_s or FIRST_PROBE_RTT_S
+        self.receiver = Receiver(terms, self.flow.gauge, now, first_rtt_s=first_rtt_s)
 
     def close(self) -> None:
         """End; what was outstanding is nobody's any more."""
@@ -80,12 +74,12 @@ class UdpStream:
     @property
     def is_through(self) -> bool:
         """Whether all that was asked for has come or was lost, so that others may have the rest."""
-        return self._may_hold and not self.flow.outstanding_bytes
+        return self._may_hold and not self.flow.gauge.outstanding_bytes
 
     @property
     def backlog_s(self) -> float:
         """How long what was asked for will take to come."""
-        return self.flow.outstanding_bytes / (self.flow.rate_bytes_per_s or 1.0)
+        return self.flow.gauge.outstanding_bytes / (self.flow.rate_bytes_per_s or 1.0)
 
     def hand_over(self) -> None:
         """Leave the rest of what it has begun to others."""
@@ -101,7 +95,7 @@ class UdpStream:
         if not ranges:
             return 0
         self._may_hold = True
-        return self._ask(ranges, max(self.flow.pace_bytes_per_s(now), MIN_PACE_BYTES_PER_S), now)
+        return self._ask(ranges, self.flow.pace_bytes_per_s(now), now)
 
     def probe(self, now: float) -> None:
         """Ask for one small unit again, to see whether UDP passes."""
@@ -128,36 +122,34 @@ class UdpStream:
 
     # What comes.
 
-    def receive(self, datagrams: Sequence[Came]) -> bool:
+    def receive(self, datagrams: Sequence[ReceivedDatagram]) -> bool:
         """Receive what came from the source's address; return whether any of it was the source's."""
         receiver = self.receiver
         assert receiver is not None, "else there is no socket"
         rejected = receiver.rejected
-        for datagram in datagrams:
-            receiver.receive(datagram.data, datagram.came_at)
-            self._drain(receiver, datagram.came_at)
+        receiver.receive(datagrams)
+        events = receiver.take_events()
+        arrivals = [event for event in events if isinstance(event, UnitArrived)]
+        if arrivals:
+            self._shared.bandwidth.on_arrived(self.flow, arrivals)
+            self.arrived = [unit for unit in arrivals if unit.was_asked]
+            # The others are left alone: they may be meant to spoil what another source gives.
+            self._shared.stats.duplicate_units += len(arrivals) - len(self.arrived)
+        if len(arrivals) < len(events):
+            self._on_lost([event for event in events if isinstance(event, UnitsLost)])
         return receiver.rejected < rejected + len(datagrams)
+
+    def _on_lost(self, losses: Sequence[UnitsLost]) -> None:
+        self._has_lost = True
+        for lost in losses:
+            self._shared.bandwidth.on_lost(self.flow, lost)
+            self._shared.scheduler.on_lost(lost.units)
+            self.lost_units += len(lost.units)
 
     def handle_timeout(self, now: float) -> None:
         """Probe if nothing came for too long."""
         if self.receiver is not None:
             self.receiver.handle_timeout(now)
-            self._drain(self.receiver, now)
-
-    def _drain(self, receiver: Receiver, now: float) -> None:
-        shared = self._shared
-        while (event := receiver.next_event()) is not None:
-            if not isinstance(event, UnitArrived):
-                shared.bandwidth.on_lost(self.flow, event.size_bytes, now)
-                shared.scheduler.on_lost(event.units)
-                self._has_lost = True
-                self.lost_units += len(event.units)
-                continue
-            shared.bandwidth.on_arrived(self.flow, len(event.payload), event.rtt_s, now, event.pulled_at)
-            if event.was_asked:
-                self.arrived.append(event)
-            else:
-                shared.stats.duplicate_units += 1  # left alone: it may be meant to spoil another's
 
     def rest_s(self, now: float) -> float:
         """Return how long what comes next may wait, so that it is taken together."""

@@ -93,12 +93,12 @@ class UdpWatch:
     def move_at(self) -> float:
         """Return when to take another socket, infinity if that has been done or nothing is outstanding."""
         receiver = self._receiver
-        if receiver is None or not receiver.arrived or not receiver.is_waiting:
+        if receiver is None or not receiver.arrived or not receiver.gauge.outstanding_bytes:
             return math.inf
-        if self._moved_at >= receiver.last_heard:
+        if self._moved_at >= receiver.last_heard_at:
             return math.inf
         after_s = MOVE_AFTER_S * (1.0 if self._path.is_alive else HASTE)
-        return receiver.last_heard + max(after_s, ROUND_TRIPS * self._path.rtt_s / 2)
+        return receiver.last_heard_at + max(after_s, ROUND_TRIPS * self._path.rtt_s / 2)
 
     def on_moved(self, now: float) -> None:
         """Note that another socket was taken."""
@@ -113,7 +113,9 @@ class UdpWatch:
             return True
         if now < self._trickle_at():
             return False
-        self._is_seen_to_pass = not receiver.is_waiting  # if there was no more to bring, little is no trickle
+        self._is_seen_to_pass = (
+            not receiver.gauge.outstanding_bytes
+        )  # if there was no more to bring, little is no trickle
         return not self._is_seen_to_pass
 
     def _first_limit(self, receiver: Receiver) -> float:
@@ -125,9 +127,9 @@ class UdpWatch:
 
     def _silent_at(self, receiver: Receiver) -> float:
         """Return when a silence shows that UDP does not pass; infinity before there were enough probes."""
-        if not receiver.is_waiting or receiver.probes_unanswered < GIVE_UP_PROBES:
+        if not receiver.gauge.outstanding_bytes or receiver.probes_unanswered < GIVE_UP_PROBES:
             return math.inf
-        return receiver.last_heard + self._path.silence_s(GIVE_UP_AFTER_S)
+        return receiver.last_heard_at + self._path.silence_s(GIVE_UP_AFTER_S)
 
     def _trickle_at(self) -> float:
         """Return when to see whether more than a trickle comes: some networks let hardly any UDP through."""

@@ -1,17 +1,154 @@
-"""What was asked of one source over UDP and has neither come nor been given up, in bytes.
+"""The units that were requested from one source and have neither come nor been given up.
 
-The `Receiver` knows each unit, so it alone writes the sum; the `Flow` of the same source reads it. With
-a second sum, kept by adding up events, a unit that was asked for twice would count twice, and a window
-that seems full stays full.
+The server answers in the order requested. So a unit is lost once three units that were requested after it
+have come (`REORDER_UNITS`), and once a probe is answered that was sent after the request for it. A unit that
+is requested again counts as the newest. The sums are kept in the stream's `Gauge`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-class Outstanding:
-    """The sum, `size_bytes`."""
+from lightpeer.core.udp.datagram import Unit
 
-    __slots__ = ("size_bytes",)
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
-    def __init__(self) -> None:
-        self.size_bytes = 0
+    from lightpeer.core.udp.datagram import Data, UnitRange
+    from lightpeer.core.udp.gauge import Gauge
+
+REORDER_UNITS: Final = 3
+
+
+@dataclass(slots=True)
+class OutstandingUnit:
+    """One unit: its place in the order requested, and its latest request."""
+
+    order: int
+    pull_no: int  # as it is echoed
+    asked_at: float
+    size: int
+    later_arrivals: int = 0
+
+
+class Outcome(NamedTuple):
+    """What the arrival of one unit changed."""
+
+    was_asked: bool  # and had not come yet
+    answers_probe: bool
+    lost: tuple[Unit, ...] = ()
+    lost_bytes: int = 0
+
+
+class OutstandingUnits:
+    """The outstanding units of one stream; see the module's docstring."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        self._gauge = gauge
+        self._units: dict[Unit, OutstandingUnit] = {}  # in the order requested
+        self._order = 0
+        self._probe: tuple[int, int] | None = None  # order and PULL of the latest, until it is answered
+
+    def add(self, wanted: Sequence[tuple[UnitRange, Sequence[int]]], pull_no: int, now: float) -> None:
+        """Note what a PULL requests.
+
+        Args:
+            wanted: ranges of units, each with the size in bytes of every unit in it.
+            pull_no: the low 16 bits of the PULL's number.
+            now: the time in seconds.
+        """
+        for units, sizes in wanted:
+            for unit, size in zip(_units(units), sizes, strict=True):
+                self._remove(unit)
+                self._units[unit] = OutstandingUnit(self._order, pull_no, now, size)
+                self._order += 1
+                self._gauge.outstanding_bytes += size
+        self._watch_oldest()
+
+    def add_probe(self, units: Sequence[tuple[Unit, int]], pull_no: int, now: float) -> None:
+        """Note that a probe requests units again; its answer shows what was lost before the first of them.
+
+        Args:
+            units: those of `oldest` or `overdue`.
+            pull_no: the low 16 bits of the PULL's number.
+            now: the time in seconds.
+        """
+        self._probe = self._order, pull_no
+        for unit, size in units:
+            del self._units[unit]
+            self._units[unit] = OutstandingUnit(self._order, pull_no, now, size)
+            self._order += 1
+        self._watch_oldest()
+
+    def clear(self) -> None:
+        """Forget all units."""
+        self._units.clear()
+        self._probe = None
+        self._gauge.outstanding_bytes = 0
+        self._gauge.units_to_loss = None
+
+    def take(self, came: Iterable[Data]) -> list[Outcome]:
+        """Remove units that came; return what each of them changed."""
+        outcomes = [self._take(data) for data in came]
+        self._watch_oldest()
+        return outcomes
+
+    def oldest(self) -> list[tuple[Unit, int]]:
+        """Return the oldest unit and its size in bytes; nothing if none is outstanding."""
+        return [(unit, outstanding.size) for unit, outstanding in islice(self._units.items(), 1)]
+
+    def oldest_asked_at(self) -> float:
+        """Return when the oldest unit was requested; there must be one."""
+        return next(iter(self._units.values())).asked_at
+
+    def overdue(self, grace_s: float, now: float) -> list[tuple[Unit, int]]:
+        """Return the units requested at least `grace_s` seconds ago, with their sizes; the oldest first."""
+        return [
+            (unit, outstanding.size)
+            for unit, outstanding in self._units.items()
+            if outstanding.asked_at + grace_s <= now
+        ]
+
+    def _take(self, data: Data) -> Outcome:
+        outstanding = self._remove(data.unit)
+        was_asked = outstanding is not None
+        if self._probe is not None and self._probe[1] == data.pull_no:
+            order, _ = self._probe
+            self._probe = None
+            return Outcome(was_asked, True, *self._remove_lost(order, probed=True))
+        if outstanding is None or outstanding.pull_no != data.pull_no:  # or a late copy of one asked again
+            return Outcome(was_asked, False)
+        return Outcome(True, False, *self._remove_lost(outstanding.order, probed=False))
+
+    def _remove(self, unit: Unit) -> OutstandingUnit | None:
+        outstanding = self._units.pop(unit, None)
+        if outstanding is not None:
+            self._gauge.outstanding_bytes -= outstanding.size
+        return outstanding
+
+    def _remove_lost(self, order: int, *, probed: bool) -> tuple[tuple[Unit, ...], int]:
+        """Remove and return the units that an arrival at this place shows to be lost, and their bytes."""
+        lost: list[Unit] = []
+        for unit, earlier in self._units.items():
+            if earlier.order > order:
+                break
+            earlier.later_arrivals += 1
+            if probed or earlier.later_arrivals >= REORDER_UNITS:
+                lost.append(unit)
+        before = self._gauge.outstanding_bytes
+        for unit in lost:
+            self._remove(unit)
+        return tuple(lost), before - self._gauge.outstanding_bytes
+
+    def _watch_oldest(self) -> None:
+        later_arrivals = next((unit.later_arrivals for unit in self._units.values()), 0)
+        self._gauge.units_to_loss = REORDER_UNITS - later_arrivals if later_arrivals else None
+
+
+def _units(units: UnitRange) -> Iterable[Unit]:
+    return (
+        Unit(units.rendition, units.segment, number)
+        for number in range(units.first, units.first + units.units)
+    )

@@ -1,254 +1,218 @@
-"""One source's UDP stream, seen from the receiving end.
+"""The receiving end of one source's UDP stream.
 
-What is asked goes out in numbered PULLs; the server answers in the order asked.
-So a unit is lost once three units that were asked after it have come. The end of
-a burst has no later ones: when nothing has come for a while, the oldest
-outstanding unit is asked once more as a probe, and whatever was asked before a
-probe that was answered is lost. At the very end, where the link is idle anyway, the
-first probe asks for all that is overdue. While nothing comes at all the probes back off to
-one a second and nothing else is repeated, because in a dead zone the radio
-network still holds what is outstanding (DESIGN §6). What it held comes when the
-zone ends, and says how long the zone was, not how long the path is: that gives no
-round trip.
+Requests go out in numbered PULLs, and the server answers in the order requested. So `OutstandingUnits` finds
+a unit lost once three later ones have come. The last units of a burst have no later ones: after a silence,
+the oldest outstanding unit is requested once more as a probe, and an answered probe shows that everything
+requested before it is lost. At the very end, where the link is idle anyway, the first probe requests all
+that is overdue. While nothing comes at all, the probes back off to one a second and nothing else is repeated,
+because in a dead zone the radio network still holds what is outstanding (DESIGN §6). It delivers that when
+the zone ends, after a delay that is the zone's and not the path's: those units give no round trip.
 
-Call order: `ask` queues PULLs and `data_to_send` gives them as datagrams;
-`receive` takes datagrams, `handle_timeout` is called at `next_deadline`, and
-after each of these `next_event` is drained. Only `receive` sees bytes from the
-network: what does not verify is counted and otherwise ignored.
+Call order: `ask` queues PULLs and `data_to_send` gives them as datagrams; `receive` takes the datagrams of a
+wake-up, and `take_events` returns what they brought; `handle_timeout` is called at `next_deadline`. Only
+`receive` sees bytes from the network. It counts what does not verify and otherwise ignores it.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.udp.datagram import (
-    MAX_HOLD_S,
-    MAX_RANGES,
-    Data,
-    DatagramKeys,
-    PathToken,
-    Pull,
-    Unit,
-    UnitRange,
-    build_pull,
-    parse_answer_untrusted,
-)
-from lightpeer.core.udp.outstanding import Outstanding
-from lightpeer.core.udp.round_trip import OUTAGE_S, SmoothedRtt
+from lightpeer.core.udp.datagram import MAX_HOLD_S, MAX_RANGES, Data, UnitRange, parse_answer_untrusted
+from lightpeer.core.udp.events import UnitArrived, UnitsLost
+from lightpeer.core.udp.outstanding import OutstandingUnits
+from lightpeer.core.udp.pulls import PullQueue
+from lightpeer.core.udp.round_trip import MAX_RTT_S, MIN_RTT_S, OUTAGE_S
 from lightpeer.core.udp.unasked import Unasked
 from lightpeer.errors import BadMessageError
 
-REORDER_UNITS = 3
-FIRST_RTT_S = 0.5  # assumed before the first sample: to repeat too early loads a slow link twice
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lightpeer.core.udp.datagram import PathToken, Unit
+    from lightpeer.core.udp.events import Event, ReceivedDatagram
+    from lightpeer.core.udp.gauge import Gauge
+    from lightpeer.core.udp.opening import UdpTerms
+
+FIRST_PROBE_RTT_S: Final = 0.5
+"""Assumed before the first sample, for probes: one that is too early loads a slow link twice."""
+
+PROBED_UNITS: Final = 8  # so few are all requested again at the end, where the link is idle anyway
 _QUIET_FLOOR_S = 0.05  # scheduling noise and the server's pacing, on links with no delay at all
 _PROBE_MAX_S = 1.0
-PROBED_UNITS = 8  # so few are all asked for again at the end, where the link is idle anyway
-_PULLS_REMEMBERED = 1024  # send times; units older than that many PULLs give no round trip
-
-
-class UnitArrived(NamedTuple):
-    """A unit that verified as the source's. `rtt_s` is None where it says nothing of the path."""
-
-    unit: Unit
-    payload: bytes
-    rtt_s: float | None
-    was_asked: bool  # and had not come yet
-    pulled_at: float | None = None  # when the PULL was sent that it answers, as far as that is known
-    came_at: float = 0.0
-
-
-class Came(Protocol):
-    """A datagram that came."""
-
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def came_at(self) -> float: ...
-
-
-class UnitsLost(NamedTuple):
-    """Units that will not come, to be asked for again."""
-
-    units: tuple[Unit, ...]
-    size_bytes: int
-
-
-Event: TypeAlias = UnitArrived | UnitsLost
-
-
-@dataclass(slots=True)
-class _Asked:
-    order: int
-    pull_no: int  # as it is echoed
-    size: int
-    later_arrivals: int = 0
 
 
 class Receiver:
-    """The receiving end of one UDP stream; see the module's docstring."""
+    """The receiving end of one UDP stream; see the module's docstring.
+
+    Attributes:
+        gauge: what is outstanding, and the round trip; read it, the receiver writes it.
+        unasked: the account of what came without a request.
+        is_at_end: whether nothing is left to request after what is outstanding; set by the caller.
+        last_heard_at: when a requested unit came last, or was requested with nothing outstanding.
+        probes_unanswered: how many probes were sent since.
+        first_pull_at: when the first PULL was queued; None before.
+        arrived: how many units came as requested.
+        duplicates: how many other units came.
+        rejected: how many datagrams did not verify.
+    """
 
     def __init__(
-        self,
-        stream_id: int,
-        keys: DatagramKeys,
-        path_token: int,
-        outstanding: Outstanding,
-        now: float,
-        *,
-        first_rtt_s: float = FIRST_RTT_S,
+        self, terms: UdpTerms, gauge: Gauge, now: float, *, first_rtt_s: float = FIRST_PROBE_RTT_S
     ) -> None:
         """Begin to receive.
 
         Args:
-            stream_id: of the Open exchange, as the next two.
-            keys: of both directions.
-            path_token: the first.
-            outstanding: where the sum of what is outstanding is kept for the rate control.
+            terms: what both ends agreed on in the Open exchange.
+            gauge: where to keep the figures that rate control needs.
             now: the time in seconds.
-            first_rtt_s: assumed before the first sample.
+            first_rtt_s: the round trip to assume before the first sample.
         """
-        self._first_rtt_s = first_rtt_s
-        self._stream_id = stream_id
-        self._keys = keys
-        self._path_token = path_token
-        self._newest_path = 0  # the number of the first
-        self._shown_at = -math.inf  # when a new token was shown last
-        self._epoch = 0
-        self._pull_no = 0
-        self._pace = 0
-        self._order = 0
-        self._asked: dict[Unit, _Asked] = {}  # in the order asked
-        self._outstanding = outstanding
-        self._pull_sent: dict[int, float] = {}
-        self._probe: _Asked | None = None  # the last, until it is answered
-        self._out: deque[bytes] = deque()
-        self._events: deque[Event] = deque()
-        self._last_activity = self._last_heard = self._resumed_at = now
-        self._quiet_factor = 1.0
-        self.rtt = SmoothedRtt()
-        self.probes_unanswered = 0
-        self.is_at_end = False  # there is nothing to ask for after what is outstanding
-        self.first_pull_at: float | None = None
-        self.arrived = 0
-        self.duplicates = 0
-        self.rejected = 0
+        self.gauge = gauge
         self.unasked = Unasked()
-
-    @property
-    def last_heard(self) -> float:
-        """When something that was asked for came last, or was asked for with nothing outstanding."""
-        return self._last_heard
+        self.is_at_end = False
+        self.last_heard_at = now
+        self.probes_unanswered = 0
+        self.first_pull_at: float | None = None
+        self.arrived = self.duplicates = self.rejected = 0
+        self._keys = terms.keys
+        self._first_rtt_s = first_rtt_s
+        self._pulls = PullQueue(terms, self.unasked)
+        self._outstanding = OutstandingUnits(gauge)
+        self._shown_at = -math.inf  # when a new path token was shown last
+        self._events: list[Event] = []
+        self._last_activity = self._resumed_at = now
+        self._quiet_factor = 1.0
 
     def silent_s(self, now: float) -> float:
         """Return for how long nothing has come of what is outstanding; 0 while nothing is."""
-        return now - self._last_heard if self._asked else 0.0
+        return now - self.last_heard_at if self.gauge.outstanding_bytes else 0.0
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether anything is outstanding: `next_deadline` is None while nothing is."""
-        return bool(self._asked)
-
-    @property
-    def units_to_loss(self) -> int | None:
-        """How many units more show that the oldest is lost; None if nothing came that was asked after it."""
-        oldest = next(iter(self._asked.values()), None)
-        return REORDER_UNITS - oldest.later_arrivals if oldest is not None and oldest.later_arrivals else None
+    # What goes out.
 
     def ask(
-        self, ranges: Sequence[tuple[UnitRange, Sequence[int]]], pace_bytes_per_s: int, now: float
+        self, wanted: Sequence[tuple[UnitRange, Sequence[int]]], pace_bytes_per_s: int, now: float
     ) -> int:
-        """Ask for ranges of units, each with the size of every unit in it, at a pace.
+        """Request units; return by how many bytes more is outstanding.
 
-        Return how many bytes more are outstanding: what still was is asked for anew.
+        Args:
+            wanted: ranges of units, one at least, each with the size in bytes of every unit in it. Units that
+                are outstanding are requested anew.
+            pace_bytes_per_s: how fast they are to come.
+            now: the time in seconds.
         """
-        before = self._outstanding.size_bytes
-        if not self._asked:
-            self._last_activity = self._last_heard = now
-        self._pace = pace_bytes_per_s
-        for start in range(0, len(ranges), MAX_RANGES):
-            chunk = ranges[start : start + MAX_RANGES]
-            self._pull([wanted for wanted, _ in chunk], now)
-            for wanted, sizes in chunk:
-                for unit, size in zip(_units(wanted), sizes, strict=True):
-                    self._note(unit, size)
-        return self._outstanding.size_bytes - before
+        before = self.gauge.outstanding_bytes
+        if not before:
+            self._last_activity = self.last_heard_at = now
+        if self.first_pull_at is None:
+            self.first_pull_at = now
+        self._pulls.pace_bytes_per_s = pace_bytes_per_s
+        for start in range(0, len(wanted), MAX_RANGES):
+            chunk = wanted[start : start + MAX_RANGES]
+            pull_no = self._pulls.put([units for units, _ in chunk], now)
+            self._outstanding.add(chunk, pull_no, now)
+        return self.gauge.outstanding_bytes - before
 
     def forget_all(self) -> None:
         """Start a new epoch (seek): the source empties its queue, and nothing is outstanding any more."""
-        self.unasked.on_asked(self._outstanding.size_bytes)  # some of it is on its way
-        self._outstanding.size_bytes = 0
-        self._epoch = (self._epoch + 1) % 256
-        self._asked.clear()
-        self._probe = None
-
-    def receive(self, datagram: bytes, now: float) -> None:
-        """Take a datagram from the source's address."""
-        try:
-            answer = parse_answer_untrusted(datagram, self._keys)
-        except BadMessageError:
-            self.rejected += 1
-            self.unasked.on_junk(len(datagram))
-            return
-        if isinstance(answer, Data):
-            self._take(answer, len(datagram), now)
-        else:
-            is_new = 0 < (answer.path_no - self._newest_path) % (1 << 32) < 1 << 31
-            self.unasked.on_path(len(datagram), is_new=is_new)
-            self._follow(answer, now)
-
-    def _follow(self, path: PathToken, now: float) -> None:
-        """Show a new token at once: the source waits for it before it sends more.
-
-        An old one, which anybody on the path may send again, would stop the stream.
-        """
-        if (path.path_no - self._newest_path) % (1 << 32) >= 1 << 31:  # RFC 1982
-            return
-        self._newest_path = path.path_no
-        if path.path_token != self._path_token:
-            self._path_token = path.path_token
-            if self._asked:
-                if self._shown_at <= self._last_heard:  # it is shown again soon if it is lost; but once alone
-                    self._last_activity, self._quiet_factor = now, 1.0
-                self._shown_at = now
-                self._pull([], now, shows_token=True)
-
-    def _take(self, data: Data, size: int, now: float) -> None:
-        asked = self._forget(data.unit)
-        answers_probe = self._probe is not None and self._probe.pull_no == data.pull_no
-        if asked is not None or answers_probe:  # anything else keeps nobody waiting for what was asked
-            self._alive(now)
-        if asked is None:
-            self.duplicates += 1
-            self.unasked.on_data(data, size)
-            self._events.append(UnitArrived(data.unit, data.payload, None, was_asked=False, came_at=now))
-        else:
-            self.arrived += 1
-            self.unasked.on_asked(size)
-            rtt = self._round_trip(data.pull_no, data.hold_s, now)
-            pulled_at = self._pull_sent.get(data.pull_no)
-            self._events.append(UnitArrived(data.unit, data.payload, rtt, True, pulled_at, now))
-        if self._probe is not None and answers_probe:
-            self._find_losses(self._probe.order, probed=True)
-            self._probe = None
-        elif asked is not None and asked.pull_no == data.pull_no:  # not a late copy of one asked again
-            self._find_losses(asked.order, probed=False)
+        self.unasked.on_asked(self.gauge.outstanding_bytes)  # some of it is on its way
+        self._pulls.begin_epoch()
+        self._outstanding.clear()
 
     def data_to_send(self) -> bytes | None:
         """Return the next datagram for the source, None when there is none."""
-        return self._out.popleft() if self._out else None
+        datagrams = self._pulls.datagrams
+        return datagrams.popleft() if datagrams else None
+
+    # What comes.
+
+    def receive(self, datagrams: Sequence[ReceivedDatagram]) -> None:
+        """Receive datagrams from the source's address, in the order they came."""
+        came: list[tuple[Data, int, float]] = []
+        for datagram in datagrams:
+            size = len(datagram.data)
+            try:
+                answer = parse_answer_untrusted(datagram.data, self._keys)
+            except BadMessageError:
+                self.rejected += 1
+                self.unasked.on_junk(size)
+                continue
+            if isinstance(answer, Data):
+                came.append((answer, size, datagram.came_at))
+            else:
+                self._on_units(came)
+                came = []
+                self._on_path(answer, size, datagram.came_at)
+        self._on_units(came)
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call, in that order."""
+        events, self._events = self._events, []
+        return events
+
+    def _on_path(self, path: PathToken, size: int, now: float) -> None:
+        """Show a new token at once: the source waits for it before it sends more."""
+        if self._pulls.on_path(path, size) and self.gauge.outstanding_bytes:
+            if (
+                self._shown_at <= self.last_heard_at
+            ):  # in case it gets lost, a probe shows it soon; but once alone
+                self._last_activity, self._quiet_factor = now, 1.0
+            self._shown_at = now
+            self._pulls.put([], now, shows_token=True)
+
+    def _on_units(self, came: Sequence[tuple[Data, int, float]]) -> None:
+        """Note units, each with the size of its datagram and the time when that came."""
+        if not came:
+            return
+        asked_bytes, rtts_s = 0, []
+        outcomes = self._outstanding.take([data for data, _, _ in came])
+        for (data, size, now), outcome in zip(came, outcomes, strict=True):
+            if outcome.was_asked or outcome.answers_probe:  # nothing else delays the next probe
+                self._on_alive(now)
+            rtt_s = pulled_at = None
+            if outcome.was_asked:
+                self.arrived += 1
+                asked_bytes += size
+                pulled_at = self._pulls.sent_at.get(data.pull_no)
+                rtt_s = self._round_trip(pulled_at, data.hold_s, now)
+                if rtt_s is not None:
+                    rtts_s.append(rtt_s)
+            else:
+                self.duplicates += 1
+                self.unasked.on_data(data, size)
+            self._events.append(
+                UnitArrived(data.unit, data.payload, rtt_s, outcome.was_asked, pulled_at, now)
+            )
+            if outcome.lost:
+                asked_bytes += outcome.lost_bytes  # some may only be late
+                self._events.append(UnitsLost(outcome.lost, outcome.lost_bytes, now))
+        self.gauge.rtt.add(*rtts_s)
+        self.unasked.on_asked(asked_bytes)
+
+    def _on_alive(self, now: float) -> None:
+        silence_s = now - self.last_heard_at
+        if silence_s >= OUTAGE_S and silence_s >= 2 * self._rtt_s():
+            self._resumed_at = now
+        self._last_activity = self.last_heard_at = now
+        self._quiet_factor = 1.0
+        self.probes_unanswered = 0
+
+    def _round_trip(self, pulled_at: float | None, hold_s: float, now: float) -> float | None:
+        if pulled_at is None or pulled_at < self._resumed_at or hold_s >= MAX_HOLD_S:
+            return None
+        rtt_s = max(MIN_RTT_S, now - pulled_at - hold_s)
+        return rtt_s if rtt_s < MAX_RTT_S else None
+
+    # Silence.
 
     def next_deadline(self) -> float | None:
         """Return when `handle_timeout` is due; None while nothing is outstanding."""
-        if not self._asked:
+        if not self.gauge.outstanding_bytes:
             return None
         if not self.is_at_end or self._quiet_factor > 1.0:
             return self._last_activity + self._quiet_s()
-        return max(self._overdue_at(next(iter(self._asked.values()))), self._last_activity + self._late_s())
+        overdue_at = self._outstanding.oldest_asked_at() + self._grace_s()
+        return max(overdue_at, self._last_activity + self._late_s())
 
     def handle_timeout(self, now: float) -> None:
         """Probe if nothing came for too long."""
@@ -257,106 +221,35 @@ class Receiver:
             self._send_probe(now)
 
     def on_moved(self, now: float) -> None:
-        """Probe at once, and in short order: the datagrams take another way from now on."""
-        if self._asked:
+        """Probe at once, and back off anew: the datagrams take another way from now on."""
+        if self.gauge.outstanding_bytes:
             self._quiet_factor = 1.0
             self._send_probe(now)
 
     def _send_probe(self, now: float) -> None:
-        probed = [(unit, asked.size) for unit, asked in islice(self._asked.items(), 1)]
+        probed: list[tuple[Unit, int]] = []
         if self.is_at_end and self._quiet_factor == 1.0:  # later a dead zone's network may hold the rest
-            late = [
-                (unit, asked.size) for unit, asked in self._asked.items() if self._overdue_at(asked) <= now
-            ]
-            probed = late[:PROBED_UNITS] or probed
+            probed = self._outstanding.overdue(self._grace_s(), now)[:PROBED_UNITS]
+        probed = probed or self._outstanding.oldest()
         self.probes_unanswered += 1
         self._quiet_factor *= 2
         self._last_activity = now
-        self._pull([UnitRange(*unit, 1) for unit, _ in probed], now)
-        again = [self._note(unit, size) for unit, size in probed]
-        self._probe = again[0]
-
-    def next_event(self) -> Event | None:
-        """Return what happened, oldest first, None when there is no more."""
-        return self._events.popleft() if self._events else None
-
-    def _pull(self, ranges: Sequence[UnitRange], now: float, *, shows_token: bool = False) -> None:
-        self._pull_no = (self._pull_no + 1) & 0xFFFFFFFF
-        self.unasked.on_pull(self._pull_no & 0xFFFF, ranges, shows_token=shows_token)
-        self._pull_sent[self._pull_no & 0xFFFF] = now
-        if len(self._pull_sent) > _PULLS_REMEMBERED:
-            del self._pull_sent[next(iter(self._pull_sent))]
-        if self.first_pull_at is None:
-            self.first_pull_at = now
-        pull = Pull(self._stream_id, self._pull_no, self._pace, self._path_token, self._epoch, ranges)
-        self._out.append(build_pull(pull, self._keys))
-
-    def _note(self, unit: Unit, size: int) -> _Asked:
-        """Remember that the last PULL asked for a unit, after all others."""
-        self._forget(unit)
-        asked = self._asked[unit] = _Asked(self._order, self._pull_no & 0xFFFF, size)
-        self._outstanding.size_bytes += size
-        self._order += 1
-        return asked
-
-    def _forget(self, unit: Unit) -> _Asked | None:
-        asked = self._asked.pop(unit, None)
-        if asked is not None:
-            self._outstanding.size_bytes -= asked.size
-        return asked
+        pull_no = self._pulls.put([UnitRange(*unit, 1) for unit, _ in probed], now)
+        self._outstanding.add_probe(probed, pull_no, now)
 
     def _rtt_s(self) -> float:
-        return self._first_rtt_s if self.rtt.mean_s is None else self.rtt.mean_s
+        mean_s = self.gauge.rtt.mean_s
+        return self._first_rtt_s if mean_s is None else mean_s
 
     def _quiet_s(self) -> float:
         rtt_s = self._rtt_s()
-        usual = max(1.5 * rtt_s + min(4 * self.rtt.variation_s, _PROBE_MAX_S), rtt_s + _QUIET_FLOOR_S)
+        usual = max(1.5 * rtt_s + min(4 * self.gauge.rtt.variation_s, _PROBE_MAX_S), rtt_s + _QUIET_FLOOR_S)
         return max(usual, min(usual * self._quiet_factor, _PROBE_MAX_S))
 
-    def _overdue_at(self, asked: _Asked) -> float:
-        """Return when a unit at the end must have come: sent at the pace, and half a round trip late."""
-        sent_at = self._pull_sent.get(asked.pull_no, self._last_activity)
-        paced_s = self._outstanding.size_bytes / max(self._pace, 1)
-        return sent_at + paced_s + self._rtt_s() + self._late_s()
+    def _grace_s(self) -> float:
+        """Return the age at which a unit at the end is overdue: paced, and half a round trip late."""
+        paced_s = self.gauge.outstanding_bytes / max(self._pulls.pace_bytes_per_s, 1)
+        return paced_s + self._rtt_s() + self._late_s()
 
     def _late_s(self) -> float:
-        return max(4 * self.rtt.variation_s, self._rtt_s() / 2, _QUIET_FLOOR_S)
-
-    def _alive(self, now: float) -> None:
-        silence_s = now - self._last_heard
-        if silence_s >= OUTAGE_S and silence_s >= 2 * self._rtt_s():
-            self._resumed_at = now
-        self._last_activity = self._last_heard = now
-        self._quiet_factor = 1.0
-        self.probes_unanswered = 0
-
-    def _round_trip(self, pull_no: int, hold_s: float, now: float) -> float | None:
-        sent = self._pull_sent.get(pull_no)
-        if sent is None or sent < self._resumed_at or hold_s >= MAX_HOLD_S:
-            return None
-        rtt_s = max(0.0, now - sent - hold_s)
-        self.rtt.add(rtt_s)
-        return rtt_s
-
-    def _find_losses(self, order: int, *, probed: bool) -> None:
-        lost: list[Unit] = []
-        for other, asked in self._asked.items():
-            if asked.order > order:
-                break
-            asked.later_arrivals += 1
-            if probed or asked.later_arrivals >= REORDER_UNITS:
-                lost.append(other)
-        if lost:
-            before = self._outstanding.size_bytes
-            for other in lost:
-                self._forget(other)
-            size = before - self._outstanding.size_bytes
-            self.unasked.on_asked(size)  # some may only be late
-            self._events.append(UnitsLost(tuple(lost), size))
-
-
-def _units(wanted: UnitRange) -> Iterable[Unit]:
-    return (
-        Unit(wanted.rendition, wanted.segment, number)
-        for number in range(wanted.first, wanted.first + wanted.units)
-    )
+        return max(4 * self.gauge.rtt.variation_s, self._rtt_s() / 2, _QUIET_FLOOR_S)

@@ -1,14 +1,14 @@
-"""What comes from a source's address without having been asked for, and what follows from it.
+"""Traffic from a source's address that was not requested, and what follows from it.
 
 A metered link pays for it. Not all of it is the source's doing: anybody can send junk in its name, and
-whoever sees a datagram can send it again. So it is told apart by what proves its sender. A unit that the PULL
-which it answers did not ask for, and a PATH that is new where there was no PULL that it could answer, bear
-the source's tag: an honest one sends none of these, so that a few make a liar. All else is nobody's for sure.
-When there is more of it than of what was asked for, we move to another port, which the source alone is told,
-and whoever watches the path; where that does not end it, this source is of no use.
+anybody on the path can repeat a datagram. So the account goes by what proves the sender. A unit outside the
+ranges of the PULL that it answers, and a new PATH without a PULL that it could answer, bear the source's tag.
+An honest source sends neither, so a few of them prove a liar. The sender of everything else is unknown. When
+there is more of that than of requested traffic, we move to another port, which only the source and observers
+of the path can learn. If that does not end it, this source is of no use.
 
 Call order: `on_pull` for each PULL, `on_asked`, `on_data` and `on_path` for what verifies, `on_junk` for what
-does not; `verdict` then says what to do, and `on_moved` is told when that was done.
+does not; then `judge` says what to do. Tell `on_moved` once that was done.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from typing import Final
 
 from lightpeer.core.udp.datagram import Data, UnitRange
 
-SPARE_BYTES: Final = 128 * 1024  # beyond as much as was asked for, for each port: no network repeats so much
-MOVES: Final = 2  # to another port, before a source is left
-MOST_BREACHES: Final = 64  # that bear the source's tag
-PULLS_KNOWN: Final = 128  # what they asked for; an answer comes within a round trip or two
+SPARE_BYTES: Final = 128 * 1024  # for each port, beside as much as was requested: no network repeats so much
+MOVES: Final = 2  # to another port, before we leave a source
+MOST_BREACHES: Final = 64  # a source may send so many datagrams with its tag that no honest one sends
+PULLS_KNOWN: Final = 128  # an answer comes within a round trip or two
 _HEADERS_BYTES: Final = 28  # of IPv4 and UDP
-_CUT_BYTES: Final = 2048  # as long as a datagram is received; it may have been as long as
+_CUT_BYTES: Final = 2048  # a datagram is cut there when it is received, and may have been as long as
 _LARGEST_BYTES: Final = 0xFFFF
 
 
-class Verdict(Enum):
-    """What to do about a source."""
+class Conduct(Enum):
+    """How a source behaves, and so what to do about it."""
 
-    BEAR = auto()
-    MOVE = auto()  # to another port, at once: what still comes to the present one is nobody's
-    LEAVE = auto()  # it, or whoever sends in its name, floods us wherever we are
-    LIE = auto()  # it does, and it alone can have
+    BEAR = auto()  # nothing
+    MOVE = auto()  # take another port at once, and nothing more from the present one
+    LEAVE = auto()  # drop the source: somebody floods us in its name wherever we are
+    LIE = auto()  # drop it as a liar: only the source can have sent that
 
 
 class Unasked:
@@ -59,11 +59,11 @@ class Unasked:
             del self._asked[next(iter(self._asked))]
 
     def on_asked(self, size: int) -> None:
-        """Note in bytes what came as it was asked for, or was given up and may come yet."""
+        """Note the bytes that came as requested, or were given up and may come yet."""
         self._useful_bytes += size
 
     def on_data(self, data: Data, size: int) -> None:
-        """Note any other unit: it came before, its PULL did not ask for it, or that is forgotten."""
+        """Note any other unit: a copy, one that its PULL did not request, or of a PULL that is forgotten."""
         rendition, segment, unit = data.unit
         ranges = self._asked.get(data.pull_no)
         if ranges is not None and not any(
@@ -79,7 +79,7 @@ class Unasked:
         self.on_junk(size)
 
     def on_junk(self, size: int) -> None:
-        """Note the size in bytes of what anybody may have sent."""
+        """Note the size in bytes of a datagram that anybody may have sent."""
         if not self._is_moving:
             self._junk_bytes += _HEADERS_BYTES + (size if size < _CUT_BYTES else _LARGEST_BYTES)
 
@@ -87,15 +87,15 @@ class Unasked:
         """Note that nothing comes to the former port any more."""
         self._is_moving = False
 
-    def verdict(self) -> Verdict:
-        """Return what to do; MOVE once for each time that `on_moved` is told."""
+    def judge(self) -> Conduct:
+        """Return what to do; MOVE is returned once before each `on_moved`."""
         if self._foreign > MOST_BREACHES or self._paths > self._pulls + MOST_BREACHES:
-            return Verdict.LIE
+            return Conduct.LIE
         allowed_bytes = self._useful_bytes + SPARE_BYTES * (1 + self._moves)
         if self._is_moving or self._junk_bytes <= allowed_bytes:
-            return Verdict.BEAR
+            return Conduct.BEAR
         if self._moves == MOVES:
-            return Verdict.LEAVE
+            return Conduct.LEAVE
         self._moves += 1
         self._is_moving = True
-        return Verdict.MOVE
+        return Conduct.MOVE

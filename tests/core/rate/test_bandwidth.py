@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.rate.bandwidth import DRAIN_EVERY_S, Bandwidth
-from lightpeer.core.rate.flow import FIRST_RTT_S, INITIAL_UNITS, NEWCOMER_UNITS, TARGET_S, UNIT_BYTES, Flow
+from lightpeer.core.rate.flow import FIRST_PACE_RTT_S, INITIAL_UNITS, NEWCOMER_UNITS, UNIT_BYTES, Flow
+from lightpeer.core.rate.pacing import TARGET_S
 from lightpeer.core.rpc.reply_burst import ReplyBurst
+from lightpeer.core.udp.datagram import Unit
+from lightpeer.core.udp.events import UnitArrived, UnitsLost
 
 
 def asked(bandwidth: Bandwidth, flow: Flow, now: float) -> None:
     """Do as a receiver that asks for a unit."""
-    flow.outstanding.size_bytes += UNIT_BYTES
+    flow.gauge.outstanding_bytes += UNIT_BYTES
     bandwidth.on_asked(flow, UNIT_BYTES, now)
 
 
@@ -25,9 +28,18 @@ def fed(bandwidth: Bandwidth, *flows: Flow, until: float, start: float = 0.0, rt
                 flow.pace_bytes_per_s(now)
         now += rtt_s / 8
         for flow in flows:
-            flow.outstanding.size_bytes -= UNIT_BYTES
-            bandwidth.on_arrived(flow, UNIT_BYTES, rtt_s, now)
+            flow.gauge.outstanding_bytes -= UNIT_BYTES
+            arrived(bandwidth, flow, rtt_s, now)
     return now
+
+
+def arrived(bandwidth: Bandwidth, flow: Flow, rtt_s: float | None, *times: float) -> None:
+    """Let units come at these times in one wake-up."""
+    if rtt_s is not None:
+        for _ in times:
+            flow.gauge.rtt.add(rtt_s)
+    units = [UnitArrived(Unit(0, 0, 0), bytes(UNIT_BYTES), rtt_s, True, None, now) for now in times]
+    bandwidth.on_arrived(flow, units)
 
 
 def test_before_anything_is_known():
@@ -38,8 +50,8 @@ def test_before_anything_is_known():
     assert bandwidth.window_bytes() == bandwidth.outstanding_bytes == 0
     bandwidth.keep_up(1000)  # of nobody
     flow = bandwidth.open_flow()
-    bandwidth.on_lost(flow, 1200, 0.0)
-    bandwidth.on_arrived(flow, 1200, None, 0.0)
+    bandwidth.on_lost(flow, UnitsLost((Unit(0, 0, 1),), 1200, 0.0))
+    arrived(bandwidth, flow, None, 0.0)
     assert bandwidth.rate_bytes_per_s == 0.0
 
 
@@ -98,7 +110,7 @@ def test_the_rate_is_that_of_all_flows():
     assert bandwidth.rate_bytes_per_s == pytest.approx(2 * one, rel=0.05)
     assert bandwidth.srtt_s == pytest.approx(0.125)
     assert bandwidth.window_bytes() == first.window_bytes() + second.window_bytes()
-    assert bandwidth.outstanding_bytes == first.outstanding_bytes + second.outstanding_bytes
+    assert bandwidth.outstanding_bytes == first.gauge.outstanding_bytes + second.gauge.outstanding_bytes
 
 
 def test_what_the_link_gave_outlives_its_flows():
@@ -125,7 +137,7 @@ def test_what_is_asked_of_a_source_that_is_probed_makes_no_longer_queue():
     assert second.window_bytes() == pytest.approx(rate * TARGET_S)
     bandwidth.limit(second, beside=0)
     assert second.window_bytes() == NEWCOMER_UNITS * UNIT_BYTES
-    assert second.pace_bytes_per_s(2.0) == NEWCOMER_UNITS * UNIT_BYTES / FIRST_RTT_S
+    assert second.pace_bytes_per_s(2.0) == NEWCOMER_UNITS * UNIT_BYTES / FIRST_PACE_RTT_S
 
 
 def test_the_floor_is_shared():
@@ -133,6 +145,35 @@ def test_the_floor_is_shared():
     flows = [bandwidth.open_flow() for _ in range(3)]
     bandwidth.keep_up(9000)
     assert [flow.floor_bytes_per_s for flow in flows] == [3000] * 3
+    flows[0].keep_up(1.0)
+    bandwidth.keep_up(9000)
+    assert flows[0].floor_bytes_per_s == 1.0, "the same again changes nothing"
+    bandwidth.close_flow(flows.pop())
+    bandwidth.keep_up(9000)
+    assert [flow.floor_bytes_per_s for flow in flows] == [4500] * 2
+    flows.append(bandwidth.open_flow())
+    bandwidth.keep_up(9000)
+    assert [flow.floor_bytes_per_s for flow in flows] == [3000] * 3
+    bandwidth.keep_up(0)
+    assert [flow.floor_bytes_per_s for flow in flows] == [0] * 3
+
+
+def test_units_of_one_wake_up_end_a_round_where_it_ends():
+    bandwidth = Bandwidth()
+    flow = bandwidth.open_flow()
+    now = fed(bandwidth, flow, until=2.0)
+    bandwidth.on_streamed(10_000, now - 1.0, now)
+    assert bandwidth.rate_bytes_per_s == pytest.approx(10_000)
+    started_at = bandwidth._delivery.started_at
+    bandwidth._delivery.round_full = True
+    times = [started_at + 0.125 * share for share in (0.25, 0.5, 0.75, 1.01, 1.25)]
+    samples = len(bandwidth._queue_samples)
+    before_bytes = bandwidth._delivery._bytes
+    arrived(bandwidth, flow, 0.125, *times)
+    assert bandwidth.rate_bytes_per_s == pytest.approx((before_bytes + 4 * UNIT_BYTES) / (1.01 * 0.125))
+    assert bandwidth._delivery.started_at == pytest.approx(times[3])
+    assert bandwidth._delivery._bytes == UNIT_BYTES
+    assert len(bandwidth._queue_samples) == samples + 5
 
 
 def test_all_flows_drain_together_now_and_then(monkeypatch):

@@ -14,18 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightpeer.core.rate.bandwidth import Bandwidth
-from lightpeer.core.rate.flow import (
-    FIRST_PACE_BYTES_PER_S,
-    FLOOR_UNITS,
-    INITIAL_UNITS,
-    MAX_INITIAL_UNITS,
-    MAX_WINDOW_BYTES,
-    NEWCOMER_UNITS,
-    TARGET_S,
-    UNIT_BYTES,
-    Flow,
-)
+from lightpeer.core.rate.flow import INITIAL_UNITS, MAX_INITIAL_UNITS, NEWCOMER_UNITS, UNIT_BYTES, Flow
+from lightpeer.core.rate.pacing import FIRST_PACE_BYTES_PER_S, TARGET_S
+from lightpeer.core.rate.window import FLOOR_UNITS, MAX_WINDOW_BYTES
 from lightpeer.core.rpc.reply_burst import ReplyBurst
+from lightpeer.core.udp.datagram import MIN_PACE_BYTES_PER_S, Unit
+from lightpeer.core.udp.events import UnitArrived, UnitsLost
 from tests.core.udp.link import Download, Link
 
 MBIT = 1e6
@@ -38,18 +32,38 @@ SEEDS = range(3)
 
 
 def asked(flow: Flow, size: int, now: float) -> None:
-    """Do as a receiver that asks for bytes."""
-    flow.outstanding.size_bytes += size
+    """Do as a receiver that requests bytes."""
+    flow.gauge.outstanding_bytes += size
     flow.on_asked(size, now)
 
 
-def arrived(flow: Flow, rtt_s: float | None, now: float, pulled_at: float | None = None) -> None:
+def unit_of(size: int, rtt_s: float | None, now: float, pulled_at: float | None = None) -> UnitArrived:
+    return UnitArrived(Unit(0, 0, 0), bytes(size), rtt_s, True, pulled_at, now)
+
+
+def arrived(
+    flow: Flow, rtt_s: float | None, now: float, pulled_at: float | None = None, size: int = UNIT_BYTES
+) -> None:
     """Do as a receiver to which a unit comes, which may have come before."""
-    flow.outstanding.size_bytes = max(0, flow.outstanding_bytes - UNIT_BYTES)
-    flow.on_arrived(UNIT_BYTES, rtt_s, now, pulled_at)
+    together(flow, unit_of(size, rtt_s, now, pulled_at))
 
 
-def fed(flow: Flow, rounds: int, *, rtt_s: float, per_round: int, start: float = 0.0, lost: int = 0) -> float:
+def together(flow: Flow, *arrivals: UnitArrived) -> None:
+    """Do as a receiver to which units come in one wake-up."""
+    for unit in arrivals:
+        flow.gauge.outstanding_bytes = max(0, flow.gauge.outstanding_bytes - UNIT_BYTES)
+        if unit.rtt_s is not None:
+            flow.gauge.rtt.add(unit.rtt_s)
+    flow.on_arrived(arrivals)
+
+
+def lost(flow: Flow, size: int, now: float) -> None:
+    flow.on_lost(UnitsLost((Unit(0, 0, 1),), size, now))
+
+
+def fed(
+    flow: Flow, rounds: int, *, rtt_s: float, per_round: int, start: float = 0.0, lost_units: int = 0
+) -> float:
     """Let so many units come evenly in each round trip, the window always full; return the time after."""
     now = start
     for _ in range(rounds):
@@ -59,8 +73,6 @@ def fed(flow: Flow, rounds: int, *, rtt_s: float, per_round: int, start: float =
                 flow.pace_bytes_per_s(now)
             now += rtt_s / per_round
             arrived(flow, rtt_s, now)
-        if lost:
-            flow.on_lost(lost * UNIT_BYTES, now)
     return now
 
 
@@ -69,9 +81,9 @@ def test_before_anything_is_known():
     assert flow.window_bytes() == flow.budget_bytes() == INITIAL
     assert flow.rate_bytes_per_s == 0.0
     assert flow.pace_bytes_per_s(0.0) == FIRST_PACE_BYTES_PER_S
-    assert flow.wants_pull()
+    assert flow.bytes_to_next_pull() <= 0
     flow.drain(0.1, 0.0)  # there is nothing to drain yet
-    flow.on_lost(UNIT_BYTES, 0.0)
+    lost(flow, UNIT_BYTES, 0.0)
     assert flow.window_bytes() == INITIAL
 
 
@@ -96,7 +108,7 @@ def test_the_window_follows_a_round_that_ends_with_a_loss():
     for _ in range(18):
         arrived(flow, None, now + 0.01)
     before, rate = flow.window_bytes(), flow.rate_bytes_per_s
-    flow.on_lost(UNIT_BYTES, now + 0.2)
+    lost(flow, UNIT_BYTES, now + 0.2)
     assert flow.rate_bytes_per_s > 1.5 * rate
     assert flow.window_bytes() > before
 
@@ -123,8 +135,8 @@ def test_the_budget_is_what_the_window_leaves():
     flow = Flow()
     asked(flow, 4000, 0.0)
     assert flow.budget_bytes() == INITIAL - 4000
-    flow.outstanding.size_bytes = 500
-    assert flow.outstanding_bytes == 500
+    flow.gauge.outstanding_bytes = 500
+    assert flow.gauge.outstanding_bytes == 500
     assert flow.budget_bytes() == INITIAL - 500
 
 
@@ -182,15 +194,15 @@ def test_no_more_may_come_than_was_paced_unless_it_is_a_train():
     assert flow.fastest_bytes_per_s() == pytest.approx(paced, rel=0.1), "not all of it in a round trip"
     flow = Flow()
     now = fed(flow, 4, rtt_s=0.2, per_round=9)
-    assert flow._train is not None, "the queue was gone"
-    assert flow.fastest_bytes_per_s() == pytest.approx(flow.outstanding_bytes / 0.2)
+    assert flow._trains.under_way is not None, "the queue was gone"
+    assert flow.fastest_bytes_per_s() == pytest.approx(flow.gauge.outstanding_bytes / 0.2)
 
 
 def test_the_window_has_a_bound():
     flow = Flow()
     now = fed(flow, 4, rtt_s=0.2, per_round=10)
     fed(flow, 5, rtt_s=0.3, per_round=15, start=now)
-    flow.floor_bytes_per_s = 1e9
+    flow.keep_up(1e9)
     assert flow.window_bytes() == MAX_WINDOW_BYTES
 
 
@@ -199,7 +211,7 @@ def test_the_window_has_room_for_three_units_unless_it_is_a_probe():
     fed(flow, 8, rtt_s=0.01, per_round=1)
     fed(flow, 4, rtt_s=2.0, per_round=1, start=1.0)
     assert flow.window_bytes() >= FLOOR, "with fewer a loss can never show"
-    flow.most_bytes = UNIT_BYTES
+    flow.limit(UNIT_BYTES, 0.0)
     assert flow.window_bytes() == UNIT_BYTES, "of which the others tell"
 
 
@@ -207,9 +219,9 @@ def test_among_others_the_window_holds_what_the_floor_brings_in_a_round_trip():
     flow = Flow()
     now = fed(flow, 4, rtt_s=0.2, per_round=9)
     fed(flow, 4, rtt_s=0.25, per_round=9, start=now)
-    flow.floor_bytes_per_s = 100_000.0
     usual = flow.window_bytes()
     flow._crowd = SimpleNamespace(is_there=True)
+    flow.keep_up(100_000.0)
     assert flow.window_bytes() == pytest.approx(100_000 * 0.25)
     assert usual < 100_000 * 0.25
 
@@ -263,34 +275,10 @@ def test_what_the_probe_of_another_put_into_the_queue_is_paid_back_at_the_rate_b
     for _ in range(8):  # a round that is slow since less was asked for
         now += 0.024
         arrived(flow, 0.2, now)
-        assert not flow._train_due
+        assert not flow._trains.is_due
     assert flow.rate_bytes_per_s == rate
     now = fed(flow, 2, rtt_s=0.2, per_round=5, start=now)
     assert flow.delivery.mean_bytes_per_s < rate, "then it counts again"
-
-
-def test_a_small_unit_is_faster_on_a_slow_link_and_no_measure_of_the_path():
-    flow = Flow()
-    now = fed(flow, 3, rtt_s=0.4, per_round=4)
-    flow.on_arrived(round(0.7 * UNIT_BYTES), 0.3, now)
-    assert flow.delay.base_s == 0.4
-    for _ in range(8):
-        flow.on_arrived(round(0.7 * UNIT_BYTES), 0.3, now)
-    assert flow.delay.base_s == 0.3, "all are as small"
-
-
-@pytest.mark.parametrize(("size", "base_s"), [(869, 0.3), (868, 0.4)])
-def test_small_is_less_than_three_quarters_of_what_is_usual_with_it(size: int, base_s: float):
-    flow = Flow()
-    now = fed(flow, 3, rtt_s=0.4, per_round=4)
-    flow.on_arrived(size, 0.3, now)
-    assert flow.delay.base_s == base_s
-
-
-def test_a_first_unit_is_as_usual_however_small():
-    flow = Flow()
-    flow.on_arrived(100, 0.3, 1.0)
-    assert flow.delay.base_s == 0.3
 
 
 def free(flow: Flow) -> float:
@@ -299,7 +287,7 @@ def free(flow: Flow) -> float:
     for _ in range(30):
         now += 0.02
         arrived(flow, 0.2, now)
-        if flow._train_due:
+        if flow._trains.is_due:
             return now
     raise AssertionError("no train was due")
 
@@ -317,12 +305,12 @@ def test_without_a_queue_a_short_train_asks_how_much_room_there_is():
     now = free(flow)
     before = flow.rate_bytes_per_s
     assert flow.budget_bytes() >= 5 * UNIT_BYTES
-    assert flow.wants_pull()
+    assert flow.bytes_to_next_pull() <= 0
     assert flow.pace_bytes_per_s(now) == FIRST_PACE_BYTES_PER_S
     assert flow.pace_bytes_per_s(now) < 2 * before, "one PULL alone is answered in a burst"
     answered(flow, now, 0.004)
     assert flow.rate_bytes_per_s == pytest.approx(300_000)
-    assert not flow._train_due, "a round trip passes first"
+    assert not flow._trains.is_due, "a round trip passes first"
 
 
 def test_trains_that_wait_at_the_source_do_not_pile_up():
@@ -330,12 +318,12 @@ def test_trains_that_wait_at_the_source_do_not_pile_up():
     now = free(flow)
     window = flow.window_bytes()
     for _ in range(100):
-        while flow.wants_pull():
+        while flow.bytes_to_next_pull() <= 0:
             asked(flow, UNIT_BYTES, now)
         flow.pace_bytes_per_s(now)
         now += 1.0
         arrived(flow, 0.2, now)
-    assert flow.outstanding_bytes <= 3 * window
+    assert flow.gauge.outstanding_bytes <= 3 * window
 
 
 def test_no_rate_makes_a_pace_that_a_pull_cannot_say():
@@ -361,7 +349,7 @@ def test_a_train_that_was_lost_is_followed_by_another():
     flow = Flow()
     sent_at = now = free(flow)
     flow.pace_bytes_per_s(now)
-    while not flow._train_due:
+    while not flow._trains.is_due:
         now += 0.02
         arrived(flow, 0.2, now)
     assert now == pytest.approx(sent_at + 3 * 0.2, abs=0.05)
@@ -378,7 +366,7 @@ def test_after_a_dead_zone_a_train_asks_what_the_link_gives_now():
 
 def test_the_floor_is_kept_once_a_queue_stays_though_we_yield():
     flow = Flow()
-    flow.floor_bytes_per_s = 30_000
+    flow.keep_up(30_000)
     now = fed(flow, 4, rtt_s=0.2, per_round=10)
     now = fed(flow, 2, rtt_s=0.7, per_round=10, start=now)
     assert flow.pace_bytes_per_s(now) < 20_000, "the queue may be ours"
@@ -428,9 +416,9 @@ def test_a_train_that_found_room_is_not_paid_back():
 def test_no_train_follows_a_loss_that_empties_the_queue(units, due_s):
     flow = Flow()
     lost_at = now = free(flow)
-    flow.on_lost(int(units * UNIT_BYTES), now)
-    flow._train_due = False
-    while not flow._train_due:
+    lost(flow, int(units * UNIT_BYTES), now)
+    flow._trains.is_due = False
+    while not flow._trains.is_due:
         now += 0.02
         arrived(flow, 0.2, now)
     assert now - lost_at == pytest.approx(due_s, abs=0.021)
@@ -441,11 +429,11 @@ def test_a_pull_waits_until_it_is_worth_it():
     flow.tune(48_000)
     now = fed(flow, 4, rtt_s=0.2, per_round=10)
     asked(flow, int(flow.budget_bytes()), now)
-    flow.outstanding.size_bytes -= 3 * UNIT_BYTES
-    assert not flow.wants_pull()
+    flow.gauge.outstanding_bytes -= 3 * UNIT_BYTES
+    assert flow.bytes_to_next_pull() > 0
     assert 0 < flow.bytes_to_next_pull() <= UNIT_BYTES
-    flow.outstanding.size_bytes -= UNIT_BYTES
-    assert flow.wants_pull()
+    flow.gauge.outstanding_bytes -= UNIT_BYTES
+    assert flow.bytes_to_next_pull() <= 0
 
 
 @pytest.mark.parametrize(
@@ -458,6 +446,107 @@ def test_a_pull_is_for_a_few_units_of_a_tenth_of_a_second_at_most(rate, batch):
     asked(flow, int(flow.budget_bytes()), 0.0)
     assert flow.budget_bytes() == 0
     assert flow.bytes_to_next_pull() == pytest.approx(batch)
+
+
+def test_the_least_pace_is_one_that_a_server_keeps_to():
+    flow = Flow(newcomer=True)
+    flow._pacing.bytes_per_s = 10.0
+    assert flow.pace_bytes_per_s(0.0) == MIN_PACE_BYTES_PER_S
+    flow.limit(UNIT_BYTES, 5000.5)
+    assert flow.pace_bytes_per_s(0.0) == 5000
+
+
+def test_a_limit_holds_at_once():
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=9)
+    before = flow.window_bytes()
+    flow.limit(UNIT_BYTES, 0.0)
+    assert flow.window_bytes() == UNIT_BYTES
+    flow.limit(MAX_WINDOW_BYTES, 0.0)
+    assert flow.window_bytes() == before
+    arrived(flow, 0.2, now)
+    flow.limit(MAX_WINDOW_BYTES, 0.0)
+    assert flow._window_bytes is None, "the same limit works nothing out"
+
+
+def test_how_soon_so_much_may_come():
+    flow = Flow()
+    assert flow.soonest_s(1000.0) == 0.0, "nothing is known"
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    now = fed(flow, 3, rtt_s=0.25, per_round=12, start=now)
+    rate, fastest = flow.rate_bytes_per_s, flow.fastest_bytes_per_s()
+    assert flow.delay.queue_s == pytest.approx(0.05)
+    assert flow.soonest_s(1e6) == pytest.approx(min(1e6 / rate, 1e6 / fastest + 0.05))
+    assert flow.soonest_s(1000.0) == pytest.approx(1000 / rate), "before the queue is through"
+    flow.gauge.outstanding_bytes = 0
+    assert flow.soonest_s(1000.0) == 0.0, "nothing is to come"
+
+
+# Several units in one wake-up
+
+
+def test_units_of_one_wake_up_count_as_if_each_had_come_alone():
+    """With what is measured of each: its round trip, its train, and the round that it ends."""
+    alone, batched = Flow(), Flow()
+    for flow in (alone, batched):
+        asked(flow, INITIAL, 0.0)
+    units = [unit_of(UNIT_BYTES, 0.2, 0.2 + 0.025 * number, 0.0) for number in range(INITIAL_UNITS)]
+    units += [unit_of(UNIT_BYTES, 0.21, 0.5 + 0.03 * number, 0.3) for number in range(18)]
+    for unit in units:
+        together(alone, unit)
+    for start in range(0, len(units), 3):
+        together(batched, *units[start : start + 3])
+    assert batched.rate_bytes_per_s == pytest.approx(alone.rate_bytes_per_s) != 0
+    assert batched.delay.base_s == alone.delay.base_s
+    assert batched.delay.standing_s == alone.delay.standing_s
+    assert batched._window.proven_bytes == pytest.approx(alone._window.proven_bytes)
+    assert batched._trains.next_at == pytest.approx(alone._trains.next_at)
+    assert batched.window_bytes() == pytest.approx(alone.window_bytes())
+
+
+def test_a_train_that_ends_within_a_wake_up_counts_no_unit_of_the_next_pull():
+    flow = Flow()
+    now = free(flow)
+    flow.pace_bytes_per_s(now)
+    train = [unit_of(UNIT_BYTES, 0.2, now + 0.2 + 0.004 * number, now) for number in range(5)]
+    together(flow, *train, *[unit_of(UNIT_BYTES, 0.2, now + 0.3, now + 0.05) for _ in range(5)])
+    assert flow.delivery.bytes_per_s == pytest.approx(300_000)
+    assert flow._trains.under_way is None
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_any_unit_that_ends_a_dead_zone_has_a_train_ask_what_the_link_gives(place):
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    now = fed(flow, 2, rtt_s=0.4, per_round=10, start=now)
+    units = [unit_of(UNIT_BYTES, None, now + 0.01 * number + 5.0 * (number >= place)) for number in range(3)]
+    together(flow, *units)
+    assert flow._trains.is_due
+    arrived(flow, None, units[-1].came_at + 0.01)
+    assert not flow._trains.is_due, "that was in the wake-up before"
+
+
+def test_a_loss_found_in_the_same_wake_up_leaves_a_train_only_after_a_dead_zone():
+    flow = Flow()
+    now = free(flow)
+    lost(flow, UNIT_BYTES, now)
+    assert not flow._trains.is_due, "the queue is gone by the loss"
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    now = fed(flow, 2, rtt_s=0.4, per_round=10, start=now)
+    arrived(flow, None, now + 5.0)
+    lost(flow, UNIT_BYTES, now + 5.0)
+    assert flow._trains.is_due
+
+
+def test_what_another_disturbed_is_left_out_unit_by_unit():
+    flow = Flow()
+    now = fed(flow, 4, rtt_s=0.2, per_round=10)
+    flow.keep_rate()
+    flow.pay_back(UNIT_BYTES, now)
+    together(flow, *[unit_of(UNIT_BYTES, 0.2, now + 0.1 * number) for number in (1, 1.5, 1.9, 3)])
+    assert flow.delivery.started_at == pytest.approx(now + 0.19)
+    assert flow.delivery._bytes == UNIT_BYTES
 
 
 # The loop over a link

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.rate.meters import DeliveryRate, PacketTrain, PathDelay, WindowedMinimum
+from lightpeer.core.rate.meters import DeliveryRate, PathDelay, WindowedMinimum
 from lightpeer.core.rpc.reply_burst import ReplyBurst
+from lightpeer.core.udp.datagram import Unit
+from lightpeer.core.udp.events import UnitArrived
+from lightpeer.core.udp.round_trip import SmoothedRtt
 
 
 def test_a_minimum_over_buckets():
@@ -38,56 +41,98 @@ def test_a_minimum_that_was_told_is_found_anew_when_it_may_have_changed():
     assert minimum.get(33.0) == 0.4, "nothing came, but time went by"
 
 
-def test_round_trips():
-    delay = PathDelay()
-    assert (delay.smoothed_s, delay.base_s, delay.standing_s, delay.queue_s) == (None, None, None, 0.0)
-    delay.add(0.2, 0.2)
-    assert delay.smoothed_s == 0.2
-    delay.add(0.28, 0.28)
-    assert delay.smoothed_s == pytest.approx(0.21)
-    delay.add(61.0, 0.29)
-    assert delay.smoothed_s == pytest.approx(0.21), "no path is that long"
-    delay.add(0.0, 0.29)
-    assert delay.base_s == 0.0005, "no path is that short"
+class Path:
+    """The delay of a path, and the mean of its round trips as a receiver keeps it."""
+
+    def __init__(self) -> None:
+        self.rtt = SmoothedRtt()
+        self.delay = PathDelay(self.rtt)
+
+    def add(self, rtt_s: float | None, now: float, size: int = 1200) -> None:
+        self.together((rtt_s, now, size))
+
+    def together(self, *units: tuple[float | None, float, int]) -> None:
+        """Let units come in one wake-up, each with its round trip, time and size."""
+        for rtt_s, _, _ in units:
+            if rtt_s is not None:
+                self.rtt.add(rtt_s)
+        self.delay.add(
+            [UnitArrived(Unit(0, 0, 0), bytes(size), rtt_s, True, None, now) for rtt_s, now, size in units]
+        )
 
 
-def test_the_queue_is_the_standing_round_trip_over_the_base():
-    delay = PathDelay()
+@pytest.fixture
+def path() -> Path:
+    return Path()
+
+
+def test_before_the_first_round_trip_nothing_is_known(path):
+    path.add(None, 1.0)
+    assert (path.delay.base_s, path.delay.standing_s, path.delay.queue_s) == (None, None, 0.0)
+
+
+def test_units_that_come_together_count_each(path):
+    path.together(
+        (0.2, 0.2, 1200), (0.3, 0.5, 1200), (None, 0.52, 1200), (0.25, 0.55, 1200), (0.9, 0.6, 1200)
+    )
+    assert (path.delay.base_s, path.delay.standing_s) == (0.2, 0.25)
+
+
+def test_a_small_unit_is_faster_on_a_slow_link_and_no_measure_of_the_path(path):
+    for number in range(4):
+        path.add(0.4, 0.1 * number)
+    path.add(0.3, 0.4, 840)
+    assert path.delay.base_s == 0.4
+    for _ in range(8):
+        path.add(0.3, 0.4, 840)
+    assert path.delay.base_s == 0.3, "all are as small"
+
+
+@pytest.mark.parametrize(("size", "base_s"), [(869, 0.3), (868, 0.4)])
+def test_small_is_less_than_three_quarters_of_what_is_usual_with_it(path, size, base_s):
+    path.add(0.4, 0.0)
+    path.add(0.3, 0.1, size)
+    assert path.delay.base_s == base_s
+
+
+def test_a_first_unit_is_as_usual_however_small(path):
+    path.add(0.3, 1.0, 100)
+    assert path.delay.base_s == 0.3
+
+
+def test_the_queue_is_the_standing_round_trip_over_the_base(path):
     for rtt, now in ((0.2, 0.2), (0.3, 0.5), (0.25, 0.55), (0.9, 0.6)):
-        delay.add(rtt, now)
-    assert delay.queue_s == pytest.approx(0.05), "a spike does not count"
+        path.add(rtt, now)
+    assert path.delay.queue_s == pytest.approx(0.05), "a spike does not count"
 
 
-def test_the_queue_follows_each_change_of_the_base():
-    delay = PathDelay()
-    delay.begin(0.1, 0.0)
-    assert delay.queue_s == 0.0, "before any round trip nothing stands"
-    delay.add(0.3, 1.0)
-    assert delay.queue_s == pytest.approx(0.2)
-    delay.begin(0.25, 40.0)
-    assert delay.queue_s == pytest.approx(0.05)
-    delay.forget_base(40.0)
-    assert delay.queue_s == 0.0
+def test_the_queue_follows_each_change_of_the_base(path):
+    path.delay.begin(0.1, 0.0)
+    assert path.delay.queue_s == 0.0, "before any round trip nothing stands"
+    path.add(0.3, 1.0)
+    assert path.delay.queue_s == pytest.approx(0.2)
+    path.delay.begin(0.25, 40.0)
+    assert path.delay.queue_s == pytest.approx(0.05)
+    path.delay.forget_base(40.0)
+    assert path.delay.queue_s == 0.0
 
 
-def test_after_a_fade_a_short_round_trip_counts_at_once():
-    delay = PathDelay()
+def test_after_a_fade_a_short_round_trip_counts_at_once(path):
     for now in range(1, 20):
-        delay.add(3.0, float(now))
-    delay.add(0.2, 19.4)
-    delay.add(0.2, 19.5)
-    assert delay.standing_s == 0.2
+        path.add(3.0, float(now))
+    path.add(0.2, 19.4)
+    path.add(0.2, 19.5)
+    assert path.delay.standing_s == 0.2
 
 
-def test_the_base_can_be_forgotten():
-    delay = PathDelay()
-    delay.forget_base(0.0)
-    assert delay.base_s is None
-    delay.add(0.1, 0.0)
-    delay.add(0.4, 1.0)
-    assert delay.queue_s == pytest.approx(0.3)
-    delay.forget_base(1.0)
-    assert delay.queue_s == 0.0
+def test_the_base_can_be_forgotten(path):
+    path.delay.forget_base(0.0)
+    assert path.delay.base_s is None
+    path.add(0.1, 0.0)
+    path.add(0.4, 1.0)
+    assert path.delay.queue_s == pytest.approx(0.3)
+    path.delay.forget_base(1.0)
+    assert path.delay.queue_s == 0.0
 
 
 ROUND_S = 0.125
@@ -174,36 +219,6 @@ def test_rates_that_were_too_high_can_be_forgotten():
     meter.take(10_000)
     meter.take(2_000, forget=True)
     assert meter.bytes_per_s == 2_000
-
-
-# Trains
-
-
-def test_a_train_tells_its_rate_from_the_fourth_unit_on():
-    train = PacketTrain(5 * 1000)
-    rates = [train.add(1000, 2.0 + 0.125 * number) for number in range(5)]
-    assert rates == [None, None, None, 8000, 8000]
-    assert train.is_over
-
-
-def test_a_train_of_which_one_is_lost_tells_nearly_its_rate():
-    train = PacketTrain(5 * 1000, 1.5)
-    assert train.pulled_at == 1.5
-    rates = [train.add(1000, 2.0 + 0.125 * number) for number in (0, 1, 3, 4)]
-    assert rates == [None, None, None, 6000]
-    assert not train.is_over
-
-
-def test_what_comes_at_one_moment_tells_no_rate():
-    train = PacketTrain(5 * 1000)
-    assert [train.add(1000, 2.0 + 1e-6 * number) for number in range(5)] == [None] * 5
-
-
-def test_the_last_of_a_train_may_be_shorter():
-    train = PacketTrain(4500)
-    for _ in range(4):
-        train.add(1000, 2.0)
-    assert train.is_over
 
 
 # Replies

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -27,6 +27,7 @@ from lightpeer.core.sources.udp_watch import (
     TRICKLE_S,
 )
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
+from lightpeer.core.udp.gauge import Gauge
 
 LEAST_BYTES_PER_S = 3000.0
 NOTHING, MOVE, FALL_BACK, RETURN = Action.NOTHING, Action.MOVE, Action.FALL_BACK, Action.RETURN
@@ -39,15 +40,15 @@ class Stream:
 
     arrived: int = 0
     first_pull_at: float | None = None
-    last_heard: float = 0.0
+    last_heard_at: float = 0.0
     probes_unanswered: int = 0
-    is_waiting: bool = False
+    gauge: Gauge = field(default_factory=Gauge)
 
     def next_deadline(self) -> float | None:
-        return 0.0 if self.is_waiting else None
+        return 0.0 if self.gauge.outstanding_bytes else None
 
     def silent_s(self, now: float) -> float:
-        return now - self.last_heard if self.is_waiting else 0.0
+        return now - self.last_heard_at if self.gauge.outstanding_bytes else 0.0
 
 
 def udp(**more: object) -> tuple[Transport, Stream]:
@@ -57,7 +58,7 @@ def udp(**more: object) -> tuple[Transport, Stream]:
 
 def unit(transport: Transport, stream: Stream, now: float, size: int = MAX_PAYLOAD) -> None:
     stream.arrived += 1
-    stream.last_heard = now
+    stream.last_heard_at = now
     stream.probes_unanswered = 0
     transport.on_units([(size, now)])
 
@@ -65,7 +66,7 @@ def unit(transport: Transport, stream: Stream, now: float, size: int = MAX_PAYLO
 def passing(until: float = 3.0, **more: object) -> tuple[Transport, Stream]:
     """A stream that is seen to pass, something outstanding."""
     transport, stream = udp(**more)
-    stream.first_pull_at, stream.is_waiting = 0.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, MAX_PAYLOAD
     for number in range(int(until * 10) + 1):
         unit(transport, stream, number / 10)
     assert transport.decide(until) is NOTHING
@@ -108,7 +109,7 @@ def test_while_nothing_was_asked_for_nothing_is_due():
 def test_the_first_data_must_come_in_time(rtt_s, limit_s):
     transport, stream = udp()
     transport.path.rtt_s = rtt_s
-    stream.first_pull_at, stream.is_waiting = 2.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 2.0, MAX_PAYLOAD
     assert transport.next_deadline() == pytest.approx(2.0 + limit_s)
     assert transport.decide(2.0 + limit_s - 0.01) is NOTHING
     assert transport.decide(2.0 + limit_s) is FALL_BACK
@@ -117,13 +118,13 @@ def test_the_first_data_must_come_in_time(rtt_s, limit_s):
 def test_where_udp_passes_for_others_the_first_data_has_longer():
     transport, stream = udp()
     transport.path.passes_for_others = True
-    stream.first_pull_at, stream.is_waiting = 2.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 2.0, MAX_PAYLOAD
     assert transport.next_deadline() == 2.0 + BESIDE_OTHERS * FALLBACK_AFTER_S
 
 
 def test_where_a_person_wants_udp_alone_it_is_never_left():
     transport, stream = udp(may_call=False)
-    stream.first_pull_at, stream.is_waiting = 0.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, MAX_PAYLOAD
     assert transport.next_deadline() == math.inf
     assert transport.decide(100.0) is NOTHING
 
@@ -155,7 +156,7 @@ def test_a_silence_is_met_with_another_socket_and_then_with_grpc(is_alive, rtt_s
 
 def test_while_nothing_is_outstanding_silence_says_nothing():
     transport, stream = passing()
-    stream.is_waiting, stream.probes_unanswered = False, GIVE_UP_PROBES
+    stream.gauge.outstanding_bytes, stream.probes_unanswered = 0, GIVE_UP_PROBES
     assert transport.next_deadline() == math.inf
     assert transport.decide(1000.0) is NOTHING
 
@@ -171,7 +172,7 @@ def test_what_is_policed_is_left():
 
 def test_a_trickle_from_the_start_is_no_use():
     transport, stream = udp()
-    stream.first_pull_at, stream.is_waiting = 0.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, MAX_PAYLOAD
     unit(transport, stream, 0.2)
     unit(transport, stream, 1.3)
     assert transport.next_deadline() == 0.2 + TRICKLE_S
@@ -182,7 +183,7 @@ def test_a_trickle_from_the_start_is_no_use():
 @pytest.mark.parametrize("since", [0.0, 5000.0])
 def test_half_of_the_least_rendition_is_no_trickle(since):
     transport, stream = udp()
-    stream.first_pull_at, stream.is_waiting = since, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = since, MAX_PAYLOAD
     for number in range(5):
         unit(transport, stream, since + 0.2 + 0.5 * number)
     assert transport.decide(since + 2.2) is NOTHING
@@ -192,7 +193,7 @@ def test_half_of_the_least_rendition_is_no_trickle(since):
 def test_half_of_its_share_of_a_thin_link_is_no_trickle():
     """Where several sources are asked, and the link gives less than they could."""
     transport, stream = udp()
-    stream.first_pull_at, stream.is_waiting = 0.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, MAX_PAYLOAD
     transport.path.share_bytes_per_s = 600
     unit(transport, stream, 0.2)
     unit(transport, stream, 1.3)
@@ -201,9 +202,9 @@ def test_half_of_its_share_of_a_thin_link_is_no_trickle():
 
 def test_little_that_was_wanted_is_no_trickle():
     transport, stream = udp()
-    stream.first_pull_at, stream.is_waiting = 0.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, MAX_PAYLOAD
     unit(transport, stream, 0.2, size=100)
-    stream.is_waiting = False
+    stream.gauge.outstanding_bytes = 0
     assert transport.decide(0.2 + TRICKLE_S) is NOTHING
     assert transport.next_deadline() == math.inf
 
@@ -287,7 +288,7 @@ def test_it_may_be_judged_anew_after_a_return():
 
 def test_a_stream_that_was_silent_for_a_minute_is_over():
     transport, stream = passing(3.0)
-    stream.is_waiting = False
+    stream.gauge.outstanding_bytes = 0
     assert not transport.has_expired(3.0 + STREAM_ENDS_S - 0.1)
     assert transport.has_expired(3.0 + STREAM_ENDS_S)
 

@@ -30,12 +30,12 @@ class Stream:
 
     arrived: int = 0
     first_pull_at: float | None = None
-    last_heard: float = 0.0
+    last_heard_at: float = 0.0
     probes_unanswered: int = 0
     is_waiting: bool = False
 
     def silent_s(self, now: float) -> float:
-        return now - self.last_heard if self.is_waiting else 0.0
+        return now - self.last_heard_at if self.gauge.outstanding_bytes else 0.0
 
 
 def made(path: PathState | None = None) -> tuple[UdpWatch, Stream]:
@@ -45,14 +45,14 @@ def made(path: PathState | None = None) -> tuple[UdpWatch, Stream]:
 
 def came(watch: UdpWatch, stream: Stream, *arrivals: tuple[int, float]) -> None:
     stream.arrived += len(arrivals)
-    stream.last_heard = arrivals[-1][1]
+    stream.last_heard_at = arrivals[-1][1]
     watch.on_units(arrivals)
 
 
 def passing(path: PathState | None = None) -> tuple[UdpWatch, Stream]:
     """A stream that is seen to pass, with something outstanding; heard last at 1."""
     watch, stream = made(path)
-    stream.first_pull_at, stream.is_waiting = 0.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, MAX_PAYLOAD
     came(watch, stream, *[(MAX_PAYLOAD, number / 10) for number in range(1, 11)])
     return watch, stream
 
@@ -84,7 +84,7 @@ def test_before_anything_is_asked_for_nothing_is_due() -> None:
 )
 def test_the_first_data_must_come_in_time(path: PathState, limit_s: float) -> None:
     watch, stream = made(path)
-    stream.first_pull_at, stream.is_waiting = 2.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 2.0, MAX_PAYLOAD
     assert watch.next_deadline(0.0) == 2.0 + limit_s
     assert watch.next_deadline(9.0) == 9.0, "not before a call may be made"
     assert not watch.is_useless(2.0 + limit_s - 0.1)
@@ -118,7 +118,7 @@ def test_a_silence_is_a_reason_to_move_and_then_to_give_up(
 
 def test_a_silence_in_which_nothing_is_outstanding_is_none() -> None:
     watch, stream = passing()
-    stream.is_waiting, stream.probes_unanswered = False, GIVE_UP_PROBES
+    stream.gauge.outstanding_bytes, stream.probes_unanswered = 0, GIVE_UP_PROBES
     assert watch.next_deadline(0.0) == math.inf
     assert not watch.is_useless(1e9)
 
@@ -137,7 +137,7 @@ def test_where_most_is_lost_it_is_useless_until_it_is_left() -> None:
 def test_a_trickle_is_useless_unless_there_was_no_more_to_bring() -> None:
     for is_waiting in (True, False):
         watch, stream = made()
-        stream.first_pull_at, stream.is_waiting = 0.0, is_waiting
+        stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, is_waiting
         came(watch, stream, (MAX_PAYLOAD, 0.25), (MAX_PAYLOAD - 1, 1.0))
         watch.on_moved(1.0)
         assert watch.next_deadline(0.0) == 0.25 + TRICKLE_S
@@ -149,7 +149,7 @@ def test_a_trickle_is_useless_unless_there_was_no_more_to_bring() -> None:
 def test_units_of_one_wake_up_are_judged_each_at_its_time() -> None:
     """The second shows that it passes; by the third it would look like a trickle."""
     watch, stream = made()
-    stream.first_pull_at, stream.is_waiting = 0.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, MAX_PAYLOAD
     came(watch, stream, (MAX_PAYLOAD, 0.0), (MAX_PAYLOAD, 0.1), (1, 1.9))
     assert not watch.is_useless(TRICKLE_S)
 
@@ -157,7 +157,7 @@ def test_units_of_one_wake_up_are_judged_each_at_its_time() -> None:
 @pytest.mark.parametrize(("share_bytes_per_s", "is_useless"), [(math.inf, True), (1200.0, False)])
 def test_a_share_of_a_thin_link_is_no_trickle(share_bytes_per_s: float, is_useless: bool) -> None:
     watch, stream = made(PathState(share_bytes_per_s=share_bytes_per_s))
-    stream.first_pull_at, stream.is_waiting = 0.0, True
+    stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, MAX_PAYLOAD
     came(watch, stream, (MAX_PAYLOAD, 0.0), (MAX_PAYLOAD, 1.5))
     assert watch.is_useless(TRICKLE_S) == is_useless
 

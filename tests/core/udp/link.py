@@ -13,6 +13,7 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.udp.datagram import (
@@ -24,13 +25,22 @@ from lightpeer.core.udp.datagram import (
     build_data,
     parse_pull_untrusted,
 )
-from lightpeer.core.udp.receiver import Receiver, UnitArrived
+from lightpeer.core.udp.events import UnitArrived
+from lightpeer.core.udp.opening import UdpTerms
+from lightpeer.core.udp.receiver import Receiver
 
 KEYS = DatagramKeys(b"p" * 32, b"d" * 32)
 STREAM_ID = 7
 UNIT_BYTES = 1200
 UNITS_PER_SEGMENT = 50
 WIRE_OVERHEAD = 28
+
+
+class Came(NamedTuple):
+    """A datagram, and when it came."""
+
+    data: bytes
+    came_at: float
 
 
 @dataclass
@@ -133,7 +143,7 @@ class Download:
         self.bandwidth = bandwidth or Bandwidth()
         self.flow = self.bandwidth.open_flow()
         self.total = total
-        self.receiver = Receiver(STREAM_ID, KEYS, 0, self.flow.outstanding, 0.0)
+        self.receiver = Receiver(UdpTerms(0, STREAM_ID, 0, KEYS), self.flow.gauge, 0.0)
         self.server = Server()
         self.now = 0.0
         self.fresh = 0
@@ -174,12 +184,14 @@ class Download:
         return sum(delays) / len(delays)
 
     def _step(self) -> None:
+        came: list[Came] = []
         while self._events and self._events[0][0] <= self.now:
             _, _, to_server, datagram = heapq.heappop(self._events)
             if to_server:
                 self.server.receive(datagram, self.now)
             else:
-                self.receiver.receive(datagram, self.now)
+                came.append(Came(datagram, self.now))
+        self.receiver.receive(came)
         self.receiver.handle_timeout(self.now)
         self._drain()
         self._ask()
@@ -196,11 +208,11 @@ class Download:
             heapq.heappush(self._events, (when, next(self._ids), to_server, datagram))
 
     def _drain(self) -> None:
-        while (event := self.receiver.next_event()) is not None:
+        events = self.receiver.take_events()
+        if arrivals := [event for event in events if isinstance(event, UnitArrived)]:
+            self.bandwidth.on_arrived(self.flow, arrivals)
+        for event in events:
             if isinstance(event, UnitArrived):
-                self.bandwidth.on_arrived(
-                    self.flow, len(event.payload), event.rtt_s, self.now, event.pulled_at
-                )
                 if event.unit not in self.got:
                     self.got.add(event.unit)
                     self.arrivals.append((self.now, len(event.payload)))
@@ -209,7 +221,7 @@ class Download:
                 else:
                     assert event.unit not in self.asked
             else:
-                self.bandwidth.on_lost(self.flow, event.size_bytes, self.now)
+                self.bandwidth.on_lost(self.flow, event)
                 assert self.asked.issuperset(event.units), "lost, but not outstanding"
                 assert event.size_bytes == UNIT_BYTES * len(event.units)
                 self.asked.difference_update(event.units)
@@ -218,7 +230,7 @@ class Download:
             self.windows.append((self.now, self.flow.window_bytes()))
 
     def _ask(self) -> None:
-        if not self.flow.wants_pull():
+        if self.flow.bytes_to_next_pull() > 0:
             return
         budget = self.flow.budget_bytes()
         units = [unit for _ in range(int(budget // UNIT_BYTES)) if (unit := self._next()) is not None]

@@ -21,9 +21,11 @@ from lightpeer.core.udp.datagram import (
     build_path,
     parse_pull_untrusted,
 )
-from lightpeer.core.udp.outstanding import Outstanding
-from lightpeer.core.udp.receiver import Receiver, UnitArrived, UnitsLost
-from tests.core.udp.link import Download, Link
+from lightpeer.core.udp.events import UnitArrived, UnitsLost
+from lightpeer.core.udp.gauge import Gauge
+from lightpeer.core.udp.opening import UdpTerms
+from lightpeer.core.udp.receiver import Receiver
+from tests.core.udp.link import Came, Download, Link
 
 KEYS = DatagramKeys(b"p" * 32, b"d" * 32)
 
@@ -32,8 +34,8 @@ class Harness:
     """A receiver, and a server that says just what a test tells it to."""
 
     def __init__(self, **more):
-        self.outstanding = Outstanding()
-        self.receiver = Receiver(7, KEYS, 0xAA, self.outstanding, 0.0, **more)
+        self.gauge = Gauge()
+        self.receiver = Receiver(UdpTerms(4747, 7, 0xAA, KEYS), self.gauge, 0.0, **more)
 
     def ask(self, now, first, units, size=100, segment=3):
         """Ask for units of one segment; return the PULL."""
@@ -46,18 +48,14 @@ class Harness:
 
     def data(self, now, unit, pull_no, *, hold_s=0.0, payload=b"x" * 100, segment=3):
         data = Data(7, pull_no, hold_s, Unit(1, segment, unit), payload)
-        self.receiver.receive(build_data(data, KEYS), now)
-        return self.events()
+        return self.receive(now, build_data(data, KEYS))
 
     def path(self, now, token, path_no=0):
-        self.receiver.receive(build_path(PathToken(7, path_no, token), KEYS), now)
-        return self.events()
+        return self.receive(now, build_path(PathToken(7, path_no, token), KEYS))
 
-    def events(self):
-        events = []
-        while (event := self.receiver.next_event()) is not None:
-            events.append(event)
-        return events
+    def receive(self, now, *datagrams):
+        self.receiver.receive([Came(datagram, now) for datagram in datagrams])
+        return self.receiver.take_events()
 
 
 @pytest.fixture
@@ -67,11 +65,11 @@ def link():
 
 def arrived(unit, rtt_s, *, was_asked=True):
     rtt = None if rtt_s is None else pytest.approx(rtt_s)
-    return UnitArrived(Unit(1, 3, unit), b"x" * 100, rtt, was_asked, pulled_at=ANY)
+    return UnitArrived(Unit(1, 3, unit), b"x" * 100, rtt, was_asked, pulled_at=ANY, came_at=ANY)
 
 
 def lost(*units):
-    return UnitsLost(tuple(Unit(1, 3, unit) for unit in units), 100 * len(units))
+    return UnitsLost(tuple(Unit(1, 3, unit) for unit in units), 100 * len(units), found_at=ANY)
 
 
 # Asking
@@ -81,7 +79,7 @@ def test_a_pull_says_what_is_wanted_and_how_fast(link):
     pull = link.ask(1.0, 0, 4)
     assert (pull.stream_id, pull.pull_no, pull.pace_bytes_per_s, pull.path_token) == (7, 1, 50_000, 0xAA)
     assert pull.ranges == (UnitRange(1, 3, 0, 4),)
-    assert link.outstanding.size_bytes == 400
+    assert link.gauge.outstanding_bytes == 400
     assert link.receiver.first_pull_at == 1.0
     assert link.ask(2.0, 4, 1).pull_no == 2
     assert link.pull() is None
@@ -92,7 +90,7 @@ def test_many_ranges_take_several_pulls(link):
     wanted = [(UnitRange(0, segment, 0, 1), [10]) for segment in range(MAX_RANGES + 1)]
     link.receiver.ask(wanted, 1000, 0.0)
     assert [len(link.pull().ranges), len(link.pull().ranges), link.pull()] == [MAX_RANGES, 1, None]
-    assert link.outstanding.size_bytes == 10 * (MAX_RANGES + 1)
+    assert link.gauge.outstanding_bytes == 10 * (MAX_RANGES + 1)
 
 
 def test_sizes_must_be_given_for_all_units(link):
@@ -106,12 +104,12 @@ def test_sizes_must_be_given_for_all_units(link):
 def test_a_unit_arrives_with_its_round_trip_less_the_hold(link):
     link.ask(0.0, 0, 2)
     assert link.data(0.25, 0, 1, hold_s=0.05) == [arrived(0, 0.2)]
-    assert link.outstanding.size_bytes == 100
-    assert link.receiver.rtt.mean_s == pytest.approx(0.2)
-    assert link.receiver.rtt.variation_s == pytest.approx(0.1)
+    assert link.gauge.outstanding_bytes == 100
+    assert link.gauge.rtt.mean_s == pytest.approx(0.2)
+    assert link.gauge.rtt.variation_s == pytest.approx(0.1)
     link.data(0.33, 1, 1, hold_s=0.05)
-    assert link.receiver.rtt.mean_s == pytest.approx(0.21)
-    assert link.receiver.rtt.variation_s == pytest.approx(0.095)
+    assert link.gauge.rtt.mean_s == pytest.approx(0.21)
+    assert link.gauge.rtt.variation_s == pytest.approx(0.095)
     assert link.receiver.arrived == 2
 
 
@@ -135,12 +133,43 @@ def test_a_unit_that_was_not_asked_counts_for_nothing(link):
     assert link.receiver.arrived == 1
 
 
+def test_what_came_together_is_told_in_its_order_and_with_its_own_times(link):
+    link.ask(0.0, 0, 5)
+
+    def came(now, unit):
+        return Came(build_data(Data(7, 1, 0.0, Unit(1, 3, unit), b"x" * 100), KEYS), now)
+
+    path = Came(build_path(PathToken(7, 1, 0xBB), KEYS), 0.15)
+    link.receiver.receive([came(0.1, 1), came(0.2, 2), path, came(0.3, 3), Came(b"", 0.3), came(0.4, 3)])
+    events = link.receiver.take_events()
+    assert events == [
+        arrived(1, 0.1),
+        arrived(2, 0.2),
+        arrived(3, 0.3),
+        lost(0),
+        arrived(3, None, was_asked=False),
+    ]
+    assert [event.came_at for event in events if isinstance(event, UnitArrived)] == [0.1, 0.2, 0.3, 0.4]
+    assert events[3].found_at == 0.3
+    assert link.receiver.take_events() == [], "each is told once"
+    assert link.receiver.last_heard_at == 0.3
+    assert link.gauge.rtt.mean_s == pytest.approx(0.1 + 0.1 / 8 + (0.3 - 0.1125) / 8)
+    assert link.pull().path_token == 0xBB
+
+
+def test_no_path_is_longer_than_a_minute():
+    link = Harness(first_rtt_s=40.0)
+    link.ask(0.0, 0, 2)
+    assert link.data(59.9, 0, 1) == [arrived(0, 59.9)]
+    assert link.data(60.0, 1, 1) == [arrived(1, None)]
+    assert link.gauge.rtt.mean_s == pytest.approx(59.9)
+
+
 def test_what_does_not_verify_is_counted_and_changes_nothing(link):
     link.ask(0.0, 0, 1)
     due = link.receiver.next_deadline()
-    link.receiver.receive(b"", 0.5)
-    link.receiver.receive(build_data(Data(7, 1, 0, Unit(1, 3, 0), b"x"), DatagramKeys(b"a", b"b")), 0.5)
-    assert link.events() == []
+    forged = build_data(Data(7, 1, 0, Unit(1, 3, 0), b"x"), DatagramKeys(b"a", b"b"))
+    assert link.receive(0.5, b"", forged) == []
     assert link.receiver.rejected == 2
     assert link.receiver.next_deadline() == due
 
@@ -159,7 +188,7 @@ def test_what_was_not_asked_for_is_counted_as_what_it_proves(link):
     assert (account._foreign, account._junk_bytes) == (0, answer_bytes + 28)
     link.data(0.2, 9, 1)
     assert (account._foreign, account._junk_bytes) == (1, 2 * (answer_bytes + 28))
-    link.receiver.receive(bytes(50), 0.3)
+    link.receive(0.3, bytes(50))
     assert account._junk_bytes == 2 * (answer_bytes + 28) + 78
     link.ask(0.4, 9, 2)
     link.receiver.forget_all()
@@ -179,7 +208,7 @@ def test_a_new_token_is_shown_at_once(link):
     """The source has what we asked for in its queue and sends it once it knows that we are here."""
     link.ask(0.0, 0, 1)
     assert link.path(0.1, 0xBB) == []
-    assert link.outstanding.size_bytes == 100
+    assert link.gauge.outstanding_bytes == 100
     pull = link.pull()
     assert (pull.path_token, pull.ranges) == (0xBB, ())
     link.path(0.2, 0xBB)
@@ -228,7 +257,7 @@ def test_silence_counts_while_something_is_outstanding(link):
     link.ask(5.0, 0, 2)
     assert link.receiver.silent_s(6.0) == 1.0
     link.data(6.0, 0, 1)
-    assert link.receiver.last_heard == 6.0
+    assert link.receiver.last_heard_at == 6.0
     link.data(6.5, 1, 1)
     assert link.receiver.silent_s(9.0) == 0.0
 
@@ -241,9 +270,9 @@ def test_a_new_token_is_no_reason_to_ask_when_nothing_is_wanted(link):
     assert link.ask(0.3, 1, 1).path_token == 0xCC
 
 
-@pytest.mark.parametrize(("hold_s", "rtt"), [(0.5, 0.0), (6.5535, None)])
+@pytest.mark.parametrize(("hold_s", "rtt"), [(0.5, 0.0005), (6.5535, None)])
 def test_holds_that_say_little(link, hold_s, rtt):
-    """One longer than the round trip gives 0; one at the field's end may have been any longer one."""
+    """One longer than the round trip gives the least; one at the field's end may have been any longer one."""
     link.ask(0.0, 0, 1)
     link.data(0.4, 0, 1, payload=b"")
     assert link.data(0.4, 0, 1, hold_s=hold_s) == [arrived(0, rtt)]
@@ -254,11 +283,11 @@ def test_a_pull_that_is_long_forgotten_gives_no_round_trip(link):
     for _ in range(1024):
         link.ask(0.1, 1, 1)
     assert link.data(0.2, 0, 1) == [arrived(0, None)]
-    assert len(link.receiver._pull_sent) == 1024
+    assert len(link.receiver._pulls.sent_at) == 1024
 
 
 def test_pull_numbers_are_echoed_in_16_bits(link):
-    link.receiver._pull_no = 0xFFFF
+    link.receiver._pulls._number = 0xFFFF
     assert link.ask(0.0, 0, 1).pull_no == 0x10000
     assert link.data(0.2, 0, 0x10000) == [arrived(0, 0.2)]
 
@@ -271,23 +300,23 @@ def test_a_unit_is_lost_once_three_later_ones_came(link):
     assert link.data(0.1, 1, 1) == [arrived(1, 0.1)]
     assert link.data(0.1, 2, 1) == [arrived(2, 0.1)]
     assert link.data(0.1, 3, 1) == [arrived(3, 0.1), lost(0)]
-    assert link.outstanding.size_bytes == 100
+    assert link.gauge.outstanding_bytes == 100
 
 
 def test_a_gap_tells_how_many_units_more_make_it_a_loss(link):
-    assert link.receiver.units_to_loss is None
+    assert link.gauge.units_to_loss is None
     link.ask(0.0, 0, 5)
-    assert link.receiver.units_to_loss is None
+    assert link.gauge.units_to_loss is None
     link.data(0.2, 0, 1)
-    assert link.receiver.units_to_loss is None
+    assert link.gauge.units_to_loss is None
     link.data(0.2, 2, 1)
-    assert link.receiver.units_to_loss == 2
+    assert link.gauge.units_to_loss == 2
     link.data(0.2, 3, 1)
-    assert link.receiver.units_to_loss == 1
+    assert link.gauge.units_to_loss == 1
     link.data(0.2, 1, 1)
-    assert link.receiver.units_to_loss is None
+    assert link.gauge.units_to_loss is None
     link.data(0.2, 4, 1)
-    assert link.receiver.units_to_loss is None
+    assert link.gauge.units_to_loss is None
 
 
 def test_a_lost_pull_shows_by_the_next(link):
@@ -309,9 +338,9 @@ def test_what_still_is_outstanding_is_not_counted_twice(link):
     """After a fallback, or where a second source was asked in vain, it is asked for again."""
     assert link.receiver.ask([(UnitRange(1, 3, 0, 2), [100, 100])], 1000, 0.0) == 200
     assert link.receiver.ask([(UnitRange(1, 3, 1, 2), [100, 100])], 1000, 0.0) == 100
-    assert link.outstanding.size_bytes == 300
+    assert link.gauge.outstanding_bytes == 300
     link.receiver.forget_all()
-    assert link.outstanding.size_bytes == 0
+    assert link.gauge.outstanding_bytes == 0
 
 
 def test_a_unit_asked_again_is_the_newest(link):
@@ -333,7 +362,7 @@ def test_a_late_copy_makes_nobody_look_lost(link):
     for again in range(3):
         link.ask(0.1, 0, 1)
         assert link.data(0.2, 0, 1) == [arrived(0, 0.2)], again
-    assert link.outstanding.size_bytes == 100
+    assert link.gauge.outstanding_bytes == 100
 
 
 # Silence
@@ -350,7 +379,7 @@ def test_the_end_of_a_burst_is_probed_for(link):
     assert link.pull().ranges == (UnitRange(1, 3, 1, 1),)
     assert link.pull() is None
     assert link.receiver.probes_unanswered == 1
-    assert link.outstanding.size_bytes == 200
+    assert link.gauge.outstanding_bytes == 200
     assert link.data(due + 0.2, 1, 2) == [arrived(1, 0.2), lost(2)]
     assert link.receiver.probes_unanswered == 0
     assert link.receiver.next_deadline() is None
@@ -374,7 +403,7 @@ def test_at_the_end_all_that_is_late_is_asked_for_again(link):
     link.receiver.handle_timeout(link.receiver.next_deadline())
     assert [r.first for r in link.pull().ranges] == [1], "not all of it again and again"
     link.data(due + 1.2, 1, 4)
-    assert link.outstanding.size_bytes == 0
+    assert link.gauge.outstanding_bytes == 0
 
 
 def test_at_the_end_of_a_slow_link_what_is_asked_for_has_the_time_that_it_takes(link):
@@ -383,15 +412,13 @@ def test_at_the_end_of_a_slow_link_what_is_asked_for_has_the_time_that_it_takes(
     link.data(0.2, 0, 1)
     for _ in range(40):  # steady
         link.ask(1.0, 0, 1)
-        link.data(1.2, 0, link.receiver._pull_no)
+        link.data(1.2, 0, link.receiver._pulls._number)
     link.ask(2.0, 1, 3)
     link.receiver.is_at_end = True
     late_s = 0.1
     assert link.receiver.next_deadline() == pytest.approx(2.0 + 300 / 50_000 + 0.2 + late_s, abs=1e-4)
-    link.data(2.5, 1, link.receiver._pull_no)
-    assert link.receiver.next_deadline() == pytest.approx(
-        2.5 + max(late_s, 4 * link.receiver.rtt.variation_s)
-    )
+    link.data(2.5, 1, link.receiver._pulls._number)
+    assert link.receiver.next_deadline() == pytest.approx(2.5 + max(late_s, 4 * link.gauge.rtt.variation_s))
 
 
 def test_a_move_probes_at_once_and_begins_to_count_anew(link):
@@ -443,7 +470,7 @@ def test_on_a_link_without_delay_a_probe_waits_50_ms(link):
     for _ in range(100):
         link.ask(0.0, 1, 1)
         link.data(0.0, 1, 1)
-    assert link.receiver.next_deadline() == pytest.approx(0.05)
+    assert link.receiver.next_deadline() == pytest.approx(0.0505)
 
 
 def test_before_the_first_round_trip_half_a_second_is_assumed(link):
@@ -462,7 +489,7 @@ def test_what_a_dead_zone_held_gives_no_round_trip(link):
     assert link.data(8.1, 2, 1) == [arrived(2, None)]
     link.ask(8.1, 9, 1)
     assert link.data(8.2, 9, 7)[0] == arrived(9, 0.1)
-    assert link.receiver.rtt.mean_s == pytest.approx(0.1)
+    assert link.gauge.rtt.mean_s == pytest.approx(0.1)
 
 
 def test_a_rest_between_bursts_is_no_dead_zone(link):
@@ -479,9 +506,9 @@ def test_a_new_epoch_forgets_what_was_asked(link):
     link.ask(0.0, 0, 3)
     link.receiver.handle_timeout(0.75)
     link.pull()
-    assert link.outstanding.size_bytes == 300
+    assert link.gauge.outstanding_bytes == 300
     link.receiver.forget_all()
-    assert link.outstanding.size_bytes == 0
+    assert link.gauge.outstanding_bytes == 0
     assert link.receiver.next_deadline() is None
     assert link.data(0.8, 0, 2) == [arrived(0, None, was_asked=False)]
     pull = link.ask(1.0, 0, 1, segment=9)
@@ -534,4 +561,4 @@ def test_on_a_path_of_more_than_a_second_the_first_answer_gives_a_round_trip():
     link = Harness(first_rtt_s=1.2)
     link.ask(0.0, 0, 2)
     assert link.data(1.3, 0, 1) == [arrived(0, 1.3)]
-    assert link.receiver.rtt.mean_s == pytest.approx(1.3)
+    assert link.gauge.rtt.mean_s == pytest.approx(1.3)

@@ -25,6 +25,16 @@ def test_the_first_counts_whole_and_the_others_in_part():
     assert rtt.variation_s > variation_s, "shorter ones are a deviation too"
 
 
+def test_several_count_as_each_of_them_would():
+    together, alone = SmoothedRtt(), SmoothedRtt()
+    together.add()
+    assert together.mean_s is None
+    together.add(0.2, 0.28, 0.25)
+    for rtt_s in (0.2, 0.28, 0.25):
+        alone.add(rtt_s)
+    assert (together.mean_s, together.variation_s) == (alone.mean_s, alone.variation_s)
+
+
 def test_a_path_that_takes_no_time_has_been_measured():
     rtt = SmoothedRtt()
     rtt.add(0.0)

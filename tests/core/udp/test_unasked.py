@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.udp.datagram import Data, Unit, UnitRange
-from lightpeer.core.udp.unasked import MOST_BREACHES, MOVES, PULLS_KNOWN, SPARE_BYTES, Unasked, Verdict
+from lightpeer.core.udp.unasked import MOST_BREACHES, MOVES, PULLS_KNOWN, SPARE_BYTES, Conduct, Unasked
 
 HEADERS_BYTES = 28
 
@@ -29,39 +29,39 @@ def data(unit, pull_no, *, rendition=1, segment=3):
 
 def test_as_much_as_was_asked_for_and_some_more_is_borne(account):
     junk(account, SPARE_BYTES)
-    assert account.verdict() is Verdict.BEAR
+    assert account.judge() is Conduct.BEAR
     account.on_asked(500)
     junk(account, 500)
-    assert account.verdict() is Verdict.BEAR
+    assert account.judge() is Conduct.BEAR
     junk(account, 29)
-    assert account.verdict() is Verdict.MOVE
+    assert account.judge() is Conduct.MOVE
 
 
 def test_what_comes_until_the_port_is_left_does_not_count(account):
     junk(account, SPARE_BYTES + 100)
-    assert account.verdict() is Verdict.MOVE
+    assert account.judge() is Conduct.MOVE
     junk(account, 10 * SPARE_BYTES)
-    assert account.verdict() is Verdict.BEAR
+    assert account.judge() is Conduct.BEAR
     account.on_moved()
-    assert account.verdict() is Verdict.BEAR
+    assert account.judge() is Conduct.BEAR
     junk(account, SPARE_BYTES - 100)
-    assert account.verdict() is Verdict.BEAR
+    assert account.judge() is Conduct.BEAR
 
 
 def test_a_flood_that_follows_us_ends_it(account):
     for _ in range(MOVES):
         junk(account, SPARE_BYTES + 100)
-        assert account.verdict() is Verdict.MOVE
+        assert account.judge() is Conduct.MOVE
         account.on_moved()
     junk(account, SPARE_BYTES + 100)
-    assert account.verdict() is Verdict.LEAVE
+    assert account.judge() is Conduct.LEAVE
 
 
 def test_a_datagram_that_was_cut_counts_as_the_longest_that_it_may_have_been(account):
     account.on_junk(2048)
-    assert account.verdict() is Verdict.BEAR
+    assert account.judge() is Conduct.BEAR
     account.on_junk(2048)
-    assert account.verdict() is Verdict.MOVE
+    assert account.judge() is Conduct.MOVE
 
 
 def test_units_that_their_pull_did_not_ask_for_are_lies(account):
@@ -74,9 +74,9 @@ def test_units_that_their_pull_did_not_ask_for_are_lies(account):
     ]
     for number in range(MOST_BREACHES):
         account.on_data(foreign[number % 4], 10)
-        assert account.verdict() is Verdict.BEAR
+        assert account.judge() is Conduct.BEAR
     account.on_data(data(1, 5), 10)
-    assert account.verdict() is Verdict.LIE
+    assert account.judge() is Conduct.LIE
 
 
 def test_what_was_asked_for_once_proves_nothing_for_anybody_may_send_it_again(account):
@@ -84,7 +84,7 @@ def test_what_was_asked_for_once_proves_nothing_for_anybody_may_send_it_again(ac
     for _ in range(10 * MOST_BREACHES):
         account.on_data(data(2, 5), 10)
         account.on_data(data(3, 5), 10)
-    assert account.verdict() is Verdict.BEAR
+    assert account.judge() is Conduct.BEAR
 
 
 def test_what_a_forgotten_pull_asked_for_is_not_known(account):
@@ -97,10 +97,10 @@ def test_what_a_forgotten_pull_asked_for_is_not_known(account):
     account.on_pull(PULLS_KNOWN, [], shows_token=False)
     for _ in range(MOST_BREACHES + 1):
         account.on_data(data(5, 0), 10)
-    assert account.verdict() is Verdict.BEAR
+    assert account.judge() is Conduct.BEAR
     for _ in range(MOST_BREACHES + 1):
         account.on_data(data(5, 2), 10)
-    assert account.verdict() is Verdict.LIE
+    assert account.judge() is Conduct.LIE
 
 
 def test_more_new_paths_than_pulls_are_lies(account):
@@ -108,9 +108,9 @@ def test_more_new_paths_than_pulls_are_lies(account):
     for number in range(MOST_BREACHES + 1):
         account.on_path(20, is_new=True)
         account.on_pull(2 + number, [], shows_token=True)
-    assert account.verdict() is Verdict.BEAR
+    assert account.judge() is Conduct.BEAR
     for _ in range(10):
         account.on_path(20, is_new=False)  # anybody may send one again
-    assert account.verdict() is Verdict.BEAR
+    assert account.judge() is Conduct.BEAR
     account.on_path(20, is_new=True)
-    assert account.verdict() is Verdict.LIE
+    assert account.judge() is Conduct.LIE

@@ -13,8 +13,8 @@ import trio
 
 from lightpeer.client.reach import MAX_CONNECTIONS
 from lightpeer.core.segments.buffer import HISTORY_S
-from lightpeer.core.udp.datagram import Unit
 from lightpeer.core.segments.source_set import MOST_SOURCES
+from lightpeer.core.udp.datagram import Unit
 
 if TYPE_CHECKING:
     from lightpeer.core.segments.source import Source
@@ -145,7 +145,7 @@ class Watch:
 def _check_sums(session: Session) -> None:
     """Check that what is outstanding agrees wherever it can be told."""
     for source in session.download.sources._sources:
-        counted = source.udp.flow.outstanding_bytes
+        counted = source.udp.flow.gauge.outstanding_bytes
         known = _asked_bytes(source)
         if counted != known:
             raise Anomaly(f"{counted} bytes count as outstanding, and {known} are")
@@ -156,7 +156,7 @@ def _check_sums(session: Session) -> None:
 def _asked_bytes(source: Source) -> int:
     if source.udp.receiver is None:
         return 0
-    return sum(asked.size for asked in source.udp.receiver._asked.values())
+    return sum(asked.size for asked in source.udp.receiver._outstanding._units.values())
 
 
 def _check_asked(session: Session) -> None:
@@ -171,7 +171,7 @@ def _check_asked(session: Session) -> None:
         if not source.on_grpc:
             assert source.udp.receiver is not None
             asked = {Unit(*item.key, number) for number in item.asked}
-            if not asked <= source.udp.receiver._asked.keys():
+            if not asked <= source.udp.receiver._outstanding._units.keys():
                 raise Anomaly("a unit is waited for that was not asked for")
         elif item.asked and item.key not in source.call._asked:
             raise Anomaly("a segment is waited for that was not asked for")
