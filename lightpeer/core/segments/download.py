@@ -52,6 +52,7 @@ class Download:
         stats: what was counted so far.
         sources: the peers that serve it.
         buffer: what is here of it.
+        bandwidth: the controller of the downlink.
         failure: why no peer can go on with the track, as a sentence; None while one may.
     """
 
@@ -81,7 +82,7 @@ class Download:
         self.sources = SourceSet(shared)
         self.buffer = PlaybackBuffer(shared, policy)
         self.failure: str | None = None
-        self._bandwidth = bandwidth
+        self.bandwidth = bandwidth
         self._pumped_at = 0.0
         self._fetching_since: float | None = None
         self._deadline = -math.inf  # at which something is to be done
@@ -229,7 +230,7 @@ class Download:
                 self.sources.on_work(now)
         bitrate_bps = self.track.renditions[self.ladder.current or 0].bitrate_bps
         is_low = self.buffer.buffer_s < self.playout.low_water_s
-        self._bandwidth.keep_up(FLOOR_SHARE * bitrate_bps / 8 if is_low else 0.0)
+        self.bandwidth.keep_up(FLOOR_SHARE * bitrate_bps / 8 if is_low else 0.0)
         if self._fetching_since is not None:
             self.stats.fetching_s += now - self._fetching_since
         self._fetching_since = now if self.scheduler.wished else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -20,6 +20,7 @@ from lightpeer.core.sources.udp_watch import (
     UdpWatch,
 )
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
+from lightpeer.core.udp.gauge import Gauge
 
 LEAST_BYTES_PER_S = 3000.0
 
@@ -32,7 +33,7 @@ class Stream:
     first_pull_at: float | None = None
     last_heard_at: float = 0.0
     probes_unanswered: int = 0
-    is_waiting: bool = False
+    gauge: Gauge = field(default_factory=Gauge)
 
     def silent_s(self, now: float) -> float:
         return now - self.last_heard_at if self.gauge.outstanding_bytes else 0.0
@@ -137,7 +138,7 @@ def test_where_most_is_lost_it_is_useless_until_it_is_left() -> None:
 def test_a_trickle_is_useless_unless_there_was_no_more_to_bring() -> None:
     for is_waiting in (True, False):
         watch, stream = made()
-        stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, is_waiting
+        stream.first_pull_at, stream.gauge.outstanding_bytes = 0.0, is_waiting * MAX_PAYLOAD
         came(watch, stream, (MAX_PAYLOAD, 0.25), (MAX_PAYLOAD - 1, 1.0))
         watch.on_moved(1.0)
         assert watch.next_deadline(0.0) == 0.25 + TRICKLE_S

@@ -149,7 +149,7 @@ def _check_sums(session: Session) -> None:
         known = _asked_bytes(source)
         if counted != known:
             raise Anomaly(f"{counted} bytes count as outstanding, and {known} are")
-    if session.download._bandwidth.outstanding_bytes < 0:
+    if session.download.bandwidth.outstanding_bytes < 0:
         raise Anomaly("less than nothing is outstanding")
 
 
