@@ -79,24 +79,21 @@ class SegmentStream(AsyncIterator[Segment]):
         return Segment(segment.rendition, segment.segment, segment.data)
 
 
-def new_session(
-    client: Client,
+def new_download(
     track: Track,
     settings: Settings,
     bandwidth: Bandwidth,
     *,
-    callbacks: Callbacks | None = None,
+    realtime: bool = False,
     kept: Kept | None = None,
-) -> Session:
-    """Return a session of a track that a client has opened, to be run with the source that it was opened at.
+) -> Download:
+    """Return the download of a track as the settings want it.
 
     Args:
-        client: finds further sources, and is told what each was worth.
-        track: what to stream.
+        track: what to download.
         settings: buffer marks, bitrate and transport.
-        bandwidth: the downlink's controller, which may outlive the session.
-        callbacks: what a listener is told, and how much sound it has; None: nobody hears it, and segments are
-            taken as fast as they come.
+        bandwidth: the downlink's controller, which may outlive the download.
+        realtime: whether it is heard as it comes; else segments are taken as fast as they come.
         kept: gives segments that are here already.
     """
     playout = Playout(
@@ -104,13 +101,22 @@ def new_session(
         resume_s=settings.resume_buffer_s,
         low_water_s=settings.low_water_s,
         high_water_s=settings.high_water_s,
-        realtime=callbacks is not None,
+        realtime=realtime,
     )
     ladder = Ladder([r.bitrate_bps for r in track.renditions], settings.bitrate_kbps)
-    policy = Policy(playout, ladder)
-    download = Download(track, policy, bandwidth, transport=settings.transport, kept=kept)
+    return Download(track, Policy(playout, ladder), bandwidth, transport=settings.transport, kept=kept)
+
+
+def new_session(client: Client, download: Download, callbacks: Callbacks | None = None) -> Session:
+    """Return a session of a track that a client has opened, to be run with the source that it was opened at.
+
+    Args:
+        client: finds further sources, and is told what each was worth.
+        download: of the track.
+        callbacks: what a listener is told, and how much sound it has.
+    """
     told = replace(callbacks or Callbacks(), on_lie=client.on_lie, on_served=client.on_served)
-    return Session(download, client.network, source_finder(client, track), told)
+    return Session(download, client.network, source_finder(client, download.track), told)
 
 
 @asynccontextmanager
@@ -156,7 +162,7 @@ async def streaming(
     bandwidth = Bandwidth(client.downlink.rate_bytes_per_s(peer), peer.burst)
     settings = replace(client.settings, bitrate_kbps=bitrate_kbps)
     kept = None if part is None else part.kept
-    session = new_session(client, opened.track, settings, bandwidth, kept=kept)
+    session = new_session(client, new_download(opened.track, settings, bandwidth, kept=kept))
     if part is not None:
         number = session.ladder.current or 0
         part.begin(number, opened.track.renditions[number])

@@ -34,11 +34,7 @@ from lightpeer.errors import LightpeerError, NothingFoundError, StreamFailedErro
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lightpeer.core.content.manifest import Track
-    from lightpeer.core.segments.abr import Ladder
-    from lightpeer.core.segments.counts import DownloadStats
     from lightpeer.core.segments.download import Download
-    from lightpeer.core.segments.playout import Playout
     from lightpeer.core.segments.source import Source
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Chunk, Opened, UdpTerms
@@ -71,7 +67,15 @@ class Callbacks:
 
 
 class Session:
-    """One track being streamed; run `run` in a nursery and take segments with `next_segment`."""
+    """One track being streamed; run `run` in a nursery and take segments with `next_segment`.
+
+    Attributes:
+        download: the core; the following are its own.
+        track: what is streamed.
+        stats: what was counted so far.
+        playout: when it is fetched, and when sound runs.
+        ladder: the choice of renditions.
+    """
 
     def __init__(
         self,
@@ -89,6 +93,8 @@ class Session:
             callbacks: what it calls; None: nothing.
         """
         self.download = download
+        self.track, self.stats = download.track, download.stats
+        self.playout, self.ladder = download.playout, download.ladder
         self._network = network
         self._find_sources = find_sources
         self._callbacks = callbacks or Callbacks()
@@ -99,26 +105,6 @@ class Session:
         self._timer = trio.CancelScope()  # until what is due next
 
     # For the player.
-
-    @property
-    def track(self) -> Track:
-        """What is streamed."""
-        return self.download.track
-
-    @property
-    def playout(self) -> Playout:
-        """When it is fetched, and when sound runs."""
-        return self.download.playout
-
-    @property
-    def ladder(self) -> Ladder:
-        """The choice of renditions."""
-        return self.download.ladder
-
-    @property
-    def stats(self) -> DownloadStats:
-        """What was counted so far."""
-        return self.download.stats
 
     @property
     def cursor(self) -> int:
@@ -182,7 +168,7 @@ class Session:
         """Stream until cancelled, beginning with the source that was opened first."""
         async with trio.open_nursery() as self._nursery:
             try:
-                self.download.sources.begin(trio.current_time())
+                self.download.sources.search.begin(trio.current_time())
                 await self._add(peer, opened.chunks, opened.udp)
                 await self._run_timer()
             finally:
@@ -283,11 +269,11 @@ class Session:
             async with aclosing(self._find_sources(exclude)) as found:
                 async for peer, opened in found:
                     await self._add(peer, (), opened.udp)
-                    if sources.on_found():
+                    if sources.search.on_found(len(sources)):
                         break
                     while not sources.wants_more(trio.current_time()):
                         await self._checked.wait()
-                    if sources.is_look_cut(trio.current_time()):
+                    if sources.search.on_waited(trio.current_time()):
                         break
         except LightpeerError as error:
             logger.info("no further sources: %s", error)

@@ -25,7 +25,7 @@ import trio
 
 from lightpeer.client.client import INLINE_BYTES
 from lightpeer.client.find_sources import first_source
-from lightpeer.client.stream import new_session
+from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
@@ -375,13 +375,9 @@ class Player:
         self._source = peer
         if not self._decks and not self._bandwidth.rate_bytes_per_s:
             self._bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer), peer.burst)
-        session = new_session(
-            self._client,
-            opened.track,
-            self._settings,
-            self._bandwidth,
-            callbacks=Callbacks(on_event=self._on_event, sink_ahead_s=self._ahead_s),
-        )
+        download = new_download(opened.track, self._settings, self._bandwidth, realtime=True)
+        callbacks = Callbacks(on_event=self._on_event, sink_ahead_s=self._ahead_s)
+        session = new_session(self._client, download, callbacks)
         session.seek(first)
         deck = self._decks[index] = Deck(session)
         assert self._nursery is not None

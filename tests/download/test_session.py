@@ -12,7 +12,7 @@ import trio
 from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client.client import Client, open_client
 from lightpeer.client.find_sources import first_source
-from lightpeer.client.stream import new_session
+from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.events import SessionEvent
@@ -76,7 +76,8 @@ async def stream(client: Client, made: MadeTrack, *, pause_s: float = 0.0, **mor
     ear, events = Ear(pause_s), []
     peer, opened = await first_source(client.open_track(made.track.track_id))
     callbacks = Callbacks(on_event=events.append, sink_ahead_s=ear.ahead_s)
-    session = new_session(client, opened.track, client.settings, Bandwidth(), callbacks=callbacks)
+    download = new_download(opened.track, client.settings, Bandwidth(), realtime=True)
+    session = new_session(client, download, callbacks)
     session._callbacks = replace(session._callbacks, **more)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.run, peer, opened)
@@ -314,9 +315,9 @@ def test_what_comes_with_an_open_may_be_nonsense(tmp_path: Path, seconds: int) -
             empty = [Chunk(0, segment, b"") for segment in range(seconds)]
             table = Chunk(0, table_segment(table_of(seconds)), opened.chunks[0].data)
             chunks = (*empty, table, Chunk(0, 0, bytes(1 << 20)))
-            session = new_session(client, made.track, client.settings, Bandwidth())
-            session.download.add_source(state_of(peer), chunks, trio.current_time())
-            assert session.buffer_s == 0
-            assert session.download.scheduler.wished <= 1
+            download = new_download(made.track, client.settings, Bandwidth(), realtime=True)
+            download.add_source(state_of(peer), chunks, trio.current_time())
+            assert download.buffer.buffer_s == 0
+            assert download.scheduler.wished <= 1
 
     simulate(main)

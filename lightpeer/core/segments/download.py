@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.segments.counts import DownloadStats
 from lightpeer.core.segments.events import Failed
+from lightpeer.core.segments.hold_ups import NEAR_S
 from lightpeer.core.segments.playback_buffer import PlaybackBuffer
 from lightpeer.core.segments.scheduler import Scheduler, SegmentReady
 from lightpeer.core.segments.shared import Fault, Shared
 from lightpeer.core.segments.source import Source
-from lightpeer.core.segments.source_set import NEAR_S, SourceSet
+from lightpeer.core.segments.source_set import SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -227,7 +228,7 @@ class Download:
             had_any = self.scheduler.wished > 0
             self.buffer.wish()
             if not had_any and self.scheduler.wished:
-                self.sources.on_work(now)
+                self.sources.dead_zone.on_due(now)
         bitrate_bps = self.track.renditions[self.ladder.current or 0].bitrate_bps
         is_low = self.buffer.buffer_s < self.playout.low_water_s
         self.bandwidth.keep_up(FLOOR_SHARE * bitrate_bps / 8 if is_low else 0.0)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.segments.asking import QUIET_S, Asking
 from lightpeer.core.segments.events import SourceClosed, SourceLost, TransportChanged, WantSources
+from lightpeer.core.segments.hold_ups import NEAR_S, URGENT_S, HoldUps
 from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.segments.shared import Beside, Fault
 from lightpeer.core.segments.source import Source
@@ -28,23 +29,26 @@ if TYPE_CHECKING:
     from lightpeer.core.udp.opening import Chunk, UdpTerms
 
 MOST_SOURCES: Final = 6  # when all of those hold up playback: strangers may be in league
-URGENT_S: Final = 5.0  # of audio left: enough to fetch from another source what one holds up
-NEAR_S: Final = 3.0  # of audio left: what is still missing of the next segment is asked from a second source
-MAX_SHARED: Final = 0.02  # of all bytes; and one segment at any time
 SILENT_S: Final = 4.0  # of all of them, after which others are looked for: most dead zones are over by then
 PATIENCE_RTTS: Final = 4.0  # at least, with the source of an object: it may be asked for twice
 
 
 class SourceSet:
-    """The peers that serve a track to us now, and the search for more."""
+    """The peers that serve a track to us now, and the search for more.
+
+    Attributes:
+        search: when more are looked for, and which are left out.
+        asking: which of them are asked.
+        dead_zone: whether the network is there.
+    """
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._sources: list[Source] = []
-        self._search = SourceSearch()
+        self.search = SourceSearch()
         self.asking = Asking(shared, self._sources)
-        self._dead_zone = DeadZone()
-        self._shared_bytes = 0  # asked for a second time
+        self.dead_zone = DeadZone()
+        self._hold_ups = HoldUps(shared, self._sources, self.asking, self.dead_zone)
         self._transport = ""  # as told last
         self._checked_at = -math.inf
         self._is_check_due = False  # a source has come or gone
@@ -61,13 +65,9 @@ class SourceSet:
 
     # Coming and going.
 
-    def begin(self, now: float) -> None:
-        """Look for more at once."""
-        self._search.begin(now)
-
     def add(self, peer: PeerState, now: float) -> Source:
         """Take a peer that has opened the track for a source; `start` it next."""
-        self._dead_zone.on_heard(now)  # it answered
+        self.dead_zone.on_heard(now)  # it answered
         source = Source(self._shared, peer, now)
         self._sources.append(source)
         self.asking.on_joined(source)
@@ -92,7 +92,7 @@ class SourceSet:
         """Drop a source that is of no more use, for good if it lied, and look for another."""
         if source not in self._sources:
             return
-        self._search.on_lost(source.peer.peer_id, now, lied=fault.is_lie, was_useful=source.has_delivered)
+        self.search.on_lost(source.peer.peer_id, now, lied=fault.is_lie, was_useful=source.has_delivered)
         self._remove(source, fault.reason if fault.is_lie else None)
         self._shared.events.append(SourceLost(source.peer.name, fault.reason))
 
@@ -120,23 +120,15 @@ class SourceSet:
         for source in [source for source in self._sources if source.has_expired(now)]:
             if not (source.on_grpc and is_low):
                 self._remove(source)
-                self._search.on_expired(now)
+                self.search.on_expired(now)
 
     # Looking for more.
 
     def wants_more(self, now: float) -> bool:
         """Return whether to open further ones: each costs bytes, and a link that is full gives no more."""
-        if len(self._sources) < 2 or self._search.is_hurried(now):
+        if len(self._sources) < 2 or self.search.is_hurried(now):
             return True
         return self.asking.wants_more(now)
-
-    def on_found(self) -> bool:
-        """Note that a look has found a source; return whether there are enough."""
-        return self._search.on_found(len(self._sources))
-
-    def is_look_cut(self, now: float) -> bool:
-        """Return whether a look is to end for another: a source was lost that this one leaves out."""
-        return self._search.on_waited(now)
 
     def on_looked(self, now: float, *, has_failed: bool = False, was_answered: bool = False) -> str | None:
         """End a look; return why no peer can go on with the track, as a sentence, None while one may.
@@ -147,18 +139,14 @@ class SourceSet:
             was_answered: whether peers could be asked, and had nobody to name that serves the track.
         """
         have_any = bool(self._sources)
-        self._search.on_looked(now, have_any=have_any, was_answered=was_answered)
-        if has_failed and self._search.only_liars and not have_any:
+        self.search.on_looked(now, have_any=have_any, was_answered=was_answered)
+        if has_failed and self.search.only_liars and not have_any:
             return "every peer that offers this track sent corrupt data: name other peers with --bootstrap"
-        if self._search.is_pointless(now):
+        if self.search.is_pointless(now):
             return "no peer sends this track any more"
         return None
 
     # Asking.
-
-    def on_work(self, now: float) -> None:
-        """Note that from now on there is something to ask for."""
-        self._dead_zone.on_due(now)
 
     def seek(self) -> None:
         """Stop what is being sent: playback goes on elsewhere."""
@@ -189,7 +177,7 @@ class SourceSet:
         if source.arrivals:
             self.asking.on_came(source)
             for _, came_at in source.arrivals:
-                self._dead_zone.on_heard(came_at)
+                self.dead_zone.on_heard(came_at)
             source.arrivals = []
 
     def on_call_failed(
@@ -207,7 +195,7 @@ class SourceSet:
         """Return when `handle_timeout` is due, with so many seconds of audio left."""
         if self._is_check_due:
             return now
-        deadline = min(self._search.due, self.asking.due)
+        deadline = min(self.search.due, self.asking.due)
         for source in self._sources:
             deadline = min(deadline, source.next_deadline())
         if self._shared.scheduler.wished:
@@ -232,13 +220,24 @@ class SourceSet:
         scheduler = self._shared.scheduler
         scheduler.patience_s = max(PATIENCE_S, PATIENCE_RTTS * (self._shared.bandwidth.srtt_s or 0.0))
         self.asking.select(now)
-        self._share_first(now, ahead_s, ahead_s if realtime else math.inf)
+        self._hold_ups.share_first(now, ahead_s, realtime=realtime)
         self._check_holder(now, ahead_s)
         if scheduler.wished and all(s.silent_s(now) >= SILENT_S for s in self._sources):
-            self._search.hurry(none_delivers=True)
-        if now >= self._search.due:
-            exclude = self._search.on_look([source.peer.peer_id for source in self._sources], now)
+            self.search.hurry(none_delivers=True)
+        if now >= self.search.due:
+            exclude = self.search.on_look([source.peer.peer_id for source in self._sources], now)
             self._shared.events.append(WantSources(exclude))
+
+    def _check_holder(self, now: float, ahead_s: float) -> None:
+        """Drop a source that holds up playback if there is another that does better, else look for one."""
+        holder = self._hold_ups.holder(now, ahead_s)
+        if holder is None:
+            return
+        if self._do_others_deliver(holder, now):
+            self.search.rest(holder.peer.peer_id, now)
+            self.drop(holder, Fault("it holds up the track"), now)
+        elif len(self._sources) < MOST_SOURCES:
+            self.search.hurry()
 
     def _check_source(self, source: Source, now: float) -> None:
         source.handle_timeout(now, self._beside(source, now))
@@ -248,12 +247,16 @@ class SourceSet:
 
     def _beside(self, source: Source, now: float) -> Beside:
         """Return what the others show of the network."""
-        others = [other for other in self._sources if other is not source]
-        deliver = any(other.heard_at > now - PATIENCE_S for other in others)
         udp_passes = any(
-            other.heard_at > now - QUIET_S and other.has_delivered for other in others if not other.on_grpc
+            other.heard_at > now - QUIET_S and other.has_delivered and not other.on_grpc
+            for other in self._sources
+            if other is not source
         )
-        return Beside(deliver and not self._dead_zone.is_aftermath(now), udp_passes)
+        is_aftermath = self.dead_zone.is_aftermath(now)
+        return Beside(self._do_others_deliver(source, now) and not is_aftermath, udp_passes)
+
+    def _do_others_deliver(self, source: Source, now: float) -> bool:
+        return any(other is not source and other.heard_at > now - PATIENCE_S for other in self._sources)
 
     def _tell_transport(self, source: Source) -> None:
         """Tell that the source's data comes by another transport from now on, if it does."""
@@ -265,31 +268,3 @@ class SourceSet:
         if self._transport not in ("", self.transport):
             self._shared.events.append(TransportChanged(self.transport, source.peer.name))
         self._transport = self.transport
-
-    # What is late.
-
-    def _check_holder(self, now: float, ahead_s: float) -> None:
-        """Drop a source that holds up playback if there is another that does better, else look for one."""
-        holder = self._shared.scheduler.overdue(now)
-        if not isinstance(holder, Source) or ahead_s > URGENT_S or self._dead_zone.is_in_grace(now):
-            return
-        if any(s is not holder and s.heard_at > now - PATIENCE_S for s in self._sources):
-            self._search.rest(holder.peer.peer_id, now)
-            self.drop(holder, Fault("it holds up the track"), now)
-        elif len(self._sources) < MOST_SOURCES:
-            self._search.hurry()
-
-    def _share_first(self, now: float, ahead_s: float, time_s: float) -> None:
-        """Ask a second source for what playback needs next, if the first will hardly give it in time."""
-        scheduler = self._shared.scheduler
-        first = scheduler.first_holder()
-        if not isinstance(first, Source) or ahead_s > NEAR_S:
-            return
-        if self._shared_bytes > MAX_SHARED * self._shared.stats.fetched_bytes:
-            return
-        quiet_s = self.asking.quiet_s()
-        is_late = first.silent_s(now) >= quiet_s or first.udp.backlog_s > time_s
-        others = [source for source in self._sources if source is not first]
-        if is_late and any(source.silent_s(now) < quiet_s for source in others):
-            self._shared_bytes += scheduler.share_first()
-            self.asking.ask_first(others, now)
