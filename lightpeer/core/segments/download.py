@@ -210,8 +210,16 @@ class Download:
         self._pump(now)
 
     def on_looked(self, now: float, *, has_failed: bool = False, was_answered: bool = False) -> None:
-        """End a look for sources; see `SourceSet.on_looked`."""
-        reason = self.sources.on_looked(now, has_failed=has_failed, was_answered=was_answered)
+        """Note that a look for sources is over.
+
+        Args:
+            now: the time in seconds.
+            has_failed: whether it ended in an error, so that nobody further could be asked.
+            was_answered: whether peers could be asked, and had nobody to name that serves the track.
+        """
+        search, have_any = self.sources.search, len(self.sources) > 0
+        search.on_looked(now, have_any=have_any, was_answered=was_answered)
+        reason = search.failure(now) if has_failed and not have_any else None
         if reason is not None:
             self.failure = reason
             self._shared.events.append(Failed(reason))

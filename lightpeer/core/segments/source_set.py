@@ -130,22 +130,6 @@ class SourceSet:
             return True
         return self.asking.wants_more(now)
 
-    def on_looked(self, now: float, *, has_failed: bool = False, was_answered: bool = False) -> str | None:
-        """End a look; return why no peer can go on with the track, as a sentence, None while one may.
-
-        Args:
-            now: the time in seconds.
-            has_failed: whether it ended in an error, so that nobody further could be asked.
-            was_answered: whether peers could be asked, and had nobody to name that serves the track.
-        """
-        have_any = bool(self._sources)
-        self.search.on_looked(now, have_any=have_any, was_answered=was_answered)
-        if has_failed and self.search.only_liars and not have_any:
-            return "every peer that offers this track sent corrupt data: name other peers with --bootstrap"
-        if self.search.is_pointless(now):
-            return "no peer sends this track any more"
-        return None
-
     # Asking.
 
     def seek(self) -> None:

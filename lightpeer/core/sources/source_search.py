@@ -57,11 +57,6 @@ class SourceSearch:
         self._nobody_since = math.inf  # when the first of some answers came that nobody has it
         self._nobody_looks = 0
 
-    @property
-    def only_liars(self) -> bool:
-        """Whether a source lied, and none was lost for another reason."""
-        return bool(self._banned) and self._only_liars
-
     def is_hurried(self, now: float) -> bool:
         """Return whether, since a look began, something has made the next one due."""
         return now >= self._next_at
@@ -96,9 +91,13 @@ class SourceSearch:
         self._was_cut = self._has_lost and self.is_hurried(now)
         return self._was_cut
 
-    def is_pointless(self, now: float) -> bool:
-        """Return whether peers have answered for long enough that nobody has the track."""
-        return self._nobody_looks >= GONE_LOOKS and now >= self._nobody_since + GONE_S
+    def failure(self, now: float) -> str | None:
+        """Return why, without any source, looking on is pointless, as a sentence; None while it is not."""
+        if self._banned and self._only_liars:
+            return "every peer that offers this track sent corrupt data: name other peers with --bootstrap"
+        if self._nobody_looks >= GONE_LOOKS and now >= self._nobody_since + GONE_S:
+            return "no peer sends this track any more"
+        return None
 
     def on_looked(self, now: float, *, have_any: bool, was_answered: bool) -> None:
         """Note that the look is over; without any source, the next one is soon.

@@ -80,24 +80,24 @@ def test_that_nobody_has_the_track_is_believed_after_a_minute_of_such_answers():
     times = [0.0, 20.0, 40.0, GONE_S]
     assert len(times) == GONE_LOOKS
     for now in times:
-        assert not search.is_pointless(now)
+        assert search.failure(now) is None
         looked(search, now, have_any=False, was_answered=True)
-    assert search.is_pointless(GONE_S)
+    assert search.failure(GONE_S) == "no peer sends this track any more"
     looked(search, 70.0, have_any=False, was_answered=False)
-    assert not search.is_pointless(1e9), "there is no network: nobody answers anything"
+    assert search.failure(1e9) is None, "there is no network: nobody answers anything"
     for now in range(100, 100 + GONE_LOOKS - 1):
         looked(search, float(now), have_any=False, was_answered=True)
-    assert not search.is_pointless(1e9), "it counts from the first again"
+    assert search.failure(1e9) is None, "it counts from the first again"
 
 
 def test_it_is_not_believed_sooner_nor_where_there_is_a_source():
     search = SourceSearch()
     for now in range(GONE_LOOKS):
         looked(search, float(now), have_any=False, was_answered=True)
-    assert not search.is_pointless(GONE_S - 0.1)
-    assert search.is_pointless(GONE_S)
+    assert search.failure(GONE_S - 0.1) is None
+    assert search.failure(GONE_S) == "no peer sends this track any more"
     looked(search, GONE_S, have_any=True, was_answered=True)
-    assert not search.is_pointless(1e9)
+    assert search.failure(1e9) is None
 
 
 def test_a_loss_is_made_good_but_not_in_a_storm():
@@ -111,14 +111,14 @@ def test_a_loss_is_made_good_but_not_in_a_storm():
 
 def test_a_liar_is_never_taken_again():
     search = SourceSearch()
-    assert not search.only_liars
+    assert search.failure(0.0) is None
     search.on_lost(peer(1), 0.0, lied=True, was_useful=True)
-    assert search.only_liars
+    assert (search.failure(0.0) or "").startswith("every peer")
     assert looked(search, 1e9) == {peer(1)}
     search.on_lost(peer(2), 1e9, lied=False, was_useful=True)
-    assert not search.only_liars
+    assert search.failure(0.0) is None
     search.on_lost(peer(3), 1e9, lied=True, was_useful=True)
-    assert not search.only_liars
+    assert search.failure(0.0) is None
 
 
 def test_a_peer_that_was_of_no_use_rests_each_time_for_longer():
