@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.segments.shared import Fault, PeerState
+from lightpeer.core.segments.handle import PeerState
+from lightpeer.core.segments.shared import Fault
 from lightpeer.core.udp.opening import Chunk
 from lightpeer.errors import RemoteError, RpcError, StreamFailedError
 from lightpeer.net.udp_path import Path
@@ -41,6 +42,10 @@ def state_of(peer: Peer) -> PeerState:
     return PeerState(peer.peer_id, peer.name, peer.rtt_s, tcp_bytes_per_s)
 
 
+async def _nowhere(_datagram: bytes) -> None:
+    """Send nothing: there is no path."""
+
+
 class Connection:
     """A source's sockets and call; `close` it once the source is closed."""
 
@@ -66,6 +71,7 @@ class Connection:
         self._source = source
         self._nursery = nursery
         self._turn = turn
+        self.send: Callable[[bytes], Awaitable[None]] = _nowhere  # over the path, once there is one
         self._path: Path | None = None
         self._call_scope = trio.CancelScope()
         self._call_heard_s: Callable[[], float] = lambda: -math.inf
@@ -99,13 +105,8 @@ class Connection:
             return False
         if self._source.is_closed:  # in the meantime
             path.close()
-        self._path = path
+        self._path, self.send = path, path.send
         return True
-
-    async def send(self, datagram: bytes) -> None:
-        """Send a datagram."""
-        if self._path is not None:
-            await self._path.send(datagram)
 
     async def move(self, *, is_flooded: bool) -> None:
         """Go on over another port."""
@@ -116,11 +117,11 @@ class Connection:
 
     async def _on_datagrams(self, came: Sequence[Datagram]) -> bool:
         """Take what came from the source's address; return whether any of it was the source's."""
-        is_ours = self._download.receive(self._source, came, trio.current_time())
+        now = trio.current_time()
+        is_ours, rest_s = self._download.receive(self._source, came, now)
         await self._turn()
-        if self._path is not None and not self._source.is_closed:
-            now = trio.current_time()
-            self._path.rest(now + self._download.rest_s(self._source, now))
+        assert self._path is not None, "it came over it"
+        self._path.rest_until = now + rest_s
         return is_ours
 
     # gRPC.

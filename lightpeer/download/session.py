@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lightpeer.core.segments.download import Download
-    from lightpeer.core.segments.source import Source
+    from lightpeer.core.segments.handle import SourceHandle
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Chunk, Opened, UdpTerms
     from lightpeer.net.network import Network
@@ -98,7 +98,7 @@ class Session:
         self._network = network
         self._find_sources = find_sources
         self._callbacks = callbacks or Callbacks()
-        self._connections: dict[Source, Connection] = {}
+        self._connections: dict[SourceHandle, Connection] = {}
         self._arrived = trio.Event()  # a segment came, or the download failed
         self._checked = trio.Event()  # the timer fired
         self._nursery: trio.Nursery | None = None
@@ -190,7 +190,7 @@ class Session:
         self._set_timer()
 
     def _carry_out_events(self) -> None:
-        while (event := self.download.next_event()) is not None:
+        while self.download.events and (event := self.download.next_event()) is not None:
             if isinstance(event, SegmentReady | Failed):
                 self._arrived.set()
                 self._arrived = trio.Event()
@@ -241,7 +241,7 @@ class Session:
             self._timer.deadline = deadline
 
     def _refresh_sink(self) -> None:
-        self.download.buffer.sink_ahead_s = self._callbacks.sink_ahead_s()
+        self.download.buffer.hear(self._callbacks.sink_ahead_s())
 
     # Sources.
 

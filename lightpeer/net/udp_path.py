@@ -36,6 +36,7 @@ class Path:
     Attributes:
         address: where something came from last, or is expected to.
         opened_at: when the present sockets were opened.
+        rest_until: until when what comes next waits, to be taken together: it says when it came.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Path:
         self._network = network
         self._nursery = nursery
         self._on_datagrams = on_datagrams
-        self._rest_until = -math.inf
+        self.rest_until = -math.inf
         self._ways: dict[DatagramSocket, Address] = {}  # more than one until it is known which leads there
         self._former: list[DatagramSocket] = []
         self._closed = False
@@ -117,10 +118,6 @@ class Path:
             for socket, address in ways.items():
                 self._nursery.start_soon(self._receive, socket, address)
 
-    def rest(self, until: float) -> None:
-        """Let what comes next wait until a time of trio's, to be taken together: it says when it came."""
-        self._rest_until = until
-
     def close(self) -> None:
         """Close the sockets; nothing is received any more."""
         self._closed = True
@@ -129,7 +126,7 @@ class Path:
     async def _receive(self, socket: DatagramSocket, address: Address) -> None:
         while not self._closed:
             try:
-                came = await socket.receive_all(self._rest_until)
+                came = await socket.receive_all(self.rest_until)
             except trio.ClosedResourceError:
                 return
             except OSError as error:  # an ICMP error for what was sent, which says nothing that is proven

@@ -65,7 +65,7 @@ def test_what_comes_from_there_is_handed_on_and_nothing_else():
 def test_what_comes_during_a_rest_is_taken_together_and_says_when_it_came():
     async def act(net, ends):
         await ends.path.open()
-        ends.path.rest(trio.current_time() + 1.0)
+        ends.path.rest_until = trio.current_time() + 1.0
         for word in (b"one", b"two"):
             await ends.path.send(word)
             await trio.sleep(0.25)

@@ -51,7 +51,7 @@ class Bandwidth:
         self.rate_bytes_per_s = self._remembered
         self.srtt_s: float | None = None
         self._delivery = DeliveryRate()
-        self._kept_up_bytes_per_s: float | None = None  # as all flows were told; None if one was not
+        self.kept_up_bytes_per_s: float | None = None  # as all flows were told; None if one was not
         self._streaming_since = -math.inf
         self._streamed_bytes = 0  # since then
         self._drain_at = 0.0
@@ -78,10 +78,9 @@ class Bandwidth:
 
     def keep_up(self, floor_bytes_per_s: float) -> None:
         """Keep at least this rate in sum, even where others fill the queue; 0 yields to them."""
-        if floor_bytes_per_s != self._kept_up_bytes_per_s:
-            self._kept_up_bytes_per_s = floor_bytes_per_s
-            for flow in self._flows:
-                flow.keep_up(floor_bytes_per_s / len(self._flows))
+        self.kept_up_bytes_per_s = floor_bytes_per_s
+        for flow in self._flows:
+            flow.keep_up(floor_bytes_per_s / len(self._flows))
 
     def limit(self, flow: Flow, *, beside: int) -> None:
         """Bound the requests to a source that is probed beside so many others; 0: it is not probed.
@@ -97,7 +96,7 @@ class Bandwidth:
         flow = Flow(newcomer=True) if self._flows else Flow(self.rate_bytes_per_s, self._burst)
         self._burst = None  # it was that of the first source
         self._flows.append(flow)
-        self._kept_up_bytes_per_s = None
+        self.kept_up_bytes_per_s = None
         if known := self._delivery.bytes_per_s or flow.rate_bytes_per_s:
             flow.tune(known)
         return flow
@@ -106,7 +105,7 @@ class Bandwidth:
         """End a source's part."""
         if flow in self._flows:
             self._flows.remove(flow)
-            self._kept_up_bytes_per_s = None
+            self.kept_up_bytes_per_s = None
 
     def on_asked(self, flow: Flow, size: int, now: float) -> None:
         """Note that `size` bytes more are outstanding at a source."""

@@ -4,7 +4,7 @@ A policed path still delivers a few packets, so silence is no signal. Instead, m
 are lost, round after round. On a lossy link far more units arrive than are lost, and at the end of a dead
 zone all losses are found in one round.
 
-Call order: `on_arrived` and `on_lost` as units come and are found to be lost; `is_closed` is the
+Call order: count `arrived`, and call `on_lost` as units are found to be lost; `is_closed` is the
 outcome, until `reset`.
 """
 
@@ -21,26 +21,22 @@ class Sieve:
     """What became of the units of one source."""
 
     def __init__(self) -> None:
-        self._arrived = 0  # since the last loss
         self._rounds = 0  # with hardly any arrivals, in a row
         self._lost = 0  # in these
         self.is_closed = False  # UDP is of no use for now
-
-    def on_arrived(self, units: int) -> None:
-        """Note units that came."""
-        self._arrived += units
+        self.arrived = 0  # units since the last loss, for the caller to count
 
     def on_lost(self, units: int) -> None:
         """Note units that are found to be lost at one time."""
-        if units < TIMES_AS_MANY * self._arrived:
+        if units < TIMES_AS_MANY * self.arrived:
             self._rounds = self._lost = 0
         else:
             self._rounds += 1
             self._lost += units
-        self._arrived = 0
+        self.arrived = 0
         self.is_closed = self._rounds >= MIN_ROUNDS and self._lost >= MIN_UNITS
 
     def reset(self) -> None:
         """Judge anew: UDP is tried again."""
-        self._arrived = self._rounds = self._lost = 0
+        self.arrived = self._rounds = self._lost = 0
         self.is_closed = False

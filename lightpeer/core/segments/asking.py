@@ -7,8 +7,7 @@ be through soonest with what they have.
 from __future__ import annotations
 
 import math
-from collections import deque
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.rate.flow import FIRST_PACE_RTT_S
 from lightpeer.core.sources.selection import Selection
@@ -16,63 +15,46 @@ from lightpeer.core.sources.selection import Selection
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from lightpeer.core.segments.assembly import Key
     from lightpeer.core.segments.shared import Shared
     from lightpeer.core.segments.source import Source
 
 QUIET_S: Final = 1.0  # of silence of a source: it stalls
 QUIET_RTTS: Final = 3.0  # at least, where a round trip takes long
 
-Outgoing: TypeAlias = "tuple[Source, bytes | list[Key]]"
-"""A datagram for a source, or the objects to ask it for on its call."""
-
 
 class Asking:
-    """The asking of sources, which it reads from a list that its owner keeps."""
+    """The asking of sources, which it reads from a list that its owner keeps.
+
+    Attributes:
+        selection: which are asked; the owner tells it of those that come and go, and of what they bring.
+    """
 
     def __init__(self, shared: Shared, sources: Sequence[Source]) -> None:
         self._shared = shared
         self._sources = sources
-        self._selection: Selection[Source] = Selection()
-        self._out: deque[Outgoing] = deque()
+        self.selection: Selection[Source] = Selection()
+        self._found: list[Source] | None = None  # ready to be asked
 
-    def on_joined(self, source: Source) -> None:
-        """Note a new source."""
-        self._selection.on_joined(source)
-
-    def on_left(self, source: Source) -> None:
-        """Note that a source is gone."""
-        self._selection.on_left(source)
-
-    @property
-    def due(self) -> float:
-        """When `select` may change something."""
-        return self._selection.due
-
-    @property
-    def are_compared(self) -> bool:
-        """Whether several sources' times are being compared, so that what comes is to be taken at once."""
-        return len(self._selection.asked) > 1
-
-    @property
-    def has_work(self) -> bool:
-        """Whether `ask` would do something."""
-        return bool(self._ready() or self._through())
+    def find_work(self) -> bool:
+        """Return whether `ask`, called next, would do something."""
+        self._found = self._ready()
+        return bool(self._found or self._through())
 
     def ask(self, now: float, but: Collection[Source] = ()) -> None:
         """Ask for more, soonest of those that will be through soonest with what they have."""
         for source in self._through():
             source.udp.hand_over()
-        ready = self._ready()
+        ready, self._found = self._ready() if self._found is None else self._found, None
         if len(ready) > 1:
             ready.sort(key=lambda source: source.udp.backlog_s)
         for source in ready:
-            if source in but:
+            if source in but or source.is_closed:
                 continue
-            if size := source.udp.ask(now):
-                self._selection.on_asked(source, size, now)
-            else:
-                self._selection.on_idle()
+            size = source.udp.ask(now)
+            if not size:
+                self.selection.on_idle()
+            elif self.selection.probe is not None:
+                self.selection.probe.on_asked(source, size, now)
         for source in self._sources:
             if source.call.is_open and not source.call.is_answer_due:
                 self.ask_call(source, now)
@@ -80,36 +62,29 @@ class Asking:
     def ask_call(self, source: Source, now: float) -> None:
         """Ask for more on a source's call, if there is one."""
         if keys := source.ask_call(now):
-            self._out.append((source, keys))
+            self._shared.out.append((source, keys))
 
     def _ready(self) -> list[Source]:
         """Return those to ask for more."""
-        return [s for s in self._selection.asked if self._selection.may_ask(s) and s.may_ask()]
+        probe = self.selection.probe
+        return [
+            s
+            for s in self.selection.asked
+            if (probe is None or probe.may_ask(s))
+            and not s.transport.on_grpc
+            and s.udp.receiver is not None
+            and s.udp.flow.bytes_to_next_pull() <= s.udp.early_bytes
+        ]
 
     def _through(self) -> list[Source]:
         """Return those that are not asked any more, but hold what others may bring the rest of."""
-        return [s for s in self._sources if s.udp.is_through and s not in self._selection.asked]
-
-    def data_to_send(self) -> Outgoing | None:
-        """Return what is to be sent next, None if there is nothing."""
-        while self._out:
-            source, keys = self._out.popleft()
-            if source.call.is_open:
-                return source, keys
-        for source in self._sources:
-            if (datagram := source.udp.data_to_send()) is not None:
-                return source, datagram
-        return None
-
-    def on_came(self, source: Source) -> None:
-        """Note what has come of a source that was asked for."""
-        source.is_timer_due |= self._selection.on_came(source, source.arrivals)
+        return [s for s in self._sources if s not in self.selection.asked and s.udp.is_through]
 
     def select(self, now: float) -> None:
         """Have as many asked as fill the link, and another in place of one that stalls."""
         rtt_s, quiet_s = self._shared.bandwidth.srtt_s or FIRST_PACE_RTT_S, self.quiet_s()
         stalled = [source for source in self._sources if source.silent_s(now) >= quiet_s]
-        selection, probe = self._selection, self._selection.probe
+        selection, probe = self.selection, self.selection.probe
         for source in stalled:
             selection.on_stalled(source, stalled)
         selection.update(now, rtt_s)
@@ -128,20 +103,20 @@ class Asking:
         self._shared.scheduler.share_bytes_per_s = share_bytes_per_s
         for source in self._sources:
             source.limit(
-                beside=beside if source in self._selection.tried else 0,
+                beside=beside if source in self.selection.tried else 0,
                 share_bytes_per_s=share_bytes_per_s if asked > 1 else math.inf,
             )
 
     def ask_first(self, sources: Sequence[Source], now: float) -> None:
         """Ask one of these for what is wanted first, whatever is asked of the others."""
-        if not any(source in self._selection.asked for source in sources):
-            self._selection.ask(min(sources, key=lambda source: source.silent_s(now)))
+        if not any(source in self.selection.asked for source in sources):
+            self.selection.ask(min(sources, key=lambda source: source.silent_s(now)))
         self.ask(now, but=[source for source in self._sources if source not in sources])
 
     def wants_more(self, now: float) -> bool:
         """Return whether further sources may add something."""
         is_stalled = any(source.silent_s(now) >= self.quiet_s() for source in self._sources)
-        return is_stalled or self._selection.wants_more(now)
+        return is_stalled or self.selection.wants_more(now)
 
     def quiet_s(self) -> float:
         """Return how long a silence shows that a source stalls."""

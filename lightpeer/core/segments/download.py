@@ -30,15 +30,14 @@ if TYPE_CHECKING:
 
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.rate.bandwidth import Bandwidth
-    from lightpeer.core.segments.asking import Outgoing
     from lightpeer.core.segments.events import Event
+    from lightpeer.core.segments.handle import PeerState
     from lightpeer.core.segments.playback_buffer import Policy
-    from lightpeer.core.segments.shared import PeerState
+    from lightpeer.core.segments.shared import Outgoing
     from lightpeer.core.segments.tables import Kept
     from lightpeer.core.udp.events import ReceivedDatagram
     from lightpeer.core.udp.opening import Chunk, UdpTerms
 
-FLOOR_SHARE: Final = 1.25  # of the bitrate, kept against other downloads while the buffer is low
 LEAST_PUMP_S: Final = 0.01  # from one look at a sink that is about to run dry to the next
 
 
@@ -54,6 +53,8 @@ class Download:
         sources: the peers that serve it.
         buffer: what is here of it.
         bandwidth: the controller of the downlink.
+        events: what waits for `next_event`.
+        wants_udp: whether a source that offers UDP is to be given a socket.
         failure: why no peer can go on with the track, as a sentence; None while one may.
     """
 
@@ -82,7 +83,9 @@ class Download:
         shared = self._shared = Shared(track, self.scheduler, bandwidth, self.stats, transport)
         self.sources = SourceSet(shared)
         self.buffer = PlaybackBuffer(shared, policy)
+        self.events = shared.events
         self.failure: str | None = None
+        self.wants_udp = transport != "grpc"
         self.bandwidth = bandwidth
         self._pumped_at = 0.0
         self._fetching_since: float | None = None
@@ -107,11 +110,6 @@ class Download:
 
     # The sources.
 
-    @property
-    def wants_udp(self) -> bool:
-        """Whether a source that offers UDP is to be given a socket."""
-        return self._shared.transport != "grpc"
-
     def add_source(self, peer: PeerState, chunks: Sequence[Chunk], now: float) -> Source:
         """Take a peer that has opened the track for a source; go on with `start_source`.
 
@@ -133,15 +131,21 @@ class Download:
 
     # The verbs.
 
-    def receive(self, source: Source, datagrams: Sequence[ReceivedDatagram], now: float) -> bool:
-        """Receive what came from a source's address by UDP; return whether any of it was the source's."""
+    def receive(
+        self, source: Source, datagrams: Sequence[ReceivedDatagram], now: float
+    ) -> tuple[bool, float]:
+        """Receive what came from a source's address by UDP.
+
+        Return whether any of it was the source's, and for how many seconds what comes next may wait, so that
+        it is taken together.
+        """
         is_ours = self.sources.receive(source, datagrams, now)
-        if self.scheduler.has_event or source.is_closed or self.sources.asking.has_work:
+        if self.scheduler.has_event or source.is_closed or self.sources.asking.find_work():
             self._pump(now)
         elif source.is_timer_due:
             self._deadline = self._find_deadline(now)
         source.is_timer_due = False
-        return is_ours
+        return is_ours, 0.0 if source.is_closed else self._rest_s(source, now)
 
     def receive_chunk(self, source: Source, chunk: Chunk, silence_s: float, now: float) -> None:
         """Receive an answer on a source's call.
@@ -157,7 +161,12 @@ class Download:
 
     def data_to_send(self) -> Outgoing | None:
         """Return what to send next and to whom: a datagram, or objects to ask for on the source's call."""
-        return self.sources.asking.data_to_send()
+        out = self._shared.out
+        while out:
+            if not out[0][0].is_closed:
+                return out.popleft()
+            out.popleft()
+        return None
 
     def next_deadline(self) -> float:
         """Return when `handle_timeout` is due."""
@@ -166,27 +175,19 @@ class Download:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         self.sources.handle_timeout(now, self.buffer.ahead_s, realtime=self.playout.realtime)
+        self._renew(now)
         self._pump(now)
 
     def next_event(self) -> Event | None:
         """Return what happened or is to be done, oldest first, None when there is no more."""
-        return self._shared.events.popleft() if self._shared.events else None
-
-    def rest_s(self, source: Source, now: float) -> float:
-        """Return how long what comes next from a source may wait, so that it is taken together."""
-        is_urgent = self.sources.asking.are_compared or (
-            self.playout.realtime and self.buffer.ahead_s < NEAR_S
-        )
-        seconds = 0.0 if is_urgent else source.udp.rest_s(now)
-        source.udp.on_rest(seconds)
-        return seconds
+        return self.events.popleft() if self.events else None
 
     # What the shell has done.
 
     def on_moved(self, source: Source, now: float, *, is_flooded: bool) -> None:
         """Note that a source's datagrams take another port."""
         if not source.is_closed:
-            source.on_moved(now, is_flooded=is_flooded)
+            source.udp.on_moved(now, is_flooded=is_flooded)
             self._deadline = self._find_deadline(now)
 
     def on_reconnected(self, source: Source, call_no: int, now: float) -> None:
@@ -222,7 +223,7 @@ class Download:
         reason = search.failure(now) if has_failed and not have_any else None
         if reason is not None:
             self.failure = reason
-            self._shared.events.append(Failed(reason))
+            self.events.append(Failed(reason))
         self._deadline = self._find_deadline(now)
 
     # Fetching.
@@ -231,33 +232,39 @@ class Download:
         """Take what is complete, wish for what playback needs next, and ask the sources for it."""
         self._pumped_at = now
         self._take_ready(now)
-        self.buffer.update(now)
-        if self.playout.fetching:
-            had_any = self.scheduler.wished > 0
-            self.buffer.wish()
-            if not had_any and self.scheduler.wished:
-                self.sources.dead_zone.on_due(now)
-        bitrate_bps = self.track.renditions[self.ladder.current or 0].bitrate_bps
-        is_low = self.buffer.buffer_s < self.playout.low_water_s
-        self.bandwidth.keep_up(FLOOR_SHARE * bitrate_bps / 8 if is_low else 0.0)
+        had_any = self.scheduler.wished > 0
+        self.buffer.pump(now)
+        if self.scheduler.wished and not had_any:
+            self.sources.dead_zone.on_due(now)
+            self._renew(now)
         if self._fetching_since is not None:
             self.stats.fetching_s += now - self._fetching_since
         self._fetching_since = now if self.scheduler.wished else None
-        self.sources.renew(now, is_low=is_low)
         self.sources.asking.ask(now)
         self._deadline = self._find_deadline(now)
 
+    def _renew(self, now: float) -> None:
+        """Open streams anew that have ended in a long pause, now that something is wanted of them."""
+        if self.scheduler.wished:
+            self.sources.renew(now, is_low=self.buffer.is_low)
+
     def _take_ready(self, now: float, *, forgives: bool = False) -> None:
-        while (event := self.scheduler.next_event()) is not None:
+        while self.scheduler.has_event and (event := self.scheduler.next_event()) is not None:
             if isinstance(event, SegmentReady):
                 if self.buffer.put(event):
-                    self._shared.events.append(event)
+                    self.events.append(event)
             elif not forgives:
                 assert isinstance(event.source, Source), "these are the scheduler's keys"
                 self.sources.drop(event.source, Fault(event.reason, is_lie=True), now)
 
+    def _rest_s(self, source: Source, now: float) -> float:
+        are_compared = len(self.sources.asking.selection.asked) > 1  # by the times at which they deliver
+        is_urgent = are_compared or (self.playout.realtime and self.buffer.ahead_s < NEAR_S)
+        return source.udp.rest_s(now, is_urgent=is_urgent)
+
     def _find_deadline(self, now: float) -> float:
         deadline = self.sources.next_deadline(now, self.buffer.ahead_s)
-        if self.buffer.is_dry:
+        playout, buffer = self.playout, self.buffer
+        if playout.playing and playout.realtime and not buffer.buffer_s and not buffer.is_complete:
             return min(deadline, max(now + self.buffer.sink_ahead_s, self._pumped_at + LEAST_PUMP_S))
         return deadline

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from lightpeer.core.segments.scheduler import SegmentReady
 
 if TYPE_CHECKING:
-    from lightpeer.core.segments.source import Source
+    from lightpeer.core.segments.handle import SourceHandle
     from lightpeer.core.trust.identity import PeerId
 
 # For the listener.
@@ -61,7 +61,7 @@ class SourceClosed(NamedTuple):
     peer broke the protocol or sent false bytes.
     """
 
-    source: Source
+    source: SourceHandle
     delivered_bytes: int
     fetching_s: float
     lie: str | None = None
@@ -70,14 +70,14 @@ class SourceClosed(NamedTuple):
 class MovePort(NamedTuple):
     """Go on over another UDP port; hear nothing more on one that is flooded. Then tell `on_moved`."""
 
-    source: Source
+    source: SourceHandle
     is_flooded: bool = False
 
 
 class StartCall(NamedTuple):
     """Make a call of Streams.Pull, over a new connection if `renews`."""
 
-    source: Source
+    source: SourceHandle
     call_no: int
     renews: bool = False
 
@@ -85,13 +85,13 @@ class StartCall(NamedTuple):
 class EndCall(NamedTuple):
     """Cancel the source's call."""
 
-    source: Source
+    source: SourceHandle
 
 
 class Reconnect(NamedTuple):
     """Connect anew; then tell `on_reconnected` or `on_call_failed` with the same number."""
 
-    source: Source
+    source: SourceHandle
     call_no: int
 
 

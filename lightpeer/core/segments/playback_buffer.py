@@ -7,7 +7,7 @@ runs, and in which rendition.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.segments.buffer import SEGMENT_S, SegmentBuffer
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from lightpeer.core.udp.opening import Chunk
 
 
+FLOOR_SHARE: Final = 1.25  # of the bitrate, kept against other downloads while the buffer is low
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How a track is played: when it is fetched and sounds, and in which rendition."""
@@ -36,11 +39,13 @@ class PlaybackBuffer:
     """The buffer of one track and its policy.
 
     Attributes:
-        sink_ahead_s: seconds of sound that left the buffer and are not heard yet, for the shell to say.
+        buffer_s: seconds of verified audio in a row from the playhead on.
+        sink_ahead_s: seconds of sound that left the buffer and are not heard yet; `hear` says so.
+        ahead_s: both, which is until nothing is left to hear.
     """
 
     def __init__(self, shared: Shared, policy: Policy) -> None:
-        self.sink_ahead_s = 0.0
+        self.buffer_s = self.sink_ahead_s = self.ahead_s = 0.0
         self._playout, self._ladder = policy.playout, policy.ladder
         self._shared = shared
         self._renditions = shared.track.renditions
@@ -55,16 +60,6 @@ class PlaybackBuffer:
         return self._segments.cursor
 
     @property
-    def buffer_s(self) -> float:
-        """Seconds of verified audio in a row from the cursor on."""
-        return self._segments.ahead * SEGMENT_S
-
-    @property
-    def ahead_s(self) -> float:
-        """Seconds of audio until nothing is left to hear."""
-        return self._segments.ahead * SEGMENT_S + self.sink_ahead_s
-
-    @property
     def is_complete(self) -> bool:
         """Whether all that is left of the track is here."""
         return self._segments.is_complete
@@ -75,10 +70,18 @@ class PlaybackBuffer:
         return self._segments.is_at_end
 
     @property
-    def is_dry(self) -> bool:
-        """Whether the sink plays its last: nothing is here though the track goes on."""
-        playout = self._playout
-        return playout.playing and playout.realtime and not self._segments.ahead and not self.is_complete
+    def is_low(self) -> bool:
+        """Whether the low-water mark is not reached."""
+        return self.buffer_s < self._playout.low_water_s
+
+    def hear(self, sink_ahead_s: float) -> None:
+        """Take note of how much sound has left the buffer and is not heard yet."""
+        self.sink_ahead_s = sink_ahead_s
+        self._measure()
+
+    def _measure(self) -> None:
+        self.buffer_s = self._segments.ahead * SEGMENT_S
+        self.ahead_s = self.buffer_s + self.sink_ahead_s
 
     def take(self, now: float) -> SegmentReady | None:
         """Return the next segment, None while sound is not to run or the segment is not here."""
@@ -86,6 +89,7 @@ class PlaybackBuffer:
         if not self._playout.playing or not self._segments.is_next_ready:
             return None
         segment = self._segments.take()
+        self._measure()
         stats = self._shared.stats
         stats.audio_bytes += len(segment.data)
         stats.segments += 1
@@ -95,12 +99,16 @@ class PlaybackBuffer:
     def put(self, segment: SegmentReady) -> bool:
         """Take in a segment; return whether it may be heard yet."""
         self._shared.stats.fetched_bytes += len(segment.data)
-        return self._segments.put(segment)
+        is_ahead = self._segments.put(segment)
+        self._measure()
+        return is_ahead
 
     def seek(self, segment: int) -> bool:
         """Go on at another segment; return whether it is here or on its way, so that the wishes stand."""
         self._playout.restart()
-        return self._segments.seek(segment)
+        is_near = self._segments.seek(segment)
+        self._measure()
+        return is_near
 
     def update(self, now: float) -> None:
         """See whether sound may run, and tell of a change."""
@@ -114,7 +122,17 @@ class PlaybackBuffer:
 
     # What is wished for.
 
-    def wish(self) -> None:
+    def pump(self, now: float) -> None:
+        """See whether sound may run, wish for more if it is time to fetch, and keep the rate that it takes."""
+        self.update(now)
+        if self._playout.fetching:
+            self._wish_ahead()
+        bitrate_bps = self._renditions[self._ladder.current or 0].bitrate_bps
+        floor_bytes_per_s = FLOOR_SHARE * bitrate_bps / 8 if self.is_low else 0.0
+        if floor_bytes_per_s != self._shared.bandwidth.kept_up_bytes_per_s:
+            self._shared.bandwidth.keep_up(floor_bytes_per_s)
+
+    def _wish_ahead(self) -> None:
         """Wish far enough ahead to fill the window twice, and no further: the rendition may change."""
         scheduler, bandwidth = self._shared.scheduler, self._shared.bandwidth
         window_bytes: float | None = None  # as it is now: asking changes it, wishing does not

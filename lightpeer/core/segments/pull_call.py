@@ -13,8 +13,8 @@ from lightpeer.core.sources.pull_ahead import PullAhead
 
 if TYPE_CHECKING:
     from lightpeer.core.segments.assembly import Key
+    from lightpeer.core.segments.handle import SourceHandle
     from lightpeer.core.segments.shared import Shared
-    from lightpeer.core.segments.source import Source
 
 
 class PullCall:
@@ -26,7 +26,7 @@ class PullCall:
         awaited_at: since when something is due on it, without a break.
     """
 
-    def __init__(self, shared: Shared, source: Source) -> None:
+    def __init__(self, shared: Shared, source: SourceHandle) -> None:
         self.number = 0
         self.is_open = False
         self.awaited_at = 0.0
@@ -48,6 +48,9 @@ class PullCall:
             self.is_open = False
             self._asked.clear()
             self._shared.scheduler.release(self._source)
+            out = self._shared.out
+            for item in [(s, data) for s, data in out if s is self._source and not isinstance(data, bytes)]:
+                out.remove(item)
             self._shared.events.append(EndCall(self._source))
 
     def is_present(self, number: int) -> bool:

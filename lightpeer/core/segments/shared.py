@@ -1,19 +1,19 @@
-"""What all sources of one track share, and what a shell tells of each."""
+"""What all sources of one track share."""
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.rate.bandwidth import Bandwidth
+    from lightpeer.core.segments.assembly import Key
     from lightpeer.core.segments.counts import DownloadStats
     from lightpeer.core.segments.events import Event
+    from lightpeer.core.segments.handle import SourceHandle
     from lightpeer.core.segments.scheduler import Scheduler
-    from lightpeer.core.trust.identity import PeerId
 
 
 class Fault(NamedTuple):
@@ -30,27 +30,8 @@ class Beside(NamedTuple):
     udp_passes: bool = False
 
 
-@dataclass(slots=True)
-class PeerState:
-    """A peer and the connection to it, as far as decisions need them; the shell keeps it up to date.
-
-    Attributes:
-        peer_id: None where the peer has not named itself.
-        name: for messages.
-        rtt_s: the round trip of its calls, None before the first.
-        tcp_bytes_per_s: how fast its answer to Open came: a link that gives TCP no more does not police UDP.
-        is_alive: whether the connection stands, or could.
-        is_gone: whether the peer cannot be reached any more.
-        heard_at: when a byte came last on the call.
-    """
-
-    peer_id: PeerId | None
-    name: str
-    rtt_s: float | None = None
-    tcp_bytes_per_s: float = math.inf
-    is_alive: bool = True
-    is_gone: bool = False
-    heard_at: float = -math.inf
+Outgoing: TypeAlias = "tuple[SourceHandle, bytes | list[Key]]"
+"""A datagram for a source, or the objects to ask it for on its call."""
 
 
 @dataclass(slots=True)
@@ -63,3 +44,4 @@ class Shared:
     stats: DownloadStats
     transport: str = "auto"  # or `udp`, `grpc`: the one that the person wants alone
     events: deque[Event] = field(default_factory=deque)
+    out: deque[Outgoing] = field(default_factory=deque)  # to be sent

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from lightpeer.core.segments.events import MovePort, Reconnect
+from lightpeer.core.segments.handle import SourceHandle
 from lightpeer.core.segments.pull_call import PullCall
 from lightpeer.core.segments.shared import Fault
 from lightpeer.core.segments.udp_stream import UdpStream
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lightpeer.core.segments.assembly import Key
-    from lightpeer.core.segments.shared import Beside, PeerState, Shared
+    from lightpeer.core.segments.handle import PeerState
+    from lightpeer.core.segments.shared import Beside, Shared
     from lightpeer.core.udp.events import ReceivedDatagram
     from lightpeer.core.udp.opening import Chunk, UdpTerms
+    from lightpeer.core.udp.receiver import Receiver
 
 
-class Source:
+class Source(SourceHandle):
     """One source; see the module's docstring. It is its own key with the scheduler and the selection.
 
     Attributes:
         peer: what the shell knows of it.
+        transport: the choice between UDP and gRPC.
         fault: why it is of no more use, None while it is.
         heard_at: when something that was asked for came last; it answered Open.
         arrivals: of this wake-up, the bytes that were asked for, and when they came.
@@ -52,7 +56,7 @@ class Source:
         self.udp = UdpStream(shared, self)
         self.call = PullCall(shared, self)
         self._shared = shared
-        self._transport = self._make_transport(now, may_call=False)  # for `start` to say
+        self.transport = self._make_transport(now, may_call=False)  # for `start` to say
 
     def _make_transport(self, now: float, *, may_call: bool) -> Transport:
         track = self._shared.track
@@ -65,7 +69,7 @@ class Source:
         if terms is not None:
             self.udp.open(terms, self.peer.rtt_s, now)
         wanted = self._shared.transport
-        self._transport = self._make_transport(now, may_call=wanted != "udp")
+        self.transport = self._make_transport(now, may_call=wanted != "udp")
         if terms is None and wanted == "udp":
             self.fault = Fault("UDP does not pass")
 
@@ -84,30 +88,26 @@ class Source:
     @property
     def on_grpc(self) -> bool:
         """Whether data comes through Streams.Pull now."""
-        return self._transport.on_grpc
+        return self.transport.on_grpc
 
     def silent_s(self, now: float) -> float:
         """Return for how long it has sent nothing of what it was asked for."""
-        return self._transport.silent_s(now)
+        return self.transport.silent_s(now)
 
     def has_expired(self, now: float) -> bool:
         """Return whether UDP can come only from a new stream, and it is time to think of that."""
-        return self._transport.has_expired(now)
+        return self.transport.has_expired(now)
 
     def limit(self, *, beside: int, share_bytes_per_s: float) -> None:
         """Ask for little while it is probed beside others, and expect no more than its share of the link."""
         self._shared.bandwidth.limit(self.udp.flow, beside=beside)
-        self._transport.path.share_bytes_per_s = min(share_bytes_per_s, self.peer.tcp_bytes_per_s)
-
-    def may_ask(self) -> bool:
-        """Return whether to ask it by UDP now for what there is."""
-        return self.udp.receiver is not None and not self.on_grpc and self.udp.is_ready()
+        self.transport.path.share_bytes_per_s = min(share_bytes_per_s, self.peer.tcp_bytes_per_s)
 
     def ask_call(self, now: float) -> list[Key]:
         """Return the objects to ask for on the call, if any; they are taken as asked for."""
         keys = self.call.ask(now)
         if keys:
-            self._transport.on_call(now)
+            self.transport.on_call(now)
         return keys
 
     # What comes.
@@ -119,6 +119,13 @@ class Source:
             return False
         is_ours = self.udp.receive(datagrams)
         self._take_units()
+        if receiver.unasked.is_open:
+            self._judge(receiver)
+        self.is_timer_due |= receiver.probes_unanswered > 0  # it waits for a token that may get lost
+        return is_ours
+
+    def _judge(self, receiver: Receiver) -> None:
+        """See whether too much comes that was not asked for."""
         match receiver.unasked.judge():
             case Conduct.MOVE:
                 self._shared.events.append(MovePort(self, is_flooded=True))
@@ -127,8 +134,6 @@ class Source:
                 self.fault = Fault("more comes from its address than was asked for")
             case Conduct.LIE:
                 self.fault = Fault("it sends what was not asked for", is_lie=True)
-        self.is_timer_due |= receiver.probes_unanswered > 0  # it waits for a token that may get lost
-        return is_ours
 
     def _take_units(self) -> None:
         """Tell what came, or was lost, by UDP."""
@@ -136,19 +141,19 @@ class Source:
         if arrived:
             came = [(len(unit.payload), unit.came_at) for unit in arrived]
             self._heard(came)
-            self._transport.on_units(came)
+            self.transport.on_units(came)
             self._shared.scheduler.on_units(self, arrived)
             if self.on_grpc:
                 self._on_passed(self.heard_at)
         if lost := self.udp.lost_units:
             self.udp.lost_units = 0
-            self._transport.on_lost(lost)
+            self.transport.on_lost(lost)
             self._shared.stats.retransmitted_units += lost
 
     def _on_passed(self, now: float) -> None:
         """Note that a unit came by UDP while data comes by gRPC: after the first, ask for as many as show."""
-        if self._transport.take_trial():
-            self.udp.probe_more(self._transport.trial_units, now)
+        if self.transport.take_trial():
+            self.udp.probe_more(self.transport.trial_units, now)
         self.is_timer_due = True
 
     def receive_chunk(self, chunk: Chunk, silence_s: float, now: float) -> None:
@@ -164,7 +169,7 @@ class Source:
             return
         size = len(chunk.data)
         self._heard([(size, now)])
-        self._transport.on_chunk(now, silence_s, is_more_due=self.call.is_answer_due)
+        self.transport.on_chunk(now, silence_s, is_more_due=self.call.is_answer_due)
         self._shared.bandwidth.on_streamed(size, self.call.awaited_at, now)
         self._shared.scheduler.on_object(self, *chunk)
 
@@ -180,13 +185,13 @@ class Source:
     def next_deadline(self) -> float:
         """Return when `handle_timeout` is due."""
         due = None
-        if self.udp.receiver is not None and self._transport.uses_udp:
+        if self.udp.receiver is not None and self.transport.uses_udp:
             due = self.udp.receiver.next_deadline()
-        return min(math.inf if due is None else due, self._transport.next_deadline())
+        return min(math.inf if due is None else due, self.transport.next_deadline())
 
     def handle_timeout(self, now: float, beside: Beside) -> None:
         """Do what is due: probe, move, or change the transport."""
-        transport = self._transport
+        transport = self.transport
         if transport.uses_udp:
             self.udp.handle_timeout(now)
         path = transport.path
@@ -216,24 +221,16 @@ class Source:
             case Action.END_CALL:
                 self.on_call_failed(Fault("it sends nothing"), now, is_weather=not beside.deliver)
 
-    def on_moved(self, now: float, *, is_flooded: bool) -> None:
-        """Go on over another port, as it was said."""
-        receiver = self.udp.receiver
-        assert receiver is not None, "it has one that moves"
-        if is_flooded:
-            receiver.unasked.on_moved()
-        receiver.on_moved(now)
-
     def on_reconnected(self, call_no: int) -> None:
         """Call anew over another connection, unless something came on the old one meanwhile."""
-        if self.call.is_present(call_no) and self._transport.is_hung:
+        if self.call.is_present(call_no) and self.transport.is_hung:
             self.call.end()
-            self._transport.on_reconnected()
+            self.transport.on_reconnected()
             self.call.start()
 
     def on_call_failed(self, fault: Fault, now: float, *, is_weather: bool) -> None:
         """Go on by UDP where the network is to blame and there is a stream; else the source is of no use."""
         self.call.end()
         is_weather = is_weather and not self.peer.is_gone
-        if not (is_weather and self._transport.on_call_failed(now)):
+        if not (is_weather and self.transport.on_call_failed(now)):
             self.fault = fault

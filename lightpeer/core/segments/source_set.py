@@ -18,13 +18,14 @@ from lightpeer.core.segments.hold_ups import NEAR_S, URGENT_S, HoldUps
 from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.segments.shared import Beside, Fault
 from lightpeer.core.segments.source import Source
-from lightpeer.core.sources.dead_zone import DeadZone
+from lightpeer.core.sources.dead_zone import DEAD_ZONE_S, DeadZone
 from lightpeer.core.sources.source_search import SourceSearch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lightpeer.core.segments.shared import PeerState, Shared
+    from lightpeer.core.segments.handle import PeerState
+    from lightpeer.core.segments.shared import Shared
     from lightpeer.core.udp.events import ReceivedDatagram
     from lightpeer.core.udp.opening import Chunk, UdpTerms
 
@@ -70,7 +71,7 @@ class SourceSet:
         self.dead_zone.on_heard(now)  # it answered
         source = Source(self._shared, peer, now)
         self._sources.append(source)
-        self.asking.on_joined(source)
+        self.asking.selection.on_joined(source)
         self._is_check_due = True
         stats = self._shared.stats
         stats.sources = max(stats.sources, len(self._sources))
@@ -99,7 +100,7 @@ class SourceSet:
     def _remove(self, source: Source, lie: str | None = None) -> None:
         self._is_check_due = True
         self._sources.remove(source)
-        self.asking.on_left(source)
+        self.asking.selection.on_left(source)
         self._end(source, lie)
 
     def _end(self, source: Source, lie: str | None = None) -> None:
@@ -115,8 +116,6 @@ class SourceSet:
 
     def renew(self, now: float, *, is_low: bool) -> None:
         """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
-        if not self._shared.scheduler.wished:
-            return
         for source in [source for source in self._sources if source.has_expired(now)]:
             if not (source.on_grpc and is_low):
                 self._remove(source)
@@ -159,9 +158,10 @@ class SourceSet:
 
     def _on_heard(self, source: Source) -> None:
         if source.arrivals:
-            self.asking.on_came(source)
-            for _, came_at in source.arrivals:
-                self.dead_zone.on_heard(came_at)
+            source.is_timer_due |= self.asking.selection.on_came(source, source.arrivals)
+            if source.arrivals[0][1] >= self.dead_zone.silent_at:
+                self.dead_zone.on_heard(source.arrivals[0][1])
+            self.dead_zone.silent_at = source.heard_at + DEAD_ZONE_S
             source.arrivals = []
 
     def on_call_failed(
@@ -179,15 +179,16 @@ class SourceSet:
         """Return when `handle_timeout` is due, with so many seconds of audio left."""
         if self._is_check_due:
             return now
-        deadline = min(self.search.due, self.asking.due)
+        deadline = min(self.search.due, self.asking.selection.due)
         for source in self._sources:
             deadline = min(deadline, source.next_deadline())
         if self._shared.scheduler.wished:
             dry_at = now + ahead_s
             if len(self._sources) > 1:
                 deadline = min(deadline, max(dry_at - NEAR_S, self._checked_at + QUIET_S / 2))
-            due = max(dry_at - URGENT_S, self._shared.scheduler.next_due(), self._checked_at + 1.0)
-            deadline = min(deadline, due)
+            urgent_at = max(dry_at - URGENT_S, self._checked_at + 1.0)
+            if urgent_at < deadline:
+                deadline = min(deadline, max(urgent_at, self._shared.scheduler.next_due()))
         return deadline
 
     def handle_timeout(self, now: float, ahead_s: float, *, realtime: bool) -> None:

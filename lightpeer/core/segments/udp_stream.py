@@ -7,6 +7,7 @@ two are joined to the scheduler, which knows what is wanted. Units that were ask
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.content.manifest import table_bytes, table_segment
@@ -16,8 +17,9 @@ from lightpeer.core.udp.events import UnitArrived, UnitsLost
 from lightpeer.core.udp.receiver import FIRST_PROBE_RTT_S, Receiver
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
 
+    from lightpeer.core.segments.handle import SourceHandle
     from lightpeer.core.segments.shared import Shared
     from lightpeer.core.udp.events import ReceivedDatagram
     from lightpeer.core.udp.opening import UdpTerms
@@ -31,21 +33,22 @@ class UdpStream:
     Attributes:
         receiver: None where UDP is not used.
         flow: its part of the downlink.
+        early_bytes: how much may be missing for a PULL to go out: a unit after a rest, rather than a wake-up
+            for that unit alone; anything where something was lost.
         arrived: the units that were asked for and came in this wake-up.
         lost_units: how many were given up in this wake-up.
     """
 
-    def __init__(self, shared: Shared, key: Hashable) -> None:
-        """Have a flow; `key` is the source with the scheduler."""
+    def __init__(self, shared: Shared, source: SourceHandle) -> None:
+        """Have a flow."""
         self.receiver: Receiver | None = None
         self.flow = shared.bandwidth.open_flow()
+        self.early_bytes: float = 0
         self.arrived: list[UnitArrived] = []
         self.lost_units = 0
         self._shared = shared
-        self._key = key
+        self._source = source
         self._may_hold = False  # an object that it was asked for a part of
-        self._has_lost = False  # something that was not asked for again yet
-        self._has_rested = False  # before what came last was taken
 
     def open(self, terms: UdpTerms, first_rtt_s: float | None, now: float) -> None:
         """Have a receiver; `first_rtt_s` is assumed before the first sample, if it is known."""
@@ -64,13 +67,6 @@ class UdpStream:
 
     # Asking.
 
-    def is_ready(self) -> bool:
-        """Return whether to ask now for what there is: a PULL's worth, or what was lost.
-
-        After a rest a PULL goes out a unit early, rather than after a wake-up for that unit alone.
-        """
-        return self._has_lost or self.flow.bytes_to_next_pull() <= EARLY_BYTES * self._has_rested
-
     @property
     def is_through(self) -> bool:
         """Whether all that was asked for has come or was lost, so that others may have the rest."""
@@ -83,14 +79,14 @@ class UdpStream:
 
     def hand_over(self) -> None:
         """Leave the rest of what it has begun to others."""
-        self._may_hold = self._has_lost = False
-        self._shared.scheduler.release(self._key)
+        self._may_hold, self.early_bytes = False, 0
+        self._shared.scheduler.release(self._source)
 
     def ask(self, now: float) -> int:
         """Ask for what is wanted next; return how many bytes that is."""
         assert self.receiver is not None, "else it is not ready"
-        self._has_lost = False
-        ranges = self._shared.scheduler.next_ranges(self._key, self.flow.budget_bytes(), now)
+        self.early_bytes = 0
+        ranges = self._shared.scheduler.next_ranges(self._source, self.flow.budget_bytes(), now)
         self.receiver.is_at_end = not ranges
         if not ranges:
             return 0
@@ -113,12 +109,9 @@ class UdpStream:
     ) -> int:
         assert self.receiver is not None, "else there is nobody to ask"
         size = self.receiver.ask(ranges, pace_bytes_per_s, now)
+        self._send(self.receiver)
         self._shared.bandwidth.on_asked(self.flow, size, now)
         return size
-
-    def data_to_send(self) -> bytes | None:
-        """Return the next datagram to send, None if there is none."""
-        return None if self.receiver is None else self.receiver.data_to_send()
 
     # What comes.
 
@@ -127,8 +120,8 @@ class UdpStream:
         receiver = self.receiver
         assert receiver is not None, "else there is no socket"
         rejected = receiver.rejected
-        receiver.receive(datagrams)
-        events = receiver.take_events()
+        events = receiver.receive(datagrams)
+        self._send(receiver)
         arrivals = [event for event in events if isinstance(event, UnitArrived)]
         if arrivals:
             self._shared.bandwidth.on_arrived(self.flow, arrivals)
@@ -140,7 +133,7 @@ class UdpStream:
         return receiver.rejected < rejected + len(datagrams)
 
     def _on_lost(self, losses: Sequence[UnitsLost]) -> None:
-        self._has_lost = True
+        self.early_bytes = math.inf
         for lost in losses:
             self._shared.bandwidth.on_lost(self.flow, lost)
             self._shared.scheduler.on_lost(lost.units)
@@ -150,11 +143,24 @@ class UdpStream:
         """Probe if nothing came for too long."""
         if self.receiver is not None:
             self.receiver.handle_timeout(now)
+            self._send(self.receiver)
 
-    def rest_s(self, now: float) -> float:
-        """Return how long what comes next may wait, so that it is taken together."""
-        return 0.0 if self.receiver is None else rest_s(self.flow, self.receiver, now)
+    def on_moved(self, now: float, *, is_flooded: bool) -> None:
+        """Probe at once: the datagrams take another port, as the former one may be flooded."""
+        assert self.receiver is not None, "it has one that moves"
+        if is_flooded:
+            self.receiver.unasked.on_moved()
+        self.receiver.on_moved(now)
+        self._send(self.receiver)
 
-    def on_rest(self, seconds: float) -> None:
-        """Note for how long it will rest before what comes next is taken."""
-        self._has_rested = seconds > 0
+    def _send(self, receiver: Receiver) -> None:
+        while receiver.outgoing:
+            self._shared.out.append((self._source, receiver.outgoing.popleft()))
+
+    def rest_s(self, now: float, *, is_urgent: bool) -> float:
+        """Return how long what comes next may wait, so that it is taken together; 0: take it at once."""
+        receiver = None if is_urgent else self.receiver
+        seconds = 0.0 if receiver is None else rest_s(self.flow, receiver, now)
+        if self.early_bytes != math.inf:
+            self.early_bytes = EARLY_BYTES if seconds > 0 else 0
+        return seconds

@@ -33,6 +33,7 @@ class CallWatch:
         self.has_given = False  # this call
         self.is_hung = False  # nothing has come on the call since it was said to hang
         self.may_begin_at = 0.0  # another call
+        self.has_failed = False  # and nothing has come since
         self._path = path
         self._again_s = CALL_AGAIN_S
         self._awaited_at = math.inf  # since when an answer is due
@@ -72,11 +73,11 @@ class CallWatch:
         self._awaited_at = now if is_more_due else math.inf
         self.is_hung = self._has_reconnected = False
         self.has_given = True
-        self._again_s = CALL_AGAIN_S
+        self._again_s, self.has_failed = CALL_AGAIN_S, False
 
     def on_udp(self) -> None:
         """Note that UDP passes: calls that failed before do not count any more."""
-        self._again_s = CALL_AGAIN_S
+        self._again_s, self.has_failed = CALL_AGAIN_S, False
 
     def hung_at(self) -> float:
         """Return when the connection is said to hang, infinity if no answer is due."""
@@ -99,5 +100,6 @@ class CallWatch:
     def on_failed(self, now: float) -> None:
         """Note that the call has failed: another one is not made at once."""
         self._awaited_at = math.inf
+        self.has_failed = True
         self.may_begin_at = now + self._again_s
         self._again_s = min(2 * self._again_s, MAX_CALL_AGAIN_S)

@@ -16,21 +16,26 @@ GRACE_AGAIN_S: Final = 15.0  # so that one that sends a little now and then does
 
 
 class DeadZone:
-    """The last silence of all sources, if it was long enough to be one."""
+    """The last silence of all sources, if it was long enough to be one.
+
+    Attributes:
+        silent_at: when the silence since the last sign is a dead zone. To put it off is all that `on_heard`
+            does before then.
+    """
 
     def __init__(self) -> None:
-        self._heard_at = math.inf  # when any of them was heard last, or had something to send again
+        self.silent_at = math.inf
         self._grace_until = -math.inf
 
     def on_due(self, now: float) -> None:
         """Note that from now on sources have something to send; before, nobody had."""
-        self._heard_at = now
+        self.silent_at = now + DEAD_ZONE_S
 
     def on_heard(self, now: float) -> None:
-        """Note a sign of the network: after a silence of all, all have time to be heard again."""
-        if now >= self._heard_at + DEAD_ZONE_S and now >= self._grace_until + GRACE_AGAIN_S:
+        """Note a sign of the network: after a silence of all, all get time."""
+        if now >= self.silent_at and now >= self._grace_until + GRACE_AGAIN_S:
             self._grace_until = now + GRACE_S
-        self._heard_at = now
+        self.silent_at = now + DEAD_ZONE_S
 
     def is_in_grace(self, now: float) -> bool:
         """Return whether nobody is to blame yet for what is late."""

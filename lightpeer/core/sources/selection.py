@@ -10,8 +10,9 @@ the link: the next one is probed, each time later.
 If several are asked one is left out now and then. If the sum does not fall it stays out: the link may have
 become thinner, or have grown just when the source was added. A source that stalls is replaced at once.
 
-Call order: `on_joined` and `on_left` as sources come and go, `on_asked`, `on_came` and `on_idle` as things
-happen, `update` after these and at `due`. A source is any hashable key, `now` seconds on a monotonic clock.
+Call order: `on_joined` and `on_left` as sources come and go, `on_came` and `on_idle` as things happen,
+`update` after these and at `due`. While there is a `probe`, that says what may be asked, and is told of it. A
+source is any hashable key, `now` seconds on a monotonic clock.
 """
 
 from __future__ import annotations
@@ -91,21 +92,6 @@ class Selection(Generic[SourceT]):
         if source in self._roster.silent:
             self._replace(None, source)
             self._set_due()
-
-    def may_ask(self, source: SourceT) -> bool:
-        """Return whether one of those asked is to be asked now: a probed one answers first."""
-        return self.probe is None or self.probe.may_ask(source)
-
-    def on_asked(self, source: SourceT, size: int, now: float) -> None:
-        """Note a request.
-
-        Args:
-            source: the source that is asked.
-            size: how many bytes were requested.
-            now: the time in seconds.
-        """
-        if self.probe is not None:
-            self.probe.on_asked(source, size, now)
 
     def on_came(self, source: SourceT, arrivals: Sequence[tuple[int, float]]) -> bool:
         """Note bytes that were asked for and came in one wake-up; return whether `due` is nearer.

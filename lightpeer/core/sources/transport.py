@@ -98,7 +98,7 @@ class Transport:
         self._udp.on_units(arrivals)
         if self.on_grpc:
             self._passed_units += len(arrivals)
-        else:
+        elif self._call.has_failed:
             self._call.on_udp()
 
     def take_trial(self) -> bool:

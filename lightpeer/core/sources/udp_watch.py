@@ -73,7 +73,7 @@ class UdpWatch:
 
     def on_units(self, arrivals: Sequence[tuple[int, float]]) -> None:
         """Note units that were asked for and came: size in bytes and time of each, oldest first."""
-        self._sieve.on_arrived(len(arrivals))
+        self._sieve.arrived += len(arrivals)
         self._heard_at = arrivals[-1][1]
         if not self._is_seen_to_pass:
             self._watch_trickle(arrivals)

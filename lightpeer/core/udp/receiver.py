@@ -9,7 +9,7 @@ because in a dead zone the radio network still holds what is outstanding (DESIGN
 the zone ends, after a delay that is the zone's and not the path's: those units give no round trip.
 
 Call order: `ask` queues PULLs and `data_to_send` gives them as datagrams; `receive` takes the datagrams of a
-wake-up, and `take_events` returns what they brought; `handle_timeout` is called at `next_deadline`. Only
+wake-up and returns what they brought; `handle_timeout` is called at `next_deadline`. Only
 `receive` sees bytes from the network. It counts what does not verify and otherwise ignores it.
 """
 
@@ -48,6 +48,7 @@ class Receiver:
     Attributes:
         gauge: what is outstanding, and the round trip; read it, the receiver writes it.
         unasked: the account of what came without a request.
+        outgoing: what waits to be sent; `data_to_send` takes it from there.
         is_at_end: whether nothing is left to request after what is outstanding; set by the caller.
         last_heard_at: when a requested unit came last, or was requested with nothing outstanding.
         probes_unanswered: how many probes were sent since.
@@ -78,6 +79,7 @@ class Receiver:
         self._keys = terms.keys
         self._first_rtt_s = first_rtt_s
         self._pulls = PullQueue(terms, self.unasked)
+        self.outgoing = self._pulls.datagrams
         self._outstanding = OutstandingUnits(gauge)
         self._shown_at = -math.inf  # when a new path token was shown last
         self._events: list[Event] = []
@@ -115,19 +117,18 @@ class Receiver:
 
     def forget_all(self) -> None:
         """Start a new epoch (seek): the source empties its queue, and nothing is outstanding any more."""
-        self.unasked.on_asked(self.gauge.outstanding_bytes)  # some of it is on its way
+        self.unasked.useful_bytes += self.gauge.outstanding_bytes  # some of it is on its way
         self._pulls.begin_epoch()
         self._outstanding.clear()
 
     def data_to_send(self) -> bytes | None:
         """Return the next datagram for the source, None when there is none."""
-        datagrams = self._pulls.datagrams
-        return datagrams.popleft() if datagrams else None
+        return self.outgoing.popleft() if self.outgoing else None
 
     # What comes.
 
-    def receive(self, datagrams: Sequence[ReceivedDatagram]) -> None:
-        """Receive datagrams from the source's address, in the order they came."""
+    def receive(self, datagrams: Sequence[ReceivedDatagram]) -> list[Event]:
+        """Receive datagrams from the source's address; return what they brought, in the order they came."""
         came: list[tuple[Data, int, float]] = []
         for datagram in datagrams:
             size = len(datagram.data)
@@ -144,9 +145,6 @@ class Receiver:
                 came = []
                 self._on_path(answer, size, datagram.came_at)
         self._on_units(came)
-
-    def take_events(self) -> list[Event]:
-        """Return what happened since the last call, in that order."""
         events, self._events = self._events, []
         return events
 
@@ -187,7 +185,7 @@ class Receiver:
                 asked_bytes += outcome.lost_bytes  # some may only be late
                 self._events.append(UnitsLost(outcome.lost, outcome.lost_bytes, now))
         self.gauge.rtt.add(*rtts_s)
-        self.unasked.on_asked(asked_bytes)
+        self.unasked.useful_bytes += asked_bytes
 
     def _on_alive(self, now: float) -> None:
         silence_s = now - self.last_heard_at

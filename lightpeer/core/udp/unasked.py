@@ -7,7 +7,7 @@ An honest source sends neither, so a few of them prove a liar. The sender of eve
 there is more of that than of requested traffic, we move to another port, which only the source and observers
 of the path can learn. If that does not end it, this source is of no use.
 
-Call order: `on_pull` for each PULL, `on_asked`, `on_data` and `on_path` for what verifies, `on_junk` for what
+Call order: `on_pull` for each PULL, `on_data` and `on_path` for what verifies, `on_junk` for what
 does not; then `judge` says what to do. Tell `on_moved` once that was done.
 """
 
@@ -38,14 +38,20 @@ class Conduct(Enum):
 
 
 class Unasked:
-    """The account of one UDP stream; see the module's docstring."""
+    """The account of one UDP stream; see the module's docstring.
+
+    Attributes:
+        useful_bytes: that came as requested, or were given up and may come yet; for the receiver to add to.
+        is_open: whether something came since the last `judge` that was not asked for.
+    """
 
     def __init__(self) -> None:
+        self.useful_bytes = 0
+        self.is_open = False
         self._asked: dict[int, Sequence[UnitRange]] = {}  # by the low bits of a PULL's number
         self._pulls = 0  # that a PATH may answer
         self._paths = 0
         self._foreign = 0
-        self._useful_bytes = 0
         self._junk_bytes = 0
         self._moves = 0
         self._is_moving = False
@@ -57,10 +63,6 @@ class Unasked:
         self._pulls += not shows_token
         if len(self._asked) > PULLS_KNOWN:
             del self._asked[next(iter(self._asked))]
-
-    def on_asked(self, size: int) -> None:
-        """Note the bytes that came as requested, or were given up and may come yet."""
-        self._useful_bytes += size
 
     def on_data(self, data: Data, size: int) -> None:
         """Note any other unit: a copy, one that its PULL did not request, or of a PULL that is forgotten."""
@@ -80,6 +82,7 @@ class Unasked:
 
     def on_junk(self, size: int) -> None:
         """Note the size in bytes of a datagram that anybody may have sent."""
+        self.is_open = True
         if not self._is_moving:
             self._junk_bytes += _HEADERS_BYTES + (size if size < _CUT_BYTES else _LARGEST_BYTES)
 
@@ -89,9 +92,10 @@ class Unasked:
 
     def judge(self) -> Conduct:
         """Return what to do; MOVE is returned once before each `on_moved`."""
+        self.is_open = False
         if self._foreign > MOST_BREACHES or self._paths > self._pulls + MOST_BREACHES:
             return Conduct.LIE
-        allowed_bytes = self._useful_bytes + SPARE_BYTES * (1 + self._moves)
+        allowed_bytes = self.useful_bytes + SPARE_BYTES * (1 + self._moves)
         if self._is_moving or self._junk_bytes <= allowed_bytes:
             return Conduct.BEAR
         if self._moves == MOVES:

@@ -11,7 +11,7 @@ def fed(*rounds: tuple[int, int]) -> Sieve:
     """A sieve after rounds of so many units that came and so many that were lost then."""
     sieve = Sieve()
     for arrived, lost in rounds:
-        sieve.on_arrived(arrived)
+        sieve.arrived += arrived
         sieve.on_lost(lost)
     return sieve
 
@@ -44,7 +44,7 @@ def test_a_lossy_link_is_no_sieve(loss: float, run: int, seed: int) -> None:
         if losing:
             lost += 1
             continue
-        sieve.on_arrived(1)
+        sieve.arrived += 1
         if lost and random.random() < 1 / 3:
             sieve.on_lost(lost)
             lost = 0

@@ -25,7 +25,7 @@ from lightpeer.core.udp.datagram import (
     build_data,
     parse_pull_untrusted,
 )
-from lightpeer.core.udp.events import UnitArrived
+from lightpeer.core.udp.events import Event, UnitArrived
 from lightpeer.core.udp.opening import UdpTerms
 from lightpeer.core.udp.receiver import Receiver
 
@@ -191,9 +191,9 @@ class Download:
                 self.server.receive(datagram, self.now)
             else:
                 came.append(Came(datagram, self.now))
-        self.receiver.receive(came)
+        events = self.receiver.receive(came)
         self.receiver.handle_timeout(self.now)
-        self._drain()
+        self._on_events(events)
         self._ask()
         while (datagram := self.receiver.data_to_send()) is not None:
             self.pulls.append(self.now)
@@ -207,8 +207,7 @@ class Download:
         if when is not None:
             heapq.heappush(self._events, (when, next(self._ids), to_server, datagram))
 
-    def _drain(self) -> None:
-        events = self.receiver.take_events()
+    def _on_events(self, events: list[Event]) -> None:
         if arrivals := [event for event in events if isinstance(event, UnitArrived)]:
             self.bandwidth.on_arrived(self.flow, arrivals)
         for event in events:

@@ -54,8 +54,7 @@ class Harness:
         return self.receive(now, build_path(PathToken(7, path_no, token), KEYS))
 
     def receive(self, now, *datagrams):
-        self.receiver.receive([Came(datagram, now) for datagram in datagrams])
-        return self.receiver.take_events()
+        return self.receiver.receive([Came(datagram, now) for datagram in datagrams])
 
 
 @pytest.fixture
@@ -140,8 +139,8 @@ def test_what_came_together_is_told_in_its_order_and_with_its_own_times(link):
         return Came(build_data(Data(7, 1, 0.0, Unit(1, 3, unit), b"x" * 100), KEYS), now)
 
     path = Came(build_path(PathToken(7, 1, 0xBB), KEYS), 0.15)
-    link.receiver.receive([came(0.1, 1), came(0.2, 2), path, came(0.3, 3), Came(b"", 0.3), came(0.4, 3)])
-    events = link.receiver.take_events()
+    came_together = [came(0.1, 1), came(0.2, 2), path, came(0.3, 3), Came(b"", 0.3), came(0.4, 3)]
+    events = link.receiver.receive(came_together)
     assert events == [
         arrived(1, 0.1),
         arrived(2, 0.2),
@@ -151,7 +150,7 @@ def test_what_came_together_is_told_in_its_order_and_with_its_own_times(link):
     ]
     assert [event.came_at for event in events if isinstance(event, UnitArrived)] == [0.1, 0.2, 0.3, 0.4]
     assert events[3].found_at == 0.3
-    assert link.receiver.take_events() == [], "each is told once"
+    assert link.receiver.receive([]) == [], "each is told once"
     assert link.receiver.last_heard_at == 0.3
     assert link.gauge.rtt.mean_s == pytest.approx(0.1 + 0.1 / 8 + (0.3 - 0.1125) / 8)
     assert link.pull().path_token == 0xBB

@@ -30,7 +30,7 @@ def data(unit, pull_no, *, rendition=1, segment=3):
 def test_as_much_as_was_asked_for_and_some_more_is_borne(account):
     junk(account, SPARE_BYTES)
     assert account.judge() is Conduct.BEAR
-    account.on_asked(500)
+    account.useful_bytes += 500
     junk(account, 500)
     assert account.judge() is Conduct.BEAR
     junk(account, 29)
