@@ -157,6 +157,7 @@ class Download:
             now: the time in seconds.
         """
         self.sources.receive_chunk(source, chunk, silence_s, now)
+        self._renew(now)
         self._pump(now)
 
     def data_to_send(self) -> Outgoing | None:

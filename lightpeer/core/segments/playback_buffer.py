@@ -123,7 +123,7 @@ class PlaybackBuffer:
     # What is wished for.
 
     def pump(self, now: float) -> None:
-        """See whether sound may run, wish for more if it is time to fetch, and keep the rate that it takes."""
+        """See whether sound may run, wish for more if it is time to fetch, and keep up the rate."""
         self.update(now)
         if self._playout.fetching:
             self._wish_ahead()

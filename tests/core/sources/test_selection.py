@@ -70,8 +70,9 @@ class Course:
         if debt_bytes := selection.take_debt():
             self.debts.append(debt_bytes)
         for source in selection.tried:
-            if selection.may_ask(source):
-                selection.on_asked(source, UNIT, self.now)
+            assert selection.probe is not None
+            if selection.probe.may_ask(source):
+                selection.probe.on_asked(source, UNIT, self.now)
                 self.probes[source] = self.now + RTT_S, UNIT
         self.now += 1 / 64
         self._probed()
@@ -89,7 +90,7 @@ class Course:
 
     def _due(self) -> set[str]:
         """Those that are probed and did not answer yet, or not to this question."""
-        return {source for source in self.selection.tried if self.selection.may_ask(source)}
+        return {source for source in self.selection.tried if self.selection.probe.may_ask(source)}
 
     def _probed(self) -> None:
         for source, (at, size) in list(self.probes.items()):
@@ -325,8 +326,7 @@ def test_whoever_is_needed_is_asked() -> None:
     course.selection.ask("b")
     course.selection.ask("b")
     assert course.selection.asked == ["a", "b"]
-    assert course.selection.may_ask("b")
-    course.selection.on_asked("b", UNIT, 0.1)
+    assert course.selection.probe is None, "which would say who is asked"
 
 
 def test_a_probe_ends_where_there_is_nothing_to_ask_for() -> None:
@@ -418,7 +418,7 @@ def test_what_comes_together_counts_as_what_comes_one_by_one() -> None:
     one.on_came("a", [(UNIT, 2.25)])
     for selection in (one, many):
         assert selection.update(2.25, RTT_S)
-        selection.on_asked("b", UNIT, 2.25)
+        selection.probe.on_asked("b", UNIT, 2.25)
         assert not selection.on_came("b", [(UNIT, 2.5)])
     assert one.probe is not None
     assert many.probe is not None
