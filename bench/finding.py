@@ -22,13 +22,11 @@ from pathlib import Path
 import trio
 
 from lightpeer.client.client import Client, open_client
-from lightpeer.client.find_sources import source_finder
 from lightpeer.client.search import RECORDS_TO_SHOW
-from lightpeer.client.stream import INLINE_BYTES
+from lightpeer.client.stream import INLINE_BYTES, new_download, new_session
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET
 from lightpeer.core.trust.identity import ID_BYTES
-from lightpeer.download.session import Session
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimHost, SimInternet, simulate
@@ -80,8 +78,7 @@ async def first_segment_s(client: Client, query: str) -> float:
     """Return the time until the first verified segment is there, from nothing and in one flight of TCP."""
     started = trio.current_time()
     peer, opened = await client.open_query(query, inline_bytes=INLINE_BYTES)
-    finder = source_finder(client, opened.track)
-    session = Session(opened.track, client.network, client.settings, Bandwidth(), finder)
+    session = new_session(client, new_download(opened.track, client.settings, Bandwidth(), realtime=True))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.run, peer, opened)
         await session.next_segment()

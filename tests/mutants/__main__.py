@@ -41,6 +41,14 @@ CORES = (
     "sources/pull_ahead",
     "udp/receiver",
     "rate/rests",
+    "segments/asking",
+    "segments/download",
+    "segments/hold_ups",
+    "segments/playback_buffer",
+    "segments/pull_call",
+    "segments/source",
+    "segments/source_set",
+    "segments/udp_stream",
     "segments/retries",
     "segments/scheduler",
     "sources/selection",
@@ -58,8 +66,7 @@ SHELLS = (
     "playback/deck",
     "playback/player",
     "download/session",
-    "download/source",
-    "download/sources",
+    "download/connection",
 )
 TYPES = (sys.executable, "-m", "mypy", "--output", "json", "--no-warn-unused-ignores")
 ELSEWHERE = ("tests/sim/test_faults.py", "tests/cli/demo/test_run.py")  # too long; in other processes

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from lightpeer.core.segments.counts import DownloadStats
 from lightpeer.core.segments.playout import Playout
-from lightpeer.download.counts import SessionStats
 from lightpeer.net.network import Counters
 from lightpeer.playback import stats
 from lightpeer.playback.stats import PlayStats
@@ -35,7 +35,7 @@ def at(monkeypatch):
 def a_session(*, rebuffers=0, rebuffer_s=0.0, switches=0, **counts):
     playout = Playout(1.0, 1.0, 1.0, 1.0, rebuffers=rebuffers, rebuffer_s=rebuffer_s)
     return SimpleNamespace(
-        stats=SessionStats(**counts), playout=playout, ladder=SimpleNamespace(switches=switches)
+        stats=DownloadStats(**counts), playout=playout, ladder=SimpleNamespace(switches=switches)
     )
 
 

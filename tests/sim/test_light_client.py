@@ -13,15 +13,18 @@ from bench.finding import CASES, TEN
 from lightpeer.client.asking import HEAD_START_S
 from lightpeer.client.budget import RECORDS_TO_OPEN
 from lightpeer.client.client import Client, Hit, open_client
-from lightpeer.client.find_sources import first_source, source_finder
+from lightpeer.client.find_sources import first_source
 from lightpeer.client.holders import HOLDERS_S
 from lightpeer.client.search import PATIENCE_S
-from lightpeer.client.stream import INLINE_BYTES  # which TCP sends at once
+from lightpeer.client.stream import (
+    INLINE_BYTES,  # which TCP sends at once
+    new_download,
+    new_session,
+)
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
-from lightpeer.download.session import Session
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer
@@ -67,9 +70,7 @@ async def first_segment_at(client: Client, item: str | bytes) -> float:
         peer, opened = await client.open_query(item, inline_bytes=INLINE_BYTES)
     else:
         peer, opened = await first_source(client.open_track(item, inline_bytes=INLINE_BYTES))
-    session = Session(
-        opened.track, client.network, client.settings, Bandwidth(), source_finder(client, opened.track)
-    )
+    session = new_session(client, new_download(opened.track, client.settings, Bandwidth(), realtime=True))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.run, peer, opened)
         assert await session.next_segment() is not None
@@ -147,8 +148,8 @@ def test_an_hour_without_anything_to_do_is_silent(tmp_path: Path, paused: bool) 
             ):
                 if paused:
                     peer, opened = await client.open_query("song")
-                    finder = source_finder(client, opened.track)
-                    session = Session(opened.track, phone, client.settings, Bandwidth(), finder)
+                    download = new_download(opened.track, client.settings, Bandwidth(), realtime=True)
+                    session = new_session(client, download)
                     tasks.start_soon(session.run, peer, opened)
                     await session.wait_complete()
                 else:

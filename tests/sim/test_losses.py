@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import trio
-from lightpeer.download.source import Source
-from lightpeer.download.sources import Sources
 
 from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
+from lightpeer.core.segments.download import Download
+from lightpeer.download.connection import Connection
 from lightpeer.net.network import Datagram
 from lightpeer.net.udp_path import Path as WirePath
 from lightpeer.testing.link import Link
@@ -93,9 +93,9 @@ def test_what_comes_is_taken_about_once_for_each_pull(
     taken: list[int] = []
     pulls: list[bytes] = []
     checks: list[float] = []
-    receive, send, check = Source._on_datagrams, WirePath.send, Sources.check
+    receive, send, check = Connection._on_datagrams, WirePath.send, Download.handle_timeout
 
-    async def count_taken(self: Source, came: Sequence[Datagram]) -> bool:
+    async def count_taken(self: Connection, came: Sequence[Datagram]) -> bool:
         taken.append(len(came))
         return await receive(self, came)
 
@@ -103,12 +103,12 @@ def test_what_comes_is_taken_about_once_for_each_pull(
         pulls.append(datagram)
         await send(self, datagram)
 
-    def count_check(self: Sources, now: float) -> None:
+    def count_check(self: Download, now: float) -> None:
         checks.append(now)
         check(self, now)
 
-    monkeypatch.setattr(Sources, "check", count_check)
-    monkeypatch.setattr(Source, "_on_datagrams", count_taken)
+    monkeypatch.setattr(Download, "handle_timeout", count_check)
+    monkeypatch.setattr(Connection, "_on_datagrams", count_taken)
     monkeypatch.setattr(WirePath, "send", count_sent)
     made = made_track(100, kbps=(96,))
 

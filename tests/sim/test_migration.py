@@ -64,13 +64,14 @@ def hear(
     seconds: int = 60,
     also: str | None = None,
     rate: int = 50_000,
+    loss: float = 0.01,
     act: Act | None = None,
 ) -> tuple[Heard, Serving]:
     """Stream a track while the phone's address changes at those times, and `act` goes on beside it."""
     made = made_track(seconds)
 
     async def main(net: SimInternet) -> tuple[Heard, Serving]:
-        down, up = (Link(rate, 0.05, loss=0.01) for _ in range(2))
+        down, up = (Link(rate, 0.05, loss=loss) for _ in range(2))
         phone = net.host(PHONE, also=also, down=down, up=up)
         async with (
             serving(net.host("10.0.0.1", also="2001:db8::1"), [made]) as server,
@@ -178,7 +179,7 @@ def test_where_udp_is_blocked_in_the_new_network_grpc_follows_there(
         change(phone)
         phone.net.block_udp()
 
-    heard, server = hear(tmp_path, seed, (when_s, and_without_udp), also=PHONE_6)
+    heard, server = hear(tmp_path, seed, (when_s, and_without_udp), also=PHONE_6, loss=0.0)
     assert heard.session.playout.rebuffers == 0
     assert heard.session.stats.transports == {"udp", "grpc"}
     assert server.shelf.opens == 2, "for the stream, and for Streams.Pull"

@@ -9,10 +9,12 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.find_sources import first_source, source_finder
+from lightpeer.client.find_sources import first_source
+from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.buffer import HISTORY_S
-from lightpeer.download.session import Session
+from lightpeer.core.segments.playback_buffer import PlaybackBuffer
+from lightpeer.core.segments.scheduler import SegmentReady
 from lightpeer.errors import NoPeerError
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimHost, SimInternet, simulate
@@ -108,7 +110,7 @@ def test_a_search_without_an_answer_leaves_the_stream_its_connection(tmp_path: P
 def test_udp_is_used_above_a_second_of_round_trip(tmp_path: Path, rtt_s: float, seed: int) -> None:
     heard = hear(tmp_path, seed, lambda *_: None, delay_s=rtt_s / 2, high_water_s=20.0, low_water_s=10.0)
     assert heard.session.stats.transports == {"udp"}
-    assert heard.session.bandwidth.srtt_s == pytest.approx(rtt_s, rel=0.2)
+    assert heard.session.download.bandwidth.srtt_s == pytest.approx(rtt_s, rel=0.2)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -128,16 +130,14 @@ def test_on_grpc_a_new_address_is_followed_within_three_seconds(
             open_client(settings(tmp_path, server), phone) as client,
         ):
             net.call_at(moment_s + seed / 5, lambda: phone.move(MOVED))
-            told = Session._take_ready
+            put = PlaybackBuffer.put
 
-            def note(self: Session) -> None:
-                before = self.stats.fetched_bytes
-                told(self)
-                if self.stats.fetched_bytes > before:
-                    came.append(net.now)
+            def note(self: PlaybackBuffer, segment: SegmentReady) -> bool:
+                came.append(net.now)
+                return put(self, segment)
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(Session, "_take_ready", note)
+                patch.setattr(PlaybackBuffer, "put", note)
                 heard = await stream(client, made)
         assert heard.session.playout.rebuffers == 0
         before = [when for when in came if when <= moment_s + seed / 5]
@@ -177,8 +177,9 @@ def test_a_step_back_costs_no_byte_and_what_lay_ahead_stays(tmp_path: Path) -> N
             trio.open_nursery() as nursery,
         ):
             peer, opened = await first_source(client.open_track(made.track.track_id))
-            finder = source_finder(client, made.track)
-            session = Session(opened.track, phone, client.settings, Bandwidth(), finder)
+            session = new_session(
+                client, new_download(opened.track, client.settings, Bandwidth(), realtime=True)
+            )
             nursery.start_soon(session.run, peer, opened)
             for number in range(40):
                 assert (await session.next_segment()).segment == number
@@ -215,8 +216,8 @@ def test_a_session_that_is_cancelled_at_its_first_steps_leaves_no_flow(tmp_path:
         ):
             peer, opened = await first_source(client.open_track(made.track.track_id))
             bandwidth = Bandwidth()
-            session = Session(
-                opened.track, phone, client.settings, bandwidth, source_finder(client, made.track)
+            session = new_session(
+                client, new_download(opened.track, client.settings, bandwidth, realtime=True)
             )
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(session.run, peer, opened)
