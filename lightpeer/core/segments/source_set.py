@@ -52,7 +52,7 @@ class SourceSet:
         self._hold_ups = HoldUps(shared, self._sources, self.asking, self.dead_zone)
         self._transport = ""  # as told last
         self._checked_at = -math.inf
-        self._is_check_due = False  # a source has come or gone
+        self._is_check_due = False  # a source has come or gone, or its call has failed
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -171,6 +171,7 @@ class SourceSet:
         if source.call.is_present(call_no):
             is_weather = is_weather and not self._beside(source, now).deliver
             source.on_call_failed(fault, now, is_weather=is_weather)
+            self._is_check_due = True  # by what it goes on
             self._see_to(source, now)
 
     # Time.
