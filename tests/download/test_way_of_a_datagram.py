@@ -23,7 +23,7 @@ from tests.pair import made_track, serving, settings
 ROOT = str(Path(lightpeer.__file__).parent)
 SIMULATED = str(Path(ROOT, "testing"))
 MOST_SWITCHES = 60
-MOST_FOR_EACH_MORE = 16  # of a wake-up that takes several datagrams together
+MOST_FOR_EACH_MORE = 10  # of a wake-up that takes several datagrams together
 
 
 def module_of(frame: FrameType) -> str | None:

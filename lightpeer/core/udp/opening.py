@@ -1,7 +1,7 @@
 """The Open exchange, client side: what is asked, and what the answer is worth.
 
 Both ends put a fresh public key into their sealed messages; from the two, each
-derives the keys of the UDP stream (DESIGN §2). The answer is only as good as its
+derives the keys of the UDP stream. The answer is only as good as its
 bytes: the manifest is checked against the track id, chunks are checked later by
 the scheduler like all other content.
 """

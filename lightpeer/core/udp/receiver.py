@@ -5,7 +5,7 @@ a unit lost once three later ones have come. The last units of a burst have no l
 the oldest outstanding unit is requested once more as a probe, and an answered probe shows that everything
 requested before it is lost. At the very end, where the link is idle anyway, the first probe requests all
 that is overdue. While nothing comes at all, the probes back off to one a second and nothing else is repeated,
-because in a dead zone the radio network still holds what is outstanding (DESIGN §6). It delivers that when
+because in a dead zone the radio network still holds what is outstanding. It delivers that when
 the zone ends, after a delay that is the zone's and not the path's: those units give no round trip.
 
 Call order: `ask` queues PULLs and `data_to_send` gives them as datagrams; `receive` takes the datagrams of a
