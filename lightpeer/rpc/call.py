@@ -26,7 +26,8 @@ from lightpeer.core.rpc.status import CallStatus, StatusCode
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from lightpeer.core.rpc.client import ClientCall, ClientConnection
+    from lightpeer.core.rpc.client import ClientConnection
+    from lightpeer.core.rpc.client_call import ClientCall
     from lightpeer.core.rpc.status import Metadata, RawHeader
     from lightpeer.errors import RpcError
     from lightpeer.rpc.link import Link
@@ -189,15 +190,12 @@ class Call:
 
     def begin(self, link: Link[ClientCall], now: float) -> None:
         """Start on a connection (the channel flushes it afterwards)."""
+        from lightpeer.core.rpc.client_call import CallTerms
+
         self._link = link
-        core = self._core = cast("ClientConnection", link.core).start(
-            self.path,
-            now,
-            deadline=None if self.deadline_s == math.inf else self.deadline_s,
-            headers=self._headers,
-            expects_one=self.expects_one,
-            gzip=self._gzip,
-        )
+        deadline_s = None if self.deadline_s == math.inf else self.deadline_s
+        terms = CallTerms(deadline_s, self._headers, self.expects_one, self._gzip)
+        core = self._core = cast("ClientConnection", link.core).start(self.path, now, terms)
         core.context = weakref.ref(self)  # so that a call that is dropped goes
         for message, compress in self._sent or ():
             core.send(message, compress=compress)

@@ -22,7 +22,7 @@ from lightpeer.rpc.call import Call
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Generator
 
-    from lightpeer.core.rpc.client import ClientCall
+    from lightpeer.core.rpc.client_call import ClientCall
     from lightpeer.core.rpc.status import CallStatus
     from lightpeer.rpc.call import CallOptions
     from lightpeer.rpc.subchannel import Subchannel

@@ -30,7 +30,7 @@ from lightpeer.rpc.limits import ServeLimits
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from lightpeer.core.rpc.server import ServerCall
+    from lightpeer.core.rpc.server_call import ServerCall
     from lightpeer.core.rpc.status import Metadata, MetadataLike
     from lightpeer.net.network import Address
     from lightpeer.rpc.link import Link

@@ -25,7 +25,8 @@ from lightpeer.core.guard.turns import Turn, Turns
 from lightpeer.core.rpc.frame_gate import ErrorCode, FloodBudget
 from lightpeer.core.rpc.framing import is_gzip
 from lightpeer.core.rpc.limits import Limits
-from lightpeer.core.rpc.server import ServerCall, ServerConnection
+from lightpeer.core.rpc.server import ServerConnection
+from lightpeer.core.rpc.server_call import ServerCall
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.net.network import local_address, peer_address
 from lightpeer.net.system import TcpStream

@@ -27,7 +27,8 @@ from lightpeer.errors import UsageError, leaves_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from lightpeer.core.rpc.client import ClientCall, ClientConnection
+    from lightpeer.core.rpc.client import ClientConnection
+    from lightpeer.core.rpc.client_call import ClientCall
     from lightpeer.core.rpc.limits import Limits
     from lightpeer.core.rpc.reply_burst import ReplyBurst
     from lightpeer.net.network import Address

@@ -36,7 +36,8 @@ from lightpeer.core.guard.turns import (
 )
 from lightpeer.core.rpc.frame_gate import ErrorCode, FrameType
 from lightpeer.core.rpc.limits import Limits
-from lightpeer.core.rpc.server import CALL_WORK, STUCK_S, ServerConnection
+from lightpeer.core.rpc.server import CALL_WORK, ServerConnection
+from lightpeer.core.rpc.stuck_watch import STUCK_S
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.link import STALLED_WRITE_S, Link
 from lightpeer.rpc.server import LIMITS, REQUEST_S, RpcServer

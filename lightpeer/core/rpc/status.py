@@ -17,7 +17,7 @@ from enum import IntEnum
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from lightpeer.errors import BadMessageError, RpcError, UsageError
+from lightpeer.errors import BadMessageError, FramingError, RpcError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -222,14 +222,24 @@ def header_list_bytes(headers: Sequence[RawHeader]) -> int:
     return 32 * len(headers) + sum(map(len, chain.from_iterable(headers)))
 
 
-def split_headers_untrusted(headers: Iterable[RawHeader]) -> tuple[dict[bytes, bytes], Metadata]:
-    """Part received header fields into the transport's own and the metadata, in order.
+def split_headers_untrusted(
+    headers: Sequence[RawHeader], most_bytes: int
+) -> tuple[dict[bytes, bytes], Metadata]:
+    """Divide received header fields into the transport's own and the metadata, in order.
 
-    h2 would end the connection for a malformed field; RFC 9113 section 8.1.1 asks for the call alone.
+    h2 would end the connection for a malformed field; RFC 9113 section 8.1.1 asks to end the call alone.
+
+    Args:
+        headers: the fields.
+        most_bytes: the limit on their size, as `header_list_bytes` counts it.
 
     Raises:
+        FramingError: they are above the limit (RESOURCE_EXHAUSTED).
         BadMessageError: a field is malformed (sections 8.2.1 and 8.3), or a "-bin" value is not base64.
     """
+    if header_list_bytes(headers) > most_bytes:
+        text = f"the metadata is above the limit of {most_bytes} bytes"
+        raise FramingError(StatusCode.RESOURCE_EXHAUSTED, text)
     own: dict[bytes, bytes] = {}
     metadata: list[tuple[str, str | bytes]] = []
     is_head = True  # pseudo-header fields come first
