@@ -5,9 +5,7 @@ then lives in the core, and whoever awaits it parks until the core says that it 
 that awaits a call cancels the call, and so do leaving it as a context manager and dropping the last reference
 to it, so nothing of it is left behind on either side.
 
-A call keeps what it has sent until the server's first word. When the server has
-certainly not seen the call (a GOAWAY below it, a refused stream), it begins anew
-by itself: once, or as often as need be while it never came to a stream.
+A call that its server has certainly not seen begins anew by itself (`core.rpc.retry`).
 
 A serializer of None means that messages are bytes already.
 """
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, ca
 
 import trio
 
+from lightpeer.core.rpc.retry import TransparentRetry
 from lightpeer.core.rpc.status import CallStatus, StatusCode
 
 if TYPE_CHECKING:
@@ -96,9 +95,8 @@ class Call:
         self._changed = trio.lowlevel.ParkingLot()
         self._link: Link[ClientCall] | None = None
         self._unsent_status: CallStatus | None = None  # of a call that never reached a connection
-        self._sent: list[tuple[bytes, bool]] | None = []  # messages to begin anew with; None: cannot any more
+        self._retry = TransparentRetry()
         self._is_done_writing = False
-        self._has_begun_anew = False
         self._callbacks: list[Callable[[Any], object]] | None = []  # None once they were called
 
     # --- the surface ------------------------------------------------------------------------------
@@ -197,7 +195,7 @@ class Call:
         terms = CallTerms(deadline_s, self._headers, self.expects_one, self._gzip)
         core = self._core = cast("ClientConnection", link.core).start(self.path, now, terms)
         core.context = weakref.ref(self)  # so that a call that is dropped goes
-        for message, compress in self._sent or ():
+        for message, compress in self._retry.sent:
             core.send(message, compress=compress)
         if self._is_done_writing:
             core.end()
@@ -208,9 +206,10 @@ class Call:
         core = cast("ClientCall", self._core)
         if core.status is None:
             if core.initial_metadata is not None:
-                self._sent = None
-        elif self._may_begin_anew(core.status):
-            self._begin_anew()
+                self._retry.commit()
+        elif self._channel.takes_calls and self._retry.take(core.status, has_stream=core.stream_id > 0):
+            self._core = self._link = None
+            self._channel.submit(self, trio.current_time())
         else:
             self._on_end()
         self._changed.unpark_all()
@@ -227,18 +226,9 @@ class Call:
         """End because the deadline has passed without a connection."""
         self.fail(CallStatus(StatusCode.DEADLINE_EXCEEDED, "the deadline passed without a connection"))
 
-    def _may_begin_anew(self, status: CallStatus) -> bool:
-        was_refused = not status.was_processed and self._sent is not None and self._channel.takes_calls
-        return was_refused and not (self._has_begun_anew and cast("ClientCall", self._core).stream_id)
-
-    def _begin_anew(self) -> None:
-        self._has_begun_anew = self._has_begun_anew or cast("ClientCall", self._core).stream_id > 0
-        self._core = self._link = None
-        self._channel.submit(self, trio.current_time())
-
     def _on_end(self) -> None:
         """Let go of what a call in progress needs."""
-        self._sent = None
+        self._retry.commit()
         callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
             try:

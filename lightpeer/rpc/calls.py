@@ -31,9 +31,6 @@ logger = logging.getLogger(__name__)
 
 Requests: TypeAlias = "AsyncIterable[Any] | Iterable[Any]"
 
-KEPT_REQUESTS_BYTES: Final = 256 * 1024
-"""What a call of many requests keeps to begin anew with: as much as a server's window commonly takes."""
-
 
 class _EndOfStream:
     def __bool__(self) -> bool:
@@ -52,7 +49,7 @@ class _OneRequest(Call):
 
     def __init__(self, channel: Subchannel, options: CallOptions, request: Any) -> None:
         super().__init__(channel, options)
-        self._sent = [(self._encode(request), True)]
+        self._retry.keep_only(self._encode(request))
         self._is_done_writing = True
         self._channel.submit(self, self.made_s)
 
@@ -63,7 +60,6 @@ class _ManyRequests(Call):
     def __init__(self, channel: Subchannel, options: CallOptions, request: Requests | None) -> None:
         self._feeding = trio.CancelScope()  # first: `__del__` looks at it, whatever fails below
         super().__init__(channel, options)
-        self._kept_bytes = 0
         self._channel.submit(self, self.made_s)
         if request is not None:
             self._channel.spawn(_feed, (weakref.ref(self), self._feeding, request))
@@ -88,7 +84,7 @@ class _ManyRequests(Call):
         if self._status is not None:
             self._raise_ended(self._status)
         cast("ClientCall", self._core).send(message, compress=compress)
-        self._keep(message, compress)
+        self._retry.keep(message, compress=compress)
         self._flush()
 
     def _raise_ended(self, status: CallStatus) -> Never:
@@ -103,15 +99,6 @@ class _ManyRequests(Call):
         if self._core is not None:
             self._core.end()
             self._flush()
-
-    def _keep(self, message: bytes, compress: bool) -> None:
-        if self._sent is None:
-            return
-        self._kept_bytes += len(message)
-        if self._kept_bytes > KEPT_REQUESTS_BYTES:
-            self._sent = None
-        else:
-            self._sent.append((message, compress))
 
     def _on_end(self) -> None:
         super()._on_end()

@@ -152,12 +152,12 @@ class Channel:
     @property
     def local_address(self) -> Address | None:
         """Where the latest connection came from, or None before the first."""
-        return self._subchannel.local_address
+        return self._subchannel.connector.local_address
 
     @property
     def remote_address(self) -> Address | None:
         """Where the latest connection reached, or None before the first."""
-        return self._subchannel.remote_address
+        return self._subchannel.connector.remote_address
 
     @property
     def burst(self) -> ReplyBurst | None:
@@ -172,12 +172,12 @@ class Channel:
     @property
     def connect_s(self) -> float | None:
         """How long it took to make the latest connection; None before the first."""
-        return self._subchannel.connect_s
+        return self._subchannel.connector.connect_s
 
     @property
     def was_refused(self) -> bool:
         """Whether the latest attempt to connect was answered that nobody listens there."""
-        return self._subchannel.was_refused
+        return self._subchannel.connector.was_refused
 
     @property
     def is_closed(self) -> bool:
@@ -193,7 +193,7 @@ class Channel:
         """Give what the channel is at; with `try_to_connect`, an idle one begins to connect."""
         state = self._subchannel.state
         if try_to_connect and state is ChannelConnectivity.IDLE:
-            self._subchannel.connect_in_task()
+            self._subchannel.connector.run_in_task()
         return state
 
     async def wait_for_state_change(self, last_observed_state: ChannelConnectivity) -> None:
@@ -220,7 +220,7 @@ class Channel:
 
     def also_at(self, addresses: Iterable[Address]) -> None:
         """Note where else the server is, for when it has to be connected to anew."""
-        self._subchannel.dialling.others = tuple(addresses)
+        self._subchannel.connector.dialling.others = tuple(addresses)
 
     def renew(self) -> None:
         """Have the next call make a new connection; calls that go on stay with the present one."""

@@ -12,7 +12,7 @@ sends, so cancelling a call can never cut a frame in two.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import trio
 
@@ -71,32 +71,40 @@ class Unpaced:
         """Nothing is owed."""
 
 
+class Hooks(NamedTuple, Generic[StreamT]):
+    """What a link calls; none of them may block.
+
+    Attributes:
+        on_event: called with each stream of the core that has changed.
+        on_greeted: called once the peer has shown that it speaks HTTP/2.
+        on_held: called after each turn with what is held in memory for the peer, in bytes.
+    """
+
+    on_event: Callable[[StreamT], None]
+    on_greeted: Callable[[], None] | None = None
+    on_held: Callable[[int], None] | None = None
+
+
 class Link(Generic[StreamT]):
     """A core connection on a stream.
 
     Args:
         stream: the transport; it belongs to the link from now on.
         core: the connection's protocol.
-        on_event: called with each stream of the core that has changed; must not block.
-        on_greeted: called once the peer has shown that it speaks HTTP/2.
-        on_held: told after each turn what is held in memory for the peer, in bytes; must not block.
-        pacing: when the peer is read; else whenever it sends.
+        hooks: what to call.
+        pacing: when the peer is read; None reads it whenever it sends.
     """
 
     def __init__(
         self,
         stream: trio.abc.Stream,
         core: Connection[StreamT],
-        on_event: Callable[[StreamT], None],
-        on_greeted: Callable[[], None] | None = None,
-        on_held: Callable[[int], None] | None = None,
+        hooks: Hooks[StreamT],
         pacing: Pacing | None = None,
     ) -> None:
         self.core = core
         self.stream = stream
-        self._on_event = on_event
-        self._on_greeted = on_greeted
-        self._on_held = on_held
+        self._on_event, self._on_greeted, self._on_held = hooks
         self._pacing = pacing or Unpaced()
         self._sending_bytes = 0  # that wait for the socket
         self._writer = trio.lowlevel.ParkingLot()

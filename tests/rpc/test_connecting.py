@@ -208,14 +208,14 @@ def test_no_call_is_lost_while_server_after_server_drains():
                 for number in range(200):
                     nursery.start_soon(call, number)
                     if number % 20 == 0:
-                        for link in [client.link for client in f.server._clients]:
+                        for link in [client.link for client in f.server._intake.clients]:
                             link.core.drain(trio.current_time())
                             link.flush()
                     await trio.lowlevel.checkpoint()
             assert len(replies) == 200
             assert len(f.network.streams) > 3
             await trio.sleep(1)
-            assert len(f.channel._subchannel._running) == len(f.server._clients) == 1
+            assert len(f.channel._subchannel._running) == len(f.server._intake.clients) == 1
 
     run(main)
 
@@ -269,7 +269,7 @@ def test_a_call_that_is_refused_again_fails():
 
 
 def test_a_call_that_sent_more_than_is_kept_does_not_begin_anew(monkeypatch):
-    monkeypatch.setattr("lightpeer.rpc.calls.KEPT_REQUESTS_BYTES", 3)
+    monkeypatch.setattr("lightpeer.core.rpc.retry.KEPT_BYTES", 3)
 
     async def main():
         network = MemoryNetwork()
@@ -368,7 +368,7 @@ def test_a_server_that_is_not_where_it_was_is_found_at_its_other_address():
                 raise dead[host]
 
             f.network.connect_tcp = connect_tcp
-            f.channel._subchannel.dialling.target = ("192.0.2.1", 1)
+            f.channel._subchannel.connector.dialling.target = ("192.0.2.1", 1)
             f.channel.also_at([("192.0.2.1", 1), ("2001:db8::1", 1)])
             echo = f.channel.unary_unary("/t/Echo")
             assert await echo(b"hi") == b"hi"

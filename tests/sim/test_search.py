@@ -65,7 +65,7 @@ def chain(servers: list[Serving]) -> None:
 
 def calls(server: Serving) -> int:
     """How many calls a server is at."""
-    return sum(client.core.active_calls for client in server.rpc._clients)
+    return sum(client.core.active_calls for client in server.rpc._intake.clients)
 
 
 def test_a_walk_brings_back_what_servers_further_on_have() -> None:

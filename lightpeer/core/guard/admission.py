@@ -52,7 +52,7 @@ class Client(Protocol):
 ClientT = TypeVar("ClientT", bound=Client)
 
 
-class Verdict(NamedTuple, Generic[ClientT]):
+class Placing(NamedTuple, Generic[ClientT]):
     """Whether a client is let in, and who gives way to it."""
 
     is_admitted: bool
@@ -79,21 +79,21 @@ class Admission(Generic[ClientT]):
     def __len__(self) -> int:
         return len(self._clients)
 
-    def admit(self, client: ClientT, now: float) -> Verdict[ClientT]:
+    def admit(self, client: ClientT, now: float) -> Placing[ClientT]:
         """Give a client a place if there may be one for it; who gives way has none any more."""
         network = client.network
         if self._connections.level(network, now) < 1 or self.budget(network).is_used_up(now):
-            return Verdict(is_admitted=False, gives_way=None)
+            return Placing(is_admitted=False, gives_way=None)
         self._connections.take(network, 1, now)
         neighbours = [other for other in self._clients if other.network == network]
         is_short = len(neighbours) >= self._places_per_network or len(self._clients) >= self._places
         gives_way = self._find_place(neighbours) if is_short else None
         if is_short and gives_way is None:
-            return Verdict(is_admitted=False, gives_way=None)
+            return Placing(is_admitted=False, gives_way=None)
         if gives_way is not None:
             self.leave(gives_way)
         self._clients[client] = None
-        return Verdict(is_admitted=True, gives_way=gives_way)
+        return Placing(is_admitted=True, gives_way=gives_way)
 
     def leave(self, client: ClientT) -> None:
         """Take back a client's place, if it still has one."""
