@@ -175,13 +175,12 @@ class Connections:
             await channel.connect()
             took_s = trio.current_time() - began_s
             logger.info("connected to %s:%d in %.0f ms", host, port, 1000 * took_s)
-            from lightpeer.peering.peer import Peer, SealClock
+            from lightpeer.peering.peer import Peer
+            from lightpeer.peering.sealing import Sealer
 
             peer = Peer(
                 channel,
-                self._identity(),
-                SealClock(self._network),
-                self._network,
+                Sealer(self._identity(), self._network),
                 address=contact.address,
                 peer_id=contact.peer_id,
                 silence_s=self._terms.call_timeout_s,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.udp.opening import Opened, Opening
@@ -21,43 +21,48 @@ SECRET_BYTES = 32
 TakesFrom: TypeAlias = "Callable[[PeerId, str], bool]"
 
 
+class Wanted(NamedTuple):
+    """What to ask of a peer that opens a track.
+
+    Attributes:
+        bitrate_kbps: the greatest rendition wanted inline.
+        inline_bytes: how much may come inline.
+        first_segment: from where on, unless the track ends before.
+        track: its manifest, if that is here already.
+    """
+
+    bitrate_kbps: int
+    inline_bytes: int
+    first_segment: int = 0
+    track: Track | None = None
+
+
 class Opener:
     """Opens one track, or the best hit of one search, at one peer after another.
 
+    Args:
+        own: our id.
+        entropy: for the keys of UDP streams; None if none are wanted.
+        wanted: what to ask for.
+        tried: the peers not to ask.
+        takes_from: returns whether a track may be taken from a peer at an address.
+
     Attributes:
-        tried: whom it was opened at, or is not to be.
+        tried: the peers that the track was opened at, or that are not to be asked.
     """
 
     def __init__(
         self,
         own: PeerId,
         entropy: Callable[[int], bytes] | None,
+        wanted: Wanted,
         *,
-        bitrate_kbps: int,
-        inline_bytes: int,
-        first_segment: int = 0,
-        track: Track | None = None,
         tried: Collection[PeerId] = (),
         takes_from: TakesFrom = lambda _peer_id, _host: True,
     ) -> None:
-        """Take who we are, and what to ask for.
-
-        Args:
-            own: our id.
-            entropy: for the keys of UDP streams; None if none are wanted.
-            bitrate_kbps: the greatest rendition wanted inline.
-            inline_bytes: how much may come inline.
-            first_segment: from where on, unless the track ends before.
-            track: its manifest, if that is here already.
-            tried: who is not to be asked.
-            takes_from: whether a track may be taken from a peer at an address.
-        """
         self._own = own
         self._entropy = entropy
-        self._bitrate_kbps = bitrate_kbps
-        self._inline_bytes = inline_bytes
-        self._first_segment = first_segment
-        self._track = track
+        self._wanted = wanted
         self._takes_from = takes_from
         self.tried = set(tried)
 
@@ -69,10 +74,10 @@ class Opener:
         """Return what to ask; without a track id it goes into a search."""
         return opening.request(
             track_id,
-            first_segment=self._first_segment,
-            bitrate_kbps=self._bitrate_kbps,
-            inline_bytes=self._inline_bytes,
-            manifest_known=self._track is not None,
+            first_segment=self._wanted.first_segment,
+            bitrate_kbps=self._wanted.bitrate_kbps,
+            inline_bytes=self._wanted.inline_bytes,
+            manifest_known=self._wanted.track is not None,
         )
 
     def accept_untrusted(self, opening: Opening, reply: pb.OpenReply, track_id: bytes, peer: Peer) -> Opened:
@@ -82,7 +87,7 @@ class Opener:
         if not self._takes_from(peer.peer_id, peer.host):
             raise RpcError(StatusCode.PERMISSION_DENIED, "we take nothing from this peer")
         return opening.accept_untrusted(
-            reply, track_id=track_id, client=self._own, server=peer.peer_id, track=self._track
+            reply, track_id=track_id, client=self._own, server=peer.peer_id, track=self._wanted.track
         )
 
     async def open_at(self, peer: Peer, track_id: bytes) -> Opened:
@@ -92,9 +97,10 @@ class Opener:
         try:
             return await self._open_at(peer, track_id)
         except RpcError as error:
-            if error.code() != StatusCode.OUT_OF_RANGE or not self._first_segment:
+            if error.code() != StatusCode.OUT_OF_RANGE or not self._wanted.first_segment:
                 raise
-        self._first_segment = self._inline_bytes = 0  # whoever plays it goes to its last second
+        # The track ends before that segment; the player then starts at its last second.
+        self._wanted = self._wanted._replace(first_segment=0, inline_bytes=0)
         return await self._open_at(peer, track_id)
 
     async def _open_at(self, peer: Peer, track_id: bytes) -> Opened:
