@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.search.hits import Findings, FoundTrack, ReplyReader

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from lightpeer.core.guard.access import Rules
+    from lightpeer.core.guard.rules import Rules
     from lightpeer.net.network import Network
     from lightpeer.rpc.server import Context
 

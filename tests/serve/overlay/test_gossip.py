@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import RuleList
 from lightpeer.core.overlay.view import CAPACITY
 from lightpeer.core.rpc.status import StatusCode

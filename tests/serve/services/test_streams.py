@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from lightpeer.core.content.manifest import TABLE_BASE, table_bytes
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
