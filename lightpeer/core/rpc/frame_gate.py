@@ -43,7 +43,7 @@ RESET_COST: Final = 10
 """Of a reset stream, for which a call may have been started and stopped."""
 
 REFUSED_CALL_COST: Final = 40
-"""Of a call that is turned away after its header fields were parsed, which takes a quarter of a millisecond. The
+"""Of a call that is turned away after its header fields were parsed, in a quarter of a millisecond. The
 refill pays for 25 of them a second."""
 
 SENT_BYTES_PER_CREDIT: Final = 32

@@ -65,7 +65,7 @@ class H2Connection(h2.connection.H2Connection):
 
 
 def connection_window_bytes(limits: Limits) -> int:
-    """Return the connection's window; by default it holds all streams' windows, so no call starves another."""
+    """Return the connection's window; by default it holds all streams' windows: no call starves another."""
     wanted = limits.connection_window_bytes or limits.concurrent_calls * limits.stream_window_bytes
     return min(LARGEST_WINDOW_BYTES, max(wanted, limits.stream_window_bytes))
 
