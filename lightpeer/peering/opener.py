@@ -1,4 +1,4 @@
-"""How a track is opened at a peer: what is asked, by a fresh key each time, and what the answer is worth."""
+"""Opens a track at a peer: makes the request, with a fresh key each time, and checks the reply."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ class Opener:
         self.tried = set(tried)
 
     def begin(self) -> Opening:
-        """Return a new exchange; `request` is for it, and so must the answer be."""
+        """Start an exchange. Pass it to `request`, and to `accept_untrusted` with the reply."""
         return Opening(None if self._entropy is None else self._entropy(SECRET_BYTES))
 
     def request(self, opening: Opening, track_id: bytes = b"") -> pb.OpenRequest:
-        """Return what to ask; without a track id it goes into a search."""
+        """Return the request of an exchange; without a track id it goes into a search."""
         return opening.request(
             track_id,
             first_segment=self._wanted.first_segment,
@@ -81,7 +81,17 @@ class Opener:
         )
 
     def accept_untrusted(self, opening: Opening, reply: pb.OpenReply, track_id: bytes, peer: Peer) -> Opened:
-        """Return what a peer's answer offers; raise RemoteError if it is not sound."""
+        """Return the offer in a peer's reply.
+
+        Args:
+            opening: the exchange.
+            reply: the reply.
+            track_id: the track.
+            peer: the peer, which has proven its id.
+
+        Raises:
+            RemoteError: the reply is not sound, or nothing may be taken from this peer.
+        """
         assert peer.peer_id is not None, "a sealed reply names its signer"
         self.tried.add(peer.peer_id)
         if not self._takes_from(peer.peer_id, peer.host):
@@ -91,7 +101,11 @@ class Opener:
         )
 
     async def open_at(self, peer: Peer, track_id: bytes) -> Opened:
-        """Open a track at a peer; raise RemoteError if it does not serve it, or not soundly."""
+        """Open a track at a peer.
+
+        Raises:
+            RemoteError: the peer does not serve the track, or its reply is not sound.
+        """
         if peer.peer_id is not None:
             self.tried.add(peer.peer_id)
         try:

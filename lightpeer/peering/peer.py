@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     M = TypeVar("M", bound=Message)
 
 CALL_S: Final = 60.0
-"""For a whole call, whatever comes meanwhile: a reply of 16 kB behind three others at 16 kbit/s."""
+"""The limit on a whole call: enough for a reply of 16 kB behind three others at 16 kbit/s."""
 
 
 class Peer:
@@ -77,27 +77,27 @@ class Peer:
 
     @property
     def name(self) -> str:
-        """How to call it in a message to a person."""
+        """Its name in messages to a person."""
         return format_peer_id(self.peer_id) if self.peer_id else f"{self.address[0]}:{self.address[1]}"
 
     @property
     def is_alive(self) -> bool:
-        """Whether the connection stands, or only rests until it is needed."""
+        """Whether the connection is open, or only rests until it is needed."""
         return self._channel.is_alive or self._channel.is_resting
 
     @property
     def is_gone(self) -> bool:
-        """Whether its host answers that nobody listens there any more."""
+        """Whether its host refused the latest connection, so that nobody listens there any more."""
         return self._channel.was_refused
 
     @property
     def is_resting(self) -> bool:
-        """Whether the connection was left: the next call makes another."""
+        """Whether the connection was left, so that the next call makes another."""
         return self._channel.is_resting
 
     @property
     def rtt_s(self) -> float | None:
-        """The round trip, by the reply to the latest call, or by how long it took to connect."""
+        """The round trip in seconds, from the reply to the latest call, or else from connecting."""
         burst = self._channel.burst
         return burst.rtt_s if burst is not None and burst.rtt_s is not None else self._channel.connect_s
 
@@ -108,75 +108,86 @@ class Peer:
 
     @property
     def burst(self) -> ReplyBurst | None:
-        """How the reply to the latest call came."""
+        """How the reply to the latest call arrived."""
         return self._channel.burst
 
     @property
     def own_host(self) -> str | None:
-        """The numeric address that we have in the network that leads to the peer, once there was one."""
+        """Our own numeric address on the way to the peer; None before the first connection."""
         address = self._channel.local_address
         return address[0] if address is not None else None
 
     @property
     def hosts(self) -> list[str]:
-        """The numeric addresses that it is at: the one that was reached, and that of the other family."""
+        """Its numeric addresses: the one that was reached, and perhaps one of the other family."""
         return [self.host, *(host for host, _ in self._places if family_of(host) != family_of(self.host))]
 
     def learn_places(self, record: PeerRecord) -> None:
-        """Take where the peer says that it is, by its own verified record: an address of each family."""
+        """Learn the peer's addresses, one of each family, from its own verified record."""
         self._places = _places(record, self.host)
         self._channel.also_at(self._places)
 
     def renew(self) -> None:
-        """Have the next call make a new connection; calls that go on stay with the present one."""
+        """Have the next call make a new connection; running calls stay on the present one."""
         self._channel.renew()
 
     async def connect(self) -> None:
-        """Have a connection, made now if need be; raise RpcError if there cannot be one."""
+        """Connect, unless there is a connection.
+
+        Raises:
+            RpcError: UNAVAILABLE, with the reason.
+        """
         self._check_open()
         await self._channel.connect()
 
     def hold(self) -> None:
-        """Keep the connection open for a stream, whatever others think of it; until `release`."""
+        """Keep the connection open for a stream until `release`, even if it is given up."""
         self._holders += 1
 
     def release(self) -> None:
-        """Need the connection no more."""
+        """Undo one `hold`."""
         self._holders -= 1
         if not self._holders:
             self._close()
 
     def give_up(self, close: Callable[[], None]) -> None:
-        """Have the connection closed, by a function, once nobody holds it."""
+        """Call `close` once nobody holds the connection."""
         self._close = close
         if not self._holders:
             close()
 
     def unix_time(self) -> float:
-        """Return the Unix time that the peer goes by, as far as it has told us: for records that it gives."""
+        """Return the peer's Unix time in seconds, as far as it has told us, to check its records."""
         return self._sealer.clock.now_ms() / 1000
 
     async def exchange(self, request: pb.ExchangeRequest) -> pb.ExchangeReply:
-        """Discovery.Exchange; raises RpcError or BadMessageError, as all calls here do."""
+        """Call Discovery.Exchange.
+
+        Raises:
+            RemoteError: the call failed, or the reply breaks the protocol; so for all calls here.
+        """
         return await self._unary("Discovery/Exchange", request, pb.ExchangeReply)
 
     async def announce(self, request: pb.Announcement) -> pb.AnnounceReply:
-        """Discovery.Announce."""
+        """Call Discovery.Announce."""
         return await self._unary("Discovery/Announce", request, pb.AnnounceReply)
 
     async def open(self, request: pb.OpenRequest) -> pb.OpenReply:
-        """Streams.Open."""
+        """Call Streams.Open."""
         return await self._unary("Streams/Open", request, pb.OpenReply)
 
     async def search(
         self, request: pb.SearchRequest, *, timeout_s: float = CALL_S, first_reply_s: float = math.inf
     ) -> AsyncGenerator[pb.SearchReply, None]:
-        """Index.Search: the replies as they come, until the call's time is over.
+        """Call Index.Search and yield the replies as they come.
 
         Args:
             request: what to search for.
-            timeout_s: for the whole call.
-            first_reply_s: of silence on the connection, before the first reply, which needs no walk.
+            timeout_s: seconds for the whole call.
+            first_reply_s: seconds of silence on the connection before the first reply, which needs no walk.
+
+        Raises:
+            RemoteError: the call failed, or a reply breaks the protocol.
         """
         path = PACKAGE + "Index/Search"
         call_it = self._channel.unary_stream(path)
@@ -198,7 +209,11 @@ class Peer:
                 call.cancel()
 
     def pull(self) -> PullCall:
-        """Streams.Pull: audio where UDP does not pass; raises RpcError."""
+        """Call Streams.Pull, for audio where UDP does not pass.
+
+        Raises:
+            RpcError: the connection was given up.
+        """
         path = PACKAGE + "Streams/Pull"
         self._check_open()
         seals = self._sealer.seals(path, self.peer_id)
@@ -221,15 +236,15 @@ class Peer:
         raise AssertionError("unreachable")
 
     def _check_open(self) -> None:
-        """Raise RpcError if the connection was given up: it made room for another, or was of no use."""
+        """Raise RpcError if the connection was given up, for another or because it was useless."""
         if self._channel.is_closed:
             raise RpcError(StatusCode.UNAVAILABLE, "the connection was given up")
 
     def _explained(self, error: RpcError) -> RemoteError:
-        """Return the error, or what it means if another peer than the expected one gave it.
+        """Return the error, or a clearer one if another peer than the expected one answered.
 
-        Another peer cannot open what was sealed for the one that was expected: to it, it was changed. That
-        happens in mid-connection too, if a server is started again with another key.
+        Another peer cannot open a request that was sealed for the expected one, and finds it changed. This
+        also happens in mid-connection, if a server restarts with another key.
         """
         refused = error.code() == StatusCode.UNAUTHENTICATED and error.details().startswith("changed")
         if not refused or self.peer_id is None:
@@ -247,10 +262,10 @@ class Peer:
 
 
 def _places(record: PeerRecord, host: str) -> list[Endpoint]:
-    """Return the first numeric address of each family that is in as wide a network as a host."""
+    """Return the first numeric address of each family that is in no narrower network than a host."""
     places: dict[int, Endpoint] = {}
     for endpoint in record.endpoints:
         place = endpoint[0]
-        if not is_name(place) and scope_of(place) <= scope_of(host):  # a name leads wherever its owner likes
+        if not is_name(place) and scope_of(place) <= scope_of(host):  # a name leads wherever its owner wants
             places.setdefault(family_of(place), endpoint)
     return list(places.values())

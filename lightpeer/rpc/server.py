@@ -80,16 +80,16 @@ LIMITS: Final = Limits(
     connection_age_s=ServeLimits.connection_age_s,
     connection_age_grace_s=ServeLimits.connection_age_grace_s,
 )
-"""What each connection may cost, unless its server is told otherwise."""
+"""What each connection may cost by default."""
 
 AGE_JITTER: Final = 0.1
-"""Of a connection's age, more or less: gRFC A9 (server-side connection management)."""
+"""How far a connection's age varies, as a fraction: gRFC A9 (server-side connection management)."""
 
 ACCEPT_PAUSE_S: Final = 0.1
-"""Before accepting again, after the system could not: it is out of descriptors or memory, say."""
+"""The pause after a failure to accept, for example because descriptors or memory ran out."""
 
 _LISTENER_IS_BROKEN: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
-"""Nobody can connect any more, so that the process had better end and be started again."""
+"""Errors after which nobody can connect any more, so the server ends."""
 
 
 class RpcServer:
@@ -97,10 +97,10 @@ class RpcServer:
 
     Args:
         handlers: by full method path, "/package.Service/Method".
-        limits: what each connection may cost; None takes `LIMITS`.
+        limits: what each connection may cost; None is `LIMITS`.
         bounds: what all connections together, and those of one host, may cost.
         compression: of replies, unless a handler says otherwise.
-        tls: None for cleartext; else a context, as of `net.tls.server_context`, to which ALPN is added.
+        tls: a context, for example from `net.tls.server_context`, to which ALPN is added; None is cleartext.
 
     Attributes:
         on_connection: called with our numeric host and the client's for each connection that is let in.
@@ -141,7 +141,7 @@ class RpcServer:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Accept and serve until `drain` has come to its end; the listeners are closed then."""
+        """Accept and serve until `drain` is complete, then close the listeners."""
         with self._connections:
             async with trio.open_nursery() as nursery:
                 with self._accepting:
@@ -151,7 +151,7 @@ class RpcServer:
                         task_status.started()
 
     def drain(self, grace_s: float = math.inf) -> None:
-        """Stop accepting, let the calls that run end within the grace, and then end `serve`."""
+        """Stop accepting, give running calls `grace_s` seconds to end, and then end `serve`."""
         self._is_draining = True
         self._accepting.cancel()
         self._connections.deadline = min(self._connections.deadline, trio.current_time() + grace_s)
@@ -160,7 +160,7 @@ class RpcServer:
             client.flush()
 
     async def serve_connection(self, stream: trio.abc.Stream) -> None:
-        """Serve one client until it or the server is done; closes the stream."""
+        """Serve one client until it or the server is done, and close the stream."""
         client = self._admitted(stream)
         if client is None:
             await trio.aclose_forcefully(stream)
@@ -169,12 +169,12 @@ class RpcServer:
 
     async def _serve_client(self, client: Client, stream: trio.abc.Stream) -> None:
         try:
-            if client.is_let_go:  # while its task was to begin
+            if client.is_let_go:  # before its task began
                 await trio.aclose_forcefully(stream)
                 return
             self.on_connection(local_address(stream)[0], client.peer[0])
             await self._run_calls(client, stream)
-        except OSError:  # it is gone, and its address with it
+        except OSError:  # the client is gone, so it has no address
             await trio.aclose_forcefully(stream)
         finally:
             self._intake.leave(client)
@@ -211,14 +211,14 @@ class RpcServer:
         return self._intake.admit(stream, self._aged)
 
     def _may_begin(self, call: ServerCall, client: Client) -> MethodHandler | None:
-        """Return what answers a call, or refuse it before it costs a task."""
+        """Return the handler of a call, or refuse the call before it costs a task."""
         handler = self._handlers.get(call.path)
         if handler is None:
             client.core.turn_away(call, StatusCode.UNIMPLEMENTED, "there is no such method here")
         return handler
 
     def _log_end(self, core: ServerConnection, peer: Address) -> None:
-        """Say that a connection has ended."""
+        """Log the end of a connection."""
         text = f"the connection of {peer[0]}:{peer[1]} ended: {core.why_closed}"
         if core.error_code:
             self._log.warn(text)
@@ -226,7 +226,7 @@ class RpcServer:
             logger.debug(text)
 
     def _aged(self) -> Limits:
-        """Spread the ages, so that clients which came together do not all come back together (gRFC A9)."""
+        """Return the limits with a random age, so that clients which came together do not return together."""
         spread = 1 + AGE_JITTER * (2 * self._jitter() - 1)
         return replace(self._limits, connection_age_s=self._limits.connection_age_s * spread)
 
@@ -253,7 +253,7 @@ class RpcServer:
             while True:
                 try:
                     stream = await listener.accept()
-                except Exception as error:  # what went wrong with a connection comes here too: accept(2)
+                except Exception as error:  # errors of the new connection come here too: accept(2)
                     if isinstance(error, OSError) and error.errno in _LISTENER_IS_BROKEN:
                         raise
                     self._log.warn(f"cannot accept a connection now: {error}")
@@ -262,7 +262,7 @@ class RpcServer:
                 client = self._admitted(stream)
                 if client is not None:
                     nursery.start_soon(contained, "a connection", self._serve_client, client, stream)
-                elif isinstance(stream, TcpStream):  # a flood of them costs no task, nor a turn of the loop
+                elif isinstance(stream, TcpStream):  # so a flood costs neither a task nor a turn of the loop
                     stream.drop()
                 else:
                     await trio.aclose_forcefully(stream)

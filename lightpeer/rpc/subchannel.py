@@ -75,7 +75,7 @@ class Subchannel:
         self._link: Link[ClientCall] | None = None  # the latest
         self._running = RunningLinks(_CLOSED)
         self._pending = PendingCalls(limits.queued_calls)
-        self._waiters = 0  # that want the channel to be ready, as pending calls do
+        self._waiters = 0  # tasks in `wait_until_ready`
         self._is_closed = False
 
     @property
@@ -103,12 +103,12 @@ class Subchannel:
 
     @property
     def burst(self) -> ReplyBurst | None:
-        """How the reply to the latest call came; None before the first connection."""
+        """How the reply to the latest call arrived; None before the first connection."""
         return cast("ClientConnection", self._link.core).burst if self._link is not None else None
 
     @property
     def is_resting(self) -> bool:
-        """Whether the latest connection was left: the next call makes another."""
+        """Whether the latest connection was left, so that the next call makes another."""
         link = self._link
         was_left = link is not None and cast("ClientConnection", link.core).was_left
         return was_left and self.connector.failure is None and not self._is_closed
@@ -131,7 +131,7 @@ class Subchannel:
             self._waiters -= 1
 
     async def connect(self) -> None:
-        """Have a TCP connection, unless there is one, by one attempt; none is made while the backoff lasts.
+        """Make one attempt at a TCP connection, unless there is one or the backoff lasts.
 
         Raises:
             RpcError: UNAVAILABLE, with the reason.
@@ -143,7 +143,7 @@ class Subchannel:
             raise self.connector.failure.to_error()
 
     async def close(self, grace_s: float) -> None:
-        """Take no more calls, let those that run end within the grace, and cancel the others."""
+        """Take no more calls, give running ones `grace_s` seconds to end, and cancel the others."""
         await trio.lowlevel.checkpoint_if_cancelled()
         self._take_no_more()
         self._running.drain()
@@ -153,7 +153,7 @@ class Subchannel:
         self.cancel()
 
     def renew(self) -> None:
-        """Have the next call make a new connection; calls that go on stay with the present one."""
+        """Have the next call make a new connection; running calls stay on the present one."""
         if self._link is not None:
             cast("ClientConnection", self._link.core).leave()
             self._link.flush()
@@ -234,7 +234,7 @@ class Subchannel:
             link.core.close(why="the server says nothing")
             link.flush()
             self.connector.fail(link.core.why_closed)
-        elif link.core.takes_calls:  # and has not gone away again in the same breath
+        elif link.core.takes_calls:  # unless the server has already gone away again
             self.connector.succeeded()
 
     def _make_link(self, stream: trio.abc.Stream) -> Link[ClientCall]:
@@ -265,7 +265,7 @@ class Subchannel:
 
 
 def _tell(core: ClientCall) -> None:
-    """Have a call look at what has changed, unless it was dropped."""
+    """Tell a call that it has changed, unless it was dropped."""
     call: Call | None = core.context and core.context()
     if call is not None:
         call.on_change()

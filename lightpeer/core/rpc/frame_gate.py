@@ -193,8 +193,7 @@ class FrameGate:
 
         Raises:
             FramingError: a flood, a frame that is too long, or a malformed GOAWAY. Close the connection
-            with the
-                error's `code`.
+                with the error's `code`.
         """
         self.budget.refill(now)
         if self._held:

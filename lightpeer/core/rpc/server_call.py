@@ -32,7 +32,7 @@ class CallServer(Protocol):
     def finish_call(
         self, call: ServerCall, code: StatusCode, details: str = "", headers: Sequence[RawHeader] = ()
     ) -> None:
-        """End a call with a status once what is queued has gone."""
+        """End a call with a status once what is queued has gone, as `ServerCall.finish` does."""
 
 
 class ServerCall(Stream):

@@ -192,8 +192,7 @@ def encode_metadata(metadata: MetadataLike) -> list[RawHeader]:
 
     Raises:
         UsageError: a key has characters that are not allowed, or belongs to the transport; or a value is
-        not bytes
-            under a "-bin" key, or not printable ASCII under another.
+            not bytes under a "-bin" key, or not printable ASCII under another.
     """
     return [_encode_pair(key, value) for key, value in metadata]
 
