@@ -1,7 +1,7 @@
 """Peers on the local network, found without configuration: DNS-SD over multicast DNS (RFC 6763, RFC 6762).
 
 A serving peer registers `_loudp2p._tcp` with its port, and its id in the TXT record. A peer that is found
-this way is only a hint whom to contact first: the contact proves the id. Addresses of the internet or of
+this way is only a hint which to contact first: the contact proves the id. Addresses of the internet or of
 this computer are skipped, so nobody on the network can send us elsewhere.
 
 zeroconf does the work in its own threads. Without it (the extra `lan`), no peers are found, without a

@@ -45,7 +45,7 @@ EOF: Final = _EndOfStream()
 
 
 class _OneRequest(Call):
-    """The request is given with the call."""
+    """The request goes out with the call."""
 
     def __init__(self, channel: Subchannel, options: CallOptions, request: Any) -> None:
         super().__init__(channel, options)

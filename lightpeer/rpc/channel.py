@@ -199,7 +199,7 @@ class Channel:
 
     @property
     def was_refused(self) -> bool:
-        """Whether the latest attempt to connect was answered that nobody listens there."""
+        """Whether the latest attempt to connect was refused: nobody listens there."""
         return self._subchannel.connector.was_refused
 
     @property

@@ -32,7 +32,7 @@ class ConnectorOwner(Protocol):
         """Whether there is a server."""
 
     def is_wanted(self) -> bool:
-        """Return whether anybody waits for a server."""
+        """Return whether any call or task waits for a server."""
 
     async def adopt(self, stream: trio.abc.Stream) -> None:
         """Use a connection, and report `succeeded` or `fail` once the server has greeted us or has not."""
@@ -55,7 +55,7 @@ class Connector:
         remote_address: where the latest connection reached, or None before the first.
         local_address: where it came from, in the network that it was made in.
         connect_s: how long it took to make it.
-        was_refused: whether the latest attempt was answered that nobody listens there.
+        was_refused: whether the latest attempt was refused: nobody listens there.
     """
 
     def __init__(self, work: trio.Nursery, dialling: Dialling, owner: ConnectorOwner) -> None:
@@ -99,7 +99,7 @@ class Connector:
     async def _run(self) -> None:
         self._work.start_soon(self.dialling.use_the_wait)
         try:
-            if not self.is_failing:  # otherwise this is for somebody who waits
+            if not self.is_failing:  # otherwise a task waits for the next attempt
                 await self._try_once()
             while not self._owner.is_ready and self._owner.is_wanted():
                 self._attempt = trio.Event()

@@ -1,4 +1,4 @@
-"""Which clients a server serves, and what all of them together may cost it.
+"""Decides which clients a server serves, within bounds on what they may cost it.
 
 A connection has a place from its first byte, TLS's handshake included. `core.guard.admission` decides who
 gets one, `core.guard.turns` when each client is read, and `core.guard.holdings` who has to go when too much
@@ -116,7 +116,7 @@ class Intake:
         self._holdings: Holdings[Client] = Holdings(bounds.held_bytes, bounds.held_bytes_per_connection)
 
     def admit(self, stream: trio.abc.Stream, limits: Callable[[], Limits]) -> Client | None:
-        """Give a connection a place, if there is one for it; another client may have to go for it.
+        """Give a connection a place, if there is one; another client may have to give way.
 
         Args:
             stream: the connection.
@@ -125,7 +125,7 @@ class Intake:
         now = trio.current_time()
         try:
             client = Client(peer_address(stream))
-        except OSError:  # it is gone
+        except OSError:  # the client is gone
             return None
         placing = self._admission.admit(client, now)
         if placing.gives_way is not None:
@@ -137,14 +137,14 @@ class Intake:
         return client
 
     def leave(self, client: Client) -> None:
-        """Take back the place of a client that is gone."""
+        """Free the place of a client that is gone."""
         self.clients.discard(client)
         self._admission.leave(client)
         self._holdings.remove(client, client.network)
 
     def hold(self, client: Client, held_bytes: int) -> None:
         """Note how much is held in memory for a client; let go of the one with most if it is too much."""
-        if client.is_let_go:  # what it still holds goes with it
+        if client.is_let_go:  # its memory is about to be freed
             return
         heaviest = self._holdings.update(client, client.network, held_bytes)
         if heaviest is not None:

@@ -1,4 +1,4 @@
-"""The connection beneath a channel: made when a call wants it, made again when one wants it again.
+"""The connection beneath a channel, made when a call needs it, and made again when the next one does.
 
 Connecting (`rpc.connector`) and each connection are one task in the channel's nursery; calls that are made
 meanwhile wait (`rpc.pending_calls`). Calls go out as soon as TCP stands, a round trip before the server's
@@ -214,7 +214,7 @@ class Subchannel:
         return link if link is not None and link.core.is_greeted else None
 
     def is_wanted(self) -> bool:
-        """Return whether anybody waits for a server."""
+        """Return whether any call or task waits for a server."""
         self._pending.expire(trio.current_time())
         return bool(self._pending or self._waiters)
 

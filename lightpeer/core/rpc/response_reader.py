@@ -1,4 +1,4 @@
-"""What a server's headers and messages mean for their calls.
+"""Reads a server's headers and messages, and ends the calls that they decide.
 
 A call ends by the server's word as soon as that is known: by trailers, by first headers that are no gRPC,
 by more messages than the method has. An OK counts only if the messages agree with it.

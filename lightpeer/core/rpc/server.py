@@ -187,7 +187,7 @@ class ServerConnection(Connection[ServerCall]):
     def _finish(self, stream: ServerCall, *, reset: ErrorCode = ErrorCode.CANCEL) -> None:
         if stream.is_proved:
             self._worked_s = self._now
-        if reset is ErrorCode.NO_ERROR and not stream.is_remote_ended:  # answered before it was asked
+        if reset is ErrorCode.NO_ERROR and not stream.is_remote_ended:  # answered before its end
             self._wire.owe(RESET_COST)
         super()._finish(stream, reset=reset)
         stream.discard()

@@ -1,4 +1,4 @@
-"""What gRPC says in headers: status codes, messages, metadata, timeouts.
+"""gRPC's header fields: status codes, messages, metadata, timeouts.
 
 Both halves of gRPC over HTTP/2 share these translations between Python values and header fields. Reading is
 tolerant where the specification wants it (an odd status message is kept as it is) and raises

@@ -42,12 +42,12 @@ class WaitingCalls:
         return True
 
     def remove(self, call: ClientCall) -> None:
-        """Take out a call, if it waits."""
+        """Remove a call, if it waits."""
         if call in self._calls:
             self._calls.remove(call)
 
     def take(self) -> ClientCall:
-        """Take out the call that has waited longest."""
+        """Remove and return the call that has waited longest."""
         return self._calls.popleft()
 
     def has_room(self, active_calls: int, limit: int) -> bool:
