@@ -48,7 +48,7 @@ async def search(peer: Peer, asked: pb.SearchRequest) -> list[FoundTrack]:
     reader = ReplyReader(asked.query, asked.limit, asked.records, peer.host)
     findings = Findings(asked.query, asked.limit)
     async for reply in peer.search(asked):
-        for track in reader.read_untrusted(reply, peer._network.unix_time()):
+        for track in reader.read_untrusted(reply, peer.unix_time()):
             findings.add(track)
     return list(findings.tracks.values())
 
