@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import trio
 import trio.testing
 
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.errors import RpcError
 from lightpeer.net.network import Counters
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import (
@@ -167,6 +169,10 @@ class Service:
         return b""
 
 
+SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
+REFUSE = OSError("connection refused")
+
+
 class Fixture:
     def __init__(self, limits: Limits | None, bounds: ServerBounds) -> None:
         self.network = MemoryNetwork()
@@ -216,3 +222,27 @@ def run(main: Any) -> None:
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         raise error from None
+
+
+async def settle() -> None:
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def code_of(call) -> StatusCode:
+    with pytest.raises(RpcError) as caught:
+        await call
+    return caught.value.code()
+
+
+class Attempts:
+    """Counts the attempts to connect by their time."""
+
+    def __init__(self, network: MemoryNetwork) -> None:
+        self.times: list[float] = []
+        connect = network.connect_tcp
+
+        async def counted(host, port):
+            self.times.append(trio.current_time())
+            return await connect(host, port)
+
+        network.connect_tcp = counted
