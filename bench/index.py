@@ -150,7 +150,8 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
     from lightpeer.net.network import listener_address
     from lightpeer.net.system import SystemNetwork
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-    from lightpeer.peering.peer import Peer, SealClock
+    from lightpeer.peering.peer import Peer
+    from lightpeer.peering.sealing import Sealer
     from lightpeer.rpc.channel import open_channel
     from lightpeer.rpc.server import RpcServer
     from lightpeer.serve.library.index import Index
@@ -201,7 +202,7 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
                 for number in range(searches):
                     if number % 100 == 0:  # one caller has a bounded share
                         caller = Identity(network.entropy(32))
-                        peer = Peer(channel, caller, SealClock(network), network, address=address)
+                        peer = Peer(channel, Sealer(caller, network), address=address)
                     query = QUERIES[name](titles)
                     request = pb.SearchRequest(query=query, limit=10, walkers=NO_BUDGET.walkers)
                     step.longest_ms = 0.0

@@ -213,15 +213,17 @@ class Client:
         track: Track | None = None,
     ) -> Opener:
         from lightpeer.core.segments.abr import FIRST_BPS
-        from lightpeer.peering.opener import Opener
+        from lightpeer.peering.opener import Opener, Wanted
 
         return Opener(
             self.identity.peer_id,
             None if self.settings.transport == "grpc" else self.network.entropy,
-            bitrate_kbps=bitrate_kbps or self.settings.bitrate_kbps or FIRST_BPS // 1000,
-            inline_bytes=inline_bytes,
-            first_segment=first_segment,
-            track=track,
+            Wanted(
+                bitrate_kbps or self.settings.bitrate_kbps or FIRST_BPS // 1000,
+                inline_bytes,
+                first_segment,
+                track,
+            ),
             tried=tried,
             takes_from=self._takes_from,
         )

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from lightpeer.core.udp.opening import UdpTerms
     from lightpeer.core.udp.receiver import Event
     from lightpeer.net.network import Datagram, Network
-    from lightpeer.peering.peer import Peer, PullCall
+    from lightpeer.peering.peer import Peer
+    from lightpeer.peering.pull import PullCall
 
 logger = logging.getLogger(__name__)
 

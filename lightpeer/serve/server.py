@@ -39,7 +39,7 @@ from lightpeer.net.network import listener_address
 from lightpeer.rpc.health import Health
 from lightpeer.rpc.limits import ServeLimits
 from lightpeer.rpc.reflection import Reflection
-from lightpeer.rpc.server import LIMITS, RpcServer, service_of
+from lightpeer.rpc.server import LIMITS, RpcServer, ServerBounds, service_of
 from lightpeer.serve.access.access import Access, Lists, drop_withdrawn, keep_to
 from lightpeer.serve.importing.finder import require_folder
 from lightpeer.serve.importing.scan import MIRRORED, ImportReport, mend, mirror_root, scan
@@ -178,11 +178,13 @@ class _Server:
         rpc = RpcServer(
             handlers,
             limits=replace(LIMITS, receive_message_bytes=ServeLimits.request_bytes),
-            max_connections=shares().connections,
-            connections_per_s=ServeLimits.connections_per_s,
-            work_per_s=ServeLimits.work_per_s,
-            on_connection=gossip.own.place.reached,
+            bounds=ServerBounds(
+                connections=shares().connections,
+                connections_per_s=ServeLimits.connections_per_s,
+                work_per_s=ServeLimits.work_per_s,
+            ),
         )
+        rpc.on_connection = gossip.own.place.reached
         if self._uplink is not None:
             nursery.start_soon(kept_up, "sharing the uplink", self._uplink.run)
         nursery.start_soon(kept_up, "the streams", self._streams.run)

@@ -10,7 +10,7 @@ import trio
 from lightpeer.client.client import SOUND_FIRST_S, Client, Hit, open_client
 from lightpeer.client.reach import HEAD_START_S
 from lightpeer.client.stream import INLINE_BYTES  # which TCP sends at once
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, RuleList
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import NoPeerError, NothingFoundError

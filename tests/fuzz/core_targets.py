@@ -16,6 +16,7 @@ from lightpeer.core.content.manifest import (
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.rate.memory import Downlinks
 from lightpeer.core.rpc.client import ClientConnection
+from lightpeer.core.rpc.client_call import CallTerms
 from lightpeer.core.rpc.frame_gate import FrameGate, GoAway
 from lightpeer.core.rpc.framing import MessageDecoder, accepts_gzip_untrusted, encode_message
 from lightpeer.core.rpc.limits import Limits
@@ -125,7 +126,8 @@ def header_fields(data: bytes) -> None:
     with refusals():
         assert decode_timeout_untrusted(data) >= 0
     with refusals():
-        split_headers_untrusted(tuple(line.partition(b"\0")[::2]) for line in data.split(b"\n"))
+        fields = tuple(line.partition(b"\0")[::2] for line in data.split(b"\n"))
+        split_headers_untrusted(fields, 1000)
 
 
 @target(
@@ -144,7 +146,7 @@ def frames(data: bytes) -> None:
 
 
 @target(
-    "core.rpc.connection.Connection._split_untrusted",
+    "core.rpc.wire.Wire.receive_untrusted",
     seeds=[
         wire.frame(4)
         + wire.frame(1, wire.block(wire.RESPONSE), flags=4, stream_id=1)
@@ -155,7 +157,7 @@ def frames(data: bytes) -> None:
 def client_half(data: bytes) -> None:
     """Whatever a server sends ends each call with a status."""
     half = ClientConnection("h:1", LIMITS, 0.0)
-    call = half.start("/a.B/C", 0.0, expects_one=True)
+    call = half.start("/a.B/C", 0.0, CallTerms(expects_one=True))
     call.send(b"request", end=True)
     half.data_to_send()
     half.receive(data, 1.0)
@@ -166,7 +168,8 @@ def client_half(data: bytes) -> None:
 
 
 @target(
-    "core.rpc.connection.Connection._split_untrusted",
+    "core.rpc.request.read_request_untrusted",
+    "core.rpc.wire.Wire.receive_untrusted",
     seeds=[
         wire.frame(4)
         + wire.frame(1, wire.block([*wire.REQUEST, (b"grpc-timeout", b"1S")]), flags=4, stream_id=1)

@@ -23,8 +23,9 @@ from lightpeer.errors import RemoteError, RpcError
 from lightpeer.net.lan import contacts_untrusted
 from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.peering.opener import Opener
-from lightpeer.peering.peer import TIME_METADATA, Peer, SealClock
+from lightpeer.peering.opener import Opener, Wanted
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import TIME_METADATA, SealClock, Sealer
 from lightpeer.rpc.health import _service_untrusted
 from lightpeer.rpc.reflection import Reflection
 from lightpeer.serve.overlay.meeting import Meetings, Met
@@ -58,7 +59,7 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-@target("peering.peer.SealClock.adopt_untrusted", seeds=[b"1800000000000", b"9" * 20])
+@target("peering.sealing.SealClock.adopt_untrusted", seeds=[b"1800000000000", b"9" * 20])
 def clock_of_a_peer(data: bytes) -> None:
     """A time that a server tells is taken, or it is not; what is sealed then fits its field."""
     clock = SealClock(Names([]))
@@ -71,7 +72,7 @@ def clock_of_a_peer(data: bytes) -> None:
 def reply(data: bytes) -> None:
     """With a seal that is right: the body may be anything."""
     channel: Any = None
-    peer = Peer(channel, US, SealClock(Names([])), Names([]), address=(HOST, 1))
+    peer = Peer(channel, Sealer(US, Names([])), address=(HOST, 1))
     sealed = SimpleNamespace(open_reply_untrusted=lambda body: body, peer_id=THEM.peer_id)
     for kind in (pb.ExchangeReply, pb.SearchReply, pb.OpenReply, pb.Chunk):
         with refusals():
@@ -86,7 +87,7 @@ def reply(data: bytes) -> None:
     seeds=[OPEN_REPLY.SerializeToString()],
 )
 def opener(data: bytes) -> None:
-    opener = Opener(US.peer_id, Names([]).entropy, bitrate_kbps=48, inline_bytes=1000)
+    opener = Opener(US.peer_id, Names([]).entropy, Wanted(bitrate_kbps=48, inline_bytes=1000))
     with refusals():
         reply = parse_body_untrusted(pb.OpenReply, data)
         hit = FoundTrack(track_id_of(reply.manifest), "", "", "", 1, (), ())

@@ -17,7 +17,7 @@ import signal
 from collections.abc import Callable
 
 from lightpeer.core.content.manifest import TABLE_BASE
-from lightpeer.core.rpc.server import ServerCall
+from lightpeer.core.rpc.server_call import ServerCall
 from lightpeer.core.trust.identity import ServerSeals
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES
 from lightpeer.errors import StateError

@@ -72,7 +72,8 @@ class Node:
             streams=StreamTable(self.host, self.identity),
             gossip=self.gossip,
         )
-        rpc = RpcServer(services.handlers(), on_connection=self.gossip.own.place.reached)
+        rpc = RpcServer(services.handlers())
+        rpc.on_connection = self.gossip.own.place.reached
         listener = await self.host.listen_tcp("", PORT)
         with self.scope:
             async with trio.open_nursery() as nursery:

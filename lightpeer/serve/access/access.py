@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.guard.access import Refusal, Rules
+from lightpeer.core.guard.rules import Refusal, Rules
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.serve.access.inotify import FolderWatch

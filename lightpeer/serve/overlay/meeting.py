@@ -36,7 +36,8 @@ from lightpeer.core.trust.records import check_scope_untrusted, told_records_unt
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.net.names import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.peering.peer import Peer, SealClock
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import Limits, open_channel
 
 if TYPE_CHECKING:
@@ -230,13 +231,13 @@ class Meetings:
     @asynccontextmanager
     async def _peer_at(self, address: Endpoint, peer_id: PeerId | None) -> AsyncIterator[Peer]:
         """Connect, for the length of a block; what a peer told about our clock is noted at its end."""
-        clock = SealClock(self._network)
+        sealer = Sealer(self._identity, self._network)
         opening = open_channel(self._network, *address, limits=_LIMITS, connect_timeout_s=CONNECT_S)
         async with opening as channel:
             await channel.connect()
-            peer = Peer(channel, self._identity, clock, self._network, address=address, peer_id=peer_id)
+            peer = Peer(channel, sealer, address=address, peer_id=peer_id)
             yield peer
-        offset_s = clock.offset_ms / 1000
+        offset_s = sealer.clock.offset_ms / 1000
         clocks = self._clocks_now()
         if self._network.unix_time() < NOT_BEFORE_S and clocks.agreed is None:
             clocks.hear("a clock that is not set", offset_s, is_named=True)  # takes anybody's word

@@ -18,7 +18,7 @@ from lightpeer.core.trust.identity import Identity, PeerId, ServerSeals
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.replay import Origin, ReplayGuard
 from lightpeer.errors import BadMessageError, RpcError, SealError
-from lightpeer.peering.peer import TIME_METADATA
+from lightpeer.peering.sealing import TIME_METADATA
 from lightpeer.serve.access.access import Access
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from lightpeer.core.guard.access import Rules
+    from lightpeer.core.guard.rules import Rules
     from lightpeer.net.network import Network
     from lightpeer.rpc.server import Context
 

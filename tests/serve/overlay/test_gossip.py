@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import RuleList
 from lightpeer.core.overlay.view import CAPACITY
 from lightpeer.core.rpc.status import StatusCode
@@ -14,7 +14,8 @@ from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.peering.peer import Peer, SealClock
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import open_channel
 from lightpeer.serve.overlay.gossip import (
     ASKS_AT_ONCE,
@@ -53,7 +54,7 @@ def running(test: Callable[[SimInternet, trio.Nursery, Callable], Awaitable[None
 
 async def exchange(host: SimHost, server: Node, request: pb.ExchangeRequest, who=None) -> pb.ExchangeReply:
     async with open_channel(host, *server.contact.address) as channel:
-        peer = Peer(channel, who or identity(99), SealClock(host), host, address=server.contact.address)
+        peer = Peer(channel, Sealer(who or identity(99), host), address=server.contact.address)
         return await peer.exchange(request)
 
 

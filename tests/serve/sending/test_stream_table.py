@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.trust.identity import Identity, PeerId, format_peer_id
 from lightpeer.core.udp.datagram import (

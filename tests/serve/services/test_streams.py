@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from lightpeer.core.content.manifest import TABLE_BASE, table_bytes
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
@@ -34,7 +34,8 @@ from lightpeer.core.udp.datagram import (
 from lightpeer.core.udp.opening import Opening
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.peering.peer import Peer, SealClock
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
@@ -664,7 +665,7 @@ async def connected(net):
         nursery.start_soon(table.run)
         nursery.start_soon(RpcServer(desk.services.handlers()).serve, [listener])
         async with open_channel(phone, "10.0.0.1", 47474) as channel:
-            yield desk, phone, Peer(channel, CLIENT, SealClock(phone), phone, address=("10.0.0.1", 47474))
+            yield desk, phone, Peer(channel, Sealer(CLIENT, phone), address=("10.0.0.1", 47474))
         nursery.cancel_scope.cancel()
 
 
