@@ -22,7 +22,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from lightpeer.audio import _native
-from lightpeer.audio.ogg import Demuxer, OpusHead, Packet, packet_samples, parse_opus_head_untrusted
+from lightpeer.audio.ogg import Demuxer, Packet
+from lightpeer.audio.opus import OpusHead, packet_samples, parse_opus_head_untrusted
 from lightpeer.errors import AudioError, BadMessageError
 
 RATE = 48000  # Hz, of all PCM here and of Opus granule positions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b, sha256
 
-from lightpeer.audio.ogg import OpusHead, build_opus_head, parse_opus_head_untrusted
+from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untrusted
 from lightpeer.core.addresses import parse_endpoint_untrusted
 from lightpeer.core.content.manifest import (
     MAX_HEADER_BYTES,
@@ -392,7 +392,7 @@ def files(data: bytes) -> None:
         Downlinks.from_bytes_untrusted(data)
 
 
-@target("audio.ogg.parse_opus_head_untrusted", seeds=[build_opus_head(OpusHead(2, 312))])
+@target("audio.opus.parse_opus_head_untrusted", seeds=[build_opus_head(OpusHead(2, 312))])
 def opus_head(data: bytes) -> None:
     with refusals():
         assert parse_opus_head_untrusted(data).channels
