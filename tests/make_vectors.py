@@ -11,14 +11,9 @@ from pathlib import Path
 
 from lightpeer.core.content.manifest import build_manifest, build_table, content_digest, track_id_of
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.trust.identity import (
-    ClientSeals,
-    Identity,
-    ServerSeals,
-    format_peer_id,
-    seal_record,
-)
+from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.trust.seals import ClientSeals, ServerSeals, seal_record
 from lightpeer.core.udp.datagram import (
     Data,
     PathToken,

@@ -60,7 +60,7 @@ class Asker:
             records: how many records of holders may come.
             wanted: what is to be opened of the best hit.
         """
-        from lightpeer.core.search.hits import ReplyReader
+        from lightpeer.core.search.replies import ReplyReader
         from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
         peer = turn.peer

@@ -1,6 +1,6 @@
 """A peer as a client sees it: the loudp2p services over one channel, every message sealed.
 
-Calls go out as bytes; `core.trust.identity.ClientSeals` adds and checks the seals, so
+Calls go out as bytes; `core.trust.seals.ClientSeals` adds and checks the seals, so
 nothing unsealed is ever parsed. A Raspberry Pi has no clock at boot: when a peer
 answers that our seal is stale, its time is adopted for seals alone, and the call
 is made once more.
@@ -15,8 +15,9 @@ import trio
 
 from lightpeer.core.addresses import family_of, format_endpoint, is_name, scope_of
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.trust.identity import NONCE_BYTES, ClientSeals, Identity, PeerId, format_peer_id
+from lightpeer.core.trust.identity import Identity, PeerId, format_peer_id
 from lightpeer.core.trust.messages import PACKAGE, parse_body_untrusted
+from lightpeer.core.trust.seals import NONCE_BYTES, ClientSeals
 from lightpeer.errors import RemoteError, RpcError, SealError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.calls import EOF

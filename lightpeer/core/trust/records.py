@@ -16,8 +16,9 @@ from typing import Final
 
 from lightpeer.core.addresses import Endpoint, format_endpoint, parse_endpoint_untrusted, scope_of
 from lightpeer.core.trust.bounds import MAX_RECORD_BYTES, MAX_RECORDS
-from lightpeer.core.trust.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
+from lightpeer.core.trust.identity import ID_BYTES, Identity, PeerId
 from lightpeer.core.trust.messages import parse_body_untrusted, parse_message_untrusted
+from lightpeer.core.trust.seals import open_record_untrusted, seal_record
 from lightpeer.errors import BadMessageError, UsageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
