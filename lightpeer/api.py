@@ -97,7 +97,7 @@ class LightClient:
         path: Path,
         *,
         bitrate_kbps: int | None = None,
-        on_progress: Callable[[int, int | None], None] = lambda _done, _total: None,
+        on_progress: Callable[[int, int | None], None] | None = None,
     ) -> Fetched:
         """Fetch a track into a file, byte for byte as it was published; what an earlier try left is kept.
 
@@ -113,9 +113,10 @@ class LightClient:
             StreamFailedError: nothing came for two minutes, or false bytes alone.
             StateError: the file cannot be written.
         """
-        from lightpeer.client.fetch import fetch
+        from lightpeer.client.fetch import FetchOptions, fetch
 
-        return await fetch(self._client, uri, path, bitrate_kbps=bitrate_kbps, on_progress=on_progress)
+        options = FetchOptions(bitrate_kbps=bitrate_kbps, on_progress=on_progress)
+        return await fetch(self._client, uri, path, options)
 
     @asynccontextmanager
     async def stream(self, uri: str, *, bitrate_kbps: int | None = None) -> AsyncIterator[SegmentStream]:

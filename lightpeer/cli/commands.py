@@ -130,7 +130,7 @@ async def _peers(settings: Settings, output: Output) -> int:
 
 async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silence_s: float) -> int:
     from lightpeer.cli.terminal import LiveLine, is_live
-    from lightpeer.client.fetch import fetch
+    from lightpeer.client.fetch import FetchOptions, fetch
 
     live = not output.json and not output.quiet and is_live(sys.stderr)
     line = LiveLine(sys.stderr) if live else None
@@ -142,14 +142,8 @@ async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silen
 
     try:
         async with open_client(settings, SystemNetwork()) as client:
-            done = await fetch(
-                client,
-                uri,
-                path,
-                bitrate_kbps=settings.bitrate_kbps,
-                silence_s=silence_s,
-                on_progress=progress,
-            )
+            options = FetchOptions(settings.bitrate_kbps, silence_s, progress)
+            done = await fetch(client, uri, path, options)
     finally:
         if line:
             line.clear()

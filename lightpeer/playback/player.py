@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from lightpeer.client.client import INLINE_BYTES
+from lightpeer.client.client import INLINE_BYTES, Start
 from lightpeer.client.find_sources import first_source
 from lightpeer.client.stream import new_session
 from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE
@@ -365,11 +365,11 @@ class Player:
         inline_bytes = self._skips.inline_bytes(
             INLINE_BYTES, self._bandwidth.rate_bytes_per_s, trio.current_time()
         )
+        start = Start(first, inline_bytes)
         if is_uri(item):
-            found = self._client.open_track(parse_uri(item), inline_bytes=inline_bytes, first_segment=first)
-            peer, opened = await first_source(found)
+            peer, opened = await first_source(self._client.open_track(parse_uri(item), start))
         else:
-            peer, opened = await self._client.open_query(item, inline_bytes=inline_bytes, first_segment=first)
+            peer, opened = await self._client.open_query(item, start)
             self._found_at[index] = peer
         self._source = peer
         if not self._decks and not self._bandwidth.rate_bytes_per_s:

@@ -17,7 +17,7 @@ import trio.testing
 
 from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client import stream
-from lightpeer.client.client import INLINE_BYTES
+from lightpeer.client.client import INLINE_BYTES, Start
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE, Rendition
 from lightpeer.core.segments.retries import ANSWERS
@@ -183,8 +183,8 @@ class FakeClient:
         )
         self.gain = 0
 
-    async def open_query(self, item: str, *, inline_bytes: int, first_segment: int):
-        self.opened.append((trio.current_time(), item, inline_bytes, first_segment))
+    async def open_query(self, item: str, start: Start):
+        self.opened.append((trio.current_time(), item, start.inline_bytes, start.first_segment))
         await trio.sleep(self.takes_s)
         planned = self.errors.get(item)
         while planned:
@@ -195,8 +195,8 @@ class FakeClient:
         )
         return self.peer, SimpleNamespace(track=track)
 
-    async def open_track(self, track_id: bytes, *, inline_bytes: int, first_segment: int):
-        yield await self.open_query(track_id.hex(), inline_bytes=inline_bytes, first_segment=first_segment)
+    async def open_track(self, track_id: bytes, start: Start):
+        yield await self.open_query(track_id.hex(), start)
 
 
 class Stage:

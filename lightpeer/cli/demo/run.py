@@ -26,7 +26,8 @@ from lightpeer.audio import _native
 from lightpeer.audio.device import ELSEWHERE
 from lightpeer.cli.doctor import Verdict, check_sound
 from lightpeer.cli.play import Performance
-from lightpeer.client.client import Client, Hit, open_client
+from lightpeer.client.client import Client, open_client
+from lightpeer.client.models import Hit
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections import Counter
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.addresses import LOCAL_GROUP, network_group
 from lightpeer.core.overlay.peer_entry import PeerEntry, pack_entry, unpack_entries_untrusted
@@ -41,11 +41,17 @@ from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
 from lightpeer.errors import BadMessageError, UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lightpeer.core.trust.contact import Contact
+
 DEFAULT_CAPACITY: Final = 64  # 40 kB on disk at most; more than a light client asks in a week
 MIN_CAPACITY: Final = 8
 MAX_CAPACITY: Final = 4096  # more than a server remembers: 4 MB
 SOURCE_SHARE: Final = 4  # a source may hold a quarter of the cache, and is the only one at the start
 GROUP_SHARE: Final = 8
+UNTRIED_SCORE: Final = 1 / 16  # of a peer that nobody tried, see `PeerEntry.score`
 ENOUGH_SHARE: Final = 5  # peers that can be asked: most of what one source may tell of, so that one is enough
 
 _MAGIC = b"LPPC\x03"
@@ -164,6 +170,21 @@ class PeerCache:
 
     def _serving(self, now: float) -> list[PeerEntry]:
         return [e for e in self._entries.values() if e.record.serves and not e.is_banned(now)]
+
+    def ordered(self, contacts: Iterable[Contact], now: float) -> list[Contact]:
+        """Return some contacts, best first by what is known of the peers at their addresses.
+
+        Args:
+            contacts: addresses that the person named, say.
+            now: Unix time in seconds.
+        """
+        entries = {endpoint: entry for entry in self.entries() for endpoint in entry.record.endpoints}
+
+        def rank(contact: Contact) -> tuple[bool, float]:
+            entry = entries.get(contact.address)
+            return (False, -UNTRIED_SCORE) if entry is None else (entry.waits(now), -entry.score(now))
+
+        return sorted(contacts, key=rank)
 
     # The file.
 

@@ -22,6 +22,7 @@ DEAD_AFTER_FAILURES: Final = 3
 BANNED_AT: Final = 2.5  # misbehaviour, after decay: three times in a day
 KEEP_TRIED_S: Final = 30 * 86_400.0  # an expired record of somebody we know beats having nobody
 KEEP_TOLD_S: Final = 86_400.0  # of somebody that we were told of, it beats nobody for a day
+CLOCK_ERROR_S: Final = 86_400.0  # of a clock that is set: a time zone, or a battery that was empty
 NOT_BEFORE_S: Final = 1_735_689_600  # 2025: a clock that is behind this is not set, and anybody's is better
 
 _RTT_SCALE_S = 0.3  # a peer this far away counts half
@@ -154,6 +155,21 @@ def _smooth(old: float | None, new: float | None) -> float | None:
     if old is None or new is None:
         return new if old is None else old
     return old + (new - old) / 4
+
+
+def record_time(own_unix_s: float, peer_unix_s: float) -> float:
+    """Return the Unix time by which a peer's records are judged.
+
+    It is the peer's where the two differ a little, for ours may well be wrong. But a clock that is set is not
+    wrong by days, and by any other time a peer could have old records taken for new.
+
+    Args:
+        own_unix_s: our clock.
+        peer_unix_s: the peer's.
+    """
+    if own_unix_s < NOT_BEFORE_S:
+        return peer_unix_s
+    return min(max(peer_unix_s, own_unix_s - CLOCK_ERROR_S), own_unix_s + CLOCK_ERROR_S)
 
 
 def pack_entry(entry: PeerEntry) -> bytes:

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lightpeer.core.search.head_start import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.core.search.hits import group_of
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ if TYPE_CHECKING:
 
 SECOND_ANSWER_S: Final = 0.15  # where the first holder is a stranger: some hops of a walk
 BETTER_ANSWER_S: Final = 1.5  # where its music was skipped before: about a walk
-HEAD_START_S: Final = 1.0  # of one holder over the next: two round trips of a slow 3G link and some
-LONGEST_HEAD_START_S: Final = 5.0  # though bytes come: what the first reply may take on a slow link
+GIVEN_TASTE: Final = 2.5  # tracks listened to: what it counts for that the person named a peer
 MAX_ATTEMPTS: Final = 8  # holders that one search tries: each is a connection to a stranger
 
 
@@ -50,6 +50,19 @@ class Standing(IntEnum):
     SKIPPED = 0  # what it served was skipped at once, more often than it was listened to
     STRANGER = 1
     KNOWN = 2  # the person named it, or listened to what it served
+
+
+def standing_of(taste: float, *, was_given: bool) -> Standing:
+    """Return a holder's standing.
+
+    Args:
+        taste: how many more of its tracks were listened to than skipped at once.
+        was_given: the person named it.
+    """
+    taste += GIVEN_TASTE if was_given else 0.0
+    if taste < 0:
+        return Standing.SKIPPED
+    return Standing.KNOWN if taste > 0 else Standing.STRANGER
 
 
 class Attempt(NamedTuple):

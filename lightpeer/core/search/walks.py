@@ -68,6 +68,18 @@ NO_BUDGET: Final = Budget(walkers=0, hops=0)
 """Ask this server and nobody else."""
 
 
+def budget_for(answered: int, *, found_any: bool) -> Budget:
+    """Return how far a light client's next query may go: further once, where an ordinary one found nothing.
+
+    Args:
+        answered: how many peers have answered, and it was not enough.
+        found_any: whether they found anything.
+    """
+    if answered == 0:
+        return DEFAULT_BUDGET
+    return GREATEST_BUDGET if answered == 1 and not found_any else NO_BUDGET
+
+
 @dataclass(frozen=True, slots=True)
 class Step(Generic[P]):
     """Where some of the walkers go next, and what they have left there."""
