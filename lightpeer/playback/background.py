@@ -17,6 +17,7 @@ import trio
 from lightpeer.errors import LightpeerError, StateMisuseError
 from lightpeer.playback.events import PlayerEvent
 from lightpeer.playback.player import Player, Status
+from lightpeer.playback.queue import check_queue
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class BackgroundPlayer:
         """
         if not self._ended.is_set():
             raise StateMisuseError("a player plays one queue at a time: stop it first")
-        self._player.check_queue(items, start_s)
+        check_queue(items, start_s)
         self._ended = trio.Event()
         self._events.begin()
         await self._nursery.start(self._run, tuple(items), start_s)
