@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.trust.contact import Contact
-from lightpeer.net.names import MAX_ADDRESSES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -95,6 +94,8 @@ class Candidates:
 
     async def resolve_names(self, met: Collection[str]) -> None:
         """Find the addresses of bootstrap names, except the hosts in `met`."""
+        from lightpeer.net.names import MAX_ADDRESSES
+
         if self._further:
             return
         for (host, port), peer_id in self._bootstrap:

@@ -19,7 +19,6 @@ from lightpeer.core.search.choice import Attempt, Choice
 from lightpeer.core.search.head_start import BUSY_BYTES
 from lightpeer.core.search.hits import Findings, Holder
 from lightpeer.core.search.walks import budget_for
-from lightpeer.core.search.words import has_words
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -147,4 +146,6 @@ class Chooser:
 
     def _is_sought(self, opened: Opened) -> bool:
         """Return whether an opened track fits the words, though a hit gave it another name."""
+        from lightpeer.core.search.words import has_words  # few hits are false
+
         return has_words(self._query, opened.track.title, opened.track.artist, opened.track.album)

@@ -20,7 +20,6 @@ from lightpeer.core.addresses import is_name
 from lightpeer.core.search.head_start import HEAD_START_S
 from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError
-from lightpeer.net.names import numeric_untrusted
 from lightpeer.peering.connections import Connections, Terms
 from lightpeer.tasks.racing import first_of
 
@@ -148,6 +147,8 @@ class Reach:
         try:
             is_given = self._candidates.is_given(contact.address)
             if not is_given and is_name(contact.address[0]):  # else the cache need not be loaded
+                from lightpeer.net.names import numeric_untrusted
+
                 scope = self.scores.scope(contact.peer_id) if scope is None else scope
                 address = await numeric_untrusted(self._network, contact.address, scope)
                 contact = Contact(address, contact.peer_id)

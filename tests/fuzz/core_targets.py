@@ -36,7 +36,7 @@ from lightpeer.core.trust.records import (
     parse_record_untrusted,
     restore_record_untrusted,
 )
-from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.trust.replay import NOWHERE, ReplayGuard
 from lightpeer.core.trust.seals import ClientSeals, ServerSeals, open_record_untrusted, seal_record
 from lightpeer.core.udp.datagram import (
     Data,
@@ -207,7 +207,7 @@ def _client() -> ClientSeals:
 
 
 def _server() -> ServerSeals:
-    return ServerSeals(THEM, "/a.B/C", ReplayGuard())
+    return ServerSeals(THEM, "/a.B/C", ReplayGuard(), NOWHERE)
 
 
 def _sealed_reply() -> bytes:

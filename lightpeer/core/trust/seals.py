@@ -17,7 +17,6 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from lightpeer.core.trust.identity import ID_BYTES, Identity, PeerId, signer_untrusted
-from lightpeer.core.trust.replay import NOWHERE
 from lightpeer.errors import SealError
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ class ServerSeals(_Call):
 
     _HEAD_BYTES = len(_TIME) + 8 + len(_NONCE) + NONCE_BYTES + len(_SIGNER) + ID_BYTES
 
-    def __init__(self, identity: Identity, path: str, guard: ReplayGuard, origin: Origin = NOWHERE) -> None:
+    def __init__(self, identity: Identity, path: str, guard: ReplayGuard, origin: Origin) -> None:
         """Begin to answer a call.
 
         Args:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.core.trust.identity import Identity
-from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.trust.replay import NOWHERE, ReplayGuard
 from lightpeer.core.trust.seals import ClientSeals, ServerSeals, open_record_untrusted, seal_record
 from lightpeer.errors import SealError
 from tests.core.hostile import is_refused, variants
@@ -25,7 +25,7 @@ def client(recipient=SERVER.peer_id, *, who=CLIENT, path=PATH, time_ms=NOW, nonc
 
 
 def server(*, who=SERVER, path=PATH, guard=None):
-    return ServerSeals(who, path, guard or ReplayGuard())
+    return ServerSeals(who, path, guard or ReplayGuard(), NOWHERE)
 
 
 def called(asking=None, answering=None):
@@ -153,7 +153,7 @@ def test_replies_fit_their_call_their_index_and_their_client():
 
 def test_a_reply_of_another_peer_than_the_one_called():
     asking = client()
-    impostor = ServerSeals(OTHER, PATH, ReplayGuard())
+    impostor = ServerSeals(OTHER, PATH, ReplayGuard(), NOWHERE)
     impostor.open_request_untrusted(client(recipient=OTHER.peer_id).seal_request(b"request"), NOW)
     assert refusal(asking.open_reply_untrusted, impostor.seal_reply(b"reply")) == "foreign"
 
