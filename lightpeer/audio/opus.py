@@ -18,8 +18,12 @@ _HEAD = struct.Struct("<8sBBHIhB")
 class OpusHead(NamedTuple):
     """The identification header of Ogg Opus, RFC 7845 section 5.1.
 
-    `pre_skip` counts samples at 48 kHz to drop at the start, `input_rate` is the
-    original's in Hz, `gain_q8` an output gain in 1/256 dB.
+    Attributes:
+        channels: how many there are.
+        pre_skip: samples at 48 kHz to drop at the start.
+        input_rate: the original's sample rate in Hz.
+        gain_q8: an output gain in 1/256 dB.
+        mapping_family: 0 for mono and stereo.
     """
 
     channels: int
@@ -35,7 +39,7 @@ def parse_opus_head_untrusted(data: bytes) -> OpusHead:
         raise BadMessageError("the Opus header is cut short")
     magic, version, channels, pre_skip, rate, gain, family = _HEAD.unpack_from(data)
     if magic != b"OpusHead" or version >> 4 != 0:
-        raise BadMessageError("this is no Opus header of a version that is known")
+        raise BadMessageError("this is not an Opus header of a known version")
     if channels == 0 or (family == 0 and channels > 2):
         raise BadMessageError("the Opus header has an impossible number of channels")
     if family != 0 and len(data) < _HEAD.size + 2 + channels:
@@ -44,14 +48,14 @@ def parse_opus_head_untrusted(data: bytes) -> OpusHead:
 
 
 def build_opus_head(head: OpusHead) -> bytes:
-    """Build the identification header of a mono or stereo stream."""
+    """Return the identification header of a mono or stereo stream."""
     if head.mapping_family != 0 or head.channels not in (1, 2):
         raise StateMisuseError("only mono and stereo headers are built")
     return _HEAD.pack(b"OpusHead", 1, head.channels, head.pre_skip, head.input_rate, head.gain_q8, 0)
 
 
 def build_opus_tags(vendor: str, tags: Mapping[str, Sequence[str]]) -> bytes:
-    """Build the comment header of Ogg Opus, RFC 7845 section 5.2."""
+    """Return the comment header of Ogg Opus, RFC 7845 section 5.2."""
     comments = [f"{name}={value}".encode() for name, values in tags.items() for value in values]
     parts = [b"OpusTags", _counted(vendor.encode()), len(comments).to_bytes(4, "little")]
     return b"".join([*parts, *map(_counted, comments)])
@@ -67,7 +71,7 @@ _MAX_SAMPLES = 5760  # 120 ms
 
 
 def packet_samples(data: bytes) -> int:
-    """Return an Opus packet's duration in samples at 48 kHz, 0 for no valid packet (RFC 6716, 3.1, 3.2)."""
+    """Return an Opus packet's duration in samples at 48 kHz, 0 if it is invalid (RFC 6716, 3.1 and 3.2)."""
     if not data:
         return 0
     match data[0] & 3:

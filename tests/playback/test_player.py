@@ -745,5 +745,5 @@ def test_segments_that_are_not_of_a_second_end_the_track_and_not_the_listeners_d
     errors = []
     perform(tmp_path, nothing, "silence", shelves=((made,),), catch=errors.append)
     assert [str(error) for error in errors] == [
-        "the track's segments are not of a second: its publisher made a mistake"
+        "the track's segments are not one second long: its publisher made a mistake"
     ]
