@@ -23,13 +23,13 @@ from lightpeer.core.trust.bounds import MAX_HITS
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
 
-MAX_HOLDERS: Final = 4  # of a track that words found: as many as a stream takes at a time, and one to spare
-MAX_OVER: Final = 4 * MAX_HITS  # hits beyond a share that are kept: 100 kB
+MAX_HOLDERS: Final = 4  # of a track that words find: as many as a stream uses at a time, and one to spare
+MAX_OVER: Final = 4 * MAX_HITS  # hits kept beyond a share: 100 kB
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A peer that is said to hold a track; where it is, is known by its record alone."""
+    """A peer that is said to hold a track, with its record, which has its addresses, if that is known."""
 
     peer_id: PeerId
     record: PeerRecord | None = None
@@ -37,7 +37,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class FoundTrack:
-    """A track that somebody holds, as a hit describes it; without holders, it is whoever told of it."""
+    """A track as a hit describes it. Without holders, it is held by the peer that sent the hit."""
 
     track_id: bytes
     title: str
@@ -48,38 +48,42 @@ class FoundTrack:
     holders: tuple[Holder, ...]
 
     def is_said_by(self, manifest: Track) -> bool:
-        """Tell whether the hit says of its track what the manifest does: else somebody lied."""
+        """Return whether the hit agrees with the track's manifest; otherwise a peer has lied."""
         said = (self.title, self.artist, self.album)
         return said == (manifest.title, manifest.artist, manifest.album)
 
 
 class Findings:
-    """What one search has found so far, each track once, in the order in which they came."""
+    """The tracks that one search has found so far, each once, in order of arrival.
+
+    Attributes:
+        tracks: the tracks, by id.
+    """
 
     def __init__(self, query: str, limit: int) -> None:
-        """Take what is looked for; for a uri the limit is of holders, for words it is of tracks."""
+        """Find nothing yet; the limit is of holders if the query is a uri, else of tracks."""
         self._query = query
         self._of_one_track = is_uri(query)
         self._wanted = named_track(query)
         self._limit = limit
         self._share = (limit + 1) // 2
-        self._filled: Counter[Hashable] = Counter()  # by who told, and by the network of the first holder
+        self._filled: Counter[Hashable] = Counter()  # by neighbour, and by the first holder's network
         self._over: list[FoundTrack] = []
         self.tracks: dict[bytes, FoundTrack] = {}
 
     @property
     def missing(self) -> int:
-        """How many more are wanted, tracks or holders."""
+        """How many more tracks, or holders, are wanted."""
         if self._of_one_track:
             return self._limit - sum(max(1, len(track.holders)) for track in self.tracks.values())
         return self._limit - len(self.tracks)
 
     def add(self, found: FoundTrack, told_by: Hashable | None = None) -> FoundTrack | None:
-        """Merge a hit; return what was not known of it: the track, or it with further holders only.
+        """Merge a hit; return the news in it: the track, or the track with its further holders only.
 
         Args:
             found: the hit.
-            told_by: a neighbour that has its share and no more; None: without one.
+            told_by: the neighbour that reported it, which has a share; None: no share applies.
         """
         known = self.tracks.get(found.track_id)
         if self._of_one_track and found.track_id != self._wanted:
@@ -107,7 +111,7 @@ class Findings:
     def _within_share(
         self, found: FoundTrack, known: FoundTrack | None, told_by: Hashable
     ) -> FoundTrack | None:
-        """Return what a neighbour may still add of a hit; note the rest for later."""
+        """Return the part of a hit that a neighbour may still add; keep the rest for later."""
         if self._of_one_track:
             had = {holder.peer_id for holder in known.holders} if known is not None else set()
             fresh = tuple(holder for holder in found.holders if holder.peer_id not in had)
@@ -130,14 +134,14 @@ class Findings:
             self._over.append(found)
 
     def add_rest(self) -> list[FoundTrack]:
-        """Merge what was over somebody's share, now that others had their time; return what is new."""
+        """Merge the hits beyond shares, now that others had their time; return the news."""
         over, self._over = self._over, []
         return [news for found in over if (news := self.add(found)) is not None]
 
     def ranked(self) -> list[FoundTrack]:
         """Return the tracks, those whose title has most of the words first, then those in most networks.
 
-        Each server has ranked its own; among tracks that are alike in both, that order stays.
+        Each server has ranked its own hits. Among tracks that are equal in both, that order stays.
         """
         words = self._query.casefold().split()
 
@@ -150,14 +154,14 @@ class Findings:
 
 
 def group_of(holder: Holder) -> str:
-    """Return the network that a holder is in; itself at home, or where that is not known."""
+    """Return a holder's network; the holder itself at home, or where its network is unknown."""
     if holder.record is None:
         return holder.peer_id.hex()
     return source_group(holder.peer_id, holder.record.endpoints[0][0])
 
 
 def each_once(news: Iterable[FoundTrack]) -> list[FoundTrack]:
-    """Return what `Findings.add` said is new since the last reply, each track once with all its holders."""
+    """Merge the news of several `Findings.add`: return each track once, with all its new holders."""
     tracks: dict[bytes, FoundTrack] = {}
     for track in news:
         known = tracks.get(track.track_id)

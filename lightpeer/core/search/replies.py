@@ -25,10 +25,22 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 
 class ReplyReader:
-    """The replies to one search, from one peer."""
+    """Reads the replies to one search, from one peer.
+
+    Attributes:
+        has_begun: whether a valid reply has come.
+        records: the usable records of the call so far.
+    """
 
     def __init__(self, query: str, limit: int, records: int, source_host: str) -> None:
-        """Take what was asked for, and the numeric address that it was asked at."""
+        """Read nothing yet.
+
+        Args:
+            query: the query, words or a uri.
+            limit: how many tracks or holders were asked for.
+            records: how many records were asked for.
+            source_host: the numeric address of the peer.
+        """
         self._of_one_track = is_uri(query)
         self._wanted = named_track(query)
         self._limit = limit
@@ -36,13 +48,12 @@ class ReplyReader:
         self._source_host = source_host
         self._tracks: dict[bytes, FoundTrack] = {}
         self._hits = 0
-        self.has_begun = False  # a sound reply has come
-        self._peers: list[Holder | None] = []  # None in the place of one whose record is of no use
+        self.has_begun = False
+        self._peers: list[Holder | None] = []  # None for one whose record is unusable
         self.records: list[PeerRecord] = []
-        """The records of the call so far that are of use."""
 
     def read_untrusted(self, reply: pb.SearchReply, now: float) -> list[FoundTrack]:
-        """Return the hits of a reply; raise BadMessageError if it is not sound.
+        """Return the hits of a reply; raise BadMessageError if it is invalid.
 
         Args:
             reply: one message of the call, its seal opened.
@@ -61,7 +72,7 @@ class ReplyReader:
         return found
 
     def _peer_untrusted(self, data: bytes, now: float) -> Holder | None:
-        """Return the next peer: by its record, None for one of no use; or by its id."""
+        """Return the next peer: by its record, None for an unusable one; or by its id."""
         if len(self._peers) < self._records:
             return self._recorded_untrusted(data, now)
         if len(data) != ID_BYTES:
@@ -69,10 +80,10 @@ class ReplyReader:
         return Holder(PeerId(data))
 
     def _recorded_untrusted(self, data: bytes, now: float) -> Holder | None:
-        """Return a record's peer, or None where it has expired or does not lead anywhere from here."""
+        """Return a record's peer, or None if it has expired or its addresses mean nothing here."""
         try:
             record = told_record_untrusted(data, now, self._source_host)
-        except BadMessageError:  # clocks differ, and so do networks: nobody's fault for sure
+        except BadMessageError:  # clocks and networks differ, so it need not be the peer's fault
             return None
         self.records.append(record)
         return Holder(record.peer_id, record)
@@ -94,7 +105,7 @@ class ReplyReader:
 
 
 def _track_untrusted(hit: pb.Hit, holders: tuple[Holder, ...]) -> FoundTrack:
-    """Return a hit's track; raise BadMessageError for one that no manifest could have."""
+    """Return a hit's track; raise BadMessageError if no manifest could describe it."""
     if len(hit.track_id) != TRACK_ID_BYTES:
         raise BadMessageError("a hit without a track id")
     if any(len(text) > MAX_TEXT_CHARS for text in (hit.title, hit.artist, hit.album)):
@@ -113,10 +124,16 @@ def _track_untrusted(hit: pb.Hit, holders: tuple[Holder, ...]) -> FoundTrack:
 
 
 class ReplyWriter:
-    """The replies to one search, to one peer; each holder goes out once, and each track's title."""
+    """Writes the replies to one search, to one peer. Each holder is sent once, and each track's title."""
 
     def __init__(self, own: PeerRecord | None, records: int, caller_host: str) -> None:
-        """Take who answers, where that is known; how many records are wanted, and where whoever asked is."""
+        """Write nothing yet.
+
+        Args:
+            own: our record, if our address is known.
+            records: how many records are wanted.
+            caller_host: the numeric address of the peer that asked.
+        """
         self._own = own
         self._records = records
         self._caller_host = caller_host
@@ -124,10 +141,10 @@ class ReplyWriter:
         self._told: set[bytes] = set()  # track ids
 
     def reply(self, found: Iterable[FoundTrack]) -> pb.SearchReply:
-        """Return a reply with these tracks, as `Findings.add` gives them.
+        """Return a reply with these tracks, as `Findings.add` returns them.
 
-        The first names the answering peer, whatever the hits. Tracks whose holders mean nothing where the
-        caller is are left out, so that there may be no hits.
+        The first reply names the answering peer, whatever the hits. Tracks whose holders the caller cannot
+        reach are left out, so there may be no hits.
         """
         reply = pb.SearchReply()
         if self._own is not None:
@@ -140,7 +157,7 @@ class ReplyWriter:
         return reply
 
     def has_told(self, track: FoundTrack) -> bool:
-        """Tell whether the track's title went out."""
+        """Return whether the track's title has been sent."""
         return track.track_id in self._told
 
     def _number(self, holder: PeerRecord, reply: pb.SearchReply) -> int | None:
