@@ -65,7 +65,9 @@ class Candidates:
         given = list(self._bootstrap)
         if len(given) < 2:
             return given  # without loading the cache before the first packet leaves
-        return self._remembered.cache.ordered(given, self._network.unix_time())
+        from lightpeer.core.overlay.peer_cache import ordered
+
+        return ordered(given, self._remembered.cache.entries(), self._network.unix_time())
 
     @property
     def is_any_known(self) -> bool:

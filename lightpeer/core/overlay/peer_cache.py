@@ -182,21 +182,6 @@ class PeerCache:
     def _serving(self, now: float) -> list[PeerEntry]:
         return [e for e in self._entries.values() if e.record.serves and not e.is_banned(now)]
 
-    def ordered(self, contacts: Iterable[Contact], now: float) -> list[Contact]:
-        """Return some contacts, best first by what is known of the peers at their addresses.
-
-        Args:
-            contacts: addresses that the person named, say.
-            now: Unix time in seconds.
-        """
-        entries = {endpoint: entry for entry in self.entries() for endpoint in entry.record.endpoints}
-
-        def rank(contact: Contact) -> tuple[bool, float]:
-            entry = entries.get(contact.address)
-            return (False, -UNTRIED_SCORE) if entry is None else (entry.waits(now), -entry.score(now))
-
-        return sorted(contacts, key=rank)
-
     # The file.
 
     def to_bytes(self) -> bytes:
@@ -285,6 +270,23 @@ class PeerCache:
 
     def _group_quota(self, group: str) -> int:
         return self._capacity // (2 if group == LOCAL_GROUP else GROUP_SHARE)
+
+
+def ordered(contacts: Iterable[Contact], entries: Iterable[PeerEntry], now: float) -> list[Contact]:
+    """Return contacts, best first by the entries of the peers at their addresses.
+
+    Args:
+        contacts: addresses that the person named, say.
+        entries: those of a cache.
+        now: Unix time in seconds.
+    """
+    known = {endpoint: entry for entry in entries for endpoint in entry.record.endpoints}
+
+    def rank(contact: Contact) -> tuple[bool, float]:
+        entry = known.get(contact.address)
+        return (False, -UNTRIED_SCORE) if entry is None else (entry.waits(now), -entry.score(now))
+
+    return sorted(contacts, key=rank)
 
 
 def source_group(source: PeerId, host: str) -> str:

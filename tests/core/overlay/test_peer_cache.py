@@ -14,6 +14,7 @@ from lightpeer.core.overlay.peer_cache import (
     GROUP_SHARE,
     SOURCE_SHARE,
     PeerCache,
+    ordered,
 )
 from lightpeer.core.overlay.peer_entry import HALF_LIFE_S, KEEP_TOLD_S, KEEP_TRIED_S
 from lightpeer.core.trust.contact import Contact
@@ -366,4 +367,9 @@ def test_contacts_are_ordered_by_the_peers_at_their_addresses() -> None:
     cache.on_failure(peer_id(1), NOW)
     proven, failed, hearsay = (Contact(record(n).endpoints[0]) for n in range(3))
     untried = Contact(("9.9.9.9", 9))
-    assert cache.ordered([failed, untried, hearsay, proven], NOW) == [proven, untried, hearsay, failed]
+    assert ordered([failed, untried, hearsay, proven], cache.entries(), NOW) == [
+        proven,
+        untried,
+        hearsay,
+        failed,
+    ]
