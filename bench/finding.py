@@ -21,7 +21,7 @@ from pathlib import Path
 
 import trio
 
-from lightpeer.client.client import Client, open_client
+from lightpeer.client.client import Client, Start, open_client
 from lightpeer.client.find_sources import source_finder
 from lightpeer.client.search import RECORDS_TO_SHOW
 from lightpeer.client.stream import INLINE_BYTES
@@ -79,7 +79,7 @@ async def search(client: Client, phone: SimHost, query: str) -> tuple[int, int, 
 async def first_segment_s(client: Client, query: str) -> float:
     """Return the time until the first verified segment is there, from nothing and in one flight of TCP."""
     started = trio.current_time()
-    peer, opened = await client.open_query(query, inline_bytes=INLINE_BYTES)
+    peer, opened = await client.open_query(query, Start(inline_bytes=INLINE_BYTES))
     finder = source_finder(client, opened.track)
     session = Session(opened.track, client.network, client.settings, Bandwidth(), finder)
     async with trio.open_nursery() as nursery:

@@ -11,14 +11,9 @@ from pathlib import Path
 
 from lightpeer.core.content.manifest import build_manifest, build_table, content_digest, track_id_of
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.trust.identity import (
-    ClientSeals,
-    Identity,
-    ServerSeals,
-    format_peer_id,
-    seal_record,
-)
-from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.trust.identity import Identity, format_peer_id
+from lightpeer.core.trust.replay import NOWHERE, ReplayGuard
+from lightpeer.core.trust.seals import ClientSeals, ServerSeals, seal_record
 from lightpeer.core.udp.datagram import (
     Data,
     PathToken,
@@ -71,7 +66,7 @@ def call(*, addressed):
     client = ClientSeals(
         CLIENT, PULL_PATH, time_ms=TIME_MS, nonce=NONCE, recipient=SERVER.peer_id if addressed else None
     )
-    server = ServerSeals(SERVER, PULL_PATH, ReplayGuard())
+    server = ServerSeals(SERVER, PULL_PATH, ReplayGuard(), NOWHERE)
     asked = pb.Range(rendition=0, first=0, count=1)
     bodies = [
         pb.PullRequest(track_id=track_id_of(MANIFEST), ranges=[asked]).SerializeToString(),

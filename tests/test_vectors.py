@@ -18,17 +18,10 @@ from lightpeer.core.content.manifest import (
     parse_table_untrusted,
 )
 from lightpeer.core.content.uri import format_uri, parse_uri
-from lightpeer.core.trust.identity import (
-    ClientSeals,
-    Identity,
-    ServerSeals,
-    format_peer_id,
-    open_record_untrusted,
-    parse_peer_id,
-    seal_record,
-)
+from lightpeer.core.trust.identity import Identity, format_peer_id, parse_peer_id
 from lightpeer.core.trust.records import build_record, parse_record_untrusted
-from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.trust.replay import NOWHERE, ReplayGuard
+from lightpeer.core.trust.seals import ClientSeals, ServerSeals, open_record_untrusted, seal_record
 from lightpeer.core.udp import datagram
 from tests.make_vectors import VECTORS, vectors
 
@@ -67,7 +60,7 @@ def test_calls(call):
         nonce=raw(call["nonce"]),
         recipient=server_id.peer_id if call["recipient_known"] else None,
     )
-    server = ServerSeals(server_id, call["path"], ReplayGuard())
+    server = ServerSeals(server_id, call["path"], ReplayGuard(), NOWHERE)
     for message in call["messages"]:
         body, sealed = raw(message["body"]), raw(message["sealed"])
         if message["direction"] == "request":

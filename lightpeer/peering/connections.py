@@ -215,6 +215,6 @@ class Connections:
         if self.first_packet_at is None:
             self.first_packet_at = time.monotonic()
             self.connecting.set()
-        import lightpeer.core.search.hits
+        import lightpeer.core.search.replies
         import lightpeer.peering.opener
         import lightpeer.peering.peer  # noqa: F401 - also brings the curve and the messages

@@ -1,8 +1,7 @@
 """A peer as a client sees it: the loudp2p services over one channel, every message sealed.
 
-Calls go out as bytes; `core.trust.identity.ClientSeals` adds and checks the seals, so nothing unsealed is
-ever parsed. A call whose seal the peer finds stale is made once more, by the peer's time
-(`peering.sealing`).
+Calls go out as bytes; `core.trust.seals.ClientSeals` adds and checks the seals, so nothing unsealed is ever
+parsed. A call whose seal the peer finds stale is made once more, by the peer's time (`peering.sealing`).
 """
 
 from __future__ import annotations
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
 
     from lightpeer.core.addresses import Endpoint
     from lightpeer.core.rpc.reply_burst import ReplyBurst
-    from lightpeer.core.trust.identity import ClientSeals, PeerId
+    from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.trust.records import PeerRecord
+    from lightpeer.core.trust.seals import ClientSeals
     from lightpeer.errors import RemoteError
     from lightpeer.peering.sealing import Sealer
     from lightpeer.rpc.channel import Channel

@@ -12,7 +12,7 @@ from lightpeer.rpc.calls import EOF
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lightpeer.core.trust.identity import ClientSeals
+    from lightpeer.core.trust.seals import ClientSeals
     from lightpeer.errors import RemoteError
     from lightpeer.rpc.calls import StreamStreamCall
 

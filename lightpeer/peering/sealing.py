@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.trust.identity import NONCE_BYTES, ClientSeals
+from lightpeer.core.trust.seals import NONCE_BYTES, ClientSeals
 
 if TYPE_CHECKING:
     from lightpeer.core.trust.identity import Identity, PeerId

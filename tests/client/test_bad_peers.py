@@ -9,7 +9,7 @@ import trio
 
 from lightpeer.client.choosing import TRACKS_WANTED
 from lightpeer.client.client import open_client
-from lightpeer.client.replies import ANSWER_S
+from lightpeer.client.query import ANSWER_S
 from lightpeer.core.trust.bounds import MAX_PEERS
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted

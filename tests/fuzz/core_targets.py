@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b, sha256
 
-from lightpeer.audio.ogg import OpusHead, build_opus_head, parse_opus_head_untrusted
+from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untrusted
 from lightpeer.core.addresses import parse_endpoint_untrusted
 from lightpeer.core.content.manifest import (
     MAX_HEADER_BYTES,
@@ -27,15 +27,9 @@ from lightpeer.core.rpc.status import (
     decode_timeout_untrusted,
     split_headers_untrusted,
 )
-from lightpeer.core.search.hits import ReplyReader
+from lightpeer.core.search.replies import ReplyReader
 from lightpeer.core.segments.scheduler import Scheduler, SourceLied
-from lightpeer.core.trust.identity import (
-    ClientSeals,
-    Identity,
-    ServerSeals,
-    open_record_untrusted,
-    seal_record,
-)
+from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.messages import parse_body_untrusted, parse_message_untrusted
 from lightpeer.core.trust.records import (
     build_record,
@@ -43,7 +37,8 @@ from lightpeer.core.trust.records import (
     parse_record_untrusted,
     restore_record_untrusted,
 )
-from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.trust.replay import NOWHERE, ReplayGuard
+from lightpeer.core.trust.seals import ClientSeals, ServerSeals, open_record_untrusted, seal_record
 from lightpeer.core.udp.datagram import (
     Data,
     DatagramKeys,
@@ -215,7 +210,7 @@ def _client() -> ClientSeals:
 
 
 def _server() -> ServerSeals:
-    return ServerSeals(THEM, "/a.B/C", ReplayGuard())
+    return ServerSeals(THEM, "/a.B/C", ReplayGuard(), NOWHERE)
 
 
 def _sealed_reply() -> bytes:
@@ -226,13 +221,14 @@ def _sealed_reply() -> bytes:
 
 @target(
     "core.trust.identity.Identity.shared_secret_untrusted",
-    "core.trust.identity.ClientSeals.open_reply_untrusted",
-    "core.trust.identity.ServerSeals.open_request_untrusted",
-    "core.trust.identity.ServerSeals._open_first_untrusted",
-    "core.trust.identity.open_record_untrusted",
-    "core.trust.identity._split_untrusted",
-    "core.trust.identity._signer_untrusted",
-    "core.trust.identity._verify_untrusted",
+    "core.trust.seals.ClientSeals.open_reply_untrusted",
+    "core.trust.seals.ServerSeals.open_request_untrusted",
+    "core.trust.seals.ServerSeals._open_first_untrusted",
+    "core.trust.seals.open_record_untrusted",
+    "core.trust.seals._split_untrusted",
+    "core.trust.identity.signer_untrusted",
+    "core.trust.seals._named_untrusted",
+    "core.trust.seals._verify_untrusted",
     seeds=[_client().seal_request(b"request"), _sealed_reply(), RECORD, THEM.public_key],
 )
 def seals(data: bytes) -> None:
@@ -340,11 +336,11 @@ def scheduler(data: bytes) -> None:
 
 
 @target(
-    "core.search.hits.ReplyReader.read_untrusted",
-    "core.search.hits.ReplyReader._peer_untrusted",
-    "core.search.hits.ReplyReader._recorded_untrusted",
-    "core.search.hits.ReplyReader._hit_untrusted",
-    "core.search.hits._track_untrusted",
+    "core.search.replies.ReplyReader.read_untrusted",
+    "core.search.replies.ReplyReader._peer_untrusted",
+    "core.search.replies.ReplyReader._recorded_untrusted",
+    "core.search.replies.ReplyReader._hit_untrusted",
+    "core.search.replies._track_untrusted",
     seeds=[b"\x01" + SEARCH_REPLY.SerializeToString(), b"\x00" + SEARCH_REPLY.SerializeToString()],
 )
 def hits(data: bytes) -> None:
@@ -395,7 +391,7 @@ def files(data: bytes) -> None:
         Downlinks.from_bytes_untrusted(data)
 
 
-@target("audio.ogg.parse_opus_head_untrusted", seeds=[build_opus_head(OpusHead(2, 312))])
+@target("audio.opus.parse_opus_head_untrusted", seeds=[build_opus_head(OpusHead(2, 312))])
 def opus_head(data: bytes) -> None:
     with refusals():
         assert parse_opus_head_untrusted(data).channels

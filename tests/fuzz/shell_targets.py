@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from lightpeer.client.holders import accept_with_hit_untrusted
-from lightpeer.client.reach import Reach
+from lightpeer.client.scores import Scores
 from lightpeer.core.addresses import scope_of
 from lightpeer.core.content.manifest import track_id_of
 from lightpeer.core.overlay.own_address import OwnAddress
@@ -131,7 +131,7 @@ def reflection(data: bytes) -> None:
     "core.trust.records.told_records_untrusted",
     "core.trust.records.told_record_untrusted",
     "serve.overlay.meeting.Meetings._records_untrusted",
-    "client.reach.Reach._sound_untrusted",
+    "client.scores.Scores.sound_untrusted",
     seeds=[RECORD, RECORD + b"\n\n" + RECORD],
 )
 def told_records(data: bytes) -> None:
@@ -143,8 +143,8 @@ def told_records(data: bytes) -> None:
     own, others = meetings._records_untrusted(told, peer)
     assert own is None or own.peer_id == THEM.peer_id
     assert all(record.peer_id not in {US.peer_id, THEM.peer_id} for record in others)
-    reach = SimpleNamespace(record_time=lambda _peer: NOW_S)
-    assert len(Reach._sound_untrusted(reach, told, peer)) <= 16
+    scores = SimpleNamespace(record_time=lambda _peer: NOW_S)
+    assert len(Scores.sound_untrusted(scores, told, peer)) <= 16
 
 
 @target(

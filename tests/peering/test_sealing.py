@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.trust.identity import Identity, ServerSeals
+from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.trust.seals import ServerSeals
 from lightpeer.errors import RpcError, SealError
 from lightpeer.peering.sealing import TIME_METADATA, SealClock, Sealer
 from lightpeer.testing.network import EPOCH_S, SimInternet, simulate

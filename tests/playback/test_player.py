@@ -33,7 +33,7 @@ from lightpeer.errors import (
     UsageError,
 )
 from lightpeer.playback.events import Playing
-from lightpeer.playback.player import MAX_VOLUME_DB, MIN_VOLUME_DB
+from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import MadeTrack, made_track, settings
@@ -656,7 +656,7 @@ def test_a_sink_that_cannot_be_made(tmp_path):
         raise UsageError("no such output")
 
     async def act(now: Stage) -> None:
-        now.player._sink_factory = make
+        now.player._sound._sink_factory = make
 
     error, _ = failing(tmp_path, act=act)
     assert type(error) is UsageError
@@ -745,5 +745,5 @@ def test_segments_that_are_not_of_a_second_end_the_track_and_not_the_listeners_d
     errors = []
     perform(tmp_path, nothing, "silence", shelves=((made,),), catch=errors.append)
     assert [str(error) for error in errors] == [
-        "the track's segments are not of a second: its publisher made a mistake"
+        "the track's segments are not one second long: its publisher made a mistake"
     ]

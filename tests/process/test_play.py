@@ -15,7 +15,7 @@ STATS = {
     *("time_to_first_audio_ms", "startup_ms", "rebuffers", "rebuffer_s", "played_s", "audio_bytes"),
     *("rx_bytes", "tx_bytes", "bitrate_mean_kbps", "bitrate_switches", "transport", "sources"),
     *("retransmitted_units", "duplicate_units", "queue_delay_p95_ms", "goodput_kbps", "cpu_s", "max_rss_kb"),
-}  # DESIGN.md, section 8
+}
 
 
 @pytest.mark.parametrize(("title", "kbps"), [(LONG, 48), (SHORT, 24)])
@@ -113,7 +113,7 @@ class TestSinks:
             playing.process.stdout.close()
             assert playing.process.wait(30) == 6
             assert playing.err.splitlines()[-1] == (
-                "lightpeer: nobody reads standard output any more: the program after the pipe has ended"
+                "lightpeer: cannot write to standard output: the program after the pipe has ended"
             )
 
 

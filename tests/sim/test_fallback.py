@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.replies import FIRST_REPLY_S
+from lightpeer.client.query import FIRST_REPLY_S
 from lightpeer.config import Settings
 from lightpeer.core.guard.turns import Turns
 from lightpeer.core.trust.contact import Contact

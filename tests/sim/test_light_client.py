@@ -10,14 +10,15 @@ import pytest
 import trio
 
 from bench.finding import CASES, TEN
-from lightpeer.client.asking import HEAD_START_S
-from lightpeer.client.budget import RECORDS_TO_OPEN
-from lightpeer.client.client import Client, Hit, open_client
+from lightpeer.client.client import Client, Start, open_client
 from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.client.holders import HOLDERS_S
+from lightpeer.client.models import Hit
+from lightpeer.client.query import RECORDS_TO_OPEN
 from lightpeer.client.search import PATIENCE_S
 from lightpeer.client.stream import INLINE_BYTES  # which TCP sends at once
 from lightpeer.core.rate.bandwidth import Bandwidth
+from lightpeer.core.search.head_start import HEAD_START_S
 from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
@@ -64,9 +65,9 @@ def star(servers: list[Serving]) -> None:
 async def first_segment_at(client: Client, item: str | bytes) -> float:
     """Open a track by words or id; return when the first verified segment is there to be decoded."""
     if isinstance(item, str):
-        peer, opened = await client.open_query(item, inline_bytes=INLINE_BYTES)
+        peer, opened = await client.open_query(item, Start(inline_bytes=INLINE_BYTES))
     else:
-        peer, opened = await first_source(client.open_track(item, inline_bytes=INLINE_BYTES))
+        peer, opened = await first_source(client.open_track(item, Start(inline_bytes=INLINE_BYTES)))
     session = Session(
         opened.track, client.network, client.settings, Bandwidth(), source_finder(client, opened.track)
     )
@@ -651,7 +652,10 @@ def test_further_sources_are_found_by_a_walk_and_each_is_opened_once(tmp_path: P
                 others = [
                     peer.peer_id
                     async for peer, _ in client.open_track(
-                        SONG.track.track_id, inline_bytes=0, exclude=[first.peer_id], track=opened.track
+                        SONG.track.track_id,
+                        Start(inline_bytes=0),
+                        exclude=[first.peer_id],
+                        track=opened.track,
                     )
                 ]
             assert sorted(others) == sorted(servers[n].identity.peer_id for n in (1, 3))

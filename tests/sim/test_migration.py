@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.client.asking import HEAD_START_S
 from lightpeer.client.client import Client, open_client
+from lightpeer.core.search.head_start import HEAD_START_S
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimHost, SimInternet, simulate
 from tests.download.test_session import SMALL, Heard, at, stream

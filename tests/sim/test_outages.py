@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.client.client import open_client
+from lightpeer.client.client import Start, open_client
 from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.buffer import HISTORY_S
@@ -270,7 +270,7 @@ def test_a_server_that_dies_as_it_is_opened_has_not_said_that_it_lacks_the_track
         ):
             nursery.start_soon(dies_after, server, until_s)
             with pytest.raises(NoPeerError):
-                await first_source(client.open_track(made.track.track_id, first_segment=30))
+                await first_source(client.open_track(made.track.track_id, Start(first_segment=30)))
             assert trio.current_time() > until_s - 0.1
 
     async def dies_after(server: Serving, seconds: float) -> None:

@@ -13,7 +13,8 @@ import trio
 from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.search.hits import Findings, FoundTrack, ReplyReader
+from lightpeer.core.search.hits import Findings, FoundTrack
+from lightpeer.core.search.replies import ReplyReader
 from lightpeer.core.search.walks import DEFAULT_BUDGET, Budget
 from lightpeer.core.trust.bounds import MAX_PEERS
 from lightpeer.core.trust.identity import Identity, format_peer_id

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from lightpeer.audio import _native
-from lightpeer.audio.ogg import Demuxer, parse_opus_head_untrusted
+from lightpeer.audio.ogg import Demuxer
+from lightpeer.audio.opus import parse_opus_head_untrusted
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing.pcm import Pcm
 

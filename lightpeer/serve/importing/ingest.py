@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightpeer.audio.ogg import OpusHead
+from lightpeer.audio.opus import OpusHead
 from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, least_bitrate_bps
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing.decoders import open_opus, open_pcm, opus_links, sniff

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from lightpeer.audio.ogg import Demuxer, OpusHead, Packet, packet_samples, parse_opus_head_untrusted
+from lightpeer.audio.ogg import Demuxer, Packet
+from lightpeer.audio.opus import OpusHead, packet_samples, parse_opus_head_untrusted
 from lightpeer.core.content.manifest import SAMPLE_RATE
 from lightpeer.core.trust.bounds import MAX_SEGMENT_BYTES
 from lightpeer.errors import BadMessageError, UnreadableError

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import trio
 
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.search.hits import FoundTrack, ReplyReader
+from lightpeer.core.search.hits import FoundTrack
+from lightpeer.core.search.replies import ReplyReader
 from lightpeer.core.trust.bounds import MAX_PEERS
 from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import RemoteError, RpcError

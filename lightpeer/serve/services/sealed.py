@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lightpeer.core.addresses import network_group, network_of
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.trust.identity import Identity, PeerId, ServerSeals
+from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.replay import Origin, ReplayGuard
+from lightpeer.core.trust.seals import ServerSeals
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.peering.sealing import TIME_METADATA
 from lightpeer.serve.access.access import Access

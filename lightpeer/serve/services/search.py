@@ -25,7 +25,8 @@ from lightpeer.core.content.uri import is_uri
 from lightpeer.core.guard.fairness import Fairness
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.search.hits import Findings, FoundTrack, Holder, ReplyWriter, each_once
+from lightpeer.core.search.hits import Findings, FoundTrack, Holder, each_once
+from lightpeer.core.search.replies import ReplyWriter
 from lightpeer.core.search.walks import Budget, Visit, Walks
 from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS, QUERY_ID_BYTES
 from lightpeer.core.trust.records import restore_record_untrusted

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from lightpeer.core.trust.identity import NONCE_BYTES, ClientSeals, Identity
+from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.replay import NONCES_REMEMBERED, WINDOW_FUTURE_MS, Origin
+from lightpeer.core.trust.seals import NONCE_BYTES, ClientSeals
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.serve.services.sealed import SealedCalls

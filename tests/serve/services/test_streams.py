@@ -20,10 +20,11 @@ from lightpeer.core.trust.bounds import (
     MAX_QUERY_CHARS,
     MAX_RECORDS,
 )
-from lightpeer.core.trust.identity import ClientSeals, Identity, format_peer_id
+from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.core.trust.replay import WINDOW_PAST_MS
+from lightpeer.core.trust.seals import ClientSeals
 from lightpeer.core.udp.datagram import (
     Pull,
     UnitRange,
