@@ -38,7 +38,7 @@ from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.services.streams import Services
-from lightpeer.testing.network import SimHost
+from lightpeer.testing.host import SimHost
 
 PORT = 47474
 

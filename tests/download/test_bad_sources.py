@@ -22,7 +22,8 @@ from lightpeer.net.network import Address
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context, Requests, stream_stream
 from lightpeer.serve.services import streams as service
-from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.host import EPOCH_S, SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import PHONE, Heard, stream
 from tests.pair import MadeTrack, Serving, made_track, serving, settings
 
@@ -298,7 +299,7 @@ def test_a_track_that_is_padded_costs_no_more_than_its_opening(tmp_path: Path) -
 
     async def main(net: SimInternet) -> None:
         carried, carry = [], net.carry
-        net.carry = lambda *args, **more: (carried.append(args[3]), carry(*args, **more))
+        net.carry = lambda packet: (carried.append(packet.size), carry(packet))
         async with (
             serving(net.host("10.0.0.1"), [made]) as bad,
             open_client(settings(tmp_path, bad), net.host(PHONE)) as client,

@@ -13,7 +13,8 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.peering.peer import TIME_METADATA, Peer, SealClock, _watch
-from lightpeer.testing.network import EPOCH_S, SimInternet, simulate
+from lightpeer.testing.host import EPOCH_S
+from lightpeer.testing.network import SimInternet, simulate
 
 
 def stale(time_ms: str) -> RpcError:

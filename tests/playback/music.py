@@ -28,8 +28,9 @@ from lightpeer.playback.events import PlayerEvent
 from lightpeer.playback.player import Player
 from lightpeer.serve.importing.ingest import Recipe, make_track
 from lightpeer.serve.importing.tags import Tags
+from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import SimHost, SimInternet
+from lightpeer.testing.network import SimInternet
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, Serving, serving, settings
 from tests.serve.media import read_track, segments, write_opus

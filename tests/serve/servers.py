@@ -15,7 +15,8 @@ from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.services.streams import Services
-from lightpeer.testing.network import SimHost, SimInternet
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet
 from tests.serve.tracks import MemoryLibrary
 
 PORT = 47474

@@ -23,7 +23,8 @@ from lightpeer.serve.operator.settings import Operator, ServeSettings
 from lightpeer.serve.server import serve
 from lightpeer.state.peers import PEERS_FILE
 from lightpeer.testing.clock import without_threads
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.serve.media import write_wav
 
 SERVER = ("20.0.0.1", 1000)

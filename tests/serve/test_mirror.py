@@ -20,7 +20,8 @@ from lightpeer.serve.operator.events import ServerEvent, Trouble
 from lightpeer.serve.operator.settings import Operator, ServeSettings
 from lightpeer.serve.server import NOBODY, serve
 from lightpeer.state.files import load_or_create_identity
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.serve.media import write_wav
 
 LADDER = (24, 48)

@@ -14,7 +14,8 @@ from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import Context, unary_stream
 from lightpeer.serve.services.search import Search
-from lightpeer.testing.network import SimHost, SimInternet
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet
 from tests.pair import PORT, MadeTrack, Serving, serving
 
 

@@ -27,8 +27,9 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context, unary_unary
 from lightpeer.serve.services.search import GATHER_S, Search
+from lightpeer.testing.host import EPOCH_S, SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import stream
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
 from tests.sim.swarm import introduce, never_end, record_of, replace_search, swarm

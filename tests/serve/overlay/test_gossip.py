@@ -31,7 +31,8 @@ from lightpeer.serve.overlay.joining import (
     OUTSIDE_S,
     REMEMBERED_ASKED,
 )
-from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.host import EPOCH_S, SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.serve.servers import PORT, Node, identity, node
 
 

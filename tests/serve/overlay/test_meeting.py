@@ -19,7 +19,8 @@ from lightpeer.serve.overlay.meeting import (
     TOTAL_SHARES,
     Meetings,
 )
-from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.host import EPOCH_S, SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.serve.servers import PORT, Node, identity, node
 
 US, SOURCE, SOURCE_HOST = identity(500), identity(501).peer_id, "50.0.0.1"

@@ -7,7 +7,8 @@ from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.errors import UsageError
 from lightpeer.serve.overlay.own_record import RECORD_LIFETIME_S, OwnRecord
-from lightpeer.testing.network import SimHost, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import simulate
 from tests.serve.servers import identity
 
 ME = identity(1)

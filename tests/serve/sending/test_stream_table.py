@@ -29,7 +29,8 @@ from lightpeer.serve.access.access import Access
 from lightpeer.serve.sending import stream_table
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
-from lightpeer.testing.network import SimHost, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import simulate
 
 SERVER = Identity(b"\x01" * 32)
 TRACK_ID = b"t" * 32

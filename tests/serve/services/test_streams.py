@@ -45,7 +45,8 @@ from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.services.sealed import TIME_METADATA
 from lightpeer.serve.services.streams import Services
 from lightpeer.tasks.threads import Threads
-from lightpeer.testing.network import EPOCH_S, simulate
+from lightpeer.testing.host import EPOCH_S
+from lightpeer.testing.network import simulate
 from tests.serve.tracks import MemoryLibrary, MemoryTrack
 
 SERVER = Identity(b"\x01" * 32)
