@@ -178,8 +178,16 @@ def _parser() -> Parser:
         "Exit status: 0 stopped, 1 failed, 2 usage, 6 a missing library, 130 interrupted",
         allow_abbrev=False,
     )
+    parser.add_argument("music_dirs", nargs="*", metavar="DIR", help="a folder with music")
+    _add_network(parser)
+    _add_music(parser)
+    _add_listeners(parser)
+    _add_common(parser)
+    return parser
+
+
+def _add_network(parser: Parser) -> None:
     add = parser.add_argument
-    add("music_dirs", nargs="*", metavar="DIR", help="a folder with music")
     add("--listen", type=_listen, metavar="HOST:PORT", help="where to listen (127.0.0.1:47474); port 0: any")
     add(
         "--announce",
@@ -189,6 +197,12 @@ def _parser() -> Parser:
         help="the address that others reach this peer at (repeats: one of each family)",
     )
     add("--bootstrap", action="append", metavar="[ID@]HOST:PORT", help="a peer to join through (repeats)")
+    add("--no-lan", action="store_true", help="stay unknown to the local network, and do not look there")
+    add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
+
+
+def _add_music(parser: Parser) -> None:
+    add = parser.add_argument
     add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
     add("--max-upload", type=_kbps, metavar="KBPS", help="for audio, to all listeners together")
     add(
@@ -198,7 +212,15 @@ def _parser() -> Parser:
         metavar="QUERY|loud:ID",
         help="tracks to fetch and serve (repeats)",
     )
-    add("--follow-links", action="store_true", help="publish also what links lead to outside of the folders")
+    add(
+        "--follow-links",
+        action="store_true",
+        help="also publish files that links outside the folders lead to",
+    )
+
+
+def _add_listeners(parser: Parser) -> None:
+    add = parser.add_argument
     add("--allow", action="append", metavar="FILE|ID,...", help="who may listen, nobody else (repeats)")
     add(
         "--deny",
@@ -213,15 +235,16 @@ def _parser() -> Parser:
         metavar="loud:ID",
         help="never serve a track again, also by a server that runs; no DIR is needed (repeats)",
     )
-    add("--no-lan", action="store_true", help="stay unknown to the local network, and do not look there")
-    add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
+
+
+def _add_common(parser: Parser) -> None:
+    add = parser.add_argument
     add("--state", dest="state_dir", metavar="DIR", help="where key and renditions are kept")
     add("--config", metavar="FILE", help="the configuration file")
     add("--json", action="store_true", help="print one JSON object a line")
     add("-q", "--quiet", action="store_true", help="print results and errors only")
     add("-v", "--verbose", action="count", default=0, help="say more; -vv: debugging, tracebacks")
     add("--version", action="version", version=f"lightpeer-serve {VERSION}")
-    return parser
 
 
 def _announced(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:

@@ -24,9 +24,10 @@ from lightpeer.client.stream import SILENCE_S, next_within, streaming
 from lightpeer.core.content.manifest import build_table
 from lightpeer.core.content.uri import format_uri, is_uri, parse_uri
 from lightpeer.errors import LightpeerError, StreamFailedError
-from lightpeer.serve.importing.scan import mirror_root
+from lightpeer.serve.importing.scan import MIRRORED, mirror_root
 from lightpeer.serve.library.disk import state_error
 from lightpeer.serve.library.imported_files import SourceKey
+from lightpeer.serve.operator.events import Mirrored, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.contact import Contact
     from lightpeer.core.trust.identity import PeerId
-    from lightpeer.net.network import Network
-    from lightpeer.serve.access.access import Access
+    from lightpeer.serve.access.node import Node
     from lightpeer.serve.library.library import Library
+    from lightpeer.serve.operator.events import ServerEvent
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ Ts = TypeVarTuple("Ts")
 TRACKS_PER_QUERY: Final = 20
 MAX_RENDITION_BYTES: Final = 1 << 28  # six hours at 96 kbit/s
 MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at three bitrates: what is here, and what failed
+FETCH_AGAIN_S: Final = 600.0  # between looks for damaged tracks
 RETRY_S: Final = 5.0  # doubles
 MAX_RETRY_S: Final = 600.0
 STATE_SUBDIR: Final = "mirror"  # of the server's state: the client's key, its peers, the track under way
@@ -60,30 +62,39 @@ class Mirror:
     def __init__(
         self,
         library: Library,
-        network: Network,
+        node: Node,
         settings: Settings,
         wanted: Sequence[str],
         contacts: Callable[[], Sequence[Contact]],
-        on_trouble: Callable[[str], object] = lambda _: None,
-        access: Access | None = None,
     ) -> None:
-        """Take the library, what to fetch (`loud:…` or words), and how to learn whom to ask first.
+        """Begin with nothing fetched.
 
-        `settings` are a client's; its state directory is the server's. `on_trouble` gets one sentence for
-        each entry that cannot be had at first; `access` says what is not to be had, and of whom.
+        Args:
+            library: takes the tracks.
+            node: the server; its rules say what is not fetched, and from whom.
+            settings: a client's, with the server's state directory.
+            wanted: `loud:…`, or words to search for.
+            contacts: gives the peers to ask first.
         """
         self._library = library
-        self._network = network
+        self._node = node
         self._settings = replace(settings, state_dir=settings.state_dir / STATE_SUBDIR)
         self._wanted = wanted
         self._contacts = contacts
-        self._on_trouble = on_trouble
-        self._access = access
+        self._on_trouble: Callable[[str], object] = lambda _: None
         self._troubled: set[str] = set()
         self._room_bytes: dict[str, int] = {}  # by entry
 
-    async def run(self, on_track: Callable[[Track], object]) -> None:
-        """Fetch until all that is wanted is here; tell of each track that is new."""
+    async def run(
+        self, on_track: Callable[[Track], object], on_trouble: Callable[[str], object] = lambda _: None
+    ) -> None:
+        """Fetch until everything wanted is here.
+
+        Args:
+            on_track: told of each new track.
+            on_trouble: told once of each entry that cannot be had at first, in a sentence.
+        """
+        self._on_trouble = on_trouble
         for entry in self._wanted:
             here_bytes = await _in_thread(self._library.bytes_below, mirror_root(entry))
             self._room_bytes[entry] = MAX_QUERY_BYTES - here_bytes
@@ -94,6 +105,18 @@ class Mirror:
                 await trio.sleep(pause_s)
                 pause_s = min(2 * pause_s, MAX_RETRY_S)
 
+    async def keep(self, tell: Callable[[ServerEvent], object]) -> None:
+        """Fetch everything wanted, and again what is found damaged, for ever; `tell` is told."""
+        is_missing = True
+        while True:
+            if is_missing:
+                await self.run(
+                    lambda track: tell(Mirrored(track.uri, track.title)), lambda text: tell(Trouble(text))
+                )
+            await trio.sleep(FETCH_AGAIN_S)
+            damaged = await _in_thread(self._library.damaged_files)
+            is_missing = any(path.startswith(MIRRORED) for path in damaged)
+
     async def _fetched(self, entry: str, on_track: Callable[[Track], object]) -> bool:
         """Fetch what one entry stands for, and tell whether there is no more to fetch."""
         if self._room_bytes[entry] <= 0:
@@ -102,7 +125,7 @@ class Mirror:
         settings = replace(self._settings, bootstrap=tuple(self._contacts()))
         is_here = False
         try:
-            async with open_client(settings, self._network, self._takes_from) as client:
+            async with open_client(settings, self._node.network, self._takes_from) as client:
                 found = await self._track_ids(client, entry)
                 missing = [i for i in found if not await self._fetched_track(client, entry, i, on_track)]
                 is_here = bool(found) and not missing
@@ -116,7 +139,7 @@ class Mirror:
         self, client: Client, entry: str, track_id: bytes, on_track: Callable[[Track], object]
     ) -> bool:
         """Fetch one track of an entry unless it is here, and tell whether there is no more to fetch."""
-        if self._access is not None and not self._access.rules.serves(track_id):
+        if not self._node.access.rules.serves(track_id):
             self._tell(entry, f"{format_uri(track_id)} is denied or withdrawn here", is_final=True)
             return True
         if await _in_thread(self._library.track, track_id) is not None:
@@ -131,7 +154,7 @@ class Mirror:
         return True
 
     def _takes_from(self, peer_id: PeerId, host: str) -> bool:
-        return self._access is None or self._access.rules.takes_from(peer_id, [host])
+        return self._node.access.rules.takes_from(peer_id, [host])
 
     def _tell(self, entry: str, reason: str, *, is_final: bool = False) -> None:
         """Tell of what is missing: the person once, the log each time."""

@@ -225,16 +225,7 @@ class SimHost(Machine):
         return self.net.resolve_all(host)
 
     async def open_udp(self, host: str, port: int = 0, *, family_of: str | None = None) -> SimUdpSocket:
-        """Bind a UDP socket.
-
-        Args:
-            host: an address of this host; empty for all of them.
-            port: 0 for any.
-            family_of: an address whose family alone it can send to; None for both.
-
-        Raises:
-            OSError: not an address of this host, or the port is taken.
-        """
+        """Bind a UDP socket, as `Network.open_udp` has it."""
         await trio.lowlevel.checkpoint()
         family = None if family_of is None else ip_address(self.net.resolve(family_of)).version
         port = self._claim(host, port, self.udp)

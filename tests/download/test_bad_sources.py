@@ -12,7 +12,13 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
+from lightpeer.core.content.manifest import (
+    SAMPLE_RATE,
+    Description,
+    build_manifest,
+    parse_manifest_untrusted,
+    track_id_of,
+)
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.core.udp.datagram import Data, PathToken, Unit, build_data, build_path
@@ -286,12 +292,14 @@ def test_a_track_that_is_padded_costs_no_more_than_its_opening(tmp_path: Path) -
     padded = made_track(200, kbps=[400])
     renditions = [(24_000, b"header", padded.tables[0])]
     manifest = build_manifest(
-        title="Song",
-        artist="",
-        album="",
-        duration_samples=200 * SAMPLE_RATE,
-        gain_q8_db=0,
-        segment_count=200,
+        Description(
+            title="Song",
+            artist="",
+            album="",
+            duration_samples=200 * SAMPLE_RATE,
+            gain_q8_db=0,
+            segment_count=200,
+        ),
         renditions=renditions,
     )
     track = parse_manifest_untrusted(manifest, track_id_of(manifest))

@@ -116,24 +116,38 @@ def build_table(segments: Iterable[bytes]) -> bytes:
     return b"".join(len(s).to_bytes(2, "big") + content_digest(s) for s in segments)
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """All that a manifest says of a track besides its renditions.
+
+    Attributes:
+        title: of at most MAX_TEXT_CHARS characters, as `artist` and `album`; the rest is cut off.
+        artist: empty where unknown.
+        album: empty where unknown.
+        duration_samples: the playing time, at SAMPLE_RATE.
+        gain_q8_db: what a player adds, in 1/256 dB.
+        segment_count: how many segments each rendition has.
+    """
+
+    title: str
+    artist: str
+    album: str
+    duration_samples: int
+    gain_q8_db: int
+    segment_count: int
+
+
 def build_manifest(
-    *,
-    title: str,
-    artist: str,
-    album: str,
-    duration_samples: int,
-    gain_q8_db: int,
-    segment_count: int,
-    renditions: Sequence[tuple[int, bytes, Sequence[bytes]]],
+    description: Description, renditions: Sequence[tuple[int, bytes, Sequence[bytes]]]
 ) -> bytes:
     """Return a manifest's bytes. A rendition: (bitrate in bit/s, header pages, its tables in order)."""
     message = pb.Manifest(
-        title=title[:MAX_TEXT_CHARS],
-        artist=artist[:MAX_TEXT_CHARS],
-        album=album[:MAX_TEXT_CHARS],
-        duration_samples=duration_samples,
-        gain_q8_db=gain_q8_db,
-        segment_count=segment_count,
+        title=description.title[:MAX_TEXT_CHARS],
+        artist=description.artist[:MAX_TEXT_CHARS],
+        album=description.album[:MAX_TEXT_CHARS],
+        duration_samples=description.duration_samples,
+        gain_q8_db=description.gain_q8_db,
+        segment_count=description.segment_count,
     )
     for bitrate_bps, header, tables in sorted(renditions, key=lambda r: r[0]):
         message.renditions.add(

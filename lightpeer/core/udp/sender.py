@@ -89,9 +89,16 @@ class StreamSender:
         find: FindObject,
         secret: bytes,
         now: float,
-        max_pace_bytes_per_s: int = MAX_PACE_BYTES_PER_S,
     ) -> None:
-        """Take the stream's keys, where its bytes come from, and the server's path token secret."""
+        """Begin a stream that has been opened.
+
+        Args:
+            stream_id: its id, which its datagrams carry.
+            keys: its keys, of both directions.
+            find: gives the objects that are sent.
+            secret: the server's own, for path tokens.
+            now: monotonic seconds.
+        """
         self.stream_id = stream_id
         self.closed = False
         self.last_pull_s: float | None = None
@@ -103,7 +110,7 @@ class StreamSender:
         self._replay = _ReplayWindow()
         self._epoch = 0
         self._queue = AskedQueue()
-        self._pacer = Pacer(max_pace_bytes_per_s)
+        self._pacer = Pacer(MAX_PACE_BYTES_PER_S)
         self._address: Address | None = None
         self._proven = False
         self._token = 0  # of the present address

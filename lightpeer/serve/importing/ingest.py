@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightpeer.audio.ogg import OpusHead
-from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, least_bitrate_bps
+from lightpeer.core.content.manifest import SAMPLE_RATE, Description, build_manifest, least_bitrate_bps
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing.decoders import open_opus, open_pcm, opus_links, sniff
 from lightpeer.serve.importing.encode import OpusEncoder
@@ -149,12 +149,14 @@ class _Job:
     def _write_manifest(self, bitrates_bps: Sequence[int], made: _Encoded) -> None:
         tags = self._tags
         manifest = build_manifest(
-            title=tags.title,
-            artist=tags.artist,
-            album=tags.album,
-            duration_samples=made.duration_samples,
-            gain_q8_db=made.gain_q8_db if tags.gain_q8_db is None else tags.gain_q8_db,
-            segment_count=made.writers[0].segment_count,
+            Description(
+                title=tags.title,
+                artist=tags.artist,
+                album=tags.album,
+                duration_samples=made.duration_samples,
+                gain_q8_db=made.gain_q8_db if tags.gain_q8_db is None else tags.gain_q8_db,
+                segment_count=made.writers[0].segment_count,
+            ),
             renditions=[
                 (bps, writer.header, writer.tables)
                 for bps, writer in zip(_claimed_bps(bitrates_bps, made.writers), made.writers, strict=True)

@@ -77,32 +77,59 @@ class ImportReport:
         return lines
 
 
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a scan looks, besides the library's own folder.
+
+    Attributes:
+        more: the other folders; one that lies in another is read there.
+        mirrored: paths at and below which tracks stay without a file (`mirror.py`).
+        follow_links: whether links may lead out of the folders.
+    """
+
+    more: Sequence[Path] = ()
+    mirrored: Sequence[bytes] = ()
+    follow_links: bool = False
+
+
+OWN_FOLDER: Final = Folders()
+
+
 def scan(
     library: Library,
+    where: Folders = OWN_FOLDER,
     progress: Progress = lambda _done, _total, _name: None,
     should_stop: Callable[[], bool] = lambda: False,
-    mirrored: Sequence[bytes] = (),
-    more_dirs: Sequence[Path] = (),
-    *,
-    follow_links: bool = False,
 ) -> ImportReport:
-    """Bring the library up to date with its music folders.
+    """Bring the library up to date with its music folders, and return what was done.
 
     Args:
         library: what to bring up to date; it has the first folder.
+        where: the other folders.
         progress: told of each file.
         should_stop: asked now and then.
-        mirrored: at and below which paths tracks stay without a file (`mirror.py`).
-        more_dirs: the other folders; one that lies in another is read there.
-        follow_links: whether links may lead out of the folders.
 
     Raises:
         StateError: a music folder is not there, or the state directory cannot be written.
         MissingLibraryError: libopusenc is not installed, without which nothing can be imported.
     """
     report = ImportReport()
-    folders = outermost([library.music_dir, *more_dirs])
-    finder = Finder(folders, report.skipped, follow_links=follow_links)
+    todo = _find(library, where, report)
+    if todo:
+        _native.opusenc()
+    try:
+        for number, key in enumerate(todo):
+            _import_file(library, key, report, partial(progress, number, len(todo)), should_stop)
+        progress(len(todo), len(todo), "")
+    except StoppedError:
+        report.stopped = True
+    return report
+
+
+def _find(library: Library, where: Folders, report: ImportReport) -> list[SourceKey]:
+    """Compare the folders with the library; drop the files that are gone, and return those to import."""
+    folders = outermost([library.music_dir, *where.more])
+    finder = Finder(folders, report.skipped, follow_links=where.follow_links)
     found, todo, kept = 0, [], []
     library.begin_scan()
     for folder in folders:
@@ -114,17 +141,9 @@ def scan(
             kept.append(os.fsencode(folder))  # more likely a disk that is not mounted than a wish
     report.kept = bool(kept)  # encoding anew takes hours
     report.led_out, report.first_led_out = finder.led_out, finder.first_led_out
-    report.removed = library.drop_not_found([*finder.closed, *kept, *mirrored])
+    report.removed = library.drop_not_found([*finder.closed, *kept, *where.mirrored])
     report.unchanged = found - len(todo)
-    if todo:
-        _native.opusenc()
-    try:
-        for number, key in enumerate(todo):
-            _import_file(library, key, report, partial(progress, number, len(todo)), should_stop)
-        progress(len(todo), len(todo), "")
-    except StoppedError:
-        report.stopped = True
-    return report
+    return todo
 
 
 def outermost(folders: Sequence[Path]) -> list[Path]:

@@ -27,8 +27,8 @@ from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.access.access import Access
 from lightpeer.serve.operator.settings import PERIOD_S
+from lightpeer.serve.overlay.agreed_clock import AgreedClock
 from lightpeer.serve.overlay.joining import Joining
 from lightpeer.serve.overlay.meeting import Meetings
 from lightpeer.serve.overlay.own_record import OwnRecord
@@ -37,10 +37,9 @@ from lightpeer.tasks.supervision import contained, kept_up
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from lightpeer.core.overlay.own_address import OwnAddress
     from lightpeer.core.overlay.peer_cache import PeerCache
-    from lightpeer.core.trust.identity import Identity
-    from lightpeer.net.network import Network
+    from lightpeer.serve.access.node import Node
+    from lightpeer.serve.overlay.place import Place
 
 logger = logging.getLogger(__name__)
 
@@ -63,29 +62,33 @@ class Gossip:
 
     def __init__(
         self,
-        *,
-        network: Network,
-        identity: Identity,
-        place: OwnAddress,
-        port: int,
+        node: Node,
+        place: Place,
         peers: PeerCache,
+        *,
         period_s: float = PERIOD_S,
         on_change: Callable[[], object] = lambda: None,
-        access: Access | None = None,
     ) -> None:
-        """Take who and where we are, our port for RPC, and the memory of how others did.
+        """Begin without neighbours.
 
-        `on_change` is called when that memory has changed; `access` says who is neither asked nor
-        recommended, and whether strangers are to know of us: None for nobody, and for yes.
+        Args:
+            node: this server; peers that its rules deny are neither asked nor recommended, and a private
+                server is not announced to strangers.
+            place: where it is reached.
+            peers: the memory of other servers and how they did.
+            period_s: in which it introduces itself twice.
+            on_change: called when `peers` has changed.
 
-        Raises UsageError for an address that nobody could use.
+        Raises:
+            UsageError: an address that nobody could use.
         """
-        self.view: View[PeerRecord] = View(identity.peer_id, group_of=_group_of)
-        self._access = access or Access(identity.peer_id)
-        self._network = network
+        self.view: View[PeerRecord] = View(node.peer_id, group_of=_group_of)
+        self._access = node.access
+        self._entropy = node.network.entropy
         self._peers = peers
-        self._meetings = Meetings(network, identity, peers, place, port, on_change)
-        self.own = OwnRecord(identity, place, port, self._meetings.unix_time)
+        self._clock = AgreedClock(node.network)
+        self._meetings = Meetings(node, peers, place, self._clock, on_change)
+        self.own = OwnRecord(node.identity, place, self._clock.unix_time)
         self._period_s = period_s
         self._accepted = Fairness(
             1 / period_s, ACCEPTED_AT_ONCE, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES
@@ -94,11 +97,11 @@ class Gossip:
         self._to_verify: Waiting[tuple[PeerRecord, str]] = Waiting(MAX_TO_VERIFY)
         self._introduced = trio.lowlevel.ParkingLot()  # unparked when there is more to verify
         self._named_by_host = ""  # who named the next contact
-        self._joining = Joining(self.view, peers, self._meetings, self._announced, network.entropy)
+        self._joining = Joining(self.view, peers, self._meetings, self._announced, node.network.entropy)
 
     def unix_time(self) -> float:
         """Return the Unix time that we go by."""
-        return self._meetings.unix_time()
+        return self._clock.unix_time()
 
     # What others are told.
 
@@ -109,7 +112,7 @@ class Gossip:
 
     def neighbours(self, n: int) -> list[PeerRecord]:
         """Return up to `n` serving peers at random; all of them have answered at their addresses."""
-        known = self.view.neighbours(n, self._network.entropy)
+        known = self.view.neighbours(n, self._entropy)
         return list(filter(self._access.rules.may_know, known))
 
     def scope(self, peer_id: PeerId) -> int:
@@ -181,7 +184,7 @@ class Gossip:
 
     async def _keep_introducing(self) -> None:
         while True:
-            jitter = JITTER * (2 * int.from_bytes(self._network.entropy(4), "big") / 2**32 - 1)
+            jitter = JITTER * (2 * int.from_bytes(self._entropy(4), "big") / 2**32 - 1)
             await trio.sleep(self._period_s / INTRODUCTIONS * (1 + jitter))
             self.view.expire(self.unix_time())
             if own := self._announced():

@@ -105,7 +105,7 @@ class Joining:
 
     def _remembered(self, n: int) -> list[Contact]:
         """Return those of the `n` best from before that are no neighbours."""
-        best = self._peers.best(n, self._meetings.unix_time())
+        best = self._peers.best(n, self._meetings.clock.unix_time())
         return [Contact(r.endpoints[0], r.peer_id) for r in best if r.peer_id not in self._view]
 
     async def _addresses(self, contact: Contact) -> list[str]:

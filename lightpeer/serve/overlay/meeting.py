@@ -22,14 +22,11 @@ import trio
 from lightpeer.core.addresses import (
     LOOPBACK_SCOPE,
     format_endpoint,
-    network_group,
     parse_endpoint_untrusted,
     scope_of,
 )
 from lightpeer.core.guard.fairness import Fairness
-from lightpeer.core.overlay.agreement import Agreement
 from lightpeer.core.overlay.peer_cache import source_group
-from lightpeer.core.overlay.peer_entry import NOT_BEFORE_S
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES
 from lightpeer.core.trust.records import check_scope_untrusted, told_records_untrusted
@@ -43,12 +40,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from lightpeer.core.addresses import Endpoint
-    from lightpeer.core.overlay.own_address import OwnAddress
     from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.overlay.peer_entry import PeerEntry
-    from lightpeer.core.trust.identity import Identity, PeerId
+    from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.trust.records import PeerRecord
-    from lightpeer.net.network import Network
+    from lightpeer.serve.access.node import Node
+    from lightpeer.serve.overlay.agreed_clock import AgreedClock
+    from lightpeer.serve.overlay.place import Place
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +57,6 @@ MET_LATELY_S: Final = 600.0  # how long an answer stands for the address that it
 KNOCK_AGAIN_S: Final = 60.0  # at one target
 NETWORK_SHARES: Final = 16  # knocks for one source's network: as many as a join brings
 TOTAL_SHARES: Final = 64
-CLOCKS_ALIKE_S: Final = 120.0
 MAX_NAMED: Final = 64  # hosts of peers that our operator named, or that are on the local network
 
 
@@ -78,39 +75,29 @@ class Meetings:
 
     def __init__(
         self,
-        network: Network,
-        identity: Identity,
+        node: Node,
         peers: PeerCache,
-        place: OwnAddress,
-        port: int,
+        place: Place,
+        clock: AgreedClock,
         on_change: Callable[[], object] = lambda: None,
     ) -> None:
-        """Take who we are, the memory of how others did, where we seem to be, and our port for RPC.
+        """Begin without any meeting.
 
-        `on_change` is called when the memory has changed.
+        Args:
+            node: this server.
+            peers: the memory of other servers and how they did.
+            place: where this server is reached; peers tell.
+            clock: the time to go by; peers correct it.
+            on_change: called when `peers` has changed.
         """
         self._on_change = on_change
-        self._network = network
-        self._identity = identity
+        self._network = node.network
+        self._identity = node.identity
         self._peers = peers
         self._place = place
-        self._port = port
+        self.clock = clock
         self._knocks = Fairness(1 / KNOCK_AGAIN_S, 1, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES)
         self._named: dict[str, None] = {}  # numeric hosts, the latest at the end
-        self._clocks: Agreement[float] = Agreement(_are_clocks_alike)  # seconds ahead of the system's
-        self._lead_s = 0.0  # of the system's clock over the monotonic one, when that was looked at
-
-    def unix_time(self) -> float:
-        """Return the Unix time: the system's, unless networks agree on another."""
-        return self._network.unix_time() + (self._clocks_now().agreed or 0.0)
-
-    def _clocks_now(self) -> Agreement[float]:
-        """Return what others say: nothing that was said before the system's clock was set."""
-        lead_s = self._network.unix_time() - trio.current_time()
-        if not _are_clocks_alike(lead_s, self._lead_s):
-            self._clocks = Agreement(_are_clocks_alike)
-        self._lead_s = lead_s
-        return self._clocks
 
     async def resolve(self, host: str) -> list[str]:
         """Return the addresses of a name, a few at most; raise OSError if there are none."""
@@ -143,16 +130,16 @@ class Meetings:
             peer, reply, rtt_s = await self._exchange(address, contact.peer_id, request)
         except (OSError, RemoteError):
             if contact.peer_id is not None:
-                self._peers.on_failure(contact.peer_id, self.unix_time())
+                self._peers.on_failure(contact.peer_id, self.clock.unix_time())
                 self._on_change()
             raise
         assert peer.peer_id is not None, "a sealed reply names its signer"
         met = Met(peer.peer_id, peer.host, *self._records_untrusted(reply.records[: 1 + request.want], peer))
         if met.own is not None:
             self._on_change()
-            self._peers.add(met.own, met.peer_id, self.unix_time(), met.host)
+            self._peers.add(met.own, met.peer_id, self.clock.unix_time(), met.host)
             if met.own.endpoints[0] in {contact.address, address}:
-                self._peers.on_success(met.peer_id, rtt_s, self.unix_time())
+                self._peers.on_success(met.peer_id, rtt_s, self.clock.unix_time())
         await self._take_observed_untrusted(reply.observed, met)
         return met
 
@@ -196,7 +183,7 @@ class Meetings:
             source_host: its numeric address.
         """
         known = self._peers.get(record.peer_id)
-        now = self.unix_time()
+        now = self.clock.unix_time()
         if known is not None and known.record.sequence >= record.sequence:
             record = known.record
         if not record.serves or record.peer_id == self._identity.peer_id:
@@ -236,11 +223,7 @@ class Meetings:
             await channel.connect()
             peer = Peer(channel, self._identity, clock, self._network, address=address, peer_id=peer_id)
             yield peer
-        offset_s = clock.offset_ms / 1000
-        clocks = self._clocks_now()
-        if self._network.unix_time() < NOT_BEFORE_S and clocks.agreed is None:
-            clocks.hear("a clock that is not set", offset_s, is_named=True)  # takes anybody's word
-        clocks.hear(network_group(peer.host), offset_s, is_named=peer.host in self._named)
+        self.clock.hear(peer.host, clock.offset_ms / 1000, is_named=peer.host in self._named)
 
     async def _exchange(
         self, address: Endpoint, peer_id: PeerId | None, request: pb.ExchangeRequest
@@ -256,7 +239,7 @@ class Meetings:
     ) -> tuple[PeerRecord | None, list[PeerRecord]]:
         sound = told_records_untrusted(
             records,
-            self.unix_time(),
+            self.clock.unix_time(),
             peer.host,
             lambda error: logger.info("a bad record from %s: %s", peer.name, error),
         )
@@ -270,18 +253,14 @@ class Meetings:
             host, _ = parse_endpoint_untrusted(observed)
         except BadMessageError:
             return
-        if not self._place.observed(host, source.host, is_named=source.host in self._named):
+        if not self._place.address.observed(host, source.host, is_named=source.host in self._named):
             return
-        address, told_by = (host, self._port), source_group(source.peer_id, source.host)
+        address, told_by = (host, self._place.port), source_group(source.peer_id, source.host)
         if not self._knocks.admit(address, told_by, 1, trio.current_time()):
             return
         try:
             with trio.move_on_after(PROOF_S):
                 await self._exchange(address, self._identity.peer_id, pb.ExchangeRequest())
-                self._place.proven(host)
+                self._place.address.proven(host)
         except (OSError, RemoteError) as error:
             logger.info("we are not to be reached at %s: %s", host, error)
-
-
-def _are_clocks_alike(one_s: float, other_s: float) -> bool:
-    return abs(one_s - other_s) < CLOCKS_ALIKE_S

@@ -25,7 +25,6 @@ from lightpeer.errors import RemoteError, RpcError
 from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.connections import Connections, Terms
-from lightpeer.serve.access.access import Access
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import contained
 
@@ -33,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from lightpeer.core.search.walks import Step, Visit
-    from lightpeer.core.trust.identity import Identity, PeerId
+    from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.trust.records import PeerRecord
-    from lightpeer.net.network import Network
+    from lightpeer.serve.access.node import Node
 
 logger = logging.getLogger(__name__)
 
@@ -88,25 +87,16 @@ class Neighbourhood(Protocol):
 class Walkers:
     """The walkers that are under way from this server. `run` holds its connections."""
 
-    def __init__(
-        self,
-        *,
-        identity: Identity,
-        network: Network,
-        neighbourhood: Neighbourhood,
-        access: Access | None = None,
-    ) -> None:
-        """Take who we are, and whom walkers may go to.
+    def __init__(self, node: Node, neighbourhood: Neighbourhood) -> None:
+        """Begin without walkers.
 
         Args:
-            identity: ours.
-            network: to connect by.
-            neighbourhood: who is there to walk to; is told of lies.
-            access: what is not passed on; None: everything is.
+            node: this server; tracks that its rules deny are not passed on.
+            neighbourhood: the servers to walk to; it is told of lies.
         """
-        self._access = access or Access(identity.peer_id)
-        self._identity = identity
-        self._network = network
+        self._access = node.access
+        self._identity = node.identity
+        self._network = node.network
         self._neighbourhood = neighbourhood
         self._connections: Connections | None = None
         self._avoided: dict[PeerId, float] = {}  # until when

@@ -36,8 +36,8 @@ from lightpeer.core.udp.sender import (
     StreamSender,
     path_token,
 )
-from lightpeer.net.network import Address, DatagramSocket, Network
-from lightpeer.serve.access.access import Access
+from lightpeer.net.network import Address, DatagramSocket
+from lightpeer.serve.access.node import Node
 from lightpeer.serve.sending.segment_cache import Asker, Objects, ReadableTrack
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.tasks.supervision import kept_up, log_failure
@@ -73,28 +73,23 @@ class _Stream:
 class StreamTable:
     """The streams of one server. `bind` first, then keep `run` running beside whatever calls `open`."""
 
-    def __init__(
-        self,
-        network: Network,
-        identity: Identity,
-        *,
-        max_streams: int = MAX_STREAMS,
-        uplink: Uplink | None = None,
-        access: Access | None = None,
-    ) -> None:
-        """Take the server's identity, which the streams' keys are bound to.
+    def __init__(self, node: Node, *, max_streams: int = MAX_STREAMS, uplink: Uplink | None = None) -> None:
+        """Begin without streams.
 
-        Beside it, the uplink if it has a cap, and who may listen: None for everybody.
+        Args:
+            node: this server; the streams' keys are bound to its identity.
+            max_streams: how many there may be.
+            uplink: what all audio shares; None where it has no cap.
         """
-        self._access = access or Access(identity.peer_id)
-        self._network = network
-        self._identity = identity
+        self.uplink = uplink
+        self._access = node.access
+        self._network = node.network
+        self._identity = node.identity
         self._max_streams = max_streams
-        self._secret = network.entropy(32)
+        self._secret = node.network.entropy(32)
         self._streams: dict[int, _Stream] = {}
         self._places: Places[int] = Places()
         self._agenda: list[tuple[float, int]] = []
-        self._uplink = uplink
         self._objects = Objects()
         self._wake = trio.Event()
         self._socket: DatagramSocket | None = None
@@ -265,10 +260,10 @@ class StreamTable:
                 if stream is None or stream.turn_s != when:
                     continue
                 stream.turn_s = -math.inf  # what comes in meanwhile is seen when it has been served
-                if self._uplink is None:
+                if self.uplink is None:
                     await self._serve(stream, socket, MAX_QUEUED_UNITS)
                 else:
-                    self._uplink.join(stream.network, partial(self._serve, stream, socket, 1))
+                    self.uplink.join(stream.network, partial(self._serve, stream, socket, 1))
             with trio.move_on_at(self._agenda[0][0] if self._agenda else math.inf):
                 await self._wake.wait()
 

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lightpeer.core.addresses import network_group, network_of
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.trust.identity import Identity, PeerId, ServerSeals
+from lightpeer.core.trust.identity import PeerId, ServerSeals
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.replay import Origin, ReplayGuard
 from lightpeer.errors import BadMessageError, RpcError, SealError
 from lightpeer.peering.peer import TIME_METADATA
-from lightpeer.serve.access.access import Access
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from lightpeer.core.guard.access import Rules
-    from lightpeer.net.network import Network
     from lightpeer.rpc.server import Context
+    from lightpeer.serve.access.access import Access
+    from lightpeer.serve.access.node import Node
 
     M = TypeVar("M", bound=Message)
 
@@ -36,11 +36,10 @@ if TYPE_CHECKING:
 class SealedCalls:
     """Opens the seals of all calls to one server; it has the memory that shows a replay."""
 
-    def __init__(self, identity: Identity, network: Network, access: Access | None = None) -> None:
-        """Take whose replies are sealed, whose clock is gone by, and who may call: None for everybody."""
-        self._identity = identity
-        self._access = access or Access(identity.peer_id)
-        self._network = network
+    def __init__(self, node: Node) -> None:
+        self._identity = node.identity
+        self._access = node.access
+        self._network = node.network
         self._guard = ReplayGuard(since_ms=self._now_ms())
 
     def begin(self, context: Context) -> SealedCall:

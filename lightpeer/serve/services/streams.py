@@ -16,13 +16,11 @@ from lightpeer.core.addresses import network_of
 from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.bounds import MAX_INLINE_BYTES
-from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.trust.messages import PACKAGE
 from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS
 from lightpeer.errors import BadMessageError, RpcError, StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context, MethodHandler, Requests, stream_stream, unary_stream, unary_unary
-from lightpeer.serve.access.access import Access
 from lightpeer.serve.overlay.walkers import Walkers
 from lightpeer.serve.sending.excerpt import first_segments, read_segment, wanted_segments
 from lightpeer.serve.services.discovery import Discovery
@@ -32,11 +30,11 @@ from lightpeer.tasks.supervision import OnceLog
 from lightpeer.tasks.threads import Threads
 
 if TYPE_CHECKING:
-    from lightpeer.net.network import Network
+    from lightpeer.core.trust.identity import PeerId
+    from lightpeer.serve.access.node import Node
     from lightpeer.serve.library.store import StoredTrack
     from lightpeer.serve.overlay.gossip import Gossip
     from lightpeer.serve.sending.stream_table import StreamTable
-    from lightpeer.serve.sending.uplink import Uplink
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +42,7 @@ READERS: Final = 4  # threads that open tracks and read what goes by gRPC
 _NOT_HERE = "the track is not here"
 
 
-class Tracks(Protocol):
+class Tracks(Searchable, Protocol):
     """What the services need of the library."""
 
     def track(self, track_id: bytes) -> StoredTrack | None:
@@ -54,36 +52,27 @@ class Tracks(Protocol):
 class Services:
     """Discovery, Index and Streams of one server."""
 
-    def __init__(
-        self,
-        *,
-        identity: Identity,
-        network: Network,
-        library: Tracks,
-        index: Searchable,
-        streams: StreamTable,
-        gossip: Gossip,
-        uplink: Uplink | None = None,
-        access: Access | None = None,
-    ) -> None:
-        """Take what the services stand on; the uplink that audio goes by if it has a cap; who may listen."""
-        self._access = access = access or Access(identity.peer_id)
-        self._calls = SealedCalls(identity, network, access)
+    def __init__(self, node: Node, library: Tracks, streams: StreamTable, gossip: Gossip) -> None:
+        """Make the services.
+
+        Args:
+            node: this server; its rules say who may call, and what is served.
+            library: what can be found and opened.
+            streams: the UDP streams, and the uplink that they share with gRPC.
+            gossip: the servers that are known.
+        """
+        self._access = node.access
+        self._calls = SealedCalls(node)
         self._discovery = Discovery(self._calls, gossip)
         self._library = library
         self._streams = streams
-        self._uplink = uplink
+        self._uplink = streams.uplink
         self._threads = Threads(READERS)
         self._log = OnceLog()
-        self._walkers = Walkers(
-            identity=identity,
-            network=network,
-            neighbourhood=gossip,
-            access=access,
-        )
+        self._walkers = Walkers(node, gossip)
         self._search = Search(
             calls=self._calls,
-            index=ServedIndex(index, access),
+            index=ServedIndex(library, node.access),
             open_track=self._opened,
             own_records=gossip.own_records,
             walkers=self._walkers,

@@ -47,6 +47,43 @@ class Host(Protocol):
         """Answer a SYN."""
 
 
+class Way:
+    """The way to a connection's other end.
+
+    Attributes:
+        is_cut: whether it carries nothing any more, without a word to either end.
+    """
+
+    def __init__(self, host: Host, local: Address, peer: Address) -> None:
+        self.is_cut = False
+        self._host = host
+        self._local = local
+        self._peer = peer
+
+    def send(self, size: int, arrive: Callable[[SimStream], None] | None) -> None:
+        """Send a packet of `size` bytes, and call `arrive` with the other end; None: a SYN."""
+        if self.is_cut:
+            return
+        own, other = self._local, self._peer
+
+        def deliver(target: Host, is_corrupt: bool) -> None:
+            stream = target.connections.get((other, own))
+            if is_corrupt or (stream is not None and stream.way.is_cut):
+                return
+            if arrive is None:
+                target.take_syn(other, own)
+            elif stream is not None:
+                arrive(stream)
+            else:
+                target.refuse(other, own)
+
+        self._host.net.carry(Packet(self._host, own[0], other[0], size, is_udp=False, deliver=deliver))
+
+    def refuse(self) -> None:
+        """Send a reset."""
+        self._host.refuse(self._local, self._peer)
+
+
 class SimStream(trio.abc.HalfCloseableStream):
     """One end of a TCP connection."""
 
@@ -58,9 +95,9 @@ class SimStream(trio.abc.HalfCloseableStream):
         self.closed = False  # by its program
         self.error = 0  # errno, once it is broken
         self.on_established: Callable[[], None] = lambda: None
+        self.way = Way(host, local_address, peer_address)
         self._host = host
         self._is_client = False
-        self._hangs = False
         self._changed = trio.lowlevel.ParkingLot()
         self._sending = trio.StrictFIFOLock()
         self._receiving = trio.StrictFIFOLock()
@@ -129,7 +166,7 @@ class SimStream(trio.abc.HalfCloseableStream):
         """Close at once, and reset the peer."""
         self.closed = True
         if not self.error:
-            self._host.refuse(self.local_address, self.peer_address)
+            self.way.refuse()
             self._break(errno.ECONNABORTED)
         self._changed.unpark_all()
 
@@ -139,7 +176,7 @@ class SimStream(trio.abc.HalfCloseableStream):
 
     def hang(self) -> None:
         """Let nothing pass any more, without a word to either end."""
-        self._hangs = True
+        self.way.is_cut = True
 
     def _broken(self) -> trio.BrokenResourceError:
         error = trio.BrokenResourceError("the connection broke")
@@ -170,12 +207,12 @@ class SimStream(trio.abc.HalfCloseableStream):
         """Begin to connect; `settled` is set at the end of it."""
         self._is_client = True
         self._timer.start(FIRST_RTO_S)
-        self._send(HEADER_BYTES, None)
+        self.way.send(HEADER_BYTES, None)
 
     def greet(self) -> None:
         """Answer a SYN."""
         self._timer.start(FIRST_RTO_S)
-        self._send(HEADER_BYTES, lambda stream: stream._on_greeting())
+        self.way.send(HEADER_BYTES, lambda stream: stream._on_greeting())
 
     def _on_greeting(self) -> None:
         if not self.is_established:
@@ -199,7 +236,7 @@ class SimStream(trio.abc.HalfCloseableStream):
             self._break(errno.ETIMEDOUT)
             return
         self._timer.start(FIRST_RTO_S * 2**self._greetings_repeated)
-        self._send(HEADER_BYTES, None if self._is_client else lambda stream: stream._on_greeting())
+        self.way.send(HEADER_BYTES, None if self._is_client else lambda stream: stream._on_greeting())
 
     # Both halves.
 
@@ -216,13 +253,13 @@ class SimStream(trio.abc.HalfCloseableStream):
     def _transmit(self, segment: Segment) -> None:
         size = len(segment.data) + HEADER_BYTES
         self._host.counters.add(tx=size)
-        self._send(size, lambda stream: stream._on_segment(segment))
+        self.way.send(size, lambda stream: stream._on_segment(segment))
 
     def _on_segment(self, segment: Segment) -> None:
         if not self.is_established:
             self._establish()
         if self.closed and segment.data:
-            self._host.refuse(self.local_address, self.peer_address)
+            self.way.refuse()
             self._break(errno.ECONNABORTED)
             return
         if self._receiver.take_in(segment):
@@ -233,7 +270,7 @@ class SimStream(trio.abc.HalfCloseableStream):
 
     def _acknowledge(self) -> None:
         ack = self._receiver.acknowledge()
-        self._send(HEADER_BYTES, lambda stream: stream._on_ack(ack))
+        self.way.send(HEADER_BYTES, lambda stream: stream._on_ack(ack))
 
     def _on_ack(self, ack: Ack) -> None:
         if not self.is_established:
@@ -242,25 +279,6 @@ class SimStream(trio.abc.HalfCloseableStream):
         self._pump()
         self._changed.unpark_all()
         self._forget_if_done()
-
-    def _send(self, size: int, arrive: Callable[[SimStream], None] | None) -> None:
-        """Send a packet, which does something to the other end; None: a SYN."""
-        own, other = self.local_address, self.peer_address
-        if self._hangs:
-            return
-
-        def deliver(target: Host, is_corrupt: bool) -> None:
-            stream = target.connections.get((other, own))
-            if is_corrupt or (stream is not None and stream._hangs):
-                return
-            if arrive is None:
-                target.take_syn(other, own)
-            elif stream is not None:
-                arrive(stream)
-            else:
-                target.refuse(other, own)
-
-        self._host.net.carry(Packet(self._host, own[0], other[0], size, is_udp=False, deliver=deliver))
 
     # The end.
 

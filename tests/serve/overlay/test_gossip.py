@@ -425,7 +425,7 @@ def test_a_name_that_led_to_a_server_leads_nobody_home_later() -> None:
         honest, turning = node(net, 0), node(net, 1, place="turning.example")
         at_home = node(net, 2, address="192.168.0.7")
         knocks: list[tuple[str, str]] = []
-        at_home.gossip.own.place.reached = lambda *hosts: knocks.append(hosts)
+        at_home.gossip.own.place.address.reached = lambda *hosts: knocks.append(hosts)
         honest.contacts.append(turning.contact)
         await start(honest, turning)
         nursery.start_soon(at_home.serve)
