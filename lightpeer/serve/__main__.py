@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MAX_SIGNALS = 64  # of a kind, that wait: more than anybody means
 SWITCH_S = 0.0005  # after which a worker thread that computes lets the event loop run; by default 5 ms
-STATE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
+SERVE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
 
 
 def main() -> NoReturn:
@@ -143,7 +143,7 @@ def _common(arguments: argparse.Namespace) -> tuple[Settings, Path]:
         environ=os.environ,
         overrides={"state_dir": arguments.state_dir, "bootstrap": arguments.bootstrap},
     )
-    return common, common.state_dir if arguments.state_dir else common.state_dir / STATE_SUBDIR
+    return common, common.state_dir if arguments.state_dir else common.state_dir / SERVE_SUBDIR
 
 
 def _settings(arguments: argparse.Namespace) -> ServeSettings:

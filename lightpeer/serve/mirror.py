@@ -53,7 +53,7 @@ MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at three bitrates: what 
 FETCH_AGAIN_S: Final = 600.0  # between looks for damaged tracks
 RETRY_S: Final = 5.0  # doubles
 MAX_RETRY_S: Final = 600.0
-STATE_SUBDIR: Final = "mirror"  # of the server's state: the client's key, its peers, the track under way
+MIRROR_SUBDIR: Final = "mirror"  # of the server's state: the client's key, its peers, the track under way
 
 
 class Mirror:
@@ -78,7 +78,7 @@ class Mirror:
         """
         self._library = library
         self._node = node
-        self._settings = replace(settings, state_dir=settings.state_dir / STATE_SUBDIR)
+        self._settings = replace(settings, state_dir=settings.state_dir / MIRROR_SUBDIR)
         self._wanted = wanted
         self._contacts = contacts
         self._on_trouble: Callable[[str], object] = lambda _: None

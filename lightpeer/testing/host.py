@@ -20,9 +20,9 @@ from lightpeer.net.lan import Lan, Own
 from lightpeer.net.network import Address, Counters
 from lightpeer.testing.clock import Machine, SimClock
 from lightpeer.testing.link import Link
-from lightpeer.testing.packet import Packet, family_of, is_loopback
+from lightpeer.testing.packet import IpPacket, family_of, is_loopback
 from lightpeer.testing.sockets import SimListener, SimUdpSocket
-from lightpeer.testing.tcp.segments import HEADER_BYTES
+from lightpeer.testing.tcp.segments import TCP_HEADER_BYTES
 from lightpeer.testing.tcp.stream import SimStream
 
 EPOCH_S = 1_750_000_000  # what unix_time() gives at virtual time 0
@@ -54,7 +54,7 @@ class Internet(Protocol):
     def resolve_all(self, name: str) -> list[str]:
         """Return all addresses of a name."""
 
-    def carry(self, packet: Packet[SimHost]) -> None:
+    def carry(self, packet: IpPacket[SimHost]) -> None:
         """Carry a packet to its target."""
 
 
@@ -167,7 +167,7 @@ class SimHost(Machine):
         """Connect, which takes one round trip.
 
         Raises:
-            OSError: refused, unreachable, an unknown name, or no answer within CONNECT_TIMEOUT_S.
+            OSError: refused, unreachable, an unknown name, or no answer within SYN_TIMEOUT_S.
         """
         await trio.lowlevel.checkpoint()
         address = (await self.resolve(host))[0] if host in self.net.names else self.net.resolve(host)
@@ -204,7 +204,7 @@ class SimHost(Machine):
             if stream is not None and not is_corrupt:
                 stream.reset()
 
-        self.net.carry(Packet(self, local[0], peer[0], HEADER_BYTES, is_udp=False, deliver=reset))
+        self.net.carry(IpPacket(self, local[0], peer[0], TCP_HEADER_BYTES, is_udp=False, deliver=reset))
 
     async def listen_tcp(self, host: str, port: int) -> SimListener:
         """Listen on one address of this host, or on all of them; raise OSError if the port is taken."""

@@ -27,7 +27,7 @@ from lightpeer.net.network import Address
 from lightpeer.testing.clock import SimClock, without_threads
 from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.packet import Packet
+from lightpeer.testing.packet import IpPacket
 
 T = TypeVar("T")
 Mutate = Callable[[bytes, Address, Address], bytes | None]
@@ -121,7 +121,7 @@ class SimInternet:
             raise OSError(errno.ENOENT, f"the name {name} is unknown") from error
         return addresses
 
-    def carry(self, packet: Packet[SimHost]) -> None:
+    def carry(self, packet: IpPacket[SimHost]) -> None:
         """Carry a packet to the host that has its target address when it arrives."""
         sender, size, is_udp = packet.sender, packet.size, packet.is_udp
         target = sender if sender.is_own(packet.target) else self.hosts.get(packet.target)
@@ -141,7 +141,7 @@ class SimInternet:
         else:
             sender.up.send(self, size, leave, is_udp=is_udp)
 
-    def _passes(self, packet: Packet[SimHost], target: SimHost) -> bool:
+    def _passes(self, packet: IpPacket[SimHost], target: SimHost) -> bool:
         sender = packet.sender
         if not (sender.is_own(packet.source) and sender.reachable) or sender.no_route or sender.is_suspended:
             return False

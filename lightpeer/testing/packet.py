@@ -13,7 +13,7 @@ H = TypeVar("H")
 
 
 @dataclass(frozen=True, slots=True)
-class Packet(Generic[H]):
+class IpPacket(Generic[H]):
     """A packet of UDP or TCP.
 
     Attributes:

@@ -9,16 +9,16 @@ from typing import Any, Protocol
 
 import trio
 
+from lightpeer.core.udp.pacer import UDP_HEADER_BYTES
 from lightpeer.net.network import MOST_AT_ONCE, Address, Counters, Datagram
-from lightpeer.testing.packet import Packet, family_of
+from lightpeer.testing.packet import IpPacket, family_of
 from lightpeer.testing.tcp.stream import SimStream
 
-UDP_HEADER_BYTES = 8
 UDP_RECEIVE_QUEUE = 256  # datagrams, about a kernel's default socket buffer
 LISTEN_BACKLOG = 128
 
 
-class Host(Protocol):
+class SocketHost(Protocol):
     """What a socket needs of its host."""
 
     net: Any  # the internet, which stands above
@@ -38,7 +38,7 @@ class Host(Protocol):
 class SimUdpSocket:
     """A bound UDP socket of a simulated host, of one family or of both."""
 
-    def __init__(self, host: Host, local_address: Address, family: int | None) -> None:
+    def __init__(self, host: SocketHost, local_address: Address, family: int | None) -> None:
         self._host = host
         self.local_address = local_address
         self._family = family
@@ -71,13 +71,13 @@ class SimUdpSocket:
         if payload is None or self.stranded:
             return True
 
-        def arrive(target: Host, is_corrupt: bool) -> None:
+        def arrive(target: SocketHost, is_corrupt: bool) -> None:
             socket = target.udp.get(address[1] - target.nat_shift)
             if socket is not None:
                 socket.take(_changed(payload, net.random) if is_corrupt else payload, source)
 
         size = len(payload) + UDP_HEADER_BYTES
-        net.carry(Packet(host, own, address[0], size, is_udp=True, deliver=arrive))
+        net.carry(IpPacket(host, own, address[0], size, is_udp=True, deliver=arrive))
         return True
 
     async def receive_from(self) -> tuple[bytes, Address]:
@@ -120,7 +120,7 @@ class SimUdpSocket:
 class SimListener(trio.abc.Listener[trio.abc.Stream]):
     """A listening TCP port of a simulated host."""
 
-    def __init__(self, host: Host, local_address: Address) -> None:
+    def __init__(self, host: SocketHost, local_address: Address) -> None:
         self._host = host
         self.local_address = local_address
         self._send, self._receive = trio.open_memory_channel[SimStream](LISTEN_BACKLOG)

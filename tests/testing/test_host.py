@@ -14,7 +14,7 @@ from lightpeer.net.network import local_address, peer_address
 from lightpeer.testing.host import EPOCH_S, HANGING_NAME_S
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import simulate
-from lightpeer.testing.tcp.stream import CONNECT_TIMEOUT_S
+from lightpeer.testing.tcp.stream import SYN_TIMEOUT_S
 from tests.testing.hosts import drain, tcp_pair, udp_pair
 
 
@@ -27,7 +27,7 @@ def test_nobody_listening_refuses_and_a_host_that_is_not_there_times_out() -> No
         with pytest.raises(OSError, match="connect") as gone:
             await a.connect_tcp("10.0.0.3", 80)
         assert gone.value.errno == errno.ETIMEDOUT
-        assert trio.current_time() == pytest.approx(CONNECT_TIMEOUT_S + 0.04)
+        assert trio.current_time() == pytest.approx(SYN_TIMEOUT_S + 0.04)
         with pytest.raises(OSError, match="unknown"):
             await a.connect_tcp("nowhere.example", 80)
 
@@ -164,7 +164,7 @@ def test_an_address_may_carry_nothing_any_more_without_a_word() -> None:
         await sa.send_to(b"six", ("2001:db8::2", 5000))
         assert await drain(sb) == [b"six"]
         assert await drain(sa) == []
-        with trio.move_on_after(CONNECT_TIMEOUT_S - 1) as scope:
+        with trio.move_on_after(SYN_TIMEOUT_S - 1) as scope:
             await a.connect_tcp("10.0.0.2", 80)
         assert scope.cancelled_caught
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.testing.packet import Packet, family_of, is_loopback
+from lightpeer.testing.packet import IpPacket, family_of, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,6 @@ def test_an_address_has_a_family_and_may_be_loopback(address: str, family: int, 
 
 
 def test_a_packet_does_not_change_on_its_way() -> None:
-    packet = Packet("a", "10.0.0.1", "10.0.0.2", 36, is_udp=True, deliver=lambda target, is_corrupt: None)
+    packet = IpPacket("a", "10.0.0.1", "10.0.0.2", 36, is_udp=True, deliver=lambda target, is_corrupt: None)
     with pytest.raises(AttributeError):
         packet.target = "10.0.0.3"

@@ -8,9 +8,10 @@ import pytest
 import trio
 import trio.testing
 
+from lightpeer.core.udp.pacer import UDP_HEADER_BYTES
 from lightpeer.net.network import MOST_AT_ONCE
 from lightpeer.testing.network import simulate
-from lightpeer.testing.sockets import LISTEN_BACKLOG, UDP_HEADER_BYTES, UDP_RECEIVE_QUEUE
+from lightpeer.testing.sockets import LISTEN_BACKLOG, UDP_RECEIVE_QUEUE
 from tests.testing.hosts import drain, udp_pair
 
 

@@ -46,7 +46,7 @@ from lightpeer.errors import BadMessageError
 Address: TypeAlias = tuple[str, int]
 
 MAX_PACE_BYTES_PER_S: Final = 1_000_000  # 80 times a good rendition; one stream does not fill a server's link
-AHEAD_S: Final = 0.25  # of what leaves, read before its turn: ten seeks of a disk
+READ_AHEAD_S: Final = 0.25  # of what leaves, read before its turn: ten seeks of a disk
 MAX_AHEAD: Final = 8  # objects
 LEASE_S: Final = 2.0
 END_S: Final = 60.0
@@ -217,7 +217,7 @@ class StreamSender:
 
     def _look_ahead(self) -> None:
         """Have the objects read that come next, one at least and as many as leave in a moment."""
-        left_bytes = self._pacer.pace_bytes_per_s * AHEAD_S
+        left_bytes = self._pacer.pace_bytes_per_s * READ_AHEAD_S
         for number, (rendition, segment, units) in enumerate(self._queue.upcoming(MAX_AHEAD)):
             if left_bytes <= 0:
                 break

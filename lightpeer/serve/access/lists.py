@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 PIECE_BYTES: Final = 16_384  # read at once: a millisecond or two of work
-REST_S: Final = 0.0005  # after each
+READ_REST_S: Final = 0.0005  # after each
 WITHDRAWN_NAME: Final = "withdrawn"
 _HELP: Final = {
     "--allow": "peer ids (L…, as `lightpeer id` prints one)",
@@ -90,7 +90,7 @@ class ListSource:
 
 
 def _rest() -> None:
-    time.sleep(REST_S)
+    time.sleep(READ_REST_S)
 
 
 def allow_source(text: str) -> ListSource:

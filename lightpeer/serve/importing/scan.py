@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 MIRRORED: Final = b"mirror:"  # how the paths begin of what is fetched from the network
 _NOTED_AT_ONCE = 200  # files: a few milliseconds, in which no track is opened
 
-Progress: TypeAlias = Callable[[int, int, str], None]
+DrawProgress: TypeAlias = Callable[[int, int, str], None]
 """Called with how many files are done, how many there are to do, and the name of the one that begins."""
 
 
@@ -98,7 +98,7 @@ OWN_FOLDER: Final = Folders()
 def scan(
     library: Library,
     where: Folders = OWN_FOLDER,
-    progress: Progress = lambda _done, _total, _name: None,
+    progress: DrawProgress = lambda _done, _total, _name: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ImportReport:
     """Bring the library up to date with its music folders, and return what was done.

@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INTRODUCTIONS: Final = 2  # a period
-JITTER: Final = 0.1  # so that servers started together do not meet in step
+PERIOD_JITTER: Final = 0.1  # so that servers started together do not meet in step
 ACCEPTED_AT_ONCE: Final = 2  # introductions of one peer, and one a period; of one network and in all:
-NETWORK_SHARES: Final = 2
-TOTAL_SHARES: Final = 16  # honest servers make two a period: those must not be crowded out
+ACCEPTED_PER_NETWORK: Final = 2
+ACCEPTED_IN_ALL: Final = 16  # honest servers make two a period: those must not be crowded out
 ASKS_PER_S: Final = 0.1  # for a sample, by one light client, which needs one in a session
 ASKS_AT_ONCE: Final = 10
 MAX_TO_VERIFY: Final = (
@@ -91,7 +91,7 @@ class Gossip:
         self.own = OwnRecord(node.identity, place, self._clock.unix_time)
         self._period_s = period_s
         self._accepted = Fairness(
-            1 / period_s, ACCEPTED_AT_ONCE, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES
+            1 / period_s, ACCEPTED_AT_ONCE, group_shares=ACCEPTED_PER_NETWORK, total_shares=ACCEPTED_IN_ALL
         )
         self._asked = Fairness(ASKS_PER_S, ASKS_AT_ONCE)
         self._to_verify: Waiting[tuple[PeerRecord, str]] = Waiting(MAX_TO_VERIFY)
@@ -184,7 +184,7 @@ class Gossip:
 
     async def _keep_introducing(self) -> None:
         while True:
-            jitter = JITTER * (2 * int.from_bytes(self._entropy(4), "big") / 2**32 - 1)
+            jitter = PERIOD_JITTER * (2 * int.from_bytes(self._entropy(4), "big") / 2**32 - 1)
             await trio.sleep(self._period_s / INTRODUCTIONS * (1 + jitter))
             self.view.expire(self.unix_time())
             if own := self._announced():

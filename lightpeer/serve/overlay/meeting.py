@@ -55,8 +55,8 @@ _LIMITS: Final = Limits(receive_message_bytes=MAX_REPLY_BYTES)
 PROOF_S: Final = 1.0  # to ourselves: no further than the router that turns us round
 MET_LATELY_S: Final = 600.0  # how long an answer stands for the address that it came from
 KNOCK_AGAIN_S: Final = 60.0  # at one target
-NETWORK_SHARES: Final = 16  # knocks for one source's network: as many as a join brings
-TOTAL_SHARES: Final = 64
+KNOCKS_PER_NETWORK: Final = 16  # knocks for one source's network: as many as a join brings
+KNOCKS_IN_ALL: Final = 64
 MAX_NAMED: Final = 64  # hosts of peers that our operator named, or that are on the local network
 
 
@@ -96,7 +96,9 @@ class Meetings:
         self._peers = peers
         self._place = place
         self.clock = clock
-        self._knocks = Fairness(1 / KNOCK_AGAIN_S, 1, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES)
+        self._knocks = Fairness(
+            1 / KNOCK_AGAIN_S, 1, group_shares=KNOCKS_PER_NETWORK, total_shares=KNOCKS_IN_ALL
+        )
         self._named: dict[str, None] = {}  # numeric hosts, the latest at the end
 
     async def resolve(self, host: str) -> list[str]:

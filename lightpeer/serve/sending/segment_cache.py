@@ -28,12 +28,12 @@ from lightpeer.tasks.threads import Threads
 logger = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 32 * 1024 * 1024  # of 1,000 listeners to different tracks at 96 kbit/s: two segments each
-READERS: Final = 4  # threads: reads that a disk may put in order
-GATHER_S: Final = 0.05  # a fifth of how far streams look ahead
-MOST_AT_ONCE: Final = 64  # reads by one thread
-LONG_S: Final = 0.005  # it waits for the disk, as others can at the same time
+SEGMENT_READERS: Final = 4  # threads: reads that a disk may put in order
+GATHER_READS_S: Final = 0.05  # a fifth of how far streams look ahead
+MOST_READ_AT_ONCE: Final = 64  # reads by one thread
+LONG_READ_S: Final = 0.005  # it waits for the disk, as others can at the same time
 
-Key: TypeAlias = tuple[bytes, int, int]
+ObjectKey: TypeAlias = tuple[bytes, int, int]
 """A track's id, a rendition, and a segment or table."""
 
 Told: TypeAlias = Callable[[int, int, bool], None]
@@ -73,11 +73,13 @@ class Objects:
         """Take how many bytes to keep; the last object that was read stays in any case."""
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._objects: OrderedDict[Key, bytes] = OrderedDict()
-        self._orders: dict[Key, _Order] = {}  # bounded by what each stream may order
-        self._queue: OrderedDict[Key, None] = OrderedDict()  # of the orders, those that no thread has taken
+        self._objects: OrderedDict[ObjectKey, bytes] = OrderedDict()
+        self._orders: dict[ObjectKey, _Order] = {}  # bounded by what each stream may order
+        self._queue: OrderedDict[ObjectKey, None] = (
+            OrderedDict()
+        )  # of the orders, those that no thread has taken
         self._is_urgent = False  # something in the queue
-        self._threads = Threads(READERS)
+        self._threads = Threads(SEGMENT_READERS)
         self._turn = trio.Lock()  # of the reader that takes from the queue
         self._changed = trio.lowlevel.ParkingLot()  # where it waits
 
@@ -112,7 +114,7 @@ class Objects:
     async def run(self) -> None:
         """Have read what was ordered, until cancelled."""
         async with trio.open_nursery() as nursery:
-            for _ in range(READERS):
+            for _ in range(SEGMENT_READERS):
                 nursery.start_soon(kept_up, "reading tracks", self._read_on)
 
     async def _read_on(self) -> None:
@@ -127,7 +129,7 @@ class Objects:
                 self._is_urgent = True
             self._changed.unpark()
 
-    async def _read_all(self, keys: Sequence[Key]) -> Sequence[bytes | Exception]:
+    async def _read_all(self, keys: Sequence[ObjectKey]) -> Sequence[bytes | Exception]:
         """Return what a thread reads, or why nothing can be read: whoever waits is told in any case."""
         try:
             return await self._threads.run(_read, [(self._orders[key].track, *key[1:]) for key in keys])
@@ -135,19 +137,21 @@ class Objects:
             log_failure("reading tracks", error)
             return [error] * len(keys)
 
-    async def _next(self) -> list[Key]:
+    async def _next(self) -> list[ObjectKey]:
         """Wait for what is to be read next, and take it from the queue."""
         async with self._turn:
             while not self._queue:
                 await self._changed.park()
-            with trio.move_on_after(GATHER_S):
-                while not self._is_urgent and len(self._queue) < MOST_AT_ONCE:
+            with trio.move_on_after(GATHER_READS_S):
+                while not self._is_urgent and len(self._queue) < MOST_READ_AT_ONCE:
                     await self._changed.park()
-            keys = [self._queue.popitem(last=False)[0] for _ in range(min(MOST_AT_ONCE, len(self._queue)))]
+            keys = [
+                self._queue.popitem(last=False)[0] for _ in range(min(MOST_READ_AT_ONCE, len(self._queue)))
+            ]
             self._is_urgent = self._is_urgent and bool(self._queue)
             return keys
 
-    def _finish(self, key: Key, data: bytes | Exception) -> None:
+    def _finish(self, key: ObjectKey, data: bytes | Exception) -> None:
         order = self._orders.pop(key)
         if isinstance(data, bytes):
             self._objects[key] = data
@@ -162,7 +166,7 @@ class Objects:
 def _read(wanted: Sequence[tuple[ReadableTrack, int, int]]) -> list[bytes | Exception]:
     """Return what is wanted of each track or why it cannot be read, and not of all where that takes long."""
     found: list[bytes | Exception] = []
-    until = time.monotonic() + LONG_S
+    until = time.monotonic() + LONG_READ_S
     for track, rendition, segment in wanted:
         try:
             found.append(track.read(rendition, segment))

@@ -22,9 +22,9 @@ import trio
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
 from lightpeer.core.udp.pacer import Pacer
 
-AHEAD_S: Final = 0.5  # of the whole uplink, for first segments at once: a second or two of sound
+SEND_AHEAD_S: Final = 0.5  # of the whole uplink, for first segments at once: a second or two of sound
 
-Turn: TypeAlias = Callable[[], Awaitable[int]]
+SendTurn: TypeAlias = Callable[[], Awaitable[int]]
 """Sends about a datagram, and gives the bytes that it was."""
 
 
@@ -45,7 +45,7 @@ class Uplink:
         self._pacer = Pacer(max_bytes_per_s)
         self._pacer.set_pace(max_bytes_per_s, 0.0)
         self._row: deque[str] = deque()
-        self._turns: dict[str, deque[Turn]] = {}  # of those in the row; one for each stream and call
+        self._turns: dict[str, deque[SendTurn]] = {}  # of those in the row; one for each stream and call
         self._wake = trio.Event()
 
     async def run(self) -> None:
@@ -57,7 +57,7 @@ class Uplink:
                 self._pacer.sent(await self._next_turn()(), trio.current_time())
             await self._wake.wait()
 
-    def join(self, network: str, turn: Turn) -> None:
+    def join(self, network: str, turn: SendTurn) -> None:
         """Have a turn when it is the network's (`network_of`); whoever has more to send joins again."""
         turns = self._turns.setdefault(network, deque())
         if not turns:
@@ -75,7 +75,7 @@ class Uplink:
 
     def spare_bytes(self) -> int:
         """Return how much may leave at once, out of turn; whoever sends it must tell `spent`."""
-        return 0 if self._row else int(AHEAD_S * self._rate)
+        return 0 if self._row else int(SEND_AHEAD_S * self._rate)
 
     def spent(self, network: str, size: int) -> None:
         """Count bytes that left out of turn: the network stands in the row for them all the same."""
@@ -97,7 +97,7 @@ class Uplink:
         self.join(network, turn)
         return message
 
-    def _next_turn(self) -> Turn:
+    def _next_turn(self) -> SendTurn:
         network = self._row.popleft()
         turns = self._turns[network]
         turn = turns.popleft()

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from lightpeer.rpc.health import Health
     from lightpeer.serve.overlay.gossip import Gossip
 
-SERVICES: Final = ("loudp2p.v1.Index", "loudp2p.v1.Streams")  # that are up only while the peer serves
+SWITCHED_SERVICES: Final = (
+    "loudp2p.v1.Index",
+    "loudp2p.v1.Streams",
+)  # that are up only while the peer serves
 
 
 class ServingRole:
@@ -39,7 +42,7 @@ class ServingRole:
     def toggle(self) -> None:
         """Begin or cease to serve; the neighbours are to be told."""
         self._gossip.own.roles ^= Role.SERVES
-        self._health.set_up(("", *SERVICES), is_up=self.is_on)
+        self._health.set_up(("", *SWITCHED_SERVICES), is_up=self.is_on)
 
     async def tell_neighbours(self, scope: trio.CancelScope) -> None:
         """Tell the neighbours, unless the scope is cancelled before; others hear it when they meet us."""
@@ -48,7 +51,7 @@ class ServingRole:
 
 
 def guarded(handlers: dict[str, MethodHandler], gossip: Gossip) -> dict[str, MethodHandler]:
-    """Return handlers of which those of SERVICES answer only while the peer serves."""
+    """Return handlers of which those of SWITCHED_SERVICES answer only while the peer serves."""
 
     def guard(handler: MethodHandler) -> MethodHandler:
         async def function(requests: Any, context: Context) -> bytes | None:
@@ -61,4 +64,4 @@ def guarded(handlers: dict[str, MethodHandler], gossip: Gossip) -> dict[str, Met
     return {p: guard(h) if p.startswith(_PREFIXES) else h for p, h in handlers.items()}
 
 
-_PREFIXES = tuple(f"/{service}/" for service in SERVICES)
+_PREFIXES = tuple(f"/{service}/" for service in SWITCHED_SERVICES)

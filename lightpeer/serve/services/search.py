@@ -56,7 +56,7 @@ ANSWERS_AT_ONCE: Final = 400.0  # many walks that a busy neighbour sends this wa
 SEARCH_S: Final = 10.0  # what a search may take, whatever its deadline
 MARGIN_S: Final = 0.2  # of that is kept back at each hop, so that what was found still gets home
 OTHERS_S: Final = 1.5  # until one neighbour's hits fill what others might have filled: about a walk
-GATHER_S: Final = 0.1  # hits that come within it share a reply
+GATHER_HITS_S: Final = 0.1  # hits that come within it share a reply
 FEW_TRACKS: Final = 4  # what is to be played is asked for so
 BEGINNING_WALKERS: Final = 8  # a client sends as many; a branch of its walks has fewer, and passes on at once
 
@@ -249,7 +249,7 @@ def _is_urgent(request: pb.SearchRequest) -> bool:
 async def _gather(found: trio.MemoryReceiveChannel[News], findings: Findings) -> list[FoundTrack]:
     """Return what else is new in the next moment."""
     news: list[FoundTrack] = []
-    with trio.move_on_after(GATHER_S):
+    with trio.move_on_after(GATHER_HITS_S):
         async for tracks in found:
             news += _merge(findings, tracks)
     return news

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-READERS: Final = 4  # threads that open tracks and read what goes by gRPC
+CALL_READERS: Final = 4  # threads that open tracks and read what goes by gRPC
 _NOT_HERE = "the track is not here"
 
 
@@ -67,7 +67,7 @@ class Services:
         self._library = library
         self._streams = streams
         self._uplink = streams.uplink
-        self._threads = Threads(READERS)
+        self._threads = Threads(CALL_READERS)
         self._log = OnceLog()
         self._walkers = Walkers(node, gossip)
         self._search = Search(

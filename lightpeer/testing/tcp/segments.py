@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-HEADER_BYTES = 32
+TCP_HEADER_BYTES = 32
 SEGMENT_BYTES = 1448
 
 
 @dataclass(slots=True, eq=False)
-class Segment:
+class TcpSegment:
     """A segment, and what its sender notes of it.
 
     Attributes:

@@ -1,7 +1,7 @@
 """TCP of simulated hosts: one end of a connection, which meets losses, queues and partitions as UDP does.
 
 Data travels in numbered segments over the same links as UDP. Acknowledgements name the next segment that is
-expected and those that came out of order (RFC 2018). Sending is in `sender.py`, receiving in `receiver.py`;
+expected and those that came out of order (RFC 2018). Sending is in `sending.py`, receiving in `receiving.py`;
 the stream joins them, connects, and ends.
 
 A connection is known to its host by both addresses. A packet of an unknown connection is answered with a
@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import trio
 
-from lightpeer.testing.packet import Packet
-from lightpeer.testing.tcp.receiver import Receiver
-from lightpeer.testing.tcp.segments import HEADER_BYTES, Ack, Segment
-from lightpeer.testing.tcp.sender import Sender
+from lightpeer.testing.packet import IpPacket
+from lightpeer.testing.tcp.receiving import ReceivingHalf
+from lightpeer.testing.tcp.segments import TCP_HEADER_BYTES, Ack, TcpSegment
+from lightpeer.testing.tcp.sending import SendingHalf
 from lightpeer.testing.tcp.timer import FIRST_RTO_S, Timer
 
 if TYPE_CHECKING:
     from lightpeer.net.network import Address, Counters
 
-CONNECT_TIMEOUT_S = 63.0  # six repeats of a SYN, as Linux has it
+SYN_TIMEOUT_S = 63.0  # six repeats of a SYN, as Linux has it
 ORPHANED_S = 60.0  # how long a closed connection waits for the peer to close too (tcp_fin_timeout)
 
 
-class Host(Protocol):
+class StreamHost(Protocol):
     """What a stream needs of the host that it ends at."""
 
     net: Any  # the internet, which stands above: its time, and what carries a packet
@@ -54,7 +54,7 @@ class Way:
         is_cut: whether it carries nothing any more, without a word to either end.
     """
 
-    def __init__(self, host: Host, local: Address, peer: Address) -> None:
+    def __init__(self, host: StreamHost, local: Address, peer: Address) -> None:
         self.is_cut = False
         self._host = host
         self._local = local
@@ -66,7 +66,7 @@ class Way:
             return
         own, other = self._local, self._peer
 
-        def deliver(target: Host, is_corrupt: bool) -> None:
+        def deliver(target: StreamHost, is_corrupt: bool) -> None:
             stream = target.connections.get((other, own))
             if is_corrupt or (stream is not None and stream.way.is_cut):
                 return
@@ -77,7 +77,7 @@ class Way:
             else:
                 target.refuse(other, own)
 
-        self._host.net.carry(Packet(self._host, own[0], other[0], size, is_udp=False, deliver=deliver))
+        self._host.net.carry(IpPacket(self._host, own[0], other[0], size, is_udp=False, deliver=deliver))
 
     def refuse(self) -> None:
         """Send a reset."""
@@ -87,7 +87,7 @@ class Way:
 class SimStream(trio.abc.HalfCloseableStream):
     """One end of a TCP connection."""
 
-    def __init__(self, host: Host, local_address: Address, peer_address: Address) -> None:
+    def __init__(self, host: StreamHost, local_address: Address, peer_address: Address) -> None:
         self.local_address = local_address
         self.peer_address = peer_address
         self.is_established = False
@@ -103,8 +103,8 @@ class SimStream(trio.abc.HalfCloseableStream):
         self._receiving = trio.StrictFIFOLock()
         self._greetings_repeated = 0
         self._timer = Timer(host, self._on_timeout)
-        self._sender = Sender(self._timer, lambda: host.net.now, self._transmit)
-        self._receiver = Receiver()
+        self._sender = SendingHalf(self._timer, lambda: host.net.now, self._transmit)
+        self._receiver = ReceivingHalf()
         host.connections[local_address, peer_address] = self
 
     # What programs use.
@@ -207,12 +207,12 @@ class SimStream(trio.abc.HalfCloseableStream):
         """Begin to connect; `settled` is set at the end of it."""
         self._is_client = True
         self._timer.start(FIRST_RTO_S)
-        self.way.send(HEADER_BYTES, None)
+        self.way.send(TCP_HEADER_BYTES, None)
 
     def greet(self) -> None:
         """Answer a SYN."""
         self._timer.start(FIRST_RTO_S)
-        self.way.send(HEADER_BYTES, lambda stream: stream._on_greeting())
+        self.way.send(TCP_HEADER_BYTES, lambda stream: stream._on_greeting())
 
     def _on_greeting(self) -> None:
         if not self.is_established:
@@ -232,11 +232,11 @@ class SimStream(trio.abc.HalfCloseableStream):
                 self._break(errno.ETIMEDOUT)
             return
         self._greetings_repeated += 1
-        if 2**self._greetings_repeated - 1 >= CONNECT_TIMEOUT_S:
+        if 2**self._greetings_repeated - 1 >= SYN_TIMEOUT_S:
             self._break(errno.ETIMEDOUT)
             return
         self._timer.start(FIRST_RTO_S * 2**self._greetings_repeated)
-        self.way.send(HEADER_BYTES, None if self._is_client else lambda stream: stream._on_greeting())
+        self.way.send(TCP_HEADER_BYTES, None if self._is_client else lambda stream: stream._on_greeting())
 
     # Both halves.
 
@@ -250,12 +250,12 @@ class SimStream(trio.abc.HalfCloseableStream):
             self._pump()
             self._forget_if_done()
 
-    def _transmit(self, segment: Segment) -> None:
-        size = len(segment.data) + HEADER_BYTES
+    def _transmit(self, segment: TcpSegment) -> None:
+        size = len(segment.data) + TCP_HEADER_BYTES
         self._host.counters.add(tx=size)
         self.way.send(size, lambda stream: stream._on_segment(segment))
 
-    def _on_segment(self, segment: Segment) -> None:
+    def _on_segment(self, segment: TcpSegment) -> None:
         if not self.is_established:
             self._establish()
         if self.closed and segment.data:
@@ -263,14 +263,14 @@ class SimStream(trio.abc.HalfCloseableStream):
             self._break(errno.ECONNABORTED)
             return
         if self._receiver.take_in(segment):
-            self._host.counters.add(rx=len(segment.data) + HEADER_BYTES)
+            self._host.counters.add(rx=len(segment.data) + TCP_HEADER_BYTES)
         self._acknowledge()
         self._changed.unpark_all()
         self._forget_if_done()
 
     def _acknowledge(self) -> None:
         ack = self._receiver.acknowledge()
-        self.way.send(HEADER_BYTES, lambda stream: stream._on_ack(ack))
+        self.way.send(TCP_HEADER_BYTES, lambda stream: stream._on_ack(ack))
 
     def _on_ack(self, ack: Ack) -> None:
         if not self.is_established:

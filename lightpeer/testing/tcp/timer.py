@@ -9,7 +9,7 @@ from typing import Any, Protocol
 FIRST_RTO_S = 1.0  # RFC 6298 section 2.1
 
 
-class Machine(Protocol):
+class TimerHost(Protocol):
     """What a timer needs of the host."""
 
     net: Any  # the internet, which stands above: its time
@@ -22,7 +22,7 @@ class Machine(Protocol):
 class Timer:
     """One timer. It has one event in the world's agenda at most, however often it is started."""
 
-    def __init__(self, machine: Machine, on_timeout: Callable[[], None]) -> None:
+    def __init__(self, machine: TimerHost, on_timeout: Callable[[], None]) -> None:
         self._machine = machine
         self._on_timeout = on_timeout
         self._due_at = math.inf

@@ -22,11 +22,11 @@ from lightpeer.core.udp.datagram import (
 )
 from lightpeer.core.udp.pacer import MIN_PACE_BYTES_PER_S, UDP_HEADER_BYTES
 from lightpeer.core.udp.sender import (
-    AHEAD_S,
     END_S,
     LEASE_S,
     MAX_AHEAD,
     MAX_PACE_BYTES_PER_S,
+    READ_AHEAD_S,
     Missing,
     StreamSender,
     path_token,
@@ -463,7 +463,7 @@ def test_the_next_objects_are_looked_for_while_one_leaves() -> None:
     bench = Bench()
     bench.pull(*((0, n, 0, 5) for n in range(20)), pace=60_000)
     bench.sent(0.0)
-    assert set(bench.looks) == {(0, n) for n in range(1 + -(-int(60_000 * AHEAD_S) // 6000))}
+    assert set(bench.looks) == {(0, n) for n in range(1 + -(-int(60_000 * READ_AHEAD_S) // 6000))}
     bench = Bench()
     bench.pull(*((0, n, 0, 5) for n in range(20)), pace=1_000_000)
     bench.sent(0.0)

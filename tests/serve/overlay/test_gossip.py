@@ -17,12 +17,12 @@ from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer, SealClock
 from lightpeer.rpc.channel import open_channel
 from lightpeer.serve.overlay.gossip import (
+    ACCEPTED_IN_ALL,
     ASKS_AT_ONCE,
     ASKS_PER_S,
     DIAL_BACK_S,
     MAX_TO_VERIFY,
     PERIOD_S,
-    TOTAL_SHARES,
 )
 from lightpeer.serve.overlay.joining import (
     JOIN_AGAIN_S,
@@ -222,7 +222,7 @@ def test_few_introductions_are_accepted_at_once() -> None:
             request = pb.ExchangeRequest(records=[one.gossip.own.fresh()])
             await exchange(one.host, server, request, one.identity)
         await trio.sleep(5)
-        assert len(server.neighbours) == 2 * TOTAL_SHARES
+        assert len(server.neighbours) == 2 * ACCEPTED_IN_ALL
 
     running(test)
 

@@ -14,11 +14,11 @@ from lightpeer.serve.access import node as access_node
 from lightpeer.serve.overlay.agreed_clock import AgreedClock
 from lightpeer.serve.overlay.meeting import (
     KNOCK_AGAIN_S,
+    KNOCKS_IN_ALL,
+    KNOCKS_PER_NETWORK,
     MAX_NAMED,
     MET_LATELY_S,
-    NETWORK_SHARES,
     PROOF_S,
-    TOTAL_SHARES,
     Meetings,
 )
 from lightpeer.serve.overlay.place import Place
@@ -152,10 +152,10 @@ def test_a_victim_is_knocked_at_once_a_minute_and_one_network_causes_few_knocks(
         await trio.sleep(KNOCK_AGAIN_S)
         for n in range(100):
             await meet.verify(record(f"{100 + n}.0.0.1", identity(n)), SOURCE, SOURCE_HOST)
-        assert len(knocks) == 2 + NETWORK_SHARES
+        assert len(knocks) == 2 + KNOCKS_PER_NETWORK
         for n in range(200):
             await meet.verify(record(f"70.{n}.0.1", identity(n)), SOURCE, f"{n}.0.0.1")
-        assert len(knocks) == 2 + TOTAL_SHARES
+        assert len(knocks) == 2 + KNOCKS_IN_ALL
 
     simulate(main)
 
@@ -299,10 +299,10 @@ def test_a_liar_aims_no_proofs_at_a_victim_and_holds_nothing_up(monkeypatch) -> 
             meet._place.address._found.clear()  # that two agree is another matter
         assert knocks == ["77.0.0.1"]
         liars[0].gossip._asked.admit = lambda *_: True
-        for n in range(3 * NETWORK_SHARES):
+        for n in range(3 * KNOCKS_PER_NETWORK):
             lying(monkeypatch, f"77.0.1.{n}")
             await meet.meet(liars[0].contact, ASK)
-        assert len(knocks) <= NETWORK_SHARES * (1 + trio.current_time() / KNOCK_AGAIN_S)
+        assert len(knocks) <= KNOCKS_PER_NETWORK * (1 + trio.current_time() / KNOCK_AGAIN_S)
         assert trio.current_time() < len(knocks) * PROOF_S + 10
 
     among(1, 2, test=test)

@@ -14,9 +14,9 @@ from lightpeer.testing.faults import Faults
 from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
-from lightpeer.testing.tcp.receiver import RECEIVE_BUFFER_BYTES
-from lightpeer.testing.tcp.sender import MAX_RTO_S, SEND_BUFFER_BYTES
-from lightpeer.testing.tcp.stream import CONNECT_TIMEOUT_S, SimStream
+from lightpeer.testing.tcp.receiving import RECEIVE_BUFFER_BYTES
+from lightpeer.testing.tcp.sending import MAX_RTO_S, SEND_BUFFER_BYTES
+from lightpeer.testing.tcp.stream import SYN_TIMEOUT_S, SimStream
 from lightpeer.testing.tcp.window import INITIAL_WINDOW_BYTES
 from tests.testing.hosts import tcp_pair
 
@@ -188,7 +188,7 @@ def test_a_syn_is_repeated_and_given_up_after_a_minute() -> None:
         with pytest.raises(OSError, match="connect") as caught:
             await a.connect_tcp("10.0.0.2", 80)
         assert caught.value.errno == errno.ETIMEDOUT
-        assert trio.current_time() == pytest.approx(CONNECT_TIMEOUT_S)
+        assert trio.current_time() == pytest.approx(SYN_TIMEOUT_S)
 
         async def heal() -> None:
             await trio.sleep(5)

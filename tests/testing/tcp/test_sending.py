@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.testing.tcp.receiver import RECEIVE_BUFFER_BYTES
-from lightpeer.testing.tcp.segments import SEGMENT_BYTES, Ack, Segment
-from lightpeer.testing.tcp.sender import (
+from lightpeer.testing.tcp.receiving import RECEIVE_BUFFER_BYTES
+from lightpeer.testing.tcp.segments import SEGMENT_BYTES, Ack, TcpSegment
+from lightpeer.testing.tcp.sending import (
     MAX_RTO_S,
     MAX_TIMEOUTS,
     MIN_RTO_S,
     SEND_BUFFER_BYTES,
-    Sender,
+    SendingHalf,
 )
 from lightpeer.testing.tcp.timer import FIRST_RTO_S
 from lightpeer.testing.tcp.window import INITIAL_WINDOW_BYTES
@@ -42,8 +42,8 @@ class On:
     def __init__(self) -> None:
         self.now = 0.0
         self.timer = FakeTimer()
-        self.sent: list[Segment] = []
-        self.sender = Sender(self.timer, lambda: self.now, self.sent.append)
+        self.sent: list[TcpSegment] = []
+        self.sender = SendingHalf(self.timer, lambda: self.now, self.sent.append)
 
     def write(self, segments: int) -> list[int]:
         self.sender.write(bytes(segments * SEGMENT_BYTES))

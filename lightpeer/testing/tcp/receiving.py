@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lightpeer.testing.tcp.segments import SEGMENT_BYTES, Ack, Segment
+from lightpeer.testing.tcp.segments import SEGMENT_BYTES, Ack, TcpSegment
 
 RECEIVE_BUFFER_BYTES = 256 * 1024
 
 
-class Receiver:
+class ReceivingHalf:
     """What has come, and what of it can be read.
 
     Attributes:
@@ -17,7 +17,7 @@ class Receiver:
     def __init__(self) -> None:
         self.has_ended = False
         self._expected = 0
-        self._early: dict[int, Segment] = {}
+        self._early: dict[int, TcpSegment] = {}
         self._early_bytes = 0
         self._buffer = bytearray()
         self._told_room_bytes = RECEIVE_BUFFER_BYTES
@@ -37,7 +37,7 @@ class Receiver:
         """Whether there is room again of which the peer has not been told."""
         return self._told_room_bytes < 2 * SEGMENT_BYTES <= self.room_bytes
 
-    def take_in(self, segment: Segment) -> bool:
+    def take_in(self, segment: TcpSegment) -> bool:
         """Put a segment in its place; return whether it was new, and there was room."""
         is_new = segment.number >= self._expected and segment.number not in self._early
         has_room = len(segment.data) <= self.room_bytes

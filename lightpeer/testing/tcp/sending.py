@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lightpeer.core.udp.round_trip import SmoothedRtt
-from lightpeer.testing.tcp.receiver import RECEIVE_BUFFER_BYTES
-from lightpeer.testing.tcp.segments import SEGMENT_BYTES, Ack, Segment
+from lightpeer.testing.tcp.receiving import RECEIVE_BUFFER_BYTES
+from lightpeer.testing.tcp.segments import SEGMENT_BYTES, Ack, TcpSegment
 from lightpeer.testing.tcp.timer import FIRST_RTO_S, Timer
 from lightpeer.testing.tcp.window import Window
 
@@ -22,10 +22,12 @@ MAX_TIMEOUTS = 15  # in a row; a quarter of an hour (tcp_retries2)
 REORDERED = 3
 
 
-class Sender:
+class SendingHalf:
     """The sending half. Its stream calls `pump` once it is established, and after each change."""
 
-    def __init__(self, timer: Timer, now: Callable[[], float], transmit: Callable[[Segment], None]) -> None:
+    def __init__(
+        self, timer: Timer, now: Callable[[], float], transmit: Callable[[TcpSegment], None]
+    ) -> None:
         """Begin with nothing to send.
 
         Args:
@@ -40,7 +42,7 @@ class Sender:
         self.end_was_acked = False
         self._unsent = bytearray()
         self._capacity_bytes = SEND_BUFFER_BYTES
-        self._segments: dict[int, Segment] = {}  # sent, and not acknowledged
+        self._segments: dict[int, TcpSegment] = {}  # sent, and not acknowledged
         self._next_number = 0
         self._next_order = 0
         self._in_flight_bytes = 0  # each segment counts for a full one, as in Linux
@@ -109,12 +111,12 @@ class Sender:
 
     def _transmit_new(self, data: bytes, *, is_end: bool = False) -> None:
         del self._unsent[: len(data)]
-        segment = self._segments[self._next_number] = Segment(self._next_number, data, is_end)
+        segment = self._segments[self._next_number] = TcpSegment(self._next_number, data, is_end)
         self._next_number += 1
         self._unacked_bytes += len(data)
         self._transmit(segment)
 
-    def _transmit(self, segment: Segment) -> None:
+    def _transmit(self, segment: TcpSegment) -> None:
         segment.is_lost = False
         segment.times += 1
         segment.sent_at = self._now()
@@ -125,7 +127,7 @@ class Sender:
         if not self._timer.is_running:
             self._arm()
 
-    def _on_progress(self, came: list[Segment]) -> None:
+    def _on_progress(self, came: list[TcpSegment]) -> None:
         was_full = self._in_flight_bytes + SEGMENT_BYTES >= self._window.size_bytes
         for segment in came:
             del self._segments[segment.number]
