@@ -118,7 +118,7 @@ class Mirror:
             is_missing = any(path.startswith(MIRRORED) for path in damaged)
 
     async def _fetched(self, entry: str, on_track: Callable[[Track], object]) -> bool:
-        """Fetch what one entry stands for, and tell whether there is no more to fetch."""
+        """Fetch what one entry stands for, and return whether there is no more to fetch."""
         if self._room_bytes[entry] <= 0:
             logger.info("no more is mirrored of %s: it has brought all that one entry may", entry)
             return True
@@ -138,7 +138,7 @@ class Mirror:
     async def _fetched_track(
         self, client: Client, entry: str, track_id: bytes, on_track: Callable[[Track], object]
     ) -> bool:
-        """Fetch one track of an entry unless it is here, and tell whether there is no more to fetch."""
+        """Fetch one track of an entry unless it is here, and return whether there is no more to fetch."""
         if not self._node.access.rules.serves(track_id):
             self._tell(entry, f"{format_uri(track_id)} is denied or withdrawn here", is_final=True)
             return True

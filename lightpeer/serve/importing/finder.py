@@ -103,7 +103,7 @@ class Finder:
         return status
 
     def _may_follow(self, link: Path, root: Path) -> bool:
-        """Tell whether a link is to be followed, and note why if not."""
+        """Return whether a link is to be followed, and note why if not."""
         target = Path(os.path.realpath(link))
         if target.is_relative_to(root):
             return True

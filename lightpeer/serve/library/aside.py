@@ -24,7 +24,7 @@ class SetAside:
         self._found_damaged = 0
 
     def add(self, track_id: bytes, now: float, *, is_damaged: bool) -> bool:
-        """Set a track aside, and tell whether it was not before."""
+        """Set a track aside, and return whether it was not before."""
         with self._lock:
             before_s = self._until_s.pop(track_id, -math.inf)
             if before_s == -math.inf and len(self._until_s) >= MAX_ASIDE:
@@ -39,11 +39,11 @@ class SetAside:
             self._until_s.pop(track_id, None)
 
     def holds(self, track_id: bytes, now: float) -> bool:
-        """Tell whether a track is set aside."""
+        """Return whether a track is set aside."""
         return self._until_s.get(track_id, -math.inf) > now
 
     def has_damage(self) -> bool:
-        """Tell whether any track is damaged."""
+        """Return whether any track is damaged."""
         with self._lock:
             return math.inf in self._until_s.values()
 

@@ -83,7 +83,7 @@ class ImportedFiles:
     def mark_damaged(self, track_id: bytes) -> bool:
         """Note that what some files became is damaged, until one of them is `put` again.
 
-        Tell whether there is any; what was withdrawn stays so.
+        Return whether there is any; what was withdrawn stays so.
         """
         with self._database.transaction() as connection:
             return connection.execute(_MARK_DAMAGED, (_DAMAGED, track_id)).rowcount > 0
@@ -110,7 +110,7 @@ class ImportedFiles:
         return cast("bytes", rows[0][0]) if rows else None
 
     def has_track(self, track_id: bytes) -> bool:
-        """Tell whether some file stands for a track."""
+        """Return whether some file stands for a track."""
         return bool(self._database.rows(_HAS_TRACK, (track_id,)))
 
     def track_ids(self) -> Iterator[bytes]:
@@ -123,7 +123,7 @@ class ImportedFiles:
         return cast("int", self._database.rows(query)[0][0])
 
     def has_any_below(self, prefix: bytes) -> bool:
-        """Tell whether there is a file whose path begins so."""
+        """Return whether there is a file whose path begins so."""
         query = "SELECT 1 FROM files WHERE substr(path, 1, ?) = ? LIMIT 1"
         return bool(self._database.rows(query, (len(prefix), prefix)))
 

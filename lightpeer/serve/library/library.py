@@ -160,7 +160,7 @@ class Library:
         return gone
 
     def has_files_below(self, folder: Path) -> bool:
-        """Tell whether tracks were made of files in a folder, which need not be there any more."""
+        """Return whether tracks were made of files in a folder, which need not be there any more."""
         return self._imported.has_any_below(os.fsencode(folder / "x")[:-1])
 
     def bytes_below(self, path: bytes) -> int:

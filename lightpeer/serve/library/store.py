@@ -55,7 +55,7 @@ class StoredTrack:
     """Called where the track cannot be read, with whether it is damaged."""
 
     def holds(self, rendition: int, segment: int) -> bool:
-        """Tell whether `read` has something for these numbers."""
+        """Return whether `read` has something for these numbers."""
         if not 0 <= rendition < len(self.track.renditions):
             return False
         if segment >= TABLE_BASE:

@@ -44,7 +44,7 @@ class ReadableTrack(Protocol):
     """What a stream reads from."""
 
     def holds(self, rendition: int, segment: int) -> bool:
-        """Tell whether there is such a segment or table."""
+        """Return whether there is such a segment or table."""
 
     def read(self, rendition: int, segment: int) -> bytes:
         """Return a segment or table; raise a LightpeerError or OSError if it cannot be read."""

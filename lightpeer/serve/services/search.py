@@ -242,7 +242,7 @@ def _may_cost(fairness: Fairness, visits: int, call: SealedCall, context: Contex
 
 
 def _is_urgent(request: pb.SearchRequest) -> bool:
-    """Tell whether few tracks are wanted, most likely to play one."""
+    """Return whether few tracks are wanted, most likely to play one."""
     return request.limit <= FEW_TRACKS or is_uri(request.query) or request.HasField("open")
 
 

@@ -154,7 +154,7 @@ class Services:
         return stored, list(islice(first_segments(stored, request, most_bytes), MAX_INLINE_CHUNKS))
 
     def _may_leave(self, chunks: list[pb.Chunk], context: Context) -> bool:
-        """Tell whether there is still room for first segments, and then count them."""
+        """Return whether there is still room for first segments, and then count them."""
         if self._uplink is None:
             return True
         size = sum(len(chunk.data) for chunk in chunks)
