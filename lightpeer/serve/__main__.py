@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lightpeer.core.addresses import Endpoint
     from lightpeer.serve.operator.settings import ServeSettings
 
-MAX_SIGNALS = 64  # of a kind, that wait: more than anybody means
+MAX_SIGNALS = 64  # of a kind, that wait
 SWITCH_S = 0.0005  # after which a worker thread that computes lets the event loop run; by default 5 ms
 SERVE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
 
@@ -84,8 +84,7 @@ def _serve(settings: ServeSettings, output: Output) -> int:
 def _signals(name: str) -> Iterator[AsyncIterable[object] | None]:
     """Give the signals of a name, where the system has them.
 
-    Each counts, for one may undo what the one before has done: trio's own receiver would make one of two
-    that come together.
+    Every signal counts. trio's receiver coalesces signals, so two quick toggles would become one.
     """
     import trio
 
@@ -108,7 +107,7 @@ def _signals(name: str) -> Iterator[AsyncIterable[object] | None]:
 
 
 async def _watch_signals(caught: list[int], stop: trio.Event, scope: trio.CancelScope) -> None:
-    """Drain at the first signal; give up what still runs at the second."""
+    """Drain at the first signal; cancel everything at the second."""
     import trio
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -272,7 +271,7 @@ def _mirrored(text: str) -> str:
     from lightpeer.core.content.uri import is_uri, parse_uri
 
     if is_uri(text):
-        parse_uri(text)  # refuses what is no track id
+        parse_uri(text)  # raises for anything but a track id
     return text
 
 

@@ -1,12 +1,12 @@
 """Mirrors: tracks fetched from the network, so that they have one more source.
 
-A mirror is a light client within the server, with a key of its own. It fetches every rendition of a
-track, verified as all that is played, and lays it down as an import would: the manifest's bytes are the
-same, so the track id is. A track stays for as long as its `--mirror` is given.
+A mirror is a light client within the server, with a key of its own. It fetches every rendition of a track,
+verified as for playback, and stores it as an import would: the manifest's bytes are the same, and so is the
+track id. A track stays for as long as its `--mirror` is given.
 
-One track is fetched at a time. What cannot be had is passed over, and tried again with growing pauses, for
-whoever holds it may come yet. What words find is the choice of strangers, so it has a bound in all, towards
-which what is here from earlier runs counts.
+One track is fetched at a time. A track that no peer offers now is skipped, and tried again with growing
+pauses. Strangers choose the tracks that words find, so their total size is limited, and includes the tracks
+of earlier runs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Ts = TypeVarTuple("Ts")
 
 TRACKS_PER_QUERY: Final = 20
 MAX_RENDITION_BYTES: Final = 1 << 28  # six hours at 96 kbit/s
-MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at three bitrates: what is here, and what failed
+MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at three bitrates, failed fetches included
 FETCH_AGAIN_S: Final = 600.0  # between looks for damaged tracks
 RETRY_S: Final = 5.0  # doubles
 MAX_RETRY_S: Final = 600.0
@@ -57,7 +57,7 @@ MIRROR_SUBDIR: Final = "mirror"  # of the server's state: the client's key, its 
 
 
 class Mirror:
-    """Fetches what was asked for into a library that nobody else is adding to."""
+    """Fetches tracks into a library; nothing else may add to it meanwhile."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Mirror:
 
         Args:
             library: takes the tracks.
-            node: the server; its rules say what is not fetched, and from whom.
+            node: the server; tracks and peers that its rules deny are left alone.
             settings: a client's, with the server's state directory.
             wanted: `loud:…`, or words to search for.
             contacts: gives the peers to ask first.
@@ -106,7 +106,7 @@ class Mirror:
                 pause_s = min(2 * pause_s, MAX_RETRY_S)
 
     async def keep(self, tell: Callable[[ServerEvent], object]) -> None:
-        """Fetch everything wanted, and again what is found damaged, for ever; `tell` is told."""
+        """Fetch everything wanted, and damaged tracks again, for ever; tell of each event."""
         is_missing = True
         while True:
             if is_missing:
@@ -118,7 +118,7 @@ class Mirror:
             is_missing = any(path.startswith(MIRRORED) for path in damaged)
 
     async def _fetched(self, entry: str, on_track: Callable[[Track], object]) -> bool:
-        """Fetch what one entry stands for, and return whether there is no more to fetch."""
+        """Fetch the tracks of one entry, and return whether there is no more to fetch."""
         if self._room_bytes[entry] <= 0:
             logger.info("no more is mirrored of %s: it has brought all that one entry may", entry)
             return True
@@ -130,7 +130,7 @@ class Mirror:
                 missing = [i for i in found if not await self._fetched_track(client, entry, i, on_track)]
                 is_here = bool(found) and not missing
                 if not found:
-                    self._tell(entry, "nobody who was asked has such a track")
+                    self._tell(entry, "no peer that was asked has such a track")
         except LightpeerError as error:
             self._tell(entry, str(error))
         return is_here
@@ -157,7 +157,7 @@ class Mirror:
         return self._node.access.rules.takes_from(peer_id, [host])
 
     def _tell(self, entry: str, reason: str, *, is_final: bool = False) -> None:
-        """Tell of what is missing: the person once, the log each time."""
+        """Report a missing track: to the operator once, to the log each time."""
         logger.info("cannot mirror %s now: %s", entry, reason)
         if entry not in self._troubled:
             self._troubled.add(entry)
@@ -244,7 +244,7 @@ class _Copy:
 
 
 async def _in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
-    """Do what may wait for the disk, to its end: some of it writes."""
+    """Call a function that may wait for the disk, and await its end even if cancelled: some of them write."""
     return await trio.to_thread.run_sync(function, *args)
 
 

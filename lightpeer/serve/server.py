@@ -1,13 +1,12 @@
 """A serving peer: the library behind the services, the UDP streams, and its place in the network.
 
-It serves what is already imported from the start, while a worker thread brings the
-library up to date. It calls itself ready once that is done, or after a few seconds,
-so that a small folder is whole when the first client comes and a big one keeps
-nobody waiting. To stop, it drains: no new connections, a few seconds for the calls
-that run, and the import ends after the second of sound that it is at.
+It serves the imported tracks from the start, while a worker thread brings the library up to date. It reports
+that it listens once that is done, or after a few seconds: a small folder is complete when the first client
+comes, and a big one delays no client. To stop, it drains: no new connections, a few seconds for running
+calls, and the import ends after the present second of sound.
 
-Each part is a task of its own that no other's failure ends (`supervision.py`). Only whom this process
-belongs to ends it: by a signal, or by not reading that it listens.
+Each part is a task of its own, and the failure of one ends no other (`supervision.py`). Only the owner of the
+process ends it: by a signal, or by closing the output that reports that it listens.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ NOBODY: Final = Operator()
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that listens, as it tells whoever started it. `imported` is set once the import is over."""
+    """A server that listens. `imported` is set once the import is over."""
 
     address: Endpoint
     peer_id: str
@@ -89,10 +88,10 @@ async def serve(
     """Serve until `stop` is set.
 
     Args:
-        settings: what the operator has chosen.
+        settings: the operator's choices.
         network: where to listen.
-        stop: set to have the server drain and end.
-        operator: who is told, and interferes.
+        stop: when it is set, the server drains and ends.
+        operator: is told of events, and gives signals.
         task_status: told once it listens.
 
     Raises:
@@ -113,7 +112,7 @@ class _Server:
     """The parts of one server, and the tasks that they run in."""
 
     def __init__(self, settings: ServeSettings, network: Network, operator: Operator) -> None:
-        """Open what is kept in the state directory, at last the library: `close` closes it."""
+        """Open the files of the state directory, the library last; `close` closes it."""
         self._settings = settings
         self._network = network
         self._operator = operator
@@ -198,7 +197,7 @@ class _Server:
             rpc.drain(DRAIN_S)
 
     async def _gossip_on(self, gossip: Gossip, listening: Address) -> None:
-        """Gossip with whom we were pointed to, and whom the local network has if we listen there."""
+        """Gossip with the bootstrap peers, and with the local network's if we listen there."""
         host, port = listening
         if not self._settings.lan or scope_of(host) == LOOPBACK_SCOPE:
             await gossip.run(lambda: self._settings.bootstrap)
@@ -209,7 +208,7 @@ class _Server:
             await gossip.run(lambda: [*self._settings.bootstrap, *self._lan.contacts])
 
     async def _look_around(self, gossip: Gossip, own: Own) -> None:
-        """Be found on the local network, and join through whom it has."""
+        """Announce the server on the local network, and join through the peers there."""
         async with self._network.lan(own) as self._lan:
             while True:
                 await self._lan.changed.wait()
@@ -219,7 +218,7 @@ class _Server:
         telling = trio.CancelScope()
         async with open_nursery() as nursery:
             async for _ in toggles:
-                telling.cancel()  # it is no longer true
+                telling.cancel()  # the old role is no longer true
                 role.toggle()
                 self._tell(RoleChanged(role.is_on))
                 telling = trio.CancelScope()

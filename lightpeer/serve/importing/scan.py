@@ -1,9 +1,9 @@
-"""From a folder of music to tracks: finds what is new or changed and imports that, one file at a time.
+"""From folders of music to tracks: finds new and changed files, and imports them one at a time.
 
 `scan` is synchronous and can be stopped between two seconds of sound; it is meant to
 run in a worker thread while the server already serves what it has. Every file ends
 up imported, unchanged, or skipped with a reason; no file can end a scan. Only the
-state directory can: a full disk is a StateError, and what was finished is kept.
+state directory can: a full disk is a StateError, and finished tracks are kept.
 
 Which files there are is up to `finder.py`.
 """
@@ -36,7 +36,7 @@ from lightpeer.serve.library.library import Library
 
 logger = logging.getLogger(__name__)
 
-MIRRORED: Final = b"mirror:"  # how the paths begin of what is fetched from the network
+MIRRORED: Final = b"mirror:"  # the paths of tracks fetched from the network begin so
 _NOTED_AT_ONCE = 200  # files: a few milliseconds, in which no track is opened
 
 DrawProgress: TypeAlias = Callable[[int, int, str], None]
@@ -45,7 +45,7 @@ DrawProgress: TypeAlias = Callable[[int, int, str], None]
 
 @dataclass(slots=True)
 class ImportReport:
-    """What a scan did. `skipped` and `damaged` (imported in part) hold each file with its reason."""
+    """The result of a scan. `skipped` and `damaged` (imported in part) hold each file with its reason."""
 
     imported: int = 0
     unchanged: int = 0
@@ -59,7 +59,7 @@ class ImportReport:
     stopped: bool = False
 
     def notes(self) -> list[str]:
-        """Return what a person should know, a line each: the files with a reason, then what would help."""
+        """Return notes for the operator, a line each: the files with their reasons, then advice."""
         lines = [f"skipped {_shown(path)}: {reason}" for path, reason in self.skipped]
         lines += [f"imported in part {_shown(path)}: {reason}" for path, reason in self.damaged]
         if self.kept:
@@ -138,7 +138,7 @@ def _find(library: Library, where: Folders, report: ImportReport) -> list[Source
             found += len(keys)
             todo += library.note_found(keys)
         if found + finder.led_out == before and library.has_files_below(folder):
-            kept.append(os.fsencode(folder))  # more likely a disk that is not mounted than a wish
+            kept.append(os.fsencode(folder))  # more likely an unmounted disk than intention
     report.kept = bool(kept)  # encoding anew takes hours
     report.led_out, report.first_led_out = finder.led_out, finder.first_led_out
     report.removed = library.drop_not_found([*finder.closed, *kept, *where.mirrored])
@@ -147,7 +147,7 @@ def _find(library: Library, where: Folders, report: ImportReport) -> list[Source
 
 
 def outermost(folders: Sequence[Path]) -> list[Path]:
-    """Return folders by absolute paths, without those that lie in another or come twice."""
+    """Return the absolute paths of folders, without duplicates and folders within others."""
     absolute = [Path(os.path.abspath(folder)) for folder in folders]  # noqa: PTH100 - links stay
     real = {folder: Path(os.path.realpath(folder)) for folder in absolute}
     first_names = {path: folder for folder, path in reversed(real.items())}
@@ -155,11 +155,11 @@ def outermost(folders: Sequence[Path]) -> list[Path]:
 
 
 def mend(library: Library, should_stop: Callable[[], bool] = lambda: False) -> ImportReport:
-    """Import again what became damaged tracks, as far as it is still there; else as `scan`."""
+    """Import the files of damaged tracks again, if they are still there; errors are those of `scan`."""
     report = ImportReport()
     try:
         for path in map(Path, map(os.fsdecode, library.damaged_files())):
-            if path.is_absolute() and (key := _key_of(path)):  # what is mirrored has no such path
+            if path.is_absolute() and (key := _key_of(path)):  # mirrored tracks have another path
                 _import_file(library, key, report, lambda _: None, should_stop)
     except StoppedError:
         report.stopped = True
@@ -211,12 +211,12 @@ def _import_file(
 
 
 def mirror_root(entry: str) -> bytes:
-    """Return what the paths of an entry's tracks begin with in the library; no file has such a path."""
+    """Return the common beginning of the library paths of an entry's tracks; no file has such a path."""
     return MIRRORED + entry.encode().hex().encode()
 
 
 def _require_same(path: Path, key: SourceKey) -> None:
-    """Raise UnreadableError if the file is not what it was when the scan found it."""
+    """Raise UnreadableError if the file has changed since the scan found it."""
     try:
         same = SourceKey.of(path, path.stat()) == key
     except OSError:
@@ -231,7 +231,7 @@ class ProgressLine:
     _CELLS = 20
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """Draw on `stream`, standard error by default; where that is no terminal, draw nothing."""
+        """Draw on `stream`, standard error by default, if that is a terminal."""
         self._stream = stream or sys.stderr
         self._drawn = False
 

@@ -1,7 +1,7 @@
 """Keeps a running server's library up to date: one scan at the start, and new imports of damaged tracks.
 
-Both run in a worker thread, and stop within a second of sound. What goes wrong is told, and the server goes
-on with the tracks that it has.
+Both run in a worker thread, and stop within a second of sound. Failures are reported, and the server goes on
+with the tracks that it has.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Upkeep:
         """Begin without a scan.
 
         Args:
-            library: what is kept up to date.
+            library: kept up to date.
             settings: name the folders.
             operator: is told, and sees the progress.
         """
@@ -52,7 +52,7 @@ class Upkeep:
         self._stop = threading.Event()
 
     def stop(self) -> None:
-        """End what runs soon."""
+        """End a running import soon."""
         self._stop.set()
 
     async def scan(self) -> None:
@@ -76,7 +76,7 @@ class Upkeep:
 
     async def mend(self) -> None:
         """Import damaged tracks again, for ever; after a failure all of them are tried again."""
-        await self.scanned.wait()  # the scan has imported again what was damaged before
+        await self.scanned.wait()  # the scan imports earlier damage again
         mended = 0
         while True:
             await trio.sleep(MEND_S)

@@ -1,4 +1,4 @@
-"""The imported tracks on disk: what the server reads from while it streams.
+"""The imported tracks on disk, from which the server streams.
 
 In the state directory:
 
@@ -11,14 +11,14 @@ In the state directory:
 
 A track is made in `incoming` and moved into place by one rename, so that a track
 folder is always whole. Then the database learns of it; a folder that the database
-does not know is what a crash left in between, and is removed at start.
+does not know is left from a crash in between, and is removed at start.
 
-A track that the disk does not give as it was stored is set aside (`aside.py`): neither found nor
-opened. The database notes damage, so that the file it was made of is imported again, in this run or the next.
+A track that the disk does not return as it was stored is set aside (`aside.py`): neither found nor opened.
+The database notes damage, so that its file is imported again, in this run or the next.
 
-Worker threads read (`track`, `index.search`) while another imports; what they share has
-locks that are never held across slow work. Ids are never all in memory, but for a moment
-at start, when folders, database and index are compared.
+Worker threads read (`track`, `index.search`) while another imports. Their shared state has locks that are
+never held across slow work. The ids are all in memory for a moment only, at start, when folders, database
+and index are compared.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Library:
         self._imported.close()
         self._lock.close()
 
-    # What the serving side uses.
+    # For serving.
 
     def track(self, track_id: bytes) -> StoredTrack | None:
         """Return a track that can be served, or None where this server does not have it."""
@@ -123,7 +123,7 @@ class Library:
         now = time.monotonic()
         return [hit for hit in found if not self._open.aside.holds(hit.track_id, now)]
 
-    # What an import uses.
+    # For imports.
 
     @property
     def found_damaged(self) -> int:
@@ -131,7 +131,7 @@ class Library:
         return self._open.aside.found_damaged
 
     def damaged_files(self) -> list[bytes]:
-        """Return the paths of files that are to be imported again, as what they became is damaged."""
+        """Return the paths of files whose tracks are damaged, so that they are imported again."""
         return self._imported.damaged_paths(MAX_ASIDE) if self._open.aside.has_damage() else []
 
     def begin_scan(self) -> None:
@@ -139,16 +139,16 @@ class Library:
         self._imported.begin_scan()
 
     def note_found(self, keys: Sequence[SourceKey]) -> list[SourceKey]:
-        """Note that some files are there; return those that have yet to be imported.
+        """Note that files are there; return those to import.
 
-        Such have changed, or would now become something else.
+        They are new or changed, or would now become another track.
         """
         return self._imported.note_found(keys, self._recipe)
 
     def drop_not_found(self, closed: Sequence[bytes] = ()) -> int:
-        """Forget the files that are gone, drop their tracks, and return how many files those were.
+        """Forget the files that are gone, drop their tracks, and return how many files there were.
 
-        Those are gone that were not noted, nor are at or below one of `closed`, where nobody could look.
+        A file is gone if it was not noted. Paths at or below one of `closed` could not be read, and stay.
         """
         below, gone = tuple(path + b"/" for path in closed), 0
         for path in self._imported.not_found():
@@ -160,11 +160,11 @@ class Library:
         return gone
 
     def has_files_below(self, folder: Path) -> bool:
-        """Return whether tracks were made of files in a folder, which need not be there any more."""
+        """Return whether tracks were made of files in a folder, which may be gone."""
         return self._imported.has_any_below(os.fsencode(folder / "x")[:-1])
 
     def bytes_below(self, path: bytes) -> int:
-        """Return how many bytes the tracks have that were made of what is below a path."""
+        """Return how many bytes the tracks of the files below a path have."""
         return self._folders.size_bytes(self._imported.track_ids_below(path + b"/"))
 
     def workspace(self) -> Path:
@@ -172,7 +172,11 @@ class Library:
         return self._folders.workspace()
 
     def add(self, key: SourceKey, workspace: Path) -> Track:
-        """Take over a finished track, in place of what was made of this file before.
+        """Add a finished track, in place of the file's earlier one.
+
+        Args:
+            key: the file's.
+            workspace: the folder that the track was made in.
 
         Raises:
             StateError: the disk refuses; the library is then as it was.
@@ -193,14 +197,14 @@ class Library:
                 raise UnreadableError("its track was withdrawn here for good")
         return track
 
-    # What an operator uses.
+    # For the operator.
 
     def withdraw(self, track_ids: PackedSet) -> list[bytes]:
         """Drop these tracks for good, and import them no more; return those that were here.
 
-        They take the place of what was given before. Safe while another thread imports.
+        They replace the earlier list. Safe while another thread imports.
         """
-        self._withdrawn = track_ids  # before we look, so that what is added meanwhile sees to itself
+        self._withdrawn = track_ids  # before the look: `add` checks the tracks that are added meanwhile
         here = [track_id for track_id in self.track_ids() if track_id in track_ids]
         for track_id in here:
             self._withdraw(track_id)
@@ -215,7 +219,7 @@ class Library:
         return f"{FORMAT}:{','.join(map(str, self.ladder))}@{self.complexity}"
 
     def _drop_unless_used(self, track_id: bytes | None) -> None:
-        """Remove a track that no file stands for any more; those being streamed end at their next segment."""
+        """Remove a track without files; a running stream of it ends at its next segment."""
         if track_id is None or self._imported.has_track(track_id):
             return
         self.index.remove(track_id)
@@ -223,7 +227,7 @@ class Library:
         self._folders.remove(track_id)
 
     def _recover(self) -> None:
-        """Make folders, database and index agree after whatever ended the last run."""
+        """Make folders, database and index agree, however the last run ended."""
         self._folders.clear_workspace()
         lost = []
         for track_id, is_on_disk in only_in_one(iter(self._folders.ids()), self.track_ids()):

@@ -79,7 +79,7 @@ class TrackFolders:
         Args:
             track_id: the track's.
             workspace: the folder that it was made in.
-            is_sound: whether a folder that is there is to stay.
+            is_sound: whether an existing folder stays.
 
         Raises:
             StateError: the disk refuses.

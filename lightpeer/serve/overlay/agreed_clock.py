@@ -22,7 +22,7 @@ _UNSET = "a clock that is not set"  # in place of a network group
 
 
 class AgreedClock:
-    """Unix time, corrected by what peers said of their clocks."""
+    """Unix time, corrected by the clocks of peers."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -34,7 +34,7 @@ class AgreedClock:
         return self._network.unix_time() + (self._offsets_now().agreed or 0.0)
 
     def hear(self, host: str, offset_s: float, *, is_named: bool) -> None:
-        """Note what a peer said of its clock.
+        """Note a peer's clock.
 
         Args:
             host: the peer's numeric address.
@@ -47,7 +47,7 @@ class AgreedClock:
         offsets.hear(network_group(host), offset_s, is_named=is_named)
 
     def _offsets_now(self) -> Agreement[float]:
-        """Return what peers said, without what they said before the system's clock was set."""
+        """Return the peers' offsets, without those from before the system's clock was set."""
         lead_s = self._network.unix_time() - trio.current_time()
         if not _are_alike(lead_s, self._lead_s):
             self._offsets = Agreement(_are_alike)

@@ -1,13 +1,13 @@
-"""Meeting other servers: an address is contacted, and the id there proven, before others hear of it.
+"""Meeting other servers: the id at an address is proven before the address is recommended.
 
-`meet` makes one sealed Exchange at an address. What it shows goes where it belongs: the peer's score,
-our own address and our clock, the last two only as far as networks agree (`core/overlay/agreement.py`).
+`meet` makes one sealed Exchange at an address. It updates the peer's score, our own address and our clock,
+the last two only as far as networks agree (`core/overlay/agreement.py`).
 
-`verify` is the dial-back for records that others gave us. A stranger could use it to have us knock at
-someone's door, so a target is knocked at once a minute, one network gets sixteen knocks a minute out
-of us, all together sixty-four, and each address, also one that a name leads to, must make sense in the
-network that the record came from. Who answered lately is not asked again. A proof of our own address
-goes where a peer says that we are, so it is a knock too.
+`verify` is the dial-back for records that others gave us. A stranger could use it to make us knock at a third
+party's door. So a target gets one knock a minute, records from one network cause sixteen a minute, and all
+together sixty-four. Each address, also one that a name leads to, must be reachable from the network that the
+record came from. A peer that answered lately is not asked again. The proof of our own address goes to an
+address that a peer named, so it is a knock too.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ MET_LATELY_S: Final = 600.0  # how long an answer stands for the address that it
 KNOCK_AGAIN_S: Final = 60.0  # at one target
 KNOCKS_PER_NETWORK: Final = 16  # knocks for one source's network: as many as a join brings
 KNOCKS_IN_ALL: Final = 64
-MAX_NAMED: Final = 64  # hosts of peers that our operator named, or that are on the local network
+MAX_NAMED: Final = 64  # hosts of peers that the operator named, or of the local network
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Met:
     peer_id: PeerId
     host: str  # the numeric address that it answered at
     own: PeerRecord | None  # its own record, if it has one
-    others: list[PeerRecord]  # what it recommends; not verified yet
+    others: list[PeerRecord]  # its recommendations; not verified yet
 
 
 class Meetings:
@@ -113,17 +113,17 @@ class Meetings:
         scope: int = LOOPBACK_SCOPE,
         is_named: bool = False,
     ) -> Met:
-        """Make one Exchange with whoever is at an address, or with nobody but the peer that is named.
+        """Make one Exchange with the peer at an address.
 
         Args:
-            contact: where, and who if that is known.
-            request: what to ask.
-            scope: how narrow a network a name may lead into: any, if it was given by a person.
-            is_named: our operator named it, so that its word on us counts for more.
+            contact: the address, and the id that the peer there must have, if it is known.
+            request: sent to it.
+            scope: how narrow a network a name may lead into; any for a contact that a person gave.
+            is_named: whether the operator named it, so that its word on us counts for more.
 
         Raises:
             OSError: the name leads nowhere.
-            RemoteError: nobody answers there, or not soundly, or somebody else.
+            RemoteError: no answer, an unsound one, or another peer.
         """
         try:
             address = await numeric_untrusted(self._network, contact.address, scope)
@@ -159,7 +159,7 @@ class Meetings:
         scope: int = LOOPBACK_SCOPE,
         is_named: bool = False,
     ) -> Met | None:
-        """Do as `meet` does; None where nobody was met."""
+        """Do as `meet` does, but return None where it fails."""
         try:
             return await self.meet(contact, request, scope=scope, is_named=is_named)
         except (OSError, RemoteError) as error:
@@ -167,7 +167,7 @@ class Meetings:
             return None
 
     async def announce(self, neighbour: PeerRecord, own: bytes) -> None:
-        """Tell a neighbour our record; one that cannot be told will find out."""
+        """Send our record to a neighbour; one that cannot be reached will find out."""
         endpoint, peer_id = neighbour.endpoints[0], neighbour.peer_id
         try:
             address = await numeric_untrusted(self._network, endpoint, self._peers.scope(peer_id))
@@ -177,11 +177,11 @@ class Meetings:
             logger.info("cannot announce at %s: %s", format_endpoint(endpoint), error)
 
     async def verify(self, record: PeerRecord, source: PeerId, source_host: str) -> PeerRecord | None:
-        """Return the newest record of a server that answers where a record says that it is, else None.
+        """Return the newest record of a server that answers at the address in its record, else None.
 
         Args:
             record: sound, as `parse_record_untrusted` and `check_scope_untrusted` have it.
-            source: who gave it to us.
+            source: the peer that gave it to us.
             source_host: its numeric address.
         """
         known = self._peers.get(record.peer_id)
@@ -195,9 +195,9 @@ class Meetings:
             return record
         address, told_by = record.endpoints[0], source_group(source, source_host)
         try:
-            check_scope_untrusted(record, source_host)  # also of one that we knew
+            check_scope_untrusted(record, source_host)  # also a record that we knew
             target = await numeric_untrusted(self._network, address, scope_of(source_host))
-            if not self._knocks.admit(target, told_by, 1, trio.current_time()):  # whatever its names
+            if not self._knocks.admit(target, told_by, 1, trio.current_time()):  # by whatever name
                 return None
             met = await self.meet(Contact(target, record.peer_id), pb.ExchangeRequest())
         except (OSError, RemoteError) as error:
@@ -218,7 +218,7 @@ class Meetings:
 
     @asynccontextmanager
     async def _peer_at(self, address: Endpoint, peer_id: PeerId | None) -> AsyncIterator[Peer]:
-        """Connect, for the length of a block; what a peer told about our clock is noted at its end."""
+        """Connect for the length of a block, and note the peer's clock at its end."""
         clock = SealClock(self._network)
         opening = open_channel(self._network, *address, limits=_LIMITS, connect_timeout_s=CONNECT_S)
         async with opening as channel:
@@ -230,7 +230,7 @@ class Meetings:
     async def _exchange(
         self, address: Endpoint, peer_id: PeerId | None, request: pb.ExchangeRequest
     ) -> tuple[Peer, pb.ExchangeReply, float]:
-        """Return who answered, what, and how soon in seconds."""
+        """Return the peer, its reply, and the round trip in seconds."""
         async with self._peer_at(address, peer_id) as peer:
             began = trio.current_time()
             reply = await peer.exchange(request)
@@ -250,7 +250,7 @@ class Meetings:
         return own, [record for record in sound if record.peer_id not in known]
 
     async def _take_observed_untrusted(self, observed: str, source: Met) -> None:
-        """Take the word of a peer on where we are, and prove it where one word is not enough."""
+        """Note our address as a peer sees it, and prove it where one peer's word is not enough."""
         try:
             host, _ = parse_endpoint_untrusted(observed)
         except BadMessageError:

@@ -1,4 +1,4 @@
-"""The server's own record: where it is and what it does, sealed anew as that changes.
+"""The server's own record: its addresses and roles, sealed again when they change.
 
 A record is sealed for each introduction that the server makes, so that its neighbours have a young one, and
 otherwise once half of its lifetime is over. Its sequence always grows, even when two are sealed within a
@@ -37,7 +37,7 @@ class OwnRecord:
             unix_time: gives the time in seconds.
 
         Raises:
-            UsageError: an address that nobody could use.
+            UsageError: an address that no peer could use.
         """
         self.place = place
         self.roles: int = Role.SERVES

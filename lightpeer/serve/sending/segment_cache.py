@@ -1,12 +1,12 @@
 """The segments and tables that streams are sending, read once for all of their units and listeners.
 
-They are known by the track's id, so nothing in here ever changes, and one bound holds for all
-streams: a stream that rests keeps no bytes of its own. Nobody waits in here: `find` gives what is
-there, and has what is not be read by a worker thread; whoever asked is called when that is done.
+Objects are known by the track's id, so they never change, and one bound holds for all streams: a resting
+stream keeps no bytes of its own. `find` never waits: it returns an object that is here, and orders another
+one from a worker thread, which calls the asker when it has been read.
 
-To go to a thread and back costs far more than a read that need not wait for the disk. So what is
-looked for ahead gathers for a moment, or until somebody looks for what he needs now, and one
-thread reads it all; once that takes long, it gives back the rest to those beside it.
+A trip to a thread costs far more than a read that does not wait for the disk. So orders of objects that are
+needed later gather for a moment, or until one is needed now, and one thread reads them all. If that takes
+long, it leaves the rest to the other threads.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Told: TypeAlias = Callable[[int, int, bool], None]
 
 
 class ReadableTrack(Protocol):
-    """What a stream reads from."""
+    """A track that streams read from."""
 
     def holds(self, rendition: int, segment: int) -> bool:
         """Return whether there is such a segment or table."""
@@ -52,14 +52,14 @@ class ReadableTrack(Protocol):
 
 @dataclass(slots=True)
 class _Order:
-    """An object that somebody waits for."""
+    """An object that is to be read for some askers."""
 
     track: ReadableTrack
     told: dict[Told, None] = field(default_factory=dict)  # in the order in which they asked
 
 
 class Asker(NamedTuple):
-    """Who asks for a track's objects: its id, what to read from, and whom to tell."""
+    """A reader of one track: the track's id, the track, and a callback for objects that were read."""
 
     track_id: bytes
     track: ReadableTrack
@@ -67,10 +67,10 @@ class Asker(NamedTuple):
 
 
 class Objects:
-    """The objects that were read last, and those that are being read; keep `run` running."""
+    """The objects that were read last, and those on order; keep `run` running."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        """Take how many bytes to keep; the last object that was read stays in any case."""
+        """Keep `max_bytes`; the object that was read last stays in any case."""
         self._max_bytes = max_bytes
         self._bytes = 0
         self._objects: OrderedDict[ObjectKey, bytes] = OrderedDict()
@@ -84,13 +84,13 @@ class Objects:
         self._changed = trio.lowlevel.ParkingLot()  # where it waits
 
     def find(self, asker: Asker, rendition: int, segment: int, *, is_ahead: bool = False) -> bytes | Missing:
-        """Return an object of a track, or have it read: then the asker is told once that is done.
+        """Return an object of a track, or order it, and tell the asker once it was read.
 
         Args:
-            asker: of which track, and whom to tell.
-            rendition: which of the track's.
-            segment: which of its segments or tables.
-            is_ahead: it need not be now.
+            asker: the track, and its callback.
+            rendition: its number.
+            segment: the segment's number, or the table's.
+            is_ahead: whether it is needed later only.
         """
         track_id, track, told = asker
         key = track_id, rendition, segment
@@ -112,7 +112,7 @@ class Objects:
         return Missing.YET
 
     async def run(self) -> None:
-        """Have read what was ordered, until cancelled."""
+        """Have all orders read, until cancelled."""
         async with trio.open_nursery() as nursery:
             for _ in range(SEGMENT_READERS):
                 nursery.start_soon(kept_up, "reading tracks", self._read_on)
@@ -130,15 +130,15 @@ class Objects:
             self._changed.unpark()
 
     async def _read_all(self, keys: Sequence[ObjectKey]) -> Sequence[bytes | Exception]:
-        """Return what a thread reads, or why nothing can be read: whoever waits is told in any case."""
+        """Return the objects, or the error of each: their askers are told in any case."""
         try:
             return await self._threads.run(_read, [(self._orders[key].track, *key[1:]) for key in keys])
-        except Exception as error:  # noqa: BLE001 - no thread can be had, say: the next may fare better
+        except Exception as error:  # noqa: BLE001 - no thread is free, say: the next try may succeed
             log_failure("reading tracks", error)
             return [error] * len(keys)
 
     async def _next(self) -> list[ObjectKey]:
-        """Wait for what is to be read next, and take it from the queue."""
+        """Wait for the next orders, and remove them from the queue."""
         async with self._turn:
             while not self._queue:
                 await self._changed.park()
@@ -164,16 +164,16 @@ class Objects:
 
 
 def _read(wanted: Sequence[tuple[ReadableTrack, int, int]]) -> list[bytes | Exception]:
-    """Return what is wanted of each track or why it cannot be read, and not of all where that takes long."""
+    """Read objects; return the bytes or the error of each, and stop early if it takes long."""
     found: list[bytes | Exception] = []
     until = time.monotonic() + LONG_READ_S
     for track, rendition, segment in wanted:
         try:
             found.append(track.read(rendition, segment))
         except (LightpeerError, OSError) as error:
-            logger.info("%s", error)  # whoever keeps the tracks tells the person
+            logger.info("%s", error)  # the library warns the operator
             found.append(error)
-        except Exception as error:  # noqa: BLE001 - one read must not end those of others
+        except Exception as error:  # noqa: BLE001 - one failed read must not end the others
             log_failure("reading a track", error)
             found.append(error)
         if time.monotonic() > until:

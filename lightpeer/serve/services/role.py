@@ -1,8 +1,7 @@
-"""Whether this peer serves: one switch, and all that follows from it.
+"""The switch between serving and not serving, and its consequences.
 
-A peer that does not serve goes on knowing its network and being known there, but answers neither
-searches nor streams (UNAVAILABLE), says NOT_SERVING to health checks, and has told its neighbours so by a
-new record. Streams that run end by themselves.
+A peer that does not serve stays in its network, but answers searches and streams with UNAVAILABLE and health
+checks with NOT_SERVING, and sends its neighbours a new record. Running streams end by themselves.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 SWITCHED_SERVICES: Final = (
     "loudp2p.v1.Index",
     "loudp2p.v1.Streams",
-)  # that are up only while the peer serves
+)  # up only while the peer serves
 
 
 class ServingRole:
@@ -40,18 +39,18 @@ class ServingRole:
         return self._gossip.own.serves
 
     def toggle(self) -> None:
-        """Begin or cease to serve; the neighbours are to be told."""
+        """Start or stop serving; call `tell_neighbours` after it."""
         self._gossip.own.roles ^= Role.SERVES
         self._health.set_up(("", *SWITCHED_SERVICES), is_up=self.is_on)
 
     async def tell_neighbours(self, scope: trio.CancelScope) -> None:
-        """Tell the neighbours, unless the scope is cancelled before; others hear it when they meet us."""
+        """Tell the neighbours until the scope is cancelled; the others find out when they meet us."""
         with scope:
             await self._gossip.tell_neighbours()
 
 
 def guarded(handlers: dict[str, MethodHandler], gossip: Gossip) -> dict[str, MethodHandler]:
-    """Return handlers of which those of SWITCHED_SERVICES answer only while the peer serves."""
+    """Return handlers, with those of SWITCHED_SERVICES answering only while the peer serves."""
 
     def guard(handler: MethodHandler) -> MethodHandler:
         async def function(requests: Any, context: Context) -> bytes | None:

@@ -1,11 +1,11 @@
-"""The seals of incoming calls: nothing of a request is looked at before its seal has been opened.
+"""The seals of incoming calls: a request is parsed only after its seal has been opened.
 
     call = calls.begin(context)
     request = call.open(data, pb.SearchRequest)     # RpcError unless it is its caller's, and sound
     return call.seal(pb.SearchReply(...))
 
-A stale seal is answered with our time, so that a computer without a clock can ask again. Whoever may not
-listen is refused here too, as soon as it is known who calls, and with each message of a call that runs.
+A stale seal is answered with our time, so that a computer without a clock can ask again. Callers that may
+not listen are refused here too, as soon as the caller is known, and with each message of a running call.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class SealedCalls:
-    """Opens the seals of all calls to one server; it has the memory that shows a replay."""
+    """Opens the seals of all calls to one server; it remembers nonces, and so finds replays."""
 
     def __init__(self, node: Node) -> None:
         self._identity = node.identity
@@ -68,14 +68,19 @@ class SealedCall:
 
     @property
     def peer_id(self) -> PeerId:
-        """Who calls; known once a request is open."""
+        """The caller's id; known once a request is open."""
         assert self._seals.peer_id is not None
         return self._seals.peer_id
 
     def open(self, data: bytes, kind: type[M]) -> M:
-        """Return the request in its sealed bytes; raise RpcError if it is not its caller's or not sound.
+        """Return the request in sealed bytes.
 
-        So it does for a caller that may not listen.
+        Args:
+            data: the sealed bytes.
+            kind: the request's class.
+
+        Raises:
+            RpcError: it is not its caller's, not sound, or from a caller that may not listen.
         """
         now_ms = self._now_ms()
         try:
@@ -90,12 +95,12 @@ class SealedCall:
             raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
 
     def seal(self, reply: Message) -> bytes:
-        """Return a reply's sealed bytes; raise RpcError if its caller may not listen any more."""
+        """Return a reply's sealed bytes; raise RpcError if the caller may no longer listen."""
         self._require_access()
         return self._seals.seal_reply(reply.SerializeToString())
 
     def _require_access(self) -> None:
-        """Look whether the caller may listen, once under the same rules."""
+        """Check that the caller may listen, once for each version of the rules."""
         rules = self._access.rules
         if rules is not self._let_in_by:
             self._access.require(self.peer_id, self._host)

@@ -1,9 +1,9 @@
 """The loudp2p services, as handlers for the gRPC server.
 
 Each method is three steps: open the request's seal, answer, seal the reply. Nothing
-of a method runs before the seal has been opened (`sealed.py`). What is asked beyond a
-bound is refused with INVALID_ARGUMENT; what we do not have with NOT_FOUND or OUT_OF_RANGE.
-Tracks are found and read in worker threads.
+of a method runs before the seal has been opened (`sealed.py`). Requests beyond a bound are refused with
+INVALID_ARGUMENT, missing tracks and segments with NOT_FOUND and OUT_OF_RANGE. Tracks are found and read in
+worker threads.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CALL_READERS: Final = 4  # threads that open tracks and read what goes by gRPC
+CALL_READERS: Final = 4  # threads that open tracks, and read segments for gRPC
 _NOT_HERE = "the track is not here"
 
 
 class Tracks(Searchable, Protocol):
-    """What the services need of the library."""
+    """The part of the library that the services need."""
 
     def track(self, track_id: bytes) -> StoredTrack | None:
         """Return a track, or None if it is not here; called in a worker thread."""
@@ -56,8 +56,8 @@ class Services:
         """Make the services.
 
         Args:
-            node: this server; its rules say who may call, and what is served.
-            library: what can be found and opened.
+            node: this server; its rules say which peers may call, and which tracks are served.
+            library: finds and opens tracks.
             streams: the UDP streams, and the uplink that they share with gRPC.
             gossip: the servers that are known.
         """
@@ -79,7 +79,7 @@ class Services:
         )
 
     async def run(self) -> None:
-        """Do what goes on besides answering: hold the connections that searches go on by."""
+        """Hold the connections by which searches are passed on, for ever."""
         await self._walkers.run()
 
     def handlers(self) -> dict[str, MethodHandler]:
@@ -100,8 +100,8 @@ class Services:
     async def pull(self, requests: Requests, context: Context) -> None:
         """Send whole segments in the order asked.
 
-        The next request is read when the last one is answered, so what a client asks
-        ahead waits in its own flow control window.
+        The next request is read when the last one is answered, so further requests wait in
+        the client's own flow control window.
         """
         call = self._calls.begin(context)
         stored: StoredTrack | None = None
@@ -154,11 +154,11 @@ class Services:
         return stored, list(islice(first_segments(stored, request, most_bytes), MAX_INLINE_CHUNKS))
 
     def _may_leave(self, chunks: list[pb.Chunk], context: Context) -> bool:
-        """Return whether there is still room for first segments, and then count them."""
+        """Return whether the uplink still has room for first segments, and count them if so."""
         if self._uplink is None:
             return True
         size = sum(len(chunk.data) for chunk in chunks)
-        if size > self._uplink.spare_bytes():  # others were faster while these were read
+        if size > self._uplink.spare_bytes():  # other callers were faster while these were read
             return False
         self._uplink.spent(network_of(context.peer_address[0]), size)
         return True
