@@ -30,8 +30,9 @@ from lightpeer.core.search.walks import DEFAULT_BUDGET
 from lightpeer.core.trust.identity import ID_BYTES
 from lightpeer.download.session import Session
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import MadeTrack, Serving, made_track, settings
 from tests.sim.swarm import connected, introduce, swarm
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lightpeer.core.content.manifest import build_manifest, build_table, content_digest, track_id_of
+from lightpeer.core.content.manifest import (
+    Description,
+    build_manifest,
+    build_table,
+    content_digest,
+    track_id_of,
+)
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.replay import NOWHERE, ReplayGuard
@@ -39,12 +45,14 @@ TOKEN = 0xA1B2C3D4
 SEGMENTS = [b"first segment", b"second", bytes(range(256)) * 5]
 TABLE = build_table(SEGMENTS)
 MANIFEST = build_manifest(
-    title="Ebbe",
-    artist="Die Mole",
-    album="Flut",
-    duration_samples=3 * 48_000 - 312,
-    gain_q8_db=-1024,
-    segment_count=len(SEGMENTS),
+    Description(
+        title="Ebbe",
+        artist="Die Mole",
+        album="Flut",
+        duration_samples=3 * 48_000 - 312,
+        gain_q8_db=-1024,
+        segment_count=len(SEGMENTS),
+    ),
     renditions=[(24_000, b"OggS, the header pages", [TABLE])],
 )
 

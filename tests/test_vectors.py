@@ -12,6 +12,7 @@ import base58
 import pytest
 
 from lightpeer.core.content.manifest import (
+    Description,
     build_manifest,
     build_table,
     parse_manifest_untrusted,
@@ -95,7 +96,7 @@ def test_content():
     assert build_table(segments) == table
     renditions = [(fields["bitrate_bps"], raw(fields["header"]), [table])]
     named = {k: v for k, v in fields.items() if k not in {"bitrate_bps", "header"}}
-    assert build_manifest(**named, renditions=renditions) == raw(CONTENT["manifest"])
+    assert build_manifest(Description(**named), renditions) == raw(CONTENT["manifest"])
     track = parse_manifest_untrusted(raw(CONTENT["manifest"]), raw(CONTENT["track_id"]))
     assert {name: getattr(track, name) for name in named} == named
     assert track.uri == CONTENT["uri"] == format_uri(parse_uri(CONTENT["uri"]))

@@ -18,7 +18,8 @@ from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.rpc.server import Context
 from lightpeer.serve.services.search import Search
 from lightpeer.state.peers import PEERS_FILE
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import made_track, serving, settings
 from tests.sim.swarm import introduce, replace_search, swarm
 

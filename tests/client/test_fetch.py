@@ -19,6 +19,7 @@ from lightpeer.errors import (
     StreamFailedError,
     UsageError,
 )
+from lightpeer.testing.faults import Faults
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.audio.material import reference_pcm
@@ -64,8 +65,8 @@ def test_the_file_is_the_renditions_bytes(tmp_path, asked_kbps, rendition):
     progress = []
 
     async def act(now: Stage) -> None:
-        bad = {"loss": 0.02, "reorder": 0.02, "duplicate": 0.02}
-        now.phone.down = Link(200_000, 0.05, **bad)
+        bad = Faults(loss=0.02, reorder=0.02, duplicate=0.02)
+        now.phone.down = Link(200_000, 0.05, faults=bad)
         summary = await fetch(
             now.client,
             NOISE.track.uri,

@@ -8,6 +8,7 @@ from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untr
 from lightpeer.core.addresses import parse_endpoint_untrusted
 from lightpeer.core.content.manifest import (
     MAX_HEADER_BYTES,
+    Description,
     build_manifest,
     parse_manifest_untrusted,
     parse_table_untrusted,
@@ -302,12 +303,14 @@ def content(data: bytes) -> None:
         assert all(len(r.header) <= MAX_HEADER_BYTES for r in track.renditions)
     count = min(64, max(1, len(data) // 18))
     manifest = build_manifest(
-        title="",
-        artist="",
-        album="",
-        duration_samples=48_000,
-        gain_q8_db=0,
-        segment_count=count,
+        Description(
+            title="",
+            artist="",
+            album="",
+            duration_samples=48_000,
+            gain_q8_db=0,
+            segment_count=count,
+        ),
         renditions=[(24_000, b"", [data])],
     )
     with refusals():

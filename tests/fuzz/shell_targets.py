@@ -28,7 +28,10 @@ from lightpeer.peering.peer import Peer
 from lightpeer.peering.sealing import TIME_METADATA, SealClock, Sealer
 from lightpeer.rpc.health import _service_untrusted
 from lightpeer.rpc.reflection import Reflection
+from lightpeer.serve.access.node import Node
+from lightpeer.serve.overlay.agreed_clock import AgreedClock
 from lightpeer.serve.overlay.meeting import Meetings, Met
+from lightpeer.serve.overlay.place import Place
 from lightpeer.serve.overlay.walkers import Walkers
 from tests.fuzz.core_targets import NOW_S, OPEN_REPLY, RECORD, THEM, US
 from tests.fuzz.target import refusals, target
@@ -127,6 +130,11 @@ def reflection(data: bytes) -> None:
         assert len(_REFLECTION._answer_untrusted(data).SerializeToString()) < 100_000
 
 
+def _meetings(names: Names) -> Meetings:
+    node = Node.open_to_all(US, names)
+    return Meetings(node, PeerCache(own=US.peer_id), Place(OwnAddress(), 47474), AgreedClock(names))
+
+
 @target(
     "core.trust.records.told_records_untrusted",
     "core.trust.records.told_record_untrusted",
@@ -137,8 +145,8 @@ def reflection(data: bytes) -> None:
 def told_records(data: bytes) -> None:
     told = data.split(b"\n\n")
     assert len(told_records_untrusted(told, NOW_S, HOST, lambda _error: None)) <= 16
-    meetings = Meetings(Names([]), US, PeerCache(own=US.peer_id), OwnAddress(), 47474)
-    meetings.unix_time = lambda: NOW_S
+    meetings = _meetings(Names([]))
+    meetings.clock.unix_time = lambda: NOW_S
     peer = SimpleNamespace(peer_id=THEM.peer_id, host=HOST, name="a peer")
     own, others = meetings._records_untrusted(told, peer)
     assert own is None or own.peer_id == THEM.peer_id
@@ -182,10 +190,10 @@ async def _addresses(told: str, *leads_to: str) -> None:
         numeric, _ = await numeric_untrusted(names, endpoint, 0)
         assert scope_of(numeric) <= scope_of(host)
     neighbour = PeerRecord(THEM.peer_id, (endpoint,), 1, NOW_S, NOW_S + 60, b"")
-    walkers = Walkers(identity=US, network=names, neighbourhood=Anywhere())
+    walkers = Walkers(Node.open_to_all(US, names), Anywhere())
     with suppress(RemoteError):
         await walkers._contact_untrusted(neighbour)
-    meetings = Meetings(names, US, PeerCache(own=US.peer_id), OwnAddress(), 47474)
+    meetings = _meetings(names)
 
     async def nobody(*_: object) -> None:
         raise RpcError(StatusCode.UNAVAILABLE, "nobody")

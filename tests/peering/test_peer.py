@@ -8,7 +8,8 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.peering.peer import Peer
 from lightpeer.peering.sealing import Sealer
-from lightpeer.testing.network import EPOCH_S, SimInternet, simulate
+from lightpeer.testing.host import EPOCH_S
+from lightpeer.testing.network import SimInternet, simulate
 
 
 class FakeChannel:

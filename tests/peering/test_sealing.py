@@ -6,11 +6,12 @@ import pytest
 
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity
-from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.trust.replay import NOWHERE, ReplayGuard
 from lightpeer.core.trust.seals import ServerSeals
 from lightpeer.errors import RpcError, SealError
 from lightpeer.peering.sealing import TIME_METADATA, SealClock, Sealer
-from lightpeer.testing.network import EPOCH_S, SimInternet, simulate
+from lightpeer.testing.host import EPOCH_S
+from lightpeer.testing.network import SimInternet, simulate
 
 PATH = "/a.B/C"
 
@@ -50,10 +51,10 @@ def test_a_seal_has_the_peers_time_and_is_for_it() -> None:
         their_ms = EPOCH_S * 1000 - 3_600_000
         assert sealer.clock.adopt_untrusted(stale(str(their_ms)))
         sealed = sealer.seals(PATH, them.peer_id).seal_request(b"request")
-        served = ServerSeals(them, PATH, ReplayGuard())
+        served = ServerSeals(them, PATH, ReplayGuard(), NOWHERE)
         assert served.open_request_untrusted(sealed, their_ms) == b"request"
         assert served.peer_id == me.peer_id
         with pytest.raises(SealError):
-            ServerSeals(others, PATH, ReplayGuard()).open_request_untrusted(sealed, their_ms)
+            ServerSeals(others, PATH, ReplayGuard(), NOWHERE).open_request_untrusted(sealed, their_ms)
 
     simulate(main)

@@ -18,6 +18,7 @@ from lightpeer.audio.sinks import NullSink, WavSink
 from lightpeer.client.client import open_client
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
+    Description,
     build_manifest,
     build_table,
     parse_manifest_untrusted,
@@ -733,12 +734,14 @@ def test_segments_that_are_not_of_a_second_end_the_track_and_not_the_listeners_d
     parts = [second] * 64
     table = build_table(parts)
     manifest = build_manifest(
-        title="Silence",
-        artist="",
-        album="",
-        duration_samples=64 * SAMPLE_RATE,
-        gain_q8_db=0,
-        segment_count=64,
+        Description(
+            title="Silence",
+            artist="",
+            album="",
+            duration_samples=64 * SAMPLE_RATE,
+            gain_q8_db=0,
+            segment_count=64,
+        ),
         renditions=[(256_000, header, [table])],
     )
     made = MadeTrack(manifest, parse_manifest_untrusted(manifest, track_id_of(manifest)), [parts], [[table]])

@@ -22,6 +22,7 @@ from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import open_channel
 from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
+from lightpeer.serve.importing import upkeep
 from lightpeer.serve.importing.scan import ImportReport
 from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
 from lightpeer.serve.operator.events import LibraryTrouble, Listening, ServerEvent
@@ -138,7 +139,7 @@ def test_an_import_that_fails_is_told_and_what_is_there_is_served(folder, monkey
         raise MissingLibraryError("opusenc", "libopusenc is missing: apt install libopusenc0")
 
     async def main(net):
-        monkeypatch.setattr(server, "scan", scan)
+        monkeypatch.setattr(upkeep, "scan", scan)
         stop, operator = trio.Event(), Operator(tell=told.append)
         host = net.host("10.0.0.1")
         async with trio.open_nursery() as nursery:
@@ -159,7 +160,7 @@ def test_an_import_that_was_stopped_says_what_it_skipped(folder, monkeypatch) ->
     report = ImportReport(stopped=True, skipped=[(Path("x.mp3"), "it is empty")])
 
     async def main(net):
-        monkeypatch.setattr(server, "scan", lambda *_, **__: report)
+        monkeypatch.setattr(upkeep, "scan", lambda *_, **__: report)
         stop = trio.Event()
         stop.set()
         await serve(

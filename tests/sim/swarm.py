@@ -15,7 +15,8 @@ from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import Context, unary_stream
 from lightpeer.serve.services.search import Search
-from lightpeer.testing.network import SimHost, SimInternet
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet
 from tests.pair import PORT, MadeTrack, Serving, serving
 
 

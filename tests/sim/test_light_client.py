@@ -27,9 +27,10 @@ from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context, unary_unary
-from lightpeer.serve.services.search import GATHER_S, Search
+from lightpeer.serve.services.search import GATHER_HITS_S, Search
+from lightpeer.testing.host import EPOCH_S, SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import stream
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
 from tests.sim.swarm import introduce, never_end, record_of, replace_search, swarm
@@ -245,7 +246,7 @@ def test_hits_are_shown_though_a_walk_goes_on_and_on(tmp_path: Path) -> None:
                 async with aclosing(client.search("song")) as hits:
                     hit = await anext(hits)
                 assert hit.holders == [format_peer_id(servers[0].identity.peer_id)]
-                took_s = 4 * ONE_WAY_S + GATHER_S + PATIENCE_S
+                took_s = 4 * ONE_WAY_S + GATHER_HITS_S + PATIENCE_S
                 assert trio.current_time() == pytest.approx(took_s, abs=0.05)
 
     simulate(main)

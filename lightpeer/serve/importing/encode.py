@@ -64,7 +64,7 @@ class OpusEncoder:
         yield from self._audio()
 
     def finish(self) -> Iterator[bytes]:
-        """Encode what is left; yield the last packets."""
+        """Encode the rest; yield the last packets."""
         self._check(self._lib.ope_encoder_drain(self._encoder))
         yield from self._audio()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lightpeer.download.session import Session
     from lightpeer.download.source import Source
     from lightpeer.playback.player import Player
-    from lightpeer.testing.network import SimHost
+    from lightpeer.testing.host import SimHost
     from tests.sim.faults.ear import Ear
 
 EVERY_S = 0.05  # of virtual time, at most so often
