@@ -66,7 +66,7 @@ def peak_mb() -> float:
 def measure(kind: str, path: Path) -> list[float]:
     """Read a list and look things up; return what it took."""
     from lightpeer.core.content.uri import parse_uri
-    from lightpeer.core.guard.access import Rules
+    from lightpeer.core.guard.rules import Rules
     from lightpeer.core.lists.rule_lists import DENIABLE
     from lightpeer.core.trust.identity import PeerId, parse_peer_id
     from lightpeer.serve.access.lists import ListSource

@@ -21,15 +21,16 @@ from pathlib import Path
 
 import trio
 
-from lightpeer.client.client import Client, open_client
+from lightpeer.client.client import Client, Start, open_client
 from lightpeer.client.search import RECORDS_TO_SHOW
 from lightpeer.client.stream import INLINE_BYTES, new_download, new_session
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET
 from lightpeer.core.trust.identity import ID_BYTES
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import MadeTrack, Serving, made_track, settings
 from tests.sim.swarm import connected, introduce, swarm
 
@@ -77,7 +78,7 @@ async def search(client: Client, phone: SimHost, query: str) -> tuple[int, int, 
 async def first_segment_s(client: Client, query: str) -> float:
     """Return the time until the first verified segment is there, from nothing and in one flight of TCP."""
     started = trio.current_time()
-    peer, opened = await client.open_query(query, inline_bytes=INLINE_BYTES)
+    peer, opened = await client.open_query(query, Start(inline_bytes=INLINE_BYTES))
     session = new_session(client, new_download(opened.track, client.settings, Bandwidth(), realtime=True))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.run, peer, opened)

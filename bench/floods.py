@@ -43,8 +43,9 @@ from bench.start import memory_mb
 from lightpeer.core.addresses import Endpoint
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.rpc.framing import encode_message
-from lightpeer.core.trust.identity import ClientSeals, Identity, PeerId, parse_peer_id
+from lightpeer.core.trust.identity import Identity, PeerId, parse_peer_id
 from lightpeer.core.trust.records import Role, build_record
+from lightpeer.core.trust.seals import ClientSeals
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 HOSTS = [f"127.0.0.{n}" for n in range(2, 10)]

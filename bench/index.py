@@ -25,6 +25,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import trio
 
@@ -150,11 +151,14 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
     from lightpeer.net.network import listener_address
     from lightpeer.net.system import SystemNetwork
     from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-    from lightpeer.peering.peer import Peer, SealClock
+    from lightpeer.peering.peer import Peer
+    from lightpeer.peering.sealing import Sealer
     from lightpeer.rpc.channel import open_channel
     from lightpeer.rpc.server import RpcServer
+    from lightpeer.serve.access.node import Node
     from lightpeer.serve.library.index import Index
     from lightpeer.serve.overlay.gossip import Gossip
+    from lightpeer.serve.overlay.place import Place
     from lightpeer.serve.sending.stream_table import StreamTable
     from lightpeer.serve.services.streams import Services
 
@@ -176,18 +180,11 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
     for name, make in QUERIES.items():
         report[name] = summary(timed(lambda q: index.search(q, 10), [make(titles) for _ in range(searches)]))
 
-    place = OwnAddress("127.0.0.1")
-    gossip = Gossip(network=network, identity=identity, place=place, port=1, peers=cache)
-    streams = StreamTable(network, identity)
+    place = Place(OwnAddress("127.0.0.1"), 1)
+    node = Node.open_to_all(identity, network)
+    gossip = Gossip(node, place, cache)
     listener = await network.listen_tcp("127.0.0.1", 0)
-    services = Services(
-        identity=identity,
-        network=network,
-        library=None,  # type: ignore[arg-type] - nothing is opened
-        index=index,
-        streams=streams,
-        gossip=gossip,
-    )
+    services = Services(node, SimpleNamespace(search=index.search), StreamTable(node), gossip)
     sys.setswitchinterval(SWITCH_S)
     step = LongestStep()
     trio.lowlevel.add_instrument(step)
@@ -201,7 +198,7 @@ async def _ask(folder: Path, peers: int, searches: int) -> None:
                 for number in range(searches):
                     if number % 100 == 0:  # one caller has a bounded share
                         caller = Identity(network.entropy(32))
-                        peer = Peer(channel, caller, SealClock(network), network, address=address)
+                        peer = Peer(channel, Sealer(caller, network), address=address)
                     query = QUERIES[name](titles)
                     request = pb.SearchRequest(query=query, limit=10, walkers=NO_BUDGET.walkers)
                     step.longest_ms = 0.0

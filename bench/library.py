@@ -18,6 +18,7 @@ from bench.links.track import KBPS
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
     TABLE_SEGMENTS,
+    Description,
     build_manifest,
     build_table,
     track_id_of,
@@ -61,12 +62,14 @@ def make_library(state: Path, music: Path, count: int, sounds: list[Sound], *, l
             sound = sounds[number % len(sounds)]
             title, artist, album = titles.words(1, 5), titles.words(1, 3), titles.words(1, 4)
             manifest = build_manifest(
-                title=f"{title} {number}",
-                artist=artist,
-                album=album,
-                duration_samples=sound.seconds * SAMPLE_RATE,
-                gain_q8_db=0,
-                segment_count=sound.seconds,
+                Description(
+                    title=f"{title} {number}",
+                    artist=artist,
+                    album=album,
+                    duration_samples=sound.seconds * SAMPLE_RATE,
+                    gain_q8_db=0,
+                    segment_count=sound.seconds,
+                ),
                 renditions=[sound.rendition],
             )
             ids.append(track_id_of(manifest))

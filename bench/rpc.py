@@ -93,7 +93,7 @@ def serve_lightpeer() -> None:
     from lightpeer.core.rpc.limits import Limits
     from lightpeer.net.network import listener_address
     from lightpeer.net.system import SystemNetwork
-    from lightpeer.rpc.server import RpcServer, unary_stream, unary_unary
+    from lightpeer.rpc.server import RpcServer, ServerBounds, unary_stream, unary_unary
 
     async def unary(request: bytes, _context: object) -> bytes:
         return request
@@ -111,7 +111,8 @@ def serve_lightpeer() -> None:
         print(listener_address(listener)[1], flush=True)
         handlers = {UNARY: unary_unary(unary), STREAM: unary_stream(stream), HOLD: unary_stream(hold)}
         limits = Limits(concurrent_calls=AT_ONCE)  # ten times what a peer may, so that it holds more too
-        await RpcServer(handlers, limits=limits, most_held_bytes_of_one=math.inf).serve([listener])
+        bounds = ServerBounds(held_bytes_per_connection=math.inf)
+        await RpcServer(handlers, limits=limits, bounds=bounds).serve([listener])
 
     trio.run(main)
 

@@ -48,7 +48,8 @@ from lightpeer.core.udp.opening import Opening, UdpTerms
 from lightpeer.errors import RpcError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.peering.peer import Peer, SealClock
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import open_channel
 
 HOST = "127.0.0.1"
@@ -134,7 +135,7 @@ async def open_streams(track_ids: list[bytes], address: tuple[str, int], count: 
     async with open_channel(network, *address) as channel:
         while len(found) < count:
             identity = Identity(os.urandom(32))
-            peer = Peer(channel, identity, SealClock(network), network, address=address)
+            peer = Peer(channel, Sealer(identity, network), address=address)
             for _ in range(min(STREAMS_PER_PEER, count - len(found))):
                 opening, track_id = Opening(os.urandom(32)), track_ids[len(found) % len(track_ids)]
                 reply = await opened_in_time(peer, opening.request(track_id))

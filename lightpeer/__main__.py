@@ -1,14 +1,14 @@
-"""Where the `lightpeer` command begins, before anything that takes time to import.
+"""The entry point of the `lightpeer` command, before any import that takes time.
 
-`--version` is answered from here. Ctrl-C is caught here too, because it may come
-while the modules behind the command are still being imported. What modules are made
-of is no garbage: looking for some in it takes a tenth of a short command's time.
+`--version` is answered here. Ctrl-C is caught here too, as it may come while the command's modules are being
+imported. Imported modules never become garbage, and scanning them costs a tenth of a short command's run
+time.
 """
 
 import sys
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
-COLLECT_AFTER_OBJECTS = 50_000  # more than all imports make; as garbage a few megabytes
+COLLECT_AFTER_OBJECTS = 50_000  # more than all imports make; if they were garbage, a few megabytes
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
         import gc
 
         gc.set_threshold(COLLECT_AFTER_OBJECTS)
-        atexit.register(gc.freeze)  # nor is it worth looking through at the end
+        atexit.register(gc.freeze)  # nor is it scanned at exit
         from lightpeer.cli.main import run
 
         return run(sys.argv[1:])

@@ -1,8 +1,8 @@
-"""What programs use: a light client that searches, fetches, streams and plays.
+"""The API for programs: a light client that searches, fetches, streams and plays.
 
-It only joins the rooms: finding and fetching are the client's, playing is the player's and needs sound, and
-neither knows of the other. Each is imported when it is first used. Settings and network have defaults here
-and nowhere below: those of the person who runs the program, and the system's.
+It only joins the rooms: the client finds and fetches, the player plays and needs sound, and neither knows the
+other. Each is imported at its first use. Settings and network have defaults here and nowhere below: those of
+the person who runs the program, and the system's.
 """
 
 from __future__ import annotations
@@ -34,16 +34,17 @@ if TYPE_CHECKING:
 async def open_client(
     *, bootstrap: Iterable[str] = (), settings: Settings | None = None, network: Network | None = None
 ) -> AsyncIterator[LightClient]:
-    """Give a light client. It listens nowhere, and opens no socket before it is asked for something.
+    """Open a light client for the length of a block. It never listens, and opens no socket before it must.
 
     Args:
-        bootstrap: whom to ask first, each `HOST`, `HOST:PORT` or `ID@HOST:PORT`; none: as the settings say.
-        settings: None: as the `lightpeer` command has them, from the environment and the person's file.
+        bootstrap: the first peers to ask, each `HOST`, `HOST:PORT` or `ID@HOST:PORT`; none: as the settings
+            say.
+        settings: None: as for the `lightpeer` command, from the environment and the person's file.
         network: None: the system's.
 
     Raises:
-        UsageError: what `bootstrap` says is no address.
-        ConfigError: the environment or the file holds something unusable.
+        UsageError: `bootstrap` holds a malformed address.
+        ConfigError: a mistake in the environment or the file.
     """
     if network is None:
         from lightpeer.net.system import SystemNetwork
@@ -58,7 +59,7 @@ async def open_client(
 
 
 class LightClient:
-    """Finds tracks and gets them, from whoever has them; make it with `open_client`."""
+    """Finds tracks, fetches and plays them; make it with `open_client`."""
 
     def __init__(self, client: inner.Client) -> None:
         self._client = client
@@ -74,20 +75,20 @@ class LightClient:
         return format_peer_id(self._client.identity.peer_id)
 
     async def search(self, query: str, *, limit: int = 10) -> AsyncGenerator[Hit, None]:
-        """Yield tracks that words find, best first, each once.
+        """Yield the tracks that words find, at most `limit`, best first, each once.
 
         Raises:
-            NoPeerError: nobody could be asked.
+            NoPeerError: no peer could be asked.
         """
         async with aclosing(self._client.search(query, limit)) as hits:
             async for hit in hits:
                 yield hit
 
     async def peers(self) -> list[PeerInfo]:
-        """Ask for peers; return those that are known now, best first.
+        """Ask for peers; return all that are known now, best first.
 
         Raises:
-            NoPeerError: nobody could be asked.
+            NoPeerError: no peer could be asked.
         """
         return await self._client.peers()
 
@@ -97,25 +98,26 @@ class LightClient:
         path: Path,
         *,
         bitrate_kbps: int | None = None,
-        on_progress: Callable[[int, int | None], None] = lambda _done, _total: None,
+        on_progress: Callable[[int, int | None], None] | None = None,
     ) -> Fetched:
-        """Fetch a track into a file, byte for byte as it was published; what an earlier try left is kept.
+        """Fetch a track into a file, byte for byte as it was published, beginning with an earlier try's part.
 
         Args:
             uri: the track id, `loud:…`.
-            path: the file, replaced once the track is whole.
+            path: the file, replaced once the track is complete.
             bitrate_kbps: the greatest rendition wanted; None: the best.
             on_progress: called with the bytes done and the bytes expected.
 
         Raises:
-            NoPeerError: nobody could be asked.
+            NoPeerError: no peer could be asked.
             NothingFoundError: no reachable peer holds the track.
-            StreamFailedError: nothing came for two minutes, or false bytes alone.
+            StreamFailedError: nothing came for two minutes, or every peer sent corrupt data.
             StateError: the file cannot be written.
         """
-        from lightpeer.client.fetch import fetch
+        from lightpeer.client.fetch import FetchOptions, fetch
 
-        return await fetch(self._client, uri, path, bitrate_kbps=bitrate_kbps, on_progress=on_progress)
+        options = FetchOptions(bitrate_kbps=bitrate_kbps, on_progress=on_progress)
+        return await fetch(self._client, uri, path, options)
 
     @asynccontextmanager
     async def stream(self, uri: str, *, bitrate_kbps: int | None = None) -> AsyncIterator[SegmentStream]:
@@ -127,10 +129,10 @@ class LightClient:
                 link allows, so that it may change from segment to segment.
 
         Raises:
-            NoPeerError: nobody could be asked.
+            NoPeerError: no peer could be asked.
             NothingFoundError: no reachable peer holds the track.
-            StreamFailedError: in iterating, every peer that offers the track sent false bytes. An outage is
-                waited for, however long.
+            StreamFailedError: while iterating, every peer that offers the track sent corrupt data. An outage
+                is waited for, however long.
         """
         from lightpeer.client.stream import open_stream
 
@@ -139,22 +141,22 @@ class LightClient:
 
     @asynccontextmanager
     async def player(self, *, output: str | None = None) -> AsyncIterator[BackgroundPlayer]:
-        """Give a player, which stops with the block.
+        """Open a player for the length of a block.
 
         Args:
-            output: where sound goes, as the command's `--output`: `wav:FILE`, `command:PROGRAM`, `null`,
+            output: where sound goes, as for `--output`: `wav:FILE`, `command:PROGRAM`, `null`,
                 `sounddevice:NAME`; None: as the settings say, else the sound device.
 
         Raises:
             UsageError: there is no such output.
-            LightpeerError: playing failed, and neither the player's `events` nor `wait_ended` raised it.
+            LightpeerError: playing failed, and neither `events` nor `wait_ended` has raised it.
         """
         from lightpeer.audio.outputs import make_sink
         from lightpeer.playback.background import open_player
 
         chosen = self.settings.output if output is None else output
         if chosen.partition(":")[0] not in {"", "sounddevice"}:
-            make_sink(chosen)  # to see that there is one; the device's own module is imported later
+            make_sink(chosen)  # to check it; the device's module is imported later
         async with open_player(self._client, lambda: make_sink(chosen or None), self.settings) as player:
             yield player
 
@@ -163,4 +165,4 @@ def _contact(text: str) -> Contact:
     try:
         return parse_contact(text)
     except ValueError as error:
-        raise UsageError(f"{text!r} is no peer to ask first: give {error}") from error
+        raise UsageError(f"{text!r} is not the address of a peer: give {error}") from error

@@ -1,11 +1,9 @@
-"""Settings: what a person may choose, each with its unit and the reason for its default.
+"""The settings of a light client, each with its unit and the reason for its default.
 
-A setting is taken from the first of these that names it: a flag, the
-environment (`LIGHTPEER_…`), the TOML file, the default below. All three sources
-go through one table of parsers, so a value is understood the same way wherever
-it stands; only the error differs, which names the flag, the variable, or the
-file and key. Unknown keys are errors, because a misspelt setting that is
-silently ignored is worse.
+A setting comes from the first of these that names it: a flag, the environment (`LIGHTPEER_…`), the TOML file,
+the default below. All three sources go through one table of parsers, so a value means the same wherever it
+stands. Only the error differs, which names the flag, the variable, or the file and key. Unknown keys are
+errors, since silently ignoring a misspelt setting would be worse.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 Transport: TypeAlias = Literal["auto", "udp", "grpc"]
 
-MAX_BOOTSTRAP = 16  # as many first contacts as anybody would wait for
+MAX_BOOTSTRAP = 16  # more would take longer to try than a person waits
 
 MAX_FILE_BYTES = 64 * 1024  # every setting, and a page of comments on each
 
@@ -38,27 +36,23 @@ class Settings:
     """The settings of a light client. Build it with `load_settings`, or by hand in a program."""
 
     state_dir: Path  # key, peers, remembered bandwidth
-    bootstrap: tuple[Contact, ...] = ()  # whom to ask first for other peers
-    cached_peers: int = 64  # remembered between runs: 40 kB, and more than a light client asks in a week
+    bootstrap: tuple[Contact, ...] = ()  # the first peers to ask
+    cached_peers: int = 64  # remembered between runs: 40 kB, more than a light client asks in a week
     output: str = ""  # a sink (`lightpeer.audio.sinks`); empty: the sound device
     bitrate_kbps: int | None = None  # the rendition; None: as the link allows
-    transport: Transport = "auto"  # auto: UDP, and gRPC where UDP does not pass
+    transport: Transport = "auto"  # auto: UDP, or gRPC where UDP is blocked
     volume_db: float = 0.0  # 0 leaves samples as they are
     normalize: bool = False  # apply the manifest's loudness gain: off, as in MPD and librespot
 
-    # Seconds of audio in the buffer (see core/segments/playout.py).
+    # Seconds of audio in the buffer (core/segments/playout.py).
     start_buffer_s: float = 2.0  # before the first sound: people wait about that long without wondering
-    resume_buffer_s: float = (
-        4.0  # after a pause for data: twice as much, so that it does not come again at once
-    )
-    low_water_s: float = 15.0  # fetch again from here: outlasts an ordinary dead zone
-    high_water_s: float = (
-        40.0  # fetch up to here, then let the radio sleep: 25 s, beyond 3G's inactivity timers
-    )
+    resume_buffer_s: float = 4.0  # after a pause for data: twice as much, so that it does not recur at once
+    low_water_s: float = 15.0  # resume fetching from here: outlasts an ordinary dead zone
+    high_water_s: float = 40.0  # stop fetching here: the radio sleeps for 25 s, longer than 3G's timers
 
-    connect_timeout_s: float = 5.0  # for TCP to stand: three SYNs at 400 ms of round trip
+    connect_timeout_s: float = 5.0  # for a TCP handshake: three SYNs at a round trip of 400 ms
     call_timeout_s: float = 10.0  # without a byte of an answer, on a link that also carries audio
-    peers_asked: int = 2  # by one search, the second if the first found nothing: each has many others asked
+    peers_asked: int = 2  # by one search, the second if the first found nothing; each asks many others
 
 
 def load_settings(
@@ -70,13 +64,13 @@ def load_settings(
     """Return the settings from flags, environment, file and defaults, in this order.
 
     Args:
-        config_path: the TOML file; None takes LIGHTPEER_CONFIG's, or the platform's, which may be absent.
+        config_path: the TOML file; None: that of LIGHTPEER_CONFIG, or the platform's, which may be absent.
         environ: the environment.
-        overrides: settings by name, as text or as values; None means not given.
+        overrides: settings by name, as text or as values; None means not set.
 
     Raises:
-        UsageError: an override cannot be used.
-        ConfigError: the file or the environment holds something unusable.
+        UsageError: a mistake in an override.
+        ConfigError: a mistake in the file or the environment.
     """
     path = config_path or _path_in(environ, _CONFIG_VARIABLE)
     values = _read_file(path or default_config_path(environ), must_exist=path is not None)
@@ -91,14 +85,14 @@ def load_settings(
 
 
 def default_config_path(environ: Mapping[str, str]) -> Path:
-    """Return the platform's place for our configuration file."""
+    """Return the path of our configuration file on this platform."""
     if sys.platform == "darwin":
         return _home(environ) / "Library/Application Support/lightpeer/config.toml"
     return (_path_in(environ, "XDG_CONFIG_HOME") or _home(environ) / ".config") / "lightpeer/config.toml"
 
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:
-    """Return the platform's place for our state."""
+    """Return the path of our state directory on this platform."""
     if sys.platform == "darwin":
         return _home(environ) / "Library/Application Support/lightpeer/state"
     return (_path_in(environ, "XDG_STATE_HOME") or _home(environ) / ".local/state") / "lightpeer"
@@ -118,7 +112,7 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         data = read_ordinary(path, MAX_FILE_BYTES)
     except FileNotFoundError as error:
         if must_exist:
-            raise ConfigError(f"there is no configuration file {path}: make it, or name another") from error
+            raise ConfigError(f"there is no configuration file {path}: create it, or name another") from error
         return {}
     except OSError as error:
         raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from error
@@ -159,7 +153,7 @@ def _check_buffers(settings: Settings) -> None:
     s = settings
     if not (s.start_buffer_s < s.high_water_s and s.resume_buffer_s < s.high_water_s):
         raise ConfigError(
-            "start_buffer_s and resume_buffer_s must be less than high_water_s, or nothing plays"
+            "start_buffer_s and resume_buffer_s must be less than high_water_s, or nothing would play"
         )
     if not s.low_water_s < s.high_water_s:
         raise ConfigError("low_water_s must be less than high_water_s")
@@ -234,7 +228,7 @@ def _contacts(value: object) -> tuple[Contact, ...]:
 
 
 _FLAGS = {"state_dir": "state", "bitrate_kbps": "bitrate", "volume_db": "volume"}
-"""Settings whose flag and variable have a shorter name."""
+"""The settings whose flag and variable have a shorter name."""
 
 _PARSERS: dict[str, Callable[[object], object]] = {
     "state_dir": _path,

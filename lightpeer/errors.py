@@ -1,28 +1,27 @@
-"""Every exception that lightpeer raises, in one tree that says who is to blame.
+"""Every exception that lightpeer raises, in one tree that says whose fault it is.
 
     LightpeerError
     ├── LocalError             misuse on this side: fix the call or the command
-    │   ├── StateMisuseError       a core was called out of its order
+    │   ├── StateMisuseError       a call out of order
     │   ├── UsageError             a bad argument, setting or id (exit status 2)
-    │   └── ConfigError            the configuration file is wrong (2)
+    │   └── ConfigError            a mistake in the configuration file or environment (2)
     ├── RemoteError            a peer's fault
     │   ├── BadMessageError        bytes that break the protocol
     │   │   ├── SealError              a missing, changed, stale, replayed or foreign seal
-    │   │   └── FramingError           a gRPC message or HTTP/2 frame that cannot be taken
+    │   │   └── FramingError           an invalid gRPC message or HTTP/2 frame
     │   ├── RpcError               a call that ended with a status other than OK
     │   ├── VerificationError      content that does not match its hash
-    │   └── StreamFailedError      no source can go on with the track (5)
-    └── OutsideError           the world around both
+    │   └── StreamFailedError      no source can send the rest of the track (5)
+    └── OutsideError           neither side's fault
         ├── NoPeerError            no peer can be reached (3)
-        ├── NothingFoundError      no hit, or nobody who lets us in holds the track (4)
-        ├── AudioError             no way to make sound (6)
+        ├── NothingFoundError      no hit, or no peer that answers us holds the track (4)
+        ├── AudioError             no sound can be made (6)
         │   └── MissingLibraryError    a shared library is not installed (6)
         ├── StateError             a file or folder of ours cannot be used (1)
         └── UnreadableError        a music file that the server cannot import (1)
 
-Each class carries the exit status that the command line gives for it. Codes,
-ids and reasons are attributes; the message is one sentence that tells the
-person what to do.
+Each class has the exit status of the commands. Codes, ids and reasons are attributes. The message is one
+sentence that tells the person what to do.
 """
 
 from __future__ import annotations
@@ -31,34 +30,39 @@ from collections.abc import Iterator, Sequence
 
 
 class LightpeerError(Exception):
-    """The root. `exit_status` is what the commands end with."""
+    """The root. `exit_status` is that of the commands."""
 
     exit_status = 1
 
 
 class LocalError(LightpeerError):
-    """Something on our side was used wrongly."""
+    """A mistake on our side."""
 
     exit_status = 2
 
 
 class StateMisuseError(LocalError):
-    """A core was called out of the order that its docstring states."""
+    """A call out of the order that the docstring states."""
 
 
 class UsageError(LocalError):
-    """A bad argument, setting or id was given."""
+    """A bad argument, setting or id."""
 
 
 class ConfigError(LocalError):
-    """The configuration file or environment holds something unusable."""
+    """A mistake in the configuration file or the environment."""
 
 
 class RemoteError(LightpeerError):
-    """A peer did something wrong. `peer_id` is its id where it is known."""
+    """A peer's fault.
+
+    Attributes:
+        peer_id: the peer's id, if it is known.
+        is_lie: whether the peer that was called broke the protocol.
+    """
 
     exit_status = 5
-    is_lie = False  # whether the peer that was called broke the protocol
+    is_lie = False
 
     def __init__(self, message: str, *, peer_id: str | None = None) -> None:
         super().__init__(message)
@@ -66,7 +70,7 @@ class RemoteError(LightpeerError):
 
 
 class BadMessageError(RemoteError):
-    """Bytes from the network that break the protocol; what `*_untrusted` raises."""
+    """Bytes from the network that break the protocol; raised by the functions named `*_untrusted`."""
 
     is_lie = True
 
@@ -74,7 +78,7 @@ class BadMessageError(RemoteError):
 class SealError(BadMessageError):
     """A message that is not proven to be its sender's. `reason` is one word for programs.
 
-    "foreign" means that somebody else is at the address now: the peer that was called is not to blame.
+    "foreign" means that another peer is at the address now, and the one that was called is not to blame.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -84,7 +88,7 @@ class SealError(BadMessageError):
 
 
 class FramingError(BadMessageError):
-    """A message, or a frame, that cannot be taken; `code` is gRPC's status for it, or HTTP/2's error."""
+    """An invalid message or frame; `code` is its gRPC status or HTTP/2 error."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -92,11 +96,11 @@ class FramingError(BadMessageError):
 
 
 class RpcError(RemoteError):
-    """A call that ended with a gRPC status other than OK; the surface is grpcio's.
+    """A call that ended with a gRPC status other than OK. Its methods are those of grpcio's.
 
-    `code()` gives a `lightpeer.core.rpc.client.StatusCode`, `details()` the status
-    message, `trailing_metadata()` the key and value pairs that came with it,
-    and `initial_metadata()` those that came ahead.
+    `code()` returns a `lightpeer.core.rpc.status.StatusCode`, `details()` the status message,
+    `trailing_metadata()` the key and value pairs that came with it, and `initial_metadata()` those that came
+    before.
     """
 
     def __init__(
@@ -129,7 +133,7 @@ class RpcError(RemoteError):
         return self._initial_metadata
 
     def debug_error_string(self) -> str:
-        """Return all of it as one line for a log."""
+        """Return everything in one line, for a log."""
         metadata = [*self._initial_metadata, *self._trailing_metadata]
         return f"{_name(self._code)} ({int(self._code)}): {self._details!r}, metadata {metadata!r}"
 
@@ -139,11 +143,11 @@ def _name(code: int) -> str:
 
 
 class VerificationError(RemoteError):
-    """Content whose hash is not the one that the track id leads to."""
+    """Content that does not match the hash that its track id leads to."""
 
 
 class StreamFailedError(RemoteError):
-    """No source is left that can go on with the track."""
+    """No source is left that can send the rest of the track."""
 
 
 class OutsideError(LightpeerError):
@@ -157,13 +161,13 @@ class NoPeerError(OutsideError):
 
 
 class NothingFoundError(OutsideError):
-    """Nothing matches the query, or no reachable peer holds the track, or none that does lets us in."""
+    """Nothing matches the query, or no reachable peer that answers us holds the track."""
 
     exit_status = 4
 
 
 class AudioError(OutsideError):
-    """No way to make sound, or the sink failed."""
+    """No sound can be made, or the sink failed."""
 
     exit_status = 6
 
@@ -185,11 +189,11 @@ class StateError(OutsideError):
 
 
 class UnreadableError(OutsideError):
-    """A music file that cannot be imported; the message is the reason alone, to stand after its name."""
+    """A music file that cannot be imported. The message is the reason only, to follow the file's name."""
 
 
 def leaves_of(error: BaseException) -> Iterator[BaseException]:
-    """Give what an exception group holds, and the groups in it; an error that is no group is its own leaf."""
+    """Yield the errors in an exception group and its inner groups; another error yields itself."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from leaves_of(inner)

@@ -124,6 +124,11 @@ def without_lazy(graph: grimp.ImportGraph, folder: Path) -> grimp.ImportGraph:
     return graph
 
 
+def is_ours(module: str) -> bool:
+    """Return whether we wrote a module: not protoc, nor PyOgg, whose bindings are loaded under our name."""
+    return re.fullmatch(r"lightpeer(?!\.pb\b|\.audio\._pyogg\b)(\..+)?", module) is not None
+
+
 def imported_by_play() -> int:
     """Count our modules in a process that has played a track."""
     tell = "\nimport json, sys; print(json.dumps(list(sys.modules)), file=sys.stderr)"
@@ -147,7 +152,7 @@ def imported_by_play() -> int:
             played = run(*arguments, "--state", "state", cwd=Path(temporary), code=code)
     names = json.loads(played.err.splitlines()[-1])
     assert "lightpeer.audio.decoder" in names, "nothing was played"
-    return sum(name.startswith("lightpeer") and ".pb" not in name for name in names)
+    return sum(map(is_ours, names))
 
 
 def table(play: Callable[[], int] = imported_by_play) -> list[Figure]:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lightpeer.core.content.manifest import build_manifest, build_table, content_digest, track_id_of
-from lightpeer.core.content.uri import format_uri
-from lightpeer.core.trust.identity import (
-    ClientSeals,
-    Identity,
-    ServerSeals,
-    format_peer_id,
-    seal_record,
+from lightpeer.core.content.manifest import (
+    Description,
+    build_manifest,
+    build_table,
+    content_digest,
+    track_id_of,
 )
-from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.content.uri import format_uri
+from lightpeer.core.trust.identity import Identity, format_peer_id
+from lightpeer.core.trust.replay import NOWHERE, ReplayGuard
+from lightpeer.core.trust.seals import ClientSeals, ServerSeals, seal_record
 from lightpeer.core.udp.datagram import (
     Data,
     PathToken,
@@ -44,12 +45,14 @@ TOKEN = 0xA1B2C3D4
 SEGMENTS = [b"first segment", b"second", bytes(range(256)) * 5]
 TABLE = build_table(SEGMENTS)
 MANIFEST = build_manifest(
-    title="Ebbe",
-    artist="Die Mole",
-    album="Flut",
-    duration_samples=3 * 48_000 - 312,
-    gain_q8_db=-1024,
-    segment_count=len(SEGMENTS),
+    Description(
+        title="Ebbe",
+        artist="Die Mole",
+        album="Flut",
+        duration_samples=3 * 48_000 - 312,
+        gain_q8_db=-1024,
+        segment_count=len(SEGMENTS),
+    ),
     renditions=[(24_000, b"OggS, the header pages", [TABLE])],
 )
 
@@ -71,7 +74,7 @@ def call(*, addressed):
     client = ClientSeals(
         CLIENT, PULL_PATH, time_ms=TIME_MS, nonce=NONCE, recipient=SERVER.peer_id if addressed else None
     )
-    server = ServerSeals(SERVER, PULL_PATH, ReplayGuard())
+    server = ServerSeals(SERVER, PULL_PATH, ReplayGuard(), NOWHERE)
     asked = pb.Range(rendition=0, first=0, count=1)
     bodies = [
         pb.PullRequest(track_id=track_id_of(MANIFEST), ranges=[asked]).SerializeToString(),

@@ -21,6 +21,7 @@ from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
     TABLE_BASE,
     TABLE_SEGMENTS,
+    Description,
     Track,
     build_manifest,
     build_table,
@@ -33,12 +34,14 @@ from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
+from lightpeer.serve.access.node import Node
 from lightpeer.serve.library.index import IndexHit
 from lightpeer.serve.overlay.gossip import Gossip
+from lightpeer.serve.overlay.place import Place
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.services.streams import Services
-from lightpeer.testing.network import SimHost
+from lightpeer.testing.host import SimHost
 
 PORT = 47474
 
@@ -84,12 +87,14 @@ def made_track(
         for parts in segments
     ]
     manifest = build_manifest(
-        title=title,
-        artist=artist,
-        album=album,
-        duration_samples=seconds * SAMPLE_RATE,
-        gain_q8_db=0,
-        segment_count=seconds,
+        Description(
+            title=title,
+            artist=artist,
+            album=album,
+            duration_samples=seconds * SAMPLE_RATE,
+            gain_q8_db=0,
+            segment_count=seconds,
+        ),
         renditions=[(r * 1000, header, t) for r, t in zip(kbps, tables, strict=True)],
     )
     track = parse_manifest_untrusted(manifest, track_id_of(manifest))
@@ -160,26 +165,12 @@ async def serving(
     identity = identity or Identity(host.entropy(32))
     uplink = None if cap is None else Uplink(cap)
     access = Access(identity.peer_id)
-    shelf, streams = Shelf(tracks), StreamTable(host, identity, uplink=uplink, access=access)
+    own = Node(identity, host, access)
+    shelf, streams = Shelf(tracks), StreamTable(own, uplink=uplink)
     await streams.bind("")
-    gossip = Gossip(
-        network=host,
-        identity=identity,
-        place=OwnAddress(*host.addresses),
-        port=PORT,
-        peers=PeerCache(own=identity.peer_id),
-        access=access,
-    )
-    services = Services(
-        identity=identity,
-        network=host,
-        library=shelf,
-        index=shelf,
-        streams=streams,
-        gossip=gossip,
-        uplink=uplink,
-        access=access,
-    )
+    place = Place(OwnAddress(*host.addresses), PORT)
+    gossip = Gossip(own, place, PeerCache(own=identity.peer_id))
+    services = Services(own, shelf, streams, gossip)
     rpc = RpcServer(services.handlers())
     listener = await host.listen_tcp("", PORT)
     scope = trio.CancelScope()

@@ -115,7 +115,7 @@ def test_without_settings_they_are_the_persons(tmp_path, monkeypatch):
 
 def test_an_address_that_is_none_is_refused(tmp_path):
     async def main(net: SimInternet) -> None:
-        with pytest.raises(UsageError, match="'a b' is no peer to ask first: give HOST:PORT"):
+        with pytest.raises(UsageError, match="'a b' is not the address of a peer: give HOST:PORT"):
             async with lightpeer.open_client(bootstrap=["a b"], settings=settings(tmp_path), network=net):
                 pass
 

@@ -115,7 +115,7 @@ def test_a_bootstrap_peer_may_be_named_by_its_id():
         ("cached_peers = 7", r"a whole number from 8 to 512 \(peers\)"),
         (f"bootstrap = {['a'] * 17}", r"at most 16 addresses"),
         ("low_water_s = 50", r"low_water_s must be less"),
-        ("start_buffer_s = 30\nhigh_water_s = 20", r"or nothing plays"),
+        ("start_buffer_s = 30\nhigh_water_s = 20", r"or nothing would play"),
         ("a = [", r"c\.toml is not a TOML file"),
     ],
 )

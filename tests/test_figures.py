@@ -72,6 +72,21 @@ def test_a_goal_holds_only_if_each_number_does():
     assert not Figure("c", (1.4,), (1.5,), at_least=True).holds
 
 
+@pytest.mark.parametrize(
+    ("module", "ours"),
+    [
+        ("lightpeer", True),
+        ("lightpeer.audio._native", True),
+        ("lightpeer.pb.loudp2p.v1.loudp2p_pb2", False),
+        ("lightpeer.audio._pyogg", False),
+        ("lightpeer.audio._pyogg.ogg", False),
+        ("lightpeers", False),
+    ],
+)
+def test_modules_that_others_wrote_are_not_ours(module: str, ours: bool) -> None:
+    assert figures.is_ours(module) is ours
+
+
 def test_the_table_is_of_this_house():
     table = {figure.what: figure for figure in figures.table(play=lambda: 64)}
     assert len(table) == 9

@@ -12,23 +12,17 @@ import base58
 import pytest
 
 from lightpeer.core.content.manifest import (
+    Description,
     build_manifest,
     build_table,
     parse_manifest_untrusted,
     parse_table_untrusted,
 )
 from lightpeer.core.content.uri import format_uri, parse_uri
-from lightpeer.core.trust.identity import (
-    ClientSeals,
-    Identity,
-    ServerSeals,
-    format_peer_id,
-    open_record_untrusted,
-    parse_peer_id,
-    seal_record,
-)
+from lightpeer.core.trust.identity import Identity, format_peer_id, parse_peer_id
 from lightpeer.core.trust.records import build_record, parse_record_untrusted
-from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.trust.replay import NOWHERE, ReplayGuard
+from lightpeer.core.trust.seals import ClientSeals, ServerSeals, open_record_untrusted, seal_record
 from lightpeer.core.udp import datagram
 from tests.make_vectors import VECTORS, vectors
 
@@ -67,7 +61,7 @@ def test_calls(call):
         nonce=raw(call["nonce"]),
         recipient=server_id.peer_id if call["recipient_known"] else None,
     )
-    server = ServerSeals(server_id, call["path"], ReplayGuard())
+    server = ServerSeals(server_id, call["path"], ReplayGuard(), NOWHERE)
     for message in call["messages"]:
         body, sealed = raw(message["body"]), raw(message["sealed"])
         if message["direction"] == "request":
@@ -102,7 +96,7 @@ def test_content():
     assert build_table(segments) == table
     renditions = [(fields["bitrate_bps"], raw(fields["header"]), [table])]
     named = {k: v for k, v in fields.items() if k not in {"bitrate_bps", "header"}}
-    assert build_manifest(**named, renditions=renditions) == raw(CONTENT["manifest"])
+    assert build_manifest(Description(**named), renditions) == raw(CONTENT["manifest"])
     track = parse_manifest_untrusted(raw(CONTENT["manifest"]), raw(CONTENT["track_id"]))
     assert {name: getattr(track, name) for name in named} == named
     assert track.uri == CONTENT["uri"] == format_uri(parse_uri(CONTENT["uri"]))

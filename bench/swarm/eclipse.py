@@ -23,10 +23,10 @@ from bench.swarm.report import Section, percent
 from lightpeer.core.guard.fairness import Fairness
 from lightpeer.serve.overlay.gossip import (
     ACCEPTED_AT_ONCE,
+    ACCEPTED_IN_ALL,
+    ACCEPTED_PER_NETWORK,
     INTRODUCTIONS,
-    NETWORK_SHARES,
     PERIOD_S,
-    TOTAL_SHARES,
 )
 
 SHARES = (0.01, 0.05, 0.2)
@@ -35,7 +35,7 @@ FAST_ROUNDS = 20  # what there is to see is over by then
 LOOK_EVERY = 2
 GOAL = 0.3
 FEW_NETWORKS = (2, 4, 16)
-ATTEMPTS = 2 * TOTAL_SHARES  # at a server in half a round: twice what it accepts in a whole one
+ATTEMPTS = 2 * ACCEPTED_IN_ALL  # at a server in half a round: twice what it accepts in a whole one
 ECLIPSED = 0.9  # of a view
 CYCLON_SETTLED = 60  # rounds
 MOST_FOR_ALL = 2_000  # servers: in a larger network, the one attack that there is a goal for
@@ -155,7 +155,9 @@ class BesiegedCyclon(CyclonSwarm):
 
 def _limit() -> Fairness:
     rate_per_s = 1 / PERIOD_S
-    return Fairness(rate_per_s, ACCEPTED_AT_ONCE, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES)
+    return Fairness(
+        rate_per_s, ACCEPTED_AT_ONCE, group_shares=ACCEPTED_PER_NETWORK, total_shares=ACCEPTED_IN_ALL
+    )
 
 
 def course(swarm: Besieged | BesiegedCyclon, rounds: int) -> list[tuple[float, float]]:

@@ -15,7 +15,7 @@ from random import Random
 from typing import ClassVar, Self
 
 from lightpeer.core.overlay.view import View
-from lightpeer.serve.overlay.gossip import TOTAL_SHARES
+from lightpeer.serve.overlay.gossip import ACCEPTED_IN_ALL
 
 SAMPLE = 15  # records that a joiner gets, as from Discovery.Exchange
 BOOTSTRAPS = 3
@@ -130,7 +130,7 @@ class Swarm:
         It introduces itself there as well, and is taken in as far as others are.
         """
         sample = self.views[host].neighbours(SAMPLE, self.rng.randbytes)
-        if self.joined[host] < TOTAL_SHARES:
+        if self.joined[host] < ACCEPTED_IN_ALL:
             self.joined[host] += 1
             self.views[host].introduce(self.servers[joiner])
         for server in (self.servers[host], *sample):

@@ -1,1 +1,1 @@
-"""From verified bytes to sound: demux, decode, sinks. Nothing here knows of the network."""
+"""From verified bytes to sound: demux, decode, sinks. Nothing here knows the network."""

@@ -1,16 +1,13 @@
 """The C libraries under the audio modules, through PyOgg's bindings. Nothing else imports PyOgg.
 
-PyOgg's own `__init__` imports the bindings of every codec, and its loader asks
-compilers and ldconfig where a library is, which takes a second on a Pi and fails on
-Android, and adds the current directory to the PATH. So its binding modules are
-imported here one by one, as `lightpeer.audio._pyogg.*`: a package that has PyOgg's
-folder as its path, an empty `__init__`, and a loader that opens libraries by soname,
-then in the folders where Termux and Homebrew keep them. The real `pyogg` stays
-untouched for anybody else in the process.
+PyOgg's own `__init__` imports the bindings of every codec. Its loader asks compilers and ldconfig where a
+library is, which takes a second on a Pi and fails on Android, and adds the current directory to the PATH. So
+its binding modules are imported here one by one, as `lightpeer.audio._pyogg.*`: a package that has PyOgg's
+folder as its path, an empty `__init__`, and a loader that opens libraries by soname, then in the folders of
+Termux and Homebrew. The real `pyogg` stays untouched for other code in the process.
 
-PyOgg defines a library's functions only if it was there at import (and those of
-libopus only together with libopusfile), but `opus().libopus` and `ogg().libogg`
-are always the loaded libraries.
+PyOgg defines a library's functions only if the library was there at import (and those of libopus only
+together with libopusfile), but `opus().libopus` and `ogg().libogg` are always the loaded libraries.
 """
 
 from __future__ import annotations
@@ -31,7 +28,7 @@ _PACKAGE = "lightpeer.audio._pyogg"
 
 
 class _Library(NamedTuple):
-    """How a library is called: by people, by the linker, and by the three package managers."""
+    """The names of a library: for people, for the linker, and for three package managers."""
 
     name: str
     abi: tuple[int, ...]  # versions of the interface that work, newest first
@@ -104,9 +101,9 @@ def require_library(name: str) -> ctypes.CDLL:
 
 
 def missing_library(name: str, otherwise: str = "") -> MissingLibraryError:
-    """Return the error for a library that is not installed: all commands tell of it in this sentence.
+    """Return the error for a library that is not installed, in the one sentence that all commands use.
 
-    `otherwise` is what else would do, to stand at its end.
+    `otherwise` is an alternative to installing it, to append.
     """
     sentence = f"{_LIBRARIES[name].name} is not installed: {install_hint(name)}{otherwise}"
     return MissingLibraryError(name.lower(), sentence)
@@ -149,7 +146,7 @@ def _candidates(name: str) -> list[str]:
 
 
 def install_hint(name: str) -> str:
-    """Return how to install a library: the command for this system, or all three where it cannot be told."""
+    """Return how to install a library: this system's command, or all three where the system is unknown."""
     package = _LIBRARIES[name]
     apt, pkg, brew = (
         f"apt install {package.apt}",
@@ -166,7 +163,7 @@ def install_hint(name: str) -> str:
 
 
 class _ExternalLibrary:
-    """What PyOgg's modules call to get their libraries."""
+    """The loader that PyOgg's modules call."""
 
     @staticmethod
     def load(name: str, paths: object = None, tests: object = ()) -> ctypes.CDLL | None:

@@ -1,16 +1,14 @@
 """Ogg Opus bytes in, PCM out: push-style, gapless, with few calls into C for each packet.
 
-Where a sample belongs is told by granule positions (RFC 7845, section 4): the
-stream begins at granule 0, segment k at granule 48000 k, and a sample's place in the
-track is its granule position less the pre-skip. What lies before the wanted place is
-decoded and dropped, so one rule serves the pre-skip at the start and the pre-roll
-after a seek. The last page's granule says where the end is cut.
+Granule positions place each sample (RFC 7845, section 4): the stream begins at granule 0, segment k at
+granule 48000 k, and a sample's position in the track is its granule position minus the pre-skip. Samples
+before the wanted position are decoded and dropped, so one rule serves the pre-skip at the start and the
+pre-roll after a seek. The last page's granule says where the end is cut.
 
-The PCM is that of libopusfile's `op_read` without dither, sample for sample.
-`opus_decode` gives it, but for one thing: its soft clip looks at whole packets,
-libopusfile's at what is left of them. So packets are decoded to floats, clipped and
-rounded here as long as something is dropped, then until no clipped peak is under way.
-(Of a peak that is both clipped and cut through by the end, a few samples may differ.)
+The PCM equals that of libopusfile's `op_read` without dither, sample for sample. `opus_decode` yields the
+same, except that its soft clip works on whole packets and libopusfile's on the part that is kept. So packets
+are decoded to floats, clipped and rounded here while samples are dropped, and then until no clipped peak is
+under way. (In a peak that is both clipped and cut by the end, a few samples may differ.)
 """
 
 from __future__ import annotations
@@ -22,15 +20,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from lightpeer.audio import _native
-from lightpeer.audio.ogg import Demuxer, OpusHead, Packet, packet_samples, parse_opus_head_untrusted
+from lightpeer.audio.ogg import Demuxer, Packet
+from lightpeer.audio.opus import OpusHead, packet_samples, parse_opus_head_untrusted
 from lightpeer.errors import AudioError, BadMessageError
 
 RATE = 48000  # Hz, of all PCM here and of Opus granule positions
-# The longest packet is 120 ms: what a call of `opus_decode` can need.
+# The longest packet, 120 ms: as much as one call of `opus_decode` can return.
 _MAX_PACKET_SAMPLES = 5760
-# Two bytes can stand for 120 ms of silence, so what a feed may decode to is bounded.
+# Two bytes can stand for 120 ms of silence, so the PCM of one feed is bounded.
 MAX_SAMPLES_PER_FEED = 60 * RATE
-# More than any header and volume ask for: the louder what is clipped, the more libopus has to do.
+# More than any header and volume ask for: the more a signal clips, the longer libopus takes.
 _MAX_GAIN_Q8 = 40 * 256
 _NO_END = 1 << 63  # beyond every granule position
 
@@ -42,9 +41,12 @@ _SET_GAIN = 4034
 class Decoder:
     """One track's decoder. Feed the header pages, then the segments in their order.
 
-    A segment of another rendition may follow at any time, with or without its own header
-    pages: the decoder's state carries over. A packet that cannot be decoded is
-    concealed and counted in `concealed`. `channels` is 0 until the header came.
+    A segment of another rendition may follow at any time, with or without its own header pages: the decoder's
+    state carries over. A packet that cannot be decoded is concealed.
+
+    Attributes:
+        channels: of the PCM; 0 before the header was fed.
+        concealed: how many packets could not be decoded.
     """
 
     def __init__(self, *, gain_q8_db: int = 0, channels: int | None = None) -> None:
@@ -52,7 +54,7 @@ class Decoder:
 
         Args:
             gain_q8_db: gain on top of the header's own, in 1/256 dB.
-            channels: 1 or 2 for that many, whatever the stream has; None for the stream's own.
+            channels: 1 or 2, whatever the stream has; None: as the stream has.
 
         Raises:
             MissingLibraryError: libopus or libogg is not installed.
@@ -62,7 +64,7 @@ class Decoder:
         self._pcm = ctypes.create_string_buffer(0)
         self._head: OpusHead | None = None
         self._tags_next = False
-        self._settling = True  # something is dropped, or the soft clip of the first packets goes on
+        self._settling = True  # samples are being dropped, or a peak of the first packets still clips
         self._granule = 0  # where the next packet begins
         self._wanted_from = 0  # the first sample of the track that is not dropped
         self._typical_samples = 960  # of the last good packet
@@ -73,25 +75,24 @@ class Decoder:
 
     @property
     def position_samples(self) -> int:
-        """The sample of the track, at 48 kHz, that comes out next."""
+        """The position in the track, in samples at 48 kHz, of the next PCM."""
         pre_skip = self._head.pre_skip if self._head else 0
         return max(self._granule - pre_skip, self._wanted_from)
 
     def feed(self, data: bytes) -> bytes:
-        """Take Ogg bytes and return what they complete: interleaved 16-bit PCM at 48 kHz.
+        """Decode the packets that some Ogg bytes complete; return interleaved 16-bit PCM at 48 kHz.
 
         Raises:
-            BadMessageError: the stream is no mono or stereo Opus, changes its channels,
-                or stands for more than MAX_SAMPLES_PER_FEED.
+            BadMessageError: the stream is not mono or stereo Opus, changes its channels,
+                or decodes to more than MAX_SAMPLES_PER_FEED.
         """
         return b"".join(self.pieces(data, MAX_SAMPLES_PER_FEED))
 
     def pieces(self, data: bytes, piece_samples: int) -> Iterator[bytes]:
-        """Take Ogg bytes; decode and yield what they complete in pieces, each when it is asked for.
+        """Decode as `feed` does, but yield the PCM in pieces, each decoded when it is asked for.
 
-        A piece has `piece_samples` or a part of a packet more, the last one what is
-        left. A new gain counts from the next piece on. Exhaust it, or `reset`, before
-        more is fed. Raises as `feed` does, before the first piece.
+        A piece has `piece_samples` or a part of a packet more; the last one has the rest. A new gain applies
+        from the next piece on. Exhaust it, or `reset`, before feeding more. Raises before the first piece.
         """
         self._demuxer.feed(data)
         packets = self._take_packets()
@@ -107,7 +108,7 @@ class Decoder:
             yield bytes(output)
 
     def _take_packets(self) -> list[Packet]:
-        """Return the audio packets that are complete, after the headers before them were obeyed."""
+        """Return the audio packets that are complete, after applying the headers before them."""
         packets = []
         samples = 0
         for packet in self._demuxer.packets():
@@ -119,7 +120,7 @@ class Decoder:
                 packets.append(packet)
                 samples += packet_samples(packet.data) or _MAX_PACKET_SAMPLES
                 if samples > MAX_SAMPLES_PER_FEED:
-                    raise BadMessageError("a segment stands for far more than its second of audio")
+                    raise BadMessageError("a segment decodes to far more than its second of audio")
         return packets
 
     def _begin(self, data: bytes) -> None:
@@ -138,7 +139,7 @@ class Decoder:
         self.set_gain(self._gain_q8_db)
 
     def _decode(self, data: bytes, end: int, output: bytearray) -> None:
-        """Append what is wanted of a packet: not what is before `_wanted_from`, nor from granule `end` on."""
+        """Append the wanted part of a packet: from `_wanted_from` on, and before granule `end`."""
         assert self._head
         decode = self._opus.decode_unclipped if self._settling else self._opus.decode
         # To libopus an empty packet means: conceal as much as there is room for.
@@ -158,21 +159,21 @@ class Decoder:
         self._typical_samples = samples
 
     def _conceal(self, data: bytes) -> int:
-        """Fill in for a packet that cannot be decoded, as long as it says or as the one before it was."""
+        """Conceal a packet that cannot be decoded, for its stated duration or that of the one before."""
         self.concealed += 1
         self._settling = False
         samples = packet_samples(data) or self._typical_samples
         return max(self._opus.decode(None, self._pcm, samples), 0)
 
     def finish(self) -> bytes:
-        """Return what is left at the end: nothing, as every packet comes out once it is complete."""
+        """Return the rest at the end: nothing, as every packet is decoded once it is complete."""
         return b""
 
     def reset(self, granule: int = 0) -> None:
         """Go on elsewhere: the next segment fed begins at `granule`, which is 48000 times its number.
 
-        To seek, reset to the segment before the one that is wanted, if there is one, so
-        that the decoder converges (RFC 7845, section 4.6), and say `discard_until`.
+        To seek, reset to the segment before the wanted one, if there is one, so that the decoder converges
+        (RFC 7845, section 4.6), then call `discard_until`.
         """
         self._demuxer.reset()
         self._granule = granule
@@ -182,13 +183,13 @@ class Decoder:
             self._opus.reset()
 
     def discard_until(self, position_samples: int) -> None:
-        """Drop the PCM before this sample of the track."""
+        """Drop the PCM before a position in the track, in samples at 48 kHz."""
         self._wanted_from = max(position_samples, 0)
 
     def set_gain(self, gain_q8_db: int) -> None:
         """Set the gain on top of the header's own, in 1/256 dB, from the next packet on.
 
-        The two are 40 dB at most.
+        The sum is limited to 40 dB.
         """
         self._gain_q8_db = gain_q8_db
         if self._head:
@@ -196,7 +197,7 @@ class Decoder:
             self._opus.set_gain(max(-32768, min(total, _MAX_GAIN_Q8)))
 
     def close(self) -> None:
-        """Give the libraries' memory back. May be called again."""
+        """Free the libraries' memory. May be called again."""
         self._demuxer.close()
         self._head = None
 
@@ -210,12 +211,12 @@ class Decoder:
 
 
 class _Opus:
-    """libopus's decoder, in memory of our own, with prototypes that take bytes as they are."""
+    """libopus's decoder, in memory that we own, with prototypes that take bytes without a copy."""
 
     def __init__(self) -> None:
         lib = _native.opus().libopus
         size, int32, pointer, data = ctypes.c_int, ctypes.c_int32, ctypes.c_void_p, ctypes.c_char_p
-        # Indexing, unlike an attribute, gives an own function object, so PyOgg's prototypes stay as they are.
+        # Indexing, unlike an attribute, makes a new function object, so PyOgg's prototypes stay unchanged.
         self._size = _prototype(lib["opus_decoder_get_size"], size)
         self._init = _prototype(lib["opus_decoder_init"], pointer, int32, size)
         self._ctl = _prototype(lib["opus_decoder_ctl"], pointer, size)  # and variable arguments
@@ -234,10 +235,10 @@ class _Opus:
         self._state = ctypes.create_string_buffer(self._size(channels))
         self._floats = (ctypes.c_float * (_MAX_PACKET_SAMPLES * channels))()
         if self._init(self._state, RATE, channels) != 0:
-            raise AudioError("libopus could not begin to decode: install it anew")
+            raise AudioError("libopus could not start a decoder: reinstall it")
 
     def reset(self) -> None:
-        """Forget the packets before."""
+        """Forget the earlier packets."""
         self._ctl(self._state, _RESET_STATE)
         ctypes.memset(self._clip_memory, 0, ctypes.sizeof(self._clip_memory))
 
@@ -246,7 +247,13 @@ class _Opus:
         self._ctl(self._state, _SET_GAIN, ctypes.c_int32(gain_q8_db))
 
     def decode(self, data: bytes | None, pcm: ctypes.Array[ctypes.c_char], max_samples: int) -> int:
-        """Decode into `pcm`; return the samples of each channel or a negative error. None conceals."""
+        """Decode one packet; return the samples of each channel, or a negative error.
+
+        Args:
+            data: the packet; None conceals a lost one.
+            pcm: where the PCM goes.
+            max_samples: how many samples of each channel fit there.
+        """
         samples: int = self._decode(self._state, data, len(data or b""), pcm, max_samples, 0)
         return samples
 
@@ -256,12 +263,12 @@ class _Opus:
         return samples
 
     def clip(self, pcm: ctypes.Array[ctypes.c_char], first: int, end: int) -> bool:
-        """Put the floats from sample `first` to `end` into `pcm`; True while a clipped peak goes on."""
+        """Clip the floats from sample `first` to `end` into `pcm`; return whether a clipped peak goes on."""
         begin = first * self._channels
         at = ctypes.addressof(self._floats) + begin * ctypes.sizeof(ctypes.c_float)
         self._soft_clip(at, end - first, self._channels, self._clip_memory)
         floats = self._floats[begin : end * self._channels]
-        # Clamped first, in the order that makes a number of anything.
+        # The order of min and max turns NaN into a number.
         rounded = array("h", [round(max(-32768.0, min(value * 32768.0, 32767.0))) for value in floats])
         ctypes.memmove(ctypes.addressof(pcm) + 2 * begin, rounded.tobytes(), 2 * len(rounded))
         return any(self._clip_memory)

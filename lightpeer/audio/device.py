@@ -1,10 +1,9 @@
 """The sound device, through PortAudio's callback: the only module that imports sounddevice.
 
-Two threads meet here. Trio's puts PCM into a short queue; PortAudio's takes from it
-whenever the device wants some, silence where there is none, and wakes trio's when
-half the queue is free. A lock guards the queue; neither side holds it for longer than a
-copy. When playback is paused the callback ends the stream, so a paused player costs
-nothing, and the next `write` starts it again.
+Two threads meet here. Trio's puts PCM into a short queue. PortAudio's takes PCM from it whenever the device
+wants some, or silence where there is none, and wakes trio's once half the queue is free. A lock guards the
+queue; neither side holds it for longer than a copy takes. While playback is paused the callback ends the
+stream, so a paused player costs nothing, and the next `write` starts it again.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from lightpeer.audio import _native
 from lightpeer.audio.sinks import BaseSink
 from lightpeer.errors import AudioError
 
-# Rides out a collection of garbage or a burst of datagrams on a Pi; short enough for a volume key.
+# Outlasts a garbage collection or a burst of datagrams on a Pi; short enough for a change of volume.
 _QUEUE_S = 0.4
-# Asked of the device; less than 100 ms is at the mercy of a phone's scheduler.
+# Requested from the device; less than 100 ms is at the mercy of a phone's scheduler.
 _DEVICE_LATENCY_S = 0.15
 # A device that has taken nothing for so long is gone.
 _STALL_S = 10.0
@@ -31,7 +30,7 @@ _STALL_S = 10.0
 _CLOSE_S = 2.0
 
 ELSEWHERE = "; sound goes elsewhere with --output wav:FILE, pipe, command:... or null"
-"""Ends each sentence here; the demo, which has no such option, cuts it off."""
+"""Appended to each message here; the demo, which has no such option, removes it."""
 
 
 class DeviceSink(BaseSink):
@@ -44,16 +43,16 @@ class DeviceSink(BaseSink):
         self._queue = bytearray()
         self._capacity_bytes = 0
         self._bytes_per_s = 1
-        self._wake_at_bytes: int | None = None  # the callback wakes us when no more than this is queued
+        self._wake_at_bytes: int | None = None  # the callback wakes us once no more is queued
         self._stream: Any = None
-        self._stop: type[Exception] = Exception  # what the callback raises to end the stream
-        self._stopped = False  # by the callback, as we are paused
+        self._stop: type[Exception] = Exception  # raised by the callback to end the stream
+        self._stopped = False  # by the callback, for a pause
         self._failed = False
         self._token: trio.lowlevel.TrioToken | None = None
 
     @property
     def latency_s(self) -> float:
-        """What is queued here and in the device."""
+        """The sound that is queued here and in the device."""
         return len(self._queue) / self._bytes_per_s + self._device_latency_s
 
     @property
@@ -65,12 +64,12 @@ class DeviceSink(BaseSink):
 
         Raises:
             MissingLibraryError: PortAudio or sounddevice is not installed.
-            AudioError: there is no such device, or it does not take this format.
+            AudioError: there is no such device, or it does not support this format.
         """
         self._bytes_per_s = rate * channels * 2
         self._capacity_bytes = int(rate * _QUEUE_S) * channels * 2
         self._token = trio.lowlevel.current_trio_token()
-        # In a thread: a sound server that has to be started takes its time.
+        # In a thread, since a sound server may have to be started.
         await trio.to_thread.run_sync(self._open, rate, channels)
 
     def _open(self, rate: int, channels: int) -> None:
@@ -122,7 +121,7 @@ class DeviceSink(BaseSink):
             self._token.run_sync_soon(self._changed.unpark_all, idempotent=True)
 
     async def write(self, pcm: bytes) -> None:
-        """Queue, waiting for room."""
+        """Add PCM to the queue, waiting for room."""
         rest = memoryview(pcm)
         await trio.lowlevel.checkpoint()
         while rest:
@@ -133,7 +132,7 @@ class DeviceSink(BaseSink):
             await self._wait_until_queued(self._capacity_bytes // 2 if rest else self._capacity_bytes)
 
     async def drain(self) -> None:
-        """Wait until the queue is empty, then for what the device itself holds."""
+        """Wait until the queue is empty, then until the device has played its own buffer."""
         await self._wait_until_queued(0)
         await trio.sleep(self._device_latency_s)
 
@@ -151,7 +150,7 @@ class DeviceSink(BaseSink):
                 raise AudioError(f"the sound device takes no more sound{ELSEWHERE}")
 
     async def _keep_running(self) -> None:
-        """Start the stream again after a pause, and say so if it has ended by itself."""
+        """Start the stream again after a pause; raise AudioError if it has ended by itself."""
         if self._failed or self._stream is None:
             raise AudioError(f"the sound device has stopped{ELSEWHERE}")
         if self._stopped and not self._paused:
@@ -160,20 +159,20 @@ class DeviceSink(BaseSink):
     def _restart(self) -> None:
         sounddevice = _import_sounddevice()
         try:
-            self._stream.stop()  # which waits for what the device still plays
+            self._stream.stop()  # waits for the device's buffer
             self._stopped = False
             self._stream.start()
         except sounddevice.PortAudioError as exc:
             raise AudioError(f"the sound device did not go on ({exc}){ELSEWHERE}") from exc
 
     def flush(self) -> None:
-        """Forget the queue; what the device holds is still heard."""
+        """Drop the queue; the device's own buffer is still heard."""
         with self._lock:
             self._queue.clear()
         self._changed.unpark_all()
 
     async def aclose(self) -> None:
-        """Close the device without waiting for what it holds."""
+        """Close the device without waiting for its buffer."""
         stream, self._stream = self._stream, None
         self._stopped = True  # on purpose
         if stream is not None:
@@ -182,9 +181,9 @@ class DeviceSink(BaseSink):
 
 
 def _import_sounddevice() -> Any:
-    """Import sounddevice, which asks for PortAudio by name and gets it from where we found it."""
+    """Import sounddevice, and have its search for PortAudio end at the library that we found."""
     library = _native.load_library("portaudio")
-    path = library._name if library else None  # noqa: SLF001 - where ctypes says what it opened
+    path = library._name if library else None  # noqa: SLF001 - ctypes keeps the path there alone
     original = ctypes.util.find_library
     ctypes.util.find_library = lambda name: path if name == "portaudio" else None
     try:

@@ -1,43 +1,41 @@
-"""Ogg pages to packets and back, through libogg, and the two header packets of Opus.
+"""Ogg pages to packets and back, through libogg.
 
-Both directions are push-style. A `Demuxer` is fed bytes as they come and gives the
-packets of one logical stream, the first that is Opus or Vorbis; a `Muxer` takes packets
-and gives pages. The bytes may be a stranger's: libogg checks every page's
-checksum, resynchronises after garbage and forgets packets with a missing part, and
-the bounds here keep it from collecting without end. What its structures hold is
-read only after a return code that vouches for it.
-
-The header packets (RFC 7845, section 5) and the packets' durations (RFC 6716,
-section 3.1) are plain Python.
+Both directions are push-style. A `Demuxer` is fed bytes as they arrive and yields the packets of one logical
+stream, the first that is Opus or Vorbis. A `Muxer` takes packets and returns pages. The bytes may come from
+a stranger: libogg checks each page's checksum, resynchronises after garbage and drops packets with a missing
+part, and the bounds here keep it from buffering without end. Its structures are read only after a return
+code that vouches for them.
 """
 
 from __future__ import annotations
 
 import ctypes
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from lightpeer.audio import _native
 from lightpeer.errors import AudioError, BadMessageError, StateMisuseError
 
-# The longest Opus packet is 48 frames of 1275 bytes and their lengths; this is the next power of two.
+# The longest Opus packet is 48 frames of 1275 bytes and their lengths. This is the next power of two.
 MAX_PACKET_BYTES = 65536
-# What may be fed before the packets are taken: the largest segment, many times over.
+# Most bytes that may be fed before the packets are taken: many times the largest segment.
 MAX_FED_BYTES = 1 << 20
-# What may be added before a flush: more than a segment at the highest bitrate that Opus has.
+# Most bytes that may be added before a flush: more than a segment at the highest bitrate of Opus.
 MAX_UNFLUSHED_BYTES = 1 << 20
 
-_NO_MEMORY = "libogg could not get the memory it needs: close other programs and try again"
-_FILL_BYTES = 1 << 30  # libogg begins a new page at this body size: never, so the 255 lacing values decide
+_NO_MEMORY = "libogg is out of memory: close other programs and try again"
+_FILL_BYTES = 1 << 30  # libogg starts a new page at this body size: never, so the 255 lacing values decide
 
 
 class Packet(NamedTuple):
     """One packet of a logical stream.
 
-    `granule` is the page's granule position where this is the last packet that ends
-    on its page, else -1. `bos` marks the stream's first packet, `eos` its last.
+    Attributes:
+        data: the packet.
+        granule: the page's granule position, if this is the last packet that ends on its page; else -1.
+        bos: whether it is the stream's first packet.
+        eos: whether it is the stream's last packet.
     """
 
     data: bytes
@@ -47,10 +45,10 @@ class Packet(NamedTuple):
 
 
 class _Libogg:
-    """The functions of libogg used here, with prototypes of our own.
+    """The functions of libogg used here, with our own prototypes.
 
-    PyOgg's take `ogg_sync_buffer`'s result for a C string, which makes a copy of what
-    is to be written to. Indexing the library gives function objects that nobody shares.
+    PyOgg's prototypes take the result of `ogg_sync_buffer` for a C string, which would copy the buffer to be
+    written to. Indexing the library makes function objects that are not shared.
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -82,14 +80,20 @@ class _Libogg:
 class Demuxer:
     """Bytes in, packets of one logical stream out.
 
-    Call `feed`, then exhaust `packets`, as often as there are bytes. With
-    `any_serial` pages are taken whatever stream they say they are of, as is right
-    where there is one stream, spliced from several encodings.
+    Call `feed`, then exhaust `packets`, as often as there are bytes.
 
-    `holes` counts the places where packets or bytes were missing or unusable.
+    Attributes:
+        holes: the number of places where packets or bytes were missing or unusable.
     """
 
     def __init__(self, *, max_packet_bytes: int = MAX_PACKET_BYTES, any_serial: bool = False) -> None:
+        """Begin.
+
+        Args:
+            max_packet_bytes: a longer packet is refused.
+            any_serial: take pages of any serial number, for one stream that is spliced from several
+                encodings.
+        """
         binding = _native.ogg()
         self._lib = _Libogg(binding.libogg)
         self._sync = ctypes.pointer(binding.ogg_sync_state())
@@ -106,10 +110,10 @@ class Demuxer:
         self._lib.sync_init(self._sync)
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the file, at most MAX_FED_BYTES before `packets` is exhausted."""
+        """Add the next bytes of the file, at most MAX_FED_BYTES before `packets` is exhausted."""
         if self._closed or self._fed_bytes + len(data) > MAX_FED_BYTES:
             raise StateMisuseError(f"take the packets before feeding more than {MAX_FED_BYTES} bytes")
-        if not data:  # for which libogg has no buffer, as if there were no memory
+        if not data:  # libogg returns no buffer for it, as if memory had run out
             return
         buffer = self._lib.sync_buffer(self._sync, len(data))
         if not buffer:
@@ -145,7 +149,7 @@ class Demuxer:
             yield Packet(data, packet.granulepos, bool(packet.b_o_s), bool(packet.e_o_s))
 
     def _next_page(self) -> bool:
-        """Put the next page of our stream into it; False where more bytes are needed."""
+        """Pass the next page of our stream to libogg; return False where more bytes are needed."""
         while not self._closed and (found := self._lib.sync_pageout(self._sync, self._page)) != 0:
             if found < 0:
                 self.holes += 1
@@ -168,7 +172,7 @@ class Demuxer:
         return self._any_serial
 
     def _choose(self, serial: int) -> bool:
-        """Settle on the stream that this page begins, if it is audio that we know."""
+        """Choose the stream that this page begins, if it is Opus or Vorbis."""
         page = self._page.contents
         start = ctypes.string_at(page.body, min(page.body_len, 8))
         if not self._lib.page_bos(self._page) or not start.startswith((b"OpusHead", b"\x01vorbis")):
@@ -188,7 +192,7 @@ class Demuxer:
             raise BadMessageError(f"an Ogg packet is longer than {self._max_packet_bytes} bytes")
 
     def reset(self) -> None:
-        """Forget the bytes and packets in hand, and go on with the same stream elsewhere in it."""
+        """Drop the bytes and packets in hand, to go on elsewhere in the same stream."""
         self._fed_bytes = self._unfinished_bytes = 0
         if not self._closed:
             self._lib.sync_reset(self._sync)
@@ -196,7 +200,7 @@ class Demuxer:
                 self._lib.stream_reset(self._stream)
 
     def close(self) -> None:
-        """Give libogg's memory back. May be called again."""
+        """Free libogg's memory. May be called again."""
         if not self._closed:
             self._closed = True
             self._lib.sync_clear(self._sync)
@@ -235,7 +239,13 @@ class Muxer:
             raise AudioError(_NO_MEMORY)
 
     def add(self, data: bytes, granule: int, *, eos: bool = False) -> None:
-        """Append a packet that ends at `granule`; `eos` marks the stream's last one."""
+        """Append a packet.
+
+        Args:
+            data: the packet.
+            granule: the granule position at its end.
+            eos: whether it is the stream's last.
+        """
         self._unflushed_bytes += len(data)
         if self._closed or self._unflushed_bytes > MAX_UNFLUSHED_BYTES:
             raise StateMisuseError(f"flush before adding more than {MAX_UNFLUSHED_BYTES} bytes")
@@ -251,7 +261,7 @@ class Muxer:
             raise AudioError(_NO_MEMORY)
 
     def flush(self) -> bytes:
-        """Return what was added as pages: one, unless it has more than 255 lacing values or is the first."""
+        """Return the added packets as pages: one, unless they need more than 255 lacing values."""
         if self._closed:
             raise StateMisuseError("the muxer is closed")
         pages = []
@@ -263,7 +273,7 @@ class Muxer:
         return b"".join(pages)
 
     def close(self) -> None:
-        """Give libogg's memory back. May be called again."""
+        """Free libogg's memory. May be called again."""
         if not self._closed:
             self._closed = True
             self._lib.stream_clear(self._stream)
@@ -279,72 +289,3 @@ class Muxer:
     def __del__(self) -> None:
         if hasattr(self, "_closed"):
             self.close()
-
-
-_HEAD = struct.Struct("<8sBBHIhB")
-
-
-class OpusHead(NamedTuple):
-    """The identification header of Ogg Opus, RFC 7845 section 5.1.
-
-    `pre_skip` counts samples at 48 kHz to drop at the start, `input_rate` is the
-    original's in Hz, `gain_q8` an output gain in 1/256 dB.
-    """
-
-    channels: int
-    pre_skip: int
-    input_rate: int = 48000
-    gain_q8: int = 0
-    mapping_family: int = 0
-
-
-def parse_opus_head_untrusted(data: bytes) -> OpusHead:
-    """Parse an identification header, or raise BadMessageError."""
-    if len(data) < _HEAD.size:
-        raise BadMessageError("the Opus header is cut short")
-    magic, version, channels, pre_skip, rate, gain, family = _HEAD.unpack_from(data)
-    if magic != b"OpusHead" or version >> 4 != 0:
-        raise BadMessageError("this is no Opus header of a version that is known")
-    if channels == 0 or (family == 0 and channels > 2):
-        raise BadMessageError("the Opus header has an impossible number of channels")
-    if family != 0 and len(data) < _HEAD.size + 2 + channels:
-        raise BadMessageError("the Opus header's channel mapping is cut short")
-    return OpusHead(channels, pre_skip, rate, gain, family)
-
-
-def build_opus_head(head: OpusHead) -> bytes:
-    """Build the identification header of a mono or stereo stream."""
-    if head.mapping_family != 0 or head.channels not in (1, 2):
-        raise StateMisuseError("only mono and stereo headers are built")
-    return _HEAD.pack(b"OpusHead", 1, head.channels, head.pre_skip, head.input_rate, head.gain_q8, 0)
-
-
-def build_opus_tags(vendor: str, tags: Mapping[str, Sequence[str]]) -> bytes:
-    """Build the comment header of Ogg Opus, RFC 7845 section 5.2."""
-    comments = [f"{name}={value}".encode() for name, values in tags.items() for value in values]
-    parts = [b"OpusTags", _counted(vendor.encode()), len(comments).to_bytes(4, "little")]
-    return b"".join([*parts, *map(_counted, comments)])
-
-
-def _counted(data: bytes) -> bytes:
-    return len(data).to_bytes(4, "little") + data
-
-
-# Samples at 48 kHz in a frame, by the TOC byte's upper five bits: SILK, hybrid, CELT (RFC 6716, table 2).
-_FRAME_SAMPLES = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
-_MAX_SAMPLES = 5760  # 120 ms
-
-
-def packet_samples(data: bytes) -> int:
-    """Return an Opus packet's duration in samples at 48 kHz, 0 for no valid packet (RFC 6716, 3.1, 3.2)."""
-    if not data:
-        return 0
-    match data[0] & 3:
-        case 0:
-            frames = 1
-        case 1 | 2:
-            frames = 2
-        case _:
-            frames = data[1] & 63 if len(data) > 1 else 0
-    samples = frames * _FRAME_SAMPLES[data[0] >> 3]
-    return samples if samples <= _MAX_SAMPLES else 0

@@ -1,4 +1,4 @@
-"""Which sink an `--output` names; other programs and the sound device are imported only then."""
+"""Makes the sink that an `--output` names; the modules for programs and the device are imported on demand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def make_sink(spec: str | None) -> Sink:
     """Return the sink for `--output`: one of KINDS, by default the sound device.
 
     Raises:
-        UsageError: it is none of them.
+        UsageError: there is no such kind.
     """
     kind, _, argument = (spec or "sounddevice").partition(":")
     match kind, argument:
@@ -34,7 +34,7 @@ def make_sink(spec: str | None) -> Sink:
             return PipeSink()
         case "null", "":
             return NullSink()
-    raise UsageError(f"{spec!r} is no output; choose one of: {KINDS}")
+    raise UsageError(f"{spec!r} is not an output: choose one of {KINDS}")
 
 
 def _split(line: str) -> list[str]:

@@ -1,8 +1,7 @@
 """Sinks that are other programs: PCM to standard output, and a WAV stream into a command.
 
-The pipe is the queue, and who reads it sets the pace. The kernel would wake a waiting
-writer for each page that is read, 50 times a second; so after the first page the
-writer rests until half of the pipe should be free.
+The pipe is the queue, and its reader sets the pace. The kernel would wake a waiting writer for each page that
+is read, 50 times a second. So after the first page the writer rests until half of the pipe should be free.
 """
 
 from __future__ import annotations
@@ -18,27 +17,27 @@ import trio
 from lightpeer.audio.sinks import BaseSink, wav_header
 from lightpeer.errors import AudioError
 
-# POSIX's least PIPE_BUF on the systems we run on: a pipe that is writable takes this much at once, or
-# nothing of it. It holds whole samples, so a write that is cancelled leaves the channels in their order.
+# The least PIPE_BUF on the systems we run on: a writable pipe takes this much at once or not at all. It is a
+# number of whole samples, so a write that is cancelled does not swap the channels.
 _PIECE_BYTES = 4096
-# How long a command may take to end once it was told to.
+# For a command to end once it was told to.
 _COMMAND_EXIT_S = 1.0
 
 
 class _PipedSink(BaseSink):
-    """A sink that writes into a pipe, at the pace of whoever reads it."""
+    """A sink that writes into a pipe, at its reader's pace."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._rest_pieces = 0  # half of what the pipe holds
-        self._longest_rest_s = 0.0  # in which that half is heard
+        self._rest_pieces = 0  # half of the pipe
+        self._longest_rest_s = 0.0  # the playing time of that half
 
     def _begin(self, fd: int, rate: int, channels: int) -> None:
         self._rest_pieces = _pipe_bytes(fd) // (2 * _PIECE_BYTES)
         self._longest_rest_s = self._rest_pieces * _PIECE_BYTES / (rate * channels * 2)
 
     async def _write_to(self, fd: int, data: bytes) -> None:
-        """Write all of it; raises OSError."""
+        """Write all of it; raise OSError."""
         rest = memoryview(data)
         await self._wait_while_paused()
         while rest:
@@ -50,7 +49,7 @@ class _PipedSink(BaseSink):
                 await self._wait_for_room(fd)
 
     async def _wait_for_room(self, fd: int) -> None:
-        """Wait until half of the pipe is free, as far as can be foreseen from the first piece that is."""
+        """Wait until half of the pipe should be free, by the time that the first piece took."""
         full_at = trio.current_time()
         await trio.lowlevel.wait_writable(fd)
         piece_s = trio.current_time() - full_at
@@ -64,7 +63,7 @@ def _is_writable(fd: int) -> bool:
 
 
 def _pipe_bytes(fd: int) -> int:
-    """Return what a pipe holds; 0 for what is none, and where the system does not tell."""
+    """Return a pipe's capacity; 0 if it is not a pipe, or the system does not say."""
     try:
         return fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
     except (AttributeError, OSError):
@@ -79,21 +78,19 @@ class PipeSink(_PipedSink):
         self._fd = fd
 
     async def open(self, rate: int, channels: int) -> None:
-        """Nothing is written: the reader has to know the format."""
+        """Begin; no header is written, so the reader has to know the format."""
         self._begin(self._fd, rate, channels)
         await trio.lowlevel.checkpoint()
 
     async def write(self, pcm: bytes) -> None:
-        """Write as the reader takes it."""
+        """Write at the reader's pace."""
         try:
-            # Standard output is shared with other programs, so it is left blocking.
+            # Standard output may be shared with other programs, so it stays blocking.
             await self._write_to(self._fd, pcm)
         except BrokenPipeError as exc:
-            raise AudioError(
-                "nobody reads standard output any more: the program after the pipe has ended"
-            ) from exc
+            raise AudioError("cannot write to standard output: the program after the pipe has ended") from exc
         except OSError as exc:
-            raise AudioError(f"standard output cannot be written: {exc.strerror}") from exc
+            raise AudioError(f"cannot write to standard output: {exc.strerror}") from exc
 
     async def aclose(self) -> None:
         """Leave standard output open, as it was."""
@@ -101,7 +98,7 @@ class PipeSink(_PipedSink):
 
 
 class CommandSink(_PipedSink):
-    """A program that plays what it reads: a WAV stream without an end, so that it needs no options."""
+    """A program that plays its standard input: an endless WAV stream, so that it needs no options."""
 
     def __init__(self, command: list[str]) -> None:
         super().__init__()
@@ -119,10 +116,10 @@ class CommandSink(_PipedSink):
             name = self._command[0]
             raise AudioError(f"the output command {name!r} cannot be started: {exc.strerror}") from exc
         self._begin(self._stdin.fileno(), rate, channels)
-        await self.write(wav_header(rate, channels))  # which fits into the pipe
+        await self.write(wav_header(rate, channels))  # it fits into the pipe
 
     async def write(self, pcm: bytes) -> None:
-        """Write as the program takes it."""
+        """Write at the program's pace."""
         try:
             await self._write_to(self._stdin.fileno(), pcm)
         except OSError as exc:
@@ -131,7 +128,7 @@ class CommandSink(_PipedSink):
             raise self._ended() from exc
 
     async def drain(self) -> None:
-        """Tell the program that there is no more, and wait until it has ended."""
+        """Close the program's input, and wait until it has ended."""
         await self._stdin.aclose()
         if await self._opened().wait() != 0:
             raise self._ended()

@@ -1,9 +1,8 @@
-"""Where the sound goes: one small class for each kind, all with the same few methods.
+"""Sinks, which sound goes to: one small class for each kind, all with the same few methods.
 
-A sink is opened once, written to, drained at the end and closed. `write` returns when the
-PCM was accepted, so the sink's own queue, a fraction of a second, is the
-backpressure on everything before it. Other programs (`lightpeer.audio.pipes`) and the
-sound device (`lightpeer.audio.device`) are imported only when they are asked for.
+A sink is opened once, written to, drained at the end and closed. `write` returns once the PCM was accepted,
+so the sink's own queue, a fraction of a second, is the backpressure on everything before it. The sinks for
+other programs (`pipes.py`) and for the sound device (`device.py`) are imported on demand.
 
 PCM is interleaved signed 16-bit little-endian throughout.
 """
@@ -20,45 +19,51 @@ import trio
 
 from lightpeer.errors import AudioError
 
-# What the null sink takes ahead of its clock: as much as a sound device would.
+# As far ahead of its clock as the null sink accepts PCM: like a sound device.
 _NULL_QUEUE_S = 0.2
-# The sizes in a WAV header are 32 bits, and count what follows them.
+# The sizes in a WAV header have 32 bits, and count the bytes after them.
 _WAV_HEADER_BYTES = 44
 _WAV_MAX_BYTES = 0xFFFFFFFF - (_WAV_HEADER_BYTES - 8)
 _WAV_UNKNOWN = 0xFFFFFFFF
 
 
 class Sink(Protocol):
-    """What the player plays through. Errors are AudioErrors, in one sentence."""
+    """The interface that the player writes to. Errors are AudioErrors, in one sentence."""
 
     realtime: bool
-    """Whether it takes PCM at the pace of hearing; a file takes it as fast as it comes."""
+    """Whether it accepts PCM at the pace of hearing; a file accepts it as fast as it comes."""
 
     async def open(self, rate: int, channels: int) -> None:
-        """Begin: `rate` in Hz, 1 or 2 channels. Once, before all else."""
+        """Begin, at `rate` Hz with 1 or 2 channels. Call it once, first."""
 
     async def write(self, pcm: bytes) -> None:
-        """Take whole samples of PCM; return when all of it was accepted."""
+        """Accept whole samples of PCM; return once all of it was accepted."""
 
     async def drain(self) -> None:
-        """Return when all that was written was heard, as far as can be known. The last call but aclose."""
+        """Return once all PCM was heard, as far as can be known. Only `aclose` may follow."""
 
     def flush(self) -> None:
-        """Forget what is queued here, for a seek or a skip."""
+        """Drop the queue, for a seek or a skip."""
 
     def pause(self, paused: bool) -> None:
-        """Hold the sound, or let it go on. While it is held, `write` waits once the queue is full."""
+        """Hold the sound, or let it go on. While it is held, `write` waits when the queue is full."""
 
     async def aclose(self) -> None:
-        """Give everything back, at once; also after a failure, under cancellation, and more than once."""
+        """Release everything at once; also after a failure, under cancellation, and more than once."""
 
     @property
     def latency_s(self) -> float:
-        """Seconds of sound that were written and are not heard yet, as far as can be known."""
+        """Seconds of sound that were accepted and are not heard yet, as far as can be known."""
 
 
 def wav_header(rate: int, channels: int, data_bytes: int = _WAV_UNKNOWN) -> bytes:
-    """Build a WAV header for 16-bit PCM; without a size, one that players take for a stream."""
+    """Return a WAV header for 16-bit PCM.
+
+    Args:
+        rate: Hz.
+        channels: 1 or 2.
+        data_bytes: the size of the PCM; without it, players take the file for a stream.
+    """
     riff_bytes = min(data_bytes + _WAV_HEADER_BYTES - 8, _WAV_UNKNOWN)
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * channels * 2, channels * 2, 16)
     return (
@@ -77,11 +82,11 @@ class BaseSink:
 
     @property
     def latency_s(self) -> float:
-        """Nothing is known of what comes after."""
+        """Zero, as this sink cannot know."""
         return 0.0
 
     def flush(self) -> None:
-        """Nothing is queued here."""
+        """Do nothing, as no PCM is queued."""
 
     def pause(self, paused: bool) -> None:
         """Hold the writer, or let it go on."""
@@ -89,7 +94,7 @@ class BaseSink:
         self._changed.unpark_all()
 
     async def drain(self) -> None:
-        """Wait for nothing."""
+        """Return at once."""
         await trio.lowlevel.checkpoint()
 
     async def _wait_while_paused(self) -> None:
@@ -99,12 +104,12 @@ class BaseSink:
 
 
 class NullSink(BaseSink):
-    """No sound, in real time: a clock that takes PCM as fast as it would be heard."""
+    """No sound, in real time: a clock that accepts PCM as fast as it would be heard."""
 
     def __init__(self) -> None:
         super().__init__()
         self._bytes_per_s = 1
-        self._heard_at = 0.0  # trio's time at which the queue will have been heard; while paused, its length
+        self._heard_at = 0.0  # the trio time at which the queue is heard; while paused, the queue's length
 
     async def open(self, rate: int, channels: int) -> None:
         """Start the clock."""
@@ -114,18 +119,18 @@ class NullSink(BaseSink):
 
     @property
     def latency_s(self) -> float:
-        """What the clock has not passed yet."""
+        """The sound that the clock has not passed yet."""
         now = 0.0 if self._paused else trio.current_time()
         return max(0.0, self._heard_at - now)
 
     async def write(self, pcm: bytes) -> None:
-        """Queue, and wait until little is queued."""
+        """Add PCM to the queue, and wait until the queue is short."""
         queued_s = self.latency_s + len(pcm) / self._bytes_per_s
         self._heard_at = queued_s + (0.0 if self._paused else trio.current_time())
         await self._wait_until_queued(_NULL_QUEUE_S)
 
     async def drain(self) -> None:
-        """Wait until the clock has passed everything."""
+        """Wait until the clock has passed the queue."""
         await self._wait_until_queued(0.0)
 
     async def _wait_until_queued(self, most_s: float) -> None:
@@ -136,7 +141,7 @@ class NullSink(BaseSink):
                 await self._changed.park()
 
     def flush(self) -> None:
-        """Forget the queue."""
+        """Drop the queue."""
         self._heard_at -= self.latency_s
         self._changed.unpark_all()
 
@@ -147,12 +152,12 @@ class NullSink(BaseSink):
         self._heard_at = queued_s + (0.0 if paused else trio.current_time())
 
     async def aclose(self) -> None:
-        """Nothing is to be given back."""
+        """Return, as there is nothing to release."""
         await trio.lowlevel.checkpoint()
 
 
 class WavSink(BaseSink):
-    """A WAV file, written as fast as PCM comes; its header is right from the start and after any end."""
+    """A WAV file, written as fast as PCM comes. Its header is valid from the start, however it ends."""
 
     realtime = False
 
@@ -168,17 +173,17 @@ class WavSink(BaseSink):
         await trio.lowlevel.checkpoint()
         self._format = (rate, channels)
         try:
-            # Local writes this small are faster than a thread that would make them.
+            # Local writes this small take less time than handing them to a thread.
             self._file = self._path.open("wb", buffering=0)
         except OSError as exc:
             raise self._failed(exc) from exc
-        self._write(wav_header(rate, channels))  # a stream's, so that the file plays however we end
+        self._write(wav_header(rate, channels))  # of a stream, so that the file plays even if we crash
 
     async def write(self, pcm: bytes) -> None:
         """Append to the file."""
         await self._wait_while_paused()
         if self._data_bytes + len(pcm) > _WAV_MAX_BYTES:
-            raise AudioError(f"{self._path} is full: a WAV file holds 4 GiB, six hours; go on in another one")
+            raise AudioError(f"{self._path} is full: a WAV file holds 4 GiB, six hours: go on in another")
         self._write(pcm)
         self._data_bytes += len(pcm)
 
@@ -191,9 +196,7 @@ class WavSink(BaseSink):
             raise self._failed(exc) from exc
 
     def _failed(self, exc: OSError) -> AudioError:
-        return AudioError(
-            f"{self._path} cannot be written ({exc.strerror}): choose another file with --output"
-        )
+        return AudioError(f"cannot write {self._path} ({exc.strerror}): choose another file with --output")
 
     async def drain(self) -> None:
         """Write the sizes into the header."""
@@ -212,7 +215,7 @@ class WavSink(BaseSink):
     async def aclose(self) -> None:
         """Write the sizes into the header, and close."""
         if self._file:
-            with contextlib.suppress(OSError), self._file:  # of a full disk, `write` or `drain` has told
+            with contextlib.suppress(OSError), self._file:  # `write` or `drain` has reported it
                 self._finish()
             self._file = None
         await trio.lowlevel.cancel_shielded_checkpoint()

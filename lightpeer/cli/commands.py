@@ -1,7 +1,7 @@
-"""The commands that talk to the network: search, play, fetch, peers.
+"""The commands that use the network: search, play, fetch, peers.
 
-Arguments that can be seen to be wrong are refused before a socket is opened.
-Whatever is printed about a track or a peer is a stranger's word: see `output`.
+Invalid arguments are refused before a socket is opened. Titles and the like come from strangers, so `Output`
+cleans them.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def checked_query(text: str) -> str:
         raise UsageError("nothing to search for: give a title, an artist or an album")
     try:
         words.encode()
-    except UnicodeEncodeError as error:  # bytes of the command line that are no text
-        raise UsageError("what to search for is not UTF-8 text") from error
+    except UnicodeEncodeError as error:
+        raise UsageError("the words to search for are not UTF-8 text") from error
     return words
 
 
@@ -71,7 +71,7 @@ def checked_item(text: str) -> str:
 
 
 def checked_target(text: str) -> Path:
-    """Return the path of a file to be written; raise UsageError if it cannot be one."""
+    """Return the path of a file to write; raise UsageError if it cannot be written."""
     path = Path(text).expanduser()
     replaceable = path.is_file() or not path.exists()  # a device would be replaced too
     if not replaceable or not path.parent.is_dir():
@@ -80,7 +80,7 @@ def checked_target(text: str) -> Path:
 
 
 def checked_timeout(seconds: float | None) -> float:
-    """Return how long to wait, infinity for 0; raise UsageError if it is no time."""
+    """Return how long to wait, in seconds, infinity for 0; raise UsageError if it is out of range."""
     from lightpeer.client.stream import SILENCE_S
 
     if seconds is None:
@@ -130,7 +130,7 @@ async def _peers(settings: Settings, output: Output) -> int:
 
 async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silence_s: float) -> int:
     from lightpeer.cli.terminal import LiveLine, is_live
-    from lightpeer.client.fetch import fetch
+    from lightpeer.client.fetch import FetchOptions, fetch
 
     live = not output.json and not output.quiet and is_live(sys.stderr)
     line = LiveLine(sys.stderr) if live else None
@@ -142,14 +142,8 @@ async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silen
 
     try:
         async with open_client(settings, SystemNetwork()) as client:
-            done = await fetch(
-                client,
-                uri,
-                path,
-                bitrate_kbps=settings.bitrate_kbps,
-                silence_s=silence_s,
-                on_progress=progress,
-            )
+            options = FetchOptions(settings.bitrate_kbps, silence_s, progress)
+            done = await fetch(client, uri, path, options)
     finally:
         if line:
             line.clear()

@@ -1,9 +1,8 @@
-"""`lightpeer doctor`: what playing needs, checked one by one, with what to do about the rest.
+"""`lightpeer doctor`: checks each requirement of playing, and says how to meet those that are missing.
 
-A check is a function that takes the settings and yields findings. It may raise
-any error of ours, which is a finding too: the sentence already says what to do.
-Only what playing itself needs can fail; what serving needs is a warning.
-Modules that may be missing are imported inside the checks.
+Each check is a function that returns a finding. An error of ours becomes a finding too, as its sentence
+already says what to do. Only a requirement of playing can fail; one of serving is a warning. Modules that may
+be missing are imported inside the checks.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ MIN_PYTHON = (3, 11)
 
 
 class Verdict(Enum):
-    """How a check came out."""
+    """The outcome of a check."""
 
     OK = "ok"
     WARN = "warn"  # playing works without it
@@ -48,10 +47,12 @@ class Finding(NamedTuple):
 
 
 def diagnose(load: Callable[[], Settings], output: Output, config: str | None = None) -> int:
-    """Check everything, print a line for each finding; return 0 if playing is possible, else 1.
+    """Check everything, and print a line for each finding; return 0 if playing is possible, else 1.
 
-    `load` loads the settings, which is the first thing that may fail; `config` is the file
-    that the command line named.
+    Args:
+        load: loads the settings, which may fail.
+        output: prints the findings.
+        config: the configuration file that the command line names, if any.
     """
     return run_async(lambda: _diagnose(load, output, config))
 
@@ -62,7 +63,7 @@ async def _diagnose(load: Callable[[], Settings], output: Output, config: str | 
         line = f"{verdict.value:4}  {name}: {text}"
         output.result("check", line, name=name, verdict=verdict.value, message=text)
         worst |= verdict is Verdict.FAIL
-    summary = "something that playing needs is missing: see above" if worst else "ready to play"
+    summary = "cannot play: fix the failed checks above" if worst else "ready to play"
     output.result("diagnosis", summary, playable=not worst, message=summary)
     return int(worst)
 
@@ -100,7 +101,7 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
 
 
 def check_configuration(config: str | None = None) -> Finding:
-    """Tell which configuration file was read; that it can be is known by now."""
+    """Report the configuration file, which has been loaded by now."""
     from lightpeer.config import default_config_path
 
     path = Path(config or os.environ.get("LIGHTPEER_CONFIG") or default_config_path(os.environ))
@@ -108,7 +109,7 @@ def check_configuration(config: str | None = None) -> Finding:
 
 
 def check_state(state_dir: Path) -> Finding:
-    """Check that the state directory can be written and the key in it, if any, read."""
+    """Check that the state directory can be written, and that its key, if any, can be read."""
     from lightpeer.state.files import KEY_FILE, ensure_state_dir, load_or_create_identity
 
     try:
@@ -117,7 +118,7 @@ def check_state(state_dir: Path) -> Finding:
             pass
         if (state_dir / KEY_FILE).exists():
             load_or_create_identity(state_dir)
-    except MissingLibraryError:  # of the signatures, which are checked next
+    except MissingLibraryError:  # signatures are checked next
         pass
     except LightpeerError as error:
         return Finding("state", Verdict.FAIL, str(error))
@@ -161,7 +162,7 @@ def check_library(library: str, needed_by: str) -> Finding:
 
 
 def check_pyogg() -> Finding:
-    """Check that PyOgg is there, and fits the libraries that playing needs, which are there."""
+    """Check that PyOgg is installed and fits the libraries, which have been found."""
     from lightpeer.audio import _native
 
     try:
@@ -172,7 +173,7 @@ def check_pyogg() -> Finding:
 
 
 async def check_sound(output: str) -> Finding:
-    """Open the sink that `play` would open, if it is the sound device."""
+    """Open the output that `play` would use, if it is the sound device."""
     from lightpeer.audio.outputs import make_sink
     from lightpeer.core.content.manifest import SAMPLE_RATE
 
@@ -190,11 +191,11 @@ async def check_sound(output: str) -> Finding:
 
 
 def check_clock(now_s: float) -> Finding:
-    """Check that the time is not before this program was installed, as on a Pi that has just started."""
+    """Check that the clock is not behind this program's installation, as on a Pi that has just started."""
     installed_s = Path(__file__).stat().st_mtime
     shown = time.strftime("%Y-%m-%d %H:%M", time.gmtime(now_s))
     if now_s < installed_s:
-        text = f"{shown} UTC is in the past: set it, or wait for network time; till then the peers' is used"
+        text = f"{shown} UTC is in the past: set it, or wait for network time; peers' time is used until then"
         return Finding("clock", Verdict.WARN, text)
     return Finding("clock", Verdict.OK, f"{shown} UTC")
 
@@ -217,13 +218,20 @@ def check_ffmpeg() -> Finding:
     if path := shutil.which("ffmpeg"):
         return Finding("ffmpeg", Verdict.OK, f"{path} (used by serving)")
     text = (
-        "not there: needed only to serve other files than Ogg, FLAC and WAV (apt, pkg or brew install ffmpeg)"
+        "not installed: needed only to serve files other than Ogg, FLAC and WAV "
+        "(apt, pkg or brew install ffmpeg)"
     )
     return Finding("ffmpeg", Verdict.WARN, text)
 
 
 async def check_address(host: str, port: int, timeout_s: float) -> Finding:
-    """Check that something answers at a bootstrap address, and how soon."""
+    """Check that a bootstrap address accepts a connection, and how soon.
+
+    Args:
+        host: its host.
+        port: its port.
+        timeout_s: how long to wait, in seconds.
+    """
     from lightpeer.net.system import SystemNetwork
 
     name = f"bootstrap {host}:{port}"
@@ -241,13 +249,13 @@ async def check_address(host: str, port: int, timeout_s: float) -> Finding:
 
 
 async def check_peers(settings: Settings) -> Finding:
-    """Check that some peer answers, as every command will need."""
+    """Check that a peer answers, as every command needs one."""
     from lightpeer.client.client import open_client
     from lightpeer.net.system import SystemNetwork
 
     try:
         async with open_client(settings, SystemNetwork()) as client:
             finding = Finding("peers", Verdict.OK, f"{len(await client.peers())} known")
-    except* LightpeerError as group:  # out of the client's nursery
+    except* LightpeerError as group:  # from the client's nursery
         finding = Finding("peers", Verdict.FAIL, str(group.exceptions[0]))
     return finding

@@ -1,6 +1,6 @@
-"""A player's events as `--json` prints them: each has a name and fields, on which programs rely.
+"""A player's events as `--json` prints them, with names and fields that programs rely on.
 
-The names are kept here, apart from the classes, so that a class can be renamed and the output cannot.
+The names are kept here, apart from the classes, so that renaming a class does not change the output.
 """
 
 from __future__ import annotations

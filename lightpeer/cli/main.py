@@ -1,7 +1,7 @@
-"""The `lightpeer` command: arguments to settings, errors to sentences and exit statuses.
+"""The `lightpeer` command: turns arguments into settings, and errors into sentences and exit statuses.
 
-Nothing heavy is imported here: trio, the client and sound come with the command
-that needs them, and a wrong argument is told before any of them.
+Nothing heavy is imported here. Each command imports what it needs of trio, the client and sound, and a wrong
+argument is reported before that.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STATUSES = (
     "5 stream failed or did not verify, 6 no audio output or a missing library, 130 interrupted"
 )
 _SETTINGS = ("state_dir", "bootstrap", "output", "bitrate_kbps", "transport", "volume_db", "normalize")
-"""Settings that have a flag, under the name that the parser gives them too."""
+"""The settings that have a flag, by the name that the parser uses too."""
 
 
 def run(argv: Sequence[str]) -> int:
@@ -92,8 +92,8 @@ def _show_id(settings: Settings, output: Output) -> int:
 def _prompt_interrupts() -> Iterator[None]:
     """Let Ctrl-C end the process at once while modules are imported and nothing needs cleaning up.
 
-    A KeyboardInterrupt can get lost in a callback of the import machinery.
-    `signals.run_async` goes back to the ordinary way before it starts trio.
+    A KeyboardInterrupt can get lost in a callback of the import machinery. `signals.run_async` restores the
+    usual handler before it starts trio.
     """
     usual = threading.current_thread() is threading.main_thread()
     usual = usual and signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -107,7 +107,7 @@ def _prompt_interrupts() -> Iterator[None]:
 
 
 class _Gather(argparse.Action):
-    """Appends, before and after the command alike: argparse's own `append` begins anew after it."""
+    """Appends values given before and after the command; argparse's own `append` starts over after it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -121,7 +121,7 @@ class _Gather(argparse.Action):
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    # Not `set_defaults`: the commands share these options, and would set them back to their defaults.
+    # Not `set_defaults`: the commands share these options, and would reset them to their defaults.
     unset = argparse.Namespace(config=None, json=False, quiet=False, verbose=0)
     return _parser().parse_args(argv, unset)
 
@@ -145,16 +145,16 @@ def _parser() -> Parser:
 
     search = add("search", "find tracks by title, artist or album")
     search.add_argument("query", nargs="+", metavar="QUERY")
-    search.add_argument("--limit", type=_limit, default=10, metavar="N", help="at most so many (10)")
+    search.add_argument("--limit", type=_limit, default=10, metavar="N", help="at most this many (10)")
     _add_play(add("play", "play the best hit of a query, or tracks by id, one after the other"))
     fetch = add("fetch", "save a track as an Ogg Opus file, byte for byte as its publisher made it")
     fetch.add_argument("uri", metavar="loud:ID")
-    fetch.add_argument("-o", "--out", required=True, metavar="FILE", help="where to")
+    fetch.add_argument("-o", "--out", required=True, metavar="FILE", help="the file to write")
     fetch.add_argument(
         "--timeout",
         type=float,
         metavar="SECONDS",
-        help="give up when nothing comes for so long (two minutes); 0: never",
+        help="give up after this long without data (two minutes); 0: never",
     )
     fetch.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
     add("peers", "ask for peers, and list those known")
@@ -181,11 +181,11 @@ def _add_play(play: Parser) -> None:
 
 def _common_options() -> Parser:
     """Return the options that may stand before and after the command."""
-    unset = argparse.SUPPRESS  # so that a command does not undo what stood before it
+    unset = argparse.SUPPRESS  # a command must not reset an option that stands before it
     common = Parser(add_help=False, argument_default=unset)
     place = "[ID@]HOST:PORT"
     common.add_argument("--bootstrap", action=_Gather, metavar=place, help="a first peer (repeats)")
-    common.add_argument("--state", dest="state_dir", metavar="DIR", help="where key and peers are kept")
+    common.add_argument("--state", dest="state_dir", metavar="DIR", help="the directory of key and peers")
     common.add_argument("--config", metavar="FILE", help="the configuration file")
     common.add_argument("--json", action="store_true", help="print one JSON object a line")
     common.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")

@@ -1,8 +1,7 @@
-"""`lightpeer play`: a player, and what people and programs get to see of it.
+"""`lightpeer play`: a player, and its output for people and programs.
 
-On a terminal there is one live line, and only warnings are printed above it.
-Elsewhere, and in JSON, each of the player's events is a line of its own. The player,
-and sound after it, are imported while the network is waited for.
+On a terminal there is one live line, with only warnings printed above it. Elsewhere, and in JSON, each of the
+player's events is a line. The player, and sound after it, are imported while the network is waited for.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ if TYPE_CHECKING:
 
 
 class Programme(NamedTuple):
-    """What is to be played, and what is made of it.
+    """The items to play, and how to report.
 
     Attributes:
         items: queries and track ids, in order.
-        start_s: where to begin in the first.
-        stats: where measurements go at the end.
+        start_s: where to begin in the first, in seconds.
+        stats: the file that measurements are written to at the end.
         live: whether there may be a live line.
     """
 
@@ -54,7 +53,7 @@ def play(settings: Settings, output: Output, programme: Programme) -> int:
 
 
 def _check_output(settings: Settings, output: Output) -> None:
-    """Raise UsageError for an output that cannot work, before the network is bothered."""
+    """Raise UsageError for an output that cannot work, before the network is used."""
     kind = settings.output.partition(":")[0]
     if kind == "pipe" and output.json:
         raise UsageError("--json and --output pipe both need stdout: use wav:FILE or command:PROGRAM")
@@ -63,7 +62,7 @@ def _check_output(settings: Settings, output: Output) -> None:
     if kind == "pipe" and sys.stdout.isatty():
         raise UsageError("--output pipe would write samples to the terminal: pipe them into a program")
     if kind not in {"", "sounddevice"}:
-        make_sink_of(settings)  # the device's own module is imported later
+        make_sink_of(settings)  # the device's module is imported later
 
 
 def make_sink_of(settings: Settings) -> Sink:
@@ -77,7 +76,7 @@ async def _play(settings: Settings, output: Output, programme: Programme) -> int
     async with open_client(settings, SystemNetwork()) as client:
         if settings.bootstrap:
             client.begin()
-            await client.connecting.wait()  # the player is imported while the SYN flies
+            await client.connecting.wait()  # the player is imported while the SYN is on its way
         performance = Performance(client, settings, output, live=programme.live)
         try:
             await performance.run(programme.items, start_s=programme.start_s)
@@ -88,14 +87,19 @@ async def _play(settings: Settings, output: Output, programme: Programme) -> int
 
 
 class Performance:
-    """A player, with its events told and its terminal attended to."""
+    """A player, with its events printed and its terminal served.
+
+    Attributes:
+        player: the player.
+        first_sound_s: seconds from `run` to the first sound; None: not heard yet.
+    """
 
     def __init__(self, client: Client, settings: Settings, output: Output, *, live: bool = True) -> None:
         from lightpeer.playback.player import Player
 
         self._output = output
         self._began = 0.0
-        self.first_sound_s: float | None = None  # from `run` until the first track was heard
+        self.first_sound_s: float | None = None
         self.player = Player(client, lambda: make_sink_of(settings), settings, on_event=self._tell)
         self._terminal = None if output.json else self._make_terminal(live=live and not output.quiet)
 
@@ -109,7 +113,7 @@ class Performance:
             nursery.cancel_scope.cancel()
 
     def _make_terminal(self, *, live: bool) -> Terminal | None:
-        """Return what this process has of a terminal: a line to rewrite, keys to read, or none."""
+        """Return this process's terminal, with a line to rewrite, keys to read, or both; None without one."""
         stream = self._output.stream
         if not stream.isatty() and not (sys.stdin and sys.stdin.isatty()):
             return None
@@ -145,7 +149,7 @@ _SENTENCES = {
     "transport": "audio now comes by {transport}",
     "source_lost": "lost the source {peer_id}: {reason}",
 }
-"""What is worth a line where there is no live one."""
+"""The events that get a line where there is no live one."""
 
 
 def _sentence(name: str, fields: dict[str, object]) -> str:

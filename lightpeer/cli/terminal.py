@@ -1,10 +1,9 @@
 """The terminal while music plays: one live line, and keys.
 
-The line is a pure function of the player's status and the terminal's width;
-the keys come from a small state machine fed with the bytes of the terminal, in
-which an arrow is three. `Terminal` is the thin rest: it puts the terminal into
-cbreak mode, puts it back whatever happens (an error, a signal, Ctrl-Z), redraws
-twice a second while something moves, and sleeps while nothing does.
+The line is a pure function of the player's status and the terminal's width. The keys come from a small state
+machine that is fed the terminal's bytes, three of which make an arrow. `Terminal` is the thin rest: it puts
+the terminal into cbreak mode, restores it whatever happens (an error, a signal, Ctrl-Z), redraws twice a
+second while the status changes, and otherwise sleeps.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ REDRAW_S = 0.5
 FALLBACK_COLUMNS = 80
 SEEK_S = 10.0
 VOLUME_STEP_DB = 2.0
-_READ_BYTES = 64  # more keys than anybody presses at once
+_READ_BYTES = 64  # more keys than a person presses at once
 _CLEAR_TO_END = "\x1b[K"
 _MIN_TITLE_COLUMNS = 12
 
 
 class Key(Enum):
-    """What a key asks for."""
+    """The command of a key."""
 
     PAUSE = "pause"
     FORWARD = "forward"
@@ -47,11 +46,11 @@ class Key(Enum):
 
 
 class Controls(Protocol):
-    """What the keys act on, and the line shows: a Player."""
+    """The player, as keys control it and the line shows it."""
 
     @property
     def status(self) -> Status:
-        """What is played, and how far."""
+        """The track that plays, and its position."""
 
     def toggle_pause(self) -> None:
         """Pause, or go on."""
@@ -99,9 +98,8 @@ _ARROW_KEYS = {"C": Key.FORWARD, "D": Key.BACK}
 class KeyParser:
     """Keys from the bytes that a terminal sends.
 
-    An arrow is `ESC [ C`, or `ESC O C` in application mode; any other sequence
-    is skipped up to its last byte (ECMA-48 section 5.4), so that none of its bytes
-    is taken for a key.
+    An arrow is `ESC [ C`, or `ESC O C` in application mode. Any other sequence is skipped up to its last byte
+    (ECMA-48 section 5.4), so that none of its bytes is taken for a key.
     """
 
     def __init__(self) -> None:
@@ -109,7 +107,7 @@ class KeyParser:
         self._parameters = False
 
     def feed(self, data: bytes) -> list[Key]:
-        """Take what was read; return the keys that are complete."""
+        """Return the keys that some bytes complete."""
         found = (self._step(char) for char in data.decode("latin-1"))
         return [key for key in found if key is not None]
 
@@ -134,7 +132,7 @@ class KeyParser:
 
 
 def status_line(status: Status, columns: int) -> str:
-    """Return the live line for a status, at most so many columns wide."""
+    """Return the live line for a status, at most `columns` wide."""
     if status.state == "opening":
         return truncate("… opening", columns)
     facts = "  ".join(_facts(status))
@@ -159,49 +157,49 @@ def _facts(status: Status) -> Iterator[str]:
 
 
 def is_live(stream: TextIO) -> bool:
-    """Tell whether one line of a stream can be rewritten in place."""
+    """Return whether a line of a stream can be rewritten in place."""
     return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and _in_foreground(stream)
 
 
 def has_keys(stdin: TextIO | None) -> bool:
-    """Tell whether keys can be read: a terminal, which is ours at the moment."""
+    """Return whether keys can be read: from a terminal, in the foreground."""
     return stdin is not None and not stdin.closed and stdin.isatty() and _in_foreground(stdin)
 
 
 def _in_foreground(stream: TextIO) -> bool:
-    """Tell whether we are not a background job, which the kernel stops if it touches the terminal."""
+    """Return whether we are in the foreground; the kernel stops a background job that uses the terminal."""
     with contextlib.suppress(OSError):
         return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
-    return True  # a terminal, but not the one that controls us
+    return True  # not our controlling terminal
 
 
 class LiveLine:
-    """One line that is rewritten in place; other output goes above it."""
+    """One line that is rewritten in place. Other output goes above it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._shown = ""
 
     def show(self, line: str) -> None:
-        """Show the line, if it is another than the one shown and the terminal is ours."""
+        """Show a line, if it differs from the one shown and we are in the foreground."""
         if line != self._shown and _in_foreground(self._stream):
             self._write(f"\r{line}{_CLEAR_TO_END}")
             self._shown = line
 
     def clear(self) -> None:
-        """Take the line away, before something else is printed."""
+        """Remove the line, before other output is printed."""
         if self._shown:
             self._write(f"\r{_CLEAR_TO_END}")
             self._shown = ""
 
     def leave(self) -> None:
-        """End the line, so that it stays."""
+        """End the line, and leave it on the screen."""
         if self._shown:
             self._write("\n")
             self._shown = ""
 
     def columns(self) -> int:
-        """Return how many columns may be used: one fewer than there are, since some terminals wrap early."""
+        """Return the usable columns: one fewer than the terminal has, since some terminals wrap early."""
         with contextlib.suppress(OSError, ValueError):
             return (os.get_terminal_size(self._stream.fileno()).columns or FALLBACK_COLUMNS) - 1
         return FALLBACK_COLUMNS - 1
@@ -237,7 +235,7 @@ class Cbreak:
         termios.tcsetattr(self._descriptor, termios.TCSADRAIN, mode)
 
     def leave(self) -> None:
-        """Put the terminal back as it was."""
+        """Restore the terminal."""
         import termios
 
         if self._before is not None:
@@ -250,7 +248,13 @@ class Terminal:
     """The live line and the keys of one player; `run` until cancelled."""
 
     def __init__(self, player: Controls, *, line: LiveLine | None, keys_from: TextIO | None) -> None:
-        """Show the player on a line, if any, and take keys from a terminal, if any."""
+        """Serve a terminal.
+
+        Args:
+            player: the player to show and control.
+            line: shows its status; None: no line.
+            keys_from: the terminal that keys are read from; None: no keys.
+        """
         self._player = player
         self.line = line
         self._stdin = keys_from
@@ -258,11 +262,11 @@ class Terminal:
         self._continued = trio.lowlevel.ParkingLot()
 
     def changed(self) -> None:
-        """Redraw soon: something happened."""
+        """Redraw soon, as the status has changed."""
         self._moved.set()
 
     async def run(self) -> None:
-        """Redraw and obey keys until cancelled; leave the terminal as it was."""
+        """Redraw and obey keys until cancelled, then restore the terminal."""
         with contextlib.ExitStack() as stack:
             async with trio.open_nursery() as nursery:
                 if self.line:
@@ -296,13 +300,13 @@ class Terminal:
             except OSError:
                 data = b""
             if not data:
-                return  # the terminal has gone; the music may go on
+                return  # the terminal is gone; the music goes on
             for key in parser.feed(data):
                 _ACTIONS[key](self._player)
             self.changed()
 
     async def _obey_job_control(self, stdin: TextIO, cbreak: Cbreak, signals: AsyncIterator[int]) -> None:
-        """Give the terminal back while Ctrl-Z holds us stopped."""
+        """Restore the terminal while Ctrl-Z suspends us."""
         async for number in signals:
             if number == signal.SIGTSTP:
                 cbreak.leave()

@@ -1,4 +1,7 @@
-"""Opens the best of what words find: hits come in as holders are opened (`core/search/choice.py`)."""
+"""Opens the best of the tracks that words find, holder by holder, while hits still come in.
+
+`core/search/choice.py` decides which track is tried at which holder, and when to stop waiting.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.client.asking import BUSY_BYTES, Turn, Turns
-from lightpeer.client.budget import RECORDS_TO_OPEN, budget_for
+from lightpeer.client.asking import Inquiries, Inquiry
 from lightpeer.client.holders import Holders, Leads, accept_with_hit_untrusted, within_reach
+from lightpeer.client.query import RECORDS_TO_OPEN, Query
 from lightpeer.core.search.choice import Attempt, Choice
+from lightpeer.core.search.head_start import BUSY_BYTES
 from lightpeer.core.search.hits import Findings, Holder
+from lightpeer.core.search.walks import budget_for
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
+    from lightpeer.client.query import Asker
     from lightpeer.client.reach import Reach
-    from lightpeer.client.replies import Asker
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
     from lightpeer.peering.opener import Opener
@@ -26,14 +31,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TRACKS_WANTED: Final = 4  # of a peer that is asked: so that what one liar has is not all
+TRACKS_WANTED: Final = 4  # of a peer that is asked: so that a liar's track is not the only one
 
 
 class Chooser:
     """One search by words for something to play."""
 
     def __init__(self, asker: Asker, reach: Reach, query: str, opener: Opener) -> None:
-        """Take what asks peers, whom we know, the words, and what is asked of holders."""
+        """Choose nothing yet.
+
+        Args:
+            asker: asks one peer.
+            reach: the peers to ask.
+            query: the words.
+            opener: opens a track at a holder.
+        """
         self._asker = asker
         self._reach = reach
         self._query = query
@@ -41,25 +53,25 @@ class Chooser:
         self._holders = Holders(reach, opener)
         self._choice = Choice(reach.standing, self._pick)
         self._opened: dict[tuple[bytes, PeerId], tuple[Peer, Opened]] = {}
-        self._leads: dict[PeerId, Leads] = {}  # of those that have answered
+        self._leads: dict[PeerId, Leads] = {}  # by the peer that gave them
         self._changed = trio.Event()
         self._received_bytes = reach.received_bytes
-        self._turns = Turns(reach, self._ask)
+        self._inquiries = Inquiries(reach, self._ask)
 
     def _pick(self, n: int) -> int:
         return self._asker.entropy(1)[0] % n
 
     def _tell(self) -> None:
-        """Let whoever waits look again."""
+        """Wake the tasks that wait for a change."""
         self._changed.set()
         self._changed = trio.Event()
 
     async def run(self) -> tuple[Peer, Opened] | None:
-        """Return the source of the best, None if nothing is found; raise if nobody answers."""
+        """Return the best track's source, None if nothing is found; raise if no peer answers."""
         async with open_nursery() as nursery:
             nursery.start_soon(self._listen)
             while True:
-                now = trio.current_time()  # one for all: what is due between two would be passed over
+                now = trio.current_time()  # read once, or a deadline between two reads would be missed
                 self._see_whether_busy(now)
                 while attempt := self._choice.next_attempt(now):
                     nursery.start_soon(self._open, attempt)
@@ -71,8 +83,8 @@ class Chooser:
             nursery.cancel_scope.cancel()
         if chosen is not None:
             return self._opened[chosen.key]
-        if not self._turns.answered or self._turns.setbacks.was_refused:
-            raise self._reach.nobody(self._turns.setbacks)
+        if not self._inquiries.answered or self._inquiries.setbacks.was_refused:
+            raise self._reach.nobody(self._inquiries.setbacks)
         return None
 
     def _see_whether_busy(self, now: float) -> None:
@@ -81,23 +93,22 @@ class Chooser:
             self._choice.on_busy(now)
 
     async def _listen(self) -> None:
-        await self._turns.run(self._is_enough)
+        await self._inquiries.run(self._is_enough)
         self._choice.end()
         self._tell()
 
     def _is_enough(self) -> bool:
-        """Tell whether nobody else need be asked: a stranger's word for its own track is not enough."""
+        """Return whether no other peer need be asked: a stranger's word for its own track is not enough."""
         return self._choice.has_opened and not self._choice.is_self_praise
 
-    async def _ask(self, turn: Turn) -> None:
-        """Take what one peer finds, and see whether it leads anywhere."""
-        opener, asked = self._opener, turn.peer
+    async def _ask(self, inquiry: Inquiry) -> None:
+        """Add the hits of one peer to the choice, and judge it by whether they lead anywhere."""
+        opener, asked = self._opener, inquiry.peer
         findings, leads = Findings(self._query, TRACKS_WANTED), Leads(asked)
-        budget = budget_for(self._turns.answered, found_any=bool(opener.tried))
+        budget = budget_for(self._inquiries.answered, found_any=bool(opener.tried))
         opening = opener.begin()
-        wanted = opener.request(opening)
-        answer = self._asker.replies(turn, self._query, TRACKS_WANTED, budget, RECORDS_TO_OPEN, wanted)
-        async with aclosing(answer) as replies:
+        query = Query(self._query, TRACKS_WANTED, budget, RECORDS_TO_OPEN, opener.request(opening))
+        async with aclosing(self._asker.replies(inquiry, query)) as replies:
             async for tracks, reply in replies:
                 assert asked.peer_id is not None, "it has answered"
                 self._leads[asked.peer_id] = leads
@@ -115,7 +126,7 @@ class Chooser:
         self._holders.judge(leads)
 
     async def _follow(self) -> None:
-        """Wait until something is open, or what is known promises nothing any more."""
+        """Wait until a track is open, or none that is known is likely to open soon."""
         while not self._choice.has_opened and self._choice.is_promising(now := trio.current_time()):
             with trio.move_on_at(self._choice.due(now)):
                 await self._changed.wait()
@@ -134,7 +145,7 @@ class Chooser:
         self._tell()
 
     def _is_sought(self, opened: Opened) -> bool:
-        """Tell whether a track that somebody gave another name is what the words mean all the same."""
-        from lightpeer.core.search.words import has_words
+        """Return whether an opened track fits the words, though a hit gave it another name."""
+        from lightpeer.core.search.words import has_words  # few hits are false
 
         return has_words(self._query, opened.track.title, opened.track.artist, opened.track.album)

@@ -1,8 +1,7 @@
-"""Finding tracks and peers: the light client's side of the unstructured network.
+"""The light client: finds tracks and peers in the unstructured network, and serves nothing itself.
 
-A light client only asks: for hits, for somebody who serves what words or an id mean, for
-peers. Whom it asks is in `reach.py`, how it searches in `search.py`, and how a track
-is opened in `peering/opener.py`. It keeps a key, and remembers peers and networks between runs.
+`reach.py` knows the peers that can be asked, `search.py` searches at them, and `peering/opener.py` opens a
+track at one. The client keeps a key, and remembers peers and networks between runs.
 """
 
 from __future__ import annotations
@@ -10,13 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing, asynccontextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
-from lightpeer.client.models import Hit, PeerInfo, hit_of, info_of
 from lightpeer.client.reach import Reach
-from lightpeer.client.search import Searcher
 from lightpeer.core.content.uri import format_uri
 from lightpeer.errors import BadMessageError, NothingFoundError
 from lightpeer.state.files import Losses, load_or_make_identity
@@ -25,6 +22,8 @@ from lightpeer.state.rates import RememberedDownlink
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
+    from lightpeer.client.models import Hit, PeerInfo
+    from lightpeer.client.search import Searcher
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.overlay.peer_cache import PeerCache
@@ -34,20 +33,35 @@ if TYPE_CHECKING:
     from lightpeer.peering.opener import Opener, TakesFrom
     from lightpeer.peering.peer import Peer
 
-__all__ = ["Client", "Hit", "PeerInfo", "open_client"]
-
 INLINE_BYTES: Final = 16 * 1024  # two seconds at 48 kbit/s, a third of a second on a 400 kbit/s link
-SOUND_FIRST_S: Final = 5.0  # until others are asked about: by then there is music in the buffer
-HOLDERS_WANTED: Final = 4  # of a track that is to be played: as many as a stream takes, and one to spare
+SOUND_FIRST_S: Final = 5.0  # before further peers are asked for: by then there is music in the buffer
+HOLDERS_WANTED: Final = 4  # of one track: as many as a stream takes, and one to spare
+
+
+class Start(NamedTuple):
+    """How a track is to begin.
+
+    Attributes:
+        first_segment: the segment to begin with.
+        inline_bytes: how many bytes of the first tables and segments come with the Open.
+        bitrate_kbps: the greatest rendition wanted of these; None: as the settings say, or a first guess.
+    """
+
+    first_segment: int = 0
+    inline_bytes: int = INLINE_BYTES
+    bitrate_kbps: int | None = None
 
 
 @asynccontextmanager
 async def open_client(
     settings: Settings, network: Network, takes_from: TakesFrom = lambda _peer_id, _host: True
 ) -> AsyncIterator[Client]:
-    """Give a light client; it opens no socket before it is asked for something, and none that listens.
+    """Open a light client for the length of a block. It never listens, and opens no socket before it must.
 
-    `takes_from` tells whether a track may be taken from a peer at a numeric address.
+    Args:
+        settings: the bootstrap list, timeouts and so on.
+        network: the way out.
+        takes_from: returns whether a track may be taken from a peer at a numeric address.
     """
     async with open_nursery() as nursery:
         client = Client(settings, network, nursery, takes_from)
@@ -59,7 +73,13 @@ async def open_client(
 
 
 class Client:
-    """The light client; make it with `open_client`. `downlink` is what it remembers of networks."""
+    """The light client; make it with `open_client`.
+
+    Attributes:
+        settings: as given.
+        network: the way out.
+        downlink: the remembered rates of networks.
+    """
 
     def __init__(
         self,
@@ -78,16 +98,21 @@ class Client:
         )
         self.downlink = RememberedDownlink(settings.state_dir, network.unix_time, self._losses)
         self._reach = Reach(settings, network, nursery, lambda: self.identity, self._remembered)
-        self._searcher = Searcher(self._reach, network.entropy)
+
+    @cached_property
+    def _searcher(self) -> Searcher:
+        from lightpeer.client.search import Searcher  # after the first packet has left
+
+        return Searcher(self._reach, self.network.entropy)
 
     @cached_property
     def identity(self) -> Identity:
-        """Our key, made at first use; where it cannot be kept, for this run alone."""
+        """Our key, made at first use; where it cannot be saved, it lasts for this run."""
         return load_or_make_identity(self.settings.state_dir, self.network.entropy, self._losses)
 
     @property
     def cache(self) -> PeerCache:
-        """What we remember of other peers."""
+        """The remembered peers."""
         return self._remembered.cache
 
     @property
@@ -101,7 +126,7 @@ class Client:
         return self._reach.connections.first_packet_at
 
     def save(self) -> None:
-        """Write what is to be remembered, if it changed."""
+        """Save remembered peers and networks, if they changed."""
         self._remembered.save()
         self.downlink.save()
 
@@ -110,43 +135,41 @@ class Client:
         self._reach.begin()
 
     def on_lie(self, peer: Peer, reason: str) -> None:
-        """Score a peer down for what it sent in a stream."""
+        """Score a peer down for false bytes in a stream."""
         self._reach.on_error(peer, BadMessageError(reason))
 
     def on_served(self, peer: Peer, size: int, seconds: float) -> None:
         """Score a peer by the bytes of music that it delivered in some seconds of fetching."""
-        self._reach.on_served(peer, size, seconds)
+        self._reach.scores.on_served(peer, size, seconds)
 
     def on_listened(self, peer: Peer) -> None:
-        """Score a peer up for a track that words had found there and that was listened to."""
-        self._reach.on_listened(peer)
+        """Score a peer up for a track that a query had found there and the person listened to."""
+        self._reach.scores.on_listened(peer)
 
     def on_skipped(self, peer: Peer) -> None:
-        """Score a peer down for one that was skipped at once: it may come first with anything."""
-        self._reach.on_skipped(peer)
+        """Score a peer down for a track that a query had found there and the person skipped at once."""
+        self._reach.scores.on_skipped(peer)
 
-    # What commands use.
+    # Searching and opening.
 
     async def search(self, query: str, limit: int = 10) -> AsyncGenerator[Hit, None]:
-        """Yield the hits, best first, each track once; raise NoPeerError if nobody could be asked."""
+        """Yield at most `limit` hits, best first, each track once; raise NoPeerError if no peer answered."""
+        from lightpeer.client.models import hit_of
+
         findings = await self._searcher.find(query, limit, self.settings.peers_asked)
         for track in findings.ranked():
             yield hit_of(track)
         if findings.tracks:
             await self._searcher.know_others()
 
-    async def open_query(
-        self, query: str, *, inline_bytes: int = INLINE_BYTES, first_segment: int = 0
-    ) -> tuple[Peer, Opened]:
-        """Open the best hit; raises NoPeerError or NothingFoundError.
+    async def open_query(self, query: str, start: Start | None = None) -> tuple[Peer, Opened]:
+        """Open the best hit of some words; return its source.
 
-        Args:
-            query: the words.
-            inline_bytes: how much of the first tables and segments is to come at once.
-            first_segment: where these begin.
+        Raises:
+            NoPeerError: no peer answered.
+            NothingFoundError: the words found nothing that can be opened.
         """
-        opener = self._opener(inline_bytes=inline_bytes, first_segment=first_segment)
-        source = await self._searcher.best(query, opener)
+        source = await self._searcher.best(query, self._opener(start or Start()))
         if source is not None:
             self._nursery.start_soon(self._searcher.know_others, SOUND_FIRST_S)
             return source
@@ -155,31 +178,25 @@ class Client:
     async def open_track(
         self,
         track_id: bytes,
+        start: Start | None = None,
         *,
-        inline_bytes: int = INLINE_BYTES,
-        first_segment: int = 0,
-        bitrate_kbps: int | None = None,
         exclude: Collection[PeerId] = (),
         track: Track | None = None,
     ) -> AsyncGenerator[tuple[Peer, Opened], None]:
-        """Yield one peer after another that serves the track; raise if there is none at all.
+        """Yield the sources of a track, one after another.
 
         Args:
-            track_id: which.
-            inline_bytes: how much of the first tables and segments is to come at once.
-            first_segment: where these begin.
-            bitrate_kbps: the greatest wanted of these.
-            exclude: who is not to be opened.
-            track: its manifest, if that is here already.
+            track_id: the track.
+            start: how it is to begin.
+            exclude: peers that are not opened.
+            track: its manifest, if it is known already.
+
+        Raises:
+            NoPeerError: no peer answered.
+            NothingFoundError: no reachable peer holds it.
         """
         opened_any = False
-        opener = self._opener(
-            inline_bytes=inline_bytes,
-            first_segment=first_segment,
-            bitrate_kbps=bitrate_kbps,
-            tried=exclude,
-            track=track,
-        )
+        opener = self._opener(start or Start(), exclude, track)
         async with aclosing(self._searcher.opened(format_uri(track_id), HOLDERS_WANTED, opener)) as opened:
             async for source in opened:
                 opened_any = True
@@ -189,7 +206,12 @@ class Client:
             raise NothingFoundError(f"{which} holds {format_uri(track_id)}")
 
     async def peers(self) -> list[PeerInfo]:
-        """Exchange records with a peer at hand, with another if too few are known; return all, best first."""
+        """Exchange records with a peer at hand, with a second if too few are known; return all, best first.
+
+        Raises:
+            NoPeerError: no peer answered.
+        """
+        from lightpeer.client.models import info_of
         from lightpeer.client.setbacks import Setbacks
         from lightpeer.core.trust.bounds import MAX_RECORDS
 
@@ -203,25 +225,19 @@ class Client:
             raise self._reach.nobody(setbacks)
         return [info_of(entry) for entry in self.cache.entries()]
 
-    def _opener(
-        self,
-        *,
-        inline_bytes: int,
-        first_segment: int = 0,
-        bitrate_kbps: int | None = None,
-        tried: Collection[PeerId] = (),
-        track: Track | None = None,
-    ) -> Opener:
+    def _opener(self, start: Start, tried: Collection[PeerId] = (), track: Track | None = None) -> Opener:
         from lightpeer.core.segments.abr import FIRST_BPS
-        from lightpeer.peering.opener import Opener
+        from lightpeer.peering.opener import Opener, Wanted
 
         return Opener(
             self.identity.peer_id,
             None if self.settings.transport == "grpc" else self.network.entropy,
-            bitrate_kbps=bitrate_kbps or self.settings.bitrate_kbps or FIRST_BPS // 1000,
-            inline_bytes=inline_bytes,
-            first_segment=first_segment,
-            track=track,
+            Wanted(
+                start.bitrate_kbps or self.settings.bitrate_kbps or FIRST_BPS // 1000,
+                start.inline_bytes,
+                start.first_segment,
+                track,
+            ),
             tried=tried,
             takes_from=self._takes_from,
         )

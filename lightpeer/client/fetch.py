@@ -1,14 +1,15 @@
-"""Fetching a track into a file: the session's segments, written as they come.
+"""Fetches a track into a file: a session's segments, written as they arrive.
 
-The file is the rendition's header pages and all of its segments: a playable
-`.opus`, byte for byte what was imported. It has its name only when it is whole (`part_file.py`);
-what an earlier try left of it is not fetched again.
+The file is the rendition's header pages and all of its segments: a playable `.opus`, byte for byte as it was
+imported. It gets its name only once it is complete (`part_file.py`). The part that an earlier try left is not
+fetched again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -18,17 +19,42 @@ from lightpeer.core.content.uri import parse_uri
 from lightpeer.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from lightpeer.client.client import Client
+    from lightpeer.download.session import Session
 
 BEST_KBPS: Final = 1000  # above every rendition: a fetch wants the best, as with yt-dlp
 
 
+class FetchOptions(NamedTuple):
+    """How a track is fetched.
+
+    Attributes:
+        bitrate_kbps: the greatest rendition wanted; None: the best.
+        silence_s: how long to wait for a segment before giving up; infinity: for ever.
+        on_progress: called with the bytes done and the bytes expected, if that is known.
+    """
+
+    bitrate_kbps: int | None = None
+    silence_s: float = SILENCE_S
+    on_progress: Callable[[int, int | None], None] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What was fetched, and how it came. `kept_bytes` of it an earlier try had left."""
+    """A track that was fetched, and how.
+
+    Attributes:
+        uri: the track id, `loud:…`.
+        path: the file.
+        size_bytes: its size.
+        kept_bytes: how many of these an earlier try had left.
+        title: the track's title.
+        bitrate_kbps: the rendition.
+        transport: `udp`, `grpc` or `grpc+udp`.
+        sources: how many peers sent it at a time, at most.
+    """
 
     uri: str
     path: Path
@@ -36,45 +62,42 @@ class Fetched:
     kept_bytes: int
     title: str
     bitrate_kbps: int
-    transport: str  # `udp`, `grpc` or `grpc+udp`
-    sources: int  # at most at a time
+    transport: str
+    sources: int
 
 
-async def fetch(
-    client: Client,
-    uri: str,
-    path: Path,
-    *,
-    bitrate_kbps: int | None = None,
-    silence_s: float = SILENCE_S,
-    on_progress: Callable[[int, int | None], None] = lambda _done, _total: None,
-) -> Fetched:
-    """Fetch a track into a file; return what was fetched.
+async def fetch(client: Client, uri: str, path: Path, options: FetchOptions | None = None) -> Fetched:
+    """Fetch a track into a file.
 
     Args:
         client: the light client.
         uri: the track id, `loud:…`.
-        path: the file; it is replaced when the track is whole. Until then `PATH.part` holds what came.
-        bitrate_kbps: the greatest rendition wanted; None: the best.
-        silence_s: without a segment, after which to give up; infinity: never.
-        on_progress: called with the bytes done and the bytes expected, if that is known.
+        path: the file; it is replaced once the track is complete. Until then `PATH.part` holds what arrived.
+        options: rendition, patience and progress; None: the defaults.
 
     Raises:
-        LightpeerError: nobody reachable holds it, the stream failed, or the file cannot be written.
+        LightpeerError: no reachable peer holds it, the stream failed, or the file cannot be written.
     """
+    options = options or FetchOptions()
     part = PartFile(path)
+    bitrate_kbps = options.bitrate_kbps or BEST_KBPS
     try:
-        async with streaming(client, parse_uri(uri), bitrate_kbps or BEST_KBPS, part) as (session, _):
-            while (segment := await next_within(silence_s, session)) is not None:
+        async with streaming(client, parse_uri(uri), bitrate_kbps, part) as (session, _):
+            while (segment := await next_within(options.silence_s, session)) is not None:
                 part.write(segment)
-                bitrate_bps = session.track.renditions[segment.rendition].bitrate_bps
-                on_progress(part.size_bytes, round(bitrate_bps / 8 * session.track.duration_s))
+                if options.on_progress is not None:
+                    bitrate_bps = session.track.renditions[segment.rendition].bitrate_bps
+                    options.on_progress(part.size_bytes, round(bitrate_bps / 8 * session.track.duration_s))
         await trio.to_thread.run_sync(part.finish)  # a memory card takes its time
     except OSError as error:
         reason = f"cannot write {path} ({error.strerror}): choose another file with -o"
         raise StateError(path, reason) from error
     finally:
         part.close()
+    return _fetched(uri, path, part, session)
+
+
+def _fetched(uri: str, path: Path, part: PartFile, session: Session) -> Fetched:
     assert session.ladder.current is not None
     return Fetched(
         uri=uri,

@@ -1,9 +1,11 @@
-"""Who serves a track, as a session asks it of a client: the first source, and further ones."""
+"""The sources of a track, as a session asks a client for them: the first one, and further ones."""
 
 from __future__ import annotations
 
 from contextlib import aclosing
 from typing import TYPE_CHECKING
+
+from lightpeer.client.client import Start
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection
@@ -17,15 +19,15 @@ if TYPE_CHECKING:
 
 
 async def first_source(found: AsyncGenerator[tuple[Peer, Opened], None]) -> tuple[Peer, Opened]:
-    """Return the first that is found; what is raised where there is none is the finder's."""
+    """Return the first source that is found; raise as the finder does if there is none."""
     async with aclosing(found):
         return await anext(found)
 
 
 def source_finder(client: Client, track: Track) -> FindSources:
-    """Return how a session finds sources beyond the first: opened without manifest or inline segments."""
+    """Return a function that finds a session's further sources, without manifest and inline segments."""
 
     def find(exclude: Collection[PeerId]) -> AsyncGenerator[tuple[Peer, Opened], None]:
-        return client.open_track(track.track_id, inline_bytes=0, exclude=exclude, track=track)
+        return client.open_track(track.track_id, Start(inline_bytes=0), exclude=exclude, track=track)
 
     return find

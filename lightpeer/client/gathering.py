@@ -1,4 +1,4 @@
-"""Finds those who serve one track, for as long as more are wanted."""
+"""Finds the holders of one track, for as long as more sources are wanted."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from lightpeer.client.asking import Turn, Turns, wait_for
-from lightpeer.client.budget import RECORDS_TO_OPEN, budget_for
+from lightpeer.client.asking import Inquiries, Inquiry, wait_for
 from lightpeer.client.holders import HOLDERS_S, Holders, Leads, accept_with_hit_untrusted, within_reach
+from lightpeer.client.query import RECORDS_TO_OPEN, Asker, Query
+from lightpeer.core.search.hits import Findings
+from lightpeer.core.search.walks import budget_for
 from lightpeer.errors import LightpeerError
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.client.reach import Reach
-    from lightpeer.client.replies import Asker
     from lightpeer.core.search.hits import FoundTrack, Holder
     from lightpeer.core.udp.opening import Opened
     from lightpeer.peering.opener import Opener
@@ -26,74 +27,65 @@ class Gatherer:
     """One search for the holders of a track, and their Opens, one after another with head starts.
 
     Attributes:
+        found: gives the sources; it is closed at the end.
         scope: cancel it when no more are wanted.
-        failure: what is to be raised at the end.
+        failure: the error to raise at the end, if any.
     """
 
-    def __init__(
-        self,
-        asker: Asker,
-        reach: Reach,
-        query: str,
-        limit: int,
-        opener: Opener,
-        give: trio.MemorySendChannel[tuple[Peer, Opened]],
-    ) -> None:
-        """Take what to find, and where it goes.
+    def __init__(self, asker: Asker, reach: Reach, uri: str, limit: int, opener: Opener) -> None:
+        """Search for nothing until `want` and `run`.
 
         Args:
             asker: asks one peer.
-            reach: whom to ask.
-            query: the track's uri.
+            reach: the peers to ask.
+            uri: the track's.
             limit: how many holders are wanted of one peer.
-            opener: what is asked of them.
-            give: where sources go; it is closed at the end.
+            opener: opens the track at a holder.
         """
+        self._give, self.found = trio.open_memory_channel[tuple["Peer", "Opened"]](0)
         self.scope = trio.CancelScope()
         self.failure: LightpeerError | None = None
         self._asker = asker
         self._reach = reach
-        self._query = query
+        self._uri = uri
         self._limit = limit
         self._opener = opener
         self._holders = Holders(reach, opener)
-        self._give = give
         self._giving = trio.Lock()
         self._wanted = trio.Event()  # set while one more is wanted
         self._gave_any = False
-        self._turns = Turns(reach, self._ask)
+        self._inquiries = Inquiries(reach, self._ask)
 
     def want(self) -> None:
-        """Have one more found; until then nobody is asked."""
+        """Have one more source found; until then no peer is asked."""
         self._wanted.set()
 
     async def run(self) -> None:
-        """Search until nobody is left to ask."""
+        """Search until no peer is left to ask."""
+        inquiries = self._inquiries
         async with self._give:
             with self.scope:
                 try:
-                    await self._turns.run(lambda: False)
-                    was_refused = self._turns.setbacks.was_refused and not self._gave_any
-                    if not self._turns.answered or was_refused:
-                        self.failure = self._reach.nobody(self._turns.setbacks)
+                    await inquiries.run(lambda: False)
+                    was_refused = inquiries.setbacks.was_refused and not self._gave_any
+                    if not inquiries.answered or was_refused:
+                        self.failure = self._reach.nobody(inquiries.setbacks)
                 except LightpeerError as error:
                     self.failure = error
 
-    async def _ask(self, turn: Turn) -> None:
-        """Have those opened that a peer names: itself by the search, others at their addresses.
+    async def _ask(self, inquiry: Inquiry) -> None:
+        """Open the track at the holders that a peer names: at itself by the search, at others by address.
 
-        Of the hits it is believed as much as was asked for: each leads to strangers, one connection after
-        another, while somebody waits for music.
+        No more of its hits are followed than were asked for. Each leads to strangers, one connection after
+        another, while the listener waits.
         """
-        from lightpeer.core.search.hits import Findings
-
-        opener, asked = self._opener, turn.peer
-        findings, leads = Findings(self._query, self._limit), Leads(asked)
-        budget = budget_for(self._turns.answered, found_any=bool(opener.tried))
+        opener, asked = self._opener, inquiry.peer
+        findings, leads = Findings(self._uri, self._limit), Leads(asked)
+        budget = budget_for(self._inquiries.answered, found_any=bool(opener.tried))
         opening = opener.begin() if asked.peer_id not in opener.tried else None
         wanted = opener.request(opening) if opening is not None else None
-        answer = self._asker.replies(turn, self._query, self._limit, budget, RECORDS_TO_OPEN, wanted)
-        async with open_nursery() as nursery, aclosing(answer) as replies:
+        query = Query(self._uri, self._limit, budget, RECORDS_TO_OPEN, wanted)
+        async with open_nursery() as nursery, aclosing(self._asker.replies(inquiry, query)) as replies:
             async for tracks, reply in replies:
                 is_new = asked.peer_id not in opener.tried  # it may be asked again while it is silent
                 if opening is not None and is_new and tracks and reply.HasField("open"):

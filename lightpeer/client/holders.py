@@ -1,8 +1,8 @@
-"""Opens a track at those who are said to hold it, and judges who said so.
+"""Opens a track at its alleged holders, and judges the peers that named them.
 
-A hit is somebody's word. Who names holders that are not there, or hold nothing, is scored down a little,
-once a search, for it may itself have been told so. Who serves a track under another name than it gave it
-has lied.
+A hit is hearsay. A peer that names holders that are not there, or hold nothing, is scored down a little, once
+a search, since it may have been told so itself. A peer that serves a track under another name than its own
+hit said has lied.
 """
 
 from __future__ import annotations
@@ -27,27 +27,34 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HOLDERS_S: Final = 15.0  # for the holders that one peer names: one that is silent, and time for another
+HOLDERS_S: Final = 15.0  # for the holders that one peer names: a silent one, and time for another
 
 
 class Leads:
-    """The hits of one peer that is asked: how long they may keep us, and whether they lead anywhere."""
+    """The hits of one peer that is asked, and whether they lead anywhere.
+
+    Attributes:
+        told_by: the peer.
+        led_somewhere: one of them led to a source.
+        led_nowhere: one of them did not.
+        lost: the error with which the peer itself went away, before it opened a track that it holds.
+    """
 
     def __init__(self, told_by: Peer) -> None:
         self.told_by = told_by
         self.led_somewhere = False
-        self.led_nowhere = False  # some of them
-        self.lost: RpcError | None = None  # how the peer itself went away, before it opened what it holds
+        self.led_nowhere = False
+        self.lost: RpcError | None = None
         self._left_s = HOLDERS_S
 
     @property
     def are_used_up(self) -> bool:
-        """Whether the time is over."""
+        """Whether the time for following them is over."""
         return self._left_s <= 0
 
     @contextmanager
     def followed(self) -> Iterator[None]:
-        """Follow one, for as long as there is time."""
+        """Follow one of them for the length of a block, which is cancelled when the time is over."""
         began = trio.current_time()
         with trio.move_on_after(max(0.0, self._left_s)):
             yield
@@ -55,12 +62,12 @@ class Leads:
 
 
 class Outcome(NamedTuple):
-    """What became of an Open.
+    """The outcome of an Open.
 
     Attributes:
-        source: who serves the track, if it does.
-        is_refuted: what the hit said of its holder is not so.
-        is_false: what it said of its track is not so; who serves it need not have said that.
+        source: the peer that serves the track, and the Open; None if it failed.
+        is_refuted: the hit was wrong about its holder.
+        is_false: the hit was wrong about its track, which is not its holder's fault.
     """
 
     source: tuple[Peer, Opened] | None
@@ -69,26 +76,32 @@ class Outcome(NamedTuple):
 
 
 class Holders:
-    """Those who are said to hold what one search looks for."""
+    """The alleged holders of the tracks that one search looks for."""
 
     def __init__(self, reach: Reach, opener: Opener) -> None:
-        """Take how they are met, and what is asked of them."""
+        """Open nothing yet; `reach` connects to holders, `opener` opens a track at one."""
         self._reach = reach
         self._opener = opener
 
     async def open(self, track: FoundTrack, holder: Holder, leads: Leads) -> Outcome:
-        """Open a track at one of its holders; a failure is scored."""
+        """Open a track at one of its holders, and score a failure.
+
+        Args:
+            track: the track, as a hit describes it.
+            holder: the holder to try.
+            leads: the hits of the peer that named it.
+        """
         told_by, is_other = leads.told_by, holder.peer_id != leads.told_by.peer_id
-        outcome = Outcome(None, is_refuted=True)  # nobody is there
-        with leads.followed() if is_other else nullcontext():  # its own silence bounds the other
+        outcome = Outcome(None, is_refuted=True)  # until the holder is met
+        with leads.followed() if is_other else nullcontext():  # the asked peer has its own time
             peer = await self._meet(holder, told_by) if is_other else told_by
             if peer is not None:
                 started = trio.current_time()
                 outcome = await self._open_at(peer, track, leads)
         if outcome.source is not None:
             leads.led_somewhere |= not outcome.is_false
-            self._reach.learn([holder.record] if is_other else [], outcome.source[0])
-            self._reach.on_answer(outcome.source[0], trio.current_time() - started)
+            self._reach.scores.learn([holder.record] if is_other else [], outcome.source[0])
+            self._reach.scores.on_answer(outcome.source[0], trio.current_time() - started)
         leads.led_nowhere |= outcome.is_refuted or outcome.is_false
         return outcome
 
@@ -97,7 +110,7 @@ class Holders:
         return await self._reach.holder(holder.record, told_by)
 
     async def _open_at(self, peer: Peer, track: FoundTrack, leads: Leads) -> Outcome:
-        """Open a track at a peer that is said to hold it."""
+        """Open a track at a connected peer."""
         from lightpeer.core.rpc.status import StatusCode
 
         try:
@@ -105,13 +118,13 @@ class Holders:
             if peer is leads.told_by:
                 _check_said_untrusted(track, opened)
         except RpcError as error:
-            if error.code() == StatusCode.NOT_FOUND:  # one of the two was wrong, or the track has just gone
+            if error.code() == StatusCode.NOT_FOUND:  # one of the two is wrong, or the track has just gone
                 logger.info("%s does not serve what %s told: %s", peer.name, leads.told_by.name, error)
                 return Outcome(None, is_refuted=True)
             gone = {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED}
             if peer is leads.told_by and error.code() in gone:
                 leads.lost = error
-                self._opener.tried.discard(peer.peer_id)  # another address of its may do
+                self._opener.tried.discard(peer.peer_id)  # at another address it may be reached
             else:
                 self._reach.on_error(peer, error)
         except RemoteError as error:
@@ -121,30 +134,41 @@ class Holders:
         return Outcome(None)
 
     def judge(self, leads: Leads) -> None:
-        """Score who told of holders, once nothing more comes of it; raise RpcError if it went away itself."""
-        if leads.lost is not None:  # it has answered, but that is no answer to who holds the track
+        """Score the peer that named holders, once that leads no further; raise RpcError if it went away."""
+        if leads.lost is not None:  # it did answer, but its answer is of no use any more
             raise leads.lost
         if leads.led_nowhere and not leads.led_somewhere:
-            self._reach.on_hollow_hits(leads.told_by)
+            self._reach.scores.on_failure(leads.told_by.peer_id)
 
 
 def _check_said_untrusted(track: FoundTrack, opened: Opened) -> None:
-    """Raise BadMessageError if a peer said of a track that it serves what its manifest does not say."""
+    """Raise BadMessageError if a hit for a track and the track's own manifest differ."""
     if not track.is_said_by(opened.track):
-        raise BadMessageError("a hit that says of its track what the manifest does not")
+        raise BadMessageError("a hit that the track's manifest contradicts")
 
 
 def accept_with_hit_untrusted(
     opening: Opening, reply: pb.SearchReply, hit: FoundTrack, peer: Peer, opener: Opener
 ) -> Opened:
-    """Return what came opened with its hit; raise RemoteError if it is not sound."""
+    """Return a track that came opened with its hit.
+
+    Args:
+        opening: the exchange that was begun for it.
+        reply: the reply that brought both.
+        hit: the hit.
+        peer: the peer that replied.
+        opener: what checks the Open.
+
+    Raises:
+        RemoteError: the Open is not sound, or the hit contradicts the manifest.
+    """
     opened = opener.accept_untrusted(opening, reply.open, hit.track_id, peer)
     _check_said_untrusted(hit, opened)
     return opened
 
 
 def within_reach(track: FoundTrack, told_by: Peer) -> list[Holder]:
-    """Return the holders of a track that can be asked; who names none holds it itself."""
+    """Return the holders of a track that can be reached; a hit without any means the peer that sent it."""
     from lightpeer.core.search.hits import Holder
 
     assert told_by.peer_id is not None, "it has answered"

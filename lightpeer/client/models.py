@@ -1,4 +1,4 @@
-"""What a light client shows of what it found: tracks and peers, in words and numbers."""
+"""Tracks and peers as a light client shows them, in words and numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A track that somebody holds; `holders` are peer ids as people see them."""
+    """A track that was found.
+
+    Attributes:
+        track_id: 32 bytes.
+        uri: the same as text, `loud:…`.
+        title: as its publisher wrote it, like artist and album.
+        artist: the artist.
+        album: the album.
+        duration_s: its length.
+        bitrates_kbps: its renditions.
+        holders: ids of peers that are said to hold it, as people see them.
+    """
 
     track_id: bytes
     uri: str
@@ -28,7 +39,15 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class PeerInfo:
-    """A peer as `lightpeer peers` shows it."""
+    """A known peer.
+
+    Attributes:
+        peer_id: its id, as people see it.
+        endpoints: its addresses.
+        rtt_ms: its round trip; None: not measured.
+        roles: `serve` for a server.
+        state: `tried` once it has answered us, else `new`.
+    """
 
     peer_id: str
     endpoints: list[str]
@@ -38,7 +57,7 @@ class PeerInfo:
 
 
 def hit_of(track: FoundTrack) -> Hit:
-    """Return a track that was found as it is shown."""
+    """Return a found track as it is shown."""
     from lightpeer.core.trust.identity import format_peer_id
 
     return Hit(
@@ -54,7 +73,7 @@ def hit_of(track: FoundTrack) -> Hit:
 
 
 def info_of(entry: PeerEntry) -> PeerInfo:
-    """Return a peer that is remembered as it is shown."""
+    """Return a remembered peer as it is shown."""
     from lightpeer.core.addresses import format_endpoint
     from lightpeer.core.trust.identity import format_peer_id
 

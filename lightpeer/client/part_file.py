@@ -1,9 +1,9 @@
-"""A track that is being fetched into a file, and what an earlier try left of it.
+"""The file that a track is fetched into, and the part of it that an earlier try left.
 
-It is written beside its final name, as `NAME.part`, and renamed once it is whole and on the disk. What is
-there from before is read first, segment by segment; the caller checks each against its hash like any
-other source's, so a part of another track, or a torn write, costs nothing but itself. A link in its place,
-which somebody may have laid where all may write, is not followed.
+The track is written beside its final name, as `NAME.part`, and renamed once it is complete and on the disk.
+An earlier part is read first, segment by segment. The caller checks each segment against its hash, as it
+does with every source, so a part of another track, or a torn write, does no harm. A symbolic link in its
+place is not followed: in a folder that all may write to, anybody could have laid it.
 """
 
 from __future__ import annotations
@@ -23,27 +23,32 @@ PART: Final = ".part"
 
 
 class PartFile:
-    """One file; `begin` before all else, `close` in any case. The methods raise OSError."""
+    """One file. Call `begin` first, and `close` in any case. The methods raise OSError.
+
+    Attributes:
+        size_bytes: how much of the track is there, from its beginning.
+        kept_bytes: how much of that an earlier try had left.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Be going to make a file."""
+        """Open nothing yet; the track will be at `path`."""
         self._path = path
         self._part = path.with_name(path.name + PART)
         self._file: BinaryIO | None = None
         self._rendition = 0
         self._header_bytes = 0
-        self._next_kept = 0  # the segment whose place is known, and the place
-        self._kept_at = 0
-        self.size_bytes = 0  # of what is there in order
-        self.kept_bytes = 0  # of that, what was there before
+        self._next_kept = 0  # the next segment to look for in the earlier part
+        self._kept_at = 0  # where it begins
+        self.size_bytes = 0
+        self.kept_bytes = 0
 
     @property
     def has_begun_before(self) -> bool:
-        """Whether there may be something of it."""
+        """Whether an earlier try left a part."""
         return self._part.exists()
 
     def begin(self, number: int, rendition: Rendition) -> None:
-        """Open the file for a rendition, and keep what it may hold of it."""
+        """Open the file for a rendition, and keep its contents if they are of that rendition."""
         descriptor = open_ordinary(self._part, 0o666)
         file = self._file = os.fdopen(descriptor, "r+b", buffering=0)
         header = rendition.header
@@ -55,7 +60,13 @@ class PartFile:
         self.size_bytes = self._kept_at = self._header_bytes = len(header)
 
     def kept(self, rendition: int, segment: int, size: int) -> bytes | None:
-        """Return what an earlier try left of a segment, not verified; they are asked for in order."""
+        """Return a segment that an earlier try left, not verified; None if there is none.
+
+        Args:
+            rendition: the rendition's number.
+            segment: the segment's; call this in order.
+            size: its length in bytes.
+        """
         if self._file is None or rendition != self._rendition or segment != self._next_kept:
             return None
         data = os.pread(self._file.fileno(), size, self._kept_at)
@@ -64,7 +75,7 @@ class PartFile:
         return data if len(data) == size else None
 
     def write(self, segment: SegmentReady) -> None:
-        """Take the next segment, in order."""
+        """Append the next segment."""
         assert self._file is not None, "`begin` comes first"
         size = len(segment.data)
         if os.pread(self._file.fileno(), size, self.size_bytes) == segment.data:
@@ -75,7 +86,7 @@ class PartFile:
         self.size_bytes += size
 
     def finish(self) -> None:
-        """Put the whole file in its place, once the disk has it."""
+        """Rename the complete file to its final name, once it is on the disk."""
         assert self._file is not None, "`begin` comes first"
         self._file.truncate(self.size_bytes)
         os.fsync(self._file.fileno())
@@ -83,12 +94,12 @@ class PartFile:
         self._part.replace(self._path)
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)  # the new name too
+            os.fsync(folder)  # and the new name
         finally:
             os.close(folder)
 
     def close(self) -> None:
-        """Close it; a part that holds no segment is removed."""
+        """Close the file; remove it if it holds no segment."""
         file, self._file = self._file, None
         if file is None:
             return

@@ -1,9 +1,8 @@
-"""From a client to a session: the one place where a download session is made.
+"""The one place where a download session is made for a client.
 
-`new_session` joins a track to what the client knows: its network, how to find further sources, and whom to
-tell what a source was worth. The player runs what it gives on its own; `streaming` runs it for the length of
-a block and takes segments as fast as they come, which is what a fetch and a mirror want. `open_stream` gives
-the same to programs, as verified segments and nothing else.
+`new_session` joins a track to the client's network, its finder of further sources, and its scores of peers.
+The player runs the session itself. `streaming` runs it for the length of a block and takes segments as fast
+as they come, for a fetch or a mirror. `open_stream` gives programs the same, as verified segments.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import trio
 
+from lightpeer.client.client import Start
 from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
@@ -39,15 +39,18 @@ INLINE_BYTES: Final = 11_000
 """As much as TCP sends at once: ten segments (RFC 6928), two of which HTTP/2's settings take, less headers.
 One more would come a round trip later; the rest comes sooner by UDP."""
 
-TABLE_INLINE_BYTES: Final = 1_500  # a segment table, by which what is there already is checked
+TABLE_INLINE_BYTES: Final = 1_500  # a segment table, to check the segments of an earlier try by
 SILENCE_S: Final = 120.0  # without a segment: longer than most tunnels, and nothing is lost by trying again
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One second of a track, verified: an Ogg Opus page or several, to stand after the rendition's header.
+    """One second of a track, verified: Ogg Opus pages that follow the rendition's header.
 
-    `rendition` is the number in `Track.renditions`, `index` the second, counted from 0.
+    Attributes:
+        rendition: its number in `Track.renditions`.
+        index: the second, counted from 0.
+        data: the pages.
     """
 
     rendition: int
@@ -56,9 +59,9 @@ class Segment:
 
 
 class SegmentStream(AsyncIterator[Segment]):
-    """A track as it comes: iterate over its segments, in order. Make it with a client's `stream`.
+    """A track as it arrives: iterate over its segments, in order. Make it with a client's `stream`.
 
-    No more is fetched ahead than the settings' `high_water_s`, so a slow reader holds back the network.
+    At most the settings' `high_water_s` is fetched ahead, so a slow reader holds back the network.
     """
 
     def __init__(self, session: Session) -> None:
@@ -66,7 +69,7 @@ class SegmentStream(AsyncIterator[Segment]):
 
     @property
     def track(self) -> Track:
-        """What the track's manifest says: title, length, renditions and their headers."""
+        """The track's manifest: title, length, renditions and their headers."""
         return self._session.track
 
     def __aiter__(self) -> Self:
@@ -132,8 +135,8 @@ async def open_stream(
             client's settings say, or as the link allows, so that it may change from segment to segment.
 
     Raises:
-        LightpeerError: nobody reachable holds it. Iterating raises StreamFailedError once every peer that
-            offers the track sent false bytes; an outage is waited for, however long.
+        LightpeerError: no reachable peer holds it. Iterating raises StreamFailedError once every peer that
+            offers the track sent corrupt data; an outage is waited for, however long.
     """
     async with streaming(client, parse_uri(uri), bitrate_kbps or client.settings.bitrate_kbps) as (
         session,
@@ -146,18 +149,18 @@ async def open_stream(
 async def streaming(
     client: Client, track_id: bytes, bitrate_kbps: int | None, part: PartFile | None = None
 ) -> AsyncIterator[tuple[Session, Opened]]:
-    """Stream as fast as segments are taken, for the length of a block; give the session and the Open.
+    """Stream as fast as segments are taken, for the length of a block; yield the session and the Open.
 
     Args:
         client: the light client.
-        track_id: which track.
+        track_id: the track.
         bitrate_kbps: the rendition is the greatest that is not above it, else the lowest; None: as the link
             allows.
-        part: where segments may be already; it is begun.
+        part: the file of an earlier try, which may hold segments; it is begun.
     """
     is_begun = part is not None and part.has_begun_before
     inline_bytes = TABLE_INLINE_BYTES if is_begun else INLINE_BYTES
-    found = client.open_track(track_id, bitrate_kbps=bitrate_kbps, inline_bytes=inline_bytes)
+    found = client.open_track(track_id, Start(inline_bytes=inline_bytes, bitrate_kbps=bitrate_kbps))
     peer, opened = await first_source(found)
     bandwidth = Bandwidth(client.downlink.rate_bytes_per_s(peer), peer.burst)
     settings = replace(client.settings, bitrate_kbps=bitrate_kbps)
@@ -174,7 +177,7 @@ async def streaming(
 
 
 async def next_within(silence_s: float, session: Session) -> SegmentReady | None:
-    """Return the next segment of a track, None after the last; raise StreamFailedError if it takes longer."""
+    """Return a session's next segment, None after the last; raise StreamFailedError after `silence_s`."""
     with trio.move_on_after(silence_s):
         return await session.next_segment()
     raise StreamFailedError(f"nothing came for {silence_s:.0f} s: try again later")

@@ -1,1 +1,1 @@
-"""What both commands share: output, text that strangers wrote, errors as sentences, signals."""
+"""Shared by both commands: output, text that strangers wrote, errors as sentences, signals."""

@@ -1,7 +1,7 @@
-"""What the commands print: plain text for people, or one JSON object a line for programs.
+"""The commands' output: plain text for people, or one JSON object a line for programs.
 
-Results go to stdout, diagnostics to stderr. Every text for people is cleaned on its way out (`text.py`).
-JSON keeps the text as it came, with everything but ASCII escaped.
+Results go to stdout, diagnostics to stderr. Text for people is cleaned as it is printed (`text.py`). JSON
+keeps the original text, with all but ASCII escaped.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ STDOUT_FILENO = 1
 
 
 class Output:
-    """Where a command's results and remarks go.
+    """Prints a command's results and remarks.
 
-    `closed` tells that whoever read our results has gone (`| head`), which is no error.
+    Attributes:
+        closed: whether the reader of our results has gone (`| head`), which is not an error.
     """
 
     def __init__(
@@ -31,7 +32,14 @@ class Output:
         quiet: bool = False,
         stream: TextIO | None = None,
     ) -> None:
-        """Print JSON lines or text, to `stream` or stdout; `quiet` leaves out what is not a result."""
+        """Print nothing yet.
+
+        Args:
+            program: the name that diagnostics begin with.
+            json: print JSON lines rather than text.
+            quiet: leave out remarks.
+            stream: where to print; None: stdout.
+        """
         self.program = program
         self.json = json
         self.quiet = quiet
@@ -39,35 +47,35 @@ class Output:
         self.closed = False
 
     def result(self, event: str, text: str, **data: object) -> None:
-        """Print a result: its data in JSON with this event name, or its text."""
+        """Print a result: in JSON its data under an event name, else its text."""
         self._print(self._encode(event, data) if self.json else clean(text))
 
     def remark(self, event: str, text: str, **data: object) -> None:
-        """Print what is going on: as `result`, but not for people who want quiet."""
+        """Print progress: like a result, but not in quiet text."""
         if self.json or not self.quiet:
             self.result(event, text, **data)
 
     def error(self, text: str, exit_status: int) -> None:
-        """Print the one sentence that the command fails with."""
+        """Print the sentence that the command fails with."""
         self.warn(text)
         if self.json:
             self.result("error", text, message=text, exit_status=exit_status)
 
     def notify(self, text: str) -> None:
-        """Print one sentence on stderr, and for programs an event."""
+        """Print a sentence on stderr, and in JSON an event too."""
         self.warn(text)
         if self.json:
             self.result("warning", text, message=text)
 
     def warn(self, text: str) -> None:
-        """Print one sentence on stderr."""
+        """Print a sentence on stderr."""
         print(f"{self.program}: {clean(text)}", file=sys.stderr, flush=True)  # noqa: T201 - its purpose
 
     def _print(self, line: str) -> None:
         try:
             print(line, file=self.stream, flush=True)
         except OSError as error:
-            # Python flushes stdout once more as it ends, and would complain then.
+            # Python flushes stdout once more at exit, and would complain again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT_FILENO)
             self.closed = isinstance(error, BrokenPipeError)
             if self.closed:

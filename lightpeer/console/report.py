@@ -1,7 +1,6 @@
-"""What the commands share: mistakes told in one sentence, a log for those who want it, and exit statuses.
+"""Shared by the commands: errors as one sentence, exit statuses, and an optional log.
 
-Whatever is raised ends in `report`, so that a person sees one sentence, and a traceback only if asked for
-with -vv.
+Every exception ends in `report`, so that a person sees one sentence, and a traceback only with -vv.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells a mistake in one sentence, as every other error of ours."""
+    """An argument parser that raises UsageError for a mistake, so that it is reported like any error."""
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError for a mistake in the arguments."""
@@ -27,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def start_logging(program: str, verbose: int) -> None:
-    """Log to stderr as a program: warnings, with -v what goes on, with -vv everything."""
+    """Log to stderr under a program's name: warnings, with -v progress too, with -vv everything."""
     import logging
 
     from lightpeer.console.text import clean, clean_lines
@@ -47,7 +46,13 @@ def start_logging(program: str, verbose: int) -> None:
 
 
 def report(error: BaseException, output: Output, *, debug: bool) -> int:
-    """Say what went wrong in one sentence; return the exit status."""
+    """Report an error in one sentence; return the exit status.
+
+    Args:
+        error: the error.
+        output: prints it.
+        debug: whether to print the traceback too.
+    """
     cause = first_cause(error)
     if isinstance(cause, SystemExit):  # --help and --version
         return int(cause.code or 0)
@@ -59,8 +64,8 @@ def report(error: BaseException, output: Output, *, debug: bool) -> int:
 
         from lightpeer.console.text import clean_lines
 
-        print(clean_lines("".join(traceback.format_exception(error))), file=sys.stderr, end="")  # noqa: T201 - as asked
-    if output.closed:  # by whoever read it: they have what they wanted
+        print(clean_lines("".join(traceback.format_exception(error))), file=sys.stderr, end="")  # noqa: T201 - on request
+    if output.closed:  # by its reader, which has read enough
         return 0
     status, sentence = 1, str(cause)
     if isinstance(cause, LightpeerError):
@@ -74,7 +79,7 @@ def report(error: BaseException, output: Output, *, debug: bool) -> int:
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """Return what stands behind a nursery's exception group: the interrupt, or our own error, if any."""
+    """Return the cause behind a nursery's exception group: the interrupt, or an error of ours, if any."""
     leaves = list(leaves_of(error))
     for kind in (KeyboardInterrupt, LightpeerError, BaseException):
         for leaf in leaves:

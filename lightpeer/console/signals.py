@@ -1,8 +1,8 @@
-"""Ctrl-C and its kin: a signal cancels the command, so that all cleanup runs.
+"""Ctrl-C and other signals: a signal cancels the command, so that all cleanup runs.
 
-The terminal is put back, statistics are written, child processes and half-written
-files go away; then the process ends with 128 and the signal's number, as shells
-count. A second signal, while the first is being obeyed, works as usual.
+The terminal is restored, statistics are written, child processes end and half-written files are removed. Then
+the process ends with 128 plus the signal's number, as in shells. A second signal, during the cleanup, works
+as usual.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_async(main: Callable[[], Awaitable[int]]) -> int:
-    """Run a command's coroutine; return its status, or 128 and the signal's number if one ended it."""
+    """Run a command's coroutine; return its status, or 128 plus the signal's number if one ended it."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     return trio.run(_until_signal, main)
@@ -32,7 +32,7 @@ async def _until_signal(main: Callable[[], Awaitable[int]]) -> int:
     caught: list[int] = []
 
     async def watch(scope: trio.CancelScope) -> None:
-        # A signal that we were started to ignore (nohup, a shell's &) stays ignored.
+        # A signal that was ignored when we were started (nohup, a shell's &) stays ignored.
         wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         with trio.open_signal_receiver(*wanted) as signals:
             async for number in signals:
@@ -49,6 +49,6 @@ async def _until_signal(main: Callable[[], Awaitable[int]]) -> int:
     except Exception as error:
         if not caught:
             raise
-        # A task that was about to use what another has closed by now.
+        # A task may have used a resource that another has closed by now.
         logger.info("while ending: %r", error, exc_info=logger.isEnabledFor(logging.DEBUG))
     return 128 + caught[0] if caught else status

@@ -1,8 +1,8 @@
-"""Text that strangers wrote, made fit to be shown: on one line, steering nothing, as wide as there is room.
+"""Text that strangers wrote, made safe to show: on one line, without control characters, within a width.
 
-Titles, names of files, ids and the reasons of errors come from others, and a terminal obeys escape sequences
-in what it shows. So whatever shows text cleans it here, at the last moment; what is kept of a file's tags is
-cleaned by the same rule.
+Titles, file names, ids and the reasons of errors come from others, and a terminal obeys escape sequences in
+its output. So all text is cleaned here, as it is printed. The tags that a server keeps of a file are cleaned
+by the same rule.
 """
 
 from __future__ import annotations
@@ -11,34 +11,31 @@ import unicodedata
 from typing import Final
 
 _UNSHOWN: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-"""Unicode categories that steer a terminal, reorder text (bidi overrides), or show nothing."""
+"""Unicode categories that control a terminal, reorder text (bidi overrides), or are invisible."""
 
 _JOINERS: Final = "\u200c\u200d"  # of category Cf, but Persian, Indic scripts and emoji are spelt with them
-_ABOVE_OTHERS: Final = {"Mn", "Me"}  # accents, and what chooses among forms of a sign
+_ABOVE_OTHERS: Final = {"Mn", "Me"}  # accents and variation selectors
 
 
 def clean(text: str, instead: str = " ") -> str:
-    """Return the text on one line, without anything that a terminal would obey.
-
-    `instead` is what stands in the place of each such character.
-    """
+    """Return the text on one line, with `instead` in place of each character that a terminal would obey."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(instead if unicodedata.category(c) in _UNSHOWN and c not in _JOINERS else c for c in text)
 
 
 def clean_lines(text: str) -> str:
-    """Return a text of several lines, such as a traceback, with each of them cleaned."""
+    """Return a text of several lines, such as a traceback, with each line cleaned."""
     return "\n".join(map(clean, text.split("\n")))
 
 
 def width(text: str) -> int:
-    """Return how many columns a cleaned text takes on a terminal (UAX #11)."""
+    """Return the width of a cleaned text in columns of a terminal (UAX #11)."""
     return sum(map(_char_width, text))
 
 
 def truncate(text: str, columns: int) -> str:
-    """Return the text, cut with an ellipsis if it takes more than so many columns."""
+    """Return the text, cut with an ellipsis if it is wider than `columns`."""
     if width(text) <= columns:
         return text
     used, kept = 1, []  # the ellipsis takes one

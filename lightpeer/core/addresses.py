@@ -1,14 +1,13 @@
-"""Addresses: as people write them and as records do, how far each reaches, and which stand under one control.
+"""Addresses: their text forms, the network that each is valid in, and groups under one control.
 
-A *host* is a name or a numeric address, an *endpoint* is a host and a port. How narrow the network is that a
-host means something in, is its *scope*. Hosts are counted together in three ways, and each is right for
-something else:
+A *host* is a name or a numeric address. An *endpoint* is a host and a port. A host's *scope* says how narrow
+a network it is valid in. Hosts are grouped in three ways, for different purposes:
 
-- `network_of`: what one site is given, an address of IPv4 or an IPv6 /48. Who is in it may be strangers to
-  each other, behind one translator or at one provider, as many for the one as for the other.
-- `network_group`: what hosts under one control are likely to share. Whoever is limited by it cannot get
-  round that by many addresses, but strangers may be counted in.
-- `joined_network`: a network that we are in ourselves, known again by the address that it gave us.
+- `network_of`: as much as one site is given, an IPv4 address or an IPv6 /48. Its hosts may be strangers to
+  each other, behind one translator or at one provider.
+- `network_group`: as much as hosts under one control are likely to share. A limit on a group cannot be evaded
+  with many addresses, but a group may include strangers.
+- `joined_network`: a network that we are in ourselves, recognised by the address that it gave us.
 """
 
 from __future__ import annotations
@@ -26,26 +25,26 @@ Endpoint: TypeAlias = tuple[str, int]
 DEFAULT_PORT: Final = 47474  # where lightpeer-serve listens unless told otherwise
 MAX_PORT: Final = 65535
 MAX_HOST_CHARS: Final = 253  # RFC 1035 §2.3.4
-PRIVATE_SCOPE: Final = 1  # of an address in a network at home, or of one link
+PRIVATE_SCOPE: Final = 1  # of a private or link-local address
 LOOPBACK_SCOPE: Final = 2
 LOCAL_GROUP: Final = "local"
-_PORT = re.compile(r"[1-9][0-9]{0,4}")  # of one form alone, so that what is limited has one name
-_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")  # what resolvers take for a part of an IPv4 address
+_PORT = re.compile(r"[1-9][0-9]{0,4}")  # in one form only, as limits go by text
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")  # resolvers take it for a part of an IPv4 address
 _SHARED = IPv4Network("100.64.0.0/10")  # RFC 6598: carriers' NATs, and private overlays
-_SITE = IPv6Network("fec0::/10")  # RFC 3879: site-local once, and private still
-_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: whatever a network leads there, its own hosts too
+_SITE = IPv6Network("fec0::/10")  # RFC 3879: site-local, deprecated and still private
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: may lead to a network's own hosts
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 _ENDS_IN_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
 _HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
 
 
-# Written and read.
+# Text forms.
 
 
 def parse_endpoint(text: str, least_port: int = 1) -> Endpoint:
     """Return the host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT` or `IPV6`; raise ValueError.
 
-    `least_port` is 0 for an address to listen on, where that stands for any.
+    `least_port` is 0 for an address to listen on, where 0 means any port.
     """
     host, port = text.strip(), ""
     if host.startswith("["):
@@ -79,13 +78,13 @@ def parse_endpoint_untrusted(text: str) -> Endpoint:
     return bare, int(port)
 
 
-# What hosts are.
+# Kinds of hosts.
 
 
 def is_host(host: str) -> bool:
-    """Tell whether a host is a unicast address, or has the form of a name (RFC 1123 §2.1).
+    """Return whether a host is a unicast address, or has the form of a name (RFC 1123 §2.1).
 
-    An IPv6 address of one link is none: it leads somewhere by its zone alone, which is its computer's own.
+    A link-local IPv6 address is not: it needs a zone, which is valid on one computer only.
     """
     try:
         address = ip_address(host)
@@ -95,14 +94,14 @@ def is_host(host: str) -> bool:
             len(host) <= MAX_HOST_CHARS
             and _HOST_CHARS.issuperset(host)
             and all(0 < len(label) < 64 and label[0] != "-" != label[-1] for label in labels)
-            and not _NUMBER.fullmatch(labels[-1])  # a numeric address gone wrong, or in disguise
+            and not _NUMBER.fullmatch(labels[-1])  # a malformed or disguised numeric address
         )
     is_of_one_link = isinstance(address, IPv6Address) and address.is_link_local
     return not (is_of_one_link or "%" in host or address.is_unspecified or address.is_multicast)
 
 
 def is_name(host: str) -> bool:
-    """Tell whether a host has yet to be resolved."""
+    """Return whether a host has to be resolved."""
     try:
         ip_address(host)
     except ValueError:
@@ -111,17 +110,17 @@ def is_name(host: str) -> bool:
 
 
 def is_wildcard(host: str) -> bool:
-    """Tell whether a listening address means every address of the machine."""
+    """Return whether a listening address means every address of the machine."""
     return not host if is_name(host) else ip_address(host).is_unspecified
 
 
 def family_of(host: str) -> int:
-    """Return the version of IP that a numeric address is of, 4 or 6."""
+    """Return the IP version of a numeric address, 4 or 6."""
     return ip_address(host).version
 
 
 def scope_of(host: str) -> int:
-    """Return how narrow a network is: 0 for the internet, or a name; PRIVATE_SCOPE; LOOPBACK_SCOPE."""
+    """Return a host's scope: 0 for the internet, or a name; PRIVATE_SCOPE; LOOPBACK_SCOPE."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -136,7 +135,7 @@ def scope_of(host: str) -> int:
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address leads to, by its form or by way of a translator.
+    """Return the IPv4 address that an IPv6 address leads to, by its form or through a translator.
 
     These forms are IPv4-mapped ::ffff:a.b.c.d, IPv4-compatible ::a.b.c.d, which is deprecated (RFC 4291
     section 2.5.5), IPv4-translated ::ffff:0:a.b.c.d (RFC 2765 section 2.1), NAT64 64:ff9b::a.b.c.d (RFC 6052
@@ -150,18 +149,18 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
     return None
 
 
-# Hosts counted together.
+# Groups.
 
 
 @lru_cache(maxsize=1024)
 def network_of(host: str) -> str:
-    """Return what one site is given: an IPv4 address, or an IPv6 /48 at most (RFC 6177)."""
+    """Return the network of a numeric host, as one site is given: its IPv4 address or IPv6 /48 (RFC 6177)."""
     return str(IPv6Network((host.partition("%")[0], 48), strict=False)) if ":" in host else host
 
 
-@lru_cache(maxsize=1024)  # a flood must not cost more than its seals
+@lru_cache(maxsize=1024)  # cheap under a flood, whose seals cost enough
 def network_group(host: str) -> str:
-    """Return what hosts under one control are likely to share: a prefix, or the end of a name."""
+    """Return the group of hosts that are likely to be under one control: a prefix, or the end of a name."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -176,7 +175,7 @@ def network_group(host: str) -> str:
 
 
 def joined_network(own_host: str) -> str:
-    """Return what a network is known by that gave us an address: its prefix, /24 of IPv4, /64 of IPv6."""
+    """Return the prefix of the network that gave us an address: /24 of IPv4, /64 of IPv6."""
     address = ip_address(own_host.partition("%")[0])
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped

@@ -1,1 +1,1 @@
-"""The seam to the world, and the real one: sockets, TLS, names, the local network."""
+"""The seam to the outside world, and the real one: sockets, TLS, names, the local network."""

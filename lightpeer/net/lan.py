@@ -1,10 +1,11 @@
 """Peers on the local network, found without configuration: DNS-SD over multicast DNS (RFC 6763, RFC 6762).
 
-A serving peer registers `_loudp2p._tcp` with its port, and its id in the TXT record. What is found is a hint
-for whom to contact first: the id is proven by the contact, and addresses of the internet or of this
-computer are passed over, so that nobody in the network can send us elsewhere.
+A serving peer registers `_loudp2p._tcp` with its port, and its id in the TXT record. A peer that is found
+this way is only a hint which to contact first: the contact proves the id. Addresses of the internet or of
+this computer are skipped, so nobody on the network can send us elsewhere.
 
-zeroconf does the work, in threads of its own; without it (the extra `lan`) nothing is found, in silence.
+zeroconf does the work in its own threads. Without it (the extra `lan`), no peers are found, without a
+message.
 """
 
 from __future__ import annotations
@@ -28,32 +29,37 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SERVICE: Final = "_loudp2p._tcp.local."
-MAX_FOUND: Final = 32  # more peers than a home has, and no more than a view
+MAX_FOUND: Final = 32  # more peers than a home has, and at most a view
 MAX_ADDRESSES: Final = 4  # of one peer
-ANSWER_MS: Final = 1000  # for the addresses of one peer
+ANSWER_MS: Final = 1000  # to wait for the addresses of one peer
 
 
 class Lan:
-    """The peers found on the local network so far; `Network.lan` gives it."""
+    """The peers found on the local network so far, as `Network.lan` gives them.
+
+    Attributes:
+        is_looking: whether peers can be found at all.
+        changed: set, and replaced, when a peer is found or leaves.
+    """
 
     def __init__(self, *, is_looking: bool = True) -> None:
-        self.is_looking = is_looking  # False: nothing will be found
-        self.changed = trio.Event()  # set, and replaced, whenever somebody is found or leaves
-        self._found: dict[str, list[Contact]] = {}  # by the service's name
+        self.is_looking = is_looking
+        self.changed = trio.Event()
+        self._found: dict[str, list[Contact]] = {}  # by the name of the service
 
     @property
     def contacts(self) -> list[Contact]:
-        """The peers that are there, by their addresses."""
+        """The addresses of the peers that are there."""
         return [contact for contacts in self._found.values() for contact in contacts]
 
     def add(self, name: str, contacts: list[Contact]) -> None:
-        """Take in what was found."""
+        """Note the addresses of a service."""
         if contacts and (name in self._found or len(self._found) < MAX_FOUND):
             self._found[name] = contacts
             self._tell()
 
     def remove(self, name: str) -> None:
-        """Forget who said goodbye."""
+        """Forget a service that said goodbye."""
         self._found.pop(name, None)
         self._tell()
 
@@ -63,7 +69,7 @@ class Lan:
 
 
 class Own(NamedTuple):
-    """What to be found by; without a host, at all addresses of this computer."""
+    """Our own service; without a host, it is at all addresses of this computer."""
 
     peer_id: PeerId
     host: str | None
@@ -72,11 +78,11 @@ class Own(NamedTuple):
 
 @asynccontextmanager
 async def on_lan(own: Own | None = None, *, interfaces: Sequence[str] = ()) -> AsyncIterator[Lan]:
-    """Look at the local network for the length of a block, and be found there if we say who we are.
+    """Look for peers on the local network during a block, and register our own service.
 
     Args:
-        own: what to be found by.
-        interfaces: the addresses of the interfaces to use; none: all.
+        own: our own service, or None to register nothing.
+        interfaces: the addresses of the interfaces to use; all if there are none.
     """
     if not find_spec("zeroconf"):
         yield Lan(is_looking=False)
@@ -99,11 +105,11 @@ async def _run(lan: Lan, own: Own | None, interfaces: Sequence[str]) -> None:
         await trio.sleep_forever()
     finally:
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(zc.close)  # says goodbye
+            await trio.to_thread.run_sync(zc.close)  # this says goodbye
 
 
 class _Listener:
-    """Told by zeroconf, in a thread of its own; has what `zeroconf.ServiceListener` has."""
+    """What zeroconf calls, in its own thread; it has the methods of `zeroconf.ServiceListener`."""
 
     def __init__(self, lan: Lan, own: Own | None, *, on_loopback: bool) -> None:
         self._lan = lan
@@ -116,7 +122,7 @@ class _Listener:
 
         try:
             info = zc.get_service_info(type_, name, ANSWER_MS)
-        except zeroconf.Error:  # it was closed meanwhile
+        except zeroconf.Error:  # it was closed in the meantime
             return
         found = contacts_untrusted(info, on_loopback=self._on_loopback) if info else []
         others = [contact for contact in found if not self._own or contact.peer_id != self._own.peer_id]
@@ -133,15 +139,19 @@ class _Listener:
 
 
 def _open(own: Own | None, interfaces: list[str], listener: Any) -> Any:
-    """Register and browse; returns zeroconf's object, to be closed. Takes a second; raises OSError."""
+    """Register and browse, which takes a second; return zeroconf's object, to be closed.
+
+    Raises:
+        OSError: the network cannot be used.
+    """
     import zeroconf
 
-    logging.getLogger("zeroconf").setLevel(logging.CRITICAL)  # a network without multicast is no news
+    logging.getLogger("zeroconf").setLevel(logging.CRITICAL)  # a network without multicast is common
     zc = zeroconf.Zeroconf(interfaces or zeroconf.InterfaceChoice.All)
     try:
         zeroconf.ServiceBrowser(zc, SERVICE, listener=listener)
         if own is not None:
-            zc.register_service(_service_info(own), cooperating_responders=True)  # our id is nobody else's
+            zc.register_service(_service_info(own), cooperating_responders=True)  # nobody else has our id
     except zeroconf.Error as error:
         zc.close()
         raise OSError(str(error)) from error
@@ -165,11 +175,11 @@ def _service_info(own: Own) -> Any:
 
 
 def contacts_untrusted(info: Any, *, on_loopback: bool = False) -> list[Contact]:
-    """Return where a service of zeroconf's may be met: nowhere, if what it says makes no sense.
+    """Return the addresses in a service of zeroconf's; none if it makes no sense.
 
     Args:
-        info: a `ServiceInfo`, made from what anybody on the network said.
-        on_loopback: whether addresses of this computer itself are meant.
+        info: a `ServiceInfo`, made from packets that anybody on the network can send.
+        on_loopback: whether to accept addresses of this computer itself instead.
     """
     try:
         peer_id = parse_peer_id((info.properties.get(b"id") or b"").decode("ascii"))

@@ -1,9 +1,9 @@
-"""Names in what strangers tell: resolved first, so that the address that was checked is the one connected to.
+"""Resolves names in strangers' records before connecting, so that the address we check is the one we use.
 
-A record may name a host, and whoever owns the name decides, each time anew, where it leads: into the network
-at home too, where nobody from outside may send us. So a name is followed no further in than where whoever
-told us of its peer is, each time that it is used; addresses were checked when they were told. What a person
-gave, as a bootstrap peer, may lead anywhere.
+The owner of a name decides at each use where it leads, which may be our home network, where no outsider may
+send us. So each time that a name is used, it may lead no further into private networks than the peer that
+told us of it. Numeric addresses were checked when they came. A name that a person gave, as a bootstrap
+peer, may lead anywhere.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from lightpeer.net.network import Network
 
 MAX_ADDRESSES: Final = 4  # of one name: two of each family
-RESOLVE_S: Final = 5.0  # a name server that answers no sooner is not there
+RESOLVE_S: Final = 5.0  # a slower name server counts as absent
 
 
 async def numeric_untrusted(network: Network, endpoint: Endpoint, scope: int) -> Endpoint:
-    """Return an endpoint of a peer's record with its name resolved, or as it is if it has none.
+    """Return an endpoint of a peer's record with its name resolved, or unchanged if it is numeric.
 
     Args:
-        network: what resolves it.
+        network: what resolves the name.
         endpoint: the host and the port.
-        scope: how narrow a network a name may lead into, as `scope_of` has it: that of whoever told us, or
-            what `PeerCache.scope` remembers of it. `localhost` says itself where it leads.
+        scope: the narrowest network that a name may lead into, as `scope_of` returns it: that of the peer
+            that told us, or the one in `PeerCache.scope`. `localhost` may always lead to this computer.
 
     Raises:
-        OSError: the name leads nowhere, as far as can be told in five seconds.
+        OSError: the name has no address, or none within five seconds.
         BadMessageError: it leads into narrower networks only.
     """
     from lightpeer.core.addresses import is_name, scope_of
@@ -45,8 +45,8 @@ async def numeric_untrusted(network: Network, endpoint: Endpoint, scope: int) ->
     with trio.move_on_after(RESOLVE_S):
         addresses = await network.resolve(host)
     if addresses is None:
-        raise TimeoutError(f"nobody tells in time where {host} is")
+        raise TimeoutError(f"no name server found {host} in time")
     for numeric in addresses[:MAX_ADDRESSES]:
         if scope_of(numeric) <= scope:
             return numeric, port
-    raise BadMessageError(f"{host} leads into a network of its own")
+    raise BadMessageError(f"{host} leads into a private network")

@@ -1,14 +1,12 @@
 """The seam to the world: sockets, wall-clock time and entropy, and nothing above them.
 
-Everything in lightpeer that touches the outside is handed a `Network`.
-`SystemNetwork` (`system.py`) is the real one; tests fill the same seam with a simulated
-network on virtual time. Monotonic time is not part of it: that is always
-`trio.current_time()`, which trio's own MockClock replaces.
+Everything in lightpeer that touches the outside gets a `Network`. `SystemNetwork` (`system.py`) is the real
+one; tests use a simulated network on virtual time instead. Monotonic time is not part of the seam: it is
+always `trio.current_time()`, which trio's MockClock replaces.
 
-A network also counts what it carries, since its users are on metered links:
-`network.counters` gives the IP payload bytes of all of its sockets. UDP is
-counted as it goes by; for TCP the kernel's own segment counts are read where
-it has them (Linux), because acknowledgements and repeats cost money too.
+A network also counts its traffic, because its users are on metered links: `network.counters` has the IP
+payload bytes of all its sockets. UDP is counted per datagram. For TCP, Linux gives the kernel's own segment
+counts, which include acknowledgements and retransmissions; those cost money too.
 """
 
 from __future__ import annotations
@@ -27,20 +25,19 @@ Address: TypeAlias = tuple[str, int]
 """A host (a name, or a numeric address without brackets) and a port."""
 
 MAX_DATAGRAM_BYTES: Final = 2048
-"""More than any datagram of ours; a longer one is cut, and then fails its tag."""
+"""More than any datagram of ours; a longer one is cut, and its tag then fails."""
 
 ANY_OF_BOTH: Final = "::"
-"""The local address that takes in both families on one port (RFC 3493, sections 3.7 and 5.3)."""
+"""The local address of both families on one port (RFC 3493, sections 3.7 and 5.3)."""
 
-MAPPED: Final = "::ffff:"  # what such a socket puts before addresses of IPv4
-
+MAPPED: Final = "::ffff:"  # the prefix that such a socket gives to IPv4 addresses
 
 MOST_AT_ONCE: Final = 64
-"""Datagrams that are taken together: two thirds of what Linux holds for a socket unless told otherwise."""
+"""Datagrams that are received together: two thirds of Linux's default buffer for a socket."""
 
 
 class Datagram(NamedTuple):
-    """A datagram that came: its first 2048 bytes, from whom, and when, as `trio.current_time` counts."""
+    """A received datagram: its first 2048 bytes, its source, and its arrival in trio's time."""
 
     data: bytes
     source: Address
@@ -52,7 +49,7 @@ class DatagramSocket(Protocol):
 
     @property
     def local_address(self) -> Address:
-        """Where it is bound."""
+        """The address that it is bound to."""
 
     async def send_to(self, data: bytes, address: Address) -> None:
         """Send one datagram to a numeric address.
@@ -63,13 +60,15 @@ class DatagramSocket(Protocol):
         """
 
     def send_now(self, data: bytes, address: Address) -> bool:
-        """Send one datagram without waiting; tell whether there was room for it.
+        """Send one datagram without waiting; return whether there was room for it.
 
-        Raises as `send_to` does.
+        Raises:
+            OSError: the network refused it.
+            trio.ClosedResourceError: this socket is closed.
         """
 
     async def receive_from(self) -> tuple[bytes, Address]:
-        """Wait for one datagram; give its first 2048 bytes and its source.
+        """Wait for one datagram; return its first 2048 bytes and its source.
 
         Raises:
             OSError: the network failed.
@@ -77,31 +76,36 @@ class DatagramSocket(Protocol):
         """
 
     async def receive_all(self, not_before: float) -> list[Datagram]:
-        """Wait for a datagram, and until a time of trio's; give all that are here, at most MOST_AT_ONCE.
+        """Wait for a datagram, but at least until `not_before`; return all that are here, up to MOST_AT_ONCE.
 
-        Raises as `receive_from` does.
+        Args:
+            not_before: a time of trio's.
+
+        Raises:
+            OSError: the network failed.
+            trio.ClosedResourceError: this socket is or becomes closed.
         """
 
     def close(self) -> None:
-        """Close it; whoever waits on it gets `trio.ClosedResourceError`."""
+        """Close it; a task that waits on it gets `trio.ClosedResourceError`."""
 
 
 class Network(Protocol):
-    """What lightpeer needs of the world."""
+    """What lightpeer needs of the outside world."""
 
     @property
     def counters(self) -> Counters:
-        """The bytes carried so far."""
+        """The traffic so far."""
 
     async def connect_tcp(self, host: str, port: int) -> trio.abc.Stream:
-        """Connect; a name's addresses are tried with a staggered start (RFC 8305).
+        """Connect; the addresses of a name are tried with staggered starts (RFC 8305).
 
         Raises:
-            OSError: no address of it could be reached.
+            OSError: none of its addresses could be reached.
         """
 
     async def resolve(self, host: str) -> list[str]:
-        """Give the numeric addresses of a name, or of itself, the best first.
+        """Return the numeric addresses of a host, the best first.
 
         Raises:
             OSError: there is none.
@@ -110,7 +114,7 @@ class Network(Protocol):
     async def listen_tcp(self, host: str, port: int) -> trio.abc.Listener[trio.abc.Stream]:
         """Listen on one address; port 0 picks a free one (see `listener_address`).
 
-        The address `::` stands for all of both families: peers of IPv4 are named as ever there.
+        The address `::` listens on all addresses of both families; IPv4 peers keep their usual addresses.
 
         Raises:
             OSError: the address is taken or not ours.
@@ -120,47 +124,47 @@ class Network(Protocol):
         """Bind a UDP socket to a local address.
 
         Args:
-            host: the local address, or "" for any of one family; `::` is any of both.
+            host: the local address; "" is any address of one family, `::` of both.
             port: 0 picks a free one.
-            family_of: a remote host; with `host` "", the socket gets its address family (else IPv4).
+            family_of: a remote host, whose address family the socket gets if `host` is ""; IPv4 without it.
 
         Raises:
-            OSError: the address is taken, or not ours, or the hint cannot be resolved.
+            OSError: the address is taken or not ours, or `family_of` cannot be resolved.
         """
 
     def lan(self, own: Own | None = None) -> AbstractAsyncContextManager[Lan]:
-        """Look for peers on the local network for the length of a block, and be found there as `own`."""
+        """Look for peers on the local network during a block, and register our own service."""
 
     def unix_time(self) -> float:
-        """Give the wall-clock time in seconds since 1970."""
+        """Return the wall-clock time in seconds since 1970."""
 
     def entropy(self, n: int) -> bytes:
-        """Give `n` bytes fit for keys."""
+        """Return `n` random bytes that are fit for keys."""
 
 
 class _Addressed(Protocol):
-    """What is simulated, and knows its addresses."""
+    """A simulated stream or listener, which knows its addresses."""
 
     peer_address: Address
     local_address: Address
 
 
 def peer_address(stream: object) -> Address:
-    """Give the remote address of a TCP stream, real or simulated."""
+    """Return the remote address of a TCP stream, real or simulated."""
     if isinstance(stream, trio.SocketStream):
         return socket_address(stream.socket.getpeername())
     return cast("_Addressed", stream).peer_address
 
 
 def local_address(stream: object) -> Address:
-    """Give the local address of a TCP stream, real or simulated."""
+    """Return the local address of a TCP stream, real or simulated."""
     if isinstance(stream, trio.SocketStream):
         return socket_address(stream.socket.getsockname())
     return cast("_Addressed", stream).local_address
 
 
 def listener_address(listener: object) -> Address:
-    """Give the local address, with the real port, of a TCP listener, real or simulated."""
+    """Return the local address of a TCP listener, real or simulated, with its actual port."""
     if isinstance(listener, trio.SocketListener):
         return socket_address(listener.socket.getsockname())
     return cast("_Addressed", listener).local_address
@@ -172,27 +176,27 @@ class Counters:
     def __init__(self) -> None:
         self._rx_bytes = 0
         self._tx_bytes = 0
-        self._open: set[Callable[[], tuple[int, int]]] = set()  # one for each open TCP stream
+        self._open: set[Callable[[], tuple[int, int]]] = set()  # of each open TCP stream
 
     def rx_bytes(self) -> int:
-        """Give the bytes received so far."""
+        """Return the bytes received so far."""
         return self._rx_bytes + sum(read()[0] for read in self._open)
 
     def tx_bytes(self) -> int:
-        """Give the bytes sent so far."""
+        """Return the bytes sent so far."""
         return self._tx_bytes + sum(read()[1] for read in self._open)
 
     def add(self, *, rx: int = 0, tx: int = 0) -> None:
-        """Count bytes that went by."""
+        """Count received and sent bytes."""
         self._rx_bytes += rx
         self._tx_bytes += tx
 
     def track(self, read: Callable[[], tuple[int, int]]) -> None:
-        """Count an open stream by asking `read` for its (received, sent) bytes."""
+        """Count an open stream, whose `read` returns its received and sent bytes."""
         self._open.add(read)
 
     def retire(self, read: Callable[[], tuple[int, int]]) -> None:
-        """Add up a tracked stream for the last time; must come before it closes."""
+        """Count a tracked stream for the last time, before it closes."""
         if read in self._open:
             self._open.remove(read)
             rx, tx = read()
@@ -200,9 +204,9 @@ class Counters:
 
 
 def socket_address(name: Any) -> Address:
-    """Cut a socket name of either family (IPv6 has a flow and a scope too) to host and port.
+    """Return the host and port of a socket name of either family; IPv6 names also have a flow and a scope.
 
-    An address of IPv4 that came through a socket of both families is given as what it is, for it is
-    compared, and goes into path tokens.
+    An IPv4 address on a socket of both families loses its prefix, because addresses are compared and go
+    into path tokens.
     """
     return name[0].removeprefix(MAPPED) if "." in name[0] else name[0], name[1]

@@ -1,4 +1,4 @@
-"""The real network: the system's sockets, clock and entropy, and what they have carried."""
+"""The real network: the system's sockets, clock and entropy, and counts of their traffic."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from lightpeer.net.lan import Lan, Own
 
-_TCP_HEADER_BYTES = 32  # 20, and 12 for the timestamps that nearly every stack sends
-_TCP_SEGMENT_BYTES = 1448  # what an Ethernet frame holds after those headers
-_TCP_INFO_BYTES = 208  # as far as tcpi_bytes_sent, in Linux 4.19 and later
+_TCP_HEADER_BYTES = 32  # 20, and 12 of timestamps, which nearly every stack sends
+_TCP_SEGMENT_BYTES = 1448  # the rest of an Ethernet frame
+_TCP_INFO_BYTES = 208  # up to tcpi_bytes_sent, in Linux 4.19 and later
 _LISTEN_BACKLOG = 128
 ACCEPTS_AT_ONCE: Final = 32
-"""Connections that are taken together: beside a flood of them, one for each turn of the loop would have an
-honest one wait for hundreds of turns."""
+"""Connections that are accepted together. With one for each turn of the event loop, an honest client beside a
+flood would wait for hundreds of turns."""
 
 
 class SystemNetwork:
@@ -79,16 +79,16 @@ class SystemNetwork:
         return on_lan(own)
 
     def unix_time(self) -> float:
-        """Give the wall-clock time in seconds since 1970."""
+        """Return the wall-clock time in seconds since 1970."""
         return time.time()
 
     def entropy(self, n: int) -> bytes:
-        """Give `n` bytes from the system's generator."""
+        """Return `n` bytes from the system's generator."""
         return os.urandom(n)
 
 
 class TcpStream(trio.abc.HalfCloseableStream):
-    """A TCP connection that knows its addresses and what it carried."""
+    """A TCP connection that knows its addresses and counts its traffic."""
 
     def __init__(self, stream: trio.SocketStream, counters: Counters) -> None:
         self._stream = stream
@@ -97,16 +97,19 @@ class TcpStream(trio.abc.HalfCloseableStream):
         self._payload_tx_bytes = 0
         self.peer_address = socket_address(stream.socket.getpeername())
         self.local_address = socket_address(stream.socket.getsockname())
-        self._read = self._carried  # one bound method, so that it can be found again
+        self._read = self._carried  # kept, because each access makes a new bound method
         counters.track(self._read)
 
     def send_now(self, data: bytes) -> int:
-        """Send what the socket takes without waiting, while no `send_all` runs; give how much that was."""
-        if os.name != "posix":  # elsewhere a socket is no file
+        """Send what the socket takes without waiting and return how many bytes that was.
+
+        No `send_all` may be running.
+        """
+        if os.name != "posix":  # elsewhere a socket is not a file
             return 0
         try:
             sent = os.write(self._stream.socket.fileno(), data)
-        except OSError:  # it is full, or broken: `send_all` waits, or tells
+        except OSError:  # it is full or broken; `send_all` waits or raises
             return 0
         self._payload_tx_bytes += sent
         return sent
@@ -125,7 +128,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         await self._stream.send_eof()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receive some bytes; none at the end."""
+        """Receive some bytes, or b"" at the end."""
         data = await self._stream.receive_some(max_bytes)
         self._payload_rx_bytes += len(data)
         return data
@@ -136,17 +139,17 @@ class TcpStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
 
     def drop(self) -> None:
-        """Close the connection without a turn of the loop."""
+        """Close the connection without a turn of the event loop."""
         self._counters.retire(self._read)
         self._stream.socket.close()
 
     def _carried(self) -> tuple[int, int]:
-        """Give the bytes received and sent, TCP headers included."""
+        """Return the bytes received and sent, including TCP headers."""
         if sys.platform in {"linux", "android"}:
             try:
                 info = self._stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
                 return _tcp_info_bytes(info)
-            except (OSError, struct.error):  # already closed, or an old kernel that tells less
+            except (OSError, struct.error):  # it is closed, or the kernel is too old
                 pass
         return _estimate_tcp(self._payload_rx_bytes), _estimate_tcp(self._payload_tx_bytes)
 
@@ -155,15 +158,16 @@ class TcpListener(trio.abc.Listener[trio.abc.Stream]):
     """A listening TCP socket."""
 
     def __init__(self, sock: socket.socket, counters: Counters) -> None:
-        self._sock = sock  # which does not block
+        self._sock = sock  # non-blocking
         self._counters = counters
         self._left = ACCEPTS_AT_ONCE
         self.local_address = socket_address(sock.getsockname())
 
     async def accept(self) -> TcpStream:
-        """Wait for a connection that is still alive when it is taken up.
+        """Wait for a connection that is still alive when it is accepted.
 
-        Up to `ACCEPTS_AT_ONCE` that wait already are given without a turn of the loop between them.
+        Up to `ACCEPTS_AT_ONCE` waiting connections are returned without a turn of the event loop between
+        them.
         """
         while True:
             if not self._left:
@@ -175,13 +179,13 @@ class TcpListener(trio.abc.Listener[trio.abc.Stream]):
                 await trio.lowlevel.wait_readable(self._sock)
                 self._left = ACCEPTS_AT_ONCE
                 continue
-            except ConnectionAbortedError:  # the client's doing: accept(2)
+            except ConnectionAbortedError:  # the client aborted it: accept(2)
                 continue
             self._left -= 1
             try:
                 stream = trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
                 return TcpStream(stream, self._counters)
-            except OSError:  # the peer has already gone, and its address with it
+            except OSError:  # the peer is gone, so it has no address
                 accepted.close()
 
     async def aclose(self) -> None:
@@ -204,15 +208,15 @@ async def _resolve(
 
 
 async def _bind(sock: trio.socket.SocketType, address: Any) -> None:
-    if sock.family == socket.AF_INET6:  # systems differ in what they do by themselves
+    if sock.family == socket.AF_INET6:  # the default differs between systems
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != ANY_OF_BOTH))
     await sock.bind(address)
 
 
 def _tcp_info_bytes(info: bytes) -> tuple[int, int]:
-    """Read bytes received and sent, headers included, from Linux's `struct tcp_info`."""
+    """Return the bytes received and sent, including headers, from Linux's `struct tcp_info`."""
     received, segments_out, segments_in = struct.unpack_from("=QII", info, 128)
-    (sent,) = struct.unpack_from("=Q", info, 200)  # repeats included
+    (sent,) = struct.unpack_from("=Q", info, 200)  # including retransmissions
     return (
         received + segments_in * _TCP_HEADER_BYTES,
         sent + segments_out * _TCP_HEADER_BYTES,

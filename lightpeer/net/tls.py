@@ -1,8 +1,7 @@
-"""TLS under HTTP/2: the handshake, and that both sides mean HTTP/2 by it (RFC 9113 section 3.3).
+"""TLS under HTTP/2: the handshake, and a check that both sides chose HTTP/2 (RFC 9113 section 3.3).
 
-A context is the caller's own, with whatever trust and certificates it should have;
-`server_context` and `client_context` make ordinary ones from files. Python's ssl comes
-with trio, but none of it runs until a context is made.
+The caller brings its own context, with its trust and certificates; `server_context` and `client_context`
+make ordinary ones from files. trio imports Python's ssl, but OpenSSL does nothing until a context is made.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ ALPN_H2: Final = "h2"
 
 
 def client_context(ca_file: Path | str | None = None) -> ssl.SSLContext:
-    """Give a context that trusts the system's authorities, or those in a PEM file alone.
+    """Return a context that trusts the system's authorities, or only those in a PEM file.
 
     Raises:
         UsageError: the file cannot be used.
@@ -35,7 +34,7 @@ def client_context(ca_file: Path | str | None = None) -> ssl.SSLContext:
 
 
 def server_context(cert_file: Path | str, key_file: Path | str) -> ssl.SSLContext:
-    """Give a context with the certificate chain and the private key in two PEM files.
+    """Return a context with the certificate chain and the private key in two PEM files.
 
     Raises:
         UsageError: a file cannot be used.
@@ -56,19 +55,25 @@ TlsStream: TypeAlias = "trio.SSLStream[trio.abc.Stream]"
 def wrap_tls(
     stream: trio.abc.Stream, context: ssl.SSLContext, *, server_hostname: str | None = None
 ) -> TlsStream:
-    """Put TLS on a stream, for `shake_hands` to begin; as the server if there is no `server_hostname`."""
+    """Return a TLS stream on a stream, to be started by `shake_hands`.
+
+    Args:
+        stream: the transport.
+        context: the trust and certificates; ALPN is added to it.
+        server_hostname: the name to verify; None makes us the server.
+    """
     context.set_alpn_protocols([ALPN_H2])
     return trio.SSLStream(
         stream,
         context,
         server_hostname=server_hostname,
         server_side=server_hostname is None,
-        https_compatible=True,  # no close_notify is waited for: HTTP/2 has an end of its own
+        https_compatible=True,  # HTTP/2 has its own end, so close_notify is not awaited
     )
 
 
 async def shake_hands(tls: TlsStream) -> None:
-    """Do the handshake; the stream is closed if that fails or is cancelled.
+    """Do the handshake, and close the stream if it fails or is cancelled.
 
     Raises:
         ConnectionError: it fails, or the other side does not choose HTTP/2.

@@ -1,9 +1,8 @@
-"""A UDP socket that knows when its datagrams came, however late they are taken.
+"""A UDP socket that knows when its datagrams arrived, however late they are read.
 
-Linux notes the arrival of each datagram (SO_TIMESTAMPNS, socket(7)). So round trips and
-rates are those of the path, not of a busy phone, and several datagrams may wait to be
-taken together: waking up costs more than all that is done with one. Elsewhere a
-datagram came when it is taken.
+Linux stamps each datagram on arrival (SO_TIMESTAMPNS, socket(7)). So round trips and rates are those of the
+path, not of a busy phone, and several datagrams may wait to be read together; waking up costs more than
+handling one. On other systems, a datagram arrives when it is read.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from lightpeer.net.network import (
 )
 
 _HEADER_BYTES = 8
-_SO_TIMESTAMPNS = 35  # asm-generic/socket.h; the control message that it brings has the same number
+_SO_TIMESTAMPNS = 35  # asm-generic/socket.h; its control message has the same number
 _TIMESPEC = struct.Struct("@ll")
 _CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size) if sys.platform in {"linux", "android"} else 0
 
@@ -41,11 +40,11 @@ class UdpSocket:
         self._plain = sock
         self._socket = trio.socket.from_stdlib_socket(sock)
         self._counters = counters
-        self._emptied_at = trio.current_time()  # what is taken next came later
+        self._emptied_at = trio.current_time()  # datagrams that are read next arrived later
         self.local_address = socket_address(sock.getsockname())
         self._is_both = sock.family == socket.AF_INET6 and self.local_address[0] == ANY_OF_BOTH
         if _CONTROL_BYTES:
-            with contextlib.suppress(OSError):  # a kernel that does not tell
+            with contextlib.suppress(OSError):  # the kernel has no time stamps
                 sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
 
     async def send_to(self, data: bytes, address: Address) -> None:
@@ -75,14 +74,12 @@ class UdpSocket:
         """Receive what is here (see `network.DatagramSocket`)."""
         came: list[Datagram] = []
         if trio.current_time() < not_before:
-            with trio.CancelScope(
-                deadline=not_before
-            ):  # `sleep_until` takes more steps, and this is done most of the time
+            with trio.CancelScope(deadline=not_before):  # cheaper than `sleep_until`, on a hot path
                 await trio.sleep_forever()
             self._check_open()
             self._take_all(came, trio.current_time())
         self._check_open()
-        while not came:  # a datagram with a wrong checksum wakes, and is not there
+        while not came:  # a datagram with a wrong checksum wakes us, but cannot be read
             await trio.lowlevel.wait_readable(self._plain)
             self._take_all(came, trio.current_time())
         self._counters.add(rx=sum(len(one.data) + _HEADER_BYTES for one in came))
@@ -93,17 +90,17 @@ class UdpSocket:
         try:
             while len(came) < MOST_AT_ONCE:
                 data, source, stamp = self._take()
-                # Within these bounds also when the wall clock was set meanwhile.
+                # The bounds also hold if the wall clock was set in the meantime.
                 came_at = now if stamp is None else min(max(stamp - wall_ahead_s, came_at), now)
                 came.append(Datagram(data, socket_address(source), came_at))
         except BlockingIOError:
             self._emptied_at = now
-        except OSError:  # which is told of once, and of no datagram that came
+        except OSError:  # an error of the socket, not of a datagram
             if not came:
                 raise
 
     def _take(self) -> tuple[bytes, Any, float | None]:
-        """Take a datagram: its bytes, its source, and the time in the kernel's stamp."""
+        """Read a datagram; return its bytes, its source, and the kernel's time stamp, if there is one."""
         if not _CONTROL_BYTES:
             return *self._plain.recvfrom(MAX_DATAGRAM_BYTES), None
         data, control, _, source = self._plain.recvmsg(MAX_DATAGRAM_BYTES, _CONTROL_BYTES)
@@ -118,7 +115,7 @@ class UdpSocket:
         self._socket.close()
 
     def _mapped(self, address: Address) -> Address:
-        """Return an address as a socket of both families takes it."""
+        """Return an address in the form that a socket of both families needs."""
         return (MAPPED + address[0], address[1]) if self._is_both and ":" not in address[0] else address
 
     def _check_open(self) -> None:

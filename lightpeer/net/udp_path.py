@@ -1,14 +1,13 @@
-"""UDP to one peer, over sockets that are replaced when the network under them has changed.
+"""UDP to one peer, over sockets that are replaced when the network under them changes.
 
-A phone that goes from Wi-Fi to 3G sends from another address, and what was bound to
-the old one may be dead without a word. So a new socket is made when the network
-refuses a datagram, and when the user of the path says that nothing comes. The former
-one is kept until something came on the new one: after a dead zone, what the network
-held still comes there.
+A phone that moves from Wi-Fi to 3G sends from another address, and a socket bound to the old one may be
+dead without an error. So a new socket is opened when the network refuses a datagram, and when the user of
+the path says that nothing comes. The former one stays open until something comes on the new one, because
+after a dead zone the network still delivers there what it held.
 
-The new network may also be of the other family alone. Where the peer has an address of
-each, datagrams go to both from then on, until something comes from one of them (as in
-RFC 8305, but with the question itself: which one arrives first is for the peer to say).
+The new network may have only the other address family. If the peer has an address of each, datagrams then
+go to both until something comes from one of them. This is like RFC 8305, except that the request itself
+races.
 """
 
 from __future__ import annotations
@@ -27,16 +26,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RENEW_EVERY_S: Final = 1.0
-"""At most so often: a phone without any network refuses every datagram."""
+"""The least time between renewals, because a phone without a network refuses every datagram."""
 
 
 class Path:
-    """UDP to one peer. `open` it first; all that comes from there goes to `on_datagrams`.
+    """UDP to one peer; `open` it first.
+
+    Args:
+        network: where to open sockets.
+        addresses: of the peer, at most one of each family; the first is used until the path is renewed.
+        nursery: for the tasks that receive.
+        on_datagrams: called with received datagrams; returns whether any of them was really the peer's.
 
     Attributes:
-        address: where something came from last, or is expected to.
-        opened_at: when the present sockets were opened.
-        rest_until: until when what comes next waits, to be taken together: it says when it came.
+        address: where something last came from, or is expected from.
+        opened_at: when the present sockets were opened, in trio's time.
+        rest_until: until when datagrams are left unread, to read them together; each knows its arrival.
     """
 
     def __init__(
@@ -46,14 +51,6 @@ class Path:
         nursery: trio.Nursery,
         on_datagrams: Callable[[Sequence[Datagram]], Awaitable[bool]],
     ) -> None:
-        """Take where to, and where what comes is received.
-
-        Args:
-            network: where.
-            addresses: of the peer, one of each family at most; the first is used until the path is renewed.
-            nursery: to receive in.
-            on_datagrams: given what comes from there; tells whether any was the other end's.
-        """
         self.address = addresses[0]
         self.opened_at = 0.0
         self._addresses = addresses
@@ -61,39 +58,44 @@ class Path:
         self._nursery = nursery
         self._on_datagrams = on_datagrams
         self.rest_until = -math.inf
-        self._ways: dict[DatagramSocket, Address] = {}  # more than one until it is known which leads there
+        self._ways: dict[DatagramSocket, Address] = {}  # more than one until something comes on one
         self._former: list[DatagramSocket] = []
         self._closed = False
 
     async def open(self) -> None:
-        """Open a socket to the first address; raise OSError."""
+        """Open a socket to the first address.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
         self.opened_at = trio.current_time()
         self._adopt({await self._network.open_udp("", family_of=self.address[0]): self.address})
 
     async def send(self, datagram: bytes) -> None:
-        """Send a datagram, over a new socket if the network refuses; else it is lost like any other."""
+        """Send a datagram, over a new socket if the network refuses it; it may be lost."""
         if self._send(datagram) or trio.current_time() < self.opened_at + RENEW_EVERY_S:
             return
         await self.renew()
         self._send(datagram)
 
     def _send(self, datagram: bytes) -> bool:
-        """Send a datagram to where the peer may be; tell whether the network took it."""
+        """Send a datagram to each address where the peer may be; return whether the network took it."""
         is_taken = not self._ways
         for socket, address in self._ways.items():
             try:
                 socket.send_now(datagram, address)
                 is_taken = True
-            except trio.ClosedResourceError:  # in the meantime
+            except trio.ClosedResourceError:  # closed in the meantime
                 is_taken = True
             except OSError as error:
                 logger.debug("could not send to %s: %s", address[0], error)
         return is_taken
 
     async def renew(self, *, keep_former: bool = True) -> None:
-        """Go on over a new socket for each address, if there can be one.
+        """Continue over a new socket for each address, where one can be opened.
 
-        The former are heard for now, unless not even that is wanted.
+        Args:
+            keep_former: whether the former sockets still receive for now.
         """
         self.opened_at = trio.current_time()
         ways: dict[DatagramSocket, Address] = {}
@@ -119,7 +121,7 @@ class Path:
                 self._nursery.start_soon(self._receive, socket, address)
 
     def close(self) -> None:
-        """Close the sockets; nothing is received any more."""
+        """Close the sockets and receive nothing more."""
         self._closed = True
         _close([*self._ways, *self._former])
 
@@ -129,7 +131,7 @@ class Path:
                 came = await socket.receive_all(self.rest_until)
             except trio.ClosedResourceError:
                 return
-            except OSError as error:  # an ICMP error for what was sent, which says nothing that is proven
+            except OSError as error:  # an ICMP error, which anybody can forge
                 logger.debug("from %s: %s", address[0], error)
                 continue
             ours = [datagram for datagram in came if datagram.source == address]
@@ -139,7 +141,7 @@ class Path:
                 self._settle(socket)
 
     def _settle(self, socket: DatagramSocket) -> None:
-        """Go on over the one socket that something came on."""
+        """Continue over the one socket that something came on."""
         self.address = self._ways.pop(socket)
         _close([*self._ways, *self._former])
         self._ways, self._former = {socket: self.address}, []

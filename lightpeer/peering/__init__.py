@@ -1,1 +1,1 @@
-"""loudp2p between two peers: sealed calls, kept connections, how a track is opened."""
+"""loudp2p between two peers: sealed calls, kept connections, and opening tracks."""

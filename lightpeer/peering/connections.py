@@ -1,9 +1,9 @@
-"""Connections to peers: at most so many, each made once and shared by all that the process does.
+"""Connections to peers: a bounded number, each made once and shared by the whole process.
 
-Each is held by a task of its own until the peer is gone or the process ends. One that
-is not used for a while rests: it is closed, and made again for the next call. When
-there are as many as there may be, one that rests gives way, the least lately asked for.
-What a connection needs beyond the channel is imported while its SYN is on the way.
+A task of its own holds each connection until the peer is gone or the process ends. An unused connection
+rests: it is closed, and made again for the next call. At the bound, the resting connection that was least
+recently asked for gives way. Modules that a connection needs beyond the channel are imported while its SYN
+is on the way.
 """
 
 from __future__ import annotations
@@ -28,16 +28,23 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KEEPALIVE_S: Final = 20.0  # a phone that lost its network should know while there is sound in the buffer
+KEEPALIVE_S: Final = 20.0  # so that a phone notices a lost network while its buffer has sound
 
 
 class Terms(NamedTuple):
-    """What connections may cost."""
+    """What connections may cost.
+
+    Attributes:
+        capacity: how many there may be.
+        idle_s: seconds without calls until a connection rests.
+        connect_timeout_s: seconds for TCP.
+        call_timeout_s: seconds without a byte until a call fails.
+    """
 
     capacity: int
-    idle_s: float  # without calls, until a connection rests
+    idle_s: float
     connect_timeout_s: float
-    call_timeout_s: float  # without a byte
+    call_timeout_s: float
 
 
 class _Held(NamedTuple):
@@ -46,23 +53,33 @@ class _Held(NamedTuple):
 
 
 class Connections:
-    """The connected peers."""
+    """The connected peers.
+
+    Args:
+        terms: what they may cost.
+        network: where to connect.
+        nursery: where the connections live.
+        identity: returns our key.
+
+    Attributes:
+        first_packet_at: when the first packet was sent, as `time.monotonic` counts, or None.
+        connecting: set once the first packet is on its way.
+    """
 
     def __init__(
         self, terms: Terms, network: Network, nursery: trio.Nursery, identity: Callable[[], Identity]
     ) -> None:
-        """Take the nursery that the connections live in, and how to get our key."""
-        self.first_packet_at: float | None = None  # time.monotonic()
-        self.connecting = trio.Event()  # set once the first packet is on its way
+        self.first_packet_at: float | None = None
+        self.connecting = trio.Event()
         self._terms = terms
         self._network = network
         self._nursery = nursery
         self._identity = identity
-        self._held: dict[Contact, _Held] = {}  # whoever was asked for last is at the end
+        self._held: dict[Contact, _Held] = {}  # the latest asked for is last
         self._under_way: dict[Endpoint, trio.Event] = {}
 
     def alive(self) -> list[Contact]:
-        """Return who is connected, or rests; but for those that said nothing when they were asked last."""
+        """Return the peers that are connected or rest, except those that did not answer when last asked."""
         self._drop_dead()
         return [contact for contact, held in self._held.items() if not held.peer.was_silent]
 
@@ -72,7 +89,7 @@ class Connections:
                 self._drop(contact)
 
     def holds(self, peer: Peer) -> bool:
-        """Tell whether a peer is connected, and has not been dropped."""
+        """Return whether a peer is connected and has not been dropped."""
         return any(held.peer is peer for held in self._held.values())
 
     def peers(self, peer_id: PeerId) -> list[Peer]:
@@ -80,7 +97,7 @@ class Connections:
         return [h.peer for h in self._held.values() if h.peer.peer_id == peer_id and h.peer.has_answered]
 
     def drop(self, peer: Peer) -> None:
-        """Close the connection to a peer that is of no use."""
+        """Close the connection to a useless peer."""
         for contact, held in list(self._held.items()):
             if held.peer is peer:
                 self._drop(contact)
@@ -92,9 +109,11 @@ class Connections:
     async def connect(self, contact: Contact) -> Peer | None:
         """Return the peer, connected now or before; None if there are too many connections.
 
-        Raises RemoteError if it cannot be reached, StateError if our key cannot be used.
+        Raises:
+            RemoteError: it cannot be reached.
+            StateError: our key cannot be used.
         """
-        while (under_way := self._under_way.get(contact.address)) is not None:  # others may wait too
+        while (under_way := self._under_way.get(contact.address)) is not None:  # other tasks may wait too
             await under_way.wait()
         if (peer := self._known(contact)) is not None:
             return peer
@@ -107,11 +126,11 @@ class Connections:
         finally:
             del self._under_way[contact.address]
             done.set()
-            self.connecting.set()  # also if it was refused before anything could be loaded
+            self.connecting.set()  # even if it was refused before anything was loaded
         return held.peer
 
     def _has_room(self) -> bool:
-        """Tell whether there is room for one more, now that one that rests may have given way."""
+        """Return whether there is room for one more, after a resting connection has given way if need be."""
         if len(self._held) + len(self._under_way) >= self._terms.capacity:
             resting = (contact for contact, held in self._held.items() if held.peer.is_resting)
             if (contact := next(resting, None)) is None:
@@ -120,9 +139,12 @@ class Connections:
         return True
 
     def _known(self, contact: Contact) -> Peer | None:
-        """Return who is connected already; raise SealError if somebody else is at the address.
+        """Return the peer if it is connected already.
 
-        Anybody's record may name another's address: a connection made on its word alone is not that other's.
+        A record may name somebody else's address, so a connection that was made by it alone proves nothing.
+
+        Raises:
+            SealError: another peer is at the address.
         """
         self._drop_dead()
         held = {known: held.peer for known, held in self._held.items()}
@@ -140,7 +162,7 @@ class Connections:
     async def _hold(
         self, contact: Contact, task_status: trio.TaskStatus[_Held] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Hold a connection; one that fails once it stands, as none should, ends alone."""
+        """Hold a connection. A fault after it was made, which should not happen, ends it alone."""
         held: list[_Held] = []
 
         def note(now_held: _Held) -> None:
@@ -157,7 +179,7 @@ class Connections:
                 self.drop(held[0].peer)
 
     async def _stay_connected(self, contact: Contact, note: Callable[[Peer], object]) -> None:
-        """Connect, note who is there, and stay connected until cancelled."""
+        """Connect, note the peer, and stay connected until cancelled."""
         from lightpeer.core.trust.messages import MAX_REPLY_BYTES
         from lightpeer.rpc.channel import Limits, open_channel
 
@@ -175,13 +197,12 @@ class Connections:
             await channel.connect()
             took_s = trio.current_time() - began_s
             logger.info("connected to %s:%d in %.0f ms", host, port, 1000 * took_s)
-            from lightpeer.peering.peer import Peer, SealClock
+            from lightpeer.peering.peer import Peer
+            from lightpeer.peering.sealing import Sealer
 
             peer = Peer(
                 channel,
-                self._identity(),
-                SealClock(self._network),
-                self._network,
+                Sealer(self._identity(), self._network),
                 address=contact.address,
                 peer_id=contact.peer_id,
                 silence_s=self._terms.call_timeout_s,
@@ -190,10 +211,10 @@ class Connections:
             await trio.sleep_forever()
 
     def _load(self) -> None:
-        """Import what the connection will need; a packet is on its way."""
+        """Import what the connection will need, while a packet is on its way."""
         if self.first_packet_at is None:
             self.first_packet_at = time.monotonic()
             self.connecting.set()
-        import lightpeer.core.search.hits
+        import lightpeer.core.search.replies
         import lightpeer.peering.opener
         import lightpeer.peering.peer  # noqa: F401 - also brings the curve and the messages

@@ -1,8 +1,8 @@
-"""How a track is opened at a peer: what is asked, by a fresh key each time, and what the answer is worth."""
+"""Opens a track at a peer: makes the request, with a fresh key each time, and checks the reply."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.udp.opening import Opened, Opening
@@ -21,80 +21,100 @@ SECRET_BYTES = 32
 TakesFrom: TypeAlias = "Callable[[PeerId, str], bool]"
 
 
+class Wanted(NamedTuple):
+    """What to ask of a peer that opens a track.
+
+    Attributes:
+        bitrate_kbps: the greatest rendition wanted inline.
+        inline_bytes: how much may come inline.
+        first_segment: from where on, unless the track ends before.
+        track: its manifest, if that is here already.
+    """
+
+    bitrate_kbps: int
+    inline_bytes: int
+    first_segment: int = 0
+    track: Track | None = None
+
+
 class Opener:
     """Opens one track, or the best hit of one search, at one peer after another.
 
+    Args:
+        own: our id.
+        entropy: for the keys of UDP streams; None if none are wanted.
+        wanted: what to ask for.
+        tried: the peers not to ask.
+        takes_from: returns whether a track may be taken from a peer at an address.
+
     Attributes:
-        tried: whom it was opened at, or is not to be.
+        tried: the peers that the track was opened at, or that are not to be asked.
     """
 
     def __init__(
         self,
         own: PeerId,
         entropy: Callable[[int], bytes] | None,
+        wanted: Wanted,
         *,
-        bitrate_kbps: int,
-        inline_bytes: int,
-        first_segment: int = 0,
-        track: Track | None = None,
         tried: Collection[PeerId] = (),
         takes_from: TakesFrom = lambda _peer_id, _host: True,
     ) -> None:
-        """Take who we are, and what to ask for.
-
-        Args:
-            own: our id.
-            entropy: for the keys of UDP streams; None if none are wanted.
-            bitrate_kbps: the greatest rendition wanted inline.
-            inline_bytes: how much may come inline.
-            first_segment: from where on, unless the track ends before.
-            track: its manifest, if that is here already.
-            tried: who is not to be asked.
-            takes_from: whether a track may be taken from a peer at an address.
-        """
         self._own = own
         self._entropy = entropy
-        self._bitrate_kbps = bitrate_kbps
-        self._inline_bytes = inline_bytes
-        self._first_segment = first_segment
-        self._track = track
+        self._wanted = wanted
         self._takes_from = takes_from
         self.tried = set(tried)
 
     def begin(self) -> Opening:
-        """Return a new exchange; `request` is for it, and so must the answer be."""
+        """Start an exchange. Pass it to `request`, and to `accept_untrusted` with the reply."""
         return Opening(None if self._entropy is None else self._entropy(SECRET_BYTES))
 
     def request(self, opening: Opening, track_id: bytes = b"") -> pb.OpenRequest:
-        """Return what to ask; without a track id it goes into a search."""
+        """Return the request of an exchange; without a track id it goes into a search."""
         return opening.request(
             track_id,
-            first_segment=self._first_segment,
-            bitrate_kbps=self._bitrate_kbps,
-            inline_bytes=self._inline_bytes,
-            manifest_known=self._track is not None,
+            first_segment=self._wanted.first_segment,
+            bitrate_kbps=self._wanted.bitrate_kbps,
+            inline_bytes=self._wanted.inline_bytes,
+            manifest_known=self._wanted.track is not None,
         )
 
     def accept_untrusted(self, opening: Opening, reply: pb.OpenReply, track_id: bytes, peer: Peer) -> Opened:
-        """Return what a peer's answer offers; raise RemoteError if it is not sound."""
+        """Return the offer in a peer's reply.
+
+        Args:
+            opening: the exchange.
+            reply: the reply.
+            track_id: the track.
+            peer: the peer, which has proven its id.
+
+        Raises:
+            RemoteError: the reply is not sound, or nothing may be taken from this peer.
+        """
         assert peer.peer_id is not None, "a sealed reply names its signer"
         self.tried.add(peer.peer_id)
         if not self._takes_from(peer.peer_id, peer.host):
             raise RpcError(StatusCode.PERMISSION_DENIED, "we take nothing from this peer")
         return opening.accept_untrusted(
-            reply, track_id=track_id, client=self._own, server=peer.peer_id, track=self._track
+            reply, track_id=track_id, client=self._own, server=peer.peer_id, track=self._wanted.track
         )
 
     async def open_at(self, peer: Peer, track_id: bytes) -> Opened:
-        """Open a track at a peer; raise RemoteError if it does not serve it, or not soundly."""
+        """Open a track at a peer.
+
+        Raises:
+            RemoteError: the peer does not serve the track, or its reply is not sound.
+        """
         if peer.peer_id is not None:
             self.tried.add(peer.peer_id)
         try:
             return await self._open_at(peer, track_id)
         except RpcError as error:
-            if error.code() != StatusCode.OUT_OF_RANGE or not self._first_segment:
+            if error.code() != StatusCode.OUT_OF_RANGE or not self._wanted.first_segment:
                 raise
-        self._first_segment = self._inline_bytes = 0  # whoever plays it goes to its last second
+        # The track ends before that segment; the player then starts at its last second.
+        self._wanted = self._wanted._replace(first_segment=0, inline_bytes=0)
         return await self._open_at(peer, track_id)
 
     async def _open_at(self, peer: Peer, track_id: bytes) -> Opened:

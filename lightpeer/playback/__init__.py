@@ -1,1 +1,1 @@
-"""The player: a queue of tracks, the deck that decodes one, and what --stats tells of it."""
+"""The player: a queue of tracks, the decks that decode them, the sound, and statistics."""

@@ -1,8 +1,8 @@
-"""A player that plays in the background: `play` begins and returns, `events` tells what happens.
+"""A player that plays in the background: `play` begins and returns, `events` reports what happens.
 
-What is told waits for its reader in a queue of bounded length, closed by the end of what is played: so a
-program may play first and look later, and one that never looks costs nothing. A failure is raised once, to
-the reader of the events or to who waits for the end; one that nobody saw is raised where the block is left.
+Events wait for their reader in a bounded buffer. So a program may play first and look later, and one that
+never looks uses no more memory. A failure is raised once: to the reader of the events, or from `wait_ended`,
+or else where the player's block ends.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import trio
 from lightpeer.errors import LightpeerError, StateMisuseError
 from lightpeer.playback.events import PlayerEvent
 from lightpeer.playback.player import Player, Status
+from lightpeer.playback.queue import check_queue
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -26,22 +27,22 @@ if TYPE_CHECKING:
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
 
-MAX_EVENTS: Final = 256  # that wait for a reader: a bad evening's; of more, the oldest are dropped
+MAX_EVENTS: Final = 256  # that wait for a reader, enough for a bad evening; then the oldest are dropped
 
 
 @asynccontextmanager
 async def open_player(
     client: Client, sink_factory: Callable[[], Sink], settings: Settings
 ) -> AsyncIterator[BackgroundPlayer]:
-    """Give a player, which stops with the block.
+    """Open a player for the length of a block.
 
     Args:
-        client: finds what is to be played.
+        client: finds and opens tracks.
         sink_factory: makes the sink when it is needed.
         settings: buffer marks, bitrate, transport and volume.
 
     Raises:
-        LightpeerError: playing failed, and neither `events` nor `wait_ended` was there to raise it.
+        LightpeerError: playing failed, and neither `events` nor `wait_ended` has raised it.
     """
     async with open_nursery() as nursery:
         player = BackgroundPlayer(client, sink_factory, settings, nursery)
@@ -51,9 +52,9 @@ async def open_player(
 
 
 class PlayerEvents(AsyncIterator[PlayerEvent]):
-    """What a player tells, for one reader: iterating ends with the queue, or raises what it failed with.
+    """A player's events, for one reader. Iterating ends with the queue, or raises the error that ended it.
 
-    While nothing is played it waits for the next `play`.
+    While nothing is played, it waits for the next `play`.
     """
 
     def __init__(self) -> None:
@@ -63,22 +64,22 @@ class PlayerEvents(AsyncIterator[PlayerEvent]):
         self.failure: LightpeerError | None = None
 
     def begin(self) -> None:
-        """Forget what was told of an earlier queue."""
+        """Drop the events of an earlier queue."""
         self._waiting.clear()
         self._has_ended, self.failure = False, None
 
     def tell(self, event: PlayerEvent) -> None:
-        """Keep an event for the reader."""
+        """Add an event."""
         self._waiting.append(event)
         self._wake()
 
     def end(self, failure: LightpeerError | None) -> None:
-        """Let the reader come to an end after what was told."""
+        """End the iteration after the events so far, with an error if there is one."""
         self._has_ended, self.failure = True, failure
         self._wake()
 
     def check(self) -> None:
-        """Raise the failure, if there is one that nobody has seen."""
+        """Raise the failure, if there is one that has not been raised."""
         failure, self.failure = self.failure, None
         if failure is not None:
             raise failure
@@ -117,23 +118,23 @@ class BackgroundPlayer:
         """Begin to play queries and track ids in order, the first from `start_s` on; return at once.
 
         Raises:
-            UsageError: one of the items looks like a track id and is none, or no track is so long.
-            StateMisuseError: the queue before has not ended.
+            UsageError: an item looks like a track id but is none, or no track is as long as `start_s`.
+            StateMisuseError: the previous queue has not ended.
         """
         if not self._ended.is_set():
             raise StateMisuseError("a player plays one queue at a time: stop it first")
-        self._player.check_queue(items, start_s)
+        check_queue(items, start_s)
         self._ended = trio.Event()
         self._events.begin()
         await self._nursery.start(self._run, tuple(items), start_s)
 
     async def wait_ended(self) -> None:
-        """Wait until the queue was played; raise what playing failed with, unless `events` did."""
+        """Wait until the queue has ended; raise the error that ended it, unless `events` did."""
         await self._ended.wait()
         self.check()
 
     def check(self) -> None:
-        """Raise what playing failed with, if nobody has seen it."""
+        """Raise the error that ended playing, if it has not been raised."""
         self._events.check()
 
     async def _run(self, items: Sequence[str], start_s: float, task_status: trio.TaskStatus[None]) -> None:
@@ -149,7 +150,7 @@ class BackgroundPlayer:
 
     @property
     def events(self) -> PlayerEvents:
-        """What happens, for one reader to iterate over until the queue has ended."""
+        """The events, for one reader to iterate over until the queue has ended."""
         return self._events
 
     @property
@@ -162,7 +163,7 @@ class BackgroundPlayer:
         self._player.toggle_pause()
 
     def seek_by(self, seconds: float) -> None:
-        """Go forward, or back if negative; beyond the end is the end."""
+        """Go forward, or back if negative; beyond the end means the end."""
         self._player.seek_by(seconds)
 
     def next(self) -> None:

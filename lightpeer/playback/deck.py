@@ -1,8 +1,8 @@
 """One track on its way to the sink: a session's verified segments in, pieces of PCM out.
 
-A piece is decoded when it is asked for, so that a volume key is heard after what
-the sink has queued, not after what has arrived. A seek goes to the sample: decoding
-begins a little earlier, and what comes before the wanted place is dropped.
+A piece is decoded when it is asked for, so a change of volume is heard once the sink has played its own
+queue, not once it has played everything that has arrived. A seek is exact to the sample: decoding begins a
+little earlier, and the sound before the wanted position is dropped.
 """
 
 from __future__ import annotations
@@ -23,26 +23,28 @@ if TYPE_CHECKING:
     from lightpeer.download.session import Session
     from lightpeer.peering.peer import Peer
 
-PIECE_SAMPLES = SAMPLE_RATE // 5  # as often as a volume key is heard; waking up costs as much as decoding it
+PIECE_SAMPLES = SAMPLE_RATE // 5  # as often as the volume can change; a wake-up costs as much as decoding one
 PRE_ROLL_SAMPLES = 3840  # 80 ms, after which a decoder has converged (RFC 7845, section 4.6)
 MAX_DRIFT_SAMPLES = 3 * SAMPLE_RATE  # between segments and sound: the longest pre-skip, a seek, odd frames
-_END_SAMPLES = SAMPLE_RATE // 10  # a seek beyond the end goes so far before it: the track ends as ever
+_END_SAMPLES = SAMPLE_RATE // 10  # a seek beyond the end goes to this far before it, so that it ends as usual
 
 
 def first_segment(position_s: float) -> int:
-    """Return the segment from which on a decoder must hear a track to play it from a position.
+    """Return the segment at which decoding must begin for a track to be played from a position in seconds.
 
-    A sample's granule position is its own and the pre-skip, so it is in this segment or a later one.
+    The pre-skip is part of a sample's granule position, so the sample is in this segment or a later one.
     """
     return max(0, round(position_s * SAMPLE_RATE) - PRE_ROLL_SAMPLES) // SAMPLE_RATE
 
 
 class Deck:
-    """An open track. `load` before the first `next_piece`, which one task calls; `run` in another.
+    """An open track. Call `load`, then `next_piece` from one task; `run` in another.
 
-    `in_hand_s` is the sound that has left the session's buffer and was not given yet; after a
-    seek it is negative by what the buffer holds only for decoding to begin with. `started` is
-    for whoever plays it: whether any of it has been given to the sink.
+    Attributes:
+        session: streams the track.
+        started: set by the player once the sink has had any of it.
+        in_hand_s: the sound that has left the session's buffer and was not returned yet. After a seek it is
+            negative, by the part of the buffer that is decoded only to be dropped.
     """
 
     def __init__(self, session: Session) -> None:
@@ -56,7 +58,7 @@ class Deck:
 
     @property
     def track(self) -> Track:
-        """What is played."""
+        """The track's manifest."""
         return self.session.track
 
     @property
@@ -75,12 +77,17 @@ class Deck:
         return self._decoder.position_samples / SAMPLE_RATE if self._decoder else 0.0
 
     async def run(self, peer: Peer, opened: Opened) -> None:
-        """Stream, from the source that was opened first on, until the deck is closed."""
+        """Stream, beginning with the source that was opened first, until the deck is closed."""
         with self._scope:
             await self.session.run(peer, opened)
 
     def load(self, *, gain_q8_db: int, channels: int | None) -> None:
-        """Make the decoder, once; see `Decoder` for the arguments and for what is raised."""
+        """Make the decoder, once; raise MissingLibraryError if its libraries cannot be loaded.
+
+        Args:
+            gain_q8_db: the gain, in 1/256 dB.
+            channels: of the pieces; None: as the track has.
+        """
         from lightpeer.audio.decoder import Decoder
 
         if self._decoder is None:
@@ -96,8 +103,8 @@ class Deck:
         """Return about 200 ms of PCM, waiting for data if need be; None at the end of the track.
 
         Raises:
-            StreamFailedError: nobody can go on with the track.
-            BadMessageError: what the track holds is no audio that can be played.
+            StreamFailedError: no peer can send the rest of the track.
+            BadMessageError: the track is not Ogg Opus that can be played.
         """
         while (piece := next(self._pieces, None)) is None:
             self.in_hand_s = min(self.in_hand_s, 0.0)
@@ -106,10 +113,10 @@ class Deck:
                 return None
             self.in_hand_s += 1.0
             assert self._decoder is not None, "`load` comes first"
-            # Else what decodes to nothing would be fetched as fast as it comes, and never be heard.
+            # Otherwise segments that decode to nothing would be fetched as fast as they come, unheard.
             if abs(self._decoder.position_samples - segment.segment * SAMPLE_RATE) > MAX_DRIFT_SAMPLES:
                 raise BadMessageError(
-                    "the track's segments are not of a second: its publisher made a mistake"
+                    "the track's segments are not one second long: its publisher made a mistake"
                 )
             if self._rendition is None:
                 self._begin(self._decoder, self.track.renditions[segment.rendition].header)
@@ -122,10 +129,10 @@ class Deck:
     def _begin(decoder: Decoder, header: bytes) -> None:
         decoder.feed(header)
         if not decoder.channels:
-            raise BadMessageError("the track is no Ogg Opus: whoever published it made a mistake")
+            raise BadMessageError("the track is not Ogg Opus: its publisher made a mistake")
 
     def seek(self, position_s: float) -> None:
-        """Go on at a position, at most at the end."""
+        """Go on at a position in seconds; beyond the end means the end."""
         assert self._decoder is not None, "`load` comes first"
         last = max(0, self.track.duration_samples - _END_SAMPLES)
         position = min(round(position_s * SAMPLE_RATE), last)
@@ -136,7 +143,7 @@ class Deck:
         self._decoder.discard_until(position)
 
     def close(self) -> None:
-        """End streaming, and give the decoder's memory back."""
+        """Stop streaming, and free the decoder's memory."""
         self._scope.cancel()
         self._pieces = iter(())
         if self._decoder is not None:

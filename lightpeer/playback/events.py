@@ -1,4 +1,4 @@
-"""What a player tells of: its own events, and those of the session whose track is heard."""
+"""A player's events: its own, and those of the session whose track is heard."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The item that is due cannot be opened yet, and is tried again; `message` says why."""
+    """The item that is due cannot be opened yet, and is tried again. `message` says why."""
 
     item: str
     message: str
@@ -41,7 +41,17 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """The first sound of a track goes to the sink. Title, artist and album are a stranger's words."""
+    """The first sound of a track goes to the sink.
+
+    Attributes:
+        title: as the publisher wrote it, like artist and album; clean it before it is shown on a terminal.
+        artist: the artist.
+        album: the album.
+        uri: the track's id, `loud:…`.
+        duration_s: its length.
+        bitrate_kbps: the rendition.
+        transport: how audio comes, `udp` or `grpc`.
+    """
 
     title: str
     artist: str
@@ -54,12 +64,12 @@ class Playing:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """A person has paused."""
+    """The listener has paused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unpaused:
-    """A person goes on after a pause."""
+    """The listener goes on after a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +89,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class NotPlayed:
-    """An item was left out, or ended early; `message` is a sentence that says why."""
+    """An item was left out, or ended early. `message` is a sentence that says why."""
 
     item: str
     message: str

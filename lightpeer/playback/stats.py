@@ -1,4 +1,4 @@
-"""What `--stats` reports: one object of measurements of the process and of what it played."""
+"""The measurements that `--stats` reports, of the process and of the tracks that it played."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ _IMPORTED_AT = time.monotonic()
 
 @dataclass(slots=True)
 class PlayStats:
-    """Collects over all that a player plays. Times are `time.monotonic()`."""
+    """Collects measurements over all tracks of a player.
+
+    Attributes:
+        first_packet_at: `time.monotonic()` when the first packet left.
+        first_audio_at: likewise for the first PCM.
+        played_s: seconds of sound that the sink was given.
+    """
 
     first_packet_at: float | None = None
     first_audio_at: float | None = None
@@ -32,13 +38,13 @@ class PlayStats:
     _transports: set[str] = field(default_factory=set)
 
     def on_pcm(self, seconds: float, now: float) -> None:
-        """Count what is given to the sink."""
+        """Count PCM that is given to the sink, at `time.monotonic()` `now`."""
         self.played_s += seconds
         if self.first_audio_at is None:
             self.first_audio_at = now
 
     def add(self, session: Session) -> None:
-        """Add up a session that has ended."""
+        """Add the counts of a session that has ended."""
         for name, value in _counts(session).items():
             self._totals[name] = (max if name == "sources" else float.__add__)(
                 float(self._totals.get(name, 0)), float(value)
@@ -48,7 +54,13 @@ class PlayStats:
     def report(
         self, sessions: Iterable[Session], bandwidth: Bandwidth, counters: Counters
     ) -> dict[str, object]:
-        """Return the measurements, those of the sessions that still run included."""
+        """Return the measurements.
+
+        Args:
+            sessions: those that still run; they are included.
+            bandwidth: the downlink's rate control.
+            counters: the bytes of the process.
+        """
         total = PlayStats(_totals=dict(self._totals), _transports=set(self._transports))
         for session in sessions:
             total.add(session)
@@ -103,12 +115,12 @@ def _ms_since(start: float, moment: float | None) -> int | None:
 
 
 def _process_start() -> float:
-    """Return when the process started, on `time.monotonic()`'s clock; to 10 ms where the kernel tells."""
+    """Return the `time.monotonic()` at which the process started; to 10 ms where the kernel says."""
     if sys.platform == "linux":
         try:
             fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(")")[2].split()
             booted = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
-            return int(fields[19]) / os.sysconf("SC_CLK_TCK") - booted  # field 22 of proc(5)
+            return int(fields[19]) / os.sysconf("SC_CLK_TCK") - booted  # field 22, proc(5)
         except (OSError, ValueError, IndexError):
             pass
     return _IMPORTED_AT
@@ -116,7 +128,7 @@ def _process_start() -> float:
 
 def _max_rss_kb() -> int:
     """Return the peak of resident memory."""
-    if sys.platform == "linux":  # where getrusage counts what started us too, from before its exec
+    if sys.platform == "linux":  # where getrusage includes our parent, from before its exec
         try:
             status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
             return int(status.partition("VmHWM:")[2].split()[0])

@@ -1,7 +1,7 @@
-"""gRPC on trio, channel and server, in the manner of grpcio's aio API.
+"""gRPC on trio, channel and server, after grpcio's aio API.
 
-It stands alone: it knows nothing of loudp2p, and a program may use it for services of its own. Messages are
-bytes where no (de)serializer is given, and generated stub classes take a `Channel` as they take grpcio's.
+It stands alone: it knows nothing of loudp2p, and a program may use it for its own services. Without
+(de)serializers, messages are bytes. Generated stub classes accept a `Channel` in place of grpcio's.
 
     async def hello(request: bytes, context: Context) -> bytes:
         return b"hello " + request
@@ -12,7 +12,7 @@ bytes where no (de)serializer is given, and generated stub classes take a `Chann
     async with open_channel(SystemNetwork(), "127.0.0.1", 50051) as channel:
         print(await channel.unary_unary("/demo.Greeter/Hello")(b"you"))
 
-A call fails with `RpcError`, whose surface is grpcio's. Names are imported when they are first used.
+A call fails with `RpcError`, which has grpcio's methods. Names are imported at their first use.
 """
 
 from __future__ import annotations

@@ -1,15 +1,13 @@
-"""What the four kinds of calls have in common, over the sans-I/O client half.
+"""The common part of the four kinds of calls, over the sans-I/O client half.
 
-A call begins when it is made, without a task of its own: it waits in its channel until there is a connection,
-then lives in the core, and whoever awaits it parks until the core says that it has changed. Cancelling a task
-that awaits a call cancels the call, and so do leaving it as a context manager and dropping the last reference
-to it, so nothing of it is left behind on either side.
+A call begins when it is made, without a task of its own. It waits in its channel for a connection, then
+lives in the core; a task that awaits it parks until the core reports a change. Cancelling that task cancels
+the call. So does leaving the call as a context manager, or dropping the last reference to it. Nothing of it
+remains on either side.
 
-A call keeps what it has sent until the server's first word. When the server has
-certainly not seen the call (a GOAWAY below it, a refused stream), it begins anew
-by itself: once, or as often as need be while it never came to a stream.
+A call that its server has certainly not seen begins anew by itself (`core.rpc.retry`).
 
-A serializer of None means that messages are bytes already.
+Without a serializer, messages are bytes.
 """
 
 from __future__ import annotations
@@ -21,12 +19,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, ca
 
 import trio
 
+from lightpeer.core.rpc.retry import TransparentRetry
 from lightpeer.core.rpc.status import CallStatus, StatusCode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from lightpeer.core.rpc.client import ClientCall, ClientConnection
+    from lightpeer.core.rpc.client import ClientConnection
+    from lightpeer.core.rpc.client_call import ClientCall
     from lightpeer.core.rpc.status import Metadata, RawHeader
     from lightpeer.errors import RpcError
     from lightpeer.rpc.link import Link
@@ -59,10 +59,10 @@ class CallOptions(NamedTuple):
 
     Attributes:
         path: the full method, "/package.Service/Method".
-        serialize: makes bytes of a request.
-        deserialize: makes a reply of bytes.
-        timeout_s: until it fails with DEADLINE_EXCEEDED, or None.
-        headers: the metadata, as `encode_metadata` gives it.
+        serialize: turns a request into bytes, or None.
+        deserialize: turns bytes into a reply, or None.
+        timeout_s: seconds until it fails with DEADLINE_EXCEEDED, or None.
+        headers: the metadata, from `encode_metadata`.
         wait_for_ready: whether to wait for a server instead of failing while there is none.
         gzip: whether requests are compressed.
     """
@@ -77,12 +77,17 @@ class CallOptions(NamedTuple):
 
 
 class Call:
-    """What all four kinds have in common. The accessors wait for what they give, as grpcio's do."""
+    """The common part of the four kinds. Like grpcio's, its accessors wait for the values that they return.
+
+    Args:
+        channel: the channel.
+        options: how the call is made.
+    """
 
     expects_one = True
 
     def __init__(self, channel: CallQueue, options: CallOptions) -> None:
-        self._core: ClientCall | None = None  # first: `__del__` looks at it, whatever fails below
+        self._core: ClientCall | None = None  # first, because `__del__` uses it even if the rest fails
         self.path = options.path
         self._channel = channel
         self.made_s = trio.current_time()
@@ -94,33 +99,32 @@ class Call:
         self._deserialize = options.deserialize
         self._changed = trio.lowlevel.ParkingLot()
         self._link: Link[ClientCall] | None = None
-        self._unsent_status: CallStatus | None = None  # of a call that never reached a connection
-        self._sent: list[tuple[bytes, bool]] | None = []  # messages to begin anew with; None: cannot any more
+        self._unsent_status: CallStatus | None = None  # if it never reached a connection
+        self._retry = TransparentRetry()
         self._is_done_writing = False
-        self._has_begun_anew = False
-        self._callbacks: list[Callable[[Any], object]] | None = []  # None once they were called
+        self._callbacks: list[Callable[[Any], object]] | None = []  # None once they have been called
 
     # --- the surface ------------------------------------------------------------------------------
 
     async def code(self) -> StatusCode:
-        """Wait for the end of the call; give its status code."""
+        """Wait for the end of the call; return its status code."""
         return (await self._ended()).code
 
     async def details(self) -> str:
-        """Wait for the end of the call; give its status message."""
+        """Wait for the end of the call; return its status message."""
         return (await self._ended()).details
 
     async def trailing_metadata(self) -> Metadata:
-        """Wait for the end of the call; give the metadata that came with it."""
+        """Wait for the end of the call; return the metadata that came with it."""
         return (await self._ended()).trailing_metadata
 
     async def initial_metadata(self) -> Metadata:
-        """Wait for the server's first word; give the metadata in it (empty if the call ends before)."""
+        """Wait for the server's first word; return its metadata, which is empty if the call ends before."""
         await self._wait(lambda: self._core is not None and self._core.initial_metadata is not None)
         return self._initial_metadata
 
     async def debug_error_string(self) -> str:
-        """Wait for the end of the call; give all of its status as one line for a log."""
+        """Wait for the end of the call; return its whole status as one line for a log."""
         return (await self._ended()).to_error(self._initial_metadata).debug_error_string()
 
     async def wait_for_connection(self) -> None:
@@ -135,11 +139,11 @@ class Call:
 
     @property
     def heard_s(self) -> float:
-        """When bytes came last over the call's connection, or the call was made, as trio counts."""
+        """When bytes last came over the call's connection, or the call was made, in trio's time."""
         return self.made_s if self._link is None else max(self.made_s, self._link.core.heard_s)
 
     def take_silence_s(self) -> float:
-        """Return the longest time without a byte on the call's connection since this was asked last."""
+        """Return the longest time without a byte on the call's connection since this was last asked."""
         if self._link is None:
             return 0.0
         silence_s, self._link.core.longest_silence_s = self._link.core.longest_silence_s, 0.0
@@ -154,7 +158,7 @@ class Call:
         return self._status is not None and self._status.code is StatusCode.CANCELLED
 
     def cancel(self, details: str = "the call was cancelled here") -> bool:
-        """End the call now, unless it has ended; the server is told. Gives whether it did."""
+        """End the call now, unless it has ended, and tell the server. Return whether this ended it."""
         if self.done():
             return False
         if self._core is None:
@@ -165,11 +169,11 @@ class Call:
         return True
 
     def time_remaining(self) -> float | None:
-        """Give the seconds until the deadline, or None without one."""
+        """Return the seconds until the deadline, or None without one."""
         return None if self.deadline_s == math.inf else max(0.0, self.deadline_s - trio.current_time())
 
     def add_done_callback(self, callback: Callable[[Any], object]) -> None:
-        """Have `callback(call)` called when the call ends, or now if it has; it must not block."""
+        """Call `callback(call)` when the call ends, or now if it has ended; it must not block."""
         if self._callbacks is None:
             callback(self)
         else:
@@ -188,37 +192,35 @@ class Call:
     # --- for the channel --------------------------------------------------------------------------
 
     def begin(self, link: Link[ClientCall], now: float) -> None:
-        """Start on a connection (the channel flushes it afterwards)."""
+        """Start on a connection; the channel flushes it afterwards."""
+        from lightpeer.core.rpc.client_call import CallTerms
+
         self._link = link
-        core = self._core = cast("ClientConnection", link.core).start(
-            self.path,
-            now,
-            deadline=None if self.deadline_s == math.inf else self.deadline_s,
-            headers=self._headers,
-            expects_one=self.expects_one,
-            gzip=self._gzip,
-        )
-        core.context = weakref.ref(self)  # so that a call that is dropped goes
-        for message, compress in self._sent or ():
+        deadline_s = None if self.deadline_s == math.inf else self.deadline_s
+        terms = CallTerms(deadline_s, self._headers, self.expects_one, self._gzip)
+        core = self._core = cast("ClientConnection", link.core).start(self.path, now, terms)
+        core.context = weakref.ref(self)  # weak, so that dropping a call ends it
+        for message, compress in self._retry.sent:
             core.send(message, compress=compress)
         if self._is_done_writing:
             core.end()
         self._changed.unpark_all()
 
     def on_change(self) -> None:
-        """Look at what has become of the call on its connection."""
+        """Handle a change of the call on its connection."""
         core = cast("ClientCall", self._core)
         if core.status is None:
             if core.initial_metadata is not None:
-                self._sent = None
-        elif self._may_begin_anew(core.status):
-            self._begin_anew()
+                self._retry.commit()
+        elif self._channel.takes_calls and self._retry.take(core.status, has_stream=core.stream_id > 0):
+            self._core = self._link = None
+            self._channel.submit(self, trio.current_time())
         else:
             self._on_end()
         self._changed.unpark_all()
 
     def fail(self, status: CallStatus) -> None:
-        """End without having reached a connection."""
+        """End without a connection."""
         self._core = None
         self._unsent_status = status
         self._channel.forget(self)
@@ -226,26 +228,17 @@ class Call:
         self._changed.unpark_all()
 
     def expire(self) -> None:
-        """End because the deadline has passed without a connection."""
+        """End because the deadline passed without a connection."""
         self.fail(CallStatus(StatusCode.DEADLINE_EXCEEDED, "the deadline passed without a connection"))
 
-    def _may_begin_anew(self, status: CallStatus) -> bool:
-        was_refused = not status.was_processed and self._sent is not None and self._channel.takes_calls
-        return was_refused and not (self._has_begun_anew and cast("ClientCall", self._core).stream_id)
-
-    def _begin_anew(self) -> None:
-        self._has_begun_anew = self._has_begun_anew or cast("ClientCall", self._core).stream_id > 0
-        self._core = self._link = None
-        self._channel.submit(self, trio.current_time())
-
     def _on_end(self) -> None:
-        """Let go of what a call in progress needs."""
-        self._sent = None
+        """Release what only a running call needs, and run the callbacks."""
+        self._retry.commit()
         callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
             try:
                 callback(self)
-            except Exception:  # the caller's own function: it may raise anything
+            except Exception:  # the caller's function may raise anything
                 logger.exception("a callback at the end of %s failed", self.path)
 
     # --- for the kinds ----------------------------------------------------------------------------
@@ -266,7 +259,7 @@ class Call:
             self._link.flush()
 
     async def _wait(self, is_ready: Callable[[], bool]) -> None:
-        """Park until something is so or the call has ended; being cancelled here cancels the call."""
+        """Park until a condition holds or the call has ended; being cancelled here cancels the call."""
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
             while self._status is None and not is_ready():
@@ -289,11 +282,11 @@ class Call:
         return cast("CallStatus", self._status)
 
     def _take(self) -> Any:
-        """Take a message that is there, or None."""
+        """Remove and return a message that is there, or return None."""
         message = self._core.take() if self._core is not None else None
         if message is None:
             return None
-        if self._status is None:  # else there is no window left to return
+        if self._status is None:  # an ended call has no window to return
             self._flush()
         return message if self._deserialize is None else self._deserialize(message)
 

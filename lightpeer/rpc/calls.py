@@ -1,8 +1,8 @@
-"""The four kinds of calls, in the manner of grpcio's aio API; `rpc.call` has what they share.
+"""The four kinds of calls, after grpcio's aio API; `rpc.call` has their common part.
 
-Each is one way to give requests and one way to get replies. A request that is given
-with the call goes out with it; many are written one by one, or come from an iterator
-that a task of the channel reads. One reply is awaited, many are read or iterated over.
+Each combines a way to send requests with a way to get replies. A single request goes out with its call.
+Many are written one by one, or come from an iterator that a task of the channel reads. A single reply is
+awaited; many are read or iterated over.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lightpeer.rpc.call import Call
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Generator
 
-    from lightpeer.core.rpc.client import ClientCall
+    from lightpeer.core.rpc.client_call import ClientCall
     from lightpeer.core.rpc.status import CallStatus
     from lightpeer.rpc.call import CallOptions
     from lightpeer.rpc.subchannel import Subchannel
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Requests: TypeAlias = "AsyncIterable[Any] | Iterable[Any]"
-
-KEPT_REQUESTS_BYTES: Final = 256 * 1024
-"""What a call of many requests keeps to begin anew with: as much as a server's window commonly takes."""
 
 
 class _EndOfStream:
@@ -44,15 +41,15 @@ class _EndOfStream:
 
 
 EOF: Final = _EndOfStream()
-"""What `read` gives after the last message; false, as grpcio's."""
+"""What `read` returns after the last message; it is false, like grpcio's."""
 
 
 class _OneRequest(Call):
-    """The request is given with the call."""
+    """The request goes out with the call."""
 
     def __init__(self, channel: Subchannel, options: CallOptions, request: Any) -> None:
         super().__init__(channel, options)
-        self._sent = [(self._encode(request), True)]
+        self._retry.keep_only(self._encode(request))
         self._is_done_writing = True
         self._channel.submit(self, self.made_s)
 
@@ -61,9 +58,8 @@ class _ManyRequests(Call):
     """Requests are written one by one, or come from an iterator that the channel reads in a task."""
 
     def __init__(self, channel: Subchannel, options: CallOptions, request: Requests | None) -> None:
-        self._feeding = trio.CancelScope()  # first: `__del__` looks at it, whatever fails below
+        self._feeding = trio.CancelScope()  # first, because `__del__` uses it even if the rest fails
         super().__init__(channel, options)
-        self._kept_bytes = 0
         self._channel.submit(self, self.made_s)
         if request is not None:
             self._channel.spawn(_feed, (weakref.ref(self), self._feeding, request))
@@ -73,22 +69,22 @@ class _ManyRequests(Call):
         self._feeding.cancel()
 
     async def write(self, request: Any, *, compress: bool = True) -> None:
-        """Queue a request; waits while the queue is full because the peer or the link is slow.
+        """Queue a request; wait while the queue is full because the peer or the link is slow.
 
         Args:
             request: the request.
-            compress: False sends this one as it is, in a call that compresses.
+            compress: False sends this request as it is in a call that compresses.
 
         Raises:
             RpcError: the call has ended with another status than OK.
-            StateMisuseError: it has ended with OK; there is nobody to write to.
+            StateMisuseError: the call has ended with OK.
         """
         message = self._encode(request)
         await self._wait(lambda: self._core is not None and self._core.can_send)
         if self._status is not None:
             self._raise_ended(self._status)
         cast("ClientCall", self._core).send(message, compress=compress)
-        self._keep(message, compress)
+        self._retry.keep(message, compress=compress)
         self._flush()
 
     def _raise_ended(self, status: CallStatus) -> Never:
@@ -97,21 +93,12 @@ class _ManyRequests(Call):
         raise self._error()
 
     async def done_writing(self) -> None:
-        """Say that no more requests come."""
+        """Tell the server that no more requests will come."""
         await self._wait(lambda: self._core is not None)
         self._is_done_writing = True
         if self._core is not None:
             self._core.end()
             self._flush()
-
-    def _keep(self, message: bytes, compress: bool) -> None:
-        if self._sent is None:
-            return
-        self._kept_bytes += len(message)
-        if self._kept_bytes > KEPT_REQUESTS_BYTES:
-            self._sent = None
-        else:
-            self._sent.append((message, compress))
 
     def _on_end(self) -> None:
         super()._on_end()
@@ -119,7 +106,7 @@ class _ManyRequests(Call):
 
 
 async def _feed(feed: tuple[weakref.ref[_ManyRequests], trio.CancelScope, Requests]) -> None:
-    """Write the requests of an iterator; while that has none to give, the call may be dropped."""
+    """Write the requests of an iterator, without keeping the call alive while the iterator waits."""
     reference, scope, requests = feed
     with scope:
         try:
@@ -127,8 +114,8 @@ async def _feed(feed: tuple[weakref.ref[_ManyRequests], trio.CancelScope, Reques
             if (call := reference()) is not None:
                 await call.done_writing()
         except RpcError:
-            pass  # the call has ended, and says so to whoever awaits it
-        except Exception:  # the caller's own iterator: it may raise anything
+            pass  # the call has ended, and tells the task that awaits it
+        except Exception:  # the caller's iterator may raise anything
             if (call := reference()) is not None:
                 logger.exception("the requests of %s failed; the call is cancelled", call.path)
                 call.cancel("the iterator of requests failed")
@@ -139,7 +126,7 @@ async def _write_all(reference: weakref.ref[_ManyRequests], requests: Requests) 
         for request in requests:
             await _write(reference, request)
     elif isinstance(requests, AsyncGenerator):
-        async with aclosing(requests):  # what it holds is let go when the call ends
+        async with aclosing(requests):  # so that it cleans up when the call ends
             async for request in requests:
                 await _write(reference, request)
     else:
@@ -156,7 +143,7 @@ class _OneReply(Call):
     """The call is awaited for its reply."""
 
     _reply: Any = None
-    _unreadable: Exception | None = None  # what the deserializer made of it
+    _unreadable: Exception | None = None  # raised by the deserializer
     _is_taken = False
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -175,7 +162,7 @@ class _OneReply(Call):
                 self._reply = self._take()
             except Exception as error:  # noqa: BLE001 - a deserializer may raise anything; it is raised below
                 self._unreadable = error
-            status = cast("CallStatus", self._status)  # a reply that does not inflate has changed it
+            status = cast("CallStatus", self._status)  # a reply that does not inflate changes it
         if status.code is not StatusCode.OK:
             raise self._error()
         if self._unreadable is not None:
@@ -189,7 +176,7 @@ class _ManyReplies(Call):
     expects_one = False
 
     async def read(self) -> Any:
-        """Give the next reply, or EOF after the last.
+        """Return the next reply, or EOF after the last.
 
         Raises:
             RpcError: the call ended with another status than OK.

@@ -1,8 +1,7 @@
-"""The channel: gRPC calls to one host and port over TCP, on trio, with grpcio's aio surface.
+"""The channel: gRPC calls to one host and port over TCP, on trio, with grpcio's aio API.
 
-What generated stub classes and people see is here; the connection beneath, and the
-calls that wait for it, are the `Subchannel`'s. A channel lives in a block of its own,
-`open_channel`, whose end cancels what is still going on.
+This is the part that generated stub classes and people use; `Subchannel` has the connection and the calls
+that wait for it. A channel lives in a block, `open_channel`, whose end cancels the calls that still run.
 """
 
 from __future__ import annotations
@@ -61,18 +60,18 @@ async def open_channel(
     tls: ssl.SSLContext | None = None,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> AsyncIterator[Channel]:
-    """Open a channel for the length of a block; what is still going on at its end is cancelled.
+    """Open a channel for the length of a block; calls that still run at its end are cancelled.
 
     Args:
         network: where to connect.
         host: a name, or a numeric address without brackets.
         port: the TCP port.
-        limits: what a connection may cost; None takes the defaults.
-        connect_timeout_s: for the TCP connection, and the handshake of TLS.
-        idle_s: a connection without calls for so long is closed, and made again for the next call.
+        limits: what a connection may cost; None is the default `Limits`.
+        connect_timeout_s: seconds for TCP and the handshake of TLS.
+        idle_s: seconds without calls after which a connection is closed, until the next call.
         compression: of requests, unless a call says otherwise.
-        tls: None for cleartext; else a context, as of `net.tls.client_context`, to which ALPN is added.
-        meanwhile: called once the first SYN is on its way, to use the time until it is answered.
+        tls: a context, for example from `net.tls.client_context`, to which ALPN is added; None is cleartext.
+        meanwhile: called once the first SYN is sent, to use the time until it is answered.
 
     Raises:
         UsageError: the compression is not supported.
@@ -97,7 +96,7 @@ class Channel:
 
     def __init__(self, subchannel: Subchannel, *, gzip: bool) -> None:
         self._subchannel = subchannel
-        self._gzip = gzip  # whether calls compress their requests unless they say otherwise
+        self._gzip = gzip  # whether requests are compressed, unless a call says otherwise
 
     async def __aenter__(self) -> Self:
         return self
@@ -113,7 +112,13 @@ class Channel:
         *,
         _registered_method: bool | None = False,
     ) -> Method[UnaryUnaryCall]:
-        """Give a method of one request and one reply; `method` is "/package.Service/Method"."""
+        """Return a method of one request and one reply, for stub classes and people to call.
+
+        Args:
+            method: the full method, "/package.Service/Method".
+            request_serializer: turns a request into bytes; None if it is bytes.
+            response_deserializer: turns bytes into a reply; None leaves them.
+        """
         return self._method(UnaryUnaryCall, method, request_serializer, response_deserializer)
 
     def unary_stream(
@@ -124,7 +129,13 @@ class Channel:
         *,
         _registered_method: bool | None = False,
     ) -> Method[UnaryStreamCall]:
-        """Give a method of one request and many replies."""
+        """Return a method of one request and many replies, for stub classes and people to call.
+
+        Args:
+            method: the full method, "/package.Service/Method".
+            request_serializer: turns a request into bytes; None if it is bytes.
+            response_deserializer: turns bytes into a reply; None leaves them.
+        """
         return self._method(UnaryStreamCall, method, request_serializer, response_deserializer)
 
     def stream_unary(
@@ -135,7 +146,13 @@ class Channel:
         *,
         _registered_method: bool | None = False,
     ) -> Method[StreamUnaryCall]:
-        """Give a method of many requests and one reply."""
+        """Return a method of many requests and one reply, for stub classes and people to call.
+
+        Args:
+            method: the full method, "/package.Service/Method".
+            request_serializer: turns a request into bytes; None if it is bytes.
+            response_deserializer: turns bytes into a reply; None leaves them.
+        """
         return self._method(StreamUnaryCall, method, request_serializer, response_deserializer)
 
     def stream_stream(
@@ -146,22 +163,28 @@ class Channel:
         *,
         _registered_method: bool | None = False,
     ) -> Method[StreamStreamCall]:
-        """Give a method of many requests and many replies."""
+        """Return a method of many requests and many replies, for stub classes and people to call.
+
+        Args:
+            method: the full method, "/package.Service/Method".
+            request_serializer: turns a request into bytes; None if it is bytes.
+            response_deserializer: turns bytes into a reply; None leaves them.
+        """
         return self._method(StreamStreamCall, method, request_serializer, response_deserializer)
 
     @property
     def local_address(self) -> Address | None:
         """Where the latest connection came from, or None before the first."""
-        return self._subchannel.local_address
+        return self._subchannel.connector.local_address
 
     @property
     def remote_address(self) -> Address | None:
         """Where the latest connection reached, or None before the first."""
-        return self._subchannel.remote_address
+        return self._subchannel.connector.remote_address
 
     @property
     def burst(self) -> ReplyBurst | None:
-        """How the reply to the latest call came; None before the first connection."""
+        """How the reply to the latest call arrived; None before the first connection."""
         return self._subchannel.burst
 
     @property
@@ -171,33 +194,33 @@ class Channel:
 
     @property
     def connect_s(self) -> float | None:
-        """How long it took to make the latest connection; None before the first."""
-        return self._subchannel.connect_s
+        """How many seconds the latest connection took to make; None before the first."""
+        return self._subchannel.connector.connect_s
 
     @property
     def was_refused(self) -> bool:
-        """Whether the latest attempt to connect was answered that nobody listens there."""
-        return self._subchannel.was_refused
+        """Whether the latest attempt to connect was refused: nobody listens there."""
+        return self._subchannel.connector.was_refused
 
     @property
     def is_closed(self) -> bool:
-        """Whether it takes no more calls at all."""
+        """Whether the channel takes no more calls."""
         return not self._subchannel.takes_calls
 
     @property
     def is_resting(self) -> bool:
-        """Whether the latest connection was left, because nobody used it or by `renew`."""
+        """Whether the latest connection was closed by `renew` or because it was idle."""
         return self._subchannel.is_resting
 
     def get_state(self, try_to_connect: bool = False) -> ChannelConnectivity:
-        """Give what the channel is at; with `try_to_connect`, an idle one begins to connect."""
+        """Return the state of the channel; with `try_to_connect`, an idle one begins to connect."""
         state = self._subchannel.state
         if try_to_connect and state is ChannelConnectivity.IDLE:
-            self._subchannel.connect_in_task()
+            self._subchannel.connector.run_in_task()
         return state
 
     async def wait_for_state_change(self, last_observed_state: ChannelConnectivity) -> None:
-        """Wait until the channel is at something else."""
+        """Wait until the channel is in another state."""
         await trio.lowlevel.checkpoint_if_cancelled()
         while self._subchannel.state is last_observed_state:
             await self._subchannel.changed.park()
@@ -211,7 +234,7 @@ class Channel:
         await self._subchannel.wait_until_ready()
 
     async def connect(self) -> None:
-        """Have a TCP connection, unless there is one, by one attempt; none is made while the backoff lasts.
+        """Make one attempt at a TCP connection, unless there is one or the backoff lasts.
 
         Raises:
             RpcError: UNAVAILABLE, with the reason.
@@ -219,15 +242,15 @@ class Channel:
         await self._subchannel.connect()
 
     def also_at(self, addresses: Iterable[Address]) -> None:
-        """Note where else the server is, for when it has to be connected to anew."""
-        self._subchannel.dialling.others = tuple(addresses)
+        """Note other addresses of the server, for the next connection."""
+        self._subchannel.connector.dialling.others = tuple(addresses)
 
     def renew(self) -> None:
-        """Have the next call make a new connection; calls that go on stay with the present one."""
+        """Have the next call make a new connection; running calls stay on the present one."""
         self._subchannel.renew()
 
     async def close(self, grace: float | None = None) -> None:
-        """Take no more calls, let those that run end within `grace` seconds, and cancel the others."""
+        """Take no more calls, give running ones `grace` seconds to end, and cancel the others."""
         await self._subchannel.close(grace or 0.0)
 
     def _method(

@@ -1,4 +1,4 @@
-"""How a channel reaches its server: TCP, TLS where it is wanted, and a use for the time that takes."""
+"""Connects a channel to its server: TCP, then TLS if wanted, with imports during the wait."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from lightpeer.net.network import Address, Network
 
 HEAD_START_S: Final = 0.25
-"""Of one address over the other (RFC 8305 section 5)."""
+"""Between the starts to two addresses, in seconds (RFC 8305 section 5)."""
 
 _TICKS_UNTIL_SYN: Final = 8
-"""Scheduler turns that trio takes from `open_tcp_stream` to the first SYN, and a few to spare."""
+"""Turns of trio's scheduler from `open_tcp_stream` to the first SYN, and a few to spare."""
 
 
 class Dialling:
-    """How to reach the server; see `open_channel`."""
+    """How to reach the server; `open_channel` explains the arguments.
+
+    Attributes:
+        others: other addresses of the server.
+    """
 
     def __init__(
         self,
@@ -40,13 +44,13 @@ class Dialling:
         self.tls = tls
         self.connect_timeout_s = connect_timeout_s
         self.meanwhile = meanwhile
-        self.others: tuple[Address, ...] = ()  # where else the server is
+        self.others: tuple[Address, ...] = ()
 
     async def dial(self) -> tuple[trio.abc.Stream, Address, Address]:
-        """Connect; give the stream for HTTP/2, the address that it reached, and the one that it has itself.
+        """Connect; return the stream for HTTP/2, the address that it reached, and its own address.
 
         Raises:
-            OSError: it fails.
+            OSError: it cannot.
         """
         stream = await self._connect()
         addresses = peer_address(stream), local_address(stream)
@@ -83,7 +87,7 @@ class Dialling:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     async def use_the_wait(self) -> None:
-        """Import what a connection needs, once the first SYN is on its way."""
+        """Import what a connection needs, once the first SYN is sent."""
         for _ in range(_TICKS_UNTIL_SYN):
             await trio.lowlevel.checkpoint()
         self.meanwhile()

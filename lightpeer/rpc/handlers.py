@@ -1,16 +1,14 @@
-"""Handlers: what answers a call, and what it knows of it.
+"""Handlers, which answer calls, and the context that they get.
 
-A handler is an async function of the request and a `Context`. Where a method
-has many requests, it gets `Requests` to `receive` from or iterate over; where it
-has many replies, it sends each with `await context.write(reply)` and returns
-None. All messages are bytes. `unary_unary` and its like say which is which:
+A handler is an async function of the request and a `Context`. For a method with many requests, it gets
+`Requests` to `receive` from or iterate over. For many replies, it sends each with `await
+context.write(reply)` and returns None. All messages are bytes. `unary_unary` and its like declare the kind:
 
     handlers = {"/pkg.Service/Method": unary_unary(method), ...}
 
-A handler is cancelled when nobody waits for its answer any more: the client
-cancelled, its deadline passed, or its connection is gone. `RpcError` raised in
-it becomes the call's status; any other exception is logged here and becomes
-INTERNAL, without a word of it to the client.
+A handler is cancelled when nobody waits for its answer any more: the client cancelled, the deadline passed,
+or the connection is gone. An `RpcError` from a handler becomes the status of the call. Any other exception
+is logged here and becomes INTERNAL, without details for the client.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ from lightpeer.rpc.limits import ServeLimits
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from lightpeer.core.rpc.server import ServerCall
+    from lightpeer.core.rpc.server_call import ServerCall
     from lightpeer.core.rpc.status import Metadata, MetadataLike
     from lightpeer.net.network import Address
     from lightpeer.rpc.link import Link
@@ -74,12 +72,17 @@ def stream_stream(function: Handler) -> MethodHandler:
 
 
 def service_of(path: str) -> str:
-    """Give the service of a method's full path: "/package.Service/Method" is of "package.Service"."""
+    """Return the service in a method's full path: "package.Service" for "/package.Service/Method"."""
     return path.split("/")[1]
 
 
 class Context:
-    """What a handler knows of its call and can do besides answering.
+    """A handler's view of its call.
+
+    Args:
+        call: the call.
+        link: what carries its connection.
+        peer: the client's host and port.
 
     Attributes:
         peer_address: the client's host and port.
@@ -101,20 +104,20 @@ class Context:
         self._scope = trio.CancelScope()
 
     def time_remaining(self) -> float | None:
-        """Give the seconds until the deadline, or None without one."""
+        """Return the seconds until the deadline, or None without one."""
         return None if self.deadline is None else max(0.0, self.deadline - trio.current_time())
 
     def set_trailing_metadata(self, metadata: MetadataLike) -> None:
-        """Set what goes with the status."""
+        """Set the metadata that goes with the status."""
         self._trailing = tuple(metadata)
 
     @property
     def was_compressed(self) -> bool:
-        """Whether the latest request came compressed."""
+        """Whether the latest request was compressed."""
         return self._call.was_compressed
 
     def set_compression(self, compression: int | str | None) -> None:
-        """Choose how replies are compressed, where the client reads that; before the first.
+        """Choose before the first reply how replies are compressed; off if the client cannot read that.
 
         Raises:
             UsageError: the compression is not supported.
@@ -127,7 +130,7 @@ class Context:
         self._compresses_next = False
 
     async def send_initial_metadata(self, metadata: MetadataLike) -> None:
-        """Send metadata ahead of the first reply; once only, and before it.
+        """Send metadata once, ahead of the first reply.
 
         Raises:
             UsageError: the metadata is invalid.
@@ -138,11 +141,11 @@ class Context:
         self._link.flush()
 
     def prove(self) -> None:
-        """Note that the caller has shown who it is: its connection keeps its place while the call goes on."""
+        """Note that the caller has proven its identity: its connection keeps its place during the call."""
         self._call.is_proved = True
 
     async def write(self, reply: bytes) -> None:
-        """Queue a reply; waits while the queue is full because the client or the link is slow."""
+        """Queue a reply; wait while the queue is full because the client or the link is slow."""
         self._call.kept_bytes += len(reply)
         try:
             await self.wait_until(lambda: self._call.can_send)
@@ -153,6 +156,11 @@ class Context:
 
     async def abort(self, code: StatusCode, details: str = "", trailing_metadata: MetadataLike = ()) -> Never:
         """End the call with a status, by raising it.
+
+        Args:
+            code: the status.
+            details: the status message.
+            trailing_metadata: what goes with it.
 
         Raises:
             RpcError: always.
@@ -168,19 +176,19 @@ class Context:
         self._compresses_next = True
 
     async def wait_until(self, is_ready: Callable[[], bool]) -> None:
-        """Park until the call has changed to be so; a call that ends cancels its handler."""
+        """Park until a condition of the call holds; the end of the call cancels its handler."""
         await trio.lowlevel.checkpoint_if_cancelled()
         while not is_ready():
             await self._changed.park()
 
     def wake(self) -> None:
-        """Let the handler look at the call again, or stop it."""
+        """Let the handler look at the call again, or cancel it."""
         if self._call.is_cancelled:
             self._scope.cancel()
         self._changed.unpark_all()
 
     async def run(self, handler: MethodHandler) -> None:
-        """Answer the call; never raises for what the handler does."""
+        """Run the handler and end the call; never raises for what the handler does."""
         code: int = StatusCode.OK
         details, metadata = "", self._trailing
         with self._scope:
@@ -190,14 +198,14 @@ class Context:
             except RpcError as error:
                 code, details = error.code(), error.details()
                 metadata = error.trailing_metadata() or self._trailing
-            except Exception:  # a handler may raise anything, and must not end the server
+            except Exception:  # a handler may raise anything; the server goes on
                 logger.exception("the handler of %s failed", self.path)
                 code, details = StatusCode.INTERNAL, "the handler failed"
         self._finish(code, details, metadata)
         self._link.flush(at_once=True)
 
     def _finish(self, code: int, details: str, metadata: MetadataLike) -> None:
-        """End the call; what its handler would send and cannot is a fault of the handler."""
+        """End the call; a status that cannot be sent is a fault of the handler."""
         try:
             self._call.finish(StatusCode(code), details, encode_metadata(metadata))
         except (ValueError, UsageError):
@@ -214,7 +222,7 @@ class Context:
             self.send(reply)
 
     async def _only(self, requests: Requests) -> bytes:
-        if self._call.has_message and self._call.is_remote_ended:  # most are whole when they come up
+        if self._call.has_message and self._call.is_remote_ended:  # most calls are whole when they come up
             request = self._call.take()
             if request is not None and not self._call.has_message:
                 return request
@@ -224,29 +232,38 @@ class Context:
 
 
 class Requests:
-    """The client's messages, to `receive` one by one or iterate over; the first has to come soon."""
+    """The client's messages, to `receive` one by one or iterate over.
+
+    The first has to come within `REQUEST_S`.
+
+    Args:
+        context: the handler's.
+        call: the call.
+        link: what carries its connection.
+    """
 
     def __init__(self, context: Context, call: ServerCall, link: Link[ServerCall]) -> None:
         self._context = context
         self._call = call
         self._link = link
-        self._due_s = trio.current_time() + REQUEST_S  # of the first, or the only one with its end
+        self._due_s = trio.current_time() + REQUEST_S  # for the first, or for the only one with its end
 
     async def receive(self) -> bytes | None:
-        """Wait for the next request; None after the last.
+        """Wait for the next request; return None after the last.
 
         Raises:
-            RpcError: DEADLINE_EXCEEDED, the first did not come in time.
+            RpcError: DEADLINE_EXCEEDED, because the first did not come in time.
         """
         request = await self._next()
         self._due_s = math.inf
         return request
 
     async def only(self) -> bytes:
-        """Wait for the one request of a method that has one.
+        """Wait for the only request.
 
         Raises:
-            RpcError: INTERNAL, there was none or more than one; DEADLINE_EXCEEDED, it did not come in time.
+            RpcError: INTERNAL, because there was none or more than one; DEADLINE_EXCEEDED, because it did not
+                come in time.
         """
         request = await self._next()
         if request is None or await self._next() is not None:
@@ -269,5 +286,5 @@ class Requests:
             raise RpcError(StatusCode.DEADLINE_EXCEEDED, "the request did not come whole in time")
         request = self._call.take()
         self._link.flush()
-        await trio.lowlevel.checkpoint_if_cancelled()  # a request that cannot be read ends the call
+        await trio.lowlevel.checkpoint_if_cancelled()  # a request that cannot be read has ended the call
         return request

@@ -1,8 +1,8 @@
 """grpc.health.v1: whether the server and its services are up, for grpcurl and load balancers.
 
-Everything is up from the start but for what `set_up` says, until `stop`, which tells those
-who watch and lets them go, so that a drain need not wait for them. Its messages are imported with the first
-question: a peer of loudp2p never asks.
+All services are up from the start, unless `set_up` says otherwise. `stop` takes them down and ends all
+watches, so that a drain need not wait for them. The messages are imported at the first question, because a
+loudp2p peer never asks.
 
 Source: the gRPC project's health-checking.md.
 """
@@ -46,12 +46,12 @@ class Health:
         return {f"/{SERVICE}/Check": unary_unary(self._check), f"/{SERVICE}/Watch": unary_stream(self._watch)}
 
     def set_up(self, services: Iterable[str], *, is_up: bool) -> None:
-        """Say that services are up, or not up for now."""
+        """Report that services are up, or not up for now."""
         self._down = self._down.difference(services) if is_up else self._down.union(services)
         self._changed.unpark_all()
 
     def stop(self) -> None:
-        """Say that nothing is up any more."""
+        """Report that nothing is up any more."""
         self._is_stopped = True
         self._changed.unpark_all()
 

@@ -1,18 +1,16 @@
 """Runs one sans-I/O HTTP/2 connection over one byte stream: three small tasks and no protocol.
 
-The reader feeds the core, the writer drains it, the timer wakes it. Whoever
-acts on the core calls `flush` afterwards: it hands the core's events to
-`on_event`, wakes the writer, and pulls the timer forward. The writer takes
-together what several actions have made, and waits only for what the socket does
-not take; an action after which nothing is expected, such as the only request of a
-call, sends at once while the writer rests, and leaves the rest to it. Nothing else
-sends, so cancelling a call can never cut a frame in two.
+The reader feeds the core, the writer drains it, the timer wakes it. Code that acts on the core calls
+`flush` afterwards, which passes the core's events on, wakes the writer, and moves the timer forward. The
+writer sends the output of several actions together, and waits only for the part that the socket does not
+take. The last action of a series, like the only request of a call, sends at once if the writer rests, and
+leaves the remainder to it. Nothing else sends, so cancelling a call can never cut a frame in two.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import trio
 
@@ -28,28 +26,38 @@ StreamT = TypeVar("StreamT", bound=Stream)
 
 READ_BYTES: Final = 64 * 1024
 CRUMBS_BYTES: Final = 2048
-"""What is read at once from a peer that sends small frames: each costs as much as a large one, and the other
-connections wait meanwhile."""
+"""How much is read at once from a peer that sends small frames: each costs as much as a large one, while the
+other connections wait."""
 
 SMALL_FRAME_BYTES: Final = 256
 WRITE_BYTES: Final = 16 * 1024
 STALLED_WRITE_S: Final = 60.0
-"""A peer that has not read `WRITE_BYTES` in so long is gone, or means us ill: no audio is that slow."""
+"""A peer that takes longer to read `WRITE_BYTES` is gone or hostile: no audio is that slow."""
 
 
 class Pacing(Protocol):
-    """When a peer is read, and how much at once; `core.guard.turns.Turn` is one for the many of a server."""
+    """When a peer is read, and how much at once; servers use `core.guard.turns.Turn`.
+
+    Attributes:
+        read_bytes: how much to read at once.
+    """
 
     read_bytes: int
 
     def book(self, now: float) -> float:
-        """Take the next turn to read; return for how long to wait for it, in seconds."""
+        """Book the next turn to read; return how many seconds to wait for it."""
 
     def charge(self, work: float, taken_bytes: int, now: float) -> None:
-        """Count what was read, and what work it was, in frames."""
+        """Charge for the read of the last turn.
+
+        Args:
+            work: its cost, in frames.
+            taken_bytes: its size.
+            now: the time, as trio counts.
+        """
 
     def leave(self, now: float) -> None:
-        """End."""
+        """End the connection."""
 
 
 class Unpaced:
@@ -63,12 +71,32 @@ class Unpaced:
         return 0.0
 
     def charge(self, work: float, taken_bytes: int, now: float) -> None:
-        """Read more at once if the frames were large."""
+        """Read more at once if the frames were large.
+
+        Args:
+            work: the cost of the last read, in frames.
+            taken_bytes: its size.
+            now: not used.
+        """
         del now
         self.read_bytes = READ_BYTES if taken_bytes >= SMALL_FRAME_BYTES * work else CRUMBS_BYTES
 
     def leave(self, now: float) -> None:
-        """Nothing is owed."""
+        """End the connection; nothing is owed."""
+
+
+class Hooks(NamedTuple, Generic[StreamT]):
+    """What a link calls; none of them may block.
+
+    Attributes:
+        on_event: called with each stream of the core that has changed.
+        on_greeted: called once the peer has shown that it speaks HTTP/2.
+        on_held: called after each turn with what is held in memory for the peer, in bytes.
+    """
+
+    on_event: Callable[[StreamT], None]
+    on_greeted: Callable[[], None] | None = None
+    on_held: Callable[[int], None] | None = None
 
 
 class Link(Generic[StreamT]):
@@ -77,34 +105,28 @@ class Link(Generic[StreamT]):
     Args:
         stream: the transport; it belongs to the link from now on.
         core: the connection's protocol.
-        on_event: called with each stream of the core that has changed; must not block.
-        on_greeted: called once the peer has shown that it speaks HTTP/2.
-        on_held: told after each turn what is held in memory for the peer, in bytes; must not block.
-        pacing: when the peer is read; else whenever it sends.
+        hooks: what to call.
+        pacing: when the peer is read; None reads it whenever it sends.
     """
 
     def __init__(
         self,
         stream: trio.abc.Stream,
         core: Connection[StreamT],
-        on_event: Callable[[StreamT], None],
-        on_greeted: Callable[[], None] | None = None,
-        on_held: Callable[[int], None] | None = None,
+        hooks: Hooks[StreamT],
         pacing: Pacing | None = None,
     ) -> None:
         self.core = core
         self.stream = stream
-        self._on_event = on_event
-        self._on_greeted = on_greeted
-        self._on_held = on_held
+        self._on_event, self._on_greeted, self._on_held = hooks
         self._pacing = pacing or Unpaced()
-        self._sending_bytes = 0  # that wait for the socket
+        self._sending_bytes = 0  # that the writer waits to send
         self._writer = trio.lowlevel.ParkingLot()
-        self._unsent = b""  # what was to be sent at once, and the socket has not taken
+        self._unsent = b""  # output that the socket did not take at once
         self._timer = trio.CancelScope(deadline=math.inf)
 
     async def run(self) -> None:
-        """Carry the connection until it is closed; never raises for what the peer or the network does."""
+        """Carry the connection until it is closed. Never raises for what the peer or the network does."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._read)
@@ -117,10 +139,10 @@ class Link(Generic[StreamT]):
             await trio.aclose_forcefully(self.stream)
 
     def flush(self, *, at_once: bool = False) -> None:
-        """Pass on what an action has made of the core; never waits.
+        """Pass on the events, output and deadline that an action has caused. Never waits.
 
         Args:
-            at_once: whether to send without the writer if it rests, because nothing is to follow soon.
+            at_once: whether to send without the writer if it rests, because no other action follows soon.
         """
         if at_once and self._writer and self.core.is_open:
             self._send_now()
@@ -135,12 +157,12 @@ class Link(Generic[StreamT]):
             self._on_held(self._sending_bytes + len(self._unsent) + self.core.held_bytes)
 
     def wake_writer(self) -> None:
-        """Have the writer send what there is, and then pass on the rest as `flush` does."""
+        """Have the writer send the output, and then do the rest of `flush`."""
         if self._writer and (self._unsent or self.core.has_output):
             self._writer.unpark()
 
     def _send_now(self) -> bool:
-        """Send what the socket takes without waiting; tell if there was anything. The rest is `_unsent`."""
+        """Send what the socket takes at once; return whether there was output. The rest is `_unsent`."""
         self._unsent = self._unsent or self.core.data_to_send()
         if not self._unsent:
             return False
@@ -159,7 +181,7 @@ class Link(Generic[StreamT]):
             pacing.charge(self.core.work_received - work, len(data), trio.current_time())
 
     async def _receive_some(self, size: int) -> bytes | bytearray:
-        """Read some bytes; none where the stream is at its end or broken."""
+        """Read some bytes, or b"" if the stream is at its end or broken."""
         try:
             return await self.stream.receive_some(size)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -173,7 +195,7 @@ class Link(Generic[StreamT]):
             self._on_greeted = None
 
     async def _write(self) -> None:
-        """Send until the core is closed and has nothing more to say, or the transport takes no more."""
+        """Send until the core is closed and has no output, or the transport takes no more."""
         while True:
             had_output = self._send_now()
             self.flush()
@@ -189,7 +211,7 @@ class Link(Generic[StreamT]):
                 await self._writer.park()
 
     async def _send_patiently(self, data: bytes) -> bool:
-        """Send as slowly as the peer reads; tell whether it still does."""
+        """Send as slowly as the peer reads; return whether it still reads."""
         for start in range(0, len(data), WRITE_BYTES):
             with trio.move_on_after(STALLED_WRITE_S) as stalled:
                 try:

@@ -1,4 +1,4 @@
-"""Methods of a service, as generated stub classes and people call them.
+"""The callables for the methods of a service, which generated stub classes and people use.
 
 Source: the signatures of grpcio's aio API (`UnaryUnaryMultiCallable` and its like).
 """
@@ -24,10 +24,15 @@ CallT = TypeVar("CallT", bound=Call)
 
 
 class Method(Generic[CallT]):
-    """A method of a service; call it to make a call. What `Channel.unary_unary` and its like give."""
+    """A method of a service, from `Channel.unary_unary` and its like; calling it begins a call.
+
+    Args:
+        channel: where calls are made.
+        kind: the class of the calls.
+        options: what holds unless a call says otherwise.
+    """
 
     def __init__(self, channel: Subchannel, kind: type[CallT], options: CallOptions) -> None:
-        """Take where calls are made, of which kind, and what holds unless a call says otherwise."""
         self._channel = channel
         self._kind: Callable[..., CallT] = kind
         self._options = options
@@ -47,12 +52,12 @@ class Method(Generic[CallT]):
 
         Args:
             request: the request; for a method of many, an iterable of them, or None to `write` them.
-            timeout: seconds until the call fails with DEADLINE_EXCEEDED.
-            metadata: key and value pairs; bytes for keys that end in "-bin".
-            credentials: in grpcio's place, and not supported: give metadata.
+            timeout: seconds until the call fails with DEADLINE_EXCEEDED, or None.
+            metadata: key and value pairs; values are bytes for keys that end in "-bin".
+            credentials: must be None; grpcio has it, but here metadata takes its place.
             wait_for_ready: whether to wait for a server instead of failing while there is none.
-            compression: of the requests; None takes the channel's.
-            request_iterator: grpcio's name of `request` where there are many.
+            compression: of the requests; None is the channel's.
+            request_iterator: grpcio's name for `request` of a method of many.
 
         Raises:
             UsageError: an argument is invalid, or the channel is closed.

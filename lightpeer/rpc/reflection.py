@@ -1,8 +1,8 @@
 """Server reflection: the services and their definitions, so that grpcurl needs no proto files.
 
-v1 and v1alpha are the same on the wire, and one handler answers both. Definitions come
-out of protobuf's own pool, where the generated code has put them; what no service of
-this server needs is not told of. Imported with the first question, as in `health`.
+v1 and v1alpha are the same on the wire, so one handler answers both. Definitions come from protobuf's pool,
+where the generated code has put them; only those that this server's services need are shown. As in
+`health`, the messages are imported at the first question.
 
 Source: the gRPC project's server-reflection.md.
 """
@@ -28,15 +28,15 @@ SERVICES: Final = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alp
 
 
 class Reflection:
-    """What can be called here.
+    """The services of a server.
 
     Args:
-        services: full names, "package.Service"; their generated code is imported by the time of a call.
+        services: full names, "package.Service"; their generated code must be imported before the first call.
     """
 
     def __init__(self, services: Iterable[str]) -> None:
         self._services = sorted({*services, *SERVICES})
-        self._files: dict[str, FileDescriptor] = {}  # by name: those of the services and what they import
+        self._files: dict[str, FileDescriptor] = {}  # by name, including imported ones
 
     def handlers(self) -> dict[str, MethodHandler]:
         """Return the methods, for the server."""
@@ -61,10 +61,10 @@ class Reflection:
                 self._files[file.name] = file
 
     def _answer_untrusted(self, data: bytes) -> reflection_pb2.ServerReflectionResponse:
-        """Answer one question; one that has no answer gets an error in the answer's place.
+        """Answer one question; one without an answer gets an error in its place.
 
         Raises:
-            RpcError: it is not a question.
+            RpcError: INVALID_ARGUMENT, because it is not a question.
         """
         from lightpeer.pb.grpc.reflection.v1 import reflection_pb2 as pb
 
@@ -88,7 +88,7 @@ class Reflection:
         return response
 
     def _file_with(self, symbol: str) -> FileDescriptor | None:
-        """Return the file that defines a service, one of its methods, a message or an enum."""
+        """Return the file that defines a service, a method, a message or an enum."""
         from google.protobuf.descriptor_pool import Default
 
         for name in (symbol, symbol.rpartition(".")[0]):

@@ -1,9 +1,7 @@
 """The gRPC server on trio: accepts connections, and runs a task for each call.
 
-Handlers, one for each full method path, are as `rpc.handlers` has them. A
-connection has a place in the server from its first byte, TLS's handshake included;
-who gets one, `core.guard.admission` says; `core.guard.turns` when each is read; and `core.guard.holdings`
-who has to go when too much is held in memory.
+Handlers, one for each full method path, are made by `rpc.handlers`. Which clients are served, and what they
+may cost, is the `intake`'s. A fault in one connection or handler ends that alone.
 """
 
 from __future__ import annotations
@@ -13,21 +11,15 @@ import logging
 import math
 import random
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.addresses import network_group, network_of
-from lightpeer.core.guard.admission import Admission
-from lightpeer.core.guard.fairness import Buckets
-from lightpeer.core.guard.holdings import Holdings
-from lightpeer.core.guard.turns import Turn, Turns
-from lightpeer.core.rpc.frame_gate import ErrorCode, FloodBudget
 from lightpeer.core.rpc.framing import is_gzip
 from lightpeer.core.rpc.limits import Limits
-from lightpeer.core.rpc.server import ServerCall, ServerConnection
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.net.network import local_address, peer_address
+from lightpeer.net.network import local_address
 from lightpeer.net.system import TcpStream
 from lightpeer.rpc.handlers import (
     REQUEST_S,
@@ -40,15 +32,20 @@ from lightpeer.rpc.handlers import (
     unary_stream,
     unary_unary,
 )
+from lightpeer.rpc.intake import Intake, ServerBounds
 from lightpeer.rpc.limits import ServeLimits
-from lightpeer.rpc.link import Link
+from lightpeer.rpc.link import Hooks, Link
+from lightpeer.rpc.rare_log import RareLog
 from lightpeer.tasks.supervision import contained
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping, Sequence
 
+    from lightpeer.core.rpc.server import ServerConnection
+    from lightpeer.core.rpc.server_call import ServerCall
     from lightpeer.net.network import Address
+    from lightpeer.rpc.intake import Client
 
 
 __all__ = [
@@ -58,6 +55,7 @@ __all__ = [
     "MethodHandler",
     "Requests",
     "RpcServer",
+    "ServerBounds",
     "service_of",
     "stream_stream",
     "stream_unary",
@@ -66,6 +64,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+_BOUNDS: Final = ServerBounds()
 
 LIMITS: Final = Limits(
     stream_window_bytes=ServeLimits.stream_window_bytes,
@@ -80,19 +80,16 @@ LIMITS: Final = Limits(
     connection_age_s=ServeLimits.connection_age_s,
     connection_age_grace_s=ServeLimits.connection_age_grace_s,
 )
-"""What each connection may cost, unless its server is told otherwise."""
+"""What each connection may cost by default."""
 
 AGE_JITTER: Final = 0.1
-"""Of a connection's age, more or less: gRFC A9 (server-side connection management)."""
+"""How far a connection's age varies, as a fraction: gRFC A9 (server-side connection management)."""
 
 ACCEPT_PAUSE_S: Final = 0.1
-"""Before accepting again, after the system could not: it is out of descriptors or memory, say."""
-
-WARNINGS_PER_S: Final = 1 / 60
-WARNINGS_AT_ONCE: Final = 5
+"""The pause after a failure to accept, for example because descriptors or memory ran out."""
 
 _LISTENER_IS_BROKEN: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
-"""Nobody can connect any more, so that the process had better end and be started again."""
+"""Errors after which nobody can connect any more, so the server ends."""
 
 
 class RpcServer:
@@ -100,17 +97,16 @@ class RpcServer:
 
     Args:
         handlers: by full method path, "/package.Service/Method".
-        limits: what each connection may cost; the defaults are those of `config.ServeLimits`.
-        max_connections: for one more, another gives up its place.
-        max_connections_per_host: and for one more of a host.
-        connections_per_s: of one host; more are closed as they come.
-        work_per_s: that a host may cause, as `core.guard.turns` counts it; more of it waits.
-        most_held_bytes: in memory, for all connections together.
-        most_held_bytes_of_one: and for one of them.
+        limits: what each connection may cost; None is `LIMITS`.
+        bounds: what all connections together, and those of one host, may cost.
         compression: of replies, unless a handler says otherwise.
-        tls: None for cleartext; else a context, as of `net.tls.server_context`, to which ALPN is added.
-        jitter: gives a random number from 0 to 1.
-        on_connection: told our numeric host, and the client's, of each connection that is let in.
+        tls: a context, for example from `net.tls.server_context`, to which ALPN is added; None is cleartext.
+
+    Attributes:
+        on_connection: called with our numeric host and the client's for each connection that is let in.
+
+    Raises:
+        UsageError: the compression is not supported.
     """
 
     def __init__(
@@ -118,33 +114,18 @@ class RpcServer:
         handlers: Mapping[str, MethodHandler],
         *,
         limits: Limits | None = None,
-        max_connections: int = ServeLimits.connections,
-        max_connections_per_host: int = ServeLimits.connections_per_host,
-        connections_per_s: float = math.inf,
-        work_per_s: float = math.inf,
-        most_held_bytes: float = ServeLimits.held_bytes,
-        most_held_bytes_of_one: float = ServeLimits.held_bytes_per_connection,
+        bounds: ServerBounds = _BOUNDS,
         compression: int | str | None = None,
         tls: ssl.SSLContext | None = None,
-        jitter: Callable[[], float] = random.random,
-        on_connection: Callable[[str, str], object] = lambda _ours, _theirs: None,
     ) -> None:
+        self.on_connection: Callable[[str, str], object] = lambda _ours, _theirs: None
         self._handlers = handlers
         self._limits = limits or LIMITS
-        self._admission: Admission[_Client] = Admission(
-            places=max_connections,
-            places_per_network=max_connections_per_host,
-            connections_per_s=connections_per_s,
-        )
-        self._turns = Turns(work_per_s) if work_per_s < math.inf else None
-        self._holdings: Holdings[_Client] = Holdings(most_held_bytes, most_held_bytes_of_one)
         self._gzip = is_gzip(compression)
         self._tls = tls
-        self._jitter = jitter
-        self._on_connection = on_connection
-        self._clients: set[_Client] = set()
-        self._warnings = Buckets(WARNINGS_PER_S, WARNINGS_AT_ONCE)
-        self._unsaid = 0  # warnings
+        self._intake = Intake(bounds)
+        self._log = RareLog(logger)
+        self._jitter: Callable[[], float] = random.random
         self._accepting = trio.CancelScope()
         self._connections = trio.CancelScope()
         self._is_draining = False
@@ -152,7 +133,7 @@ class RpcServer:
     @property
     def connection_count(self) -> int:
         """How many clients are connected."""
-        return len(self._clients)
+        return len(self._intake.clients)
 
     async def serve(
         self,
@@ -160,7 +141,7 @@ class RpcServer:
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Accept and serve until `drain` has come to its end; the listeners are closed then."""
+        """Accept and serve until `drain` is complete, then close the listeners."""
         with self._connections:
             async with trio.open_nursery() as nursery:
                 with self._accepting:
@@ -170,38 +151,36 @@ class RpcServer:
                         task_status.started()
 
     def drain(self, grace_s: float = math.inf) -> None:
-        """Stop accepting, let the calls that run end within the grace, and then end `serve`."""
+        """Stop accepting, give running calls `grace_s` seconds to end, and then end `serve`."""
         self._is_draining = True
         self._accepting.cancel()
         self._connections.deadline = min(self._connections.deadline, trio.current_time() + grace_s)
-        for client in list(self._clients):
+        for client in list(self._intake.clients):
             client.core.drain(trio.current_time())
             client.flush()
 
     async def serve_connection(self, stream: trio.abc.Stream) -> None:
-        """Serve one client until it or the server is done; closes the stream."""
+        """Serve one client until it or the server is done, and close the stream."""
         client = self._admitted(stream)
         if client is None:
             await trio.aclose_forcefully(stream)
         else:
             await self._serve_client(client, stream)
 
-    async def _serve_client(self, client: _Client, stream: trio.abc.Stream) -> None:
+    async def _serve_client(self, client: Client, stream: trio.abc.Stream) -> None:
         try:
-            if client.is_let_go:  # while its task was to begin
+            if client.is_let_go:  # before its task began
                 await trio.aclose_forcefully(stream)
                 return
-            self._on_connection(local_address(stream)[0], client.peer[0])
+            self.on_connection(local_address(stream)[0], client.peer[0])
             await self._run_calls(client, stream)
-        except OSError:  # it is gone, and its address with it
+        except OSError:  # the client is gone, so it has no address
             await trio.aclose_forcefully(stream)
         finally:
-            self._clients.discard(client)
-            self._admission.leave(client)
-            self._holdings.remove(client, client.network)
+            self._intake.leave(client)
         self._log_end(client.core, client.peer)
 
-    async def _run_calls(self, client: _Client, stream: trio.abc.Stream) -> None:
+    async def _run_calls(self, client: Client, stream: trio.abc.Stream) -> None:
         core, peer = client.core, client.peer
         async with trio.open_nursery() as calls:
 
@@ -213,17 +192,10 @@ class RpcServer:
                     call.context = Context(call, link, peer)
                     calls.start_soon(call.context.run, handler)
 
-            def on_held(held_bytes: int) -> None:
-                if client.is_let_go:  # what it still holds goes with it
-                    return
-                heaviest = self._holdings.update(client, client.network, held_bytes)
-                if heaviest is not None:
-                    heaviest.let_go("the client makes us hold more than there is room for")
-
             client.scope = calls.cancel_scope
-            pacing = None if self._turns is None else Turn(self._turns, client.network)
-            client.link = link = Link(self._secured(stream), core, on_event, on_held=on_held, pacing=pacing)
-            self._clients.add(client)
+            hooks = Hooks(on_event, on_held=partial(self._intake.hold, client))
+            client.link = link = Link(self._secured(stream), core, hooks, self._intake.pacing(client))
+            self._intake.clients.add(client)
             if self._is_draining:
                 core.drain(trio.current_time())
             try:
@@ -234,53 +206,29 @@ class RpcServer:
             finally:
                 calls.cancel_scope.cancel()
 
-    def _admitted(self, stream: trio.abc.Stream) -> _Client | None:
+    def _admitted(self, stream: trio.abc.Stream) -> Client | None:
         """Give a connection a place, if there is one for it."""
-        now = trio.current_time()
-        try:
-            peer = peer_address(stream)
-        except OSError:  # it is gone
-            return None
-        network = network_of(peer[0])
-        client = _Client(peer, network, network_group(peer[0]))
-        verdict = self._admission.admit(client, now)
-        if verdict.gives_way is not None:
-            verdict.gives_way.let_go("another needs its place")
-        if not verdict.is_admitted:
-            return None
-        budget = FloodBudget(self._admission.budget(network))
-        client.core = ServerConnection(self._aged(self._limits), now, budget)
-        return client
+        return self._intake.admit(stream, self._aged)
 
-    def _may_begin(self, call: ServerCall, client: _Client) -> MethodHandler | None:
-        """Return what answers a call, or refuse it before it costs a task."""
+    def _may_begin(self, call: ServerCall, client: Client) -> MethodHandler | None:
+        """Return the handler of a call, or refuse the call before it costs a task."""
         handler = self._handlers.get(call.path)
         if handler is None:
             client.core.turn_away(call, StatusCode.UNIMPLEMENTED, "there is no such method here")
         return handler
 
     def _log_end(self, core: ServerConnection, peer: Address) -> None:
-        """Say that a connection has ended."""
+        """Log the end of a connection."""
         text = f"the connection of {peer[0]}:{peer[1]} ended: {core.why_closed}"
         if core.error_code:
-            self._warn(text)
+            self._log.warn(text)
         else:
             logger.debug(text)
 
-    def _warn(self, text: str) -> None:
-        now = trio.current_time()
-        if self._warnings.level(None, now) < 1:
-            self._unsaid += 1
-            logger.debug(text)
-            return
-        self._warnings.take(None, 1, now)
-        others, self._unsaid = self._unsaid, 0
-        logger.warning("%s%s", text, f" ({others} more since such a line)" if others else "")
-
-    def _aged(self, limits: Limits) -> Limits:
-        """Spread the ages, so that clients which came together do not all come back together (gRFC A9)."""
+    def _aged(self) -> Limits:
+        """Return the limits with a random age, so that clients which came together do not return together."""
         spread = 1 + AGE_JITTER * (2 * self._jitter() - 1)
-        return replace(limits, connection_age_s=limits.connection_age_s * spread)
+        return replace(self._limits, connection_age_s=self._limits.connection_age_s * spread)
 
     def _secured(self, stream: trio.abc.Stream) -> trio.abc.Stream:
         if self._tls is None:
@@ -305,53 +253,16 @@ class RpcServer:
             while True:
                 try:
                     stream = await listener.accept()
-                except Exception as error:  # what went wrong with a connection comes here too: accept(2)
+                except Exception as error:  # errors of the new connection come here too: accept(2)
                     if isinstance(error, OSError) and error.errno in _LISTENER_IS_BROKEN:
                         raise
-                    self._warn(f"cannot accept a connection now: {error}")
+                    self._log.warn(f"cannot accept a connection now: {error}")
                     await trio.sleep(ACCEPT_PAUSE_S)
                     continue
                 client = self._admitted(stream)
                 if client is not None:
                     nursery.start_soon(contained, "a connection", self._serve_client, client, stream)
-                elif isinstance(stream, TcpStream):  # a flood of them costs no task, nor a turn of the loop
+                elif isinstance(stream, TcpStream):  # so a flood costs neither a task nor a turn of the loop
                     stream.drop()
                 else:
                     await trio.aclose_forcefully(stream)
-
-
-class _Client:
-    """Whose a connection is, and how to end it at once."""
-
-    __slots__ = ("core", "group", "is_let_go", "link", "network", "peer", "scope")
-
-    def __init__(self, peer: Address, network: str, group: str) -> None:
-        self.peer = peer
-        self.network = network
-        self.group = group
-        self.core: ServerConnection  # once it has its place
-        self.link: Link[ServerCall] | None = None  # once it is served
-        self.scope = trio.CancelScope()
-        self.is_let_go = False
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether it has a call whose seal was opened."""
-        return self.core.is_at_work
-
-    @property
-    def idle_since_s(self) -> float:
-        """When it was at work last, or connected."""
-        return self.core.idle_since_s
-
-    def let_go(self, why: str) -> None:
-        """End the connection; what was to be sent is dropped."""
-        self.is_let_go = True
-        self.core.close(ErrorCode.ENHANCE_YOUR_CALM, why)
-        self.flush(at_once=True)
-        self.scope.cancel()
-
-    def flush(self, *, at_once: bool = False) -> None:
-        """Pass on what was done to its core, as `Link.flush` does."""
-        if self.link is not None:
-            self.link.flush(at_once=at_once)

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from lightpeer.core.addresses import Endpoint
     from lightpeer.serve.operator.settings import ServeSettings
 
-MAX_SIGNALS = 64  # of a kind, that wait: more than anybody means
+MAX_SIGNALS = 64  # of a kind, that wait
 SWITCH_S = 0.0005  # after which a worker thread that computes lets the event loop run; by default 5 ms
-STATE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
+SERVE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
 
 
 def main() -> NoReturn:
@@ -84,8 +84,7 @@ def _serve(settings: ServeSettings, output: Output) -> int:
 def _signals(name: str) -> Iterator[AsyncIterable[object] | None]:
     """Give the signals of a name, where the system has them.
 
-    Each counts, for one may undo what the one before has done: trio's own receiver would make one of two
-    that come together.
+    Every signal counts. trio's receiver coalesces signals, so two quick toggles would become one.
     """
     import trio
 
@@ -108,7 +107,7 @@ def _signals(name: str) -> Iterator[AsyncIterable[object] | None]:
 
 
 async def _watch_signals(caught: list[int], stop: trio.Event, scope: trio.CancelScope) -> None:
-    """Drain at the first signal; give up what still runs at the second."""
+    """Drain at the first signal; cancel everything at the second."""
     import trio
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -143,7 +142,7 @@ def _common(arguments: argparse.Namespace) -> tuple[Settings, Path]:
         environ=os.environ,
         overrides={"state_dir": arguments.state_dir, "bootstrap": arguments.bootstrap},
     )
-    return common, common.state_dir if arguments.state_dir else common.state_dir / STATE_SUBDIR
+    return common, common.state_dir if arguments.state_dir else common.state_dir / SERVE_SUBDIR
 
 
 def _settings(arguments: argparse.Namespace) -> ServeSettings:
@@ -178,8 +177,16 @@ def _parser() -> Parser:
         "Exit status: 0 stopped, 1 failed, 2 usage, 6 a missing library, 130 interrupted",
         allow_abbrev=False,
     )
+    parser.add_argument("music_dirs", nargs="*", metavar="DIR", help="a folder with music")
+    _add_network(parser)
+    _add_music(parser)
+    _add_listeners(parser)
+    _add_common(parser)
+    return parser
+
+
+def _add_network(parser: Parser) -> None:
     add = parser.add_argument
-    add("music_dirs", nargs="*", metavar="DIR", help="a folder with music")
     add("--listen", type=_listen, metavar="HOST:PORT", help="where to listen (127.0.0.1:47474); port 0: any")
     add(
         "--announce",
@@ -189,6 +196,12 @@ def _parser() -> Parser:
         help="the address that others reach this peer at (repeats: one of each family)",
     )
     add("--bootstrap", action="append", metavar="[ID@]HOST:PORT", help="a peer to join through (repeats)")
+    add("--no-lan", action="store_true", help="stay unknown to the local network, and do not look there")
+    add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
+
+
+def _add_music(parser: Parser) -> None:
+    add = parser.add_argument
     add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
     add("--max-upload", type=_kbps, metavar="KBPS", help="for audio, to all listeners together")
     add(
@@ -198,7 +211,15 @@ def _parser() -> Parser:
         metavar="QUERY|loud:ID",
         help="tracks to fetch and serve (repeats)",
     )
-    add("--follow-links", action="store_true", help="publish also what links lead to outside of the folders")
+    add(
+        "--follow-links",
+        action="store_true",
+        help="also publish files that links outside the folders lead to",
+    )
+
+
+def _add_listeners(parser: Parser) -> None:
+    add = parser.add_argument
     add("--allow", action="append", metavar="FILE|ID,...", help="who may listen, nobody else (repeats)")
     add(
         "--deny",
@@ -213,15 +234,16 @@ def _parser() -> Parser:
         metavar="loud:ID",
         help="never serve a track again, also by a server that runs; no DIR is needed (repeats)",
     )
-    add("--no-lan", action="store_true", help="stay unknown to the local network, and do not look there")
-    add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
+
+
+def _add_common(parser: Parser) -> None:
+    add = parser.add_argument
     add("--state", dest="state_dir", metavar="DIR", help="where key and renditions are kept")
     add("--config", metavar="FILE", help="the configuration file")
     add("--json", action="store_true", help="print one JSON object a line")
     add("-q", "--quiet", action="store_true", help="print results and errors only")
     add("-v", "--verbose", action="count", default=0, help="say more; -vv: debugging, tracebacks")
     add("--version", action="version", version=f"lightpeer-serve {VERSION}")
-    return parser
 
 
 def _announced(endpoints: Sequence[Endpoint]) -> tuple[Endpoint, ...]:
@@ -249,7 +271,7 @@ def _mirrored(text: str) -> str:
     from lightpeer.core.content.uri import is_uri, parse_uri
 
     if is_uri(text):
-        parse_uri(text)  # refuses what is no track id
+        parse_uri(text)  # raises for anything but a track id
     return text
 
 

@@ -32,10 +32,10 @@ async def open_server(
     """Serve for the length of a block, which begins once the server listens, and ends when it has drained.
 
     Args:
-        settings: the music folder, the state directory, and what else may be chosen.
+        settings: the music folder, the state directory, and further choices.
         network: None: the system's.
-        on_event: told of what happens; must not block. What it raises does not end the server, but that it
-            cannot be told of `Listening` does.
+        on_event: called with each event; must not block. Its errors do not end the server, except for an
+            error at `Listening`.
 
     Raises:
         StateError: the music folder, the state directory, the key, a list or the port cannot be used.
@@ -77,5 +77,5 @@ class Server:
         return f"{self.peer_id}@{format_endpoint(self.address)}"
 
     async def wait_imported(self) -> None:
-        """Wait until the music was looked through and all that is new is imported."""
+        """Wait until the music folders were scanned and all new music is imported."""
         await self._running.imported.wait()

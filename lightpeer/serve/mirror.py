@@ -1,12 +1,12 @@
 """Mirrors: tracks fetched from the network, so that they have one more source.
 
-A mirror is a light client within the server, with a key of its own. It fetches every rendition of a
-track, verified as all that is played, and lays it down as an import would: the manifest's bytes are the
-same, so the track id is. A track stays for as long as its `--mirror` is given.
+A mirror is a light client within the server, with a key of its own. It fetches every rendition of a track,
+verified as for playback, and stores it as an import would: the manifest's bytes are the same, and so is the
+track id. A track stays for as long as its `--mirror` is given.
 
-One track is fetched at a time. What cannot be had is passed over, and tried again with growing pauses, for
-whoever holds it may come yet. What words find is the choice of strangers, so it has a bound in all, towards
-which what is here from earlier runs counts.
+One track is fetched at a time. A track that no peer offers now is skipped, and tried again with growing
+pauses. Strangers choose the tracks that words find, so their total size is limited, and includes the tracks
+of earlier runs.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from lightpeer.client.stream import SILENCE_S, next_within, streaming
 from lightpeer.core.content.manifest import build_table
 from lightpeer.core.content.uri import format_uri, is_uri, parse_uri
 from lightpeer.errors import LightpeerError, StreamFailedError
-from lightpeer.serve.importing.scan import mirror_root
+from lightpeer.serve.importing.scan import MIRRORED, mirror_root
 from lightpeer.serve.library.disk import state_error
 from lightpeer.serve.library.imported_files import SourceKey
+from lightpeer.serve.operator.events import Mirrored, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.contact import Contact
     from lightpeer.core.trust.identity import PeerId
-    from lightpeer.net.network import Network
-    from lightpeer.serve.access.access import Access
+    from lightpeer.serve.access.node import Node
     from lightpeer.serve.library.library import Library
+    from lightpeer.serve.operator.events import ServerEvent
 
 logger = logging.getLogger(__name__)
 
@@ -48,42 +49,52 @@ Ts = TypeVarTuple("Ts")
 
 TRACKS_PER_QUERY: Final = 20
 MAX_RENDITION_BYTES: Final = 1 << 28  # six hours at 96 kbit/s
-MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at three bitrates: what is here, and what failed
+MAX_QUERY_BYTES: Final = 1 << 30  # half a day of music at three bitrates, failed fetches included
+FETCH_AGAIN_S: Final = 600.0  # between looks for damaged tracks
 RETRY_S: Final = 5.0  # doubles
 MAX_RETRY_S: Final = 600.0
-STATE_SUBDIR: Final = "mirror"  # of the server's state: the client's key, its peers, the track under way
+MIRROR_SUBDIR: Final = "mirror"  # of the server's state: the client's key, its peers, the track under way
 
 
 class Mirror:
-    """Fetches what was asked for into a library that nobody else is adding to."""
+    """Fetches tracks into a library; nothing else may add to it meanwhile."""
 
     def __init__(
         self,
         library: Library,
-        network: Network,
+        node: Node,
         settings: Settings,
         wanted: Sequence[str],
         contacts: Callable[[], Sequence[Contact]],
-        on_trouble: Callable[[str], object] = lambda _: None,
-        access: Access | None = None,
     ) -> None:
-        """Take the library, what to fetch (`loud:…` or words), and how to learn whom to ask first.
+        """Begin with nothing fetched.
 
-        `settings` are a client's; its state directory is the server's. `on_trouble` gets one sentence for
-        each entry that cannot be had at first; `access` says what is not to be had, and of whom.
+        Args:
+            library: takes the tracks.
+            node: the server; tracks and peers that its rules deny are left alone.
+            settings: a client's, with the server's state directory.
+            wanted: `loud:…`, or words to search for.
+            contacts: gives the peers to ask first.
         """
         self._library = library
-        self._network = network
-        self._settings = replace(settings, state_dir=settings.state_dir / STATE_SUBDIR)
+        self._node = node
+        self._settings = replace(settings, state_dir=settings.state_dir / MIRROR_SUBDIR)
         self._wanted = wanted
         self._contacts = contacts
-        self._on_trouble = on_trouble
-        self._access = access
+        self._on_trouble: Callable[[str], object] = lambda _: None
         self._troubled: set[str] = set()
         self._room_bytes: dict[str, int] = {}  # by entry
 
-    async def run(self, on_track: Callable[[Track], object]) -> None:
-        """Fetch until all that is wanted is here; tell of each track that is new."""
+    async def run(
+        self, on_track: Callable[[Track], object], on_trouble: Callable[[str], object] = lambda _: None
+    ) -> None:
+        """Fetch until everything wanted is here.
+
+        Args:
+            on_track: told of each new track.
+            on_trouble: told once of each entry that cannot be had at first, in a sentence.
+        """
+        self._on_trouble = on_trouble
         for entry in self._wanted:
             here_bytes = await _in_thread(self._library.bytes_below, mirror_root(entry))
             self._room_bytes[entry] = MAX_QUERY_BYTES - here_bytes
@@ -94,20 +105,32 @@ class Mirror:
                 await trio.sleep(pause_s)
                 pause_s = min(2 * pause_s, MAX_RETRY_S)
 
+    async def keep(self, tell: Callable[[ServerEvent], object]) -> None:
+        """Fetch everything wanted, and damaged tracks again, for ever; tell of each event."""
+        is_missing = True
+        while True:
+            if is_missing:
+                await self.run(
+                    lambda track: tell(Mirrored(track.uri, track.title)), lambda text: tell(Trouble(text))
+                )
+            await trio.sleep(FETCH_AGAIN_S)
+            damaged = await _in_thread(self._library.damaged_files)
+            is_missing = any(path.startswith(MIRRORED) for path in damaged)
+
     async def _fetched(self, entry: str, on_track: Callable[[Track], object]) -> bool:
-        """Fetch what one entry stands for, and tell whether there is no more to fetch."""
+        """Fetch the tracks of one entry, and return whether there is no more to fetch."""
         if self._room_bytes[entry] <= 0:
             logger.info("no more is mirrored of %s: it has brought all that one entry may", entry)
             return True
         settings = replace(self._settings, bootstrap=tuple(self._contacts()))
         is_here = False
         try:
-            async with open_client(settings, self._network, self._takes_from) as client:
+            async with open_client(settings, self._node.network, self._takes_from) as client:
                 found = await self._track_ids(client, entry)
                 missing = [i for i in found if not await self._fetched_track(client, entry, i, on_track)]
                 is_here = bool(found) and not missing
                 if not found:
-                    self._tell(entry, "nobody who was asked has such a track")
+                    self._tell(entry, "no peer that was asked has such a track")
         except LightpeerError as error:
             self._tell(entry, str(error))
         return is_here
@@ -115,8 +138,8 @@ class Mirror:
     async def _fetched_track(
         self, client: Client, entry: str, track_id: bytes, on_track: Callable[[Track], object]
     ) -> bool:
-        """Fetch one track of an entry unless it is here, and tell whether there is no more to fetch."""
-        if self._access is not None and not self._access.rules.serves(track_id):
+        """Fetch one track of an entry unless it is here, and return whether there is no more to fetch."""
+        if not self._node.access.rules.serves(track_id):
             self._tell(entry, f"{format_uri(track_id)} is denied or withdrawn here", is_final=True)
             return True
         if await _in_thread(self._library.track, track_id) is not None:
@@ -131,10 +154,10 @@ class Mirror:
         return True
 
     def _takes_from(self, peer_id: PeerId, host: str) -> bool:
-        return self._access is None or self._access.rules.takes_from(peer_id, [host])
+        return self._node.access.rules.takes_from(peer_id, [host])
 
     def _tell(self, entry: str, reason: str, *, is_final: bool = False) -> None:
-        """Tell of what is missing: the person once, the log each time."""
+        """Report a missing track: to the operator once, to the log each time."""
         logger.info("cannot mirror %s now: %s", entry, reason)
         if entry not in self._troubled:
             self._troubled.add(entry)
@@ -221,7 +244,7 @@ class _Copy:
 
 
 async def _in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
-    """Do what may wait for the disk, to its end: some of it writes."""
+    """Call a function that may wait for the disk, and await its end even if cancelled: some of them write."""
     return await trio.to_thread.run_sync(function, *args)
 
 

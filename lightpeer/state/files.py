@@ -1,11 +1,9 @@
-"""Files of ours: the key, and whatever else is kept between runs.
+"""The files that are kept between runs: the key, and small files that the program can do without.
 
-Every file is replaced atomically (written beside itself, flushed, renamed), so a
-crash or a full disk leaves the old one whole. A key is never overwritten: when
-it is corrupt the person is told how to move it away. Other files that are
-corrupt are set aside under another name, and the program goes on without them (`SmallFile`).
-A light client also goes on where nothing can be kept, by a key of that run alone;
-a server does not, for others know it by its key.
+Each file is replaced atomically (written beside itself, flushed, renamed), so a crash or a full disk leaves
+the old one intact. A key is never overwritten: if it is corrupt, the person is told how to move it away. Any
+other corrupt file is renamed, and the program goes on without it (`SmallFile`). A light client also goes on
+where nothing can be saved, with a key for that run. A server does not, since others know it by its key.
 """
 
 from __future__ import annotations
@@ -30,14 +28,14 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 KEY_FILE: Final = "key"
-LEFTOVER_S: Final = 3600.0  # a file is written within seconds, and was left by a crash if it is this old
+LEFTOVER_S: Final = 3600.0  # a file is written within seconds, so an older part was left by a crash
 _SECRET_BYTES: Final = 32
-_MAX_KEY_BYTES: Final = 1024  # 65, and whatever an editor put around them
+_MAX_KEY_BYTES: Final = 1024  # 65, and what an editor may have added
 _PART: Final = ".part"
 
 
 def ensure_state_dir(path: Path) -> None:
-    """Make the state directory if need be; raise StateError if it cannot be made."""
+    """Make the state directory unless it exists; raise StateError if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -47,12 +45,21 @@ def ensure_state_dir(path: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Replace a file whole or not at all; raise StateError if it cannot be written."""
-    part = path.with_name(f".{path.name}.{os.urandom(8).hex()}{_PART}")  # nobody else's, and not foreseeable
+    """Replace a file completely or not at all.
+
+    Args:
+        path: the file.
+        data: its new contents.
+        mode: its permissions.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.urandom(8).hex()}{_PART}")  # not foreseeable
     try:
         try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-            with os.fdopen(descriptor, "wb") as file:  # the mode must hold from the start
+            with os.fdopen(descriptor, "wb") as file:  # the mode applies from the start
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -74,9 +81,9 @@ def set_aside(path: Path) -> Path:
 
 
 def sweep(state_dir: Path) -> None:
-    """Remove what crashes left half written in a state directory, as far as that can be done."""
+    """Remove half-written files that crashes left in a state directory, as far as that succeeds."""
     written_since = time.time() - LEFTOVER_S
-    with suppress(OSError), os.scandir(state_dir) as entries:  # `glob` would cost each start more
+    with suppress(OSError), os.scandir(state_dir) as entries:  # faster than `glob`, at each start
         for entry in entries:
             is_part = entry.name.startswith(".") and entry.name.endswith(_PART)
             if is_part and entry.stat(follow_symlinks=False).st_mtime < written_since:
@@ -84,29 +91,29 @@ def sweep(state_dir: Path) -> None:
 
 
 class Losses:
-    """What cannot be kept. One disk has one trouble, so a run tells of it once."""
+    """The files that cannot be saved. One disk has one trouble, so a run reports it once."""
 
     def __init__(self) -> None:
         self._were_told = False
 
     def note(self, error: StateError) -> None:
-        """Tell the person of the first, and the log of the others."""
+        """Log the first as a warning, the others for debugging."""
         level = logging.DEBUG if self._were_told else logging.WARNING
-        logger.log(level, "nothing is kept of this run: %s", error)
+        logger.log(level, "cannot save state: %s", error)
         self._were_told = True
 
 
 class SmallFile:
-    """A file that the program can do without: what is wrong with it costs the memory alone, and is said."""
+    """A file that the program can do without: errors are logged, and only its contents are lost."""
 
     def __init__(self, path: Path, max_bytes: int, what: str, losses: Losses) -> None:
-        """Take where it is.
+        """Read nothing yet.
 
         Args:
-            path: of the file.
-            max_bytes: it is not read if it has more.
-            what: is kept in it, as people are told.
-            losses: where it is told that it cannot be written.
+            path: the file.
+            max_bytes: a larger file is not read.
+            what: its contents, as messages name them.
+            losses: reports that it cannot be saved.
         """
         self._path = path
         self._max_bytes = max_bytes
@@ -114,9 +121,9 @@ class SmallFile:
         self._losses = losses
 
     def load(self, parse_untrusted: Callable[[bytes], T]) -> T | None:
-        """Return what is in the file, None if there is nothing to be had; a corrupt one is set aside.
+        """Return the parsed contents, None if there are none; set a corrupt file aside.
 
-        `parse_untrusted` raises BadMessageError for one that is.
+        `parse_untrusted` raises BadMessageError for a corrupt one.
         """
         try:
             return parse_untrusted(read_ordinary(self._path, self._max_bytes))
@@ -129,7 +136,7 @@ class SmallFile:
         return None
 
     def save(self, data: bytes) -> None:
-        """Replace the file."""
+        """Replace the file; report a failure."""
         try:
             write_atomically(self._path, data)
         except StateError as error:
@@ -143,10 +150,14 @@ class SmallFile:
 
 
 def load_or_create_identity(state_dir: Path, entropy: Callable[[int], bytes] = os.urandom) -> Identity:
-    """Return the identity kept in a state directory, made at first use with mode 0600.
+    """Return the identity that a state directory holds, made at first use with mode 0600.
 
-    Raises StateError if the key cannot be read, written, or is not a key; it is
-    never overwritten.
+    Args:
+        state_dir: the directory.
+        entropy: returns random bytes.
+
+    Raises:
+        StateError: the key cannot be read or written, or is not a key. It is never overwritten.
     """
     identity = _load_identity(state_dir)
     if identity is None:
@@ -156,7 +167,16 @@ def load_or_create_identity(state_dir: Path, entropy: Callable[[int], bytes] = o
 
 
 def load_or_make_identity(state_dir: Path, entropy: Callable[[int], bytes], losses: Losses) -> Identity:
-    """Do as `load_or_create_identity`, but return a new identity also where its key cannot be kept."""
+    """Do as `load_or_create_identity`, but return a new identity even if its key cannot be saved.
+
+    Args:
+        state_dir: the directory.
+        entropy: returns random bytes.
+        losses: reports that the key cannot be saved.
+
+    Raises:
+        StateError: a key is there, but cannot be read or is not a key.
+    """
     identity = _load_identity(state_dir)
     if identity is None:
         secret, identity = _new_identity(entropy)
@@ -175,7 +195,7 @@ def _new_identity(entropy: Callable[[int], bytes]) -> tuple[bytes, Identity]:
 
 
 def _keep_key(state_dir: Path, secret: bytes) -> None:
-    """Write a new key; raise StateError if that cannot be done."""
+    """Write a new key; raise StateError if that fails."""
     ensure_state_dir(state_dir)
     try:
         write_atomically(state_dir / KEY_FILE, secret.hex().encode() + b"\n")
@@ -184,7 +204,7 @@ def _keep_key(state_dir: Path, secret: bytes) -> None:
 
 
 def _load_identity(state_dir: Path) -> Identity | None:
-    """Return the identity that is kept, None if there is none; raise StateError if it cannot be had."""
+    """Return the saved identity, None if there is none; raise StateError if it cannot be read."""
     from lightpeer.core.trust.identity import Identity
 
     sweep(state_dir)
@@ -202,5 +222,5 @@ def _load_identity(state_dir: Path) -> Identity | None:
         raise StateError(
             path,
             f"the key file {path} is corrupt and was left as it is: "
-            f"put a copy back, or take a new identity with: mv {path} {path}.corrupt",
+            f"restore a copy, or start with a new identity: mv {path} {path}.corrupt",
         ) from error

@@ -1,7 +1,7 @@
 """The peers that are remembered between runs: one small file beside the key.
 
-It is read when it is first needed, and written at most once a minute, after a change, and at the end.
-What is wrong with it costs the memory alone (`SmallFile`).
+It is read when it is first needed, and written after a change, at most once a minute, and at the end. A run
+can do without it (`SmallFile`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PEERS_FILE: Final = "peers"
-MAX_FILE_BYTES: Final = 4 * 1024 * 1024  # of 1024 peers, four times over
-SAVE_AGAIN_S: Final = 60.0  # a memory card wears out with what is written
+MAX_FILE_BYTES: Final = 4 * 1024 * 1024  # four times the size of 1024 peers
+SAVE_AGAIN_S: Final = 60.0  # each write wears out a memory card
 
 
 class RememberedPeers:
@@ -40,7 +40,15 @@ class RememberedPeers:
         own: PeerId | None = None,
         losses: Losses | None = None,
     ) -> None:
-        """Take where the file is, how many peers it may hold, and where the writing may run."""
+        """Read nothing yet.
+
+        Args:
+            state_dir: the file's directory.
+            capacity: the peers remembered at most.
+            nursery: the file is written there.
+            own: our id, which is never among them.
+            losses: reports that the file cannot be saved.
+        """
         self._file = SmallFile(state_dir / PEERS_FILE, MAX_FILE_BYTES, "the peer cache", losses or Losses())
         self._capacity = capacity
         self._nursery = nursery
@@ -51,7 +59,7 @@ class RememberedPeers:
 
     @cached_property
     def cache(self) -> PeerCache:
-        """What we remember; call `note_change` whenever it is changed."""
+        """The remembered peers; call `note_change` after each change."""
         from lightpeer.core.overlay.peer_cache import PeerCache
 
         kept = self._file.load(
@@ -75,7 +83,7 @@ class RememberedPeers:
             await trio.sleep(SAVE_AGAIN_S)
             self._take_changes()
             await trio.to_thread.run_sync(self._write)  # a memory card takes its time
-        except Exception:  # no thread can be had, say: the rest of the program needs none of this
+        except Exception:  # no thread is available, say; the program can do without
             logger.exception("the peer cache could not be written")
 
     def _take_changes(self) -> None:
@@ -84,7 +92,7 @@ class RememberedPeers:
             self._unwritten = self.cache.to_bytes()
 
     def _write(self) -> None:
-        """Write what is the latest, whoever asks for it: an older state never replaces a newer one."""
+        """Write the latest state. Of two writers, the later one never writes an older state."""
         with self._writing:
             data, self._unwritten = self._unwritten, None
             if data is not None:

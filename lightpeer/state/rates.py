@@ -1,7 +1,6 @@
-"""What is remembered of the networks that we were in: how fast they were, in a small file beside the key.
+"""The rates of the networks that we were in, remembered in a small file beside the key.
 
-It is read when the first track is opened, and written at the end. What is wrong with it costs the memory
-alone (`SmallFile`).
+It is read when the first track is opened, and written at the end. A run can do without it (`SmallFile`).
 """
 
 from __future__ import annotations
@@ -19,29 +18,35 @@ if TYPE_CHECKING:
     from lightpeer.peering.peer import Peer
 
 DOWNLINK_FILE: Final = "downlink"
-MAX_FILE_BYTES: Final = 4096  # several times what it can be
+MAX_FILE_BYTES: Final = 4096  # several times its greatest size
 
 
 class RememberedDownlink:
-    """The rates of networks, and their file; a network is the one that leads to a connected peer."""
+    """The rates of networks, and their file. A network is named by a connected peer that it leads to."""
 
     def __init__(self, state_dir: Path, unix_time: Callable[[], float], losses: Losses | None = None) -> None:
-        """Take where the file is, and the clock."""
+        """Read nothing yet.
+
+        Args:
+            state_dir: the file's directory.
+            unix_time: the clock, in seconds.
+            losses: reports that the file cannot be saved.
+        """
         self._file = SmallFile(
-            state_dir / DOWNLINK_FILE, MAX_FILE_BYTES, "what is remembered of networks", losses or Losses()
+            state_dir / DOWNLINK_FILE, MAX_FILE_BYTES, "the file of network rates", losses or Losses()
         )
         self._unix_time = unix_time
         self._changed = False
 
     def rate_bytes_per_s(self, peer: Peer) -> float:
-        """Return what the network that leads to a peer gave lately, 0 if that is not known."""
+        """Return the recent rate of the network that leads to a peer, 0 if it is unknown."""
         from lightpeer.core.addresses import joined_network
 
         own = peer.own_host
         return self._downlinks.rate_bytes_per_s(joined_network(own), self._unix_time()) if own else 0.0
 
     def note(self, peer: Peer, bytes_per_s: float) -> None:
-        """Remember what the network that leads to a peer gave; 0 if that was not measured."""
+        """Remember the rate of the network that leads to a peer; 0 means not measured."""
         from lightpeer.core.addresses import joined_network
 
         if bytes_per_s > 0 and peer.own_host:

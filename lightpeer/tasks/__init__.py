@@ -1,1 +1,1 @@
-"""What trio leaves to its users: nurseries, races, supervision, worker threads."""
+"""Tools for tasks that trio leaves to its users: nurseries, races, supervision, worker threads."""

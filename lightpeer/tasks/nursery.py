@@ -1,9 +1,8 @@
-"""A nursery out of which an error comes as it was raised.
+"""A nursery that raises errors as they were raised in it.
 
-trio puts whatever ends a nursery into an ExceptionGroup, since several tasks may
-fail at once. Who calls the library should not have to care how many tasks it
-runs: they get the NoPeerError itself. A group is left as it is where it holds
-more than one failure that nobody foresaw.
+trio puts the errors of a nursery into an ExceptionGroup, since several tasks may fail at once. Callers of the
+library should not have to care how many tasks it runs: they get the NoPeerError itself. A group with more
+than one unexpected failure stays a group.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_nursery() -> AsyncIterator[trio.Nursery]:
-    """Open a nursery as `trio.open_nursery` does; of errors that are all our own, the first is raised."""
+    """Open a nursery as `trio.open_nursery` does; if all errors are our own, raise the first."""
     failure: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
@@ -33,9 +32,9 @@ async def open_nursery() -> AsyncIterator[trio.Nursery]:
 
 
 def _plain(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return what a group is about, if it is one thing."""
+    """Return the one error that a group is about, or else the group."""
     leaves = list(leaves_of(group))
-    # Beside a failure a cancellation says nothing: the task that failed is gone all the same.
+    # A cancellation beside a failure says nothing: the task that failed is gone all the same.
     failures = [leaf for leaf in leaves if not isinstance(leaf, trio.Cancelled)] or leaves
     if len(failures) == 1 or all(isinstance(failure, LightpeerError) for failure in failures):
         return failures[0]

@@ -1,6 +1,6 @@
 """Several attempts at one thing, each with a head start over the next, as RFC 8305 has it for connections.
 
-What is best is tried first and alone for a moment; nothing waits longer than that for what does not answer.
+The best attempt goes first, and alone for a moment. No attempt waits longer than that for another.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 
 async def first_of(attempts: Iterable[Callable[[], Awaitable[T | None]]], head_start_s: float) -> list[T]:
-    """Return what the first attempt to succeed gives, and what others gave in the same moment; rarely any.
+    """Return the result of the first attempt to succeed, and those of the same moment, which are rare.
 
     Args:
-        attempts: best first; None means that it failed. Those still under way are cancelled.
-        head_start_s: of each over the next; one that fails sooner has no more of it.
+        attempts: the best first; None means that it failed. The unfinished ones are cancelled.
+        head_start_s: of each attempt over the next, in seconds; a failure ends it at once.
     """
     results: list[T] = []
 

@@ -1,9 +1,9 @@
 """Tasks that run side by side, so that the failure of one is its own.
 
 trio ends a nursery when one of its tasks fails. A server must not end because one read, one peer or one
-stream went wrong, nor because of a fault of ours that nobody foresaw. So each background task runs under
-one of these: `contained` for what is done once, `kept_up` for what goes on for ever, which is begun anew
-after a pause, as supervisors have it (Erlang/OTP, "Supervisor Behaviour", one_for_one).
+stream went wrong, nor because of a bug. So each background task runs under one of these: `contained` for a
+task that ends, `kept_up` for one that goes on for ever and is restarted after a pause, like a supervised
+process (Erlang/OTP, "Supervisor Behaviour", one_for_one).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_SAID: Final = 4096  # keys, of a hundred bytes
 
 
 async def contained(what: str, function: Callable[[*Ts], Awaitable[object]], *args: *Ts) -> bool:
-    """Run a function; log why it failed, if it does, and tell whether it did not.
+    """Run a function, log its failure, and return whether it succeeded.
 
     Args:
         what: the task as the log names it, such as "the search for tracks".
@@ -46,9 +46,14 @@ async def contained(what: str, function: Callable[[*Ts], Awaitable[object]], *ar
 
 
 async def kept_up(what: str, function: Callable[[*Ts], Awaitable[object]], *args: *Ts) -> None:
-    """Run a function that goes on for ever; begin it anew where it fails, after growing pauses.
+    """Run a function that goes on for ever, and restart it after each failure, with growing pauses.
 
-    One that ends by itself has done its work.
+    A function that returns has done its work, and is not restarted.
+
+    Args:
+        what: the task as the log names it.
+        function: the task.
+        args: its arguments.
     """
     pause_s = RESTART_S
     while True:
@@ -62,7 +67,7 @@ async def kept_up(what: str, function: Callable[[*Ts], Awaitable[object]], *args
 
 
 def log_failure(what: str, error: BaseException) -> None:
-    """Log what failed and why: a sentence for what the world does to us, else the traceback too."""
+    """Log a failure: in a sentence where the system or a peer failed, with a traceback for a bug."""
     causes = list(leaves_of(error))
     if all(isinstance(cause, LightpeerError | OSError) for cause in causes):
         logger.warning("%s failed: %s", what, causes[0])
@@ -71,18 +76,18 @@ def log_failure(what: str, error: BaseException) -> None:
 
 
 class OnceLog:
-    """Warnings, each of which is for a person once; how often they could be is up to strangers."""
+    """Warnings that are logged once each, since strangers could cause them without end."""
 
     def __init__(self) -> None:
         self._said: dict[Hashable, None] = {}
 
     def say(self, key: Hashable, message: object) -> None:
-        """Log a message as a warning, and for debugging only where there was one of its key before."""
+        """Log a message as a warning, or for debugging if its key has been warned of before."""
         is_new = key not in self._said and len(self._said) < MAX_SAID
         if is_new:
             self._said[key] = None
         logger.log(logging.WARNING if is_new else logging.DEBUG, "%s", message)
 
     def forget(self, key: Hashable) -> None:
-        """Warn again if it comes again: it was mended meanwhile."""
+        """Warn again the next time: the trouble is over."""
         self._said.pop(key, None)

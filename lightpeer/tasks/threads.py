@@ -1,7 +1,7 @@
-"""Worker threads for what may wait for the disk, so that the event loop never does.
+"""Worker threads for work that may wait for the disk, so that the event loop never does.
 
-Each kind of work has some threads of its own: a disk that hangs under one kind holds up
-that kind alone. What waits for a free thread waits in its turn.
+Each kind of work has threads of its own, so a disk that hangs holds up one kind alone. Work that waits for a
+free thread is done in order.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ class Threads:
     """A bounded number of worker threads."""
 
     def __init__(self, most: int) -> None:
-        """Take how many may work at once."""
+        """Limit how many may work at once."""
         self._limiter = trio.CapacityLimiter(most)
 
     async def run(self, function: Callable[[*Ts], T], *args: *Ts) -> T:
-        """Return what a function gives, or raise what it raises.
+        """Call a function in a thread, and return its result.
 
-        Who is cancelled does not wait for it: the function must be one that only reads.
+        A cancelled caller does not wait for the thread, so the function must only read.
+
+        Args:
+            function: called in a worker thread; its errors are raised here.
+            args: its arguments.
         """
         return await trio.to_thread.run_sync(function, *args, limiter=self._limiter, abandon_on_cancel=True)

@@ -2,8 +2,8 @@
 
 A suspended machine runs nothing, and its monotonic clock stands (CLOCK_MONOTONIC, clock_gettime(2)), while
 the rest of the world goes on. A task belongs to the machine in whose context it was started
-(`Machine.tasks`). For such a task `trio.current_time()` is the machine's own time, and so are its
-deadlines; its steps wait while the machine is suspended.
+(`Machine.tasks`). There `trio.current_time()` and all deadlines are in the machine's own time, and the task
+does not run while the machine is suspended.
 
 trio has no seam for this, so two of the run loop's own tables are replaced: the deadlines by those of all
 machines in the world's time, and the queue of runnable tasks by one that holds back those of suspended
@@ -31,18 +31,18 @@ _machine: ContextVar[Machine | None] = ContextVar("machine", default=None)
 
 
 class Machine:
-    """Something with a monotonic clock of its own."""
+    """A computer with a monotonic clock of its own."""
 
     def __init__(self, clock: SimClock) -> None:
         self.clock = clock
-        self.stood_s = 0.0  # in all, the suspensions that have ended
+        self.stood_s = 0.0  # sum of the suspensions that have ended
         self._suspended_at: float | None = None
-        self.held: list[trio.lowlevel.Task] = []  # runnable, once it goes on
+        self.held: list[trio.lowlevel.Task] = []  # runnable once it is resumed
         self.held_deadlines: list[_Entry] = []
 
     @property
     def is_suspended(self) -> bool:
-        """Whether it runs nothing now."""
+        """Whether it is suspended now."""
         return self._suspended_at is not None
 
     @property
@@ -52,7 +52,7 @@ class Machine:
         return now - self.stood_s
 
     def world_time(self, time_s: float) -> float:
-        """Return the world's time at which its own is, unless it stops before."""
+        """Return the world's time for a time of its own, if it is not suspended before then."""
         when = time_s + self.stood_s
         while when - self.stood_s < time_s:  # rounding
             when = math.nextafter(when, math.inf)
@@ -60,7 +60,7 @@ class Machine:
 
     @contextmanager
     def tasks(self) -> Iterator[None]:
-        """Make the tasks that are started in this block the machine's own."""
+        """Give the machine all tasks that are started in this block."""
         token = _machine.set(self)
         try:
             yield
@@ -84,7 +84,7 @@ class Machine:
         self._suspended_at = self.clock.now
 
     def resume(self) -> None:
-        """Let it go on where it stopped."""
+        """Go on where it stopped."""
         assert self._suspended_at is not None
         self.stood_s += self.clock.now - self._suspended_at
         self._suspended_at = None
@@ -100,7 +100,7 @@ class Machine:
 class SimClock:
     """The time of the simulated world. Pass `mock` to `trio.run`, and call `install` inside of it.
 
-    What is to happen at a time (`call_at`) is called by the run loop itself, in no task and no machine.
+    The run loop itself calls the functions of `call_at`, in no task and no machine.
     """
 
     def __init__(self) -> None:
@@ -117,21 +117,21 @@ class SimClock:
         mock._autojump = self._jump
 
     def install(self) -> None:
-        """Replace the run loop's tables; before any machine has tasks."""
+        """Replace the run loop's tables. Call it before any machine has tasks."""
         runner = _run.GLOBAL_RUN_CONTEXT.runner
         self._deadlines = runner.deadlines = _Deadlines(self)
         runner.runq = _RunQueue(runner.runq)
 
     def call_at(self, when: float, function: Callable[[], None]) -> None:
-        """Call a function at a virtual time, in order."""
+        """Call a function at a virtual time; those of one time in the order given."""
         heapq.heappush(self._events, (when, next(self._count), function))
 
     def next_event_at(self) -> float:
-        """Return when something is to be called next."""
+        """Return when the next function is due."""
         return self._events[0][0] if self._events else math.inf
 
     def call_due(self) -> bool:
-        """Call what is due; return whether there was anything."""
+        """Call all functions that are due; return whether there were any."""
         called = False
         while self._events and self._events[0][0] <= self.now:
             heapq.heappop(self._events)[2]()
@@ -143,7 +143,7 @@ class SimClock:
         return self.now if machine is None else self.now - machine.stood_s
 
     def _jump(self) -> None:
-        """Go on to where a task runs again: most of what happens in the network wakes nobody."""
+        """Go on until a task can run: most events in the network wake nobody."""
         assert self._deadlines is not None
         runnable = _run.GLOBAL_RUN_CONTEXT.runner.runq
         while not runnable:
@@ -172,7 +172,7 @@ class _Entry:
 class _Deadlines:
     """Stands for trio's own table: deadlines of several machines, by the world's time.
 
-    The time that stands in the heap was right when the deadline was added; a suspension since makes it later.
+    The heap has the time at which the deadline was due when it was added. A suspension since makes it later.
     """
 
     def __init__(self, clock: SimClock) -> None:
@@ -192,7 +192,7 @@ class _Deadlines:
         self._active -= 1
 
     def put_back(self, entry: _Entry) -> None:
-        """Take a deadline in, again where its machine goes on."""
+        """Add a deadline, or add it again once its machine has been resumed."""
         machine = entry.machine
         when = entry.deadline if machine is None else machine.world_time(entry.deadline)
         heapq.heappush(self._heap, (when, next(self._order), entry))
@@ -208,7 +208,7 @@ class _Deadlines:
         return expired
 
     def _next_of_tasks(self) -> float:
-        """Return when the first deadline is, which is then the first of the heap."""
+        """Return when the first deadline is due, and have it as the first of the heap."""
         while self._heap:
             when, _, entry = self._heap[0]
             machine = entry.machine
@@ -219,7 +219,7 @@ class _Deadlines:
                     machine.held_deadlines.append(entry)
                 elif entry.deadline + machine.stood_s <= when:
                     return when
-                else:  # it was, since
+                else:  # it was suspended since
                     heapq.heappop(self._heap)
                     self.put_back(entry)
                     continue
@@ -228,7 +228,7 @@ class _Deadlines:
 
 
 class _RunQueue(deque[trio.lowlevel.Task]):
-    """Stands for trio's own queue: the tasks of a suspended machine wait elsewhere."""
+    """Stands for trio's own queue: it puts the tasks of a suspended machine aside."""
 
     def append(self, task: trio.lowlevel.Task) -> None:
         machine = task.context.get(_machine)
@@ -240,7 +240,7 @@ class _RunQueue(deque[trio.lowlevel.Task]):
 
 @contextmanager
 def without_threads() -> Iterator[None]:
-    """Have `trio.to_thread.run_sync` run its function at once: virtual time would run on beside a thread."""
+    """Make `trio.to_thread.run_sync` call its function at once: virtual time would run on beside a thread."""
 
     async def run_sync(function: Callable[..., object], *args: object, **_: object) -> object:
         await trio.lowlevel.checkpoint()

@@ -1,4 +1,8 @@
-"""One direction of a host's access link: its rate, its queue, and all that it does to packets."""
+"""One direction of a host's access link: its rate, its delay and its queue.
+
+A packet's arrival is planned as it is sent. When the rate changes or the link stalls, the plan is made anew
+for the packets that still wait. What goes wrong besides is in `faults.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
+
+from lightpeer.testing.faults import Faults
 
 
 class Timers(Protocol):
@@ -25,25 +31,23 @@ class Timers(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Packet:
-    """A packet that waits for its turn, or is on its way after it."""
+    """A packet in the queue, or on its way behind it."""
 
     size: int
     leaves_at: float
     delay_s: float
     deliver: Callable[[], None]
-    turn: int = 0  # raised when it leaves earlier than it was to
+    turn: int = 0  # raised when it is to leave earlier than planned
 
     def arrives_at(self) -> float:
         return self.leaves_at + self.delay_s
 
 
 class Link:
-    """One direction; every attribute may be changed while packets are on their way.
+    """One direction. The rate, the delay, the queue and the faults may change while packets are on their way.
 
-    `loss`, `reorder`, `duplicate` and `corrupt` are probabilities; a reordered packet comes `reorder_s`
-    late, and a corrupt one is lost to TCP. Losses come in runs of `loss_run` on average, as in Gilbert's
-    channel (1960). The queue is drop-tail. UDP above `police_bytes_per_s` is dropped, as by a token
-    bucket of a second. Nothing leaves before `stalled_until`: a radio's dead zone, which holds what is sent.
+    The queue is drop-tail. Nothing leaves before `stalled_until`: a radio's dead zone, which holds what is
+    sent.
     """
 
     def __init__(
@@ -51,35 +55,26 @@ class Link:
         rate_bytes_per_s: float = math.inf,
         delay_s: float = 0.01,
         *,
-        loss: float = 0.0,
-        loss_run: float = 1.0,
-        reorder: float = 0.0,
-        reorder_s: float = 0.03,
-        duplicate: float = 0.0,
-        corrupt: float = 0.0,
         queue_bytes: int = 64 * 1024,
-        mtu_bytes: float = math.inf,
-        police_bytes_per_s: float = math.inf,
+        faults: Faults | None = None,
     ) -> None:
+        """Make a link.
+
+        Args:
+            rate_bytes_per_s: of IP payloads.
+            delay_s: from the end of sending to the arrival.
+            queue_bytes: room for packets that wait.
+            faults: None for none.
+        """
         self.delay_s = delay_s
-        self.loss = loss
-        self.loss_run = loss_run
-        self.reorder = reorder
-        self.reorder_s = reorder_s
-        self.duplicate = duplicate
-        self.corrupt = corrupt
         self.queue_bytes = queue_bytes
-        self.mtu_bytes = mtu_bytes
-        self.police_bytes_per_s = police_bytes_per_s
+        self.faults = faults or Faults()
         self.dropped = 0  # by the full queue
         self._rate = rate_bytes_per_s
         self._stalled_until = 0.0
-        self._is_losing = False
         self._waiting: deque[_Packet] = deque()  # and the one that is being sent
         self._waiting_bytes = 0
         self._began_at = 0.0  # the sending of the first of these
-        self._tokens = math.inf
-        self._tokens_at = 0.0
         self._timers: Timers | None = None
 
     @property
@@ -110,28 +105,35 @@ class Link:
         return max(0.0, self._waiting[-1].leaves_at - self._timers.now)
 
     def send(self, timers: Timers, size: int, deliver: Callable[[bool], None], *, is_udp: bool) -> None:
-        """Take a packet of `size` bytes; `deliver` is told on its arrival whether it is corrupt."""
+        """Send a packet, unless a fault or the full queue drops it.
+
+        Args:
+            timers: the time and the chances of the simulated world.
+            size: bytes.
+            deliver: called on arrival, with whether the packet is corrupt.
+            is_udp: False for TCP.
+        """
         self._timers = timers
-        now, chances = timers.now, timers.random
-        if size > self.mtu_bytes or (is_udp and not self._conforms(size, now)):
+        now, chances, faults = timers.now, timers.random, self.faults
+        if not faults.admits(size, now, is_udp=is_udp):
             return
         self._forget_sent(now)
         if self._waiting_bytes + size > self.queue_bytes:
             self.dropped += 1
             return
-        is_corrupt = self.corrupt > 0 and chances.random() < self.corrupt
+        is_corrupt = faults.corrupt > 0 and chances.random() < faults.corrupt
         packet = self._enqueue(size, lambda: deliver(is_corrupt), now)
-        if self.loss and self._loses(chances.random()):
+        if faults.loss and faults.loses(chances.random()):
             packet.deliver = _lose
             return
-        if self.duplicate and chances.random() < self.duplicate:
+        if faults.duplicate and chances.random() < faults.duplicate:
             self._plan(packet)
-        if self.reorder and chances.random() < self.reorder:
-            packet.delay_s += self.reorder_s
+        if faults.reorder and chances.random() < faults.reorder:
+            packet.delay_s += faults.reorder_s
         self._plan(packet)
 
     def flush(self) -> None:
-        """Drop what waits: it belongs to a network that was left."""
+        """Drop all waiting packets: they belong to a network that the host has left."""
         for packet in self._waiting:
             packet.turn += 1
         self._waiting.clear()
@@ -162,7 +164,7 @@ class Link:
         timers.call_at(packet.arrives_at(), arrive)
 
     def _replan(self, rate_before: float) -> None:
-        """Work out anew when what waits will leave."""
+        """Recompute when the waiting packets leave."""
         if self._timers is None:
             return
         now = self._timers.now
@@ -188,28 +190,6 @@ class Link:
             self._waiting_bytes -= packet.size
             self._began_at = packet.leaves_at
 
-    def _conforms(self, size: int, now: float) -> bool:
-        """Return whether the policer lets a datagram pass."""
-        rate = self.police_bytes_per_s
-        if rate == math.inf:
-            return True
-        self._tokens = min(rate, self._tokens + (now - self._tokens_at) * rate)
-        self._tokens_at = now
-        if size > max(self._tokens, 0.0):
-            return False
-        self._tokens -= size
-        return True
-
-    def _loses(self, chance: float) -> bool:
-        """Return whether a packet is lost; `chance` is evenly spread between 0 and 1."""
-        if self.loss_run <= 1:
-            return chance < self.loss
-        if self._is_losing:
-            self._is_losing = chance >= 1 / self.loss_run
-        else:
-            self._is_losing = chance < self.loss / (self.loss_run * (1 - self.loss))
-        return self._is_losing
-
 
 def _lose() -> None:
-    """Stand for the arrival of a packet that gets lost behind the queue."""
+    """Do nothing: the arrival of a packet that is lost behind the queue."""

@@ -9,7 +9,8 @@ import random
 from array import array
 
 from lightpeer.audio import _native
-from lightpeer.audio.ogg import Demuxer, Muxer, Packet, packet_samples
+from lightpeer.audio.ogg import Demuxer, Muxer, Packet
+from lightpeer.audio.opus import packet_samples
 from lightpeer.cli.demo.compose import encode
 
 SECOND = 48000

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from lightpeer.audio import _native, decoder
 from lightpeer.audio.decoder import Decoder
-from lightpeer.audio.ogg import Muxer, OpusHead, build_opus_head
+from lightpeer.audio.ogg import Muxer
+from lightpeer.audio.opus import OpusHead, build_opus_head
 from lightpeer.errors import BadMessageError, MissingLibraryError
 from tests.audio.material import SECOND, opus_file, packets_of, reference_pcm, segmented
 

@@ -11,7 +11,7 @@ import trio
 
 from lightpeer.cli import commands, play
 from lightpeer.cli.terminal import LiveLine, Terminal
-from lightpeer.client.client import Hit, PeerInfo
+from lightpeer.client.models import Hit, PeerInfo
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.errors import NothingFoundError, StreamFailedError

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from lightpeer.client.asking import ROUND_TRIPS, UNHEARD_S, Turn, Turns, wait_for
+from lightpeer.client.asking import UNHEARD_S, Inquiries, Inquiry, wait_for
 from lightpeer.client.setbacks import Setbacks
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.search.choice import HEAD_START_S, LONGEST_HEAD_START_S
+from lightpeer.core.search.head_start import HEAD_START_S, LONGEST_HEAD_START_S, ROUND_TRIPS
 from lightpeer.errors import RpcError, SealError
 from tests.rpc.service import run
 
@@ -65,19 +65,19 @@ SILENCE = RpcError(StatusCode.DEADLINE_EXCEEDED, "it says nothing")
 
 
 class Script:
-    """What comes of each turn: an answer, an error, or nothing for long."""
+    """The outcome of each inquiry: an answer, an error, or nothing for long."""
 
-    def __init__(self, *of_turns: object) -> None:
-        self._of_turns = list(of_turns)
+    def __init__(self, *outcomes: object) -> None:
+        self._outcomes = list(outcomes)
 
-    async def ask(self, turn: Turn) -> None:
-        comes = self._of_turns.pop(0)
+    async def ask(self, inquiry: Inquiry) -> None:
+        comes = self._outcomes.pop(0)
         if comes is None:
             await trio.sleep_forever()
         if isinstance(comes, Exception):
             await trio.sleep(HEAD_START_S + 1)
             raise comes
-        turn.on_answer()
+        inquiry.on_answer()
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ class Script:
 def test_who_answers_over_another_connection_is_not_scored_for_the_one_that_hung(peers, comes, failed):
     async def main():
         reach = FakeReach(*peers)
-        turns = Turns(reach, Script(*comes).ask)
+        inquiries = Inquiries(reach, Script(*comes).ask)
         with trio.move_on_after(10):
-            await turns.run(lambda: turns.answered and comes[0] is None)
+            await inquiries.run(lambda: inquiries.answered and comes[0] is None)
         assert (reach.silent, reach.failed) == ([X], failed)
 
     run(main)
@@ -104,7 +104,7 @@ def test_a_search_that_is_given_up_blames_nobody_for_silence():
     async def main():
         reach = FakeReach(X, Y)
         with trio.move_on_after(HEAD_START_S * 1.5):
-            await Turns(reach, Script(None, None).ask).run(lambda: False)
+            await Inquiries(reach, Script(None, None).ask).run(lambda: False)
         assert (reach.silent, reach.failed) == ([X], [])
 
     run(main)
@@ -112,26 +112,26 @@ def test_a_search_that_is_given_up_blames_nobody_for_silence():
 
 def test_who_never_comes_to_a_reply_holds_up_the_search_for_others_for_ten_seconds():
     async def main():
-        turns = Turns(FakeReach(X, further=(Y,)), Script(None, "answer").ask)
-        await turns.run(lambda: turns.answered > 0)
+        inquiries = Inquiries(FakeReach(X, further=(Y,)), Script(None, "answer").ask)
+        await inquiries.run(lambda: inquiries.answered > 0)
         assert trio.current_time() == pytest.approx(HEAD_START_S + UNHEARD_S)
 
     run(main)
 
 
 def test_others_are_looked_for_once_those_heard_are_through():
-    async def slow(turn: Turn) -> None:
-        turn.on_answer()
+    async def slow(inquiry: Inquiry) -> None:
+        inquiry.on_answer()
         await trio.sleep(2 * UNHEARD_S)
 
     async def main():
         began = []
 
-        async def ask(turn: Turn) -> None:
+        async def ask(inquiry: Inquiry) -> None:
             began.append(trio.current_time())
-            await slow(turn)
+            await slow(inquiry)
 
-        await Turns(FakeReach(X, further=(Y,)), ask).run(lambda: len(began) > 1)
+        await Inquiries(FakeReach(X, further=(Y,)), ask).run(lambda: len(began) > 1)
         assert began == [0, pytest.approx(2 * UNHEARD_S)]
 
     run(main)

@@ -9,7 +9,7 @@ import trio
 
 from lightpeer.client.choosing import TRACKS_WANTED
 from lightpeer.client.client import open_client
-from lightpeer.client.replies import ANSWER_S
+from lightpeer.client.query import ANSWER_S
 from lightpeer.core.trust.bounds import MAX_PEERS
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
@@ -17,7 +17,8 @@ from lightpeer.errors import StreamFailedError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context
 from lightpeer.serve.services.search import Search
-from lightpeer.testing.network import EPOCH_S, SimInternet, simulate
+from lightpeer.testing.host import EPOCH_S
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import PHONE
 from tests.pair import PORT, made_track, serving, settings
 from tests.sim.swarm import replace_search

@@ -7,17 +7,19 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.client.client import SOUND_FIRST_S, Client, Hit, open_client
-from lightpeer.client.reach import HEAD_START_S
+from lightpeer.client.client import SOUND_FIRST_S, Client, Start, open_client
+from lightpeer.client.models import Hit
 from lightpeer.client.stream import INLINE_BYTES  # which TCP sends at once
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, RuleList
+from lightpeer.core.search.head_start import HEAD_START_S
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.rpc.server import Context
 from lightpeer.serve.services.search import Search
 from lightpeer.state.peers import PEERS_FILE
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import made_track, serving, settings
 from tests.sim.swarm import introduce, replace_search, swarm
 
@@ -55,7 +57,7 @@ def test_words_to_play_cost_one_round_trip_once_the_connection_stands(tmp_path: 
             serving(net.host("10.0.0.1"), [made]) as server,
             open_client(settings(tmp_path, server), net.host(PHONE)) as client,
         ):
-            _, opened = await client.open_query("song", inline_bytes=INLINE_BYTES)
+            _, opened = await client.open_query("song", Start(inline_bytes=INLINE_BYTES))
             assert trio.current_time() == pytest.approx(2 * ROUND_TRIP_S, abs=0.001)
             assert opened.track == made.track
             *whole, last = [chunk.data for chunk in opened.chunks[1:]]
@@ -139,7 +141,7 @@ def test_whom_hits_name_is_remembered_once_it_has_served(tmp_path: Path) -> None
                 assert [entry.record.peer_id for entry in client.cache.entries()] == [
                     servers[0].identity.peer_id
                 ]
-                peer, _ = await client.open_query("song", inline_bytes=INLINE_BYTES)
+                peer, _ = await client.open_query("song", Start(inline_bytes=INLINE_BYTES))
                 entry = client.cache.get(peer.peer_id)
                 assert entry.tried
                 assert entry.rtt_s == pytest.approx(ROUND_TRIP_S, rel=0.1)
@@ -226,10 +228,10 @@ def test_a_clock_that_is_wrong_costs_a_round_trip_once(tmp_path: Path, offset_s:
             serving(net.host("10.0.0.1"), [made]) as server,
             open_client(settings(tmp_path, server), phone) as client,
         ):
-            await client.open_query("song", inline_bytes=INLINE_BYTES)
+            await client.open_query("song", Start(inline_bytes=INLINE_BYTES))
             first = trio.current_time()
             assert first == pytest.approx(3 * ROUND_TRIP_S, abs=0.001)
-            await client.open_query("song", inline_bytes=INLINE_BYTES)
+            await client.open_query("song", Start(inline_bytes=INLINE_BYTES))
             assert trio.current_time() - first == pytest.approx(ROUND_TRIP_S, abs=0.001)
 
     simulate(main)

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from lightpeer.client import part_file as partfile
-from lightpeer.client.fetch import Fetched, fetch
+from lightpeer.client.fetch import Fetched, FetchOptions, fetch
 from lightpeer.errors import (
     NoPeerError,
     NothingFoundError,
@@ -19,6 +19,7 @@ from lightpeer.errors import (
     StreamFailedError,
     UsageError,
 )
+from lightpeer.testing.faults import Faults
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.audio.material import reference_pcm
@@ -64,14 +65,13 @@ def test_the_file_is_the_renditions_bytes(tmp_path, asked_kbps, rendition):
     progress = []
 
     async def act(now: Stage) -> None:
-        bad = {"loss": 0.02, "reorder": 0.02, "duplicate": 0.02}
-        now.phone.down = Link(200_000, 0.05, **bad)
+        bad = Faults(loss=0.02, reorder=0.02, duplicate=0.02)
+        now.phone.down = Link(200_000, 0.05, faults=bad)
         summary = await fetch(
             now.client,
             NOISE.track.uri,
             path,
-            bitrate_kbps=asked_kbps,
-            on_progress=lambda *done: progress.append(done),
+            FetchOptions(asked_kbps, on_progress=lambda *done: progress.append(done)),
         )
         assert summary == Fetched(
             uri=NOISE.track.uri,
@@ -106,7 +106,7 @@ def test_the_file_plays(tmp_path):
 
 def test_it_does_not_wait_for_the_ears(tmp_path):
     async def act(now: Stage) -> None:
-        await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus", bitrate_kbps=24)
+        await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus", FetchOptions(bitrate_kbps=24))
         assert trio.current_time() < 5
 
     with_client(tmp_path, act)
@@ -145,7 +145,7 @@ def test_a_stream_that_dies_leaves_the_old_file_as_it_was_and_a_part_to_go_on_fr
                 now.servers[0].kill()
 
         with pytest.raises(StreamFailedError, match="nothing came for 30 s"):
-            await fetch(now.client, NOISE.track.uri, path, silence_s=30.0, on_progress=kill)
+            await fetch(now.client, NOISE.track.uri, path, FetchOptions(silence_s=30.0, on_progress=kill))
         assert trio.current_time() < 60
 
     with_client(tmp_path, act)
@@ -176,7 +176,9 @@ def fetched_again(tmp_path: Path, left: bytes, *, bitrate_kbps: int | None = Non
     told: list[int] = []
 
     async def act(now: Stage) -> None:
-        done = await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus", bitrate_kbps=bitrate_kbps)
+        done = await fetch(
+            now.client, NOISE.track.uri, tmp_path / "x.opus", FetchOptions(bitrate_kbps=bitrate_kbps)
+        )
         told.extend((done.kept_bytes, now.phone.counters.rx_bytes()))
 
     with_client(tmp_path, act)

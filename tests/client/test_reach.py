@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.candidates import LOOK_S
 from lightpeer.client.client import open_client
-from lightpeer.client.reach import LOOK_S
 from lightpeer.config import Settings
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity, format_peer_id

@@ -10,6 +10,7 @@ import trio
 
 from lightpeer.client.stream import Segment, SegmentStream, open_stream
 from lightpeer.errors import NothingFoundError, StreamFailedError, UsageError
+from lightpeer.testing.faults import Faults
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import made_track
@@ -30,7 +31,7 @@ def with_client(folder: Path, act: Callable[[Stage], Awaitable[None]], **more: o
 @pytest.mark.parametrize(("asked_kbps", "rendition"), [(24, 0), (47, 0), (48, 1), (1, 0)])
 def test_the_segments_of_one_rendition_come_in_order(tmp_path, asked_kbps, rendition):
     async def act(now: Stage) -> None:
-        now.phone.down = Link(100_000, 0.05, loss=0.02, reorder=0.02)
+        now.phone.down = Link(100_000, 0.05, faults=Faults(loss=0.02, reorder=0.02))
         async with open_stream(now.client, MADE.track.uri, bitrate_kbps=asked_kbps) as segments:
             assert isinstance(segments, SegmentStream)
             assert segments.track == MADE.track

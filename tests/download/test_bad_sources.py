@@ -12,7 +12,13 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
+from lightpeer.core.content.manifest import (
+    SAMPLE_RATE,
+    Description,
+    build_manifest,
+    parse_manifest_untrusted,
+    track_id_of,
+)
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.core.udp.datagram import Data, PathToken, Unit, build_data, build_path
@@ -22,7 +28,8 @@ from lightpeer.net.network import Address
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context, Requests, stream_stream
 from lightpeer.serve.services import streams as service
-from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.host import EPOCH_S, SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import PHONE, Heard, stream
 from tests.pair import MadeTrack, Serving, made_track, serving, settings
 
@@ -285,12 +292,14 @@ def test_a_track_that_is_padded_costs_no_more_than_its_opening(tmp_path: Path) -
     padded = made_track(200, kbps=[400])
     renditions = [(24_000, b"header", padded.tables[0])]
     manifest = build_manifest(
-        title="Song",
-        artist="",
-        album="",
-        duration_samples=200 * SAMPLE_RATE,
-        gain_q8_db=0,
-        segment_count=200,
+        Description(
+            title="Song",
+            artist="",
+            album="",
+            duration_samples=200 * SAMPLE_RATE,
+            gain_q8_db=0,
+            segment_count=200,
+        ),
         renditions=renditions,
     )
     track = parse_manifest_untrusted(manifest, track_id_of(manifest))
@@ -298,7 +307,7 @@ def test_a_track_that_is_padded_costs_no_more_than_its_opening(tmp_path: Path) -
 
     async def main(net: SimInternet) -> None:
         carried, carry = [], net.carry
-        net.carry = lambda *args, **more: (carried.append(args[3]), carry(*args, **more))
+        net.carry = lambda packet: (carried.append(packet.size), carry(packet))
         async with (
             serving(net.host("10.0.0.1"), [made]) as bad,
             open_client(settings(tmp_path, bad), net.host(PHONE)) as client,

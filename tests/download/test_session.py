@@ -21,6 +21,7 @@ from lightpeer.core.udp.opening import Chunk
 from lightpeer.download.connection import state_of
 from lightpeer.download.session import Callbacks, Session
 from lightpeer.errors import StreamFailedError
+from lightpeer.testing.faults import Faults
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import MadeTrack, made_track, serving, settings
@@ -112,8 +113,10 @@ def test_loss_reordering_and_duplication_cost_no_byte(tmp_path: Path, seed: int)
     made = made_track(60)
 
     async def main(net: SimInternet) -> None:
-        bad = {"loss": 0.05, "reorder": 0.05, "duplicate": 0.05}
-        phone = net.host(PHONE, up=Link(50_000, 0.1, **bad), down=Link(50_000, 0.1, **bad))
+        up, down = (
+            Link(50_000, 0.1, faults=Faults(loss=0.05, reorder=0.05, duplicate=0.05)) for _ in range(2)
+        )
+        phone = net.host(PHONE, up=up, down=down)
         async with (
             serving(net.host("10.0.0.1"), [made]) as server,
             open_client(settings(tmp_path, server), phone) as client,

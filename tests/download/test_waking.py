@@ -8,7 +8,8 @@ import pytest
 
 from lightpeer.client.fetch import fetch
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import SimInternet, SimUdpSocket, simulate
+from lightpeer.testing.network import SimInternet, simulate
+from lightpeer.testing.sockets import SimUdpSocket
 from tests.download.test_session import stream
 from tests.pair import made_track
 from tests.playback.music import stage

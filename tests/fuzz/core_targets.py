@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from hashlib import blake2b, sha256
 
-from lightpeer.audio.ogg import OpusHead, build_opus_head, parse_opus_head_untrusted
+from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untrusted
 from lightpeer.core.addresses import parse_endpoint_untrusted
 from lightpeer.core.content.manifest import (
     MAX_HEADER_BYTES,
+    Description,
     build_manifest,
     parse_manifest_untrusted,
     parse_table_untrusted,
@@ -16,6 +17,7 @@ from lightpeer.core.content.manifest import (
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.rate.memory import Downlinks
 from lightpeer.core.rpc.client import ClientConnection
+from lightpeer.core.rpc.client_call import CallTerms
 from lightpeer.core.rpc.frame_gate import FrameGate, GoAway
 from lightpeer.core.rpc.framing import MessageDecoder, accepts_gzip_untrusted, encode_message
 from lightpeer.core.rpc.limits import Limits
@@ -26,15 +28,9 @@ from lightpeer.core.rpc.status import (
     decode_timeout_untrusted,
     split_headers_untrusted,
 )
-from lightpeer.core.search.hits import ReplyReader
+from lightpeer.core.search.replies import ReplyReader
 from lightpeer.core.segments.scheduler import Scheduler, SourceLied
-from lightpeer.core.trust.identity import (
-    ClientSeals,
-    Identity,
-    ServerSeals,
-    open_record_untrusted,
-    seal_record,
-)
+from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.messages import parse_body_untrusted, parse_message_untrusted
 from lightpeer.core.trust.records import (
     build_record,
@@ -42,7 +38,8 @@ from lightpeer.core.trust.records import (
     parse_record_untrusted,
     restore_record_untrusted,
 )
-from lightpeer.core.trust.replay import ReplayGuard
+from lightpeer.core.trust.replay import NOWHERE, ReplayGuard
+from lightpeer.core.trust.seals import ClientSeals, ServerSeals, open_record_untrusted, seal_record
 from lightpeer.core.udp.datagram import (
     Data,
     DatagramKeys,
@@ -125,7 +122,8 @@ def header_fields(data: bytes) -> None:
     with refusals():
         assert decode_timeout_untrusted(data) >= 0
     with refusals():
-        split_headers_untrusted(tuple(line.partition(b"\0")[::2]) for line in data.split(b"\n"))
+        fields = tuple(line.partition(b"\0")[::2] for line in data.split(b"\n"))
+        split_headers_untrusted(fields, 1000)
 
 
 @target(
@@ -144,7 +142,7 @@ def frames(data: bytes) -> None:
 
 
 @target(
-    "core.rpc.connection.Connection._split_untrusted",
+    "core.rpc.wire.Wire.receive_untrusted",
     seeds=[
         wire.frame(4)
         + wire.frame(1, wire.block(wire.RESPONSE), flags=4, stream_id=1)
@@ -155,7 +153,7 @@ def frames(data: bytes) -> None:
 def client_half(data: bytes) -> None:
     """Whatever a server sends ends each call with a status."""
     half = ClientConnection("h:1", LIMITS, 0.0)
-    call = half.start("/a.B/C", 0.0, expects_one=True)
+    call = half.start("/a.B/C", 0.0, CallTerms(expects_one=True))
     call.send(b"request", end=True)
     half.data_to_send()
     half.receive(data, 1.0)
@@ -166,7 +164,8 @@ def client_half(data: bytes) -> None:
 
 
 @target(
-    "core.rpc.connection.Connection._split_untrusted",
+    "core.rpc.request.read_request_untrusted",
+    "core.rpc.wire.Wire.receive_untrusted",
     seeds=[
         wire.frame(4)
         + wire.frame(1, wire.block([*wire.REQUEST, (b"grpc-timeout", b"1S")]), flags=4, stream_id=1)
@@ -212,7 +211,7 @@ def _client() -> ClientSeals:
 
 
 def _server() -> ServerSeals:
-    return ServerSeals(THEM, "/a.B/C", ReplayGuard())
+    return ServerSeals(THEM, "/a.B/C", ReplayGuard(), NOWHERE)
 
 
 def _sealed_reply() -> bytes:
@@ -223,13 +222,14 @@ def _sealed_reply() -> bytes:
 
 @target(
     "core.trust.identity.Identity.shared_secret_untrusted",
-    "core.trust.identity.ClientSeals.open_reply_untrusted",
-    "core.trust.identity.ServerSeals.open_request_untrusted",
-    "core.trust.identity.ServerSeals._open_first_untrusted",
-    "core.trust.identity.open_record_untrusted",
-    "core.trust.identity._split_untrusted",
-    "core.trust.identity._signer_untrusted",
-    "core.trust.identity._verify_untrusted",
+    "core.trust.seals.ClientSeals.open_reply_untrusted",
+    "core.trust.seals.ServerSeals.open_request_untrusted",
+    "core.trust.seals.ServerSeals._open_first_untrusted",
+    "core.trust.seals.open_record_untrusted",
+    "core.trust.seals._split_untrusted",
+    "core.trust.identity.signer_untrusted",
+    "core.trust.seals._named_untrusted",
+    "core.trust.seals._verify_untrusted",
     seeds=[_client().seal_request(b"request"), _sealed_reply(), RECORD, THEM.public_key],
 )
 def seals(data: bytes) -> None:
@@ -303,12 +303,14 @@ def content(data: bytes) -> None:
         assert all(len(r.header) <= MAX_HEADER_BYTES for r in track.renditions)
     count = min(64, max(1, len(data) // 18))
     manifest = build_manifest(
-        title="",
-        artist="",
-        album="",
-        duration_samples=48_000,
-        gain_q8_db=0,
-        segment_count=count,
+        Description(
+            title="",
+            artist="",
+            album="",
+            duration_samples=48_000,
+            gain_q8_db=0,
+            segment_count=count,
+        ),
         renditions=[(24_000, b"", [data])],
     )
     with refusals():
@@ -336,11 +338,11 @@ def scheduler(data: bytes) -> None:
 
 
 @target(
-    "core.search.hits.ReplyReader.read_untrusted",
-    "core.search.hits.ReplyReader._peer_untrusted",
-    "core.search.hits.ReplyReader._recorded_untrusted",
-    "core.search.hits.ReplyReader._hit_untrusted",
-    "core.search.hits._track_untrusted",
+    "core.search.replies.ReplyReader.read_untrusted",
+    "core.search.replies.ReplyReader._peer_untrusted",
+    "core.search.replies.ReplyReader._recorded_untrusted",
+    "core.search.replies.ReplyReader._hit_untrusted",
+    "core.search.replies._track_untrusted",
     seeds=[b"\x01" + SEARCH_REPLY.SerializeToString(), b"\x00" + SEARCH_REPLY.SerializeToString()],
 )
 def hits(data: bytes) -> None:
@@ -391,7 +393,7 @@ def files(data: bytes) -> None:
         Downlinks.from_bytes_untrusted(data)
 
 
-@target("audio.ogg.parse_opus_head_untrusted", seeds=[build_opus_head(OpusHead(2, 312))])
+@target("audio.opus.parse_opus_head_untrusted", seeds=[build_opus_head(OpusHead(2, 312))])
 def opus_head(data: bytes) -> None:
     with refusals():
         assert parse_opus_head_untrusted(data).channels

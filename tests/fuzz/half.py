@@ -145,7 +145,7 @@ class Half(RuleBasedStateMachine):
             assert len(call.outbox) <= LIMITS.send_buffer_bytes + LIMITS.send_message_bytes + 5
             assert call.uncredited_bytes >= 0
         assert self.core.active_calls <= LIMITS.concurrent_calls
-        assert self.core._gate.budget._left <= FLOOD_BUDGET
+        assert self.core._wire.budget._left <= FLOOD_BUDGET
 
     @invariant()
     def a_closed_connection_has_no_calls(self) -> None:

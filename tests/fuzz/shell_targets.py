@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from lightpeer.client.holders import accept_with_hit_untrusted
-from lightpeer.client.reach import Reach
+from lightpeer.client.scores import Scores
 from lightpeer.core.addresses import scope_of
 from lightpeer.core.content.manifest import track_id_of
 from lightpeer.core.overlay.own_address import OwnAddress
@@ -23,11 +23,15 @@ from lightpeer.errors import RemoteError, RpcError
 from lightpeer.net.lan import contacts_untrusted
 from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.peering.opener import Opener
-from lightpeer.peering.peer import TIME_METADATA, Peer, SealClock
+from lightpeer.peering.opener import Opener, Wanted
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import TIME_METADATA, SealClock, Sealer
 from lightpeer.rpc.health import _service_untrusted
 from lightpeer.rpc.reflection import Reflection
+from lightpeer.serve.access.node import Node
+from lightpeer.serve.overlay.agreed_clock import AgreedClock
 from lightpeer.serve.overlay.meeting import Meetings, Met
+from lightpeer.serve.overlay.place import Place
 from lightpeer.serve.overlay.walkers import Walkers
 from tests.fuzz.core_targets import NOW_S, OPEN_REPLY, RECORD, THEM, US
 from tests.fuzz.target import refusals, target
@@ -58,7 +62,7 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-@target("peering.peer.SealClock.adopt_untrusted", seeds=[b"1800000000000", b"9" * 20])
+@target("peering.sealing.SealClock.adopt_untrusted", seeds=[b"1800000000000", b"9" * 20])
 def clock_of_a_peer(data: bytes) -> None:
     """A time that a server tells is taken, or it is not; what is sealed then fits its field."""
     clock = SealClock(Names([]))
@@ -71,7 +75,7 @@ def clock_of_a_peer(data: bytes) -> None:
 def reply(data: bytes) -> None:
     """With a seal that is right: the body may be anything."""
     channel: Any = None
-    peer = Peer(channel, US, SealClock(Names([])), Names([]), address=(HOST, 1))
+    peer = Peer(channel, Sealer(US, Names([])), address=(HOST, 1))
     sealed = SimpleNamespace(open_reply_untrusted=lambda body: body, peer_id=THEM.peer_id)
     for kind in (pb.ExchangeReply, pb.SearchReply, pb.OpenReply, pb.Chunk):
         with refusals():
@@ -86,7 +90,7 @@ def reply(data: bytes) -> None:
     seeds=[OPEN_REPLY.SerializeToString()],
 )
 def opener(data: bytes) -> None:
-    opener = Opener(US.peer_id, Names([]).entropy, bitrate_kbps=48, inline_bytes=1000)
+    opener = Opener(US.peer_id, Names([]).entropy, Wanted(bitrate_kbps=48, inline_bytes=1000))
     with refusals():
         reply = parse_body_untrusted(pb.OpenReply, data)
         hit = FoundTrack(track_id_of(reply.manifest), "", "", "", 1, (), ())
@@ -126,24 +130,29 @@ def reflection(data: bytes) -> None:
         assert len(_REFLECTION._answer_untrusted(data).SerializeToString()) < 100_000
 
 
+def _meetings(names: Names) -> Meetings:
+    node = Node.open_to_all(US, names)
+    return Meetings(node, PeerCache(own=US.peer_id), Place(OwnAddress(), 47474), AgreedClock(names))
+
+
 @target(
     "core.trust.records.told_records_untrusted",
     "core.trust.records.told_record_untrusted",
     "serve.overlay.meeting.Meetings._records_untrusted",
-    "client.reach.Reach._sound_untrusted",
+    "client.scores.Scores.sound_untrusted",
     seeds=[RECORD, RECORD + b"\n\n" + RECORD],
 )
 def told_records(data: bytes) -> None:
     told = data.split(b"\n\n")
     assert len(told_records_untrusted(told, NOW_S, HOST, lambda _error: None)) <= 16
-    meetings = Meetings(Names([]), US, PeerCache(own=US.peer_id), OwnAddress(), 47474)
-    meetings.unix_time = lambda: NOW_S
+    meetings = _meetings(Names([]))
+    meetings.clock.unix_time = lambda: NOW_S
     peer = SimpleNamespace(peer_id=THEM.peer_id, host=HOST, name="a peer")
     own, others = meetings._records_untrusted(told, peer)
     assert own is None or own.peer_id == THEM.peer_id
     assert all(record.peer_id not in {US.peer_id, THEM.peer_id} for record in others)
-    reach = SimpleNamespace(record_time=lambda _peer: NOW_S)
-    assert len(Reach._sound_untrusted(reach, told, peer)) <= 16
+    scores = SimpleNamespace(record_time=lambda _peer: NOW_S)
+    assert len(Scores.sound_untrusted(scores, told, peer)) <= 16
 
 
 @target(
@@ -181,10 +190,10 @@ async def _addresses(told: str, *leads_to: str) -> None:
         numeric, _ = await numeric_untrusted(names, endpoint, 0)
         assert scope_of(numeric) <= scope_of(host)
     neighbour = PeerRecord(THEM.peer_id, (endpoint,), 1, NOW_S, NOW_S + 60, b"")
-    walkers = Walkers(identity=US, network=names, neighbourhood=Anywhere())
+    walkers = Walkers(Node.open_to_all(US, names), Anywhere())
     with suppress(RemoteError):
         await walkers._contact_untrusted(neighbour)
-    meetings = Meetings(names, US, PeerCache(own=US.peer_id), OwnAddress(), 47474)
+    meetings = _meetings(names)
 
     async def nobody(*_: object) -> None:
         raise RpcError(StatusCode.UNAVAILABLE, "nobody")

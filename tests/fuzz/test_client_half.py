@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from lightpeer.core.rpc.client import ClientCall, ClientConnection
+from lightpeer.core.rpc.client import ClientConnection
+from lightpeer.core.rpc.client_call import CallTerms, ClientCall
 from lightpeer.core.rpc.status import CallStatus, StatusCode
 from tests.fuzz import wire
 from tests.fuzz.half import LIMITS, Half
@@ -35,7 +36,7 @@ class ClientHalf(Half):
     @rule(timeout=st.sampled_from([None, None, 0.0, 5.0]), one=st.booleans(), gzip=st.booleans())
     def a_call_starts(self, timeout: float | None, one: bool, gzip: bool) -> None:
         deadline = None if timeout is None else self.now + timeout
-        call = self.core.start("/a.B/C", self.now, deadline=deadline, expects_one=one)
+        call = self.core.start("/a.B/C", self.now, CallTerms(deadline=deadline, expects_one=one))
         call.gzip = gzip
         self.calls.append(call)
         self.settle()

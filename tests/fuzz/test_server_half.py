@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from lightpeer.core.rpc.server import ServerCall, ServerConnection
+from lightpeer.core.rpc.server import ServerConnection
+from lightpeer.core.rpc.server_call import ServerCall
 from lightpeer.core.rpc.status import StatusCode
 from tests.fuzz import wire
 from tests.fuzz.half import LIMITS, Half

@@ -15,6 +15,7 @@ from lightpeer.rpc.server import (
     MethodHandler,
     Requests,
     RpcServer,
+    ServerBounds,
     stream_stream,
     stream_unary,
     unary_stream,
@@ -107,7 +108,9 @@ async def main() -> None:
     arguments = server_arguments("our interop server")
     listeners = await trio.open_tcp_listeners(arguments.port, host="127.0.0.1")
     print(f"listening {listeners[0].socket.getsockname()[1]}", flush=True)
-    rpc = RpcServer(handlers(), most_held_bytes=math.inf, most_held_bytes_of_one=math.inf)  # 50 large replies
+    rpc = RpcServer(
+        handlers(), bounds=ServerBounds(held_bytes=math.inf, held_bytes_per_connection=math.inf)
+    )  # 50 large replies
     await rpc.serve(listeners)
 
 

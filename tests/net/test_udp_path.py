@@ -9,7 +9,8 @@ import trio
 
 from lightpeer.net.network import Datagram
 from lightpeer.net.udp_path import RENEW_EVERY_S, Path
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet, simulate
 
 SERVER = ("10.0.0.1", 5000)
 

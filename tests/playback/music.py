@@ -18,6 +18,7 @@ from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client.client import Client, open_client
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
+    Description,
     build_manifest,
     build_table,
     parse_manifest_untrusted,
@@ -28,8 +29,9 @@ from lightpeer.playback.events import PlayerEvent
 from lightpeer.playback.player import Player
 from lightpeer.serve.importing.ingest import Recipe, make_track
 from lightpeer.serve.importing.tags import Tags
+from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import SimHost, SimInternet
+from lightpeer.testing.network import SimInternet
 from tests.audio.material import reference_pcm
 from tests.pair import MadeTrack, Serving, serving, settings
 from tests.serve.media import read_track, segments, write_opus
@@ -46,12 +48,14 @@ def demo_track(name: str, seconds: int = 8, gain_q8_db: int = 0) -> MadeTrack:
     parts = whole.segments[0][:seconds]
     table = build_table(parts)
     manifest = build_manifest(
-        title=whole.track.title,
-        artist=whole.track.artist,
-        album="",
-        duration_samples=seconds * SAMPLE_RATE - PRE_SKIP,
-        gain_q8_db=gain_q8_db,
-        segment_count=seconds,
+        Description(
+            title=whole.track.title,
+            artist=whole.track.artist,
+            album="",
+            duration_samples=seconds * SAMPLE_RATE - PRE_SKIP,
+            gain_q8_db=gain_q8_db,
+            segment_count=seconds,
+        ),
         renditions=[(48_000, whole.track.renditions[0].header, [table])],
     )
     return MadeTrack(manifest, parse_manifest_untrusted(manifest, track_id_of(manifest)), [parts], [[table]])

@@ -18,6 +18,7 @@ from lightpeer.audio.sinks import NullSink, WavSink
 from lightpeer.client.client import open_client
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
+    Description,
     build_manifest,
     build_table,
     parse_manifest_untrusted,
@@ -33,7 +34,7 @@ from lightpeer.errors import (
     UsageError,
 )
 from lightpeer.playback.events import Playing
-from lightpeer.playback.player import MAX_VOLUME_DB, MIN_VOLUME_DB
+from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import MadeTrack, made_track, settings
@@ -656,7 +657,7 @@ def test_a_sink_that_cannot_be_made(tmp_path):
         raise UsageError("no such output")
 
     async def act(now: Stage) -> None:
-        now.player._sink_factory = make
+        now.player._sound._sink_factory = make
 
     error, _ = failing(tmp_path, act=act)
     assert type(error) is UsageError
@@ -733,17 +734,19 @@ def test_segments_that_are_not_of_a_second_end_the_track_and_not_the_listeners_d
     parts = [second] * 64
     table = build_table(parts)
     manifest = build_manifest(
-        title="Silence",
-        artist="",
-        album="",
-        duration_samples=64 * SAMPLE_RATE,
-        gain_q8_db=0,
-        segment_count=64,
+        Description(
+            title="Silence",
+            artist="",
+            album="",
+            duration_samples=64 * SAMPLE_RATE,
+            gain_q8_db=0,
+            segment_count=64,
+        ),
         renditions=[(256_000, header, [table])],
     )
     made = MadeTrack(manifest, parse_manifest_untrusted(manifest, track_id_of(manifest)), [parts], [[table]])
     errors = []
     perform(tmp_path, nothing, "silence", shelves=((made,),), catch=errors.append)
     assert [str(error) for error in errors] == [
-        "the track's segments are not of a second: its publisher made a mistake"
+        "the track's segments are not one second long: its publisher made a mistake"
     ]

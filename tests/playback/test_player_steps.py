@@ -17,24 +17,18 @@ import trio.testing
 
 from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client import stream
-from lightpeer.client.client import INLINE_BYTES
+from lightpeer.client.client import INLINE_BYTES, Start
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE, Rendition
 from lightpeer.core.segments.retries import ANSWERS
 from lightpeer.core.segments.skips import LEAST_INLINE_BYTES, SETTLED_S
 from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
-from lightpeer.playback import player as module
+from lightpeer.playback import decks, sound
 from lightpeer.playback.deck import first_segment
 from lightpeer.playback.events import NotPlayed, PlayerEvent, SourceLost
-from lightpeer.playback.player import (
-    LISTENED_S,
-    MAX_VOLUME_DB,
-    MIN_VOLUME_DB,
-    RESTART_AFTER_S,
-    SKIPPED_S,
-    Player,
-    Status,
-)
+from lightpeer.playback.player import RESTART_AFTER_S, Player, Status
+from lightpeer.playback.queue import LISTENED_S, SKIPPED_S
+from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB
 from tests.pair import made_track
 
 PIECE_S = 0.5
@@ -183,8 +177,8 @@ class FakeClient:
         )
         self.gain = 0
 
-    async def open_query(self, item: str, *, inline_bytes: int, first_segment: int):
-        self.opened.append((trio.current_time(), item, inline_bytes, first_segment))
+    async def open_query(self, item: str, start: Start):
+        self.opened.append((trio.current_time(), item, start.inline_bytes, start.first_segment))
         await trio.sleep(self.takes_s)
         planned = self.errors.get(item)
         while planned:
@@ -195,8 +189,8 @@ class FakeClient:
         )
         return self.peer, SimpleNamespace(track=track)
 
-    async def open_track(self, track_id: bytes, *, inline_bytes: int, first_segment: int):
-        yield await self.open_query(track_id.hex(), inline_bytes=inline_bytes, first_segment=first_segment)
+    async def open_track(self, track_id: bytes, start: Start):
+        yield await self.open_query(track_id.hex(), start)
 
 
 class Stage:
@@ -228,8 +222,8 @@ def run(monkeypatch):
         function()
 
     monkeypatch.setattr(stream, "Session", FakeSession)
-    monkeypatch.setattr(module, "Deck", FakeDeck)
-    monkeypatch.setattr(module, "_load_audio", lambda: loaded.append(True))
+    monkeypatch.setattr(decks, "Deck", FakeDeck)
+    monkeypatch.setattr(sound, "_load_audio", lambda: loaded.append(True))
     monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
 
     def run_it(
@@ -294,7 +288,7 @@ def test_a_session_is_given_all_that_it_needs(run):
         (session,) = FakeSession.made
         network, settings, bandwidth, find = session.given
         assert (network, settings) == (on.client.network, on.settings)
-        assert bandwidth is on.player._bandwidth
+        assert bandwidth is on.player._decks.bandwidth
         assert bandwidth.rate_bytes_per_s == 7_000.0, "what is remembered of the network"
         assert callable(find)
         assert (session.told["on_lie"], session.told["on_served"]) == ("on_lie", "on_served")
@@ -309,7 +303,7 @@ def test_a_session_is_given_all_that_it_needs(run):
 def test_the_latest_rate_counts_for_the_next_track_and_is_noted_at_the_end(run):
     async def main(on: Stage) -> None:
         def measure() -> None:
-            on.player._bandwidth.on_streamed(55_000, 0.0, 1.0)
+            on.player._decks.bandwidth.on_streamed(55_000, 0.0, 1.0)
 
         FakeDeck.script["one"] = [1, measure]
         await on.player.play(["one", "two"])
@@ -366,7 +360,7 @@ def test_into_a_file_nothing_plays_in_real_time(run):
 
 def test_sound_is_loaded_once_the_first_packet_has_left(run):
     async def main(on: Stage) -> None:
-        on.client.connecting = trio.Event()
+        on.client.connecting = on.player._sound._connecting = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(on.player.play, ["one"])
             await trio.testing.wait_all_tasks_blocked()
@@ -470,8 +464,8 @@ def test_what_was_played_is_measured(run):
         assert stats["played_s"] == 2.5
         assert stats["audio_bytes"] == 200
         assert (stats["rx_bytes"], stats["tx_bytes"], stats["transport"]) == (10_000, 1_000, "udp")
-        assert on.player._stats.first_packet_at == 5.0
-        assert on.player._stats.first_audio_at is not None
+        assert on.player._decks.stats.first_packet_at == 5.0
+        assert on.player._decks.stats.first_audio_at is not None
 
     run(main, {})
 
@@ -531,7 +525,7 @@ def test_previous_is_the_track_before_or_near_its_beginning_this_one(run, pieces
         def press() -> None:
             on.sink.latency_s = latency_s
             on.player.previous()
-            assert on.player._at == (item, 0.0)
+            assert on.player._queue.at == (item, 0.0)
 
         assert RESTART_AFTER_S == 6 * PIECE_S
         FakeDeck.script["two"] = [pieces, press, 1]
@@ -820,11 +814,11 @@ def test_a_sink_that_cannot_be_made_ends_it(run):
         def fail() -> FakeSink:
             raise AudioError("no sound")
 
-        on.player._sink_factory = fail
+        on.player._sound._sink_factory = fail
         with pytest.raises(AudioError, match=r"^no sound$"):
             await on.player.play(["one"])
         assert on.player.status == Status()
-        assert math.isinf(on.player._skips.open_at)
+        assert math.isinf(on.player._queue.skips.open_at)
 
     run(main)
 

@@ -17,9 +17,9 @@ import signal
 from collections.abc import Callable
 
 from lightpeer.core.content.manifest import TABLE_BASE
-from lightpeer.core.rpc.server import ServerCall
-from lightpeer.core.trust.identity import ServerSeals
+from lightpeer.core.rpc.server_call import ServerCall
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES
+from lightpeer.core.trust.seals import ServerSeals
 from lightpeer.errors import StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.handlers import Context

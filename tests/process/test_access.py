@@ -25,7 +25,7 @@ def test_a_private_server_answers_whom_it_names_and_tells_others_so(tmp_path, mu
         refused = client.run("search", LONG)
         assert refused.status == 4
         assert refused.sentence == (
-            f"{server.rpc} is private: ask who runs it to let in this peer's id, {own_id(client)}"
+            f"{server.rpc} is private: ask its operator to let in this peer's id, {own_id(client)}"
         )
         for command in (["play", LONG, "--output", "null"], ["peers"]):
             assert "is private" in client.run(*command).sentence
@@ -62,7 +62,7 @@ def test_who_is_denied_is_told_so(tmp_path, music):
     with Server(tmp_path / "server", music, more=more) as server:
         client = Client(tmp_path / "client", server)
         assert client.run("search", LONG).sentence == (
-            f"{server.rpc} does not answer this peer, {own_id(client)}: who runs it has shut it out"
+            f"{server.rpc} does not answer this peer, {own_id(client)}: its operator has shut it out"
         )
         assert Client(tmp_path / "other", server).run("search", LONG).status == 0
 

@@ -113,7 +113,7 @@ class TestSinks:
             playing.process.stdout.close()
             assert playing.process.wait(30) == 6
             assert playing.err.splitlines()[-1] == (
-                "lightpeer: nobody reads standard output any more: the program after the pipe has ended"
+                "lightpeer: cannot write to standard output: the program after the pipe has ended"
             )
 
 

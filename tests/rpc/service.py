@@ -5,17 +5,27 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import trio
 import trio.testing
 
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.errors import RpcError
 from lightpeer.net.network import Counters
 from lightpeer.rpc.channel import open_channel
-from lightpeer.rpc.server import RpcServer, stream_stream, stream_unary, unary_stream, unary_unary
+from lightpeer.rpc.server import (
+    RpcServer,
+    ServerBounds,
+    stream_stream,
+    stream_unary,
+    unary_stream,
+    unary_unary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from lightpeer.core.rpc.limits import Limits
     from lightpeer.rpc.channel import Channel
     from lightpeer.rpc.server import Context, Requests
 
@@ -159,17 +169,21 @@ class Service:
         return b""
 
 
+SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
+REFUSE = OSError("connection refused")
+
+
 class Fixture:
-    def __init__(self, server_options: dict[str, Any]) -> None:
+    def __init__(self, limits: Limits | None, bounds: ServerBounds) -> None:
         self.network = MemoryNetwork()
         self.service = Service()
-        self.server = RpcServer(self.service.handlers, **server_options)
+        self.server = RpcServer(self.service.handlers, limits=limits, bounds=bounds)
         self.channel: Channel = None  # type: ignore[assignment]
 
     @property
     def calls_left(self) -> int:
         """How many calls the two sides still know of."""
-        links = [*self.channel._subchannel._running, *self.server._clients]
+        links = [*self.channel._subchannel._running, *self.server._intake.clients]
         return sum(link.core.active_calls for link in links)
 
 
@@ -178,7 +192,8 @@ async def serving(
     *, limits=None, server_limits=None, max_connections: int = 10, server_options=None, **options: Any
 ) -> AsyncIterator[Fixture]:
     """Open a channel to a server; both are gone afterwards."""
-    fixture = Fixture({"limits": server_limits, "max_connections": max_connections} | (server_options or {}))
+    bounds = ServerBounds(connections=max_connections, **(server_options or {}))
+    fixture = Fixture(server_limits, bounds)
     async with trio.open_nursery() as nursery:
         await nursery.start(_serve, fixture)
         try:
@@ -207,3 +222,27 @@ def run(main: Any) -> None:
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
         raise error from None
+
+
+async def settle() -> None:
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def code_of(call) -> StatusCode:
+    with pytest.raises(RpcError) as caught:
+        await call
+    return caught.value.code()
+
+
+class Attempts:
+    """Counts the attempts to connect by their time."""
+
+    def __init__(self, network: MemoryNetwork) -> None:
+        self.times: list[float] = []
+        connect = network.connect_tcp
+
+        async def counted(host, port):
+            self.times.append(trio.current_time())
+            return await connect(host, port)
+
+        network.connect_tcp = counted

@@ -249,11 +249,11 @@ def assert_nothing_left(f, tasks: int) -> None:
     channel, server = f.channel._subchannel, f.server
     assert not channel._pending
     assert len(channel._work.child_tasks) == tasks
-    assert len(channel._running) == len(server._clients) <= 1
-    for core in [link.core for link in (*channel._running, *server._clients)]:
+    assert len(channel._running) == len(server._intake.clients) <= 1
+    for core in [link.core for link in (*channel._running, *server._intake.clients)]:
         assert not core._streams
-        assert not core._ready
-        assert not core._changed
+        assert not core.table.has_output
+        assert core.next_event() is None
         assert core._h2.open_outbound_streams == core._h2.open_inbound_streams == 0
         assert not core.data_to_send()
     assert not any(link.core._waiting for link in channel._running)

@@ -507,7 +507,7 @@ def test_a_draining_server_finishes_its_calls_while_new_ones_connect_anew():
         async with serving() as f:
             call = f.channel.unary_unary("/t/Sleep")(b"5")
             await settle()
-            (link,) = [client.link for client in f.server._clients]
+            (link,) = [client.link for client in f.server._intake.clients]
             link.core.drain(trio.current_time())
             link.flush()
             await settle()

@@ -19,7 +19,7 @@ from lightpeer.net.network import listener_address
 from lightpeer.net.system import SystemNetwork, TcpStream
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.link import CRUMBS_BYTES, STALLED_WRITE_S
-from lightpeer.rpc.server import Context, RpcServer, unary_stream, unary_unary
+from lightpeer.rpc.server import Context, RpcServer, ServerBounds, unary_stream, unary_unary
 from tests.rpc.service import MemoryNetwork, Service, run, serving, stream_pair
 
 REQUEST = [
@@ -373,7 +373,8 @@ def test_what_a_socket_does_not_take_at_once_is_sent_by_the_writer(monkeypatch):
 def test_connections_of_one_moment_do_not_all_grow_old_at_once(chance, age_s):
     async def main():
         limits = Limits(connection_age_s=100.0, idle_s=1000.0)
-        server = RpcServer({}, limits=limits, jitter=lambda: chance)
+        server = RpcServer({}, limits=limits)
+        server._jitter = lambda: chance
         ours, theirs = stream_pair()
         client = h2.connection.H2Connection()
         client.initiate_connection()
@@ -496,11 +497,12 @@ def test_a_connection_that_fails_before_it_is_served_keeps_no_place():
         raise ValueError("a fault of ours")
 
     async def main():
-        server = RpcServer({}, max_connections=1, on_connection=refuse)
+        server = RpcServer({}, bounds=ServerBounds(connections=1))
+        server.on_connection = refuse
         for _ in range(2):
             _, theirs = stream_pair()
             with pytest.raises(ValueError, match="a fault of ours"):
                 await server.serve_connection(theirs)
-            assert len(server._admission) == server.connection_count == 0
+            assert len(server._intake._admission) == server.connection_count == 0
 
     run(main)

@@ -93,7 +93,7 @@ class Faults:
 
 
 def _can_fail(wait: Any) -> bool:
-    """Tell whether something in the world is waited for, and not a turn, or a nursery's own tasks."""
+    """Return whether something in the world is waited for, and not a turn, or a nursery's own tasks."""
     is_turn = not isinstance(wait, WaitTaskRescheduled)
     return not is_turn and not wait.abort_func.__qualname__.startswith("Nursery.")
 

@@ -12,10 +12,13 @@ from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.rpc.server import RpcServer
+from lightpeer.serve.access import node as access_node
 from lightpeer.serve.overlay.gossip import Gossip
+from lightpeer.serve.overlay.place import Place
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.services.streams import Services
-from lightpeer.testing.network import SimHost, SimInternet
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet
 from tests.serve.tracks import MemoryLibrary
 
 PORT = 47474
@@ -64,15 +67,10 @@ class Node:
 
     async def _run(self, task_status: trio.TaskStatus[None], *, gossips: bool) -> None:
         library = MemoryLibrary()
-        services = Services(
-            identity=self.identity,
-            network=self.host,
-            library=library,
-            index=library,
-            streams=StreamTable(self.host, self.identity),
-            gossip=self.gossip,
-        )
-        rpc = RpcServer(services.handlers(), on_connection=self.gossip.own.place.reached)
+        own = access_node.Node.open_to_all(self.identity, self.host)
+        services = Services(own, library, StreamTable(own), self.gossip)
+        rpc = RpcServer(services.handlers())
+        rpc.on_connection = self.gossip.own.place.address.reached
         listener = await self.host.listen_tcp("", PORT)
         with self.scope:
             async with trio.open_nursery() as nursery:
@@ -87,11 +85,7 @@ def node(
     """A server at 20+n.0.0.1, each in a network of its own, that knows its address."""
     host = net.host(address or f"{20 + n}.0.0.1")
     who = identity(key or n)
-    gossip = Gossip(
-        network=host,
-        identity=who,
-        place=OwnAddress(*filter(None, [host.address if place == "" else place])),
-        port=PORT,
-        peers=PeerCache(256, own=who.peer_id),
-    )
+    address = OwnAddress(*filter(None, [host.address if place == "" else place]))
+    own = access_node.Node.open_to_all(who, host)
+    gossip = Gossip(own, Place(address, PORT), PeerCache(256, own=who.peer_id))
     return Node(net, host, who, gossip, list(contacts))

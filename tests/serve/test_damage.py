@@ -15,7 +15,7 @@ from lightpeer.config import Settings
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import StateError
-from lightpeer.serve import server as server_module
+from lightpeer.serve.importing import upkeep
 from lightpeer.serve.importing.scan import ImportReport, mend, scan
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.operator.events import Mended, ServerEvent
@@ -23,7 +23,8 @@ from lightpeer.serve.operator.settings import Operator, ServeSettings
 from lightpeer.serve.server import serve
 from lightpeer.state.peers import PEERS_FILE
 from lightpeer.testing.clock import without_threads
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.serve.media import write_wav
 
 SERVER = ("20.0.0.1", 1000)
@@ -98,7 +99,7 @@ def test_a_mend_that_fails_is_begun_anew(settings, tmp_path, monkeypatch, caplog
             raise StateError("library.db", "the disk is full")
         return mend(library, is_stopped)
 
-    monkeypatch.setattr(server_module, "mend", fail_twice)
+    monkeypatch.setattr(upkeep, "mend", fail_twice)
 
     async def main(net: SimInternet) -> None:
         stop = trio.Event()

@@ -18,7 +18,8 @@ from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.operator.settings import ServeSettings
 from lightpeer.serve.server import serve
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.serve.faults import Faults
 from tests.serve.media import write_wav
 

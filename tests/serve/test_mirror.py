@@ -10,9 +10,10 @@ import trio
 from lightpeer.config import Settings
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.contact import Contact
-from lightpeer.core.trust.identity import format_peer_id
+from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.errors import StreamFailedError
 from lightpeer.serve import mirror as mirror_module
+from lightpeer.serve.access.node import Node
 from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.mirror import MAX_RETRY_S, Mirror
@@ -20,7 +21,8 @@ from lightpeer.serve.operator.events import ServerEvent, Trouble
 from lightpeer.serve.operator.settings import Operator, ServeSettings
 from lightpeer.serve.server import NOBODY, serve
 from lightpeer.state.files import load_or_create_identity
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.serve.media import write_wav
 
 LADDER = (24, 48)
@@ -146,6 +148,10 @@ def test_what_is_larger_than_a_mirror_takes_is_left(origin, monkeypatch, caplog)
     run(main)
 
 
+def node(net: SimInternet) -> Node:
+    return Node.open_to_all(Identity(b"m" * 32), net.host("30.0.0.1"))
+
+
 def test_a_disk_that_refuses_is_told_and_tried_again(origin, caplog) -> None:
     caplog.set_level(logging.INFO)
     settings = mirroring(origin, "low beep")
@@ -155,7 +161,7 @@ def test_a_disk_that_refuses_is_told_and_tried_again(origin, caplog) -> None:
     async def main(net: SimInternet, nursery: trio.Nursery) -> None:
         nursery.start_soon(serve, origin, net.host(ORIGIN[0]), trio.Event())
         client = Settings(state_dir=settings.state_dir)
-        mirror = Mirror(library, net.host("30.0.0.1"), client, ["low beep"], lambda: settings.bootstrap)
+        mirror = Mirror(library, node(net), client, ["low beep"], lambda: settings.bootstrap)
         with trio.move_on_after(30):
             await mirror.run(print)
         assert "cannot mirror low beep now" in caplog.text
@@ -263,7 +269,7 @@ def test_the_disk_is_written_by_worker_threads(origin, monkeypatch) -> None:
         library = Library(settings.state_dir, settings.music_dir, LADDER)
         nursery.start_soon(serve, origin, net.host(ORIGIN[0]), trio.Event())
         client = Settings(state_dir=settings.state_dir)
-        mirror = Mirror(library, net.host("30.0.0.1"), client, ["low beep"], lambda: settings.bootstrap)
+        mirror = Mirror(library, node(net), client, ["low beep"], lambda: settings.bootstrap)
         await mirror.run(print)
         assert done == {"__init__", "add", "_empty", "_size", "bytes_below"}
         library.close()

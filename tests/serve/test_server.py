@@ -17,10 +17,12 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.peering.peer import Peer, SealClock
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import open_channel
 from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
+from lightpeer.serve.importing import upkeep
 from lightpeer.serve.importing.scan import ImportReport
 from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
 from lightpeer.serve.operator.events import LibraryTrouble, Listening, ServerEvent
@@ -44,7 +46,7 @@ def settings(folder: Path, name: str = "state", **kwargs) -> ServeSettings:
 
 async def ask(host, address, want=15) -> pb.ExchangeReply:
     async with open_channel(host, *address) as channel:
-        return await Peer(channel, CLIENT, SealClock(host), host, address=address).exchange(
+        return await Peer(channel, Sealer(CLIENT, host), address=address).exchange(
             pb.ExchangeRequest(want=want)
         )
 
@@ -120,7 +122,7 @@ def test_stopping_closes_every_port_even_with_a_client_connected(folder) -> None
             nursery.start_soon(serve, settings(folder, listen=("10.0.0.1", 1000)), host, stop)
             await trio.sleep(30)
             async with open_channel(phone, "10.0.0.1", 1000) as channel:
-                peer = Peer(channel, CLIENT, SealClock(phone), phone, address=("10.0.0.1", 1000))
+                peer = Peer(channel, Sealer(CLIENT, phone), address=("10.0.0.1", 1000))
                 reply = await peer.exchange(pb.ExchangeRequest(want=1))
                 assert len(reply.records) == 1
                 stop.set()
@@ -137,7 +139,7 @@ def test_an_import_that_fails_is_told_and_what_is_there_is_served(folder, monkey
         raise MissingLibraryError("opusenc", "libopusenc is missing: apt install libopusenc0")
 
     async def main(net):
-        monkeypatch.setattr(server, "scan", scan)
+        monkeypatch.setattr(upkeep, "scan", scan)
         stop, operator = trio.Event(), Operator(tell=told.append)
         host = net.host("10.0.0.1")
         async with trio.open_nursery() as nursery:
@@ -158,7 +160,7 @@ def test_an_import_that_was_stopped_says_what_it_skipped(folder, monkeypatch) ->
     report = ImportReport(stopped=True, skipped=[(Path("x.mp3"), "it is empty")])
 
     async def main(net):
-        monkeypatch.setattr(server, "scan", lambda *_, **__: report)
+        monkeypatch.setattr(upkeep, "scan", lambda *_, **__: report)
         stop = trio.Event()
         stop.set()
         await serve(
@@ -363,7 +365,7 @@ def test_a_process_serves_what_it_imported_and_ends_at_a_signal(folder, number, 
 async def search(address) -> int:
     network = SystemNetwork()
     async with open_channel(network, *address) as channel:
-        peer = Peer(channel, CLIENT, SealClock(network), network, address=address)
+        peer = Peer(channel, Sealer(CLIENT, network), address=address)
         replies = [r async for r in peer.search(pb.SearchRequest(query="lightpeer", limit=5))]
     return sum(len(r.hits) for r in replies)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import shutil
 import socket
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -86,10 +85,11 @@ def test_a_fetch_that_began_by_ipv4_goes_on_by_ipv6(tmp_path: Path, monkeypatch)
         network, stop = LosesIPv4(), trio.Event()
         config = Settings(state_dir=tmp_path / "client", bootstrap=(Contact(("127.0.0.1", port)),))
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve, chosen, SystemNetwork(), stop)
+            running = await nursery.start(serve, chosen, SystemNetwork(), stop)
+            await running.imported.wait()
             async with open_client(config, network) as client:
                 with trio.fail_after(30):
-                    (hit,) = await found(client)
+                    (hit,) = [hit async for hit in client.search("copper")]
                     done = await fetch(client, format_uri(hit.track_id), tmp_path / "song.opus")
             stop.set()
         assert done.transport == "udp"
@@ -98,11 +98,3 @@ def test_a_fetch_that_began_by_ipv4_goes_on_by_ipv6(tmp_path: Path, monkeypatch)
     network = trio.run(main)
     assert len(opens) == 1
     assert set(network.sent_to) == {"127.0.0.1", "::1"}
-
-
-async def found(client) -> list:
-    while True:
-        with suppress(Exception):
-            if hits := [hit async for hit in client.search("copper")]:
-                return hits
-        await trio.sleep(0.1)

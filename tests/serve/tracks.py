@@ -7,6 +7,7 @@ from random import Random
 from lightpeer.core.content.manifest import (
     TABLE_BASE,
     TABLE_SEGMENTS,
+    Description,
     build_manifest,
     build_table,
     parse_manifest_untrusted,
@@ -33,12 +34,14 @@ class MemoryTrack:
             for r in self.segments
         ]
         self.manifest = build_manifest(
-            title=title,
-            artist="An Artist",
-            album="An Album",
-            duration_samples=segments * 48_000,
-            gain_q8_db=0,
-            segment_count=segments,
+            Description(
+                title=title,
+                artist="An Artist",
+                album="An Album",
+                duration_samples=segments * 48_000,
+                gain_q8_db=0,
+                segment_count=segments,
+            ),
             renditions=[
                 (kbps * 1000, b"header", tables)
                 for kbps, tables in zip(BITRATES_KBPS, self.tables, strict=True)

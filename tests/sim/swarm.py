@@ -10,11 +10,13 @@ import trio
 
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import PeerRecord, Role, build_record, parse_record_untrusted
-from lightpeer.peering.peer import Peer, SealClock
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import Context, unary_stream
 from lightpeer.serve.services.search import Search
-from lightpeer.testing.network import SimHost, SimInternet
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import SimInternet
 from tests.pair import PORT, MadeTrack, Serving, serving
 
 
@@ -52,7 +54,7 @@ def record_of(host: SimHost, identity: Identity) -> PeerRecord:
 async def connected(host: SimHost, server: Serving, secret: bytes = b"P" * 32) -> AsyncIterator[Peer]:
     """Connect to a server as a peer of one's own; for calls by hand."""
     async with open_channel(host, *server.address) as channel:
-        yield Peer(channel, Identity(secret), SealClock(host), host, address=server.address)
+        yield Peer(channel, Sealer(Identity(secret), host), address=server.address)
 
 
 @dataclass

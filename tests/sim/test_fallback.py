@@ -9,12 +9,12 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.replies import FIRST_REPLY_S
+from lightpeer.client.query import FIRST_REPLY_S
 from lightpeer.config import Settings
 from lightpeer.core.guard.turns import Turns
 from lightpeer.core.trust.contact import Contact
 from lightpeer.net.network import Address
-from lightpeer.rpc.server import Context, Requests, RpcServer, stream_stream
+from lightpeer.rpc.server import Context, Requests, RpcServer, ServerBounds, stream_stream
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import SMALL, Heard, at, stream
@@ -105,8 +105,8 @@ def test_a_neighbour_behind_the_same_address_that_floods_leaves_a_connection_its
             super().__init__(work_per_s=200.0)
             monkeypatch.setattr(self.networks, "level", lambda _network, _now: -12 * 200.0)
 
-    monkeypatch.setattr("lightpeer.rpc.server.Turns", Flooded)
-    monkeypatch.setitem(RpcServer.__init__.__kwdefaults__, "work_per_s", 200.0)
+    monkeypatch.setattr("lightpeer.rpc.intake.Turns", Flooded)
+    monkeypatch.setitem(RpcServer.__init__.__kwdefaults__, "bounds", ServerBounds(work_per_s=200.0))
     heard = hear(tmp_path, 0, (0.0, filter_))
     assert heard.session.playout.rebuffer_s < (1.5 if filter_ in THROTTLED else 0.1)
 

@@ -10,11 +10,11 @@ import pytest
 import trio
 
 from bench.finding import CASES, TEN
-from lightpeer.client.asking import HEAD_START_S
-from lightpeer.client.budget import RECORDS_TO_OPEN
-from lightpeer.client.client import Client, Hit, open_client
+from lightpeer.client.client import Client, Start, open_client
 from lightpeer.client.find_sources import first_source
 from lightpeer.client.holders import HOLDERS_S
+from lightpeer.client.models import Hit
+from lightpeer.client.query import RECORDS_TO_OPEN
 from lightpeer.client.search import PATIENCE_S
 from lightpeer.client.stream import (
     INLINE_BYTES,  # which TCP sends at once
@@ -22,6 +22,7 @@ from lightpeer.client.stream import (
     new_session,
 )
 from lightpeer.core.rate.bandwidth import Bandwidth
+from lightpeer.core.search.head_start import HEAD_START_S
 from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
@@ -29,9 +30,10 @@ from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.peer import Peer
 from lightpeer.rpc.server import Context, unary_unary
-from lightpeer.serve.services.search import GATHER_S, Search
+from lightpeer.serve.services.search import GATHER_HITS_S, Search
+from lightpeer.testing.host import EPOCH_S, SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import stream
 from tests.pair import PORT, MadeTrack, Serving, made_track, serving, settings
 from tests.sim.swarm import introduce, never_end, record_of, replace_search, swarm
@@ -67,9 +69,9 @@ def star(servers: list[Serving]) -> None:
 async def first_segment_at(client: Client, item: str | bytes) -> float:
     """Open a track by words or id; return when the first verified segment is there to be decoded."""
     if isinstance(item, str):
-        peer, opened = await client.open_query(item, inline_bytes=INLINE_BYTES)
+        peer, opened = await client.open_query(item, Start(inline_bytes=INLINE_BYTES))
     else:
-        peer, opened = await first_source(client.open_track(item, inline_bytes=INLINE_BYTES))
+        peer, opened = await first_source(client.open_track(item, Start(inline_bytes=INLINE_BYTES)))
     session = new_session(client, new_download(opened.track, client.settings, Bandwidth(), realtime=True))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.run, peer, opened)
@@ -245,7 +247,7 @@ def test_hits_are_shown_though_a_walk_goes_on_and_on(tmp_path: Path) -> None:
                 async with aclosing(client.search("song")) as hits:
                     hit = await anext(hits)
                 assert hit.holders == [format_peer_id(servers[0].identity.peer_id)]
-                took_s = 4 * ONE_WAY_S + GATHER_S + PATIENCE_S
+                took_s = 4 * ONE_WAY_S + GATHER_HITS_S + PATIENCE_S
                 assert trio.current_time() == pytest.approx(took_s, abs=0.05)
 
     simulate(main)
@@ -652,7 +654,10 @@ def test_further_sources_are_found_by_a_walk_and_each_is_opened_once(tmp_path: P
                 others = [
                     peer.peer_id
                     async for peer, _ in client.open_track(
-                        SONG.track.track_id, inline_bytes=0, exclude=[first.peer_id], track=opened.track
+                        SONG.track.track_id,
+                        Start(inline_bytes=0),
+                        exclude=[first.peer_id],
+                        track=opened.track,
                     )
                 ]
             assert sorted(others) == sorted(servers[n].identity.peer_id for n in (1, 3))

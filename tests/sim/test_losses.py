@@ -15,6 +15,7 @@ from lightpeer.core.segments.download import Download
 from lightpeer.download.connection import Connection
 from lightpeer.net.network import Datagram
 from lightpeer.net.udp_path import Path as WirePath
+from lightpeer.testing.faults import Faults
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import Heard, stream
@@ -40,7 +41,7 @@ def hear(tmp_path: Path, seed: int, *, down: Link, up: Link) -> Heard:
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("loss", [0.02, 0.05])
 def test_what_is_lost_comes_again_and_nothing_else_does(tmp_path: Path, loss: float, seed: int) -> None:
-    heard = hear(tmp_path, seed, down=Link(RATE, 0.1, loss=loss), up=Link(RATE, 0.1))
+    heard = hear(tmp_path, seed, down=Link(RATE, 0.1, faults=Faults(loss=loss)), up=Link(RATE, 0.1))
     stats = heard.session.stats
     units = stats.fetched_bytes / 1100
     assert 0 < stats.retransmitted_units < 3 * loss * units
@@ -50,7 +51,7 @@ def test_what_is_lost_comes_again_and_nothing_else_does(tmp_path: Path, loss: fl
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_lost_pull_costs_next_to_nothing(tmp_path: Path, seed: int) -> None:
-    heard = hear(tmp_path, seed, down=Link(RATE, 0.1), up=Link(RATE, 0.1, loss=0.05))
+    heard = hear(tmp_path, seed, down=Link(RATE, 0.1), up=Link(RATE, 0.1, faults=Faults(loss=0.05)))
     stats = heard.session.stats
     assert stats.duplicate_units <= max(1.0, 0.005 * stats.fetched_bytes / 1100)
     assert heard.session.playout.rebuffers == 0
@@ -58,8 +59,8 @@ def test_a_lost_pull_costs_next_to_nothing(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_bytes_are_exact_under_bursts_of_loss(tmp_path: Path, seed: int) -> None:
-    down = Link(RATE, 0.1, loss=0.1, loss_run=5)
-    heard = hear(tmp_path, seed, down=down, up=Link(RATE, 0.1, loss=0.1, loss_run=3))
+    down = Link(RATE, 0.1, faults=Faults(loss=0.1, loss_run=5))
+    heard = hear(tmp_path, seed, down=down, up=Link(RATE, 0.1, faults=Faults(loss=0.1, loss_run=3)))
     assert "udp" in heard.session.stats.transports
     assert heard.session.playout.rebuffer_s < 1.5, "the first PULL may be among what is lost"
 
@@ -71,7 +72,8 @@ def test_the_end_is_not_waited_for(tmp_path: Path, seed: int) -> None:
 
     def took_s(loss: float) -> float:
         async def main(net: SimInternet) -> float:
-            phone = net.host(PHONE, down=Link(4 * RATE, 0.1, loss=loss), up=Link(RATE, 0.1, loss=loss))
+            down = Link(4 * RATE, 0.1, faults=Faults(loss=loss))
+            phone = net.host(PHONE, down=down, up=Link(RATE, 0.1, faults=Faults(loss=loss)))
             async with (
                 serving(net.host("10.0.0.1"), [made]) as server,
                 open_client(settings(tmp_path, server), phone) as client,
@@ -113,7 +115,7 @@ def test_what_comes_is_taken_about_once_for_each_pull(
     made = made_track(100, kbps=(96,))
 
     async def main(net: SimInternet) -> None:
-        phone = net.host(PHONE, down=Link(RATE, 0.1, loss=0.02), up=Link(RATE, 0.1))
+        phone = net.host(PHONE, down=Link(RATE, 0.1, faults=Faults(loss=0.02)), up=Link(RATE, 0.1))
         async with (
             serving(net.host("10.0.0.1"), [made]) as server,
             open_client(settings(tmp_path, server), phone) as client,

@@ -12,6 +12,7 @@ from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.sources.source_search import SourceSearch
+from lightpeer.testing.faults import Faults
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import SMALL, at, stream
@@ -57,7 +58,7 @@ def test_a_source_that_stalls_is_replaced_without_a_gap_and_nearly_nothing_comes
     async def main(net: SimInternet) -> None:
         async with AsyncExitStack() as stack:
             servers = await several(stack, net, made, *(Link(50_000, 0.05) for _ in range(3)))
-            phone = net.host(PHONE, down=Link(50_000, 0.05, loss=0.01))
+            phone = net.host(PHONE, down=Link(50_000, 0.05, faults=Faults(loss=0.01)))
             client = await stack.enter_async_context(
                 open_client(settings(tmp_path, *servers, **SMALL), phone)
             )

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.client.asking import HEAD_START_S
 from lightpeer.client.client import Client, open_client
+from lightpeer.core.search.head_start import HEAD_START_S
+from lightpeer.testing.faults import Faults
+from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import Serving, made_track, serving, settings
 
@@ -71,7 +73,7 @@ def hear(
     made = made_track(seconds)
 
     async def main(net: SimInternet) -> tuple[Heard, Serving]:
-        down, up = (Link(rate, 0.05, loss=loss) for _ in range(2))
+        down, up = (Link(rate, 0.05, faults=Faults(loss=loss)) for _ in range(2))
         phone = net.host(PHONE, also=also, down=down, up=up)
         async with (
             serving(net.host("10.0.0.1", also="2001:db8::1"), [made]) as server,
@@ -152,7 +154,9 @@ def test_the_connection_is_made_anew_behind_the_stream(
     async def search(client: Client, server: Serving) -> None:
         await trio.sleep_until(when_s + 6.0)
         for link in (client.network.up, client.network.down):
-            link.loss = 0.0  # of what it takes to connect: TCP waits a second for it, whatever the family
+            link.faults.loss = (
+                0.0  # of what it takes to connect: TCP waits a second for it, whatever the family
+            )
         began_s = trio.current_time()
         assert [hit.title async for hit in client.search("song")] == ["Song"]
         took_s.append(trio.current_time() - began_s)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.client.client import open_client
+from lightpeer.client.client import Start, open_client
 from lightpeer.client.find_sources import first_source
 from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.rate.bandwidth import Bandwidth
@@ -16,8 +16,9 @@ from lightpeer.core.segments.buffer import HISTORY_S
 from lightpeer.core.segments.playback_buffer import PlaybackBuffer
 from lightpeer.core.segments.scheduler import SegmentReady
 from lightpeer.errors import NoPeerError
+from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import SMALL, Heard, at, stream
 from tests.pair import Serving, made_track, serving, settings
 from tests.playback.music import Stage, demo_track, stage
@@ -271,7 +272,7 @@ def test_a_server_that_dies_as_it_is_opened_has_not_said_that_it_lacks_the_track
         ):
             nursery.start_soon(dies_after, server, until_s)
             with pytest.raises(NoPeerError):
-                await first_source(client.open_track(made.track.track_id, first_segment=30))
+                await first_source(client.open_track(made.track.track_id, Start(first_segment=30)))
             assert trio.current_time() > until_s - 0.1
 
     async def dies_after(server: Serving, seconds: float) -> None:

@@ -13,7 +13,7 @@ from statistics import median
 
 import trio
 
-from lightpeer.client.client import open_client
+from lightpeer.client.client import Start, open_client
 from lightpeer.client.stream import INLINE_BYTES
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context
@@ -82,7 +82,7 @@ def played(
                 phone = net.hosts.get(PHONE) or net.host(PHONE)
                 async with open_client(settings(tmp_path / str(seed), servers[0]), phone) as client:
                     began_s = trio.current_time()
-                    peer, opened = await client.open_query("song", inline_bytes=INLINE_BYTES)
+                    peer, opened = await client.open_query("song", Start(inline_bytes=INLINE_BYTES))
                     is_liars = peer.peer_id == servers[liar].identity.peer_id
                     outcome.append((is_liars, trio.current_time() - began_s))
                     assert opened.track == (track if is_liars else SONG).track

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import trio
 
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.search.hits import Findings, FoundTrack, ReplyReader
+from lightpeer.core.search.hits import Findings, FoundTrack
+from lightpeer.core.search.replies import ReplyReader
 from lightpeer.core.search.walks import DEFAULT_BUDGET, Budget
 from lightpeer.core.trust.bounds import MAX_PEERS
 from lightpeer.core.trust.identity import Identity, format_peer_id
@@ -48,7 +49,7 @@ async def search(peer: Peer, asked: pb.SearchRequest) -> list[FoundTrack]:
     reader = ReplyReader(asked.query, asked.limit, asked.records, peer.host)
     findings = Findings(asked.query, asked.limit)
     async for reply in peer.search(asked):
-        for track in reader.read_untrusted(reply, peer._network.unix_time()):
+        for track in reader.read_untrusted(reply, peer.unix_time()):
             findings.add(track)
     return list(findings.tracks.values())
 
@@ -65,7 +66,7 @@ def chain(servers: list[Serving]) -> None:
 
 def calls(server: Serving) -> int:
     """How many calls a server is at."""
-    return sum(client.core.active_calls for client in server.rpc._clients)
+    return sum(client.core.active_calls for client in server.rpc._intake.clients)
 
 
 def test_a_walk_brings_back_what_servers_further_on_have() -> None:

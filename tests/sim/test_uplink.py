@@ -10,8 +10,9 @@ import trio
 from lightpeer.client.client import open_client
 from lightpeer.client.fetch import fetch
 from lightpeer.core.content.uri import format_uri
+from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.network import SimInternet, simulate
 from tests.download.test_session import SMALL, stream
 from tests.pair import Serving, made_track, serving, settings
 

@@ -133,7 +133,7 @@ def test_a_key_that_cannot_be_kept_is_one_for_this_run(tmp_path, monkeypatch, ca
     first = load_or_make_identity(tmp_path, os.urandom, losses)
     assert load_or_make_identity(tmp_path, os.urandom, losses).peer_id != first.peer_id
     (told,) = (record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING)
-    assert told.startswith(f"nothing is kept of this run: cannot write {tmp_path}/key: ")
+    assert told.startswith(f"cannot save state: cannot write {tmp_path}/key: ")
     assert "--state" in told
     assert not list(tmp_path.iterdir())
 

@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from lightpeer.net.network import Network
-from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.host import EPOCH_S, SimHost
+from lightpeer.testing.network import SimInternet, simulate
 
 
 async def suspended(net: SimInternet, host: SimHost, seconds: float) -> None:

@@ -7,16 +7,18 @@ from collections.abc import Callable
 import pytest
 import trio
 
+from lightpeer.testing.faults import Faults
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
+from tests.testing.hosts import udp_pair
 
 
-def arrivals(change: Callable[[Link], object], at_s: float, count: int = 4, **link: float) -> list[float]:
+def arrivals(change: Callable[[Link], object], at_s: float, count: int = 4, **faults: float) -> list[float]:
     """When datagrams of 1000 bytes arrive that are sent at once, if something changes at a time."""
     times: list[float] = []
 
     async def main(net: SimInternet) -> None:
-        a = net.host("10.0.0.1", up=Link(1000, 0.0, **link))
+        a = net.host("10.0.0.1", up=Link(1000, 0.0, faults=Faults(**faults)))
         b = net.host("10.0.0.2", down=Link(delay_s=0.0))
         source, target = await a.open_udp(""), await b.open_udp("", 5000)
         for _ in range(count):
@@ -56,10 +58,57 @@ def test_what_waits_is_dropped_when_the_network_is_left() -> None:
     assert arrivals(lambda link: link.flush(), 1.5) == pytest.approx([1])
 
 
-def test_a_packet_above_the_mtu_vanishes() -> None:
-    assert arrivals(lambda _: None, 0, mtu_bytes=999) == []
-    assert len(arrivals(lambda _: None, 0, mtu_bytes=1000)) == 4
+def test_a_rate_paces_and_a_full_queue_drops() -> None:
+    async def main(net):
+        _, b, sa, sb = await udp_pair(net, rate_bytes_per_s=1000, queue_bytes=3000, delay_s=0)
+        for i in range(10):
+            await sa.send_to(bytes([i]) * 992, ("10.0.0.2", 5000))
+        times = []
+        for _ in range(3):
+            await sb.receive_from()
+            times.append(trio.current_time() - 0.01)
+        assert times == pytest.approx([1, 2, 3])
+        assert b.down.dropped == 7
+
+    simulate(main)
 
 
-def test_a_policer_lets_a_second_of_its_rate_pass() -> None:
-    assert len(arrivals(lambda _: None, 0, count=10, police_bytes_per_s=3000)) == 3
+@pytest.mark.parametrize(
+    ("faults", "count"),
+    [({"mtu_bytes": 999}, 0), ({"mtu_bytes": 1000}, 4), ({"police_bytes_per_s": 3000}, 3)],
+)
+def test_faults_drop_before_the_queue(faults: dict[str, float], count: int) -> None:
+    assert arrivals(lambda _: None, 0, **faults) == pytest.approx([1.0, 2.0, 3.0, 4.0][:count])
+
+
+def test_a_link_tells_how_long_its_queue_is() -> None:
+    async def main(net: SimInternet) -> None:
+        a = net.host("10.0.0.1", up=Link(1000, 0.0))
+        net.host("10.0.0.2")
+        source = await a.open_udp("")
+        assert a.up.queue_s == 0.0
+        for _ in range(3):
+            await source.send_to(bytes(992), ("10.0.0.2", 5000))
+        assert a.up.queue_s == pytest.approx(3.0)
+        await trio.sleep(1.5)
+        assert a.up.queue_s == pytest.approx(1.5)
+        await trio.sleep(2)
+        assert a.up.queue_s == 0.0
+
+    simulate(main)
+
+
+def test_a_rate_that_changes_on_an_idle_link_counts_from_the_next_packet() -> None:
+    async def main(net: SimInternet) -> None:
+        a, b = net.host("10.0.0.1", up=Link(1000, 0.0)), net.host("10.0.0.2", down=Link(delay_s=0.0))
+        a.up.rate_bytes_per_s = 500
+        source, target = await a.open_udp(""), await b.open_udp("", 5000)
+        await source.send_to(bytes(992), ("10.0.0.2", 5000))
+        await target.receive_from()
+        assert trio.current_time() == pytest.approx(2.0)
+        a.up.rate_bytes_per_s = 2000
+        await source.send_to(bytes(992), ("10.0.0.2", 5000))
+        await target.receive_from()
+        assert trio.current_time() == pytest.approx(2.5)
+
+    simulate(main)

@@ -1,8 +1,8 @@
 """The demo's three tracks, composed and played by this program: `python -m lightpeer.cli.demo.compose DIR`.
 
 The tracks are dedicated to the public domain under CC0 1.0
-(https://creativecommons.org/publicdomain/zero/1.0/). They are short, and encoded at a constant
-48 kbit/s, so that the package stays small and a server takes them as they are.
+(https://creativecommons.org/publicdomain/zero/1.0/). They are short, and encoded at a constant 48 kbit/s, so
+that the package stays small and a server can serve them without encoding them again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lightpeer.cli.demo.synth import RATE, Mix, bell, fade, kick, noise, pitch_h
 from lightpeer.errors import AudioError
 
 BITRATE_BPS = 48000
-_SERIAL = 0x6C70  # any; always the same, so that the files are
+_SERIAL = 0x6C70  # arbitrary, but constant, so that the files are reproducible
 
 
 class Track(NamedTuple):
@@ -32,7 +32,7 @@ class Track(NamedTuple):
 
 
 def _noise(seed: int) -> random.Random:
-    """Return what strings, drums and detunings draw from: the same each time."""
+    """Return the random numbers for strings, drums and detunings, the same each time."""
     return random.Random(seed)  # noqa: S311 - nothing here is secret
 
 

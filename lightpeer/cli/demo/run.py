@@ -1,9 +1,8 @@
 """`lightpeer demo`: a network of three serving peers and a light client, all on this machine.
 
-The peers are separate processes that share the demo's tracks, two of the three each. The
-client starts with nothing but one peer's address: it finds the others, searches,
-and plays a track from start to end, to the sound device or, where there is none,
-to a WAV file. A library that is missing is told of before anything starts. All else
+The peers are separate processes that share the demo's tracks, two of the three each. The client starts with
+one peer's address. It finds the others, searches, and plays a track from start to end, to the sound device
+or, where there is none, to a WAV file. A missing library is reported before anything starts. Everything else
 lives in one temporary folder and ends with the command.
 """
 
@@ -26,7 +25,8 @@ from lightpeer.audio import _native
 from lightpeer.audio.device import ELSEWHERE
 from lightpeer.cli.doctor import Verdict, check_sound
 from lightpeer.cli.play import Performance
-from lightpeer.client.client import Client, Hit, open_client
+from lightpeer.client.client import Client, open_client
+from lightpeer.client.models import Hit
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async
@@ -37,13 +37,13 @@ from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
 from lightpeer.net.system import SystemNetwork
 
 PEERS = 3
-QUERY = "lightpeer"  # the artist of all of the tracks
+QUERY = "lightpeer"  # the artist of all tracks
 WAV_FILE = "lightpeer-demo.wav"
-START_LIMIT_S = 20.0  # for a peer to take in its two tracks, on a Pi Zero
+START_LIMIT_S = 20.0  # for a peer to import its two tracks, on a Pi Zero
 GOSSIP_LIMIT_S = 5.0  # for the peers to know each other
 GOSSIP_WAIT_S = 0.2
-DEMO_LIMIT_S = 120.0  # something hangs
-_MAX_LINE_BYTES = 4096  # of what a peer says first
+DEMO_LIMIT_S = 120.0  # longer means that something hangs
+_MAX_LINE_BYTES = 4096  # of a peer's first output
 
 
 class _Serving(NamedTuple):
@@ -57,10 +57,10 @@ def demo(output: Output) -> int:
     """Run the demo; return its exit status.
 
     Raises:
-        MissingLibraryError: what its peers or its player need is not installed.
+        MissingLibraryError: a library that its peers or its player need is not installed.
     """
     load_backend()
-    _native.opusenc()  # for which all that importing and playing need must be there
+    _native.opusenc()  # needs all libraries of importing and playing
     wav = Path(WAV_FILE).resolve()
     return run_async(lambda: _demo(output, wav))
 
@@ -70,7 +70,7 @@ async def _demo(output: Output, wav: Path) -> int:
         async with trio.open_nursery() as nursery:
             with trio.move_on_after(DEMO_LIMIT_S) as limit:
                 await _run(Path(folder), nursery, output, wav)
-            nursery.cancel_scope.cancel()  # ends the peers, and waits for that
+            nursery.cancel_scope.cancel()  # ends the peers, and waits until they have ended
     if limit.cancelled_caught:
         raise StreamFailedError(f"the demo did not end within {DEMO_LIMIT_S:.0f} s: try lightpeer doctor")
     return 0
@@ -98,7 +98,7 @@ async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -
 
 
 async def _start_peers(folder: Path, nursery: trio.Nursery) -> list[_Serving]:
-    """Start the serving peers, the first one alone because the others are told of it."""
+    """Start the serving peers, the first one before the others, which need its address."""
     libraries = _share_tracks(folder)
     first = await _start_peer(libraries[0], [], nursery)
     serving = [first]
@@ -113,7 +113,7 @@ async def _start_peers(folder: Path, nursery: trio.Nursery) -> list[_Serving]:
 
 
 def _share_tracks(folder: Path) -> list[Path]:
-    """Give each peer a folder with all of the tracks but one."""
+    """Make a folder for each peer, with all tracks but one."""
     libraries = [folder / f"peer-{number}" for number in range(1, PEERS + 1)]
     with resources.as_file(resources.files("lightpeer.cli.demo") / "tracks") as tracks:
         for number, library in enumerate(libraries):
@@ -139,7 +139,7 @@ async def _start_peer(library: Path, options: list[str], nursery: trio.Nursery) 
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 check=False,
-                start_new_session=True,  # a Ctrl-C on the terminal is for us, who then end it
+                start_new_session=True,  # Ctrl-C on the terminal is for us, and we end the peers
             )
         )
     with trio.move_on_after(START_LIMIT_S):
@@ -162,7 +162,7 @@ async def _first_line(process: trio.Process) -> bytes:
 
 
 async def _find_peers(client: Client, output: Output) -> None:
-    """Ask the one peer that is known for the others, until the network has come together."""
+    """Ask the one known peer for the others, until the network has formed."""
     began = trio.current_time()
     peers = await client.peers()
     while len(peers) < PEERS and trio.current_time() - began < GOSSIP_LIMIT_S:
@@ -188,7 +188,7 @@ async def _find_track(client: Client, output: Output) -> Hit:
 
 
 async def _play(client: Client, settings: Settings, hit: Hit, output: Output) -> None:
-    """Play the track to its end, and tell how it went."""
+    """Play the track to its end, and print the measurements."""
     performance = Performance(client, settings, output)
     await performance.run([hit.uri])
     stats = performance.player.stats()

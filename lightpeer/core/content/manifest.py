@@ -2,7 +2,7 @@
 
 The track id is the hash of the manifest; the manifest holds the hashes of the
 segment tables; a table holds size and hash of each of its 64 segments. So every
-byte is checked against the id before it is used, whoever sent it, and a player
+byte is checked against the id before it is used, whatever peer sent it, and a player
 fetches 1152 bytes of hashes for each 64 seconds, as playback nears them.
 `proto/README.md`, "Content", is the normative text.
 """
@@ -28,7 +28,7 @@ DIGEST_BYTES = 16
 MAX_HEADER_BYTES = 64 * 1024  # tags; cover art does not belong there
 MAX_SEGMENTS = TABLE_SEGMENTS * 1024  # 18 hours
 MEAN_TIMES = 2  # the bitrate that a rendition claims: the most that a table's segments may have in the mean
-SEGMENT_TIMES = 4  # and the most of each; what libopus makes stays below 1.3 and 2 times
+SEGMENT_TIMES = 4  # the most of each segment; libopus stays below 1.3 and 2 times
 ENTRY_BYTES = 2 + DIGEST_BYTES
 
 
@@ -47,7 +47,7 @@ class Rendition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What a manifest says; `renditions` by rising bitrate."""
+    """A manifest's content; `renditions` by rising bitrate."""
 
     track_id: bytes
     title: str
@@ -79,12 +79,17 @@ def kbps_of(bitrate_bps: float) -> int:
 
 
 def greatest_within(bitrates: Iterable[float], limit: float) -> int:
-    """Return the number of the greatest of rising bitrates that is not above a limit, else of the lowest."""
+    """Return the index of the greatest of rising bitrates that is not above a limit, or 0."""
     return max(sum(bitrate <= limit for bitrate in bitrates) - 1, 0)
 
 
 def rendition_asked(bitrates_bps: Iterable[float], kbps: int) -> int:
-    """Return the number of the rendition that somebody gets who asks for so many kbit/s."""
+    """Return the number of the rendition that serves a request for a bitrate.
+
+    Args:
+        bitrates_bps: of the renditions, rising, in bit/s.
+        kbps: asked for, in kbit/s.
+    """
     return greatest_within(map(kbps_of, bitrates_bps), kbps)
 
 
@@ -116,24 +121,38 @@ def build_table(segments: Iterable[bytes]) -> bytes:
     return b"".join(len(s).to_bytes(2, "big") + content_digest(s) for s in segments)
 
 
+@dataclass(frozen=True, slots=True)
+class Description:
+    """All that a manifest says of a track besides its renditions.
+
+    Attributes:
+        title: of at most MAX_TEXT_CHARS characters, as `artist` and `album`; the rest is cut off.
+        artist: empty where unknown.
+        album: empty where unknown.
+        duration_samples: the playing time, at SAMPLE_RATE.
+        gain_q8_db: what a player adds, in 1/256 dB.
+        segment_count: how many segments each rendition has.
+    """
+
+    title: str
+    artist: str
+    album: str
+    duration_samples: int
+    gain_q8_db: int
+    segment_count: int
+
+
 def build_manifest(
-    *,
-    title: str,
-    artist: str,
-    album: str,
-    duration_samples: int,
-    gain_q8_db: int,
-    segment_count: int,
-    renditions: Sequence[tuple[int, bytes, Sequence[bytes]]],
+    description: Description, renditions: Sequence[tuple[int, bytes, Sequence[bytes]]]
 ) -> bytes:
     """Return a manifest's bytes. A rendition: (bitrate in bit/s, header pages, its tables in order)."""
     message = pb.Manifest(
-        title=title[:MAX_TEXT_CHARS],
-        artist=artist[:MAX_TEXT_CHARS],
-        album=album[:MAX_TEXT_CHARS],
-        duration_samples=duration_samples,
-        gain_q8_db=gain_q8_db,
-        segment_count=segment_count,
+        title=description.title[:MAX_TEXT_CHARS],
+        artist=description.artist[:MAX_TEXT_CHARS],
+        album=description.album[:MAX_TEXT_CHARS],
+        duration_samples=description.duration_samples,
+        gain_q8_db=description.gain_q8_db,
+        segment_count=description.segment_count,
     )
     for bitrate_bps, header, tables in sorted(renditions, key=lambda r: r[0]):
         message.renditions.add(
@@ -199,7 +218,7 @@ def parse_table_untrusted(data: bytes, track: Track, rendition: int, number: int
 
 
 def _least_bitrate_bps(sizes: Sequence[int]) -> int:
-    """Return the least bitrate that a rendition may claim which has segments of these sizes in one table."""
+    """Return the least bitrate that a rendition with a table of these sizes may claim."""
     by_mean = -(-8 * sum(sizes) // (MEAN_TIMES * len(sizes)))
     return max(by_mean, -(-8 * max(sizes) // SEGMENT_TIMES))
 
@@ -207,7 +226,7 @@ def _least_bitrate_bps(sizes: Sequence[int]) -> int:
 def least_bitrate_bps(tables: Iterable[bytes]) -> int:
     """Return the least bitrate that a rendition with these tables may claim, in bit/s.
 
-    Whoever listens goes by what is claimed: a link that is too slow for the bytes that come breaks off.
+    Listeners choose by the claim, and playback breaks off if a link is too slow for the actual bytes.
     """
     return max(_least_bitrate_bps(_sizes(table)) for table in tables)
 

@@ -16,7 +16,7 @@ def format_uri(track_id: bytes) -> str:
 
 
 def is_uri(text: str) -> bool:
-    """Tell whether a person means a track id rather than words to search for."""
+    """Return whether a person means a track id rather than words to search for."""
     return text.startswith(SCHEME)
 
 

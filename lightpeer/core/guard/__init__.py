@@ -1,1 +1,1 @@
-"""What a server lets others cost it: who may listen, who gets in, whose turn it is."""
+"""Bounds on what others may cost a server: who may listen, which clients are served, and when."""

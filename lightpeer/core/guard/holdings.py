@@ -1,14 +1,14 @@
-"""What is held in memory for each client of a server, and who has to go when it is too much.
+"""Counts the memory held for each client of a server, and decides which client has to go when it is too much.
 
-Everything counts that waits for a client or because of it: what it has sent and nobody took, what is to be
-sent and it does not take, the calls themselves. No single bound does: small ones would turn honest clients
-away, and large ones add up. So there is one for all, and when it is passed, of the network that holds most
-the client that holds most is let go. Who fills a server so that others cannot use it fills it for itself:
-an honest client holds a few hundred kilobytes, for as long as its link takes to carry them. A client that
-holds more than any honest one does is let go at once.
+All memory that waits for a client counts: data that it sent and nobody took, data that it does not take,
+and the calls themselves. A bound for each client alone is not enough: small bounds would turn honest
+clients away, and large ones add up. So there is a bound for all. When it is exceeded, the client that holds
+most, in the network that holds most, is disconnected: an attacker that fills the server is the first to go.
+An honest client holds a few hundred kilobytes, while its link carries them. A client that holds more than
+any honest one is disconnected at once.
 
-Call order: `update` whenever a client's sum may have changed, and let go whom it names; `remove` when one
-is gone.
+Call order: `update` when a client's sum may have changed, then disconnect the client that it returns;
+`remove` when one is gone.
 """
 
 from __future__ import annotations
@@ -20,18 +20,28 @@ ClientT = TypeVar("ClientT", bound=Hashable)
 
 
 class Holdings(Generic[ClientT]):
-    """The sums, by network and client."""
+    """The memory held, by network and client.
+
+    Args:
+        most_bytes: the bound for all clients together.
+        most_of_one_bytes: the bound for each client.
+    """
 
     def __init__(self, most_bytes: float, most_of_one_bytes: float) -> None:
-        """Take the bounds, for all clients together and for each."""
         self._most_bytes = most_bytes
         self._most_of_one_bytes = most_of_one_bytes
         self._networks: dict[str, dict[ClientT, int]] = {}
-        self._sums: dict[str, int] = {}  # of each network
+        self._sums: dict[str, int] = {}  # by network
         self.total_bytes = 0
 
     def update(self, client: ClientT, network: str, held_bytes: int) -> ClientT | None:
-        """Set what a client holds; return whom to let go, who counts no more."""
+        """Set how much a client holds; return the client to disconnect, which counts no more, or None.
+
+        Args:
+            client: the client.
+            network: its network.
+            held_bytes: all that is held for it.
+        """
         clients = self._networks.setdefault(network, {})
         self._add(network, held_bytes - clients.get(client, 0))
         clients[client] = held_bytes

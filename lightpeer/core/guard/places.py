@@ -1,12 +1,12 @@
-"""Whose stream gives way when a server can hold no more.
+"""Decides which stream gives way when a server can hold no more.
 
-Addresses are cheap: one person may have many IPv6 networks of them. So of the groups of networks that are
-likely to be under one control, the one with most streams gives up one to a group with fewer, and in a group
-the network with most to a network with fewer; it is the one that was used least lately. Where a newcomer has
-as much as anybody, a stream that rests gives way to it, of its own network or of one that has more. None of
-this takes a stream from a group that has fewer than the newcomer's.
+Addresses are cheap: one person may have many IPv6 networks. So networks that are probably under one control
+form a group. The group with most streams gives up one to a group with fewer, and within a group the network
+with most gives up one to a network with fewer; the least recently used stream goes. If the newcomer has as
+many as anybody, a resting stream gives way, of its own network or of one that has more. A group with fewer
+streams than the newcomer's never gives one up.
 
-Call order: `add` and `remove` for each; `gives_way` before one too many.
+Call order: `add` and `remove` for each stream; `gives_way` before one that is too many.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ K = TypeVar("K")
 
 
 class Places(Generic[K]):
-    """The places that are taken, in networks (see `admission.Client`) and groups of them."""
+    """The places that are taken, by network (see `admission.Client`) and group."""
 
     def __init__(self) -> None:
         self._where: dict[K, tuple[str, str]] = {}
-        self._groups: dict[
-            str, dict[str, dict[K, None]]
-        ] = {}  # in each group the networks, in each who is there
-        self._sizes: Counter[str] = Counter()  # of the groups
+        self._groups: dict[str, dict[str, dict[K, None]]] = {}  # by group, then network
+        self._sizes: Counter[str] = Counter()  # by group
 
     def add(self, key: K, network: str, group: str) -> None:
-        """Note that a place is taken."""
+        """Note that a place is taken.
+
+        Args:
+            key: the stream.
+            network: its client's network.
+            group: the network's group.
+        """
         self._where[key] = network, group
         self._groups.setdefault(group, {}).setdefault(network, {})[key] = None
         self._sizes[group] += 1
@@ -50,13 +54,13 @@ class Places(Generic[K]):
     def gives_way(
         self, network: str, group: str, used_s: Callable[[K], float], idle_since_s: float
     ) -> K | None:
-        """Return whose place a newcomer may have; None if it has to go without.
+        """Return the stream that gives its place to a newcomer, or None if there is none.
 
         Args:
-            network: the newcomer's.
-            group: and its group.
-            used_s: tells when a place was used last.
-            idle_since_s: what was not used since then rests.
+            network: the newcomer's network.
+            group: the network's group.
+            used_s: returns when a stream was last used, in seconds.
+            idle_since_s: a stream that was not used since then rests.
         """
         own = len(self._groups.get(group, {}).get(network, ()))
         largest = max(self._sizes, key=self._sizes.__getitem__, default=group)
@@ -76,7 +80,7 @@ class Places(Generic[K]):
         return last if last is not None and used_s(last) < idle_since_s else None
 
     def _of_most(self, group: str, least: int) -> list[K]:
-        """Return who is in those networks of a group that have most, if that is more than so many."""
+        """Return the streams of those networks of a group that have most, if that is more than `least`."""
         networks = self._groups.get(group, {}).values()
         most = max(map(len, networks), default=0)
         having_most: Iterable[dict[K, None]] = (keys for keys in networks if len(keys) == most)

@@ -1,11 +1,11 @@
-"""Who waits for something that takes its time: served network by network, and in each the newest first.
+"""A queue for slow work that is fair to networks, and serves the newest item of each first.
 
-What waits in one line is held up by whoever has many in it that take long. Here the network that was served
-longest ago, or never, is next, so that a newcomer from a network of its own waits for one place and not for a
-line. In a network the newest is served first: what the others wanted is most likely over, or is wanted anew.
-It is bounded: when it is full, the network with most in it gives up its oldest.
+In a single line, one network with many slow items holds everybody up. Here the network that was served
+longest ago, or never, is next, so a newcomer from another network waits for one item and not for a line.
+Within a network the newest item goes first, because older ones are probably no longer wanted, or were asked
+for anew. A full queue drops the oldest item of the network with most.
 
-Call order: `put` for each that comes, `take` whenever there is a place, `done` when that is free again.
+Call order: `put` for each item, `take` when there is capacity, `done` when the item is finished.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-MAX_SERVED: Final = 1024  # networks that are remembered to have been served: 100 kB
+MAX_SERVED: Final = 1024  # networks that were served and are remembered: 100 kB
 
 
 class Waiting(Generic[T]):
-    """At most `capacity` that wait, each in a network; one of a network is served at a time."""
+    """Items that wait, by network; one item of each network is served at a time.
+
+    Args:
+        capacity: how many items may wait.
+    """
 
     def __init__(self, capacity: int) -> None:
-        """Take how many may wait."""
         self._capacity = capacity
         self._lines: dict[str, deque[T]] = {}  # the newest at the end
         self._busy: set[str] = set()
@@ -32,7 +35,7 @@ class Waiting(Generic[T]):
         return sum(map(len, self._lines.values()))
 
     def put(self, group: str, item: T) -> None:
-        """Let one wait."""
+        """Add an item of a network."""
         self._lines.setdefault(group, deque()).append(item)
         if len(self) > self._capacity:
             longest = max(self._lines, key=lambda each: len(self._lines[each]))
@@ -41,7 +44,7 @@ class Waiting(Generic[T]):
                 del self._lines[longest]
 
     def take(self) -> tuple[str, T] | None:
-        """Return who is next, and its network, which is busy until `done`; None if nobody can be served."""
+        """Remove and return an item and its network, which is busy until `done`; None if there is none."""
         ready = [group for group in self._lines if group not in self._busy]
         if not ready:
             return None
@@ -58,5 +61,5 @@ class Waiting(Generic[T]):
         return group, item
 
     def done(self, group: str) -> None:
-        """Note that a network is not busy any more."""
+        """Note that a network is no longer busy."""
         self._busy.discard(group)

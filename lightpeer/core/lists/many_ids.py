@@ -4,7 +4,7 @@ Their base58 digits stand in one long number, a lane of eight bits each. A few o
 join each two lanes to one of twice the width, until a lane holds an id: so Python's arithmetic on long
 numbers does the work for all of them at once.
 
-What is returned are all ids or None: who wants to know what is wrong reads them one by one.
+The result is all ids, or None if any is invalid; read one by one, they show which.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TRACK_ID_CHARS: Final = (43, 44)  # of most; each zero byte that an id begins wi
 
 _ALPHABET: Final = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _DIGITS: Final = bytes(max(_ALPHABET.find(bytes([char])), 0) for char in range(256))
-_LANE: Final = 48  # digits, and bytes of what they make: three times a power of two
+_LANE: Final = 48  # digits, and the bytes of their value: three times a power of two
 _AT_ONCE: Final = 128  # ids: longer numbers take as long for each, and more room
 _VERSION: Final = ID_VERSION[0]
 _CHECKSUM_BYTES: Final = 4
@@ -87,7 +87,7 @@ def _lanes(texts: Sequence[bytes]) -> bytes | None:
 
 @cache
 def _steps() -> tuple[tuple[int, int, int], ...]:
-    """Return how lanes are joined in pairs: their bits, what the upper counts, a mask of the lower."""
+    """Return how lanes are joined in pairs: their bits, the weight of the upper, a mask of the lower."""
     return tuple((8 * digits, 58**digits, _mask(bytes(digits) + b"\xff" * digits)) for digits in (1, 2, 4, 8))
 
 

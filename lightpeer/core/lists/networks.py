@@ -4,7 +4,7 @@ Each is kept as a key: its first address and then the length of its prefix. So a
 that hold it. IPv4 addresses as IPv6 has them (`::ffff:192.0.2.1`) are IPv4 addresses, and a network of them
 alone is an IPv4 network; of all others, `::/0` too, none holds an IPv4 address.
 
-Addresses are taken apart here, for `ipaddress` takes ten times as long; what is written in another way than
+Addresses are parsed here, because `ipaddress` takes ten times as long; what is written in another way than
 most is left to it.
 """
 
@@ -27,7 +27,7 @@ _GROUP_CHARS: Final = 4
 
 
 def network_key(text: str) -> bytes:
-    """Return the key of a network or an address; raise ValueError for what is none."""
+    """Return the key of a network or an address; raise ValueError for anything else."""
     host, slash, length = text.partition("/")
     try:
         address = _plain(host)
@@ -48,7 +48,7 @@ class NetworkSet:
         return len(self._of_ipv4) + len(self._of_ipv6)
 
     def update(self, keys: Iterable[bytes]) -> None:
-        """Take more networks, as `network_key` has them; `flush` must follow before they are found."""
+        """Add networks by their keys (`network_key`); call `flush` before they are looked up."""
         of_ipv4: list[bytes] = []
         of_ipv6: list[bytes] = []
         for key in keys:
@@ -57,14 +57,14 @@ class NetworkSet:
         self._of_ipv6.update(of_ipv6)
 
     def flushing(self) -> Iterable[None]:
-        """Merge in what was added, in short steps."""
+        """Merge the added networks, in short steps."""
         yield from self._of_ipv4.flushing()
         yield from self._of_ipv6.flushing()
 
     def __contains__(self, host: str) -> bool:
-        """Tell whether an address is in one of the networks; what is no numeric address is in none.
+        """Return whether an address is in one of the networks; False for anything but a numeric address.
 
-        Whatever stands between a network and an address in it is itself in that network. So the network
+        Every key between a network and an address in it belongs to that network. So the network
         before the address holds it, or shares at least as many leading bits with it as one that does.
         """
         try:
@@ -100,7 +100,7 @@ def _plain(host: str) -> bytes:
 
 
 def _address(host: str) -> bytes:
-    """Return a numeric address; raise ValueError for what is none."""
+    """Return a numeric address; raise ValueError for anything else."""
     try:
         return _plain(host)
     except (KeyError, ValueError):

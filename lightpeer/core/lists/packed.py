@@ -5,8 +5,8 @@ the other, in blocks of some thousand: the block is found by bisection among the
 the string by bisection within the block.
 
 A set is made in batches. Each is sorted and put aside as a run, in small blocks, and in the end all runs
-are merged from their least strings on, while what was merged of them is let go. So making a set takes the
-room of the set and of one batch, in whatever order the strings come, and each string is sorted twice only.
+are merged from their least strings on, and the merged parts are freed. So making a set takes the memory
+of the set and of one batch, in whatever order the strings come, and each string is sorted twice only.
 
 Call order: `update` as often as wanted, `flushing` to its end, then look up.
 """
@@ -17,7 +17,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from typing import Final
 
-BLOCK: Final = 1024  # strings: ten steps of bisection, and small enough to fill the room of what was let go
+BLOCK: Final = 1024  # strings: ten steps of bisection, and small enough to fit into freed memory
 BATCH: Final = 16_384  # strings that wait to be sorted: 1 MB, and some milliseconds for nothing but sorting
 RUN_BLOCK: Final = 128  # strings of each run that are Python objects while runs are merged
 
@@ -26,7 +26,7 @@ class PackedSet:
     """A set of byte strings of one size."""
 
     def __init__(self, size_bytes: int) -> None:
-        """Take the size of each string."""
+        """Begin an empty set of strings that have `size` bytes each."""
         self._size = size_bytes
         self._blocks: list[bytes] = []
         self._firsts: list[bytes] = []  # of each block
@@ -46,13 +46,13 @@ class PackedSet:
         return self.floor(string) == string
 
     def update(self, strings: Collection[bytes]) -> None:
-        """Take more strings; `flushing` must follow before they are found."""
+        """Add strings; `flushing` must follow before they are looked up."""
         self._batch += strings
         if len(self._batch) >= BATCH:
             self._end_run()
 
     def flushing(self) -> Iterator[None]:
-        """Merge in what was added, in short steps; look nothing up meanwhile."""
+        """Merge the added strings, in short steps; look nothing up meanwhile."""
         if self._batch:
             self._end_run()
             yield
@@ -102,7 +102,7 @@ class PackedSet:
                 return
             least: list[bytes] = []
             for head in heads:
-                end = bisect_right(head, greatest)  # what is not above it stands in the heads, of every run
+                end = bisect_right(head, greatest)  # all strings up to it are in the heads of the runs
                 least += head[:end]
                 del head[:end]
             least.sort()

@@ -1,10 +1,10 @@
 """The lists that an operator writes: peers, publishers, tracks and networks, a million of them if need be.
 
-A list has one entry a line; `#` begins a remark. It is read whole or not at all: a line that cannot be
-read is told by its number, for what was meant to shut somebody out must not be passed over.
+A list has one entry a line; `#` begins a remark. It is read whole or not at all: an unreadable line is an
+error with its number, because an entry that was meant to shut somebody out must not be passed over.
 
-It is read piece by piece. The entries of a piece that look as most do are read at once, by kind
-(`many_ids.py`, `networks.py`); if any of them is none, each is read by itself, which tells.
+It is read piece by piece. Entries of the usual form are read together, by kind (`many_ids.py`,
+`networks.py`). If one of them is invalid, each is read by itself, which finds the line.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ZERO: Final = ord("1")  # in base58
 
 
 class Kind(Enum):
-    """What an entry names."""
+    """The kinds of things that an entry names."""
 
     PEER = "a peer id (L…)"
     PUBLISHER = "publisher:L…"
@@ -75,7 +75,7 @@ class RuleList:
         return len(self.peers) + len(self.publishers) + len(self.tracks) + len(self.networks)
 
     def add(self, text: str, kinds: Collection[Kind]) -> None:
-        """Take one more entry, of one of these kinds; raise UsageError for what is none."""
+        """Add an entry of one of these kinds; raise UsageError for anything else."""
         try:
             kind, value = _parse(text)
         except (UsageError, ValueError) as error:
@@ -85,7 +85,7 @@ class RuleList:
         self._set_of(kind).update([value])
 
     def add_many(self, entries: Iterable[bytes], kinds: Collection[Kind]) -> bool:
-        """Take many entries, or blanks, and tell whether all could be; some may be taken though not all are.
+        """Add many entries, or blanks; return whether all were valid. Some may be added even if not.
 
         Those that look as most of their kind do are read at once.
         """
@@ -128,12 +128,12 @@ class RuleList:
         return True
 
     def flushing(self) -> Iterator[None]:
-        """Merge in what was added, in short steps; then it is found."""
+        """Merge the added entries in short steps; they are found after that."""
         for entries in (self.peers, self.publishers, self.tracks, self.networks):
             yield from entries.flushing()
 
     def flush(self) -> None:
-        """Merge in what was added, so that it is found."""
+        """Merge the added entries, so that they are found."""
         for _ in self.flushing():
             pass
 
@@ -152,11 +152,11 @@ def read_list(
 
     Args:
         pieces: the file's bytes, cut anywhere.
-        kinds: what its entries may name.
+        kinds: the kinds that its entries may be of.
         rest: called after each piece, and as often afterwards: so others of the process come to their turn.
 
     Raises:
-        LineError: a line is no such entry, or there are more than MAX_ENTRIES.
+        LineError: a line is no entry of these kinds, or there are more than MAX_ENTRIES.
     """
     entries, first, count = RuleList(), 1, 0
     for lines in _lines(pieces):
@@ -192,7 +192,7 @@ def _add_each(entries: RuleList, lines: Iterable[tuple[int, bytes]], kinds: Coll
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Give the whole lines of each piece, and what is too long for one at once."""
+    """Yield the whole lines of each piece, and an overlong line as soon as it is known to be one."""
     begun = b""
     for piece in pieces:
         *lines, begun = (begun + piece).split(b"\n")
@@ -203,7 +203,7 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _parse(text: str) -> tuple[Kind, bytes]:
-    """Return what an entry names; raise UsageError or ValueError for what is none."""
+    """Return the kind and value of an entry; raise UsageError or ValueError for anything else."""
     if is_uri(text):
         return Kind.TRACK, parse_uri(text)
     if text.startswith(_PUBLISHER):

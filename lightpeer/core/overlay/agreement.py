@@ -1,9 +1,9 @@
-"""What peers tell us about ourselves, believed once three networks say the same.
+"""Statements of peers about ourselves, believed once three networks agree.
 
-Our own address and the right time are things that others see and we may not. One peer may lie, and
-so may all that one person runs in one network, or in two, which cost little; so what counts is the latest
-word of each network group, and only what at least three groups say alike. Where few are known, a peer that
-our operator named stands for two: with any other it is enough, and alone it decides nothing.
+Others can see our own address and the right time where we cannot. One peer may lie, and so may all peers that
+one person runs in one or two networks, which cost little. So only the latest statement of each network group
+counts, and only one that at least three groups agree on is believed. Where few peers are known, one that our
+operator named counts as two: it suffices with any other, and alone it decides nothing.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ T = TypeVar("T")
 
 MIN_VOTES: Final = 3
 VOTES_OF_NAMED: Final = 2
-MAX_GROUPS: Final = 16  # those heard last; a liar needs three of them, and an honest majority to be absent
+MAX_GROUPS: Final = 16  # the latest; a liar needs three of them, and no honest majority
 
 
 class Agreement(Generic[T]):
-    """The latest word of each network group on one matter."""
+    """The latest statement of each network group on one matter."""
 
     def __init__(self, alike: Callable[[T, T], bool] = operator.eq) -> None:
-        """Take how to tell that two words mean the same."""
+        """Hear nothing yet; `alike` returns whether two statements mean the same."""
         self._alike = alike
         self._said: dict[str, tuple[T, int]] = {}  # by network group, the latest at the end
 
     def hear(self, group: str, word: T, *, is_named: bool = False) -> None:
-        """Take the word of a peer.
+        """Note the statement of a peer.
 
         Args:
-            group: its network's (see `addresses.network_group`).
-            word: what it says.
-            is_named: our operator named it.
+            group: its network group (see `addresses.network_group`).
+            word: the statement.
+            is_named: whether our operator named the peer.
         """
         self._said.pop(group, None)
         self._said[group] = word, VOTES_OF_NAMED if is_named else 1
@@ -42,7 +42,7 @@ class Agreement(Generic[T]):
 
     @property
     def agreed(self) -> T | None:
-        """What has most votes, if it has at least three and nothing else has as many."""
+        """The statement with most votes, if it has at least three and no other has as many; else None."""
         words = [word for word, _ in self._said.values()]
         support = [
             sum(votes for other, votes in self._said.values() if self._alike(word, other)) for word in words

@@ -1,16 +1,16 @@
-"""Where this peer can be reached, found out where nobody said it.
+"""Our own addresses, discovered unless the person states them.
 
-A server that listens on every address learns its own from what happens to it, in this order:
+A server that listens on every address learns its own from three sources:
 
-- what the person said is never changed;
-- an accepted connection shows the address that it came in on: the kernel's word, good for a network
-  as wide as the caller's, so that a caller from outside a NAT proves nothing;
-- what a peer observed is taken once it is proven by a connection to ourselves through it, or once
-  peers of three network groups say the same (`agreement.py`): one lying bootstrap peer decides nothing.
+- An address that the person states is never changed.
+- An accepted connection shows the address that it arrived at. That is the kernel's word, and holds for a
+  network as wide as the caller's, so a caller from outside a NAT proves nothing.
+- An address that a peer observed is adopted once a connection to ourselves through it proves it, or once
+  peers of three network groups agree (`agreement.py`). One lying bootstrap peer decides nothing.
 
-Each family, IPv4 and IPv6, is found out for itself. An address of a wider network replaces one of a
-narrower. What they agree on also replaces one of the same width: our provider gave us another.
-Call order: `reached`, `observed` and `proven` as things happen, in any order; `hosts` is the outcome.
+IPv4 and IPv6 are handled separately. An address of a wider network replaces one of a narrower network. An
+agreed one also replaces one of the same width, since the provider may have assigned another. Call `reached`,
+`observed` and `proven` as things happen, in any order; `hosts` is the outcome.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from lightpeer.core.overlay.agreement import Agreement
 
 
 class OwnAddress:
-    """Our addresses, one of each family at most, as they are announced."""
+    """Our addresses as they are announced, at most one of each family."""
 
     def __init__(self, *hosts: str) -> None:
-        """Take the hosts that the person chose, if any, best first."""
+        """Begin with the hosts that the person states, if any, best first."""
         self._chosen = hosts
         self._found: dict[int, str] = {}  # by IP version
         self._seen: dict[int, Agreement[str]] = {4: Agreement(), 6: Agreement()}
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Where we can be reached, best first; none until that is known.
+        """Our addresses, best first; empty until one is known.
 
-        All are in the widest network that we are known to be in: a record that names a narrower one as well
-        would be refused by those outside (`check_scope_untrusted`). IPv4 leads, for most peers have that.
+        All are in the widest network that we are known to be in: peers outside would refuse a record that
+        also names a narrower one (`check_scope_untrusted`). IPv4 comes first, as most peers have it.
         """
         if self._chosen:
             return self._chosen
@@ -46,12 +46,12 @@ class OwnAddress:
             self._take(local_host)
 
     def observed(self, host: str, source_host: str, *, is_named: bool = False) -> bool:
-        """Note where a peer sees us, and tell whether it is worth a proof.
+        """Note the address at which a peer sees us; return whether it is worth proving.
 
         Args:
-            host: the address that our connection came from, by the word of the peer.
+            host: the address that our connection came from, as the peer says.
             source_host: the numeric address that we reached the peer at.
-            is_named: our operator named the peer.
+            is_named: whether our operator named the peer.
         """
         if not _is_address(host) or scope_of(host) > scope_of(source_host):
             return False
@@ -62,7 +62,7 @@ class OwnAddress:
         return not self._chosen and self._width(host) > 0
 
     def proven(self, host: str) -> None:
-        """Note that a connection to this address came out at ourselves."""
+        """Note that a connection to this address reached ourselves."""
         self._take(host)
 
     def _take(self, host: str) -> None:
@@ -70,11 +70,11 @@ class OwnAddress:
             self._found[family_of(host)] = host
 
     def _width(self, host: str) -> int:
-        """Tell how much wider a network it is of than our own of its family: above 0 if we have none."""
+        """Return how much wider a host's network is than that of our known address; above 0 without one."""
         known = self._found.get(family_of(host))
         return 1 if known is None else scope_of(known) - scope_of(host)
 
 
 def _is_address(host: str) -> bool:
-    """Tell whether a host is a unicast address: a name would be somebody else's to turn elsewhere."""
+    """Return whether a host is a unicast address: a name could be pointed elsewhere by its owner."""
     return is_host(host) and not is_name(host)

@@ -1,39 +1,37 @@
-"""The bounded peer cache: whom to ask.
+"""The bounded peer cache: the peers to ask.
 
-Its aim is that no one neighbour, and no one network, decides whom we know. It
-borrows from Bitcoin's addrman (`addrman_impl.h`) and from the attack that shaped
-it (Heilman et al., "Eclipse Attacks on Bitcoin's Peer-to-Peer Network", 2015),
-with quotas in place of hashed buckets, which at 64 entries protect better:
+No one neighbour, and no one network, should decide which peers we know. The cache borrows from Bitcoin's
+addrman (`addrman_impl.h`) and from the attack that shaped it (Heilman et al., "Eclipse Attacks on Bitcoin's
+Peer-to-Peer Network", 2015), with quotas in place of hashed buckets, which protect better at 64 entries:
 
-- Two tables. *Tried* holds peers that we have had an answer from, *new* those that
-  we were told of. Hearsay never displaces what we tried ourselves.
-- Quotas. One source (the network group of whoever told us, or itself where it has
-  none) holds at most a quarter of the cache in *new*; one network group (/16 of IPv4,
-  /32 of IPv6, the last two labels of a name) at most an eighth in each table.
-  Loopback and private addresses are one group that may fill a table, for networks at
-  home and on one desk.
-- Whoever is in stays, unless it is dead (expired, or failing without ever having
-  succeeded) or its source holds more of a full table than the newcomer's would.
-- A record is replaced only by a newer one of the same peer; on a new address the
-  peer must answer again before it counts as tried.
-- Hearsay of one peer is enough. Another, that we know from it, is a liar as often as those
-  it told of are, and a liar tells of nobody but liars: a second opinion makes things worse.
-  So others are asked only while too few are known that answer.
-- Servers' records last an hour. Who was told of may be there longer, and is asked when nobody
-  else is left, until its place is taken or a day is over.
-- The score is the rate of success, weighed by round trip, goodput, verified bytes and
-  misbehaviour. The counts fade with a half-life of a day. After failures in a row a
-  peer waits twice as long each time, and comes after those that do not wait.
+- Two tables. *Tried* holds peers that have answered us, *new* those that we were told of. Hearsay never
+  displaces a tried peer.
+- Quotas. One source (the network group of the peer that told us, or the peer itself where it has none) holds
+  at most a quarter of the cache in *new*; one network group (/16 of IPv4, /32 of IPv6, the last two labels of
+  a name) at most an eighth in each table. Loopback and private addresses are one group that may fill a table,
+  for networks at home and on one desk.
+- An entry stays unless it is dead (expired, or failing without ever having succeeded) or its source holds
+  more of a full table than the newcomer's would.
+- A record is replaced only by a newer one of the same peer. At a new address the peer must answer again
+  before it counts as tried.
+- Hearsay of one peer is enough. A second peer that we know from the first is a liar as often as the peers
+  that the first told of, and a liar tells of liars only, so a second opinion makes things worse. Others are
+  asked only while too few peers are known that answer.
+- Servers' records last an hour. A peer that we were told of may live longer, and is asked when no other is
+  left, until its place is taken or a day is over.
+- The score is the rate of success, weighed by round trip, goodput, verified bytes and misbehaviour. The
+  counts decay with a half-life of a day. With each failure in a row a peer waits twice as long, and comes
+  after those that do not wait.
 
-Times are Unix seconds, since entries live longer than a process. Misbehaviour
-counts against the peer that was proven to have done it, never against an address.
+Times are Unix seconds, since entries outlive a process. Misbehaviour counts against the peer that was proven
+to have done it, never against an address.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from hashlib import blake2b
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.addresses import LOCAL_GROUP, network_group
 from lightpeer.core.overlay.peer_entry import PeerEntry, pack_entry, unpack_entries_untrusted
@@ -41,12 +39,18 @@ from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
 from lightpeer.errors import BadMessageError, UsageError
 
-DEFAULT_CAPACITY: Final = 64  # 40 kB on disk at most; more than a light client asks in a week
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lightpeer.core.trust.contact import Contact
+
+DEFAULT_CAPACITY: Final = 64  # at most 40 kB on disk; more peers than a light client asks in a week
 MIN_CAPACITY: Final = 8
-MAX_CAPACITY: Final = 4096  # more than a server remembers: 4 MB
-SOURCE_SHARE: Final = 4  # a source may hold a quarter of the cache, and is the only one at the start
+MAX_CAPACITY: Final = 4096  # more than a server remembers, 4 MB
+SOURCE_SHARE: Final = 4  # a source may hold a quarter of the cache; at the start it is the only one
 GROUP_SHARE: Final = 8
-ENOUGH_SHARE: Final = 5  # peers that can be asked: most of what one source may tell of, so that one is enough
+UNTRIED_SCORE: Final = 1 / 16  # of a peer that nobody tried, see `PeerEntry.score`
+ENOUGH_SHARE: Final = 5  # a fifth of the cache is enough, which a single source may fill
 
 _MAGIC = b"LPPC\x03"
 _CHECK_BYTES = 16
@@ -56,7 +60,7 @@ class PeerCache:
     """At most `capacity` peers, `own` never among them."""
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY, *, own: PeerId | None = None) -> None:
-        """Raise UsageError for a capacity outside 8 to 4096."""
+        """Make an empty cache; raise UsageError for a capacity outside 8 to 4096."""
         if not MIN_CAPACITY <= capacity <= MAX_CAPACITY:
             raise UsageError(f"a peer cache holds {MIN_CAPACITY} to {MAX_CAPACITY} peers")
         self._capacity = capacity
@@ -70,7 +74,7 @@ class PeerCache:
         return peer_id in self._entries
 
     def get(self, peer_id: PeerId) -> PeerEntry | None:
-        """Return what is known of a peer."""
+        """Return a peer's entry."""
         return self._entries.get(peer_id)
 
     def scope(self, peer_id: PeerId | None) -> int:
@@ -82,14 +86,14 @@ class PeerCache:
         """Return all entries, best first; without `now`, by their scores when last used."""
         return sorted(self._entries.values(), key=lambda e: -e.score(e.updated_s if now is None else now))
 
-    # What we are told and what we find out.
+    # Hearsay and experience.
 
     def add(self, record: PeerRecord, source: PeerId, now: float, source_host: str | None = None) -> bool:
-        """Take in a verified record and tell whether it is kept.
+        """Add a verified record; return whether it is kept.
 
         Args:
             record: from `parse_record_untrusted`.
-            source: who told us.
+            source: the peer that told us.
             now: Unix time in seconds.
             source_host: the numeric address that it told us from; its own record may say anything.
         """
@@ -106,7 +110,13 @@ class PeerCache:
         return True
 
     def on_success(self, peer_id: PeerId, rtt_s: float | None, now: float) -> None:
-        """Note that a peer answered; it moves to the tried if there is room for it."""
+        """Note that a peer answered; it becomes tried if there is room.
+
+        Args:
+            peer_id: the peer.
+            rtt_s: the round trip; None: unknown.
+            now: Unix time in seconds.
+        """
         entry = self._entries.get(peer_id)
         if entry is not None:
             entry.succeed(now, rtt_s)
@@ -114,20 +124,27 @@ class PeerCache:
                 self._promote(entry, now)
 
     def on_delivery(self, peer_id: PeerId, size: int, seconds: float, now: float) -> None:
-        """Note that a peer delivered so many verified bytes of music while it was asked for so long."""
+        """Note that a peer delivered verified bytes of music.
+
+        Args:
+            peer_id: the peer.
+            size: how many bytes.
+            seconds: how long it was asked for them.
+            now: Unix time in seconds.
+        """
         entry = self._entries.get(peer_id)
         if entry is not None:
             entry.deliver(size, seconds, now)
 
     def on_listened(self, peer_id: PeerId, now: float) -> None:
-        """Note that somebody listened to what words had found at a peer."""
+        """Note that the person listened to a track that a query had found at a peer."""
         entry = self._entries.get(peer_id)
         if entry is not None:
             entry.bring_up_to_date(now)
             entry.listened += 1
 
     def on_skipped(self, peer_id: PeerId, now: float) -> None:
-        """Note that it was skipped at once."""
+        """Note that the person skipped a track at once that a query had found at a peer."""
         entry = self._entries.get(peer_id)
         if entry is not None:
             entry.bring_up_to_date(now)
@@ -140,25 +157,25 @@ class PeerCache:
             entry.fail(now)
 
     def on_misbehaviour(self, peer_id: PeerId, now: float) -> None:
-        """Note that a peer provably broke the protocol or served wrong bytes."""
+        """Note that a peer provably broke the protocol or served corrupt data."""
         entry = self._entries.get(peer_id)
         if entry is not None:
             entry.bring_up_to_date(now)
             entry.misbehaviour += 1
 
-    # Whom to ask.
+    # Choosing.
 
     def best(self, n: int, now: float) -> list[PeerRecord]:
         """Return up to `n` records of serving peers, best first.
 
-        Those that failed just now come last, and after them those whose records ended lately.
+        Those that failed recently come last, and after them those whose records have ended.
         """
         usable = [e for e in self._serving(now) if not e.is_dead(now) or e.is_last_resort(now)]
         usable.sort(key=lambda e: (e.is_last_resort(now), e.waits(now), -e.score(now)))
         return [e.record for e in usable[:n]]
 
     def has_enough(self, now: float) -> bool:
-        """Tell whether so many peers can be asked that nobody's hearsay is needed."""
+        """Return whether so many peers can be asked that no hearsay is needed."""
         ready = sum(not e.is_dead(now) and not e.waits(now) for e in self._serving(now))
         return ready >= self._capacity // ENOUGH_SHARE
 
@@ -176,35 +193,43 @@ class PeerCache:
     def from_bytes_untrusted(
         cls, data: bytes, capacity: int = DEFAULT_CAPACITY, *, own: PeerId | None = None
     ) -> PeerCache:
-        """Return the cache that `to_bytes` wrote; raise BadMessageError if it is not whole.
+        """Return the cache that `to_bytes` wrote.
 
-        The records' seals were checked when they came in; the checksum stands for
-        them, since 64 signatures would cost a small computer its start.
+        The records' seals were checked when they arrived. The checksum stands in for them, since checking 64
+        signatures would delay the start on a small computer.
+
+        Args:
+            data: the bytes.
+            capacity: as of the constructor; a smaller cache keeps the best entries.
+            own: our id, which is never among them.
+
+        Raises:
+            BadMessageError: the bytes are corrupt, or of another version.
         """
         body, check = data[:-_CHECK_BYTES], data[-_CHECK_BYTES:]
         if not body.startswith(_MAGIC) or blake2b(body, digest_size=_CHECK_BYTES).digest() != check:
             raise BadMessageError("the peer cache is corrupt, or of another version")
         cache = cls(capacity, own=own)
         entries = list(unpack_entries_untrusted(body[len(_MAGIC) :]))
-        entries.sort(key=lambda e: (not e.tried, -e.score(e.updated_s)))  # a smaller cache keeps the best
+        entries.sort(key=lambda e: (not e.tried, -e.score(e.updated_s)))
         for entry in entries[:capacity]:
             if entry.record.peer_id != own:
                 cache._entries[entry.record.peer_id] = entry
         return cache
 
-    # Who may stay.
+    # Making room.
 
     def _replace(self, known: PeerEntry, record: PeerRecord) -> bool:
         if record.sequence <= known.record.sequence:
             return False
         if record.endpoints[0] != known.record.endpoints[0]:
-            known.tried = False  # it is the same peer, but its word alone says that it is there
+            known.tried = False  # only its own word says that it is there
             known.failures_in_row = 0
         known.record = record
         return True
 
     def _make_room(self, newcomer: PeerEntry, now: float) -> bool:
-        """Clear the dead, and tell whether the quotas leave a place in *new*."""
+        """Remove dead entries; return whether the quotas leave a place in *new*."""
         for peer_id in [i for i, e in self._entries.items() if e.is_dead(now)]:
             del self._entries[peer_id]
         new = [e for e in self._entries.values() if not e.tried]
@@ -218,7 +243,7 @@ class PeerCache:
         return self._displace(new, sources, newcomer, now)
 
     def _displace(self, new: list[PeerEntry], sources: Counter[str], newcomer: PeerEntry, now: float) -> bool:
-        """Let the worst entry of the source that holds most of a full table give way, if that is fairer."""
+        """Replace the worst entry of the source that holds most of a full table, if that is fairer."""
         most = max(sources.values(), default=0)
         if most <= sources[newcomer.source] + 1:
             return False
@@ -227,7 +252,7 @@ class PeerCache:
         return True
 
     def _promote(self, entry: PeerEntry, now: float) -> None:
-        """Move an entry to the tried; where it would exceed a bound, the worst there must be worse."""
+        """Mark an entry as tried; beyond a bound, only in place of one with a worse score."""
         tried = [e for e in self._entries.values() if e.tried]
         group = [e for e in tried if e.group == entry.group]
         if len(group) >= self._group_quota(entry.group):
@@ -247,12 +272,29 @@ class PeerCache:
         return self._capacity // (2 if group == LOCAL_GROUP else GROUP_SHARE)
 
 
-def source_group(source: PeerId, host: str) -> str:
-    """Return whom to hold to account for what a peer tells or asks: its network, or itself at home.
+def ordered(contacts: Iterable[Contact], entries: Iterable[PeerEntry], now: float) -> list[Contact]:
+    """Return contacts, best first by the entries of the peers at their addresses.
 
     Args:
-        source: its id.
-        host: the numeric address that it spoke from.
+        contacts: addresses that the person named, say.
+        entries: those of a cache.
+        now: Unix time in seconds.
+    """
+    known = {endpoint: entry for entry in entries for endpoint in entry.record.endpoints}
+
+    def rank(contact: Contact) -> tuple[bool, float]:
+        entry = known.get(contact.address)
+        return (False, -UNTRIED_SCORE) if entry is None else (entry.waits(now), -entry.score(now))
+
+    return sorted(contacts, key=rank)
+
+
+def source_group(source: PeerId, host: str) -> str:
+    """Return the group that answers for a peer's statements and requests: its network, or itself at home.
+
+    Args:
+        source: the peer's id.
+        host: the numeric address that it used.
     """
     group = network_group(host)
     return source.hex() if group == LOCAL_GROUP else group

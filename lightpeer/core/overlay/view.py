@@ -1,26 +1,24 @@
-"""The view: which few servers a server knows, so that all the views together make a random graph.
+"""The view: the few servers that a server knows. All views together make a random graph.
 
-A view holds servers that introduced themselves, in the order in which they did, and nobody from
-hearsay. Each period a server introduces itself twice: to its oldest neighbour, which leaves its
-place by that, and to a server that this neighbour names, its own oldest. Who is introduced is taken
-in; who is named leaves the namer's view, once that is filled well enough. So as many pointers at
-every server are made as are used up, each is tried sooner or later, those at the dead vanish, and
-nobody gathers more of them than others.
+A view holds servers that introduced themselves, in the order in which they did, and none from hearsay. Each
+period a server introduces itself twice: to its oldest neighbour, which thereby leaves the view, and to a
+server that this neighbour names, its own oldest. The introduced server enters the view. The named server
+leaves the namer's view, once that is well filled. So for each server as many pointers are made as are used
+up, each is tried sooner or later, pointers at dead servers vanish, and no server gathers more than others.
 
-That keeps what Cyclon (Voulgaris, Gavidia, van Steen, "CYCLON: Inexpensive Membership Management for
-Unstructured P2P Overlays", 2005) is good for: a contact with the oldest, which makes room by being
-asked, and degrees nearly alike. But Cyclon swaps records of others, and whoever answers with
-accomplices alone soon fills all views. Here each introduction is somebody's own, so that liars
-hold what the number of their introductions gives them: a fifth of the servers, at the protocol's
-speed, 29 % of the places. Those who rush are the caller's to limit. The step to whom the neighbour
-names mixes the graph, much as the Pointer-Push&Pull operation of Mahlmann and Schindelhauer does
-("Distributed random digraph transformations for peer-to-peer networks", 2006).
-`bench/README.md` has the figures of both.
+This keeps the strengths of Cyclon (Voulgaris, Gavidia, van Steen, "CYCLON: Inexpensive Membership Management
+for Unstructured P2P Overlays", 2005): contact with the oldest neighbour, which makes room by being asked, and
+nearly equal degrees. But Cyclon swaps records of others, so a peer that answers with accomplices only soon
+fills all views. Here each server introduces itself, so liars hold a share that follows from the number of
+their introductions: with a fifth of the servers, at the protocol's speed, 29 % of the places. The caller
+limits those that rush. The step to the named server mixes the graph, much as the Pointer-Push&Pull operation
+of Mahlmann and Schindelhauer does ("Distributed random digraph transformations for peer-to-peer networks",
+2006). `bench/README.md` has the figures of both.
 
-Call order, twice a period: `next_introduction`, then `on_answer` if whoever it was for took it; one
-that did not is forgotten by that alone. On the other side: `name_for` whoever introduces itself and
-wants a name, and `introduce` it, at once or when its address has been verified. A record is whatever
-has a peer id and an expiry, so that a simulation can use something lighter than a signed one.
+Call order, twice a period: `next_introduction`, then `on_answer` if it was accepted; otherwise the server is
+forgotten. On the other side: `name_for` a server that introduces itself and wants a name, and `introduce` it,
+at once or once its address has been verified. A record is anything with a peer id and an expiry, so a
+simulation can use something lighter than a signed one.
 """
 
 from __future__ import annotations
@@ -32,16 +30,16 @@ from typing import Final, Generic, Protocol, TypeVar
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.errors import UsageError
 
-CAPACITY: Final = 37  # with ENOUGH, a view of 32 on the average: stays connected when two in three crash
-ENOUGH: Final = 28  # from here on pointers are moved rather than copied
-FEW: Final = 8  # below that, a neighbour that answered is worth more than the evenness of the graph
-GROUP_SHARE: Final = 16  # one network's part of a view: colluders have fewer networks than ids
+CAPACITY: Final = 37  # with ENOUGH, 32 on average: the graph stays connected when two in three crash
+ENOUGH: Final = 28  # from here on pointers are moved, not copied
+FEW: Final = 8  # with fewer, a neighbour that answered is worth more than an even graph
+GROUP_SHARE: Final = 16  # one network has at most a sixteenth: colluders have fewer networks than ids
 
 Entropy = Callable[[int], bytes]
 
 
 class Record(Protocol):
-    """What a view needs of a peer's record."""
+    """The part of a peer's record that a view needs."""
 
     @property
     def peer_id(self) -> PeerId:
@@ -49,7 +47,7 @@ class Record(Protocol):
 
     @property
     def expires_s(self) -> int:
-        """When it ends, in Unix seconds."""
+        """The Unix time in seconds at which it ends."""
 
 
 R = TypeVar("R", bound=Record)
@@ -57,14 +55,14 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class Introduction(Generic[R]):
-    """Whom to introduce ourselves to, and whether we want to be named somebody in return."""
+    """The server to introduce ourselves to, and whether we want it to name another in return."""
 
     record: R
     wants_name: bool
 
 
 class View(Generic[R]):
-    """At most `capacity` neighbours, `own` never among them, those first that came first."""
+    """At most `capacity` neighbours, oldest first, `own` never among them."""
 
     __slots__ = ("_capacity", "_enough", "_group_of", "_named", "_own", "_records")
 
@@ -80,13 +78,13 @@ class View(Generic[R]):
 
         Args:
             own: our id.
-            capacity: the bound.
-            enough: the number of neighbours from which on a name that is given leaves.
-            group_of: the network of a record, of which a filled view holds a sixteenth at most; None
-                for a network without such a bound.
+            capacity: the neighbours at most.
+            enough: the number of neighbours from which on a server that is named leaves.
+            group_of: returns the network of a record, which has at most a sixteenth of a filled view; it
+                returns None for a network without this bound.
         """
         if not 1 <= enough <= capacity:
-            raise UsageError("a view has enough with one neighbour at least, and with as many as it can hold")
+            raise UsageError("a view's `enough` is at least 1, and at most its capacity")
         self._own = own
         self._capacity = capacity
         self._enough = enough
@@ -110,19 +108,19 @@ class View(Generic[R]):
         return self._records.get(peer_id)
 
     def neighbours(self, n: int, entropy: Entropy) -> list[R]:
-        """Return up to `n` neighbours in random order; `entropy` gives that many random bytes."""
+        """Return up to `n` neighbours in random order; `entropy` returns random bytes."""
         records = list(self._records.values())
         n = min(n, len(records))
         words = entropy(2 * n)
-        for i in range(n):  # as much of a Fisher-Yates shuffle as is needed
+        for i in range(n):  # the first `n` steps of a Fisher-Yates shuffle
             j = i + int.from_bytes(words[2 * i : 2 * i + 2], "big") % (len(records) - i)
             records[i], records[j] = records[j], records[i]
         return records[:n]
 
     def add(self, record: R) -> bool:
-        """Take in a peer that we met ourselves, as at a join; tell whether it is in.
+        """Add a peer that we met ourselves, as at a join; return whether it is in.
 
-        It displaces nobody, and only those who introduce themselves fill a view beyond `enough`.
+        It displaces no other. Only peers that introduce themselves fill a view beyond `enough`.
         """
         if record.peer_id == self._own or (
             record.peer_id not in self._records and len(self._records) >= self._enough
@@ -143,9 +141,9 @@ class View(Generic[R]):
     # Introducing ourselves.
 
     def next_introduction(self) -> Introduction[R] | None:
-        """Return whom to introduce ourselves to: who was named last, else our oldest neighbour.
+        """Return the server to introduce ourselves to: the one named last, else our oldest neighbour.
 
-        The neighbour leaves the view. None if there is nobody.
+        That neighbour leaves the view. Return None if there is no server.
         """
         named, self._named = self._named, None
         if named is not None:
@@ -155,7 +153,7 @@ class View(Generic[R]):
         return Introduction(self._records.pop(next(iter(self._records))), wants_name=True)
 
     def on_answer(self, introduction: Introduction[R], named: R | None) -> None:
-        """Note that an introduction was taken, and who was named in return, if anybody."""
+        """Note that an introduction was accepted, and the server that was named in return, if any."""
         if not introduction.wants_name:
             return
         if len(self._records) < FEW:
@@ -168,7 +166,7 @@ class View(Generic[R]):
     def name_for(self, partner: PeerId) -> R | None:
         """Return our oldest neighbour, for `partner` to go to; in a filled view the pointer moves.
 
-        A partner that is our neighbour is named nobody: it was here lately.
+        A partner that is our neighbour gets no name, as it was here recently.
         """
         if not self._records or partner in self._records:
             return None
@@ -178,9 +176,9 @@ class View(Generic[R]):
         return name
 
     def introduce(self, record: R) -> None:
-        """Take in a peer by its own record, given by itself, as the youngest neighbour.
+        """Add a peer by its own record, as it sent it, as the youngest neighbour.
 
-        One that is a neighbour already keeps its place, so that nobody stays by coming again and again.
+        A peer that is a neighbour already keeps its place, so that it cannot stay by coming again and again.
         """
         if record.peer_id == self._own:
             return
@@ -189,14 +187,14 @@ class View(Generic[R]):
         self._records[record.peer_id] = record
 
     def _make_room(self, newcomer: R) -> None:
-        """Let the oldest of the newcomer's network go if that has its share, or the oldest of a full view."""
+        """Drop the oldest of the newcomer's network if that has its share, or the oldest of a full view."""
         for peer_id in self._too_many_with(newcomer):
             del self._records[peer_id]
         if len(self._records) >= self._capacity:
             del self._records[next(iter(self._records))]
 
     def _too_many_with(self, newcomer: R) -> list[PeerId]:
-        """Return whom of its own network a newcomer displaces: two, until that has no more than its share."""
+        """Return the peers of its own network that a newcomer displaces: two while that exceeds its share."""
         group = self._group_of(newcomer) if self._group_of else None
         if self._group_of is None or group is None or len(self._records) < self._enough // 2:
             return []

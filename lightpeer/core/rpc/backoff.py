@@ -1,11 +1,10 @@
 """When to try to connect again: gRPC's connection backoff.
 
-An attempt may start a second after the start of the one before; each further failure
-makes that longer by 1.6, up to two minutes. Jitter keeps the clients of a server that
-comes back from all coming at once.
+An attempt may start one second after the previous one started. Each further failure multiplies that delay by
+1.6, up to two minutes. Jitter spreads the clients of a server that has restarted.
 
-Call order: `begin` as an attempt starts, with a few bytes of entropy; `succeeded` if it
-led to a server. Until `retry_at_s` no further attempt should start.
+Call order: `begin` as an attempt starts, then `succeeded` if it led to a server. The next attempt should
+wait until `retry_at_s`.
 
 Source: the gRPC project's connection-backoff.md.
 """
@@ -30,7 +29,12 @@ class Backoff:
         self.retry_at_s = -math.inf
 
     def begin(self, now: float, entropy: bytes) -> None:
-        """Note that an attempt starts at `now`; the delay after the first has no jitter, as specified."""
+        """Note that an attempt starts; the delay after the first has no jitter, as specified.
+
+        Args:
+            now: the monotonic time in seconds.
+            entropy: random bytes for the jitter, `ENTROPY_BYTES` of them.
+        """
         if self._delay_s:
             self._delay_s = min(MAX_S, self._delay_s * MULTIPLIER)
             fraction = int.from_bytes(entropy, "big") / (256 ** len(entropy) - 1)
@@ -41,6 +45,6 @@ class Backoff:
         self.retry_at_s = now + self._delay_s + jitter_s
 
     def succeeded(self) -> None:
-        """Start over: the next attempt may come at once."""
+        """Start over: the next attempt may start at once."""
         self._delay_s = 0.0
         self.retry_at_s = -math.inf

@@ -1,8 +1,7 @@
 """Deadlines of many things, the earliest first.
 
-A heap whose entries are dropped late: whether one still counts is asked when it
-reaches the top, and the heap is rebuilt once most of it no longer counts, so
-that short calls with long deadlines do not pile up.
+A heap that drops entries late: an entry is checked only when it reaches the top, and the heap is rebuilt
+once most entries no longer count. So short calls with long deadlines do not pile up.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REBUILD_AT_LEAST: Final = 64
-"""Below this many entries, dropping dead ones is not worth a pass."""
+"""With fewer entries, dropping dead ones is not worth a pass."""
 
 
 class Deadlines(Generic[T]):
-    """Things by the time at which they are due.
+    """Things in the order of their deadlines.
 
     Args:
-        is_live: tells whether a thing's deadline still counts.
+        is_live: returns whether the deadline of a thing still counts.
     """
 
     def __init__(self, is_live: Callable[[T], bool]) -> None:
@@ -42,13 +41,13 @@ class Deadlines(Generic[T]):
             self._rebuild_at = max(REBUILD_AT_LEAST, 2 * len(self._heap))
 
     def next(self) -> float | None:
-        """Give the earliest deadline that counts, or None."""
+        """Return the earliest deadline that counts, or None."""
         while self._heap and not self._is_live(self._heap[0][2]):
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now: float) -> T | None:
-        """Take out a thing whose deadline is `now` or past, or give None."""
+        """Remove and return a thing whose deadline has passed at `now`, or return None."""
         deadline = self.next()
         if deadline is None or deadline > now:
             return None

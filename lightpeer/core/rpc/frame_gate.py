@@ -1,18 +1,18 @@
-"""A gate for HTTP/2 frames, in front of h2: it counts what could flood us, and keeps GOAWAY aside.
+"""A gate for HTTP/2 frames in front of h2: it counts frames that could flood us, and takes out GOAWAY.
 
-Only the nine bytes of each frame's header are read; everything but GOAWAY passes on untouched. Cheap
-frames that make the receiver work (RST_STREAM, SETTINGS, PING, PRIORITY, CONTINUATION, DATA without
-data) draw on a budget that refills with time: honest peers never see its end, and a flood of them
-(CVE-2019-9512 to 9518, CVE-2023-44487) costs its connection before h2 looks at it.
+The gate reads only the nine bytes of each frame's header and passes everything but GOAWAY on untouched.
+Cheap frames that make the receiver work (RST_STREAM, SETTINGS, PING, PRIORITY, CONTINUATION, DATA without
+data) draw on a budget that refills with time. Honest peers never exhaust it; a flood (CVE-2019-9512 to
+9518, CVE-2023-44487) loses its connection before h2 looks at it.
 
-A frame that is too long is refused at its header, and so is a block of header fields in too many frames;
-h2 would buffer them first. So is, with that, nearly everything that is not HTTP/2.
+The gate refuses a frame that is too long at its header, and a block of header fields in too many frames,
+because h2 would buffer them first. That also refuses nearly everything that is not HTTP/2.
 
-GOAWAY does not pass to h2, which would end the connection at once, where RFC 9113 section 6.8 lets
-the streams up to its last id finish.
+GOAWAY does not pass to h2, which would end the connection at once. RFC 9113 section 6.8 lets the streams up
+to the last id finish.
 
-Call `receive_untrusted(data, now)` with what comes; it gives pieces for h2 and `GoAway`s, in order. Tell
-the budget with `earn` what is sent, and with `charge` of costs that are not in a frame's header.
+Call `receive_untrusted(data, now)` with received bytes; it returns pieces for h2 and `GoAway`s, in order.
+Call the budget's `earn` for sent data, and its `charge` for costs that no frame header shows.
 """
 
 from __future__ import annotations
@@ -24,29 +24,30 @@ from typing import Final, NamedTuple, TypeAlias
 from lightpeer.errors import FramingError
 
 LAST_STREAM_ID: Final = 2**31 - 1
-"""The identifiers of a connection are used up with it (RFC 9113 section 5.1.1)."""
+"""The largest stream id; after it, a connection can open no more streams (RFC 9113 section 5.1.1)."""
 
-PREFACE_BYTES: Final = 24  # RFC 9113 section 3.4; h2 checks what they are
+PREFACE_BYTES: Final = 24  # RFC 9113 section 3.4; h2 checks their value
 HEADER_BYTES: Final = 9
-FRAME_MAX_BYTES: Final = 16_384  # the least that RFC 9113 allows, and what we announce
+FRAME_MAX_BYTES: Final = 16_384  # the smallest limit that RFC 9113 allows, and ours
 GOAWAY_MAX_BYTES: Final = 1024  # more debug text than anyone would read
 
 HEADER_BLOCK_MAX_BYTES: Final = 2 * FRAME_MAX_BYTES
-"""Before it is known what they inflate to; twice gRPC's limit for the list, since HPACK makes it smaller."""
+"""The limit on compressed header fields: twice gRPC's limit on the list, which HPACK makes smaller."""
 
 FLOOD_BUDGET: Final = 10_000
 FLOOD_REFILL_PER_S: Final = 1000  # about 3 % of a small processor, in PINGs
 OWN_BUDGET: Final = 200
-"""Of one connection among those of a network: a greeting, and what honest clients do beyond, is a third."""
+"""Of one connection, beside its network's; an honest client spends a third of it."""
 
 RESET_COST: Final = 10
-"""A call may have been started and stopped for it."""
+"""Of a reset stream, for which a call may have been started and stopped."""
 
 REFUSED_CALL_COST: Final = 40
-"""Its header fields were parsed and answered: a quarter of a millisecond, and 25 a second do."""
+"""Of a call that is turned away after its header fields were parsed, in a quarter of a millisecond. The
+refill pays for 25 of them a second."""
 
 SENT_BYTES_PER_CREDIT: Final = 32
-"""What a WINDOW_UPDATE has to let out to be free (CVE-2019-9511 lets out a byte with each)."""
+"""Data that a WINDOW_UPDATE must let out to cost nothing; CVE-2019-9511 lets out one byte with each."""
 
 _SETTING_BYTES = 6
 _FLAG_END_STREAM = 0x1
@@ -88,7 +89,7 @@ class FrameType(IntEnum):
     CONTINUATION = 0x9
 
 
-_COST: Final[dict[int, int]] = {  # of the flood budget; frames that carry calls and their data are free
+_COST: Final[dict[int, int]] = {  # from the flood budget; frames that carry calls and their data are free
     FrameType.DATA: 0,
     FrameType.HEADERS: 0,
     FrameType.RST_STREAM: RESET_COST,
@@ -109,24 +110,26 @@ Piece: TypeAlias = bytes | GoAway
 
 
 def encode_goaway(last_stream_id: int, error_code: int) -> bytes:
-    """Write a GOAWAY frame."""
+    """Return a GOAWAY frame."""
     return struct.pack(">HBBBIII", 0, 8, FrameType.GOAWAY, 0, 0, last_stream_id, error_code)
 
 
 def encode_ping(opaque: bytes) -> bytes:
-    """Write a PING frame around its eight bytes: for one that has to stay behind a GOAWAY."""
+    """Return a PING frame with eight opaque bytes, to be sent behind a GOAWAY."""
     return struct.pack(">HBBBI8s", 0, 8, FrameType.PING, 0, 0, opaque)
 
 
 class FloodBudget:
-    """What frames may cost that make us work.
+    """A budget for the cost of cheap frames.
 
-    One connection has all of it, or its own small part and beyond that what its network has for all of its
-    connections: so whoever floods us does not end its neighbour's connection.
+    A connection has a full budget, or a small one and behind it the budget that all connections of its
+    network share. So a flood does not end the connection of a neighbour behind the same address.
+
+    Args:
+        network: the network's budget, or None for a full budget.
     """
 
     def __init__(self, network: FloodBudget | None = None) -> None:
-        """Begin with a full budget; `network` is what there is beyond it."""
         self._network = network
         self._most = float(FLOOD_BUDGET if network is None else OWN_BUDGET)
         self._per_s = self._most * FLOOD_REFILL_PER_S / FLOOD_BUDGET
@@ -134,7 +137,7 @@ class FloodBudget:
         self._refilled_s: float | None = None
 
     def refill(self, now: float) -> None:
-        """Put back what time has brought."""
+        """Add what has accrued until `now`."""
         if self._refilled_s is not None:
             self._left = min(self._most, self._left + (now - self._refilled_s) * self._per_s)
         self._refilled_s = now
@@ -142,19 +145,19 @@ class FloodBudget:
             self._network.refill(now)
 
     def is_used_up(self, now: float) -> bool:
-        """Return whether nothing is left."""
+        """Return whether the budget is exhausted at `now`."""
         self.refill(now)
         return self._left <= 0
 
     def earn(self, sent_bytes: int) -> None:
-        """Put back what the WINDOW_UPDATEs cost that let this out."""
+        """Refund the WINDOW_UPDATEs that let these bytes out."""
         self._left = min(self._most, self._left + sent_bytes / SENT_BYTES_PER_CREDIT)
 
     def charge(self, cost: int) -> None:
-        """Take from the budget.
+        """Draw a cost from the budget.
 
         Raises:
-            FramingError: it is used up.
+            FramingError: the budget is exhausted (ENHANCE_YOUR_CALM).
         """
         if cost <= self._left:
             self._left -= cost
@@ -170,23 +173,27 @@ class FrameGate:
 
     Args:
         is_server: whether a client preface comes first.
-        budget: what cheap frames draw on; its own, if there is none to be shared.
+        budget: what cheap frames draw on; None gives the gate a full budget of its own.
+
+    Attributes:
+        frames: how many frames have begun to arrive.
+        window_updates: how many of them are WINDOW_UPDATEs.
     """
 
     def __init__(self, *, is_server: bool, budget: FloodBudget | None = None) -> None:
-        self._rest_bytes = PREFACE_BYTES if is_server else 0  # of a frame that is passing
-        self._held = b""  # a part of a frame header, or of a GOAWAY: bounded by its maximum
-        self.frames = 0  # that have begun to come
-        self.window_updates = 0  # among them
+        self._rest_bytes = PREFACE_BYTES if is_server else 0  # of a frame that is passing through
+        self._held = b""  # part of a frame header, or of a GOAWAY, whose size is bounded
+        self.frames = 0
+        self.window_updates = 0
         self.budget = budget or FloodBudget()
         self._block_bytes = 0  # of header fields, in frames up to END_HEADERS
 
     def receive_untrusted(self, data: bytes, now: float) -> list[Piece]:
-        """Take the next bytes; give what h2 should have, and GOAWAYs, in order.
+        """Handle received bytes; return the pieces for h2 and the GOAWAYs, in order.
 
         Raises:
-            FramingError: a flood, a frame that is too long, a malformed GOAWAY. The connection should
-                be closed with its `code`.
+            FramingError: a flood, a frame that is too long, or a malformed GOAWAY. Close the connection
+                with the error's `code`.
         """
         self.budget.refill(now)
         if self._held:
@@ -217,7 +224,7 @@ class FrameGate:
         return [piece for piece in pieces if piece]
 
     def _check(self, kind: int, length: int, flags: int) -> None:
-        if kind == FrameType.DATA:  # first: nearly all frames of a busy stream
+        if kind == FrameType.DATA:  # checked first: most frames of a busy stream
             if (not length and not flags & _FLAG_END_STREAM) or flags & _FLAG_PADDED:  # gRPC pads nothing
                 self.budget.charge(_COST_OTHERWISE)
             return

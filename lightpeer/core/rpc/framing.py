@@ -1,10 +1,9 @@
 """gRPC's length-prefixed messages: a flag byte, four bytes of length, the message.
 
-`MessageDecoder` takes the bytes of a stream as they come and gives whole
-messages as they are asked for. It believes a length only up to its limit, and says
-so before it buffers anything. What waits is kept as it came, compressed and uncut: an
-object for each of many small messages would take fifteen times what was received.
-`inflate_untrusted` stops at the limit whatever the bytes would become.
+`MessageDecoder` receives the bytes of a stream and returns whole messages on demand. It refuses a length
+above its limit before it buffers anything. It keeps waiting messages as they came, compressed and in one
+buffer: an object for each of many small messages would take fifteen times their size. `inflate_untrusted`
+stops at the limit.
 
 Source: "Length-Prefixed-Message" in the gRPC project's PROTOCOL-HTTP2.md, and
 its compression.md.
@@ -24,14 +23,14 @@ ENCODINGS: Final = (b"identity", b"gzip")
 """The message encodings that both halves can read."""
 
 GZIP_HEADER: Final = (b"grpc-encoding", b"gzip")
-"""Of a call whose messages are compressed."""
+"""The header field of a call whose messages are compressed."""
 
 _PREFIX = struct.Struct(">BI")
-_GZIP_WINDOW_BITS = 31  # zlib's way to say: gzip header and checksum
+_GZIP_WINDOW_BITS = 31  # how zlib is asked for a gzip header and checksum
 
 
 class Compression:
-    """How to compress messages; names and numbers are those of `grpc.Compression`, whose own do as well."""
+    """How to compress messages; names and numbers match `grpc.Compression`, which is accepted too."""
 
     NoCompression: Final = 0
     Deflate: Final = 1
@@ -48,10 +47,10 @@ _IS_GZIP: Final[dict[int | str | None, bool]] = {
 
 
 def is_gzip(compression: int | str | None) -> bool:
-    """Tell whether a chosen compression is gzip: a `Compression`, grpcio's own, or an encoding's name.
+    """Return whether a compression (a `Compression`, grpcio's own, or the name of an encoding) is gzip.
 
     Raises:
-        UsageError: it is deflate, which few peers read, or no compression at all.
+        UsageError: it is deflate, which few peers read, or unknown.
     """
     if compression not in _IS_GZIP:
         raise UsageError(f"compression {compression!r} is not supported: use Compression.Gzip")
@@ -59,7 +58,7 @@ def is_gzip(compression: int | str | None) -> bool:
 
 
 def accepts_gzip_untrusted(value: bytes) -> bool:
-    """Read a `grpc-accept-encoding`: a list of names with commas, and spaces perhaps."""
+    """Return whether a `grpc-accept-encoding` names gzip; it lists names with commas and optional spaces."""
     return b"gzip" in (name.strip(b" ") for name in value.split(b","))
 
 
@@ -71,20 +70,21 @@ class Frame(NamedTuple):
 
     @property
     def wire_bytes(self) -> int:
-        """What it took of the flow-control window, in bytes."""
+        """How many bytes of the flow-control window it took."""
         return PREFIX_BYTES + len(self.payload)
 
     def message_untrusted(self, max_bytes: int) -> bytes:
-        """Give the message, inflated if it has to be.
+        """Return the message, inflated if it is compressed.
 
         Raises:
-            FramingError: it does not inflate, or to more than `max_bytes`.
+            FramingError: it does not inflate (INTERNAL), or inflates to more than `max_bytes`
+                (RESOURCE_EXHAUSTED).
         """
         return inflate_untrusted(self.payload, max_bytes) if self.compressed else self.payload
 
 
 def encode_message(message: bytes, *, gzip: bool = False) -> bytes:
-    """Put the prefix before a message (of less than 4 GiB), and compress it if asked."""
+    """Return a message of less than 4 GiB with its prefix, compressed if `gzip`."""
     if gzip:
         deflate = zlib.compressobj(wbits=_GZIP_WINDOW_BITS)
         message = deflate.compress(message) + deflate.flush()
@@ -95,7 +95,7 @@ def inflate_untrusted(data: bytes, max_bytes: int) -> bytes:
     """Inflate one gzip member to at most `max_bytes`.
 
     Raises:
-        FramingError: the data is not one whole gzip member (INTERNAL), or it would become larger
+        FramingError: the data is not one whole gzip member (INTERNAL), or it inflates to more
             (RESOURCE_EXHAUSTED).
     """
     inflate = zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
@@ -114,14 +114,14 @@ def inflate_untrusted(data: bytes, max_bytes: int) -> bytes:
 
 
 class MessageDecoder:
-    """Cuts a stream's bytes into messages.
+    """Splits the bytes of a stream into messages.
 
-    Call `receive_untrusted` with each piece of data in order, and `take` while it `has_message`; at the end
-    of the stream, `is_whole` says whether it ended between messages. After an error what came before can be
-    taken; nothing more is to be received.
+    Call `receive_untrusted` with each piece of data in order, and `take` while it `has_message`. At the end
+    of the stream, `is_whole` says whether it ended between messages. After an error, earlier messages can
+    still be taken, but nothing more may be received.
 
     Args:
-        max_message_bytes: the largest length that is believed.
+        max_message_bytes: the largest length to accept.
         encoding: the stream's `grpc-encoding`.
     """
 
@@ -130,12 +130,12 @@ class MessageDecoder:
     def __init__(self, max_message_bytes: int, encoding: bytes = b"identity") -> None:
         self._max_message_bytes = max_message_bytes
         self._encoding = encoding
-        self._buffer = bytearray()  # whole messages that nobody took yet, and a part of one behind them
-        self._whole_bytes = 0  # of these
+        self._buffer = bytearray()  # whole messages, then perhaps part of another
+        self._whole_bytes = 0  # of the buffer
 
     @property
     def held_bytes(self) -> int:
-        """What was received and not taken."""
+        """How many received bytes have not been taken."""
         return len(self._buffer)
 
     @property
@@ -145,7 +145,7 @@ class MessageDecoder:
 
     @property
     def has_one(self) -> bool:
-        """Whether one whole message is here, and not a byte more."""
+        """Whether exactly one whole message is here, and not a byte more."""
         if not self._buffer or self._whole_bytes != len(self._buffer):
             return False
         _, length = _PREFIX.unpack_from(self._buffer)
@@ -153,16 +153,15 @@ class MessageDecoder:
 
     @property
     def is_whole(self) -> bool:
-        """Whether no part of a message is waiting for the rest."""
+        """Whether no partial message waits for its rest."""
         return len(self._buffer) == self._whole_bytes
 
     def receive_untrusted(self, data: bytes) -> None:
-        """Take the next bytes.
+        """Receive the next bytes.
 
         Raises:
-            FramingError: a length above the limit (RESOURCE_EXHAUSTED), an encoding that is not
-                supported (UNIMPLEMENTED), a flag that is neither 0 nor 1, or compressed where the
-                stream says that it is not (INTERNAL).
+            FramingError: a length is above the limit (RESOURCE_EXHAUSTED), the encoding is not supported
+                (UNIMPLEMENTED), or a flag is neither 0 nor 1, or set on a stream without encoding (INTERNAL).
         """
         buffer = self._buffer
         buffer += data
@@ -173,7 +172,7 @@ class MessageDecoder:
             self._whole_bytes = end
 
     def take(self) -> Frame:
-        """Give the first of the whole messages that are here."""
+        """Remove and return the first whole message."""
         flag, length = _PREFIX.unpack_from(self._buffer)
         end = PREFIX_BYTES + length
         with memoryview(self._buffer) as view:
@@ -183,7 +182,7 @@ class MessageDecoder:
         return frame
 
     def clear(self) -> None:
-        """Drop what is here."""
+        """Drop everything."""
         self._buffer.clear()
         self._whole_bytes = 0
 

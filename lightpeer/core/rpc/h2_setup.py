@@ -1,8 +1,7 @@
-"""h2, set up for gRPC: our settings and windows, and less of what h2 does for others.
+"""h2, set up for gRPC: our settings and windows, without work that we do not need.
 
-`make_h2` gives a connection with its preface queued. h2 remembers fewer ended streams
-than by default, writes no frames out in hexadecimal, and leaves our own headers as they
-are, since they are well-formed.
+`make_h2` returns a connection with its preface queued. It remembers fewer ended streams than by default,
+formats no frames for a log, and leaves our own headers as they are, since they are well-formed.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
 LARGEST_WINDOW_BYTES: Final = 2**31 - 1
 
 HEADER_LISTS: Final = 4
-"""A list of header fields above the limit ends its call; one so many times as large, the connection."""
+"""A list of header fields above the limit ends its call; one this many times as large ends the connection."""
 
 REMEMBERED_STREAMS: Final = 256
-"""Of how many ended streams h2 knows the end, to let what was still in flight for them pass: more than can
-be open at a time. Its own 65536 would cost 9 MB over the life of a busy connection."""
+"""How many ended streams h2 remembers, to ignore frames that were in flight for them: more than can be open
+at a time. Its default of 65,536 would cost 9 MB over the life of a busy connection."""
 
 
 class _FrameBuffer(h2.frame_buffer.FrameBuffer):
-    """Keeps h2 from writing every frame out in hexadecimal, for a log that is not kept."""
+    """Keeps h2 from formatting every frame in hexadecimal for a log that is off."""
 
     def __next__(self) -> Frame:
         frame = super().__next__()
@@ -39,11 +38,15 @@ class _FrameBuffer(h2.frame_buffer.FrameBuffer):
 
 
 class H2Connection(h2.connection.H2Connection):
-    """h2's connection, with what it does not tell and a shorter memory."""
+    """h2's connection, with counters that it lacks and a shorter memory.
+
+    Attributes:
+        late_bytes: DATA that came for streams that had ended, of which h2 gives no event.
+        late_frames: the number of those frames.
+    """
 
     MAX_CLOSED_STREAMS = REMEMBERED_STREAMS
     late_bytes = late_frames = 0
-    """What came in DATA for streams that had ended, and that h2 tells nobody of."""
 
     def _handle_data_on_closed_stream(self, events: Any, exc: Any, frame: Any) -> Any:
         self.late_bytes += frame.flow_controlled_length
@@ -52,33 +55,33 @@ class H2Connection(h2.connection.H2Connection):
 
     @property
     def has_output(self) -> bool:
-        """Whether `data_to_send` has something to give; h2 itself tells only by giving it."""
+        """Whether `data_to_send` has something to return, which h2 itself shows only by returning it."""
         return bool(self._data_to_send)
 
     @property
     def output_bytes(self) -> int:
-        """How much `data_to_send` has to give."""
+        """How many bytes `data_to_send` has to return."""
         return len(self._data_to_send)
 
 
 def connection_window_bytes(limits: Limits) -> int:
-    """Give the connection's window; while it holds all streams' windows, nobody slow starves another call."""
+    """Return the connection's window; by default it holds all streams' windows: no call starves another."""
     wanted = limits.connection_window_bytes or limits.concurrent_calls * limits.stream_window_bytes
     return min(LARGEST_WINDOW_BYTES, max(wanted, limits.stream_window_bytes))
 
 
 def make_h2(*, client_side: bool, limits: Limits) -> H2Connection:
-    """Set up h2 and queue the preface.
+    """Return a connection with its preface queued.
 
-    The limit on streams goes in a second SETTINGS: h2 enforces what the first one says before
-    the peer can have read it.
+    The limit on streams goes into a second SETTINGS, because h2 enforces the first one before the peer can
+    have read it.
     """
     codes = h2.settings.SettingCodes
     config = h2.config.H2Configuration(
         client_side=client_side,
         header_encoding=None,
-        validate_inbound_headers=False,  # `core.rpc.status` does that, without ending the connection
-        validate_outbound_headers=False,  # ours are well-formed: `core.rpc.status` sees to the metadata
+        validate_inbound_headers=False,  # `core.rpc.status` validates them without ending the connection
+        validate_outbound_headers=False,  # ours are well-formed; `core.rpc.status` validates metadata
         normalize_outbound_headers=False,
     )
     connection = H2Connection(config)
@@ -95,6 +98,6 @@ def make_h2(*, client_side: bool, limits: Limits) -> H2Connection:
     if not client_side:
         connection.update_settings({codes.MAX_CONCURRENT_STREAMS: limits.concurrent_calls})
     more_bytes = connection_window_bytes(limits) - connection.inbound_flow_control_window
-    if more_bytes > 0:  # HTTP/2 begins with 65535, and no less can be said
+    if more_bytes > 0:  # HTTP/2 begins with 65,535 and cannot announce less
         connection.increment_flow_control_window(more_bytes)
     return connection

@@ -1,10 +1,9 @@
-"""Whether a silent peer is still there: one PING, and a limit on the wait for anything at all.
+"""Checks whether a silent peer is still there: sends one PING and limits the wait for any bytes.
 
-Any bytes from the peer count as an answer, so a busy connection never pings. The
-connection asks only while calls are open: a PING wakes a phone's radio.
+Any bytes from the peer count as an answer, so a busy connection never pings. A connection pings only while
+calls are open, because a PING wakes a phone's radio.
 
-Call order: `heard` with whatever comes, `begin` when the first call opens; when `due_s`
-is reached, `on_due` tells what to do.
+Call order: `heard` when bytes come, `begin` when the first call opens, and `on_due` when `due_s` is reached.
 
 Source: the gRPC project's keepalive.md.
 """
@@ -16,9 +15,9 @@ class Keepalive:
     """The silence on one connection.
 
     Args:
-        interval_s: silence before a PING.
-        timeout_s: further silence before the peer counts as gone.
-        now: the time, in seconds, monotonic.
+        interval_s: seconds of silence before a PING.
+        timeout_s: further seconds of silence before the peer counts as gone.
+        now: the monotonic time in seconds.
     """
 
     __slots__ = ("_asked_s", "_interval_s", "_quiet_since_s", "_timeout_s")
@@ -27,7 +26,7 @@ class Keepalive:
         self._interval_s = interval_s
         self._timeout_s = timeout_s
         self._quiet_since_s = now
-        self._asked_s: float | None = None  # when our PING went, while nothing has come since
+        self._asked_s: float | None = None  # when our PING was sent, if nothing has come since
 
     @property
     def due_s(self) -> float:
@@ -37,16 +36,16 @@ class Keepalive:
         return self._quiet_since_s + self._interval_s
 
     def heard(self, now: float) -> None:
-        """Note that something came."""
+        """Note that bytes came."""
         self._quiet_since_s = now
         self._asked_s = None
 
     def begin(self, now: float) -> None:
-        """Note that a call opens after a time without any, in which silence was no sign."""
+        """Note that a call opens after a time without calls, when silence means nothing."""
         self._quiet_since_s = max(self._quiet_since_s, now)
 
     def on_due(self, now: float) -> bool:
-        """Tell whether to send a PING; otherwise the peer is gone."""
+        """Return whether to send a PING; otherwise the peer is gone."""
         if self._asked_s is not None:
             return False
         self._asked_s = now

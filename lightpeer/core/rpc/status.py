@@ -1,9 +1,8 @@
-"""What gRPC says in headers: status codes, messages, metadata, timeouts.
+"""gRPC's header fields: status codes, messages, metadata, timeouts.
 
-Both halves of gRPC over HTTP/2 share these translations between Python values
-and header fields. Reading is tolerant where the specification wants it (an odd
-status message is kept as it is) and raises `BadMessageError` elsewhere;
-writing refuses what is invalid with `UsageError`, before anything is sent.
+Both halves of gRPC over HTTP/2 share these translations between Python values and header fields. Reading is
+tolerant where the specification wants it (an odd status message is kept as it is) and raises
+`BadMessageError` elsewhere. Writing refuses invalid values with `UsageError` before anything is sent.
 
 Source: the gRPC project's "gRPC over HTTP2" (PROTOCOL-HTTP2.md), "HTTP to gRPC
 Status Code Mapping", and "gRPC status codes".
@@ -17,7 +16,7 @@ from enum import IntEnum
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from lightpeer.errors import BadMessageError, RpcError, UsageError
+from lightpeer.errors import BadMessageError, FramingError, RpcError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,7 +59,7 @@ class CallStatus(NamedTuple):
     was_processed: bool = True
 
     def to_error(self, initial_metadata: Metadata = ()) -> RpcError:
-        """Give the exception for it."""
+        """Return it as an exception."""
         return RpcError(self.code, self.details, self.trailing_metadata, initial_metadata)
 
 
@@ -108,7 +107,7 @@ _TRANSPORT_KEYS: Final = frozenset(
         b"content-length",
     },
 )
-_RESERVED_PREFIX: Final = b"grpc-"  # gRPC's own, but for what its libraries carry as metadata:
+_RESERVED_PREFIX: Final = b"grpc-"  # gRPC's own, except what its libraries carry as metadata:
 _UNRESERVED_KEYS: Final = frozenset({b"grpc-status-details-bin", b"grpc-trace-bin", b"grpc-tags-bin"})
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _ASCII_VALUE = re.compile(r"[\x20-\x7e]*")
@@ -122,17 +121,17 @@ _TIMEOUT_LARGEST: Final = 99_999_999  # eight digits
 
 
 def code_from_http(status: int) -> StatusCode:
-    """Map the HTTP status of an answer that has no gRPC status."""
+    """Return the code for the HTTP status of a response without gRPC status."""
     return _FROM_HTTP.get(status, StatusCode.UNKNOWN)
 
 
 def code_from_reset(error_code: int) -> StatusCode:
-    """Map the error code of an RST_STREAM frame."""
+    """Return the code for the error code of an RST_STREAM frame."""
     return _FROM_RESET.get(error_code, StatusCode.UNKNOWN)
 
 
 def code_from_header_untrusted(value: bytes) -> StatusCode:
-    """Read a `grpc-status` header; what is not a known code is UNKNOWN, as clients must take it."""
+    """Return the code in a `grpc-status`; clients must take an unknown one for UNKNOWN."""
     if value.isdigit() and len(value) <= 2 and int(value) <= StatusCode.UNAUTHENTICATED:
         return StatusCode(int(value))
     return StatusCode.UNKNOWN
@@ -141,8 +140,8 @@ def code_from_header_untrusted(value: bytes) -> StatusCode:
 def encode_message_text(text: str) -> bytes:
     """Percent-encode a status message for `grpc-message`.
 
-    Encoded are bytes outside space to tilde, the percent, and spaces at the ends, which HTTP
-    takes for padding (RFC 9110 section 5.5).
+    This encodes bytes outside space to tilde, the percent sign, and spaces at either end, which HTTP takes
+    for padding (RFC 9110 section 5.5).
     """
     if _PLAIN_MESSAGE.fullmatch(text):
         return text.encode()
@@ -156,15 +155,15 @@ def encode_message_text(text: str) -> bytes:
 
 
 def decode_message_text_untrusted(value: bytes) -> str:
-    """Decode a `grpc-message`; broken escapes stay as they are, broken UTF-8 is replaced: never an error."""
+    """Decode a `grpc-message`. It never fails: broken escapes stay, and broken UTF-8 is replaced."""
     return _ESCAPE.sub(lambda escape: bytes((int(escape[1], 16),)), value).decode("utf-8", "replace")
 
 
 def encode_timeout(timeout_s: float) -> bytes:
-    """Write a `grpc-timeout`: at most eight digits and a unit, to the microsecond.
+    """Return a `grpc-timeout`: at most eight digits and a unit, to the microsecond.
 
-    The coarsest exact unit is taken, so that equal timeouts give equal headers, which HPACK
-    then sends as one byte. What has no exact form is rounded up.
+    It uses the coarsest exact unit, so equal timeouts give equal headers, which HPACK then sends as one
+    byte. A timeout without an exact form is rounded up.
     """
     micros = max(0, round(timeout_s * 1_000_000))
     for unit, size in ((b"S", 1_000_000), (b"m", 1000), (b"u", 1)):
@@ -177,7 +176,7 @@ def encode_timeout(timeout_s: float) -> bytes:
 
 
 def decode_timeout_untrusted(value: bytes) -> float:
-    """Read a `grpc-timeout` as seconds.
+    """Return the seconds in a `grpc-timeout`.
 
     Raises:
         BadMessageError: it is not one to eight digits and a unit.
@@ -189,11 +188,11 @@ def decode_timeout_untrusted(value: bytes) -> float:
 
 
 def encode_metadata(metadata: MetadataLike) -> list[RawHeader]:
-    """Write metadata as header fields; binary values in base64 without padding.
+    """Return metadata as header fields, with binary values in base64 without padding.
 
     Raises:
-        UsageError: a key is not lower-case ASCII of the allowed characters, is the transport's own, or
-            the value is not bytes for a "-bin" key and printable ASCII for another.
+        UsageError: a key has characters that are not allowed, or belongs to the transport; or a value is
+            not bytes under a "-bin" key, or not printable ASCII under another.
     """
     return [_encode_pair(key, value) for key, value in metadata]
 
@@ -214,25 +213,35 @@ def _encode_pair(key: str, value: str | bytes) -> RawHeader:
         value = value.decode("latin-1")
     if not isinstance(value, str) or not _ASCII_VALUE.fullmatch(value):
         raise UsageError(f"metadata {key!r} must be printable ASCII, or have a key that ends in '-bin'")
-    return name, value.strip(" ").encode()  # HTTP has no space around a value (RFC 9113 section 8.2.1)
+    return name, value.strip(" ").encode()  # HTTP allows no spaces around a value (RFC 9113 section 8.2.1)
 
 
 def header_list_bytes(headers: Sequence[RawHeader]) -> int:
-    """Give the size that a list of header fields counts for (RFC 9113 section 6.5.2)."""
+    """Return the size of a list of header fields, as RFC 9113 section 6.5.2 counts it."""
     return 32 * len(headers) + sum(map(len, chain.from_iterable(headers)))
 
 
-def split_headers_untrusted(headers: Iterable[RawHeader]) -> tuple[dict[bytes, bytes], Metadata]:
-    """Part received header fields into the transport's own and the metadata, in order.
+def split_headers_untrusted(
+    headers: Sequence[RawHeader], most_bytes: int
+) -> tuple[dict[bytes, bytes], Metadata]:
+    """Divide received header fields into the transport's own and the metadata, in order.
 
-    h2 would end the connection for a malformed field; RFC 9113 section 8.1.1 asks for the call alone.
+    h2 would end the connection for a malformed field; RFC 9113 section 8.1.1 asks to end the call alone.
+
+    Args:
+        headers: the fields.
+        most_bytes: the limit on their size, as `header_list_bytes` counts it.
 
     Raises:
+        FramingError: they are above the limit (RESOURCE_EXHAUSTED).
         BadMessageError: a field is malformed (sections 8.2.1 and 8.3), or a "-bin" value is not base64.
     """
+    if header_list_bytes(headers) > most_bytes:
+        text = f"the metadata is above the limit of {most_bytes} bytes"
+        raise FramingError(StatusCode.RESOURCE_EXHAUSTED, text)
     own: dict[bytes, bytes] = {}
     metadata: list[tuple[str, str | bytes]] = []
-    is_head = True  # pseudo-header fields come first
+    is_head = True  # pseudo-header fields must come first
     for name, padded in headers:
         value = padded.strip(b" \t")
         if name.startswith(b":"):

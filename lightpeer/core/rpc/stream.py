@@ -1,9 +1,8 @@
 """One HTTP/2 stream as gRPC uses it: messages queued to go out, messages waiting to be taken.
 
-A `Stream` belongs to a connection, of which it needs a `Carrier`'s part: that moves bytes between it
-and the wire. What waits here is bounded: the outbox by asking `can_send` before
-`send`, what the decoder keeps by the flow-control window, whose credit goes back to
-the peer only with `take`.
+A `Carrier` moves bytes between a stream and the wire. All that waits in a stream is bounded: the outbox
+because writers check `can_send` before `send`, the decoder by the flow-control window, whose credit returns
+to the peer only with `take`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 STREAM_BYTES = 8 * 1024
-"""What a call takes that nothing waits in: h2's stream, ours, and the task that answers it."""
+"""Memory of a call without data: h2's stream, ours, and the task that answers it."""
 
 
 class Carrier(Protocol):
@@ -37,16 +36,35 @@ class Carrier(Protocol):
         """Note that a stream has something to send."""
 
     def credit(self, stream: Stream, n: int) -> None:
-        """Let go of `n` received bytes of a stream."""
+        """Note that the consumer of a stream has taken or dropped `n` received bytes."""
 
     def refuse(self, stream: Any, error: BadMessageError) -> None:
-        """End a stream of the connection's own kind because of what its peer sent."""
+        """End a stream because of what its peer sent."""
 
 
 class Stream:
     """One HTTP/2 stream that carries messages both ways.
 
-    `context` belongs to the shell. `stream_id` is 0 until the stream exists on the wire.
+    Args:
+        connection: what carries it.
+        deadline: the monotonic time at which the call fails, or None.
+
+    Attributes:
+        context: the shell's own.
+        stream_id: 0 until the stream exists on the wire.
+        outbox: encoded messages to send.
+        trailers: the header fields to send at the end, or None.
+        uncredited_bytes: received, and not taken or dropped by the consumer.
+        unreturned_bytes: taken or dropped, but not yet worth a WINDOW_UPDATE.
+        kept_bytes: memory that the call takes elsewhere.
+        gzip: whether messages are compressed, unless `send` is told otherwise.
+        was_compressed: whether the message that was last taken was.
+        is_changed: whether the stream waits among the connection's events.
+        is_deaf: whether received data is dropped.
+        is_finished: whether it has ended.
+        is_sending: whether more messages may be sent.
+        is_local_ended: whether END_STREAM was sent.
+        is_remote_ended: whether END_STREAM was received.
     """
 
     __slots__ = (
@@ -75,50 +93,50 @@ class Stream:
         self.decoder = MessageDecoder(connection.limits.receive_message_bytes)  # bounded by the window
         self.outbox = bytearray()  # bounded by `send_share_bytes` and one message
         self.trailers: list[RawHeader] | None = None
-        self.uncredited_bytes = 0  # received, and not yet given up by the consumer
-        self.unreturned_bytes = 0  # given up, and not yet worth a WINDOW_UPDATE
-        self.kept_bytes = 0  # elsewhere: by who answers it
+        self.uncredited_bytes = 0
+        self.unreturned_bytes = 0
+        self.kept_bytes = 0
         self.context: Any = None
         self.deadline = deadline
         self.stream_id = 0
-        self.gzip = False  # messages are compressed, unless `send` is told otherwise
-        self.was_compressed = False  # the message that was taken last
-        self.is_changed = False  # queued in the connection's events
-        self.is_deaf = False  # what still comes is nothing to anybody
+        self.gzip = False
+        self.was_compressed = False
+        self.is_changed = False
+        self.is_deaf = False
         self.is_finished = False
-        self.is_sending = True  # the sending side is open for more messages
-        self.is_local_ended = False  # END_STREAM was sent
-        self.is_remote_ended = False  # END_STREAM was received
+        self.is_sending = True
+        self.is_local_ended = False
+        self.is_remote_ended = False
 
     @property
     def buffered_bytes(self) -> int:
-        """What waits in this stream to be sent and to be taken, in bytes."""
+        """How many bytes wait to be sent and to be taken."""
         return len(self.outbox) + self.decoder.held_bytes
 
     @property
     def held_bytes(self) -> int:
-        """What the stream takes of memory, about."""
+        """About how much memory the stream takes."""
         return STREAM_BYTES + self.kept_bytes + self.buffered_bytes
 
     @property
     def can_send(self) -> bool:
-        """Whether a writer may send another message now, or should wait for a change."""
+        """Whether a writer may send another message now, instead of waiting for a change."""
         return len(self.outbox) < self.connection.send_share_bytes
 
     @property
     def has_message(self) -> bool:
-        """Whether `take` has something to give."""
+        """Whether a whole message can be taken."""
         return self.decoder.has_message
 
     def send(self, message: bytes, *, end: bool = False, compress: bool = True) -> None:
-        """Queue a message. After the end of the call: nothing.
+        """Queue a message, unless the call has ended.
 
         A message above the limit ends the call with RESOURCE_EXHAUSTED.
 
         Args:
             message: the bytes.
             end: whether the sending side ends with it.
-            compress: False sends this one as it is, on a stream that compresses.
+            compress: False sends this message as it is on a stream that compresses.
 
         Raises:
             StateMisuseError: the sending side has ended.
@@ -143,7 +161,7 @@ class Stream:
             self.connection.mark_ready(self)
 
     def take(self) -> bytes | None:
-        """Take the next message, or None if none is here; its window credit goes back to the peer."""
+        """Remove and return the next message, or return None; its window credit goes back to the peer."""
         if not self.decoder.has_message:
             return None
         frame = self.decoder.take()
@@ -156,7 +174,7 @@ class Stream:
             return None
 
     def discard(self) -> None:
-        """Drop everything that waits, in both directions."""
+        """Drop everything that waits in either direction."""
         self.decoder.clear()
         self.outbox.clear()
         self.connection.credit(self, self.uncredited_bytes)

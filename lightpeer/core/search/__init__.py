@@ -1,1 +1,1 @@
-"""Searches: how a query walks, what hits are worth, which of them is played."""
+"""Searches: the walks of a query, its hits, and the choice of one to play."""

@@ -1,25 +1,24 @@
-"""Which of the tracks that words found is played, and at whom it is opened.
+"""The choice of the track to play, of those that words find, and of the holder to open it at.
 
-Anybody can have a track under any title, and a liar answers first. So where the first holder is a
-stranger, a second answer is waited for: a moment, which passes while the first is being opened. Then
-counts, in this order:
+A track can be published under any title, and a liar answers first. So where the first holder is a stranger, a
+second answer is waited for. That takes a moment, while the first track is being opened. Then these count, in
+this order:
 
-- what is known of the holders: who was listened to, before strangers, before those whose music was
-  skipped at once;
-- in how many networks the track is held, as far as that was told in as many replies. Once somebody that
-  is said to hold it does not, only what an Open proved counts;
-- the order in which the tracks came: whoever was asked put the best first.
+- The standing of the holders: those that were listened to, before strangers, before those whose music was
+  skipped at once.
+- The number of networks in which the track is held, as far as that many replies said so. Once an alleged
+  holder turns out not to hold it, only a successful Open counts.
+- The order of the hits, as the asked peer put the best first.
 
-Holders get head starts: the next is tried once one has failed, or has said nothing for a second, unless the
-link is busy. Of
-strangers that are said to hold one track any may be the next, so that a name that was made up is found
-out as often as not.
+Holders get head starts: the next is tried once one has failed, or has been silent for a second, unless the
+link is busy. Of several strangers that are said to hold a track, the next is picked at random, so that an
+invented holder is found out as often as not.
 
-A hit that its track's manifest belies is out, and so is the track: what it is called is in its manifest.
+A hit that the track's manifest contradicts is dropped, and so is the track, as its title is in its manifest.
 
-Call order: `add` for each hit, `add_opened` for one that came with its track opened; `next_attempt`, and
-`on_opened`, `on_failed` or `on_false` for what it gave; `chosen` after each of these, at `due` and after
-`end`.
+Call order: `add` for each hit, `add_opened` for one that came with its track opened. `next_attempt` returns
+an Open to make; report its outcome by `on_opened`, `on_failed` or `on_false`. Ask for `chosen` after each of
+these, at `due`, and after `end`.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lightpeer.core.search.head_start import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.core.search.hits import group_of
 
 if TYPE_CHECKING:
@@ -37,23 +37,35 @@ if TYPE_CHECKING:
     from lightpeer.core.search.hits import FoundTrack, Holder
     from lightpeer.core.trust.identity import PeerId
 
-SECOND_ANSWER_S: Final = 0.15  # where the first holder is a stranger: some hops of a walk
-BETTER_ANSWER_S: Final = 1.5  # where its music was skipped before: about a walk
-HEAD_START_S: Final = 1.0  # of one holder over the next: two round trips of a slow 3G link and some
-LONGEST_HEAD_START_S: Final = 5.0  # though bytes come: what the first reply may take on a slow link
-MAX_ATTEMPTS: Final = 8  # holders that one search tries: each is a connection to a stranger
+SECOND_ANSWER_S: Final = 0.15  # if the first holder is a stranger: some hops of a walk
+BETTER_ANSWER_S: Final = 1.5  # if its music was skipped before: about a walk
+GIVEN_TASTE: Final = 2.5  # a peer that the person named counts as so many tracks listened to
+MAX_ATTEMPTS: Final = 8  # Opens of one search: each is a connection to a stranger
 
 
 class Standing(IntEnum):
-    """What is known of a holder."""
+    """The standing of a holder."""
 
-    SKIPPED = 0  # what it served was skipped at once, more often than it was listened to
+    SKIPPED = 0  # its tracks were skipped at once more often than listened to
     STRANGER = 1
-    KNOWN = 2  # the person named it, or listened to what it served
+    KNOWN = 2  # the person named it, or listened to its tracks
+
+
+def standing_of(taste: float, *, was_given: bool) -> Standing:
+    """Return a holder's standing.
+
+    Args:
+        taste: how many more of its tracks were listened to than skipped at once.
+        was_given: whether the person named it.
+    """
+    taste += GIVEN_TASTE if was_given else 0.0
+    if taste < 0:
+        return Standing.SKIPPED
+    return Standing.KNOWN if taste > 0 else Standing.STRANGER
 
 
 class Attempt(NamedTuple):
-    """An Open: a track, and who is said to hold it."""
+    """An Open: a track, one of its alleged holders, and the peer that said so."""
 
     track: FoundTrack
     holder: Holder
@@ -61,16 +73,16 @@ class Attempt(NamedTuple):
 
     @property
     def key(self) -> tuple[bytes, PeerId]:
-        """What tells it from others: who told of it does not matter."""
+        """Its identity: the track and the holder, whichever peer said so."""
         return self.track.track_id, self.holder.peer_id
 
 
 @dataclass(slots=True)
 class _Claim:
-    """That somebody holds a track."""
+    """A claim that a peer holds a track."""
 
     attempt: Attempt
-    group: str  # its network
+    group: str  # the holder's network
     is_open: bool = False
 
 
@@ -78,46 +90,46 @@ class _Claim:
 class _Candidate:
     """A track that was found."""
 
-    replies: int = 0  # that told of it
-    was_refuted: bool = False  # somebody that is said to hold it does not
-    claims: dict[PeerId, _Claim] = field(default_factory=dict)  # but those that failed
+    replies: int = 0  # with a hit for it
+    was_refuted: bool = False  # an alleged holder does not hold it
+    claims: dict[PeerId, _Claim] = field(default_factory=dict)  # those that have not failed
 
     @property
     def opened(self) -> Attempt | None:
-        """How it was opened, if it was."""
+        """The successful Open, if there is one."""
         return next((claim.attempt for claim in self.claims.values() if claim.is_open), None)
 
     @property
     def networks(self) -> int:
-        """In how many networks it is held, as far as that is believed."""
+        """The number of networks in which it is held, as far as that is believed."""
         if self.was_refuted:
             return int(self.opened is not None)
         return min(self.replies, len({claim.group for claim in self.claims.values()}))
 
 
 class Choice:
-    """The hits of one search by words, from all that were asked."""
+    """The hits of one search by words, from all peers that were asked."""
 
     def __init__(self, standing: Callable[[PeerId], Standing], pick: Callable[[int], int]) -> None:
-        """Take what is known of a holder, and how to pick one of so many at random."""
+        """Choose nothing yet; `standing` judges a holder, `pick(n)` returns a random number below n."""
         self._standing = standing
         self._pick = pick
         self._candidates: dict[bytes, _Candidate] = {}
         self._tried: set[tuple[bytes, PeerId]] = set()
         self._attempts = 0
-        self._under_way: dict[tuple[bytes, PeerId], float] = {}  # since when it has its head start
-        self._began_at: dict[tuple[bytes, PeerId], float] = {}  # what is or was under way
-        self._false: set[bytes] = set()  # tracks whose manifests belie what was said of them
-        self._found_at = math.inf  # the first
+        self._under_way: dict[tuple[bytes, PeerId], float] = {}  # when its head start began
+        self._began_at: dict[tuple[bytes, PeerId], float] = {}  # when it began itself
+        self._false: set[bytes] = set()  # tracks whose manifests contradict a hit
+        self._found_at = math.inf  # the first hit
         self._has_ended = False
 
     def add(self, track: FoundTrack, told_by: PeerId, now: float) -> None:
-        """Take a hit of a reply.
+        """Add a hit of a reply.
 
         Args:
-            track: with those of its holders that can be opened.
-            told_by: who has answered.
-            now: seconds.
+            track: the track, with those of its holders that can be reached.
+            told_by: the peer that sent the reply.
+            now: the time in seconds.
         """
         if track.track_id in self._false or not track.holders:
             return
@@ -130,7 +142,7 @@ class Choice:
                 candidate.claims.setdefault(holder.peer_id, _Claim(attempt, group_of(holder)))
 
     def add_opened(self, attempt: Attempt, now: float) -> None:
-        """Take a hit that came with its track opened, by whoever told of it."""
+        """Add a hit that came with its track opened, by the peer that sent it."""
         self.add(replace(attempt.track, holders=(attempt.holder,)), attempt.told_by, now)
         self._begin(attempt, now)
         self.on_opened(attempt)
@@ -142,7 +154,7 @@ class Choice:
     # Opening.
 
     def next_attempt(self, now: float) -> Attempt | None:
-        """Return an Open to make now, if there is one; it counts as under way."""
+        """Return an Open to make now, if any; it counts as under way."""
         for candidate in self._ranked():
             if candidate.opened is not None or self._has_head_start(candidate, now):
                 return None
@@ -158,18 +170,19 @@ class Choice:
         self._under_way[attempt.key] = self._began_at[attempt.key] = now
 
     def on_busy(self, now: float) -> None:
-        """Note that much has come lately: what is under way may be behind it, and has its head start anew.
+        """Note that many bytes have come recently: Opens under way may wait behind them.
 
-        But not for ever: a holder may itself send just so much.
+        Their head starts begin anew, up to a bound, since a holder could send just enough to keep others
+        away.
         """
         for key in self._under_way:
             latest = self._began_at[key] + LONGEST_HEAD_START_S - HEAD_START_S
             self._under_way[key] = max(self._under_way[key], min(now, latest))
 
     def on_opened(self, attempt: Attempt) -> None:
-        """Note that an Open succeeded, so that its peer does hold the track.
+        """Note that an Open succeeded, so its peer does hold the track.
 
-        Who is asked again while an Open at it is under way may give the same with its hit: it ends twice.
+        The same Open may succeed twice: a peer that is asked again meanwhile can send it with its hit.
         """
         self._under_way.pop(attempt.key, None)
         claim = self._candidates[attempt.track.track_id].claims.get(attempt.holder.peer_id)
@@ -180,14 +193,14 @@ class Choice:
         """Note that an Open failed.
 
         Args:
-            attempt: which.
-            is_refuted: its holder is not there, or does not have the track.
-            may_try_again: when somebody tells of it again.
+            attempt: the Open.
+            is_refuted: whether its holder is not there, or does not have the track.
+            may_try_again: whether it may be tried again once another hit names it.
         """
         self._under_way.pop(attempt.key, None)
         candidate = self._candidates[attempt.track.track_id]
         claim = candidate.claims.get(attempt.holder.peer_id)
-        if claim is not None and claim.is_open:  # by its hit, meanwhile
+        if claim is not None and claim.is_open:  # meanwhile, by its hit
             return
         if may_try_again:
             self._tried.discard(attempt.key)
@@ -195,7 +208,7 @@ class Choice:
         candidate.was_refuted |= is_refuted
 
     def on_false(self, attempt: Attempt) -> None:
-        """Note that an Open brought a manifest that is not what the hit said, nor what is looked for."""
+        """Note that an Open brought a manifest that contradicts the hit, and does not fit the query."""
         self._under_way.pop(attempt.key, None)
         self._false.add(attempt.track.track_id)
         self._candidates[attempt.track.track_id].claims.clear()
@@ -203,7 +216,7 @@ class Choice:
     # Choosing.
 
     def chosen(self, now: float) -> Attempt | None:
-        """Return the Open whose track is played, once there is nothing better to wait for."""
+        """Return the Open whose track is to be played, once there is nothing better to wait for."""
         for candidate in self._ranked():
             if candidate.opened is not None:
                 return candidate.opened if self._is_settled(candidate, now) else None
@@ -217,7 +230,7 @@ class Choice:
         return any(candidate.opened is not None for candidate in self._candidates.values())
 
     def is_promising(self, now: float) -> bool:
-        """Tell whether what is known may soon be opened: there is more to try, and none hangs."""
+        """Return whether a known track may soon be open: there is more to try, and no Open hangs."""
         if any(now >= since + HEAD_START_S for since in self._under_way.values()):
             return False
         return bool(self._under_way) or any(map(self._untried, self._candidates.values()))
@@ -229,7 +242,7 @@ class Choice:
 
     @property
     def is_self_praise(self) -> bool:
-        """Whether strangers alone answered, and each for itself."""
+        """Whether only strangers answered, each with its own tracks."""
         claims = [claim.attempt for each in self._candidates.values() for claim in each.claims.values()]
         return all(
             claim.told_by == claim.holder.peer_id and self._standing(claim.told_by) < Standing.KNOWN
@@ -237,7 +250,7 @@ class Choice:
         )
 
     def due(self, now: float) -> float:
-        """Return when `next_attempt` or `chosen` may say something else though nothing has happened."""
+        """Return when the result of `next_attempt` or `chosen` may change though nothing has happened."""
         times = [since + HEAD_START_S for since in self._under_way.values()]
         times += [self._found_at + SECOND_ANSWER_S, self._found_at + BETTER_ANSWER_S]
         return min((time for time in times if time > now), default=math.inf)
@@ -250,7 +263,7 @@ class Choice:
         return max(map(self._standing, candidate.claims))
 
     def _is_settled(self, candidate: _Candidate, now: float) -> bool:
-        """Tell whether a candidate that is open need not wait for a second answer any more."""
+        """Return whether a candidate that is open need not wait for a second answer."""
         standing = self._best_standing(candidate)
         if self._has_ended or standing == Standing.KNOWN:
             return True
@@ -261,7 +274,7 @@ class Choice:
         return answers > 1 or now >= self._found_at + SECOND_ANSWER_S
 
     def _has_head_start(self, candidate: _Candidate, now: float) -> bool:
-        """Tell whether one of a candidate's holders is being asked, and has time before the next is."""
+        """Return whether one of a candidate's holders is being asked and still has its head start."""
         began = (self._under_way.get(claim.attempt.key, -math.inf) for claim in candidate.claims.values())
         return now < max(began) + HEAD_START_S
 

@@ -1,8 +1,8 @@
-"""Whether texts have the words of a query, as far as a listener would say so.
+"""Whether texts contain the words of a query, as a listener would judge.
 
-Case, diacritics and letters that stand for others do not matter, and a word may go on: what a server's index
-finds (`serve/library/index.py`) has its words by this too. It decides whether a track is what was looked for,
-where a hit said something else of it than its manifest does; no more hangs on it.
+Case, diacritics and substituted letters do not matter, and a word in the text may be longer. A track that a
+server's index finds (`serve/library/index.py`) contains its words by this rule too. It only decides whether a
+track is the wanted one where a hit and the track's manifest differ.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ LETTERS: Final = str.maketrans(
     {"æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe", "ß": "ss", "ẞ": "ss", "þ": "th", "Þ": "th"}
     | dict(zip("øØłŁđĐðÐħĦı", "oollddddhhi", strict=True))
 )
-"""Letters that Unicode does not decompose, and what is written in their place."""
+"""Letters that Unicode does not decompose, and their usual substitutes."""
 
 _WORD: Final = re.compile(r"[^\W_]+")
 
 
 def has_words(query: str, *texts: str) -> bool:
-    """Tell whether the texts together have all words of a query; one that is mere punctuation has none."""
+    """Return whether the texts together contain all words of a query; one without words is in none."""
     text = _folded(" ".join(texts))
     words = _WORD.findall(_folded(query))
     return bool(words) and all(word in text for word in words)

@@ -1,1 +1,1 @@
-"""Whom to believe: keys and ids, seals, records, and bodies checked before they are parsed."""
+"""Proof of who sent what: keys and ids, seals, records, and message bodies checked before parsing."""

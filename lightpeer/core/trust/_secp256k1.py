@@ -1,10 +1,9 @@
 """The two backends for secp256k1: coincurve, and the system's libsecp256k1 through ctypes.
 
-Android has no coincurve wheel, but Termux packages the library itself, so the
-few calls that are needed are bound here by hand. Both backends take and give
-plain bytes: secrets of 32, compressed points of 33, signatures of 65
-(r || s || recovery id), digests of 32. They raise ValueError for bytes that
-are no key, no point or no signature. Only `identity` uses this module.
+Android has no coincurve wheel, but Termux packages the library itself, so the few calls that are needed are
+bound here by hand. Both backends take and return plain bytes: secrets of 32, compressed points of 33,
+signatures of 65 (r || s || recovery id), digests of 32. They raise ValueError for an invalid key, point or
+signature. Only `identity` uses this module.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Protocol
 
 from lightpeer.errors import MissingLibraryError
 
-_CONTEXT = 0x301  # CONTEXT_SIGN | CONTEXT_VERIFY: the same as none since 0.2, and needed before
+_CONTEXT = 0x301  # CONTEXT_SIGN | CONTEXT_VERIFY: needed before version 0.2, ignored since
 _COMPRESSED = 0x102  # SECP256K1_EC_COMPRESSED
 _SONAMES = (
     "libsecp256k1.so",
@@ -29,7 +28,7 @@ _SONAMES = (
 
 
 class Backend(Protocol):
-    """What `identity` needs of the curve."""
+    """The operations on the curve that `identity` needs."""
 
     def public_key(self, secret: bytes) -> bytes:
         """Return the compressed public key of a secret."""
@@ -45,7 +44,7 @@ class Backend(Protocol):
 
 
 class Coincurve:
-    """The backend used wherever the wheel installs."""
+    """The backend on platforms that have the wheel."""
 
     def __init__(self) -> None:
         import coincurve
@@ -74,7 +73,7 @@ class Coincurve:
 
 
 class SystemLibrary:
-    """The backend for platforms without the wheel: libsecp256k1 with its recovery and ECDH modules."""
+    """The backend on other platforms: libsecp256k1 with its recovery and ECDH modules."""
 
     def __init__(self) -> None:
         self._lib = _load()
@@ -150,7 +149,7 @@ def _load() -> ctypes.CDLL:
 
 
 def load_backend() -> Backend:
-    """Return the backend to use here, coincurve first; raises MissingLibraryError where there is none."""
+    """Return the backend for this platform, coincurve if possible; raise MissingLibraryError if none."""
     try:
         return Coincurve()
     except ImportError:

@@ -1,4 +1,4 @@
-"""Where a peer is to be met, and which: as a person, a record or a neighbour named it."""
+"""A contact: the address of a peer, and optionally its id."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Contact(NamedTuple):
-    """An address, and who must answer there; None: whoever does."""
+    """An address, and the id of the peer that must answer there; None: any peer."""
 
     address: Endpoint
     peer_id: PeerId | None = None
@@ -23,7 +23,7 @@ def parse_contact(text: str) -> Contact:
     name, at, place = text.strip().rpartition("@")
     if not at:
         return Contact(parse_endpoint(place))
-    from lightpeer.core.trust.identity import parse_peer_id  # brings the messages with it; few name an id
+    from lightpeer.core.trust.identity import parse_peer_id  # loads the curve, and few contacts name an id
 
     try:
         return Contact(parse_endpoint(place), parse_peer_id(name))

@@ -1,13 +1,12 @@
 """Protobuf bodies in and out: the one place where bytes become messages.
 
-A few bytes can become much memory: two for an empty hit make an object of a hundred
-in C, and of a thousand and more in pure Python; groups within groups recurse. So each
-kind of message has the size of its largest sound one, and so many fields as that may
-have in all. Both are checked before protobuf sees anything, by a walk over the wire
-format that makes no objects. The largest are those of `proto/README.md`'s sections 4
-to 6, with room for fields that a later version adds.
+A few bytes can become much memory: the two bytes of an empty hit make an object of a hundred bytes in C, and
+of a thousand or more in pure Python, and groups within groups recurse. So each kind of message has a greatest
+size and a greatest total number of fields, those of the largest valid message. Both are checked before
+protobuf sees anything, by a walk over the wire format that makes no objects. The numbers follow from sections
+4 to 6 of `proto/README.md`, with room for fields that a later version adds.
 
-Source: the wire format of protobuf's "Encoding" page.
+Source: protobuf's "Encoding" page, for the wire format.
 """
 
 from __future__ import annotations
@@ -35,23 +34,23 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Message")
 
-PACKAGE: Final = "/loudp2p.v1."  # what the path of each method begins with
+PACKAGE: Final = "/loudp2p.v1."  # the prefix of each method's path
 
-_SPARE_FIELDS: Final = 32  # of one message: those that occur once, and those that we do not know yet
+_SPARE_FIELDS: Final = 32  # of one message: fields that occur once, and those of later versions
 _TEXT_BYTES: Final = 4 * MAX_TEXT_CHARS  # of the longest title, in UTF-8
-_CHUNKS: Final = 512  # that an Open's segments may be
+_CHUNKS: Final = 512  # in an Open's reply
 _BITRATES_BYTES: Final = MAX_RENDITIONS * 5
 _KIB: Final = 1024
 
 
 class _Shape(NamedTuple):
-    """What is known of a kind of message before it is parsed.
+    """The bounds on one kind of message, checked before it is parsed.
 
     Attributes:
-        max_bytes: of one, by itself or in another.
-        max_fields: in it in all: those within its messages and the numbers in packed fields are counted too.
-        messages: the shapes of its fields that are messages, by their numbers.
-        packed: the numbers of its fields that are lists of integers.
+        max_bytes: its greatest size, by itself or within another.
+        max_fields: its greatest number of fields, including those of inner messages and packed numbers.
+        messages: the shapes of the fields that are messages, by field number.
+        packed: the field numbers of lists of integers.
     """
 
     max_bytes: int
@@ -64,8 +63,8 @@ _HIT_FIELDS: Final = 1 + 7 + _BITRATES_BYTES + MAX_PEERS
 _CHUNK_FIELDS: Final = 1 + 3
 _OPEN_FIELDS: Final = _CHUNKS * _CHUNK_FIELDS + _SPARE_FIELDS
 
-_INNER: Final = _Shape(_KIB, _SPARE_FIELDS)  # without messages in it
-_SEALED: Final = {15: _INNER}  # each message's last field; refused where the seal is outside of the body
+_INNER: Final = _Shape(_KIB, _SPARE_FIELDS)  # a message without inner messages
+_SEALED: Final = {15: _INNER}  # the seal, each message's last field; refused within a body
 _OPEN_REQUEST: Final = _Shape(_KIB, _SPARE_FIELDS, _SEALED)
 _CHUNK: Final = _Shape(MAX_SEGMENT_BYTES + _KIB, _SPARE_FIELDS, _SEALED)
 _OPEN_REPLY: Final = _Shape(
@@ -94,17 +93,17 @@ _SHAPES: Final[Mapping[str, _Shape]] = {
     "loudp2p.v1.PullRequest": _Shape(2 * _KIB, MAX_PULL_RANGES * 4 + _SPARE_FIELDS, {2: _INNER} | _SEALED),
     "loudp2p.v1.Chunk": _CHUNK,
     "loudp2p.v1.Manifest": _Shape(MAX_MANIFEST_BYTES, MAX_RENDITIONS * 4 + _SPARE_FIELDS, {6: _RENDITION}),
-    # Names of services, files and symbols: nobody's is as long.
+    # Names of services, files and symbols, which are shorter.
     "grpc.health.v1.HealthCheckRequest": _INNER,
     "grpc.reflection.v1.ServerReflectionRequest": _Shape(2 * _KIB, _SPARE_FIELDS, {5: _INNER}),
 }
 
 MAX_REPLY_BYTES: Final = _SHAPES["loudp2p.v1.SearchReply"].max_bytes + 128
-"""Of the largest sound reply, with its seal: a client's connection takes no message above it."""
+"""The size of the largest valid reply with its seal; a client's connection refuses a larger message."""
 
 
 def parse_body_untrusted(kind: type[M], body: bytes) -> M:
-    """Return the message in a body, which is what its seal covered; raise BadMessageError if it is none."""
+    """Return the message in a body, the bytes that a seal covered; raise BadMessageError if it is invalid."""
     message = parse_message_untrusted(kind, body)
     if message.HasField("seal"):
         raise BadMessageError(f"a {kind.DESCRIPTOR.name} whose seal is not at its end")
@@ -112,9 +111,9 @@ def parse_body_untrusted(kind: type[M], body: bytes) -> M:
 
 
 def parse_message_untrusted(kind: type[M], data: bytes) -> M:
-    """Return the message in some bytes, which need no seal; raise BadMessageError if it is none.
+    """Return the message in some bytes, with or without a seal; raise BadMessageError if it is invalid.
 
-    Nor is one that is larger, or has more fields, than a sound one of its kind.
+    A message is also invalid if it is larger, or has more fields, than its kind may.
     """
     name, shape = kind.DESCRIPTOR.name, _SHAPES[kind.DESCRIPTOR.full_name]
     if len(data) > shape.max_bytes:
@@ -132,11 +131,11 @@ def parse_message_untrusted(kind: type[M], data: bytes) -> M:
 
 
 def _count_fields(data: bytes, at: int, end: int, shape: _Shape, most: int) -> int:
-    """Return how many fields a message has in all, or any number above `most`.
+    """Return a message's total number of fields, or any number above `most`.
 
     Raises:
-        BadMessageError: a message in it is larger than one may be.
-        IndexError: it ends within a field, or has groups, which no message of ours ever had.
+        BadMessageError: an inner message is too large.
+        IndexError: the message ends within a field, or has groups, which our messages never have.
     """
     fields = 0
     while at < end and fields <= most:
@@ -156,7 +155,7 @@ def _count_fields(data: bytes, at: int, end: int, shape: _Shape, most: int) -> i
                         raise BadMessageError("a message within another that is larger than one may be")
                     fields += _count_fields(data, at, at + size, inner, most - fields)
                 elif tag >> 3 in shape.packed:
-                    fields += size  # one byte for each is the least
+                    fields += size  # each number has at least one byte
                 at += size
             case 5:
                 at += 4
@@ -168,7 +167,7 @@ def _count_fields(data: bytes, at: int, end: int, shape: _Shape, most: int) -> i
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return the number that begins at a place, and where it ends; raise IndexError if it does not."""
+    """Return the number that begins at an offset, and its end; raise IndexError if it has none."""
     value = data[at]
     if value < 0x80:
         return value, at + 1

@@ -1,9 +1,8 @@
-"""Peer records: a peer's own signed word on where it is and what it does.
+"""Peer records: a peer's own signed statement of its addresses and roles.
 
-A record is sealed by its subject and relayed by anyone, so it is believed for what
-the subject says and for nothing more; a newer one (by sequence) replaces an older.
-It lives a week at most, so that those who left are forgotten. `proto/README.md`,
-"Peer records", is the normative text.
+A record is sealed by its subject and relayed by any peer, so it proves what the subject says and nothing
+more. A newer one, by sequence, replaces an older one. It lives a week at most, so that peers that left are
+forgotten. `proto/README.md`, "Peer records", is the normative text.
 """
 
 from __future__ import annotations
@@ -16,31 +15,41 @@ from typing import Final
 
 from lightpeer.core.addresses import Endpoint, format_endpoint, parse_endpoint_untrusted, scope_of
 from lightpeer.core.trust.bounds import MAX_RECORD_BYTES, MAX_RECORDS
-from lightpeer.core.trust.identity import ID_BYTES, Identity, PeerId, open_record_untrusted, seal_record
+from lightpeer.core.trust.identity import ID_BYTES, Identity, PeerId
 from lightpeer.core.trust.messages import parse_body_untrusted, parse_message_untrusted
+from lightpeer.core.trust.seals import open_record_untrusted, seal_record
 from lightpeer.errors import BadMessageError, UsageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 MAX_ENDPOINTS: Final = 4
 MAX_LIFETIME_S: Final = 7 * 86_400
-MAX_AHEAD_S: Final = 600  # of our clock, for a sequence: what a seal may be off by, and as much for relays
+MAX_AHEAD_S: Final = 600  # a sequence, of our clock: as much as a seal, and as much again for relays
 
 
 class Role(IntFlag):
-    """What a peer does for others; bits that are not known are kept and mean nothing."""
+    """The roles of a peer, as bits. Unknown bits are kept and ignored."""
 
     SERVES = 1
 
 
 @dataclass(frozen=True, slots=True)
 class PeerRecord:
-    """A verified record; `data` is what is relayed."""
+    """A verified record.
+
+    Attributes:
+        peer_id: its subject.
+        endpoints: the addresses, best first.
+        roles: bits of `Role`.
+        sequence: greater in a newer record.
+        expires_s: Unix time.
+        data: the sealed bytes, to be relayed.
+    """
 
     peer_id: PeerId
-    endpoints: tuple[Endpoint, ...]  # best first
+    endpoints: tuple[Endpoint, ...]
     roles: int
     sequence: int
-    expires_s: int  # Unix time
+    expires_s: int
     data: bytes
 
     @property
@@ -52,14 +61,17 @@ class PeerRecord:
 def build_record(
     identity: Identity, endpoints: Sequence[Endpoint], roles: int, sequence: int, expires_s: int
 ) -> bytes:
-    """Return the sealed record of `identity`; raise UsageError if no peer would take it.
+    """Return the sealed record of `identity`.
 
     Args:
         identity: the subject.
-        endpoints: where it can be reached, best first, 1 to 4.
+        endpoints: its 1 to 4 addresses, best first.
         roles: bits of `Role`.
-        sequence: the Unix time at which it is sealed, in seconds; the age of a record is counted from it.
+        sequence: the Unix time of sealing, in seconds; a record's age is counted from it.
         expires_s: Unix time, at most a week ahead.
+
+    Raises:
+        UsageError: no peer would accept the record.
     """
     texts = [format_endpoint(endpoint) for endpoint in endpoints]
     body = pb.PeerRecord(endpoints=texts, roles=roles, sequence=sequence, expires_s=expires_s)
@@ -72,7 +84,7 @@ def build_record(
 
 
 def parse_record_untrusted(data: bytes, now_unix_s: float) -> PeerRecord:
-    """Return a record that is its subject's and alive; raise BadMessageError otherwise."""
+    """Return a record; raise BadMessageError unless its subject sealed it and it has not expired."""
     if len(data) > MAX_RECORD_BYTES:
         raise BadMessageError("a peer record larger than one may be")
     subject, body = open_record_untrusted(data)
@@ -85,9 +97,9 @@ def parse_record_untrusted(data: bytes, now_unix_s: float) -> PeerRecord:
 
 
 def restore_record_untrusted(data: bytes) -> PeerRecord:
-    """Return a record that was verified before it was stored; raise BadMessageError if it is none.
+    """Return a record that was verified before it was stored; raise BadMessageError if it is invalid.
 
-    Neither its seal nor its time is checked.
+    Its seal and its time are not checked.
     """
     message = parse_message_untrusted(pb.PeerRecord, data)
     if len(message.seal.signer) != ID_BYTES:
@@ -107,8 +119,8 @@ def _record_untrusted(subject: PeerId, message: pb.PeerRecord, data: bytes) -> P
 def check_scope_untrusted(record: PeerRecord, source_host: str) -> None:
     """Raise BadMessageError if a record names addresses of a narrower network than it came from.
 
-    Else a stranger far away could have us connect to what listens on this computer, or in this
-    home, and have others do so. `source_host` is the numeric address of whoever gave the record.
+    Otherwise a stranger far away could have us, and others, connect to services on this computer or in this
+    home. `source_host` is the numeric address of the peer that sent the record.
     """
     scope = scope_of(source_host)
     if any(scope_of(host) > scope for host, _ in record.endpoints):
@@ -116,12 +128,12 @@ def check_scope_untrusted(record: PeerRecord, source_host: str) -> None:
 
 
 def told_record_untrusted(data: bytes, now_unix_s: float, source_host: str) -> PeerRecord:
-    """Return a record that somebody sent; raise BadMessageError unless it may be believed.
+    """Return a record that a peer sent; raise BadMessageError unless it can be believed.
 
     Args:
         data: the record, sealed.
         now_unix_s: the time, in seconds.
-        source_host: the numeric address of whoever gave it, or passed it on.
+        source_host: the numeric address of the peer that sent it, its subject or a relay.
     """
     record = parse_record_untrusted(data, now_unix_s)
     check_scope_untrusted(record, source_host)
@@ -131,13 +143,13 @@ def told_record_untrusted(data: bytes, now_unix_s: float, source_host: str) -> P
 def told_records_untrusted(
     records: Iterable[bytes], now_unix_s: float, source_host: str, on_bad: Callable[[BadMessageError], None]
 ) -> list[PeerRecord]:
-    """Return those of a message's records that may be believed.
+    """Return those of a message's records that can be believed.
 
     Args:
-        records: sealed; all beyond the sixteenth are left out.
+        records: the records, sealed; all beyond the sixteenth are left out.
         now_unix_s: the time, in seconds.
-        source_host: the numeric address of whoever gave them.
-        on_bad: is told what is wrong with each of the others.
+        source_host: the numeric address of the peer that sent them.
+        on_bad: called with the error of each of the others.
     """
     sound = []
     for data in islice(records, MAX_RECORDS):

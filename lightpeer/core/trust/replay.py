@@ -1,12 +1,12 @@
-"""Which calls were received before: the nonces of the last ten minutes, in bounded memory.
+"""The guard against replays: the nonces of the last ten minutes, in bounded memory.
 
-Whatever was sealed no later than what was forgotten is stale from then on. So a flood, which makes room by
-forgetting the oldest, narrows the window, and a clock that is set back changes nothing: neither lets a replay
-through. What is forgotten must not be later than the present, or a flood of times ahead would make all
-others stale. So those ahead of our clock have half of the memory at most; and as many as are left there bound
-how many more a network may have: whoever fills it leaves something to those who come from elsewhere.
+When a nonce is forgotten, every call sealed no later than it becomes stale. So a flood, which makes room by
+forgetting the oldest nonces, narrows the window, and setting back the clock changes nothing: neither lets a
+replay through. A time that is forgotten must not lie ahead, or a flood of future times would make all other
+calls stale. So times ahead of our clock have half of the memory at most, and one network has a share of the
+room that is left there: a network that fills its share leaves room for others.
 
-Call order, without anything between for a call: `check_fresh`, and `remember` once its signature is verified.
+Call order, with nothing in between: `check_fresh`, then `remember` once the signature is verified.
 """
 
 from __future__ import annotations
@@ -20,52 +20,64 @@ from lightpeer.errors import SealError
 WINDOW_PAST_MS: Final = 540_000  # with the next: nonces are remembered for ten minutes
 WINDOW_FUTURE_MS: Final = 60_000
 NONCES_REMEMBERED: Final = 16_384  # 27 calls a second for the whole window, about 3 MB
-NETWORK_SHARE: Final = 8  # a network may have an eighth of what is left
+NETWORK_SHARE: Final = 8  # one network may have an eighth of the room that is left
 
 
 class Origin(NamedTuple):
-    """Where a call comes from.
+    """The origin of a call.
 
     Attributes:
-        network: what one site is given: an IPv4 address, or an IPv6 /48 (see `addresses.network_of`).
-        group: the networks that are likely to be under one control with it.
+        network: an IPv4 address, or an IPv6 /48, as one site is given (see `addresses.network_of`).
+        group: the group of networks that are likely to be under one control.
     """
 
     network: str
     group: str
 
 
-NOWHERE: Final = Origin("", "")  # where nobody asks
+NOWHERE: Final = Origin("", "")  # for tests, and where origins do not matter
 
 
 class ReplayGuard:
     """The nonces that were received."""
 
     def __init__(self, capacity: int = NONCES_REMEMBERED, *, since_ms: int = 0) -> None:
-        """Take how many nonces to remember, and since when: what is older may have been seen before that."""
+        """Remember at most `capacity` nonces; refuse times before `since_ms`, which were not watched."""
         self._capacity = capacity
         self._seen: set[bytes] = set()
         self._by_time: list[tuple[int, bytes]] = []
-        self._ahead: list[tuple[int, Origin]] = []  # the times that were ahead when we looked last
+        self._ahead: list[tuple[int, Origin]] = []  # those that were ahead at the last look
         self._networks: Counter[str] = Counter()  # of those
         self._groups: Counter[str] = Counter()
         self._floor_ms = since_ms - 1
 
     def check_fresh(self, time_ms: int, now_ms: int, origin: Origin) -> None:
-        """Raise SealError "stale" for a sealing time outside the window around `now_ms`."""
+        """Check the sealing time of a call.
+
+        Args:
+            time_ms: the time of sealing, Unix.
+            now_ms: our clock.
+            origin: the origin of the call.
+
+        Raises:
+            SealError: "stale", as the time is outside the window around ours.
+        """
         oldest = max(self._floor_ms + 1, now_ms - WINDOW_PAST_MS)
         ahead_ms = WINDOW_FUTURE_MS if time_ms > now_ms and self._may_be_ahead(now_ms, origin) else 0
         if not oldest <= time_ms <= now_ms + ahead_ms:
             raise SealError("stale", "the message was sealed at another time: check the clock")
 
     def remember(self, key: bytes, time_ms: int, now_ms: int, origin: Origin) -> None:
-        """Note a verified nonce; raise SealError "replayed" if it was seen before.
+        """Note the nonce of a verified call.
 
         Args:
             key: the signer and the nonce.
-            time_ms: of sealing.
-            now_ms: by our clock.
-            origin: where the call comes from.
+            time_ms: the time of sealing, Unix.
+            now_ms: our clock.
+            origin: the origin of the call.
+
+        Raises:
+            SealError: "replayed", as the nonce was seen before.
         """
         if key in self._seen:
             raise SealError("replayed", "the message was received before")
@@ -81,7 +93,7 @@ class ReplayGuard:
             self._seen.discard(forgotten)
 
     def _may_be_ahead(self, now_ms: int, origin: Origin) -> bool:
-        """Tell whether there is room for one more time ahead of our clock, from a network."""
+        """Return whether there is room for one more time ahead of our clock, from this origin."""
         while self._ahead and self._ahead[0][0] <= now_ms:
             _, past = heapq.heappop(self._ahead)
             for counts, name in ((self._networks, past.network), (self._groups, past.group)):

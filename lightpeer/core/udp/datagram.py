@@ -30,9 +30,7 @@ MAX_RANGES = 64  # a PULL of 410 bytes
 MAX_UNITS = 255
 HOLD_UNIT_S = 0.0001
 MAX_HOLD_S = 0xFFFF * HOLD_UNIT_S
-MIN_PACE_BYTES_PER_S: Final = (
-    1_000  # that a server keeps to: a slower one would hold a unit for over a second
-)
+MIN_PACE_BYTES_PER_S: Final = 1_000  # a server sends no slower: it would hold a unit for over a second
 UDP_HEADER_BYTES: Final = 8  # which paces count
 
 _TAG_BYTES = 8

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from lightpeer.core.udp.datagram import DATA_OVERHEAD, MAX_PAYLOAD
+from lightpeer.core.udp.datagram import DATA_OVERHEAD, MAX_PAYLOAD, MIN_PACE_BYTES_PER_S, UDP_HEADER_BYTES
 
-MIN_PACE_BYTES_PER_S: Final = 1_000
 BURST_S: Final = 0.02  # what the timers of a busy computer are late by: less would be lost pace
-UDP_HEADER_BYTES: Final = 8
 OVERHEAD_BYTES: Final = DATA_OVERHEAD + UDP_HEADER_BYTES
 FULL_DATAGRAM_BYTES: Final = MAX_PAYLOAD + OVERHEAD_BYTES
 

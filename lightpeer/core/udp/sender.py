@@ -1,24 +1,20 @@
-"""The server's end of one UDP stream: it sends what verified PULLs ask, at the pace that they set.
+"""The server's end of one UDP stream: it sends the units of verified PULLs, at the pace that they set.
 
-The receiver is in charge. A PULL names units and a pace; the sender queues the
-units in the order asked and lets them go through a small token bucket (`pacer.py`). It
-keeps no record of what was lost: the receiver asks again. Without PULLs it falls silent
-after two seconds and ends after a minute.
+The receiver is in charge. A PULL names units and a pace. The sender queues the units in the order asked and
+sends them through a small token bucket (`pacer.py`). It keeps no record of losses: the receiver asks again.
+Without PULLs it falls silent after two seconds and ends after a minute.
 
-It never waits for the disk. What it reads from tells it when an object is not there yet, and
-reads it meanwhile; so it looks for the next objects while one leaves, and mostly finds each
-when its turn comes. An object that exists and cannot be read ends the stream: the receiver
-goes on elsewhere.
+It never waits for the disk. `find` returns an object or starts to read it, so the sender looks for the next
+objects while one is being sent, and mostly finds each when its turn comes. An object that exists but cannot
+be read ends the stream, and the receiver goes on elsewhere.
 
-Nothing is sent in answer to a datagram that does not verify, and nothing but a
-PATH to an address that has not yet shown its path token (as QUIC validates
-paths, RFC 9000 §8.2): that is less than was received from there, so the stream
-cannot be turned against somebody else.
+A datagram that does not verify is never answered. An address that has not yet shown its path token gets
+nothing but a PATH (as in QUIC's path validation, RFC 9000 §8.2). That is fewer bytes than it sent, so the
+stream cannot be used to attack a third party.
 
-Call order: `receive` what comes, and `note_read` each object that was not there yet;
-after that, and whenever `next_deadline` is reached, `handle_timeout` and then send what
-`datagrams_to_send` gives. When `closed`, drop the object. `proto/README.md`,
-"Datagrams", is the normative text.
+Call order: `receive` each datagram, and `note_read` each object that has been read. After that, and whenever
+`next_deadline` is reached, call `handle_timeout` and send `datagrams_to_send`. When `closed`, drop the
+sender. `proto/README.md`, "Datagrams", is the normative text.
 """
 
 from __future__ import annotations
@@ -30,6 +26,7 @@ from typing import Final, Protocol, TypeAlias
 from lightpeer.core.udp.asked import MAX_QUEUED_UNITS, AskedQueue
 from lightpeer.core.udp.datagram import (
     MAX_PAYLOAD,
+    UDP_HEADER_BYTES,
     Data,
     DatagramKeys,
     PathToken,
@@ -40,13 +37,13 @@ from lightpeer.core.udp.datagram import (
     parse_pull_untrusted,
     unit_layout,
 )
-from lightpeer.core.udp.pacer import OVERHEAD_BYTES, UDP_HEADER_BYTES, Pacer
+from lightpeer.core.udp.pacer import OVERHEAD_BYTES, Pacer
 from lightpeer.errors import BadMessageError
 
 Address: TypeAlias = tuple[str, int]
 
 MAX_PACE_BYTES_PER_S: Final = 1_000_000  # 80 times a good rendition; one stream does not fill a server's link
-AHEAD_S: Final = 0.25  # of what leaves, read before its turn: ten seeks of a disk
+READ_AHEAD_S: Final = 0.25  # of sending, read ahead: ten seeks of a disk
 MAX_AHEAD: Final = 8  # objects
 LEASE_S: Final = 2.0
 END_S: Final = 60.0
@@ -62,17 +59,26 @@ class Missing(Enum):
 
 
 class FindObject(Protocol):
-    """What a sender's bytes come from; it is asked for each unit."""
+    """Gives a sender its objects; called for each unit."""
 
     def __call__(self, rendition: int, segment: int, *, is_ahead: bool = False) -> bytes | Missing:
-        """Return a segment or table, or why it is missing; where `is_ahead`, it need not be there now."""
+        """Return a segment or table, or why it is missing.
+
+        Args:
+            rendition: its number.
+            segment: the segment's, or from TABLE_BASE on a table's.
+            is_ahead: whether it is only to be read soon.
+        """
 
 
 def path_token(secret: bytes, stream_id: int, host: str, port: int) -> int:
     """Return the token that proves a receiver at an address; never 0.
 
-    `secret` is the server's own, up to 64 bytes. Port 0 stands for all ports of a host
-    whose address a TCP connection has proven.
+    Args:
+        secret: the server's own, up to 64 bytes.
+        stream_id: the stream's.
+        host: the receiver's numeric address.
+        port: 0 stands for all ports of a host whose address a TCP connection has proven.
     """
     place = b"".join((stream_id.to_bytes(4, "big"), port.to_bytes(2, "big"), host.encode()))
     return int.from_bytes(blake2b(place, digest_size=4, key=secret, person=b"path").digest(), "big") or 1
@@ -89,9 +95,16 @@ class StreamSender:
         find: FindObject,
         secret: bytes,
         now: float,
-        max_pace_bytes_per_s: int = MAX_PACE_BYTES_PER_S,
     ) -> None:
-        """Take the stream's keys, where its bytes come from, and the server's path token secret."""
+        """Begin a stream that has been opened.
+
+        Args:
+            stream_id: its id, which its datagrams carry.
+            keys: its keys, of both directions.
+            find: gives the objects that are sent.
+            secret: the server's own, for path tokens.
+            now: monotonic seconds.
+        """
         self.stream_id = stream_id
         self.closed = False
         self.last_pull_s: float | None = None
@@ -103,7 +116,7 @@ class StreamSender:
         self._replay = _ReplayWindow()
         self._epoch = 0
         self._queue = AskedQueue()
-        self._pacer = Pacer(max_pace_bytes_per_s)
+        self._pacer = Pacer(MAX_PACE_BYTES_PER_S)
         self._address: Address | None = None
         self._proven = False
         self._token = 0  # of the present address
@@ -112,11 +125,17 @@ class StreamSender:
 
     @property
     def host(self) -> str | None:
-        """Where its client was last; None before the first PULL."""
+        """The client's latest address; None before the first PULL."""
         return self._address[0] if self._address else None
 
     def receive(self, datagram: bytes, address: Address, now: float) -> None:
-        """Take in a datagram; whatever is no fresh PULL of this stream is ignored."""
+        """Process a datagram; ignore it unless it is a fresh PULL of this stream.
+
+        Args:
+            datagram: as it was received.
+            address: its source.
+            now: monotonic seconds.
+        """
         try:
             pull = parse_pull_untrusted(datagram, self._keys)
         except BadMessageError:
@@ -151,7 +170,13 @@ class StreamSender:
         return datagrams
 
     def note_read(self, rendition: int, segment: int, *, is_sound: bool) -> None:
-        """Go on where an object that was missing may be there, or end where it cannot be read."""
+        """Go on with an object that has been read, or end the stream if it cannot be read.
+
+        Args:
+            rendition: the object's.
+            segment: the object's.
+            is_sound: whether it could be read.
+        """
         asked = self._queue.head
         if asked is not None and (asked.rendition, asked.segment) == (rendition, segment):
             self._waits = False
@@ -171,7 +196,7 @@ class StreamSender:
         return min(times)
 
     def handle_timeout(self, now: float) -> None:
-        """Forget what was asked when PULLs have stopped, and end the stream when they stay away."""
+        """Clear the queue when PULLs have stopped, and end the stream when they stay away."""
         if now >= self._silent_since() + LEASE_S:
             self._clear()
         if now >= self._silent_since() + END_S:
@@ -181,7 +206,7 @@ class StreamSender:
         return self._opened_s if self.last_pull_s is None else self.last_pull_s
 
     def _enter_epoch(self, epoch: int) -> bool:
-        """Tell whether a PULL is of the present epoch; a newer one (RFC 1982) begins it anew."""
+        """Return whether a PULL is of the present epoch, or begins a newer one (RFC 1982)."""
         ahead = (epoch - self._epoch) % 256
         if ahead >= 128 and self.last_pull_s is not None:
             return False
@@ -209,8 +234,8 @@ class StreamSender:
         return self._proven and not self._waits and now >= self._pacer.ready_at()
 
     def _look_ahead(self) -> None:
-        """Have the objects read that come next, one at least and as many as leave in a moment."""
-        left_bytes = self._pacer.pace_bytes_per_s * AHEAD_S
+        """Have the next objects read: one at least, and as many as are sent in the next moment."""
+        left_bytes = self._pacer.pace_bytes_per_s * READ_AHEAD_S
         for number, (rendition, segment, units) in enumerate(self._queue.upcoming(MAX_AHEAD)):
             if left_bytes <= 0:
                 break
@@ -241,7 +266,7 @@ class StreamSender:
 
 
 def _payload(data: bytes | Missing, unit: int) -> bytes | None:
-    """Return what a unit of an object holds; None if there is no such object or unit."""
+    """Return the bytes of an object's unit; None if there is no such object or unit."""
     if isinstance(data, Missing):
         return None
     count, step = unit_layout(len(data))
@@ -259,7 +284,7 @@ class _ReplayWindow:
         return number > self._highest
 
     def accept(self, number: int) -> bool:
-        """Tell whether a number is new, and remember it."""
+        """Return whether a number is new, and remember it."""
         if number > self._highest:
             shift = min(number - self._highest, _REPLAY_WINDOW)
             self._seen = (self._seen << shift | 1) & ((1 << _REPLAY_WINDOW) - 1)

@@ -1,1 +1,1 @@
-"""Who may listen, as it is in force: the lists, and the watch that is kept on them."""
+"""The rules on who may listen: the lists, and the watch on them."""

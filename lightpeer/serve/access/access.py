@@ -1,10 +1,9 @@
-"""Who may listen, as it is in force: read at the start, and again whenever a list has changed.
+"""The rules that are in force: the lists are read at the start, and again when one has changed.
 
-A list that cannot be read at the start keeps the server from starting. One that becomes so while it runs
-changes nothing: what it said before stays in force, and the person is told. So a mistake never lets
-anybody in.
+A server does not start with a list that it cannot read. If a list becomes unreadable while the server runs,
+its old entries stay in force and the operator is told. So a mistake never lets anybody in.
 
-A change is noticed by the kernel's word (`inotify.py`), and by SIGHUP; nothing is looked at meanwhile.
+The kernel reports changes (`inotify.py`), and so does SIGHUP; nothing is polled.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.guard.access import Refusal, Rules
+from lightpeer.core.guard.rules import Refusal, Rules
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.serve.access.inotify import FolderWatch
@@ -45,18 +44,23 @@ class Access:
     """The rules that are in force. One made without lists lets in everybody."""
 
     def __init__(self, own: PeerId) -> None:
-        """Take our own id."""
+        """Let everybody in; `own` is the server's id."""
         self.rules = Rules(own)
 
     def require(self, caller: PeerId, host: str) -> None:
-        """Raise RpcError (PERMISSION_DENIED) for a caller that is not answered."""
+        """Raise RpcError (PERMISSION_DENIED) unless a caller may listen.
+
+        Args:
+            caller: its id.
+            host: its numeric address.
+        """
         refusal = self.rules.refusal(caller, host)
         if refusal is not None:
             raise RpcError(StatusCode.PERMISSION_DENIED, f"{refusal}: {_REASONS[refusal]}")
 
 
 class Lists:
-    """The lists of one server; they keep an `Access` true."""
+    """The lists of one server; they keep an `Access` up to date."""
 
     def __init__(
         self,
@@ -70,11 +74,11 @@ class Lists:
         """Read all lists, and put them in force.
 
         Args:
-            access: what to keep true.
-            state_dir: where it is kept what was withdrawn.
-            allow: the lists of who may listen, files or peer ids; none: everybody may.
-            deny: the lists of who may not, and of what is not served.
-            warn: told what a person should know, in a sentence.
+            access: kept up to date.
+            state_dir: holds the list of withdrawn tracks.
+            allow: lists of peers that may listen, files or peer ids; none: everybody may.
+            deny: lists of peers that may not, and of tracks that are not served.
+            warn: told of trouble that the operator should know of, in a sentence.
 
         Raises:
             LightpeerError: a list cannot be read.
@@ -106,14 +110,14 @@ class Lists:
         return len(self._files) > 1
 
     def summary(self) -> str:
-        """Say what is in force, in a few words."""
+        """Return a few words on the rules in force."""
         allowed = sum(len(source.entries) for source in self._allow)
         denied = sum(len(source.entries) for source in self._deny if source is not self._withdrawn)
         who = f"{allowed} peers may listen" if self._allow else "everybody may listen"
         return f"{who}, {denied} entries deny, {len(self.withdrawn)} tracks are withdrawn"
 
     async def watch(self, hangups: AsyncIterable[object] | None, on_change: Callable[[], object]) -> None:
-        """Read what changes, and what there is at each of `hangups`, for ever; `on_change` is told of it."""
+        """Read changed lists, and all lists at each of `hangups`, for ever; call `on_change` after each."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._note_changes)
             if hangups is not None:
@@ -136,11 +140,11 @@ class Lists:
             self._note(self._files)
 
     async def _note_changes(self) -> None:
-        """Note which of the files have changed, where the system tells."""
+        """Note which files have changed, where the system can report that."""
         try:
             with FolderWatch() as watch:
                 self._watch_places(watch)
-                may_be_lost, self._is_begun = self._is_begun, True  # what was read when this failed
+                may_be_lost, self._is_begun = self._is_begun, True  # changes since the watch failed
                 changed = (path for path, source in self._files.items() if source.has_changed())
                 self._note(self._files if may_be_lost else changed)
                 while True:
@@ -162,7 +166,7 @@ class Lists:
         return places
 
     async def _read(self, paths: Collection[Path]) -> bool:
-        """Read some files anew, and tell whether any could be."""
+        """Read some files again, and return whether any could be read."""
         read = False
         unread: list[LightpeerError] = []
         for path in paths:
@@ -190,10 +194,10 @@ class Lists:
 
 
 class Refusing(Protocol):
-    """What serves people, and can stop."""
+    """Serves listeners, and can stop serving some."""
 
     def drop_refused(self) -> object:
-        """End what those have who may not listen any more."""
+        """End everything of listeners that may not listen any more."""
 
 
 async def keep_to(
@@ -203,13 +207,13 @@ async def keep_to(
     tell: Callable[[ServerEvent], object],
     hangups: AsyncIterable[object] | None = None,
 ) -> None:
-    """Keep a server to its lists as they change, for ever: at once what runs, and then what is kept.
+    """Apply the lists as they change, for ever: first to streams, then to the library.
 
     Args:
-        lists: which.
-        library: what is withdrawn is dropped from it.
-        streams: those that are refused now end.
-        tell: told of what happens.
+        lists: the lists to apply.
+        library: withdrawn tracks are dropped from it.
+        streams: ended where they are refused now.
+        tell: told of each event.
         hangups: at each of these all lists are read again.
     """
     changed = trio.Event()
@@ -228,12 +232,18 @@ async def keep_to(
 
 
 async def drop_withdrawn(lists: Lists, library: Library, tell: Callable[[ServerEvent], object]) -> None:
-    """Drop what was withdrawn from a library, for good; tell of each track that was there."""
+    """Drop withdrawn tracks from a library, for good.
+
+    Args:
+        lists: name the tracks.
+        library: drops them.
+        tell: told of each track that was there.
+    """
     if not lists.withdrawn:
         return
     try:
         here = await trio.to_thread.run_sync(library.withdraw, lists.withdrawn)
-    except LightpeerError as error:  # it is not served all the same
+    except LightpeerError as error:  # the tracks are not served all the same
         tell(LibraryTrouble(str(error)))
         return
     for track_id in here:

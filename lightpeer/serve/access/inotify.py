@@ -1,7 +1,7 @@
 """Told by the kernel when a file has changed: Linux's inotify, by the three calls that libc has for it.
 
-Folders are watched, not files: most editors put a new file in the place of the old one. What counts is a
-file that somebody has closed after writing, or moved: one that is still being written is left alone.
+Folders are watched, not files, because most editors replace the old file by a new one. Only files that were
+closed after writing, or moved, count: a file that is still being written is left alone.
 
 Source: inotify(7).
 """
@@ -26,7 +26,7 @@ _READ_BYTES: Final = 65_536
 
 
 class Changes(NamedTuple):
-    """What has changed; where that `overflowed`, there is more that nobody was told of."""
+    """The files that have changed; if the kernel's queue `overflowed`, there may be others."""
 
     paths: set[Path]
     overflowed: bool
@@ -54,7 +54,7 @@ class FolderWatch:
         os.close(self._descriptor)
 
     def add(self, folder: Path) -> None:
-        """Watch one more folder; a second time does nothing. Raises OSError where that cannot be."""
+        """Watch one more folder, once; raise OSError if that is impossible."""
         number: int = self._add(self._descriptor, os.fsencode(folder), ctypes.c_uint32(_WANTED))
         if number < 0:
             raise _last_error()

@@ -1,8 +1,9 @@
-"""The files and arguments that say who may listen, and what an operator has withdrawn for good.
+"""The files and arguments that name listeners to let in or shut out, and tracks withdrawn for good.
 
 A list is a file or, on the command line, the entries themselves. It is read whole or not at all
-(`core/lists/rule_lists.py`), a piece at a time, with a rest after each: whoever reads a long list in a thread
-holds Python's lock as long as it can, and a server that waits for it at each packet would fall silent.
+(`core/lists/rule_lists.py`), a piece at a time, with a rest after each: a thread that reads a
+long list holds Python's lock as long as it can, and a server that waits for the lock at each packet would
+fall silent.
 
 Withdrawn tracks are a list too, in the state directory, so that they stay withdrawn; the command appends
 to it, whether or not a server runs.
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 PIECE_BYTES: Final = 16_384  # read at once: a millisecond or two of work
-REST_S: Final = 0.0005  # after each
+READ_REST_S: Final = 0.0005  # after each
 WITHDRAWN_NAME: Final = "withdrawn"
 _HELP: Final = {
     "--allow": "peer ids (L…, as `lightpeer id` prints one)",
@@ -41,10 +42,16 @@ _HELP: Final = {
 
 
 class ListSource:
-    """One list: where it stands, and what it says. `path` is None where the entries were given themselves."""
+    """One list and its entries. `path` is None if the entries came from the command line."""
 
     def __init__(self, path: Path | None, kinds: Collection[Kind], *, may_be_missing: bool = False) -> None:
-        """Take where the list is, what it may name, and whether it may be missing as yet."""
+        """Begin with an empty list.
+
+        Args:
+            path: of its file; None: the entries are added by the caller.
+            kinds: the kinds of entries that it may have.
+            may_be_missing: whether the file need not exist yet.
+        """
         self.path = path
         self.entries = RuleList()
         self._read_of: tuple[int, ...] | None = None  # which file was read
@@ -52,7 +59,7 @@ class ListSource:
         self._may_be_missing = may_be_missing
 
     def read(self) -> RuleList:
-        """Return what the file says now; it may take a while.
+        """Return the entries that the file has now; that may take a while.
 
         Raises:
             StateError: there is no such file, or it cannot be read.
@@ -76,11 +83,11 @@ class ListSource:
         return entries
 
     def has_changed(self) -> bool:
-        """Tell whether there is another file than the one that was read."""
+        """Return whether there is another file than the one that was read."""
         return self._file() != self._read_of
 
     def _file(self) -> tuple[int, ...] | None:
-        """Return what shows that a file is the same, or None where there is none."""
+        """Return a fingerprint of the file, or None if there is none."""
         assert self.path is not None, "entries that were given stay as they are"
         try:
             status = self.path.stat()
@@ -90,26 +97,26 @@ class ListSource:
 
 
 def _rest() -> None:
-    time.sleep(REST_S)
+    time.sleep(READ_REST_S)
 
 
 def allow_source(text: str) -> ListSource:
-    """Return the list that an --allow is; raise UsageError if it is none."""
+    """Return the list of an --allow argument; raise UsageError for anything else."""
     return _source(text, ALLOWABLE, "--allow")
 
 
 def deny_source(text: str) -> ListSource:
-    """Return the list that a --deny is; raise UsageError if it is none."""
+    """Return the list of a --deny argument; raise UsageError for anything else."""
     return _source(text, DENIABLE, "--deny")
 
 
 def withdrawn_source(state_dir: Path) -> ListSource:
-    """Return the list of what was withdrawn from a server with a state directory."""
+    """Return the list of tracks that were withdrawn from the server with this state directory."""
     return ListSource(state_dir / WITHDRAWN_NAME, WITHDRAWABLE, may_be_missing=True)
 
 
 def _source(text: str, kinds: Collection[Kind], option: str) -> ListSource:
-    """Return the list that an argument is: entries with commas, or else the path of a file."""
+    """Return the list of an argument: entries separated by commas, or the path of a file."""
     given = ListSource(None, kinds)
     try:
         for entry in text.split(","):
@@ -124,7 +131,7 @@ def _source(text: str, kinds: Collection[Kind], option: str) -> ListSource:
 
 
 def withdraw(state_dir: Path, track_ids: Iterable[bytes]) -> list[bytes]:
-    """Put tracks on the list of what is withdrawn for good; return those that were not there yet.
+    """Withdraw tracks for good; return those that were not on the list yet.
 
     Raises:
         StateError: no server has kept anything there, or the list cannot be written.

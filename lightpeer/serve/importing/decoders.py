@@ -1,12 +1,11 @@
 """Music files to PCM, block by block.
 
-What a file is, its first bytes say, not its name. Ogg Opus, Ogg Vorbis, FLAC and
-WAV are decoded by libopusfile, libvorbisfile, libFLAC and the standard library;
-everything else, and what has more than two channels, by the system's ffmpeg as a
-separate process. Each decoder is a context manager that gives a `Pcm`.
+A file's format is known by its first bytes, not by its name. Ogg Opus, Ogg Vorbis, FLAC and WAV are decoded
+by libopusfile, libvorbisfile, libFLAC and the standard library; all other formats, and more than two
+channels, by the system's ffmpeg as a separate process. Each decoder is a context manager that gives a `Pcm`.
 
-A damaged file gives what decodes; `Pcm.damage` then says what is wrong, once the
-blocks are exhausted. UnreadableError means that nothing can be had from it.
+A damaged file gives its sound parts, and `Pcm.damage` describes the damage once the blocks are exhausted.
+UnreadableError means that nothing can be decoded.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def sniff(path: Path) -> str:
     """Return "opus", "vorbis", "oggflac", "flac", "wav", or "other", by the file's first bytes.
 
     Raises:
-        UnreadableError: it is empty, cannot be read, or is not at all what its name says.
+        UnreadableError: it is empty, cannot be read, or is not of the format that its name claims.
     """
     try:
         with path.open("rb") as file:
@@ -84,7 +83,7 @@ def open_pcm(path: Path, kind: str) -> Iterator[Pcm]:
             pcm = stack.enter_context(_open_native(path, kind))
         except NotNativeError:
             pcm = stack.enter_context(_open_ffmpeg(path))
-        if pcm.rate not in _RATES:  # a second is what is held in memory
+        if pcm.rate not in _RATES:  # one second is held in memory
             raise UnreadableError(f"its sample rate of {pcm.rate} Hz is not that of music")
         yield pcm
 

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from lightpeer.audio import _native
-from lightpeer.audio.ogg import Demuxer, parse_opus_head_untrusted
+from lightpeer.audio.ogg import Demuxer
+from lightpeer.audio.opus import parse_opus_head_untrusted
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing.pcm import Pcm
 
@@ -63,7 +64,7 @@ class OpusEncoder:
         yield from self._audio()
 
     def finish(self) -> Iterator[bytes]:
-        """Encode what is left; yield the last packets."""
+        """Encode the rest; yield the last packets."""
         self._check(self._lib.ope_encoder_drain(self._encoder))
         yield from self._audio()
 

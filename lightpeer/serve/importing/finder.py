@@ -1,11 +1,11 @@
-"""Finds the music files below folders, and keeps to what a person meant to publish.
+"""Finds the music files below folders, and only those that the operator means to publish.
 
-Music is known by its suffix; other files, and names that begin with a dot, are not looked at. No folder is
-entered twice.
+Music is known by its suffix; other files, and names that begin with a dot, are skipped. No folder is entered
+twice.
 
-A symbolic link is followed within its folder. One that leads out of it may lead anywhere, to what was never
-meant for strangers: it is passed over, and told of, unless links were asked for. Even then none is followed
-to a folder that one of ours is in, nor to what the kernel makes up (/proc, /sys, /dev).
+A symbolic link is followed within its folder. A link that leads out of it may lead to files that were never
+meant for strangers, so it is skipped and reported, unless --follow-links is given. Even then no link is
+followed to a folder that contains a music folder, nor to the kernel's own (/proc, /sys, /dev).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KERNELS_OWN: Final = tuple(map(Path, ("/proc", "/sys", "/dev")))
 
 
 def require_folder(folder: Path) -> None:
-    """Raise StateError if there is no such folder, or the disk does not give it."""
+    """Raise StateError if there is no such folder, or it cannot be read."""
     if not os.path.isdir(folder):  # noqa: PTH112 - which raises nothing
         what = "is not a folder" if os.path.lexists(folder) else "does not exist"
         raise StateError(folder, f"{folder} {what}: give the folder that holds your music")
@@ -41,7 +41,13 @@ class Finder:
     def __init__(
         self, folders: Sequence[Path], skipped: list[tuple[Path, str]], *, follow_links: bool = False
     ) -> None:
-        """Take where to look, a list for what cannot be looked at, and whether links may lead out."""
+        """Look nowhere yet.
+
+        Args:
+            folders: the music folders.
+            skipped: gets each path that is skipped, with its reason.
+            follow_links: whether links may lead out of the folders.
+        """
         real = [Path(os.path.realpath(folder)) for folder in folders]
         self._roots = dict(zip(folders, real, strict=True))
         self._skipped = skipped
@@ -54,7 +60,8 @@ class Finder:
     def files(self, folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
         """Yield each music file below one of the folders, with its status, in the order of names.
 
-        Raises StateError if it is not there.
+        Raises:
+            StateError: the folder is not there.
         """
         require_folder(folder)
         folders, root = [folder], self._roots[folder]
@@ -88,7 +95,7 @@ class Finder:
                 yield path, status
 
     def _status(self, path: Path, root: Path) -> os.stat_result | None:
-        """Return the status of what is there or where it leads; None if it is not to be looked at."""
+        """Return the status of a file or a link's target; None to skip it."""
         is_music = path.suffix.lower() in MUSIC_SUFFIXES
         try:
             status = path.lstat()
@@ -103,7 +110,7 @@ class Finder:
         return status
 
     def _may_follow(self, link: Path, root: Path) -> bool:
-        """Tell whether a link is to be followed, and note why if not."""
+        """Return whether a link is to be followed, and note why if not."""
         target = Path(os.path.realpath(link))
         if target.is_relative_to(root):
             return True

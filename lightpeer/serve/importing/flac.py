@@ -48,7 +48,7 @@ class _FlacFrames:
         self.errors += 1
 
     def take(self) -> bytes:
-        """Return what was decoded since the last call."""
+        """Return the PCM decoded since the last call."""
         pcm = b"".join(self.ready)
         self.ready.clear()
         return pcm

@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightpeer.audio.ogg import OpusHead
-from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, least_bitrate_bps
+from lightpeer.audio.opus import OpusHead
+from lightpeer.core.content.manifest import SAMPLE_RATE, Description, build_manifest, least_bitrate_bps
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing.decoders import open_opus, open_pcm, opus_links, sniff
 from lightpeer.serve.importing.encode import OpusEncoder
@@ -27,7 +27,7 @@ from lightpeer.serve.importing.rungs import rungs_for_opus
 from lightpeer.serve.importing.segments import RenditionWriter
 from lightpeer.serve.importing.tags import Tags
 
-MIN_DURATION_S = 1  # anything shorter is a sound effect, or what is left of a broken file
+MIN_DURATION_S = 1  # anything shorter is a sound effect, or the rest of a broken file
 _ENCODER_PRE_SKIP = 312  # libopusenc's for 48 kHz, in samples: 6.5 ms
 _TOO_SHORT = "it holds less than a second of sound"
 
@@ -42,7 +42,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """What came of a decode: finished renditions, the lowest first."""
+    """The result of a decode: finished renditions, the lowest first."""
 
     writers: list[RenditionWriter]
     duration_samples: int
@@ -54,10 +54,18 @@ def make_track(
 ) -> str:
     """Make a track of a music file in an empty folder: `manifest`, `0.opus`, `0.tables`, `1.opus`, and so on.
 
-    Returns what was damaged in the source, or "".
+    Args:
+        source: the music file.
+        tags: its title, artist, album and gain.
+        recipe: the bitrates to make.
+        folder: where the track is made.
+        should_stop: called each second of sound; True ends the import.
+
+    Returns:
+        A description of the damage in the source, or "".
 
     Raises:
-        UnreadableError: nothing can be made of it.
+        UnreadableError: no track can be made of the file.
         StoppedError: `should_stop`, asked for every second of sound, said so.
         OSError: the folder cannot be written.
         MissingLibraryError: a codec library is not installed.
@@ -149,12 +157,14 @@ class _Job:
     def _write_manifest(self, bitrates_bps: Sequence[int], made: _Encoded) -> None:
         tags = self._tags
         manifest = build_manifest(
-            title=tags.title,
-            artist=tags.artist,
-            album=tags.album,
-            duration_samples=made.duration_samples,
-            gain_q8_db=made.gain_q8_db if tags.gain_q8_db is None else tags.gain_q8_db,
-            segment_count=made.writers[0].segment_count,
+            Description(
+                title=tags.title,
+                artist=tags.artist,
+                album=tags.album,
+                duration_samples=made.duration_samples,
+                gain_q8_db=made.gain_q8_db if tags.gain_q8_db is None else tags.gain_q8_db,
+                segment_count=made.writers[0].segment_count,
+            ),
             renditions=[
                 (bps, writer.header, writer.tables)
                 for bps, writer in zip(_claimed_bps(bitrates_bps, made.writers), made.writers, strict=True)
@@ -164,10 +174,10 @@ class _Job:
 
 
 def _claimed_bps(bitrates_bps: Sequence[int], writers: Sequence[RenditionWriter]) -> list[int]:
-    """Return the bitrates that renditions go by: more than meant where one has seconds far above its mean.
+    """Return the bitrates that renditions claim: higher ones if some seconds are far above the mean.
 
-    Such is an Ogg Opus source that is silent for most of its length; nobody takes a table that goes far
-    beyond what is claimed.
+    An Ogg Opus source that is silent for most of its length is like that, and listeners refuse a table that
+    goes far beyond the claimed bitrate.
     """
     claimed: list[int] = []
     for bps, writer in zip(bitrates_bps, writers, strict=True):

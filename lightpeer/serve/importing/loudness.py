@@ -4,8 +4,8 @@ The measure is that of ITU-R BS.1770-4 and EBU R128: K-weighted power, gated fir
 at -70 LUFS and then 10 LU below the mean. In plain Python the filter costs about
 as much time as an encoder, so it runs over a tenth of a second out of every
 `_STRIDE` seconds only. On music this comes within about 1 dB of the whole
-measure, which is what levelling a playlist needs, and it is the same on every
-server, so that the manifest, and with it the track id, is too.
+measure, which is enough to level a playlist. It is the same on every server, and so
+are the manifest and the track id.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class LoudnessMeter:
         self._powers: list[float] = []
 
     def add(self, pcm: memoryview[float], full_scale: float) -> None:
-        """Take the next block; `full_scale` is the sample value that is 0 dBFS."""
+        """Measure the next block; `full_scale` is the sample value of 0 dBFS."""
         self._blocks += 1
         if (self._blocks - 1) % _STRIDE or len(pcm) < self._frames * self._channels:
             return

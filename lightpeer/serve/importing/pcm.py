@@ -33,7 +33,7 @@ class Pcm:
     channels: int
     blocks: Iterator[bytes] = field(repr=False)
     is_float: bool = False
-    damage: str = ""  # what was wrong with the file, as far as it is read
+    damage: str = ""  # a description of the damage in the part read so far
 
     @property
     def frame_bytes(self) -> int:
@@ -68,7 +68,7 @@ _UNSIGNED_TO_SIGNED = bytes(value ^ 0x80 for value in range(256))
 def to_16_bit(data: bytes, width: int) -> bytes:
     """Return WAV's samples of 1 to 4 bytes as 16-bit ones: the upper two bytes of each.
 
-    What falls away lies 96 dB below full scale, far below what Opus loses.
+    The dropped bits lie 96 dB below full scale, far below the losses of Opus.
     """
     if width == 2:
         return data

@@ -1,10 +1,9 @@
-"""Ogg Opus that is good as it is: looked over, then cut into segments without re-encoding.
+"""Ogg Opus that is good as it is: surveyed, then cut into segments without re-encoding.
 
-Two passes over the file. The first measures what decides whether the packets can
-stay (`OpusSurvey`), the second copies them. What is damaged is left out: packets
-with a missing part, packets that are not Opus, and whatever follows a file's last
-whole page. Granule positions are counted anew from the packets' durations, so a
-hole closes up; of the old ones only the end trim is taken over (RFC 7845, 4.5).
+This takes two passes over the file. The first measures whether the packets can stay (`OpusSurvey`), and the
+second copies them. Damage is left out: packets with a missing part, packets that are not Opus, and the bytes
+after a file's last whole page. Granule positions are counted anew from the packets' durations, so a hole
+closes up; only the end trim is kept of the old ones (RFC 7845, 4.5).
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from lightpeer.audio.ogg import Demuxer, OpusHead, Packet, packet_samples, parse_opus_head_untrusted
+from lightpeer.audio.ogg import Demuxer, Packet
+from lightpeer.audio.opus import OpusHead, packet_samples, parse_opus_head_untrusted
 from lightpeer.core.content.manifest import SAMPLE_RATE
 from lightpeer.core.trust.bounds import MAX_SEGMENT_BYTES
 from lightpeer.errors import BadMessageError, UnreadableError
@@ -32,7 +32,7 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OpusSurvey:
-    """What an Ogg Opus file holds. Samples are at 48 kHz.
+    """The properties of an Ogg Opus file. Samples are at 48 kHz.
 
     Attributes:
         head: its identification header.
@@ -154,7 +154,7 @@ class _Reader:
         self._packets = self._all()
 
     def head(self) -> OpusHead:
-        """Take the two header packets and return the first, parsed."""
+        """Consume the two header packets; return the first, parsed."""
         first, second = next(self._packets, None), next(self._packets, None)
         if first is None or second is None:
             raise UnreadableError("it ends before its first sound")

@@ -1,4 +1,4 @@
-"""Which renditions a source is offered in: never one that claims more than the source has.
+"""Which renditions a source is offered in: none claims more than the source has.
 
 An Ogg Opus source of B bit/s keeps its own packets as the top rung, in place of every
 target from three quarters of B on; lower targets are encoded from its decode. Where
@@ -14,7 +14,9 @@ from typing import NamedTuple
 _SAME_QUALITY = 0.75  # a target of less than this part of the source's bitrate is worth encoding
 
 
-_SAME_NAME = 0.1  # an encoder's mean misses its target by as much: such a source goes by the target
+_SAME_NAME = (
+    0.1  # an encoder's mean misses its target by as much, so a source as near as that goes by the target
+)
 
 
 class Rungs(NamedTuple):
@@ -25,7 +27,7 @@ class Rungs(NamedTuple):
 
 
 def rungs_for_opus(mean_bps: int, ladder_kbps: Sequence[int]) -> Rungs:
-    """Return what an Ogg Opus source of this mean bitrate is offered in."""
+    """Return the bitrates that an Ogg Opus source of this mean bitrate is offered in."""
     targets = [kbps * 1000 for kbps in ladder_kbps]
     lower = tuple(bps for bps in targets if bps < _SAME_QUALITY * mean_bps)
     return Rungs(lower, _name(mean_bps, targets) if len(lower) < len(targets) else None)

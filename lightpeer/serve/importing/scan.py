@@ -1,9 +1,9 @@
-"""From a folder of music to tracks: finds what is new or changed and imports that, one file at a time.
+"""From folders of music to tracks: finds new and changed files, and imports them one at a time.
 
 `scan` is synchronous and can be stopped between two seconds of sound; it is meant to
 run in a worker thread while the server already serves what it has. Every file ends
 up imported, unchanged, or skipped with a reason; no file can end a scan. Only the
-state directory can: a full disk is a StateError, and what was finished is kept.
+state directory can: a full disk is a StateError, and finished tracks are kept.
 
 Which files there are is up to `finder.py`.
 """
@@ -36,16 +36,16 @@ from lightpeer.serve.library.library import Library
 
 logger = logging.getLogger(__name__)
 
-MIRRORED: Final = b"mirror:"  # how the paths begin of what is fetched from the network
+MIRRORED: Final = b"mirror:"  # the paths of tracks fetched from the network begin so
 _NOTED_AT_ONCE = 200  # files: a few milliseconds, in which no track is opened
 
-Progress: TypeAlias = Callable[[int, int, str], None]
+DrawProgress: TypeAlias = Callable[[int, int, str], None]
 """Called with how many files are done, how many there are to do, and the name of the one that begins."""
 
 
 @dataclass(slots=True)
 class ImportReport:
-    """What a scan did. `skipped` and `damaged` (imported in part) hold each file with its reason."""
+    """The result of a scan. `skipped` and `damaged` (imported in part) hold each file with its reason."""
 
     imported: int = 0
     unchanged: int = 0
@@ -59,7 +59,7 @@ class ImportReport:
     stopped: bool = False
 
     def notes(self) -> list[str]:
-        """Return what a person should know, a line each: the files with a reason, then what would help."""
+        """Return notes for the operator, a line each: the files with their reasons, then advice."""
         lines = [f"skipped {_shown(path)}: {reason}" for path, reason in self.skipped]
         lines += [f"imported in part {_shown(path)}: {reason}" for path, reason in self.damaged]
         if self.kept:
@@ -77,45 +77,44 @@ class ImportReport:
         return lines
 
 
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a scan looks, besides the library's own folder.
+
+    Attributes:
+        more: the other folders; one that lies in another is read there.
+        mirrored: paths at and below which tracks stay without a file (`mirror.py`).
+        follow_links: whether links may lead out of the folders.
+    """
+
+    more: Sequence[Path] = ()
+    mirrored: Sequence[bytes] = ()
+    follow_links: bool = False
+
+
+OWN_FOLDER: Final = Folders()
+
+
 def scan(
     library: Library,
-    progress: Progress = lambda _done, _total, _name: None,
+    where: Folders = OWN_FOLDER,
+    progress: DrawProgress = lambda _done, _total, _name: None,
     should_stop: Callable[[], bool] = lambda: False,
-    mirrored: Sequence[bytes] = (),
-    more_dirs: Sequence[Path] = (),
-    *,
-    follow_links: bool = False,
 ) -> ImportReport:
-    """Bring the library up to date with its music folders.
+    """Bring the library up to date with its music folders, and return what was done.
 
     Args:
         library: what to bring up to date; it has the first folder.
+        where: the other folders.
         progress: told of each file.
         should_stop: asked now and then.
-        mirrored: at and below which paths tracks stay without a file (`mirror.py`).
-        more_dirs: the other folders; one that lies in another is read there.
-        follow_links: whether links may lead out of the folders.
 
     Raises:
         StateError: a music folder is not there, or the state directory cannot be written.
         MissingLibraryError: libopusenc is not installed, without which nothing can be imported.
     """
     report = ImportReport()
-    folders = outermost([library.music_dir, *more_dirs])
-    finder = Finder(folders, report.skipped, follow_links=follow_links)
-    found, todo, kept = 0, [], []
-    library.begin_scan()
-    for folder in folders:
-        before, files = found + finder.led_out, finder.files(folder)
-        while keys := [SourceKey.of(path, status) for path, status in islice(files, _NOTED_AT_ONCE)]:
-            found += len(keys)
-            todo += library.note_found(keys)
-        if found + finder.led_out == before and library.has_files_below(folder):
-            kept.append(os.fsencode(folder))  # more likely a disk that is not mounted than a wish
-    report.kept = bool(kept)  # encoding anew takes hours
-    report.led_out, report.first_led_out = finder.led_out, finder.first_led_out
-    report.removed = library.drop_not_found([*finder.closed, *kept, *mirrored])
-    report.unchanged = found - len(todo)
+    todo = _find(library, where, report)
     if todo:
         _native.opusenc()
     try:
@@ -127,8 +126,28 @@ def scan(
     return report
 
 
+def _find(library: Library, where: Folders, report: ImportReport) -> list[SourceKey]:
+    """Compare the folders with the library; drop the files that are gone, and return those to import."""
+    folders = outermost([library.music_dir, *where.more])
+    finder = Finder(folders, report.skipped, follow_links=where.follow_links)
+    found, todo, kept = 0, [], []
+    library.begin_scan()
+    for folder in folders:
+        before, files = found + finder.led_out, finder.files(folder)
+        while keys := [SourceKey.of(path, status) for path, status in islice(files, _NOTED_AT_ONCE)]:
+            found += len(keys)
+            todo += library.note_found(keys)
+        if found + finder.led_out == before and library.has_files_below(folder):
+            kept.append(os.fsencode(folder))  # more likely an unmounted disk than intention
+    report.kept = bool(kept)  # encoding anew takes hours
+    report.led_out, report.first_led_out = finder.led_out, finder.first_led_out
+    report.removed = library.drop_not_found([*finder.closed, *kept, *where.mirrored])
+    report.unchanged = found - len(todo)
+    return todo
+
+
 def outermost(folders: Sequence[Path]) -> list[Path]:
-    """Return folders by absolute paths, without those that lie in another or come twice."""
+    """Return the absolute paths of folders, without duplicates and folders within others."""
     absolute = [Path(os.path.abspath(folder)) for folder in folders]  # noqa: PTH100 - links stay
     real = {folder: Path(os.path.realpath(folder)) for folder in absolute}
     first_names = {path: folder for folder, path in reversed(real.items())}
@@ -136,11 +155,11 @@ def outermost(folders: Sequence[Path]) -> list[Path]:
 
 
 def mend(library: Library, should_stop: Callable[[], bool] = lambda: False) -> ImportReport:
-    """Import again what became damaged tracks, as far as it is still there; else as `scan`."""
+    """Import the files of damaged tracks again, if they are still there; errors are those of `scan`."""
     report = ImportReport()
     try:
         for path in map(Path, map(os.fsdecode, library.damaged_files())):
-            if path.is_absolute() and (key := _key_of(path)):  # what is mirrored has no such path
+            if path.is_absolute() and (key := _key_of(path)):  # mirrored tracks have another path
                 _import_file(library, key, report, lambda _: None, should_stop)
     except StoppedError:
         report.stopped = True
@@ -192,12 +211,12 @@ def _import_file(
 
 
 def mirror_root(entry: str) -> bytes:
-    """Return what the paths of an entry's tracks begin with in the library; no file has such a path."""
+    """Return the common beginning of the library paths of an entry's tracks; no file has such a path."""
     return MIRRORED + entry.encode().hex().encode()
 
 
 def _require_same(path: Path, key: SourceKey) -> None:
-    """Raise UnreadableError if the file is not what it was when the scan found it."""
+    """Raise UnreadableError if the file has changed since the scan found it."""
     try:
         same = SourceKey.of(path, path.stat()) == key
     except OSError:
@@ -212,7 +231,7 @@ class ProgressLine:
     _CELLS = 20
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """Draw on `stream`, standard error by default; where that is no terminal, draw nothing."""
+        """Draw on `stream`, standard error by default, if that is a terminal."""
         self._stream = stream or sys.stderr
         self._drawn = False
 

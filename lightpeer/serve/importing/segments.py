@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lightpeer.audio.ogg import Muxer, OpusHead, build_opus_head, build_opus_tags, packet_samples
+from lightpeer.audio.ogg import Muxer
+from lightpeer.audio.opus import OpusHead, build_opus_head, build_opus_tags, packet_samples
 from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE, TABLE_SEGMENTS, build_table
 from lightpeer.core.trust.bounds import MAX_SEGMENT_BYTES
 from lightpeer.errors import UnreadableError

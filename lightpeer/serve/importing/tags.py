@@ -1,8 +1,7 @@
 """Title, artist, album and stored gain of a music file, from its tags or else its name.
 
 Tags are read by tinytag, imported when the first file is. Nothing here fails: a
-file whose tags cannot be read has none, and whether it can be played is found out
-by those who decode it.
+file whose tags cannot be read has none; the decoder finds out whether it can be played.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _Q8 = re.compile(r"\s*([+-]?\d{1,5})\s*")
 
 @dataclass(frozen=True, slots=True)
 class Tags:
-    """What a file says about itself; `gain_q8_db` (1/256 dB, to -18 LUFS) is None where it does not say."""
+    """A file's tags; `gain_q8_db` (1/256 dB, to -18 LUFS) is None where there is none."""
 
     title: str
     artist: str = ""
@@ -34,7 +33,7 @@ class Tags:
 
 
 def read_tags(path: Path) -> Tags:
-    """Return the file's tags, with what its name says where they say nothing."""
+    """Return the file's tags, completed by its name."""
     title, artist, album, other = _stored_tags(path)
     if not title:
         named = tags_from_name(path)
@@ -47,7 +46,7 @@ def _stored_tags(path: Path) -> tuple[str, str, str, Mapping[str, list[str]]]:
 
     try:
         tag = TinyTag.get(path, duration=False)
-    except Exception:  # noqa: BLE001 - a parser of hostile files raises whatever it likes
+    except Exception:  # noqa: BLE001 - a parser of hostile files raises anything
         return "", "", "", {}
     return _tidy(tag.title), _tidy(tag.artist), _tidy(tag.album), tag.other
 

@@ -1,8 +1,7 @@
-"""Tracks that are set aside: the disk gives other bytes than were stored, or none.
+"""Tracks that are set aside: the disk returns other bytes than were stored, or none.
 
-A server that sent such bytes would be a liar to its listeners. What is damaged stays set aside until it has
-been imported again. What could not be read is tried again after a while: a disk may be unplugged, and come
-back.
+A server that sent those bytes would be a liar to its listeners. A damaged track stays set aside until it has
+been imported again. An unreadable one is tried again after a while: an unplugged disk may come back.
 """
 
 from __future__ import annotations
@@ -11,7 +10,9 @@ import math
 import threading
 from typing import Final
 
-ASIDE_S: Final = 600.0  # what could not be read: nobody waits for that long, and a dead disk is left alone
+ASIDE_S: Final = (
+    600.0  # for an unreadable track: no listener waits for that long, and a dead disk is left alone
+)
 MAX_ASIDE: Final = 4096  # half a megabyte; of more, the first is tried again
 
 
@@ -24,7 +25,13 @@ class SetAside:
         self._found_damaged = 0
 
     def add(self, track_id: bytes, now: float, *, is_damaged: bool) -> bool:
-        """Set a track aside, and tell whether it was not before."""
+        """Set a track aside, and return whether that is new.
+
+        Args:
+            track_id: the track's.
+            now: monotonic seconds.
+            is_damaged: whether until it is imported again, and not for ASIDE_S alone.
+        """
         with self._lock:
             before_s = self._until_s.pop(track_id, -math.inf)
             if before_s == -math.inf and len(self._until_s) >= MAX_ASIDE:
@@ -34,16 +41,16 @@ class SetAside:
             return before_s <= now
 
     def remove(self, track_id: bytes) -> None:
-        """Have a track served again."""
+        """Serve a track again."""
         with self._lock:
             self._until_s.pop(track_id, None)
 
     def holds(self, track_id: bytes, now: float) -> bool:
-        """Tell whether a track is set aside."""
+        """Return whether a track is set aside."""
         return self._until_s.get(track_id, -math.inf) > now
 
     def has_damage(self) -> bool:
-        """Tell whether any track is damaged."""
+        """Return whether any track is damaged."""
         with self._lock:
             return math.inf in self._until_s.values()
 

@@ -2,8 +2,8 @@
 
 Worker threads answer searches and open tracks while another imports. One connection
 serves all behind one lock; every statement is short, and the write-ahead log with
-`synchronous=NORMAL` means that a commit does not wait for the disk. What a power cut
-can lose is the last imports, which the next scan makes again.
+`synchronous=NORMAL` means that a commit does not wait for the disk. A power cut can
+lose the last imports, which the next scan makes again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Database:
     def __init__(self, path: Path, schema: str, *, derived: bool = False) -> None:
         """Open or create the file; raise StateError where that cannot be done.
 
-        Where all that it holds is `derived` from elsewhere, a damaged file is replaced by an empty one.
+        If all its rows are `derived` from elsewhere, a damaged file is replaced by an empty one.
         """
         self.path = path
         self._lock = threading.Lock()

@@ -1,8 +1,8 @@
-"""How the files that this process may have open are shared out, so that nobody uses up what others need.
+"""How the descriptors of this process are shared out, so that no use of them starves another.
 
-An idle connection costs whoever makes it next to nothing. So there are no more places for connections than
-leave descriptors to the renditions that are streamed, and to ourselves: peers that we turn to, the databases,
-an import. Where they are all taken, the idle ones give way (`core/guard/admission.py`).
+An idle connection costs its maker next to nothing. So the number of connections is limited, and leaves
+descriptors for streamed renditions and for the server's own needs: calls to peers, the databases, an import.
+When all places are taken, idle connections give way (`core/guard/admission.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The state directory as the file system has it: one server's alone, and safe from a power cut.
 
-What the system refuses becomes a sentence that says what a person can do.
+Errors of the system become sentences that say what a person can do.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def claim(state_dir: Path) -> IO[bytes]:
 
 
 def flush(folder: Path) -> None:
-    """Have the disk take a folder's files before its rename can be seen."""
+    """Flush a folder's files to the disk, before its rename can be seen."""
     for path in [*folder.iterdir(), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         try:

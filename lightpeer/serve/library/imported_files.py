@@ -1,8 +1,8 @@
 """Which file of the music folder became which track: a table in SQLite, however large the folder is.
 
 Nothing in here is held in memory for each file or track. Ids come out in order, a page at a
-time, so that two lists of them are compared side by side (`only_in_one`); what a scan finds
-is noted in a table of its own, which ends with the process.
+time, so that two lists of them are compared side by side (`only_in_one`); a scan notes the
+files that it finds in a table of its own, which ends with the process.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE INDEX IF NOT EXISTS files_by_track ON files (track_id);
 CREATE TEMPORARY TABLE found (path BLOB PRIMARY KEY) WITHOUT ROWID;
 """
-_WITHDRAWN = "withdrawn"  # in place of the recipe: such a file stands for no track, whatever it would become
+_WITHDRAWN = "withdrawn"  # in place of the recipe: the file stands for no track any more
 _UNCHANGED = """
 SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ? AND recipe IN (?, 'withdrawn')
 """
 _NOT_FOUND = """
 SELECT path FROM files WHERE path > ? AND path NOT IN (SELECT path FROM found) ORDER BY path LIMIT 200
 """
-_DAMAGED = "damaged"  # as a recipe: no file is imported by it, so the next scan takes such a file
+_DAMAGED = "damaged"  # as a recipe: it is no real one, so the next scan imports the file again
 _MARK_DAMAGED = "UPDATE files SET recipe = ? WHERE track_id = ? AND recipe <> 'withdrawn'"
 _DAMAGED_IDS = "SELECT track_id FROM files GROUP BY track_id HAVING min(recipe) = ? LIMIT ?"
 _TRACK_IDS = """
@@ -39,7 +39,7 @@ _HAS_TRACK = "SELECT 1 FROM files WHERE track_id = ? AND recipe <> 'withdrawn' L
 
 @dataclass(frozen=True, slots=True)
 class SourceKey:
-    """How a file is recognised as unchanged: its absolute path and what `stat` says of it."""
+    """A file's identity: if its absolute path, size and time are the same, it is unchanged."""
 
     path: bytes
     size: int
@@ -63,7 +63,13 @@ class ImportedFiles:
         self._database.close()
 
     def put(self, key: SourceKey, recipe: str, track_id: bytes) -> None:
-        """Note what a file became, and by which recipe."""
+        """Note the track that a file became.
+
+        Args:
+            key: the file's.
+            recipe: how it was imported.
+            track_id: the track's.
+        """
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
@@ -81,9 +87,10 @@ class ImportedFiles:
             connection.executemany("DELETE FROM files WHERE track_id = ?", ((i,) for i in track_ids))
 
     def mark_damaged(self, track_id: bytes) -> bool:
-        """Note that what some files became is damaged, until one of them is `put` again.
+        """Note that a track is damaged, until one of its files is `put` again.
 
-        Tell whether there is any; what was withdrawn stays so.
+        Returns:
+            Whether any file stands for it; a withdrawn track stays withdrawn.
         """
         with self._database.transaction() as connection:
             return connection.execute(_MARK_DAMAGED, (_DAMAGED, track_id)).rowcount > 0
@@ -93,14 +100,14 @@ class ImportedFiles:
         with self._database.transaction() as connection:
             connection.execute("UPDATE files SET recipe = ? WHERE track_id = ?", (_WITHDRAWN, track_id))
 
-    # What it knows.
+    # Queries.
 
     def damaged_track_ids(self, most: int) -> list[bytes]:
-        """Return at most so many ids of tracks that are damaged."""
+        """Return the ids of damaged tracks, at most `most`."""
         return [cast("bytes", row[0]) for row in self._database.rows(_DAMAGED_IDS, (_DAMAGED, most))]
 
     def damaged_paths(self, most: int) -> list[bytes]:
-        """Return at most so many files that became a track which is damaged now."""
+        """Return the files of damaged tracks, at most `most`."""
         query = "SELECT path FROM files WHERE recipe = ? LIMIT ?"
         return [cast("bytes", row[0]) for row in self._database.rows(query, (_DAMAGED, most))]
 
@@ -110,7 +117,7 @@ class ImportedFiles:
         return cast("bytes", rows[0][0]) if rows else None
 
     def has_track(self, track_id: bytes) -> bool:
-        """Tell whether some file stands for a track."""
+        """Return whether some file stands for a track."""
         return bool(self._database.rows(_HAS_TRACK, (track_id,)))
 
     def track_ids(self) -> Iterator[bytes]:
@@ -123,7 +130,7 @@ class ImportedFiles:
         return cast("int", self._database.rows(query)[0][0])
 
     def has_any_below(self, prefix: bytes) -> bool:
-        """Tell whether there is a file whose path begins so."""
+        """Return whether there is a file whose path begins so."""
         query = "SELECT 1 FROM files WHERE substr(path, 1, ?) = ? LIMIT 1"
         return bool(self._database.rows(query, (len(prefix), prefix)))
 
@@ -132,15 +139,15 @@ class ImportedFiles:
         query = "SELECT DISTINCT track_id FROM files WHERE substr(path, 1, ?) = ?"
         return [cast("bytes", row[0]) for row in self._database.rows(query, (len(prefix), prefix))]
 
-    # What a scan does.
+    # Scans.
 
     def begin_scan(self) -> None:
-        """Forget what the last scan found."""
+        """Forget the files that the last scan found."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM found")
 
     def note_found(self, keys: Sequence[SourceKey], recipe: str) -> list[SourceKey]:
-        """Note that some files are there; return those that were not imported as they are, by this recipe."""
+        """Note that files are there; return those that are new, changed, or imported by another recipe."""
         with self._database.transaction() as connection:
             connection.executemany("INSERT OR IGNORE INTO found VALUES (?)", ((key.path,) for key in keys))
             return [
@@ -155,7 +162,7 @@ class ImportedFiles:
 
 
 def only_in_one(ours: Iterator[bytes], theirs: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Yield what only one of two rising sequences has, and whether that is ours."""
+    """Yield the items of only one of two rising sequences, and whether that one is `ours`."""
     left, right = next(ours, None), next(theirs, None)
     while left is not None or right is not None:
         if left == right:

@@ -29,7 +29,7 @@ from lightpeer.core.search.words import LETTERS
 from lightpeer.core.trust.bounds import MAX_HITS
 from lightpeer.serve.library.database import Database
 
-MATCHED_CHARS = 256  # longer than any title; what a query costs grows with its words
+MATCHED_CHARS = 256  # longer than any title; the cost of a query grows with its words
 MAX_QUERY_WORDS = 8  # the others narrow nothing down that eight have not; each takes a list of its own
 MAX_RANKED = 1000  # of the tracks that match: one letter matches most of a library, and others wait meanwhile
 
@@ -77,7 +77,7 @@ class Index:
                 )
 
     def add_all(self, tracks: Sequence[IndexHit]) -> None:
-        """Add tracks, all of them or none; those that are there already stay as they are."""
+        """Add tracks, all of them or none; a track that is there already stays as it is."""
         with self._database.transaction() as connection:
             for track in tracks:
                 shown = tuple(_storable(text) for text in (track.title, track.artist, track.album))
@@ -96,7 +96,7 @@ class Index:
         self.remove_all([track_id])
 
     def remove_all(self, track_ids: Sequence[bytes]) -> None:
-        """Remove tracks, those that are there."""
+        """Remove the tracks that are there."""
         with self._database.transaction() as connection:
             for track_id in track_ids:
                 connection.execute(
@@ -132,7 +132,7 @@ def _fts_query(text: str) -> str:
 
 
 def _storable(text: str) -> str:
-    """Return text that SQLite takes. What a manifest has is that already: a hit must be equal to it."""
+    """Return text that SQLite accepts; a manifest's text is returned as it is, for hits must equal it."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -142,7 +142,7 @@ def _searchable(text: str) -> str:
 
 
 def _hits(rows: Iterable[tuple[object, ...]]) -> list[IndexHit]:
-    """Return what rows say; one that the disk has damaged is left out, for no message could hold it."""
+    """Return the hits of rows; a row that the disk has damaged is left out, for no message could hold it."""
     return [hit for row in rows if (hit := _hit(row)) is not None]
 
 

@@ -1,4 +1,4 @@
-"""The imported tracks on disk: what the server reads from while it streams.
+"""The imported tracks on disk, from which the server streams.
 
 In the state directory:
 
@@ -11,44 +11,41 @@ In the state directory:
 
 A track is made in `incoming` and moved into place by one rename, so that a track
 folder is always whole. Then the database learns of it; a folder that the database
-does not know is what a crash left in between, and is removed at start.
+does not know is left from a crash in between, and is removed at start.
 
-A track that the disk does not give as it was stored is set aside (`aside.py`): neither found nor
-opened. The database notes damage, so that the file it was made of is imported again, in this run or the next.
+A track that the disk does not return as it was stored is set aside (`aside.py`): neither found nor opened.
+The database notes damage, so that its file is imported again, in this run or the next.
 
-Worker threads read (`track`, `index.search`) while another imports; what they share has
-locks that are never held across slow work. Ids are never all in memory, but for a moment
-at start, when folders, database and index are compared.
+Worker threads read (`track`, `index.search`) while another imports. Their shared state has locks that are
+never held across slow work. The ids are all in memory for a moment only, at start, when folders, database
+and index are compared.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 from lightpeer.core.content.manifest import Track, parse_manifest_untrusted, track_id_of
 from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.lists.packed import PackedSet
-from lightpeer.core.trust.bounds import MAX_MANIFEST_BYTES, MAX_RENDITIONS
-from lightpeer.errors import RemoteError, StateError, UnreadableError, UsageError
-from lightpeer.safe_files import read_ordinary
-from lightpeer.serve.library.aside import MAX_ASIDE, SetAside
-from lightpeer.serve.library.disk import claim, flush, state_error
+from lightpeer.core.trust.bounds import MAX_RENDITIONS
+from lightpeer.errors import StateError, UnreadableError, UsageError
+from lightpeer.serve.library.aside import MAX_ASIDE
+from lightpeer.serve.library.disk import claim
 from lightpeer.serve.library.imported_files import ImportedFiles, SourceKey, only_in_one
 from lightpeer.serve.library.index import Index, IndexHit
-from lightpeer.serve.library.store import SHORT_OF_MEANS, RenditionFiles, StoredTrack
+from lightpeer.serve.library.open_tracks import OpenTracks
+from lightpeer.serve.library.store import StoredTrack
+from lightpeer.serve.library.track_folders import TrackFolders
 from lightpeer.serve.operator.settings import DEFAULT_LADDER_KBPS
 from lightpeer.tasks.supervision import OnceLog
 
 DEFAULT_COMPLEXITY = 10  # an import happens once
-MAX_CACHED_TRACKS = 256  # a manifest each, mostly 2 kB
 FORMAT = 1  # raised when the same file would now become other bytes: everything is imported again
 _ADDED_AT_ONCE = 200  # tracks, to a lost index
 
@@ -79,12 +76,7 @@ class Library:
         self.music_dir = Path(os.path.abspath(music_dir))  # noqa: PTH100 - links stay, `..` and `.` do not
         self.ladder = _checked(ladder)
         self.complexity = complexity
-        self._tracks = state_dir / "tracks"
-        self._incoming = state_dir / "incoming"
-        self._cached: OrderedDict[bytes, StoredTrack] = OrderedDict()
-        self._cache_lock = threading.Lock()
-        self._files = RenditionFiles()
-        self._aside = SetAside()
+        self._folders = TrackFolders(state_dir)
         self._log = OnceLog()
         self._adding = threading.Lock()  # one track after the other is put in place
         self._withdrawn = PackedSet(TRACK_ID_BYTES)
@@ -92,43 +84,26 @@ class Library:
         try:
             self._imported = ImportedFiles(state_dir / "library.db")
             self.index = Index(state_dir / "index.db")
+            self._open = OpenTracks(self._folders, self._imported)
             self._recover()
             for track_id in self._imported.damaged_track_ids(MAX_ASIDE):
-                self._aside.add(track_id, time.monotonic(), is_damaged=True)
+                self._open.aside.add(track_id, time.monotonic(), is_damaged=True)
         except BaseException:
             self._lock.close()
             raise
 
     def close(self) -> None:
         """Close every file and let another server have the state directory."""
-        self._files.close()
+        self._open.close()
         self.index.close()
         self._imported.close()
         self._lock.close()
 
-    # What the serving side uses.
+    # For serving.
 
     def track(self, track_id: bytes) -> StoredTrack | None:
         """Return a track that can be served, or None where this server does not have it."""
-        if self._aside.holds(track_id, time.monotonic()):
-            return None
-        with self._cache_lock:
-            stored = self._cached.get(track_id)
-            if stored is not None:
-                self._cached.move_to_end(track_id)
-                return stored
-        stored = self._load(track_id)
-        if stored is None:
-            return None
-        with self._cache_lock:
-            if not self._imported.has_track(
-                track_id
-            ):  # or no more, and whoever drops it has seen to the cache
-                return None
-            self._cached[track_id] = stored
-            while len(self._cached) > MAX_CACHED_TRACKS:
-                self._cached.popitem(last=False)
-        return stored
+        return self._open.get(track_id)
 
     def track_ids(self) -> Iterator[bytes]:
         """Yield the ids of all tracks, rising."""
@@ -146,34 +121,34 @@ class Library:
             self._log.say("the index", error)
             return []
         now = time.monotonic()
-        return [hit for hit in found if not self._aside.holds(hit.track_id, now)]
+        return [hit for hit in found if not self._open.aside.holds(hit.track_id, now)]
 
-    # What an import uses.
+    # For imports.
 
     @property
     def found_damaged(self) -> int:
         """How many times a track was found damaged that was not known to be, since the start."""
-        return self._aside.found_damaged
+        return self._open.aside.found_damaged
 
     def damaged_files(self) -> list[bytes]:
-        """Return the paths of files that are to be imported again, as what they became is damaged."""
-        return self._imported.damaged_paths(MAX_ASIDE) if self._aside.has_damage() else []
+        """Return the paths of files whose tracks are damaged, so that they are imported again."""
+        return self._imported.damaged_paths(MAX_ASIDE) if self._open.aside.has_damage() else []
 
     def begin_scan(self) -> None:
         """Begin to note which files are there."""
         self._imported.begin_scan()
 
     def note_found(self, keys: Sequence[SourceKey]) -> list[SourceKey]:
-        """Note that some files are there; return those that have yet to be imported.
+        """Note that files are there; return those to import.
 
-        Such have changed, or would now become something else.
+        They are new or changed, or would now become another track.
         """
         return self._imported.note_found(keys, self._recipe)
 
     def drop_not_found(self, closed: Sequence[bytes] = ()) -> int:
-        """Forget the files that are gone, drop their tracks, and return how many files those were.
+        """Forget the files that are gone, drop their tracks, and return how many files there were.
 
-        Those are gone that were not noted, nor are at or below one of `closed`, where nobody could look.
+        A file is gone if it was not noted. Paths at or below one of `closed` could not be read, and stay.
         """
         below, gone = tuple(path + b"/" for path in closed), 0
         for path in self._imported.not_found():
@@ -185,28 +160,23 @@ class Library:
         return gone
 
     def has_files_below(self, folder: Path) -> bool:
-        """Tell whether tracks were made of files in a folder, which need not be there any more."""
+        """Return whether tracks were made of files in a folder, which may be gone."""
         return self._imported.has_any_below(os.fsencode(folder / "x")[:-1])
 
     def bytes_below(self, path: bytes) -> int:
-        """Return how many bytes the tracks have that were made of what is below a path."""
-        folders = map(self._folder, self._imported.track_ids_below(path + b"/"))
-        try:
-            return sum(file.stat().st_size for folder in folders for file in folder.iterdir())
-        except OSError as error:
-            raise state_error(self._tracks, error) from error
+        """Return how many bytes the tracks of the files below a path have."""
+        return self._folders.size_bytes(self._imported.track_ids_below(path + b"/"))
 
     def workspace(self) -> Path:
-        """Return an empty folder to make a track in; it is also emptied when the next one is asked for."""
-        try:
-            shutil.rmtree(self._incoming, ignore_errors=True)
-            self._incoming.mkdir(parents=True)
-        except OSError as error:
-            raise state_error(self._incoming, error) from error
-        return self._incoming
+        """Return an empty folder to make a track in; the next call empties it."""
+        return self._folders.workspace()
 
     def add(self, key: SourceKey, workspace: Path) -> Track:
-        """Take over a finished track, in place of what was made of this file before.
+        """Add a finished track, in place of the file's earlier one.
+
+        Args:
+            key: the file's.
+            workspace: the folder that the track was made in.
 
         Raises:
             StateError: the disk refuses; the library is then as it was.
@@ -214,47 +184,27 @@ class Library:
         """
         manifest = (workspace / "manifest").read_bytes()
         track = parse_manifest_untrusted(manifest, track_id_of(manifest))
-        folder = self._folder(track.track_id)
         with self._adding:
             before = self._imported.track_of(key.path)
-            try:
-                self._place(track.track_id, folder, workspace)
-            except OSError as error:
-                raise state_error(folder, error) from error
+            is_sound = not self._open.aside.holds(track.track_id, time.monotonic())
+            self._folders.place(track.track_id, workspace, is_sound=is_sound)
             self.index.add_all([_index_entry(track)])
             self._imported.put(key, self._recipe, track.track_id)
-            self._forget_open(track.track_id)
-            self._aside.remove(track.track_id)
-            self._log.forget(track.track_id)
+            self._open.renew(track.track_id)
             self._drop_unless_used(before)
             if track.track_id in self._withdrawn:
                 self._withdraw(track.track_id)
                 raise UnreadableError("its track was withdrawn here for good")
         return track
 
-    def _place(self, track_id: bytes, folder: Path, workspace: Path) -> None:
-        """Put a finished track where it belongs, unless it is there and sound."""
-        is_there = folder.exists()
-        if is_there and not self._aside.holds(track_id, time.monotonic()):
-            return
-        flush(workspace)
-        if is_there:  # it is not served now; if we end in between, it is imported once more
-            old = folder.with_name(folder.name + ".old")
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-            workspace.rename(folder)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            workspace.rename(folder)
-
-    # What an operator uses.
+    # For the operator.
 
     def withdraw(self, track_ids: PackedSet) -> list[bytes]:
         """Drop these tracks for good, and import them no more; return those that were here.
 
-        They take the place of what was given before. Safe while another thread imports.
+        They replace the earlier list. Safe while another thread imports.
         """
-        self._withdrawn = track_ids  # before we look, so that what is added meanwhile sees to itself
+        self._withdrawn = track_ids  # before the look: `add` checks the tracks that are added meanwhile
         here = [track_id for track_id in self.track_ids() if track_id in track_ids]
         for track_id in here:
             self._withdraw(track_id)
@@ -268,59 +218,21 @@ class Library:
     def _recipe(self) -> str:
         return f"{FORMAT}:{','.join(map(str, self.ladder))}@{self.complexity}"
 
-    def _folder(self, track_id: bytes) -> Path:
-        return self._tracks / track_id.hex()
-
     def _drop_unless_used(self, track_id: bytes | None) -> None:
-        """Remove a track that no file stands for any more; those being streamed end at their next segment."""
+        """Remove a track without files; a running stream of it ends at its next segment."""
         if track_id is None or self._imported.has_track(track_id):
             return
         self.index.remove(track_id)
-        self._forget_open(track_id)
-        self._aside.remove(track_id)
-        shutil.rmtree(self._folder(track_id), ignore_errors=True)
-
-    def _forget_open(self, track_id: bytes) -> None:
-        with self._cache_lock:
-            self._cached.pop(track_id, None)
-        self._files.forget(track_id)
-
-    def _load(self, track_id: bytes) -> StoredTrack | None:
-        folder = self._folder(track_id)
-        try:
-            manifest = read_ordinary(folder / "manifest", MAX_MANIFEST_BYTES)
-            track = parse_manifest_untrusted(manifest, track_id)
-        except (OSError, RemoteError) as error:  # to others we simply do not have it
-            is_there = not isinstance(error, FileNotFoundError)  # else we have not, most likely
-            if not isinstance(error, OSError) or error.errno not in SHORT_OF_MEANS:
-                self._set_aside(track_id, is_damaged=not (is_there and isinstance(error, OSError)))
-            return None
-        return StoredTrack(manifest, track, folder, self._files, partial(self._set_aside, track_id))
-
-    def _set_aside(self, track_id: bytes, is_damaged: bool) -> None:
-        """Serve a track no more for now, and say so once; in a worker thread."""
-        try:
-            is_here = self._imported.mark_damaged if is_damaged else self._imported.has_track
-            if not is_here(track_id):  # it was dropped while somebody listened
-                return
-        except StateError as error:
-            self._log.say("the database", error)
-        if self._aside.add(track_id, time.monotonic(), is_damaged=is_damaged):
-            self._forget_open(track_id)
-            what = (
-                "is damaged on the disk: it is set aside, and imported again if its file is still there"
-                if is_damaged
-                else "cannot be read from the disk: it is set aside for ten minutes"
-            )
-            self._log.say(track_id, f"{self._folder(track_id)} {what}")
+        self._open.renew(track_id)
+        self._folders.remove(track_id)
 
     def _recover(self) -> None:
-        """Make folders, database and index agree after whatever ended the last run."""
-        shutil.rmtree(self._incoming, ignore_errors=True)
+        """Make folders, database and index agree, however the last run ended."""
+        self._folders.clear_workspace()
         lost = []
-        for track_id, is_on_disk in only_in_one(iter(self._folders()), self.track_ids()):
+        for track_id, is_on_disk in only_in_one(iter(self._folders.ids()), self.track_ids()):
             if is_on_disk:
-                shutil.rmtree(self._folder(track_id), ignore_errors=True)
+                self._folders.remove(track_id)
             else:
                 lost.append(track_id)
         self._imported.remove_tracks(lost)
@@ -330,34 +242,8 @@ class Library:
             (gone if is_indexed else missing).append(track_id)
         self.index.remove_all(gone)
         for start in range(0, len(missing), _ADDED_AT_ONCE):
-            loaded = map(self._load, missing[start : start + _ADDED_AT_ONCE])
+            loaded = map(self._open.load, missing[start : start + _ADDED_AT_ONCE])
             self.index.add_all([_index_entry(stored.track) for stored in loaded if stored])
-
-    def _folders(self) -> list[bytes]:
-        """Return the ids of the tracks that have a folder, rising; what else is there is removed."""
-        found = []
-        try:
-            self._tracks.mkdir(exist_ok=True)
-            with os.scandir(self._tracks) as entries:
-                for entry in entries:
-                    track_id = _id_of(entry.name)
-                    if track_id is None:
-                        shutil.rmtree(entry.path, ignore_errors=True)
-                    else:
-                        found.append(track_id)
-        except OSError as error:
-            raise state_error(self._tracks, error) from error
-        found.sort()
-        return found
-
-
-def _id_of(name: str) -> bytes | None:
-    """Return the id of the track whose folder has a name."""
-    try:
-        track_id = bytes.fromhex(name)
-    except ValueError:
-        return None
-    return track_id if track_id.hex() == name else None
 
 
 def _index_entry(track: Track) -> IndexHit:

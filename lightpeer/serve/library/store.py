@@ -1,16 +1,16 @@
 """Reading tracks from the disk while they are streamed: one `StoredTrack` for each.
 
 A segment is one `pread` at an offset that the sizes in the segment tables give. The
-tables are read one at a time, as a stream comes to them; what stays of each is where its
-first segment lies, and of the last one its bytes. So an open rendition is a descriptor
+tables are read one at a time, as a stream comes to them. The offset of each table's first
+segment is kept, and the bytes of the last table. So an open rendition is a descriptor
 and about a kilobyte, however long it is. As many stay open as the process's descriptors
 allow; the least recently used ones are closed. A file that is removed while someone
 reads from it stays readable until then.
 
-Disks lose bits. So what is read is held against the digests that listeners check it by: a table's in the
-manifest, a segment's in its table. That is 25 µs for a second at 96 kbit/s, and others run meanwhile.
+Disks lose bits. So reads are checked by the digests that listeners check, too: a table's in the manifest, a
+segment's in its table. That is 25 µs for a second at 96 kbit/s, and others run meanwhile.
 
-All of it may wait for the disk, and is for worker threads (`threads.py`).
+Every read may wait for the disk, and belongs in a worker thread (`threads.py`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from lightpeer.errors import StateError, UsageError
 from lightpeer.serve.library.descriptors import shares
 
 SHORT_OF_MEANS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
-"""Errors that say nothing of the file: whoever uses up our descriptors must not have tracks set aside."""
+"""Errors that say nothing of the file: a stranger that uses up descriptors must not get tracks set aside."""
 
 _TABLE_BYTES = TABLE_SEGMENTS * ENTRY_BYTES
 
@@ -52,10 +52,10 @@ class StoredTrack:
     _folder: Path = field(repr=False)
     _files: RenditionFiles = field(repr=False, compare=False)
     _set_aside: Callable[[bool], object] = field(repr=False, compare=False)
-    """Called where the track cannot be read, with whether it is damaged."""
+    """Called if the track cannot be read, with whether it is damaged."""
 
     def holds(self, rendition: int, segment: int) -> bool:
-        """Tell whether `read` has something for these numbers."""
+        """Return whether the track has a segment or table of these numbers."""
         if not 0 <= rendition < len(self.track.renditions):
             return False
         if segment >= TABLE_BASE:
@@ -67,8 +67,8 @@ class StoredTrack:
 
         Raises:
             UsageError: the track does not have these numbers.
-            StateError: the disk does not give what was stored there; unless it is short of means,
-                the library is told.
+            StateError: the disk does not return the stored bytes. The library is told, unless the process is
+                short of descriptors or memory.
         """
         if not self.holds(rendition, segment):
             raise UsageError(f"the track has no segment {segment} in rendition {rendition}")
@@ -88,13 +88,19 @@ class RenditionFiles:
     """The renditions that are open, a bounded number. Use from any thread."""
 
     def __init__(self, most: int | None = None) -> None:
-        """Take how many may be open, by default as many as the process's descriptors allow."""
+        """Keep at most `most` open, by default as many as the process's descriptors allow."""
         self._most = shares().renditions if most is None else most
         self._lock = threading.Lock()  # never held while the disk is waited for
         self._open: OrderedDict[tuple[bytes, int], _RenditionFile] = OrderedDict()
 
     def open(self, folder: Path, track: Track, number: int) -> _RenditionFile:
-        """Return a rendition of the track in `folder`; OSError where the disk does not give it."""
+        """Return an open rendition; raise OSError where the disk fails.
+
+        Args:
+            folder: the track's.
+            track: the track.
+            number: the rendition's.
+        """
         key = (track.track_id, number)
         with self._lock:
             if rendition := self._open.get(key):
@@ -121,7 +127,7 @@ class RenditionFiles:
 
 
 class _RenditionFile:
-    """An open rendition, and what is known of where its segments lie."""
+    """An open rendition, and the known offsets of its segments."""
 
     def __init__(self, path: Path, track: Track, number: int) -> None:
         self._tables_path = path.with_suffix(".tables")
@@ -137,7 +143,7 @@ class _RenditionFile:
             os.close(self._descriptor)
 
     def read(self, segment: int) -> bytes | None:
-        """Return the bytes of a segment or table; None if the files are not what they were, or OSError."""
+        """Return the bytes of a segment or table; None if they have changed. Raises OSError."""
         number = segment - TABLE_BASE if segment >= TABLE_BASE else table_of(segment)
         with self._lock:
             table = self._read_table(number)
@@ -150,7 +156,7 @@ class _RenditionFile:
         return data if content_digest(data) == entry[2:] else None
 
     def _read_table(self, number: int) -> bytes | None:
-        """Return a table's bytes, and have its start, for which those before it are read the first time."""
+        """Return a table's bytes, and learn its offset, for which earlier tables are read the first time."""
         if self._table[0] == number:
             return self._table[1]
         first = min(number, len(self._starts) - 1)
@@ -160,7 +166,7 @@ class _RenditionFile:
         rendition = self._track.renditions[self._number]
         if content_digest(table) != rendition.table_digests[number]:
             return None
-        if least_bitrate_bps([table]) > rendition.bitrate_bps:  # as was once imported: no listener takes it
+        if least_bitrate_bps([table]) > rendition.bitrate_bps:  # from an old import: listeners refuse it
             return None
         for offset in range(0, (number - first) * _TABLE_BYTES, _TABLE_BYTES):
             self._starts.append(self._starts[-1] + _total(data[offset : offset + _TABLE_BYTES]))

@@ -1,1 +1,1 @@
-"""Whoever runs a server: what they may choose, what they are told, and how the command prints that."""
+"""The operator's side of a server: settings, events, and how the command prints them."""

@@ -1,4 +1,4 @@
-"""What a server tells whoever runs it: each thing that may happen is a class."""
+"""The events that a server reports to its operator, a class each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RoleChanged:
 
 @dataclass(frozen=True, slots=True)
 class Mirrored:
-    """A track of somebody else's is here now, and is served."""
+    """A mirrored track is here now, and is served."""
 
     uri: str
     title: str
@@ -34,14 +34,14 @@ class Mirrored:
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """So many tracks that the disk had damaged were imported again."""
+    """Tracks that the disk had damaged were imported again; `tracks` is their number."""
 
     tracks: int
 
 
 @dataclass(frozen=True, slots=True)
 class ListsRead:
-    """Lists of who may listen have changed; `summary` says in a few words what is in force."""
+    """Changed lists were read; `summary` describes the rules in force in a few words."""
 
     summary: str
 
@@ -55,14 +55,14 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Something is not as the operator wants it: a list, a mirror; `message` is a sentence."""
+    """A list or a mirror does not work as the operator wants; `message` is a sentence."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryTrouble:
-    """A music file, or all of the import, went wrong; what is there is served. `message` is a sentence."""
+    """A music file, or all of the import, failed; imported tracks are served. `message` is a sentence."""
 
     message: str
 

@@ -1,6 +1,6 @@
 """A server's events as its command prints them: a sentence for people, a name and fields for programs.
 
-The names and fields are what programs rely on; they are kept here, apart from the classes.
+Programs rely on the names and fields, so they are kept here, apart from the classes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class Printer:
-    """Prints what a server tells; an instance is what `Operator.tell` calls."""
+    """Prints a server's events; an instance serves as `Operator.tell`."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
 
     def __call__(self, event: ServerEvent) -> None:
-        """Print an event. What the output raises, as where its reader has gone, is the server's end."""
+        """Print an event. An error of the output, as when its reader has gone, ends the server."""
         output = self._output
         match event:
             case events.Listening(address, peer_id):

@@ -1,4 +1,4 @@
-"""What may be chosen for a serving peer, and what joins it to whoever runs it."""
+"""The settings of a serving peer, and its connection to its operator."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from lightpeer.serve.operator.events import ServerEvent
 
 DEFAULT_LADDER_KBPS: Final = (24, 48, 96)  # barely any link, 3G, and as good as most can hear
-PERIOD_S: Final = 60.0  # 4 kB a minute; who crashed is out of all views within the half hour
+PERIOD_S: Final = 60.0  # 4 kB a minute; a crashed server is out of all views within half an hour
 DEFAULT_LISTEN: Final[Endpoint] = ("127.0.0.1", DEFAULT_PORT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
-    """What a person may choose for a serving peer."""
+    """The settings of a serving peer."""
 
     music_dir: Path
     more_music_dirs: tuple[Path, ...] = ()
-    follow_links: bool = False  # that lead out of the music folders
+    follow_links: bool = False  # also out of the music folders
     state_dir: Path
     listen: Endpoint = DEFAULT_LISTEN  # for RPC, and for UDP unless that port is taken
     announce: tuple[Endpoint, ...] = ()  # to others, all of one port; none: as listened on, or observed
@@ -34,8 +34,8 @@ class ServeSettings:
     lan: bool = True  # be found on the local network, and find others there
     mirror: tuple[str, ...] = ()  # tracks to fetch from the network and serve: `loud:…`, or words
     max_upload_bytes_per_s: int | None = None  # of audio, to all together
-    allow: tuple[str, ...] = ()  # lists of who may listen, files or peer ids; none: everybody may
-    deny: tuple[str, ...] = ()  # lists of who may not, and of what is not served
+    allow: tuple[str, ...] = ()  # lists of peers that may listen, files or peer ids; none: everybody may
+    deny: tuple[str, ...] = ()  # lists of peers that may not, and of tracks that are not served
     gossip_s: float = PERIOD_S  # the period in which two other servers are met
 
 
@@ -43,7 +43,13 @@ class Progress(Protocol):
     """Draws how far an import is."""
 
     def __call__(self, done: int, total: int, name: str) -> None:
-        """Draw it anew; `name` is the file that was done last."""
+        """Draw it again.
+
+        Args:
+            done: how many files are imported.
+            total: how many there are to import.
+            name: the file that begins.
+        """
 
     def close(self) -> None:
         """Draw no more."""
@@ -55,10 +61,13 @@ def _ignore(_event: ServerEvent) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """Whoever runs a server: what they are told, and by what they interfere.
+    """The operator of a server, as the server knows them.
 
-    With each of `toggles` the server ceases to serve, or begins again; with each of `hangups` the lists of
-    who may listen are read anew. `progress` draws how far the import is.
+    Attributes:
+        tell: called with each event.
+        progress: draws how far the import is.
+        toggles: with each item the server stops serving, or begins again.
+        hangups: with each item all lists are read again.
     """
 
     tell: Callable[[ServerEvent], object] = _ignore

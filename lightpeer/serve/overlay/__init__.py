@@ -1,1 +1,1 @@
-"""A server's place in the network: whom it meets, who knows it, walks that pass on."""
+"""A server's place in the network: its neighbours, its meetings, and the walks that it passes on."""

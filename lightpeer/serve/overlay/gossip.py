@@ -1,12 +1,12 @@
-"""A server's place in the network: whom it knows, and who knows it.
+"""A server's place in the network: the servers that it knows, and that know it.
 
-Twice a period it introduces itself to another server, as `core/overlay/view.py` has it: one Exchange that
-brings our own record. Whoever introduces itself to us is dialled back before it enters the view
-(`meeting.py`), network by network (`core/guard/waiting.py`), and we go to whom others name ourselves, so
-everything in the view may be recommended.
-Few introductions are accepted in a period, of one peer, of one network and in all.
+Twice a period it introduces itself to another server, as `core/overlay/view.py` has it, by one Exchange with
+its own record. A server that introduces itself here is dialled back before it enters the view (`meeting.py`),
+network by network (`core/guard/waiting.py`), and servers that others name are met first. So the whole view
+may be recommended. The number of introductions that are accepted in a period is limited: of one peer, of one
+network and in all.
 
-How it comes to have neighbours at all is in `joining.py`.
+`joining.py` finds the first neighbours.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.access.access import Access
 from lightpeer.serve.operator.settings import PERIOD_S
+from lightpeer.serve.overlay.agreed_clock import AgreedClock
 from lightpeer.serve.overlay.joining import Joining
 from lightpeer.serve.overlay.meeting import Meetings
 from lightpeer.serve.overlay.own_record import OwnRecord
@@ -37,18 +37,17 @@ from lightpeer.tasks.supervision import contained, kept_up
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from lightpeer.core.overlay.own_address import OwnAddress
     from lightpeer.core.overlay.peer_cache import PeerCache
-    from lightpeer.core.trust.identity import Identity
-    from lightpeer.net.network import Network
+    from lightpeer.serve.access.node import Node
+    from lightpeer.serve.overlay.place import Place
 
 logger = logging.getLogger(__name__)
 
 INTRODUCTIONS: Final = 2  # a period
-JITTER: Final = 0.1  # so that servers started together do not meet in step
+PERIOD_JITTER: Final = 0.1  # so that servers started together do not meet in step
 ACCEPTED_AT_ONCE: Final = 2  # introductions of one peer, and one a period; of one network and in all:
-NETWORK_SHARES: Final = 2
-TOTAL_SHARES: Final = 16  # honest servers make two a period: those must not be crowded out
+ACCEPTED_PER_NETWORK: Final = 2
+ACCEPTED_IN_ALL: Final = 16  # honest servers make two a period, and must not be crowded out
 ASKS_PER_S: Final = 0.1  # for a sample, by one light client, which needs one in a session
 ASKS_AT_ONCE: Final = 10
 MAX_TO_VERIFY: Final = (
@@ -59,48 +58,52 @@ DIAL_BACK_S: Final = 3.0  # for a whole one: a SYN that is lost, and a slow serv
 
 
 class Gossip:
-    """What this server knows of others; `run` keeps it true."""
+    """The server's knowledge of others; `run` keeps it up to date."""
 
     def __init__(
         self,
-        *,
-        network: Network,
-        identity: Identity,
-        place: OwnAddress,
-        port: int,
+        node: Node,
+        place: Place,
         peers: PeerCache,
+        *,
         period_s: float = PERIOD_S,
         on_change: Callable[[], object] = lambda: None,
-        access: Access | None = None,
     ) -> None:
-        """Take who and where we are, our port for RPC, and the memory of how others did.
+        """Begin without neighbours.
 
-        `on_change` is called when that memory has changed; `access` says who is neither asked nor
-        recommended, and whether strangers are to know of us: None for nobody, and for yes.
+        Args:
+            node: this server; peers that its rules deny are neither asked nor recommended, and a private
+                server is not announced to strangers.
+            place: where it is reached.
+            peers: the memory of other servers and how they did.
+            period_s: in which it introduces itself twice.
+            on_change: called when `peers` has changed.
 
-        Raises UsageError for an address that nobody could use.
+        Raises:
+            UsageError: an address that no peer could use.
         """
-        self.view: View[PeerRecord] = View(identity.peer_id, group_of=_group_of)
-        self._access = access or Access(identity.peer_id)
-        self._network = network
+        self.view: View[PeerRecord] = View(node.peer_id, group_of=_group_of)
+        self._access = node.access
+        self._entropy = node.network.entropy
         self._peers = peers
-        self._meetings = Meetings(network, identity, peers, place, port, on_change)
-        self.own = OwnRecord(identity, place, port, self._meetings.unix_time)
+        self._clock = AgreedClock(node.network)
+        self._meetings = Meetings(node, peers, place, self._clock, on_change)
+        self.own = OwnRecord(node.identity, place, self._clock.unix_time)
         self._period_s = period_s
         self._accepted = Fairness(
-            1 / period_s, ACCEPTED_AT_ONCE, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES
+            1 / period_s, ACCEPTED_AT_ONCE, group_shares=ACCEPTED_PER_NETWORK, total_shares=ACCEPTED_IN_ALL
         )
         self._asked = Fairness(ASKS_PER_S, ASKS_AT_ONCE)
         self._to_verify: Waiting[tuple[PeerRecord, str]] = Waiting(MAX_TO_VERIFY)
         self._introduced = trio.lowlevel.ParkingLot()  # unparked when there is more to verify
-        self._named_by_host = ""  # who named the next contact
-        self._joining = Joining(self.view, peers, self._meetings, self._announced, network.entropy)
+        self._named_by_host = ""  # of the peer that named the next contact
+        self._joining = Joining(self.view, peers, self._meetings, self._announced, node.network.entropy)
 
     def unix_time(self) -> float:
-        """Return the Unix time that we go by."""
-        return self._meetings.unix_time()
+        """Return the Unix time that the server goes by."""
+        return self._clock.unix_time()
 
-    # What others are told.
+    # For others.
 
     def own_records(self) -> list[bytes]:
         """Return our own record, if we know an address of ours."""
@@ -109,7 +112,7 @@ class Gossip:
 
     def neighbours(self, n: int) -> list[PeerRecord]:
         """Return up to `n` serving peers at random; all of them have answered at their addresses."""
-        known = self.view.neighbours(n, self._network.entropy)
+        known = self.view.neighbours(n, self._entropy)
         return list(filter(self._access.rules.may_know, known))
 
     def scope(self, peer_id: PeerId) -> int:
@@ -117,21 +120,27 @@ class Gossip:
         return self._peers.scope(peer_id)
 
     def sample(self, n: int, caller: PeerId, caller_host: str) -> list[PeerRecord]:
-        """Return up to `n` neighbours at random that mean something where the caller is.
+        """Return random neighbours that the caller can reach.
 
-        Raises RpcError (RESOURCE_EXHAUSTED) for a caller that asks too often.
+        Args:
+            n: how many at most.
+            caller: its id.
+            caller_host: its numeric address.
+
+        Raises:
+            RpcError: RESOURCE_EXHAUSTED, for a caller that asks too often.
         """
         if not self._asked.admit(caller, source_group(caller, caller_host), 1, trio.current_time()):
             raise RpcError(StatusCode.RESOURCE_EXHAUSTED, "you have asked for peers too often: wait a minute")
         return _fit(self.neighbours(CAPACITY), caller, caller_host)[:n]
 
     def introduce(self, record: PeerRecord, host: str, *, wants_name: bool) -> list[PeerRecord]:
-        """Take a peer's own record from itself; return whom we name to it, if it wants that.
+        """Process the introduction of a peer; return a server that we name to it, if it wants one.
 
         Args:
-            record: sound, and with addresses that mean something where it came from.
+            record: its own, with addresses that are reachable where it came from.
             host: the numeric address that it came from.
-            wants_name: whether the peer would go to somebody else.
+            wants_name: whether it wants to be named another server.
         """
         if not record.serves:
             self._withdraw(record)
@@ -150,7 +159,7 @@ class Gossip:
         return [] if name is None else _fit([name], record.peer_id, host)
 
     def _withdraw(self, record: PeerRecord) -> None:
-        """Believe a peer that it serves no longer; that much needs no proof."""
+        """Believe a peer that it no longer serves; that needs no proof."""
         known = self._peers.get(record.peer_id)
         if known is not None and known.record.sequence <= record.sequence:
             self._peers.add(record, record.peer_id, self.unix_time())
@@ -159,18 +168,18 @@ class Gossip:
             self.view.remove(record.peer_id)
 
     def on_lie(self, peer_id: PeerId) -> None:
-        """Score a neighbour down that broke the protocol, and have it as a neighbour no more."""
+        """Lower the score of a neighbour that broke the protocol, and drop it from the view."""
         self._peers.on_misbehaviour(peer_id, self.unix_time())
         self.view.remove(peer_id)
 
     # The periodic part.
 
     def join_soon(self) -> None:
-        """Join anew if neighbours are few: there is somebody new to join through."""
+        """Join again soon if neighbours are few: there is a new peer to join through."""
         self._joining.join_soon()
 
     async def run(self, contacts: Callable[[], Sequence[Contact]]) -> None:
-        """Join, and keep introducing ourselves, for ever; `contacts` gives whom to join through."""
+        """Join, and introduce the server twice a period, for ever; `contacts` gives peers to join through."""
         async with trio.open_nursery() as nursery:
             for _ in range(DIAL_BACKS):
                 nursery.start_soon(kept_up, "dialling back", self._dial_back)
@@ -181,7 +190,7 @@ class Gossip:
 
     async def _keep_introducing(self) -> None:
         while True:
-            jitter = JITTER * (2 * int.from_bytes(self._network.entropy(4), "big") / 2**32 - 1)
+            jitter = PERIOD_JITTER * (2 * int.from_bytes(self._entropy(4), "big") / 2**32 - 1)
             await trio.sleep(self._period_s / INTRODUCTIONS * (1 + jitter))
             self.view.expire(self.unix_time())
             if own := self._announced():
@@ -198,7 +207,7 @@ class Gossip:
                     verified = await self._meetings.verify(record, record.peer_id, host)
             finally:
                 self._to_verify.done(group)
-                self._introduced.unpark()  # another of its network may have waited for it
+                self._introduced.unpark()  # the next of its network may have waited
             if verified is not None:
                 self.view.introduce(verified)
 
@@ -227,7 +236,7 @@ class Gossip:
     # Our role.
 
     async def tell_neighbours(self) -> None:
-        """Tell all neighbours at once what we do now."""
+        """Send our new record to all neighbours at once."""
         record = self.own.fresh()
         if record is None:
             return
@@ -236,17 +245,17 @@ class Gossip:
                 nursery.start_soon(contained, "an announcement", self._meetings.announce, neighbour, record)
 
     def _announced(self) -> bytes | None:
-        """Return our record, sealed just now, if we serve, know where, and are there for everybody."""
+        """Return a fresh record, if we serve everybody and know an address of ours."""
         return self.own.fresh() if self.own.serves and not self._access.rules.is_private else None
 
 
 def _group_of(record: PeerRecord) -> str | None:
-    """Return a server's network; those at home or on one desk are not limited."""
+    """Return a server's network group; None for a local network, which has no limit."""
     group = network_group(record.endpoints[0][0])
     return None if group == LOCAL_GROUP else group
 
 
 def _fit(records: Iterable[PeerRecord], reader: PeerId, reader_host: str) -> list[PeerRecord]:
-    """Return those of some records that tell the reader of others, in networks that it can reach."""
+    """Return the records of other servers in networks that the reader can reach."""
     scope = scope_of(reader_host)
     return [r for r in records if r.peer_id != reader and scope_of(r.endpoints[0][0]) <= scope]

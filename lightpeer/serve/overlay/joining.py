@@ -1,12 +1,11 @@
 """How a server gets into the network, and stays in one that is whole.
 
-A server with few neighbours joins: it meets the bootstrap peers, those found on the local network and
-those it remembers, introduces itself to them, and dials whom they recommend. That is repeated with
-growing pauses while the neighbours are few.
+A server with few neighbours joins: it meets the bootstrap peers, the peers of the local network and
+remembered peers, introduces itself, and dials the servers that they recommend. It repeats that with growing
+pauses while its neighbours are few.
 
-Neighbours may also know only each other, after a partition, say, or when a household starts without the
-internet. So one server that is no neighbour is met now and then, however many neighbours there are: one
-that we were pointed to, or one from before.
+Neighbours may also know only each other, for example after a partition, or when a household starts without
+the internet. So a server that is no neighbour is met now and then: a bootstrap peer, or a remembered one.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FEW_NEIGHBOURS: Final = 4  # below that, a view may be cut off by a few crashes
-JOIN_AGAIN_S: Final = 5.0  # doubles; also the shortest pause, however often somebody new is found
+JOIN_AGAIN_S: Final = 5.0  # doubles; also the shortest pause, however often new peers are found
 MAX_JOIN_AGAIN_S: Final = 600.0
-JOIN_THROUGH_S: Final = 30.0  # for one peer and whom it recommends: the dead among them take 5 s each
-REMEMBERED_ASKED: Final = 8  # of the peers from before, in one round of joining
+JOIN_THROUGH_S: Final = 30.0  # for one peer and its recommendations, of which a dead one takes 5 s
+REMEMBERED_ASKED: Final = 8  # remembered peers, in one round of joining
 OUTSIDE_S: Final = 600.0  # for each look outside: a thousand servers cost a bootstrap peer 2 calls/s
 
 
@@ -55,7 +54,15 @@ class Joining:
         announced: Callable[[], bytes | None],
         entropy: Entropy,
     ) -> None:
-        """Take what to fill and how; `announced` gives our record, if we serve and know where."""
+        """Begin without joining.
+
+        Args:
+            view: filled with servers.
+            peers: remembers servers from earlier runs.
+            meetings: meets them.
+            announced: gives our record, if it is to be announced.
+            entropy: gives random bytes.
+        """
         self._view = view
         self._peers = peers
         self._meetings = meetings
@@ -64,11 +71,16 @@ class Joining:
         self._join_now = trio.Event()
 
     def join_soon(self) -> None:
-        """Join anew if neighbours are few: there is somebody new to join through."""
+        """Join again soon if neighbours are few: there is a new peer to join through."""
         self._join_now.set()
 
     async def keep_joined(self, contacts: Callable[[], Sequence[Contact]], look_s: float) -> None:
-        """Join while neighbours are few, and look every `look_s` seconds whether they are."""
+        """Join while neighbours are few, for ever.
+
+        Args:
+            contacts: gives the peers to join through.
+            look_s: seconds between checks of how many neighbours there are.
+        """
         pause_s = JOIN_AGAIN_S
         while True:
             if len(self._view) < FEW_NEIGHBOURS:
@@ -83,7 +95,7 @@ class Joining:
                 await trio.sleep(look_s)
 
     async def keep_whole(self, contacts: Callable[[], Sequence[Contact]]) -> None:
-        """Meet one that is no neighbour now and then."""
+        """Meet a server that is no neighbour now and then."""
         while True:
             await trio.sleep(OUTSIDE_S)
             given, remembered = contacts(), self._remembered(2 * CAPACITY)
@@ -93,7 +105,7 @@ class Joining:
                 await self._join_through(self._any(pool), is_given=pool is given)
 
     async def _join(self, contacts: Sequence[Contact]) -> None:
-        """Meet all whom we were pointed to, and of those from before as many as are needed."""
+        """Meet all contacts, and as many remembered peers as are needed."""
         for contact in contacts:
             for host in await self._addresses(contact):
                 given = Contact((host, contact.address[1]), contact.peer_id)
@@ -104,8 +116,8 @@ class Joining:
             await self._join_through(contact, is_given=False)
 
     def _remembered(self, n: int) -> list[Contact]:
-        """Return those of the `n` best from before that are no neighbours."""
-        best = self._peers.best(n, self._meetings.unix_time())
+        """Return the `n` best remembered peers, without neighbours."""
+        best = self._peers.best(n, self._meetings.clock.unix_time())
         return [Contact(r.endpoints[0], r.peer_id) for r in best if r.peer_id not in self._view]
 
     async def _addresses(self, contact: Contact) -> list[str]:
@@ -116,9 +128,9 @@ class Joining:
             return []
 
     async def _join_through(self, contact: Contact, *, is_given: bool) -> None:
-        """Meet a peer, introduce ourselves, and dial as many of whom it recommends as we have room for.
+        """Meet a peer, introduce ourselves, and dial as many of its recommendations as there is room for.
 
-        One that was given to us by a person may be anywhere, also by its name.
+        A contact that a person gave (`is_given`) may be anywhere, also by its name.
         """
         scope = LOOPBACK_SCOPE if is_given else self._peers.scope(contact.peer_id)
         meet = partial(self._meetings.try_to_meet, contact, scope=scope, is_named=is_given)
@@ -127,7 +139,7 @@ class Joining:
             met = await meet(pb.ExchangeRequest(want=wanted))
             if met is None:
                 return
-            if own := self._announced():  # by now we may have been told where we are
+            if own := self._announced():  # the peer may just have told us our address
                 await meet(pb.ExchangeRequest(records=[own]))
             for record in (met.own, *met.others[:wanted]):
                 verified = record and await self._meetings.verify(record, met.peer_id, met.host)

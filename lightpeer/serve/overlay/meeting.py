@@ -1,13 +1,13 @@
-"""Meeting other servers: an address is contacted, and the id there proven, before others hear of it.
+"""Meeting other servers: the id at an address is proven before the address is recommended.
 
-`meet` makes one sealed Exchange at an address. What it shows goes where it belongs: the peer's score,
-our own address and our clock, the last two only as far as networks agree (`core/overlay/agreement.py`).
+`meet` makes one sealed Exchange at an address. It updates the peer's score, our own address and our clock,
+the last two only as far as networks agree (`core/overlay/agreement.py`).
 
-`verify` is the dial-back for records that others gave us. A stranger could use it to have us knock at
-someone's door, so a target is knocked at once a minute, one network gets sixteen knocks a minute out
-of us, all together sixty-four, and each address, also one that a name leads to, must make sense in the
-network that the record came from. Who answered lately is not asked again. A proof of our own address
-goes where a peer says that we are, so it is a knock too.
+`verify` is the dial-back for records that others gave us. A stranger could use it to make us knock at a third
+party's door. So a target gets one knock a minute, records from one network cause sixteen a minute, and all
+together sixty-four. Each address, also one that a name leads to, must be reachable from the network that the
+record came from. A peer that answered lately is not asked again. The proof of our own address goes to an
+address that a peer named, so it is a knock too.
 """
 
 from __future__ import annotations
@@ -22,33 +22,32 @@ import trio
 from lightpeer.core.addresses import (
     LOOPBACK_SCOPE,
     format_endpoint,
-    network_group,
     parse_endpoint_untrusted,
     scope_of,
 )
 from lightpeer.core.guard.fairness import Fairness
-from lightpeer.core.overlay.agreement import Agreement
 from lightpeer.core.overlay.peer_cache import source_group
-from lightpeer.core.overlay.peer_entry import NOT_BEFORE_S
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.messages import MAX_REPLY_BYTES
 from lightpeer.core.trust.records import check_scope_untrusted, told_records_untrusted
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.net.names import MAX_ADDRESSES, numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.peering.peer import Peer, SealClock
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import Limits, open_channel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from lightpeer.core.addresses import Endpoint
-    from lightpeer.core.overlay.own_address import OwnAddress
     from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.overlay.peer_entry import PeerEntry
-    from lightpeer.core.trust.identity import Identity, PeerId
+    from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.trust.records import PeerRecord
-    from lightpeer.net.network import Network
+    from lightpeer.serve.access.node import Node
+    from lightpeer.serve.overlay.agreed_clock import AgreedClock
+    from lightpeer.serve.overlay.place import Place
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +56,9 @@ _LIMITS: Final = Limits(receive_message_bytes=MAX_REPLY_BYTES)
 PROOF_S: Final = 1.0  # to ourselves: no further than the router that turns us round
 MET_LATELY_S: Final = 600.0  # how long an answer stands for the address that it came from
 KNOCK_AGAIN_S: Final = 60.0  # at one target
-NETWORK_SHARES: Final = 16  # knocks for one source's network: as many as a join brings
-TOTAL_SHARES: Final = 64
-CLOCKS_ALIKE_S: Final = 120.0
-MAX_NAMED: Final = 64  # hosts of peers that our operator named, or that are on the local network
+KNOCKS_PER_NETWORK: Final = 16  # knocks for one source's network: as many as a join brings
+KNOCKS_IN_ALL: Final = 64
+MAX_NAMED: Final = 64  # hosts of peers that the operator named, or of the local network
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class Met:
     peer_id: PeerId
     host: str  # the numeric address that it answered at
     own: PeerRecord | None  # its own record, if it has one
-    others: list[PeerRecord]  # what it recommends; not verified yet
+    others: list[PeerRecord]  # its recommendations; not verified yet
 
 
 class Meetings:
@@ -78,39 +76,31 @@ class Meetings:
 
     def __init__(
         self,
-        network: Network,
-        identity: Identity,
+        node: Node,
         peers: PeerCache,
-        place: OwnAddress,
-        port: int,
+        place: Place,
+        clock: AgreedClock,
         on_change: Callable[[], object] = lambda: None,
     ) -> None:
-        """Take who we are, the memory of how others did, where we seem to be, and our port for RPC.
+        """Begin without any meeting.
 
-        `on_change` is called when the memory has changed.
+        Args:
+            node: this server.
+            peers: the memory of other servers and how they did.
+            place: where this server is reached; peers tell.
+            clock: the time to go by; peers correct it.
+            on_change: called when `peers` has changed.
         """
         self._on_change = on_change
-        self._network = network
-        self._identity = identity
+        self._network = node.network
+        self._identity = node.identity
         self._peers = peers
         self._place = place
-        self._port = port
-        self._knocks = Fairness(1 / KNOCK_AGAIN_S, 1, group_shares=NETWORK_SHARES, total_shares=TOTAL_SHARES)
+        self.clock = clock
+        self._knocks = Fairness(
+            1 / KNOCK_AGAIN_S, 1, group_shares=KNOCKS_PER_NETWORK, total_shares=KNOCKS_IN_ALL
+        )
         self._named: dict[str, None] = {}  # numeric hosts, the latest at the end
-        self._clocks: Agreement[float] = Agreement(_are_clocks_alike)  # seconds ahead of the system's
-        self._lead_s = 0.0  # of the system's clock over the monotonic one, when that was looked at
-
-    def unix_time(self) -> float:
-        """Return the Unix time: the system's, unless networks agree on another."""
-        return self._network.unix_time() + (self._clocks_now().agreed or 0.0)
-
-    def _clocks_now(self) -> Agreement[float]:
-        """Return what others say: nothing that was said before the system's clock was set."""
-        lead_s = self._network.unix_time() - trio.current_time()
-        if not _are_clocks_alike(lead_s, self._lead_s):
-            self._clocks = Agreement(_are_clocks_alike)
-        self._lead_s = lead_s
-        return self._clocks
 
     async def resolve(self, host: str) -> list[str]:
         """Return the addresses of a name, a few at most; raise OSError if there are none."""
@@ -124,17 +114,17 @@ class Meetings:
         scope: int = LOOPBACK_SCOPE,
         is_named: bool = False,
     ) -> Met:
-        """Make one Exchange with whoever is at an address, or with nobody but the peer that is named.
+        """Make one Exchange with the peer at an address.
 
         Args:
-            contact: where, and who if that is known.
-            request: what to ask.
-            scope: how narrow a network a name may lead into: any, if it was given by a person.
-            is_named: our operator named it, so that its word on us counts for more.
+            contact: the address, and the id that the peer there must have, if it is known.
+            request: sent to it.
+            scope: how narrow a network a name may lead into; any for a contact that a person gave.
+            is_named: whether the operator named it, so that its word on us counts for more.
 
         Raises:
             OSError: the name leads nowhere.
-            RemoteError: nobody answers there, or not soundly, or somebody else.
+            RemoteError: no answer, an unsound one, or another peer.
         """
         try:
             address = await numeric_untrusted(self._network, contact.address, scope)
@@ -143,16 +133,16 @@ class Meetings:
             peer, reply, rtt_s = await self._exchange(address, contact.peer_id, request)
         except (OSError, RemoteError):
             if contact.peer_id is not None:
-                self._peers.on_failure(contact.peer_id, self.unix_time())
+                self._peers.on_failure(contact.peer_id, self.clock.unix_time())
                 self._on_change()
             raise
         assert peer.peer_id is not None, "a sealed reply names its signer"
         met = Met(peer.peer_id, peer.host, *self._records_untrusted(reply.records[: 1 + request.want], peer))
         if met.own is not None:
             self._on_change()
-            self._peers.add(met.own, met.peer_id, self.unix_time(), met.host)
+            self._peers.add(met.own, met.peer_id, self.clock.unix_time(), met.host)
             if met.own.endpoints[0] in {contact.address, address}:
-                self._peers.on_success(met.peer_id, rtt_s, self.unix_time())
+                self._peers.on_success(met.peer_id, rtt_s, self.clock.unix_time())
         await self._take_observed_untrusted(reply.observed, met)
         return met
 
@@ -170,7 +160,7 @@ class Meetings:
         scope: int = LOOPBACK_SCOPE,
         is_named: bool = False,
     ) -> Met | None:
-        """Do as `meet` does; None where nobody was met."""
+        """Do as `meet` does, but return None where it fails."""
         try:
             return await self.meet(contact, request, scope=scope, is_named=is_named)
         except (OSError, RemoteError) as error:
@@ -178,7 +168,7 @@ class Meetings:
             return None
 
     async def announce(self, neighbour: PeerRecord, own: bytes) -> None:
-        """Tell a neighbour our record; one that cannot be told will find out."""
+        """Send our record to a neighbour; one that cannot be reached will find out."""
         endpoint, peer_id = neighbour.endpoints[0], neighbour.peer_id
         try:
             address = await numeric_untrusted(self._network, endpoint, self._peers.scope(peer_id))
@@ -188,15 +178,15 @@ class Meetings:
             logger.info("cannot announce at %s: %s", format_endpoint(endpoint), error)
 
     async def verify(self, record: PeerRecord, source: PeerId, source_host: str) -> PeerRecord | None:
-        """Return the newest record of a server that answers where a record says that it is, else None.
+        """Return the newest record of a server that answers at the address in its record, else None.
 
         Args:
             record: sound, as `parse_record_untrusted` and `check_scope_untrusted` have it.
-            source: who gave it to us.
+            source: the peer that gave it to us.
             source_host: its numeric address.
         """
         known = self._peers.get(record.peer_id)
-        now = self.unix_time()
+        now = self.clock.unix_time()
         if known is not None and known.record.sequence >= record.sequence:
             record = known.record
         if not record.serves or record.peer_id == self._identity.peer_id:
@@ -206,9 +196,9 @@ class Meetings:
             return record
         address, told_by = record.endpoints[0], source_group(source, source_host)
         try:
-            check_scope_untrusted(record, source_host)  # also of one that we knew
+            check_scope_untrusted(record, source_host)  # also a record that we knew
             target = await numeric_untrusted(self._network, address, scope_of(source_host))
-            if not self._knocks.admit(target, told_by, 1, trio.current_time()):  # whatever its names
+            if not self._knocks.admit(target, told_by, 1, trio.current_time()):  # by whatever name
                 return None
             met = await self.meet(Contact(target, record.peer_id), pb.ExchangeRequest())
         except (OSError, RemoteError) as error:
@@ -229,23 +219,19 @@ class Meetings:
 
     @asynccontextmanager
     async def _peer_at(self, address: Endpoint, peer_id: PeerId | None) -> AsyncIterator[Peer]:
-        """Connect, for the length of a block; what a peer told about our clock is noted at its end."""
-        clock = SealClock(self._network)
+        """Connect for the length of a block, and note the peer's clock at its end."""
+        sealer = Sealer(self._identity, self._network)
         opening = open_channel(self._network, *address, limits=_LIMITS, connect_timeout_s=CONNECT_S)
         async with opening as channel:
             await channel.connect()
-            peer = Peer(channel, self._identity, clock, self._network, address=address, peer_id=peer_id)
+            peer = Peer(channel, sealer, address=address, peer_id=peer_id)
             yield peer
-        offset_s = clock.offset_ms / 1000
-        clocks = self._clocks_now()
-        if self._network.unix_time() < NOT_BEFORE_S and clocks.agreed is None:
-            clocks.hear("a clock that is not set", offset_s, is_named=True)  # takes anybody's word
-        clocks.hear(network_group(peer.host), offset_s, is_named=peer.host in self._named)
+        self.clock.hear(peer.host, sealer.clock.offset_ms / 1000, is_named=peer.host in self._named)
 
     async def _exchange(
         self, address: Endpoint, peer_id: PeerId | None, request: pb.ExchangeRequest
     ) -> tuple[Peer, pb.ExchangeReply, float]:
-        """Return who answered, what, and how soon in seconds."""
+        """Return the peer, its reply, and the round trip in seconds."""
         async with self._peer_at(address, peer_id) as peer:
             began = trio.current_time()
             reply = await peer.exchange(request)
@@ -256,7 +242,7 @@ class Meetings:
     ) -> tuple[PeerRecord | None, list[PeerRecord]]:
         sound = told_records_untrusted(
             records,
-            self.unix_time(),
+            self.clock.unix_time(),
             peer.host,
             lambda error: logger.info("a bad record from %s: %s", peer.name, error),
         )
@@ -265,23 +251,19 @@ class Meetings:
         return own, [record for record in sound if record.peer_id not in known]
 
     async def _take_observed_untrusted(self, observed: str, source: Met) -> None:
-        """Take the word of a peer on where we are, and prove it where one word is not enough."""
+        """Note our address as a peer sees it, and prove it where one peer's word is not enough."""
         try:
             host, _ = parse_endpoint_untrusted(observed)
         except BadMessageError:
             return
-        if not self._place.observed(host, source.host, is_named=source.host in self._named):
+        if not self._place.address.observed(host, source.host, is_named=source.host in self._named):
             return
-        address, told_by = (host, self._port), source_group(source.peer_id, source.host)
+        address, told_by = (host, self._place.port), source_group(source.peer_id, source.host)
         if not self._knocks.admit(address, told_by, 1, trio.current_time()):
             return
         try:
             with trio.move_on_after(PROOF_S):
                 await self._exchange(address, self._identity.peer_id, pb.ExchangeRequest())
-                self._place.proven(host)
+                self._place.address.proven(host)
         except (OSError, RemoteError) as error:
             logger.info("we are not to be reached at %s: %s", host, error)
-
-
-def _are_clocks_alike(one_s: float, other_s: float) -> bool:
-    return abs(one_s - other_s) < CLOCKS_ALIKE_S

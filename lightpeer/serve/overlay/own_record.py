@@ -1,8 +1,8 @@
-"""The server's own record: where it is and what it does, sealed anew as that changes.
+"""The server's own record: its addresses and roles, sealed again when they change.
 
-It is sealed for each introduction that the server makes, so that its neighbours have a young one, and
-otherwise when half of its life is over. Its sequence always grows, also where two are sealed within
-a second or a clock is set back a little.
+A record is sealed for each introduction that the server makes, so that its neighbours have a young one, and
+otherwise once half of its lifetime is over. Its sequence always grows, even when two are sealed within a
+second or the clock is set back a little.
 """
 
 from __future__ import annotations
@@ -17,30 +17,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lightpeer.core.addresses import Endpoint
-    from lightpeer.core.overlay.own_address import OwnAddress
     from lightpeer.core.trust.identity import Identity
+    from lightpeer.serve.overlay.place import Place
 
 logger = logging.getLogger(__name__)
 
-RECORD_LIFETIME_S: Final = 3600  # who crashes is forgotten within the hour
+RECORD_LIFETIME_S: Final = 3600  # a server that crashed is forgotten within the hour
 
 
 class OwnRecord:
-    """What a server says of itself. `roles` may be changed while it runs."""
+    """A server's word on itself. `roles` may be changed while it runs."""
 
-    def __init__(
-        self, identity: Identity, place: OwnAddress, port: int, unix_time: Callable[[], float]
-    ) -> None:
-        """Take where we are, as far as that is known, and the clock to go by.
+    def __init__(self, identity: Identity, place: Place, unix_time: Callable[[], float]) -> None:
+        """Seal the first record, if an address is known.
 
-        Raises UsageError for an address that nobody could use.
+        Args:
+            identity: the server's.
+            place: where it is reached.
+            unix_time: gives the time in seconds.
+
+        Raises:
+            UsageError: an address that no peer could use.
         """
         self.place = place
-        self.port = port
         self.roles: int = Role.SERVES
         self._identity = identity
         self._unix_time = unix_time
-        self._sealed: tuple[list[Endpoint], int] | None = None  # what `_data` says: where, and the roles
+        self._sealed: tuple[list[Endpoint], int] | None = None  # the endpoints and the roles in `_data`
         self._data = b""
         self._sequence = 0
         self.current()
@@ -68,7 +71,7 @@ class OwnRecord:
             logger.info("announcing %s", ", ".join(map(format_endpoint, said[0])))
         now_s = int(self._unix_time())
         ahead_s = self._sequence - now_s
-        # Where the clock was set back far, we count anew: nobody takes a record from the future.
+        # After a clock was set back far, the count begins anew: peers refuse a record from the future.
         self._sequence += 1 if 0 <= ahead_s < MAX_AHEAD_S else -ahead_s
         self._data = build_record(
             self._identity, said[0], said[1], self._sequence, self._sequence + RECORD_LIFETIME_S
@@ -77,5 +80,5 @@ class OwnRecord:
         return self._data
 
     def _said(self) -> tuple[list[Endpoint], int] | None:
-        endpoints = [(host, self.port) for host in self.place.hosts]
+        endpoints = self.place.endpoints
         return (endpoints, self.roles) if endpoints else None

@@ -1,10 +1,9 @@
-"""Carries the walkers of a search on to other servers, and brings back what they find.
+"""Sends the walkers of a search on to other servers, and brings their findings back.
 
-Each step is a call of its own, so that cancelling the search here resets the calls, the
-servers there reset theirs, and the walks end all the way down. A server answers the
-first thing at once; one that does not, cannot be reached or breaks the protocol is left
-alone for a while, and its walkers go elsewhere. The connections are kept while they
-are used: neighbours change slowly, and a walk that has to connect takes twice as long.
+Each step is a call of its own. Cancelling the search here resets the calls, the servers there reset theirs,
+and the walks end all the way down. A server sends its first reply at once. One that does not, cannot be
+reached or breaks the protocol is avoided for a while, and its walkers go elsewhere. Connections are kept
+while they are used: neighbours change slowly, and a walk that has to connect takes twice as long.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import trio
 
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.search.hits import FoundTrack, ReplyReader
+from lightpeer.core.search.hits import FoundTrack
+from lightpeer.core.search.replies import ReplyReader
 from lightpeer.core.trust.bounds import MAX_PEERS
 from lightpeer.core.trust.contact import Contact
 from lightpeer.errors import RemoteError, RpcError
 from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.connections import Connections, Terms
-from lightpeer.serve.access.access import Access
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import contained
 
@@ -33,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from lightpeer.core.search.walks import Step, Visit
-    from lightpeer.core.trust.identity import Identity, PeerId
+    from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.trust.records import PeerRecord
-    from lightpeer.net.network import Network
+    from lightpeer.serve.access.node import Node
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +43,12 @@ MAX_CALLS: Final = 512  # under way for all searches; more walkers end here
 TERMS: Final = Terms(capacity=64, idle_s=60.0, connect_timeout_s=2.0, call_timeout_s=10.0)
 """Twice a view: neighbours come and go while the calls of earlier searches still run."""
 NEIGHBOUR_REPLY_S: Final = 2.0  # the first reply needs no walk: this is a round trip, and patience
-AVOID_S: Final = 60.0  # whoever did not answer
+AVOID_S: Final = 60.0  # a neighbour that did not answer
 MAX_AVOIDED: Final = 256  # a few views' worth
 
 
 class News(NamedTuple):
-    """What a neighbour has found."""
+    """The tracks that a neighbour has found."""
 
     told_by: PeerId
     tracks: list[FoundTrack]
@@ -59,7 +58,7 @@ class News(NamedTuple):
 class Errand:
     """A search whose walkers are sent on.
 
-    Others are asked for as much as was asked here: what they have may be what is here already.
+    Others are asked for the full limit, because their tracks may be the same as ours.
     """
 
     query: str
@@ -70,7 +69,7 @@ class Errand:
 
 
 class Neighbourhood(Protocol):
-    """What walkers need of gossip, which keeps it."""
+    """The part of gossip that walkers need."""
 
     def neighbours(self, n: int) -> list[PeerRecord]:
         """Return up to `n` in random order."""
@@ -88,25 +87,16 @@ class Neighbourhood(Protocol):
 class Walkers:
     """The walkers that are under way from this server. `run` holds its connections."""
 
-    def __init__(
-        self,
-        *,
-        identity: Identity,
-        network: Network,
-        neighbourhood: Neighbourhood,
-        access: Access | None = None,
-    ) -> None:
-        """Take who we are, and whom walkers may go to.
+    def __init__(self, node: Node, neighbourhood: Neighbourhood) -> None:
+        """Begin without walkers.
 
         Args:
-            identity: ours.
-            network: to connect by.
-            neighbourhood: who is there to walk to; is told of lies.
-            access: what is not passed on; None: everything is.
+            node: this server; tracks that its rules deny are not passed on.
+            neighbourhood: the servers to walk to; it is told of lies.
         """
-        self._access = access or Access(identity.peer_id)
-        self._identity = identity
-        self._network = network
+        self._access = node.access
+        self._identity = node.identity
+        self._network = node.network
         self._neighbourhood = neighbourhood
         self._connections: Connections | None = None
         self._avoided: dict[PeerId, float] = {}  # until when
@@ -120,9 +110,9 @@ class Walkers:
 
     @asynccontextmanager
     async def sent(self, errand: Errand) -> AsyncIterator[trio.MemoryReceiveChannel[News]]:
-        """Send the walkers of a search on; give what they find, until all have ended or the block is left.
+        """Send the walkers of a search on; give their findings until all have ended or the block is left.
 
-        What the block raises comes out as it is.
+        An error of the block is raised as it is.
         """
         tell, found = trio.open_memory_channel[News](0)
         async with open_nursery() as nursery:
@@ -159,7 +149,7 @@ class Walkers:
         tell: trio.MemorySendChannel[News],
         nursery: trio.Nursery,
     ) -> None:
-        """Take a step; if nobody is there, its walkers go elsewhere."""
+        """Send walkers one step; if the neighbour does not answer, they go elsewhere."""
         self._calls += 1
         async with tell:
             try:
@@ -177,7 +167,7 @@ class Walkers:
         step: Step[PeerId],
         tell: trio.MemorySendChannel[News],
     ) -> None:
-        """Have a neighbour search; raise RemoteError if it does not answer, or not soundly."""
+        """Ask a neighbour to search; raise RemoteError for no answer or an unsound one."""
         assert self._connections is not None
         peer = await self._connections.connect(await self._contact_untrusted(neighbour))
         if peer is None:
@@ -205,9 +195,9 @@ class Walkers:
                     raise
 
     def _passed_on(self, track: FoundTrack) -> FoundTrack:
-        """Return a track with those holders that may be told of, none if it is not to be told of itself.
+        """Return a track with the holders that may be passed on; none if the track may not.
 
-        We are none of them: what we have, we know better than others.
+        We are left out: we know our own tracks best.
         """
         rules, own = self._access.rules, self._identity.peer_id
         holders = track.holders if rules.serves(track.track_id) else ()

@@ -1,1 +1,1 @@
-"""What leaves: all UDP streams, the uplink they share, the segments they read."""
+"""All that a server sends of audio: the UDP streams, the uplink they share, the segments they read."""

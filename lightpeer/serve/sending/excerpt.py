@@ -1,4 +1,4 @@
-"""What a request names of a track, and its bytes: segments and the tables that prove them."""
+"""The parts of a track that a request names: segments, and the tables that prove them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ logger = logging.getLogger(__name__)
 
 
 def wanted_segments(request: pb.PullRequest, stored: StoredTrack) -> Iterator[tuple[int, int]]:
-    """Yield what a request names, rendition and segment or table; raise RpcError at what does not exist."""
+    """Yield rendition and segment (or table) of all that a request names.
+
+    Raises:
+        RpcError: too many ranges, or a segment that does not exist.
+    """
     if len(request.ranges) > MAX_PULL_RANGES:
         raise RpcError(StatusCode.INVALID_ARGUMENT, f"at most {MAX_PULL_RANGES} ranges at once")
     for wanted in request.ranges:
@@ -35,9 +39,14 @@ def wanted_segments(request: pb.PullRequest, stored: StoredTrack) -> Iterator[tu
 def first_segments(
     stored: StoredTrack, request: pb.OpenRequest, most_bytes: int = MAX_INLINE_BYTES
 ) -> Iterator[pb.Chunk]:
-    """Yield the first segments, each table ahead of what it covers, as far as both sides' bytes go.
+    """Yield the first segments, each table before its segments, within the byte limits of both sides.
 
-    The manifest counts too. Of the last segment there may be its first units alone.
+    The manifest counts too. The last segment may be cut after some of its units.
+
+    Args:
+        stored: the track.
+        request: says from which segment on, in which rendition, and the client's limit.
+        most_bytes: the server's limit.
     """
     track = stored.track
     left = min(request.inline_bytes, most_bytes, MAX_INLINE_BYTES)
@@ -65,7 +74,16 @@ def first_segments(
 
 
 def read_segment(stored: StoredTrack, rendition: int, segment: int) -> bytes:
-    """Return the bytes of a segment or table that exists; raise RpcError if the disk fails."""
+    """Return the bytes of a segment or table.
+
+    Args:
+        stored: the track.
+        rendition: which one.
+        segment: one that exists.
+
+    Raises:
+        RpcError: UNAVAILABLE, the disk fails.
+    """
     try:
         return stored.read(rendition, segment)
     except LightpeerError as error:

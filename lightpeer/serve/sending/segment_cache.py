@@ -1,12 +1,12 @@
 """The segments and tables that streams are sending, read once for all of their units and listeners.
 
-They are known by the track's id, so nothing in here ever changes, and one bound holds for all
-streams: a stream that rests keeps no bytes of its own. Nobody waits in here: `find` gives what is
-there, and has what is not be read by a worker thread; whoever asked is called when that is done.
+Objects are known by the track's id, so they never change, and one bound holds for all streams: a resting
+stream keeps no bytes of its own. `find` never waits: it returns an object that is here, and orders another
+one from a worker thread, which calls the asker when it has been read.
 
-To go to a thread and back costs far more than a read that need not wait for the disk. So what is
-looked for ahead gathers for a moment, or until somebody looks for what he needs now, and one
-thread reads it all; once that takes long, it gives back the rest to those beside it.
+A trip to a thread costs far more than a read that does not wait for the disk. So orders of objects that are
+needed later gather for a moment, or until one is needed now, and one thread reads them all. If that takes
+long, it leaves the rest to the other threads.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from lightpeer.tasks.threads import Threads
 logger = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 32 * 1024 * 1024  # of 1,000 listeners to different tracks at 96 kbit/s: two segments each
-READERS: Final = 4  # threads: reads that a disk may put in order
-GATHER_S: Final = 0.05  # a fifth of how far streams look ahead
-MOST_AT_ONCE: Final = 64  # reads by one thread
-LONG_S: Final = 0.005  # it waits for the disk, as others can at the same time
+SEGMENT_READERS: Final = 4  # threads: reads that a disk may put in order
+GATHER_READS_S: Final = 0.05  # a fifth of how far streams look ahead
+MOST_READ_AT_ONCE: Final = 64  # reads by one thread
+LONG_READ_S: Final = 0.005  # it waits for the disk, as others can at the same time
 
-Key: TypeAlias = tuple[bytes, int, int]
+ObjectKey: TypeAlias = tuple[bytes, int, int]
 """A track's id, a rendition, and a segment or table."""
 
 Told: TypeAlias = Callable[[int, int, bool], None]
@@ -41,10 +41,10 @@ Told: TypeAlias = Callable[[int, int, bool], None]
 
 
 class ReadableTrack(Protocol):
-    """What a stream reads from."""
+    """A track that streams read from."""
 
     def holds(self, rendition: int, segment: int) -> bool:
-        """Tell whether there is such a segment or table."""
+        """Return whether there is such a segment or table."""
 
     def read(self, rendition: int, segment: int) -> bytes:
         """Return a segment or table; raise a LightpeerError or OSError if it cannot be read."""
@@ -52,14 +52,14 @@ class ReadableTrack(Protocol):
 
 @dataclass(slots=True)
 class _Order:
-    """An object that somebody waits for."""
+    """An object that is to be read for some askers."""
 
     track: ReadableTrack
     told: dict[Told, None] = field(default_factory=dict)  # in the order in which they asked
 
 
 class Asker(NamedTuple):
-    """Who asks for a track's objects: its id, what to read from, and whom to tell."""
+    """A reader of one track: the track's id, the track, and a callback for objects that were read."""
 
     track_id: bytes
     track: ReadableTrack
@@ -67,28 +67,30 @@ class Asker(NamedTuple):
 
 
 class Objects:
-    """The objects that were read last, and those that are being read; keep `run` running."""
+    """The objects that were read last, and those on order; keep `run` running."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        """Take how many bytes to keep; the last object that was read stays in any case."""
+        """Keep `max_bytes`; the object that was read last stays in any case."""
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._objects: OrderedDict[Key, bytes] = OrderedDict()
-        self._orders: dict[Key, _Order] = {}  # bounded by what each stream may order
-        self._queue: OrderedDict[Key, None] = OrderedDict()  # of the orders, those that no thread has taken
+        self._objects: OrderedDict[ObjectKey, bytes] = OrderedDict()
+        self._orders: dict[ObjectKey, _Order] = {}  # bounded by what each stream may order
+        self._queue: OrderedDict[ObjectKey, None] = (
+            OrderedDict()
+        )  # of the orders, those that no thread has taken
         self._is_urgent = False  # something in the queue
-        self._threads = Threads(READERS)
+        self._threads = Threads(SEGMENT_READERS)
         self._turn = trio.Lock()  # of the reader that takes from the queue
         self._changed = trio.lowlevel.ParkingLot()  # where it waits
 
     def find(self, asker: Asker, rendition: int, segment: int, *, is_ahead: bool = False) -> bytes | Missing:
-        """Return an object of a track, or have it read: then the asker is told once that is done.
+        """Return an object of a track, or order it, and tell the asker once it was read.
 
         Args:
-            asker: of which track, and whom to tell.
-            rendition: which of the track's.
-            segment: which of its segments or tables.
-            is_ahead: it need not be now.
+            asker: the track, and its callback.
+            rendition: its number.
+            segment: the segment's number, or the table's.
+            is_ahead: whether it is needed later only.
         """
         track_id, track, told = asker
         key = track_id, rendition, segment
@@ -110,9 +112,9 @@ class Objects:
         return Missing.YET
 
     async def run(self) -> None:
-        """Have read what was ordered, until cancelled."""
+        """Have all orders read, until cancelled."""
         async with trio.open_nursery() as nursery:
-            for _ in range(READERS):
+            for _ in range(SEGMENT_READERS):
                 nursery.start_soon(kept_up, "reading tracks", self._read_on)
 
     async def _read_on(self) -> None:
@@ -127,27 +129,29 @@ class Objects:
                 self._is_urgent = True
             self._changed.unpark()
 
-    async def _read_all(self, keys: Sequence[Key]) -> Sequence[bytes | Exception]:
-        """Return what a thread reads, or why nothing can be read: whoever waits is told in any case."""
+    async def _read_all(self, keys: Sequence[ObjectKey]) -> Sequence[bytes | Exception]:
+        """Return the objects, or the error of each: their askers are told in any case."""
         try:
             return await self._threads.run(_read, [(self._orders[key].track, *key[1:]) for key in keys])
-        except Exception as error:  # noqa: BLE001 - no thread can be had, say: the next may fare better
+        except Exception as error:  # noqa: BLE001 - no thread is free, say: the next try may succeed
             log_failure("reading tracks", error)
             return [error] * len(keys)
 
-    async def _next(self) -> list[Key]:
-        """Wait for what is to be read next, and take it from the queue."""
+    async def _next(self) -> list[ObjectKey]:
+        """Wait for the next orders, and remove them from the queue."""
         async with self._turn:
             while not self._queue:
                 await self._changed.park()
-            with trio.move_on_after(GATHER_S):
-                while not self._is_urgent and len(self._queue) < MOST_AT_ONCE:
+            with trio.move_on_after(GATHER_READS_S):
+                while not self._is_urgent and len(self._queue) < MOST_READ_AT_ONCE:
                     await self._changed.park()
-            keys = [self._queue.popitem(last=False)[0] for _ in range(min(MOST_AT_ONCE, len(self._queue)))]
+            keys = [
+                self._queue.popitem(last=False)[0] for _ in range(min(MOST_READ_AT_ONCE, len(self._queue)))
+            ]
             self._is_urgent = self._is_urgent and bool(self._queue)
             return keys
 
-    def _finish(self, key: Key, data: bytes | Exception) -> None:
+    def _finish(self, key: ObjectKey, data: bytes | Exception) -> None:
         order = self._orders.pop(key)
         if isinstance(data, bytes):
             self._objects[key] = data
@@ -160,16 +164,16 @@ class Objects:
 
 
 def _read(wanted: Sequence[tuple[ReadableTrack, int, int]]) -> list[bytes | Exception]:
-    """Return what is wanted of each track or why it cannot be read, and not of all where that takes long."""
+    """Read objects; return the bytes or the error of each, and stop early if it takes long."""
     found: list[bytes | Exception] = []
-    until = time.monotonic() + LONG_S
+    until = time.monotonic() + LONG_READ_S
     for track, rendition, segment in wanted:
         try:
             found.append(track.read(rendition, segment))
         except (LightpeerError, OSError) as error:
-            logger.info("%s", error)  # whoever keeps the tracks tells the person
+            logger.info("%s", error)  # the library warns the operator
             found.append(error)
-        except Exception as error:  # noqa: BLE001 - one read must not end those of others
+        except Exception as error:  # noqa: BLE001 - one failed read must not end the others
             log_failure("reading a track", error)
             found.append(error)
         if time.monotonic() > until:

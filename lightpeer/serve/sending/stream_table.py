@@ -1,21 +1,18 @@
 """All UDP streams of a server: one socket, one task that receives and one that paces.
 
-A datagram is handed to its stream by the id that it claims; everything else about
-it is the `StreamSender`'s business. The pacing task sleeps until the earliest of
-the streams' deadlines, or until a datagram came in; a stream whose turn it is not
-costs nothing. Streams are bounded in all and for each peer. A peer that opens one
-too many loses its own least recent one. When the server is full, the networks that
-have most make room (`core/guard/places.py`), or the newcomer goes without UDP (it has
-`Streams.Pull`). A stream that fails, as none should, ends alone.
+A datagram goes to the stream whose id it claims; its `StreamSender` does the rest. The pacing task sleeps
+until the earliest of the streams' deadlines, or until a datagram arrives, so an idle stream costs nothing.
+The number of streams is limited, in all and for each peer. A peer that opens one too many loses its own least
+recently used one. When the server is full, the networks with most streams make room
+(`core/guard/places.py`), or the newcomer goes without UDP (it has `Streams.Pull`). A bug in one stream ends
+that stream alone.
 
-Where the uplink has a cap, streams whose turn it is stand in its row (`uplink.py`), and
-send one datagram each time.
+If the uplink has a cap, due streams stand in its row (`uplink.py`), and send one datagram each time.
 """
 
 from __future__ import annotations
 
 import errno
-import heapq
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,28 +26,27 @@ from lightpeer.core.addresses import network_group, network_of
 from lightpeer.core.guard.places import Places
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.udp.asked import MAX_QUEUED_UNITS
-from lightpeer.core.udp.datagram import derive_keys, peek_stream_id
-from lightpeer.core.udp.pacer import UDP_HEADER_BYTES
+from lightpeer.core.udp.datagram import UDP_HEADER_BYTES, derive_keys, peek_stream_id
 from lightpeer.core.udp.sender import (
     LEASE_S,
     StreamSender,
     path_token,
 )
-from lightpeer.net.network import Address, DatagramSocket, Network
-from lightpeer.serve.access.access import Access
+from lightpeer.net.network import Address, DatagramSocket
+from lightpeer.serve.access.node import Node
+from lightpeer.serve.sending.agenda import Agenda
 from lightpeer.serve.sending.segment_cache import Asker, Objects, ReadableTrack
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.tasks.supervision import kept_up, log_failure
 
 MAX_STREAMS: Final = 4096  # 2 kB each while they rest; a queue grows no faster than what came for it
 MAX_STREAMS_PER_PEER: Final = 16  # a person listens to one track, opens the next, and loses an address or two
-_VOID_SHARE = 4  # the agenda is cleared of void entries when it has so many for each stream
 _SERVED_AT_ONCE = 8  # streams, with mostly one datagram: a millisecond; then other tasks have their turn
 _RETRY_S = 0.1  # after the network refused to receive
 
 
 class OpenedStream(NamedTuple):
-    """What the client is told: its stream, our half of the key exchange, its first path token."""
+    """The reply to the client: its stream, our half of the key exchange, its first path token."""
 
     stream_id: int
     ephemeral_key: bytes
@@ -59,7 +55,7 @@ class OpenedStream(NamedTuple):
 
 @dataclass(slots=True)
 class _Stream:
-    """A sender, whose it is, and when its turn is (the agenda's other entries for it are void)."""
+    """A sender, its client, and where that opened it from."""
 
     sender: StreamSender
     client: PeerId
@@ -67,34 +63,28 @@ class _Stream:
     host: str  # that it was opened from
     network: str  # that it was opened from
     opened_s: float
-    turn_s: float = math.inf
 
 
 class StreamTable:
-    """The streams of one server. `bind` first, then keep `run` running beside whatever calls `open`."""
+    """The streams of one server. `bind` first, then keep `run` running while `open` is called."""
 
-    def __init__(
-        self,
-        network: Network,
-        identity: Identity,
-        *,
-        max_streams: int = MAX_STREAMS,
-        uplink: Uplink | None = None,
-        access: Access | None = None,
-    ) -> None:
-        """Take the server's identity, which the streams' keys are bound to.
+    def __init__(self, node: Node, *, max_streams: int = MAX_STREAMS, uplink: Uplink | None = None) -> None:
+        """Begin without streams.
 
-        Beside it, the uplink if it has a cap, and who may listen: None for everybody.
+        Args:
+            node: this server; the streams' keys are bound to its identity.
+            max_streams: how many there may be.
+            uplink: shared by all audio; None where it has no cap.
         """
-        self._access = access or Access(identity.peer_id)
-        self._network = network
-        self._identity = identity
+        self.uplink = uplink
+        self._access = node.access
+        self._network = node.network
+        self._identity = node.identity
         self._max_streams = max_streams
-        self._secret = network.entropy(32)
+        self._secret = node.network.entropy(32)
         self._streams: dict[int, _Stream] = {}
         self._places: Places[int] = Places()
-        self._agenda: list[tuple[float, int]] = []
-        self._uplink = uplink
+        self._agenda = Agenda()
         self._objects = Objects()
         self._wake = trio.Event()
         self._socket: DatagramSocket | None = None
@@ -108,7 +98,7 @@ class StreamTable:
         return len(self._streams)
 
     async def bind(self, host: str, port: int = 0) -> None:
-        """Bind a port of a local address, or another if it is taken; raise OSError if none can be had."""
+        """Bind a port of a local address, or any other if it is taken; raise OSError if that fails."""
         try:
             self._socket = await self._network.open_udp(host, port)
         except OSError as error:
@@ -138,8 +128,18 @@ class StreamTable:
     ) -> OpenedStream | None:
         """Open a stream for a client whose sealed request came over TCP from `caller`.
 
-        Returns None if the server has no room. Raises BadMessageError if `client_key` is no
-        compressed point of secp256k1.
+        Args:
+            client: the caller's id.
+            client_key: its half of the key exchange.
+            caller: its address.
+            track_id: the track's.
+            track: gives the segments.
+
+        Returns:
+            None if the server has no room.
+
+        Raises:
+            BadMessageError: `client_key` is no compressed point of secp256k1.
         """
         ephemeral = Identity(self._network.entropy(32))
         shared = ephemeral.shared_secret_untrusted(client_key)
@@ -151,13 +151,9 @@ class StreamTable:
             shared, track_id=track_id, client=client, server=self._identity.peer_id, stream_id=stream_id
         )
         now = trio.current_time()
-        sender = StreamSender(
-            stream_id=stream_id,
-            keys=keys,
-            find=partial(self._objects.find, Asker(track_id, track, partial(self._note_read, stream_id))),
-            secret=self._secret,
-            now=now,
-        )
+        asker = Asker(track_id, track, partial(self._note_read, stream_id))
+        find = partial(self._objects.find, asker)
+        sender = StreamSender(stream_id=stream_id, keys=keys, find=find, secret=self._secret, now=now)
         self._streams[stream_id] = _Stream(sender, client, track_id, caller[0], network, now)
         self._places.add(stream_id, network, group)
         self._schedule(stream_id, sender.next_deadline())
@@ -166,7 +162,7 @@ class StreamTable:
         )
 
     def drop_refused(self) -> None:
-        """End the streams that would not be opened under the rules that are in force."""
+        """End the streams that the rules in force do not allow."""
         rules = self._access.rules
         for stream_id, stream in list(self._streams.items()):
             hosts = {stream.host, stream.sender.host or stream.host}
@@ -200,17 +196,14 @@ class StreamTable:
     def _drop(self, stream_id: int) -> None:
         if self._streams.pop(stream_id, None) is not None:
             self._places.remove(stream_id)
+            self._agenda.remove(stream_id)
 
     def _schedule(self, stream_id: int, when: float | None) -> None:
         """Give a stream its next turn; None drops it."""
         if when is None:
             self._drop(stream_id)
             return
-        self._streams[stream_id].turn_s = when
-        heapq.heappush(self._agenda, (when, stream_id))
-        if len(self._agenda) > _VOID_SHARE * len(self._streams) + _VOID_SHARE:
-            self._agenda = [(stream.turn_s, i) for i, stream in self._streams.items()]
-            heapq.heapify(self._agenda)
+        self._agenda.put(stream_id, when)
         self._wake.set()
 
     async def _receive(self, socket: DatagramSocket) -> None:
@@ -233,12 +226,12 @@ class StreamTable:
         """Drop a stream for which a block fails: the client goes on elsewhere, the others go on here."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this stream's
+        except Exception as error:  # noqa: BLE001 - any bug in it is this stream's alone
             log_failure("a stream", error)
             self._drop(stream.sender.stream_id)
 
     def _note_read(self, stream_id: int, rendition: int, segment: int, is_sound: bool) -> None:
-        """Take up a stream that may have waited for an object."""
+        """Continue a stream that may have waited for an object."""
         stream = self._streams.get(stream_id)
         if stream is not None:
             with self._ended_by_failure(stream):
@@ -246,34 +239,34 @@ class StreamTable:
                 self._reschedule(stream)
 
     def _reschedule(self, stream: _Stream) -> None:
-        """Have a stream's turn come earlier, if what happened makes it so."""
-        due = stream.sender.next_deadline()
-        if due is None or due < stream.turn_s:
-            self._schedule(stream.sender.stream_id, due)
+        """Give a stream an earlier turn, if its deadline is earlier now."""
+        stream_id, due = stream.sender.stream_id, stream.sender.next_deadline()
+        if due is None:
+            self._drop(stream_id)
+        elif self._agenda.advance(stream_id, due):
+            self._wake.set()
 
     async def _send(self, socket: DatagramSocket) -> None:
         while True:
             self._wake = trio.Event()
             served = 0
-            while self._agenda and self._agenda[0][0] <= trio.current_time():
+            while self._agenda.next_at() <= trio.current_time():
                 if served == _SERVED_AT_ONCE:
                     served = 0
                     await trio.lowlevel.checkpoint()
                 served += 1
-                when, stream_id = heapq.heappop(self._agenda)
-                stream = self._streams.get(stream_id)
-                if stream is None or stream.turn_s != when:
+                if (stream_id := self._agenda.pop()) is None:
                     continue
-                stream.turn_s = -math.inf  # what comes in meanwhile is seen when it has been served
-                if self._uplink is None:
+                stream = self._streams[stream_id]
+                if self.uplink is None:
                     await self._serve(stream, socket, MAX_QUEUED_UNITS)
                 else:
-                    self._uplink.join(stream.network, partial(self._serve, stream, socket, 1))
-            with trio.move_on_at(self._agenda[0][0] if self._agenda else math.inf):
+                    self.uplink.join(stream.network, partial(self._serve, stream, socket, 1))
+            with trio.move_on_at(self._agenda.next_at()):
                 await self._wake.wait()
 
     async def _serve(self, stream: _Stream, socket: DatagramSocket, most: int) -> int:
-        """Let a stream send so many datagrams at most, and give it its next turn; return the bytes sent."""
+        """Let a stream send `most` datagrams at most, and schedule it; return the bytes sent."""
         sender, size = stream.sender, 0
         if self._streams.get(sender.stream_id) is not stream:  # it made room while it stood in the row
             return 0
@@ -286,7 +279,7 @@ class StreamTable:
                     if not socket.send_now(datagram, address):
                         await socket.send_to(datagram, address)  # waits until the socket has room
                 except OSError:
-                    break  # to the receiver it is lost like any other
+                    break  # the receiver sees a loss like any other
             if self._streams.get(sender.stream_id) is stream:
                 self._schedule(sender.stream_id, sender.next_deadline())
         return size

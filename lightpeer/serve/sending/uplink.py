@@ -1,13 +1,12 @@
-"""What a server may send of audio in all, shared out among those who have something to send.
+"""The capped uplink of a server, shared fairly among its listeners.
 
-Under a cap they stand in a row, and whoever is at its head sends about a datagram (round
-robin, as RFC 970 has it for gateways: turns are nearly all of one size, so bytes are
-shared as fairly as turns). A UDP stream sends its next datagram; a segment by gRPC goes
-once it has had as many turns as it would have had datagrams. A network has one place in
-the row, whatever it has of streams and calls and, since those cost nothing, of peer ids.
+Networks with audio to send stand in a row, and the first one sends about a datagram (round robin, as in
+RFC 970 for gateways: turns are nearly all of one size, so bytes are shared as fairly as turns). A UDP stream
+sends its next datagram. A segment by gRPC is sent after as many turns as it would have datagrams. A network
+has one place in the row, however many streams, calls and peer ids it has, since peer ids cost nothing.
 
-The first segments, in the reply to an Open, cannot wait: while nobody stands in the row they
-leave at once, and are paid for in it afterwards; else the reply goes without them.
+The first segments, in the reply to an Open, cannot wait. While the row is empty they are sent at once, and
+their network takes its turns for them afterwards; otherwise the reply goes without them.
 """
 
 from __future__ import annotations
@@ -22,30 +21,30 @@ import trio
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
 from lightpeer.core.udp.pacer import Pacer
 
-AHEAD_S: Final = 0.5  # of the whole uplink, for first segments at once: a second or two of sound
+SEND_AHEAD_S: Final = 0.5  # of the whole uplink, for first segments at once: a second or two of sound
 
-Turn: TypeAlias = Callable[[], Awaitable[int]]
-"""Sends about a datagram, and gives the bytes that it was."""
+SendTurn: TypeAlias = Callable[[], Awaitable[int]]
+"""Sends about a datagram, and returns the bytes sent."""
 
 
 @dataclass(slots=True)
 class _Message:
-    """What is still to be sent of bytes that wait for their turns."""
+    """A message that waits for its turns."""
 
     left_bytes: int
     is_through: trio.Event
 
 
 class Uplink:
-    """The row; keep `run` running beside those who `join` and `take`."""
+    """The row; keep `run` running while `join` and `take` are called."""
 
     def __init__(self, max_bytes_per_s: int) -> None:
-        """Take the cap, of UDP datagrams with their headers and of messages by gRPC."""
+        """Limit the rate of UDP datagrams, headers included, and of gRPC messages."""
         self._rate = max_bytes_per_s
         self._pacer = Pacer(max_bytes_per_s)
         self._pacer.set_pace(max_bytes_per_s, 0.0)
         self._row: deque[str] = deque()
-        self._turns: dict[str, deque[Turn]] = {}  # of those in the row; one for each stream and call
+        self._turns: dict[str, deque[SendTurn]] = {}  # of those in the row; one for each stream and call
         self._wake = trio.Event()
 
     async def run(self) -> None:
@@ -57,8 +56,8 @@ class Uplink:
                 self._pacer.sent(await self._next_turn()(), trio.current_time())
             await self._wake.wait()
 
-    def join(self, network: str, turn: Turn) -> None:
-        """Have a turn when it is the network's (`network_of`); whoever has more to send joins again."""
+    def join(self, network: str, turn: SendTurn) -> None:
+        """Give a turn to a network (`network_of`) in its order; for each further one, join again."""
         turns = self._turns.setdefault(network, deque())
         if not turns:
             self._row.append(network)
@@ -66,20 +65,20 @@ class Uplink:
         self._wake.set()
 
     async def take(self, network: str, size: int) -> None:
-        """Wait until a message of so many bytes may leave."""
+        """Wait until a network may send a message of `size` bytes."""
         message = self._join_for(network, size)
         try:
             await message.is_through.wait()
         finally:
-            message.left_bytes = 0  # also where nobody waits any more: its turns are void
+            message.left_bytes = 0  # also if the wait was cancelled: its turns are void
 
     def spare_bytes(self) -> int:
-        """Return how much may leave at once, out of turn; whoever sends it must tell `spent`."""
-        return 0 if self._row else int(AHEAD_S * self._rate)
+        """Return how many bytes may be sent at once, out of turn; call `spent` after that."""
+        return 0 if self._row else int(SEND_AHEAD_S * self._rate)
 
     def spent(self, network: str, size: int) -> None:
-        """Count bytes that left out of turn: the network stands in the row for them all the same."""
-        if size:  # nothing leaves so while anybody waits: one network at most is behind with its turns
+        """Count bytes that were sent out of turn: the network stands in the row for them all the same."""
+        if size:  # the row was empty then, so one network at most is behind with its turns
             self._join_for(network, size)
 
     def _join_for(self, network: str, size: int) -> _Message:
@@ -97,7 +96,7 @@ class Uplink:
         self.join(network, turn)
         return message
 
-    def _next_turn(self) -> Turn:
+    def _next_turn(self) -> SendTurn:
         network = self._row.popleft()
         turns = self._turns[network]
         turn = turns.popleft()

@@ -1,7 +1,6 @@
 """The service Discovery: a server introduces itself by its record, a light client gets a random sample.
 
-A light client brings no record, and is remembered by nobody. What becomes of an introduction is decided
-in `gossip.py`.
+A light client brings no record, and no server remembers it. `gossip.py` decides on introductions.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Discovery:
         }
 
     async def exchange(self, data: bytes, context: Context) -> bytes:
-        """Give our own record and some others; take the introduction of a server that brings its own."""
+        """Return our own record and some others; a server that sends its own is introduced."""
         call = self._calls.begin(context)
         request = call.open(data, pb.ExchangeRequest)
         if len(request.records) > MAX_RECORDS:
@@ -68,7 +67,7 @@ class Discovery:
         )
 
     async def announce(self, data: bytes, context: Context) -> bytes:
-        """Take a peer's own record, from itself."""
+        """Process a peer's own record, sent by itself."""
         call = self._calls.begin(context)
         request = call.open(data, pb.Announcement)
         host = context.peer_address[0]

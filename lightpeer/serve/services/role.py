@@ -1,8 +1,7 @@
-"""Whether this peer serves: one switch, and all that follows from it.
+"""The switch between serving and not serving, and its consequences.
 
-A peer that does not serve goes on knowing its network and being known there, but answers neither
-searches nor streams (UNAVAILABLE), says NOT_SERVING to health checks, and has told its neighbours so by a
-new record. Streams that run end by themselves.
+A peer that does not serve stays in its network, but answers searches and streams with UNAVAILABLE and health
+checks with NOT_SERVING, and sends its neighbours a new record. Running streams end by themselves.
 """
 
 from __future__ import annotations
@@ -21,7 +20,10 @@ if TYPE_CHECKING:
     from lightpeer.rpc.health import Health
     from lightpeer.serve.overlay.gossip import Gossip
 
-SERVICES: Final = ("loudp2p.v1.Index", "loudp2p.v1.Streams")  # that are up only while the peer serves
+SWITCHED_SERVICES: Final = (
+    "loudp2p.v1.Index",
+    "loudp2p.v1.Streams",
+)  # up only while the peer serves
 
 
 class ServingRole:
@@ -37,18 +39,18 @@ class ServingRole:
         return self._gossip.own.serves
 
     def toggle(self) -> None:
-        """Begin or cease to serve; the neighbours are to be told."""
+        """Start or stop serving; call `tell_neighbours` after it."""
         self._gossip.own.roles ^= Role.SERVES
-        self._health.set_up(("", *SERVICES), is_up=self.is_on)
+        self._health.set_up(("", *SWITCHED_SERVICES), is_up=self.is_on)
 
     async def tell_neighbours(self, scope: trio.CancelScope) -> None:
-        """Tell the neighbours, unless the scope is cancelled before; others hear it when they meet us."""
+        """Tell the neighbours until the scope is cancelled; the others find out when they meet us."""
         with scope:
             await self._gossip.tell_neighbours()
 
 
 def guarded(handlers: dict[str, MethodHandler], gossip: Gossip) -> dict[str, MethodHandler]:
-    """Return handlers of which those of SERVICES answer only while the peer serves."""
+    """Return handlers, with those of SWITCHED_SERVICES answering only while the peer serves."""
 
     def guard(handler: MethodHandler) -> MethodHandler:
         async def function(requests: Any, context: Context) -> bytes | None:
@@ -61,4 +63,4 @@ def guarded(handlers: dict[str, MethodHandler], gossip: Gossip) -> dict[str, Met
     return {p: guard(h) if p.startswith(_PREFIXES) else h for p, h in handlers.items()}
 
 
-_PREFIXES = tuple(f"/{service}/" for service in SERVICES)
+_PREFIXES = tuple(f"/{service}/" for service in SWITCHED_SERVICES)

@@ -1,11 +1,11 @@
-"""The seals of incoming calls: nothing of a request is looked at before its seal has been opened.
+"""The seals of incoming calls: a request is parsed only after its seal has been opened.
 
     call = calls.begin(context)
     request = call.open(data, pb.SearchRequest)     # RpcError unless it is its caller's, and sound
     return call.seal(pb.SearchReply(...))
 
-A stale seal is answered with our time, so that a computer without a clock can ask again. Whoever may not
-listen is refused here too, as soon as it is known who calls, and with each message of a call that runs.
+A stale seal is answered with our time, so that a computer without a clock can ask again. Callers that may
+not listen are refused here too, as soon as the caller is known, and with each message of a running call.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lightpeer.core.addresses import network_group, network_of
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.trust.identity import Identity, PeerId, ServerSeals
+from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.replay import Origin, ReplayGuard
+from lightpeer.core.trust.seals import ServerSeals
 from lightpeer.errors import BadMessageError, RpcError, SealError
-from lightpeer.peering.peer import TIME_METADATA
-from lightpeer.serve.access.access import Access
+from lightpeer.peering.sealing import TIME_METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from google.protobuf.message import Message
 
-    from lightpeer.core.guard.access import Rules
-    from lightpeer.net.network import Network
+    from lightpeer.core.guard.rules import Rules
     from lightpeer.rpc.server import Context
+    from lightpeer.serve.access.access import Access
+    from lightpeer.serve.access.node import Node
 
     M = TypeVar("M", bound=Message)
 
 
 class SealedCalls:
-    """Opens the seals of all calls to one server; it has the memory that shows a replay."""
+    """Opens the seals of all calls to one server; it remembers nonces, and so finds replays."""
 
-    def __init__(self, identity: Identity, network: Network, access: Access | None = None) -> None:
-        """Take whose replies are sealed, whose clock is gone by, and who may call: None for everybody."""
-        self._identity = identity
-        self._access = access or Access(identity.peer_id)
-        self._network = network
+    def __init__(self, node: Node) -> None:
+        self._identity = node.identity
+        self._access = node.access
+        self._network = node.network
         self._guard = ReplayGuard(since_ms=self._now_ms())
 
     def begin(self, context: Context) -> SealedCall:
@@ -69,14 +69,19 @@ class SealedCall:
 
     @property
     def peer_id(self) -> PeerId:
-        """Who calls; known once a request is open."""
+        """The caller's id; known once a request is open."""
         assert self._seals.peer_id is not None
         return self._seals.peer_id
 
     def open(self, data: bytes, kind: type[M]) -> M:
-        """Return the request in its sealed bytes; raise RpcError if it is not its caller's or not sound.
+        """Return the request in sealed bytes.
 
-        So it does for a caller that may not listen.
+        Args:
+            data: the sealed bytes.
+            kind: the request's class.
+
+        Raises:
+            RpcError: it is not its caller's, not sound, or from a caller that may not listen.
         """
         now_ms = self._now_ms()
         try:
@@ -91,12 +96,12 @@ class SealedCall:
             raise RpcError(StatusCode.INVALID_ARGUMENT, str(error)) from error
 
     def seal(self, reply: Message) -> bytes:
-        """Return a reply's sealed bytes; raise RpcError if its caller may not listen any more."""
+        """Return a reply's sealed bytes; raise RpcError if the caller may no longer listen."""
         self._require_access()
         return self._seals.seal_reply(reply.SerializeToString())
 
     def _require_access(self) -> None:
-        """Look whether the caller may listen, once under the same rules."""
+        """Check that the caller may listen, once for each version of the rules."""
         rules = self._access.rules
         if rules is not self._let_in_by:
             self._access.require(self.peer_id, self._host)

@@ -1,13 +1,12 @@
 """Index.Search: hits from the own index at once, and from other servers as walks bring them back.
 
-With the first hits comes the stream that the caller asked to have opened. What others
-found is merged, so that each track goes out once, and what comes at about the same time
-goes out together: on a 3G link each reply costs its seal. Walks end when there is
-enough, when the caller is gone, or a little before its deadline.
+The first reply also opens the stream that the caller asked for. Findings of others are merged, so that each
+track is sent once, and hits that arrive at about the same time share a reply: on a 3G link each reply costs
+its seal. Walks end when there are enough hits, when the caller is gone, or a little before its deadline.
 
-Everybody has a share of what this server has done for searches (`core/guard/fairness.py`), and
-another of its own answers: what does not fit into the first is answered from the index
-alone, what does not fit into the second is refused.
+Each caller has a share of the walks that this server starts (`core/guard/fairness.py`), and another of its
+own answers. Beyond the first share a search is answered from the index alone, beyond the second it is
+refused.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ from lightpeer.core.content.uri import is_uri
 from lightpeer.core.guard.fairness import Fairness
 from lightpeer.core.rpc.framing import Compression
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.search.hits import Findings, FoundTrack, Holder, ReplyWriter, each_once
+from lightpeer.core.search.hits import Findings, FoundTrack, Holder, each_once
+from lightpeer.core.search.replies import ReplyWriter
 from lightpeer.core.search.walks import Budget, Visit, Walks
 from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS, QUERY_ID_BYTES
 from lightpeer.core.trust.records import restore_record_untrusted
@@ -49,20 +49,20 @@ logger = logging.getLogger(__name__)
 HITS_PER_REPLY: Final = 10  # about a kilobyte: the first are shown while the others come
 COMPRESSED_HITS: Final = 3  # so many and more, by a quarter; gzip itself costs 18 bytes
 VISITS_PER_S: Final = 200.0  # for one caller in the long run: an ordinary search every two seconds
-VISITS_AT_ONCE: Final = 4000.0  # ten ordinary searches: a person who tries this word and that
+VISITS_AT_ONCE: Final = 4000.0  # ten ordinary searches: a person who tries several words
 CALLERS_SHARES: Final = 16  # at their full rate: in all, eight ordinary searches a second are sent on
-ANSWERS_PER_S: Final = 100.0  # from the own index, to one caller, which may send on what many ask
+ANSWERS_PER_S: Final = 100.0  # from the own index, to one caller, which may pass on the searches of many
 ANSWERS_AT_ONCE: Final = 400.0  # many walks that a busy neighbour sends this way
-SEARCH_S: Final = 10.0  # what a search may take, whatever its deadline
-MARGIN_S: Final = 0.2  # of that is kept back at each hop, so that what was found still gets home
-OTHERS_S: Final = 1.5  # until one neighbour's hits fill what others might have filled: about a walk
-GATHER_S: Final = 0.1  # hits that come within it share a reply
-FEW_TRACKS: Final = 4  # what is to be played is asked for so
+SEARCH_S: Final = 10.0  # the most that a search takes, even with a later deadline
+MARGIN_S: Final = 0.2  # kept back at each hop, so that hits still reach the caller
+OTHERS_S: Final = 1.5  # after which one neighbour's hits may take the places of others': about a walk
+GATHER_HITS_S: Final = 0.1  # hits that come within it share a reply
+FEW_TRACKS: Final = 4  # a search for a track to play asks for so few
 BEGINNING_WALKERS: Final = 8  # a client sends as many; a branch of its walks has fewer, and passes on at once
 
 
 class Searchable(Protocol):
-    """What a search needs of the index."""
+    """The part of the index that a search needs."""
 
     def search(self, query: str, limit: int) -> list[IndexHit]:
         """Return the best hits; called in a worker thread."""
@@ -80,36 +80,45 @@ class ServedIndex:
         rules = self._access.rules
         if not rules.deny_tracks:
             return self._index.search(query, limit)
-        hits = self._index.search(query, MAX_HITS)  # some more, for those that are left out
+        hits = self._index.search(query, MAX_HITS)  # some more, to replace the denied ones
         return [hit for hit in hits if rules.serves(hit.track_id)][:limit]
 
 
 class OpenTrack(Protocol):
-    """What a search needs of Streams.Open."""
+    """The part of Streams.Open that a search needs."""
 
     async def __call__(self, request: pb.OpenRequest, caller: PeerId, context: Context) -> pb.OpenReply:
-        """Open a track; raise RpcError if it cannot be."""
+        """Open a track.
+
+        Args:
+            request: the client's.
+            caller: its id.
+            context: of the call.
+
+        Raises:
+            RpcError: the track cannot be opened.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What goes back to one caller."""
+    """The answer to one caller."""
 
     request: pb.SearchRequest
     findings: Findings
     writer: ReplyWriter
     call: SealedCall
     context: Context
-    is_held_here: bool  # the first that was found
+    is_held_here: bool  # the first hit
 
     async def write(self, tracks: Iterable[FoundTrack]) -> None:
-        """Send what is new, if it means anything to the caller."""
+        """Send new tracks, if any of them has a holder that the caller can reach."""
         reply = self.writer.reply(each_once(tracks))
         if reply.hits:
             await self.send(reply)
 
     async def send(self, reply: pb.SearchReply) -> None:
-        """Send a reply, as it is where there is too little text to compress."""
+        """Send a reply, uncompressed if it has little text."""
         if len(reply.hits) < COMPRESSED_HITS:
             self.context.disable_next_message_compression()
         await self.context.write(self.call.seal(reply))
@@ -127,7 +136,15 @@ class Search:
         own_records: Callable[[], list[bytes]],
         walkers: Walkers,
     ) -> None:
-        """Take where hits come from, how the best is opened, and what we say of where we are."""
+        """Make the service.
+
+        Args:
+            calls: opens the seals.
+            index: finds the tracks of this server.
+            open_track: opens the best hit.
+            own_records: gives our own record, if an address is known.
+            walkers: search at other servers.
+        """
         self._calls = calls
         self._index = index
         self._open_track = open_track
@@ -139,7 +156,7 @@ class Search:
         self._relays = Fairness(VISITS_PER_S, VISITS_AT_ONCE, total_shares=CALLERS_SHARES)
 
     async def search(self, data: bytes, context: Context) -> None:
-        """Send hits as they are found, and with the first the stream that was asked for."""
+        """Send hits as they are found, and open the requested stream with the first of them."""
         call = self._calls.begin(context)
         request = call.open(data, pb.SearchRequest)
         _check(request)
@@ -154,7 +171,7 @@ class Search:
         deadline = min(now + SEARCH_S, context.deadline or math.inf) - MARGIN_S
         visits = visit.budget.visits if answer.findings.missing > 0 and now < deadline else 0
         if answer.is_held_here and request.HasField("open") and not is_uri(request.query):
-            visits = 0  # what is to be played is here: who would have more answers asks others for it
+            visits = 0  # the track to play is here; a caller that wants more hits asks others
         if visits and _may_cost(self._relays, visits, call, context):
             await self._relay(answer, visit, deadline)
         else:
@@ -163,7 +180,7 @@ class Search:
     async def _from_index(
         self, request: pb.SearchRequest, call: SealedCall, context: Context, *, is_first: bool
     ) -> _Answer:
-        """Begin an answer with what is held here, unless that was told before."""
+        """Begin an answer with our own hits, unless they were sent before."""
         records = [restore_record_untrusted(record) for record in self._own_records()]
         own = tuple(Holder(record.peer_id, record) for record in records)
         findings = Findings(request.query, request.limit)
@@ -174,7 +191,7 @@ class Search:
         return _Answer(request, findings, writer, call, context, is_held_here=bool(findings.tracks))
 
     async def _begin(self, answer: _Answer) -> None:
-        """Send what is found so far; the first reply goes out even without any."""
+        """Send the hits so far; the first reply is sent even without hits."""
         tracks = list(answer.findings.tracks.values())
         reply = answer.writer.reply(tracks[:HITS_PER_REPLY])
         if answer.is_held_here and answer.request.HasField("open"):
@@ -184,10 +201,10 @@ class Search:
             await answer.write(tracks[start : start + HITS_PER_REPLY])
 
     async def _relay(self, answer: _Answer, visit: Visit[PeerId], deadline: float) -> None:
-        """Send what the own index has and what walks find, until there is enough.
+        """Send the hits of the index and of walks, until there are enough.
 
-        Where walks begin, what comes in a moment shares a reply, and further holders of what was sent wait
-        for more.
+        At the beginning of walks, hits of the same moment share a reply, and further holders of tracks that
+        were sent wait for the next one.
         """
         request, findings = answer.request, answer.findings
         gathers = visit.budget.walkers >= BEGINNING_WALKERS and not _is_urgent(request)
@@ -204,12 +221,12 @@ class Search:
     async def _pass_on(
         self, found: trio.MemoryReceiveChannel[News], answer: _Answer, until: float, *, gathers: bool
     ) -> None:
-        """Send what walks find, until there is enough, all have ended, or some time has come."""
+        """Send the findings of walks until there are enough hits, all have ended, or a time is reached."""
         findings = answer.findings
         later: list[FoundTrack] = []
         while findings.missing > 0:
             first: News | None = None
-            with trio.move_on_at(until), suppress(trio.EndOfChannel):  # never while something is being sent
+            with trio.move_on_at(until), suppress(trio.EndOfChannel):  # never cancelled while a reply is sent
                 first = await found.receive()
             if first is None:
                 break
@@ -236,27 +253,27 @@ class Search:
 
 
 def _may_cost(fairness: Fairness, visits: int, call: SealedCall, context: Context) -> bool:
-    """Take so many visits out of the caller's share, if it has them."""
+    """Return whether the caller's share has so many visits left, and take them."""
     group = network_group(context.peer_address[0])
     return fairness.admit(call.peer_id, group, visits, trio.current_time())
 
 
 def _is_urgent(request: pb.SearchRequest) -> bool:
-    """Tell whether few tracks are wanted, most likely to play one."""
+    """Return whether few tracks are wanted, most likely to be played."""
     return request.limit <= FEW_TRACKS or is_uri(request.query) or request.HasField("open")
 
 
 async def _gather(found: trio.MemoryReceiveChannel[News], findings: Findings) -> list[FoundTrack]:
-    """Return what else is new in the next moment."""
+    """Return the new tracks of the next moment."""
     news: list[FoundTrack] = []
-    with trio.move_on_after(GATHER_S):
+    with trio.move_on_after(GATHER_HITS_S):
         async for tracks in found:
             news += _merge(findings, tracks)
     return news
 
 
 def _merge(findings: Findings, found: News) -> list[FoundTrack]:
-    """Return what is new in tracks that a neighbour has found, as far as it has not had its share."""
+    """Return the new tracks of a neighbour's findings, within its share."""
     return [news for track in found.tracks if (news := findings.add(track, found.told_by)) is not None]
 
 

@@ -1,9 +1,9 @@
 """The loudp2p services, as handlers for the gRPC server.
 
 Each method is three steps: open the request's seal, answer, seal the reply. Nothing
-of a method runs before the seal has been opened (`sealed.py`). What is asked beyond a
-bound is refused with INVALID_ARGUMENT; what we do not have with NOT_FOUND or OUT_OF_RANGE.
-Tracks are found and read in worker threads.
+of a method runs before the seal has been opened (`sealed.py`). Requests beyond a bound are refused with
+INVALID_ARGUMENT, missing tracks and segments with NOT_FOUND and OUT_OF_RANGE. Tracks are found and read in
+worker threads.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from lightpeer.core.addresses import network_of
 from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.bounds import MAX_INLINE_BYTES
-from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.trust.messages import PACKAGE
 from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS
 from lightpeer.errors import BadMessageError, RpcError, StateError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context, MethodHandler, Requests, stream_stream, unary_stream, unary_unary
-from lightpeer.serve.access.access import Access
 from lightpeer.serve.overlay.walkers import Walkers
 from lightpeer.serve.sending.excerpt import first_segments, read_segment, wanted_segments
 from lightpeer.serve.services.discovery import Discovery
@@ -32,20 +30,20 @@ from lightpeer.tasks.supervision import OnceLog
 from lightpeer.tasks.threads import Threads
 
 if TYPE_CHECKING:
-    from lightpeer.net.network import Network
+    from lightpeer.core.trust.identity import PeerId
+    from lightpeer.serve.access.node import Node
     from lightpeer.serve.library.store import StoredTrack
     from lightpeer.serve.overlay.gossip import Gossip
     from lightpeer.serve.sending.stream_table import StreamTable
-    from lightpeer.serve.sending.uplink import Uplink
 
 logger = logging.getLogger(__name__)
 
-READERS: Final = 4  # threads that open tracks and read what goes by gRPC
+CALL_READERS: Final = 4  # threads that open tracks, and read segments for gRPC
 _NOT_HERE = "the track is not here"
 
 
-class Tracks(Protocol):
-    """What the services need of the library."""
+class Tracks(Searchable, Protocol):
+    """The part of the library that the services need."""
 
     def track(self, track_id: bytes) -> StoredTrack | None:
         """Return a track, or None if it is not here; called in a worker thread."""
@@ -54,43 +52,34 @@ class Tracks(Protocol):
 class Services:
     """Discovery, Index and Streams of one server."""
 
-    def __init__(
-        self,
-        *,
-        identity: Identity,
-        network: Network,
-        library: Tracks,
-        index: Searchable,
-        streams: StreamTable,
-        gossip: Gossip,
-        uplink: Uplink | None = None,
-        access: Access | None = None,
-    ) -> None:
-        """Take what the services stand on; the uplink that audio goes by if it has a cap; who may listen."""
-        self._access = access = access or Access(identity.peer_id)
-        self._calls = SealedCalls(identity, network, access)
+    def __init__(self, node: Node, library: Tracks, streams: StreamTable, gossip: Gossip) -> None:
+        """Make the services.
+
+        Args:
+            node: this server; its rules say which peers may call, and which tracks are served.
+            library: finds and opens tracks.
+            streams: the UDP streams, and the uplink that they share with gRPC.
+            gossip: the servers that are known.
+        """
+        self._access = node.access
+        self._calls = SealedCalls(node)
         self._discovery = Discovery(self._calls, gossip)
         self._library = library
         self._streams = streams
-        self._uplink = uplink
-        self._threads = Threads(READERS)
+        self._uplink = streams.uplink
+        self._threads = Threads(CALL_READERS)
         self._log = OnceLog()
-        self._walkers = Walkers(
-            identity=identity,
-            network=network,
-            neighbourhood=gossip,
-            access=access,
-        )
+        self._walkers = Walkers(node, gossip)
         self._search = Search(
             calls=self._calls,
-            index=ServedIndex(index, access),
+            index=ServedIndex(library, node.access),
             open_track=self._opened,
             own_records=gossip.own_records,
             walkers=self._walkers,
         )
 
     async def run(self) -> None:
-        """Do what goes on besides answering: hold the connections that searches go on by."""
+        """Hold the connections by which searches are passed on, for ever."""
         await self._walkers.run()
 
     def handlers(self) -> dict[str, MethodHandler]:
@@ -111,8 +100,8 @@ class Services:
     async def pull(self, requests: Requests, context: Context) -> None:
         """Send whole segments in the order asked.
 
-        The next request is read when the last one is answered, so what a client asks
-        ahead waits in its own flow control window.
+        The next request is read when the last one is answered, so further requests wait in
+        the client's own flow control window.
         """
         call = self._calls.begin(context)
         stored: StoredTrack | None = None
@@ -165,11 +154,11 @@ class Services:
         return stored, list(islice(first_segments(stored, request, most_bytes), MAX_INLINE_CHUNKS))
 
     def _may_leave(self, chunks: list[pb.Chunk], context: Context) -> bool:
-        """Tell whether there is still room for first segments, and then count them."""
+        """Return whether the uplink still has room for first segments, and count them if so."""
         if self._uplink is None:
             return True
         size = sum(len(chunk.data) for chunk in chunks)
-        if size > self._uplink.spare_bytes():  # others were faster while these were read
+        if size > self._uplink.spare_bytes():  # other callers were faster while these were read
             return False
         self._uplink.spent(network_of(context.peer_address[0]), size)
         return True

@@ -6,7 +6,8 @@ from array import array
 import pytest
 
 from lightpeer.audio.decoder import Decoder
-from lightpeer.audio.ogg import Demuxer, packet_samples
+from lightpeer.audio.ogg import Demuxer
+from lightpeer.audio.opus import packet_samples
 from lightpeer.cli.demo import compose, synth
 from tests.audio.material import reference_pcm
 

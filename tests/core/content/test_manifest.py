@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lightpeer.core.content import manifest
 from lightpeer.core.content.manifest import (
+    Description,
     Rendition,
     build_manifest,
     build_table,
@@ -42,7 +43,9 @@ FIELDS = {
 
 
 def built(**changes):
-    return build_manifest(**{**FIELDS, **changes})
+    fields = {**FIELDS, **changes}
+    renditions = fields.pop("renditions")
+    return build_manifest(Description(**fields), renditions)
 
 
 def parse(data):

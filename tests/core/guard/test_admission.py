@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from lightpeer.core.guard.admission import MAX_NETWORKS, Admission, Verdict
+from lightpeer.core.guard.admission import MAX_NETWORKS, Admission, Placing
 from lightpeer.core.rpc.frame_gate import FLOOD_BUDGET
 from lightpeer.errors import FramingError
 
@@ -23,10 +23,10 @@ def admission(places: int = 4, places_per_network: int = 3, per_s: float = 100.0
 
 def let_in(door: Admission[Client], *clients: Client) -> None:
     for client in clients:
-        assert door.admit(client, 0.0) == Verdict(is_admitted=True, gives_way=None)
+        assert door.admit(client, 0.0) == Placing(is_admitted=True, gives_way=None)
 
 
-REFUSED = Verdict(is_admitted=False, gives_way=None)
+REFUSED = Placing(is_admitted=False, gives_way=None)
 
 
 def test_while_there_are_places_everybody_gets_one():
@@ -45,7 +45,7 @@ def test_a_network_that_has_all_its_places_gives_up_the_one_that_was_idle_for_lo
     clients = [Client("a", idle_since_s=at) for at in (3.0, 1.0, 2.0)]
     let_in(door, Client("b", idle_since_s=0.5), *clients)
     newcomer = Client("a", idle_since_s=9.0)
-    assert door.admit(newcomer, 0.0) == Verdict(is_admitted=True, gives_way=clients[1])
+    assert door.admit(newcomer, 0.0) == Placing(is_admitted=True, gives_way=clients[1])
     clients[2].is_at_work = True
     assert door.admit(Client("a", is_at_work=True), 0.0).gives_way is clients[0]
     assert door.admit(Client("a", is_at_work=True), 0.0).gives_way is newcomer
@@ -68,8 +68,8 @@ def test_when_all_are_at_work_the_network_with_most_gives_up_its_oldest():
     door = admission()
     clients = [Client(network, is_at_work=True) for network in ("b", "a", "a", "a")]
     let_in(door, *clients)
-    assert door.admit(Client("b", is_at_work=True), 0.0) == Verdict(is_admitted=True, gives_way=clients[1])
-    assert door.admit(Client("c", is_at_work=True), 0.0) == Verdict(is_admitted=True, gives_way=clients[0])
+    assert door.admit(Client("b", is_at_work=True), 0.0) == Placing(is_admitted=True, gives_way=clients[1])
+    assert door.admit(Client("c", is_at_work=True), 0.0) == Placing(is_admitted=True, gives_way=clients[0])
 
 
 def test_who_has_as_many_places_as_any_gets_no_other_at_work():

@@ -14,8 +14,10 @@ from lightpeer.core.overlay.peer_cache import (
     GROUP_SHARE,
     SOURCE_SHARE,
     PeerCache,
+    ordered,
 )
 from lightpeer.core.overlay.peer_entry import HALF_LIFE_S, KEEP_TOLD_S, KEEP_TRIED_S
+from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.trust.records import PeerRecord, build_record, parse_record_untrusted
 from lightpeer.errors import BadMessageError, UsageError
@@ -355,3 +357,19 @@ def test_no_order_of_events_exceeds_a_bound(events) -> None:
             groups = [e.group for e in entries if e.tried == tried]
             assert len(groups) <= 8
             assert all(groups.count(g) <= 2 for g in groups)
+
+
+def test_contacts_are_ordered_by_the_peers_at_their_addresses() -> None:
+    cache = PeerCache()
+    for n in range(3):
+        cache.add(record(n), peer_id(9), NOW)
+    cache.on_success(peer_id(0), 0.01, NOW)
+    cache.on_failure(peer_id(1), NOW)
+    proven, failed, hearsay = (Contact(record(n).endpoints[0]) for n in range(3))
+    untried = Contact(("9.9.9.9", 9))
+    assert ordered([failed, untried, hearsay, proven], cache.entries(), NOW) == [
+        proven,
+        untried,
+        hearsay,
+        failed,
+    ]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lightpeer.core.addresses import PRIVATE_SCOPE
 from lightpeer.core.overlay.peer_entry import (
     BACKOFF_S,
+    CLOCK_ERROR_S,
     DEAD_AFTER_FAILURES,
     HALF_LIFE_S,
     KEEP_TOLD_S,
@@ -17,6 +18,7 @@ from lightpeer.core.overlay.peer_entry import (
     NOT_BEFORE_S,
     PeerEntry,
     pack_entry,
+    record_time,
     unpack_entries_untrusted,
 )
 from lightpeer.core.trust.identity import Identity
@@ -192,3 +194,17 @@ def test_arbitrary_bytes_raise_one_error(data) -> None:
     if data:
         with pytest.raises(BadMessageError):
             list(unpack_entries_untrusted(data))
+
+
+@pytest.mark.parametrize(
+    ("own_s", "peer_s", "judged_at"),
+    [
+        (NOW, NOW + 600, NOW + 600),
+        (NOW, NOW - 600, NOW - 600),
+        (NOW, NOW + 3 * CLOCK_ERROR_S, NOW + CLOCK_ERROR_S),
+        (NOW, NOW - 3 * CLOCK_ERROR_S, NOW - CLOCK_ERROR_S),
+        (NOT_BEFORE_S - 1, NOW, NOW),  # ours was never set
+    ],
+)
+def test_records_are_judged_by_the_peers_clock_within_a_day_of_ours(own_s, peer_s, judged_at) -> None:
+    assert record_time(own_s, peer_s) == judged_at

@@ -9,11 +9,19 @@ import h2.connection
 import h2.events
 import h2.settings
 
+from lightpeer.core.rpc.client import ClientConnection
 from lightpeer.core.rpc.framing import encode_message
+from lightpeer.core.rpc.limits import Limits
+from lightpeer.core.rpc.server import ServerConnection
 
 if TYPE_CHECKING:
     from lightpeer.core.rpc.connection import Connection
 
+PATH = "/pkg.Service/Method"
+METHOD = ((b":method", b"POST"), (b":scheme", b"http"), (b":path", PATH.encode()), (b":authority", b"h"))
+GRPC = ((b"content-type", b"application/grpc+proto"), (b"te", b"trailers"))
+REQUEST = (*METHOD, *GRPC)
+READS_GZIP = (*REQUEST, (b"grpc-accept-encoding", b"identity, gzip"))
 RESPONSE = ((b":status", b"200"), (b"content-type", b"application/grpc"))
 OK = ((b"grpc-status", b"0"),)
 
@@ -85,3 +93,32 @@ class H2Peer:
         while (event := self.ours.next_event()) is not None:
             events.append(event)
         return events
+
+
+def connect(*, settings=None, **limits) -> tuple[ClientConnection, H2Peer]:
+    client = ClientConnection("host:1", Limits(**limits), 0.0)
+    return client, H2Peer(client, settings=settings)
+
+
+def accept(**limits) -> tuple[ServerConnection, H2Peer]:
+    server = ServerConnection(Limits(**limits), 0.0)
+    return server, H2Peer(server)
+
+
+def call_of(peer: H2Peer, stream_id: int = 1, headers=REQUEST, *, end: bool = False):
+    """Open a call and give the server's side of it."""
+    peer.headers(stream_id, headers, end=end)
+    (call,) = [call for call in peer.events_of_ours() if call.stream_id == stream_id]
+    return call
+
+
+def response(peer: H2Peer, stream_id: int = 1) -> tuple[list, bytes, list]:
+    """Give first headers, data and trailers of an answer."""
+    first = [e.headers for e in peer.of(h2.events.ResponseReceived) if e.stream_id == stream_id]
+    last = [e.headers for e in peer.of(h2.events.TrailersReceived) if e.stream_id == stream_id]
+    data = b"".join(e.data for e in peer.of(h2.events.DataReceived) if e.stream_id == stream_id)
+    return [dict(headers) for headers in first], data, [dict(headers) for headers in last]
+
+
+def bytes_sent(peer: H2Peer, stream_id: int) -> int:
+    return sum(len(event.data) for event in peer.of(h2.events.DataReceived) if event.stream_id == stream_id)

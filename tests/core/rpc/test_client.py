@@ -7,26 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.rpc.client import LAST_STREAM_ID, ClientConnection, StatusCode
+from lightpeer.core.rpc.client import ClientConnection
+from lightpeer.core.rpc.client_call import CallTerms
 from lightpeer.core.rpc.connection import ConnectionState
-from lightpeer.core.rpc.frame_gate import ErrorCode, encode_goaway
+from lightpeer.core.rpc.frame_gate import LAST_STREAM_ID, ErrorCode, encode_goaway
 from lightpeer.core.rpc.limits import Limits
-from tests.core.rpc.h2peer import OK, RESPONSE, H2Peer
+from lightpeer.core.rpc.status import StatusCode
+from tests.core.rpc.h2peer import OK, PATH, RESPONSE, H2Peer, connect
 from tests.fuzz import wire
 
-PATH = "/pkg.Service/Method"
 MAX_STREAMS = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
-
-
-def connect(*, settings=None, **limits) -> tuple[ClientConnection, H2Peer]:
-    client = ClientConnection("host:1", Limits(**limits), 0.0)
-    return client, H2Peer(client, settings=settings)
 
 
 def unary(
     client: ClientConnection, request: bytes = b"request", *, deadline: float | None = None, now: float = 0.0
 ):
-    call = client.start(PATH, now, deadline=deadline, expects_one=True)
+    call = client.start(PATH, now, CallTerms(deadline=deadline, expects_one=True))
     call.send(request, end=True)
     return call
 
@@ -56,7 +52,7 @@ def test_a_connection_that_is_not_used_closes_by_itself():
 
 def test_a_unary_call_says_what_the_specification_asks_and_gives_the_reply():
     client, peer = connect()
-    call = client.start(PATH, 0.0, deadline=5.0, headers=[(b"k", b"v")], expects_one=True)
+    call = client.start(PATH, 0.0, CallTerms(deadline=5.0, headers=[(b"k", b"v")], expects_one=True))
     call.send(b"request", end=True)
     (request,) = peer.of(h2.events.RequestReceived)
     headers = dict(request.headers)
@@ -134,7 +130,7 @@ def test_a_gzipped_reply_is_inflated_within_the_limit():
 
 def test_requests_are_gzipped_if_asked_and_one_may_be_sent_as_it_is():
     client, peer = connect()
-    call = client.start(PATH, 0.0, gzip=True)
+    call = client.start(PATH, 0.0, CallTerms(gzip=True))
     call.send(bytes(1000))
     call.send(b"plain", compress=False, end=True)
     (request,) = peer.of(h2.events.RequestReceived)
@@ -145,76 +141,7 @@ def test_requests_are_gzipped_if_asked_and_one_may_be_sent_as_it_is():
     assert data.endswith(b"\0\0\0\0\5plain")
 
 
-@pytest.mark.parametrize(("accepted", "compresses"), [(b"identity", False), (b"deflate, gzip", True)])
-def test_a_server_that_does_not_read_gzip_is_sent_none_once_that_is_known(accepted, compresses):
-    client, peer = connect()
-    unary(client)
-    peer.exchange()
-    trailers = (*RESPONSE, (b"grpc-accept-encoding", accepted), (b"grpc-status", b"12"))
-    peer.headers(1, trailers, end=True)
-    call = client.start(PATH, 0.0, gzip=True)
-    assert call.gzip is compresses
-
-
-def test_a_reply_in_an_encoding_that_was_not_offered_is_internal():
-    client, peer = connect()
-    call = unary(client)
-    peer.exchange()
-    peer.headers(1, (*RESPONSE, (b"grpc-encoding", b"snappy")))
-    peer.message(1, b"reply", gzip=True)
-    assert call.status.code is StatusCode.INTERNAL
-
-
 # --- calls that end otherwise -------------------------------------------------------------------
-
-
-def test_trailers_only_gives_status_text_and_metadata():
-    client, peer = connect()
-    call = unary(client)
-    peer.exchange()
-    trailers = ((b"grpc-status", b"5"), (b"grpc-message", b"no%20such%21"), (b"k", b"v"))
-    peer.headers(1, (*RESPONSE, *trailers), end=True)
-    assert call.status[:3] == (StatusCode.NOT_FOUND, "no such!", (("k", "v"),))
-
-
-@pytest.mark.parametrize(
-    ("headers", "end", "code"),
-    [
-        (((b":status", b"404"), (b"content-type", b"text/html")), False, StatusCode.UNIMPLEMENTED),
-        (((b":status", b"503"),), True, StatusCode.UNAVAILABLE),
-        (((b":status", b"503"), (b"grpc-status", b"8")), True, StatusCode.RESOURCE_EXHAUSTED),
-        (((b":status", b"200"), (b"content-type", b"text/html")), False, StatusCode.UNKNOWN),
-        (((b":status", b"200"),), True, StatusCode.UNKNOWN),
-        (((b":status", b"2000"),), True, StatusCode.UNKNOWN),
-        ((*RESPONSE, (b"k-bin", b"!")), False, StatusCode.INTERNAL),
-        ((*RESPONSE, (b"grpc-status", b"0")), True, StatusCode.INTERNAL),
-    ],
-)
-def test_a_first_answer_that_is_no_grpc_answer_ends_the_call(headers, end, code):
-    client, peer = connect()
-    call = unary(client)
-    peer.exchange()
-    peer.headers(1, headers, end=end)
-    assert call.status.code is code
-    assert client.active_calls == 0
-
-
-@pytest.mark.parametrize(
-    ("trailers", "code"),
-    [
-        (((b"x", b"1"),), StatusCode.UNKNOWN),
-        (((b"grpc-status", b"99"),), StatusCode.UNKNOWN),
-        (((b"grpc-status", b"0"), (b"k-bin", b"!")), StatusCode.INTERNAL),
-        (((b"grpc-status", b"7"),), StatusCode.PERMISSION_DENIED),
-    ],
-)
-def test_trailers_decide_the_status(trailers, code):
-    client, peer = connect()
-    call = unary(client)
-    peer.exchange()
-    peer.reply(1, b"reply", trailers=trailers)
-    assert call.status.code is code
-    assert call.initial_metadata == ()
 
 
 def test_messages_before_an_error_can_still_be_taken():
@@ -238,27 +165,6 @@ def test_ok_without_the_one_message_or_inside_one_is_internal():
     assert none.status.code is StatusCode.INTERNAL
     assert cut.status.code is StatusCode.INTERNAL
     assert none_wanted.status.code is StatusCode.OK
-
-
-@pytest.mark.parametrize("second", [b"\0\0\0\0\1b", b"\0\0\0\0\5part"])
-def test_more_than_the_one_message_is_internal_at_once(second):
-    client, peer = connect()
-    call = unary(client)
-    peer.exchange()
-    peer.headers(1, RESPONSE)
-    peer.message(1, b"a")
-    assert call.status is None
-    peer.data(1, second)
-    assert call.status.code is StatusCode.INTERNAL
-
-
-def test_an_end_without_trailers_is_unknown():
-    client, peer = connect()
-    call = unary(client)
-    peer.exchange()
-    peer.headers(1, RESPONSE)
-    peer.message(1, b"reply", end=True)
-    assert call.status.code is StatusCode.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -379,16 +285,6 @@ def test_events_after_the_end_of_a_call_in_the_same_bytes_are_ignored():
     assert other.status.code is StatusCode.OK
 
 
-def test_a_reset_and_a_response_for_streams_that_are_gone_change_nothing():
-    client, peer = connect()
-    call = unary(client)
-    peer.exchange()
-    client._on_stream_reset(h2.events.StreamReset(stream_id=9))
-    client._on_response(h2.events.ResponseReceived(stream_id=9))
-    client._on_trailers(h2.events.TrailersReceived(stream_id=9))
-    assert call.status is None
-
-
 # --- deadlines ----------------------------------------------------------------------------------
 
 
@@ -423,36 +319,6 @@ def test_a_deadline_also_ends_a_call_that_waits_for_a_stream():
 
 
 # --- limits on streams --------------------------------------------------------------------------
-
-
-def test_calls_above_the_servers_limit_wait_their_turn():
-    client, peer = connect(settings={MAX_STREAMS: 2})
-    calls = [unary(client) for _ in range(4)]
-    assert len(peer.of(h2.events.RequestReceived)) == 2
-    peer.reply(1, b"a")
-    assert len(peer.of(h2.events.RequestReceived)) == 3
-    calls[1].cancel()
-    assert len(peer.of(h2.events.RequestReceived)) == 4
-    peer.reply(5, b"b")
-    peer.reply(7, b"c")
-    assert [call.take() for call in calls] == [b"a", None, b"b", b"c"]
-
-
-def test_our_own_limit_on_streams_counts_too_and_the_queue_has_an_end():
-    client, peer = connect(concurrent_calls=1, queued_calls=1)
-    first, second, third = unary(client), unary(client), unary(client)
-    assert third.status.code is StatusCode.RESOURCE_EXHAUSTED
-    peer.exchange()
-    peer.reply(1, b"a")
-    assert first.take() == b"a"
-    assert second.stream_id == 3
-
-
-def test_streams_are_not_opened_faster_than_the_transport_takes_them():
-    client, peer = connect(concurrent_calls=5)
-    for _ in range(20):
-        unary(client).cancel()
-    assert len(peer.of(h2.events.RequestReceived)) == 5
 
 
 def test_a_connection_whose_stream_ids_are_used_up_drains(monkeypatch):
@@ -636,7 +502,7 @@ def test_a_connection_without_calls_drains_at_once():
 
 def test_metadata_above_what_the_server_takes_ends_its_call_alone_and_here():
     client, peer = connect(settings={h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: 1000})
-    call = client.start(PATH, 0.0, headers=[(b"k", b"v" * 1000)])
+    call = client.start(PATH, 0.0, CallTerms(headers=[(b"k", b"v" * 1000)]))
     assert call.status.code is StatusCode.RESOURCE_EXHAUSTED
     unary(client)
     peer.exchange()

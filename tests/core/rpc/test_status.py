@@ -20,7 +20,11 @@ from lightpeer.core.rpc.status import (
     header_list_bytes,
     split_headers_untrusted,
 )
-from lightpeer.errors import BadMessageError, UsageError
+from lightpeer.errors import BadMessageError, FramingError, UsageError
+
+
+def split(headers):
+    return split_headers_untrusted(headers, 16 * 1024)
 
 
 @pytest.mark.parametrize(
@@ -158,12 +162,12 @@ def test_a_timeout_of_another_form_is_refused(wire):
 
 def test_metadata_of_both_forms_survives_in_order():
     metadata = (("k", "v"), ("blob-bin", b"\x00\xff"), ("k", ""), ("a.b_c-d", "x y"), ("e-bin", b""))
-    assert split_headers_untrusted(encode_metadata(metadata)) == ({}, metadata)
+    assert split(encode_metadata(metadata)) == ({}, metadata)
 
 
 def test_spaces_around_a_value_are_nobodys():
     assert encode_metadata([("k", "  v w ")]) == [(b"k", b"v w")]
-    assert split_headers_untrusted([(b"k", b"\t v w ")]) == ({}, (("k", "v w"),))
+    assert split([(b"k", b"\t v w ")]) == ({}, (("k", "v w"),))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +184,7 @@ def test_spaces_around_a_value_are_nobodys():
 )
 def test_fields_that_http2_does_not_allow_are_refused(headers):
     with pytest.raises(BadMessageError):
-        split_headers_untrusted(headers)
+        split(headers)
 
 
 def test_a_list_of_fields_counts_as_http2_counts_it():
@@ -194,12 +198,12 @@ def test_an_ascii_value_may_be_given_as_bytes():
 
 @pytest.mark.parametrize("key", ["grpc-status-details-bin", "grpc-trace-bin", "grpc-tags-bin"])
 def test_the_reserved_keys_that_applications_use_are_allowed(key):
-    assert split_headers_untrusted(encode_metadata([(key, b"\xff")])) == ({}, ((key, b"\xff"),))
+    assert split(encode_metadata([(key, b"\xff")])) == ({}, ((key, b"\xff"),))
 
 
 @pytest.mark.parametrize("wire", [b"AP8", b"AP8=", b" AP8= "])
 def test_binary_values_are_read_with_padding_and_without(wire):
-    assert split_headers_untrusted([(b"b-bin", wire)])[1] == (("b-bin", b"\x00\xff"),)
+    assert split([(b"b-bin", wire)])[1] == (("b-bin", b"\x00\xff"),)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +236,7 @@ def test_invalid_metadata_is_refused_locally(key, value):
 
 
 def test_received_headers_part_into_the_transports_own_and_metadata():
-    own, metadata = split_headers_untrusted(
+    own, metadata = split(
         [
             (b":status", b"200"),
             (b"content-type", b"application/grpc"),
@@ -253,14 +257,22 @@ def test_received_headers_part_into_the_transports_own_and_metadata():
     )
 
 
+def test_received_headers_above_the_limit_are_refused():
+    headers = [(b"k", b"v" * 67)]  # a hundred bytes, with the 32 of RFC 9113
+    assert split_headers_untrusted(headers, 100) == ({}, (("k", "v" * 67),))
+    with pytest.raises(FramingError, match="limit of 99 bytes") as caught:
+        split_headers_untrusted(headers, 99)
+    assert caught.value.code is StatusCode.RESOURCE_EXHAUSTED
+
+
 @pytest.mark.parametrize("value", [b"A", b"!!!!", b"AA=A", b"\xff\xff"])
 def test_binary_metadata_that_is_not_base64_is_refused(value):
     with pytest.raises(BadMessageError):
-        split_headers_untrusted([(b"b-bin", value)])
+        split([(b"b-bin", value)])
 
 
 @given(st.lists(st.tuples(st.binary(max_size=12), st.binary(max_size=12)), max_size=6))
 def test_any_headers_give_metadata_or_the_one_error(headers):
     binary = [(name + b"-bin", value) for name, value in headers[:1]]
     with suppress(BadMessageError):
-        split_headers_untrusted(headers + binary)
+        split(headers + binary)

@@ -8,14 +8,15 @@ import pytest
 
 from lightpeer.core.search.choice import (
     BETTER_ANSWER_S,
-    HEAD_START_S,
-    LONGEST_HEAD_START_S,
+    GIVEN_TASTE,
     MAX_ATTEMPTS,
     SECOND_ANSWER_S,
     Attempt,
     Choice,
     Standing,
+    standing_of,
 )
+from lightpeer.core.search.head_start import HEAD_START_S, LONGEST_HEAD_START_S
 from lightpeer.core.search.hits import FoundTrack, Holder
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
@@ -248,3 +249,18 @@ def test_a_link_that_is_busy_for_ever_does_not_keep_the_next_holder_out(stage):
         stage.choice.on_busy(tenth / 10)
     assert stage.choice.next_attempt(1.0 + LONGEST_HEAD_START_S - 0.01) is None
     assert stage.choice.next_attempt(1.0 + LONGEST_HEAD_START_S) is not None
+
+
+@pytest.mark.parametrize(
+    ("taste", "was_given", "standing"),
+    [
+        (0.0, False, Standing.STRANGER),
+        (0.5, False, Standing.KNOWN),
+        (-0.5, False, Standing.SKIPPED),
+        (0.0, True, Standing.KNOWN),
+        (-GIVEN_TASTE + 0.5, True, Standing.KNOWN),
+        (-GIVEN_TASTE - 0.5, True, Standing.SKIPPED),
+    ],
+)
+def test_a_holder_stands_by_what_was_listened_to_and_by_the_persons_word(taste, was_given, standing):
+    assert standing_of(taste, was_given=was_given) == standing

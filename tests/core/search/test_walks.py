@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lightpeer.core.search.walks import (
     DEFAULT_BUDGET,
+    GREATEST_BUDGET,
     MAX_EXCHANGED,
     MAX_FAN_OUT,
     MAX_HOPS,
@@ -20,6 +21,7 @@ from lightpeer.core.search.walks import (
     Budget,
     Step,
     Walks,
+    budget_for,
 )
 
 QUERY, WORDS = b"queryid1", "some words"
@@ -164,3 +166,11 @@ def test_an_id_that_was_used_for_another_query_is_not_used_up():
     walks.visit(QUERY, "other words", PHONE, Budget(1, 9), 0.0)
     assert walks.visit(QUERY, WORDS, PHONE, Budget(1, 9), 1.0).is_first
     assert not walks.visit(QUERY, WORDS, PHONE, Budget(1, 9), 2.0).is_first
+
+
+@pytest.mark.parametrize(
+    ("answered", "found_any", "budget"),
+    [(0, False, DEFAULT_BUDGET), (1, False, GREATEST_BUDGET), (1, True, NO_BUDGET), (2, False, NO_BUDGET)],
+)
+def test_a_client_goes_further_once_where_nothing_was_found(answered, found_any, budget):
+    assert budget_for(answered, found_any=found_any) == budget

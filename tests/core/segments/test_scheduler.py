@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightpeer.core.content.manifest import build_manifest, build_table, parse_manifest_untrusted, track_id_of
+from lightpeer.core.content.manifest import (
+    Description,
+    build_manifest,
+    build_table,
+    parse_manifest_untrusted,
+    track_id_of,
+)
 from lightpeer.core.segments import tables as module
 from lightpeer.core.segments.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 from lightpeer.core.udp.datagram import Unit, UnitRange, unit_layout
@@ -32,12 +38,14 @@ for r in (0, 1):
         covered = range(64 * number, min(64 * number + 64, COUNT))
         OBJECTS[r, TABLE + number] = build_table(SEGMENTS[r, s] for s in covered)
 MANIFEST = build_manifest(
-    title="t",
-    artist="",
-    album="",
-    duration_samples=COUNT * 48_000,
-    gain_q8_db=0,
-    segment_count=COUNT,
+    Description(
+        title="t",
+        artist="",
+        album="",
+        duration_samples=COUNT * 48_000,
+        gain_q8_db=0,
+        segment_count=COUNT,
+    ),
     renditions=[(24_000 + r, b"h", [OBJECTS[r, TABLE + number] for number in range(3)]) for r in (0, 1)],
 )
 TRACK = parse_manifest_untrusted(MANIFEST, track_id_of(MANIFEST))

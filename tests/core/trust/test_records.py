@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.core.trust.bounds import MAX_RECORD_BYTES, MAX_RECORDS
-from lightpeer.core.trust.identity import Identity, seal_record
+from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import (
     MAX_AHEAD_S,
     MAX_LIFETIME_S,
@@ -19,6 +19,7 @@ from lightpeer.core.trust.records import (
     told_record_untrusted,
     told_records_untrusted,
 )
+from lightpeer.core.trust.seals import seal_record
 from lightpeer.errors import BadMessageError, SealError, UsageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 

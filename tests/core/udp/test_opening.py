@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.core.content.manifest import build_manifest, build_table, parse_manifest_untrusted, track_id_of
+from lightpeer.core.content.manifest import (
+    Description,
+    build_manifest,
+    build_table,
+    parse_manifest_untrusted,
+    track_id_of,
+)
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.udp.datagram import derive_keys
 from lightpeer.core.udp.opening import MAX_INLINE_CHUNKS, Chunk, Opened, Opening
@@ -12,12 +18,14 @@ from lightpeer.errors import BadMessageError, VerificationError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 
 MANIFEST = build_manifest(
-    title="Tide",
-    artist="The Pier",
-    album="",
-    duration_samples=48_000,
-    gain_q8_db=0,
-    segment_count=1,
+    Description(
+        title="Tide",
+        artist="The Pier",
+        album="",
+        duration_samples=48_000,
+        gain_q8_db=0,
+        segment_count=1,
+    ),
     renditions=[(24_000, b"OggS", [build_table([b"segment"])])],
 )
 TRACK_ID = track_id_of(MANIFEST)

@@ -22,10 +22,11 @@ from lightpeer.core.udp.datagram import (
 )
 from lightpeer.core.udp.pacer import MIN_PACE_BYTES_PER_S, UDP_HEADER_BYTES
 from lightpeer.core.udp.sender import (
-    AHEAD_S,
     END_S,
     LEASE_S,
     MAX_AHEAD,
+    MAX_PACE_BYTES_PER_S,
+    READ_AHEAD_S,
     Missing,
     StreamSender,
     path_token,
@@ -149,13 +150,23 @@ def test_a_timer_that_is_late_costs_no_pace() -> None:
     assert sent == pytest.approx(250, rel=0.03)
 
 
-@pytest.mark.parametrize(("asked", "gap_s"), [(1, FULL / MIN_PACE_BYTES_PER_S), (10**9, FULL / 50_000)])
-def test_the_pace_is_clamped(asked, gap_s) -> None:
-    bench = Bench(max_pace_bytes_per_s=50_000)
-    bench.pull((0, 0, 0, 5), pace=asked)
-    times = [t for t, _ in bench.run(1.9)]
+def times_at(pace: int, units: int) -> list[float]:
+    bench = Bench()
+    for segment in range(units // 5):
+        bench.pull((0, segment, 0, 5), pace=pace)
+    return [t for t, _ in bench.run(1.9)]
+
+
+def test_a_pace_of_nearly_nothing_is_raised() -> None:
+    times = times_at(1, 5)
     assert times[:2] == [0, 0]
+    gap_s = FULL / MIN_PACE_BYTES_PER_S
     assert times[2:3] == (pytest.approx([gap_s]) if gap_s < 1.9 else [])
+
+
+def test_a_pace_above_the_most_is_lowered() -> None:
+    assert times_at(10**9, 50) == times_at(MAX_PACE_BYTES_PER_S, 50)
+    assert times_at(10**9, 50) != times_at(MAX_PACE_BYTES_PER_S // 2, 50)
 
 
 def test_a_new_pace_holds_at_once_also_for_what_was_sent() -> None:
@@ -452,7 +463,7 @@ def test_the_next_objects_are_looked_for_while_one_leaves() -> None:
     bench = Bench()
     bench.pull(*((0, n, 0, 5) for n in range(20)), pace=60_000)
     bench.sent(0.0)
-    assert set(bench.looks) == {(0, n) for n in range(1 + -(-int(60_000 * AHEAD_S) // 6000))}
+    assert set(bench.looks) == {(0, n) for n in range(1 + -(-int(60_000 * READ_AHEAD_S) // 6000))}
     bench = Bench()
     bench.pull(*((0, n, 0, 5) for n in range(20)), pace=1_000_000)
     bench.sent(0.0)
@@ -464,3 +475,12 @@ def test_nothing_is_looked_for_by_whom_may_not_be_sent_to() -> None:
     bench.pull((0, 0, 0, 5), address=THERE, token=0)
     bench.sender.datagrams_to_send(0.0)
     assert bench.looks == []
+
+
+def test_its_client_is_where_the_newest_pull_came_from() -> None:
+    bench = Bench()
+    assert bench.sender.host is None
+    bench.pull((0, 0, 0, 1))
+    assert bench.sender.host == HERE[0]
+    bench.pull((0, 0, 0, 1), address=("203.0.113.99", 5))
+    assert bench.sender.host == "203.0.113.99"

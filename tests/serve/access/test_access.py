@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.guard.access import Refusal
+from lightpeer.core.guard.rules import Refusal
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import ConfigError, RpcError, StateError, UsageError

@@ -40,7 +40,7 @@ def test_whoever_reads_a_list_rests_after_each_piece_of_it(tmp_path, monkeypatch
     file.write_text("# a remark\n" * 10_000)
     allow_source(str(file)).read()
     assert len(rests) > 110_000 // lists.PIECE_BYTES
-    assert set(rests) == {lists.REST_S}
+    assert set(rests) == {lists.READ_REST_S}
 
 
 @pytest.mark.parametrize("text", ["", "friends", "10.0.0.0/8", ",", "L,L"])

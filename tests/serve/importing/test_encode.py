@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.audio.ogg import packet_samples
+from lightpeer.audio.opus import packet_samples
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing.encode import OpusEncoder
 from lightpeer.serve.importing.pcm import Pcm

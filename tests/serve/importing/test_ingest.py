@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from lightpeer.audio.ogg import (
-    Muxer,
+from lightpeer.audio.ogg import Muxer
+from lightpeer.audio.opus import (
     OpusHead,
     build_opus_head,
     build_opus_tags,
@@ -169,7 +169,8 @@ def test_opus_that_does_not_line_up_is_encoded_at_its_own_bitrate(tmp_path, make
 
 def with_pre_skip(path, pre_skip):
     """The same packets under another pre-skip."""
-    from lightpeer.audio.ogg import Muxer, OpusHead, build_opus_head
+    from lightpeer.audio.ogg import Muxer
+    from lightpeer.audio.opus import OpusHead, build_opus_head
 
     found = packets(path.read_bytes())
     total = found[-1].granule

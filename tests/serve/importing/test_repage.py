@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from lightpeer.audio.ogg import Muxer, OpusHead, build_opus_head, build_opus_tags
+from lightpeer.audio.ogg import Muxer
+from lightpeer.audio.opus import OpusHead, build_opus_head, build_opus_tags
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing.repage import StoppedError, repage_opus, survey_opus
 from lightpeer.serve.importing.segments import RenditionWriter

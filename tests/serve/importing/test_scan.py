@@ -13,7 +13,7 @@ from lightpeer.errors import MissingLibraryError, StateError
 from lightpeer.serve.importing import decoders as sources
 from lightpeer.serve.importing import ingest
 from lightpeer.serve.importing import scan as importer
-from lightpeer.serve.importing.scan import ImportReport, ProgressLine, scan
+from lightpeer.serve.importing.scan import Folders, ImportReport, ProgressLine, scan
 from lightpeer.serve.library.library import Library
 from tests.serve.media import fixture, write_opus, write_wav
 
@@ -227,7 +227,7 @@ def test_links_that_lead_out_of_the_folder_are_passed_over_and_told_of_once(libr
     (music / "link").symlink_to(elsewhere)
     (music / "b.wav").symlink_to(elsewhere / "private.wav")
     (music / "cover.jpg").symlink_to("/etc/passwd")
-    assert scan(library, follow_links=True).imported == 2
+    assert scan(library, Folders(follow_links=True)).imported == 2
     report = scan(library)
     assert (report.imported, report.removed, report.kept, report.skipped) == (0, 2, False, [])
     assert titles(library) == []
@@ -241,17 +241,17 @@ def test_links_that_lead_out_of_the_folder_are_passed_over_and_told_of_once(libr
 def test_where_a_link_leads_may_be_a_folder_of_its_own(library, music, elsewhere):
     (music / "link").symlink_to(elsewhere)
     write_wav(music / "a.wav")
-    report = scan(library, more_dirs=[elsewhere, music / ".", music / "link", elsewhere / "below"])
+    report = scan(library, Folders([elsewhere, music / ".", music / "link", elsewhere / "below"]))
     assert (report.imported, report.notes()) == (2, [])
     assert titles(library) == ["a", "private"]
-    assert scan(library, more_dirs=[elsewhere]).unchanged == 2
+    assert scan(library, Folders([elsewhere])).unchanged == 2
 
 
 def test_a_folder_that_is_empty_all_at_once_keeps_its_tracks_beside_another(library, music, elsewhere):
     write_wav(music / "a.wav")
-    scan(library, more_dirs=[elsewhere])
+    scan(library, Folders([elsewhere]))
     (elsewhere / "private.wav").unlink()
-    report = scan(library, more_dirs=[elsewhere])
+    report = scan(library, Folders([elsewhere]))
     assert (report.kept, report.removed, report.unchanged) == (True, 0, 1)
     assert titles(library) == ["a", "private"]
     assert scan(library).removed == 1, "it is no folder of ours any more"
@@ -278,7 +278,7 @@ def test_no_link_is_followed_to_what_holds_the_folder_or_is_the_systems(library,
     (music / "below").mkdir()
     (music / "below" / "link").symlink_to(music / target)
     write_wav(music / "a.wav")
-    report = scan(library, follow_links=True)
+    report = scan(library, Folders(follow_links=True))
     assert (report.imported, len(report.skipped)) == (1, 1)
     (reason,) = skipped(report).values()
     assert ("is the system's" if target[1:2] in {"p", "s", "d"} else "your music folder is in") in reason
@@ -405,7 +405,7 @@ def test_progress(library, music):
     write_wav(music / "A - B.wav")
     (music / "zero.wav").write_bytes(b"")
     calls = []
-    scan(library, lambda *call: calls.append(call))
+    scan(library, progress=lambda *call: calls.append(call))
     assert calls == [(0, 2, "A - B"), (1, 2, "zero"), (2, 2, "")]
 
 

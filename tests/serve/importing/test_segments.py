@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.audio.ogg import OpusHead, build_opus_tags, packet_samples
+from lightpeer.audio.opus import OpusHead, build_opus_tags, packet_samples
 from lightpeer.core.content.manifest import TABLE_SEGMENTS
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing import segments as segments_module

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.content.manifest import SAMPLE_RATE, build_manifest, parse_manifest_untrusted, track_id_of
+from lightpeer.core.content.manifest import (
+    SAMPLE_RATE,
+    Description,
+    build_manifest,
+    parse_manifest_untrusted,
+    track_id_of,
+)
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.bounds import MAX_HITS, MAX_TEXT_CHARS
 from lightpeer.errors import StateError
@@ -48,12 +54,14 @@ def test_a_hit_is_its_manifest_to_the_letter_whatever_a_title_may_be(tmp_path_fa
     """Who reads the hit compares it with the manifest, and takes a server whose hits differ for a liar."""
     title, artist, album = texts
     manifest = build_manifest(
-        title=title,
-        artist=artist,
-        album=album,
-        duration_samples=SAMPLE_RATE,
-        gain_q8_db=0,
-        segment_count=1,
+        Description(
+            title=title,
+            artist=artist,
+            album=album,
+            duration_samples=SAMPLE_RATE,
+            gain_q8_db=0,
+            segment_count=1,
+        ),
         renditions=[(24_000, b"header", [bytes(18)])],
     )
     track = parse_manifest_untrusted(manifest, track_id_of(manifest))

@@ -14,6 +14,7 @@ from lightpeer.core.lists.packed import PackedSet
 from lightpeer.errors import StateError, UsageError
 from lightpeer.serve.importing.scan import mend, scan
 from lightpeer.serve.library import library as library_module
+from lightpeer.serve.library import open_tracks
 from lightpeer.serve.library import store as store_module
 from lightpeer.serve.library.aside import ASIDE_S
 from lightpeer.serve.library.database import Database
@@ -108,7 +109,7 @@ def test_everything_is_there_after_a_restart(library, open_library):
 
 def test_open_files_and_cached_tracks_are_bounded(music, open_library, monkeypatch):
     monkeypatch.setattr(store_module, "shares", lambda: Shares(2, 2))
-    monkeypatch.setattr(library_module, "MAX_CACHED_TRACKS", 1)
+    monkeypatch.setattr(open_tracks, "MAX_CACHED_TRACKS", 1)
     for number in range(3):
         write_wav(music / f"{number}.wav", 1.0)
     library = open_library()
@@ -119,7 +120,7 @@ def test_open_files_and_cached_tracks_are_bounded(music, open_library, monkeypat
             for number in range(2):
                 assert library.track(track_id).read(number, 0)
     assert open_files() == before + 2
-    assert len(library._cached) == 1
+    assert len(library._open._cached) == 1
 
 
 def test_a_track_is_dropped_with_its_last_file(library, music, tmp_path):
@@ -180,7 +181,7 @@ def test_damage_on_the_disk_is_one_sentence(library, tmp_path, caplog):
         with pytest.raises(StateError, match="is damaged"):
             stored.read(rendition, segment)
     (folder / "1.opus").unlink()
-    library._files.forget(track_id)
+    library._open._files.forget(track_id)
     with pytest.raises(StateError, match="cannot be read \\(No such file"):
         stored.read(1, 0)
     assert caplog.text.count("set aside") == 1
@@ -269,7 +270,7 @@ def test_what_cannot_be_read_now_is_tried_again_later(library, monkeypatch, capl
 def test_a_stranger_who_asks_for_what_is_not_here_sets_nothing_aside(library, caplog):
     for number in range(3):
         assert library.track(bytes([number]) * 32) is None
-    assert not library._aside._until_s
+    assert not library._open.aside._until_s
     assert caplog.text == ""
 
 
@@ -351,7 +352,7 @@ def test_what_is_no_tracks_folder_is_removed_at_start(library, open_library, tmp
 
 def test_a_track_that_is_dropped_while_it_is_opened_does_not_stay(library, monkeypatch):
     track_id = only_id(library)
-    load = library._load
+    load = library._open.load
 
     def slow(track_id):
         stored = load(track_id)
@@ -359,9 +360,9 @@ def test_a_track_that_is_dropped_while_it_is_opened_does_not_stay(library, monke
         library._drop_unless_used(track_id)
         return stored
 
-    monkeypatch.setattr(library, "_load", slow)
+    monkeypatch.setattr(library._open, "load", slow)
     assert library.track(track_id) is None
-    assert not library._cached
+    assert not library._open._cached
 
 
 def test_a_start_holds_no_ids(tmp_path, music):

@@ -14,6 +14,7 @@ import pytest
 from lightpeer.core.content.manifest import (
     TABLE_BASE,
     TABLE_SEGMENTS,
+    Description,
     build_manifest,
     build_table,
     track_id_of,
@@ -35,12 +36,14 @@ def write_track(
     (folder / "0.opus").write_bytes(header + b"".join(segments))
     (folder / "0.tables").write_bytes(b"".join(tables))
     manifest = build_manifest(
-        title="T",
-        artist="",
-        album="",
-        duration_samples=count * 48_000,
-        gain_q8_db=0,
-        segment_count=count,
+        Description(
+            title="T",
+            artist="",
+            album="",
+            duration_samples=count * 48_000,
+            gain_q8_db=0,
+            segment_count=count,
+        ),
         renditions=[(bitrate_bps, header, tables)],
     )
     (folder / "manifest").write_bytes(manifest)

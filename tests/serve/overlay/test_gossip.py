@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import trio
 
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import RuleList
 from lightpeer.core.overlay.view import CAPACITY
 from lightpeer.core.rpc.status import StatusCode
@@ -14,15 +14,16 @@ from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.peering.peer import Peer, SealClock
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import open_channel
 from lightpeer.serve.overlay.gossip import (
+    ACCEPTED_IN_ALL,
     ASKS_AT_ONCE,
     ASKS_PER_S,
     DIAL_BACK_S,
     MAX_TO_VERIFY,
     PERIOD_S,
-    TOTAL_SHARES,
 )
 from lightpeer.serve.overlay.joining import (
     JOIN_AGAIN_S,
@@ -31,7 +32,8 @@ from lightpeer.serve.overlay.joining import (
     OUTSIDE_S,
     REMEMBERED_ASKED,
 )
-from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.testing.host import EPOCH_S, SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.serve.servers import PORT, Node, identity, node
 
 
@@ -53,7 +55,7 @@ def running(test: Callable[[SimInternet, trio.Nursery, Callable], Awaitable[None
 
 async def exchange(host: SimHost, server: Node, request: pb.ExchangeRequest, who=None) -> pb.ExchangeReply:
     async with open_channel(host, *server.contact.address) as channel:
-        peer = Peer(channel, who or identity(99), SealClock(host), host, address=server.contact.address)
+        peer = Peer(channel, Sealer(who or identity(99), host), address=server.contact.address)
         return await peer.exchange(request)
 
 
@@ -221,7 +223,7 @@ def test_few_introductions_are_accepted_at_once() -> None:
             request = pb.ExchangeRequest(records=[one.gossip.own.fresh()])
             await exchange(one.host, server, request, one.identity)
         await trio.sleep(5)
-        assert len(server.neighbours) == 2 * TOTAL_SHARES
+        assert len(server.neighbours) == 2 * ACCEPTED_IN_ALL
 
     running(test)
 
@@ -424,7 +426,7 @@ def test_a_name_that_led_to_a_server_leads_nobody_home_later() -> None:
         honest, turning = node(net, 0), node(net, 1, place="turning.example")
         at_home = node(net, 2, address="192.168.0.7")
         knocks: list[tuple[str, str]] = []
-        at_home.gossip.own.place.reached = lambda *hosts: knocks.append(hosts)
+        at_home.gossip.own.place.address.reached = lambda *hosts: knocks.append(hosts)
         honest.contacts.append(turning.contact)
         await start(honest, turning)
         nursery.start_soon(at_home.serve)

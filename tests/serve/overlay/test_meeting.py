@@ -10,16 +10,20 @@ from lightpeer.core.trust.records import PeerRecord, build_record, parse_record_
 from lightpeer.core.trust.replay import WINDOW_PAST_MS
 from lightpeer.errors import BadMessageError, RemoteError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.access import node as access_node
+from lightpeer.serve.overlay.agreed_clock import AgreedClock
 from lightpeer.serve.overlay.meeting import (
     KNOCK_AGAIN_S,
+    KNOCKS_IN_ALL,
+    KNOCKS_PER_NETWORK,
     MAX_NAMED,
     MET_LATELY_S,
-    NETWORK_SHARES,
     PROOF_S,
-    TOTAL_SHARES,
     Meetings,
 )
-from lightpeer.testing.network import EPOCH_S, SimHost, SimInternet, simulate
+from lightpeer.serve.overlay.place import Place
+from lightpeer.testing.host import EPOCH_S, SimHost
+from lightpeer.testing.network import SimInternet, simulate
 from tests.serve.servers import PORT, Node, identity, node
 
 US, SOURCE, SOURCE_HOST = identity(500), identity(501).peer_id, "50.0.0.1"
@@ -34,7 +38,8 @@ def record(host: str, who=LIAR, *, sequence: int = EPOCH_S, roles: int = 1) -> P
 
 def meetings(host: SimHost, peers: PeerCache | None = None, place: OwnAddress | None = None) -> Meetings:
     memory = PeerCache() if peers is None else peers
-    return Meetings(host, US, memory, place or OwnAddress(host.address), PORT)
+    where = Place(place or OwnAddress(host.address), PORT)
+    return Meetings(access_node.Node.open_to_all(US, host), memory, where, AgreedClock(host))
 
 
 def among(*places: int, test, seed: int = 1) -> None:
@@ -77,7 +82,7 @@ def test_who_does_not_is_not() -> None:
 def test_a_server_that_has_moved_or_stopped_says_so_itself() -> None:
     async def test(host: SimHost, moved: Node, stopped: Node) -> None:
         old = [record(n.host.address, n.identity, sequence=EPOCH_S - 100) for n in (moved, stopped)]
-        moved.gossip.own.place._chosen = ("70.0.0.1",)
+        moved.gossip.own.place.address._chosen = ("70.0.0.1",)
         stopped.gossip.own.roles = 0
         meet = meetings(host)
         assert [await meet.verify(one, SOURCE, SOURCE_HOST) for one in old] == [None, None]
@@ -116,7 +121,7 @@ def test_no_stranger_sends_us_into_a_network_of_our_own_by_address_or_by_name(
         net.names |= {"inside.example": "192.168.0.7", "loop.example": "127.0.0.1"}
         inside = node(net, 7, address="192.168.0.7", place=target)
         connected = []
-        inside.gossip.own.place.reached = lambda *hosts: connected.append(hosts)
+        inside.gossip.own.place.address.reached = lambda *hosts: connected.append(hosts)
         async with trio.open_nursery() as nursery:
             await nursery.start(inside.serve)
             host = net.host("9.0.0.1")
@@ -147,10 +152,10 @@ def test_a_victim_is_knocked_at_once_a_minute_and_one_network_causes_few_knocks(
         await trio.sleep(KNOCK_AGAIN_S)
         for n in range(100):
             await meet.verify(record(f"{100 + n}.0.0.1", identity(n)), SOURCE, SOURCE_HOST)
-        assert len(knocks) == 2 + NETWORK_SHARES
+        assert len(knocks) == 2 + KNOCKS_PER_NETWORK
         for n in range(200):
             await meet.verify(record(f"70.{n}.0.1", identity(n)), SOURCE, f"{n}.0.0.1")
-        assert len(knocks) == 2 + TOTAL_SHARES
+        assert len(knocks) == 2 + KNOCKS_IN_ALL
 
     simulate(main)
 
@@ -190,7 +195,7 @@ def test_who_answered_lately_is_believed_at_the_same_address() -> None:
 
 def test_an_answer_counts_for_the_address_that_it_came_from_and_no_other() -> None:
     async def test(host: SimHost, server: Node) -> None:
-        server.gossip.own.place._chosen = ("70.0.0.1",)
+        server.gossip.own.place.address._chosen = ("70.0.0.1",)
         peers = PeerCache()
         met = await meetings(host, peers).meet(server.contact, ASK)
         assert met.own == server.record
@@ -261,15 +266,15 @@ def test_what_leads_to_ourselves_is_our_address(monkeypatch) -> None:
     async def main(net: SimInternet) -> None:
         bootstrap, us = node(net, 1), node(net, 2, place=None)
         async with trio.open_nursery() as nursery:
-            us.gossip.own.place.reached = lambda *_: None
+            us.gossip.own.place.address.reached = lambda *_: None
             for one in (bootstrap, us):
                 await nursery.start(one.serve)
             lying(monkeypatch, "21.0.0.1")  # that is the liar's own
             await us.gossip._meetings.meet(bootstrap.contact, ASK)
-            assert not us.gossip.own.place.hosts
+            assert not us.gossip.own.place.address.hosts
             monkeypatch.undo()
             await us.gossip._meetings.meet(bootstrap.contact, ASK)
-            assert us.gossip.own.place.hosts == (us.host.address,)
+            assert us.gossip.own.place.address.hosts == (us.host.address,)
             nursery.cancel_scope.cancel()
 
     simulate(main)
@@ -291,13 +296,13 @@ def test_a_liar_aims_no_proofs_at_a_victim_and_holds_nothing_up(monkeypatch) -> 
         for liar in liars:
             for _ in range(4):
                 await meet.meet(liar.contact, ASK)
-            meet._place._found.clear()  # that two agree is another matter
+            meet._place.address._found.clear()  # that two agree is another matter
         assert knocks == ["77.0.0.1"]
         liars[0].gossip._asked.admit = lambda *_: True
-        for n in range(3 * NETWORK_SHARES):
+        for n in range(3 * KNOCKS_PER_NETWORK):
             lying(monkeypatch, f"77.0.1.{n}")
             await meet.meet(liars[0].contact, ASK)
-        assert len(knocks) <= NETWORK_SHARES * (1 + trio.current_time() / KNOCK_AGAIN_S)
+        assert len(knocks) <= KNOCKS_PER_NETWORK * (1 + trio.current_time() / KNOCK_AGAIN_S)
         assert trio.current_time() < len(knocks) * PROOF_S + 10
 
     among(1, 2, test=test)
@@ -320,12 +325,12 @@ def test_the_right_time_is_what_three_networks_say(is_named: bool) -> None:
         meet = meetings(host)
         ahead_s = 10 * WINDOW_PAST_MS / 1000
         for number, each in enumerate(nodes):
-            assert meet.unix_time() == host.unix_time()
+            assert meet.clock.unix_time() == host.unix_time()
             each.host.clock_offset_s = ahead_s + 30 * number
             for _ in range(2):
                 await meet.meet(each.contact, ASK, is_named=is_named and not number)
         latest = ahead_s + 30 * number
-        assert meet.unix_time() == pytest.approx(host.unix_time() + latest, abs=1)
+        assert meet.clock.unix_time() == pytest.approx(host.unix_time() + latest, abs=1)
 
     among(*range(2 if is_named else 3), test=test)
 
@@ -335,7 +340,7 @@ def test_a_clock_that_was_never_set_takes_anybodys_word() -> None:
         host.clock_offset_s = -EPOCH_S
         meet = meetings(host)
         await meet.meet(server.contact, ASK)
-        assert meet.unix_time() == pytest.approx(server.host.unix_time(), abs=1)
+        assert meet.clock.unix_time() == pytest.approx(server.host.unix_time(), abs=1)
 
     among(1, test=test)
 
@@ -346,7 +351,7 @@ def test_a_clock_that_has_been_set_is_believed_again() -> None:
         meet = meetings(host)
         await meet.meet(server.contact, ASK)
         host.clock_offset_s = 0.0
-        assert meet.unix_time() == host.unix_time()
+        assert meet.clock.unix_time() == host.unix_time()
 
     among(1, test=test)
 
@@ -358,7 +363,7 @@ def test_a_clock_that_was_never_set_is_not_turned_by_the_next_liar() -> None:
         liar.host.clock_offset_s = 1e6
         for each in (honest, liar, liar):
             await meet.meet(each.contact, ASK)
-        assert meet.unix_time() == pytest.approx(honest.host.unix_time(), abs=1)
+        assert meet.clock.unix_time() == pytest.approx(honest.host.unix_time(), abs=1)
 
     among(1, 2, test=test)
 

@@ -7,7 +7,9 @@ from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted
 from lightpeer.errors import UsageError
 from lightpeer.serve.overlay.own_record import RECORD_LIFETIME_S, OwnRecord
-from lightpeer.testing.network import SimHost, simulate
+from lightpeer.serve.overlay.place import Place
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import simulate
 from tests.serve.servers import identity
 
 ME = identity(1)
@@ -22,7 +24,7 @@ def test_it_is_sealed_anew_in_time_and_when_what_it_says_changes() -> None:
     async def main(net):
         host = net.host("10.0.0.1")
         place = OwnAddress()
-        own = OwnRecord(ME, place, 7, host.unix_time)
+        own = OwnRecord(ME, Place(place, 7), host.unix_time)
         assert own.current() is None
         assert own.fresh() is None
         place.proven("8.8.8.8")
@@ -45,7 +47,7 @@ def test_it_is_sealed_anew_in_time_and_when_what_it_says_changes() -> None:
 def test_each_is_newer_than_the_last_unless_the_clock_was_far_ahead() -> None:
     async def main(net):
         host = net.host("10.0.0.1")
-        own = OwnRecord(ME, OwnAddress("10.0.0.1"), 7, host.unix_time)
+        own = OwnRecord(ME, Place(OwnAddress("10.0.0.1"), 7), host.unix_time)
         records = [parsed(own.fresh(), host) for _ in range(5)]
         assert len({record.sequence for record in records}) == 5
         assert records == sorted(records, key=lambda record: record.sequence)
@@ -58,6 +60,6 @@ def test_each_is_newer_than_the_last_unless_the_clock_was_far_ahead() -> None:
 def test_an_address_that_nobody_could_use_is_not_announced() -> None:
     async def main(net):
         with pytest.raises(UsageError, match="cannot announce"):
-            OwnRecord(ME, OwnAddress("0.0.0.0"), 7, net.host("10.0.0.1").unix_time)
+            OwnRecord(ME, Place(OwnAddress("0.0.0.0"), 7), net.host("10.0.0.1").unix_time)
 
     simulate(main)

@@ -13,7 +13,13 @@ import trio.testing
 from lightpeer.core.udp.sender import Missing
 from lightpeer.errors import StateError
 from lightpeer.serve.sending import segment_cache as objects_module
-from lightpeer.serve.sending.segment_cache import GATHER_S, MOST_AT_ONCE, READERS, Asker, Objects
+from lightpeer.serve.sending.segment_cache import (
+    GATHER_READS_S,
+    MOST_READ_AT_ONCE,
+    SEGMENT_READERS,
+    Asker,
+    Objects,
+)
 from lightpeer.tasks.threads import Threads
 from lightpeer.testing.clock import without_threads
 
@@ -216,7 +222,7 @@ def with_gate(test, monkeypatch) -> None:
 
 async def hang(objects: Objects, track: Gated, tell) -> None:
     """Have every reader wait for the gate."""
-    for number in range(READERS):
+    for number in range(SEGMENT_READERS):
         objects.find(Asker(OTHER, track, tell), 0, number)
         while track.begun <= number:
             await trio.lowlevel.checkpoint()
@@ -228,17 +234,17 @@ def test_readers_are_few_and_each_takes_much_at_once(monkeypatch) -> None:
 
         def tell(rendition: int, segment: int, is_sound: bool) -> None:
             told.append(segment)
-            if len(told) == READERS + 100:
+            if len(told) == SEGMENT_READERS + 100:
                 done.set()
 
         await hang(objects, track := Gated(gate), tell)
         for segment in range(100):
             objects.find(Asker(ONE, track, tell), 1, segment)
         await trio.testing.wait_all_tasks_blocked()
-        assert (track.begun, batches) == (READERS, [1] * READERS)
+        assert (track.begun, batches) == (SEGMENT_READERS, [1] * SEGMENT_READERS)
         gate.set()
         await done.wait()
-        assert MOST_AT_ONCE in batches
+        assert MOST_READ_AT_ONCE in batches
         assert not objects._queue
         assert not objects._orders
 
@@ -262,7 +268,7 @@ def test_what_one_thread_does_not_get_to_is_read_by_another(monkeypatch) -> None
         assert sorted(told) == list(range(10))
         assert batches == list(range(10, 0, -1))
 
-    monkeypatch.setattr(objects_module, "LONG_S", -1.0)
+    monkeypatch.setattr(objects_module, "LONG_READ_S", -1.0)
     with_gate(test, monkeypatch)
 
 
@@ -284,20 +290,20 @@ def test_what_is_looked_for_ahead_gathers_until_something_is_needed_or_a_moment_
             nursery.start_soon(objects.run)
             for segment in range(3):
                 objects.find(Asker(ONE, Track(), tell), 0, segment, is_ahead=True)
-                await trio.sleep(GATHER_S / 10)
+                await trio.sleep(GATHER_READS_S / 10)
             assert told == []
             objects.find(Asker(ONE, Track(), tell), 0, 1)  # the stream has come to it
             await trio.lowlevel.checkpoint()
-            await trio.sleep(GATHER_S / 10)
+            await trio.sleep(GATHER_READS_S / 10)
             assert told == [0, 1, 2]
             objects.find(Asker(ONE, Track(), tell), 0, 3, is_ahead=True)
-            await trio.sleep(GATHER_S * 1.1)
+            await trio.sleep(GATHER_READS_S * 1.1)
             assert told == [0, 1, 2, 3]
-            for segment in range(MOST_AT_ONCE):
+            for segment in range(MOST_READ_AT_ONCE):
                 objects.find(Asker(ONE, Track(), tell), segment, 5, is_ahead=True)
-            await trio.sleep(GATHER_S / 10)
-            assert len(told) == 4 + MOST_AT_ONCE
+            await trio.sleep(GATHER_READS_S / 10)
+            assert len(told) == 4 + MOST_READ_AT_ONCE
             nursery.cancel_scope.cancel()
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
-    assert batches == [3, 1, MOST_AT_ONCE]
+    assert batches == [3, 1, MOST_READ_AT_ONCE]

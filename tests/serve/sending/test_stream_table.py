@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.trust.identity import Identity, PeerId, format_peer_id
 from lightpeer.core.udp.datagram import (
@@ -26,10 +26,12 @@ from lightpeer.core.udp.sender import END_S, LEASE_S, StreamSender, path_token
 from lightpeer.errors import BadMessageError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.serve.access.access import Access
+from lightpeer.serve.access.node import Node
 from lightpeer.serve.sending import stream_table
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
-from lightpeer.testing.network import SimHost, simulate
+from lightpeer.testing.host import SimHost
+from lightpeer.testing.network import simulate
 
 SERVER = Identity(b"\x01" * 32)
 TRACK_ID = b"t" * 32
@@ -124,11 +126,11 @@ def open_one(table: StreamTable, client: PeerId, key: bytes, host: SimHost, trac
     )
 
 
-def with_table(test, *, cap: int | None = None, **kwargs) -> None:
+def with_table(test, *, cap: int | None = None, access: Access | None = None, **kwargs) -> None:
     async def main(net):
         server, phone = net.host("10.0.0.1"), net.host("10.0.0.2")
         uplink = None if cap is None else Uplink(cap)
-        table = StreamTable(server, SERVER, uplink=uplink, **kwargs)
+        table = StreamTable(Node(SERVER, server, access or Access(SERVER.peer_id)), uplink=uplink, **kwargs)
         assert table.port == 0
         await table.bind("")
         async with trio.open_nursery() as nursery:
@@ -150,13 +152,16 @@ def identity(n: int) -> Identity:
 def test_the_port_asked_for_is_taken_where_it_is_free() -> None:
     async def main(net):
         server = net.host("10.0.0.1")
-        first, second = StreamTable(server, SERVER), StreamTable(server, SERVER)
+        first, second = (
+            StreamTable(Node.open_to_all(SERVER, server)),
+            StreamTable(Node.open_to_all(SERVER, server)),
+        )
         await first.bind("", 47474)
         await second.bind("", 47474)
         assert first.port == 47474
         assert second.port not in {0, 47474}
         with pytest.raises(OSError, match="not an address"):
-            await StreamTable(server, SERVER).bind("10.0.0.9", 47474)
+            await StreamTable(Node.open_to_all(SERVER, server)).bind("10.0.0.9", 47474)
 
     simulate(main)
 
@@ -448,7 +453,7 @@ def test_a_disk_that_does_not_answer_holds_up_the_streams_of_its_track_alone() -
 
     async def main() -> None:
         network = Loopback()
-        table = StreamTable(network, SERVER)
+        table = StreamTable(Node.open_to_all(SERVER, network))
         await table.bind("127.0.0.1")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(table.run)
@@ -475,7 +480,7 @@ def test_a_server_whose_disk_hangs_can_be_stopped() -> None:
 
     async def main() -> None:
         network = Loopback()
-        table = StreamTable(network, SERVER)
+        table = StreamTable(Node.open_to_all(SERVER, network))
         await table.bind("127.0.0.1")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(table.run)

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.serve.sending.uplink import AHEAD_S, Uplink
+from lightpeer.serve.sending.uplink import SEND_AHEAD_S, Uplink
 
 CAP = 10_000
 SEGMENT = 6000
@@ -92,7 +92,7 @@ def test_who_does_not_wait_any_more_takes_nothing() -> None:
 
 def test_first_segments_leave_at_once_while_nobody_waits_and_are_paid_for_in_the_row() -> None:
     async def test(uplink: Uplink, nursery: trio.Nursery) -> None:
-        assert uplink.spare_bytes() == AHEAD_S * CAP
+        assert uplink.spare_bytes() == SEND_AHEAD_S * CAP
         uplink.spent("1", 4000)
         assert uplink.spare_bytes() == 0, "until it is paid for"
         began_s = trio.current_time()
@@ -100,7 +100,7 @@ def test_first_segments_leave_at_once_while_nobody_waits_and_are_paid_for_in_the
         assert trio.current_time() - began_s < 0.3, "others are not held up by all of it"
         assert uplink.spare_bytes() == 0
         await trio.sleep_until(began_s + 5000 / CAP)
-        assert uplink.spare_bytes() == AHEAD_S * CAP, "all of it is paid for"
+        assert uplink.spare_bytes() == SEND_AHEAD_S * CAP, "all of it is paid for"
         nursery.start_soon(Sender(uplink, "1").stream)
         await trio.testing.wait_all_tasks_blocked()
         assert uplink.spare_bytes() == 0, "somebody waits"

@@ -7,7 +7,7 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.errors import RpcError
 from lightpeer.rpc.handlers import unary_unary
 from lightpeer.rpc.health import Health
-from lightpeer.serve.services.role import SERVICES, ServingRole, guarded
+from lightpeer.serve.services.role import SWITCHED_SERVICES, ServingRole, guarded
 from lightpeer.testing.network import simulate
 from tests.serve.servers import Node, node
 
@@ -19,13 +19,13 @@ async def echo(request: bytes, _: object) -> bytes:
 
 
 def statuses(health: Health) -> dict[str, int]:
-    return {name: health._status(name) for name in ("", *SERVICES, "loudp2p.v1.Discovery")}
+    return {name: health._status(name) for name in ("", *SWITCHED_SERVICES, "loudp2p.v1.Discovery")}
 
 
 def test_a_peer_that_does_not_serve_refuses_says_so_and_tells_its_neighbours() -> None:
     async def main(net) -> None:
         friend, server = node(net, 1), node(net, 2)
-        health = Health([*SERVICES, "loudp2p.v1.Discovery"])
+        health = Health([*SWITCHED_SERVICES, "loudp2p.v1.Discovery"])
         role = ServingRole(server.gossip, health)
         handlers = guarded({path: unary_unary(echo) for path in (INDEX, DISCOVERY)}, server.gossip)
         async with trio.open_nursery() as nursery:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from lightpeer.core.trust.identity import NONCE_BYTES, ClientSeals, Identity
+from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.replay import NONCES_REMEMBERED, WINDOW_FUTURE_MS, Origin
+from lightpeer.core.trust.seals import NONCE_BYTES, ClientSeals
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.access.node import Node
 from lightpeer.serve.services.sealed import SealedCalls
 
 ME, THEM = Identity(b"\x01" * 32), Identity(b"\x02" * 32)
@@ -29,7 +31,7 @@ def refusal(calls: SealedCalls, host: str, ahead_ms: int) -> str | None:
 
 
 def test_who_floods_a_server_with_times_ahead_makes_its_own_network_stale_alone():
-    calls = SealedCalls(ME, SimpleNamespace(unix_time=lambda: NOW_S))
+    calls = SealedCalls(Node.open_to_all(ME, SimpleNamespace(unix_time=lambda: NOW_S)))
     now_ms = NOW_S * 1000
     for number in range(NONCES_REMEMBERED // 4):
         origin = Origin("20.0.0.1", "20.0") if number < NONCES_REMEMBERED // 8 else Origin("", "20.0")

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from lightpeer.core.content.manifest import TABLE_BASE, table_bytes
-from lightpeer.core.guard.access import Rules
+from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
@@ -20,10 +20,11 @@ from lightpeer.core.trust.bounds import (
     MAX_QUERY_CHARS,
     MAX_RECORDS,
 )
-from lightpeer.core.trust.identity import ClientSeals, Identity, format_peer_id
+from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.records import build_record, parse_record_untrusted
 from lightpeer.core.trust.replay import WINDOW_PAST_MS
+from lightpeer.core.trust.seals import ClientSeals
 from lightpeer.core.udp.datagram import (
     Pull,
     UnitRange,
@@ -34,18 +35,22 @@ from lightpeer.core.udp.datagram import (
 from lightpeer.core.udp.opening import Opening
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.peering.peer import Peer, SealClock
+from lightpeer.peering.peer import Peer
+from lightpeer.peering.sealing import Sealer
 from lightpeer.rpc.channel import open_channel
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
+from lightpeer.serve.access.node import Node
 from lightpeer.serve.library.index import Index, IndexHit
 from lightpeer.serve.overlay.gossip import Gossip
+from lightpeer.serve.overlay.place import Place
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.services.sealed import TIME_METADATA
 from lightpeer.serve.services.streams import Services
 from lightpeer.tasks.threads import Threads
-from lightpeer.testing.network import EPOCH_S, simulate
+from lightpeer.testing.host import EPOCH_S
+from lightpeer.testing.network import simulate
 from tests.serve.tracks import MemoryLibrary, MemoryTrack
 
 SERVER = Identity(b"\x01" * 32)
@@ -107,23 +112,10 @@ class Desk:
         self.library = library
         self.table = table
         self.peers = PeerCache(own=SERVER.peer_id)
-        self.gossip = Gossip(
-            network=host,
-            identity=SERVER,
-            place=OwnAddress(*filter(None, [place])),
-            port=47474,
-            peers=self.peers,
-        )
+        node = Node(SERVER, host, access or Access(SERVER.peer_id))
+        self.gossip = Gossip(node, Place(OwnAddress(*filter(None, [place])), 47474), self.peers)
         self.own_record = self.gossip.own.current()
-        self.services = Services(
-            identity=SERVER,
-            network=host,
-            library=library,
-            index=library,
-            streams=table,
-            gossip=self.gossip,
-            access=access,
-        )
+        self.services = Services(node, library, table, self.gossip)
 
     def seals(self, method: str, identity=CLIENT, recipient=SERVER, age_ms=0) -> ClientSeals:
         return ClientSeals(
@@ -154,7 +146,7 @@ class Desk:
 def with_desk(test, *tracks: MemoryTrack, **kwargs) -> None:
     async def main(net):
         host = net.host("10.0.0.1")
-        table = StreamTable(host, SERVER)
+        table = StreamTable(Node.open_to_all(SERVER, host))
         await table.bind("")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(table.run)
@@ -656,7 +648,7 @@ def test_a_disk_that_fails_makes_us_unavailable() -> None:
 async def connected(net):
     """A client's `Peer`, connected to services over the simulated internet."""
     server, phone = net.host("10.0.0.1"), net.host("10.0.0.2")
-    table = StreamTable(server, SERVER)
+    table = StreamTable(Node.open_to_all(SERVER, server))
     await table.bind("")
     desk = Desk(server, MemoryLibrary(TRACK), table)
     listener = await server.listen_tcp("", 47474)
@@ -664,7 +656,7 @@ async def connected(net):
         nursery.start_soon(table.run)
         nursery.start_soon(RpcServer(desk.services.handlers()).serve, [listener])
         async with open_channel(phone, "10.0.0.1", 47474) as channel:
-            yield desk, phone, Peer(channel, CLIENT, SealClock(phone), phone, address=("10.0.0.1", 47474))
+            yield desk, phone, Peer(channel, Sealer(CLIENT, phone), address=("10.0.0.1", 47474))
         nursery.cancel_scope.cancel()
 
 

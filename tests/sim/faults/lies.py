@@ -15,7 +15,7 @@ from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.udp.sender import StreamSender
 from lightpeer.errors import RpcError
-from lightpeer.peering.peer import TIME_METADATA
+from lightpeer.peering.sealing import TIME_METADATA
 from lightpeer.rpc.server import Context, Requests, stream_stream, unary_unary
 from tests.pair import MadeTrack, Serving, made_track
 from tests.sim.swarm import record_of

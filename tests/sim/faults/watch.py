@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.source import Source
     from lightpeer.download.session import Session
     from lightpeer.playback.player import Player
-    from lightpeer.testing.network import SimHost
+    from lightpeer.testing.host import SimHost
     from tests.sim.faults.ear import Ear
 
 EVERY_S = 0.05  # of virtual time, at most so often
@@ -82,8 +82,8 @@ class Watch:
         left = {
             "UDP sockets": self._phone.udp,
             "connections": self._phone.streams,
-            "decks": self._player._decks,
-            "flows": self._player._bandwidth._flows,
+            "decks": self._player._decks._open,
+            "flows": self._player._decks.bandwidth._flows,
         }
         for what, some in left.items():
             if some:
@@ -92,7 +92,7 @@ class Watch:
             raise Anomaly(f"tasks are left at the end: {tasks - 1}")
 
     def _sessions(self) -> Iterator[Session]:
-        for deck in self._player._decks.values():
+        for deck in self._player._decks._open.values():
             yield deck.session
 
     def _check_sockets(self) -> None:
@@ -117,7 +117,7 @@ class Watch:
             and deck.session.playout.playing
             and deck.session.ahead_s <= 0
             and not deck.session.complete
-            and not self._player._paused
+            and not self._player._sound.paused
         )
         if not is_dry:
             self._dry_since = None
@@ -129,14 +129,14 @@ class Watch:
     def _check_liveness(self, now: float) -> None:
         deck, settled_at = self._player._deck, self._quiet_since() + SETTLED_S
         handshake_s = HANDSHAKE_RTTS * (self._phone.up.delay_s + self._phone.down.delay_s)
-        waits = self._player._paused or not self._player._items
+        waits = self._player._sound.paused or not self._player._queue.items
         if self._ear.latency_s > 0 or waits:
             self._silent_since = now
         if now > max(self._silent_since, settled_at) + SOUND_EVERY_S + handshake_s:
             raise Anomaly("no sound on a healthy network")
         fetched = sum(session.stats.fetched_bytes for session in self._sessions())
         wants = deck is not None and deck.session.playout.fetching and not deck.session.complete
-        if fetched != self._fetched[0] or not wants or (waits and not self._player._items):
+        if fetched != self._fetched[0] or not wants or (waits and not self._player._queue.items):
             self._fetched = fetched, now
         if now > max(self._fetched[1], settled_at) + SEGMENT_EVERY_S + handshake_s:
             raise Anomaly("no segment on a healthy network")

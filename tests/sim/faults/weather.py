@@ -12,7 +12,7 @@ from unittest import mock
 
 from lightpeer.errors import StateError
 from lightpeer.state import files as state
-from lightpeer.testing.network import EPOCH_S, SimHost
+from lightpeer.testing.host import EPOCH_S, SimHost
 from tests.sim.faults.lies import SPOIL, objects_fail
 from tests.sim.faults.plan import Fault
 
@@ -68,7 +68,7 @@ def _set(target: object, name: str, value: Any) -> Iterator[None]:
 
 @contextmanager
 def _both(host: SimHost, name: str, value: Any) -> Iterator[None]:
-    with _set(host.up, name, value), _set(host.down, name, value):
+    with _set(host.up.faults, name, value), _set(host.down.faults, name, value):
         yield
 
 
@@ -112,7 +112,7 @@ def _udp_blocked(world: World, host: SimHost, fault: Fault) -> Iterator[None]:
 def _udp_one_way(direction: str) -> Befall:
     @contextmanager
     def befall(world: World, host: SimHost, fault: Fault) -> Iterator[None]:
-        with _set(getattr(host, direction), "police_bytes_per_s", 0.0):
+        with _set(getattr(host, direction).faults, "police_bytes_per_s", 0.0):
             yield
 
     return befall

@@ -23,8 +23,10 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import LightpeerError, OutsideError, RemoteError, leaves_of
 from lightpeer.playback.events import NotPlayed, PlayerEvent
 from lightpeer.playback.player import Player
+from lightpeer.testing.faults import Faults
+from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import SimHost, SimInternet, simulate
+from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import PORT, Serving, made_track, serving
 from tests.sim.faults import ear
 from tests.sim.faults.lies import SPOIL
@@ -141,7 +143,7 @@ class World:
 
     def _host(self, address: str, also: str | None, access: Access) -> SimHost:
         up, down = (
-            Link(rate, access.delay_s, loss=access.loss, queue_bytes=access.queue_bytes)
+            Link(rate, access.delay_s, queue_bytes=access.queue_bytes, faults=Faults(loss=access.loss))
             for rate in (access.up_bytes_per_s, access.down_bytes_per_s)
         )
         return self.net.host(address, also=also, up=up, down=down)
@@ -356,7 +358,7 @@ class _Listener:
     async def _unpause(self) -> None:
         """Let nothing stay paused for ever: a stop between two presses makes the second one a first."""
         await trio.sleep_until(max((c.at_s for c in self._plan.commands), default=0.0) + AGAIN_S)
-        if self._player._paused:
+        if self._player._sound.paused:
             self._player.toggle_pause()
 
     async def _search(self) -> None:

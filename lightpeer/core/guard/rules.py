@@ -1,8 +1,8 @@
-"""Who may listen, and to what: what the lists of an operator (`rule_lists.py`) decide.
+"""Decides by the operator's lists (`rule_lists.py`) who may listen, and to what.
 
-`Rules` are all lists that are in force, and never change: another `Rules` takes their place. An entry that
-denies counts more than one that allows. Where there is a list of who is allowed, nobody else is, so an
-empty one leaves the server to itself.
+`Rules` holds all lists in force and never changes; a new `Rules` replaces it. An entry that denies
+outweighs one that allows. If there is a list of allowed peers, nobody else is allowed, so an empty one
+leaves only the server itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lightpeer.core.trust.records import PeerRecord
 
 
 class Refusal(StrEnum):
-    """Why a call is refused, in the word that begins the status message (`proto/README.md`, section 3.3)."""
+    """Why a call is refused: the first word of the status message (`proto/README.md`, section 3.3)."""
 
     PRIVATE = "private"
     DENIED = "denied"
@@ -25,27 +25,33 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All lists that are in force. `own` is the server's id, by which it calls itself: always let in."""
+    """All lists in force.
+
+    Attributes:
+        own: the server's id; a call of its own is always answered.
+        allow: the lists of allowed peers; None allows everybody.
+        deny: the lists of denied peers, publishers, networks and tracks.
+    """
 
     own: PeerId
-    allow: tuple[RuleList, ...] | None = None  # None: everybody
+    allow: tuple[RuleList, ...] | None = None
     deny: tuple[RuleList, ...] = ()
 
     @property
     def is_private(self) -> bool:
-        """Whether this server answers only whom it names."""
+        """Whether this server answers only peers that it names."""
         return self.allow is not None
 
     @property
     def deny_tracks(self) -> bool:
-        """Whether there is any track that is not served."""
+        """Whether any track is denied."""
         return any(entries.tracks for entries in self.deny)
 
     def refusal(self, caller: PeerId, host: str) -> Refusal | None:
         """Return why a caller is not answered, or None if it is.
 
         Args:
-            caller: who sealed the request.
+            caller: the peer that sealed the request.
             host: the numeric address that it came from.
         """
         if caller == self.own:
@@ -57,24 +63,24 @@ class Rules:
         return None
 
     def admits_host(self, host: str) -> bool:
-        """Tell whether an address is in none of the networks that are denied."""
+        """Return whether an address is in no denied network."""
         return not any(len(entries.networks) and host in entries.networks for entries in self.deny)
 
     def serves(self, track_id: bytes) -> bool:
-        """Tell whether a track may be served, told of, or fetched."""
+        """Return whether a track may be served, announced, or fetched."""
         return not any(track_id in entries.tracks for entries in self.deny)
 
     def takes_from(self, peer_id: PeerId, hosts: Iterable[str] = ()) -> bool:
-        """Tell whether tracks may be taken from a peer, or passed on as held by it.
+        """Return whether tracks may be taken from a peer, or passed on as held by it.
 
         Args:
-            peer_id: who offers them.
-            hosts: its addresses, as far as they are known.
+            peer_id: the peer that offers them.
+            hosts: its known numeric addresses.
         """
         return not any(
             peer_id in entries.peers or peer_id in entries.publishers for entries in self.deny
         ) and (all(map(self.admits_host, hosts)))
 
     def may_know(self, record: PeerRecord) -> bool:
-        """Tell whether another server may be asked, and recommended."""
+        """Return whether another server may be asked, and recommended to others."""
         return self.takes_from(record.peer_id, (host for host, _ in record.endpoints))

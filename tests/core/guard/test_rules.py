@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.content.uri import format_uri
-from lightpeer.core.guard.access import Refusal, Rules
+from lightpeer.core.guard.rules import Refusal, Rules
 from lightpeer.core.lists.rule_lists import ALLOWABLE, DENIABLE, RuleList, read_list
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.core.trust.records import PeerRecord

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
-
 import pytest
 import trio
 import trio.testing
@@ -12,147 +9,19 @@ import trio.testing
 from lightpeer.core.rpc.frame_gate import encode_goaway
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.errors import RpcError, UsageError
-from lightpeer.rpc.channel import CONNECT_TIMEOUT_S, ChannelConnectivity, Compression, open_channel
-from lightpeer.rpc.dial import HEAD_START_S, Dialling
+from lightpeer.errors import UsageError
+from lightpeer.rpc.channel import ChannelConnectivity, Compression, open_channel
 from lightpeer.rpc.server import RpcServer
-from tests.download.test_session import at
-from tests.rpc.service import MemoryNetwork, Service, run, serving, stream_pair
-
-SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
-REFUSE = OSError("connection refused")
-
-
-async def settle() -> None:
-    await trio.testing.wait_all_tasks_blocked()
-
-
-async def code_of(call) -> StatusCode:
-    with pytest.raises(RpcError) as caught:
-        await call
-    return caught.value.code()
-
-
-class Attempts:
-    """Counts the attempts to connect by their time."""
-
-    def __init__(self, network: MemoryNetwork) -> None:
-        self.times: list[float] = []
-        connect = network.connect_tcp
-
-        async def counted(host, port):
-            self.times.append(trio.current_time())
-            return await connect(host, port)
-
-        network.connect_tcp = counted
-
-
-# --- backoff and wait_for_ready -----------------------------------------------------------------
-
-
-def test_calls_fail_at_once_while_the_backoff_lasts():
-    async def main():
-        async with serving() as f:
-            attempts = Attempts(f.network)
-            f.network.refuse = REFUSE
-            echo = f.channel.unary_unary("/t/Echo")
-            for _ in range(3):
-                assert await code_of(echo(b"")) is StatusCode.UNAVAILABLE
-            assert attempts.times == [0.0]
-            await trio.sleep(1)
-            for _ in range(3):
-                assert await code_of(echo(b"")) is StatusCode.UNAVAILABLE
-            assert attempts.times == [0.0, 1.0]
-            await trio.sleep(1000)
-            assert len(attempts.times) == 2
-
-    run(main)
-
-
-def test_a_call_that_waits_outlasts_failed_attempts_as_far_apart_as_grpc_wants():
-    async def main():
-        async with serving() as f:
-            attempts = Attempts(f.network)
-            f.network.refuse = REFUSE
-            call = f.channel.unary_unary("/t/Echo")(b"hi", wait_for_ready=True)
-            await trio.sleep(5)
-            assert await code_of(f.channel.unary_unary("/t/Echo")(b"")) is StatusCode.UNAVAILABLE
-            f.network.refuse = None
-            assert await call == b"hi"
-            gaps = [later - earlier for earlier, later in pairwise(attempts.times)]
-            jittered = 0.8  # the network's entropy is all zeros
-            assert gaps == pytest.approx([1, 1.6 * jittered, 1.6**2 * jittered, 1.6**3 * jittered])
-
-    run(main)
-
-
-def test_calls_that_wait_still_have_their_deadline_and_can_be_cancelled():
-    async def main():
-        async with serving() as f:
-            attempts = Attempts(f.network)
-            f.network.refuse = REFUSE
-            echo = f.channel.unary_unary("/t/Echo")
-            late, unawaited = (
-                echo(b"", timeout=3, wait_for_ready=True),
-                echo(b"", timeout=7, wait_for_ready=True),
-            )
-            dropped = echo(b"", wait_for_ready=True)
-            assert await code_of(late) is StatusCode.DEADLINE_EXCEEDED
-            assert trio.current_time() == 3
-            dropped.cancel()
-            await trio.sleep(100)
-            assert unawaited.done()
-            assert not f.channel._subchannel._pending
-            assert attempts.times[-1] < 10
-
-    run(main)
-
-
-def test_attempts_end_when_nobody_waits_any_more():
-    async def main():
-        async with serving() as f:
-            attempts = Attempts(f.network)
-            f.network.refuse = REFUSE
-            call = f.channel.unary_unary("/t/Echo")(b"", wait_for_ready=True)
-            await trio.sleep(0.5)
-            call.cancel()
-            await trio.sleep(100)
-            assert attempts.times == [0.0]
-
-    run(main)
-
-
-def test_a_server_that_says_nothing_is_a_failed_attempt():
-    async def main():
-        network = MemoryNetwork()
-        async with open_channel(network, "peer", 1) as channel:
-            sent = channel.unary_unary("/t/Echo")(b"")
-            waiting = channel.unary_unary("/t/Echo")(b"hi", wait_for_ready=True)
-            silent = await network.listener.accept()
-            await settle()
-            assert channel.get_state() is ChannelConnectivity.CONNECTING
-            assert await code_of(sent) is StatusCode.UNAVAILABLE
-            assert trio.current_time() == CONNECT_TIMEOUT_S
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(RpcServer(Service().handlers).serve, [network.listener])
-                assert await waiting == b"hi"
-                nursery.cancel_scope.cancel()
-            await silent.aclose()
-
-    run(main)
-
-
-def test_a_server_that_hangs_up_before_its_first_word_is_a_failed_attempt():
-    async def main():
-        network = MemoryNetwork()
-        async with open_channel(network, "peer", 1) as channel:
-            call = channel.unary_unary("/t/Echo")(b"")
-            await (await network.listener.accept()).aclose()
-            assert await code_of(call) is StatusCode.UNAVAILABLE
-            await settle()
-            assert channel.get_state() is ChannelConnectivity.TRANSIENT_FAILURE
-
-    run(main)
+from tests.rpc.service import (
+    REFUSE,
+    SETTINGS,
+    MemoryNetwork,
+    Service,
+    code_of,
+    run,
+    serving,
+    settle,
+)
 
 
 def test_the_states_of_a_channel():
@@ -208,14 +77,14 @@ def test_no_call_is_lost_while_server_after_server_drains():
                 for number in range(200):
                     nursery.start_soon(call, number)
                     if number % 20 == 0:
-                        for link in [client.link for client in f.server._clients]:
+                        for link in [client.link for client in f.server._intake.clients]:
                             link.core.drain(trio.current_time())
                             link.flush()
                     await trio.lowlevel.checkpoint()
             assert len(replies) == 200
             assert len(f.network.streams) > 3
             await trio.sleep(1)
-            assert len(f.channel._subchannel._running) == len(f.server._clients) == 1
+            assert len(f.channel._subchannel._running) == len(f.server._intake.clients) == 1
 
     run(main)
 
@@ -269,7 +138,7 @@ def test_a_call_that_is_refused_again_fails():
 
 
 def test_a_call_that_sent_more_than_is_kept_does_not_begin_anew(monkeypatch):
-    monkeypatch.setattr("lightpeer.rpc.calls.KEPT_REQUESTS_BYTES", 3)
+    monkeypatch.setattr("lightpeer.core.rpc.retry.KEPT_BYTES", 3)
 
     async def main():
         network = MemoryNetwork()
@@ -351,60 +220,6 @@ def test_one_message_of_a_compressed_stream_may_be_sent_as_it_is():
 # --- another address of the same server ----------------------------------------------------------
 
 
-def test_a_server_that_is_not_where_it_was_is_found_at_its_other_address():
-    """The first address answers nothing; and then both refuse."""
-
-    async def main():
-        async with serving() as f:
-            f.network.delay_s = 0.5
-            attempts, connect = [], f.network.connect_tcp
-            dead: dict[str, OSError | None] = {"192.0.2.1": None}
-
-            async def connect_tcp(host, port):
-                attempts.append((host, trio.current_time()))
-                if host not in dead:
-                    return await connect(host, port)
-                await trio.sleep(math.inf if dead[host] is None else 0)
-                raise dead[host]
-
-            f.network.connect_tcp = connect_tcp
-            f.channel._subchannel.dialling.target = ("192.0.2.1", 1)
-            f.channel.also_at([("192.0.2.1", 1), ("2001:db8::1", 1)])
-            echo = f.channel.unary_unary("/t/Echo")
-            assert await echo(b"hi") == b"hi"
-            assert attempts == [("192.0.2.1", 0.0), ("2001:db8::1", HEAD_START_S)]
-
-            f.channel.renew()
-            dead |= {"192.0.2.1": OSError("the first"), "2001:db8::1": OSError("the second")}
-            with pytest.raises(RpcError, match="the first"):
-                await echo(b"hi")
-            await trio.sleep(2)
-
-    run(main)
-
-
-def test_of_two_connections_made_in_one_moment_one_is_closed():
-    async def main():
-        network, moment, streams = MemoryNetwork(), trio.Event(), []
-
-        async def in_one_moment(host, port):
-            await moment.wait()
-            streams.append(stream_pair()[0])
-            return streams[-1]
-
-        network.connect_tcp = in_one_moment
-        dialling = Dialling(network, ("192.0.2.1", 1), None, 1.0, lambda: None)
-        dialling.others = (("2001:db8::1", 1),)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(at, 2 * HEAD_START_S, moment.set)
-            stream, *_ = await dialling.dial()
-        (unused,) = (other for other in streams if other is not stream)
-        with pytest.raises(trio.ClosedResourceError):
-            await unused.send_all(b"")
-
-    run(main)
-
-
 def test_a_renewed_channel_connects_anew_and_calls_that_go_on_stay_where_they_are():
     async def main():
         async with serving() as f:
@@ -430,21 +245,5 @@ def test_a_renewed_channel_connects_anew_and_calls_that_go_on_stay_where_they_ar
             assert not f.channel._subchannel._running
             assert f.channel.is_resting
             assert await echo(b"hi") == b"hi"
-
-    run(main)
-
-
-@pytest.mark.parametrize("steps", range(20))
-def test_a_channel_that_closes_while_it_connects_takes_no_time(steps):
-    """Nor where the connection was made in that moment: its goodbye need not be cut short."""
-
-    async def main():
-        async with serving() as f:
-            async with open_channel(f.network, "server", 1) as channel:
-                call = channel.unary_unary("/t/Sleep")(b"5")
-                for _ in range(steps):
-                    await trio.lowlevel.checkpoint()
-            assert trio.current_time() == 0
-            assert call.cancelled()
 
     run(main)

@@ -8,8 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from lightpeer.client.asking import Turn
-from lightpeer.client.replies import ANSWER_S, Asker
+from lightpeer.client.asking import Inquiry
+from lightpeer.client.query import ANSWER_S, Asker, Query
 from lightpeer.core.search.walks import NO_BUDGET
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.rpc.service import run
@@ -21,13 +21,12 @@ def asked(search):
     """Return the replies of a peer that answers so, itself, and who is noted as having failed."""
     failed: list[object] = []
     reach = SimpleNamespace(
-        record_time=lambda _: 0.0,
-        learn=lambda *_: None,
-        on_answer=lambda *_: None,
+        scores=SimpleNamespace(record_time=lambda _: 0.0, learn=lambda *_: None, on_answer=lambda *_: None),
         on_error=lambda peer, _: failed.append(peer),
     )
     peer = SimpleNamespace(host="20.0.0.1", peer_id=b"p" * 20, search=search)
-    return Asker(reach, bytes).replies(Turn(peer), "song", REPLIES, NO_BUDGET, 1), peer, failed
+    query = Query("song", REPLIES, NO_BUDGET, records=1)
+    return Asker(reach, bytes).replies(Inquiry(peer), query), peer, failed
 
 
 @pytest.mark.parametrize(

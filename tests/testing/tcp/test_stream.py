@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import errno
+import math
 
 import pytest
 import trio
+import trio.testing
 
+from lightpeer.net.network import listener_address, local_address, peer_address
+from lightpeer.testing.faults import Faults
+from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
-from lightpeer.testing.network import SimHost, SimInternet, simulate
-from lightpeer.testing.tcp import (
-    CONNECT_TIMEOUT_S,
-    INITIAL_WINDOW_BYTES,
-    MAX_RTO_S,
-    RECEIVE_BUFFER_BYTES,
-    SEND_BUFFER_BYTES,
-    SimStream,
-)
-from tests.testing.test_network import tcp_pair
+from lightpeer.testing.network import SimInternet, simulate
+from lightpeer.testing.tcp.receiving import RECEIVE_BUFFER_BYTES
+from lightpeer.testing.tcp.sending import MAX_RTO_S, SEND_BUFFER_BYTES
+from lightpeer.testing.tcp.stream import SYN_TIMEOUT_S, SimStream
+from lightpeer.testing.tcp.window import INITIAL_WINDOW_BYTES
+from tests.testing.hosts import tcp_pair
 
 RTT_S = 0.2
 
 
-async def pair(net: SimInternet, **link: float) -> tuple[SimStream, SimStream, SimHost, SimHost]:
-    """A client and its server, which sends over a link as given."""
+async def pair(
+    net: SimInternet, rate_bytes_per_s: float = math.inf, **faults: float
+) -> tuple[SimStream, SimStream, SimHost, SimHost]:
+    """A client and its server, which sends over a link of that rate, with those faults."""
     a, b = net.host("10.0.0.1", down=Link(delay_s=0.0)), net.host("10.0.0.2", down=Link(delay_s=0.0))
-    a.up, b.up = Link(delay_s=RTT_S / 2), Link(delay_s=RTT_S / 2, **link)
+    a.up, b.up = Link(delay_s=RTT_S / 2), Link(rate_bytes_per_s, RTT_S / 2, faults=Faults(**faults))
     client, server = await tcp_pair(a, b)
     return client, server, a, b
 
@@ -112,14 +115,14 @@ def test_a_sender_is_held_up_by_its_buffer_and_by_the_peers() -> None:
         with trio.move_on_after(10) as scope:
             await server.send_all(bytes(10_000_000))
         assert scope.cancelled_caught
-        assert server._buffered_bytes == SEND_BUFFER_BYTES
+        assert server._sender.buffered_bytes == SEND_BUFFER_BYTES
         net.heal()
         with trio.move_on_after(100) as scope:
             await server.wait_send_all_might_not_block()
             await server.send_all(bytes(10_000_000))
         assert scope.cancelled_caught
         (client,) = a.streams
-        assert len(client._buffer) <= RECEIVE_BUFFER_BYTES
+        assert client._receiver.readable_bytes <= RECEIVE_BUFFER_BYTES
 
     simulate(main)
 
@@ -185,7 +188,7 @@ def test_a_syn_is_repeated_and_given_up_after_a_minute() -> None:
         with pytest.raises(OSError, match="connect") as caught:
             await a.connect_tcp("10.0.0.2", 80)
         assert caught.value.errno == errno.ETIMEDOUT
-        assert trio.current_time() == pytest.approx(CONNECT_TIMEOUT_S)
+        assert trio.current_time() == pytest.approx(SYN_TIMEOUT_S)
 
         async def heal() -> None:
             await trio.sleep(5)
@@ -196,5 +199,83 @@ def test_a_syn_is_repeated_and_given_up_after_a_minute() -> None:
             nursery.start_soon(heal)
             await a.connect_tcp("10.0.0.2", 80)
         assert 5 < trio.current_time() - began < 8
+
+    simulate(main)
+
+
+def test_a_connection_takes_one_round_trip_and_carries_bytes_both_ways() -> None:
+    async def main(net):
+        a, b = net.host("10.0.0.1", up=Link(delay_s=0.1)), net.host("10.0.0.2")
+        listener = await b.listen_tcp("", 0)
+        client = await a.connect_tcp("10.0.0.2", listener_address(listener)[1])
+        assert trio.current_time() == pytest.approx(0.13)
+        server = await listener.accept()
+        assert peer_address(server) == local_address(client)
+        payload = b.entropy(1_000_000)
+
+        async def send() -> None:
+            await server.send_all(payload)
+            await server.send_eof()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            assert b"".join([part async for part in client]) == payload
+        await client.send_all(b"still open this way")
+        assert await server.receive_some(5) == b"still"
+        assert b.counters.tx_bytes() > 1_000_000 < a.counters.rx_bytes()
+
+    simulate(main)
+
+
+def test_tcp_shares_the_rate_of_the_link() -> None:
+    async def main(net):
+        a, b = net.host("10.0.0.1"), net.host("10.0.0.2", up=Link(rate_bytes_per_s=10_000))
+        client, server = await tcp_pair(a, b)
+        await server.send_all(bytes(20_000))
+        await server.aclose()
+        while await client.receive_some():
+            pass
+        assert 2.0 < trio.current_time() < 2.2
+
+    simulate(main)
+
+
+def test_a_sender_waits_for_a_reader() -> None:
+    async def main(net):
+        client, server = await tcp_pair(net.host("10.0.0.1"), net.host("10.0.0.2"))
+        with trio.move_on_after(100) as scope:
+            await client.send_all(bytes(1_000_000))
+        assert scope.cancelled_caught
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.wait_send_all_might_not_block)
+            await server.receive_some(100_000)
+
+    simulate(main)
+
+
+def test_closing_ends_the_peer_and_unread_bytes_reset_it() -> None:
+    async def main(net):
+        client, server = await tcp_pair(net.host("10.0.0.1"), net.host("10.0.0.2"))
+        await client.aclose()
+        assert await server.receive_some() == b""
+        await server.send_all(b"too late")
+        await trio.sleep(1)
+        with pytest.raises(trio.BrokenResourceError):
+            await server.send_all(b"after the reset")
+        with pytest.raises(trio.ClosedResourceError):
+            await client.send_all(b"x")
+
+    simulate(main)
+
+
+def test_two_tasks_may_not_use_one_stream_at_once() -> None:
+    async def main(net):
+        client, server = await tcp_pair(net.host("10.0.0.1"), net.host("10.0.0.2"))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.receive_some)
+            await trio.testing.wait_all_tasks_blocked()
+            with pytest.raises(trio.BusyResourceError):
+                await client.receive_some()
+            await server.send_all(b"x")
 
     simulate(main)

@@ -1,0 +1,1 @@
+"""A simulated TCP: its streams, their sending and receiving halves, and the timer."""

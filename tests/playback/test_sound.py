@@ -1,0 +1,127 @@
+"""The sink as it is needed, and the volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import trio
+
+from lightpeer.config import Settings
+from lightpeer.core.content.manifest import SAMPLE_RATE
+from lightpeer.playback import sound as module
+from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB, Sound, Volume
+from tests.rpc.service import run
+
+
+class FakeSink:
+    realtime = False
+    latency_s = 0.5
+
+    def __init__(self) -> None:
+        self.log: list[object] = []
+
+    async def open(self, *given: int) -> None:
+        await trio.sleep(1)
+        self.log.append(("open", *given))
+
+    async def write(self, pcm: bytes) -> None:
+        self.log.append(pcm)
+
+    async def drain(self) -> None:
+        self.log.append("drain")
+
+    def flush(self) -> None:
+        self.log.append("flush")
+
+    def pause(self, paused: bool) -> None:
+        self.log.append(("pause", paused))
+
+    async def aclose(self) -> None:
+        await trio.sleep(1)
+        self.log.append("close")
+
+
+@pytest.fixture
+def sink(monkeypatch) -> FakeSink:
+    async def at_once(function) -> None:
+        function()
+
+    monkeypatch.setattr(module, "_load_audio", lambda: None)
+    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
+    return FakeSink()
+
+
+async def prepared(sink: FakeSink) -> Sound:
+    connecting = trio.Event()
+    connecting.set()
+    sound = Sound(lambda: sink, connecting)
+    await sound.prepare()
+    return sound
+
+
+def test_it_is_made_once_the_first_packet_has_left(sink):
+    async def main():
+        connecting, made = trio.Event(), []
+        sound = Sound(lambda: made.append(sink) or sink, connecting)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sound.prepare)
+            await trio.sleep(1)
+            assert (made, sound.latency_s) == ([], 0.0)
+            connecting.set()
+        await sound.prepare()
+        assert made == [sink]
+        assert (sound.latency_s, sound.realtime) == (0.5, False)
+
+    run(main)
+
+
+def test_it_is_opened_once_and_held_if_it_was_paused_before(sink):
+    async def main():
+        sound = await prepared(sink)
+        sound.toggle_pause()
+        await sound.drain()
+        assert sink.log == [], "it is not open"
+        await sound.open(2)
+        await sound.open(2)
+        await sound.write(b"pcm")
+        sound.toggle_pause()
+        sound.flush()
+        await sound.drain()
+        opened = ("open", SAMPLE_RATE, 2)
+        assert sink.log == [opened, ("pause", True), b"pcm", ("pause", False), "flush", "drain"]
+
+    run(main)
+
+
+def test_opening_and_closing_are_not_left_halfway(sink):
+    async def main():
+        sound = await prepared(sink)
+        with trio.move_on_after(0.5):
+            await sound.open(1)
+        with trio.move_on_after(0.5):
+            await sound.aclose()
+        assert sink.log == [("open", SAMPLE_RATE, 1), "close"]
+        await sound.aclose()
+        sound.flush()
+        assert len(sink.log) == 2
+        assert sound.latency_s == 0.0
+
+    run(main)
+
+
+@pytest.mark.parametrize(("normalize", "gain"), [(True, 100), (False, 0)])
+def test_the_gain_is_the_volume_and_the_tracks_own(normalize, gain):
+    volume = Volume(Settings(state_dir=Path("unused"), volume_db=1.5, normalize=normalize))
+    assert volume.gain_q8_db(SimpleNamespace(gain_q8_db=100)) == 384 + gain
+
+
+def test_the_volume_has_bounds():
+    volume = Volume(Settings(state_dir=Path("unused")))
+    volume.change(-3.0)
+    assert volume.db == -3.0
+    volume.change(1000)
+    assert volume.db == MAX_VOLUME_DB
+    volume.change(-1000)
+    assert volume.db == MIN_VOLUME_DB

@@ -1,0 +1,173 @@
+"""The command `lightpeer-serve`, in this process: withdrawing, signals, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from lightpeer.core.content.uri import format_uri
+from lightpeer.errors import StateError
+from lightpeer.net.system import SystemNetwork
+from lightpeer.serve import __main__ as command
+from lightpeer.serve import server
+from lightpeer.serve.access.lists import WITHDRAWN_NAME
+from lightpeer.serve.library import descriptors
+from lightpeer.serve.operator.settings import ServeSettings
+
+ONE, OTHER = (format_uri(bytes([number]) * 32) for number in (1, 2))
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "music").mkdir()
+    (tmp_path / "state").mkdir()
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[list]:
+    """Runs the command with an imagined server; yields the calls that it gets."""
+    calls: list = []
+
+    async def serve(*given):
+        calls.append(given)
+        await calls[0](*given) if callable(calls[0]) else None
+
+    interval = sys.getswitchinterval()
+    monkeypatch.setattr(server, "serve", serve)
+    monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: None)
+    yield calls
+    sys.setswitchinterval(interval)
+
+
+def test_a_track_is_withdrawn_once_and_each_is_told(state: Path, capsys: pytest.CaptureFixture) -> None:
+    argv = ["--state", str(state), "--json"]
+    assert command.run([*argv, "--withdraw", ONE, "--withdraw", ONE]) == 0
+    assert command.run([*argv, "--withdraw", OTHER, "--withdraw", ONE]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(event["uri"], event["is_new"]) for event in told] == [(ONE, True), (OTHER, True), (ONE, False)]
+    assert {event["event"] for event in told} == {"withdrawn"}
+    assert (state / WITHDRAWN_NAME).read_text().split() == [ONE, OTHER]
+
+
+def test_withdrawing_needs_a_state_directory(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert command.run(["--withdraw", ONE, "--state", str(tmp_path / "none")]) == 1
+    assert "give its own --state" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (["--withdraw", "loud:x"], "loud:x"),
+        (["--withdraw", "copper rain"], "copper rain"),
+        (["--max-upload", "15"], "kbit/s"),
+        (["--max-upload", "10000001"], "kbit/s"),
+        (["--max-upload", "-5"], "--max-upload"),
+        (["--max-upload", "²"], "kbit/s"),
+        (["--gossip", "3601"], "seconds"),
+        (["--ladder", "24,high"], "24,48,96"),
+        (["--listen", "127.0.0.1:x"], "127.0.0.1:x"),
+    ],
+)
+def test_an_argument_that_cannot_be_is_named(
+    state: Path, capsys: pytest.CaptureFixture, argv: list[str], named: str
+) -> None:
+    assert command.run(["music", "--state", str(state), *argv]) == 2
+    error = capsys.readouterr().err
+    assert named in error
+    assert error.count("\n") == 1
+
+
+def test_a_cap_in_kilobits_is_one_in_bytes(state: Path) -> None:
+    arguments = command._parser().parse_args(["music", "--state", str(state), "--max-upload", "1000"])
+    assert command._settings(arguments).max_upload_bytes_per_s == 125_000
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_signal_ends_a_server_and_says_how(state: Path, serving: list, number: int, status: int) -> None:
+    async def until_stopped(settings, network, stop, operator) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        signal.raise_signal(number)
+        await stop.wait()
+
+    serving.append(until_stopped)
+    assert command.run(["music", "--state", str(state)]) == status
+    settings, network, _, operator = serving[1]
+    assert settings == ServeSettings(music_dir=Path("music"), state_dir=state)
+    assert isinstance(network, SystemNetwork)
+    assert operator.hangups is None, "without lists SIGHUP keeps its meaning"
+    assert operator.toggles is not None
+
+
+def test_a_second_signal_cancels_what_still_drains(state: Path, serving: list) -> None:
+    drained = []
+
+    async def drain_without_end(settings, network, stop, operator) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        signal.raise_signal(signal.SIGTERM)
+        await stop.wait()
+        drained.append("begun")
+        signal.raise_signal(signal.SIGINT)
+        await trio.sleep_forever()
+
+    serving.append(drain_without_end)
+    assert command.run(["music", "--state", str(state)]) == 130
+    assert drained == ["begun"]
+
+
+def test_a_server_that_fails_is_one_sentence(
+    state: Path, serving: list, capsys: pytest.CaptureFixture
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StateError("music", "music does not exist: give the folder that holds your music")
+
+    serving.append(fail)
+    assert command.run(["music", "--state", str(state)]) == 1
+    assert "give the folder" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no such signal")
+def test_with_a_list_a_hangup_is_an_item_and_no_end(state: Path, serving: list) -> None:
+    hung_up = []
+
+    async def count(settings, network, stop, operator) -> None:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGHUP)
+        async for _ in operator.hangups:
+            hung_up.append(settings.deny)
+            if len(hung_up) == 2:
+                break
+
+    before = signal.getsignal(signal.SIGHUP)
+    serving.append(count)
+    assert command.run(["music", "--state", str(state), "--deny", "192.0.2.0/24"]) == 0
+    assert hung_up == [("192.0.2.0/24",)] * 2
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_a_flood_of_signals_waits_in_a_bounded_queue() -> None:
+    async def main() -> int:
+        with command._signals("SIGUSR1") as toggles:
+            for _ in range(3 * command.MAX_SIGNALS):
+                signal.raise_signal(signal.SIGUSR1)
+            await trio.testing.wait_all_tasks_blocked()
+            return toggles.statistics().current_buffer_used
+
+    assert trio.run(main) <= command.MAX_SIGNALS
+
+
+def test_a_signal_that_the_system_lacks_is_none() -> None:
+    async def main() -> None:
+        for name in ("", "SIGNONE"):
+            with command._signals(name) as items:
+                assert items is None
+
+    trio.run(main)
