@@ -14,7 +14,7 @@ After each verb the shell carries out the events, sends what is to be sent, and 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from lightpeer.core.segments.counts import DownloadStats
 from lightpeer.core.segments.events import Failed
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.tables import Kept
     from lightpeer.core.udp.events import ReceivedDatagram
     from lightpeer.core.udp.opening import Chunk, UdpTerms
-
-LEAST_PUMP_S: Final = 0.01  # from one look at a sink that is about to run dry to the next
 
 
 class Download:
@@ -87,8 +85,6 @@ class Download:
         self.failure: str | None = None
         self.wants_udp = transport != "grpc"
         self.bandwidth = bandwidth
-        self._pumped_at = 0.0
-        self._fetching_since: float | None = None
         self._deadline = -math.inf  # at which something is to be done
 
     # For the listener.
@@ -231,16 +227,12 @@ class Download:
 
     def _pump(self, now: float) -> None:
         """Take what is complete, wish for what playback needs next, and ask the sources for it."""
-        self._pumped_at = now
         self._take_ready(now)
         had_any = self.scheduler.wished > 0
         self.buffer.pump(now)
         if self.scheduler.wished and not had_any:
             self.sources.dead_zone.on_due(now)
             self._renew(now)
-        if self._fetching_since is not None:
-            self.stats.fetching_s += now - self._fetching_since
-        self._fetching_since = now if self.scheduler.wished else None
         self.sources.asking.ask(now)
         self._deadline = self._find_deadline(now)
 
@@ -264,8 +256,5 @@ class Download:
         return source.udp.rest_s(now, is_urgent=is_urgent)
 
     def _find_deadline(self, now: float) -> float:
-        deadline = self.sources.next_deadline(now, self.buffer.ahead_s)
-        playout, buffer = self.playout, self.buffer
-        if playout.playing and playout.realtime and not buffer.buffer_s and not buffer.is_complete:
-            return min(deadline, max(now + self.buffer.sink_ahead_s, self._pumped_at + LEAST_PUMP_S))
-        return deadline
+        sources_at = self.sources.next_deadline(now, self.buffer.ahead_s)
+        return min(sources_at, self.buffer.next_deadline(now))

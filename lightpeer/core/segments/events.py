@@ -49,7 +49,7 @@ SessionEvent: TypeAlias = TransportChanged | SourceLost | Rebuffering | Resumed
 
 
 class WantSources(NamedTuple):
-    """Find further sources, except these peers; end with `SourceSet.on_looked`."""
+    """Find further sources, except these peers; end with `Download.on_looked`."""
 
     exclude: list[PeerId]
 

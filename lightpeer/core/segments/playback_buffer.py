@@ -6,6 +6,7 @@ runs, and in which rendition.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.shared import Shared
     from lightpeer.core.udp.opening import Chunk
 
-
 FLOOR_SHARE: Final = 1.25  # of the bitrate, kept against other downloads while the buffer is low
+LEAST_PUMP_S: Final = 0.01  # from one look at a sink that is about to run dry to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class PlaybackBuffer:
         self._shared = shared
         self._renditions = shared.track.renditions
         self._segments = SegmentBuffer(shared.track.segment_count, policy.playout.high_water_s)
+        self._pumped_at = -math.inf
+        self._fetching_since: float | None = None
 
     def __len__(self) -> int:
         return len(self._segments)
@@ -124,6 +127,7 @@ class PlaybackBuffer:
 
     def pump(self, now: float) -> None:
         """See whether sound may run, wish for more if it is time to fetch, and keep up the rate."""
+        self._pumped_at = now
         self.update(now)
         if self._playout.fetching:
             self._wish_ahead()
@@ -131,6 +135,16 @@ class PlaybackBuffer:
         floor_bytes_per_s = FLOOR_SHARE * bitrate_bps / 8 if self.is_low else 0.0
         if floor_bytes_per_s != self._shared.bandwidth.kept_up_bytes_per_s:
             self._shared.bandwidth.keep_up(floor_bytes_per_s)
+        if self._fetching_since is not None:
+            self._shared.stats.fetching_s += now - self._fetching_since
+        self._fetching_since = now if self._shared.scheduler.wished else None
+
+    def next_deadline(self, now: float) -> float:
+        """Return when `pump` is due: when the sink will run dry, if nothing is here for it."""
+        playout = self._playout
+        if playout.playing and playout.realtime and not self.buffer_s and not self.is_complete:
+            return max(now + self.sink_ahead_s, self._pumped_at + LEAST_PUMP_S)
+        return math.inf
 
     def _wish_ahead(self) -> None:
         """Wish far enough ahead to fill the window twice, and no further: the rendition may change."""
