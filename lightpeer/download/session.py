@@ -241,7 +241,7 @@ class Session:
             self._timer.deadline = deadline
 
     def _refresh_sink(self) -> None:
-        self.download.buffer.hear(self._callbacks.sink_ahead_s())
+        self.download.buffer.hear(self._callbacks.sink_ahead_s(), trio.current_time())
 
     # Sources.
 

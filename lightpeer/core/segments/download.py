@@ -92,8 +92,7 @@ class Download:
     def take(self, now: float) -> SegmentReady | None:
         """Return the next segment, None while sound is not to run or the segment is not here."""
         segment = self.buffer.take(now)
-        # The sink may run dry, or all that was wished for is here.
-        if self.playout.realtime if segment is None else self.playout.fetching and not self.scheduler.wished:
+        if self.buffer.is_pump_due:
             self._deadline = now
         return segment
 
@@ -256,5 +255,5 @@ class Download:
         return source.udp.rest_s(now, is_urgent=is_urgent)
 
     def _find_deadline(self, now: float) -> float:
-        sources_at = self.sources.next_deadline(now, self.buffer.ahead_s)
+        sources_at = self.sources.next_deadline(now, self.buffer.left_s(now))
         return min(sources_at, self.buffer.next_deadline(now))
