@@ -154,6 +154,7 @@ class Download:
         self.sources.receive_chunk(source, chunk, silence_s, now)
         self._renew(now)
         self._pump(now)
+        self.sources.asking.ask_call(source, now)  # for what is wished for since
 
     def data_to_send(self) -> Outgoing | None:
         """Return what to send next and to whom: a datagram, or objects to ask for on the source's call."""
