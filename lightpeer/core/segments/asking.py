@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.rate.flow import FIRST_PACE_RTT_S
+from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.sources.selection import Selection
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 QUIET_S: Final = 1.0  # of silence of a source: it stalls
 QUIET_RTTS: Final = 3.0  # at least, where a round trip takes long
+PATIENCE_RTTS: Final = 4.0  # at least, with the source of an object: it may be asked for twice
 
 
 class Asking:
@@ -82,12 +84,13 @@ class Asking:
 
     def select(self, now: float) -> None:
         """Have as many asked as fill the link, and another in place of one that stalls."""
-        rtt_s, quiet_s = self._shared.bandwidth.srtt_s or FIRST_PACE_RTT_S, self.quiet_s()
+        srtt_s, quiet_s = self._shared.bandwidth.srtt_s, self.quiet_s()
+        self._shared.scheduler.patience_s = max(PATIENCE_S, PATIENCE_RTTS * (srtt_s or 0.0))
         stalled = [source for source in self._sources if source.silent_s(now) >= quiet_s]
         selection, probe = self.selection, self.selection.probe
         for source in stalled:
             selection.on_stalled(source, stalled)
-        selection.update(now, rtt_s)
+        selection.update(now, srtt_s or FIRST_PACE_RTT_S)
         beside = [source for source in selection.asked if source not in selection.tried]
         if selection.probe not in (None, probe):
             for source in beside:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 MOST_SOURCES: Final = 6  # when all of those hold up playback: strangers may be in league
 SILENT_S: Final = 4.0  # of all of them, after which others are looked for: most dead zones are over by then
-PATIENCE_RTTS: Final = 4.0  # at least, with the source of an object: it may be asked for twice
 
 
 class SourceSet:
@@ -154,7 +153,6 @@ class SourceSet:
         source.receive_chunk(chunk, silence_s, now)
         self._on_heard(source)
         self._see_to(source, now)
-        self.asking.ask_call(source, now)
 
     def _on_heard(self, source: Source) -> None:
         if source.arrivals:
@@ -203,12 +201,10 @@ class SourceSet:
         self._checked_at, self._is_check_due = now, False
         for source in list(self._sources):
             self._check_source(source, now)
-        scheduler = self._shared.scheduler
-        scheduler.patience_s = max(PATIENCE_S, PATIENCE_RTTS * (self._shared.bandwidth.srtt_s or 0.0))
         self.asking.select(now)
         self._hold_ups.share_first(now, ahead_s, realtime=realtime)
         self._check_holder(now, ahead_s)
-        if scheduler.wished and all(s.silent_s(now) >= SILENT_S for s in self._sources):
+        if self._shared.scheduler.wished and all(s.silent_s(now) >= SILENT_S for s in self._sources):
             self.search.hurry(none_delivers=True)
         if now >= self.search.due:
             exclude = self.search.on_look([source.peer.peer_id for source in self._sources], now)
