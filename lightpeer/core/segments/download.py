@@ -92,7 +92,7 @@ class Download:
     def take(self, now: float) -> SegmentReady | None:
         """Return the next segment, None while sound is not to run or the segment is not here."""
         segment = self.buffer.take(now)
-        if self.buffer.is_pump_due:
+        if self.buffer.pump_at <= now:
             self._deadline = now
         return segment
 
@@ -256,5 +256,6 @@ class Download:
         return source.udp.rest_s(now, is_urgent=is_urgent)
 
     def _find_deadline(self, now: float) -> float:
-        sources_at = self.sources.next_deadline(now, self.buffer.left_s(now))
-        return min(sources_at, self.buffer.next_deadline(now))
+        buffer = self.buffer
+        left_s = buffer.buffer_s + max(0.0, buffer.sink_until - now)
+        return min(self.sources.next_deadline(now, left_s), max(now, buffer.pump_at))

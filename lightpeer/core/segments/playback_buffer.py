@@ -43,7 +43,9 @@ class PlaybackBuffer:
         buffer_s: seconds of verified audio in a row from the playhead on.
         sink_ahead_s: seconds of sound that left the buffer and are not heard yet; `hear` says so.
         ahead_s: both, which is until nothing is left to hear.
-        is_pump_due: whether to call `pump` at once.
+        sink_until: when that sound will have been heard, if it runs.
+        pump_at: when to call `pump`, minus infinity for at once: at the latest when the sink runs dry, if
+            nothing is here for it.
     """
 
     def __init__(self, shared: Shared, policy: Policy) -> None:
@@ -52,8 +54,8 @@ class PlaybackBuffer:
         self._shared = shared
         self._renditions = shared.track.renditions
         self._segments = SegmentBuffer(shared.track.segment_count, policy.playout.high_water_s)
-        self.is_pump_due = False
-        self._heard_at = 0.0
+        self.sink_until, self.pump_at = -math.inf, math.inf
+        self._is_pump_due = False  # at once
         self._pumped_at = -math.inf
         self._fetching_since: float | None = None
 
@@ -82,30 +84,37 @@ class PlaybackBuffer:
 
     def hear(self, sink_ahead_s: float, now: float) -> None:
         """Note how much sound has left the buffer and is not heard yet."""
-        self.sink_ahead_s, self._heard_at = sink_ahead_s, now
+        self.sink_ahead_s, self.sink_until = sink_ahead_s, now + sink_ahead_s
         self._measure()
-
-    def left_s(self, now: float) -> float:
-        """Return what is left to hear, if sound has run since `hear`."""
-        return self.buffer_s + max(0.0, self._heard_at + self.sink_ahead_s - now)
 
     def _measure(self) -> None:
         self.buffer_s = self._segments.ahead * SEGMENT_S
         self.ahead_s = self.buffer_s + self.sink_ahead_s
+        self._set_pump_at()
+
+    def _set_pump_at(self) -> None:
+        playout = self._playout
+        if self._is_pump_due:
+            self.pump_at = -math.inf
+        elif playout.playing and playout.realtime and not self.buffer_s and not self.is_complete:
+            self.pump_at = max(self.sink_until, self._pumped_at + LEAST_PUMP_S)
+        else:
+            self.pump_at = math.inf
 
     def take(self, now: float) -> SegmentReady | None:
         """Return the next segment, None while sound is not to run or the segment is not here."""
         self.update(now)
         if not self._playout.playing or not self._segments.is_next_ready:
-            self.is_pump_due |= self._playout.realtime  # the sink may run dry
+            self._is_pump_due |= self._playout.realtime  # the sink may run dry
+            self._set_pump_at()
             return None
         segment = self._segments.take()
+        self._is_pump_due |= self._playout.fetching and not self._shared.scheduler.wished
         self._measure()
         stats = self._shared.stats
         stats.audio_bytes += len(segment.data)
         stats.segments += 1
         stats.bitrate_seconds += self._renditions[segment.rendition].bitrate_bps / 1000
-        self.is_pump_due |= self._playout.fetching and not self._shared.scheduler.wished
         return segment
 
     def put(self, segment: SegmentReady) -> bool:
@@ -118,7 +127,7 @@ class PlaybackBuffer:
     def seek(self, segment: int) -> bool:
         """Go on at another segment; return whether it is here or on its way, so that the wishes stand."""
         self._playout.restart()
-        self.is_pump_due = True
+        self._is_pump_due = True
         is_near = self._segments.seek(segment)
         self._measure()
         return is_near
@@ -148,16 +157,8 @@ class PlaybackBuffer:
         if self._fetching_since is not None:
             self._shared.stats.fetching_s += now - self._fetching_since
         self._fetching_since = now if self._shared.scheduler.wished else None
-        self.is_pump_due = self._shared.scheduler.has_event  # what is kept comes at once
-
-    def next_deadline(self, now: float) -> float:
-        """Return when `pump` is due: at the latest when the sink runs dry, if nothing is here for it."""
-        if self.is_pump_due:
-            return now
-        playout = self._playout
-        if playout.playing and playout.realtime and not self.buffer_s and not self.is_complete:
-            return max(now + self.left_s(now), self._pumped_at + LEAST_PUMP_S)
-        return math.inf
+        self._is_pump_due = self._shared.scheduler.has_event  # what is kept comes at once
+        self._set_pump_at()
 
     def _wish_ahead(self) -> None:
         """Wish far enough ahead to fill the window twice, and no further: the rendition may change."""

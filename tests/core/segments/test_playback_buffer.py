@@ -116,8 +116,7 @@ def test_nothing_is_here_at_first() -> None:
     assert not buffer.is_complete
     assert not buffer.is_at_end
     assert buffer.is_low
-    assert not buffer.is_pump_due
-    assert buffer.next_deadline(10.0) == math.inf
+    assert buffer.pump_at == math.inf
 
 
 def test_sound_runs_once_the_start_mark_is_reached_and_is_counted_as_it_is_taken() -> None:
@@ -278,10 +277,10 @@ def test_the_time_in_which_something_is_wished_for_is_counted() -> None:
 def test_a_player_that_finds_nothing_has_it_pumped_at_once_but_a_file_does_not() -> None:
     on, file = Stage(), Stage(realtime=False)
     assert on.buffer.take(10.0) is file.buffer.take(10.0) is None
-    assert on.buffer.next_deadline(10.0) == 10.0
-    assert file.buffer.next_deadline(10.0) == math.inf
+    assert on.buffer.pump_at == -math.inf
+    assert file.buffer.pump_at == math.inf
     on.buffer.pump(10.0)
-    assert on.buffer.next_deadline(10.0) == math.inf
+    assert on.buffer.pump_at == math.inf
 
 
 def test_taking_has_it_pumped_where_it_is_time_to_fetch_and_nothing_is_on_its_way() -> None:
@@ -293,23 +292,23 @@ def test_taking_has_it_pumped_where_it_is_time_to_fetch_and_nothing_is_on_its_wa
     for _ in range(8):
         on.buffer.take(10.0)
     assert on.buffer.buffer_s == 8.0
-    assert not on.buffer.is_pump_due  # it rests
+    assert on.buffer.pump_at == math.inf  # it rests
     on.buffer.take(10.0)
     on.buffer.take(10.0)
-    assert on.buffer.is_pump_due
+    assert on.buffer.pump_at == -math.inf
     on.buffer.pump(11.0)
     assert on.wishes
     on.buffer.take(11.0)
-    assert not on.buffer.is_pump_due  # something is
+    assert on.buffer.pump_at == math.inf  # something is
 
 
 def test_a_seek_has_it_pumped_at_once() -> None:
     on = Stage()
     on.buffer.seek(50)
-    assert on.buffer.next_deadline(10.0) == 10.0
+    assert on.buffer.pump_at == -math.inf
     on.buffer.pump(10.0)
     assert on.wishes[0] == (LOW, 50)
-    assert on.buffer.next_deadline(10.0) == math.inf
+    assert on.buffer.pump_at == math.inf
 
 
 def test_what_is_kept_comes_with_the_next_pump_at_once() -> None:
@@ -323,9 +322,9 @@ def test_what_is_kept_comes_with_the_next_pump_at_once() -> None:
         pass
     assert on.buffer.cursor == 16
     assert on.wishes == []
-    assert on.buffer.is_pump_due
+    assert on.buffer.pump_at == -math.inf
     on.buffer.pump(10.0)
-    assert on.buffer.is_pump_due
+    assert on.buffer.pump_at == -math.inf
     on.drain()
     assert on.buffer.take(10.0) == ready(16)
 
@@ -335,37 +334,34 @@ def test_it_is_pumped_when_the_sink_will_have_run_dry() -> None:
     on.buffer.pump(10.0)
     on.playout.playing = True
     on.buffer.hear(3.0, 10.0)
-    assert on.buffer.next_deadline(10.0) == 13.0
-    assert on.buffer.next_deadline(12.0) == 13.0  # whatever came meanwhile
+    assert on.buffer.pump_at == 13.0
     on.buffer.pump(12.9)
-    on.buffer.hear(0.0, 13.0)
-    assert on.buffer.next_deadline(13.0) == 13.0
+    assert on.buffer.pump_at == 13.0  # whatever came meanwhile
     on.buffer.hear(0.0, 12.9)
-    assert on.buffer.next_deadline(12.9) == 12.9 + LEAST_PUMP_S
+    assert on.buffer.pump_at == 12.9 + LEAST_PUMP_S
     on.put(0)
-    assert on.buffer.next_deadline(13.0) == math.inf  # there is more
+    assert on.buffer.pump_at == math.inf  # there is more
 
 
 def test_nothing_runs_dry_for_a_file_nor_at_the_end() -> None:
     file, ended = Stage(realtime=False), Stage()
     file.buffer.pump(10.0)
     assert file.playout.playing
-    assert file.buffer.next_deadline(10.0) == math.inf
+    assert file.buffer.pump_at == math.inf
     ended.buffer.seek(99)
     ended.buffer.pump(10.0)
     ended.put(99)
     assert ended.buffer.take(10.0) == ready(99)
     ended.buffer.pump(10.0)
     assert ended.playout.playing
-    assert ended.buffer.next_deadline(10.0) == math.inf
+    assert ended.buffer.pump_at == math.inf
 
 
-def test_what_is_left_shrinks_as_the_sink_plays() -> None:
+def test_how_long_the_sink_sounds_is_noted() -> None:
     on = Stage()
     on.put(0, 1)
     on.buffer.hear(1.5, 10.0)
-    assert on.buffer.ahead_s == 3.5
-    assert [on.buffer.left_s(now) for now in (10.0, 11.0, 20.0)] == [3.5, 2.5, 2.0]
+    assert (on.buffer.ahead_s, on.buffer.sink_until) == (3.5, 11.5)
 
 
 # What comes with an Open.
