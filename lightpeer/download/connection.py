@@ -174,23 +174,30 @@ class Connection:
     async def _pull_segments(self, scope: trio.CancelScope) -> None:
         call = self.peer.pull()
         self._call_heard_s = lambda: call.heard_s
-        track_id = self._download.track.track_id
+        track_id, due = self._download.track.track_id, 0  # answers
         try:
-            while not scope.cancel_called:  # what is asked for after that is never received
-                self._has_work = trio.Event()
-                while self._to_ask:
+            while not scope.cancel_called:  # what is asked for after that is another call's
+                if self._to_ask:
                     ranges = [pb.Range(rendition=r, first=s, count=1) for r, s in self._to_ask.popleft()]
+                    due += len(ranges)
                     await call.send(pb.PullRequest(track_id=track_id, ranges=ranges))
                     track_id = b""
-                if not self._source.call.is_answer_due:
+                elif due:
+                    chunk = await call.receive()
+                    due -= 1
+                    await self._on_chunk(chunk, call.take_silence_s(), scope)
+                else:
+                    self._has_work = trio.Event()
                     await self._has_work.wait()
-                    continue
-                chunk = await call.receive()
-                if chunk is None:
-                    raise StreamFailedError("it ended the stream")
-                came = Chunk(chunk.rendition, chunk.segment, chunk.data)
-                now = trio.current_time()
-                self._download.receive_chunk(self._source, came, call.take_silence_s(), now)
-                await self._turn()
         finally:
             call.cancel()
+
+    async def _on_chunk(self, chunk: pb.Chunk | None, silence_s: float, scope: trio.CancelScope) -> None:
+        """Give an answer to the download, unless its call was ended while it came."""
+        if scope.cancel_called:
+            return
+        if chunk is None:
+            raise StreamFailedError("it ended the stream")
+        came = Chunk(chunk.rendition, chunk.segment, chunk.data)
+        self._download.receive_chunk(self._source, came, silence_s, trio.current_time())
+        await self._turn()

@@ -218,7 +218,8 @@ class Source(SourceHandle):
                 self.udp.probe(now)
             case Action.RECONNECT:
                 self._shared.events.append(Reconnect(self, self.call.number))
-            case Action.END_CALL:
+            case _:
+                assert action is Action.END_CALL, "there is no other"
                 self.on_call_failed(Fault("it sends nothing"), now, is_weather=not beside.deliver)
 
     def on_reconnected(self, call_no: int) -> None:
