@@ -37,7 +37,7 @@ class Asking:
 
     def find_work(self) -> bool:
         """Return whether `ask`, called next, would do something."""
-        self._found = self._ready()
+        self._found = self._ready() or None  # no stale answer, if `ask` comes later
         return bool(self._found or self._through())
 
     def ask(self, now: float, but: Collection[Source] = ()) -> None:
