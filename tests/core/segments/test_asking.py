@@ -189,7 +189,7 @@ def test_several_that_are_asked_share_the_link():
 
 def test_the_others_pay_back_what_a_probe_put_into_the_queue(monkeypatch: pytest.MonkeyPatch):
     stage = Stage(are_asked=1)
-    first, second = stage.sources
+    _first, second = stage.sources
     log: list[object] = []
     for source in stage.sources:
         name = source.peer.name
@@ -213,7 +213,7 @@ def test_the_others_pay_back_what_a_probe_put_into_the_queue(monkeypatch: pytest
 @pytest.mark.parametrize("ask_both", [True, False])
 def test_what_is_needed_first_is_asked_of_others_and_of_the_one_that_was_heard_last(ask_both: bool):
     stage = Stage("abc", are_asked=2 if ask_both else 1)
-    first, *others = stage.sources
+    _first, *others = stage.sources
     others[0].silence_s, others[1].silence_s = 0.5, 0.2
     wish(stage.shared, 9)
     stage.asking.ask_first(others, 1.0)
