@@ -247,6 +247,8 @@ class Session:
 
     async def _add(self, peer: Peer, chunks: Sequence[Chunk], terms: UdpTerms | None) -> None:
         assert self._nursery is not None, "it runs"
+        if self.download.sources.is_closed:  # in the meantime
+            return
         source = self.download.add_source(state_of(peer), chunks, trio.current_time())
         connection = Connection(self.download, source, peer, self._nursery, self._turn)
         self._connections[source] = connection

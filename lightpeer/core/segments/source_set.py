@@ -40,6 +40,7 @@ class SourceSet:
         search: when more are looked for, and which are left out.
         asking: which of them are asked.
         dead_zone: whether the network is there.
+        is_closed: whether the download has ended, so that no peer is to be added any more.
     """
 
     def __init__(self, shared: Shared) -> None:
@@ -48,6 +49,7 @@ class SourceSet:
         self.search = SourceSearch()
         self.asking = Asking(shared, self._sources)
         self.dead_zone = DeadZone()
+        self.is_closed = False
         self._hold_ups = HoldUps(shared, self._sources, self.asking, self.dead_zone)
         self._transport = ""  # as told last
         self._checked_at = -math.inf
@@ -84,7 +86,8 @@ class SourceSet:
             self._check_source(source, now)
 
     def close(self) -> None:
-        """End all of them."""
+        """End all of them; no peer is to be added any more."""
+        self.is_closed = True
         for source in self._sources:
             self._end(source)
 
