@@ -145,10 +145,9 @@ def test_the_floor_is_shared():
     flows = [bandwidth.open_flow() for _ in range(3)]
     bandwidth.keep_up(9000)
     assert [flow.floor_bytes_per_s for flow in flows] == [3000] * 3
-    flows[0].keep_up(1.0)
-    bandwidth.keep_up(9000)
-    assert flows[0].floor_bytes_per_s == 1.0, "the same again changes nothing"
+    assert bandwidth.kept_up_bytes_per_s == 9000
     bandwidth.close_flow(flows.pop())
+    assert bandwidth.kept_up_bytes_per_s is None, "each has another share now"
     bandwidth.keep_up(9000)
     assert [flow.floor_bytes_per_s for flow in flows] == [4500] * 2
     flows.append(bandwidth.open_flow())

@@ -181,7 +181,7 @@ def test_what_was_not_asked_for_is_counted_as_what_it_proves(link):
     link.receiver.forget_all()
     account = link.receiver.unasked
     answer_bytes = 100 + DATA_OVERHEAD
-    assert account._useful_bytes == 4 * answer_bytes + 400, "by three that came after them, four are lost"
+    assert account.useful_bytes == 4 * answer_bytes + 400, "by three that came after them, four are lost"
     assert (account._foreign, account._paths, account._pulls, account._junk_bytes) == (0, 0, 1, 0)
     link.data(0.2, 0, 1)
     assert (account._foreign, account._junk_bytes) == (0, answer_bytes + 28)
@@ -191,7 +191,7 @@ def test_what_was_not_asked_for_is_counted_as_what_it_proves(link):
     assert account._junk_bytes == 2 * (answer_bytes + 28) + 78
     link.ask(0.4, 9, 2)
     link.receiver.forget_all()
-    assert account._useful_bytes == 4 * answer_bytes + 600
+    assert account.useful_bytes == 4 * answer_bytes + 600
 
 
 def test_a_path_is_new_by_its_number(link):
