@@ -53,7 +53,7 @@ class SourceSet:
         self._hold_ups = HoldUps(shared, self._sources, self.asking, self.dead_zone)
         self._transport = ""  # as told last
         self._checked_at = -math.inf
-        self._is_check_due = False  # a source has come or gone, or its call has failed
+        self._is_check_due = False  # a source has come or gone, its call has failed, or UDP passes
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -145,6 +145,7 @@ class SourceSet:
         if source.is_closed:
             return False
         is_ours = source.receive(datagrams)
+        self._is_check_due |= source.transport.on_grpc and bool(source.arrivals)  # it may go back to UDP
         self._on_heard(source)
         self._see_to(source, now)
         return is_ours

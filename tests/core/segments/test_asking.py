@@ -123,8 +123,10 @@ def test_one_that_is_not_asked_any_more_hands_over_what_it_began():
 def test_on_calls_all_ask_that_wait_for_no_answer():
     stage = Stage("abc")
     first, second, _third = stage.sources
-    wish(stage.shared, 9)
     first.call.start()
+    stage.asking.ask(4.0)
+    assert asked(stage.shared) == [], "nothing is wished for"
+    wish(stage.shared, 9)
     stage.asking.ask(5.0)
     ((source, keys),) = stage.shared.out
     assert (source, keys[0]) == (first, (0, 0))

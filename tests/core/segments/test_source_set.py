@@ -282,6 +282,22 @@ def test_what_comes_by_udp_is_a_sign_of_the_network():
     assert not stage.sources.receive(first, [data(1, 3, 110.0)], 110.0)
 
 
+@pytest.mark.parametrize("on_grpc", [True, False])
+def test_a_source_is_seen_to_at_once_where_udp_passes_beside_its_call(on_grpc: bool):
+    stage = Stage("a")
+    (source,) = stage.all
+    stage.check(0.0)
+    wish(stage.shared, 1)
+    source.udp.ask(0.0)
+    source.transport.on_grpc = on_grpc
+    stage.sources.receive(source, [Came(b"?" * 60, 1.0)], 1.0)
+    assert stage.deadline(1.0) > 1.0
+    stage.sources.receive(source, [data(1, 0, 1.0)], 1.0)
+    assert (stage.deadline(1.0) == 1.0) == on_grpc
+    stage.check(1.0)
+    assert stage.deadline(1.0) > 1.0
+
+
 def test_a_source_at_fault_is_dropped_at_once(monkeypatch: pytest.MonkeyPatch):
     stage = Stage("ab")
     first, second = stage.all
@@ -330,11 +346,14 @@ def test_a_call_that_failed_costs_the_source_where_it_is_to_blame(
     first, second = stage.all
     second.heard_at = 10.0 if others_deliver else 0.0
     first.call.start()
+    stage.check(10.0)
     stage.sources.on_call_failed(first, 2, GONE, 10.0, is_weather=False)
     assert first in stage.all, "that one is over"
+    assert stage.deadline(10.0) > 10.0
     stage.sources.on_call_failed(first, 1, GONE, 10.0, is_weather=is_weather)
     assert (first not in stage.all) == is_lost
     assert not first.call.is_open
+    assert stage.deadline(10.0) == 10.0, "it is to be seen to"
 
 
 # What the others show.
