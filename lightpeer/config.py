@@ -107,6 +107,15 @@ def _path_in(environ: Mapping[str, str], variable: str) -> Path | None:
     return Path(text).expanduser() if text else None
 
 
+def _parse_toml(data: bytes, path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(data.decode())
+    except (ValueError, RecursionError) as error:  # a syntax error, bytes that are not UTF-8, or nesting
+        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+
+
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     try:
         data = read_ordinary(path, MAX_FILE_BYTES)
@@ -116,12 +125,7 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from error
-    import tomllib
-
-    try:
-        table = tomllib.loads(data.decode())
-    except (ValueError, RecursionError) as error:  # a syntax error, bytes that are not UTF-8, or nesting
-        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+    table = _parse_toml(data, path)
     for name in table:
         if name not in _PARSERS:
             raise ConfigError(f"{path}: there is no setting {name!r}; there are {', '.join(_PARSERS)}")

@@ -21,6 +21,7 @@ from lightpeer.net.system import SystemNetwork
 if TYPE_CHECKING:
     import argparse
 
+    from lightpeer.client.models import Hit
     from lightpeer.config import Settings
     from lightpeer.console.output import Output
 
@@ -95,21 +96,25 @@ async def _search(settings: Settings, output: Output, query: str, limit: int) ->
     async with open_client(settings, SystemNetwork()) as client:
         async for hit in client.search(query, limit=limit):
             found = True
-            rates = "/".join(map(str, hit.bitrates_kbps))
-            output.result(
-                "hit",
-                f"{hit.uri}  {clock(hit.duration_s)}  {rates}  {described(hit.title, hit.artist, hit.album)}",
-                uri=hit.uri,
-                title=hit.title,
-                artist=hit.artist,
-                album=hit.album,
-                duration_s=hit.duration_s,
-                bitrates_kbps=list(hit.bitrates_kbps),
-                holders=list(hit.holders),
-            )
+            _print_hit(hit, output)
     if not found:
         raise NothingFoundError(f"nothing found for {query!r}: try fewer or other words")
     return 0
+
+
+def _print_hit(hit: Hit, output: Output) -> None:
+    rates = "/".join(map(str, hit.bitrates_kbps))
+    output.result(
+        "hit",
+        f"{hit.uri}  {clock(hit.duration_s)}  {rates}  {described(hit.title, hit.artist, hit.album)}",
+        uri=hit.uri,
+        title=hit.title,
+        artist=hit.artist,
+        album=hit.album,
+        duration_s=hit.duration_s,
+        bitrates_kbps=list(hit.bitrates_kbps),
+        holders=list(hit.holders),
+    )
 
 
 async def _peers(settings: Settings, output: Output) -> int:

@@ -110,14 +110,8 @@ def check_configuration(config: str | None = None) -> Finding:
 
 def check_state(state_dir: Path) -> Finding:
     """Check that the state directory can be written, and that its key, if any, can be read."""
-    from lightpeer.state.files import KEY_FILE, ensure_state_dir, load_or_create_identity
-
     try:
-        ensure_state_dir(state_dir)
-        with tempfile.TemporaryFile(dir=state_dir):
-            pass
-        if (state_dir / KEY_FILE).exists():
-            load_or_create_identity(state_dir)
+        _use_state(state_dir)
     except MissingLibraryError:  # signatures are checked next
         pass
     except LightpeerError as error:
@@ -126,6 +120,16 @@ def check_state(state_dir: Path) -> Finding:
         text = f"cannot write to {state_dir} ({error.strerror}): choose another with --state"
         return Finding("state", Verdict.FAIL, text)
     return Finding("state", Verdict.OK, str(state_dir))
+
+
+def _use_state(state_dir: Path) -> None:
+    from lightpeer.state.files import KEY_FILE, ensure_state_dir, load_or_create_identity
+
+    ensure_state_dir(state_dir)
+    with tempfile.TemporaryFile(dir=state_dir):
+        pass
+    if (state_dir / KEY_FILE).exists():
+        load_or_create_identity(state_dir)
 
 
 def check_keys() -> Finding:

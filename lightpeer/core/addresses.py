@@ -46,19 +46,24 @@ def parse_endpoint(text: str, least_port: int = 1) -> Endpoint:
 
     `least_port` is 0 for an address to listen on, where 0 means any port.
     """
-    host, port = text.strip(), ""
-    if host.startswith("["):
-        host, bracket, rest = host[1:].partition("]")
-        colon, port = rest[:1], rest[1:]
-        sound = bool(bracket) and (colon, bool(port)) in {("", False), (":", True)}
-    else:
-        if host.count(":") == 1:
-            host, _, port = host.partition(":")
-        sound = not text.strip().endswith(":") or host.count(":") > 1
+    host, port, is_sound = _split_endpoint(text.strip())
     number = int(port) if port.isascii() and port.isdigit() else -1 if port else DEFAULT_PORT
-    if not sound or not host or not host.isprintable() or " " in host or not least_port <= number <= MAX_PORT:
+    is_host_sound = bool(host) and host.isprintable() and " " not in host
+    if not is_sound or not is_host_sound or not least_port <= number <= MAX_PORT:
         raise ValueError("HOST:PORT, such as music.example.org:47474 or [2001:db8::1]:47474")
     return host, number
+
+
+def _split_endpoint(text: str) -> tuple[str, str, bool]:
+    """Return the host, the port or "", and whether brackets and colons are in their places."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        colon, port = rest[:1], rest[1:]
+        return host, port, bool(bracket) and (colon, bool(port)) in {("", False), (":", True)}
+    if text.count(":") == 1:
+        host, _, port = text.partition(":")
+        return host, port, bool(port)
+    return text, "", True
 
 
 def format_endpoint(endpoint: Endpoint) -> str:
@@ -89,15 +94,19 @@ def is_host(host: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:
-        labels = host.split(".")
-        return (
-            len(host) <= MAX_HOST_CHARS
-            and _HOST_CHARS.issuperset(host)
-            and all(0 < len(label) < 64 and label[0] != "-" != label[-1] for label in labels)
-            and not _NUMBER.fullmatch(labels[-1])  # a malformed or disguised numeric address
-        )
+        return _is_host_name(host)
     is_of_one_link = isinstance(address, IPv6Address) and address.is_link_local
     return not (is_of_one_link or "%" in host or address.is_unspecified or address.is_multicast)
+
+
+def _is_host_name(host: str) -> bool:
+    labels = host.split(".")
+    return (
+        len(host) <= MAX_HOST_CHARS
+        and _HOST_CHARS.issuperset(host)
+        and all(0 < len(label) < 64 and label[0] != "-" != label[-1] for label in labels)
+        and not _NUMBER.fullmatch(labels[-1])  # a malformed or disguised numeric address
+    )
 
 
 def is_name(host: str) -> bool:

@@ -101,15 +101,18 @@ class Path:
         ways: dict[DatagramSocket, Address] = {}
         try:
             for address in self._addresses:
-                try:
-                    ways[await self._network.open_udp("", family_of=address[0])] = address
-                except OSError as error:  # for example, this machine has no IPv6
-                    logger.info("no new UDP socket: %s", error)
+                await self._open_way(address, ways)
         finally:
             self._adopt(ways)
         if not keep_former:
             _close(self._former)
             self._former = []
+
+    async def _open_way(self, address: Address, ways: dict[DatagramSocket, Address]) -> None:
+        try:
+            ways[await self._network.open_udp("", family_of=address[0])] = address
+        except OSError as error:  # for example, this machine has no IPv6
+            logger.info("no new UDP socket: %s", error)
 
     def _adopt(self, ways: dict[DatagramSocket, Address]) -> None:
         if self._closed:

@@ -234,6 +234,14 @@ class Player:
                 self._on_event(NotPlayed(item, str(failure)))
         await self._sound.drain()
 
+    def _seek_to_start(self, deck: Deck) -> None:
+        """Seek to the place that is wanted, unless the deck was opened for it."""
+        position_s = self._queue.at.position_s
+        is_elsewhere = not deck.started and deck.session.cursor > 0  # it was opened for another place
+        if deck.position_s != position_s or is_elsewhere:
+            deck.seek(position_s)
+            self._on_event(Seeked(deck.position_s))
+
     async def _play_item(self) -> None:
         """Play the item that is due, from the place that is wanted to its end, and open the next one."""
         item = self._queue.at.item
@@ -241,11 +249,7 @@ class Player:
         self._decks.awaited, self._deck = item, self._decks.get(item)
         deck = await self._loaded(item)
         self._queue.check_start(deck.track)
-        position_s = self._queue.at.position_s
-        is_elsewhere = not deck.started and deck.session.cursor > 0  # it was opened for another place
-        if deck.position_s != position_s or is_elsewhere:
-            deck.seek(position_s)
-            self._on_event(Seeked(deck.position_s))
+        self._seek_to_start(deck)
         self._decks.awaited, self._deck = None, deck
         async with open_nursery() as nursery:
             nursery.start_soon(self._decks.open_ahead, deck, item + 1)

@@ -13,7 +13,7 @@ from lightpeer.tasks.racing import first_of
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from lightpeer.net.network import Address, Network
 
@@ -66,6 +66,9 @@ class Dialling:
         targets = dict.fromkeys([self.target, *self.others])
         if len(targets) == 1:
             return await self.network.connect_tcp(*self.target)
+        return await self._race(targets)
+
+    async def _race(self, targets: Iterable[Address]) -> trio.abc.Stream:
         failures: list[OSError] = []
 
         async def attempt(address: Address) -> trio.abc.Stream | None:

@@ -82,10 +82,8 @@ def pocket_arcade() -> Mix:
     for number, bar in enumerate(bars):
         start = number * 8 * eighth
         _arcade_lead(mix, bar, start, eighth)
-        bass, chord = _ARCADE_CHORDS[number % 4]
         last = number == len(bars) - 1
-        if last:
-            bass, chord = "C3", "C4 E4 G4"
+        bass, chord = ("C3", "C4 E4 G4") if last else _ARCADE_CHORDS[number % 4]
         _arcade_chords(mix, bass, chord.split(), start, eighth)
         _arcade_drums(mix, start, eighth, rng, fill=number % 4 == 3 and not last)
     mix.echo(3 * eighth, feedback=0.25, gain=0.16)
@@ -125,6 +123,14 @@ def _arcade_drums(mix: Mix, start: float, eighth: float, rng: random.Random, *, 
 _BELLS = "F#5 . A5 . E5 . . D5 . F#5 . B5 . A5 . . E5 . D5 . F#5"
 
 
+def _pad(mix: Mix, hz: float, start: float, rng: random.Random) -> None:
+    """Place three voices of a slow note, hardly out of tune."""
+    for detune in (-0.0022, 0.0, 0.0025):
+        detuned_hz = hz * (1 + detune + rng.uniform(-0.0004, 0.0004))
+        sound = fade(wave(detuned_hz, 6.2, [1, 0.5, 0.3, 0.16, 0.09, 0.05]), 2.2, 2.6)
+        mix.place(sound, start, gain=0.12, pan=400 * detune)
+
+
 def northern_windows() -> Mix:
     """Slow chords that drift over each other, and a few bells."""
     rng = _noise(3)
@@ -132,10 +138,7 @@ def northern_windows() -> Mix:
     mix = Mix(5 * 4.2 + 2.0)
     for number, chord in enumerate(chords):
         for note in chord.split():
-            for detune in (-0.0022, 0.0, 0.0025):
-                hz = pitch_hz(note) * (1 + detune + rng.uniform(-0.0004, 0.0004))
-                sound = fade(wave(hz, 6.2, [1, 0.5, 0.3, 0.16, 0.09, 0.05]), 2.2, 2.6)
-                mix.place(sound, number * 4.2 - min(number, 1) * 0.6, gain=0.12, pan=400 * detune)
+            _pad(mix, pitch_hz(note), number * 4.2 - min(number, 1) * 0.6, rng)
     for step, note in enumerate(_BELLS.split()):
         if note != ".":
             mix.place(bell(pitch_hz(note), 3.0), 1.4 + step * 0.875, gain=0.13, pan=0.6 * (step % 3 - 1))

@@ -77,9 +77,7 @@ async def _demo(output: Output, wav: Path) -> int:
 
 
 async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -> None:
-    serving = await _start_peers(folder, nursery)
-    places = ", ".join(peer.rpc for peer in serving)
-    output.remark("started", f"started {PEERS} serving peers: {places}", peers=[p._asdict() for p in serving])
+    serving = await _start_peers(folder, nursery, output)
     sound = await check_sound("")
     audible = sound.verdict is Verdict.OK
     settings = Settings(
@@ -97,7 +95,7 @@ async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -
         output.result("wrote", f"the track is in {wav}: {reason}", path=str(wav), reason=reason)
 
 
-async def _start_peers(folder: Path, nursery: trio.Nursery) -> list[_Serving]:
+async def _start_peers(folder: Path, nursery: trio.Nursery, output: Output) -> list[_Serving]:
     """Start the serving peers, the first one before the others, which need its address."""
     libraries = _share_tracks(folder)
     first = await _start_peer(libraries[0], [], nursery)
@@ -109,6 +107,8 @@ async def _start_peers(folder: Path, nursery: trio.Nursery) -> list[_Serving]:
     async with trio.open_nursery() as starting:
         for library in libraries[1:]:
             starting.start_soon(start_another, library)
+    places = ", ".join(peer.rpc for peer in serving)
+    output.remark("started", f"started {PEERS} serving peers: {places}", peers=[p._asdict() for p in serving])
     return serving
 
 

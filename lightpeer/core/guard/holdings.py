@@ -48,9 +48,7 @@ class Holdings(Generic[ClientT]):
         if held_bytes > self._most_of_one_bytes:
             return self._let_go(client, network)
         if self.total_bytes > self._most_bytes:
-            network = max(self._sums, key=self._sums.__getitem__)
-            clients = self._networks[network]
-            return self._let_go(max(clients, key=clients.__getitem__), network)
+            return self._let_go_greatest()
         return None
 
     def remove(self, client: ClientT, network: str) -> None:
@@ -60,6 +58,12 @@ class Holdings(Generic[ClientT]):
             self._add(network, -clients.pop(client))
             if not clients:
                 del self._networks[network], self._sums[network]
+
+    def _let_go_greatest(self) -> ClientT:
+        """Let go the client with the most, in the network with the most."""
+        network = max(self._sums, key=self._sums.__getitem__)
+        clients = self._networks[network]
+        return self._let_go(max(clients, key=clients.__getitem__), network)
 
     def _let_go(self, client: ClientT, network: str) -> ClientT:
         self.remove(client, network)

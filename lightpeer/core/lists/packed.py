@@ -6,7 +6,7 @@ the string by bisection within the block.
 
 A set is made in batches. Each is sorted and put aside as a run, in small blocks, and in the end all runs
 are merged from their least strings on, and the merged parts are freed. So making a set takes the memory
-of the set and of one batch, in whatever order the strings come, and each string is sorted twice only.
+of the set and of one batch, for any order of the strings, and each string is sorted twice only.
 
 Call order: `update` as often as wanted, `flushing` to its end, then look up.
 """
@@ -94,9 +94,7 @@ class PackedSet:
         """Empty some runs, and give their strings, rising, each once."""
         heads: list[list[bytes]] = [[] for _ in runs]  # the next of each run
         while True:
-            for number, run in enumerate(runs):
-                if run and not heads[number]:
-                    heads[number] = self._strings(run.pop())
+            self._refill(heads, runs)
             greatest = min((head[-1] for head in heads if head), default=None)
             if greatest is None:
                 return
@@ -107,6 +105,11 @@ class PackedSet:
                 del head[:end]
             least.sort()
             yield list(dict.fromkeys(least))
+
+    def _refill(self, heads: list[list[bytes]], runs: list[list[bytes]]) -> None:
+        for number, run in enumerate(runs):
+            if run and not heads[number]:
+                heads[number] = self._strings(run.pop())
 
     def _append(self, strings: list[bytes]) -> None:
         self._blocks.append(b"".join(strings))

@@ -30,9 +30,8 @@ class RouteWatch:
         """
         is_steady = abs(standing_s - self._stood_s) < _STEADY_SHARE * excess_s
         self._stood_s = standing_s
-        self._odd_rounds = (
-            self._odd_rounds + 1 if is_as_paced and is_steady and excess_s > _TOLERATED_S else 0
-        )
+        is_odd = is_as_paced and is_steady and excess_s > _TOLERATED_S
+        self._odd_rounds = self._odd_rounds + 1 if is_odd else 0
         if self._odd_rounds < ODD_ROUNDS:
             return False
         self._odd_rounds = 0

@@ -127,14 +127,17 @@ class SendingHalf:
         if not self._timer.is_running:
             self._arm()
 
+    def _forget(self, segment: TcpSegment) -> None:
+        del self._segments[segment.number]
+        self._unacked_bytes -= len(segment.data)
+        self.end_was_acked |= segment.is_end
+        if not segment.is_lost:
+            self._in_flight_bytes -= SEGMENT_BYTES
+
     def _on_progress(self, came: list[TcpSegment]) -> None:
         was_full = self._in_flight_bytes + SEGMENT_BYTES >= self._window.size_bytes
         for segment in came:
-            del self._segments[segment.number]
-            self._unacked_bytes -= len(segment.data)
-            self.end_was_acked |= segment.is_end
-            if not segment.is_lost:
-                self._in_flight_bytes -= SEGMENT_BYTES
+            self._forget(segment)
         latest = max(came, key=lambda s: s.order)
         if latest.times == 1:  # Karn's rule
             self._rtt.add(self._now() - latest.sent_at)
