@@ -95,9 +95,7 @@ class Mirror:
             on_trouble: told once of each entry that cannot be had at first, in a sentence.
         """
         self._on_trouble = on_trouble
-        for entry in self._wanted:
-            here_bytes = await _in_thread(self._library.bytes_below, mirror_root(entry))
-            self._room_bytes[entry] = MAX_QUERY_BYTES - here_bytes
+        await self._measure_room()
         missing, pause_s = list(self._wanted), RETRY_S
         while missing:
             missing = [entry for entry in missing if not await self._fetched(entry, on_track)]
@@ -116,6 +114,11 @@ class Mirror:
             await trio.sleep(FETCH_AGAIN_S)
             damaged = await _in_thread(self._library.damaged_files)
             is_missing = any(path.startswith(MIRRORED) for path in damaged)
+
+    async def _measure_room(self) -> None:
+        for entry in self._wanted:
+            here_bytes = await _in_thread(self._library.bytes_below, mirror_root(entry))
+            self._room_bytes[entry] = MAX_QUERY_BYTES - here_bytes
 
     async def _fetched(self, entry: str, on_track: Callable[[Track], object]) -> bool:
         """Fetch the tracks of one entry, and return whether there is no more to fetch."""

@@ -9,7 +9,7 @@ The kernel reports changes (`inotify.py`), and so does SIGHUP; nothing is polled
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 import trio
 
@@ -143,20 +143,23 @@ class Lists:
         """Note which files have changed, where the system can report that."""
         try:
             with FolderWatch() as watch:
-                self._watch_places(watch)
-                may_be_lost, self._is_begun = self._is_begun, True  # changes since the watch failed
-                changed = (path for path, source in self._files.items() if source.has_changed())
-                self._note(self._files if may_be_lost else changed)
-                while True:
-                    places = self._watch_places(watch)
-                    changes = await watch.changes()
-                    self._note(path for place, path in places.items() if place in changes.paths)
-                    if changes.overflowed:
-                        self._note(self._files)
+                await self._follow(watch)
         except OSError as error:
             logger.info("files are not watched: %s", error)
             if self.has_files:
                 self._warn(f"{error.strerror}: after a change of a list send SIGHUP")
+
+    async def _follow(self, watch: FolderWatch) -> NoReturn:
+        self._watch_places(watch)
+        may_be_lost, self._is_begun = self._is_begun, True  # changes since the watch failed
+        changed = (path for path, source in self._files.items() if source.has_changed())
+        self._note(self._files if may_be_lost else changed)
+        while True:
+            places = self._watch_places(watch)
+            changes = await watch.changes()
+            self._note(path for place, path in places.items() if place in changes.paths)
+            if changes.overflowed:
+                self._note(self._files)
 
     def _watch_places(self, watch: FolderWatch) -> dict[Path, Path]:
         """Watch where each file is: where it was named, and where links lead from there."""

@@ -215,9 +215,7 @@ def _wav_blocks(file: wave.Wave_read, pcm: Pcm) -> Iterator[bytes]:
         pcm.damage = "it is cut short"
 
 
-@contextmanager
-def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
-    """Decode through ffmpeg, which sees the one file and no network."""
+def _start_ffmpeg(path: Path) -> subprocess.Popen[bytes]:
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise NeedsFfmpegError
@@ -225,10 +223,15 @@ def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
     command += ["-map", "0:a:0", "-ac", "2", "-ar", "48000", "-f", "s16le", "pipe:1"]
     null = subprocess.DEVNULL
     try:
-        process = subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null)  # noqa: S603 - no shell
+        return subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null)  # noqa: S603 - no shell
     except OSError as error:
         raise UnreadableError(f"ffmpeg cannot be started: {error.strerror}") from error
-    with process:
+
+
+@contextmanager
+def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
+    """Decode through ffmpeg, which sees the one file and no network."""
+    with _start_ffmpeg(path) as process:
         pcm = Pcm(48_000, 2, iter(()))
         pcm.blocks = _ffmpeg_blocks(process, pcm)
         try:

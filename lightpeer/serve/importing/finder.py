@@ -121,12 +121,13 @@ class Finder:
             self.first_led_out = self.first_led_out or (link, target)
             return False
         if any(target.is_relative_to(own) for own in _KERNELS_OWN):
-            self._skipped.append((link, f"it links to {target}, which is the system's"))
-            return False
-        if any(other.is_relative_to(target) for other in self._roots.values()):
-            self._skipped.append((link, f"it links to {target}, which your music folder is in"))
-            return False
-        return True
+            fault = "which is the system's"
+        elif any(other.is_relative_to(target) for other in self._roots.values()):
+            fault = "which your music folder is in"
+        else:
+            return True
+        self._skipped.append((link, f"it links to {target}, {fault}"))
+        return False
 
     def _close(self, path: Path, error: OSError) -> None:
         self._skipped.append((path, f"it cannot be read: {error.strerror}"))

@@ -156,6 +156,7 @@ class _Job:
 
     def _write_manifest(self, bitrates_bps: Sequence[int], made: _Encoded) -> None:
         tags = self._tags
+        claims = zip(_claimed_bps(bitrates_bps, made.writers), made.writers, strict=True)
         manifest = build_manifest(
             Description(
                 title=tags.title,
@@ -165,10 +166,7 @@ class _Job:
                 gain_q8_db=made.gain_q8_db if tags.gain_q8_db is None else tags.gain_q8_db,
                 segment_count=made.writers[0].segment_count,
             ),
-            renditions=[
-                (bps, writer.header, writer.tables)
-                for bps, writer in zip(_claimed_bps(bitrates_bps, made.writers), made.writers, strict=True)
-            ],
+            renditions=[(bps, writer.header, writer.tables) for bps, writer in claims],
         )
         (self._folder / "manifest").write_bytes(manifest)
 

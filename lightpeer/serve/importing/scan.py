@@ -62,6 +62,10 @@ class ImportReport:
         """Return notes for the operator, a line each: the files with their reasons, then advice."""
         lines = [f"skipped {_shown(path)}: {reason}" for path, reason in self.skipped]
         lines += [f"imported in part {_shown(path)}: {reason}" for path, reason in self.damaged]
+        return lines + self._advice()
+
+    def _advice(self) -> list[str]:
+        lines = []
         if self.kept:
             lines.append("the folder holds no music now: what was imported from it before is kept and served")
         if self.first_led_out:

@@ -66,14 +66,7 @@ class RenditionWriter:
         self.path.with_suffix(".tables").write_bytes(b"".join(self.tables))
 
     def _write_segment(self, total_samples: int | None = None) -> None:
-        last = len(self._held) - 1
-        for number, (start, packet) in enumerate(self._held):
-            end = start + packet_samples(packet)
-            if number == last and total_samples is not None:
-                self._muxer.add(packet, total_samples, eos=True)
-            else:
-                self._muxer.add(packet, end)
-        segment = self._muxer.flush()
+        segment = self._muxed(total_samples)
         if len(segment) > MAX_SEGMENT_BYTES:
             raise UnreadableError("a second of it is larger than 64 kB")
         if self.segment_count == MAX_SEGMENTS:
@@ -84,6 +77,16 @@ class RenditionWriter:
         self._entries.append(build_table([segment]))
         if len(self._entries) == TABLE_SEGMENTS:
             self._end_table()
+
+    def _muxed(self, total_samples: int | None) -> bytes:
+        """Return the held packets on pages; with `total_samples` they are the stream's last."""
+        last = len(self._held) - 1
+        for number, (start, packet) in enumerate(self._held):
+            if number == last and total_samples is not None:
+                self._muxer.add(packet, total_samples, eos=True)
+            else:
+                self._muxer.add(packet, start + packet_samples(packet))
+        return self._muxer.flush()
 
     def _end_table(self) -> None:
         if self._entries:

@@ -30,16 +30,7 @@ class Database:
         self.path = path
         self._lock = threading.Lock()
         with _state_errors(path):
-            try:
-                self._connection = _connect(path, schema)
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError:
-                if not derived:
-                    raise
-                for suffix in ("", "-wal", "-shm"):
-                    path.with_name(path.name + suffix).unlink(missing_ok=True)
-                self._connection = _connect(path, schema)
+            self._connection = _connect_or_replace(path, schema) if derived else _connect(path, schema)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -66,6 +57,17 @@ class Database:
         """Close the file; a second call does nothing."""
         with self._lock:
             self._connection.close()
+
+
+def _connect_or_replace(path: Path, schema: str) -> sqlite3.Connection:
+    try:
+        return _connect(path, schema)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return _connect(path, schema)
 
 
 def _connect(path: Path, schema: str) -> sqlite3.Connection:

@@ -236,6 +236,9 @@ class Library:
             else:
                 lost.append(track_id)
         self._imported.remove_tracks(lost)
+        self._recover_index()
+
+    def _recover_index(self) -> None:
         gone: list[bytes] = []
         missing: list[bytes] = []
         for track_id, is_indexed in only_in_one(self.index.track_ids(), self.track_ids()):

@@ -61,13 +61,16 @@ class OpenTracks:
         stored = self.load(track_id)
         if stored is None:
             return None
+        return stored if self._cache(track_id, stored) else None
+
+    def _cache(self, track_id: bytes, stored: StoredTrack) -> bool:
         with self._lock:
             if not self._imported.has_track(track_id):  # dropped meanwhile, before it was in the cache
-                return None
+                return False
             self._cached[track_id] = stored
             while len(self._cached) > MAX_CACHED_TRACKS:
                 self._cached.popitem(last=False)
-        return stored
+            return True
 
     def load(self, track_id: bytes) -> StoredTrack | None:
         """Read a track's manifest; None where it is missing or damaged, and the track is set aside then."""

@@ -163,15 +163,18 @@ class _RenditionFile:
         with self._tables_path.open("rb", buffering=0) as file:
             data = os.pread(file.fileno(), (number - first + 1) * _TABLE_BYTES, first * _TABLE_BYTES)
         table = data[(number - first) * _TABLE_BYTES :]
-        rendition = self._track.renditions[self._number]
-        if content_digest(table) != rendition.table_digests[number]:
-            return None
-        if least_bitrate_bps([table]) > rendition.bitrate_bps:  # from an old import: listeners refuse it
+        if not self._is_sound(table, number):
             return None
         for offset in range(0, (number - first) * _TABLE_BYTES, _TABLE_BYTES):
             self._starts.append(self._starts[-1] + _total(data[offset : offset + _TABLE_BYTES]))
         self._table = number, table
         return table
+
+    def _is_sound(self, table: bytes, number: int) -> bool:
+        rendition = self._track.renditions[self._number]
+        if content_digest(table) != rendition.table_digests[number]:
+            return False
+        return least_bitrate_bps([table]) <= rendition.bitrate_bps  # listeners refuse some old imports
 
 
 def _total(entries: bytes) -> int:

@@ -122,11 +122,7 @@ class Walkers:
             nursery.cancel_scope.cancel()
 
     def _spread(
-        self,
-        errand: Errand,
-        walkers: int,
-        tell: trio.MemorySendChannel[News],
-        nursery: trio.Nursery,
+        self, errand: Errand, walkers: int, tell: trio.MemorySendChannel[News], nursery: trio.Nursery
     ) -> None:
         """Let walkers go to neighbours, as many as there are calls for."""
         if self._connections is None or self._calls >= MAX_CALLS:
