@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from lightpeer.core.addresses import Endpoint
     from lightpeer.serve.operator.settings import ServeSettings
 
-MAX_SIGNALS = 64  # of a kind, that wait
-SWITCH_S = 0.0005  # after which a worker thread that computes lets the event loop run; by default 5 ms
+MAX_SIGNALS = 64  # of one kind that may wait
+SWITCH_S = 0.0005  # a computing thread lets the event loop run after it; Python's default is 5 ms
 SERVE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
 
 
@@ -68,7 +68,7 @@ def _serve(settings: ServeSettings, output: Output) -> int:
         caught: list[int] = []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_signals, caught, stop, nursery.cancel_scope)
-            hangup = "SIGHUP" if settings.allow or settings.deny else ""  # else it ends us, as before
+            hangup = "SIGHUP" if settings.allow or settings.deny else ""  # unhandled, it ends us
             with _signals("SIGUSR1") as toggles, _signals(hangup) as hangups:
                 operator = Operator(
                     tell=Printer(output), progress=ProgressLine(), toggles=toggles, hangups=hangups

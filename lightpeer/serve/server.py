@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from lightpeer.net.network import Address, Network
     from lightpeer.serve.operator.settings import ServeSettings
 
-PEERS_REMEMBERED: Final = 1024  # about a megabyte; the sample that one reply gives is 15
+PEERS_REMEMBERED: Final = 1024  # about a megabyte; a reply holds a sample of 15
 MIRROR_ASKS: Final = 4  # neighbours, besides the bootstrap peers
 READY_AFTER_S: Final = 5.0
 DRAIN_S: Final = 5.0
@@ -247,16 +247,16 @@ class _Server:
         )
 
     async def _mirror(self, gossip: Gossip) -> None:
-        await self._upkeep.scanned.wait()  # a scan would drop what is mirrored meanwhile
+        await self._upkeep.scanned.wait()  # a scan would drop tracks that are mirrored meanwhile
         if not self._settings.mirror:
             return
-        from lightpeer.serve.mirror import Mirror  # brings the client with it
+        from lightpeer.serve.mirror import Mirror  # imports the client
 
         def contacts() -> list[Contact]:
             known = [
                 Contact(record.endpoints[0], record.peer_id)
                 for record in gossip.neighbours(MIRROR_ASKS)
-                if not is_name(record.endpoints[0][0])  # a client would follow it wherever it leads
+                if not is_name(record.endpoints[0][0])  # a client would follow a name anywhere
             ]
             return [*self._settings.bootstrap, *known]
 

@@ -109,7 +109,7 @@ class SimClock:
         self._count = itertools.count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._deadlines: _Deadlines | None = None
-        # MockClock is final, and the run loop jumps no other: so it is one, with methods of ours.
+        # The run loop jumps a MockClock only, and that is final: so we replace methods of one.
         self.mock = trio.testing.MockClock(autojump_threshold=0)
         mock: Any = self.mock
         mock.current_time = self._current_time
@@ -170,7 +170,7 @@ class _Entry:
 
 
 class _Deadlines:
-    """Stands for trio's own table: deadlines of several machines, by the world's time.
+    """Replaces trio's own table: deadlines of several machines, by the world's time.
 
     The heap has the time at which the deadline was due when it was added. A suspension since makes it later.
     """
@@ -228,7 +228,7 @@ class _Deadlines:
 
 
 class _RunQueue(deque[trio.lowlevel.Task]):
-    """Stands for trio's own queue: it puts the tasks of a suspended machine aside."""
+    """Replaces trio's own queue: it holds back the tasks of a suspended machine."""
 
     def append(self, task: trio.lowlevel.Task) -> None:
         machine = task.context.get(_machine)
@@ -240,7 +240,7 @@ class _RunQueue(deque[trio.lowlevel.Task]):
 
 @contextmanager
 def without_threads() -> Iterator[None]:
-    """Make `trio.to_thread.run_sync` call its function at once: virtual time would run on beside a thread."""
+    """Make `trio.to_thread.run_sync` call its function at once: virtual time would go on beside a thread."""
 
     async def run_sync(function: Callable[..., object], *args: object, **_: object) -> object:
         await trio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""What a link does to packets besides carrying them: by chance, by their size, and by a policer.
+"""The faults of a link: by chance, by the size of packets, and by a policer.
 
 Losses come in runs, as in the channel of Gilbert (1960): two states, one of which loses everything. With
 runs of one packet each is lost independently.

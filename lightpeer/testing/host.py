@@ -25,14 +25,14 @@ from lightpeer.testing.sockets import SimListener, SimUdpSocket
 from lightpeer.testing.tcp.segments import TCP_HEADER_BYTES
 from lightpeer.testing.tcp.stream import SimStream
 
-EPOCH_S = 1_750_000_000  # what unix_time() gives at virtual time 0
-HANGING_NAME_S = 30.0  # what resolvers take to give up: two servers, three times each (resolv.conf(5))
+EPOCH_S = 1_750_000_000  # unix_time() at virtual time 0
+HANGING_NAME_S = 30.0  # until resolvers give up: two servers, three times each (resolv.conf(5))
 
 T = TypeVar("T")
 
 
 class Internet(Protocol):
-    """What a host needs of the internet around it."""
+    """The parts of the internet that a host needs."""
 
     clock: SimClock
     seed: int
@@ -68,8 +68,8 @@ class SimHost(Machine):
             net: the internet.
             address: its address, by which the network's rules know it.
             also: its address of the other family, if it has one.
-            up: what its packets leave by.
-            down: what they come by.
+            up: the link that its packets leave by.
+            down: the link that they arrive by.
         """
         super().__init__(net.clock)
         self.net = net
@@ -85,7 +85,7 @@ class SimHost(Machine):
         self.names_fail = False  # at once
         self.names_hang = False  # until the resolver gives up
         self.alive = True
-        self.reachable = True  # False: not even a refusal comes from it
+        self.reachable = True  # False: it does not even refuse
         self.nat_shift = 0  # between a UDP port and the one that others see of it
         self.udp: dict[int, SimUdpSocket] = {}
         self.listeners: dict[int, SimListener] = {}
@@ -234,7 +234,7 @@ class SimHost(Machine):
 
     @asynccontextmanager
     async def lan(self, own: Own | None = None) -> AsyncIterator[Lan]:
-        """Give the one local network of this internet, and put the host on it if it says as which peer."""
+        """Return the one local network of this internet, and put the host on it if a peer is given."""
         if own is not None:
             self.net.lan.add(str(own), [Contact((own.host or self.address, own.port), own.peer_id)])
         yield self.net.lan
@@ -244,7 +244,7 @@ class SimHost(Machine):
         return EPOCH_S + self.net.now + self.clock_offset_s
 
     def entropy(self, n: int) -> bytes:
-        """Return bytes that the seed and the address determine."""
+        """Return bytes determined by the seed and the address."""
         return self.random.randbytes(n)
 
     def source_for(self, target: str) -> str:

@@ -46,8 +46,8 @@ class _Packet:
 class Link:
     """One direction. The rate, the delay, the queue and the faults may change while packets are on their way.
 
-    The queue is drop-tail. Nothing leaves before `stalled_until`: a radio's dead zone, which holds what is
-    sent.
+    The queue is drop-tail. Nothing leaves before `stalled_until`: in a radio's dead zone
+    packets wait.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ def simulate(main: Callable[[SimInternet], Awaitable[T]], seed: int = 1) -> T:
 
 
 class SimInternet:
-    """The hosts, what lies between them, and its faults."""
+    """The hosts, the network between them, and its faults."""
 
     def __init__(self, clock: SimClock, seed: int = 1) -> None:
         self.clock = clock
@@ -76,8 +76,8 @@ class SimInternet:
         Args:
             address: its numeric address.
             also: its address of the other family, if it has one.
-            up: what its packets leave by. None: 10 ms, any rate, no faults.
-            down: what they come by, likewise.
+            up: the link that its packets leave by. None: 10 ms, any rate, no faults.
+            down: the link that they arrive by, likewise.
         """
         host = SimHost(self, address, also, up or Link(), down or Link())
         for name in host.addresses:

@@ -19,9 +19,9 @@ LISTEN_BACKLOG = 128
 
 
 class SocketHost(Protocol):
-    """What a socket needs of its host."""
+    """The parts of a host that a socket needs."""
 
-    net: Any  # the internet, which stands above
+    net: Any  # the internet, from a layer above
     counters: Counters
     nat_shift: int
     udp: dict[int, SimUdpSocket]
@@ -51,7 +51,7 @@ class SimUdpSocket:
         self.send_now(data, address)
 
     def send_now(self, data: bytes, address: Address) -> bool:
-        """Send a datagram; return True, for there is always room.
+        """Send a datagram; return True, since there is always room.
 
         Raises:
             ClosedResourceError: the socket was closed.

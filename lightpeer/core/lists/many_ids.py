@@ -1,10 +1,10 @@
 """Peer ids and track ids read by the hundred, some twenty times as fast as one by one.
 
-Their base58 digits stand in one long number, a lane of eight bits each. A few operations on the whole number
-join each two lanes to one of twice the width, until a lane holds an id: so Python's arithmetic on long
-numbers does the work for all of them at once.
+Their base58 digits are put into one long number, in lanes of eight bits. A few operations on the whole number
+join pairs of lanes into lanes of twice the width, until each lane holds an id. So Python's arithmetic on long
+numbers converts all of them at once.
 
-The result is all ids, or None if any is invalid; read one by one, they show which.
+The result is all ids, or None if any is invalid; reading them one by one shows which.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.trust.identity import ID_BYTES, ID_VERSION
 
 PEER_ID_CHARS: Final = 34
-TRACK_ID_CHARS: Final = (43, 44)  # of most; each zero byte that an id begins with may save one
+TRACK_ID_CHARS: Final = (43, 44)  # usually; each leading zero byte of an id may save one
 
 _ALPHABET: Final = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _DIGITS: Final = bytes(max(_ALPHABET.find(bytes([char])), 0) for char in range(256))
@@ -32,7 +32,7 @@ _PEER_LANE: Final = Struct(f"{_LANE - 1 - ID_BYTES - _CHECKSUM_BYTES}x{1 + ID_BY
 
 
 def read_peer_ids(texts: Sequence[bytes]) -> list[bytes] | None:
-    """Return the ids that these are, each of PEER_ID_CHARS, or None if any is none."""
+    """Return the peer ids in texts of PEER_ID_CHARS each, or None if any is invalid."""
     ids: list[bytes] = []
     for start in range(0, len(texts), _AT_ONCE):
         raw = _lanes(texts[start : start + _AT_ONCE])
@@ -49,7 +49,7 @@ def read_peer_ids(texts: Sequence[bytes]) -> list[bytes] | None:
 
 
 def read_track_ids(texts: Sequence[bytes]) -> list[bytes] | None:
-    """Return the ids that these are, or None if any is none.
+    """Return the track ids in some texts, or None if any is invalid.
 
     Each has one of TRACK_ID_CHARS, and begins with another digit than 1, which stands for a byte.
     """
@@ -64,7 +64,7 @@ def read_track_ids(texts: Sequence[bytes]) -> list[bytes] | None:
 
 
 def read_hex_track_ids(texts: Sequence[bytes]) -> list[bytes] | None:
-    """Return the ids that these are, each of 64 characters, or None if any is none."""
+    """Return the ids in texts of 64 hexadecimal digits each, or None if any is invalid."""
     try:
         raw = unhexlify(b"".join(texts))
     except ValueError:
@@ -73,7 +73,7 @@ def read_hex_track_ids(texts: Sequence[bytes]) -> list[bytes] | None:
 
 
 def _lanes(texts: Sequence[bytes]) -> bytes | None:
-    """Return the numbers that these are in base58, each of _LANE bytes; None if any is none."""
+    """Return numbers in base58 as _LANE bytes each, or None if any is invalid."""
     digits = b"".join([text.rjust(_LANE, _ALPHABET[:1]) for text in texts])
     if digits.translate(None, _ALPHABET):
         return None

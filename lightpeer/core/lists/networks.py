@@ -1,11 +1,10 @@
 """Networks, IPv4 and IPv6, in which an address is looked up.
 
-Each is kept as a key: its first address and then the length of its prefix. So a network stands after those
-that hold it. IPv4 addresses as IPv6 has them (`::ffff:192.0.2.1`) are IPv4 addresses, and a network of them
-alone is an IPv4 network; of all others, `::/0` too, none holds an IPv4 address.
+A network's key is its first address followed by the length of its prefix, so that a network sorts after those
+that contain it. IPv4-mapped addresses (`::ffff:192.0.2.1`) are IPv4 addresses, and a network of them alone is
+an IPv4 network. No other IPv6 network, not even `::/0`, contains an IPv4 address.
 
-Addresses are parsed here, because `ipaddress` takes ten times as long; what is written in another way than
-most is left to it.
+Usual forms of addresses are parsed here, because `ipaddress` takes ten times as long; it parses the others.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ class NetworkSet:
 
 
 def _plain(host: str) -> bytes:
-    """Return an address as most are written; raise KeyError or ValueError for any other."""
+    """Return an address in a usual form; raise KeyError or ValueError for any other."""
     if ":" not in host:
         first, second, third, fourth = host.split(".")
         return bytes((_OCTETS[first], _OCTETS[second], _OCTETS[third], _OCTETS[fourth]))
@@ -112,7 +111,7 @@ def _unmapped(address: bytes) -> bytes:
 
 
 def _key(address: bytes, length: int) -> bytes:
-    """Return the key of the network that an address is in; raise ValueError if none has such a length."""
+    """Return the key of an address's network; raise ValueError if the length is invalid."""
     if address.startswith(_MAPPED) and length >= 8 * len(_MAPPED):
         address, length = _unmapped(address), length - 8 * len(_MAPPED)
     rest = 8 * len(address) - length

@@ -1,11 +1,10 @@
 """Sets of strings of one size that take little more memory than the strings do.
 
-Python's own set takes over a hundred bytes for an id of twenty. Here the strings stand sorted, one after
-the other, in blocks of some thousand: the block is found by bisection among the blocks' first strings, and
-the string by bisection within the block.
+Python's own set takes over a hundred bytes for an id of twenty. Here the strings are sorted and joined into
+blocks of about a thousand: a lookup bisects the blocks' first strings, then the block.
 
-A set is made in batches. Each is sorted and put aside as a run, in small blocks, and in the end all runs
-are merged from their least strings on, and the merged parts are freed. So making a set takes the memory
+A set is made in batches. Each is sorted and kept as a run, in small blocks. In the end all runs are merged,
+least strings first, and merged parts are freed at once. So making a set takes the memory
 of the set and of one batch, for any order of the strings, and each string is sorted twice only.
 
 Call order: `update` as often as wanted, `flushing` to its end, then look up.
@@ -18,15 +17,15 @@ from collections.abc import Collection, Iterator
 from typing import Final
 
 BLOCK: Final = 1024  # strings: ten steps of bisection, and small enough to fit into freed memory
-BATCH: Final = 16_384  # strings that wait to be sorted: 1 MB, and some milliseconds for nothing but sorting
-RUN_BLOCK: Final = 128  # strings of each run that are Python objects while runs are merged
+BATCH: Final = 16_384  # strings to sort at once: 1 MB, and some milliseconds
+RUN_BLOCK: Final = 128  # strings of each run that are Python objects during a merge
 
 
 class PackedSet:
     """A set of byte strings of one size."""
 
     def __init__(self, size_bytes: int) -> None:
-        """Begin an empty set of strings that have `size` bytes each."""
+        """Begin an empty set of strings of `size_bytes` each."""
         self._size = size_bytes
         self._blocks: list[bytes] = []
         self._firsts: list[bytes] = []  # of each block
@@ -38,7 +37,7 @@ class PackedSet:
         return self._count
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give the strings, rising."""
+        """Yield the strings in rising order."""
         for block in self._blocks:
             yield from self._strings(block)
 
@@ -91,8 +90,8 @@ class PackedSet:
         self._runs.append([b"".join(strings[at : at + RUN_BLOCK]) for at in reversed(starts)])
 
     def _merged(self, runs: list[list[bytes]]) -> Iterator[list[bytes]]:
-        """Empty some runs, and give their strings, rising, each once."""
-        heads: list[list[bytes]] = [[] for _ in runs]  # the next of each run
+        """Empty some runs, and yield their strings in rising order, each once."""
+        heads: list[list[bytes]] = [[] for _ in runs]  # the next strings of each run
         while True:
             self._refill(heads, runs)
             greatest = min((head[-1] for head in heads if head), default=None)
@@ -100,7 +99,7 @@ class PackedSet:
                 return
             least: list[bytes] = []
             for head in heads:
-                end = bisect_right(head, greatest)  # all strings up to it are in the heads of the runs
+                end = bisect_right(head, greatest)  # the heads hold all strings up to it
                 least += head[:end]
                 del head[:end]
             least.sort()

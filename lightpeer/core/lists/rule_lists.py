@@ -1,4 +1,4 @@
-"""The lists that an operator writes: peers, publishers, tracks and networks, a million of them if need be.
+"""The lists that an operator writes: up to millions of peers, publishers, tracks and networks.
 
 A list has one entry a line; `#` begins a remark. It is read whole or not at all: an unreadable line is an
 error with its number, because an entry that was meant to shut somebody out must not be passed over.

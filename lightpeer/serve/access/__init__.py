@@ -1,1 +1,1 @@
-"""The rules on who may listen: the lists, and the watch on them."""
+"""The access rules: the operator's lists, and the watch on them."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SETTLE_S: Final = 0.1  # after a change: an editor moves the old file away before it writes the new one
+SETTLE_S: Final = 0.1  # after a change, since editors move the old file away before they write the new one
 _REASONS: Final = {
     Refusal.PRIVATE: "this server answers only those whom its operator has named",
     Refusal.DENIED: "the operator of this server has shut you out",
@@ -180,7 +180,7 @@ class Lists:
             except LightpeerError as error:
                 unread.append(error)
         if read:
-            self._put_in_force()  # before anything is told, which may fail
+            self._put_in_force()  # before any warning, which may fail
         for failure in unread:
             self._warn(f"{failure}: what it said before stays in force")
         return read
@@ -246,7 +246,7 @@ async def drop_withdrawn(lists: Lists, library: Library, tell: Callable[[ServerE
         return
     try:
         here = await trio.to_thread.run_sync(library.withdraw, lists.withdrawn)
-    except LightpeerError as error:  # the tracks are not served all the same
+    except LightpeerError as error:  # the tracks are not served in any case
         tell(LibraryTrouble(str(error)))
         return
     for track_id in here:

@@ -19,7 +19,7 @@ class Node:
     Attributes:
         identity: its key, which seals and signs.
         network: sockets, clock and entropy.
-        access: the rules on who may listen, and to what.
+        access: the rules on listeners and on tracks.
     """
 
     identity: Identity

@@ -36,7 +36,7 @@ _FFMPEG_SUFFIXES = {
     ".m4a", ".m4b", ".mka", ".mp2", ".mp3", ".mpc", ".spx", ".tta", ".w64", ".weba", ".wma", ".wv",
 }  # fmt: skip
 MUSIC_SUFFIXES = frozenset(_NATIVE_SUFFIXES) | _FFMPEG_SUFFIXES
-# All that broken chunks make the wave module raise.
+# The errors of the wave module for broken chunks.
 _WAVE_ERRORS = (wave.Error, EOFError, OSError, RuntimeError, ValueError, ZeroDivisionError, struct.error)
 
 
@@ -145,7 +145,7 @@ def opus_links(path: Path) -> int:
 
 
 def _blocks(pcm: Pcm, read: Callable[[], int], buffer: Any) -> Iterator[bytes]:
-    """Yield what `read` puts into the buffer; libopusfile and libvorbisfile share its return codes."""
+    """Yield the buffer after each `read`; libopusfile and libvorbisfile share its return codes."""
     while (frames := read()) != 0:
         if frames > 0:
             yield ctypes.string_at(buffer, frames * pcm.frame_bytes)

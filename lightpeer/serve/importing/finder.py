@@ -115,7 +115,7 @@ class Finder:
         if target.is_relative_to(root):
             return True
         if any(target.is_relative_to(other) for other in self._roots.values()):
-            return False  # it is found there
+            return False  # its files are found there
         if not self._follow_links:
             self.led_out += 1
             self.first_led_out = self.first_led_out or (link, target)

@@ -109,7 +109,7 @@ class _Job:
             repage_opus(source, survey, top, self._should_stop)
         with open_opus(top.path, header_gain=False) as pcm:
             lower = self._encode(pcm, lower_bps, head)
-        gain = lower.gain_q8_db - head.gain_q8  # which a player applies in any case
+        gain = lower.gain_q8_db - head.gain_q8  # players apply the header's gain in any case
         self._write_manifest(bitrates_bps, _Encoded([*lower.writers, top], duration, gain))
 
     def encode_all(self, source: Path, kind: str, bitrates_bps: Sequence[int]) -> str:

@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 
 REFERENCE_LUFS = -18.0  # ReplayGain 2's
-_MIN_GAIN_DB, _MAX_GAIN_DB = -24.0, 12.0  # beyond these it is silence or noise, not music to level
-_STRIDE = 2  # of the blocks, a second each, the first is looked at, the third, and so on
+_MIN_GAIN_DB, _MAX_GAIN_DB = -24.0, 12.0  # silence and noise lie beyond, and are not levelled
+_STRIDE = 2  # every second block of a second is measured
 _SETTLE_S, _WINDOW_S = 0.05, 0.1
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-_SAME_QUALITY = 0.75  # a target of less than this part of the source's bitrate is worth encoding
+_SAME_QUALITY = 0.75  # a rung below this part of the source's bitrate is worth encoding
 
 
-_SAME_NAME = (
-    0.1  # an encoder's mean misses its target by as much, so a source as near as that goes by the target
-)
+_SAME_NAME = 0.1  # an encoder's mean misses its target by as much, so a source that near counts as the target
 
 
 class Rungs(NamedTuple):

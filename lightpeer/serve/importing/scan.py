@@ -1,7 +1,7 @@
 """From folders of music to tracks: finds new and changed files, and imports them one at a time.
 
 `scan` is synchronous and can be stopped between two seconds of sound; it is meant to
-run in a worker thread while the server already serves what it has. Every file ends
+run in a worker thread while the server serves the existing tracks. Every file ends
 up imported, unchanged, or skipped with a reason; no file can end a scan. Only the
 state directory can: a full disk is a StateError, and finished tracks are kept.
 
@@ -37,7 +37,7 @@ from lightpeer.serve.library.library import Library
 logger = logging.getLogger(__name__)
 
 MIRRORED: Final = b"mirror:"  # the paths of tracks fetched from the network begin so
-_NOTED_AT_ONCE = 200  # files: a few milliseconds, in which no track is opened
+_NOTED_AT_ONCE = 200  # files: no track can be opened for these few milliseconds
 
 DrawProgress: TypeAlias = Callable[[int, int, str], None]
 """Called with how many files are done, how many there are to do, and the name of the one that begins."""
@@ -53,9 +53,9 @@ class ImportReport:
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     damaged: list[tuple[Path, str]] = field(default_factory=list)
     need_ffmpeg: int = 0
-    kept: bool = False  # a folder was empty, and nothing of it was removed
+    kept: bool = False  # whether a folder was empty, and its tracks were kept
     led_out: int = 0  # links that were not followed
-    first_led_out: tuple[Path, Path] | None = None  # one of them, and where it leads
+    first_led_out: tuple[Path, Path] | None = None  # one of them, and its target
     stopped: bool = False
 
     def notes(self) -> list[str]:
@@ -105,10 +105,10 @@ def scan(
     progress: DrawProgress = lambda _done, _total, _name: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ImportReport:
-    """Bring the library up to date with its music folders, and return what was done.
+    """Bring the library up to date with its music folders, and return a report.
 
     Args:
-        library: what to bring up to date; it has the first folder.
+        library: the library to bring up to date; it has the first folder.
         where: the other folders.
         progress: told of each file.
         should_stop: asked now and then.
@@ -143,7 +143,7 @@ def _find(library: Library, where: Folders, report: ImportReport) -> list[Source
             todo += library.note_found(keys)
         if found + finder.led_out == before and library.has_files_below(folder):
             kept.append(os.fsencode(folder))  # more likely an unmounted disk than intention
-    report.kept = bool(kept)  # encoding anew takes hours
+    report.kept = bool(kept)  # encoding again would take hours
     report.led_out, report.first_led_out = finder.led_out, finder.first_led_out
     report.removed = library.drop_not_found([*finder.closed, *kept, *where.mirrored])
     report.unchanged = found - len(todo)

@@ -23,7 +23,7 @@ from lightpeer.core.trust.bounds import MAX_SEGMENT_BYTES
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing.tags import Tags
 
-SERIAL = 1  # any number will do, and it must always be the same
+SERIAL = 1  # any number, but always the same one
 VENDOR = "lightpeer"
 
 

@@ -1,7 +1,7 @@
 """Title, artist, album and stored gain of a music file, from its tags or else its name.
 
 Tags are read by tinytag, imported when the first file is. Nothing here fails: a
-file whose tags cannot be read has none; the decoder finds out whether it can be played.
+file with unreadable tags has none; the decoder finds out whether it can be played.
 """
 
 from __future__ import annotations

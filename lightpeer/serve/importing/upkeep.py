@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MEND_S: Final = 10.0  # between looks for damaged tracks
+MEND_S: Final = 10.0  # between checks for damaged tracks
 
 
 class Upkeep:

@@ -13,7 +13,7 @@ from typing import Final
 ASIDE_S: Final = (
     600.0  # for an unreadable track: no listener waits for that long, and a dead disk is left alone
 )
-MAX_ASIDE: Final = 4096  # half a megabyte; of more, the first is tried again
+MAX_ASIDE: Final = 4096  # half a megabyte; beyond it the oldest is tried again
 
 
 class SetAside:

@@ -46,7 +46,7 @@ class Database:
     def pages(self, query: str) -> Iterator[tuple[object, ...]]:
         """Yield all rows, a page at a time, between which others have their turn.
 
-        The query has one parameter, a blob: it gives the next rows whose first column is above it, in order.
+        The query has one parameter, a blob, and returns the next rows with a greater first column, in order.
         """
         last: object = b""
         while rows := self.rows(query, (last,)):

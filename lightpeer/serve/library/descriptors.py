@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from lightpeer.rpc.limits import ServeLimits
 
-MAX_OPEN_RENDITIONS: Final = 4096  # as many as there are streams; mostly 2 kB each
+MAX_OPEN_RENDITIONS: Final = 4096  # as many as streams; 2 kB each as a rule
 WANTED_DESCRIPTORS: Final = 2 * MAX_OPEN_RENDITIONS
 OWN: Final = 256  # the walks of searches have 64 connections; a quarter of all where there are few
 

@@ -1,6 +1,6 @@
 """The state directory as the file system has it: one server's alone, and safe from a power cut.
 
-Errors of the system become sentences that say what a person can do.
+Errors of the system become sentences with advice for the operator.
 """
 
 from __future__ import annotations

@@ -21,14 +21,14 @@ CREATE TABLE IF NOT EXISTS files (
 CREATE INDEX IF NOT EXISTS files_by_track ON files (track_id);
 CREATE TEMPORARY TABLE found (path BLOB PRIMARY KEY) WITHOUT ROWID;
 """
-_WITHDRAWN = "withdrawn"  # in place of the recipe: the file stands for no track any more
+_WITHDRAWN = "withdrawn"  # in place of the recipe: the file has no track any more
 _UNCHANGED = """
 SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ? AND recipe IN (?, 'withdrawn')
 """
 _NOT_FOUND = """
 SELECT path FROM files WHERE path > ? AND path NOT IN (SELECT path FROM found) ORDER BY path LIMIT 200
 """
-_DAMAGED = "damaged"  # as a recipe: it is no real one, so the next scan imports the file again
+_DAMAGED = "damaged"  # in place of the recipe: it matches none, so the next scan imports the file again
 _MARK_DAMAGED = "UPDATE files SET recipe = ? WHERE track_id = ? AND recipe <> 'withdrawn'"
 _DAMAGED_IDS = "SELECT track_id FROM files GROUP BY track_id HAVING min(recipe) = ? LIMIT ?"
 _TRACK_IDS = """
@@ -130,12 +130,12 @@ class ImportedFiles:
         return cast("int", self._database.rows(query)[0][0])
 
     def has_any_below(self, prefix: bytes) -> bool:
-        """Return whether there is a file whose path begins so."""
+        """Return whether any file's path begins with a prefix."""
         query = "SELECT 1 FROM files WHERE substr(path, 1, ?) = ? LIMIT 1"
         return bool(self._database.rows(query, (len(prefix), prefix)))
 
     def track_ids_below(self, prefix: bytes) -> list[bytes]:
-        """Return the tracks that were made of files whose path begins so."""
+        """Return the tracks of the files whose paths begin with a prefix."""
         query = "SELECT DISTINCT track_id FROM files WHERE substr(path, 1, ?) = ?"
         return [cast("bytes", row[0]) for row in self._database.rows(query, (len(prefix), prefix))]
 

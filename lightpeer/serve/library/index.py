@@ -1,15 +1,14 @@
 """The search index: title, artist and album in SQLite's FTS5.
 
-Words match by prefix, without regard to case or diacritics, and all of them (of a
-long query, the first eight) must
-be there. FTS5 takes off what Unicode can decompose; letters such as ø and ß, which it
-cannot, are replaced in what is indexed and in what is asked. Prefixes of one to three
-letters have lists of their own: merging those of all words with a letter, for each of
-some letters, would take a tenth of a second. Hits are ranked by
-bm25 with the title weighing most; of what matches a vague query, a part. What a
-person types is never FTS syntax: each word becomes a quoted string, and FTS5's own
-tokenizer splits it, so that `AC/DC` finds AC/DC and a word of mere punctuation is
-nothing. Only a track's uri is no words: it finds that track.
+Words match by prefix, without regard to case or diacritics. All words of a query must
+match, or the first eight of a long one. FTS5 removes diacritics that Unicode can
+decompose; letters such as ø and ß are replaced both in the index and in queries.
+Prefixes of one to three letters have lists of their own, because merging the lists of
+all words that begin with a letter takes a tenth of a second for a few letters. Hits are
+ranked by bm25, with the title weighing most; for a vague query only some of the matches
+are ranked. A query is never FTS syntax: each word becomes a quoted string, and FTS5's
+own tokenizer splits it, so that `AC/DC` finds AC/DC and mere punctuation is ignored.
+A track's uri is not split into words: it finds that track.
 
 The index holds nothing that the manifests do not, so a damaged one, or one of an
 older format, is thrown away and filled again. `add` and `remove` come from the
@@ -29,11 +28,11 @@ from lightpeer.core.search.words import LETTERS
 from lightpeer.core.trust.bounds import MAX_HITS
 from lightpeer.serve.library.database import Database
 
-MATCHED_CHARS = 256  # longer than any title; the cost of a query grows with its words
-MAX_QUERY_WORDS = 8  # the others narrow nothing down that eight have not; each takes a list of its own
-MAX_RANKED = 1000  # of the tracks that match: one letter matches most of a library, and others wait meanwhile
+MATCHED_CHARS = 256  # longer than any title; a query costs more with each word
+MAX_QUERY_WORDS = 8  # further words hardly narrow the result, and each takes a list of its own
+MAX_RANKED = 1000  # matches: one letter matches most of a library, and other searches wait meanwhile
 
-_FORMAT = 4  # of the file; one of another format is filled anew
+_FORMAT = 4  # of the file; an index of another format is rebuilt
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tracks (
     id INTEGER PRIMARY KEY, track_id BLOB UNIQUE NOT NULL,

@@ -45,9 +45,9 @@ from lightpeer.serve.library.track_folders import TrackFolders
 from lightpeer.serve.operator.settings import DEFAULT_LADDER_KBPS
 from lightpeer.tasks.supervision import OnceLog
 
-DEFAULT_COMPLEXITY = 10  # an import happens once
-FORMAT = 1  # raised when the same file would now become other bytes: everything is imported again
-_ADDED_AT_ONCE = 200  # tracks, to a lost index
+DEFAULT_COMPLEXITY = 10  # the slowest: an import happens once
+FORMAT = 1  # increased when imports of the same file give other bytes, so that all are repeated
+_ADDED_AT_ONCE = 200  # tracks, when a lost index is rebuilt
 
 
 class Library:
@@ -131,7 +131,7 @@ class Library:
         return self._open.aside.found_damaged
 
     def damaged_files(self) -> list[bytes]:
-        """Return the paths of files whose tracks are damaged, so that they are imported again."""
+        """Return the paths of the files of damaged tracks, which are to be imported again."""
         return self._imported.damaged_paths(MAX_ASIDE) if self._open.aside.has_damage() else []
 
     def begin_scan(self) -> None:
@@ -204,7 +204,7 @@ class Library:
 
         They replace the earlier list. Safe while another thread imports.
         """
-        self._withdrawn = track_ids  # before the look: `add` checks the tracks that are added meanwhile
+        self._withdrawn = track_ids  # first: `add` checks the tracks that are added meanwhile
         here = [track_id for track_id in self.track_ids() if track_id in track_ids]
         for track_id in here:
             self._withdraw(track_id)

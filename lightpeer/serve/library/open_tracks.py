@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lightpeer.serve.library.imported_files import ImportedFiles
     from lightpeer.serve.library.track_folders import TrackFolders
 
-MAX_CACHED_TRACKS: Final = 256  # a manifest each, mostly 2 kB
+MAX_CACHED_TRACKS: Final = 256  # each with its manifest, 2 kB as a rule
 
 
 class OpenTracks:
@@ -78,8 +78,8 @@ class OpenTracks:
         try:
             manifest = read_ordinary(folder / "manifest", MAX_MANIFEST_BYTES)
             track = parse_manifest_untrusted(manifest, track_id)
-        except (OSError, RemoteError) as error:  # for peers it does not exist
-            is_there = not isinstance(error, FileNotFoundError)  # otherwise it never was, most likely
+        except (OSError, RemoteError) as error:  # to peers the track does not exist
+            is_there = not isinstance(error, FileNotFoundError)  # else it most likely never existed
             if not isinstance(error, OSError) or error.errno not in SHORT_OF_MEANS:
                 self._set_aside(track_id, is_damaged=not (is_there and isinstance(error, OSError)))
             return None

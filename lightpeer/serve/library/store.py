@@ -90,7 +90,7 @@ class RenditionFiles:
     def __init__(self, most: int | None = None) -> None:
         """Keep at most `most` open, by default as many as the process's descriptors allow."""
         self._most = shares().renditions if most is None else most
-        self._lock = threading.Lock()  # never held while the disk is waited for
+        self._lock = threading.Lock()  # never held during disk access
         self._open: OrderedDict[tuple[bytes, int], _RenditionFile] = OrderedDict()
 
     def open(self, folder: Path, track: Track, number: int) -> _RenditionFile:
@@ -134,7 +134,7 @@ class _RenditionFile:
         self._track = track
         self._number = number
         self._descriptor = os.open(path, os.O_RDONLY)
-        self._lock = threading.Lock()  # of the two below: two threads may read from one rendition
+        self._lock = threading.Lock()  # for the two below: two threads may read one rendition
         self._starts = array("Q", [len(track.renditions[number].header)])  # of each table's first segment
         self._table = (-1, b"")  # the last that was read: its number and its bytes
 

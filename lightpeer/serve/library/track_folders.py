@@ -90,7 +90,7 @@ class TrackFolders:
             if is_there and is_sound:
                 return
             flush(workspace)
-            if is_there:  # it is not served now; after a crash in between, it is imported once more
+            if is_there:  # no longer served; after a crash in between, it is imported again
                 old = folder.with_name(folder.name + ".old")
                 shutil.rmtree(old, ignore_errors=True)
                 folder.rename(old)
@@ -107,7 +107,7 @@ class TrackFolders:
 
 
 def _id_of(name: str) -> bytes | None:
-    """Return the id of the track whose folder has a name."""
+    """Return the id of the track in a folder of this name."""
     try:
         track_id = bytes.fromhex(name)
     except ValueError:

@@ -45,16 +45,16 @@ logger = logging.getLogger(__name__)
 
 INTRODUCTIONS: Final = 2  # a period
 PERIOD_JITTER: Final = 0.1  # so that servers started together do not meet in step
-ACCEPTED_AT_ONCE: Final = 2  # introductions of one peer, and one a period; of one network and in all:
+ACCEPTED_AT_ONCE: Final = 2  # introductions by one peer, then one a period; below, by one network and in all
 ACCEPTED_PER_NETWORK: Final = 2
 ACCEPTED_IN_ALL: Final = 16  # honest servers make two a period, and must not be crowded out
-ASKS_PER_S: Final = 0.1  # for a sample, by one light client, which needs one in a session
+ASKS_PER_S: Final = 0.1  # samples for one light client, which needs one in a session
 ASKS_AT_ONCE: Final = 10
 MAX_TO_VERIFY: Final = (
     32  # introductions that wait to be dialled back: 16 kB, and more than are accepted at once
 )
-DIAL_BACKS: Final = 4  # under way at a time, each for another network
-DIAL_BACK_S: Final = 3.0  # for a whole one: a SYN that is lost, and a slow server's answer
+DIAL_BACKS: Final = 4  # at once, each for another network
+DIAL_BACK_S: Final = 3.0  # covers a lost SYN and a slow server's answer
 
 
 class Gossip:

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FEW_NEIGHBOURS: Final = 4  # below that, a view may be cut off by a few crashes
+FEW_NEIGHBOURS: Final = 4  # with fewer, a few crashes may cut the server off
 JOIN_AGAIN_S: Final = 5.0  # doubles; also the shortest pause, however often new peers are found
 MAX_JOIN_AGAIN_S: Final = 600.0
-JOIN_THROUGH_S: Final = 30.0  # for one peer and its recommendations, of which a dead one takes 5 s
+JOIN_THROUGH_S: Final = 30.0  # for one peer and its recommendations; a dead one takes 5 s
 REMEMBERED_ASKED: Final = 8  # remembered peers, in one round of joining
 OUTSIDE_S: Final = 600.0  # for each look outside: a thousand servers cost a bootstrap peer 2 calls/s
 

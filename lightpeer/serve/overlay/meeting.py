@@ -53,8 +53,8 @@ logger = logging.getLogger(__name__)
 
 CONNECT_S: Final = 5.0  # three SYNs
 _LIMITS: Final = Limits(receive_message_bytes=MAX_REPLY_BYTES)
-PROOF_S: Final = 1.0  # to ourselves: no further than the router that turns us round
-MET_LATELY_S: Final = 600.0  # how long an answer stands for the address that it came from
+PROOF_S: Final = 1.0  # to reach ourselves: the router at most is in between
+MET_LATELY_S: Final = 600.0  # an answer proves its address for so long
 KNOCK_AGAIN_S: Final = 60.0  # at one target
 KNOCKS_PER_NETWORK: Final = 16  # knocks for one source's network: as many as a join brings
 KNOCKS_IN_ALL: Final = 64
@@ -196,9 +196,9 @@ class Meetings:
             return record
         address, told_by = record.endpoints[0], source_group(source, source_host)
         try:
-            check_scope_untrusted(record, source_host)  # also a record that we knew
+            check_scope_untrusted(record, source_host)  # even for a known record
             target = await numeric_untrusted(self._network, address, scope_of(source_host))
-            if not self._knocks.admit(target, told_by, 1, trio.current_time()):  # by whatever name
+            if not self._knocks.admit(target, told_by, 1, trio.current_time()):  # for all its names
                 return None
             met = await self.meet(Contact(target, record.peer_id), pb.ExchangeRequest())
         except (OSError, RemoteError) as error:

@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NEIGHBOURS_ASKED: Final = 64  # all that a view holds
-MAX_CALLS: Final = 512  # under way for all searches; more walkers end here
+NEIGHBOURS_ASKED: Final = 64  # the whole view
+MAX_CALLS: Final = 512  # for all searches together; further walkers end here
 TERMS: Final = Terms(capacity=64, idle_s=60.0, connect_timeout_s=2.0, call_timeout_s=10.0)
 """Twice a view: neighbours come and go while the calls of earlier searches still run."""
-NEIGHBOUR_REPLY_S: Final = 2.0  # the first reply needs no walk: this is a round trip, and patience
-AVOID_S: Final = 60.0  # a neighbour that did not answer
+NEIGHBOUR_REPLY_S: Final = 2.0  # the first reply needs no walk: a round trip, with some patience
+AVOID_S: Final = 60.0  # after a neighbour did not answer
 MAX_AVOIDED: Final = 256  # a few views' worth
 
 
@@ -99,7 +99,7 @@ class Walkers:
         self._network = node.network
         self._neighbourhood = neighbourhood
         self._connections: Connections | None = None
-        self._avoided: dict[PeerId, float] = {}  # until when
+        self._avoided: dict[PeerId, float] = {}  # until a time
         self._calls = 0
 
     async def run(self) -> None:

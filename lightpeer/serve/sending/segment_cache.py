@@ -27,11 +27,11 @@ from lightpeer.tasks.threads import Threads
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES: Final = 32 * 1024 * 1024  # of 1,000 listeners to different tracks at 96 kbit/s: two segments each
-SEGMENT_READERS: Final = 4  # threads: reads that a disk may put in order
-GATHER_READS_S: Final = 0.05  # a fifth of how far streams look ahead
+MAX_BYTES: Final = 32 * 1024 * 1024  # two segments each for 1,000 listeners to different tracks at 96 kbit/s
+SEGMENT_READERS: Final = 4  # threads, so that a disk can reorder their reads
+GATHER_READS_S: Final = 0.05  # a fifth of the streams' look-ahead
 MOST_READ_AT_ONCE: Final = 64  # reads by one thread
-LONG_READ_S: Final = 0.005  # it waits for the disk, as others can at the same time
+LONG_READ_S: Final = 0.005  # such a read waited for the disk, and others can wait beside it
 
 ObjectKey: TypeAlias = tuple[bytes, int, int]
 """A track's id, a rendition, and a segment or table."""
@@ -74,14 +74,12 @@ class Objects:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._objects: OrderedDict[ObjectKey, bytes] = OrderedDict()
-        self._orders: dict[ObjectKey, _Order] = {}  # bounded by what each stream may order
-        self._queue: OrderedDict[ObjectKey, None] = (
-            OrderedDict()
-        )  # of the orders, those that no thread has taken
-        self._is_urgent = False  # something in the queue
+        self._orders: dict[ObjectKey, _Order] = {}  # bounded by the orders allowed for each stream
+        self._queue: OrderedDict[ObjectKey, None] = OrderedDict()  # orders that no thread has taken
+        self._is_urgent = False  # whether anything in the queue is urgent
         self._threads = Threads(SEGMENT_READERS)
-        self._turn = trio.Lock()  # of the reader that takes from the queue
-        self._changed = trio.lowlevel.ParkingLot()  # where it waits
+        self._turn = trio.Lock()  # held by the reader that takes from the queue
+        self._changed = trio.lowlevel.ParkingLot()  # the reader waits here
 
     def find(self, asker: Asker, rendition: int, segment: int, *, is_ahead: bool = False) -> bytes | Missing:
         """Return an object of a track, or order it, and tell the asker once it was read.

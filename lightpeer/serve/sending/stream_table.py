@@ -2,8 +2,8 @@
 
 A datagram goes to the stream whose id it claims; its `StreamSender` does the rest. The pacing task sleeps
 until the earliest of the streams' deadlines, or until a datagram arrives, so an idle stream costs nothing.
-The number of streams is limited, in all and for each peer. A peer that opens one too many loses its own least
-recently used one. When the server is full, the networks with most streams make room
+The number of streams is limited, in all and for each peer. A peer that opens too many loses its
+least recently used one. When the server is full, the networks with most streams make room
 (`core/guard/places.py`), or the newcomer goes without UDP (it has `Streams.Pull`). A bug in one stream ends
 that stream alone.
 
@@ -39,9 +39,9 @@ from lightpeer.serve.sending.segment_cache import Asker, Objects, ReadableTrack
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.tasks.supervision import kept_up, log_failure
 
-MAX_STREAMS: Final = 4096  # 2 kB each while they rest; a queue grows no faster than what came for it
+MAX_STREAMS: Final = 4096  # 2 kB each at rest; a queue grows no faster than the requests for it arrive
 MAX_STREAMS_PER_PEER: Final = 16  # a person listens to one track, opens the next, and loses an address or two
-_SERVED_AT_ONCE = 8  # streams, with mostly one datagram: a millisecond; then other tasks have their turn
+_SERVED_AT_ONCE = 8  # streams, mostly with one datagram each: a millisecond, then other tasks run
 _RETRY_S = 0.1  # after the network refused to receive
 
 
@@ -268,7 +268,7 @@ class StreamTable:
     async def _serve(self, stream: _Stream, socket: DatagramSocket, most: int) -> int:
         """Let a stream send `most` datagrams at most, and schedule it; return the bytes sent."""
         sender, size = stream.sender, 0
-        if self._streams.get(sender.stream_id) is not stream:  # it made room while it stood in the row
+        if self._streams.get(sender.stream_id) is not stream:  # closed to make room while it was in the row
             return 0
         with self._ended_by_failure(stream):
             now = trio.current_time()

@@ -70,7 +70,7 @@ class Uplink:
         try:
             await message.is_through.wait()
         finally:
-            message.left_bytes = 0  # also if the wait was cancelled: its turns are void
+            message.left_bytes = 0  # if the wait was cancelled, its turns are void
 
     def spare_bytes(self) -> int:
         """Return how many bytes may be sent at once, out of turn; call `spent` after that."""

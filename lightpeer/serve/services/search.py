@@ -47,18 +47,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HITS_PER_REPLY: Final = 10  # about a kilobyte: the first are shown while the others come
-COMPRESSED_HITS: Final = 3  # so many and more, by a quarter; gzip itself costs 18 bytes
+COMPRESSED_HITS: Final = 3  # gzip makes replies of as many hits a quarter smaller; it costs 18 bytes itself
 VISITS_PER_S: Final = 200.0  # for one caller in the long run: an ordinary search every two seconds
-VISITS_AT_ONCE: Final = 4000.0  # ten ordinary searches: a person who tries several words
-CALLERS_SHARES: Final = 16  # at their full rate: in all, eight ordinary searches a second are sent on
+VISITS_AT_ONCE: Final = 4000.0  # ten ordinary searches, for a person trying several words
+CALLERS_SHARES: Final = 16  # at the full rate, so eight ordinary searches a second are sent on in all
 ANSWERS_PER_S: Final = 100.0  # from the own index, to one caller, which may pass on the searches of many
-ANSWERS_AT_ONCE: Final = 400.0  # many walks that a busy neighbour sends this way
+ANSWERS_AT_ONCE: Final = 400.0  # a busy neighbour forwards many walks
 SEARCH_S: Final = 10.0  # the most that a search takes, even with a later deadline
 MARGIN_S: Final = 0.2  # kept back at each hop, so that hits still reach the caller
-OTHERS_S: Final = 1.5  # after which one neighbour's hits may take the places of others': about a walk
+OTHERS_S: Final = 1.5  # about a walk; after it one neighbour's hits may take the places reserved for others
 GATHER_HITS_S: Final = 0.1  # hits that come within it share a reply
-FEW_TRACKS: Final = 4  # a search for a track to play asks for so few
-BEGINNING_WALKERS: Final = 8  # a client sends as many; a branch of its walks has fewer, and passes on at once
+FEW_TRACKS: Final = 4  # a search for a track to play asks for no more
+BEGINNING_WALKERS: Final = 8  # a client's budget; branches of its walks have fewer, and pass hits on at once
 
 
 class Searchable(Protocol):

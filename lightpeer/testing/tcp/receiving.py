@@ -8,7 +8,7 @@ RECEIVE_BUFFER_BYTES = 256 * 1024
 
 
 class ReceivingHalf:
-    """What has come, and what of it can be read.
+    """The segments that have arrived, and the bytes that can be read.
 
     Attributes:
         has_ended: whether the peer sends no more.
@@ -34,7 +34,7 @@ class ReceivingHalf:
 
     @property
     def has_new_room(self) -> bool:
-        """Whether there is room again of which the peer has not been told."""
+        """Whether there is room again, unknown to the peer."""
         return self._told_room_bytes < 2 * SEGMENT_BYTES <= self.room_bytes
 
     def take_in(self, segment: TcpSegment) -> bool:
@@ -52,12 +52,12 @@ class ReceivingHalf:
         return is_new and has_room
 
     def acknowledge(self) -> Ack:
-        """Return what the peer is to be told now."""
+        """Return the acknowledgement to send now."""
         self._told_room_bytes = self.room_bytes
         return Ack(self._expected, frozenset(self._early), self._told_room_bytes)
 
     def read(self, max_bytes: int) -> bytes:
-        """Return the next bytes, at most so many."""
+        """Return the next bytes, up to a limit."""
         data = bytes(self._buffer[:max_bytes])
         del self._buffer[:max_bytes]
         return data

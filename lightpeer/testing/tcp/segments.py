@@ -1,4 +1,4 @@
-"""What TCP connections exchange: numbered segments, and acknowledgements of them."""
+"""The packets of TCP connections: numbered segments, and acknowledgements of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SEGMENT_BYTES = 1448
 
 @dataclass(slots=True, eq=False)
 class TcpSegment:
-    """A segment, and what its sender notes of it.
+    """A segment, with its sender's notes.
 
     Attributes:
         number: its place in the stream.

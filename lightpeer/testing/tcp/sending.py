@@ -1,4 +1,4 @@
-"""The sending half of a connection: what is buffered, what is in flight, and what is sent again.
+"""The sending half of a connection: its buffer, the segments in flight, and their retransmission.
 
 A segment is lost once three that were sent after it have come, or by the timer of RFC 6298, which doubles up
 to two minutes, as Linux's does: after a long outage a connection may hang for as long again.
@@ -55,12 +55,12 @@ class SendingHalf:
 
     @property
     def buffered_bytes(self) -> int:
-        """What is not acknowledged yet."""
+        """Bytes that are not acknowledged yet."""
         return len(self._unsent) + self._unacked_bytes
 
     @property
     def room_bytes(self) -> int:
-        """How much more the buffer takes; not above 0 while it is full."""
+        """How many more bytes the buffer takes; 0 or less while it is full."""
         return self._capacity_bytes - self.buffered_bytes
 
     def write(self, data: bytes | memoryview) -> None:
@@ -68,7 +68,7 @@ class SendingHalf:
         self._unsent += data
 
     def pump(self) -> None:
-        """Send again what is lost, then what is new, as far as the windows go."""
+        """Send lost segments again, then new ones, as far as the windows allow."""
         for segment in [s for s in self._segments.values() if s.is_lost]:
             if self._in_flight_bytes >= self._window.size_bytes:
                 return
@@ -76,7 +76,7 @@ class SendingHalf:
         while self._unsent and self._in_flight_bytes < self._window.size_bytes:
             if self._unacked_bytes + SEGMENT_BYTES > self._peer_room_bytes:
                 if not self._segments:
-                    self._arm()  # to look whether there is room again
+                    self._arm()  # to probe the window
                 return
             self._transmit_new(bytes(self._unsent[:SEGMENT_BYTES]))
         has_sent_end = any(s.is_end for s in self._segments.values())
@@ -84,7 +84,7 @@ class SendingHalf:
             self._transmit_new(b"", is_end=True)
 
     def on_ack(self, ack: Ack) -> None:
-        """Note what the peer has, and find what is lost; `pump` comes next."""
+        """Note the peer's acknowledgement, and find losses; call `pump` after it."""
         was_closed, self._peer_room_bytes = self._peer_room_bytes < SEGMENT_BYTES, ack.room_bytes
         self._unanswered = 0
         came = [s for n, s in self._segments.items() if n < ack.expected or n in ack.beyond]
@@ -92,7 +92,7 @@ class SendingHalf:
             self._on_progress(came)
         self._find_lost(max((s.order for s in came), default=-1))
         if was_closed and not came and ack.room_bytes >= SEGMENT_BYTES:
-            self._lose_all()  # what was sent to see whether there is room again
+            self._lose_all()  # the window probe
 
     def on_timeout(self) -> bool:
         """Send again after the timer went off; return whether the peer is given up."""

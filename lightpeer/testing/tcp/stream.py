@@ -30,9 +30,9 @@ ORPHANED_S = 60.0  # how long a closed connection waits for the peer to close to
 
 
 class StreamHost(Protocol):
-    """What a stream needs of the host that it ends at."""
+    """The parts of a host that a stream needs."""
 
-    net: Any  # the internet, which stands above: its time, and what carries a packet
+    net: Any  # the internet, from a layer above: its time, and its packets
     counters: Counters
     connections: dict[tuple[Address, Address], SimStream]
 
@@ -107,7 +107,7 @@ class SimStream(trio.abc.HalfCloseableStream):
         self._receiver = ReceivingHalf()
         host.connections[local_address, peer_address] = self
 
-    # What programs use.
+    # For programs.
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send, waiting for room in the buffer."""

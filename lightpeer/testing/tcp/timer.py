@@ -10,9 +10,9 @@ FIRST_RTO_S = 1.0  # RFC 6298 section 2.1
 
 
 class TimerHost(Protocol):
-    """What a timer needs of the host."""
+    """The parts of a host that a timer needs."""
 
-    net: Any  # the internet, which stands above: its time
+    net: Any  # the internet, from a layer above: its time
 
     @property
     def is_suspended(self) -> bool:

@@ -17,7 +17,7 @@ class Window:
     def __init__(self) -> None:
         self.size_bytes = float(INITIAL_WINDOW_BYTES)
         self._threshold_bytes = math.inf
-        self._recovery_until = 0  # the segment number
+        self._recovery_until = 0  # a segment number
 
     def grow(self, latest: int, segments: int) -> bool:
         """Grow after a full window, and return whether it did.
@@ -49,7 +49,7 @@ class Window:
         """Begin again with one segment.
 
         Args:
-            in_flight_bytes: what was in flight until now.
+            in_flight_bytes: the bytes in flight until now.
             next_number: the number of the next new segment.
             is_first: whether no timeout went before it without an acknowledgement since.
         """
