@@ -99,7 +99,7 @@ class Walkers:
         self._network = node.network
         self._neighbourhood = neighbourhood
         self._connections: Connections | None = None
-        self._avoided: dict[PeerId, float] = {}  # until a time
+        self._avoided: dict[PeerId, float] = {}  # by neighbour, until this time
         self._calls = 0
 
     async def run(self) -> None:
