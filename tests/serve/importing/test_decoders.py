@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import os
 import stat
-from array import array
 
 import pytest
 
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing import decoders as sources
 from lightpeer.serve.importing.decoders import NeedsFfmpegError, open_opus, open_pcm, opus_links, sniff
-from lightpeer.serve.importing.pcm import Pcm, interleave_16_bit, to_16_bit
 from tests.serve.media import fixture, tone, write_opus, write_wav
 
 
@@ -257,25 +255,3 @@ def test_without_ffmpeg(tmp_path, no_ffmpeg):
     path.write_bytes(b"\xff\xfb")
     with pytest.raises(NeedsFfmpegError):
         decode(path)
-
-
-def test_seconds_join_blocks():
-    pcm = Pcm(4, 2, iter([bytes(10), bytes(1), bytes(21), b"", bytes(20)]))
-    assert [len(second) for second in pcm.seconds()] == [16, 16, 16, 4]
-
-
-@pytest.mark.parametrize("bits", [4, 8, 12, 16, 20, 24, 32])
-def test_flac_samples_of_any_width(bits):
-    top = 1 << bits - 1
-    values = [0, 1, -1, top - 1, -top]
-    left, right = array("i", values).tobytes(), array("i", values[::-1]).tobytes()
-    expected = [value << 16 - bits if bits < 16 else value >> bits - 16 for value in values]
-    interleaved = memoryview(interleave_16_bit([left, right], bits)).cast("h").tolist()
-    assert interleaved[::2] == expected
-    assert interleaved[1::2] == expected[::-1]
-
-
-def test_wav_samples_of_any_width():
-    assert list(memoryview(to_16_bit(bytes([0, 128, 255]), 1)).cast("h")) == [-32768, 0, 127 << 8]
-    assert list(memoryview(to_16_bit(b"\xff\x01\x80\0\xff\x7f", 3)).cast("h")) == [-32767, 32767]
-    assert to_16_bit(b"ab", 2) == b"ab"
