@@ -178,11 +178,14 @@ class Link:
         at -= sent / self._rate
         for packet in self._waiting:
             at += packet.size / self._rate
-            is_sooner = at < packet.leaves_at
-            packet.leaves_at = at
-            if is_sooner and packet.deliver is not _lose:
-                packet.turn += 1
-                self._plan(packet)
+            self._move(packet, at)
+
+    def _move(self, packet: _Packet, leaves_at: float) -> None:
+        is_sooner = leaves_at < packet.leaves_at
+        packet.leaves_at = leaves_at
+        if is_sooner and packet.deliver is not _lose:
+            packet.turn += 1
+            self._plan(packet)
 
     def _forget_sent(self, now: float) -> None:
         while self._waiting and self._waiting[0].leaves_at <= now:

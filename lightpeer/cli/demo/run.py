@@ -85,14 +85,18 @@ async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -
         bootstrap=(parse_contact(serving[0].rpc),),
         output="" if audible else f"wav:{folder / WAV_FILE}",
     )
-    async with open_client(settings, SystemNetwork()) as client:
-        await _find_peers(client, output)
-        hit = await _find_track(client, output)
-        await _play(client, settings, hit, output)
+    await _listen(settings, output)
     if not audible:
         await trio.to_thread.run_sync(shutil.move, folder / WAV_FILE, wav)
         reason = sound.text.removesuffix(ELSEWHERE)
         output.result("wrote", f"the track is in {wav}: {reason}", path=str(wav), reason=reason)
+
+
+async def _listen(settings: Settings, output: Output) -> None:
+    async with open_client(settings, SystemNetwork()) as client:
+        await _find_peers(client, output)
+        hit = await _find_track(client, output)
+        await _play(client, settings, hit, output)
 
 
 async def _start_peers(folder: Path, nursery: trio.Nursery, output: Output) -> list[_Serving]:

@@ -113,13 +113,7 @@ class Findings:
     ) -> FoundTrack | None:
         """Return the part of a hit that a neighbour may still add; keep the rest for later."""
         if self._of_one_track:
-            had = {holder.peer_id for holder in known.holders} if known is not None else set()
-            fresh = tuple(holder for holder in found.holders if holder.peer_id not in had)
-            room = self._share - self._filled[told_by]
-            self._filled[told_by] += len(fresh[:room])
-            if fresh[room:]:
-                self._keep(replace(found, holders=fresh[room:]))
-            return replace(found, holders=fresh[:room]) if fresh[:room] else None
+            return self._holders_within_share(found, known, told_by)
         if known is not None:
             return found
         fillers = {told_by, *(group_of(holder) for holder in found.holders[:1])}
@@ -128,6 +122,17 @@ class Findings:
             return None
         self._filled.update(fillers)
         return found
+
+    def _holders_within_share(
+        self, found: FoundTrack, known: FoundTrack | None, told_by: Hashable
+    ) -> FoundTrack | None:
+        had = {holder.peer_id for holder in known.holders} if known is not None else set()
+        fresh = tuple(holder for holder in found.holders if holder.peer_id not in had)
+        room = self._share - self._filled[told_by]
+        self._filled[told_by] += len(fresh[:room])
+        if fresh[room:]:
+            self._keep(replace(found, holders=fresh[room:]))
+        return replace(found, holders=fresh[:room]) if fresh[:room] else None
 
     def _keep(self, found: FoundTrack) -> None:
         if len(self._over) < MAX_OVER:

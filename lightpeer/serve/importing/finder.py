@@ -120,14 +120,17 @@ class Finder:
             self.led_out += 1
             self.first_led_out = self.first_led_out or (link, target)
             return False
+        if fault := self._fault_of(target):
+            self._skipped.append((link, f"it links to {target}, {fault}"))
+        return not fault
+
+    def _fault_of(self, target: Path) -> str:
+        """Return why no link may lead to a place outside, or ""."""
         if any(target.is_relative_to(own) for own in _KERNELS_OWN):
-            fault = "which is the system's"
-        elif any(other.is_relative_to(target) for other in self._roots.values()):
-            fault = "which your music folder is in"
-        else:
-            return True
-        self._skipped.append((link, f"it links to {target}, {fault}"))
-        return False
+            return "which is the system's"
+        if any(root.is_relative_to(target) for root in self._roots.values()):
+            return "which your music folder is in"
+        return ""
 
     def _close(self, path: Path, error: OSError) -> None:
         self._skipped.append((path, f"it cannot be read: {error.strerror}"))
