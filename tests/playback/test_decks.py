@@ -67,8 +67,9 @@ class Stage:
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch) -> None:
     def new_session(client: Stage, *_given: object, **_told: object) -> object:
-        return SimpleNamespace(wait_complete=client.fetched.wait)
+        return SimpleNamespace(wait_complete=client.fetched.wait, seek=lambda _segment: None)
 
+    monkeypatch.setattr(module, "new_download", lambda *_given, **_told: None)
     monkeypatch.setattr(module, "new_session", new_session)
     monkeypatch.setattr(module, "Deck", FakeDeck)
 

@@ -20,8 +20,10 @@ from lightpeer.client import stream
 from lightpeer.client.client import INLINE_BYTES, Start
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE, Rendition
+from lightpeer.core.segments.download import Download
 from lightpeer.core.segments.retries import ANSWERS
 from lightpeer.core.segments.skips import LEAST_INLINE_BYTES, SETTLED_S
+from lightpeer.download.session import Callbacks
 from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
 from lightpeer.playback import decks, sound
 from lightpeer.playback.deck import first_segment
@@ -38,11 +40,14 @@ PIECE = bytes(round(PIECE_S * SAMPLE_RATE) * 4)
 class FakeSession:
     made: list[FakeSession]
 
-    def __init__(self, track: object, *given: object, first_segment: int, **told: object) -> None:
-        self.track, self.given, self.told = track, given, told
-        self.cursor = first_segment
+    def __init__(self, download: Download, network: object, find: object, callbacks: Callbacks) -> None:
+        self.download, self.given, self.callbacks = download, (network, find), callbacks
+        self.track, self.cursor = download.track, 0
         self.playout = SimpleNamespace(
-            playing=True, realtime=None, rebuffers=0, rebuffered_s=lambda _now: 0.0
+            playing=True,
+            realtime=download.playout.realtime,
+            rebuffers=0,
+            rebuffered_s=lambda _now: 0.0,
         )
         self.buffer_s, self.source_count, self.transport = 12.5, 2, "udp"
         self.ladder = SimpleNamespace(switches=0)
@@ -59,6 +64,9 @@ class FakeSession:
         )
         self.fetched = trio.Event()
         FakeSession.made.append(self)
+
+    def seek(self, segment: int) -> None:
+        self.cursor = segment
 
     async def wait_complete(self) -> None:
         await self.fetched.wait()
@@ -286,13 +294,20 @@ def test_a_session_is_given_all_that_it_needs(run):
     async def main(on: Stage) -> None:
         await on.player.play(["one"], start_s=10.0)
         (session,) = FakeSession.made
-        network, settings, bandwidth, find = session.given
-        assert (network, settings) == (on.client.network, on.settings)
+        network, find = session.given
+        assert network is on.client.network
+        download, settings = session.download, on.settings
+        assert (download.playout.low_water_s, download.playout.high_water_s) == (
+            settings.low_water_s,
+            settings.high_water_s,
+        )
+        bandwidth = download.bandwidth
         assert bandwidth is on.player._decks.bandwidth
         assert bandwidth.rate_bytes_per_s == 7_000.0, "what is remembered of the network"
         assert callable(find)
-        assert (session.told["on_lie"], session.told["on_served"]) == ("on_lie", "on_served")
-        session.told["on_event"](SourceLost("Lx", "it is gone"))
+        callbacks = session.callbacks
+        assert (callbacks.on_lie, callbacks.on_served) == ("on_lie", "on_served")
+        callbacks.on_event(SourceLost("Lx", "it is gone"))
         assert on.events[-1] == SourceLost("Lx", "it is gone")
         assert session.cursor == first_segment(10.0)
         assert on.client.opened == [(0.0, "one", INLINE_BYTES, first_segment(10.0))]
@@ -308,7 +323,7 @@ def test_the_latest_rate_counts_for_the_next_track_and_is_noted_at_the_end(run):
         FakeDeck.script["one"] = [1, measure]
         await on.player.play(["one", "two"])
         one, two = FakeSession.made
-        assert one.given[2] is two.given[2]
+        assert one.download.bandwidth is two.download.bandwidth
         assert on.client.noted == [(on.client.peer, 55_000.0)]
 
     run(main, {})
@@ -324,8 +339,8 @@ def test_where_nothing_is_remembered_a_later_track_looks_again(run):
         FakeDeck.script["one"] = [1, learn]
         await on.player.play(["one", "two"])
         one, two = FakeSession.made
-        assert one.given[2].rate_bytes_per_s == 0.0
-        assert two.given[2].rate_bytes_per_s == 9_000.0
+        assert one.download.bandwidth.rate_bytes_per_s == 0.0
+        assert two.download.bandwidth.rate_bytes_per_s == 9_000.0
 
     run(main, {})
 
@@ -334,7 +349,7 @@ def test_how_the_first_reply_came_tells_the_rate(run):
     async def main(on: Stage) -> None:
         on.client.peer.burst = SimpleNamespace(rate_bytes_per_s=33_000.0)
         await on.player.play(["one"])
-        assert FakeSession.made[0].given[2].rate_bytes_per_s == 33_000.0
+        assert FakeSession.made[0].download.bandwidth.rate_bytes_per_s == 33_000.0
 
     run(main)
 
@@ -434,9 +449,9 @@ def test_the_status_while_it_opens_waits_for_data_or_is_paused(run):
 def test_what_is_not_heard_yet_is_in_hand_and_in_the_sink(run):
     async def main(on: Stage) -> None:
         ahead: list[float] = []
-        FakeDeck.script["one"] = [1, lambda: ahead.append(FakeSession.made[0].told["sink_ahead_s"]())]
+        FakeDeck.script["one"] = [1, lambda: ahead.append(FakeSession.made[0].callbacks.sink_ahead_s())]
         await on.player.play(["one"])
-        ahead.append(FakeSession.made[0].told["sink_ahead_s"]())
+        ahead.append(FakeSession.made[0].callbacks.sink_ahead_s())
         assert ahead == [0.25 + 0.125, 0.0]
 
     run(main, {})
@@ -552,7 +567,7 @@ def test_skips_that_belong_together_open_one_track_when_they_are_over(run):
         assert on.client.opened[0][2] == INLINE_BYTES
         assert on.client.opened[2][2] == max(LEAST_INLINE_BYTES, 3500), "half a second of the link"
         assert on.sink.pieces == 4 + 1 + 3
-        assert len({session.given[2] for session in FakeSession.made}) == 1, (
+        assert len({session.download.bandwidth for session in FakeSession.made}) == 1, (
             "what is known of the link is kept"
         )
 

@@ -253,7 +253,7 @@ def rests(download: Download, source: Source) -> set[float]:
         for came in answers(download, now):
             seconds.add(download.receive(source, [came], now)[1])
             while download.buffer.buffer_s > 1.0 and download.take(now) is not None:
-                pass
+                download.buffer.hear(0.0, now)
     return seconds
 
 
@@ -533,6 +533,7 @@ def test_wishes_after_a_rest_begin_the_watch_for_a_dead_zone_and_open_ended_stre
     assert download.buffer.buffer_s == 16.0
     told(download)
     for _ in range(10):
+        download.buffer.hear(0.0, 100.0)
         download.take(100.0)
     assert download.next_deadline() == 100.0
     download.handle_timeout(100.0)  # over a minute later

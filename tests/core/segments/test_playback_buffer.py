@@ -71,6 +71,11 @@ class Stage:
         keys = [*scheduler._objects, *scheduler._waiting]
         return sorted(key for key in keys if key[1] < table_segment(0))
 
+    def heard_and_taken(self, now: float) -> SegmentReady | None:
+        """Take a segment once all before it has been heard."""
+        self.buffer.hear(0.0, now)
+        return self.buffer.take(now)
+
     def put(self, *segments: int, rendition: int = LOW) -> list[bool]:
         """Put segments, which cost nobody a wish."""
         return [self.buffer.put(ready(number, rendition)) for number in segments]
@@ -130,7 +135,10 @@ def test_sound_runs_once_the_start_mark_is_reached_and_is_counted_as_it_is_taken
     assert on.buffer.cursor == 1
     assert on.put(1) == [True]
     assert on.buffer.take(10.0) == ready(1)
-    assert on.buffer.ahead_s == 1.0
+    assert on.buffer.ahead_s == 3.0, "what was taken is still to be heard"
+    assert on.buffer.sink_until == 13.0
+    on.buffer.hear(1.5, 10.0)
+    assert on.buffer.ahead_s == 1.5
     stats = on.shared.stats
     assert stats.segments == 2
     assert stats.audio_bytes == stats.fetched_bytes == sum(map(len, MADE.segments[LOW][:2]))
@@ -151,6 +159,9 @@ def test_an_interruption_and_its_end_are_told_once() -> None:
     on.buffer.take(10.0)
     on.buffer.take(10.0)
     on.buffer.update(11.0)
+    assert on.events == [], "two seconds are still to be heard"
+    on.buffer.hear(0.0, 11.0)
+    on.buffer.update(11.0)
     on.buffer.update(12.0)
     assert on.events == [Rebuffering()]
     on.put(2, 3, 4)
@@ -167,7 +178,7 @@ def test_an_interruption_and_its_end_are_told_once() -> None:
 def test_an_interruption_counts_from_when_the_player_found_nothing() -> None:
     on = Stage()
     on.put(0, 1)
-    assert [on.buffer.take(11.0) for _ in range(3)] == [ready(0), ready(1), None]
+    assert [on.heard_and_taken(11.0) for _ in range(3)] == [ready(0), ready(1), None]
     assert on.events == [Rebuffering()]
     on.put(2, 3, 4, 5)
     assert on.buffer.take(20.0) == ready(2)
@@ -290,11 +301,11 @@ def test_taking_has_it_pumped_where_it_is_time_to_fetch_and_nothing_is_on_its_wa
     on.give(*range(MOST, 16))
     assert on.wishes == []
     for _ in range(8):
-        on.buffer.take(10.0)
+        on.heard_and_taken(10.0)
     assert on.buffer.buffer_s == 8.0
     assert on.buffer.pump_at == math.inf  # it rests
-    on.buffer.take(10.0)
-    on.buffer.take(10.0)
+    on.heard_and_taken(10.0)
+    on.heard_and_taken(10.0)
     assert on.buffer.pump_at == -math.inf
     on.buffer.pump(11.0)
     assert on.wishes
