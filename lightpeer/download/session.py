@@ -1,8 +1,8 @@
 """One track being streamed: the shell around the `Download`, which decides everything.
 
 It owns the connections to the sources, the one timer, and the task that looks for further sources. After the
-core was told something `_turn` carries out what it says: events first, then what is to be sent, then the time
-at which it wants to be asked again.
+core was told something `_turn` carries out what it says: events first, then the time at which it wants to be
+asked again, and last what is to be sent, since to send may take another socket, and may be cancelled.
 """
 
 from __future__ import annotations
@@ -180,6 +180,7 @@ class Session:
     async def _turn(self) -> None:
         """Carry out what the core says after it was told something."""
         self._carry_out_events()
+        self._set_timer()
         while (out := self.download.data_to_send()) is not None:
             source, data = out
             connection = self._connections[source]
@@ -187,7 +188,6 @@ class Session:
                 await connection.send(data)
             else:
                 connection.ask(data)
-        self._set_timer()
 
     def _carry_out_events(self) -> None:
         while self.download.events and (event := self.download.next_event()) is not None:

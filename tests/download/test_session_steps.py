@@ -504,6 +504,26 @@ def test_the_timer_follows_the_deadline(run: Run) -> None:
     run(main, Timed)
 
 
+def test_a_turn_that_is_cancelled_while_it_sends_has_set_the_timer(run: Run) -> None:
+    """A call may be ended while one of its answers is taken, and a datagram to another source waits."""
+
+    async def main(on: Stage, nursery: trio.Nursery) -> None:
+        async def open_another_socket(_datagram: bytes) -> None:
+            await trio.sleep_forever()
+
+        connection = await on.begin(nursery, udp=TERMS)
+        connection.send = open_another_socket
+        on.download._shared.out.append((connection.source, b"a PULL"))
+        on.download.at = 15.0
+        with trio.move_on_after(0) as ended:
+            await connection.turn()
+        assert ended.cancelled_caught
+        await on.jump(5.0)
+        assert on.download.called == [(15.0, 0.0)]
+
+    run(main, Timed)
+
+
 def test_it_runs_until_it_is_cancelled_and_then_closes_its_sources(run: Run) -> None:
     async def main(on: Stage, nursery: trio.Nursery) -> None:
         async with trio.open_nursery() as running:
