@@ -93,7 +93,7 @@ class SourceSet:
 
     def drop(self, source: Source, fault: Fault, now: float) -> None:
         """Drop a source that is of no more use, for good if it lied, and look for another."""
-        if source not in self._sources:
+        if source.is_closed:
             return
         self.search.on_lost(source.peer.peer_id, now, lied=fault.is_lie, was_useful=source.has_delivered)
         self._remove(source, fault.reason if fault.is_lie else None)
@@ -118,6 +118,8 @@ class SourceSet:
 
     def renew(self, now: float, *, is_low: bool) -> None:
         """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
+        if self.is_closed:
+            return
         for source in [source for source in self._sources if source.has_expired(now)]:
             if not (source.on_grpc and is_low):
                 self._remove(source)

@@ -190,6 +190,17 @@ def test_at_the_end_all_are_closed_and_it_is_told_what_they_gave():
     assert stage.told() == [SourceClosed(first, 5000, 7.0), SourceClosed(second, 0, 7.0)]
 
 
+def test_none_is_closed_again_by_what_comes_after_the_end():
+    stage = Stage("ab")
+    first, second = stage.all
+    stage.sources.close()
+    stage.told()
+    first.expired = True
+    stage.sources.renew(100.0, is_low=False)
+    stage.sources.drop(second, GONE, 100.0)
+    assert stage.told() == []
+
+
 def test_one_that_ends_is_told_of_and_another_is_looked_for():
     stage = Stage("ab")
     first, second = stage.all
