@@ -8,8 +8,8 @@ that is overdue. While nothing comes at all, the probes back off to one a second
 because in a dead zone the radio network still holds what is outstanding. It delivers that when
 the zone ends, after a delay that is the zone's and not the path's: those units give no round trip.
 
-Call order: `ask` queues PULLs and `data_to_send` gives them as datagrams; `receive` takes the datagrams of a
-wake-up and returns what they brought; `handle_timeout` is called at `next_deadline`. Only
+Call order: `ask` requests units; `receive` takes the datagrams of a wake-up and returns what they brought;
+`handle_timeout` is called at `next_deadline`. After each of them the PULLs in `outgoing` are to be sent. Only
 `receive` sees bytes from the network. It counts what does not verify and otherwise ignores it.
 """
 
@@ -48,13 +48,12 @@ class Receiver:
     Attributes:
         gauge: what is outstanding, and the round trip; read it, the receiver writes it.
         unasked: the account of what came without a request.
-        outgoing: what waits to be sent; `data_to_send` takes it from there.
+        outgoing: the datagrams that wait to be sent; take them from the left.
         is_at_end: whether nothing is left to request after what is outstanding; set by the caller.
         last_heard_at: when a requested unit came last, or was requested with nothing outstanding.
         probes_unanswered: how many probes were sent since.
         first_pull_at: when the first PULL was queued; None before.
         arrived: how many units came as requested.
-        duplicates: how many other units came.
         rejected: how many datagrams did not verify.
     """
 
@@ -75,7 +74,7 @@ class Receiver:
         self.last_heard_at = now
         self.probes_unanswered = 0
         self.first_pull_at: float | None = None
-        self.arrived = self.duplicates = self.rejected = 0
+        self.arrived = self.rejected = 0
         self._keys = terms.keys
         self._first_rtt_s = first_rtt_s
         self._pulls = PullQueue(terms, self.unasked)
@@ -120,10 +119,6 @@ class Receiver:
         self.unasked.useful_bytes += self.gauge.outstanding_bytes  # some of it is on its way
         self._pulls.begin_epoch()
         self._outstanding.clear()
-
-    def data_to_send(self) -> bytes | None:
-        """Return the next datagram for the source, None when there is none."""
-        return self.outgoing.popleft() if self.outgoing else None
 
     # What comes.
 
@@ -176,7 +171,6 @@ class Receiver:
                 if rtt_s is not None:
                     rtts_s.append(rtt_s)
             else:
-                self.duplicates += 1
                 self.unasked.on_data(data, size)
             self._events.append(
                 UnitArrived(data.unit, data.payload, rtt_s, outcome.was_asked, pulled_at, now)

@@ -152,6 +152,7 @@ class Download:
         self.lost: list[Unit] = []
         self.asked: set[Unit] = set()
         self.arrivals: list[tuple[float, int]] = []  # of units that had not come before
+        self.duplicates = 0  # units that came and were not outstanding
         self.windows: list[tuple[float, float]] = []
         self.pulls: list[float] = []  # when each was sent
         self._events: list[tuple[float, int, bool, bytes]] = []
@@ -195,9 +196,9 @@ class Download:
         self.receiver.handle_timeout(self.now)
         self._on_events(events)
         self._ask()
-        while (datagram := self.receiver.data_to_send()) is not None:
+        while self.receiver.outgoing:
             self.pulls.append(self.now)
-            self._later(self.link.up(self.now), True, datagram)
+            self._later(self.link.up(self.now), True, self.receiver.outgoing.popleft())
         while (due := self.server.due()) is not None and due <= self.now:
             datagram = self.server.send(self.now)
             for _ in range(1 + (self.link.random.random() < self.link.duplicate)):
@@ -219,6 +220,7 @@ class Download:
                     self.asked.remove(event.unit)
                 else:
                     assert event.unit not in self.asked
+                    self.duplicates += 1
             else:
                 self.bandwidth.on_lost(self.flow, event)
                 assert self.asked.issuperset(event.units), "lost, but not outstanding"
