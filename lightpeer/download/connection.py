@@ -109,7 +109,9 @@ class Connection:
         return True
 
     async def move(self, *, is_flooded: bool) -> None:
-        """Go on over another port."""
+        """Go on over another port, unless the source is closed meanwhile."""
+        if self._source.is_closed:
+            return
         assert self._path is not None, "it has a stream"
         await self._path.renew(keep_former=not is_flooded)
         self._download.on_moved(self._source, trio.current_time(), is_flooded=is_flooded)
@@ -146,7 +148,9 @@ class Connection:
         self._call_heard_s = lambda: -math.inf
 
     async def reconnect(self, call_no: int) -> None:
-        """Make another connection."""
+        """Make another connection, unless the source is closed meanwhile."""
+        if self._source.is_closed:
+            return
         self.peer.renew()
         try:
             await self.peer.connect()
@@ -167,6 +171,7 @@ class Connection:
     async def _pull(self, call_no: int, scope: trio.CancelScope) -> None:
         try:
             with scope:
+                await trio.lowlevel.checkpoint_if_cancelled()  # it may have been ended before it began
                 await self._pull_segments(scope)
         except RemoteError as error:
             await self._on_call_failed(call_no, error)

@@ -207,6 +207,25 @@ def test_a_connection_that_is_closed_leaves_nothing():
     run(act)
 
 
+def test_what_is_begun_as_the_source_is_closed_disturbs_nobody() -> None:
+    """The peer's connection may serve another track."""
+
+    async def act(on: Stage) -> None:
+        await on.connection.open_path(on.phone, TERMS)
+        on.connection.start_call(1, renews=False)
+        on.source.is_closed = True
+        on.connection.close()
+        await on.connection.move(is_flooded=False)
+        await on.connection.reconnect(1)
+        await wait_all_tasks_blocked()
+        assert on.peer.log == ["hold", "release"]
+        assert on.peer.calls == []
+        assert on.told == []
+        assert not on.phone.udp
+
+    run(act)
+
+
 # UDP.
 
 
