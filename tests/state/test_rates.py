@@ -52,7 +52,7 @@ def started_with(folder: Path, own_host: str) -> float:
 
     async def act(client: Client) -> None:
         async with streaming(client, SONG.track.track_id, 96) as (session, _):
-            rates.append(session.bandwidth.rate_bytes_per_s)
+            rates.append(session.download.bandwidth.rate_bytes_per_s)
 
     at(folder, own_host, act)
     return rates[0]

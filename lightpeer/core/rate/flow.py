@@ -104,9 +104,8 @@ class Flow:
     @property
     def rate_bytes_per_s(self) -> float:
         """What the source delivered lately, 0 before any measurement."""
-        if (
-            self.delay.queue_s > self._pacing.target_s
-        ):  # to drain a queue, the greatest of few units is too high
+        # The greatest of few units is too high a rate to drain a queue by.
+        if self.delay.queue_s > self._pacing.target_s:
             return self.delivery.mean_bytes_per_s
         return self.delivery.bytes_per_s
 

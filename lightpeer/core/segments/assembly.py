@@ -25,9 +25,8 @@ Ranges: TypeAlias = list[tuple[UnitRange, list[int]]]
 class Outcome(Enum):
     """What a unit was to its object."""
 
-    UNWANTED = (
-        auto()
-    )  # it is here already, there is none of its number, or it is another source's of a suspect
+    # It is here already, there is none of its number, or it is another source's of a suspect.
+    UNWANTED = auto()
     WRONG_SIZE = auto()  # nobody honest sends it
     PART = auto()  # others are still to come
     COMPLETE = auto()  # it was the last

@@ -92,8 +92,7 @@ class Download:
     def take(self, now: float) -> SegmentReady | None:
         """Return the next segment, None while sound is not to run or the segment is not here."""
         segment = self.buffer.take(now)
-        if self.buffer.pump_at <= now:
-            self._deadline = now
+        self._deadline = min(self._deadline, max(now, self.buffer.pump_at))
         return segment
 
     def seek(self, segment: int, now: float) -> None:

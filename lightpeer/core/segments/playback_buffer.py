@@ -109,9 +109,8 @@ class PlaybackBuffer:
             self._set_pump_at()
             return None
         segment = self._segments.take()
-        if self._playout.realtime:  # it is on its way to the sink, which `hear` will say more of
-            self.sink_ahead_s += SEGMENT_S
-            self.sink_until = max(self.sink_until, now) + SEGMENT_S
+        if self._playout.realtime:  # it is on its way to the sink
+            self.hear(self.sink_ahead_s + SEGMENT_S, now)
         self._is_pump_due |= self._playout.fetching and not self._shared.scheduler.wished
         self._measure()
         stats = self._shared.stats

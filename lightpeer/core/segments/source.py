@@ -119,7 +119,7 @@ class Source(SourceHandle):
             return False
         is_ours = self.udp.receive(datagrams)
         self._take_units()
-        if receiver.unasked.is_open:
+        if receiver.unasked.is_pending:
             self._judge(receiver)
         self.is_timer_due |= receiver.probes_unanswered > 0  # it waits for a token that may get lost
         return is_ours
@@ -208,7 +208,7 @@ class Source(SourceHandle):
             case Action.MOVE:
                 self._shared.events.append(MovePort(self))
             case Action.FALL_BACK:
-                self._shared.scheduler.release(self)  # what the radio network holds counts when it comes
+                self.udp.hand_over()  # what the radio network holds counts when it comes
                 # What ended UDP may be a change of network, and TCP hangs then.
                 receiver = self.udp.receiver
                 self.call.start(renews=receiver is not None and receiver.arrived > 0)

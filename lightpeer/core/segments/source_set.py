@@ -222,8 +222,8 @@ class SourceSet:
         if holder is None:
             return
         if self._do_others_deliver(holder, now):
-            self.search.rest(holder.peer.peer_id, now)
             self.drop(holder, Fault("it holds up the track"), now)
+            self.search.rest(holder.peer.peer_id, now)  # whatever it has delivered before
         elif len(self._sources) < MOST_SOURCES:
             self.search.hurry()
 

@@ -7,8 +7,8 @@ An outage silences both. Then neither is to blame, and the two take turns: UDP i
 call that fails, or a connection that hangs, is made anew, less and less often (`call_watch.py`). The first
 sign of life on either decides. Times grow with the round trip, as far as it is known (`path_state.py`).
 
-Call order: `on_units`, `on_lost`, `on_call`, `on_chunk` and `on_call_failed` as things happen; `decide` after
-these and whenever `next_deadline` has come, until it returns NOTHING. Carry out at once what it returns.
+Call order: `on_units`, `on_lost`, `on_call`, `on_chunk` and `on_call_failed` as things happen; `decide`
+whenever `next_deadline` has come, until it returns NOTHING. Carry out at once what it returns.
 """
 
 from __future__ import annotations

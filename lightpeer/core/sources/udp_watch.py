@@ -113,9 +113,8 @@ class UdpWatch:
             return True
         if now < self._trickle_at():
             return False
-        self._is_seen_to_pass = (
-            not receiver.gauge.outstanding_bytes
-        )  # if there was no more to bring, little is no trickle
+        # If there was no more to bring, little is no trickle.
+        self._is_seen_to_pass = not receiver.gauge.outstanding_bytes
         return not self._is_seen_to_pass
 
     def _first_limit(self, receiver: Receiver) -> float:

@@ -146,9 +146,8 @@ class Receiver:
     def _on_path(self, path: PathToken, size: int, now: float) -> None:
         """Show a new token at once: the source waits for it before it sends more."""
         if self._pulls.on_path(path, size) and self.gauge.outstanding_bytes:
-            if (
-                self._shown_at <= self.last_heard_at
-            ):  # in case it gets lost, a probe shows it soon; but once alone
+            # In case it gets lost a probe shows it soon, but only once.
+            if self._shown_at <= self.last_heard_at:
                 self._last_activity, self._quiet_factor = now, 1.0
             self._shown_at = now
             self._pulls.put([], now, shows_token=True)

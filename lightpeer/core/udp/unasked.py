@@ -42,12 +42,12 @@ class Unasked:
 
     Attributes:
         useful_bytes: that came as requested, or were given up and may come yet; for the receiver to add to.
-        is_open: whether something came since the last `judge` that was not asked for.
+        is_pending: whether something that was not asked for came since the last `judge`.
     """
 
     def __init__(self) -> None:
         self.useful_bytes = 0
-        self.is_open = False
+        self.is_pending = False
         self._asked: dict[int, Sequence[UnitRange]] = {}  # by the low bits of a PULL's number
         self._pulls = 0  # that a PATH may answer
         self._paths = 0
@@ -82,7 +82,7 @@ class Unasked:
 
     def on_junk(self, size: int) -> None:
         """Note the size in bytes of a datagram that anybody may have sent."""
-        self.is_open = True
+        self.is_pending = True
         if not self._is_moving:
             self._junk_bytes += _HEADERS_BYTES + (size if size < _CUT_BYTES else _LARGEST_BYTES)
 
@@ -92,7 +92,7 @@ class Unasked:
 
     def judge(self) -> Conduct:
         """Return what to do; MOVE is returned once before each `on_moved`."""
-        self.is_open = False
+        self.is_pending = False
         if self._foreign > MOST_BREACHES or self._paths > self._pulls + MOST_BREACHES:
             return Conduct.LIE
         allowed_bytes = self.useful_bytes + SPARE_BYTES * (1 + self._moves)

@@ -442,3 +442,14 @@ def test_nothing_is_wished_for_beyond_the_high_water_mark() -> None:
     on.put(*range(16))
     on.buffer.wish_inline("peer", [table(), segment(16)])
     assert (on.drain(), on.buffer.buffer_s, on.wishes) == ([], 16.0, [])
+
+
+def test_what_is_decoded_only_to_begin_with_is_not_heard() -> None:
+    """After a seek the sink is behind by what the first segment holds before the place."""
+    on = Stage()
+    on.put(0, 1)
+    on.buffer.hear(-0.5, 10.0)
+    on.buffer.update(10.0)
+    on.put(2)
+    assert on.buffer.take(10.0) == ready(0)
+    assert (on.buffer.sink_ahead_s, on.buffer.sink_until) == (0.5, 10.5)

@@ -304,6 +304,16 @@ def test_falling_back_leaves_what_was_asked_to_a_call(on: OneSource) -> None:
     assert on.scheduler.first_holder() is on.source
 
 
+def test_what_is_asked_for_on_a_call_is_not_left_to_others_as_what_udp_had() -> None:
+    on = OneSource().start()
+    on.wish(0)
+    on.ask(10.0)
+    on.source.handle_timeout(10.0 + FALLBACK_AFTER_S, ALONE)
+    assert on.source.on_grpc
+    on.source.forget()
+    assert not on.source.udp.is_through
+
+
 def test_a_call_brings_what_was_asked_for(on: OneSource) -> None:
     on = on_call(0, wishes_table=True)
     on.source.receive_chunk(chunk_of(TABLE), 0.1, 11.5)

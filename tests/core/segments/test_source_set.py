@@ -535,6 +535,22 @@ def test_one_that_holds_up_the_track_is_dropped_where_another_does_better(heard_
         assert stage.looks() == [ids(left_out)], "twice as long as one that is lost"
 
 
+def test_one_that_trickles_and_holds_up_the_track_rests_too():
+    """What it has delivered before does not bring it back at once."""
+    stage = held_up()
+    first = stage.all[0]
+    first.has_delivered = True
+    stage.check(100.0, URGENT_S)
+    assert first not in stage.all
+    stage.looks()
+    stage.sources.search.on_looked(100.0, have_any=True, was_answered=False)
+    for now, left_out in ((100.0 + REST_S - 0.1, "ab"), (100.0 + REST_S, "b")):
+        stage.sources.search.begin(now)
+        stage.check(now)
+        assert stage.looks() == [ids(left_out)]
+        stage.sources.search.on_looked(now, have_any=True, was_answered=False)
+
+
 def test_after_a_dead_zone_nobody_is_to_blame_for_a_while():
     stage = held_up(heard_at=100.0 + GRACE_S)
     stage.sources.dead_zone.on_heard(100.0)
