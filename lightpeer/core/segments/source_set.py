@@ -118,9 +118,7 @@ class SourceSet:
 
     def renew(self, now: float, *, is_low: bool) -> None:
         """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
-        if self.is_closed:
-            return
-        for source in [source for source in self._sources if source.has_expired(now)]:
+        for source in [s for s in self._sources if s.has_expired(now) and not s.is_closed]:
             if not (source.on_grpc and is_low):
                 self._remove(source)
                 self.search.on_expired(now)
@@ -129,9 +127,7 @@ class SourceSet:
 
     def wants_more(self, now: float) -> bool:
         """Return whether to open further ones: each costs bytes, and a link that is full gives no more."""
-        if len(self._sources) < 2 or self.search.is_hurried(now):
-            return True
-        return self.asking.wants_more(now)
+        return len(self._sources) < 2 or self.search.is_hurried(now) or self.asking.wants_more(now)
 
     # Asking.
 
