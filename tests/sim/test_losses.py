@@ -126,3 +126,19 @@ def test_what_comes_is_taken_about_once_for_each_pull(
     assert len(pulls) < sum(taken) / 3.5
     assert len(taken) < 1.2 * len(pulls)
     assert len(checks) < 0.05 * len(pulls), "what comes puts the deadlines off"
+
+
+def test_an_uplink_that_is_capped_near_the_bitrate_carries_the_music(tmp_path: Path) -> None:
+    """The server sends slower than it is asked to: what it holds is not asked for again."""
+    made = made_track(60, kbps=(48,))
+
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made], cap=8_000) as server,
+            open_client(settings(tmp_path, server), net.host(PHONE)) as client,
+        ):
+            heard = await stream(client, made)
+        assert heard.session.playout.rebuffers == 0
+        assert heard.session.stats.duplicate_units < 20
+
+    simulate(main)

@@ -18,7 +18,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.udp.datagram import MAX_HOLD_S, MAX_RANGES, Data, UnitRange, parse_answer_untrusted
+from lightpeer.core.udp.datagram import (
+    MAX_HOLD_S,
+    MAX_PAYLOAD,
+    MAX_RANGES,
+    Data,
+    UnitRange,
+    parse_answer_untrusted,
+)
 from lightpeer.core.udp.events import UnitArrived, UnitsLost
 from lightpeer.core.udp.outstanding import OutstandingUnits
 from lightpeer.core.udp.pulls import PullQueue
@@ -39,6 +46,7 @@ FIRST_PROBE_RTT_S: Final = 0.5
 
 PROBED_UNITS: Final = 8  # so few are all requested again at the end, where the link is idle anyway
 _QUIET_FLOOR_S = 0.05  # scheduling noise and the server's pacing, on links with no delay at all
+_QUIET_INTERVALS = 2.0  # between units: a server that shares out its uplink sends slower than it is asked to
 _PROBE_MAX_S = 1.0
 
 
@@ -84,6 +92,8 @@ class Receiver:
         self._events: list[Event] = []
         self._last_activity = self._resumed_at = now
         self._quiet_factor = 1.0
+        self._interval_s = 0.0  # from one requested unit to the next, as TCP smooths its round trip
+        self._is_first_due = True  # nothing was outstanding before: the next unit takes a round trip
 
     def silent_s(self, now: float) -> float:
         """Return for how long nothing has come of what is outstanding; 0 while nothing is."""
@@ -105,6 +115,7 @@ class Receiver:
         before = self.gauge.outstanding_bytes
         if not before:
             self._last_activity = self.last_heard_at = now
+            self._is_first_due = True
         if self.first_pull_at is None:
             self.first_pull_at = now
         self._pulls.pace_bytes_per_s = pace_bytes_per_s
@@ -184,6 +195,9 @@ class Receiver:
         silence_s = now - self.last_heard_at
         if silence_s >= OUTAGE_S and silence_s >= 2 * self._rtt_s():
             self._resumed_at = now
+        elif not self._is_first_due:
+            self._interval_s += (silence_s - self._interval_s) / 8
+        self._is_first_due = False
         self._last_activity = self.last_heard_at = now
         self._quiet_factor = 1.0
         self.probes_unanswered = 0
@@ -203,7 +217,8 @@ class Receiver:
         if not self.is_at_end or self._quiet_factor > 1.0:
             return self._last_activity + self._quiet_s()
         overdue_at = self._outstanding.oldest_asked_at() + self._grace_s()
-        return max(overdue_at, self._last_activity + self._late_s())
+        quiet_s = max(self._late_s(), _QUIET_INTERVALS * self._interval_s)
+        return max(overdue_at, self._last_activity + quiet_s)
 
     def handle_timeout(self, now: float) -> None:
         """Probe if nothing came for too long."""
@@ -235,11 +250,13 @@ class Receiver:
     def _quiet_s(self) -> float:
         rtt_s = self._rtt_s()
         usual = max(1.5 * rtt_s + min(4 * self.gauge.rtt.variation_s, _PROBE_MAX_S), rtt_s + _QUIET_FLOOR_S)
+        usual = max(usual, rtt_s + _QUIET_INTERVALS * self._interval_s)
         return max(usual, min(usual * self._quiet_factor, _PROBE_MAX_S))
 
     def _grace_s(self) -> float:
         """Return the age at which a unit at the end is overdue: paced, and half a round trip late."""
         paced_s = self.gauge.outstanding_bytes / max(self._pulls.pace_bytes_per_s, 1)
+        paced_s = max(paced_s, self.gauge.outstanding_bytes / MAX_PAYLOAD * self._interval_s)
         return paced_s + self._rtt_s() + self._late_s()
 
     def _late_s(self) -> float:

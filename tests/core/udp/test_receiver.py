@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lightpeer.core.udp.datagram import (
     DATA_OVERHEAD,
+    MAX_PAYLOAD,
     MAX_RANGES,
     Data,
     DatagramKeys,
@@ -559,3 +560,27 @@ def test_on_a_path_of_more_than_a_second_the_first_answer_gives_a_round_trip():
     link.ask(0.0, 0, 2)
     assert link.data(1.3, 0, 1) == [arrived(0, 1.3)]
     assert link.gauge.rtt.mean_s == pytest.approx(1.3)
+
+
+@pytest.mark.parametrize("is_at_end", [False, True])
+def test_a_server_that_sends_slower_than_it_is_asked_to_is_not_probed(link, is_at_end):
+    """It shares out its uplink, and says how long it held each unit, so that the round trip stays short."""
+    asked = link.ask(0.0, 0, 40, size=MAX_PAYLOAD)
+    link.receiver.is_at_end = is_at_end
+    for unit in range(39):
+        now = 0.02 + 0.15 * unit
+        if unit > 8:  # its rate is known
+            assert link.receiver.next_deadline() > now, unit
+        link.data(now, unit, asked.pull_no, hold_s=0.15 * unit, payload=b"x" * MAX_PAYLOAD)
+    assert 0.15 < link.receiver.next_deadline() - now < 0.6, "the last is lost"
+
+
+def test_the_first_unit_after_a_pause_says_nothing_of_the_servers_rate(link):
+    asked = link.ask(0.0, 0, 1)
+    link.data(0.1, 0, asked.pull_no)
+    before = link.receiver._interval_s
+    asked = link.ask(50.0, 1, 2)
+    link.data(50.9, 1, asked.pull_no)
+    assert link.receiver._interval_s == before == 0.0
+    link.data(50.98, 2, asked.pull_no)
+    assert link.receiver._interval_s == pytest.approx(0.01)
