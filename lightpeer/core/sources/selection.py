@@ -94,7 +94,9 @@ class Selection(Generic[SourceT]):
             self._set_due()
 
     def on_came(self, source: SourceT, arrivals: Sequence[tuple[int, float]]) -> bool:
-        """Note bytes that were asked for and came in one wake-up; return whether `due` is nearer.
+        """Note bytes that were asked for and came in one wake-up.
+
+        Return whether a deadline is to be set anew: `due` was infinite before, or a probe is over.
 
         Args:
             source: the source that sent them.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -27,28 +26,11 @@ from lightpeer.core.sources.udp_watch import (
     TRICKLE_S,
 )
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
-from lightpeer.core.udp.gauge import Gauge
+from tests.core.sources.test_udp_watch import Stream
 
 LEAST_BYTES_PER_S = 3000.0
 NOTHING, MOVE, FALL_BACK, RETURN = Action.NOTHING, Action.MOVE, Action.FALL_BACK, Action.RETURN
 PROBE, RECONNECT, END_CALL = Action.PROBE, Action.RECONNECT, Action.END_CALL
-
-
-@dataclass
-class Stream:
-    """What a transport sees of a receiver."""
-
-    arrived: int = 0
-    first_pull_at: float | None = None
-    last_heard_at: float = 0.0
-    probes_unanswered: int = 0
-    gauge: Gauge = field(default_factory=Gauge)
-
-    def next_deadline(self) -> float | None:
-        return 0.0 if self.gauge.outstanding_bytes else None
-
-    def silent_s(self, now: float) -> float:
-        return now - self.last_heard_at if self.gauge.outstanding_bytes else 0.0
 
 
 def udp(**more: object) -> tuple[Transport, Stream]:
