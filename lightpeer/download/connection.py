@@ -119,11 +119,11 @@ class Connection:
 
     async def _on_datagrams(self, came: Sequence[Datagram]) -> bool:
         """Take what came from the source's address; return whether any of it was the source's."""
-        now = trio.current_time()
-        is_ours, rest_s = self._download.receive(self._source, came, now)
+        is_ours, rest_s = self._download.receive(self._source, came, trio.current_time())
         await self._turn()
         assert self._path is not None, "it came over it"
-        self._path.rest_until = now + rest_s
+        # The turn took time: a rest that began before it would often end a unit short.
+        self._path.rest_until = trio.current_time() + rest_s
         return is_ours
 
     # gRPC.

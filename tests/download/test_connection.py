@@ -129,12 +129,13 @@ class Stage:
         self.peer = FakePeer()
         self.source = SimpleNamespace(peer=PeerState(None, "the peer"), is_closed=False)
         self.download = Told(self.source)
-        self.turns = 0
+        self.turns, self.turn_s = 0, 0.0
         self.connection = Connection(self.download, self.source, self.peer, nursery, self.turn)
 
     async def turn(self) -> None:
         self.turns += 1
         assert self.turns == len(self.download.log), "once for each that is told"
+        await trio.sleep(self.turn_s)
 
     @property
     def told(self) -> list[object]:
@@ -241,6 +242,20 @@ def test_datagrams_go_over_the_path_and_what_comes_next_may_rest():
             await on.connection.send(word)
         await trio.sleep(1.0)
         assert on.told[1:] == [([b"two", b"three"], now + REST_S)]
+
+    run(act)
+
+
+def test_a_rest_begins_when_the_turn_is_over():
+    async def act(on: Stage) -> None:
+        on.turn_s = 0.25
+        assert await on.connection.open_path(on.phone, TERMS)
+        await on.connection.send(b"one")
+        await trio.sleep(0.1)
+        ((_, now),) = on.told
+        await on.connection.send(b"two")
+        await trio.sleep(1.0)
+        assert on.told[1:] == [([b"two"], now + on.turn_s + REST_S)]
 
     run(act)
 

@@ -130,8 +130,8 @@ class Download:
     ) -> tuple[bool, float]:
         """Receive what came from a source's address by UDP.
 
-        Return whether any of it was the source's, and for how many seconds what comes next may wait, so that
-        it is taken together.
+        Return whether any of it was the source's, and for how many seconds after the turn what comes next may
+        wait, so that it is taken together.
         """
         is_ours = self.sources.receive(source, datagrams, now)
         if self.scheduler.has_event or source.is_closed or self.sources.asking.find_work():
