@@ -245,7 +245,7 @@ class Flow:
             if rate is not None:
                 self.delivery.take(rate, forget=True)
                 self._pacing.on_room()
-        elif unit.rtt_s is not None and not self.rate_bytes_per_s:
+        elif unit.rtt_s is not None and not self.delivery.bytes_per_s:
             self.delivery.take(self._initial_bytes / max(unit.rtt_s, _LEAST_FIRST_RTT_S))
 
     def _count(self, size: int, lost: int, now: float) -> None:

@@ -86,21 +86,27 @@ class PathDelay:
 
     def add(self, arrivals: Iterable[UnitArrived]) -> None:
         """Count the round trips of units, in the order they came."""
+        counted_at: float | None = None
         for unit in arrivals:
             size = len(unit.payload)
             self._usual_bytes += (size - self._usual_bytes) / 8 if self._usual_bytes else size
             if unit.rtt_s is not None and size >= _SMALL * self._usual_bytes:
-                self._add(unit.rtt_s, unit.came_at)
+                counted_at = unit.came_at
+                self._add(unit.rtt_s, counted_at)
+        if counted_at is not None:
+            self._find_queue(counted_at)
 
     def begin(self, base_s: float, now: float) -> None:
         """Use a round trip of another kind as the base, until a shorter one comes."""
-        self._add_to_base(max(base_s, MIN_RTT_S), now)
+        self._base.add(max(base_s, MIN_RTT_S), now)
+        self._find_queue(now)
 
     def forget_base(self, now: float) -> None:
         """Use the standing round trip as the base: the route has changed."""
         if self.standing_s is not None:
             self._base = WindowedMinimum()
-            self._add_to_base(self.standing_s, now)
+            self._base.add(self.standing_s, now)
+            self._find_queue(now)
 
     def _add(self, rtt_s: float, now: float) -> None:
         recent = self._recent
@@ -111,10 +117,9 @@ class PathDelay:
         while recent[0][0] < now - length_s:
             recent.popleft()
         self.standing_s = recent[0][1]
-        self._add_to_base(rtt_s, now)
-
-    def _add_to_base(self, rtt_s: float, now: float) -> None:
         self._base.add(rtt_s, now)
+
+    def _find_queue(self, now: float) -> None:
         self.base_s = self._base.get(now)
         if self.standing_s is not None and self.base_s is not None:
             self.queue_s = max(0.0, self.standing_s - self.base_s)

@@ -42,6 +42,9 @@ class Outcome(NamedTuple):
     lost_bytes: int = 0
 
 
+_IN_ORDER: Final = Outcome(was_asked=True, answers_probe=False)  # most of them: no object for each
+
+
 class OutstandingUnits:
     """The outstanding units of one stream; see the module's docstring."""
 
@@ -120,7 +123,8 @@ class OutstandingUnits:
             return Outcome(was_asked, True, *self._remove_lost(order, probed=True))
         if outstanding is None or outstanding.pull_no != data.pull_no:  # or a late copy of one asked again
             return Outcome(was_asked, False)
-        return Outcome(True, False, *self._remove_lost(outstanding.order, probed=False))
+        lost, lost_bytes = self._remove_lost(outstanding.order, probed=False)
+        return Outcome(True, False, lost, lost_bytes) if lost else _IN_ORDER
 
     def _remove(self, unit: Unit) -> OutstandingUnit | None:
         outstanding = self._units.pop(unit, None)
@@ -137,6 +141,8 @@ class OutstandingUnits:
             earlier.later_arrivals += 1
             if probed or earlier.later_arrivals >= REORDER_UNITS:
                 lost.append(unit)
+        if not lost:
+            return (), 0
         before = self._gauge.outstanding_bytes
         for unit in lost:
             self._remove(unit)
