@@ -78,7 +78,9 @@ def played(
                 poison(servers[liar], track)
                 introduce(servers[liar], servers[0])
                 servers[liar].host.up.delay_s = servers[liar].host.down.delay_s = 0.001
-            for _ in range(plays):
+            for number in range(plays):
+                if number:
+                    await trio.sleep(60)
                 phone = net.hosts.get(PHONE) or net.host(PHONE)
                 async with open_client(settings(tmp_path / str(seed), servers[0]), phone) as client:
                     began_s = trio.current_time()
@@ -87,7 +89,6 @@ def played(
                     outcome.append((is_liars, trio.current_time() - began_s))
                     assert opened.track == (track if is_liars else SONG).track
                     (client.on_skipped if is_liars else client.on_listened)(peer)
-                await trio.sleep(60)
 
     simulate(main, seed=seed)
     return outcome
