@@ -1,10 +1,15 @@
-"""What all tests share: Hypothesis draws the same examples everywhere, so any failure repeats; and Ctrl-C."""
+"""What all tests share: Hypothesis draws the same examples everywhere, so any failure repeats; and Ctrl-C.
+
+Coverage counts the tests of the rooms. It makes Python three times slower, so it is off while whole networks,
+other programs and drawn bytes run: a line that only these happen to reach counts as not tested.
+"""
 
 from __future__ import annotations
 
 import gc
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +24,16 @@ settings.register_profile(
 )
 settings.register_profile("long", deadline=None, max_examples=5000)  # pytest --hypothesis-profile=long
 settings.load_profile("ci")
+
+TESTS = Path(__file__).parent
+NOT_COUNTED = {"bench", "fuzz", "interop", "process", "sim"}  # folders of tests
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have pytest-cov pause for the tests that it does not count."""
+    for item in items:
+        if item.path.relative_to(TESTS).parts[0] in NOT_COUNTED:
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_collection_finish() -> None:

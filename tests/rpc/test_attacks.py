@@ -43,6 +43,8 @@ from lightpeer.rpc.link import STALLED_WRITE_S, Hooks, Link
 from lightpeer.rpc.server import LIMITS, REQUEST_S, RpcServer, ServerBounds
 from tests.rpc.service import Fixture, MemoryStream, run, serving, stream_pair
 
+pytestmark = pytest.mark.no_cover  # long runs, three times as long under coverage
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 KIB, MIB = 1024, 1024 * 1024
 FLOOD_BYTES = 4 * MIB  # whoever may send so much without being cut off is not held back

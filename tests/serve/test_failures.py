@@ -23,6 +23,8 @@ from lightpeer.testing.network import SimInternet, simulate
 from tests.serve.faults import Faults
 from tests.serve.media import write_wav
 
+pytestmark = pytest.mark.no_cover  # long runs, three times as long under coverage
+
 SERVER = ("20.0.0.1", 1000)
 NEIGHBOUR = ("21.0.0.1", 1000)
 LADDER = (24,)
