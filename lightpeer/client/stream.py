@@ -8,14 +8,13 @@ as they come, for a fetch or a mirror. `open_stream` gives programs the same, as
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
 import trio
 
 from lightpeer.client.client import Start
-from lightpeer.client.find_sources import first_source, source_finder
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.abr import Ladder
@@ -27,13 +26,18 @@ from lightpeer.errors import StreamFailedError
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Collection
+
     from lightpeer.client.client import Client
     from lightpeer.client.part_file import PartFile
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.segments.scheduler import SegmentReady
     from lightpeer.core.segments.tables import Kept
+    from lightpeer.core.trust.identity import PeerId
     from lightpeer.core.udp.opening import Opened
+    from lightpeer.download.session import FindSources
+    from lightpeer.peering.peer import Peer
 
 INLINE_BYTES: Final = 11_000
 """As much as TCP sends at once: ten segments (RFC 6928), two of which HTTP/2's settings take, less headers.
@@ -181,3 +185,18 @@ async def next_within(silence_s: float, session: Session) -> SegmentReady | None
     with trio.move_on_after(silence_s):
         return await session.next_segment()
     raise StreamFailedError(f"nothing came for {silence_s:.0f} s: try again later")
+
+
+async def first_source(found: AsyncGenerator[tuple[Peer, Opened], None]) -> tuple[Peer, Opened]:
+    """Return the first source that is found; raise as the finder does if there is none."""
+    async with aclosing(found):
+        return await anext(found)
+
+
+def source_finder(client: Client, track: Track) -> FindSources:
+    """Return a function that finds a session's further sources, without manifest and inline segments."""
+
+    def find(exclude: Collection[PeerId]) -> AsyncGenerator[tuple[Peer, Opened], None]:
+        return client.open_track(track.track_id, Start(inline_bytes=0), exclude=exclude, track=track)
+
+    return find

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.client.client import INLINE_BYTES, Start
-from lightpeer.client.find_sources import first_source
-from lightpeer.client.stream import new_download, new_session
+from lightpeer.client.stream import first_source, new_download, new_session
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.retries import Retries

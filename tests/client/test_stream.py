@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
 
-from lightpeer.client.stream import Segment, SegmentStream, open_stream
+from lightpeer.client.client import Start
+from lightpeer.client.stream import Segment, SegmentStream, first_source, open_stream, source_finder
 from lightpeer.errors import NothingFoundError, StreamFailedError, UsageError
 from lightpeer.testing.faults import Faults
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import made_track
 from tests.playback.music import Stage, stage
+from tests.rpc.service import run
 
 MADE = made_track(60, kbps=(24, 48))
 
@@ -104,3 +107,43 @@ def test_false_bytes_are_not_given(tmp_path):
     simulate(main)
     assert got == [Segment(0, n, bad.segments[0][n]) for n in range(len(got))]
     assert len(got) <= 9
+
+
+# The first source of a track, and the finder of further ones.
+
+
+def test_the_first_is_taken_and_the_search_is_closed():
+    closed = []
+
+    async def found():
+        try:
+            yield "first", "opened"
+            yield "second", "opened"
+        finally:
+            closed.append(True)
+
+    async def main():
+        assert await first_source(found()) == ("first", "opened")
+        assert closed == [True]
+
+    run(main)
+
+
+def test_where_there_is_none_the_finder_says_why():
+    async def found():
+        raise NothingFoundError("no reachable peer holds it")
+        yield
+
+    async def main():
+        with pytest.raises(NothingFoundError, match="no reachable peer"):
+            await first_source(found())
+
+    run(main)
+
+
+def test_further_sources_need_neither_manifest_nor_inline_segments():
+    asked = []
+    client = SimpleNamespace(open_track=lambda *given, **more: asked.append((given, more)))
+    track = SimpleNamespace(track_id=b"id")
+    source_finder(client, track)([b"us"])
+    assert asked == [((b"id", Start(inline_bytes=0)), {"exclude": [b"us"], "track": track})]

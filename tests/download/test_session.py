@@ -11,8 +11,7 @@ import trio
 
 from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client.client import Client, open_client
-from lightpeer.client.find_sources import first_source
-from lightpeer.client.stream import new_download, new_session
+from lightpeer.client.stream import first_source, new_download, new_session
 from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.events import SessionEvent

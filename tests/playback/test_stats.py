@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lightpeer.core.segments.counts import DownloadStats
 from lightpeer.core.segments.playout import Playout
+from lightpeer.core.segments.shared import DownloadStats
 from lightpeer.net.network import Counters
 from lightpeer.playback import stats
 from lightpeer.playback.stats import PlayStats

@@ -16,12 +16,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from lightpeer.core.segments.counts import DownloadStats
 from lightpeer.core.segments.events import Failed
 from lightpeer.core.segments.hold_ups import NEAR_S
 from lightpeer.core.segments.playback_buffer import PlaybackBuffer
 from lightpeer.core.segments.scheduler import Scheduler, SegmentReady
-from lightpeer.core.segments.shared import Fault, Shared
+from lightpeer.core.segments.shared import DownloadStats, Fault, Shared
 from lightpeer.core.segments.source import Source
 from lightpeer.core.segments.source_set import SourceSet
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.segments.buffer import SEGMENT_S, SegmentBuffer
 from lightpeer.core.segments.events import Rebuffering, Resumed
-from lightpeer.core.sources.pull_ahead import MOST
+from lightpeer.core.segments.pull_call import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

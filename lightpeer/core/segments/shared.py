@@ -1,4 +1,4 @@
-"""What all sources of one track share."""
+"""What all sources of one track share, the counts of its download among it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.rate.bandwidth import Bandwidth
     from lightpeer.core.segments.assembly import Key
-    from lightpeer.core.segments.counts import DownloadStats
     from lightpeer.core.segments.events import Event
     from lightpeer.core.segments.handle import SourceHandle
     from lightpeer.core.segments.scheduler import Scheduler
@@ -32,6 +31,21 @@ class Beside(NamedTuple):
 
 Outgoing: TypeAlias = "tuple[SourceHandle, bytes | list[Key]]"
 """A datagram for a source, or the objects to ask it for on its call."""
+
+
+@dataclass(slots=True)
+class DownloadStats:
+    """What a download counts."""
+
+    audio_bytes: int = 0  # verified and taken
+    fetched_bytes: int = 0  # verified
+    fetching_s: float = 0.0
+    segments: int = 0  # taken
+    bitrate_seconds: float = 0.0  # kbit/s x seconds over the segments taken
+    retransmitted_units: int = 0
+    duplicate_units: int = 0
+    sources: int = 0  # at most at a time
+    transports: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Whether UDP still brings what is asked of one source.
 
 It does not if no DATA comes in time from the start, if DATA stops while probes go unanswered, if hardly
-anything passes (`policing.py`), or if no more than a trickle comes at first. A silence may also mean that our
+anything passes (`Sieve`), or if no more than a trickle comes at first. A silence may also mean that our
 address has changed: then another socket is tried first.
 
 Call order: `on_units` and `on_lost` as things happen, in their order; at `next_deadline` see whether
@@ -14,7 +14,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.rate.policing import Sieve
 from lightpeer.core.sources.path_state import HASTE, ROUND_TRIPS, PathState
 from lightpeer.core.udp.datagram import MAX_PAYLOAD
 
@@ -28,6 +27,42 @@ GIVE_UP_AFTER_S: Final = 2.5  # of silence, a second of it over the new socket,
 GIVE_UP_PROBES: Final = 4  # and so many probes in vain: UDP does not pass any more
 TRICKLE_S: Final = 2.0  # from the first DATA on: half the bitrate of the least rendition must come once
 STREAM_ENDS_S: Final = 55.0  # after which a server may have ended our stream: 60 s, less what a PULL may take
+TIMES_AS_MANY: Final = 5  # units lost for each that came: nothing plays at such a loss
+MIN_ROUNDS: Final = 2  # in a row: one is what the end of a dead zone looks like
+MIN_UNITS: Final = 24  # in these: more than a burst of losses, and than what single units could say
+
+
+class Sieve:
+    """Whether a network lets hardly anything of UDP through, as those do that police it.
+
+    A policed path still delivers a few packets, so silence is no signal. Instead, most of the requested units
+    are lost, round after round. On a lossy link far more units arrive than are lost, and at the end of a dead
+    zone all losses are found in one round.
+
+    Call order: count `arrived`, and call `on_lost` as units are found to be lost; `is_closed` is the
+    outcome, until `reset`.
+    """
+
+    def __init__(self) -> None:
+        self._rounds = 0  # with hardly any arrivals, in a row
+        self._lost = 0  # in these
+        self.is_closed = False  # UDP is of no use for now
+        self.arrived = 0  # units since the last loss, for the caller to count
+
+    def on_lost(self, units: int) -> None:
+        """Note units that are found to be lost at one time."""
+        if units < TIMES_AS_MANY * self.arrived:
+            self._rounds = self._lost = 0
+        else:
+            self._rounds += 1
+            self._lost += units
+        self.arrived = 0
+        self.is_closed = self._rounds >= MIN_ROUNDS and self._lost >= MIN_UNITS
+
+    def reset(self) -> None:
+        """Judge anew: UDP is tried again."""
+        self.arrived = self._rounds = self._lost = 0
+        self.is_closed = False
 
 
 class UdpWatch:

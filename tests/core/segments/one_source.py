@@ -6,10 +6,9 @@ from collections.abc import Collection, Sequence
 
 from lightpeer.core.content.manifest import table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
-from lightpeer.core.segments.counts import DownloadStats
 from lightpeer.core.segments.handle import PeerState
 from lightpeer.core.segments.scheduler import Scheduler
-from lightpeer.core.segments.shared import Beside, Shared
+from lightpeer.core.segments.shared import Beside, DownloadStats, Shared
 from lightpeer.core.segments.source import Source
 from lightpeer.core.udp.datagram import Data, Pull, Unit, build_data, parse_pull_untrusted, unit_layout
 from lightpeer.core.udp.opening import Chunk, UdpTerms

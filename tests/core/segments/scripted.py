@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from lightpeer.core.content.manifest import table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
-from lightpeer.core.segments.counts import DownloadStats
 from lightpeer.core.segments.handle import PeerState
 from lightpeer.core.segments.scheduler import Scheduler
-from lightpeer.core.segments.shared import Beside, Shared
+from lightpeer.core.segments.shared import Beside, DownloadStats, Shared
 from lightpeer.core.segments.source import Source
 from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.udp.opening import UdpTerms

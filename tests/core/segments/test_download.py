@@ -25,11 +25,11 @@ from lightpeer.core.segments.events import (
 from lightpeer.core.segments.handle import PeerState
 from lightpeer.core.segments.playback_buffer import Policy
 from lightpeer.core.segments.playout import Playout
+from lightpeer.core.segments.pull_call import MOST
 from lightpeer.core.segments.scheduler import SegmentReady
 from lightpeer.core.segments.shared import Fault
 from lightpeer.core.segments.source import Source
 from lightpeer.core.segments.tables import Kept
-from lightpeer.core.sources.pull_ahead import MOST
 from lightpeer.core.udp.datagram import (
     Data,
     DatagramKeys,

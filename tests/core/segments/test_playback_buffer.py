@@ -10,13 +10,12 @@ import pytest
 from lightpeer.core.content.manifest import table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.abr import Ladder
-from lightpeer.core.segments.counts import DownloadStats
 from lightpeer.core.segments.events import Rebuffering, Resumed
 from lightpeer.core.segments.playback_buffer import FLOOR_SHARE, LEAST_PUMP_S, PlaybackBuffer, Policy
 from lightpeer.core.segments.playout import Playout
+from lightpeer.core.segments.pull_call import MOST
 from lightpeer.core.segments.scheduler import Scheduler, SegmentReady, SourceLied
-from lightpeer.core.segments.shared import Shared
-from lightpeer.core.sources.pull_ahead import MOST
+from lightpeer.core.segments.shared import DownloadStats, Shared
 from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.core.udp.opening import Chunk
 from tests.pair import made_track

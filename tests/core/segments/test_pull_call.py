@@ -6,9 +6,8 @@ import pytest
 
 from lightpeer.core.segments.events import EndCall, StartCall
 from lightpeer.core.segments.handle import SourceHandle
-from lightpeer.core.segments.pull_call import PullCall
+from lightpeer.core.segments.pull_call import MOST, SLOW_S, PullAhead, PullCall
 from lightpeer.core.segments.scheduler import PATIENCE_S
-from lightpeer.core.sources.pull_ahead import MOST
 from tests.core.segments.one_source import TABLE, OneSource
 
 
@@ -100,3 +99,44 @@ def test_the_end_of_a_call_frees_what_was_asked_for_and_takes_back_what_was_not_
     assert list(on.shared.out) == kept
     assert not on.call.is_answer_due
     assert on.scheduler.first_holder() is None
+
+
+# How many segments are under way.
+
+
+def answered(ahead: PullAhead, now: float, after_s: float) -> float:
+    """Ask for all that may be, and let the first answer come."""
+    ahead.on_asked(ahead.free, now)
+    ahead.on_answer(now + after_s)
+    return now + after_s
+
+
+def test_it_begins_with_one_and_doubles_while_answers_come_soon():
+    ahead, seen = PullAhead(), []
+    for _ in range(5):
+        seen.append((ahead.segments, ahead.free))
+        ahead.on_asked(ahead.free, 0.0)
+        assert ahead.free == 0
+        ahead.on_answer(SLOW_S)
+    assert seen == [(1, 1), (2, 2), (4, 3), (8, 5), (MOST, 1)]
+
+
+def test_where_answers_come_late_few_are_under_way_and_never_less_than_two():
+    ahead, now = PullAhead(), 0.0
+    for _ in range(4):
+        now = answered(ahead, now, 0.1)
+    assert ahead.segments == MOST
+    seen = []
+    for _ in range(4):
+        now = answered(ahead, now, SLOW_S + 0.1)
+        seen.append(ahead.segments)
+    assert seen == [4, 2, 2, 2]
+    assert ahead.free == 0, "what was asked for before is waited for"
+
+
+def test_a_first_answer_that_is_late_leaves_one():
+    ahead = PullAhead()
+    answered(ahead, 0.0, 2 * SLOW_S)
+    assert ahead.segments == 1
+    answered(ahead, 10.0, 0.1)
+    assert ahead.segments == 2
