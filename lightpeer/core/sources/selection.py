@@ -77,15 +77,13 @@ class Selection(Generic[SourceT]):
         self._roster.leave(source)
         self._set_due()
 
-    def on_stalled(self, source: SourceT, stalled: Collection[SourceT]) -> bool:
-        """Have another asked in place of one, unless all are `stalled`; return whether there is one."""
+    def on_stalled(self, source: SourceT, stalled: Collection[SourceT]) -> None:
+        """Have another asked in place of one, unless all are `stalled`."""
         fit = [other for other in self._roster.silent if other not in stalled]
-        if source not in self.asked or not fit:
-            return False
-        self._replace(source, fit[0])
-        self._roster.silent.append(source)
-        self._set_due()
-        return True
+        if source in self.asked and fit:
+            self._replace(source, fit[0])
+            self._roster.silent.append(source)
+            self._set_due()
 
     def ask(self, source: SourceT) -> None:
         """Have a source asked from now on, whatever it adds."""
@@ -127,44 +125,42 @@ class Selection(Generic[SourceT]):
         debt_bytes, self._debt_bytes = self._debt_bytes, 0
         return debt_bytes
 
-    def update(self, now: float, rtt_s: float) -> bool:
-        """Do what is due, where a round trip takes `rtt_s`; return whether another is to be asked now."""
+    def update(self, now: float, rtt_s: float) -> None:
+        """Do what is due, where a round trip takes `rtt_s`."""
         self._throughput.measure_s = max(rtt_s, LEAST_MEASURE_S)
-        is_more = self._update(now, rtt_s)
-        self._set_due()
-        return is_more
-
-    def _update(self, now: float, rtt_s: float) -> bool:
         if not self.asked:
-            return bool(self._roster.ask_next(1))
-        if now < self.due:
-            return False
-        self._due_at = now + self._throughput.measure_s / 2
+            self._roster.ask_next(1)
+        elif now >= self.due:
+            self._due_at = now + self._throughput.measure_s / 2
+            self._go_on(now, rtt_s)
+        self._set_due()
+
+    def _go_on(self, now: float, rtt_s: float) -> None:
+        """See what has come, and try what may add something."""
         if self.probe is not None:
-            return self._judge(self.probe, now, rtt_s)
-        if self._throughput.is_silent(now):
+            self._judge(self.probe, now, rtt_s)
+        elif self._throughput.is_silent(now):
             self.on_idle()
         elif self._throughput.rates_bytes_per_s:
-            return self._choose(now, rtt_s)
+            self._choose(now, rtt_s)
         elif self._guess_bytes_per_s:
-            return self._try(self._guess_bytes_per_s, now, rtt_s, is_guess=True)
-        return False
+            self._try(self._guess_bytes_per_s, now, rtt_s, is_guess=True)
 
-    def _choose(self, now: float, rtt_s: float) -> bool:
-        """Probe others, or leave one out, if it is time; return whether another is asked now."""
+    def _choose(self, now: float, rtt_s: float) -> None:
+        """Probe others, or leave one out, if it is time."""
         self._guess_bytes_per_s = 0.0
         if self._left_out is not None:
-            return self._judge_without(now)
+            self._judge_without(now)
+            return
         is_time = now >= self._try_at and not self._throughput.is_full(now)
         if is_time and self._try(self._throughput.lately(), now, rtt_s):
-            return True
+            return
         if len(self.asked) > 1 and now >= self._leave_out_at:
             self._left_out = self.asked[-1]
             self._roster.silence(self._left_out)
             self._before_bytes_per_s = self._throughput.greatest()
             self._try_at = max(self._try_at, now + AGAIN_S)
             self._throughput.begin_anew(now + SETTLE_RTTS * rtt_s)
-        return False
 
     def _try(self, before_bytes_per_s: float, now: float, rtt_s: float, *, is_guess: bool = False) -> bool:
         """Probe as many as are asked; return whether there is any."""
@@ -174,15 +170,14 @@ class Selection(Generic[SourceT]):
         self._due_at = now + PROBE_RTTS * rtt_s + LEAST_MEASURE_S
         return True
 
-    def _judge(self, probe: Probe[SourceT], now: float, rtt_s: float) -> bool:
-        """See what a probe has shown; return whether another is to be asked now."""
+    def _judge(self, probe: Probe[SourceT], now: float, rtt_s: float) -> None:
+        """See what a probe has shown."""
         if probe.is_over and probe.on_top < GROWN:
             self._debt_bytes = probe.asked_bytes
         if probe.is_over and not probe.is_clear:
             probe.repeat()
             self._due_at = now + PROBE_RTTS * rtt_s + LEAST_MEASURE_S
-            return True
-        if probe.has_grown(rtt_s):
+        elif probe.has_grown(rtt_s):
             self._try_again_s = AGAIN_S
             self._leave_out_at = now + self._leave_out_again_s
             self._throughput.on_grown()
@@ -190,28 +185,30 @@ class Selection(Generic[SourceT]):
             self.probe, known = None, len(self.asked) - len(probe.sources)
             self._guess_bytes_per_s = probe.before_bytes_per_s * len(self.asked) / known
             self._try(self._guess_bytes_per_s, now, rtt_s, is_guess=True)
-            return True
-        self._undo()
-        self._throughput.pause(now + rtt_s)
+        else:
+            self._undo()
+            self._throughput.pause(now + rtt_s)
+            self._on_tried_in_vain(probe, now)
+
+    def _on_tried_in_vain(self, probe: Probe[SourceT], now: float) -> None:
+        """Put off the next probe, after one that has shown nothing to gain."""
         if self._is_guess:
             self._guess_bytes_per_s = 0.0  # it was wrong, or the newcomers were
-            return False
+            return
         self._try_at = now + self._try_again_s
         self._try_again_s = min(2 * self._try_again_s, MAX_AGAIN_S)
         if probe.is_full:
             self._throughput.on_full(probe.before_bytes_per_s, now)
-        return False
 
-    def _judge_without(self, now: float) -> bool:
-        """See what comes without the one left out; return whether it is asked again."""
+    def _judge_without(self, now: float) -> None:
+        """See what comes without the one left out, and ask it again if that is less."""
         if self._throughput.greatest() >= FELL * self._before_bytes_per_s:
             self._left_out = None
-            return False
+            return
         self._undo()
         self._leave_out_again_s = min(2 * self._leave_out_again_s, MAX_AGAIN_S)
         self._leave_out_at = now + self._leave_out_again_s
         self._throughput.begin_anew(now)
-        return True
 
     def _replace(self, source: SourceT | None, other: SourceT | None = None) -> None:
         """Have another asked in place of one, and end the probe: it was beside others."""
