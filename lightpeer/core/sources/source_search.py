@@ -44,7 +44,7 @@ class SourceSearch:
 
     def __init__(self) -> None:
         self.due = math.inf  # when to look; infinity while there is no need, or a look is under way
-        self._banned: dict[PeerId | None, None] = {}
+        self._banned: dict[PeerId | None, None] = {}  # have lied
         self._resting: dict[PeerId | None, tuple[float, float]] = {}  # since when, and for how long
         self._next_at = math.inf  # the next look, even while one is under way
         self._looked_at = -math.inf
@@ -53,7 +53,7 @@ class SourceSearch:
         self._enough = MAX_SOURCES  # sources, to end this look
         self._has_lost = False  # a source, since it began
         self._was_cut = False  # for the next one
-        self._only_liars = True
+        self._honest: dict[PeerId | None, None] = {}  # were lost, and have not lied
         self._nobody_since = math.inf  # when the first of some answers came that nobody has it
         self._nobody_looks = 0
 
@@ -93,7 +93,7 @@ class SourceSearch:
 
     def failure(self, now: float) -> str | None:
         """Return why, without any source, looking on is pointless, as a sentence; None while it is not."""
-        if self._banned and self._only_liars:
+        if self._banned and not self._honest:
             return "every peer that offers this track sent corrupt data: name other peers with --bootstrap"
         if self._nobody_looks >= GONE_LOOKS and now >= self._nobody_since + GONE_S:
             return "no peer sends this track any more"
@@ -127,9 +127,11 @@ class SourceSearch:
             was_useful: whether it had delivered anything.
         """
         self._has_lost = True
-        self._only_liars &= lied
         if lied:
+            self._honest.pop(peer_id, None)
             _remember(self._banned, peer_id, None)
+        else:
+            _remember(self._honest, peer_id, None)
         if was_useful:
             self._resting.pop(peer_id, None)
         else:

@@ -121,6 +121,22 @@ def test_a_liar_is_never_taken_again():
     assert search.failure(0.0) is None
 
 
+def test_where_all_have_lied_the_track_is_given_up_though_one_was_lost_before():
+    search = SourceSearch()
+    search.on_lost(peer(1), 0.0, lied=False, was_useful=True)
+    search.on_lost(peer(2), 1.0, lied=True, was_useful=True)
+    assert search.failure(1.0) is None, "the first may come back"
+    search.on_lost(peer(1), 2.0, lied=True, was_useful=True)
+    assert (search.failure(2.0) or "").startswith("every peer")
+
+
+def test_of_the_honest_as_many_are_remembered_as_of_the_liars():
+    search = SourceSearch()
+    for number in range(2 * REMEMBERED):
+        search.on_lost(peer(number), 0.0, lied=False, was_useful=True)
+    assert len(search._honest) == REMEMBERED
+
+
 def test_a_peer_that_was_of_no_use_rests_each_time_for_longer():
     search = SourceSearch()
     search.on_lost(peer(1), 0.0, lied=False, was_useful=False)
