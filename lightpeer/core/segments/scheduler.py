@@ -118,7 +118,7 @@ class Scheduler:
 
     # Asking.
 
-    def next_ranges(self, source: SourceKey, budget_bytes: float, now: float = 0.0) -> Ranges:
+    def next_ranges(self, source: SourceKey, budget_bytes: float, now: float) -> Ranges:
         """Return the units to ask a source for now.
 
         Args:
@@ -138,7 +138,7 @@ class Scheduler:
                 break
         return out
 
-    def next_objects(self, source: SourceKey, count: int, now: float = 0.0) -> list[Key]:
+    def next_objects(self, source: SourceKey, count: int, now: float) -> list[Key]:
         """Return whole objects to ask a source for that sends whole ones (Streams.Pull).
 
         Args:

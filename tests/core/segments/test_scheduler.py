@@ -105,11 +105,11 @@ def test_the_table_is_fetched_first():
     for segment in (64, 65):
         scheduler.wish(0, segment)
     assert scheduler.wished == 2
-    assert scheduler.next_ranges("a", 10_000) == [(UnitRange(0, TABLE + 1, 0, 1), [1152])]
-    assert scheduler.next_ranges("a", 10_000) == []
+    assert scheduler.next_ranges("a", 10_000, 0.0) == [(UnitRange(0, TABLE + 1, 0, 1), [1152])]
+    assert scheduler.next_ranges("a", 10_000, 0.0) == []
     give(scheduler, "a", [Unit(0, TABLE + 1, 0)])
     assert events(scheduler) == []
-    ranges = scheduler.next_ranges("a", 10_000)
+    ranges = scheduler.next_ranges("a", 10_000, 0.0)
     assert [wanted.segment for wanted, _ in ranges] == [64, 65]
     assert not scheduler.has_event
     give(scheduler, "a", units(ranges))
@@ -139,17 +139,17 @@ def test_tables_are_not_counted_among_the_segments_that_are_wished_for():
 def test_the_next_table_is_fetched_before_it_is_needed():
     scheduler = Scheduler(TRACK)
     scheduler.wish(0, 31)
-    assert [r.segment for r, _ in scheduler.next_ranges("a", 1e9)] == [TABLE]
+    assert [r.segment for r, _ in scheduler.next_ranges("a", 1e9, 0.0)] == [TABLE]
     scheduler.wish(0, 32)
-    assert [r.segment for r, _ in scheduler.next_ranges("a", 1e9)] == [TABLE + 1]
+    assert [r.segment for r, _ in scheduler.next_ranges("a", 1e9, 0.0)] == [TABLE + 1]
     scheduler.wish(0, 33)
-    assert not scheduler.next_ranges("a", 1e9), "asked for once"
+    assert not scheduler.next_ranges("a", 1e9, 0.0), "asked for once"
 
 
 def test_beyond_the_end_there_is_no_table():
     scheduler = Scheduler(TRACK)
     scheduler.wish(0, COUNT - 1)
-    assert [r.segment for r, _ in scheduler.next_ranges("a", 1e9)] == [TABLE + 2]
+    assert [r.segment for r, _ in scheduler.next_ranges("a", 1e9, 0.0)] == [TABLE + 2]
 
 
 def test_wishing_twice_changes_nothing(plan):
@@ -158,13 +158,13 @@ def test_wishing_twice_changes_nothing(plan):
     plan.wish(0, 64)
     plan.wish(0, 64)
     assert plan.wished == 2
-    assert [wanted.segment for wanted, _ in plan.next_ranges("a", 1e9)] == [1, TABLE + 1]
+    assert [wanted.segment for wanted, _ in plan.next_ranges("a", 1e9, 0.0)] == [1, TABLE + 1]
 
 
 def test_ranges_say_the_size_of_every_unit(plan):
     plan.wish(0, 0)
     plan.wish(0, 1)
-    assert plan.next_ranges("a", 1e9) == [
+    assert plan.next_ranges("a", 1e9, 0.0) == [
         (UnitRange(0, 0, 0, 3), [834, 834, 832]),
         (UnitRange(0, 1, 0, 3), [834, 834, 833]),
     ]
@@ -172,19 +172,19 @@ def test_ranges_say_the_size_of_every_unit(plan):
 
 def test_a_budget_is_kept_to_and_the_rest_asked_later(plan):
     plan.wish(0, 0)
-    assert plan.next_ranges("a", 833) == []
-    assert plan.next_ranges("a", 1700) == [(UnitRange(0, 0, 0, 2), [834, 834])]
-    assert plan.next_ranges("a", 1700) == [(UnitRange(0, 0, 2, 1), [832])]
-    assert plan.next_ranges("a", 1700) == []
+    assert plan.next_ranges("a", 833, 0.0) == []
+    assert plan.next_ranges("a", 1700, 0.0) == [(UnitRange(0, 0, 0, 2), [834, 834])]
+    assert plan.next_ranges("a", 1700, 0.0) == [(UnitRange(0, 0, 2, 1), [832])]
+    assert plan.next_ranges("a", 1700, 0.0) == []
 
 
 def test_lost_units_are_asked_for_ahead_of_newer_wishes(plan):
     plan.wish(1, 0)
-    asked = units(plan.next_ranges("a", 1e9))
+    asked = units(plan.next_ranges("a", 1e9, 0.0))
     plan.wish(1, 1)
     give(plan, "a", asked[3:4])
     plan.on_lost([asked[0], asked[2], asked[3], Unit(0, 9, 9)])
-    again = plan.next_ranges("a", 3100)
+    again = plan.next_ranges("a", 3100, 0.0)
     assert [wanted for wanted, _ in again] == [
         UnitRange(1, 0, 0, 1),
         UnitRange(1, 0, 2, 1),
@@ -195,13 +195,13 @@ def test_lost_units_are_asked_for_ahead_of_newer_wishes(plan):
 def test_segments_come_in_any_order(plan):
     for segment in (3, 4):
         plan.wish(0, segment)
-    give(plan, "a", reversed(units(plan.next_ranges("a", 1e9))))
+    give(plan, "a", reversed(units(plan.next_ranges("a", 1e9, 0.0))))
     assert events(plan) == ready((0, 4), (0, 3))
 
 
 def test_what_comes_twice_or_was_not_wanted_is_counted(plan):
     plan.wish(0, 0)
-    first, *_ = units(plan.next_ranges("a", 1e9))
+    first, *_ = units(plan.next_ranges("a", 1e9, 0.0))
     give(plan, "a", [first, first, Unit(0, 5, 0)])
     plan.on_units("a", [arrival(Unit(0, 0, 3), b"beyond")])
     plan.on_object("a", 0, 7, b"four")
@@ -212,26 +212,26 @@ def test_what_comes_twice_or_was_not_wanted_is_counted(plan):
 def test_a_seek_forgets_wishes_and_keeps_tables(plan):
     plan.wish(0, 0)
     plan.wish(0, 64)
-    asked = units(plan.next_ranges("a", 1e9))
+    asked = units(plan.next_ranges("a", 1e9, 0.0))
     plan.clear()
     assert plan.wished == 0
     give(plan, "a", asked)
     assert events(plan) == []
     plan.wish(0, 5)
-    assert [wanted.segment for wanted, _ in plan.next_ranges("a", 1e9)] == [5]
+    assert [wanted.segment for wanted, _ in plan.next_ranges("a", 1e9, 0.0)] == [5]
 
 
 def test_tables_are_bounded_and_fetched_again(plan, monkeypatch):
     monkeypatch.setattr(module, "TABLES_KEPT", 2)
     plan.wish(0, 0)
-    asked = plan.next_ranges("a", 1e9)
+    asked = plan.next_ranges("a", 1e9, 0.0)
     plan.wish(1, 64)
     plan.on_object("a", 1, TABLE + 1, OBJECTS[1, TABLE + 1])
     assert len(plan._tables) == 2
     give(plan, "a", units(asked))
     assert events(plan) == ready((0, 0)), "what is on its way keeps its table"
     plan.wish(0, 1)
-    assert plan.next_ranges("b", 1e9)[-1][0] == UnitRange(0, TABLE, 0, 1)
+    assert plan.next_ranges("b", 1e9, 0.0)[-1][0] == UnitRange(0, TABLE, 0, 1)
 
 
 # Several sources
@@ -240,16 +240,16 @@ def test_tables_are_bounded_and_fetched_again(plan, monkeypatch):
 def test_an_object_is_asked_from_one_source(plan):
     plan.wish(0, 0)
     plan.wish(0, 1)
-    assert units(plan.next_ranges("a", 1000)) == [Unit(0, 0, 0)]
-    assert {unit.segment for unit in units(plan.next_ranges("b", 1e9))} == {1}
-    assert units(plan.next_ranges("a", 1e9)) == [Unit(0, 0, 1), Unit(0, 0, 2)]
+    assert units(plan.next_ranges("a", 1000, 0.0)) == [Unit(0, 0, 0)]
+    assert {unit.segment for unit in units(plan.next_ranges("b", 1e9, 0.0))} == {1}
+    assert units(plan.next_ranges("a", 1e9, 0.0)) == [Unit(0, 0, 1), Unit(0, 0, 2)]
 
 
 def test_another_source_goes_on_where_one_fell_silent(plan):
     plan.wish(0, 0)
-    give(plan, "a", units(plan.next_ranges("a", 1e9))[:1])
+    give(plan, "a", units(plan.next_ranges("a", 1e9, 0.0))[:1])
     plan.release("a")
-    rest = units(plan.next_ranges("b", 1e9))
+    rest = units(plan.next_ranges("b", 1e9, 0.0))
     assert rest == [Unit(0, 0, 1), Unit(0, 0, 2)]
     give(plan, "b", rest)
     assert events(plan) == ready((0, 0))
@@ -259,11 +259,11 @@ def test_what_is_needed_first_is_asked_from_a_second_source_once(plan):
     assert plan.first_holder() is None
     plan.wish(0, 3)
     plan.wish(0, 4)
-    asked = units(plan.next_ranges("a", 10_000))
+    asked = units(plan.next_ranges("a", 10_000, 0.0))
     give(plan, "a", asked[:1])
     assert plan.first_holder() == "a"
     assert plan.share_first() == len(SEGMENTS[0, 3]) - len(payload(asked[0]))
-    again = units(plan.next_ranges("b", 10_000))
+    again = units(plan.next_ranges("b", 10_000, 0.0))
     assert again == [unit for unit in asked[1:] if unit.segment == 3]
     assert plan.first_holder() is None, "both were asked"
     give(plan, "b", again[:1])
@@ -275,27 +275,27 @@ def test_what_is_needed_first_is_asked_from_a_second_source_once(plan):
 def test_whole_objects_for_a_source_that_sends_them(plan):
     for segment in range(5):
         plan.wish(0, segment)
-    plan.next_ranges("udp", 3400)
-    assert plan.next_objects("rpc", 2) == [(0, 2), (0, 3)]
-    assert plan.next_objects("rpc", 9) == [(0, 4)]
-    assert plan.next_objects("rpc", 9) == []
+    plan.next_ranges("udp", 3400, 0.0)
+    assert plan.next_objects("rpc", 2, 0.0) == [(0, 2), (0, 3)]
+    assert plan.next_objects("rpc", 9, 0.0) == [(0, 4)]
+    assert plan.next_objects("rpc", 9, 0.0) == []
     plan.on_object("rpc", 0, 3, SEGMENTS[0, 3])
     assert events(plan) == ready((0, 3))
 
 
 def test_a_unit_of_a_whole_object_that_is_lost_is_asked_for_again(plan):
     plan.wish(0, 0)
-    asked = units(plan.next_ranges("a", 3000))
+    asked = units(plan.next_ranges("a", 3000, 0.0))
     give(plan, "a", asked[:1])
     plan.release("a")
-    assert plan.next_objects("a", 1) == [(0, 0)]
+    assert plan.next_objects("a", 1, 0.0) == [(0, 0)]
     plan.on_lost(asked[1:2])
-    assert units(plan.next_ranges("a", 3000)) == asked[1:2], "the first is here, the last was asked for"
+    assert units(plan.next_ranges("a", 3000, 0.0)) == asked[1:2], "the first is here, the last was asked for"
 
 
 def test_a_whole_object_overtakes_units(plan):
     plan.wish(0, 0)
-    asked = units(plan.next_ranges("a", 1e9))
+    asked = units(plan.next_ranges("a", 1e9, 0.0))
     give(plan, "a", asked[:1])
     plan.on_object("b", 0, 0, SEGMENTS[0, 0])
     assert events(plan) == ready((0, 0))
@@ -308,32 +308,32 @@ def test_a_whole_object_overtakes_units(plan):
 
 def test_bytes_of_one_source_that_fail_their_hash_show_it_up(plan):
     plan.wish(0, 0)
-    asked = units(plan.next_ranges("a", 1e9))
+    asked = units(plan.next_ranges("a", 1e9, 0.0))
     give(plan, "a", asked[:2])
     plan.on_units("a", [arrival(asked[2], bytes(832))])
     (lie,) = events(plan)
     assert isinstance(lie, SourceLied)
     assert lie.source == "a"
-    give(plan, "b", units(plan.next_ranges("b", 1e9)))
+    give(plan, "b", units(plan.next_ranges("b", 1e9, 0.0)))
     assert events(plan) == ready((0, 0))
 
 
 def test_a_unit_of_the_wrong_size_is_a_lie(plan):
     plan.wish(0, 0)
-    plan.next_ranges("a", 1e9)
+    plan.next_ranges("a", 1e9, 0.0)
     plan.on_units("a", [arrival(Unit(0, 0, 0), b"short")])
     assert events(plan) == [SourceLied("a", "a unit of the wrong size")]
-    assert len(units(plan.next_ranges("b", 1e9))) == 3
+    assert len(units(plan.next_ranges("b", 1e9, 0.0))) == 3
 
 
 def test_a_false_table_is_a_lie():
     scheduler = Scheduler(TRACK)
     scheduler.wish(0, 0)
-    scheduler.next_ranges("a", 1e9)
+    scheduler.next_ranges("a", 1e9, 0.0)
     scheduler.on_units("a", [arrival(Unit(0, TABLE, 0), bytes(1152))])
     assert [event.source for event in events(scheduler)] == ["a"]
-    give(scheduler, "b", units(scheduler.next_ranges("b", 1e9)))
-    give(scheduler, "b", units(scheduler.next_ranges("b", 1e9)))
+    give(scheduler, "b", units(scheduler.next_ranges("b", 1e9, 0.0)))
+    give(scheduler, "b", units(scheduler.next_ranges("b", 1e9, 0.0)))
     assert events(scheduler) == ready((0, 0))
 
 
@@ -347,9 +347,9 @@ def test_nobody_is_blamed_where_two_had_a_part(plan):
     plan.wish(0, 0)
     plan.on_units("a", [arrival(Unit(0, 0, 0), bytes(834))])
     plan.release("a")
-    give(plan, "b", units(plan.next_ranges("b", 1e9)))
+    give(plan, "b", units(plan.next_ranges("b", 1e9, 0.0)))
     assert events(plan) == []
-    whole = units(plan.next_ranges("b", 1e9))
+    whole = units(plan.next_ranges("b", 1e9, 0.0))
     assert len(whole) == 3
     give(plan, "b", whole)
     assert events(plan) == ready((0, 0))
@@ -358,9 +358,9 @@ def test_nobody_is_blamed_where_two_had_a_part(plan):
 def test_after_a_failure_of_two_one_alone_gives_the_object(plan):
     plan.wish(0, 0)
     plan.on_units("bad", [arrival(Unit(0, 0, 0), bytes(834))])
-    give(plan, "good", units(plan.next_ranges("good", 1e9))[:2])
+    give(plan, "good", units(plan.next_ranges("good", 1e9, 0.0))[:2])
     plan.on_units("good", [arrival(Unit(0, 0, 2), payload(Unit(0, 0, 2)))])
-    asked = units(plan.next_ranges("good", 1e9))
+    asked = units(plan.next_ranges("good", 1e9, 0.0))
     plan.on_units("bad", [arrival(Unit(0, 0, 0), bytes(834))])  # to spoil it once more
     give(plan, "good", asked)
     assert events(plan) == ready((0, 0))
@@ -369,11 +369,11 @@ def test_after_a_failure_of_two_one_alone_gives_the_object(plan):
 def test_what_one_gave_of_a_failed_object_is_not_mixed_with_what_the_next_gives(plan):
     plan.wish(0, 0)
     plan.on_units("bad", [arrival(Unit(0, 0, 0), bytes(834))])
-    give(plan, "good", units(plan.next_ranges("good", 1e9)))
-    plan.next_ranges("bad", 1e9)
+    give(plan, "good", units(plan.next_ranges("good", 1e9, 0.0)))
+    plan.next_ranges("bad", 1e9, 0.0)
     plan.on_units("bad", [arrival(Unit(0, 0, 1), bytes(834))])
     plan.release("bad")  # it comes up with no more
-    asked = units(plan.next_ranges("good", 1e9)) + units(plan.next_ranges("good", 1e9))
+    asked = units(plan.next_ranges("good", 1e9, 0.0)) + units(plan.next_ranges("good", 1e9, 0.0))
     assert len(asked) == 3
     give(plan, "good", asked)
     assert events(plan) == ready((0, 0))
@@ -427,7 +427,7 @@ def test_whatever_happens_every_segment_comes_once_and_no_honest_source_is_blame
         scheduler.wish(*key)
     for _ in range(2000):
         source = chance.choice(sources)
-        for unit in units(scheduler.next_ranges(source, chance.choice([900, 4000]))):
+        for unit in units(scheduler.next_ranges(source, chance.choice([900, 4000]), 0.0)):
             data = payload(unit)
             if chance.random() < 0.2:
                 scheduler.on_lost([unit])
@@ -458,7 +458,7 @@ def test_of_what_began_to_come_only_the_rest_is_asked_for(plan):
     plan.wish(1, 0)
     _, step = unit_layout(len(SEGMENTS[1, 0]))
     plan.on_beginning("a", 1, 0, SEGMENTS[1, 0][: 2 * step])
-    assert [unit.unit for unit in units(plan.next_ranges("a", 10_000))] == [2, 3, 4]
+    assert [unit.unit for unit in units(plan.next_ranges("a", 10_000, 0.0))] == [2, 3, 4]
     give(plan, "a", [Unit(1, 0, number) for number in (2, 3, 4)])
     assert events(plan) == ready((1, 0))
 
@@ -481,7 +481,7 @@ def test_more_than_an_object_has_is_left(plan):
     plan.wish(1, 0)
     plan.on_beginning("a", 1, 0, SEGMENTS[1, 0] + b"more")
     assert plan.wasted_bytes == len(SEGMENTS[1, 0]) + 4
-    assert units(plan.next_ranges("a", 10_000))
+    assert units(plan.next_ranges("a", 10_000, 0.0))
 
 
 class TestKept:
@@ -490,7 +490,7 @@ class TestKept:
     def scheduler(self, kept):
         scheduler = Scheduler(TRACK, kept)
         scheduler.want_table(0, 0)
-        give(scheduler, "a", units(scheduler.next_ranges("a", 10_000)))
+        give(scheduler, "a", units(scheduler.next_ranges("a", 10_000, 0.0)))
         assert events(scheduler) == []
         return scheduler
 
@@ -506,12 +506,12 @@ class TestKept:
         scheduler.wish(0, 1)
         assert events(scheduler) == ready((0, 0))
         assert asked == [(0, 0, len(SEGMENTS[0, 0])), (0, 1, len(SEGMENTS[0, 1]))]
-        assert {unit.segment for unit in units(scheduler.next_ranges("a", 100_000))} - {TABLE + 1} == {1}
+        assert {unit.segment for unit in units(scheduler.next_ranges("a", 100_000, 0.0))} - {TABLE + 1} == {1}
 
     def test_one_that_does_not_is_fetched(self):
         scheduler = self.scheduler(lambda rendition, segment, size: bytes(size))
         scheduler.wish(0, 0)
-        give(scheduler, "a", units(scheduler.next_ranges("a", 100_000)))
+        give(scheduler, "a", units(scheduler.next_ranges("a", 100_000, 0.0)))
         assert events(scheduler) == ready((0, 0))
 
 
@@ -533,7 +533,7 @@ def test_a_table_and_what_it_leads_to_may_come_in_one_wake_up():
 def test_a_lie_does_not_spoil_what_comes_beside_it(plan):
     plan.wish(0, 0)
     plan.wish(0, 1)
-    plan.next_ranges("a", 1e9)
+    plan.next_ranges("a", 1e9, 0.0)
     good = [arrival(Unit(0, 1, number)) for number in range(3)]
     plan.on_units("a", [arrival(Unit(0, 0, 0), b"short"), *good])
     assert events(plan) == [SourceLied("a", "a unit of the wrong size"), *ready((0, 1))]
