@@ -84,6 +84,7 @@ class PlayStats:
             "sources": int(sums.get("sources", 0)),
             "retransmitted_units": int(sums.get("retransmitted_units", 0)),
             "duplicate_units": int(sums.get("duplicate_units", 0)),
+            "wasted_bytes": int(sums.get("wasted_bytes", 0)),
             "queue_delay_p95_ms": round(bandwidth.queue_delay_p95_s() * 1000, 1),
             "goodput_kbps": round(sums.get("fetched_bytes", 0) * 8 / 1000 / fetching_s, 1)
             if fetching_s
@@ -106,6 +107,7 @@ def _counts(session: Session) -> dict[str, float]:
         "bitrate_switches": session.ladder.switches,
         "retransmitted_units": stats.retransmitted_units,
         "duplicate_units": stats.duplicate_units,
+        "wasted_bytes": session.download.scheduler.wasted_bytes,
         "sources": stats.sources,
     }
 

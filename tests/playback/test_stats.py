@@ -19,7 +19,15 @@ from lightpeer.playback.stats import PlayStats
 FIELDS = [
     *("time_to_first_audio_ms", "startup_ms", "rebuffers", "rebuffer_s", "played_s", "audio_bytes"),
     *("rx_bytes", "tx_bytes", "bitrate_mean_kbps", "bitrate_switches", "transport", "sources"),
-    *("retransmitted_units", "duplicate_units", "queue_delay_p95_ms", "goodput_kbps", "cpu_s", "max_rss_kb"),
+    *(
+        "retransmitted_units",
+        "duplicate_units",
+        "wasted_bytes",
+        "queue_delay_p95_ms",
+        "goodput_kbps",
+        "cpu_s",
+        "max_rss_kb",
+    ),
 ]
 BANDWIDTH = SimpleNamespace(queue_delay_p95_s=lambda: 0.0421)
 
@@ -32,10 +40,13 @@ def at(monkeypatch):
     return lambda moment: now.__setitem__(0, moment)
 
 
-def a_session(*, rebuffers=0, rebuffer_s=0.0, switches=0, **counts):
+def a_session(*, rebuffers=0, rebuffer_s=0.0, switches=0, wasted_bytes=0, **counts):
     playout = Playout(1.0, 1.0, 1.0, 1.0, rebuffers=rebuffers, rebuffer_s=rebuffer_s)
     return SimpleNamespace(
-        stats=DownloadStats(**counts), playout=playout, ladder=SimpleNamespace(switches=switches)
+        stats=DownloadStats(**counts),
+        playout=playout,
+        ladder=SimpleNamespace(switches=switches),
+        download=SimpleNamespace(scheduler=SimpleNamespace(wasted_bytes=wasted_bytes)),
     )
 
 
@@ -60,6 +71,7 @@ def test_sessions_that_ended_and_those_that_run_add_up():
             rebuffers=1,
             rebuffer_s=1.25,
             switches=2,
+            wasted_bytes=900,
             audio_bytes=60_000,
             fetched_bytes=62_500,
             fetching_s=4.0,
@@ -74,6 +86,7 @@ def test_sessions_that_ended_and_those_that_run_add_up():
     running = a_session(
         rebuffers=1,
         rebuffer_s=0.5,
+        wasted_bytes=100,
         audio_bytes=12_000,
         fetched_bytes=37_500,
         fetching_s=1.0,
@@ -95,6 +108,7 @@ def test_sessions_that_ended_and_those_that_run_add_up():
     assert told["transport"] == "grpc+udp"
     assert told["sources"] == 3  # at a time
     assert (told["retransmitted_units"], told["duplicate_units"]) == (3, 1)
+    assert told["wasted_bytes"] == 1000
     assert told["queue_delay_p95_ms"] == 42.1
     assert told["goodput_kbps"] == 160.0  # while something was being fetched
 
