@@ -113,7 +113,7 @@ class Connection:
         if self._source.is_closed:
             return
         assert self._path is not None, "it has a stream"
-        await self._path.renew(keep_former=not is_flooded)
+        await self._path.rebind(keep_former=not is_flooded)
         self._download.on_moved(self._source, trio.current_time(), is_flooded=is_flooded)
         await self._turn()
 

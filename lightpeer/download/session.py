@@ -57,7 +57,7 @@ class Callbacks:
         on_lie: is told each source that broke the protocol or sent false bytes, and how.
         on_served: is told each other source when it ends, how many bytes it delivered, and in how many
             seconds of fetching.
-        sink_ahead_s: gives the seconds of sound that left the buffer and are not heard yet.
+        sink_ahead_s: gives the seconds of sound that left the buffer and are not played yet.
     """
 
     on_event: TellEvent = lambda _event: None
@@ -118,7 +118,7 @@ class Session:
 
     @property
     def ahead_s(self) -> float:
-        """Seconds of audio until nothing is left to hear."""
+        """Seconds of audio until nothing is left to play."""
         self._refresh_sink()
         return self.download.buffer.ahead_s
 
@@ -241,7 +241,7 @@ class Session:
             self._timer.deadline = deadline
 
     def _refresh_sink(self) -> None:
-        self.download.buffer.hear(self._callbacks.sink_ahead_s(), trio.current_time())
+        self.download.buffer.on_sink(self._callbacks.sink_ahead_s(), trio.current_time())
 
     # Sources.
 
@@ -252,7 +252,7 @@ class Session:
         source = self.download.add_source(state_of(peer), chunks, trio.current_time())
         connection = Connection(self.download, source, peer, self._nursery, self._turn)
         self._connections[source] = connection
-        self._carry_out_events()  # what came with the Open may be heard at once
+        self._carry_out_events()  # what came with the Open may be played at once
         if terms is not None and not (
             self.download.wants_udp and await connection.open_path(self._network, terms)
         ):

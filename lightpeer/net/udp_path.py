@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RENEW_EVERY_S: Final = 1.0
-"""The least time between renewals, because a phone without a network refuses every datagram."""
+"""The least time between two new sockets, because a phone without a network refuses every datagram."""
 
 
 class Path:
@@ -34,7 +34,7 @@ class Path:
 
     Args:
         network: where to open sockets.
-        addresses: of the peer, at most one of each family; the first is used until the path is renewed.
+        addresses: of the peer, at most one of each family; the first is used until the path is bound anew.
         nursery: for the tasks that receive.
         on_datagrams: called with received datagrams; returns whether any of them was really the peer's.
 
@@ -75,7 +75,7 @@ class Path:
         """Send a datagram, over a new socket if the network refuses it; it may be lost."""
         if self._send(datagram) or trio.current_time() < self.opened_at + RENEW_EVERY_S:
             return
-        await self.renew()
+        await self.rebind()
         self._send(datagram)
 
     def _send(self, datagram: bytes) -> bool:
@@ -91,7 +91,7 @@ class Path:
                 logger.debug("could not send to %s: %s", address[0], error)
         return is_taken
 
-    async def renew(self, *, keep_former: bool = True) -> None:
+    async def rebind(self, *, keep_former: bool = True) -> None:
         """Continue over a new socket for each address, where one can be opened.
 
         Args:

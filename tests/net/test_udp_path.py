@@ -87,7 +87,7 @@ def test_a_new_socket_takes_over_and_the_former_goes_once_something_came():
         await ends.path.open()
         first = next(iter(ends.phone.udp))
         await ends.path.send(b"late")
-        await ends.path.renew()
+        await ends.path.rebind()
         await trio.sleep(1)
         assert ends.came == [b"late"], "what was under way to the former one"
         assert len(ends.phone.udp) == 2
@@ -108,7 +108,7 @@ def test_a_socket_that_is_not_to_be_heard_any_more_goes_at_once():
         await ends.path.open()
         first = next(iter(ends.phone.udp))
         await ends.path.send(b"late")
-        await ends.path.renew(keep_former=False)
+        await ends.path.rebind(keep_former=False)
         assert first not in ends.phone.udp
         await trio.sleep(1)
         assert ends.came == []
@@ -152,7 +152,7 @@ def test_without_any_socket_to_be_had_it_goes_on_with_the_old(monkeypatch: pytes
         await ends.path.open()
         monkeypatch.setattr(ends.phone, "open_udp", refuse)
         for keep_former in (True, False):
-            await ends.path.renew(keep_former=keep_former)
+            await ends.path.rebind(keep_former=keep_former)
             await ends.path.send(b"one")
             await trio.sleep(1)
         assert ends.came == [b"one", b"one"]
@@ -215,19 +215,19 @@ def test_where_a_family_has_gone_the_datagram_that_shows_it_goes_by_the_other():
     between_both(act)
 
 
-def test_a_renewed_path_asks_by_both_families_until_one_answers():
+def test_a_path_that_is_bound_anew_asks_by_both_families_until_one_answers():
     async def act(net, ends):
         await ends.path.open()
         assert await ends.say(b"one") == [PHONE[0]]
         ends.phone.silence(PHONE[0])
         assert await ends.say(b"lost") == []
-        await ends.path.renew()
+        await ends.path.rebind()
         assert await ends.say(b"two") == [PHONE[1]]
         assert len(ends.phone.udp) == 1
-        await ends.path.renew()
+        await ends.path.rebind()
         ends.phone.silenced = {PHONE[1]}
         assert await ends.say(b"three") == [PHONE[0]], "and back"
-        await ends.path.renew()
+        await ends.path.rebind()
         ends.phone.silenced = set()
         assert sorted(await ends.say(b"four")) == sorted(PHONE)
         assert len(ends.phone.udp) == 1
@@ -247,7 +247,7 @@ def test_a_machine_of_one_family_goes_on_with_that(monkeypatch: pytest.MonkeyPat
 
         monkeypatch.setattr(ends.phone, "open_udp", without_ipv6)
         await ends.path.open()
-        await ends.path.renew()
+        await ends.path.rebind()
         assert await ends.say(b"one") == [PHONE[0]]
 
     between_both(act)
@@ -256,7 +256,7 @@ def test_a_machine_of_one_family_goes_on_with_that(monkeypatch: pytest.MonkeyPat
 def test_there_are_two_sockets_of_each_family_at_most():
     async def act(net, ends):
         for _ in range(5):
-            await ends.path.renew()
+            await ends.path.rebind()
         assert len(ends.phone.udp) == 4
         ends.path.close()
         assert not ends.phone.udp
@@ -270,7 +270,7 @@ def test_a_closed_path_is_silent():
         await ends.path.open()
         ends.path.close()
         await ends.path.send(b"one")
-        await ends.path.renew()
+        await ends.path.rebind()
         await trio.sleep(1)
         assert not ends.came
         assert not ends.phone.udp

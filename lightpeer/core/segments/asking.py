@@ -98,9 +98,9 @@ class Asking:
         if debt_bytes := selection.take_debt():
             for source in beside:
                 source.udp.flow.pay_back(debt_bytes / len(beside), now)
-        self._share(len(selection.asked), len(beside))
+        self._tell_shares(len(selection.asked), len(beside))
 
-    def _share(self, asked: int, beside: int) -> None:
+    def _tell_shares(self, asked: int, beside: int) -> None:
         """Tell all what is to be expected where so many are asked, of which so many are not just probed."""
         share_bytes_per_s = (self._shared.bandwidth.rate_bytes_per_s or math.inf) / max(1, asked)
         self._shared.scheduler.share_bytes_per_s = share_bytes_per_s

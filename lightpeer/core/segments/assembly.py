@@ -41,7 +41,7 @@ class Assembly:
     table: SegmentTable | None = None
     source: SourceKey | None = None
     due_s: float = math.inf  # when its source should have delivered it
-    was_shared: bool = False  # a second source was asked
+    was_hedged: bool = False  # a second source was asked
     is_suspect: bool = False  # bytes of several sources failed: only one source's are taken from now on
     unit_sizes: list[int] = field(init=False)
     missing: list[int] = field(init=False)  # units neither asked for nor here, by number
@@ -129,13 +129,13 @@ class Assembly:
         self.asked.clear()
         self._find_missing()
 
-    def share(self) -> int:
+    def hedge(self) -> int:
         """Let a second source deliver what was asked for; return how many bytes that is.
 
         The first copy of each unit is taken; the second is unwanted.
         """
         size_bytes = sum(self.unit_sizes[unit] for unit in self.asked)
-        self.was_shared = True
+        self.was_hedged = True
         self.release()
         return size_bytes
 

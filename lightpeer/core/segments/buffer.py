@@ -1,4 +1,4 @@
-"""The verified segments of a track around the playhead: those ahead, and some that were heard lately.
+"""The verified segments of a track around the playhead: those ahead, and some that were played lately.
 
 The cursor is the next segment to be taken. Segments come in any order. A segment that was taken stays for a
 while, so that a step back costs nothing. Segments ahead stay when the cursor moves, as far as there is room:
@@ -53,7 +53,7 @@ class SegmentBuffer:
         self._wished.add(segment)
 
     def put(self, segment: SegmentReady) -> bool:
-        """Add a segment; return whether it may be heard yet."""
+        """Add a segment; return whether it may be played yet."""
         number = segment.segment
         self._wished.discard(number)
         if number < self.cursor - self._history:

@@ -150,7 +150,7 @@ class Download:
             now: the time in seconds.
         """
         self.sources.receive_chunk(source, chunk, silence_s, now)
-        self._renew(now)
+        self._reopen(now)
         self._pump(now)
         self.sources.asking.ask_call(source, now)  # for what is wished for since
 
@@ -170,7 +170,7 @@ class Download:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         self.sources.handle_timeout(now, self.buffer.ahead_s, realtime=self.playout.realtime)
-        self._renew(now)
+        self._reopen(now)
         self._pump(now)
 
     def next_event(self) -> Event | None:
@@ -230,14 +230,14 @@ class Download:
         self.buffer.pump(now)
         if self.scheduler.wished and not had_any:
             self.sources.dead_zone.on_due(now)
-            self._renew(now)
+            self._reopen(now)
         self.sources.asking.ask(now)
         self._deadline = self._find_deadline(now)
 
-    def _renew(self, now: float) -> None:
+    def _reopen(self, now: float) -> None:
         """Open streams anew that have ended in a long pause, now that something is wanted of them."""
         if self.scheduler.wished:
-            self.sources.renew(now, is_low=self.buffer.is_low)
+            self.sources.reopen(now, is_low=self.buffer.is_low)
 
     def _take_ready(self, now: float, *, forgives: bool = False) -> None:
         while self.scheduler.has_event and (event := self.scheduler.next_event()) is not None:

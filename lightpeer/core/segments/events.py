@@ -35,7 +35,7 @@ class SourceLost:
 
 @dataclass(frozen=True, slots=True)
 class Rebuffering:
-    """Nothing is left to hear: sound stops until enough has come."""
+    """Nothing is left to play: sound stops until enough has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class SourceClosed(NamedTuple):
 
 
 class MovePort(NamedTuple):
-    """Go on over another UDP port; hear nothing more on one that is flooded. Then tell `on_moved`."""
+    """Go on over another UDP port; take nothing more from one that is flooded. Then tell `on_moved`."""
 
     source: SourceHandle
     is_flooded: bool = False

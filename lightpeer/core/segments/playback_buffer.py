@@ -41,9 +41,9 @@ class PlaybackBuffer:
 
     Attributes:
         buffer_s: seconds of verified audio in a row from the playhead on.
-        sink_ahead_s: seconds of sound that left the buffer and are not heard yet; `hear` says so.
-        ahead_s: both, which is until nothing is left to hear.
-        sink_until: when that sound will have been heard, if it runs.
+        sink_ahead_s: seconds of sound that left the buffer and are not played yet; `on_sink` says so.
+        ahead_s: both, which is until nothing is left to play.
+        sink_until: when that sound will have been played, if it runs.
         pump_at: when to call `pump`, minus infinity for at once: at the latest when the sink runs dry, if
             nothing is here for it.
     """
@@ -82,8 +82,8 @@ class PlaybackBuffer:
         """Whether the low-water mark is not reached."""
         return self.buffer_s < self._playout.low_water_s
 
-    def hear(self, sink_ahead_s: float, now: float) -> None:
-        """Note how much sound has left the buffer and is not heard yet."""
+    def on_sink(self, sink_ahead_s: float, now: float) -> None:
+        """Note how much sound has left the buffer and is not played yet."""
         self.sink_ahead_s, self.sink_until = sink_ahead_s, now + sink_ahead_s
         self._measure()
 
@@ -110,7 +110,7 @@ class PlaybackBuffer:
             return None
         segment = self._segments.take()
         if self._playout.realtime:  # it is on its way to the sink
-            self.hear(self.sink_ahead_s + SEGMENT_S, now)
+            self.on_sink(self.sink_ahead_s + SEGMENT_S, now)
         self._is_pump_due |= self._playout.fetching and not self._shared.scheduler.wished
         self._measure()
         stats = self._shared.stats
@@ -120,7 +120,7 @@ class PlaybackBuffer:
         return segment
 
     def put(self, segment: SegmentReady) -> bool:
-        """Take in a segment; return whether it may be heard yet."""
+        """Take in a segment; return whether it may be played yet."""
         self._shared.stats.fetched_bytes += len(segment.data)
         is_ahead = self._segments.put(segment)
         self._measure()

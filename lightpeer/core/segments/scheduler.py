@@ -165,11 +165,11 @@ class Scheduler:
     def first_holder(self) -> SourceKey | None:
         """Return the source of the object needed first; None if there is none, or two were asked."""
         item = next(iter(self._objects.values()), None)
-        return None if item is None or item.was_shared else item.source
+        return None if item is None or item.was_hedged else item.source
 
-    def share_first(self) -> int:
+    def hedge_first(self) -> int:
         """Let a second source be asked for the rest of the first object; return how many bytes that is."""
-        return next(iter(self._objects.values())).share()
+        return next(iter(self._objects.values())).hedge()
 
     def next_due(self) -> float:
         """Return when the first of the objects that were asked for is due, infinity without any."""
@@ -277,8 +277,8 @@ class Scheduler:
             return
         before = [other.size for other in self._objects.values() if other.source == source]
         sustained_s = self.patience_s + len(before) * _EACH_MORE_S
-        shared_s = _SHARE_TIMES * (sum(before) + item.size) / self.share_bytes_per_s
-        item.hand_to(source, now + max(sustained_s, shared_s))
+        share_s = _SHARE_TIMES * (sum(before) + item.size) / self.share_bytes_per_s
+        item.hand_to(source, now + max(sustained_s, share_s))
 
     def _lied(self, source: SourceKey, reason: str) -> None:
         self.release(source)

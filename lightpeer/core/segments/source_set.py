@@ -116,7 +116,7 @@ class SourceSet:
         if source.fault is not None:
             self.drop(source, source.fault, now)
 
-    def renew(self, now: float, *, is_low: bool) -> None:
+    def reopen(self, now: float, *, is_low: bool) -> None:
         """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
         for source in [s for s in self._sources if s.has_expired(now) and not s.is_closed]:
             if not (source.on_grpc and is_low):
@@ -197,14 +197,14 @@ class SourceSet:
 
         Args:
             now: the time in seconds.
-            ahead_s: seconds of audio until nothing is left to hear.
-            realtime: False if nothing is late, since nobody hears it.
+            ahead_s: seconds of audio until nothing is left to play.
+            realtime: False if nothing is late, since nobody listens.
         """
         self._checked_at, self._is_check_due = now, False
         for source in list(self._sources):
             self._check_source(source, now)
         self.asking.select(now)
-        self._hold_ups.share_first(now, ahead_s, realtime=realtime)
+        self._hold_ups.hedge_first(now, ahead_s, realtime=realtime)
         self._check_holder(now, ahead_s)
         if self._shared.scheduler.wished and all(s.silent_s(now) >= SILENT_S for s in self._sources):
             self.search.hurry(none_delivers=True)

@@ -32,7 +32,7 @@ def test_units_are_laid_out_evenly_and_all_are_missing_at_first() -> None:
     assert item.unit_sizes == SIZES
     assert item.missing == [0, 1, 2]
     assert Assembly((0, 0), 5).unit_sizes == [5]
-    assert (item.source, item.due_s, item.was_shared, item.is_suspect) == (None, math.inf, False, False)
+    assert (item.source, item.due_s, item.was_hedged, item.is_suspect) == (None, math.inf, False, False)
 
 
 def test_a_budget_is_kept_to() -> None:
@@ -98,8 +98,8 @@ def test_what_is_released_or_shared_is_missing_again() -> None:
     assert (item.source, item.missing) == (None, [1, 2])
     item.hand_to("b", 5.0)
     item.ask_within(834)
-    assert item.share() == 834
-    assert (item.source, item.missing, item.was_shared) == (None, [1, 2], True)
+    assert item.hedge() == 834
+    assert (item.source, item.missing, item.was_hedged) == (None, [1, 2], True)
 
 
 def test_false_bytes_of_one_source_make_no_suspect() -> None:

@@ -253,7 +253,7 @@ def rests(download: Download, source: Source) -> set[float]:
         for came in answers(download, now):
             seconds.add(download.receive(source, [came], now)[1])
             while download.buffer.buffer_s > 1.0 and download.take(now) is not None:
-                download.buffer.hear(0.0, now)
+                download.buffer.on_sink(0.0, now)
     return seconds
 
 
@@ -441,11 +441,11 @@ def test_the_next_look_at_the_sources_and_at_the_sink() -> None:
     for _ in range(3):
         download.take(10.1)
     assert download.buffer.buffer_s == 0.0
-    download.buffer.hear(0.3, 10.1)
+    download.buffer.on_sink(0.3, 10.1)
     download.handle_timeout(10.1)
     assert download.next_deadline() == 10.4  # when the sink runs dry
     assert Rebuffering() not in told(download)
-    download.buffer.hear(0.0, 10.4)
+    download.buffer.on_sink(0.0, 10.4)
     download.handle_timeout(10.4)
     assert Rebuffering() in told(download)
     assert download.next_deadline() > 10.4
@@ -458,7 +458,7 @@ def test_a_sink_that_runs_dry_is_looked_at_whatever_comes_meanwhile() -> None:
         download.receive(source, answers(download, now), now)
     while download.take(10.3) is not None:
         pass
-    download.buffer.hear(0.2, 10.3)
+    download.buffer.on_sink(0.2, 10.3)
     download.playout.playing = True
     download.handle_timeout(10.3)
     for came in answers(download, 10.45)[:2]:
@@ -533,7 +533,7 @@ def test_wishes_after_a_rest_begin_the_watch_for_a_dead_zone_and_open_ended_stre
     assert download.buffer.buffer_s == 16.0
     told(download)
     for _ in range(10):
-        download.buffer.hear(0.0, 100.0)
+        download.buffer.on_sink(0.0, 100.0)
         download.take(100.0)
     assert download.next_deadline() == 100.0
     download.handle_timeout(100.0)  # over a minute later

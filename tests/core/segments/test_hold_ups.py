@@ -7,7 +7,7 @@ import math
 import pytest
 
 from lightpeer.core.segments.asking import QUIET_S, Asking
-from lightpeer.core.segments.hold_ups import MAX_SHARED, NEAR_S, URGENT_S, HoldUps
+from lightpeer.core.segments.hold_ups import MAX_HEDGED, NEAR_S, URGENT_S, HoldUps
 from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.sources.dead_zone import GRACE_S, DeadZone
 from tests.core.segments.scripted import MADE, Scripted, asked, hand, names, new_shared, scripted, wish
@@ -33,10 +33,10 @@ class Stage:
         self.asking.selection.ask(source)
         return source
 
-    def share(self, ahead_s: float, *, realtime: bool = True) -> bool:
+    def hedge(self, ahead_s: float, *, realtime: bool = True) -> bool:
         """Return whether what is needed first is asked for twice from now on."""
         before = self.shared.scheduler.first_holder()
-        self.hold_ups.share_first(1.0, ahead_s, realtime=realtime)
+        self.hold_ups.hedge_first(1.0, ahead_s, realtime=realtime)
         return before is not None and self.shared.scheduler.first_holder() is not before
 
 
@@ -66,7 +66,7 @@ def test_after_a_dead_zone_nobody_is_to_blame_for_a_while():
 
 
 @pytest.mark.parametrize(
-    ("ahead_s", "silence_s", "backlog_s", "is_shared"),
+    ("ahead_s", "silence_s", "backlog_s", "is_hedged"),
     [
         (NEAR_S, QUIET_S, 0.0, True),
         (NEAR_S + 0.1, QUIET_S, 0.0, False),
@@ -75,25 +75,25 @@ def test_after_a_dead_zone_nobody_is_to_blame_for_a_while():
     ],
 )
 def test_a_second_is_asked_for_what_the_first_will_hardly_give_in_time(
-    ahead_s: float, silence_s: float, backlog_s: float, is_shared: bool
+    ahead_s: float, silence_s: float, backlog_s: float, is_hedged: bool
 ):
     stage = Stage()
     stage.first.silence_s = silence_s
     stage.first.udp.flow.delivery.take(1000.0)
     stage.first.udp.flow.gauge.outstanding_bytes = round(1000 * backlog_s)
     assert stage.first.udp.backlog_s == pytest.approx(backlog_s)
-    assert stage.share(ahead_s) == is_shared
-    assert asked(stage.shared) == ["b"] * is_shared
+    assert stage.hedge(ahead_s) == is_hedged
+    assert asked(stage.shared) == ["b"] * is_hedged
 
 
 def test_for_a_file_nothing_is_late_but_one_may_be_silent():
     stage = Stage()
     stage.first.udp.flow.gauge.outstanding_bytes = 9000
-    assert not stage.share(0.0, realtime=False)
+    assert not stage.hedge(0.0, realtime=False)
     stage.first.silence_s = stage.second.silence_s = QUIET_S
-    assert not stage.share(0.0, realtime=False), "the other is silent as well"
+    assert not stage.hedge(0.0, realtime=False), "the other is silent as well"
     stage.second.silence_s = QUIET_S - 0.1
-    assert stage.share(0.0, realtime=False)
+    assert stage.hedge(0.0, realtime=False)
 
 
 def test_the_other_that_was_heard_last_is_asked_where_none_is():
@@ -103,7 +103,7 @@ def test_the_other_that_was_heard_last_is_asked_where_none_is():
     stage.asking.selection._roster.silent[:] = stage.sources[1:]
     stage.first.silence_s = QUIET_S
     stage.sources[1].silence_s, stage.sources[2].silence_s = 0.5, 0.2
-    assert stage.share(1.0)
+    assert stage.hedge(1.0)
     assert names(stage.asking.selection.asked) == "ac"
     assert asked(stage.shared) == ["c"]
 
@@ -112,7 +112,7 @@ def test_nothing_is_shared_while_nobody_holds_it():
     stage = Stage()
     stage.shared.scheduler.release(stage.first)
     stage.first.silence_s = math.inf
-    assert not stage.share(0.0)
+    assert not stage.hedge(0.0)
     assert asked(stage.shared) == []
 
 
@@ -120,14 +120,14 @@ def test_hardly_anything_is_asked_for_twice():
     stage = Stage(wishes=2)
     stage.first.silence_s = QUIET_S
     size = len(MADE.segments[0][0])
-    assert stage.share(1.0), "one segment at any time"
+    assert stage.hedge(1.0), "one segment at any time"
     stage.shared.scheduler.on_object(stage.first, 0, 0, MADE.segments[0][0])
-    stage.shared.stats.fetched_bytes = math.floor(size / MAX_SHARED) - 1
-    assert not stage.share(1.0)
+    stage.shared.stats.fetched_bytes = math.floor(size / MAX_HEDGED) - 1
+    assert not stage.hedge(1.0)
     stage.shared.stats.fetched_bytes += 2
-    assert stage.share(1.0)
+    assert stage.hedge(1.0)
     stage.shared.scheduler.on_object(stage.first, 0, 1, MADE.segments[0][1])
     wish(stage.shared, 3)
     hand(stage.shared, stage.first, 1.0)
-    stage.shared.stats.fetched_bytes = math.floor((size + len(MADE.segments[0][1])) / MAX_SHARED) - 1
-    assert not stage.share(1.0), "in sum"
+    stage.shared.stats.fetched_bytes = math.floor((size + len(MADE.segments[0][1])) / MAX_HEDGED) - 1
+    assert not stage.hedge(1.0), "in sum"

@@ -72,7 +72,7 @@ class Stage:
 
     def heard_and_taken(self, now: float) -> SegmentReady | None:
         """Take a segment once all before it has been heard."""
-        self.buffer.hear(0.0, now)
+        self.buffer.on_sink(0.0, now)
         return self.buffer.take(now)
 
     def put(self, *segments: int, rendition: int = LOW) -> list[bool]:
@@ -128,7 +128,7 @@ def test_sound_runs_once_the_start_mark_is_reached_and_is_counted_as_it_is_taken
     assert on.put(0) == [True]
     assert on.buffer.take(10.0) is None
     assert on.buffer.buffer_s == on.buffer.ahead_s == 1.0
-    on.buffer.hear(1.0, 10.0)  # the sink has as much as lacks
+    on.buffer.on_sink(1.0, 10.0)  # the sink has as much as lacks
     assert on.buffer.ahead_s == 2.0
     assert on.buffer.take(10.0) == ready(0)
     assert on.buffer.cursor == 1
@@ -136,7 +136,7 @@ def test_sound_runs_once_the_start_mark_is_reached_and_is_counted_as_it_is_taken
     assert on.buffer.take(10.0) == ready(1)
     assert on.buffer.ahead_s == 3.0, "what was taken is still to be heard"
     assert on.buffer.sink_until == 13.0
-    on.buffer.hear(1.5, 10.0)
+    on.buffer.on_sink(1.5, 10.0)
     assert on.buffer.ahead_s == 1.5
     stats = on.shared.stats
     assert stats.segments == 2
@@ -159,7 +159,7 @@ def test_an_interruption_and_its_end_are_told_once() -> None:
     on.buffer.take(10.0)
     on.buffer.update(11.0)
     assert on.events == [], "two seconds are still to be heard"
-    on.buffer.hear(0.0, 11.0)
+    on.buffer.on_sink(0.0, 11.0)
     on.buffer.update(11.0)
     on.buffer.update(12.0)
     assert on.events == [Rebuffering()]
@@ -343,11 +343,11 @@ def test_it_is_pumped_when_the_sink_will_have_run_dry() -> None:
     on = Stage()
     on.buffer.pump(10.0)
     on.playout.playing = True
-    on.buffer.hear(3.0, 10.0)
+    on.buffer.on_sink(3.0, 10.0)
     assert on.buffer.pump_at == 13.0
     on.buffer.pump(12.9)
     assert on.buffer.pump_at == 13.0  # whatever came meanwhile
-    on.buffer.hear(0.0, 12.9)
+    on.buffer.on_sink(0.0, 12.9)
     assert on.buffer.pump_at == 12.9 + LEAST_PUMP_S
     on.put(0)
     assert on.buffer.pump_at == math.inf  # there is more
@@ -370,7 +370,7 @@ def test_nothing_runs_dry_for_a_file_nor_at_the_end() -> None:
 def test_how_long_the_sink_sounds_is_noted() -> None:
     on = Stage()
     on.put(0, 1)
-    on.buffer.hear(1.5, 10.0)
+    on.buffer.on_sink(1.5, 10.0)
     assert (on.buffer.ahead_s, on.buffer.sink_until) == (3.5, 11.5)
 
 
@@ -412,7 +412,7 @@ def test_a_table_alone_is_taken_too() -> None:
 def test_another_rendition_than_the_one_that_is_wished_for_is_left() -> None:
     on = Stage(fixed_kbps=48)
     on.buffer.wish_inline("peer", [table(), segment(0), table(0, MIDDLE), segment(0, MIDDLE)])
-    on.buffer.hear(1.0, 10.0)
+    on.buffer.on_sink(1.0, 10.0)
     on.drain()
     assert on.buffer.buffer_s == 1.0
     assert on.buffer.take(10.0) == ready(0, MIDDLE)
@@ -447,7 +447,7 @@ def test_what_is_decoded_only_to_begin_with_is_not_heard() -> None:
     """After a seek the sink is behind by what the first segment holds before the place."""
     on = Stage()
     on.put(0, 1)
-    on.buffer.hear(-0.5, 10.0)
+    on.buffer.on_sink(-0.5, 10.0)
     on.buffer.update(10.0)
     on.put(2)
     assert on.buffer.take(10.0) == ready(0)

@@ -262,7 +262,7 @@ def test_what_is_needed_first_is_asked_from_a_second_source_once(plan):
     asked = units(plan.next_ranges("a", 10_000, 0.0))
     give(plan, "a", asked[:1])
     assert plan.first_holder() == "a"
-    assert plan.share_first() == len(SEGMENTS[0, 3]) - len(payload(asked[0]))
+    assert plan.hedge_first() == len(SEGMENTS[0, 3]) - len(payload(asked[0]))
     again = units(plan.next_ranges("b", 10_000, 0.0))
     assert again == [unit for unit in asked[1:] if unit.segment == 3]
     assert plan.first_holder() is None, "both were asked"

@@ -196,7 +196,7 @@ def test_none_is_closed_again_by_what_comes_after_the_end():
     stage.sources.close()
     stage.told()
     first.expired = True
-    stage.sources.renew(100.0, is_low=False)
+    stage.sources.reopen(100.0, is_low=False)
     stage.sources.drop(second, GONE, 100.0)
     assert stage.told() == []
 
@@ -241,16 +241,16 @@ def test_a_stream_that_has_ended_is_opened_anew():
     stage.check(0.0)
     stage.told()
     first.expired = first.transport.on_grpc = True
-    stage.sources.renew(100.0, is_low=True)
+    stage.sources.reopen(100.0, is_low=True)
     assert names(stage.all) == "ab", "what comes by gRPC is needed now"
-    stage.sources.renew(100.0, is_low=False)
+    stage.sources.reopen(100.0, is_low=False)
     assert names(stage.all) == "b"
     assert stage.told() == [SourceClosed(first, 0, 0.0)], "nobody is told that it is lost"
     assert stage.deadline(100.0) == 100.0
     stage.check(100.0)
     assert stage.looks() == [ids("b")], "the peer is not left out"
     second.expired = True
-    stage.sources.renew(101.0, is_low=True)
+    stage.sources.reopen(101.0, is_low=True)
     assert stage.all == ()
 
 
