@@ -7,7 +7,6 @@ time.
 
 import sys
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 COLLECT_AFTER_OBJECTS = 50_000  # more than all imports make; if they were garbage, a few megabytes
 
 
@@ -28,6 +27,8 @@ def main() -> int:
 
         return run(sys.argv[1:])
     except KeyboardInterrupt:
+        from lightpeer.errors import INTERRUPTED
+
         return INTERRUPTED
 
 

@@ -27,6 +27,9 @@ sentence that tells the person what to do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
+
+INTERRUPTED: Final = 130  # the commands' exit status after Ctrl-C: 128 + SIGINT, as shells count
 
 
 class LightpeerError(Exception):

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightpeer.console.output import Output
-from lightpeer.console.report import INTERRUPTED, Parser, report, start_logging
+from lightpeer.console.report import Parser, report, start_logging
+from lightpeer.errors import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

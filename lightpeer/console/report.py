@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from lightpeer.errors import LightpeerError, UsageError, leaves_of
+from lightpeer.errors import INTERRUPTED, LightpeerError, UsageError, leaves_of
 
 if TYPE_CHECKING:
     from lightpeer.console.output import Output
-
-INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
 
 class Parser(argparse.ArgumentParser):

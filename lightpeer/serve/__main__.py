@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from lightpeer.console.output import Output
-from lightpeer.console.report import INTERRUPTED, Parser, report, start_logging
-from lightpeer.errors import UsageError
+from lightpeer.console.report import Parser, report, start_logging
+from lightpeer.errors import INTERRUPTED, UsageError
 from lightpeer.version import VERSION
 
 if TYPE_CHECKING:
