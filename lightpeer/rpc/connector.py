@@ -18,8 +18,6 @@ from lightpeer.core.rpc.status import CallStatus, StatusCode
 from lightpeer.errors import leaves_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lightpeer.net.network import Address
     from lightpeer.rpc.dial import Dialling
 
@@ -121,8 +119,9 @@ class Connector:
             with trio.fail_after(max(self.dialling.connect_timeout_s, self._backoff.retry_at_s - now)):
                 stream, self.remote_address, self.local_address = await self.dialling.dial()
         except OSError as error:
-            self.fail(str(error))
-            self.was_refused = any(cause.errno == errno.ECONNREFUSED for cause in _causes(error))
+            causes = _causes(error)
+            self.fail(", ".join(dict.fromkeys(cause.strerror or str(cause) for cause in causes)))
+            self.was_refused = any(cause.errno == errno.ECONNREFUSED for cause in causes)
             return
         except trio.TooSlowError:
             self.fail("it did not answer in time")
@@ -134,10 +133,8 @@ class Connector:
         await self._owner.adopt(stream)
 
 
-def _causes(error: OSError) -> Iterator[OSError]:
-    """Yield an error and those that led to it: trio puts the attempts at several addresses into one."""
-    yield error
-    if error.__cause__ is not None:
-        for leaf in leaves_of(error.__cause__):
-            if isinstance(leaf, OSError):
-                yield leaf
+def _causes(error: OSError) -> list[OSError]:
+    """Return the errors of all attempts, which trio puts into one that only repeats the address."""
+    group = error.__cause__
+    leaves = leaves_of(group) if isinstance(group, BaseExceptionGroup) else ()
+    return [leaf for leaf in leaves if isinstance(leaf, OSError)] or [error]

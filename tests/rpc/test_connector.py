@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.errors import RpcError
 from lightpeer.rpc.channel import CONNECT_TIMEOUT_S, ChannelConnectivity, open_channel
 from lightpeer.rpc.server import RpcServer
 from tests.rpc.service import (
@@ -21,6 +22,13 @@ from tests.rpc.service import (
     serving,
     settle,
 )
+
+
+def all_failed(*errors: OSError) -> OSError:
+    """Return what trio raises where no address of a host can be connected to."""
+    error = OSError("all attempts to connect to peer:1 failed")
+    error.__cause__ = ExceptionGroup("all attempts to connect to peer:1 failed", errors)
+    return error
 
 
 def test_calls_fail_at_once_while_the_backoff_lasts():
@@ -140,5 +148,27 @@ def test_a_channel_that_closes_while_it_connects_takes_no_time(steps):
                     await trio.lowlevel.checkpoint()
             assert trio.current_time() == 0
             assert call.cancelled()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (all_failed(ConnectionRefusedError(111, "Connection refused")), "Connection refused"),
+        (
+            all_failed(OSError(113, "No route to host"), OSError("odd"), OSError(113, "No route to host")),
+            "No route to host, odd",
+        ),
+        (OSError(-2, "Name or service not known"), "Name or service not known"),
+    ],
+)
+def test_why_it_cannot_connect_is_said_once_and_with_the_address_once(failure, reason):
+    async def main():
+        async with serving() as f:
+            f.network.refuse = failure
+            with pytest.raises(RpcError) as caught:
+                await f.channel.unary_unary("/t/Echo")(b"")
+            assert caught.value.details() == f"cannot connect to peer:1: {reason}"
 
     run(main)
