@@ -49,8 +49,10 @@ def parse_endpoint(text: str, least_port: int = 1) -> Endpoint:
     host, port, is_sound = _split_endpoint(text.strip())
     number = int(port) if port.isascii() and port.isdigit() else -1 if port else DEFAULT_PORT
     is_host_sound = bool(host) and host.isprintable() and " " not in host
-    if not is_sound or not is_host_sound or not least_port <= number <= MAX_PORT:
+    if not is_sound or not is_host_sound or number < 0:
         raise ValueError("HOST:PORT, such as music.example.org:47474 or [2001:db8::1]:47474")
+    if not least_port <= number <= MAX_PORT:
+        raise ValueError(f"HOST:PORT with a port from {least_port} to {MAX_PORT}")
     return host, number
 
 

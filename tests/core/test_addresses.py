@@ -55,6 +55,13 @@ def test_what_is_no_host(text):
         parse_endpoint(text)
 
 
+@pytest.mark.parametrize(("port", "least_port"), [("0", 1), ("65536", 1), ("99999", 0)])
+def test_a_port_out_of_range_is_told_the_range(port, least_port):
+    says = f"^HOST:PORT with a port from {least_port} to 65535$"
+    with pytest.raises(ValueError, match=says):
+        parse_endpoint(f"music.example.org:{port}", least_port)
+
+
 def test_any_port_will_do_to_listen_on_and_none_to_connect_to():
     assert parse_endpoint("[::1]:0", least_port=0) == ("::1", 0)
     assert parse_endpoint("a", least_port=0) == ("a", DEFAULT_PORT)
