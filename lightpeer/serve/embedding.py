@@ -38,9 +38,10 @@ async def open_server(
             error at `Listening`.
 
     Raises:
-        StateError: the music folder, the state directory, the key, a list or the port cannot be used.
+        StateError: the state directory, the key, a list or the port cannot be used.
         ConfigError: a line of a list cannot be read.
-        UsageError: the ladder, a list or the address to announce cannot be used.
+        UsageError: the music folder, the ladder, a list, or the address to listen on or to announce cannot be
+            used.
     """
     if network is None:
         from lightpeer.net.system import SystemNetwork

@@ -12,6 +12,7 @@ process ends it: by a signal, or by closing the output that reports that it list
 from __future__ import annotations
 
 import errno
+import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +30,7 @@ from lightpeer.core.addresses import (
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import format_peer_id
-from lightpeer.errors import StateError
+from lightpeer.errors import StateError, UsageError
 from lightpeer.net.lan import Lan, Own
 from lightpeer.net.network import listener_address
 from lightpeer.rpc.health import Health
@@ -95,9 +96,10 @@ async def serve(
         task_status: told once it listens.
 
     Raises:
-        StateError: the music folder, the state directory, the key, a list or the port cannot be used.
+        StateError: the state directory, the key, a list or the port cannot be used.
         ConfigError: a line of a list cannot be read.
-        UsageError: the ladder, a list or the address to announce cannot be used.
+        UsageError: the music folder, the ladder, a list, or the address to listen on or to announce cannot be
+            used.
     """
     for folder in (settings.music_dir, *settings.more_music_dirs):
         require_folder(folder)
@@ -269,8 +271,12 @@ class _Server:
         self._tell(Listening(address, peer_id))
 
 
-def _listen_error(address: Address, error: OSError) -> StateError:
+def _listen_error(address: Address, error: OSError) -> StateError | UsageError:
     where = format_endpoint(address)
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return UsageError(
+            f"{where} is no address of this machine ({error.strerror}): choose one with --listen"
+        )
     match error.errno:
         case errno.EADDRINUSE:
             text = f"{where} is in use: stop what listens there, or choose another with --listen"

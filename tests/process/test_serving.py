@@ -27,19 +27,24 @@ def test_what_it_cannot_start_with(tmp_path, network):
     (tmp_path / "corrupt").mkdir()
     (tmp_path / "corrupt" / "key").write_text("garbage")
     cases = {
-        "none does not exist": ["none", "--state", "s1"],
         "choose another with --state": [".", "--state", "file/s"],
-        "192.0.2.1:0": [".", "--state", "s2", "--listen", "192.0.2.1:0"],
         f"{network.first.rpc} is in use": [".", "--state", "s3", "--listen", network.first.rpc],
         "another lightpeer-serve uses": [".", "--state", network.first.state],
         "mv corrupt/key corrupt/key.corrupt": [".", "--state", "corrupt"],
     }
-    commands = (["--listen", "127.0.0.1:0", "--json", *arguments] for arguments in cases.values())
+    wrong = {
+        "none does not exist": ["none", "--state", "s1"],
+        "file is not a folder": ["file", "--state", "s1"],
+        "192.0.2.1:0 is no address of this machine": [".", "--state", "s2", "--listen", "192.0.2.1:0"],
+        "no.host.invalid:0 is no address": [".", "--state", "s2", "--listen", "no.host.invalid:0"],
+    }
+    commands = (["--listen", "127.0.0.1:0", "--json", *more] for more in (cases | wrong).values())
     results = together(*(partial(run, *command, cwd=tmp_path, code=SERVER) for command in commands))
-    for named, result in zip(cases, results, strict=True):
-        assert result.status == 1
+    for named, result in zip(cases | wrong, results, strict=True):
+        status = 2 if named in wrong else 1
+        assert result.status == status
         assert named in result.sentence
-        assert result.events == [{"event": "error", "message": result.sentence, "exit_status": 1}]
+        assert result.events == [{"event": "error", "message": result.sentence, "exit_status": status}]
     assert (tmp_path / "corrupt" / "key").read_text() == "garbage"
 
 

@@ -12,7 +12,7 @@ import trio
 
 import lightpeer
 import lightpeer.serve
-from lightpeer.errors import StateError
+from lightpeer.errors import UsageError
 from lightpeer.serve import Listening, ServerEvent, ServeSettings, open_server
 from lightpeer.testing.network import SimInternet, simulate
 from tests.exported import unexported
@@ -81,7 +81,7 @@ def test_what_keeps_it_from_starting_is_raised(chosen):
     chosen.music_dir.rmdir()
 
     async def main(net: SimInternet) -> None:
-        with pytest.raises(StateError, match="does not exist"):
+        with pytest.raises(UsageError, match="does not exist"):
             async with open_server(chosen, network=net.host(SERVER)):
                 pass
 

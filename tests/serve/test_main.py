@@ -127,11 +127,11 @@ def test_a_server_that_fails_is_one_sentence(
     state: Path, serving: list, capsys: pytest.CaptureFixture
 ) -> None:
     async def fail(*_: object) -> None:
-        raise StateError("music", "music does not exist: give the folder that holds your music")
+        raise StateError("key", "cannot read the key: make it yours")
 
     serving.append(fail)
     assert command.run(["music", "--state", str(state)]) == 1
-    assert "give the folder" in capsys.readouterr().err
+    assert "make it yours" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the system has no such signal")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import socket
@@ -182,12 +183,12 @@ def served(chosen: ServeSettings, seconds: float = 60) -> None:
 def test_a_folder_that_is_not_there_or_none_is_told(folder) -> None:
     for name, match in [("nowhere", "does not exist"), ("file", "not a folder")]:
         (folder / "file").touch()
-        with pytest.raises(StateError, match=match):
+        with pytest.raises(UsageError, match=match):
             served(ServeSettings(music_dir=folder / name, state_dir=folder / "state"))
 
 
 def test_each_of_several_folders_must_be_there(folder) -> None:
-    with pytest.raises(StateError, match="nowhere does not exist"):
+    with pytest.raises(UsageError, match="nowhere does not exist"):
         served(settings(folder, more_music_dirs=(folder / "nowhere",)))
 
 
@@ -205,10 +206,15 @@ def test_an_address_that_cannot_be_announced_is_a_usage_error(folder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "match"),
-    [(PermissionError(13, "no"), "above 1023"), (OSError(99, "no such address"), "no such address")],
+    ("error", "kind", "match"),
+    [
+        (PermissionError(13, "no"), StateError, "above 1023"),
+        (OSError(24, "too many open files"), StateError, "too many open files"),
+        (OSError(errno.EADDRNOTAVAIL, "no such address"), UsageError, "no such address"),
+        (socket.gaierror(-2, "no such name"), UsageError, "no such name"),
+    ],
 )
-def test_an_address_that_cannot_be_listened_on_is_told(folder, error, match) -> None:
+def test_an_address_that_cannot_be_listened_on_is_told(folder, error, kind, match) -> None:
     async def main(net):
         host = net.host("10.0.0.1")
 
@@ -216,7 +222,7 @@ def test_an_address_that_cannot_be_listened_on_is_told(folder, error, match) -> 
             raise error
 
         host.listen_tcp = refuse
-        with pytest.raises(StateError, match=match):
+        with pytest.raises(kind, match=match):
             await serve(settings(folder), host, trio.Event())
 
     simulate(main)

@@ -16,17 +16,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from lightpeer.errors import StateError
+from lightpeer.errors import StateError, UsageError
 from lightpeer.serve.importing.decoders import MUSIC_SUFFIXES
 
 _KERNELS_OWN: Final = tuple(map(Path, ("/proc", "/sys", "/dev")))
 
 
 def require_folder(folder: Path) -> None:
-    """Raise StateError if there is no such folder, or it cannot be read."""
-    if not os.path.isdir(folder):  # noqa: PTH112 - which raises nothing
-        what = "is not a folder" if os.path.lexists(folder) else "does not exist"
-        raise StateError(folder, f"{folder} {what}: give the folder that holds your music")
+    """Raise UsageError if there is no such folder to begin with."""
+    if complaint := _complaint(folder):
+        raise UsageError(complaint)
+
+
+def _complaint(folder: Path) -> str:
+    """Return why a folder cannot be looked into, "" if it can."""
+    if os.path.isdir(folder):  # noqa: PTH112 - which raises nothing
+        return ""
+    what = "is not a folder" if os.path.lexists(folder) else "does not exist"
+    return f"{folder} {what}: give the folder that holds your music"
 
 
 class Finder:
@@ -63,7 +70,8 @@ class Finder:
         Raises:
             StateError: the folder is not there.
         """
-        require_folder(folder)
+        if complaint := _complaint(folder):
+            raise StateError(folder, complaint)
         folders, root = [folder], self._roots[folder]
         while folders:
             below = []

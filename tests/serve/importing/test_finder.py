@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer.errors import StateError
+from lightpeer.errors import StateError, UsageError
 from lightpeer.serve.importing import finder as finder_module
 from lightpeer.serve.importing.finder import Finder, require_folder
 
@@ -130,7 +130,7 @@ def test_a_pipe_with_the_name_of_music_is_skipped(music: Path) -> None:
 @pytest.mark.parametrize(("name", "reason"), [("none", "does not exist"), ("file", "is not a folder")])
 def test_a_music_folder_has_to_be_one(tmp_path: Path, name: str, reason: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StateError, match=f"{reason}: give the folder"):
+    with pytest.raises(UsageError, match=f"{reason}: give the folder"):
         require_folder(tmp_path / name)
     with pytest.raises(StateError, match=reason):
         next(Finder([tmp_path / name], []).files(tmp_path / name))
