@@ -6,13 +6,14 @@ cleans them.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightpeer.client.client import open_client
-from lightpeer.console.signals import run_async
+from lightpeer.console.signals import SIGNALLED, run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.errors import NothingFoundError, UsageError
@@ -38,7 +39,10 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
             parse_uri(arguments.uri)
             path = checked_target(arguments.out)
             silence_s = checked_timeout(arguments.timeout)
-            return run_async(lambda: _fetch(settings, output, arguments.uri, path, silence_s))
+            status = run_async(lambda: _fetch(settings, output, arguments.uri, path, silence_s))
+            if status > SIGNALLED:
+                _tell_what_is_kept(path, output)
+            return status
         case _:
             from lightpeer.cli.play import Programme, play
 
@@ -165,3 +169,13 @@ async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silen
         sources=done.sources,
     )
     return 0
+
+
+def _tell_what_is_kept(path: Path, output: Output) -> None:
+    """Say, after a signal, that the part of a track that is here is not lost."""
+    from lightpeer.client.part_file import part_of
+
+    part = part_of(path)
+    if part.exists() and not output.quiet:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            output.notify(f"{part} is kept: the same command goes on from it")

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 PART: Final = ".part"
 
 
+def part_of(path: Path) -> Path:
+    """Return where the part of a track is kept that is fetched to a path."""
+    return path.with_name(path.name + PART)
+
+
 class PartFile:
     """One file. Call `begin` first, and `close` in any case. The methods raise OSError.
 
@@ -33,7 +38,7 @@ class PartFile:
     def __init__(self, path: Path) -> None:
         """Open nothing yet; the track will be at `path`."""
         self._path = path
-        self._part = path.with_name(path.name + PART)
+        self._part = part_of(path)
         self._file: BinaryIO | None = None
         self._rendition = 0
         self._header_bytes = 0

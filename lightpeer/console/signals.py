@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 logger = logging.getLogger(__name__)
+
+SIGNALLED: Final = 128  # added to a signal's number
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -51,4 +53,4 @@ async def _until_signal(main: Callable[[], Awaitable[int]]) -> int:
             raise
         # A task may have used a resource that another has closed by now.
         logger.info("while ending: %r", error, exc_info=logger.isEnabledFor(logging.DEBUG))
-    return 128 + caught[0] if caught else status
+    return SIGNALLED + caught[0] if caught else status

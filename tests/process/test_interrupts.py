@@ -94,8 +94,9 @@ def test_while_a_file_is_fetched(tmp_path, music, network):
             server.event("asked")
             assert (tmp_path / "x.opus.part").exists()
             result = fetching.end(signal.SIGINT)
-    assert result == (INTERRUPTED, b"", "")
-    assert [path.name for path in tmp_path.glob("x*")] == ["x.opus.part"]  # to go on from
+    assert (result.status, result.out) == (INTERRUPTED, b"")
+    assert result.sentence == "x.opus.part is kept: the same command goes on from it"
+    assert [path.name for path in tmp_path.glob("x*")] == ["x.opus.part"]
     again = Client(tmp_path, network.first, network.second).run(
         "fetch", network.uris[LONG], "-o", "x.opus", "--json"
     )
