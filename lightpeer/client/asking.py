@@ -106,6 +106,8 @@ class Inquiries:
             for inquiry in silent:
                 if answered and inquiry.peer not in answered and not inquiry.heard.is_set():
                     self._reach.on_error(inquiry.peer, _silence(), self.setbacks)
+            if answered:
+                self._reach.warn(self.setbacks)
 
     def _answered_elsewhere(self, inquiry: Inquiry) -> bool:
         """Return whether a peer that is silent here has answered over another connection."""

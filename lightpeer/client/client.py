@@ -223,6 +223,7 @@ class Client:
                     break
         if not reached:
             raise self._reach.nobody(setbacks)
+        self._reach.warn(setbacks)
         return [info_of(entry) for entry in self.cache.entries()]
 
     def _opener(self, start: Start, tried: Collection[PeerId] = (), track: Track | None = None) -> Opener:

@@ -78,6 +78,7 @@ class Reach:
         self._network = network
         self._identity = identity
         self._has_exchanged = False  # records, with any peer
+        self._has_warned = False
 
     @property
     def received_bytes(self) -> int:
@@ -206,7 +207,7 @@ class Reach:
         logger.info("%s: %s", peer.name, error)
         if isinstance(error, SealError) and error.reason == "foreign":
             if setbacks is not None:
-                setbacks.on_stranger(peer)
+                setbacks.on_stranger(peer, is_given=self._candidates.is_given(peer.address))
             self._on_stranger(peer)
             return
         code = error.code() if isinstance(error, RpcError) else None
@@ -242,6 +243,12 @@ class Reach:
         from lightpeer.core.search.choice import standing_of
 
         return standing_of(self.scores.taste(peer_id), was_given=self._candidates.was_given(peer_id))
+
+    def warn(self, setbacks: Setbacks) -> None:
+        """Warn, once a run, of what a search that others answered would else pass over in silence."""
+        if setbacks.warning is not None and not self._has_warned:
+            self._has_warned = True
+            logger.warning("%s", setbacks.warning)
 
     def nobody(self, setbacks: Setbacks) -> LightpeerError:
         """Return the error that says why no peer could be asked."""

@@ -25,6 +25,7 @@ class Setbacks:
     def __init__(self) -> None:
         self._unsound: str | None = None  # it broke the protocol
         self._stranger: str | None = None  # another peer answered at its address
+        self._misnamed: str | None = None  # likewise, at one that the person gave
         self._refused: str | None = None  # it answers others, but not us
         self.was_refused = False
 
@@ -32,11 +33,18 @@ class Setbacks:
         """Note that a peer broke the protocol."""
         self._unsound = f"{peer.name} answered, but not by the protocol ({error})"
 
-    def on_stranger(self, peer: Peer) -> None:
-        """Note that another peer answers at a peer's address."""
+    def on_stranger(self, peer: Peer, *, is_given: bool) -> None:
+        """Note that another peer answers at a peer's address; `is_given`: the person named both."""
         from lightpeer.core.addresses import format_endpoint
 
         self._stranger = f"another peer than {peer.name} answers at {format_endpoint(peer.address)}"
+        if is_given:
+            self._misnamed = self._stranger
+
+    @property
+    def warning(self) -> str | None:
+        """What the person should know though other peers answered: one that they named is another."""
+        return None if self._misnamed is None else f"{self._misnamed}: check the id in --bootstrap"
 
     def on_refused(self, peer: Peer, reason: str, own_id: PeerId, *, is_given: bool) -> None:
         """Note that a peer answers, but not us (`proto/README.md`, section 3.3).

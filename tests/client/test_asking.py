@@ -39,6 +39,7 @@ class FakeReach:
         self._further = further  # that are found once nobody at hand is hoped for
         self.silent: list[object] = []
         self.failed: list[object] = []
+        self.warned: list[Setbacks] = []
 
     async def peers(
         self, setbacks: Setbacks, *, all_answered: Callable[[], Awaitable[None]]
@@ -48,6 +49,9 @@ class FakeReach:
         await all_answered()
         for peer in self._further:
             yield peer
+
+    def warn(self, setbacks: Setbacks) -> None:
+        self.warned.append(setbacks)
 
     def on_silence(self, peer: object) -> None:
         self.silent.append(peer)
@@ -133,5 +137,16 @@ def test_others_are_looked_for_once_those_heard_are_through():
 
         await Inquiries(FakeReach(X, further=(Y,)), ask).run(lambda: len(began) > 1)
         assert began == [0, pytest.approx(2 * UNHEARD_S)]
+
+    run(main)
+
+
+@pytest.mark.parametrize(("comes", "is_warned"), [(["answer"], True), ([SILENCE], False)])
+def test_what_was_passed_over_is_told_where_anybody_answered(comes, is_warned):
+    async def main():
+        reach = FakeReach(X)
+        inquiries = Inquiries(reach, Script(*comes).ask)
+        await inquiries.run(lambda: False)
+        assert reach.warned == [inquiries.setbacks] * is_warned
 
     run(main)

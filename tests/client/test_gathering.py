@@ -51,6 +51,9 @@ class Stage:
     def nobody(self, _setbacks) -> NoPeerError:
         return NoPeerError("no peer can be reached")
 
+    def warn(self, setbacks) -> None:
+        assert setbacks.warning is None
+
     def on_silence(self, _peer) -> None:
         raise AssertionError("it has answered")
 

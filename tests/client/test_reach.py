@@ -63,6 +63,35 @@ def test_who_was_named_by_id_is_met_or_nobody(tmp_path: Path) -> None:
     simulate(main)
 
 
+def test_a_wrong_id_is_told_once_where_others_are_known(tmp_path: Path, caplog) -> None:
+    async def main(net: SimInternet) -> None:
+        async with (
+            serving(net.host("10.0.0.1"), [made_track(3)]) as server,
+            serving(net.host("10.0.0.2"), [made_track(3)]) as other,
+        ):
+            wrong = Contact(server.address, STRANGER.peer_id)
+            async with open_client(named(tmp_path, wrong, Contact(other.address)), net.host(PHONE)) as client:
+                assert await titles(client) == ["Song"]
+                assert await titles(client) == ["Song"]
+                assert await client.peers()
+
+    simulate(main)
+    name = format_peer_id(STRANGER.peer_id)
+    says = f"another peer than {name} answers at 10.0.0.1:{PORT}: check the id in --bootstrap"
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [says]
+
+
+def test_a_wrong_id_is_told_where_peers_are_asked_for(tmp_path: Path, caplog) -> None:
+    async def main(net: SimInternet) -> None:
+        async with serving(net.host("10.0.0.1")) as server, serving(net.host("10.0.0.2")) as other:
+            wrong = Contact(server.address, STRANGER.peer_id)
+            async with open_client(named(tmp_path, wrong, Contact(other.address)), net.host(PHONE)) as client:
+                assert await client.peers()
+
+    simulate(main)
+    assert "check the id in --bootstrap" in caplog.text
+
+
 def test_the_local_network_is_looked_at_when_nobody_else_is_known(tmp_path: Path) -> None:
     async def main(net: SimInternet) -> None:
         async with (

@@ -42,6 +42,9 @@ class Stage:
     def on_error(self, peer, error, _setbacks) -> None:
         self.errors.append((peer.number, error))
 
+    def warn(self, setbacks) -> None:
+        assert setbacks.warning is None
+
     def on_silence(self, peer) -> None:
         self.errors.append((peer.number, "silence"))
 

@@ -25,7 +25,8 @@ def test_without_setbacks_nobody_is_known_or_nobody_reached(is_any_known, says):
 
 def test_one_that_broke_the_protocol_is_told_of_before_a_stranger():
     setbacks = Setbacks()
-    setbacks.on_stranger(PEER)
+    setbacks.on_stranger(PEER, is_given=False)
+    assert setbacks.warning is None, "a remembered peer has moved, and others are asked"
     stranger = setbacks.error(is_any_known=True)
     assert isinstance(stranger, NoPeerError)
     assert str(stranger).startswith("another peer than 10.0.0.1:1 answers at 10.0.0.1:1: check the id")
@@ -33,6 +34,13 @@ def test_one_that_broke_the_protocol_is_told_of_before_a_stranger():
     unsound = setbacks.error(is_any_known=True)
     assert isinstance(unsound, StreamFailedError)
     assert str(unsound).startswith("10.0.0.1:1 answered, but not by the protocol (a lie)")
+
+
+def test_of_an_id_that_the_person_gave_it_is_warned_though_others_answer():
+    setbacks = Setbacks()
+    setbacks.on_stranger(PEER, is_given=True)
+    says = "another peer than 10.0.0.1:1 answers at 10.0.0.1:1: check the id in --bootstrap"
+    assert setbacks.warning == says
 
 
 @pytest.mark.parametrize(
