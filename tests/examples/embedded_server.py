@@ -7,6 +7,7 @@ from pathlib import Path
 
 import trio
 
+from lightpeer import LightpeerError
 from lightpeer.serve import LibraryTrouble, ServerEvent, ServeSettings, Trouble, open_server
 
 
@@ -34,5 +35,7 @@ def tell(event: ServerEvent) -> None:
 if __name__ == "__main__":
     try:
         trio.run(main, *sys.argv[1:])
-    except* KeyboardInterrupt:
+    except LightpeerError as error:
+        sys.exit(str(error))  # a sentence for people
+    except KeyboardInterrupt:
         pass

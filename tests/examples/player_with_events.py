@@ -18,11 +18,8 @@ async def main(bootstrap: str, output: str, *items: str) -> None:
         client.player(output=output) as player,
     ):
         await player.play(items)
-        try:
-            async for event in player.events:
-                print(described(event))
-        except lightpeer.LightpeerError as error:
-            sys.exit(str(error))
+        async for event in player.events:
+            print(described(event))
 
 
 def described(event: lightpeer.PlayerEvent) -> str:
@@ -43,4 +40,9 @@ def described(event: lightpeer.PlayerEvent) -> str:
 
 
 if __name__ == "__main__":
-    trio.run(main, *sys.argv[1:])
+    try:
+        trio.run(main, *sys.argv[1:])
+    except lightpeer.LightpeerError as error:
+        sys.exit(str(error))  # a sentence for people
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -18,12 +18,14 @@ async def main(bootstrap: str, words: str, folder: str) -> None:
         if not hits:
             sys.exit(f"nothing found for {words!r}")
         best = hits[0]
-        try:
-            done = await client.fetch(best.uri, Path(folder) / f"{best.uri.removeprefix('loud:')}.opus")
-        except lightpeer.LightpeerError as error:
-            sys.exit(str(error))  # a sentence for people
+        done = await client.fetch(best.uri, Path(folder) / f"{best.uri.removeprefix('loud:')}.opus")
         print(f"{done.path}: {done.size_bytes} bytes, {done.bitrate_kbps} kbit/s, by {done.transport}")
 
 
 if __name__ == "__main__":
-    trio.run(main, *sys.argv[1:])
+    try:
+        trio.run(main, *sys.argv[1:])
+    except lightpeer.LightpeerError as error:
+        sys.exit(str(error))  # a sentence for people
+    except KeyboardInterrupt:
+        sys.exit(130)

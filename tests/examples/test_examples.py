@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import wave
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,6 +17,7 @@ import lightpeer
 from lightpeer.core.content.manifest import SAMPLE_RATE
 from lightpeer.errors import leaves_of
 from tests.examples import embedded_server, grpc_service, player_with_events, search_and_fetch
+from tests.process import harness as process
 
 ROOT = Path(lightpeer.__file__).parents[1]
 TRACKS = Path(lightpeer.__file__).parent / "cli" / "demo" / "tracks"
@@ -78,6 +80,45 @@ def test_the_player_tells_its_events(served, tmp_path, capsys):
         "playing Copper Rain",
         "ended",
     ]
+
+
+def example(name: str) -> str:
+    """Return the code that runs an example as `python NAME.py` does."""
+    return f"import runpy; runpy.run_path({str(Path(__file__).parent / name)!r}, run_name='__main__')"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("search_and_fetch.py", ["127.0.0.1:9", "x", "."], "no peer can be reached"),
+        ("player_with_events.py", ["127.0.0.1:9", "null", "x"], "no peer can be reached"),
+        ("player_with_events.py", ["127.0.0.1:9", "speakers", "x"], "'speakers'"),
+        ("embedded_server.py", ["none", "state"], "none does not exist"),
+    ],
+)
+def test_an_error_is_a_sentence(tmp_path, name, arguments, says):
+    result = process.run(*arguments, cwd=tmp_path, code=example(name))
+    assert result.status == 1
+    assert says in result.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("name", "more"), [("search_and_fetch.py", "."), ("player_with_events.py", "x")])
+def test_an_interrupt_ends_a_client_without_a_word(tmp_path, name, more):
+    with process.SilentPeer() as peer:
+        arguments = [peer.rpc, *(["x", more] if more == "." else ["null", more])]
+        with process.Process(*arguments, cwd=tmp_path, code=example(name)) as running:
+            peer.wait_for_client()
+            result = running.end(signal.SIGINT)
+    assert (result.status, result.err) == (130, "")
+
+
+def test_an_interrupt_ends_the_server_without_a_word(tmp_path, music):
+    code = example("embedded_server.py")
+    with process.Process(music, "state", cwd=tmp_path, code=code, PYTHONUNBUFFERED="1") as running:
+        while b"listening" not in running.line():
+            pass
+        result = running.end(signal.SIGINT)
+    assert (result.status, result.err) == (0, "")
 
 
 def test_grpcio_calls_the_service():
