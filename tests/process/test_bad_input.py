@@ -123,17 +123,18 @@ class TestSound:
 
 
 class TestState:
-    def test_it_cannot_be_written(self, client):
+    def test_it_cannot_be_written(self, client, network):
         (client.folder / "file").touch()
-        told, found, played = together(
+        told, found, played, fetched = together(
             partial(client.run, "id", "--state", "file/state"),
             partial(client.run, "search", SHORT, "--state", "file/state"),
             partial(client.run, "-q", "play", SHORT, "--output", "null", "--state", "/proc/state"),
+            partial(client.run, "-q", "fetch", network.uris[SHORT], "-o", "x", "--state", "/proc/state"),
         )
         assert (told.status, told.out) == (1, b""), "an id of one run is nobody's"
-        assert (found.status, played.status) == (0, 0)
+        assert (found.status, played.status, fetched.status) == (0, 0, 0)
         assert SHORT.encode() in found.out
-        for result in (told, found, played):
+        for result in (told, found, played, fetched):
             assert "cannot make the state directory" in result.sentence
             assert "--state" in result.sentence
 
