@@ -47,7 +47,7 @@ class Link:
     """One direction. The rate, the delay, the queue and the faults may change while packets are on their way.
 
     The queue is drop-tail. Nothing leaves before `stalled_until`: in a radio's dead zone
-    packets wait.
+    packets wait. A link whose rate is known for all times may have a `sent_at` of its own instead.
     """
 
     def __init__(
@@ -104,6 +104,10 @@ class Link:
             return 0.0
         return max(0.0, self._waiting[-1].leaves_at - self._timers.now)
 
+    def sent_at(self, start_s: float, size: int) -> float:
+        """Return when a packet of `size` bytes has left whole, if its sending begins at a time."""
+        return start_s + size / self._rate
+
     def send(self, timers: Timers, size: int, deliver: Callable[[bool], None], *, is_udp: bool) -> None:
         """Send a packet, unless a fault or the full queue drops it.
 
@@ -141,7 +145,7 @@ class Link:
 
     def _enqueue(self, size: int, deliver: Callable[[], None], now: float) -> _Packet:
         start = self._waiting[-1].leaves_at if self._waiting else max(now, self._stalled_until)
-        packet = _Packet(size, start + size / self._rate, self.delay_s, deliver)
+        packet = _Packet(size, self.sent_at(start, size), self.delay_s, deliver)
         if packet.leaves_at > now:
             if not self._waiting:
                 self._began_at = start

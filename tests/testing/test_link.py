@@ -81,6 +81,24 @@ def test_faults_drop_before_the_queue(faults: dict[str, float], count: int) -> N
     assert arrivals(lambda _: None, 0, **faults) == pytest.approx([1.0, 2.0, 3.0, 4.0][:count])
 
 
+def test_a_link_may_know_its_rate_for_all_times() -> None:
+    class Known(Link):
+        def sent_at(self, start_s: float, size: int) -> float:
+            return max(start_s, 5.0) + size / 1000
+
+    async def main(net: SimInternet) -> None:
+        a, b = net.host("10.0.0.1", up=Known(delay_s=0.0)), net.host("10.0.0.2", down=Link(delay_s=0.0))
+        source, target = await a.open_udp(""), await b.open_udp("", 5000)
+        for due_s in (6.0, 7.0):
+            await source.send_to(bytes(992), ("10.0.0.2", 5000))
+            assert a.up.queue_s == pytest.approx(due_s)
+        for due_s in (6.0, 7.0):
+            await target.receive_from()
+            assert trio.current_time() == pytest.approx(due_s)
+
+    simulate(main)
+
+
 def test_a_link_tells_how_long_its_queue_is() -> None:
     async def main(net: SimInternet) -> None:
         a = net.host("10.0.0.1", up=Link(1000, 0.0))
