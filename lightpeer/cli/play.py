@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from lightpeer.cli.terminal import Terminal
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
+    from lightpeer.net.network import Network
     from lightpeer.playback.events import PlayerEvent
+    from lightpeer.playback.radio import RadioMeter
 
 
 class Programme(NamedTuple):
@@ -73,7 +75,9 @@ def make_sink_of(settings: Settings) -> Sink:
 
 
 async def _play(settings: Settings, output: Output, programme: Programme) -> int:
-    async with open_client(settings, SystemNetwork()) as client:
+    network = SystemNetwork()
+    meter = _radio_meter(network) if programme.stats else None
+    async with open_client(settings, network) as client:
         if settings.bootstrap:
             client.begin()
             await client.connecting.wait()  # the player is imported while the SYN is on its way
@@ -81,8 +85,8 @@ async def _play(settings: Settings, output: Output, programme: Programme) -> int
         try:
             await performance.run(programme.items, start_s=programme.start_s)
         finally:
-            if programme.stats:
-                _write_stats(programme.stats, performance.player.stats())
+            if programme.stats and meter:
+                _write_stats(programme.stats, performance.player.stats() | meter.report())
     return 0
 
 
@@ -158,6 +162,12 @@ def _sentence(name: str, fields: dict[str, object]) -> str:
         data["track"] = described(str(data["title"]), str(data["artist"]), str(data["album"]))
         data["length"] = clock(float(data["duration_s"]))
     return _SENTENCES.get(name, name).format_map(data)
+
+
+def _radio_meter(network: Network) -> RadioMeter:
+    from lightpeer.playback.radio import RadioMeter
+
+    return RadioMeter(network.counters, trio.current_time)
 
 
 def _write_stats(path: Path, stats: dict[str, object]) -> None:

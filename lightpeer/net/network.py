@@ -177,6 +177,9 @@ class Counters:
         self._rx_bytes = 0
         self._tx_bytes = 0
         self._open: set[Callable[[], tuple[int, int]]] = set()  # of each open TCP stream
+        self.on_traffic: Callable[[int, int], None] | None = (
+            None  # told of bytes received and sent as they pass
+        )
 
     def rx_bytes(self) -> int:
         """Return the bytes received so far."""
@@ -190,6 +193,13 @@ class Counters:
         """Count received and sent bytes."""
         self._rx_bytes += rx
         self._tx_bytes += tx
+        if self.on_traffic is not None:  # once for each datagram: no further call
+            self.on_traffic(rx, tx)
+
+    def tell(self, rx: int, tx: int) -> None:
+        """Tell who listens of bytes that pass now and are counted later, as a stream's are."""
+        if self.on_traffic is not None:
+            self.on_traffic(rx, tx)
 
     def track(self, read: Callable[[], tuple[int, int]]) -> None:
         """Count an open stream, whose `read` returns its received and sent bytes."""
@@ -200,7 +210,8 @@ class Counters:
         if read in self._open:
             self._open.remove(read)
             rx, tx = read()
-            self.add(rx=rx, tx=tx)
+            self._rx_bytes += rx
+            self._tx_bytes += tx
 
 
 def socket_address(name: Any) -> Address:

@@ -112,11 +112,13 @@ class TcpStream(trio.abc.HalfCloseableStream):
         except OSError:  # it is full or broken; `send_all` waits or raises
             return 0
         self._payload_tx_bytes += sent
+        self._counters.tell(0, sent)
         return sent
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of the data."""
         self._payload_tx_bytes += len(data)
+        self._counters.tell(0, len(data))
         await self._stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -131,6 +133,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
         """Receive some bytes, or b"" at the end."""
         data = await self._stream.receive_some(max_bytes)
         self._payload_rx_bytes += len(data)
+        self._counters.tell(len(data), 0)
         return data
 
     async def aclose(self) -> None:

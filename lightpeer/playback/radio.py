@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from lightpeer.net.network import Counters
 
 RLC_EMPTY_S: Final = 1.0  # without a packet: a channel of few kbit/s has then sent its threshold
 
@@ -142,3 +144,31 @@ class Radio:
             self._on_s += replaced_s
         else:
             self._joules -= replaced_s * self._model.tails[state].watts
+
+
+class RadioMeter:
+    """What the radios of both kinds would spend on the traffic of a process, from its making on."""
+
+    def __init__(self, counters: Counters, now: Callable[[], float]) -> None:
+        """Listen to the counters of a network; `now` is a monotonic clock, in seconds."""
+        self._now, self._began_at_s = now, now()
+        self._radios = {"3g": Radio(UMTS), "lte": Radio(LTE)}
+        counters.on_traffic = self._on_traffic
+
+    def report(self) -> dict[str, float]:
+        """Return the measurements: the fields of `--stats`."""
+        now = self._now()
+        elapsed_s, fields = now - self._began_at_s, {}
+        for name, radio in self._radios.items():
+            used = radio.usage(now)
+            fields[f"radio_on_share_{name}"] = round(used.on_share(elapsed_s), 4)
+            fields[f"joules_per_h_{name}"] = round(used.joules_per_h(elapsed_s), 1)
+        return fields
+
+    def _on_traffic(self, rx_bytes: int, tx_bytes: int) -> None:
+        now = self._now()
+        for radio in self._radios.values():
+            if tx_bytes:
+                radio.on_packet(now, tx_bytes, is_down=False)
+            if rx_bytes:
+                radio.on_packet(now, rx_bytes, is_down=True)

@@ -173,7 +173,8 @@ def test_statistics_are_written_however_it_ends(settings, tmp_path, monkeypatch,
         playing(settings, Output(json=True, stream=io.StringIO()), path)
     except* (StreamFailedError, KeyboardInterrupt):
         assert ending
-    assert json.loads(path.read_text()) == {"rebuffers": 1}
+    silent = ("radio_on_share_3g", "joules_per_h_3g", "radio_on_share_lte", "joules_per_h_lte")
+    assert json.loads(path.read_text()) == {"rebuffers": 1} | dict.fromkeys(silent, 0.0)
 
 
 def test_text_goes_to_stderr_when_samples_go_to_stdout(tmp_path, capsys):

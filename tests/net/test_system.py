@@ -312,6 +312,25 @@ def test_counters_add_up_and_forget_only_what_they_knew():
     assert (counters.rx_bytes(), counters.tx_bytes()) == (11, 22)
 
 
+def test_counters_tell_of_traffic_as_it_passes_and_of_none_twice():
+    told = []
+
+    async def main():
+        network = SystemNetwork()
+        network.counters.on_traffic = lambda rx, tx: told.append((rx, tx))
+        listener, client, server = await connected(network)
+        async with listener, client, server:
+            await client.send_all(b"four")
+            assert await server.receive_some() == b"four"
+            sent = server.send_now(b"three")
+            assert len(await client.receive_some()) == 5
+        assert sent in {0, 5}
+        network.counters.add(rx=7)
+
+    trio.run(main)
+    assert told == [(0, 4), (4, 0), (0, 5), (5, 0), (7, 0)]
+
+
 class Addresses(trio.abc.HostnameResolver):
     """Resolves any name to an IPv6 and an IPv4 address, in this order."""
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.playback.radio import LTE, UMTS, Radio, RadioModel, Usage
+from lightpeer.net.network import Counters
+from lightpeer.playback.radio import LTE, UMTS, Radio, RadioMeter, RadioModel, Usage
+
+FIELDS = ["radio_on_share_3g", "joules_per_h_3g", "radio_on_share_lte", "joules_per_h_lte"]
 
 
 def spent(model: RadioModel, packets: list[tuple[float, int, bool]], until_s: float) -> Usage:
@@ -99,3 +102,20 @@ def test_lte_wakes_sooner_and_pays_for_bytes() -> None:
 
 def test_time_that_goes_back_costs_nothing() -> None:
     assert spent(UMTS, [(5.0, 1400, True), (4.0, 1400, True)], 5.0).on_s == pytest.approx(2.0)
+
+
+def test_a_meter_hears_all_traffic_of_a_network() -> None:
+    at = [100.0]
+    counters = Counters()
+    meter = RadioMeter(counters, lambda: at[0])
+    assert meter.report() == dict.fromkeys(FIELDS, 0.0)
+    counters.add(tx=60)
+    at[0] = 101.0
+    counters.add(rx=1400)
+    at[0] = 200.0
+    told = meter.report()
+    assert list(told) == FIELDS
+    assert told["radio_on_share_3g"] == pytest.approx((2 + 1 + 14) / 100)
+    assert told["joules_per_h_3g"] == pytest.approx((0.6 + 5 * 0.6 + 3.8) * 36, abs=0.1)
+    assert told["radio_on_share_lte"] == pytest.approx((0.2601 + 1 + 11.576) / 100, abs=1e-4)
+    assert told["joules_per_h_lte"] > told["joules_per_h_3g"]

@@ -14,15 +14,9 @@ from tests.process.harness import CLIENT, Process, without_library
 STATS = {
     *("time_to_first_audio_ms", "startup_ms", "rebuffers", "rebuffer_s", "played_s", "audio_bytes"),
     *("rx_bytes", "tx_bytes", "bitrate_mean_kbps", "bitrate_switches", "transport", "sources"),
-    *(
-        "retransmitted_units",
-        "duplicate_units",
-        "wasted_bytes",
-        "queue_delay_p95_ms",
-        "goodput_kbps",
-        "cpu_s",
-        "max_rss_kb",
-    ),
+    *("retransmitted_units", "duplicate_units", "wasted_bytes", "queue_delay_p95_ms"),
+    *("goodput_kbps", "cpu_s", "max_rss_kb"),
+    *("radio_on_share_3g", "joules_per_h_3g", "radio_on_share_lte", "joules_per_h_lte"),
 }
 
 
@@ -68,6 +62,8 @@ def test_measurements_have_every_field_and_make_sense(client, network):
     assert stats["goodput_kbps"] > 48
     assert 0 < stats["cpu_s"] < 10
     assert 10_000 < stats["max_rss_kb"] < 60_000
+    assert 0 < stats["radio_on_share_3g"] <= 1
+    assert 0 < stats["joules_per_h_3g"] < stats["joules_per_h_lte"] < 6000
 
 
 def test_the_same_comes_by_grpc(client, network):
