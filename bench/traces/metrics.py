@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from bench.traces.heard import Heard, Packet
+from bench.traces.optimum import first_sound_s
+from bench.traces.trace import Window
 from lightpeer.playback.radio import LTE, UMTS, Radio, RadioModel
 
 TOP_KBPS = 96.0
@@ -29,6 +31,7 @@ class Row:
     offset_s: float
     policy: str
     first_sound_s: float | None
+    first_sound_ideal_s: float | None  # for the rendition that was heard first
     silence_s: float
     breaks: int
     unheard_s: float
@@ -43,25 +46,25 @@ class Row:
     qoe: float
 
 
-def row(trace: str, scale: float, offset_s: float, policy: str, heard: Heard) -> Row:
+def row(window: Window, policy: str, heard: Heard) -> Row:
     """Judge what was heard.
 
     Args:
-        trace: the window's trace.
-        scale: its scale.
-        offset_s: its offset.
+        window: the link.
         policy: who played.
         heard: what was heard.
     """
     on_3g, joules_3g = radio(heard, UMTS)
     on_lte, joules_lte = radio(heard, LTE)
+    ideal_s = first_sound_s(window, heard.kbps[0]) if heard.kbps else None
     changes = sum(a != b for a, b in pairwise(heard.kbps))
     return Row(
-        trace=trace,
-        scale=scale,
-        offset_s=offset_s,
+        trace=window.trace.name,
+        scale=window.scale,
+        offset_s=window.offset_s,
         policy=policy,
         first_sound_s=_rounded(heard.first_sound_s),
+        first_sound_ideal_s=_rounded(ideal_s),
         silence_s=round(heard.silence_s, 3),
         breaks=len(heard.gaps),
         unheard_s=round(heard.unheard_s, 3),

@@ -48,6 +48,11 @@ def optimum(window: Window, ladder_kbps: Sequence[float] = LADDER_KBPS, rtt_s: f
     return Heard(window.length_s, plays[0], gaps, kbps, end_s=ends[-1])
 
 
+def first_sound_s(window: Window, kbps: float, rtt_s: float = RTT_S) -> float:
+    """Return when sound can begin at best: two round trips, and the first second at a bitrate."""
+    return window.time_of(window.bytes_until(START_RTTS * rtt_s) + kbps * BYTES_PER_KBPS)
+
+
 def play_times(arrivals: Sequence[float]) -> list[float]:
     """Return when segments of a second sound, each as soon as it is there and the one before has ended."""
     return list(accumulate(arrivals, lambda sounded, came: max(sounded + 1.0, came)))

@@ -22,6 +22,7 @@ COLUMNS = (
     "of the optimum's",
     "QoE",
     "first sound s, median / worst",
+    "to its ideal",
     "switches",
     "wasted kB",
     "radio on",
@@ -52,7 +53,8 @@ def cells(rows: Sequence[Row], best: dict[tuple[str, float], Row]) -> list[str]:
     pairs = [(row, best[row.trace, row.offset_s]) for row in rows] if best else []
     excess_s = [row.silence_s - other.silence_s for row, other in pairs]
     first_s = sorted(row.first_sound_s for row in rows if row.first_sound_s is not None)
-    kbps = fmean(row.bitrate_kbps for row in rows)
+    ratios = sorted(row.first_sound_s / row.first_sound_ideal_s for row in rows if row.first_sound_s)
+    kbps = fmean([row.bitrate_kbps for row in rows if row.bitrate_kbps] or [0.0])
     return [
         rows[0].policy,
         f"{fmean(row.silence_s for row in rows):.2f}",
@@ -63,6 +65,7 @@ def cells(rows: Sequence[Row], best: dict[tuple[str, float], Row]) -> list[str]:
         f"{kbps / fmean(other.bitrate_kbps for _, other in pairs):.3f}" if pairs else "",
         f"{fmean(row.qoe for row in rows):.1f}",
         f"{median(first_s):.2f} / {first_s[-1]:.2f}" if first_s else "",
+        f"{median(ratios):.2f} / {ratios[-1]:.2f}" if ratios else "",
         _mean((row.switches for row in rows), "{:.1f}"),
         _mean((row.wasted_bytes and row.wasted_bytes / 1000 for row in rows), "{:.0f}"),
         _mean((row.radio_on_share for row in rows), "{:.3f}"),

@@ -38,8 +38,8 @@ class Job(NamedTuple):
 
     def run(self) -> Row:
         """Play it; return its line of the results."""
-        heard = POLICIES[self.policy](self.trace.window(self.scale, self.offset_s))
-        return row(self.trace.name, self.scale, self.offset_s, self.policy, heard)
+        window = self.trace.window(self.scale, self.offset_s)
+        return row(window, self.policy, POLICIES[self.policy](window))
 
 
 def jobs(

@@ -177,9 +177,8 @@ class Counters:
         self._rx_bytes = 0
         self._tx_bytes = 0
         self._open: set[Callable[[], tuple[int, int]]] = set()  # of each open TCP stream
-        self.on_traffic: Callable[[int, int], None] | None = (
-            None  # told of bytes received and sent as they pass
-        )
+        # Told of bytes received and sent, as they pass.
+        self.on_traffic: Callable[[int, int], None] | None = None
 
     def rx_bytes(self) -> int:
         """Return the bytes received so far."""
