@@ -4,7 +4,7 @@
                            [--policies ours,optimum] [--json FILE] [--chart FILE] [--all]
 
 Without `--traces` the links are made of seeds. The same window always gives the same row. `--chart` draws the
-first window of the first trace at the first scale.
+window in which the first policy was silent longest, of those that it played to the end.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 
 from bench.traces.metrics import Row
 from bench.traces.report import draw, tables
-from bench.traces.runs import POLICIES, Job, jobs, run_all
-from bench.traces.trace import read_traces
+from bench.traces.runs import POLICIES, jobs, run_all
+from bench.traces.trace import Trace, read_traces
 
 SCALES = (1.0, 0.25)
 ALL_SCALES = (1.0, 0.25, 0.1, 0.05)
@@ -48,7 +48,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--offsets", type=int, metavar="N", help=f"windows of each trace ({OFFSETS})")
     add("--policies", type=names_of, metavar="NAME,...", help=f"of {', '.join(POLICIES)} (ours,optimum)")
     add("--json", type=Path, metavar="FILE", help="write a row for each window and policy")
-    add("--chart", type=Path, metavar="FILE", help="draw the first window as FILE-bitrate and FILE-buffer")
+    add("--chart", type=Path, metavar="FILE", help="draw a window, in FILE-bitrate and FILE-buffer")
     add("--processes", type=int, metavar="N", help="at a time (as many as cores)")
     add("--all", action="store_true", help=f"all policies and scales, {ALL_OFFSETS} windows of each trace")
     chosen = parser.parse_args(arguments)
@@ -83,9 +83,13 @@ def run(chosen: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def draw_first(path: Path, job: Job, policies: Sequence[str]) -> None:
-    """Draw one window, played by each policy."""
-    window = job.trace.window(job.scale, job.offset_s)
+def draw_worst(path: Path, traces: Sequence[Trace], rows: Sequence[Row]) -> None:
+    """Draw the window in which the first policy was silent longest, of those that it played to the end."""
+    policies = dict.fromkeys(row.policy for row in rows)
+    first = [row for row in rows if row.policy == rows[0].policy]
+    worst = max(first, key=lambda row: (row.unheard_s == 0, row.silence_s))
+    trace = next(trace for trace in traces if trace.name == worst.trace)
+    window = trace.window(worst.scale, worst.offset_s)
     draw(path, window, {name: POLICIES[name](window) for name in policies})
 
 
@@ -97,8 +101,7 @@ def main() -> None:
         write_rows(chosen.json, rows)
     print("\n".join(tables(rows)))
     if chosen.chart:
-        first = jobs(chosen.links, chosen.scales, chosen.offsets, chosen.policies)[0]
-        draw_first(chosen.chart, first, chosen.policies)
+        draw_worst(chosen.chart, chosen.links, rows)
     print(f"\n{len(rows)} windows in {time.monotonic() - began:.0f} s")
 
 
