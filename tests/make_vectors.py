@@ -14,6 +14,8 @@ from lightpeer.core.content.manifest import (
     build_manifest,
     build_table,
     content_digest,
+    parse_manifest_untrusted,
+    served_tables,
     track_id_of,
 )
 from lightpeer.core.content.uri import format_uri
@@ -54,6 +56,22 @@ MANIFEST = build_manifest(
         segment_count=len(SEGMENTS),
     ),
     renditions=[(24_000, b"OggS, the header pages", [TABLE])],
+)
+LONG_SECONDS = 70 * 64 + 3  # more than 64 tables, and on some levels of their tree an odd number of nodes
+LONG_TABLES = [
+    build_table(number.to_bytes(2, "big") for number in range(first, min(first + 64, LONG_SECONDS)))
+    for first in range(0, LONG_SECONDS, 64)
+]
+LONG_MANIFEST = build_manifest(
+    Description(
+        title="Gezeiten",
+        artist="Die Mole",
+        album="",
+        duration_samples=LONG_SECONDS * 48_000,
+        gain_q8_db=0,
+        segment_count=LONG_SECONDS,
+    ),
+    renditions=[(24_000, b"OggS, the header pages", LONG_TABLES)],
 )
 
 
@@ -140,6 +158,22 @@ def content():
     }
 
 
+def long_content():
+    """A track whose manifest has the root of its tables; segment k is k in two bytes."""
+    track = parse_manifest_untrusted(LONG_MANIFEST, track_id_of(LONG_MANIFEST))
+    served = served_tables(LONG_TABLES)
+    return {
+        "segment_count": LONG_SECONDS,
+        "root": track.renditions[0].table_digests[0].hex(),
+        "tables": [
+            {"number": number, "entries": LONG_TABLES[number].hex(), "object": served[number].hex()}
+            for number in (0, len(LONG_TABLES) - 1)
+        ],
+        "manifest": LONG_MANIFEST.hex(),
+        "track_id": track_id_of(LONG_MANIFEST).hex(),
+    }
+
+
 def datagrams():
     shared = CLIENT_EPHEMERAL.shared_secret_untrusted(SERVER_EPHEMERAL.public_key)
     stream = derive_keys(
@@ -207,6 +241,7 @@ def vectors():
         "calls": [call(addressed=True), call(addressed=False)],
         "peer_record": record(),
         "content": content(),
+        "long_content": long_content(),
         "datagrams": datagrams(),
         "unit_layouts": unit_layouts(),
     }

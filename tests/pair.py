@@ -26,6 +26,7 @@ from lightpeer.core.content.manifest import (
     build_manifest,
     build_table,
     parse_manifest_untrusted,
+    served_tables,
     track_id_of,
 )
 from lightpeer.core.overlay.own_address import OwnAddress
@@ -53,7 +54,7 @@ class MadeTrack:
     manifest: bytes
     track: Track
     segments: list[list[bytes]]  # by rendition
-    tables: list[list[bytes]]
+    tables: list[list[bytes]]  # as they are sent
 
     def holds(self, rendition: int, segment: int) -> bool:
         if rendition >= len(self.segments):
@@ -98,7 +99,7 @@ def made_track(
         renditions=[(r * 1000, header, t) for r, t in zip(kbps, tables, strict=True)],
     )
     track = parse_manifest_untrusted(manifest, track_id_of(manifest))
-    return MadeTrack(manifest, track, segments, tables)
+    return MadeTrack(manifest, track, segments, list(map(served_tables, tables)))
 
 
 class Shelf:

@@ -30,6 +30,7 @@ coincurve = pytest.importorskip("coincurve", reason="the second implementation s
 
 FILE = json.loads(VECTORS.read_text())
 CONTENT, DATAGRAMS, RECORD = FILE["content"], FILE["datagrams"], FILE["peer_record"]
+LONG = FILE["long_content"]
 
 
 def raw(text):
@@ -105,6 +106,17 @@ def test_content():
     assert parsed.digests == tuple(map(raw, CONTENT["segment_digests"]))
     for number, segment in enumerate(segments):
         parsed.check_untrusted(number, segment)
+
+
+def test_long_content():
+    track = parse_manifest_untrusted(raw(LONG["manifest"]), raw(LONG["track_id"]))
+    assert track.segment_count == LONG["segment_count"]
+    assert track.renditions[0].table_digests == (raw(LONG["root"]),)
+    for table in LONG["tables"]:
+        parsed = parse_table_untrusted(raw(table["object"]), track, 0, table["number"])
+        last = min(64 * table["number"] + 63, LONG["segment_count"] - 1)
+        parsed.check_untrusted(last, last.to_bytes(2, "big"))
+        assert raw(table["object"]).startswith(raw(table["entries"]))
 
 
 def stream_keys():
@@ -242,6 +254,29 @@ def test_second_implementation_of_content():
     track_id = hashlib.sha256(raw(CONTENT["manifest"])).digest()
     assert track_id.hex() == CONTENT["track_id"]
     assert "loud:" + base58.b58encode(track_id).decode() == CONTENT["uri"]
+
+
+def second_node(left, right):
+    return hashlib.blake2b(left + right, digest_size=16, person=b"node").digest()
+
+
+def test_second_implementation_of_long_content():
+    """Upwards: all levels of the tree over all tables, then each table's neighbours on them."""
+    segments = [struct.pack(">H", number) for number in range(LONG["segment_count"])]
+    entries = [struct.pack(">H", 2) + second_digest(segment) for segment in segments]
+    tables = [b"".join(entries[first : first + 64]) for first in range(0, len(entries), 64)]
+    levels = [[second_digest(table) for table in tables]]
+    while len(levels[-1]) > 1:
+        levels[-1] += [bytes(16)] * (len(levels[-1]) % 2)
+        levels.append([second_node(*levels[-1][at : at + 2]) for at in range(0, len(levels[-1]), 2)])
+    assert levels[-1] == [raw(LONG["root"])]
+    assert raw(LONG["root"]) in raw(LONG["manifest"])
+    assert hashlib.sha256(raw(LONG["manifest"])).hexdigest() == LONG["track_id"]
+    for vector in LONG["tables"]:
+        number = vector["number"]
+        assert tables[number].hex() == vector["entries"]
+        path = b"".join(level[(number >> height) ^ 1] for height, level in enumerate(levels[:-1]))
+        assert (tables[number] + path).hex() == vector["object"]
 
 
 def second_tag(key, body):

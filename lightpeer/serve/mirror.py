@@ -21,7 +21,7 @@ import trio
 
 from lightpeer.client.client import open_client
 from lightpeer.client.stream import SILENCE_S, next_within, streaming
-from lightpeer.core.content.manifest import build_table
+from lightpeer.core.content.manifest import ENTRY_BYTES, TABLE_SEGMENTS, build_table, served_tables
 from lightpeer.core.content.uri import format_uri, is_uri, parse_uri
 from lightpeer.errors import LightpeerError, StreamFailedError
 from lightpeer.serve.importing.scan import MIRRORED, mirror_root
@@ -220,6 +220,7 @@ async def _fetch_rendition(client: Client, track_id: bytes, workspace: Path, wan
                 await _in_thread(copy.add, segment.data)
                 if segment.rendition != number or copy.size > max_bytes:
                     raise StreamFailedError("the track has two renditions alike, or is larger than we mirror")
+            await _in_thread(copy.finish, session.track)
         return session.track
 
 
@@ -227,17 +228,25 @@ class _Copy:
     """A rendition being written; the disk is slow, so by a worker thread."""
 
     def __init__(self, path: Path, header: bytes) -> None:
-        """Begin the file and that of its tables."""
+        """Begin the file."""
+        self._path = path
+        self._entries = bytearray()  # of the tables: 1.2 MB for the longest track
         with ExitStack() as stack:
             self._file = stack.enter_context(path.open("wb"))
-            self._tables = stack.enter_context(path.with_suffix(".tables").open("wb"))
             self.size = self._file.write(header)
             self._files = stack.pop_all()
 
     def add(self, segment: bytes) -> None:
-        """Append a segment, and its entry to the tables."""
+        """Append a segment."""
         self.size += self._file.write(segment)
-        self._tables.write(build_table([segment]))
+        self._entries += build_table([segment])
+
+    def finish(self, track: Track) -> None:
+        """Write the tables, as the track's manifest wants them."""
+        step = TABLE_SEGMENTS * ENTRY_BYTES
+        tables = [bytes(self._entries[at : at + step]) for at in range(0, len(self._entries), step)]
+        served = served_tables(tables) if track.table_path_bytes else tables
+        self._path.with_suffix(".tables").write_bytes(b"".join(served))
 
     def __enter__(self) -> Self:
         return self

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import blake2b, sha256
 
 from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untrusted
 from lightpeer.core.addresses import parse_endpoint_untrusted
+from lightpeer.core.content.hash_tree import root_by
 from lightpeer.core.content.manifest import (
     MAX_HEADER_BYTES,
     Description,
     build_manifest,
+    content_digest,
     parse_manifest_untrusted,
     parse_table_untrusted,
     track_id_of,
@@ -30,6 +33,7 @@ from lightpeer.core.rpc.status import (
 )
 from lightpeer.core.search.replies import ReplyReader
 from lightpeer.core.segments.scheduler import Scheduler, SourceLied
+from lightpeer.core.segments.tables import Tables
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.messages import parse_body_untrusted, parse_message_untrusted
 from lightpeer.core.trust.records import (
@@ -65,6 +69,7 @@ US, THEM = Identity(b"\1" * 32), Identity(b"\2" * 32)
 KEYS = DatagramKeys(b"p" * 32, b"d" * 32)
 RECORD = build_record(THEM, [("192.0.2.1", 47474), ("peer.example", 47474)], 1, NOW_S, NOW_S + 3600)
 TRACK = made_track(66, kbps=(24, 48))
+LONG = made_track(4097, kbps=(1, 2))  # the shortest whose manifest has but the root of its tables
 HIT = pb.Hit(track_id=bytes(32), title="ö", duration_ms=5, bitrates_kbps=[24, 48], holders=[0, 1])
 OPEN_REPLY = pb.OpenReply(
     manifest=TRACK.manifest,
@@ -318,6 +323,26 @@ def content(data: bytes) -> None:
         table = parse_table_untrusted(data, track, 0, 0)
         assert sum(table.sizes) <= 6000 * count
         table.check_untrusted(0, data)
+
+
+@target(
+    "core.content.manifest.parse_table_untrusted",
+    "core.segments.tables.Tables.put_untrusted",
+    seeds=[LONG.tables[0][1], LONG.tables[0][64], LONG.tables[1][1]],
+)
+def long_content(data: bytes) -> None:
+    """A table of a track whose manifest has but the root, and one whose root the bytes themselves lead to."""
+    for number in (1, 64):
+        tables = Tables(LONG.track)
+        with refusals():
+            tables.put_untrusted(0, number, data)
+            assert data == LONG.tables[0][number]
+    table, path = data[: -7 * 16], data[-7 * 16 :]
+    root = root_by(content_digest(table), 1, path)
+    rendition = LONG.track.renditions[0]._replace(table_digests=(root,))
+    with refusals():
+        parsed = parse_table_untrusted(data, replace(LONG.track, renditions=(rendition,)), 0, 1)
+        assert len(parsed.sizes) == len(parsed.digests) == 64
 
 
 @target(

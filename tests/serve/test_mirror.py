@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from lightpeer.config import Settings
+from lightpeer.core.content import manifest as manifest_module
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity, format_peer_id
@@ -23,6 +24,7 @@ from lightpeer.serve.server import NOBODY, serve
 from lightpeer.state.files import load_or_create_identity
 from lightpeer.testing.host import SimHost
 from lightpeer.testing.network import SimInternet, simulate
+from tests.pair import made_track
 from tests.serve.media import write_wav
 
 LADDER = (24, 48)
@@ -297,3 +299,18 @@ def test_what_is_denied_is_not_mirrored(origin, who, caplog) -> None:
 
     run(main)
     assert ("is denied or withdrawn here" in caplog.text) == (who == "track")
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_copy_of_a_long_track_has_the_tables_of_its_manifest(tmp_path, monkeypatch, is_old) -> None:
+    """Listed in the manifest of an older import, else with their paths."""
+    if is_old:
+        monkeypatch.setattr(manifest_module, "MAX_LISTED_TABLES", 1024)
+    made = made_track(64 * 64 + 7, kbps=(1,))
+    monkeypatch.undo()
+    with mirror_module._Copy(tmp_path / "0.opus", b"header") as copy:
+        for segment in made.segments[0]:
+            copy.add(segment)
+        copy.finish(made.track)
+    assert (tmp_path / "0.tables").read_bytes() == b"".join(made.tables[0])
+    assert (tmp_path / "0.opus").read_bytes() == b"header" + b"".join(made.segments[0])

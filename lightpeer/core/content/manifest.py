@@ -4,6 +4,9 @@ The track id is the hash of the manifest; the manifest holds the hashes of the
 segment tables; a table holds size and hash of each of its 64 segments. So every
 byte is checked against the id before it is used, whatever peer sent it, and a player
 fetches 1152 bytes of hashes for each 64 seconds, as playback nears them.
+
+The manifest comes before the first sound. So of a track with more than 64 tables it holds only the root of
+the tree over their hashes (`hash_tree.py`), and each table comes with the path that leads there.
 `proto/README.md`, "Content", is the normative text.
 """
 
@@ -14,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lightpeer.core.content.hash_tree import DIGEST_BYTES, path_bytes, root_and_paths, root_by
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.bounds import MAX_MANIFEST_BYTES, MAX_RENDITIONS, MAX_TEXT_CHARS
 from lightpeer.core.trust.messages import parse_message_untrusted
@@ -24,7 +28,7 @@ TABLE_BASE = 0xFF0000  # segment numbers from here on name segment tables
 
 SAMPLE_RATE = 48_000
 TABLE_SEGMENTS = 64
-DIGEST_BYTES = 16
+MAX_LISTED_TABLES = 64  # 68 minutes: up to here a manifest lists the tables' digests
 MAX_HEADER_BYTES = 64 * 1024  # tags; cover art does not belong there
 MAX_SEGMENTS = TABLE_SEGMENTS * 1024  # 18 hours
 MEAN_TIMES = 2  # the bitrate that a rendition claims: the most that a table's segments may have in the mean
@@ -33,7 +37,13 @@ ENTRY_BYTES = 2 + DIGEST_BYTES
 
 
 class Rendition(NamedTuple):
-    """One bitrate of a track: its Ogg header pages and the digests of its segment tables."""
+    """One bitrate of a track.
+
+    Attributes:
+        bitrate_bps: the bitrate that it claims.
+        header: its Ogg header pages.
+        table_digests: those of its segment tables, or only the root of the tree over them.
+    """
 
     bitrate_bps: int
     header: bytes
@@ -67,6 +77,17 @@ class Track:
     def duration_s(self) -> float:
         """The playing time in seconds."""
         return self.duration_samples / SAMPLE_RATE
+
+    @property
+    def table_count(self) -> int:
+        """How many segment tables each rendition has."""
+        return -(-self.segment_count // TABLE_SEGMENTS)
+
+    @property
+    def table_path_bytes(self) -> int:
+        """How much comes with each table to prove it; 0 where the manifest lists the tables' digests."""
+        is_listed = len(self.renditions[0].table_digests) == self.table_count
+        return 0 if is_listed else path_bytes(self.table_count)
 
     def table_length(self, number: int) -> int:
         """Return how many segments table `number` covers."""
@@ -155,10 +176,22 @@ def build_manifest(
         segment_count=description.segment_count,
     )
     for bitrate_bps, header, tables in sorted(renditions, key=lambda r: r[0]):
-        message.renditions.add(
-            bitrate_bps=bitrate_bps, header=header, table_hashes=b"".join(map(content_digest, tables))
-        )
+        digests = list(map(content_digest, tables))
+        hashes = b"".join(digests) if _are_listed(digests) else root_and_paths(digests)[0]
+        message.renditions.add(bitrate_bps=bitrate_bps, header=header, table_hashes=hashes)
     return message.SerializeToString(deterministic=True)
+
+
+def served_tables(tables: Sequence[bytes]) -> list[bytes]:
+    """Return a rendition's tables as they are stored and sent: with their paths if it has many."""
+    if _are_listed(tables):
+        return list(tables)
+    _, paths = root_and_paths(list(map(content_digest, tables)))
+    return [table + path for table, path in zip(tables, paths, strict=True)]
+
+
+def _are_listed(tables: Sequence[bytes]) -> bool:
+    return len(tables) <= MAX_LISTED_TABLES
 
 
 def parse_manifest_untrusted(data: bytes, track_id: bytes) -> Track:
@@ -174,8 +207,7 @@ def parse_manifest_untrusted(data: bytes, track_id: bytes) -> Track:
     if any(len(text) > MAX_TEXT_CHARS for text in (message.title, message.artist, message.album)):
         raise BadMessageError("a manifest whose title is too long")
     count = message.segment_count
-    tables = -(-count // TABLE_SEGMENTS)
-    if not 1 <= count <= MAX_SEGMENTS or any(len(r.table_digests) != tables for r in renditions):
+    if not 1 <= count <= MAX_SEGMENTS or not _fit(renditions, -(-count // TABLE_SEGMENTS)):
         raise BadMessageError("a manifest whose segment tables do not fit its length")
     if message.duration_samples > (count + 1) * SAMPLE_RATE:
         raise BadMessageError("a manifest whose duration does not fit its segments")
@@ -194,6 +226,12 @@ def parse_manifest_untrusted(data: bytes, track_id: bytes) -> Track:
     )
 
 
+def _fit(renditions: Sequence[Rendition], tables: int) -> bool:
+    """Return whether renditions may have so many tables: all list their digests, or all have the root."""
+    sizes = {len(r.table_digests) for r in renditions}
+    return sizes == {tables} or (sizes == {1} and tables > MAX_LISTED_TABLES)
+
+
 def _rendition_untrusted(message: pb.Rendition) -> Rendition:
     hashes = message.table_hashes
     if len(message.header) > MAX_HEADER_BYTES or len(hashes) % DIGEST_BYTES:
@@ -203,18 +241,31 @@ def _rendition_untrusted(message: pb.Rendition) -> Rendition:
 
 
 def parse_table_untrusted(data: bytes, track: Track, rendition: int, number: int) -> SegmentTable:
-    """Return table `number` of a rendition; raise VerificationError unless it is the manifest's."""
-    if content_digest(data) != track.renditions[rendition].table_digests[number]:
-        raise VerificationError("a segment table that is not the manifest's")
-    if len(data) != track.table_length(number) * ENTRY_BYTES:
+    """Return table `number` of a rendition, which has come with its path.
+
+    Args:
+        data: the table and its path.
+        track: the track.
+        rendition: the rendition's number.
+        number: the table's number, one that exists.
+
+    Raises:
+        BadMessageError: it has a size or contents that no table may have.
+        VerificationError: it is not the manifest's.
+    """
+    if len(data) != table_bytes(track, number):
         raise BadMessageError("a segment table of an impossible size")
-    sizes = _sizes(data)
+    size = track.table_length(number) * ENTRY_BYTES
+    table, path = data[:size], data[size:]
+    digests = track.renditions[rendition].table_digests
+    if root_by(content_digest(table), number, path) != digests[0 if path else number]:
+        raise VerificationError("a segment table that is not the manifest's")
+    sizes = _sizes(table)
     if 0 in sizes:  # a DATA has a payload, so an empty segment would never come
         raise BadMessageError("a segment table with an empty segment")
     if _least_bitrate_bps(sizes) > track.renditions[rendition].bitrate_bps:
         raise BadMessageError("a segment table with more bytes than its rendition's bitrate stands for")
-    digests = tuple(data[i + 2 : i + ENTRY_BYTES] for i in range(0, len(data), ENTRY_BYTES))
-    return SegmentTable(sizes, digests)
+    return SegmentTable(sizes, tuple(table[i + 2 : i + ENTRY_BYTES] for i in range(0, size, ENTRY_BYTES)))
 
 
 def _least_bitrate_bps(sizes: Sequence[int]) -> int:
@@ -224,7 +275,7 @@ def _least_bitrate_bps(sizes: Sequence[int]) -> int:
 
 
 def least_bitrate_bps(tables: Iterable[bytes]) -> int:
-    """Return the least bitrate that a rendition with these tables may claim, in bit/s.
+    """Return the least bitrate that a rendition with these tables, without paths, may claim, in bit/s.
 
     Listeners choose by the claim, and playback breaks off if a link is too slow for the actual bytes.
     """
@@ -236,8 +287,8 @@ def _sizes(table: bytes) -> tuple[int, ...]:
 
 
 def table_bytes(track: Track, number: int) -> int:
-    """Return the size in bytes of table `number`."""
-    return track.table_length(number) * ENTRY_BYTES
+    """Return the size in bytes of table `number` with its path."""
+    return track.table_length(number) * ENTRY_BYTES + track.table_path_bytes
 
 
 def table_of(segment: int) -> int:

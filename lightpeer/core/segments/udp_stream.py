@@ -17,7 +17,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.content.manifest import table_bytes, table_segment
-from lightpeer.core.udp.datagram import MAX_PAYLOAD, UnitRange
+from lightpeer.core.udp.datagram import MAX_PAYLOAD, UnitRange, unit_layout
 from lightpeer.core.udp.events import UnitArrived, UnitsLost
 from lightpeer.core.udp.receiver import FIRST_PROBE_RTT_S, Receiver
 
@@ -105,7 +105,7 @@ class UdpStream:
     def probe(self, now: float) -> None:
         """Ask for one small unit again, to see whether UDP passes."""
         self.forget()
-        size = min(table_bytes(self._shared.track, 0), MAX_PAYLOAD)
+        _, size = unit_layout(table_bytes(self._shared.track, 0))
         self._ask([(UnitRange(0, table_segment(0), 0, 1), [size])], PROBE_PACE_BYTES_PER_S, now)
 
     def probe_more(self, units: int, now: float) -> None:

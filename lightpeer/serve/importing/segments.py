@@ -18,7 +18,13 @@ from typing import Self
 
 from lightpeer.audio.ogg import Muxer
 from lightpeer.audio.opus import OpusHead, build_opus_head, build_opus_tags, packet_samples
-from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE, TABLE_SEGMENTS, build_table
+from lightpeer.core.content.manifest import (
+    MAX_SEGMENTS,
+    SAMPLE_RATE,
+    TABLE_SEGMENTS,
+    build_table,
+    served_tables,
+)
 from lightpeer.core.trust.bounds import MAX_SEGMENT_BYTES
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing.tags import Tags
@@ -63,7 +69,7 @@ class RenditionWriter:
         self._write_segment(total_samples)
         self._end_table()
         self._file.close()
-        self.path.with_suffix(".tables").write_bytes(b"".join(self.tables))
+        self.path.with_suffix(".tables").write_bytes(b"".join(served_tables(self.tables)))
 
     def _write_segment(self, total_samples: int | None = None) -> None:
         segment = self._muxed(total_samples)

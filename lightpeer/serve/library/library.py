@@ -7,7 +7,7 @@ In the state directory:
     incoming/              a track being made; emptied at start
     tracks/<id>/manifest   named by the track id in hexadecimal
     tracks/<id>/<n>.opus   rendition n as an ordinary Ogg Opus file: header, then its segments
-    tracks/<id>/<n>.tables its segment tables, one after the other
+    tracks/<id>/<n>.tables its segment tables as they are sent, one after the other
 
 A track is made in `incoming` and moved into place by one rename, so that a track
 folder is always whole. Then the database learns of it; a folder that the database
@@ -46,7 +46,7 @@ from lightpeer.serve.operator.settings import DEFAULT_LADDER_KBPS
 from lightpeer.tasks.supervision import OnceLog
 
 DEFAULT_COMPLEXITY = 10  # the slowest: an import happens once
-FORMAT = 1  # increased when imports of the same file give other bytes, so that all are repeated
+FORMAT = 1  # increased when imports of most files give other bytes, so that all are repeated
 _ADDED_AT_ONCE = 200  # tracks, when a lost index is rebuilt
 
 

@@ -31,16 +31,16 @@ from lightpeer.core.content.manifest import (
     TABLE_SEGMENTS,
     Track,
     content_digest,
-    least_bitrate_bps,
+    parse_table_untrusted,
     table_of,
 )
-from lightpeer.errors import StateError, UsageError
+from lightpeer.errors import RemoteError, StateError, UsageError
 from lightpeer.serve.library.descriptors import shares
 
 SHORT_OF_MEANS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
 """Errors that say nothing of the file: a stranger that uses up descriptors must not get tracks set aside."""
 
-_TABLE_BYTES = TABLE_SEGMENTS * ENTRY_BYTES
+_ENTRIES_BYTES = TABLE_SEGMENTS * ENTRY_BYTES  # of each table but the last, before its path
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class StoredTrack:
         if not 0 <= rendition < len(self.track.renditions):
             return False
         if segment >= TABLE_BASE:
-            return segment - TABLE_BASE < len(self.track.renditions[rendition].table_digests)
+            return segment - TABLE_BASE < self.track.table_count
         return 0 <= segment < self.track.segment_count
 
     def read(self, rendition: int, segment: int) -> bytes:
-        """Return a segment's bytes, or from TABLE_BASE (0xFF0000) on those of a segment table.
+        """Return a segment's bytes, or from TABLE_BASE (0xFF0000) on those of a segment table and its path.
 
         Raises:
             UsageError: the track does not have these numbers.
@@ -160,21 +160,24 @@ class _RenditionFile:
         if self._table[0] == number:
             return self._table[1]
         first = min(number, len(self._starts) - 1)
+        step = _ENTRIES_BYTES + self._track.table_path_bytes
         with self._tables_path.open("rb", buffering=0) as file:
-            data = os.pread(file.fileno(), (number - first + 1) * _TABLE_BYTES, first * _TABLE_BYTES)
-        table = data[(number - first) * _TABLE_BYTES :]
+            data = os.pread(file.fileno(), (number - first + 1) * step, first * step)
+        table = data[(number - first) * step :]
         if not self._is_sound(table, number):
             return None
-        for offset in range(0, (number - first) * _TABLE_BYTES, _TABLE_BYTES):
-            self._starts.append(self._starts[-1] + _total(data[offset : offset + _TABLE_BYTES]))
+        for offset in range(0, (number - first) * step, step):
+            self._starts.append(self._starts[-1] + _total(data[offset : offset + _ENTRIES_BYTES]))
         self._table = number, table
         return table
 
     def _is_sound(self, table: bytes, number: int) -> bool:
-        rendition = self._track.renditions[self._number]
-        if content_digest(table) != rendition.table_digests[number]:
+        """Return whether listeners take a table; they refuse those of some old imports."""
+        try:
+            parse_table_untrusted(table, self._track, self._number, number)
+        except RemoteError:
             return False
-        return least_bitrate_bps([table]) <= rendition.bitrate_bps  # listeners refuse some old imports
+        return True
 
 
 def _total(entries: bytes) -> int:

@@ -20,6 +20,7 @@ from lightpeer.core.content.manifest import (
     parse_manifest_untrusted,
     parse_table_untrusted,
     rendition_asked,
+    served_tables,
     table_bytes,
     table_of,
     table_segment,
@@ -28,6 +29,7 @@ from lightpeer.core.content.manifest import (
 from lightpeer.errors import BadMessageError, VerificationError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.core.hostile import is_refused, refuses_all, variants
+from tests.long_track import six_hours
 
 SEGMENTS = [b"segment %d" % number for number in range(66)]
 TABLES = [build_table(SEGMENTS[:64]), build_table(SEGMENTS[64:])]
@@ -108,9 +110,10 @@ def test_random_bytes_under_their_own_id(data):
 
 def sound(track):
     tables = -(-track.segment_count // 64)
+    digests = {len(r.table_digests) for r in track.renditions}
     return (
         1 <= track.segment_count <= manifest.MAX_SEGMENTS
-        and all(len(r.table_digests) == tables for r in track.renditions)
+        and (digests == {tables} or (digests == {1} and tables > 64))
         and -32768 <= track.gain_q8_db <= 32767
         and track.duration_s <= track.segment_count + 1
     )
@@ -129,6 +132,13 @@ def sound(track):
         ({"segment_count": 129}, "do not fit its length"),
         ({"segment_count": 65_537, "renditions": [rendition(tables=1025)]}, "do not fit its length"),
         ({"renditions": [rendition(), rendition(30_000, tables=1)]}, "do not fit its length"),
+        ({"renditions": [rendition(tables=1)]}, "do not fit its length"),
+        ({"segment_count": 4096, "renditions": [rendition(tables=1)]}, "do not fit its length"),
+        ({"segment_count": 4097, "renditions": [rendition(tables=0)]}, "do not fit its length"),
+        (
+            {"segment_count": 4097, "renditions": [rendition(tables=1), rendition(30_000, tables=65)]},
+            "do not fit its length",
+        ),
         ({"renditions": [pb.Rendition(table_hashes=bytes(31))]}, "impossible size"),
         ({"renditions": [rendition(header=bytes(65_537))]}, "impossible size"),
         ({"duration_samples": 67 * 48_000 + 1}, "duration"),
@@ -238,3 +248,56 @@ def test_what_is_asked_for_is_what_is_shown():
     for number, bitrate_bps in enumerate(bitrates_bps):
         assert rendition_asked(bitrates_bps, kbps_of(bitrate_bps)) == number
         assert rendition_asked(bitrates_bps, kbps_of(bitrate_bps) - 1) == max(0, number - 1)
+
+
+# Tracks with more than 64 tables.
+
+
+def test_up_to_64_tables_are_listed_and_more_have_a_root() -> None:
+    tables = [build_table([b"%d" % number]) for number in range(65)]
+    listed = build_manifest(Description(**NAMES, segment_count=4096), [(24_000, b"", tables[:64])])
+    assert parse(listed).renditions[0].table_digests == tuple(map(content_digest, tables[:64]))
+    assert parse(listed).table_path_bytes == 0
+    assert served_tables(tables[:64]) == tables[:64]
+    rooted = build_manifest(Description(**NAMES, segment_count=4097), [(24_000, b"", tables)])
+    assert len(parse(rooted).renditions[0].table_digests) == 1
+    assert parse(rooted).table_path_bytes == 7 * 16
+    assert [len(table) for table in served_tables(tables)] == [18 + 7 * 16] * 65
+
+
+NAMES = {"title": "", "artist": "", "album": "", "duration_samples": 48_000, "gain_q8_db": 0}
+
+
+def test_a_track_of_six_hours_has_a_small_manifest_and_tables_that_prove_themselves() -> None:
+    made = six_hours()
+    track = made.track
+    assert len(made.manifest) < 800, "most of it are headers; a list of all digests would have 16 kB"
+    assert (track.segment_count, track.table_count) == (21_600, 338)
+    assert [table_bytes(track, number) for number in (0, 337)] == [64 * 18 + 144, 32 * 18 + 144]
+    for number in (0, 1, 168, 337):
+        for rendition_no in range(3):
+            table = parse_table_untrusted(made.tables[rendition_no][number], track, rendition_no, number)
+            segment = made.segment(rendition_no, 64 * number + 31)
+            table.check_untrusted(64 * number + 31, segment)
+        for other in (0, 1, 168, 337):
+            if other != number:
+                assert is_refused(
+                    lambda d, n=other: parse_table_untrusted(d, track, 0, n), made.tables[0][number]
+                )
+
+
+def test_nothing_but_the_table_with_its_path_passes() -> None:
+    made = six_hours()
+    refuses_all(lambda d: parse_table_untrusted(d, made.track, 0, 337), made.tables[0][337])
+    assert is_refused(lambda d: parse_table_untrusted(d, made.track, 0, 0), made.tables[1][0])
+
+
+def test_long_tracks_of_older_imports_list_all_their_tables() -> None:
+    """Their ids stay what they are, and their tables come without paths."""
+    tables = [build_table([b"%d" % number] * 64) for number in range(65)]
+    hashes = b"".join(map(content_digest, tables))
+    old = [pb.Rendition(bitrate_bps=24_000, header=b"h", table_hashes=hashes)]
+    track = parse(message(segment_count=65 * 64, renditions=old))
+    assert table_bytes(track, 64) == 64 * 18
+    assert parse_table_untrusted(tables[64], track, 0, 64).sizes[0] == 2
+    refuses_all(lambda d: parse_table_untrusted(d, track, 0, 64), tables[64])

@@ -23,6 +23,7 @@ from lightpeer.core.udp.datagram import MAX_PAYLOAD, Pull, UnitRange
 from lightpeer.core.udp.receiver import FIRST_PROBE_RTT_S, Receiver
 from tests.core.segments.one_source import MADE, TABLE, TERMS, OneSource, datagram, units_of
 from tests.core.udp.link import Came
+from tests.pair import made_track
 
 
 class Streaming(OneSource):
@@ -117,7 +118,13 @@ def test_a_probe_asks_for_one_small_unit_in_a_new_epoch(on: Streaming) -> None:
     (pull,) = on.asked()
     assert (pull.epoch, pull.pace_bytes_per_s) == (before.epoch + 1, PROBE_PACE_BYTES_PER_S)
     assert pull.ranges == (UnitRange(0, TABLE, 0, 1),)
-    assert on.outstanding_bytes == min(table_bytes(MADE.track, 0), MAX_PAYLOAD)
+    assert on.outstanding_bytes == table_bytes(MADE.track, 0)
+
+
+def test_of_a_long_track_a_probe_asks_for_half_a_table(on: Streaming) -> None:
+    on.shared.track = made_track(65 * 64, kbps=(1,)).track
+    on.udp.probe(12.0)
+    assert on.outstanding_bytes == (64 * 18 + 7 * 16) / 2
 
 
 def test_more_probes_show_whether_as_many_units_pass(on: Streaming) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.audio.opus import OpusHead, build_opus_tags, packet_samples
-from lightpeer.core.content.manifest import TABLE_SEGMENTS
+from lightpeer.core.content.manifest import TABLE_SEGMENTS, served_tables
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing import segments as segments_module
 from lightpeer.serve.importing.segments import SERIAL, RenditionWriter
@@ -74,6 +74,14 @@ def test_many_short_packets_take_several_pages(tmp_path):
 def test_tables_of_64(tmp_path):
     writer = write(tmp_path / "0.opus", [MS_20] * 50 * (TABLE_SEGMENTS + 1), 48000 * (TABLE_SEGMENTS + 1))
     assert [len(table) for table in writer.tables] == [TABLE_SEGMENTS * 18, 18]
+
+
+def test_the_tables_of_a_long_file_are_stored_with_their_paths(tmp_path):
+    path, seconds = tmp_path / "0.opus", 64 * TABLE_SEGMENTS + 1
+    writer = write(path, [MS_60] * (seconds * 50 // 3), seconds * 48000 - 960)
+    assert len(writer.tables) == 65
+    assert path.with_suffix(".tables").read_bytes() == b"".join(served_tables(writer.tables))
+    assert len(path.with_suffix(".tables").read_bytes()) == seconds * 18 + 65 * 7 * 16
 
 
 def test_packets_beyond_the_end_fall_away(tmp_path):

@@ -11,12 +11,15 @@ from random import Random
 
 import pytest
 
+from lightpeer.core.content import manifest
 from lightpeer.core.content.manifest import (
     TABLE_BASE,
     TABLE_SEGMENTS,
     Description,
     build_manifest,
     build_table,
+    served_tables,
+    table_bytes,
     track_id_of,
 )
 from lightpeer.core.content.manifest import parse_manifest_untrusted as parse
@@ -34,8 +37,8 @@ def write_track(
     tables = [build_table(segments[i : i + TABLE_SEGMENTS]) for i in range(0, count, TABLE_SEGMENTS)]
     folder.mkdir()
     (folder / "0.opus").write_bytes(header + b"".join(segments))
-    (folder / "0.tables").write_bytes(b"".join(tables))
-    manifest = build_manifest(
+    (folder / "0.tables").write_bytes(b"".join(served_tables(tables)))
+    data = build_manifest(
         Description(
             title="T",
             artist="",
@@ -46,13 +49,13 @@ def write_track(
         ),
         renditions=[(bitrate_bps, header, tables)],
     )
-    (folder / "manifest").write_bytes(manifest)
+    (folder / "manifest").write_bytes(data)
     return segments
 
 
 def stored(folder: Path, files: RenditionFiles, set_aside=None) -> StoredTrack:
-    manifest = (folder / "manifest").read_bytes()
-    return StoredTrack(manifest, parse(manifest, track_id_of(manifest)), folder, files, set_aside)
+    data = (folder / "manifest").read_bytes()
+    return StoredTrack(data, parse(data, track_id_of(data)), folder, files, set_aside)
 
 
 @pytest.mark.parametrize("count", [1, 64, 65, 200])
@@ -66,6 +69,29 @@ def test_segments_and_tables_are_found_in_any_order(tmp_path, count):
             first = (number - TABLE_BASE) * TABLE_SEGMENTS
             table = segments[first : first + TABLE_SEGMENTS] if number >= TABLE_BASE else []
             assert track.read(0, number) == (build_table(table) if table else segments[number])
+
+
+@pytest.mark.parametrize("order", [range(65), range(64, -1, -1)])
+def test_the_tables_of_a_long_track_come_with_their_paths(tmp_path, order):
+    segments = write_track(tmp_path / "t", 64 * 64 + 7)
+    tables = [build_table(segments[i : i + TABLE_SEGMENTS]) for i in range(0, len(segments), TABLE_SEGMENTS)]
+    track = stored(tmp_path / "t", RenditionFiles())
+    assert not track.holds(0, TABLE_BASE + 65)
+    for number in order:
+        table = track.read(0, TABLE_BASE + number)
+        assert table == served_tables(tables)[number]
+        assert len(table) == table_bytes(track.track, number)
+        last = min(number * TABLE_SEGMENTS + 63, len(segments) - 1)
+        assert track.read(0, last) == segments[last]
+
+
+def test_a_long_track_of_an_older_import_has_its_tables_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "MAX_LISTED_TABLES", 1024)
+    segments = write_track(tmp_path / "t", 64 * 64 + 7)
+    monkeypatch.undo()
+    track = stored(tmp_path / "t", RenditionFiles())
+    assert track.read(0, TABLE_BASE + 64) == build_table(segments[64 * 64 :])
+    assert track.read(0, 64 * 64 + 6) == segments[-1]
 
 
 @pytest.fixture

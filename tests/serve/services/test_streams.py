@@ -5,7 +5,13 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from lightpeer.core.content.manifest import TABLE_BASE, table_bytes
+from lightpeer.core.content.manifest import (
+    TABLE_BASE,
+    parse_manifest_untrusted,
+    parse_table_untrusted,
+    table_bytes,
+    table_of,
+)
 from lightpeer.core.guard.rules import Rules
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.bounds import MAX_INLINE_BYTES, MAX_PULL_RANGES
@@ -24,6 +30,7 @@ from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.tasks.threads import Threads
 from lightpeer.testing.host import EPOCH_S
 from lightpeer.testing.network import simulate
+from tests.long_track import six_hours
 from tests.serve.services.desk import (
     CLIENT,
     PACKAGE,
@@ -55,6 +62,33 @@ def test_open_gives_manifest_table_and_segments_up_to_the_bytes_asked() -> None:
         assert not (await opened(desk, manifest_known=True)).manifest
 
     with_desk(test)
+
+
+def test_the_first_reply_for_six_hours_has_room_for_sound() -> None:
+    """Within 16 KiB: the manifest, what proves the first segment, and more than that segment."""
+    made = six_hours()
+    track_id = made.track.track_id
+
+    async def test(desk):
+        for first in (0, 3 * 3600):
+            request = pb.OpenRequest(
+                track_id=track_id,
+                ephemeral_key=CLIENT.public_key,
+                inline_bytes=15 * 1024,
+                first_segment=first,
+            )
+            reply = await desk.one("Streams/Open", request, reply=pb.OpenReply)
+            assert reply.ByteSize() < 16 * 1024 - 91, "with its seal"
+            track = parse_manifest_untrusted(reply.manifest, track_id)
+            chunks = {chunk.segment: chunk.data for chunk in reply.chunks}
+            number = table_of(first)
+            table = parse_table_untrusted(chunks[TABLE_BASE + number], track, 0, number)
+            whole = range(first, first + 4)
+            for segment in whole:
+                table.check_untrusted(segment, chunks[segment])
+            assert list(chunks) == [TABLE_BASE + number, *whole, whole.stop]
+
+    with_desk(test, made)
 
 
 def test_of_the_last_segment_the_first_units_come() -> None:
