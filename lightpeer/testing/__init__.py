@@ -14,9 +14,9 @@ Each host is a `Network`, and takes the system's place wherever lightpeer is giv
 
 An hour of it takes as long as the program computes, and a seed repeats a run exactly. `network.py` joins the
 hosts and partitions them, `host.py` has one host and its faults, `link.py` rates and queues, `faults.py`
-losses, `tcp/` a TCP that meets these as UDP does, `clock.py` machines that may be suspended. It reaches into
-trio's run loop, which has no seam for this, so it is for tests alone, and nothing else in lightpeer imports
-it.
+losses, `nat.py` ports that a NAT forgets, `tcp/` a TCP that meets these as UDP does, `clock.py` machines that
+may be suspended. It reaches into trio's run loop, which has no seam for this, so it is for tests alone, and
+nothing else in lightpeer imports it.
 """
 
 from __future__ import annotations

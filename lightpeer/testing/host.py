@@ -20,6 +20,7 @@ from lightpeer.net.lan import Lan, Own
 from lightpeer.net.network import Address, Counters
 from lightpeer.testing.clock import Machine, SimClock
 from lightpeer.testing.link import Link
+from lightpeer.testing.nat import Nat
 from lightpeer.testing.packet import IpPacket, family_of, is_loopback
 from lightpeer.testing.sockets import SimListener, SimUdpSocket
 from lightpeer.testing.tcp.segments import TCP_HEADER_BYTES
@@ -86,7 +87,7 @@ class SimHost(Machine):
         self.names_hang = False  # until the resolver gives up
         self.alive = True
         self.reachable = True  # False: it does not even refuse
-        self.nat_shift = 0  # between a UDP port and the one that others see of it
+        self.nat = Nat()
         self.udp: dict[int, SimUdpSocket] = {}
         self.listeners: dict[int, SimListener] = {}
         self.connections: dict[tuple[Address, Address], SimStream] = {}  # as the kernel has them
@@ -141,7 +142,7 @@ class SimHost(Machine):
 
     def rebind(self) -> None:
         """Change the ports under which others see the UDP sockets, as a NAT that has lost its state does."""
-        self.nat_shift += 1
+        self.nat.rebind()
 
     def strand_udp(self) -> None:
         """Let the open UDP sockets carry nothing any more, without a word: their network is gone."""

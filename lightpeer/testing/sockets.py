@@ -11,6 +11,7 @@ import trio
 
 from lightpeer.core.udp.datagram import UDP_HEADER_BYTES
 from lightpeer.net.network import MOST_AT_ONCE, Address, Counters, Datagram
+from lightpeer.testing.nat import Nat
 from lightpeer.testing.packet import IpPacket, family_of
 from lightpeer.testing.tcp.stream import SimStream
 
@@ -23,7 +24,7 @@ class SocketHost(Protocol):
 
     net: Any  # the internet, from a layer above
     counters: Counters
-    nat_shift: int
+    nat: Nat
     udp: dict[int, SimUdpSocket]
     listeners: dict[int, SimListener]
 
@@ -63,8 +64,9 @@ class SimUdpSocket:
         if self._family not in {None, family_of(address[0])}:
             raise OSError(errno.EAFNOSUPPORT, "an address of another family")
         own = host.source_for(address[0])
+        host.nat.leave(net.now)
         host.counters.add(tx=len(data) + UDP_HEADER_BYTES)
-        source = (own, self.local_address[1] + host.nat_shift)
+        source = (own, self.local_address[1] + host.nat.shift)
         payload: bytes | None = (
             bytes(data) if net.mutate is None else net.mutate(bytes(data), source, address)
         )
@@ -72,8 +74,8 @@ class SimUdpSocket:
             return True
 
         def arrive(target: SocketHost, is_corrupt: bool) -> None:
-            socket = target.udp.get(address[1] - target.nat_shift)
-            if socket is not None:
+            socket = target.udp.get(address[1] - target.nat.shift)
+            if socket is not None and target.nat.enter(net.now):
                 socket.take(_changed(payload, net.random) if is_corrupt else payload, source)
 
         size = len(payload) + UDP_HEADER_BYTES

@@ -79,6 +79,29 @@ def test_a_nat_that_has_forgotten_a_socket_shows_it_at_another_port() -> None:
     simulate(main)
 
 
+def test_a_nat_forgets_sockets_that_are_silent_for_long() -> None:
+    """What comes then is lost; what goes out is seen at another port, and answered there."""
+
+    async def main(net):
+        a, _, source, target = await udp_pair(net)
+        a.nat.forgets_s = 30.0
+        seen = []
+        for silence_s in (0.0, 29.0, 29.0, 30.5):
+            await trio.sleep(silence_s)
+            await source.send_to(b"", ("10.0.0.2", 5000))
+            seen.append((await target.receive_from())[1])
+        assert [port - seen[0][1] for _, port in seen] == [0, 0, 0, 1]
+        await trio.sleep(20.0)
+        await target.send_to(b"keeps it open", seen[-1])
+        await trio.sleep(20.0)
+        await target.send_to(b"in time", seen[-1])
+        await trio.sleep(31.0)
+        await target.send_to(b"too late", seen[-1])
+        assert await drain(source) == [b"keeps it open", b"in time"]
+
+    simulate(main)
+
+
 def test_a_stranded_socket_carries_nothing_either_way_and_a_new_one_does() -> None:
     async def main(net):
         a, _, source, target = await udp_pair(net)
