@@ -157,7 +157,7 @@ def test_a_dead_zone_costs_nearly_nothing_twice(tmp_path: Path, seed: int) -> No
 
 
 def test_after_a_long_pause_it_is_opened_anew(tmp_path: Path) -> None:
-    """The server ends a stream after a minute without PULLs, and says nothing."""
+    """The server ends a stream after ten minutes without PULLs, and says nothing."""
     made = made_track(60)
 
     async def main(net: SimInternet) -> None:
@@ -165,7 +165,7 @@ def test_after_a_long_pause_it_is_opened_anew(tmp_path: Path) -> None:
             serving(net.host("10.0.0.1"), [made]) as server,
             open_client(settings(tmp_path, server, **SMALL), net.host(PHONE)) as client,
         ):
-            heard = await stream(client, made, pause_s=90.0)
+            heard = await stream(client, made, pause_s=620.0)
             assert server.shelf.opens == 2
         assert heard.session.stats.transports == {"udp"}
         assert heard.session.playout.rebuffers == 0

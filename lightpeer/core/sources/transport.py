@@ -80,8 +80,11 @@ class Transport:
 
     def has_expired(self, now: float) -> bool:
         """Return whether UDP needs a new stream; on gRPC, only once it is time to try that again."""
-        is_due = not self.on_grpc or now >= self._retry_udp_at
-        return is_due and self._udp.has_stream and self._udp.is_over(now)
+        if not self._udp.has_stream:
+            return False
+        if self.on_grpc:
+            return now >= self._retry_udp_at and self._udp.may_be_over(now)
+        return self._udp.is_over(now) or (not self._may_call and self._udp.seems_over(now))
 
     def silent_s(self, now: float) -> float:
         """Return for how long nothing has come of what is due."""
@@ -172,7 +175,7 @@ class Transport:
 
     def _begin_on_grpc(self, now: float) -> None:
         self.on_grpc = True
-        self._udp.leave()
+        self._udp.leave(now)
         self._call.begin()
         self._passed_units = 0
         self._is_trying_udp = False
@@ -185,6 +188,6 @@ class Transport:
 
     def _probe_at(self) -> float:
         """Return when to try UDP again, unless that takes a new stream, or the radio may sleep."""
-        if self._call.is_resting or self._udp.is_over(self._retry_udp_at):
+        if self._call.is_resting or self._udp.may_be_over(self._retry_udp_at):
             return math.inf
         return self._retry_udp_at

@@ -6,6 +6,10 @@ address has changed: then another socket is tried first.
 
 Call order: `on_units` and `on_lost` as things happen, in their order; at `next_deadline` see whether
 `move_at` has come, or whether UDP `is_useless`. `begin` and `leave` frame each time that UDP is used.
+
+A stream lasts for ten minutes without a PULL, but a full server ends one that rests sooner, and says nothing.
+So one that is silent after a rest is to be opened anew once other data comes, rather than tried again. An
+outage after a rest looks alike; then no other data comes.
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ MOVE_AFTER_S: Final = 1.5  # without an answer: longer than a radio's handover t
 GIVE_UP_AFTER_S: Final = 2.5  # of silence, a second of it over the new socket,
 GIVE_UP_PROBES: Final = 4  # and so many probes in vain: UDP does not pass any more
 TRICKLE_S: Final = 2.0  # from the first DATA on: half the bitrate of the least rendition must come once
-STREAM_ENDS_S: Final = 55.0  # after which a server may have ended our stream: 60 s, less what a PULL may take
+STREAM_ENDS_S: Final = 595.0  # after which a server has ended our stream: 600 s, less what a PULL may take
+GIVES_WAY_S: Final = 55.0  # without a unit, after which a silent stream has probably ended
 TIMES_AS_MANY: Final = 5  # units lost for each that came: nothing plays at such a loss
 MIN_ROUNDS: Final = 2  # in a row: one is what the end of a dead zone looks like
 MIN_UNITS: Final = 24  # in these: more than a burst of losses, and than what single units could say
@@ -89,27 +94,41 @@ class UdpWatch:
         self._is_seen_to_pass = False  # more than a trickle
         self._began_at = math.inf  # with the first DATA
         self._bytes = 0  # since then
+        self._has_given_way = False  # or so it seems
 
     def silent_s(self, now: float) -> float:
         """Return for how long nothing has come of what is outstanding."""
         return 0.0 if self._receiver is None else self._receiver.silent_s(now)
 
     def is_over(self, now: float) -> bool:
-        """Return whether the server may have ended the stream, or there is none."""
+        """Return whether the server has ended the stream by now, or there is none."""
         return self._receiver is None or now >= self._heard_at + STREAM_ENDS_S
+
+    def may_be_over(self, now: float) -> bool:
+        """Return whether the stream is over, or had given way when UDP was left."""
+        return self._has_given_way or self.is_over(now)
+
+    def seems_over(self, now: float) -> bool:
+        """Return whether nothing comes of what was asked for, and nothing has come for long."""
+        silent_at = math.inf if self._receiver is None else self._silent_at(self._receiver)
+        return now >= max(silent_at, self._heard_at + GIVES_WAY_S)
 
     def begin(self) -> None:
         """Use UDP from now on: judge anew whether more than a trickle comes."""
         self._is_seen_to_pass, self._began_at, self._bytes = False, math.inf, 0
 
-    def leave(self) -> None:
+    def leave(self, now: float) -> None:
         """Use UDP no more: forget its losses."""
         self._sieve.reset()
+        receiver = self._receiver
+        has_rested = receiver is not None and receiver.last_heard_at >= self._heard_at + GIVES_WAY_S
+        self._has_given_way = has_rested and self.seems_over(now)
 
     def on_units(self, arrivals: Sequence[tuple[int, float]]) -> None:
         """Note units that were asked for and came: size in bytes and time of each, oldest first."""
         self._sieve.arrived += len(arrivals)
         self._heard_at = arrivals[-1][1]
+        self._has_given_way = False
         if not self._is_seen_to_pass:
             self._watch_trickle(arrivals)
 

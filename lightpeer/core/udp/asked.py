@@ -41,6 +41,8 @@ class AskedQueue:
         units: how many there are in all.
     """
 
+    __slots__ = ("_pulls", "_ranges", "head", "units")
+
     def __init__(self) -> None:
         self.head: Asked | None = None
         self.units = 0

@@ -19,6 +19,8 @@ class Pacer:
     theoretical arrival time); a datagram may go so much earlier as the burst allows.
     """
 
+    __slots__ = ("_clear_s", "_max_pace", "_pace", "_stopped")
+
     def __init__(self, max_pace_bytes_per_s: int) -> None:
         self._max_pace = max_pace_bytes_per_s
         self._pace = MIN_PACE_BYTES_PER_S

@@ -2,7 +2,7 @@
 
 The receiver is in charge. A PULL names units and a pace. The sender queues the units in the order asked and
 sends them through a small token bucket (`pacer.py`). It keeps no record of losses: the receiver asks again.
-Without PULLs it falls silent after two seconds and ends after a minute.
+Without PULLs it falls silent after two seconds and ends after ten minutes.
 
 It never waits for the disk. `find` returns an object or starts to read it, so the sender looks for the next
 objects while one is being sent, and mostly finds each when its turn comes. An object that exists but cannot
@@ -46,7 +46,7 @@ MAX_PACE_BYTES_PER_S: Final = 1_000_000  # 80 times a good rendition; one stream
 READ_AHEAD_S: Final = 0.25  # of sending, read ahead: ten seeks of a disk
 MAX_AHEAD: Final = 8  # objects
 LEASE_S: Final = 2.0
-END_S: Final = 60.0
+END_S: Final = 600.0  # a listener fetches minutes of music at once, and rests until they are heard
 
 _REPLAY_WINDOW = 64  # as DTLS and IPsec have it (RFC 4303 §3.4.3)
 
@@ -275,6 +275,8 @@ def _payload(data: bytes | Missing, unit: int) -> bytes | None:
 
 class _ReplayWindow:
     """Which PULL numbers were met: the highest, and a bit for each of the 64 up to it."""
+
+    __slots__ = ("_highest", "_seen")
 
     def __init__(self) -> None:
         self._highest = -1

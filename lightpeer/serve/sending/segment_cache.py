@@ -16,7 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import trio
 
@@ -58,12 +58,20 @@ class _Order:
     told: dict[Told, None] = field(default_factory=dict)  # in the order in which they asked
 
 
-class Asker(NamedTuple):
-    """A reader of one track: the track's id, the track, and a callback for objects that were read."""
+class Asker(Protocol):
+    """A reader of one track."""
 
-    track_id: bytes
-    track: ReadableTrack
-    told: Told
+    @property
+    def track_id(self) -> bytes:
+        """The track's id."""
+
+    @property
+    def track(self) -> ReadableTrack:
+        """The track."""
+
+    @property
+    def told(self) -> Told:
+        """Called for objects that were read."""
 
 
 class Objects:
@@ -90,20 +98,19 @@ class Objects:
             segment: the segment's number, or the table's.
             is_ahead: whether it is needed later only.
         """
-        track_id, track, told = asker
-        key = track_id, rendition, segment
+        key = asker.track_id, rendition, segment
         data = self._objects.get(key)
         if data is not None:
             self._objects.move_to_end(key)
             return data
         order = self._orders.get(key)
         if order is None:
-            if not track.holds(rendition, segment):
+            if not asker.track.holds(rendition, segment):
                 return Missing.FOR_GOOD
-            order = self._orders[key] = _Order(track)
+            order = self._orders[key] = _Order(asker.track)
             self._queue[key] = None
             self._changed.unpark()
-        order.told[told] = None
+        order.told[asker.told] = None
         if not is_ahead and not self._is_urgent and key in self._queue:
             self._is_urgent = True
             self._changed.unpark()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -29,13 +29,14 @@ from lightpeer.core.udp.asked import MAX_QUEUED_UNITS
 from lightpeer.core.udp.datagram import UDP_HEADER_BYTES, derive_keys, peek_stream_id
 from lightpeer.core.udp.sender import (
     LEASE_S,
+    Missing,
     StreamSender,
     path_token,
 )
 from lightpeer.net.network import Address, DatagramSocket
 from lightpeer.serve.access.node import Node
 from lightpeer.serve.sending.agenda import Agenda
-from lightpeer.serve.sending.segment_cache import Asker, Objects, ReadableTrack
+from lightpeer.serve.sending.segment_cache import Objects, ReadableTrack
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.tasks.supervision import kept_up, log_failure
 
@@ -63,6 +64,25 @@ class _Stream:
     host: str  # that it was opened from
     network: str  # that it was opened from
     opened_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Reader:
+    """A stream's way to the objects of its track."""
+
+    track_id: bytes
+    track: ReadableTrack
+    stream_id: int
+    objects: Objects
+    note_read: Callable[[int, int, int, bool], None]
+
+    def find(self, rendition: int, segment: int, *, is_ahead: bool = False) -> bytes | Missing:
+        """Return an object, or why it is missing; see `FindObject`."""
+        return self.objects.find(self, rendition, segment, is_ahead=is_ahead)
+
+    def told(self, rendition: int, segment: int, is_sound: bool) -> None:
+        """Have the stream go on with an object that was read."""
+        self.note_read(self.stream_id, rendition, segment, is_sound)
 
 
 class StreamTable:
@@ -151,9 +171,8 @@ class StreamTable:
             shared, track_id=track_id, client=client, server=self._identity.peer_id, stream_id=stream_id
         )
         now = trio.current_time()
-        asker = Asker(track_id, track, partial(self._note_read, stream_id))
-        find = partial(self._objects.find, asker)
-        sender = StreamSender(stream_id=stream_id, keys=keys, find=find, secret=self._secret, now=now)
+        reader = _Reader(track_id, track, stream_id, self._objects, self._note_read)
+        sender = StreamSender(stream_id=stream_id, keys=keys, find=reader.find, secret=self._secret, now=now)
         self._streams[stream_id] = _Stream(sender, client, track_id, caller[0], network, now)
         self._places.add(stream_id, network, group)
         self._schedule(stream_id, sender.next_deadline())

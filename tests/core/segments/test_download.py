@@ -533,14 +533,14 @@ def test_wishes_after_a_rest_begin_the_watch_for_a_dead_zone_and_open_ended_stre
     assert download.buffer.buffer_s == 16.0
     told(download)
     for _ in range(10):
-        download.buffer.on_sink(0.0, 100.0)
-        download.take(100.0)
-    assert download.next_deadline() == 100.0
-    download.handle_timeout(100.0)  # over a minute later
-    assert download.sources.dead_zone.silent_at == 102.0
+        download.buffer.on_sink(0.0, 610.0)
+        download.take(610.0)
+    assert download.next_deadline() == 610.0
+    download.handle_timeout(610.0)  # ten minutes later
+    assert download.sources.dead_zone.silent_at == 612.0
     assert told(download)[0] == SourceClosed(source, source.delivered_bytes, download.stats.fetching_s)
-    assert download.next_deadline() == 100.0
-    download.handle_timeout(100.0)
+    assert download.next_deadline() == 610.0
+    download.handle_timeout(610.0)
     assert told(download) == [WantSources([])]
 
 

@@ -21,6 +21,7 @@ from lightpeer.core.sources.udp_watch import (
     FALLBACK_AFTER_S,
     GIVE_UP_AFTER_S,
     GIVE_UP_PROBES,
+    GIVES_WAY_S,
     MOVE_AFTER_S,
     STREAM_ENDS_S,
     TRICKLE_S,
@@ -268,7 +269,7 @@ def test_it_may_be_judged_anew_after_a_return():
 # A stream that is over.
 
 
-def test_a_stream_that_was_silent_for_a_minute_is_over():
+def test_a_stream_that_was_silent_for_ten_minutes_is_over():
     transport, stream = passing(3.0)
     stream.gauge.outstanding_bytes = 0
     assert not transport.has_expired(3.0 + STREAM_ENDS_S - 0.1)
@@ -276,12 +277,52 @@ def test_a_stream_that_was_silent_for_a_minute_is_over():
 
 
 def test_on_grpc_it_is_thought_of_when_udp_is_due_again_and_not_probed_for():
-    transport, _ = on_grpc(50.0)
-    assert not transport.has_expired(50.0 + UDP_RETRY_S - 0.1)
-    assert transport.has_expired(50.0 + UDP_RETRY_S)
-    transport.on_call(66.0)
-    transport.on_chunk(66.0, 0.0, is_more_due=True)
-    assert transport.decide(66.0) is NOTHING
+    transport, _ = on_grpc(590.0)
+    assert not transport.has_expired(590.0 + UDP_RETRY_S - 0.1)
+    assert transport.has_expired(590.0 + UDP_RETRY_S)
+    transport.on_call(606.0)
+    transport.on_chunk(606.0, 0.0, is_more_due=True)
+    assert transport.decide(606.0) is NOTHING
+
+
+def rested(seconds: float, **more: object) -> tuple[Transport, Stream, float]:
+    """A stream that was left alone for so long, and brings nothing of what is asked for since."""
+    transport, stream = passing(3.0, **more)
+    stream.last_heard_at = 3.0 + seconds  # asked, with nothing outstanding
+    now = stream.last_heard_at + GIVE_UP_AFTER_S
+    stream.probes_unanswered = GIVE_UP_PROBES
+    return transport, stream, now
+
+
+def test_a_stream_that_is_silent_after_a_rest_is_opened_anew_when_udp_is_due_again():
+    """A full server has ended it; it is not probed for."""
+    transport, stream, now = rested(GIVES_WAY_S)
+    assert transport.decide(now) is MOVE
+    assert transport.decide(now) is FALL_BACK
+    at = now + UDP_RETRY_S
+    transport.on_call(at)
+    transport.on_chunk(at, 0.0, is_more_due=True)
+    assert [transport.has_expired(when) for when in (at - 0.1, at)] == [False, True]
+    assert transport.decide(at) is NOTHING
+    unit(transport, stream, at)
+    assert not transport.has_expired(at), "it was only late"
+
+
+def test_after_a_short_rest_it_is_probed_for():
+    transport, _, now = rested(GIVES_WAY_S - 0.1)
+    assert transport.decide(now) is MOVE
+    assert transport.decide(now) is FALL_BACK
+    at = now + UDP_RETRY_S
+    transport.on_call(at)
+    transport.on_chunk(at, 0.0, is_more_due=True)
+    assert not transport.has_expired(at)
+    assert transport.decide(at) is PROBE
+
+
+def test_where_a_person_wants_udp_alone_a_silent_stream_is_opened_anew_at_once():
+    transport, _, now = rested(GIVES_WAY_S, may_call=False)
+    assert not transport.has_expired(now - 0.1)
+    assert transport.has_expired(now)
 
 
 # A connection that hangs.

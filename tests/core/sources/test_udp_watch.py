@@ -134,7 +134,7 @@ def test_where_most_is_lost_it_is_useless_until_it_is_left() -> None:
     watch.on_lost(MIN_UNITS)
     assert watch.is_useless(1.0)
     assert watch.next_deadline(0.5) == 0.5
-    watch.leave()
+    watch.leave(1.0)
     assert not watch.is_useless(1.0)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import trio
 import trio.lowlevel
@@ -17,7 +19,6 @@ from lightpeer.serve.sending.segment_cache import (
     GATHER_READS_S,
     MOST_READ_AT_ONCE,
     SEGMENT_READERS,
-    Asker,
     Objects,
 )
 from lightpeer.tasks.threads import Threads
@@ -36,6 +37,12 @@ class Track:
     def read(self, rendition: int, segment: int) -> bytes:
         self.reads.append(segment)
         return bytes([rendition, segment]) * 50
+
+
+class Asker(NamedTuple):
+    track_id: bytes
+    track: object
+    told: Callable[[int, int, bool], None]
 
 
 class Reader:
