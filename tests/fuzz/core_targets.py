@@ -8,6 +8,7 @@ from hashlib import blake2b, sha256
 from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untrusted
 from lightpeer.core.addresses import parse_endpoint_untrusted
 from lightpeer.core.content.hash_tree import root_by
+from lightpeer.core.content.kept_blocks import MOST_OBJECTS, build_block, parse_block_untrusted
 from lightpeer.core.content.manifest import (
     MAX_HEADER_BYTES,
     Description,
@@ -416,6 +417,21 @@ def files(data: bytes) -> None:
             PeerCache.from_bytes_untrusted(cache)
     with refusals():
         Downlinks.from_bytes_untrusted(data)
+
+
+def _block(*sizes: int) -> bytes:
+    return build_block([((0, number), bytes(size)) for number, size in enumerate(sizes)])
+
+
+@target("core.content.kept_blocks.parse_block_untrusted", seeds=[_block(5), _block(0, 70_000, 3)])
+def kept_blocks(data: bytes) -> None:
+    """What may lie on the disk; also with a digest of the head that is right."""
+    count = min(int.from_bytes(data[4:6], "big"), MOST_OBJECTS)
+    head = data[: 6 + 8 * count]
+    for block in (data, head + blake2b(head, digest_size=8).digest()):
+        with refusals():
+            objects, end = parse_block_untrusted(block, 10)
+            assert [placed.at + placed.size for placed in objects] == [*(p.at for p in objects[1:]), end]
 
 
 @target("audio.opus.parse_opus_head_untrusted", seeds=[build_opus_head(OpusHead(2, 312))])
