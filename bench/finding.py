@@ -81,7 +81,7 @@ async def first_segment_s(client: Client, query: str) -> float:
     peer, opened = await client.open_query(query, Start(inline_bytes=INLINE_BYTES))
     session = new_session(client, new_download(opened.track, client.settings, Bandwidth(), realtime=True))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(session.run, peer, opened)
+        nursery.start_soon(session.run, (peer, opened))
         await session.next_segment()
         nursery.cancel_scope.cancel()
     return trio.current_time() - started

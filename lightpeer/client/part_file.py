@@ -1,9 +1,10 @@
 """The file that a track is fetched into, and the part of it that an earlier try left.
 
 The track is written beside its final name, as `NAME.part`, and renamed once it is complete and on the disk.
-An earlier part is read first, segment by segment. The caller checks each segment against its hash, as it
-does with every source, so a part of another track, or a torn write, does no harm. A symbolic link in its
-place is not followed: in a folder that all may write to, anybody could have laid it.
+An earlier part is read first, segment by segment, and beside it what the cache has of the rendition. The
+caller checks each segment against its hash, as it does with every source, so a part of another track, or a
+torn write, does no harm. A symbolic link in its place is not followed: in a folder that all may write to,
+anybody could have laid it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from lightpeer.core.content.manifest import TABLE_BASE
 from lightpeer.safe_files import open_ordinary
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from lightpeer.core.content.manifest import Rendition
     from lightpeer.core.segments.scheduler import SegmentReady
+    from lightpeer.core.segments.tables import Kept
 
 PART: Final = ".part"
 
@@ -30,9 +33,11 @@ def part_of(path: Path) -> Path:
 class PartFile:
     """One file. Call `begin` first, and `close` in any case. The methods raise OSError.
 
+    To the download it is what is `Kept` of the track.
+
     Attributes:
         size_bytes: how much of the track is there, from its beginning.
-        kept_bytes: how much of that an earlier try had left.
+        kept_bytes: how much of that an earlier try had left, or the cache had.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,6 +47,7 @@ class PartFile:
         self._file: BinaryIO | None = None
         self._rendition = 0
         self._header_bytes = 0
+        self._beside: Kept | None = None
         self._next_kept = 0  # the next segment to look for in the earlier part
         self._kept_at = 0  # where it begins
         self.size_bytes = 0
@@ -52,8 +58,14 @@ class PartFile:
         """Whether an earlier try left a part."""
         return self._part.exists()
 
-    def begin(self, number: int, rendition: Rendition) -> None:
-        """Open the file for a rendition, and keep its contents if they are of that rendition."""
+    def begin(self, number: int, rendition: Rendition, beside: Kept | None = None) -> None:
+        """Open the file for a rendition, and keep its contents if they are of that rendition.
+
+        Args:
+            number: the rendition's number.
+            rendition: the rendition.
+            beside: what else is kept of the track.
+        """
         descriptor = open_ordinary(self._part, 0o666)
         file = self._file = os.fdopen(descriptor, "r+b", buffering=0)
         header = rendition.header
@@ -61,17 +73,33 @@ class PartFile:
             file.seek(0)
             file.truncate()
             _write(file, header)
-        self._rendition = number
+        self._rendition, self._beside = number, beside
         self.size_bytes = self._kept_at = self._header_bytes = len(header)
 
-    def kept(self, rendition: int, segment: int, size: int) -> bytes | None:
-        """Return a segment that an earlier try left, not verified; None if there is none.
+    def best(self, segment: int) -> int | None:
+        """Return the rendition of the file if the cache has the segment in it; the part is read in order."""
+        return self._beside.best(segment) if self._beside else None
+
+    def read(self, rendition: int, number: int, size: int) -> bytes | None:
+        """Return what an earlier try left or the cache has, not verified; None if neither has it.
 
         Args:
             rendition: the rendition's number.
-            segment: the segment's; call this in order.
+            number: the segment's; call this in order. Or TABLE_BASE and a table's.
             size: its length in bytes.
         """
+        data = self._read_part(rendition, number, size) if number < TABLE_BASE else None
+        return self._beside.read(rendition, number, size) if data is None and self._beside else data
+
+    def put(self, rendition: int, number: int, data: bytes) -> None:
+        """Do nothing: segments are written as they are taken."""
+
+    def drop(self, rendition: int, number: int) -> None:
+        """Forget an object of the cache, whose bytes are not right."""
+        if self._beside:
+            self._beside.drop(rendition, number)
+
+    def _read_part(self, rendition: int, segment: int, size: int) -> bytes | None:
         if self._file is None or rendition != self._rendition or segment != self._next_kept:
             return None
         data = os.pread(self._file.fileno(), size, self._kept_at)
@@ -83,9 +111,9 @@ class PartFile:
         """Append the next segment."""
         assert self._file is not None, "`begin` comes first"
         size = len(segment.data)
-        if os.pread(self._file.fileno(), size, self.size_bytes) == segment.data:
-            self.kept_bytes += size
-        else:
+        is_there = os.pread(self._file.fileno(), size, self.size_bytes) == segment.data
+        self.kept_bytes += size if is_there or segment.was_kept else 0
+        if not is_there:
             self._file.seek(self.size_bytes)
             _write(self._file, segment.data)
         self.size_bytes += size

@@ -101,7 +101,7 @@ def new_download(
         settings: buffer marks, bitrate and transport.
         bandwidth: the downlink's controller, which may outlive the download.
         realtime: whether it is heard as it comes; else segments are taken as fast as they come.
-        kept: gives segments that are here already.
+        kept: what is kept of the track.
     """
     playout = Playout(
         start_s=settings.start_buffer_s,
@@ -168,13 +168,12 @@ async def streaming(
     peer, opened = await first_source(found)
     bandwidth = Bandwidth(client.downlink.rate_bytes_per_s(peer), peer.burst)
     settings = replace(client.settings, bitrate_kbps=bitrate_kbps)
-    kept = None if part is None else part.kept
-    session = new_session(client, new_download(opened.track, settings, bandwidth, kept=kept))
+    session = new_session(client, new_download(opened.track, settings, bandwidth, kept=part))
     if part is not None:
         number = session.ladder.current or 0
         part.begin(number, opened.track.renditions[number])
     async with open_nursery() as nursery:
-        nursery.start_soon(session.run, peer, opened)
+        nursery.start_soon(session.run, (peer, opened))
         yield session, opened
         client.downlink.note(peer, bandwidth.measured_bytes_per_s)
         nursery.cancel_scope.cancel()

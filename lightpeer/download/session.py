@@ -134,8 +134,9 @@ class Session:
 
     @property
     def transport(self) -> str:
-        """`udp`, `grpc`, or `-` while there is no source."""
-        return self.download.sources.transport
+        """`udp`, `grpc`, `cache` while what is kept suffices, or `-` without any source."""
+        has_more = self.download.sources or not self.stats.kept_bytes
+        return self.download.sources.transport if has_more else "cache"
 
     async def next_segment(self) -> SegmentReady | None:
         """Wait for the next segment in order, until sound may run; None after the last one.
@@ -164,12 +165,13 @@ class Session:
         self.download.seek(segment, trio.current_time())
         self._set_timer()
 
-    async def run(self, peer: Peer, opened: Opened) -> None:
-        """Stream until cancelled, beginning with the source that was opened first."""
+    async def run(self, first: tuple[Peer, Opened] | None) -> None:
+        """Stream until cancelled, beginning with a source that was opened; None: with what is kept."""
         async with trio.open_nursery() as self._nursery:
             try:
-                self.download.sources.search.begin(trio.current_time())
-                await self._add(peer, opened.chunks, opened.udp)
+                if first is not None:
+                    self.download.sources.search.begin(trio.current_time())
+                    await self._add(first[0], first[1].chunks, first[1].udp)
                 await self._run_timer()
             finally:
                 self.download.sources.close()

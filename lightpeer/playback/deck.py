@@ -76,10 +76,10 @@ class Deck:
         """Where in the track the next piece begins."""
         return self._decoder.position_samples / SAMPLE_RATE if self._decoder else 0.0
 
-    async def run(self, peer: Peer, opened: Opened) -> None:
-        """Stream, beginning with the source that was opened first, until the deck is closed."""
+    async def run(self, first: tuple[Peer, Opened] | None) -> None:
+        """Stream until the deck is closed; `first` is `Session.run`'s."""
         with self._scope:
-            await self.session.run(peer, opened)
+            await self.session.run(first)
 
     def load(self, *, gain_q8_db: int, channels: int | None) -> None:
         """Make the decoder, once; raise MissingLibraryError if its libraries cannot be loaded.

@@ -171,5 +171,5 @@ class Decks:
         session.seek(segment)
         deck = self._open[item] = Deck(session)
         assert self._nursery is not None, "`begin` comes first"
-        self._nursery.start_soon(deck.run, peer, opened)
+        self._nursery.start_soon(deck.run, (peer, opened))
         return deck

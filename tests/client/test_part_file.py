@@ -27,7 +27,7 @@ def written(path, segments=SEGMENTS, number=0):
     part = PartFile(path)
     part.begin(number, RENDITION)
     for data in segments:
-        part.write(SimpleNamespace(data=data))
+        part.write(SimpleNamespace(data=data, was_kept=False))
     return part
 
 
@@ -54,14 +54,14 @@ def test_what_an_earlier_try_left_is_read_in_order_and_not_written_again(path):
     written(path, SEGMENTS[:2]).close()
     part = PartFile(path)
     assert part.has_begun_before
-    assert part.kept(0, 0, 30) is None, "it has not begun"
+    assert part.read(0, 0, 30) is None, "it has not begun"
     part.begin(0, RENDITION)
     sizes = list(map(len, SEGMENTS))
-    assert part.kept(1, 0, sizes[0]) is None, "another rendition"
-    assert part.kept(0, 1, sizes[1]) is None, "out of order"
-    assert [part.kept(0, n, size) for n, size in enumerate(sizes)] == [*SEGMENTS[:2], None]
+    assert part.read(1, 0, sizes[0]) is None, "another rendition"
+    assert part.read(0, 1, sizes[1]) is None, "out of order"
+    assert [part.read(0, n, size) for n, size in enumerate(sizes)] == [*SEGMENTS[:2], None]
     for data in SEGMENTS:
-        part.write(SimpleNamespace(data=data))
+        part.write(SimpleNamespace(data=data, was_kept=False))
     assert part.kept_bytes == sizes[0] + sizes[1]
     part.finish()
     assert path.read_bytes() == HEADER + b"".join(SEGMENTS)

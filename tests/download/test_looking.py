@@ -112,7 +112,7 @@ class Stage:
     async def running(self, first: FakePeer | None = None):
         """Stream from a first peer for the length of a block."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.session.run, first or FakePeer("a"), Opened(MADE.track, None, ()))
+            nursery.start_soon(self.session.run, (first or FakePeer("a"), Opened(MADE.track, None, ())))
             await trio.testing.wait_all_tasks_blocked()
             yield
             nursery.cancel_scope.cancel()

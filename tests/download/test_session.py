@@ -80,7 +80,7 @@ async def stream(client: Client, made: MadeTrack, *, pause_s: float = 0.0, **mor
     session = new_session(client, download, callbacks)
     session._callbacks = replace(session._callbacks, **more)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(session.run, peer, opened)
+        nursery.start_soon(session.run, (peer, opened))
         await ear.listen(session)
         nursery.cancel_scope.cancel()
     assert ear.taken == [made.segments[r][k] for k, r in enumerate(ear.renditions)]

@@ -152,7 +152,7 @@ class Stage:
         self, nursery: trio.Nursery, chunks: Sequence[Chunk] = INLINE, udp: UdpTerms | None = None
     ) -> FakeConnection:
         """Run it with a first source."""
-        nursery.start_soon(self.session.run, FakePeer(), Opened(MADE.track, udp, tuple(chunks)))
+        nursery.start_soon(self.session.run, (FakePeer(), Opened(MADE.track, udp, tuple(chunks))))
         await trio.testing.wait_all_tasks_blocked()
         return self.connection
 

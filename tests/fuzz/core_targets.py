@@ -348,6 +348,7 @@ def long_content(data: bytes) -> None:
 
 @target(
     "core.segments.tables.Tables.put_untrusted",
+    "core.segments.tables.Tables._remember_untrusted",
     seeds=[TRACK.segments[0][1], TRACK.tables[0][0]],
 )
 def scheduler(data: bytes) -> None:

@@ -277,10 +277,10 @@ def test_closing_ends_streaming_and_frees_the_decoder():
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(deck.run, peer, opened)
+            nursery.start_soon(deck.run, (peer, opened))
             await deck.next_piece()
             await trio.testing.wait_all_tasks_blocked()
-            assert session.ran_with == [peer, opened]
+            assert session.ran_with == [(peer, opened)]
             assert not session.was_cancelled
             deck.close()
         assert session.was_cancelled

@@ -74,7 +74,7 @@ async def first_segment_at(client: Client, item: str | bytes) -> float:
         peer, opened = await first_source(client.open_track(item, Start(inline_bytes=INLINE_BYTES)))
     session = new_session(client, new_download(opened.track, client.settings, Bandwidth(), realtime=True))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(session.run, peer, opened)
+        nursery.start_soon(session.run, (peer, opened))
         assert await session.next_segment() is not None
         nursery.cancel_scope.cancel()
     return trio.current_time()
@@ -152,7 +152,7 @@ def test_an_hour_without_anything_to_do_is_silent(tmp_path: Path, paused: bool) 
                     peer, opened = await client.open_query("song")
                     download = new_download(opened.track, client.settings, Bandwidth(), realtime=True)
                     session = new_session(client, download)
-                    tasks.start_soon(session.run, peer, opened)
+                    tasks.start_soon(session.run, (peer, opened))
                     await session.wait_complete()
                 else:
                     await stream(client, made)

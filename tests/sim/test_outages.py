@@ -180,7 +180,7 @@ def test_a_step_back_costs_no_byte_and_what_lay_ahead_stays(tmp_path: Path) -> N
             session = new_session(
                 client, new_download(opened.track, client.settings, Bandwidth(), realtime=True)
             )
-            nursery.start_soon(session.run, peer, opened)
+            nursery.start_soon(session.run, (peer, opened))
             for number in range(40):
                 assert (await session.next_segment()).segment == number
                 await trio.sleep(1.0)
@@ -220,7 +220,7 @@ def test_a_session_that_is_cancelled_at_its_first_steps_leaves_no_flow(tmp_path:
                 client, new_download(opened.track, client.settings, bandwidth, realtime=True)
             )
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(session.run, peer, opened)
+                nursery.start_soon(session.run, (peer, opened))
                 for _ in range(steps):
                     await trio.lowlevel.checkpoint()
                 nursery.cancel_scope.cancel()

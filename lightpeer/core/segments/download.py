@@ -71,13 +71,13 @@ class Download:
             policy: how it is played.
             bandwidth: the downlink's controller, which may outlive the download.
             transport: `udp` or `grpc` for the one alone, else `auto`.
-            kept: gives segments that are here already.
+            kept: what is kept of the track.
         """
         self.track = track
         self.playout, self.ladder = policy.playout, policy.ladder
         self.scheduler = Scheduler(track, kept)
         self.stats = DownloadStats()
-        shared = self._shared = Shared(track, self.scheduler, bandwidth, self.stats, transport)
+        shared = self._shared = Shared(track, self.scheduler, bandwidth, self.stats, transport, kept)
         self.sources = SourceSet(shared)
         self.buffer = PlaybackBuffer(shared, policy)
         self.events = shared.events

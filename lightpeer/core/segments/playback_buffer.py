@@ -121,7 +121,10 @@ class PlaybackBuffer:
 
     def put(self, segment: SegmentReady) -> bool:
         """Take in a segment; return whether it may be played yet."""
-        self._shared.stats.fetched_bytes += len(segment.data)
+        if segment.was_kept:
+            self._shared.stats.kept_bytes += len(segment.data)
+        else:
+            self._shared.stats.fetched_bytes += len(segment.data)
         is_ahead = self._segments.put(segment)
         self._measure()
         return is_ahead
@@ -172,7 +175,10 @@ class PlaybackBuffer:
             enough = max(MOST, 2 * window_bytes * 8 / (current.bitrate_bps * SEGMENT_S))
             if scheduler.wished >= enough:
                 return
-            self._wish(self._ladder.choose(bandwidth.rate_bytes_per_s, self.buffer_s), segment)
+            rendition = self._shared.kept.best(segment) if self._shared.kept else None
+            if rendition is None:
+                rendition = self._ladder.choose(bandwidth.rate_bytes_per_s, self.buffer_s)
+            self._wish(rendition, segment)
         self._playout.on_filled()
 
     def wish_inline(self, source: Hashable, chunks: Sequence[Chunk]) -> None:

@@ -45,6 +45,7 @@ class SegmentReady(NamedTuple):
     rendition: int
     segment: int
     data: bytes
+    was_kept: bool = False  # so that nothing was fetched
 
 
 class SourceLied(NamedTuple):
@@ -73,7 +74,7 @@ class Scheduler:
     """The wishes of one track and their state, bounded by how many the session has at a time."""
 
     def __init__(self, track: Track, kept: Kept | None = None) -> None:
-        """Schedule a track; `kept` returns segments that are here already."""
+        """Schedule a track; `kept` is what is kept of it."""
         self._track = track
         self._tables = Tables(track, kept)
         self._waiting: dict[Key, None] = {}  # segments whose table is not here yet
@@ -99,7 +100,7 @@ class Scheduler:
             self.wished += 1
             self._wish_table(rendition, number)
         elif (data := self._tables.kept_segment(rendition, segment, table)) is not None:
-            self._tell(SegmentReady(rendition, segment, data))
+            self._tell(SegmentReady(rendition, segment, data, was_kept=True))
         else:
             self._objects[key] = Assembly(key, table.sizes[segment % TABLE_SEGMENTS], table)
             self.wished += 1
@@ -257,6 +258,7 @@ class Scheduler:
             self._on_table(rendition, segment - TABLE_BASE)
         else:
             self.wished -= 1
+            self._tables.keep(rendition, segment, data)
             self._tell(SegmentReady(rendition, segment, data))
 
     def _on_table(self, rendition: int, number: int) -> None:

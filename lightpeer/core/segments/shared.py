@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.events import Event
     from lightpeer.core.segments.handle import SourceHandle
     from lightpeer.core.segments.scheduler import Scheduler
+    from lightpeer.core.segments.tables import Kept
 
 
 class Fault(NamedTuple):
@@ -39,6 +40,7 @@ class DownloadStats:
 
     audio_bytes: int = 0  # verified and taken
     fetched_bytes: int = 0  # verified
+    kept_bytes: int = 0  # verified, and fetched before
     fetching_s: float = 0.0
     segments: int = 0  # taken
     bitrate_seconds: float = 0.0  # kbit/s x seconds over the segments taken
@@ -57,5 +59,6 @@ class Shared:
     bandwidth: Bandwidth
     stats: DownloadStats
     transport: str = "auto"  # or `udp`, `grpc`: the one that the person wants alone
+    kept: Kept | None = None
     events: deque[Event] = field(default_factory=deque)
     out: deque[Outgoing] = field(default_factory=deque)  # to be sent

@@ -118,6 +118,7 @@ class SourceSet:
 
     def reopen(self, now: float, *, is_low: bool) -> None:
         """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
+        self.search.on_wanted(now, have_any=len(self._sources) > 0)
         for source in [s for s in self._sources if s.has_expired(now) and not s.is_closed]:
             if not (source.on_grpc and is_low):
                 self._remove(source)

@@ -65,6 +65,11 @@ class SourceSearch:
         """Look at once."""
         self._look_at(now)
 
+    def on_wanted(self, now: float, *, have_any: bool) -> None:
+        """Note that something is wanted: look at once if there is no source, and nobody has looked yet."""
+        if not have_any and self._looked_at == -math.inf and self._next_at == math.inf:
+            self._look_at(now)
+
     def on_look(self, present: Collection[PeerId | None], now: float) -> list[PeerId]:
         """Begin to look; return the peers to leave out: the present sources, liars, and those that rest."""
         here = set(present)

@@ -42,6 +42,7 @@ from lightpeer.core.udp.datagram import (
 )
 from lightpeer.core.udp.opening import Chunk, UdpTerms
 from lightpeer.core.udp.sender import Missing, StreamSender, path_token
+from tests.core.segments.kept import FakeKept, whole, without_tables
 from tests.pair import MadeTrack, made_track
 
 MADE = made_track(100, kbps=(48,))
@@ -156,8 +157,8 @@ def give(download: Download, source: Source, *segments: int, now: float, made: M
         download.receive_chunk(source, chunk(segment, made), 0.0, now)
 
 
-def ready(*segments: int, made: MadeTrack = MADE) -> list[SegmentReady]:
-    return [SegmentReady(0, segment, made.segments[0][segment]) for segment in segments]
+def ready(*segments: int, made: MadeTrack = MADE, was_kept: bool = False) -> list[SegmentReady]:
+    return [SegmentReady(0, segment, made.segments[0][segment], was_kept) for segment in segments]
 
 
 # Over UDP.
@@ -514,7 +515,7 @@ def test_what_was_left_behind_is_told_to_nobody() -> None:
 
 
 def test_what_a_former_run_kept_comes_without_a_wait() -> None:
-    download, source = begun_on_grpc(kept=lambda rendition, number, _size: MADE.segments[rendition][number])
+    download, source = begun_on_grpc(kept=without_tables(MADE))
     download.on_looked(10.0)
     give(download, source, TABLE, now=10.1)
     assert download.scheduler.wished == 0
@@ -522,6 +523,27 @@ def test_what_a_former_run_kept_comes_without_a_wait() -> None:
     download.handle_timeout(10.1)
     assert download.buffer.buffer_s == 16.0
     assert download.next_deadline() > 10.1
+
+
+def test_a_track_that_is_all_kept_asks_for_no_source() -> None:
+    download = new_download(SHORT, kept=whole(SHORT), begun=False)
+    download.seek(3, 10.0)
+    download.handle_timeout(10.0)
+    download.handle_timeout(10.0)
+    assert told(download) == ready(*range(3, 12), made=SHORT, was_kept=True)
+    assert download.buffer.is_complete
+    assert download.next_deadline() == math.inf
+
+
+def test_what_is_not_kept_has_sources_looked_for_at_once() -> None:
+    kept = FakeKept(lambda rendition, number, _size: None if number == 7 else SHORT.read(rendition, number))
+    download = new_download(SHORT, kept=kept, begun=False)
+    download.seek(0, 10.0)
+    download.handle_timeout(10.0)
+    assert download.next_deadline() == 10.0
+    download.handle_timeout(10.0)
+    assert WantSources([]) in told(download)
+    assert download.buffer.buffer_s == 7.0
 
 
 def test_wishes_after_a_rest_begin_the_watch_for_a_dead_zone_and_open_ended_streams_anew() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import pytest
 
@@ -16,8 +15,10 @@ from lightpeer.core.segments.playout import Playout
 from lightpeer.core.segments.pull_call import MOST
 from lightpeer.core.segments.scheduler import Scheduler, SegmentReady, SourceLied
 from lightpeer.core.segments.shared import DownloadStats, Shared
+from lightpeer.core.segments.tables import Kept
 from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.core.udp.opening import Chunk
+from tests.core.segments.kept import whole, without_tables
 from tests.pair import made_track
 
 MADE = made_track(100, kbps=(24, 48, 96))
@@ -49,11 +50,11 @@ class Stage:
         rendition: int | None = LOW,
         fixed_kbps: int | None = None,
         realtime: bool = True,
-        kept: Callable[[int, int, int], bytes | None] | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self.bandwidth = FakeBandwidth()
         self.scheduler = Scheduler(MADE.track, kept)
-        self.shared = Shared(MADE.track, self.scheduler, self.bandwidth, DownloadStats())
+        self.shared = Shared(MADE.track, self.scheduler, self.bandwidth, DownloadStats(), kept=kept)
         self.playout = Playout(2.0, 4.0, 8.0, 16.0, realtime)
         self.ladder = Ladder([r.bitrate_bps for r in MADE.track.renditions], fixed_kbps)
         self.ladder.current = rendition if fixed_kbps is None else self.ladder.current
@@ -323,7 +324,7 @@ def test_a_seek_has_it_pumped_at_once() -> None:
 
 def test_what_is_kept_comes_with_the_next_pump_at_once() -> None:
     """A file that is all here would wait for ever else: nothing is on its way that could wake it."""
-    on = Stage(realtime=False, kept=lambda rendition, number, _size: MADE.segments[rendition][number])
+    on = Stage(realtime=False, kept=without_tables(MADE))
     on.buffer.pump(10.0)
     on.give()
     on.drain()
@@ -336,7 +337,22 @@ def test_what_is_kept_comes_with_the_next_pump_at_once() -> None:
     on.buffer.pump(10.0)
     assert on.buffer.pump_at == -math.inf
     on.drain()
-    assert on.buffer.take(10.0) == ready(16)
+    assert on.buffer.take(10.0) == ready(16)._replace(was_kept=True)
+
+
+def test_a_kept_segment_is_taken_in_its_own_rendition_and_counts_as_kept() -> None:
+    kept = whole(MADE)
+    kept.better = {0: HIGH, 2: LOW}
+    on = Stage(rendition=MIDDLE, kept=kept)
+    on.buffer.pump(10.0)
+    came = []
+    while (event := on.scheduler.next_event()) is not None:
+        on.buffer.put(event)
+        came.append((event.segment, event.rendition))
+    assert came[:4] == [(0, HIGH), (1, MIDDLE), (2, LOW), (3, MIDDLE)]
+    assert on.ladder.current == MIDDLE
+    stats = on.shared.stats
+    assert (stats.fetched_bytes, stats.kept_bytes) == (0, sum(len(MADE.segments[r][s]) for s, r in came))
 
 
 def test_it_is_pumped_when_the_sink_will_have_run_dry() -> None:

@@ -20,6 +20,7 @@ from lightpeer.core.content.manifest import (
 from lightpeer.core.segments import tables as module
 from lightpeer.core.segments.scheduler import PATIENCE_S, Scheduler, SegmentReady, SourceLied
 from lightpeer.core.udp.datagram import Unit, UnitRange, unit_layout
+from tests.core.segments.kept import FakeKept
 
 COUNT = 130
 TABLE = 0xFF0000
@@ -495,24 +496,29 @@ class TestKept:
         return scheduler
 
     def test_a_segment_that_verifies_is_not_asked_for(self):
-        asked = []
-
-        def kept(rendition, segment, size):
-            asked.append((rendition, segment, size))
-            return SEGMENTS[rendition, segment] if segment == 0 else None
-
+        kept = FakeKept(lambda rendition, number, _size: SEGMENTS[rendition, 0] if number == 0 else None)
         scheduler = self.scheduler(kept)
         scheduler.wish(0, 0)
         scheduler.wish(0, 1)
-        assert events(scheduler) == ready((0, 0))
-        assert asked == [(0, 0, len(SEGMENTS[0, 0])), (0, 1, len(SEGMENTS[0, 1]))]
+        assert events(scheduler) == [SegmentReady(0, 0, SEGMENTS[0, 0], was_kept=True)]
+        segments = [asked for asked in kept.asked if asked[1] < TABLE]
+        assert segments == [(0, 0, len(SEGMENTS[0, 0])), (0, 1, len(SEGMENTS[0, 1]))]
         assert {unit.segment for unit in units(scheduler.next_ranges("a", 100_000, 0.0))} - {TABLE + 1} == {1}
 
     def test_one_that_does_not_is_fetched(self):
-        scheduler = self.scheduler(lambda rendition, segment, size: bytes(size))
+        kept = FakeKept(lambda _rendition, number, size: bytes(size) if number < TABLE else None)
+        scheduler = self.scheduler(kept)
         scheduler.wish(0, 0)
+        assert kept.dropped == [(0, 0)]
         give(scheduler, "a", units(scheduler.next_ranges("a", 100_000, 0.0)))
         assert events(scheduler) == ready((0, 0))
+        assert kept.put_in[0, 0] == SEGMENTS[0, 0], "it replaces the other"
+
+    def test_a_track_that_is_all_here_needs_no_source(self):
+        scheduler = Scheduler(TRACK, FakeKept(lambda rendition, number, _size: OBJECTS[rendition, number]))
+        scheduler.wish(0, 0)
+        assert events(scheduler) == [SegmentReady(0, 0, SEGMENTS[0, 0], was_kept=True)]
+        assert (scheduler.wished, scheduler.next_objects("a", 9, 0.0)) == (0, [])
 
 
 # Several units in one wake-up

@@ -271,3 +271,21 @@ def test_a_stream_that_has_expired_is_looked_for_at_once() -> None:
     search.on_expired(6.0)
     assert search.due == math.inf, "a look is under way"
     assert search.on_waited(6.0)
+
+
+# When something is wanted, and nobody has looked.
+
+
+def test_what_is_wanted_begins_a_look_where_there_is_no_source():
+    search = SourceSearch()
+    search.on_wanted(10.0, have_any=True)
+    assert search.due == math.inf
+    search.on_wanted(11.0, have_any=False)
+    search.on_wanted(12.0, have_any=False)
+    assert search.due == 11.0
+    search.on_look([], 12.0)
+    search.on_wanted(13.0, have_any=False)
+    assert search.due == math.inf, "it is under way"
+    search.on_looked(14.0, have_any=True, was_answered=False)
+    search.on_wanted(15.0, have_any=False)
+    assert search.due == math.inf, "the loss of a source brings the next"
