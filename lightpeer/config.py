@@ -35,7 +35,7 @@ _CONFIG_VARIABLE = "LIGHTPEER_CONFIG"
 class Settings:
     """The settings of a light client. Build it with `load_settings`, or by hand in a program."""
 
-    state_dir: Path  # key, peers, remembered bandwidth
+    state_dir: Path  # key, peers, remembered bandwidth, what was heard
     bootstrap: tuple[Contact, ...] = ()  # the first peers to ask
     cached_peers: int = 64  # remembered between runs: 40 kB, more than a light client asks in a week
     output: str = ""  # a sink (`lightpeer.audio.sinks`); empty: the sound device
@@ -43,6 +43,7 @@ class Settings:
     transport: Transport = "auto"  # auto: UDP, or gRPC where UDP is blocked
     volume_db: float = 0.0  # 0 leaves samples as they are
     normalize: bool = False  # apply the manifest's loudness gain: off, as in MPD and librespot
+    cache_bytes: int | None = None  # kept on disk of what was heard; None: 200 MB, or less on a small disk
 
     # Seconds of audio in the buffer (core/segments/playout.py).
     start_buffer_s: float = 2.0  # before the first sound: people wait about that long without wondering
@@ -196,6 +197,10 @@ def _bitrate(value: object) -> int | None:
     return None if value == "auto" else _whole(6, 510, "kbit/s, or auto")(value)
 
 
+def _cache(value: object) -> int | None:
+    return None if value == "auto" else _whole(0, 10**13, "bytes, 0 for none, or auto")(value)
+
+
 def _transport(value: object) -> Transport:
     if value not in ("auto", "udp", "grpc"):
         raise ValueError("auto, udp or grpc")
@@ -243,6 +248,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "transport": _transport,
     "volume_db": _number(-60, 20, "decibels"),
     "normalize": _switch,
+    "cache_bytes": _cache,
     "start_buffer_s": _number(0.1, 30, "seconds"),
     "resume_buffer_s": _number(0.1, 30, "seconds"),
     "low_water_s": _number(1, 300, "seconds"),

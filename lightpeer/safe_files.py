@@ -41,6 +41,11 @@ def open_ordinary(path: Path, mode: int) -> int:
         raise
 
 
+def open_to_read(path: Path) -> int:
+    """Return the descriptor of an ordinary file; raise OSError if there is none, or a link."""
+    return _opened(path, os.O_RDONLY | os.O_NOFOLLOW, 0)
+
+
 def _opened(path: Path, flags: int, mode: int) -> int:
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)  # it opens a FIFO at once
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -193,5 +193,6 @@ async def serving(
 
 
 def settings(state_dir: Path, *servers: Serving, **more: object) -> Settings:
-    """Settings of a light client that knows these servers."""
-    return Settings(state_dir=state_dir, bootstrap=tuple(Contact(s.address) for s in servers), **more)
+    """Settings of a light client that knows these servers, and keeps nothing unless asked to."""
+    chosen = {"bootstrap": tuple(Contact(s.address) for s in servers), "cache_bytes": 0, **more}
+    return Settings(state_dir=state_dir, **chosen)

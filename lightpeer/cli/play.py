@@ -15,6 +15,7 @@ from lightpeer.client.client import open_client
 from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described
+from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.errors import UsageError
 from lightpeer.net.system import SystemNetwork
 
@@ -78,7 +79,7 @@ async def _play(settings: Settings, output: Output, programme: Programme) -> int
     network = SystemNetwork()
     meter = _radio_meter(network) if programme.stats else None
     async with open_client(settings, network) as client:
-        if settings.bootstrap:
+        if settings.bootstrap and not _begins_kept(client, programme.items[0]):
             client.begin()
             await client.connecting.wait()  # the player is imported while the SYN is on its way
         performance = Performance(client, settings, output, live=programme.live)
@@ -88,6 +89,11 @@ async def _play(settings: Settings, output: Output, programme: Programme) -> int
             if programme.stats and meter:
                 _write_stats(programme.stats, performance.player.stats() | meter.report())
     return 0
+
+
+def _begins_kept(client: Client, item: str) -> bool:
+    """Return whether an item may begin without the network."""
+    return is_uri(item) and client.has_kept(parse_uri(item))
 
 
 class Performance:

@@ -16,7 +16,7 @@ import trio
 from lightpeer.client.reach import Reach
 from lightpeer.core.content.uri import format_uri
 from lightpeer.errors import BadMessageError, NothingFoundError
-from lightpeer.state.files import Losses, load_or_make_identity
+from lightpeer.state.files import Losses, is_kept, load_or_make_identity
 from lightpeer.state.peers import RememberedPeers
 from lightpeer.state.rates import RememberedDownlink
 from lightpeer.tasks.nursery import open_nursery
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lightpeer.net.network import Network
     from lightpeer.peering.opener import Opener, TakesFrom
     from lightpeer.peering.peer import Peer
+    from lightpeer.state.kept import KeptTracks
 
 INLINE_BYTES: Final = 16 * 1024  # two seconds at 48 kbit/s, a third of a second on a 400 kbit/s link
 SOUND_FIRST_S: Final = 5.0  # before further peers are asked for: by then there is music in the buffer
@@ -126,9 +127,11 @@ class Client:
         return self._reach.connections.first_packet_at
 
     def save(self) -> None:
-        """Save remembered peers and networks, if they changed."""
+        """Save remembered peers and networks and what was heard, if they changed."""
         self._remembered.save()
         self.downlink.save()
+        if "kept" in self.__dict__ and self.kept is not None:
+            self.kept.save()
 
     def begin(self) -> None:
         """Start to connect to the first bootstrap peer, while the caller still loads what it needs."""
@@ -149,6 +152,38 @@ class Client:
     def on_skipped(self, peer: Peer) -> None:
         """Score a peer down for a track that a query had found there and the person skipped at once."""
         self._reach.scores.on_skipped(peer)
+
+    # What is kept.
+
+    @cached_property
+    def kept(self) -> KeptTracks | None:
+        """What was heard and is on disk, None where the settings say that nothing is."""
+        if not self._keeps:
+            return None
+        from lightpeer.state.kept import KeptTracks
+
+        return KeptTracks(self.settings.state_dir, self.settings.cache_bytes, self._nursery, self._losses)
+
+    @property
+    def _keeps(self) -> bool:
+        return self.settings.cache_bytes != 0
+
+    def has_kept(self, track_id: bytes) -> bool:
+        """Return whether anything of a track is kept."""
+        return self._keeps and is_kept(self.settings.state_dir, track_id)
+
+    def find_kept(self, words: str) -> bytes | None:
+        """Return the id of a track with some words that is kept whole, None if there is none."""
+        return self.kept.find(words) if self.kept is not None else None
+
+    def expect_to_keep(self) -> None:
+        """Load what keeping needs, while the network is waited for."""
+        if self._keeps:
+            self._nursery.start_soon(self._load_kept)
+
+    async def _load_kept(self) -> None:
+        await self.connecting.wait()
+        import lightpeer.state.kept  # noqa: F401 - to have it loaded
 
     # Searching and opening.
 

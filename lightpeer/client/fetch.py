@@ -1,8 +1,8 @@
 """Fetches a track into a file: a session's segments, written as they arrive.
 
 The file is the rendition's header pages and all of its segments: a playable `.opus`, byte for byte as it was
-imported. It gets its name only once it is complete (`part_file.py`). The part that an earlier try left is not
-fetched again.
+imported. It gets its name only once it is complete (`part_file.py`). What an earlier try left or the cache
+has is not fetched again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
+from lightpeer.client.kept import Wanted
 from lightpeer.client.part_file import PartFile
 from lightpeer.client.stream import SILENCE_S, next_within, streaming
 from lightpeer.core.content.uri import parse_uri
@@ -49,10 +50,10 @@ class Fetched:
         uri: the track id, `loud:…`.
         path: the file.
         size_bytes: its size.
-        kept_bytes: how many of these an earlier try had left.
+        kept_bytes: how many of these an earlier try had left, or the cache had.
         title: the track's title.
         bitrate_kbps: the rendition.
-        transport: `udp`, `grpc` or `grpc+udp`.
+        transport: `udp`, `grpc` or `grpc+udp`; `cache` where nothing was fetched.
         sources: how many peers sent it at a time, at most.
     """
 
@@ -80,9 +81,9 @@ async def fetch(client: Client, uri: str, path: Path, options: FetchOptions | No
     """
     options = options or FetchOptions()
     part = PartFile(path)
-    bitrate_kbps = options.bitrate_kbps or BEST_KBPS
+    wanted = Wanted(options.bitrate_kbps or BEST_KBPS, is_exact=True, keeps=False)
     try:
-        async with streaming(client, parse_uri(uri), bitrate_kbps, part) as (session, _):
+        async with streaming(client, parse_uri(uri), wanted, part) as (session, _):
             while (segment := await next_within(options.silence_s, session)) is not None:
                 part.write(segment)
                 if options.on_progress is not None:
@@ -99,6 +100,7 @@ async def fetch(client: Client, uri: str, path: Path, options: FetchOptions | No
 
 def _fetched(uri: str, path: Path, part: PartFile, session: Session) -> Fetched:
     assert session.ladder.current is not None
+    came = "grpc" if session.stats.sources else "cache"  # grpc: all of it came with the Open
     return Fetched(
         uri=uri,
         path=path,
@@ -106,6 +108,6 @@ def _fetched(uri: str, path: Path, part: PartFile, session: Session) -> Fetched:
         kept_bytes=part.kept_bytes,
         title=session.track.title,
         bitrate_kbps=session.track.renditions[session.ladder.current].bitrate_kbps,
-        transport="+".join(sorted(session.stats.transports)) or "grpc",  # all of it came with the Open
+        transport="+".join(sorted(session.stats.transports)) or came,
         sources=session.stats.sources,
     )

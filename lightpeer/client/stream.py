@@ -8,13 +8,14 @@ as they come, for a fetch or a mirror. `open_stream` gives programs the same, as
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Self
 
 import trio
 
 from lightpeer.client.client import Start
+from lightpeer.client.kept import Wanted, begin_track
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.abr import Ladder
@@ -142,40 +143,45 @@ async def open_stream(
         LightpeerError: no reachable peer holds it. Iterating raises StreamFailedError once every peer that
             offers the track sent corrupt data; an outage is waited for, however long.
     """
-    async with streaming(client, parse_uri(uri), bitrate_kbps or client.settings.bitrate_kbps) as (
-        session,
-        _,
-    ):
+    kbps = bitrate_kbps or client.settings.bitrate_kbps
+    async with streaming(client, parse_uri(uri), Wanted(kbps, is_exact=kbps is not None)) as (session, _):
         yield SegmentStream(session)
 
 
 @asynccontextmanager
 async def streaming(
-    client: Client, track_id: bytes, bitrate_kbps: int | None, part: PartFile | None = None
-) -> AsyncIterator[tuple[Session, Opened]]:
-    """Stream as fast as segments are taken, for the length of a block; yield the session and the Open.
+    client: Client, track_id: bytes, wanted: Wanted, part: PartFile | None = None
+) -> AsyncIterator[tuple[Session, Opened | None]]:
+    """Stream as fast as segments are taken, for the length of a block; yield session and Open.
 
     Args:
         client: the light client.
         track_id: the track.
-        bitrate_kbps: the rendition is the greatest that is not above it, else the lowest; None: as the link
-            allows.
+        wanted: the rendition is the greatest that is not above its bitrate, else the lowest; None: as the
+            link allows. What is kept may be better.
         part: the file of an earlier try, which may hold segments; it is begun.
     """
     is_begun = part is not None and part.has_begun_before
     inline_bytes = TABLE_INLINE_BYTES if is_begun else INLINE_BYTES
-    found = client.open_track(track_id, Start(inline_bytes=inline_bytes, bitrate_kbps=bitrate_kbps))
-    peer, opened = await first_source(found)
-    bandwidth = Bandwidth(client.downlink.rate_bytes_per_s(peer), peer.burst)
-    settings = replace(client.settings, bitrate_kbps=bitrate_kbps)
-    session = new_session(client, new_download(opened.track, settings, bandwidth, kept=part))
+    start = Start(inline_bytes=inline_bytes, bitrate_kbps=wanted.bitrate_kbps)
+    begun = await begin_track(client, track_id, start, wanted)
+    bandwidth, opened = Bandwidth(), None
+    if begun.first is not None:
+        peer, opened = begun.first
+        bandwidth = Bandwidth(client.downlink.rate_bytes_per_s(peer), peer.burst)
+    settings = replace(client.settings, bitrate_kbps=wanted.bitrate_kbps)
+    session = new_session(
+        client, new_download(begun.track, settings, bandwidth, kept=begun.kept if part is None else part)
+    )
     if part is not None:
         number = session.ladder.current or 0
-        part.begin(number, opened.track.renditions[number])
+        part.begin(number, begun.track.renditions[number], begun.kept)
+    begun.look(session.download)
     async with open_nursery() as nursery:
-        nursery.start_soon(session.run, (peer, opened))
+        nursery.start_soon(session.run, begun.first)
         yield session, opened
-        client.downlink.note(peer, bandwidth.measured_bytes_per_s)
+        if begun.first is not None:
+            client.downlink.note(begun.first[0], bandwidth.measured_bytes_per_s)
         nursery.cancel_scope.cancel()
 
 
@@ -184,12 +190,6 @@ async def next_within(silence_s: float, session: Session) -> SegmentReady | None
     with trio.move_on_after(silence_s):
         return await session.next_segment()
     raise StreamFailedError(f"nothing came for {silence_s:.0f} s: try again later")
-
-
-async def first_source(found: AsyncGenerator[tuple[Peer, Opened], None]) -> tuple[Peer, Opened]:
-    """Return the first source that is found; raise as the finder does if there is none."""
-    async with aclosing(found):
-        return await anext(found)
 
 
 def source_finder(client: Client, track: Track) -> FindSources:

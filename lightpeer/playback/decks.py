@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.client.client import INLINE_BYTES, Start
-from lightpeer.client.stream import first_source, new_download, new_session
-from lightpeer.core.content.uri import is_uri, parse_uri
+from lightpeer.client.kept import Wanted, begin_item
+from lightpeer.client.stream import new_download, new_session
+from lightpeer.core.content.uri import is_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.retries import Retries
 from lightpeer.download.session import Callbacks
@@ -156,20 +157,24 @@ class Decks:
         text, segment = self._queue.items[item], first_segment(position_s)
         rate_bytes_per_s = self.bandwidth.rate_bytes_per_s
         inline_bytes = self._queue.skips.inline_bytes(INLINE_BYTES, rate_bytes_per_s, trio.current_time())
-        start = Start(segment, inline_bytes)
-        if is_uri(text):
-            peer, opened = await first_source(self._client.open_track(parse_uri(text), start))
-        else:
-            peer, opened = await self._client.open_query(text, start)
-            self._queue.on_found(item, peer)
-        self._source = peer
-        if not self._open and not self.bandwidth.rate_bytes_per_s:
-            self.bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer), peer.burst)
-        download = new_download(opened.track, self._settings, self.bandwidth, realtime=True)
+        start, wanted = Start(segment, inline_bytes), Wanted(self._settings.bitrate_kbps)
+        begun = await begin_item(self._client, text, start, wanted)
+        if begun.first is not None:
+            self._on_source(item, begun.first[0])
+        download = new_download(begun.track, self._settings, self.bandwidth, realtime=True, kept=begun.kept)
+        begun.look(download)
         callbacks = Callbacks(on_event=self._on_event, sink_ahead_s=self._sink_ahead_s)
         session = new_session(self._client, download, callbacks)
         session.seek(segment)
         deck = self._open[item] = Deck(session)
         assert self._nursery is not None, "`begin` comes first"
-        self._nursery.start_soon(deck.run, (peer, opened))
+        self._nursery.start_soon(deck.run, begun.first)
         return deck
+
+    def _on_source(self, item: int, peer: Peer) -> None:
+        """Note the peer that an item was opened at."""
+        if not is_uri(self._queue.items[item]):
+            self._queue.on_found(item, peer)
+        self._source = peer
+        if not self._open and not self.bandwidth.rate_bytes_per_s:
+            self.bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer), peer.burst)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self, TypeVar, TypeVarTuple
 import trio
 
 from lightpeer.client.client import open_client
+from lightpeer.client.kept import Wanted
 from lightpeer.client.stream import SILENCE_S, next_within, streaming
 from lightpeer.core.content.manifest import ENTRY_BYTES, TABLE_SEGMENTS, build_table, served_tables
 from lightpeer.core.content.uri import format_uri, is_uri, parse_uri
@@ -78,7 +79,7 @@ class Mirror:
         """
         self._library = library
         self._node = node
-        self._settings = replace(settings, state_dir=settings.state_dir / MIRROR_SUBDIR)
+        self._settings = replace(settings, state_dir=settings.state_dir / MIRROR_SUBDIR, cache_bytes=0)
         self._wanted = wanted
         self._contacts = contacts
         self._on_trouble: Callable[[str], object] = lambda _: None
@@ -191,15 +192,15 @@ class Mirror:
     async def _fetch_renditions(
         self, client: Client, track_id: bytes, workspace: Path, max_bytes: int
     ) -> None:
-        track = await _fetch_rendition(client, track_id, workspace, _Wanted(0, 1, max_bytes))
+        track = await _fetch_rendition(client, track_id, workspace, _Rendition(0, 1, max_bytes))
         for number, rendition in enumerate(track.renditions[1:], 1):
             left_bytes = max_bytes - await _in_thread(_size, workspace)
             await _fetch_rendition(
-                client, track_id, workspace, _Wanted(number, rendition.bitrate_kbps, left_bytes)
+                client, track_id, workspace, _Rendition(number, rendition.bitrate_kbps, left_bytes)
             )
 
 
-class _Wanted(NamedTuple):
+class _Rendition(NamedTuple):
     """A rendition to fetch: which, the bitrate that finds it, and how large it may be."""
 
     number: int
@@ -207,12 +208,13 @@ class _Wanted(NamedTuple):
     max_bytes: int
 
 
-async def _fetch_rendition(client: Client, track_id: bytes, workspace: Path, wanted: _Wanted) -> Track:
+async def _fetch_rendition(client: Client, track_id: bytes, workspace: Path, wanted: _Rendition) -> Track:
     """Write a rendition and its segment tables as the library has them, and with the first the manifest."""
     number = wanted.number
     max_bytes = min(wanted.max_bytes, MAX_RENDITION_BYTES)
-    async with streaming(client, track_id, wanted.bitrate_kbps) as (session, opened):
+    async with streaming(client, track_id, Wanted(wanted.bitrate_kbps)) as (session, opened):
         if number == 0:
+            assert opened is not None, "nothing is kept that it could begin with"
             await _in_thread((workspace / "manifest").write_bytes, opened.manifest)
         path = workspace / f"{number}.opus"
         with await _in_thread(_Copy, path, session.track.renditions[number].header) as copy:

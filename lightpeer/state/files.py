@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 KEY_FILE: Final = "key"
+KEPT_FOLDER: Final = "cache"  # what was heard, a file for each track (`state/kept.py`)
+KEPT_ENDINGS: Final = (".pinned", ".kept")  # of its name, after the track's id; the first is looked for first
 LEFTOVER_S: Final = 3600.0  # a file is written within seconds, so an older part was left by a crash
 _SECRET_BYTES: Final = 32
 _MAX_KEY_BYTES: Final = 1024  # 65, and what an editor may have added
@@ -88,6 +90,12 @@ def sweep(state_dir: Path) -> None:
             is_part = entry.name.startswith(".") and entry.name.endswith(_PART)
             if is_part and entry.stat(follow_symlinks=False).st_mtime < written_since:
                 (state_dir / entry.name).unlink()
+
+
+def is_kept(state_dir: Path, track_id: bytes) -> bool:
+    """Return whether anything of a track is kept."""
+    name = track_id.hex()
+    return any((state_dir / KEPT_FOLDER / f"{name}{ending}").exists() for ending in KEPT_ENDINGS)
 
 
 class Losses:

@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from lightpeer.client.client import Start
-from lightpeer.client.stream import Segment, SegmentStream, first_source, open_stream, source_finder
+from lightpeer.client.kept import first_source
+from lightpeer.client.stream import Segment, SegmentStream, open_stream, source_finder
 from lightpeer.errors import NothingFoundError, StreamFailedError, UsageError
 from lightpeer.testing.faults import Faults
 from lightpeer.testing.link import Link

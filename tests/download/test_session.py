@@ -11,7 +11,8 @@ import trio
 
 from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client.client import Client, open_client
-from lightpeer.client.stream import first_source, new_download, new_session
+from lightpeer.client.kept import first_source
+from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.content.manifest import table_of, table_segment
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.events import SessionEvent

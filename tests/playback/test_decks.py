@@ -15,6 +15,7 @@ from lightpeer.playback import decks as module
 from lightpeer.playback.decks import Decks
 from lightpeer.playback.events import Opening, Waiting
 from lightpeer.playback.queue import Queue
+from tests.client.nothing_kept import NothingKept
 from tests.pair import made_track
 from tests.rpc.service import run
 
@@ -34,7 +35,7 @@ class FakeDeck:
         self.closed = True
 
 
-class Stage:
+class Stage(NothingKept):
     """Decks whose client opens anything, after some failures."""
 
     def __init__(self, *items: str) -> None:
@@ -60,7 +61,7 @@ class Stage:
             raise self.failures.pop(0)
         return PEER, SimpleNamespace(track=None)
 
-    async def open_track(self, track_id: bytes, start):
+    async def open_track(self, track_id: bytes, start, *, track=None):
         yield await self.open_query(track_id, start)
 
 

@@ -31,6 +31,7 @@ from lightpeer.playback.events import NotPlayed, PlayerEvent, SourceLost
 from lightpeer.playback.player import RESTART_AFTER_S, Player, Status
 from lightpeer.playback.queue import LISTENED_S, SKIPPED_S
 from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB
+from tests.client.nothing_kept import NothingKept
 from tests.pair import made_track
 
 PIECE_S = 0.5
@@ -54,6 +55,7 @@ class FakeSession:
         self.stats = SimpleNamespace(
             audio_bytes=100,
             fetched_bytes=100,
+            kept_bytes=0,
             fetching_s=1.0,
             segments=1,
             bitrate_seconds=48.0,
@@ -158,7 +160,7 @@ class FakeSink:
         self.log.append("closed")
 
 
-class FakeClient:
+class FakeClient(NothingKept):
     """Opens a track for each item, or raises what is planned for it."""
 
     def __init__(self) -> None:
@@ -197,7 +199,7 @@ class FakeClient:
         )
         return self.peer, SimpleNamespace(track=track)
 
-    async def open_track(self, track_id: bytes, start: Start):
+    async def open_track(self, track_id: bytes, start: Start, *, track: None = None):
         yield await self.open_query(track_id.hex(), start)
 
 
@@ -278,9 +280,9 @@ def test_a_queue_is_opened_decoded_heard_and_closed(run):
         assert on.sink.pieces == 6
         assert on.made_sinks == 1
         for deck in (one, two):
-            assert deck.log[:2] == [("run", on.client.peer, deck.log[0][2]), ("load", 0, 2)] or deck.log[
+            assert deck.log[:2] == [("run", (on.client.peer, deck.log[0][1][1])), ("load", 0, 2)] or deck.log[
                 :2
-            ] == [("load", 0, 2), ("run", on.client.peer, deck.log[1][2])]
+            ] == [("load", 0, 2), ("run", (on.client.peer, deck.log[1][1][1]))]
             assert deck.log[-1] == "closed"
             assert deck.started
             assert deck.session.playout.realtime is True

@@ -18,7 +18,7 @@ from lightpeer.playback.stats import PlayStats
 
 FIELDS = [
     *("time_to_first_audio_ms", "startup_ms", "rebuffers", "rebuffer_s", "played_s", "audio_bytes"),
-    *("rx_bytes", "tx_bytes", "bitrate_mean_kbps", "bitrate_switches", "transport", "sources"),
+    *("kept_bytes", "rx_bytes", "tx_bytes", "bitrate_mean_kbps", "bitrate_switches", "transport", "sources"),
     *(
         "retransmitted_units",
         "duplicate_units",

@@ -13,7 +13,7 @@ from tests.process.harness import CLIENT, Process, without_library
 
 STATS = {
     *("time_to_first_audio_ms", "startup_ms", "rebuffers", "rebuffer_s", "played_s", "audio_bytes"),
-    *("rx_bytes", "tx_bytes", "bitrate_mean_kbps", "bitrate_switches", "transport", "sources"),
+    *("kept_bytes", "rx_bytes", "tx_bytes", "bitrate_mean_kbps", "bitrate_switches", "transport", "sources"),
     *("retransmitted_units", "duplicate_units", "wasted_bytes", "queue_delay_p95_ms"),
     *("goodput_kbps", "cpu_s", "max_rss_kb"),
     *("radio_on_share_3g", "joules_per_h_3g", "radio_on_share_lte", "joules_per_h_lte"),

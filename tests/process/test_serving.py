@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
-from lightpeer.client.stream import first_source
+from lightpeer.client.kept import first_source
 from lightpeer.config import Settings
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.core.trust.contact import Contact

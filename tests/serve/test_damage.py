@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
+from lightpeer.client.kept import Wanted
 from lightpeer.client.stream import next_within, streaming
 from lightpeer.config import Settings
 from lightpeer.core.overlay.peer_cache import PeerCache
@@ -56,7 +57,7 @@ async def listen(host: SimHost, folder: Path, transport: str) -> int:
     seconds = 0
     async with open_client(chosen, host) as client:
         (track_id,) = [hit.track_id async for hit in client.search("beep", limit=1)]
-        async with streaming(client, track_id, 24) as (session, _):
+        async with streaming(client, track_id, Wanted(24)) as (session, _):
             while await next_within(60, session) is not None:
                 seconds += 1
     return seconds
@@ -143,7 +144,7 @@ def test_what_was_mirrored_is_fetched_again(settings, tmp_path, caplog) -> None:
             chosen = Settings(state_dir=tmp_path / "phone", bootstrap=(Contact(("21.0.0.1", 1000)),))
             async with open_client(chosen, net.host("30.0.0.1")) as client:
                 (track_id,) = [hit.track_id async for hit in client.search("beep", limit=1)]
-                async with streaming(client, track_id, 24) as (session, _):
+                async with streaming(client, track_id, Wanted(24)) as (session, _):
                     for _ in range(SECONDS + 1):  # the last from the other
                         assert await next_within(60, session) is not None
             await trio.sleep(1300)

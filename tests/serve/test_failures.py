@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
+from lightpeer.client.kept import Wanted
 from lightpeer.client.stream import next_within, streaming
 from lightpeer.config import Settings
 from lightpeer.core.trust.contact import Contact
@@ -92,7 +93,7 @@ async def listen(host: SimHost, folder: Path, transport: str, words: str = "beep
         track_ids = [hit.track_id async for hit in client.search(words, limit=1)]
         if not track_ids:
             raise NothingFoundError(words)
-        async with streaming(client, track_ids[0], 24) as (session, _):
+        async with streaming(client, track_ids[0], Wanted(24)) as (session, _):
             while await next_within(60, session) is not None:
                 seconds += 1
     return seconds

@@ -12,12 +12,12 @@ import trio
 from bench.finding import CASES, TEN
 from lightpeer.client.client import Client, Start, open_client
 from lightpeer.client.holders import HOLDERS_S
+from lightpeer.client.kept import first_source
 from lightpeer.client.models import Hit
 from lightpeer.client.query import RECORDS_TO_OPEN
 from lightpeer.client.search import PATIENCE_S
 from lightpeer.client.stream import (
     INLINE_BYTES,  # which TCP sends at once
-    first_source,
     new_download,
     new_session,
 )

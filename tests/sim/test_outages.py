@@ -9,7 +9,8 @@ import pytest
 import trio
 
 from lightpeer.client.client import Start, open_client
-from lightpeer.client.stream import first_source, new_download, new_session
+from lightpeer.client.kept import first_source
+from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.buffer import HISTORY_S
 from lightpeer.core.segments.playback_buffer import PlaybackBuffer

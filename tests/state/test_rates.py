@@ -10,6 +10,7 @@ import pytest
 from lightpeer.client import stream as streams
 from lightpeer.client.client import Client, open_client
 from lightpeer.client.fetch import fetch
+from lightpeer.client.kept import Wanted
 from lightpeer.client.stream import streaming
 from lightpeer.state.rates import DOWNLINK_FILE
 from lightpeer.testing.link import Link
@@ -51,7 +52,7 @@ def started_with(folder: Path, own_host: str) -> float:
     rates: list[float] = []
 
     async def act(client: Client) -> None:
-        async with streaming(client, SONG.track.track_id, 96) as (session, _):
+        async with streaming(client, SONG.track.track_id, Wanted(96)) as (session, _):
             rates.append(session.download.bandwidth.rate_bytes_per_s)
 
     at(folder, own_host, act)

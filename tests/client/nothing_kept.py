@@ -1,0 +1,16 @@
+"""A client's part that keeps nothing, for clients that do as a test says."""
+
+from __future__ import annotations
+
+
+class NothingKept:
+    kept = None
+
+    def has_kept(self, _track_id: bytes) -> bool:
+        return False
+
+    def find_kept(self, _words: str) -> None:
+        return None
+
+    def expect_to_keep(self) -> None:
+        pass
