@@ -47,6 +47,7 @@ def test_every_setting_can_be_in_the_file(tmp_path):
         volume_db = -3.5
         normalize = true
         start_buffer_s = 1
+        cache_bytes = 5_000_000
         resume_buffer_s = 3
         low_water_s = 5
         high_water_s = 50
@@ -64,6 +65,7 @@ def test_every_setting_can_be_in_the_file(tmp_path):
         transport="grpc",
         volume_db=-3.5,
         normalize=True,
+        cache_bytes=5_000_000,
         start_buffer_s=1,
         resume_buffer_s=3,
         low_water_s=5,
@@ -99,6 +101,10 @@ def test_a_bootstrap_peer_may_be_named_by_its_id():
     ("text", "says"),
     [
         ("tranport = 'udp'", r"there is no setting 'tranport'; there are state_dir, .*transport"),
+        (
+            "cache_bytes = -1",
+            r"be a whole number from 0 to 10000000000000 \(bytes, 0 for none, or auto\)",
+        ),
         ("transport = 'tcp'", r"c\.toml: transport is 'tcp', but must be auto, udp or grpc"),
         ("transport = ['udp']", r"must be auto, udp or grpc"),
         ("bitrate_kbps = 48.5", r"bitrate_kbps is 48.5, but must be a whole number from 6 to 510"),

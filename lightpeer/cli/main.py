@@ -30,7 +30,16 @@ _STATUSES = (
     "exit status: 0 done, 1 failed, 2 usage, 3 no peer reachable, 4 nothing found, "
     "5 stream failed or did not verify, 6 no audio output or a missing library, 130 interrupted"
 )
-_SETTINGS = ("state_dir", "bootstrap", "output", "bitrate_kbps", "transport", "volume_db", "normalize")
+_SETTINGS = (
+    "state_dir",
+    "bootstrap",
+    "output",
+    "bitrate_kbps",
+    "transport",
+    "volume_db",
+    "normalize",
+    "cache_bytes",
+)
 """The settings that have a flag, by the name that the parser uses too."""
 
 
@@ -64,6 +73,10 @@ def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
             from lightpeer.cli.demo.run import demo
 
             return demo(output)
+        case "cache" | "pin":
+            from lightpeer.cli import kept
+
+            return kept.run(arguments, settings(), output)
         case _:
             from lightpeer.cli import commands
 
@@ -158,6 +171,8 @@ def _parser() -> Parser:
         help="give up after this long without data (two minutes); 0: never",
     )
     fetch.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
+    _add_cache(add("cache", "show what was heard and is kept, so that it costs nothing again"))
+    _add_pin(add("pin", "keep tracks to be heard later, without the network"))
     add("peers", "ask for peers, and list those known")
     add("id", "print this peer's id")
     add("doctor", "check what playing needs, and say how to get what is missing")
@@ -178,6 +193,32 @@ def _add_play(play: Parser) -> None:
     play.add_argument("--volume", dest="volume_db", metavar="DB", help="louder or quieter (0)")
     play.add_argument("--normalize", action="store_true", default=None, help="play all tracks equally loud")
     play.add_argument("--stats", metavar="FILE", help="write measurements as JSON at the end")
+    _add_cache_size(play)
+
+
+def _add_cache(cache: Parser) -> None:
+    cache.add_argument("--clear", action="store_true", help="remove all of it, pinned tracks too")
+    _add_cache_size(cache)
+
+
+def _add_pin(pin: Parser) -> None:
+    pin.add_argument("items", nargs="+", metavar="QUERY|loud:ID")
+    pin.add_argument("--remove", action="store_true", help="let these tracks go again, given by id")
+    pin.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
+    pin.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="give up after this long without data; 0: never"
+    )
+    _add_cache_size(pin)
+
+
+def _add_cache_size(command: Parser) -> None:
+    command.add_argument(
+        "--cache-size",
+        type=_megabytes,
+        dest="cache_bytes",
+        metavar="MB",
+        help="keep so much on disk of what was heard (200, or a tenth of what is free); 0: nothing",
+    )
 
 
 def _common_options() -> Parser:
@@ -206,6 +247,12 @@ def _limit(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_HITS):
         raise argparse.ArgumentTypeError(f"a whole number from 1 to {MAX_HITS}, not {text!r}")
     return int(text)
+
+
+def _megabytes(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 7):
+        raise argparse.ArgumentTypeError(f"a whole number of megabytes, or 0, not {text!r}")
+    return int(text) * 1_000_000
 
 
 def _seconds(text: str) -> float:

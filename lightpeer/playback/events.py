@@ -50,7 +50,7 @@ class Playing:
         uri: the track's id, `loud:…`.
         duration_s: its length.
         bitrate_kbps: the rendition.
-        transport: how audio comes, `udp` or `grpc`.
+        transport: how audio comes, `udp` or `grpc`; `cache` while what is kept suffices.
     """
 
     title: str

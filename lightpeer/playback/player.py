@@ -51,7 +51,7 @@ class Status:
         bitrate_kbps: the rendition.
         goodput_kbps: the downlink's measured rate.
         sources: how many peers send the track.
-        transport: how audio comes, `udp` or `grpc`.
+        transport: how audio comes, `udp` or `grpc`; `cache` while what is kept suffices.
         volume_db: the listener's choice.
     """
 

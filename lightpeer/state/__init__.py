@@ -1,1 +1,1 @@
-"""The files that are kept between runs: the key, the peers, the rates of networks."""
+"""The files that are kept between runs: the key, the peers, the rates of networks, what was heard."""

@@ -152,6 +152,11 @@ class KeptTracks:
         if self._unwritten:
             self._write()
 
+    async def make_way(self, file: KeptFile) -> None:
+        """Write what was gathered of a file if that is much, before more comes than memory takes."""
+        if file.unwritten_bytes >= GATHERED_BYTES:
+            await trio.to_thread.run_sync(self._write)
+
     def flush(self, track_id: bytes) -> None:
         """Write what was gathered; return once a track is on the disk as it is here.
 

@@ -235,6 +235,7 @@ class World:
             bitrate_kbps=planned.bitrate_kbps,
             low_water_s=planned.marks_s[0],
             high_water_s=planned.marks_s[1],
+            cache_bytes=0,
         )
         async with open_client(settings, host) as client:
             listener = _Listener(self, number, client, settings)
