@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 import threading
+import time
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 WRITE_AGAIN_S: Final = 10.0  # each write wears out a memory card
 GATHERED_BYTES: Final = 256 * 1024  # written at once, whenever they were gathered
+LOCK_TRIES: Final = 40  # of a write that somebody waits for
+LOCK_AGAIN_S: Final = 0.05
 ID_BYTES: Final = 32
 
 
@@ -167,10 +170,16 @@ class KeptTracks:
         file = self.open(track_id)
         if file.is_refused:
             raise self._trouble or StateError(self._folder, "the cache is full: give a larger --cache-size")
-        try:
-            file.write(flushes=True)
-        except OSError as error:
-            raise _refusal(self._folder, error) from error
+        for _ in range(LOCK_TRIES):
+            try:
+                file.write(flushes=True)
+            except BlockingIOError:  # another process writes to it now
+                time.sleep(LOCK_AGAIN_S)
+            except OSError as error:
+                raise _refusal(self._folder, error) from error
+            else:
+                return
+        raise StateError(self._folder, f"another process writes to {self._folder}: try again")
 
     def _on_put(self, file: KeptFile) -> None:
         """Have a file written soon."""

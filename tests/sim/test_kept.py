@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.client.client import open_client
 from lightpeer.client.fetch import FetchOptions, fetch
 from lightpeer.client.pin import pin
 from lightpeer.errors import NoPeerError, StateError, UsageError
@@ -199,6 +200,18 @@ def test_what_is_pinned_is_heard_in_the_tunnel(tmp_path) -> None:
     assert [path.suffix for path in (tmp_path / "state" / "cache").iterdir()] == [".pinned"]
     assert len(progress) == 22
     assert progress[-1][0] == sum(map(len, RAIN.segments[0]))
+
+
+def test_two_that_share_a_folder_leave_it_sound(tmp_path) -> None:
+    """Two clients stand for two processes: their locks exclude each other as those of processes do."""
+
+    async def both(now: Stage) -> None:
+        async with open_client(now.client.settings, now.phone) as other, trio.open_nursery() as nursery:
+            nursery.start_soon(pin, other, RAIN.track.uri)
+            nursery.start_soon(playing(RAIN), now)
+            nursery.start_soon(pin, other, ARCADE.track.uri)
+
+    on_phone(tmp_path, both, without_network(playing(RAIN)), without_network(playing(ARCADE)))
 
 
 def test_a_pin_beyond_the_bound_is_refused(tmp_path) -> None:

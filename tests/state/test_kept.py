@@ -20,7 +20,7 @@ from lightpeer.errors import StateError
 from lightpeer.state import kept as module
 from lightpeer.state import kept_file
 from lightpeer.state.files import Losses, is_kept
-from lightpeer.state.kept import GATHERED_BYTES, WRITE_AGAIN_S, KeptTracks
+from lightpeer.state.kept import GATHERED_BYTES, LOCK_TRIES, WRITE_AGAIN_S, KeptTracks
 from lightpeer.state.kept_file import MANIFEST, KeptFile
 from tests.pair import MadeTrack, made_track
 
@@ -113,7 +113,10 @@ def test_the_end_writes_the_rest_and_all_share_a_file(tmp_path) -> None:
     run(tmp_path, again)
 
 
-def test_what_another_process_writes_to_waits_for_the_next_time(tmp_path) -> None:
+def test_what_another_process_writes_to_waits_for_the_next_time(tmp_path, monkeypatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(module.time, "sleep", slept.append)
+
     async def act(kept: KeptTracks) -> None:
         file = fill(kept, A, segments=1)
         kept.save()
@@ -123,8 +126,9 @@ def test_what_another_process_writes_to_waits_for_the_next_time(tmp_path) -> Non
             fcntl.flock(lock, fcntl.LOCK_EX)
             kept.save()
             assert file.unwritten
-            with pytest.raises(StateError):
+            with pytest.raises(StateError, match="another process writes"):
                 kept.flush(A.track.track_id)
+            assert len(slept) == LOCK_TRIES
         await trio.sleep(WRITE_AGAIN_S + 0.1)
         assert file.unwritten == {}
 
@@ -247,6 +251,19 @@ def test_a_full_disk_is_said_once_and_nothing_more_is_kept(tmp_path, monkeypatch
         run(tmp_path, act)
     told = [record for record in caplog.records if "cannot save state" in record.message]
     assert [record.levelname for record in told] == ["WARNING"]
+
+
+def test_a_disk_that_does_not_flush_is_told(tmp_path, monkeypatch) -> None:
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async def act(kept: KeptTracks) -> None:
+        file = fill(kept, A)
+        monkeypatch.setattr(kept_file.os, "fsync", refuse)
+        with pytest.raises(StateError, match="Input/output error"):
+            kept.flush(file.track_id)
+
+    run(tmp_path, act)
 
 
 def test_a_pin_for_which_there_is_no_room_says_so(tmp_path) -> None:
