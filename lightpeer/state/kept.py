@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import stat
 import threading
 import time
@@ -267,7 +266,8 @@ def _free_bytes(folder: Path) -> int:
     """Return what the disk has free that a folder is on, or will be."""
     while not folder.exists():
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
 
 
 def _refusal(folder: Path, error: OSError) -> StateError:

@@ -7,9 +7,9 @@ import fcntl
 import gc
 import logging
 import os
-import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -161,7 +161,8 @@ def test_the_oldest_makes_room_but_not_what_is_pinned_or_open(tmp_path) -> None:
 
 def test_the_bound_suits_the_disk(tmp_path, monkeypatch) -> None:
     async def act(kept: KeptTracks) -> None:
-        monkeypatch.setattr(module.shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 4, 5 * MB))
+        disk = SimpleNamespace(f_bavail=5000, f_frsize=1000)
+        monkeypatch.setattr(module.os, "statvfs", lambda path: disk if path.exists() else 0)
         assert kept.bound_bytes() == MB // 2
 
     run(tmp_path / "not" / "there", act, None)
