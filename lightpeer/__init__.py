@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         Unpaused,
         Waiting,
     )
-    from lightpeer.playback.player import Status
+    from lightpeer.playback.status import Status
 
 __version__ = VERSION
 
@@ -130,7 +130,7 @@ _ROOMS = {
         *("Ended", "NotPlayed", "Opening", "Paused", "PlayerEvent", "Playing", "Rebuffering", "Resumed"),
         *("Seeked", "SourceLost", "TransportChanged", "Unpaused", "Waiting"),
     ),
-    "playback.player": ("Status",),
+    "playback.status": ("Status",),
 }
 
 _HOMES = {name: f"{__name__}.{room}" for room, names in _ROOMS.items() for name in names}

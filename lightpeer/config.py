@@ -53,6 +53,8 @@ class Settings:
 
     connect_timeout_s: float = 5.0  # for a TCP handshake: three SYNs at a round trip of 400 ms
     call_timeout_s: float = 10.0  # without a byte of an answer, on a link that also carries audio
+    first_contact_wait_s: float = 15.0  # for any peer, at the start: the address may be mistyped
+    give_up_s: float = math.inf  # of silence, later on: only a person knows how long an outage is worth it
     peers_asked: int = 2  # by one search, the second if the first found nothing; each asks many others
 
 
@@ -178,6 +180,15 @@ def _number(low: float, high: float, unit: str) -> Callable[[object], float]:
     return parse
 
 
+def _seconds_or_forever(value: object) -> float:
+    if value == "forever":
+        return math.inf
+    try:
+        return _number(0, 1e9, "seconds")(value)
+    except ValueError as error:
+        raise ValueError("a number of seconds, or forever") from error
+
+
 def _whole(low: int, high: int, unit: str) -> Callable[[object], int]:
     number = _number(low, high, unit)
 
@@ -236,7 +247,13 @@ def _contacts(value: object) -> tuple[Contact, ...]:
     return tuple(parse_contact(item) for item in items if item.strip())
 
 
-_FLAGS = {"state_dir": "state", "bitrate_kbps": "bitrate", "volume_db": "volume"}
+_FLAGS = {
+    "state_dir": "state",
+    "bitrate_kbps": "bitrate",
+    "volume_db": "volume",
+    "first_contact_wait_s": "wait",
+    "give_up_s": "give_up",
+}
 """The settings whose flag and variable have a shorter name."""
 
 _PARSERS: dict[str, Callable[[object], object]] = {
@@ -255,6 +272,8 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "high_water_s": _number(2, 600, "seconds"),
     "connect_timeout_s": _number(0.1, 120, "seconds"),
     "call_timeout_s": _number(0.1, 120, "seconds"),
+    "first_contact_wait_s": _seconds_or_forever,
+    "give_up_s": _seconds_or_forever,
     "peers_asked": _whole(1, 8, "peers"),
 }
 assert set(_PARSERS) == {field.name for field in fields(Settings)}

@@ -158,9 +158,13 @@ class OutsideError(LightpeerError):
 
 
 class NoPeerError(OutsideError):
-    """No peer can be reached."""
+    """No peer can be reached. `may_pass`: the network may be to blame, so that another try may succeed."""
 
     exit_status = 3
+
+    def __init__(self, message: str, *, may_pass: bool = True) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 class NothingFoundError(OutsideError):

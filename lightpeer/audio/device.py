@@ -36,6 +36,8 @@ ELSEWHERE = "; sound goes elsewhere with --output wav:FILE, pipe, command:... or
 class DeviceSink(BaseSink):
     """A sound device: by number, by a part of its name, or the system's default."""
 
+    may_return = True
+
     def __init__(self, device: str = "") -> None:
         super().__init__()
         self._device: int | str | None = int(device) if device.isdecimal() else device or None
@@ -79,6 +81,7 @@ class DeviceSink(BaseSink):
             if self._device is None:
                 sounddevice.query_devices(kind="output")
         except (sounddevice.PortAudioError, ValueError) as exc:
+            self._failed = True
             raise AudioError(f"no sound device was found{ELSEWHERE}") from exc
         try:
             self._stream = sounddevice.RawOutputStream(
@@ -92,6 +95,7 @@ class DeviceSink(BaseSink):
             )
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError) as exc:
+            self._failed = True
             raise AudioError(f"the sound device cannot be used ({exc}){ELSEWHERE}") from exc
 
     def _callback(self, output: Any, _frames: int, _time: object, _status: object) -> None:
@@ -147,6 +151,7 @@ class DeviceSink(BaseSink):
             with trio.move_on_after(float("inf") if self._paused else _STALL_S) as waiting:
                 await self._changed.park()
             if waiting.cancelled_caught and len(self._queue) >= before:
+                self._failed = True
                 raise AudioError(f"the sound device takes no more sound{ELSEWHERE}")
 
     async def _keep_running(self) -> None:
@@ -175,9 +180,20 @@ class DeviceSink(BaseSink):
         """Close the device without waiting for its buffer."""
         stream, self._stream = self._stream, None
         self._stopped = True  # on purpose
-        if stream is not None:
+        if stream is not None or self._failed:
             with trio.CancelScope(shield=True), trio.move_on_after(_CLOSE_S):
-                await trio.to_thread.run_sync(stream.close, abandon_on_cancel=True)
+                await trio.to_thread.run_sync(self._close, stream, abandon_on_cancel=True)
+
+    def _close(self, stream: Any) -> None:
+        """Close the stream; after a failure also PortAudio, which sees no device that came later."""
+        if stream is not None:
+            stream.close()
+        if self._failed:
+            self._failed = False
+            sounddevice = _import_sounddevice()
+            with contextlib.suppress(sounddevice.PortAudioError):
+                for step in ("_terminate", "_initialize"):  # they have no other names
+                    getattr(sounddevice, step)()
 
 
 def _import_sounddevice() -> Any:

@@ -33,6 +33,9 @@ class Sink(Protocol):
     realtime: bool
     """Whether it accepts PCM at the pace of hearing; a file accepts it as fast as it comes."""
 
+    may_return: bool
+    """Whether another one may work after it has failed: a device comes back, a pipe's reader does not."""
+
     async def open(self, rate: int, channels: int) -> None:
         """Begin, at `rate` Hz with 1 or 2 channels. Call it once, first."""
 
@@ -75,6 +78,7 @@ class BaseSink:
     """A sink that queues nothing itself; `pause` holds its writer."""
 
     realtime = True
+    may_return = False
 
     def __init__(self) -> None:
         self._paused = False

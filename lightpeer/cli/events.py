@@ -36,6 +36,12 @@ def name_of(event: PlayerEvent) -> str:
 
 def fields_of(event: PlayerEvent) -> dict[str, object]:
     """Return the event's fields in JSON."""
-    if isinstance(event, events.NotPlayed):
-        return {"message": event.message}
+    match event:
+        case events.NotPlayed():
+            return {"message": event.message}
+        case events.Waiting(reason, since_s, next_try_s):
+            fields: dict[str, object] = {"since_s": round(since_s, 3), "reason": reason}
+            return fields if next_try_s is None else fields | {"next_try_s": round(next_try_s, 3)}
+        case events.Resumed(after_s):
+            return {"after_s": round(after_s, 3)}
     return asdict(event)

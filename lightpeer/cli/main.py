@@ -31,14 +31,8 @@ _STATUSES = (
     "5 stream failed or did not verify, 6 no audio output or a missing library, 130 interrupted"
 )
 _SETTINGS = (
-    "state_dir",
-    "bootstrap",
-    "output",
-    "bitrate_kbps",
-    "transport",
-    "volume_db",
-    "normalize",
-    "cache_bytes",
+    *("state_dir", "bootstrap", "output", "bitrate_kbps", "transport", "volume_db", "normalize"),
+    *("cache_bytes", "first_contact_wait_s", "give_up_s"),
 )
 """The settings that have a flag, by the name that the parser uses too."""
 
@@ -192,6 +186,18 @@ def _add_play(play: Parser) -> None:
     play.add_argument("--start", type=_seconds, default=0.0, metavar="SECONDS", help="where to begin")
     play.add_argument("--volume", dest="volume_db", metavar="DB", help="louder or quieter (0)")
     play.add_argument("--normalize", action="store_true", default=None, help="play all tracks equally loud")
+    play.add_argument(
+        "--wait",
+        dest="first_contact_wait_s",
+        metavar="SECONDS",
+        help="how long to wait for a first peer, or forever (15)",
+    )
+    play.add_argument(
+        "--give-up",
+        dest="give_up_s",
+        metavar="SECONDS",
+        help="end after so long a silence, with status 3 (6: no sound device); else only you end it",
+    )
     play.add_argument("--stats", metavar="FILE", help="write measurements as JSON at the end")
     _add_cache_size(play)
 

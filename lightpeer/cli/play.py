@@ -151,7 +151,7 @@ class Performance:
 
 _SENTENCES = {
     "playing": "playing {track}, {length}, {bitrate_kbps} kbit/s by {transport}",
-    "waiting": "waiting for the network: {message}",
+    "waiting": "waiting: {reason}",
     "rebuffering": "waiting for data",
     "resumed": "playing again",
     "paused": "paused",

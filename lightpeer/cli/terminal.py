@@ -1,9 +1,9 @@
 """The terminal while music plays: one live line, and keys.
 
-The line is a pure function of the player's status and the terminal's width. The keys come from a small state
-machine that is fed the terminal's bytes, three of which make an arrow. `Terminal` is the thin rest: it puts
-the terminal into cbreak mode, restores it whatever happens (an error, a signal, Ctrl-Z), redraws twice a
-second while the status changes, and otherwise sleeps.
+`status_line.py` has the line's text. The keys come from a small state machine that is fed the terminal's
+bytes, three of which make an arrow. `Terminal` is the thin rest: it puts the terminal into cbreak mode,
+restores it whatever happens (an error, a signal, Ctrl-Z), redraws twice a second while the status changes,
+and otherwise sleeps.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
 
 import trio
 
-from lightpeer.console.text import clean, clock, truncate, width
+from lightpeer.cli.status_line import status_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
-    from lightpeer.playback.player import Status
+    from lightpeer.playback.status import Status
 
 REDRAW_S = 0.5
 FALLBACK_COLUMNS = 80
@@ -29,7 +29,6 @@ SEEK_S = 10.0
 VOLUME_STEP_DB = 2.0
 _READ_BYTES = 64  # more keys than a person presses at once
 _CLEAR_TO_END = "\x1b[K"
-_MIN_TITLE_COLUMNS = 12
 
 
 class Key(Enum):
@@ -129,31 +128,6 @@ class KeyParser:
             return None
         self._state = "plain"
         return None if self._parameters else _ARROW_KEYS.get(char)
-
-
-def status_line(status: Status, columns: int) -> str:
-    """Return the live line for a status, at most `columns` wide."""
-    if status.state == "opening":
-        return truncate("… opening", columns)
-    facts = "  ".join(_facts(status))
-    title = clean(status.title)
-    if artist := clean(status.artist):
-        title = f"{title} — {artist}"
-    room = max(columns - width(facts) - 4, _MIN_TITLE_COLUMNS)
-    sign = {"playing": "▶", "paused": "‖", "stopped": "■"}.get(status.state, "…")
-    return truncate(f"{sign} {truncate(title, room)}  {facts}", columns)
-
-
-def _facts(status: Status) -> Iterator[str]:
-    yield f"{clock(status.position_s)}/{clock(status.duration_s)}"
-    yield f"buf {status.buffer_s:.0f} s"
-    yield f"{status.bitrate_kbps:.0f} kbit/s"
-    yield f"↓{status.goodput_kbps:.0f}"
-    yield f"{status.sources} src"
-    if status.transport:
-        yield clean(status.transport)
-    if status.volume_db:
-        yield f"{status.volume_db:+.0f} dB"
 
 
 def is_live(stream: TextIO) -> bool:

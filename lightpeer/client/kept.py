@@ -9,8 +9,6 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NamedTuple
 
-import trio
-
 from lightpeer.core.content.manifest import rendition_asked
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.errors import NoPeerError
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
 
     from lightpeer.client.client import Client, Start
     from lightpeer.core.content.manifest import Track
-    from lightpeer.core.segments.download import Download
     from lightpeer.core.udp.opening import Opened
     from lightpeer.peering.peer import Peer
     from lightpeer.state.kept_file import KeptFile
@@ -97,7 +94,7 @@ class Beginning(NamedTuple):
         track: its manifest.
         first: the source that it was opened at, and the Open; None where what is kept begins it.
         kept: what is kept of it; None where nothing is to be.
-        lacks_some: whether sources are to be looked for at once.
+        lacks_some: whether what is kept begins it, and does not suffice.
     """
 
     track: Track
@@ -105,10 +102,10 @@ class Beginning(NamedTuple):
     kept: KeptRenditions | None = None
     lacks_some: bool = False
 
-    def look(self, download: Download) -> None:
-        """Have the track's download look for sources, if what is kept does not suffice."""
-        if self.lacks_some:
-            download.sources.search.begin(trio.current_time())
+    @property
+    def needs_sources(self) -> bool:
+        """Whether sources are to be looked for."""
+        return self.first is not None or self.lacks_some
 
 
 async def begin_item(client: Client, item: str, start: Start, wanted: Wanted) -> Beginning:

@@ -75,7 +75,7 @@ class Setbacks:
         if self._stranger:
             return NoPeerError(f"{self._stranger}: check the id, or name another with --bootstrap HOST:PORT")
         if not is_any_known:
-            return NoPeerError("no peer is known: name one with --bootstrap HOST:PORT")
+            return NoPeerError("no peer is known: name one with --bootstrap HOST:PORT", may_pass=False)
         return NoPeerError(
             "no peer can be reached: check the network, or name another with --bootstrap HOST:PORT"
         )

@@ -23,6 +23,7 @@ from lightpeer.core.segments.events import (
     MovePort,
     Reconnect,
     SessionEvent,
+    Silence,
     SourceClosed,
     StartCall,
     WantSources,
@@ -58,12 +59,14 @@ class Callbacks:
         on_served: is told each other source when it ends, how many bytes it delivered, and in how many
             seconds of fetching.
         sink_ahead_s: gives the seconds of sound that left the buffer and are not played yet.
+        on_silence: is told when nothing has come for a while of what is wanted, and when it comes again.
     """
 
     on_event: TellEvent = lambda _event: None
     on_lie: Callable[[Peer, str], None] = lambda _peer, _reason: None
     on_served: Callable[[Peer, int, float], None] = lambda _peer, _size, _seconds: None
     sink_ahead_s: Callable[[], float] = lambda: 0.0
+    on_silence: Callable[[], None] = lambda: None
 
 
 class Session:
@@ -138,6 +141,11 @@ class Session:
         has_more = self.download.sources or not self.stats.kept_bytes
         return self.download.sources.transport if has_more else "cache"
 
+    @property
+    def silent_since(self) -> float | None:
+        """When the last of what is wanted came, if that is long ago; else None."""
+        return self.download.sources.silences.since
+
     async def next_segment(self) -> SegmentReady | None:
         """Wait for the next segment in order, until sound may run; None after the last one.
 
@@ -155,9 +163,14 @@ class Session:
             await self._arrived.wait()
         return None
 
-    async def wait_complete(self) -> None:
-        """Wait until all that is left of the track has been fetched."""
-        while not self.complete:
+    def release(self) -> None:
+        """Fetch from now on, where the download was held."""
+        self.download.release(trio.current_time())
+        self._set_timer()
+
+    async def wait_until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so that comes with segments."""
+        while not is_so():
             await self._arrived.wait()
 
     def seek(self, segment: int) -> None:
@@ -169,8 +182,9 @@ class Session:
         """Stream until cancelled, beginning with a source that was opened; None: with what is kept."""
         async with trio.open_nursery() as self._nursery:
             try:
-                if first is not None:
+                if self.download.needs_sources and not self.download.is_held:
                     self.download.sources.search.begin(trio.current_time())
+                if first is not None:
                     await self._add(first[0], first[1].chunks, first[1].udp)
                 await self._run_timer()
             finally:
@@ -216,6 +230,8 @@ class Session:
                 self._connections[source].end_call()
             case Reconnect(source, call_no):
                 self._nursery.start_soon(self._connections[source].reconnect, call_no)
+            case Silence():
+                self._callbacks.on_silence()
 
     def _close(self, event: SourceClosed, connection: Connection) -> None:
         connection.close()

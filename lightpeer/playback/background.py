@@ -16,8 +16,9 @@ import trio
 
 from lightpeer.errors import LightpeerError, StateMisuseError
 from lightpeer.playback.events import PlayerEvent
-from lightpeer.playback.player import Player, Status
+from lightpeer.playback.player import Player
 from lightpeer.playback.queue import check_queue
+from lightpeer.playback.status import Status
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:

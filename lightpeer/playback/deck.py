@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PIECE_SAMPLES = SAMPLE_RATE // 5  # as often as the volume can change; a wake-up costs as much as decoding one
 PRE_ROLL_SAMPLES = 3840  # 80 ms, after which a decoder has converged (RFC 7845, section 4.6)
 MAX_DRIFT_SAMPLES = 3 * SAMPLE_RATE  # between segments and sound: the longest pre-skip, a seek, odd frames
+PLENTY_S = 30.0  # of sound: the openings of later tracks may come then, 11 kB each
 _END_SAMPLES = SAMPLE_RATE // 10  # a seek beyond the end goes to this far before it, so that it ends as usual
 
 
@@ -75,6 +76,12 @@ class Deck:
     def position_s(self) -> float:
         """Where in the track the next piece begins."""
         return self._decoder.position_samples / SAMPLE_RATE if self._decoder else 0.0
+
+    @property
+    def has_plenty(self) -> bool:
+        """Whether what else is fetched now delays nothing that is heard soon."""
+        session = self.session
+        return session.complete or not session.playout.fetching or session.ahead_s >= PLENTY_S
 
     async def run(self, first: tuple[Peer, Opened] | None) -> None:
         """Stream until the deck is closed; `first` is `Session.run`'s."""

@@ -1,13 +1,15 @@
-"""The open tracks of a queue: at most the one that plays, and the next.
+"""The open tracks of a queue: at most the one that plays, and the next two.
 
-The next item is opened once the one before it has been fetched completely. Once any item was opened, a
+Once the one that plays has plenty of sound, the next two are opened: their first seconds are then here for a
+skip. They fetch nothing more until the one before is complete. After the first contact (`contact.py`) a
 missing network is waited for; an item that no peer offers is not (`core/segments/retries.py`).
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -17,22 +19,28 @@ from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.content.uri import is_uri
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.retries import Retries
-from lightpeer.download.session import Callbacks
 from lightpeer.errors import LightpeerError, NoPeerError, NothingFoundError, RemoteError
+from lightpeer.playback.contact import FirstContact
 from lightpeer.playback.deck import Deck, first_segment
-from lightpeer.playback.events import Opening, Waiting
+from lightpeer.playback.events import Opening
 from lightpeer.playback.stats import PlayStats
+from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
+    from lightpeer.download.session import Callbacks
     from lightpeer.peering.peer import Peer
-    from lightpeer.playback.events import PlayerEvent
     from lightpeer.playback.queue import Queue
+    from lightpeer.playback.weather import Weather
 
 logger = logging.getLogger(__name__)
+
+AHEAD: Final = 2  # items whose openings are here before they are due
+OPENING_BYTES: Final = 11_000  # of each: three seconds at 24 kbit/s, and what TCP sends at once
+LOWEST_KBPS: Final = 1  # asks for the lowest rendition there is
 
 
 class Decks:
@@ -45,13 +53,7 @@ class Decks:
     """
 
     def __init__(
-        self,
-        client: Client,
-        settings: Settings,
-        queue: Queue,
-        *,
-        on_event: Callable[[PlayerEvent], None],
-        sink_ahead_s: Callable[[], float],
+        self, client: Client, settings: Settings, queue: Queue, weather: Weather, callbacks: Callbacks
     ) -> None:
         """Open nothing yet.
 
@@ -59,8 +61,8 @@ class Decks:
             client: finds and opens tracks.
             settings: buffer marks, bitrate and transport.
             queue: the items.
-            on_event: called with each event.
-            sink_ahead_s: returns the seconds of sound that have left the buffer and are not heard yet.
+            weather: is told while nothing can be opened.
+            callbacks: what sessions call.
         """
         self.awaited: int | None = None
         self.bandwidth = Bandwidth()  # replaced at the first track, by the remembered rate of the network
@@ -68,8 +70,10 @@ class Decks:
         self._client = client
         self._settings = settings
         self._queue = queue
-        self._on_event = on_event
-        self._sink_ahead_s = sink_ahead_s
+        self._weather = weather
+        self._callbacks = callbacks
+        self._contact = FirstContact(settings.first_contact_wait_s, client.network.counters.rx_bytes)
+        self._setback: tuple[int, str] | None = None  # the item that is tried again, and why
         self._source: Peer | None = None  # of the latest track
         self._open: dict[int, Deck] = {}
         self._nursery: trio.Nursery | None = None
@@ -77,6 +81,7 @@ class Decks:
     def begin(self, nursery: trio.Nursery) -> None:
         """Have tracks streamed in a nursery from now on."""
         self._nursery = nursery
+        self._contact.begin()
 
     def get(self, item: int) -> Deck | None:
         """Return an item's deck, if it is open."""
@@ -86,30 +91,61 @@ class Decks:
         """Return the deck of the item that is due, once it is open.
 
         Raises:
-            NoPeerError: no peer can be reached.
+            NoPeerError: no peer can be reached, and none ever was.
             NothingFoundError, RemoteError: the item cannot be had.
         """
         deck = self._open.get(item)
         if deck is None:
-            self._on_event(Opening(self._queue.items[item]))
+            self._weather.tell(Opening(self._queue.items[item]))
             await trio.sleep_until(self._queue.skips.open_at)
             deck = await self._open_patiently(item, self._queue.at.position_s)
+        self._weather.end("opening")
+        deck.session.release()
         return deck
 
     async def open_ahead(self, current: Deck, item: int) -> None:
-        """Open an item as soon as the one before it has been fetched completely.
+        """Open the next items once there is plenty of sound, and fetch the next after the present one.
 
         Args:
-            current: the deck of the one before.
-            item: the item.
+            current: the deck that plays.
+            item: its item.
         """
-        if item >= len(self._queue.items) or item in self._open:
+        async with open_nursery() as nursery:
+            nursery.start_soon(self._open_next, current, item)
+            await current.session.wait_until(lambda: current.session.complete)
+            self._release_after(current, item)
+
+    async def _open_next(self, current: Deck, item: int) -> None:
+        for ahead in range(item + 1, min(item + 1 + AHEAD, len(self._queue.items))):
+            if ahead in self._open:
+                continue
+            await current.session.wait_until(lambda: current.has_plenty)
+            try:
+                await self._open_patiently(ahead, 0.0)
+            except LightpeerError as error:  # when it is due, it is tried again and reported
+                logger.info("%s cannot be opened yet: %s", self._queue.items[ahead], error)
+            self._release_after(current, item)
+            if self.awaited == ahead:
+                return
+
+    def _release_after(self, current: Deck, item: int) -> None:
+        if current.session.complete and (following := self._open.get(item + 1)):
+            following.session.release()
+
+    def await_next(self, item: int, openings: trio.CancelScope) -> None:
+        """Note that an item is due now; what opens others ahead must not hold it up.
+
+        Args:
+            item: the item.
+            openings: the scope of `open_ahead`.
+        """
+        self.awaited = item
+        if item in self._open or item >= len(self._queue.items):
+            openings.cancel()
             return
-        await current.session.wait_complete()
-        try:
-            await self._open_patiently(item, 0.0)
-        except LightpeerError as error:  # when it is due, it is tried again and reported
-            logger.info("%s cannot be opened yet: %s", self._queue.items[item], error)
+        self._weather.on_silence()
+        if self._setback is not None and self._setback[0] == item:
+            self._weather.begin("opening", self._setback[1])
 
     def close(self, *, keep: Collection[int] = ()) -> None:
         """Close the decks but those of some items.
@@ -135,36 +171,44 @@ class Decks:
         return self.stats.report(sessions, self.bandwidth, self._client.network.counters)
 
     async def _open_patiently(self, item: int, position_s: float) -> Deck:
-        """Open an item, however long that takes; raise for one that never was there or no peer offers."""
-        retries, was_told = Retries(), False
+        """Open an item, however long that takes; raise for one that no peer offers, or without contact."""
+        retries = Retries()
         while True:
             began_at = trio.current_time()
             try:
-                return await self._open_once(item, position_s)
+                deck = await self._contact.attempt(partial(self._open_once, item, position_s))
             except (NoPeerError, NothingFoundError, RemoteError) as error:
-                took_s = trio.current_time() - began_at
-                again_s = retries.next_s(took_s, was_answered=not isinstance(error, NoPeerError))
-                if again_s is None or self._source is None:
+                again_s = self._again_s(error, retries, trio.current_time() - began_at)
+                if again_s is None:
                     raise
                 logger.info("%s cannot be opened yet: %s", self._queue.items[item], error)
-                if item == self.awaited and not was_told:
-                    was_told = True
-                    self._on_event(Waiting(self._queue.items[item], str(error)))
+                self._setback = item, str(error)
+                if item == self.awaited:
+                    self._weather.begin("opening", str(error), next_try_s=again_s)
+            else:
+                self._setback = None
+                return deck
             await trio.sleep(again_s)
+
+    def _again_s(self, error: LightpeerError, retries: Retries, took_s: float) -> float | None:
+        """Return how long to wait for the next try, after one that took a while; None if it is pointless."""
+        again_s = retries.next_s(took_s, was_answered=not isinstance(error, NoPeerError))
+        if isinstance(error, NoPeerError):
+            return self._contact.again_s(error, again_s or 0.0)
+        self._contact.is_made = True
+        return None if self._source is None else again_s  # at the start a person waits for the answer
 
     async def _open_once(self, item: int, position_s: float) -> Deck:
         """Open an item, and begin to stream it from a position."""
         text, segment = self._queue.items[item], first_segment(position_s)
-        rate_bytes_per_s = self.bandwidth.rate_bytes_per_s
-        inline_bytes = self._queue.skips.inline_bytes(INLINE_BYTES, rate_bytes_per_s, trio.current_time())
-        start, wanted = Start(segment, inline_bytes), Wanted(self._settings.bitrate_kbps)
-        begun = await begin_item(self._client, text, start, wanted)
+        begun = await begin_item(
+            self._client, text, self._start(item, segment), Wanted(self._settings.bitrate_kbps)
+        )
         if begun.first is not None:
             self._on_source(item, begun.first[0])
         download = new_download(begun.track, self._settings, self.bandwidth, realtime=True, kept=begun.kept)
-        begun.look(download)
-        callbacks = Callbacks(on_event=self._on_event, sink_ahead_s=self._sink_ahead_s)
-        session = new_session(self._client, download, callbacks)
+        download.needs_sources, download.is_held = begun.needs_sources, self._is_ahead(item)
+        session = new_session(self._client, download, self._callbacks)
         session.seek(segment)
         deck = self._open[item] = Deck(session)
         assert self._nursery is not None, "`begin` comes first"
@@ -175,6 +219,19 @@ class Decks:
         """Note the peer that an item was opened at."""
         if not is_uri(self._queue.items[item]):
             self._queue.on_found(item, peer)
-        self._source = peer
+        self._source, self._contact.is_made = peer, True
         if not self._open and not self.bandwidth.rate_bytes_per_s:
             self.bandwidth = Bandwidth(self._client.downlink.rate_bytes_per_s(peer), peer.burst)
+
+    def _is_ahead(self, item: int) -> bool:
+        return item not in (self._queue.at.item, self.awaited)
+
+    def _start(self, item: int, segment: int) -> Start:
+        """Return how an item is to begin: little of one that is not due, and little while skipping."""
+        if self._is_ahead(item):
+            lowest = None if self._settings.bitrate_kbps else LOWEST_KBPS
+            return Start(segment, OPENING_BYTES, lowest)
+        rate_bytes_per_s = self.bandwidth.rate_bytes_per_s
+        return Start(
+            segment, self._queue.skips.inline_bytes(INLINE_BYTES, rate_bytes_per_s, trio.current_time())
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from lightpeer.core.segments.events import Rebuffering, Resumed, SourceLost, TransportChanged
+from lightpeer.core.segments.events import Rebuffering, Resumed, SourceLost, TransportChanged, Waiting
 
 __all__ = [
     "Ended",
@@ -29,14 +29,6 @@ class Opening:
     """An item of the queue, a query or a track's uri, is being opened."""
 
     item: str
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """The item that is due cannot be opened yet, and is tried again. `message` says why."""
-
-    item: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

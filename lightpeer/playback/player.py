@@ -11,17 +11,20 @@ for, and `_play_queue` goes on from there. `decks.py` opens tracks, and tries ag
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from lightpeer.core.content.manifest import SAMPLE_RATE
+from lightpeer.download.session import Callbacks
 from lightpeer.errors import NothingFoundError, RemoteError
-from lightpeer.playback.decks import Decks
-from lightpeer.playback.events import Ended, NotPlayed, Paused, Playing, Seeked, Unpaused
+from lightpeer.playback.decks import AHEAD, Decks
+from lightpeer.playback.events import Ended, NotPlayed, Paused, Seeked, Unpaused
 from lightpeer.playback.queue import Place, Queue
 from lightpeer.playback.sound import Sound, Volume
+from lightpeer.playback.status import Status, playing, status_of
+from lightpeer.playback.weather import Weather
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -34,39 +37,6 @@ if TYPE_CHECKING:
     from lightpeer.playback.events import PlayerEvent
 
 RESTART_AFTER_S: Final = 3.0  # "previous" later than this goes to the track's own beginning, as players do
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What a player does now.
-
-    Attributes:
-        state: `opening`, `buffering`, `playing`, `paused` or `stopped`.
-        title: the track's, as its publisher wrote it.
-        artist: likewise.
-        uri: the track's id.
-        position_s: what is heard now, in seconds from the track's start.
-        duration_s: the track's length.
-        buffer_s: seconds of audio that have been fetched and not played.
-        bitrate_kbps: the rendition.
-        goodput_kbps: the downlink's measured rate.
-        sources: how many peers send the track.
-        transport: how audio comes, `udp` or `grpc`; `cache` while what is kept suffices.
-        volume_db: the listener's choice.
-    """
-
-    state: str = "stopped"
-    title: str = ""
-    artist: str = ""
-    uri: str = ""
-    position_s: float = 0.0
-    duration_s: float = 0.0
-    buffer_s: float = 0.0
-    bitrate_kbps: int = 0
-    goodput_kbps: float = 0.0
-    sources: int = 0
-    transport: str = ""
-    volume_db: float = 0.0
 
 
 class Player:
@@ -94,8 +64,12 @@ class Player:
         self._client = client
         self._on_event = on_event
         self._queue = Queue()
-        self._decks = Decks(client, settings, self._queue, on_event=on_event, sink_ahead_s=self._sink_ahead_s)
-        self._sound = Sound(sink_factory, client.connecting)
+        self._weather = Weather(settings.give_up_s, on_event)
+        callbacks = Callbacks(
+            on_event=self._weather.tell, on_silence=self._see_network, sink_ahead_s=self._sink_ahead_s
+        )
+        self._decks = Decks(client, settings, self._queue, self._weather, callbacks)
+        self._sound = Sound(sink_factory, client.connecting, self._weather)
         self._volume = Volume(settings)
         self._deck: Deck | None = None  # the one that plays
         self._nursery: trio.Nursery | None = None
@@ -107,6 +81,7 @@ class Player:
         """Pause, or go on."""
         if self._queue.items:
             self._sound.toggle_pause()
+            self._weather.on_paused(is_paused=self._sound.paused)
             self._on_event(Paused() if self._sound.paused else Unpaused())
 
     def seek_by(self, seconds: float) -> None:
@@ -150,26 +125,20 @@ class Player:
     @property
     def status(self) -> Status:
         """What the player does now."""
-        volume_db = self._volume.db
-        if self._deck is None and self._queue.items:
-            return Status("opening", position_s=self._queue.at.position_s, volume_db=volume_db)
-        if self._deck is None:
-            return Status(volume_db=volume_db)
-        track, session = self._deck.track, self._deck.session
-        state = "playing" if session.playout.playing else "buffering"
-        return Status(
-            state="paused" if self._sound.paused else state,
-            title=track.title,
-            artist=track.artist,
-            uri=track.uri,
-            position_s=self._position_s,
-            duration_s=track.duration_s,
-            buffer_s=session.buffer_s,
-            bitrate_kbps=self._deck.rendition.bitrate_kbps,
-            goodput_kbps=self._decks.bandwidth.rate_bytes_per_s * 8 / 1000,
-            sources=session.source_count,
-            transport=session.transport,
-            volume_db=volume_db,
+        deck, weather = self._deck, self._weather
+        if deck is None:
+            state, position_s = (
+                ("opening", self._queue.at.position_s) if self._queue.items else ("stopped", 0.0)
+            )
+            status = Status(state, position_s=position_s)
+        else:
+            status = status_of(deck, self._position_s, is_paused=self._sound.paused)
+        return replace(
+            status,
+            goodput_kbps=self._decks.bandwidth.rate_bytes_per_s * 8 / 1000 if deck is not None else 0.0,
+            volume_db=self._volume.db,
+            awaited=weather.awaited,
+            awaited_s=weather.lasts_s,
         )
 
     @property
@@ -182,6 +151,9 @@ class Player:
     def _sink_ahead_s(self) -> float:
         """Return the seconds of sound that have left the buffer and are not heard yet."""
         return (self._deck.in_hand_s if self._deck is not None else 0.0) + self._sound.latency_s
+
+    def _see_network(self) -> None:
+        self._weather.see_network(self._deck.session if self._deck is not None else None)
 
     def stats(self) -> dict[str, object]:
         """Return the measurements so far: the fields of `--stats`."""
@@ -196,14 +168,16 @@ class Player:
 
         Raises:
             UsageError: an item looks like a track id but is none, or the first ends before `start_s`.
-            NoPeerError: no peer can be reached.
+            NoPeerError: no peer was reached in `first_contact_wait_s`, or sound was away for `give_up_s`.
             NothingFoundError, RemoteError: not one of the items could be played.
             AudioError: the sink, or a library that sound needs, does not work.
         """
         self._queue.begin(items, start_s)
         self._sound.paused = False
+        self._weather.clear()
         try:
             async with open_nursery() as self._nursery:
+                self._nursery.start_soon(self._weather.watch)
                 self._decks.begin(self._nursery)
                 await self._play_queue()
                 self._nursery.cancel_scope.cancel()
@@ -245,17 +219,19 @@ class Player:
     async def _play_item(self) -> None:
         """Play the item that is due, from the place that is wanted to its end, and open the next one."""
         item = self._queue.at.item
-        self._decks.close(keep=(item, item + 1))
+        self._weather.on_silence()
+        self._decks.close(keep=range(item, item + 1 + AHEAD))
         self._decks.awaited, self._deck = item, self._decks.get(item)
         deck = await self._loaded(item)
         self._queue.check_start(deck.track)
         self._seek_to_start(deck)
         self._decks.awaited, self._deck = None, deck
+        self._see_network()
         async with open_nursery() as nursery:
-            nursery.start_soon(self._decks.open_ahead, deck, item + 1)
+            nursery.start_soon(self._decks.open_ahead, deck, item)
             await self._hear(deck, item)
             self._on_event(Ended(deck.track.uri, deck.position_s))
-            self._decks.awaited = item + 1
+            self._decks.await_next(item + 1, nursery.cancel_scope)
 
     async def _loaded(self, item: int) -> Deck:
         """Return an item's deck, open and ready to decode; libraries are loaded meanwhile."""
@@ -277,22 +253,10 @@ class Player:
             self._decks.stats.on_pcm(piece_s, time.monotonic())
             if not deck.started:
                 deck.started = True
-                self._on_event(_playing(deck))
+                self._on_event(playing(deck))
+            self._weather.on_sound()
             await self._sound.write(pcm)
             heard_s += piece_s
             listened_at = self._queue.on_heard(item, heard_s, deck.track.duration_s)
             if listened_at is not None:
                 self._client.on_listened(listened_at)
-
-
-def _playing(deck: Deck) -> Playing:
-    track = deck.track
-    return Playing(
-        title=track.title,
-        artist=track.artist,
-        album=track.album,
-        uri=track.uri,
-        duration_s=track.duration_s,
-        bitrate_kbps=deck.rendition.bitrate_kbps,
-        transport=deck.session.transport,
-    )

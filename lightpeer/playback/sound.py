@@ -2,6 +2,10 @@
 
 Audio libraries are imported only once the first packet has left: a Pi Zero spends that time waiting for the
 network anyway. The sink is opened with the first piece of PCM, which says how many channels there are.
+
+A sound device may go and come back: it is unplugged, or its server restarted. Once it has worked, its
+failures are weather, and another sink is tried, less and less often. What the lost one had taken, a fraction
+of a second, is not heard.
 """
 
 from __future__ import annotations
@@ -11,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from lightpeer.core.content.manifest import SAMPLE_RATE
+from lightpeer.core.segments.retries import Retries
+from lightpeer.errors import AudioError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     from lightpeer.audio.sinks import Sink
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
+    from lightpeer.playback.weather import Weather
 
 MIN_VOLUME_DB: Final = -60.0
 MAX_VOLUME_DB: Final = 12.0
@@ -30,18 +37,23 @@ class Sound:
         paused: whether the listener has paused.
     """
 
-    def __init__(self, sink_factory: Callable[[], Sink], connecting: trio.Event) -> None:
+    def __init__(self, sink_factory: Callable[[], Sink], connecting: trio.Event, weather: Weather) -> None:
         """Make nothing yet.
 
         Args:
             sink_factory: makes a sink.
             connecting: set once the first packet has left.
+            weather: is told while the device is away.
         """
         self.paused = False
         self._sink_factory = sink_factory
         self._connecting = connecting
         self._sink: Sink | None = None
         self._is_open = False
+        self._weather = weather
+        self._has_worked = False
+        self._channels = 0
+        self._retries: Retries | None = None  # since a sink has last taken sound
 
     @property
     def latency_s(self) -> float:
@@ -62,20 +74,45 @@ class Sound:
             self._sink = self._sink_factory()
 
     async def open(self, channels: int) -> None:
-        """Open the sink for 1 or 2 channels, unless it is open."""
-        assert self._sink is not None, "`prepare` comes first"
-        if self._is_open:
-            return
-        with trio.CancelScope(shield=True):  # a sink that was half opened could not be opened again
-            await self._sink.open(SAMPLE_RATE, channels)
-        self._is_open = True
-        if self.paused:
-            self._sink.pause(True)
+        """Open the sink for 1 or 2 channels, unless it is open; where one was lost, wait for another."""
+        self._channels = channels
+        while not self._is_open:
+            sink = self._sink = self._sink or self._sink_factory()
+            try:
+                with trio.CancelScope(shield=True):  # a sink that was half opened could not be opened again
+                    await sink.open(SAMPLE_RATE, channels)
+            except AudioError as error:
+                await self._lose(sink, error)
+            else:
+                self._is_open = self._has_worked = True
+                self._weather.end("sound")
+                if self.paused:
+                    sink.pause(True)
 
     async def write(self, pcm: bytes) -> None:
-        """Give PCM to the open sink; return once it has room for more."""
-        assert self._sink is not None, "`prepare` comes first"
-        await self._sink.write(pcm)
+        """Give PCM to the open sink, or the one after it; return once it has room for more."""
+        while True:
+            assert self._sink is not None, "`open` comes first"
+            try:
+                await self._sink.write(pcm)
+            except AudioError as error:
+                await self._lose(self._sink, error)
+                await self.open(self._channels)
+            else:
+                self._retries = None
+                return
+
+    async def _lose(self, sink: Sink, error: AudioError) -> None:
+        """Close a sink that has failed, and wait for the next try; raise the error if none can succeed."""
+        if not (sink.may_return and self._has_worked):
+            raise error
+        await self.aclose()
+        self._retries = self._retries or Retries()
+        again_s = self._retries.next_s(0.0, was_answered=False)
+        assert again_s is not None, "nobody answers here"
+        self._weather.on_silence()
+        self._weather.begin("sound", str(error), next_try_s=again_s)
+        await trio.sleep(again_s)
 
     def toggle_pause(self) -> None:
         """Hold the sound, or let it go on."""
@@ -91,7 +128,11 @@ class Sound:
     async def drain(self) -> None:
         """Wait until all sound was heard."""
         if self._sink is not None and self._is_open:
-            await self._sink.drain()
+            try:
+                await self._sink.drain()
+            except AudioError:
+                if not self._sink.may_return:  # else its last moment was not heard
+                    raise
 
     async def aclose(self) -> None:
         """Close the sink, also under cancellation; `prepare` makes another."""

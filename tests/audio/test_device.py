@@ -29,6 +29,14 @@ class FakeSoundDevice(types.ModuleType):
         super().__init__("sounddevice")
         self.stream = None
         self.fails_at = ""
+        self.begun = 1
+
+    def _terminate(self):
+        self.fail("terminate")
+        self.begun -= 1
+
+    def _initialize(self):
+        self.begun += 1
 
     def fail(self, step):
         if self.fails_at == step:
@@ -239,7 +247,43 @@ def test_a_device_that_goes_away_is_an_error(fake):
                 nursery.start_soon(write)
                 await settle()
                 fake.stream.finished_callback()
+        assert sink.may_return
         await sink.aclose()
+        assert fake.stream.closed
+
+    trio.run(test)
+
+
+def test_after_a_failure_portaudio_looks_for_devices_anew(fake, monkeypatch):
+    calls = []
+    monkeypatch.setattr(fake, "_terminate", lambda: calls.append("terminate"))
+    monkeypatch.setattr(fake, "_initialize", lambda: calls.append("initialize"))
+
+    async def test():
+        sink = await opened()
+        await sink.aclose()
+        assert calls == []
+        for step in ("device", "stream"):
+            fake.fails_at = step
+            sink = DeviceSink()
+            with pytest.raises(AudioError):
+                await sink.open(RATE, 2)
+            await sink.aclose()
+            await sink.aclose()
+        assert calls == ["terminate", "initialize"] * 2
+
+    trio.run(test)
+
+
+def test_where_portaudio_cannot_look_anew_the_sink_is_closed_all_the_same(fake):
+    async def test():
+        fake.fails_at = "stream"
+        sink = DeviceSink()
+        with pytest.raises(AudioError):
+            await sink.open(RATE, 2)
+        fake.fails_at = "terminate"
+        await sink.aclose()
+        assert fake.begun == 1
 
     trio.run(test)
 

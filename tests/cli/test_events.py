@@ -12,7 +12,11 @@ from lightpeer.playback.events import PlayerEvent
 
 PRINTED = {
     events.Opening("x"): ("opening", {"item": "x"}),
-    events.Waiting("x", "no network"): ("waiting", {"item": "x", "message": "no network"}),
+    events.Waiting("no network", 4.0004, 2.0): (
+        "waiting",
+        {"since_s": 4.0, "reason": "no network", "next_try_s": 2.0},
+    ),
+    events.Waiting("no network", 4.0): ("waiting", {"since_s": 4.0, "reason": "no network"}),
     events.Playing("T", "A", "B", "loud:x", 2.0, 48, "udp"): (
         "playing",
         {
@@ -33,7 +37,7 @@ PRINTED = {
     events.TransportChanged("grpc", "Lx"): ("transport", {"transport": "grpc", "peer_id": "Lx"}),
     events.SourceLost("Lx", "it is gone"): ("source_lost", {"peer_id": "Lx", "reason": "it is gone"}),
     events.Rebuffering(): ("rebuffering", {}),
-    events.Resumed(): ("resumed", {}),
+    events.Resumed(2.0004): ("resumed", {"after_s": 2.0}),
 }
 
 

@@ -23,6 +23,7 @@ from lightpeer.playback.events import (
     Rebuffering,
     Resumed,
     SourceLost,
+    Waiting,
 )
 from tests.cli.test_terminal import Status
 
@@ -39,7 +40,8 @@ SCRIPT = [
     Opening("x"),
     PLAYING,
     Rebuffering(),
-    Resumed(),
+    Resumed(1.5),
+    Waiting("no peer answers", 4.0, 1.0),
     NotPlayed("x", "odd\x07"),
     SourceLost("Labc", "it went\naway"),
     Ended("loud:x", 25.4),
@@ -112,6 +114,7 @@ def test_sparse_lines_where_there_is_no_terminal(settings, capsys):
         "playing Copper [2J Rain — lightpeer (Demo), 0:25, 48 kbit/s by udp",
         "waiting for data",
         "playing again",
+        "waiting: no peer answers",
         "lost the source Labc: it went away",
     ]
     assert capsys.readouterr().err == "lightpeer: odd \n"
@@ -141,7 +144,8 @@ def test_every_event_is_an_object_for_programs(settings, capsys):
             "transport": "udp",
         },
         {"event": "rebuffering"},
-        {"event": "resumed"},
+        {"event": "resumed", "after_s": 1.5},
+        {"event": "waiting", "since_s": 4.0, "reason": "no peer answers", "next_try_s": 1.0},
         {"event": "warning", "message": "odd\x07"},
         {"event": "source_lost", "peer_id": "Labc", "reason": "it went\naway"},
         {"event": "ended", "uri": "loud:x", "position_s": 25.4},

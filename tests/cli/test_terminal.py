@@ -18,8 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightpeer.cli import terminal
-from lightpeer.cli.terminal import Cbreak, Key, KeyParser, LiveLine, Terminal, has_keys, is_live, status_line
-from lightpeer.console.text import width
+from lightpeer.cli.terminal import Cbreak, Key, KeyParser, LiveLine, Terminal, has_keys, is_live
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class Status:
     sources: int = 2
     transport: str = "udp"
     volume_db: float = 0.0
+    awaited: str = ""
+    awaited_s: float = 0.0
 
 
 class FakePlayer:
@@ -50,34 +51,6 @@ class FakePlayer:
             self.on_call()
 
         return call
-
-
-# The line.
-
-
-def test_the_line_tells_everything():
-    line = "▶ Copper Rain — lightpeer  1:02/3:05  buf 24 s  48 kbit/s  ↓312  2 src  udp"
-    assert status_line(Status(), 120) == line
-
-
-def test_the_line_of_other_states():
-    assert status_line(Status(state="opening", title=""), 99) == "… opening"
-    assert status_line(Status(state="paused"), 99).startswith("‖ Copper Rain")
-    waiting = status_line(Status(state="buffering", sources=0, transport="", volume_db=-2.0, artist=""), 99)
-    assert waiting == "… Copper Rain  1:02/3:05  buf 24 s  48 kbit/s  ↓312  0 src  -2 dB"
-
-
-def test_a_long_title_gives_way_to_the_numbers():
-    line = status_line(Status(title="x" * 200), 79)
-    assert width(line) == 79
-    assert line.endswith("…  1:02/3:05  buf 24 s  48 kbit/s  ↓312  2 src  udp")
-
-
-@given(st.text(), st.text(), st.integers(1, 200))
-def test_the_line_fits_whatever_strangers_call_their_music(title, artist, columns):
-    line = status_line(Status(title=title, artist=artist, transport=title), columns)
-    assert width(line) <= columns
-    assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in line)
 
 
 # The keys.

@@ -269,7 +269,7 @@ def test_the_end_is_none_and_all_that_is_left_may_be_waited_for(run: Run) -> Non
         connection, waited, taken = await on.begin(nursery, ()), [], []
 
         async def wait() -> None:
-            await on.session.wait_complete()
+            await on.session.wait_until(lambda: on.session.complete)
             waited.append(True)
 
         nursery.start_soon(wait)
@@ -283,7 +283,7 @@ def test_the_end_is_none_and_all_that_is_left_may_be_waited_for(run: Run) -> Non
         assert waited == [True]
         await take(on.session, taken)
         assert taken == [98, 99, -1]
-        await on.session.wait_complete()
+        await on.session.wait_until(lambda: on.session.complete)
 
     run(main)
 
@@ -369,7 +369,7 @@ def test_an_interruption_is_told_as_soon_as_the_sink_has_run_dry(run: Run) -> No
         await on.jump(2.0)
         await connection.give(2, 3, 4, 5)
         await trio.testing.wait_all_tasks_blocked()
-        assert on.events == [Rebuffering(), Resumed()]
+        assert on.events == [Rebuffering(), Resumed(2.0)]
         assert on.session.playout.rebuffer_s == 2.0
         assert on.sink_s == 4.0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,11 +12,14 @@ import trio
 
 from lightpeer.client.client import INLINE_BYTES
 from lightpeer.config import Settings
-from lightpeer.errors import NoPeerError
+from lightpeer.core.segments.retries import ANSWERS
+from lightpeer.download.session import Callbacks
+from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.playback import decks as module
-from lightpeer.playback.decks import Decks
+from lightpeer.playback.decks import LOWEST_KBPS, OPENING_BYTES, Decks
 from lightpeer.playback.events import Opening, Waiting
 from lightpeer.playback.queue import Queue
+from lightpeer.playback.weather import Weather
 from tests.client.nothing_kept import NothingKept
 from tests.pair import made_track
 from tests.rpc.service import run
@@ -23,10 +28,35 @@ PEER = SimpleNamespace(burst=None)
 URI = made_track(3).track.uri
 
 
+class FakeSession:
+    def __init__(self, client: Stage, download: SimpleNamespace) -> None:
+        self.client = client
+        self.is_held = download.is_held
+
+    @property
+    def complete(self) -> bool:
+        return self.client.fetched.is_set()
+
+    def seek(self, _segment: int) -> None:
+        pass
+
+    async def wait_until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():  # noqa: ASYNC110 - nobody tells
+            await trio.sleep(0.25)
+
+    def release(self) -> None:
+        self.is_held = False
+
+
 class FakeDeck:
     def __init__(self, session: object) -> None:
         self.session = session
         self.started = self.closed = False
+        self.client = session.client
+
+    @property
+    def has_plenty(self) -> bool:
+        return self.client.plenty.is_set()
 
     async def run(self, *_given: object) -> None:
         await trio.sleep_forever()
@@ -41,22 +71,25 @@ class Stage(NothingKept):
     def __init__(self, *items: str) -> None:
         self.failures: list[Exception] = []
         self.opened: list[tuple[object, int, int]] = []
+        self.rates: list[int | None] = []
         self.noted: list[tuple[object, float]] = []
         self.added: list[object] = []
         self.events: list[object] = []
-        self.fetched = trio.Event()
+        self.plenty, self.fetched = trio.Event(), trio.Event()
         self.queue = Queue()
         self.queue.begin(items, 0.0)
-        self.network = SimpleNamespace(counters=None)
+        self.network = SimpleNamespace(counters=SimpleNamespace(rx_bytes=lambda: 0))
         self.downlink = SimpleNamespace(
             rate_bytes_per_s=lambda _peer: 5_000.0, note=lambda *told: self.noted.append(told)
         )
         settings = Settings(state_dir=Path("unused"))
-        self.decks = Decks(self, settings, self.queue, on_event=self.events.append, sink_ahead_s=lambda: 0.0)
+        weather = Weather(math.inf, self.events.append)
+        self.decks = Decks(self, settings, self.queue, weather, Callbacks())
         self.decks.stats = SimpleNamespace(add=self.added.append)
 
     async def open_query(self, item: object, start) -> tuple[object, object]:
         self.opened.append((item, start.first_segment, start.inline_bytes))
+        self.rates.append(start.bitrate_kbps)
         if self.failures:
             raise self.failures.pop(0)
         return PEER, SimpleNamespace(track=None)
@@ -67,10 +100,10 @@ class Stage(NothingKept):
 
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch) -> None:
-    def new_session(client: Stage, *_given: object, **_told: object) -> object:
-        return SimpleNamespace(wait_complete=client.fetched.wait, seek=lambda _segment: None)
+    def new_session(client: Stage, download: SimpleNamespace, *_given: object) -> object:
+        return FakeSession(client, download)
 
-    monkeypatch.setattr(module, "new_download", lambda *_given, **_told: None)
+    monkeypatch.setattr(module, "new_download", lambda *_given, **_told: SimpleNamespace())
     monkeypatch.setattr(module, "new_session", new_session)
     monkeypatch.setattr(module, "Deck", FakeDeck)
 
@@ -107,35 +140,75 @@ def test_a_uri_is_opened_as_the_track_and_nobody_is_judged_for_it():
     on_stage(main, URI)
 
 
-def test_the_next_is_opened_once_this_one_is_fetched():
+def test_the_next_two_are_opened_once_there_is_plenty_and_the_next_is_fetched_after_this_one():
     async def main(on: Stage) -> None:
         deck = await on.decks.opened(0)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(on.decks.open_ahead, deck, 1)
+            nursery.start_soon(on.decks.open_ahead, deck, 0)
             await trio.sleep(1)
             assert on.decks.get(1) is None
+            on.plenty.set()
+            await trio.sleep(1)
+            assert [item for item, *_ in on.opened] == ["one", "two", "three"]
+            assert on.opened[1:] == [("two", 0, OPENING_BYTES), ("three", 0, OPENING_BYTES)]
+            assert on.rates == [None, LOWEST_KBPS, LOWEST_KBPS]
+            assert (on.decks.get(1).session.is_held, on.decks.get(2).session.is_held) == (True, True)
             on.fetched.set()
-        assert on.decks.get(1) is not None
-        await on.decks.open_ahead(deck, 1)
-        await on.decks.open_ahead(deck, 2)
-        assert len(on.opened) == 2, "it is open already, and there is no third"
+        assert (on.decks.get(1).session.is_held, on.decks.get(2).session.is_held) == (False, True)
+        on.queue.advance()
+        await on.decks.opened(1)
+        await on.decks.open_ahead(on.decks.get(1), 1)
+        assert [item for item, *_ in on.opened] == ["one", "two", "three", "four"]
 
-    on_stage(main, "one", "two")
+    on_stage(main, "one", "two", "three", "four")
 
 
-def test_without_a_network_the_first_item_fails_and_a_later_one_is_waited_for():
+def test_one_that_cannot_be_opened_ahead_does_not_hold_up_the_one_after():
     async def main(on: Stage) -> None:
-        on.failures = [NoPeerError("away")]
-        with pytest.raises(NoPeerError):
-            await on.decks.opened(0)
+        deck = await on.decks.opened(0)
+        on.plenty.set()
+        on.fetched.set()
+        on.failures = [NothingFoundError("gone")] * ANSWERS
+        await on.decks.open_ahead(deck, 0)
+        assert (on.decks.get(1), on.decks.get(2).session.is_held) == (None, True)
+
+    on_stage(main, "one", "two", "three")
+
+
+def test_at_its_time_an_item_is_not_held_up_by_the_one_after_it():
+    async def main(on: Stage) -> None:
+        deck = await on.decks.opened(0)
+        async with trio.open_nursery() as nursery:
+            on.plenty.set()
+            on.fetched.set()
+            on.failures = [NoPeerError("away")] * 2
+            nursery.start_soon(on.decks.open_ahead, deck, 0)
+            await trio.sleep(0.5)
+            on.decks.await_next(1, nursery.cancel_scope)
+            assert on.events[-1] == Waiting("away", 0.0)
+        assert not on.decks.get(1).session.is_held
+        assert on.decks.get(2) is None, "its turn comes with the next one's"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            on.decks.await_next(1, nursery.cancel_scope)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            on.decks.await_next(3, nursery.cancel_scope)
+
+    on_stage(main, "one", "two", "three")
+
+
+def test_without_a_network_a_later_item_is_waited_for():
+    async def main(on: Stage) -> None:
         await on.decks.opened(0)
-        on.failures = [NoPeerError("away"), NoPeerError("still")]
+        on.failures = [NoPeerError("away"), NoPeerError("away")]
         on.decks.awaited = 1
         await on.decks.opened(1)
-        assert [event for event in on.events if isinstance(event, Waiting)] == [Waiting("two", "away")]
+        waits = [event for event in on.events if isinstance(event, Waiting)]
+        assert waits == [Waiting("away", 0.0, 1.0)]
         on.failures = [NoPeerError("away")]
         await on.decks.opened(2)
-        assert len(on.events) == 5, "nobody waits for the third"
+        assert len([event for event in on.events if isinstance(event, Waiting)]) == 1, "nobody waits for it"
 
     on_stage(main, "one", "two", "three")
 

@@ -21,16 +21,17 @@ from lightpeer.client.client import INLINE_BYTES, Start
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE, Rendition
 from lightpeer.core.segments.download import Download
-from lightpeer.core.segments.retries import ANSWERS
+from lightpeer.core.segments.retries import ANSWERS, LONGEST_S
 from lightpeer.core.segments.skips import LEAST_INLINE_BYTES, SETTLED_S
 from lightpeer.download.session import Callbacks
 from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
 from lightpeer.playback import decks, sound
 from lightpeer.playback.deck import first_segment
-from lightpeer.playback.events import NotPlayed, PlayerEvent, SourceLost
-from lightpeer.playback.player import RESTART_AFTER_S, Player, Status
+from lightpeer.playback.events import NotPlayed, PlayerEvent, Rebuffering, Resumed, SourceLost
+from lightpeer.playback.player import RESTART_AFTER_S, Player
 from lightpeer.playback.queue import LISTENED_S, SKIPPED_S
 from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB
+from lightpeer.playback.status import Status
 from tests.client.nothing_kept import NothingKept
 from tests.pair import made_track
 
@@ -65,13 +66,22 @@ class FakeSession:
             transports={"udp"},
         )
         self.fetched = trio.Event()
+        self.silent_since: float | None = None
         FakeSession.made.append(self)
+
+    @property
+    def complete(self) -> bool:
+        return self.fetched.is_set()
+
+    def release(self) -> None:
+        self.download.is_held = False
+
+    async def wait_until(self, is_so: Callable[[], bool]) -> None:
+        await self.fetched.wait()
+        assert is_so()
 
     def seek(self, segment: int) -> None:
         self.cursor = segment
-
-    async def wait_complete(self) -> None:
-        await self.fetched.wait()
 
 
 class FakeDeck:
@@ -120,6 +130,10 @@ class FakeDeck:
         self.session.fetched.set()
         return None
 
+    @property
+    def has_plenty(self) -> bool:
+        return self.session.complete
+
     def seek(self, position_s: float) -> None:
         self.log.append(("seek", position_s))
         FakeDeck.on_seek()
@@ -131,18 +145,25 @@ class FakeDeck:
 
 class FakeSink:
     realtime = True
+    may_return = False
     opens_in_s = closes_in_s = 0.0
 
     def __init__(self) -> None:
         self.latency_s = 0.125
+        self.failures: deque[AudioError] = deque()
+        self.open_failures: deque[AudioError | None] = deque()
         self.log: list[object] = []
         self.pieces = 0
 
     async def open(self, *given: int) -> None:
         await trio.sleep(self.opens_in_s)
+        if self.open_failures and (error := self.open_failures.popleft()):
+            raise error
         self.log.append(("open", *given))
 
     async def write(self, _pcm: bytes) -> None:
+        if self.failures:
+            raise self.failures.popleft()
         self.pieces += 1
         await trio.sleep(PIECE_S)
 
@@ -645,7 +666,7 @@ def test_a_next_track_that_cannot_be_opened_yet_is_told_of_when_it_is_due(run):
         assert on.told("warning") == [{"message": "nothing"}]
         assert [told["title"] for told in on.told("playing")] == ["one", "three"]
         opening = [told["item"] for told in on.told("opening")]
-        assert opening == ["one", "two", "three"]
+        assert opening == ["one", "two"], "the third was opened ahead"
 
     run(main, {})
 
@@ -791,27 +812,164 @@ def test_once_something_was_played_a_failure_ends_nothing(run):
 
 def test_a_network_that_is_away_is_waited_for_and_that_is_told_once(run):
     async def main(on: Stage) -> None:
-        on.client.errors["two"] = deque([NoPeerError(f"no network {k}") for k in range(4)])
+        on.client.errors["two"] = deque([NoPeerError("no network")] * 4)
         on.client.takes_s = 0.25
         await on.player.play(["one", "two"])
         times = [at for at, item, *_ in on.client.opened if item == "two"]
         # Each time later, of which the try itself is a part.
         assert times == [1.75, 3.0, 5.0, 9.0, 17.0]
-        assert on.told("waiting") == [{"item": "two", "message": "no network 0"}]
+        assert on.told("waiting") == [
+            {"since_s": 0.0, "reason": "no network", "next_try_s": 1.0},
+        ]
+        assert on.told("resumed") == [{"after_s": 15.25}]
         assert on.told("warning") == []
         assert [told["title"] for told in on.told("playing")] == ["one", "two"]
 
     run(main)
 
 
-def test_without_any_network_from_the_first_it_is_told_at_once(run):
+def test_a_first_contact_is_waited_for_so_long_and_no_longer(run):
     async def main(on: Stage) -> None:
-        on.client.errors["one"] = deque([NoPeerError("no network")])
-        with pytest.raises(NoPeerError):
+        on.client.errors["one"] = deque([NoPeerError("no network")] * 5)
+        with pytest.raises(NoPeerError, match=r"^no network$"):
             await on.player.play(["one", "two"])
+        assert [at for at, *_ in on.client.opened] == [0.0, 1.0, 3.0, 7.0, 15.0]
+        assert on.kinds() == ["opening", "waiting"]
+
+    run(main)
+
+
+def test_a_speaker_waits_for_its_first_contact_for_ever(run):
+    async def main(on: Stage) -> None:
+        on.client.errors["one"] = deque([NoPeerError("none is known", may_pass=False)] * 100)
+        await on.player.play(["one"])
+        assert on.client.opened[-1][0] == 1 + 2 + 4 + 8 + 96 * LONGEST_S
+        assert on.kinds() == ["opening", "waiting", "playing", "resumed", "ended"]
+
+    run(main, first_contact_wait_s=math.inf)
+
+
+def test_where_no_peer_is_known_waiting_is_pointless(run):
+    async def main(on: Stage) -> None:
+        on.client.errors["one"] = deque([NoPeerError("none is known", may_pass=False)])
+        with pytest.raises(NoPeerError, match=r"^none is known$"):
+            await on.player.play(["one"])
         assert on.kinds() == ["opening"]
 
     run(main)
+
+
+@pytest.mark.parametrize(("bytes_come", "ends_at_s"), [(False, 15.0), (True, 40.0)])
+def test_a_first_try_that_hangs_is_ended_unless_something_comes(run, bytes_come, ends_at_s):
+    async def main(on: Stage) -> None:
+        on.client.takes_s = 40.0
+        if bytes_come:
+            on.player._decks._contact._received_bytes = trio.current_time
+        on.client.errors["one"] = deque([NoPeerError("at last")])
+        with pytest.raises(NoPeerError, match="at last" if bytes_come else "no peer can be reached"):
+            await on.player.play(["one"])
+        assert trio.current_time() == ends_at_s
+
+    run(main)
+
+
+def test_a_later_silence_is_given_up_where_that_was_asked_for(run):
+    async def main(on: Stage) -> None:
+        on.client.errors["two"] = deque([NoPeerError("no network")] * 99)
+        with pytest.raises(NoPeerError, match=r"^no sound for 60 s, given up: no network$"):
+            await on.player.play(["one", "two"])
+        assert trio.current_time() == 1.5 + 60.0
+        assert on.kinds() == ["opening", "playing", "ended", "waiting"]
+
+    run(main, give_up_s=60.0)
+
+
+def test_a_pause_costs_no_patience(run):
+    async def main(on: Stage) -> None:
+        on.client.errors["two"] = deque([NoPeerError("no network")] * 999)
+
+        async def pause() -> None:
+            await trio.sleep(30.0)
+            on.player.toggle_pause()
+            await trio.sleep(1000.0)
+            on.player.toggle_pause()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pause)
+            with pytest.raises(NoPeerError):
+                await on.player.play(["one", "two"])
+        assert trio.current_time() == 1030.0 + 60.0
+
+    run(main, give_up_s=60.0)
+
+
+def test_what_does_not_come_is_told_of_and_shown(run):
+    async def main(on: Stage) -> None:
+        def fall_silent() -> None:
+            (session,) = FakeSession.made
+            session.silent_since = trio.current_time() - 4.0
+            session.callbacks.on_silence()
+            assert (on.player.status.awaited, on.player.status.awaited_s) == ("network", 4.0)
+            session.callbacks.on_silence()
+            session.callbacks.on_event(Rebuffering())
+
+        def come_again() -> None:
+            (session,) = FakeSession.made
+            session.silent_since = None
+            session.callbacks.on_silence()
+            session.callbacks.on_event(Resumed(2.0))
+            assert on.player.status.awaited == "network", "until it is heard"
+
+        FakeDeck.script["one"] = [10, fall_silent, come_again, 2]
+        await on.player.play(["one"])
+        assert on.kinds() == ["opening", "playing", "waiting", "rebuffering", "resumed", "ended"]
+        assert on.told("waiting") == [{"since_s": 4.0, "reason": "nothing comes from the network"}]
+        assert on.told("resumed") == [{"after_s": 4.0}]
+
+    run(main, {})
+
+
+def test_into_a_file_nothing_is_left_once_the_network_is_silent(run):
+    async def main(on: Stage) -> None:
+        on.sink.realtime = False
+
+        def fall_silent() -> None:
+            (session,) = FakeSession.made
+            session.silent_since = trio.current_time()
+            session.callbacks.on_silence()
+            assert on.player._weather._waits.silent_since == trio.current_time()
+
+        FakeDeck.script["one"] = [1, fall_silent, 1]
+        await on.player.play(["one"])
+
+    run(main, {})
+
+
+def test_a_sound_device_that_goes_is_waited_for(run):
+    async def main(on: Stage) -> None:
+        on.sink.may_return = True
+        on.sink.failures = deque([AudioError("unplugged")])
+        on.sink.open_failures = deque([None, AudioError("none there"), AudioError("none there"), None])
+        await on.player.play(["one"])
+        assert on.told("waiting") == [
+            {"since_s": 0.0, "reason": "unplugged", "next_try_s": 1.0},
+            {"since_s": 1.0, "reason": "none there", "next_try_s": 2.0},
+        ]
+        assert on.told("resumed") == [{"after_s": 7.0 + PIECE_S}]
+        assert on.kinds()[-1] == "ended"
+        assert on.sink.pieces == 3, "none is left out"
+
+    run(main)
+
+
+def test_a_sound_device_that_stays_away_is_given_up(run):
+    async def main(on: Stage) -> None:
+        on.sink.may_return = True
+        on.sink.failures = deque([AudioError("unplugged")] * 99)
+        with pytest.raises(AudioError, match=r"^no sound for 20 s, given up: unplugged$"):
+            await on.player.play(["one"])
+
+    run(main, give_up_s=20.0)
 
 
 def test_what_peers_answer_again_and_again_is_believed(run):
@@ -821,7 +979,7 @@ def test_what_peers_answer_again_and_again_is_believed(run):
         times = [at for at, item, *_ in on.client.opened if item == "two"]
         assert times == [1.5, 2.5, 4.5, 8.5, 8.5, 9.5, 11.5, 15.5], "ahead, and when it is due"
         assert on.told("warning") == [{"message": "gone"}]
-        assert on.told("waiting") == [{"item": "two", "message": "gone"}] * 2
+        assert on.told("waiting") == [{"since_s": 0.0, "reason": "gone", "next_try_s": 1.0}]
 
     run(main)
 

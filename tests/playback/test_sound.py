@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,13 +12,16 @@ import trio
 
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE
+from lightpeer.errors import AudioError
 from lightpeer.playback import sound as module
 from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB, Sound, Volume
+from lightpeer.playback.weather import Weather
 from tests.rpc.service import run
 
 
 class FakeSink:
     realtime = False
+    may_return = False
     latency_s = 0.5
 
     def __init__(self) -> None:
@@ -56,7 +61,7 @@ def sink(monkeypatch) -> FakeSink:
 async def prepared(sink: FakeSink) -> Sound:
     connecting = trio.Event()
     connecting.set()
-    sound = Sound(lambda: sink, connecting)
+    sound = Sound(lambda: sink, connecting, Weather(math.inf, lambda _event: None))
     await sound.prepare()
     return sound
 
@@ -64,7 +69,8 @@ async def prepared(sink: FakeSink) -> Sound:
 def test_it_is_made_once_the_first_packet_has_left(sink):
     async def main():
         connecting, made = trio.Event(), []
-        sound = Sound(lambda: made.append(sink) or sink, connecting)
+        weather = Weather(math.inf, lambda _event: None)
+        sound = Sound(lambda: made.append(sink) or sink, connecting, weather)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sound.prepare)
             await trio.sleep(1)
@@ -107,6 +113,36 @@ def test_opening_and_closing_are_not_left_halfway(sink):
         sound.flush()
         assert len(sink.log) == 2
         assert sound.latency_s == 0.0
+
+    run(main)
+
+
+@pytest.mark.parametrize("may_return", [False, True])
+def test_a_device_that_goes_in_the_last_moment_ends_nothing(sink, monkeypatch, may_return):
+    async def fail() -> None:
+        raise AudioError("gone")
+
+    async def main():
+        sound = await prepared(sink)
+        await sound.open(2)
+        sink.may_return = may_return
+        monkeypatch.setattr(sink, "drain", fail)
+        with nullcontext() if may_return else pytest.raises(AudioError):
+            await sound.drain()
+
+    run(main)
+
+
+def test_a_device_that_never_worked_is_an_error(sink, monkeypatch):
+    async def fail(*_given: int) -> None:
+        raise AudioError("none there")
+
+    async def main():
+        sound = await prepared(sink)
+        sink.may_return = True
+        monkeypatch.setattr(sink, "open", fail)
+        with pytest.raises(AudioError):
+            await sound.open(2)
 
     run(main)
 

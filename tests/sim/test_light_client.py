@@ -153,7 +153,7 @@ def test_an_hour_without_anything_to_do_is_silent(tmp_path: Path, paused: bool) 
                     download = new_download(opened.track, client.settings, Bandwidth(), realtime=True)
                     session = new_session(client, download)
                     tasks.start_soon(session.run, (peer, opened))
-                    await session.wait_complete()
+                    await session.wait_until(lambda: session.complete)
                 else:
                     await stream(client, made)
                 ended = phone.counters.rx_bytes() + phone.counters.tx_bytes()

@@ -52,6 +52,8 @@ class Download:
         bandwidth: the controller of the downlink.
         events: what waits for `next_event`.
         wants_udp: whether a source that offers UDP is to be given a socket.
+        needs_sources: whether sources are looked for from the beginning on, since what is kept is not enough.
+        is_held: whether nothing is fetched beyond what comes with the first Open, until `release`.
         failure: why no peer can go on with the track, as a sentence; None while one may.
     """
 
@@ -83,6 +85,7 @@ class Download:
         self.events = shared.events
         self.failure: str | None = None
         self.wants_udp = transport != "grpc"
+        self.needs_sources, self.is_held = True, False
         self.bandwidth = bandwidth
         self._deadline = -math.inf  # at which something is to be done
 
@@ -100,6 +103,14 @@ class Download:
             self.scheduler.clear()
             self.sources.seek()
         self._deadline = now
+
+    def release(self, now: float) -> None:
+        """Fetch from now on, and look for further sources where they are needed."""
+        if self.is_held:
+            self.is_held = False
+            if self.needs_sources:
+                self.sources.search.begin(now)
+            self._deadline = now
 
     # The sources.
 
@@ -227,7 +238,10 @@ class Download:
         """Take what is complete, wish for what playback needs next, and ask the sources for it."""
         self._take_ready(now)
         had_any = self.scheduler.wished > 0
-        self.buffer.pump(now)
+        if self.is_held:
+            self.buffer.update(now)
+        else:
+            self.buffer.pump(now)
         if self.scheduler.wished and not had_any:
             self.sources.dead_zone.on_due(now)
             self._reopen(now)

@@ -40,7 +40,26 @@ class Rebuffering:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Enough has come: sound goes on."""
+    """Sound goes on after an interruption, or after a wait, of `after_s` seconds."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Music waits for the network, or for the sound device, and goes on by itself.
+
+    It is told again when the reason changes.
+
+    Attributes:
+        reason: what is waited for, as a sentence.
+        since_s: for how many seconds it has been so.
+        next_try_s: seconds until the next try; None if that is not known.
+    """
+
+    reason: str
+    since_s: float
+    next_try_s: float | None = None
 
 
 SessionEvent: TypeAlias = TransportChanged | SourceLost | Rebuffering | Resumed
@@ -101,7 +120,13 @@ class Failed(NamedTuple):
     reason: str
 
 
-Command: TypeAlias = WantSources | SourceClosed | MovePort | StartCall | EndCall | Reconnect
+class Silence(NamedTuple):
+    """Nothing has come since a time of what is wanted; None: it comes again."""
+
+    since: float | None
+
+
+Command: TypeAlias = WantSources | SourceClosed | MovePort | StartCall | EndCall | Reconnect | Silence
 """What the shell is to do."""
 
 Event: TypeAlias = SegmentReady | Failed | SessionEvent | Command

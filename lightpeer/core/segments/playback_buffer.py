@@ -140,12 +140,12 @@ class PlaybackBuffer:
     def update(self, now: float) -> None:
         """See whether sound may run, and tell of a change."""
         playout = self._playout
-        interruptions, was_dry = playout.rebuffers, playout.is_dry
+        interruptions, was_dry, before_s = playout.rebuffers, playout.is_dry, playout.rebuffer_s
         playout.update(self.ahead_s, now, complete=self.is_complete)
         if playout.rebuffers > interruptions:
             self._shared.events.append(Rebuffering())
         elif was_dry and not playout.is_dry:
-            self._shared.events.append(Resumed())
+            self._shared.events.append(Resumed(playout.rebuffer_s - before_s))
 
     # What is wished for.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 FIRST_S: Final = 1.0
-LONGEST_S: Final = 15.0  # a try wakes the radio for about ten seconds
+LONGEST_S: Final = 10.0  # the network is back for so long at most before it is noticed
 ANSWERS: Final = 4  # over seven seconds: a server that is being started again is back by then
 
 

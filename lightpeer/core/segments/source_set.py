@@ -17,6 +17,7 @@ from lightpeer.core.segments.events import SourceClosed, SourceLost, TransportCh
 from lightpeer.core.segments.hold_ups import NEAR_S, URGENT_S, HoldUps
 from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.segments.shared import Beside, Fault
+from lightpeer.core.segments.silence import SILENT_S, Silences
 from lightpeer.core.segments.source import Source
 from lightpeer.core.sources.dead_zone import DEAD_ZONE_S, DeadZone
 from lightpeer.core.sources.source_search import SourceSearch
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from lightpeer.core.udp.opening import Chunk, UdpTerms
 
 MOST_SOURCES: Final = 6  # when all of those hold up playback: strangers may be in league
-SILENT_S: Final = 4.0  # of all of them, after which others are looked for: most dead zones are over by then
 
 
 class SourceSet:
@@ -40,6 +40,7 @@ class SourceSet:
         search: when more are looked for, and which are left out.
         asking: which of them are asked.
         dead_zone: whether the network is there.
+        silences: whether anything comes of what is wanted.
         is_closed: whether the download has ended, so that no peer is to be added any more.
     """
 
@@ -49,6 +50,7 @@ class SourceSet:
         self.search = SourceSearch()
         self.asking = Asking(shared, self._sources)
         self.dead_zone = DeadZone()
+        self.silences = Silences(shared, self.dead_zone)
         self.is_closed = False
         self._hold_ups = HoldUps(shared, self._sources, self.asking, self.dead_zone)
         self._transport = ""  # as told last
@@ -70,6 +72,7 @@ class SourceSet:
     def add(self, peer: PeerState, now: float) -> Source:
         """Take a peer that has opened the track for a source; `start` it next."""
         self.dead_zone.on_heard(now)  # it answered
+        self.silences.end()
         source = Source(self._shared, peer, now)
         self._sources.append(source)
         self.asking.selection.on_joined(source)
@@ -124,13 +127,9 @@ class SourceSet:
                 self._remove(source)
                 self.search.on_expired(now)
 
-    # Looking for more.
-
     def wants_more(self, now: float) -> bool:
         """Return whether to open further ones: each costs bytes, and a link that is full gives no more."""
         return len(self._sources) < 2 or self.search.is_hurried(now) or self.asking.wants_more(now)
-
-    # Asking.
 
     def seek(self) -> None:
         """Stop what is being sent: playback goes on elsewhere."""
@@ -164,6 +163,7 @@ class SourceSet:
                 self.dead_zone.on_heard(source.arrivals[0][1])
             self.dead_zone.silent_at = source.heard_at + DEAD_ZONE_S
             source.arrivals = []
+            self.silences.end()
 
     def on_call_failed(
         self, source: Source, call_no: int, fault: Fault, now: float, *, is_weather: bool
@@ -181,7 +181,8 @@ class SourceSet:
         """Return when `handle_timeout` is due, with so many seconds of audio left."""
         if self._is_check_due:
             return now
-        deadline = min(self.search.due, self.asking.selection.due)
+        nobody_at = math.inf if self._sources else max(now, self.silences.due)
+        deadline = min(self.search.due, self.asking.selection.due, nobody_at)
         for source in self._sources:
             deadline = min(deadline, source.next_deadline())
         if self._shared.scheduler.wished:
@@ -209,6 +210,7 @@ class SourceSet:
         self._check_holder(now, ahead_s)
         if self._shared.scheduler.wished and all(s.silent_s(now) >= SILENT_S for s in self._sources):
             self.search.hurry(none_delivers=True)
+            self.silences.see(now)
         if now >= self.search.due:
             exclude = self.search.on_look([source.peer.peer_id for source in self._sources], now)
             self._shared.events.append(WantSources(exclude))

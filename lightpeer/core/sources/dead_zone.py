@@ -27,6 +27,11 @@ class DeadZone:
         self.silent_at = math.inf
         self._grace_until = -math.inf
 
+    @property
+    def silent_since(self) -> float:
+        """When the last sign came, or sources were first asked after a rest."""
+        return self.silent_at - DEAD_ZONE_S
+
     def on_due(self, now: float) -> None:
         """Note that from now on sources have something to send; before, nobody had."""
         self.silent_at = now + DEAD_ZONE_S

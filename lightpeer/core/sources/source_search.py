@@ -28,10 +28,10 @@ from lightpeer.core.trust.identity import PeerId
 MAX_SOURCES: Final = 4  # each costs a handshake of about 1.5 kB; four slow uplinks fill a downlink of 3G
 LOOK_AGAIN_S: Final = 3.0
 MAX_LOOK_AGAIN_S: Final = 60.0
-MAX_LOOK_AGAIN_WITHOUT_S: Final = 15.0  # without any source: a look wakes the radio for about ten seconds
+MAX_LOOK_AGAIN_WITHOUT_S: Final = 10.0  # without any source: the network is back for so long at most
 LEAST_AGAIN_S: Final = 1.0  # after a look that took long: what it hung on may be over
 REST_S: Final = 10.0
-MAX_REST_WITHOUT_S: Final = 15.0  # without any source: it may be the only one there is
+MAX_REST_WITHOUT_S: Final = 10.0  # without any source: it may be the only one there is
 T = TypeVar("T")
 
 REMEMBERED: Final = 64  # as many as the peer cache holds

@@ -171,7 +171,7 @@ def test_an_interruption_and_its_end_are_told_once() -> None:
     on.buffer.pump(20.0)
     on.put(6)
     on.buffer.pump(21.0)
-    assert on.events == [Rebuffering(), Resumed()]
+    assert on.events == [Rebuffering(), Resumed(9.0)]
     assert on.playout.rebuffer_s == 9.0
 
 
@@ -182,7 +182,7 @@ def test_an_interruption_counts_from_when_the_player_found_nothing() -> None:
     assert on.events == [Rebuffering()]
     on.put(2, 3, 4, 5)
     assert on.buffer.take(20.0) == ready(2)
-    assert on.events == [Rebuffering(), Resumed()]
+    assert on.events == [Rebuffering(), Resumed(9.0)]
     assert on.playout.rebuffer_s == 9.0
 
 

@@ -29,5 +29,5 @@ def test_an_outage_between_two_answers_makes_them_say_less():
 
 def test_a_try_that_took_long_was_most_of_the_wait():
     retries = Retries()
-    waits = [retries.next_s(10.0, was_answered=False) for _ in range(6)]
-    assert waits == [FIRST_S] * 4 + [LONGEST_S - 10.0] * 2
+    waits = [retries.next_s(6.0, was_answered=False) for _ in range(6)]
+    assert waits == [FIRST_S] * 3 + [2.0] + [LONGEST_S - 6.0] * 2

@@ -480,7 +480,7 @@ def test_where_none_delivers_the_next_look_is_not_as_far_as_where_some_do():
     stage.sources.search._again_s = MAX_LOOK_AGAIN_S
     wish(stage.shared, 1)
     stage.all[0].silence_s = SILENT_S
-    stage.check(10.0)
+    stage.check(9.0)
     assert stage.sources.search.due == MAX_LOOK_AGAIN_WITHOUT_S
 
 

@@ -67,7 +67,7 @@ def test_without_any_source_it_looks_again_soon_and_then_less_often():
         looked(search, now, have_any=False)
         gaps.append(search.due - now)
         now = search.due
-    assert gaps == [3.0, 6.0, 12.0, *[MAX_LOOK_AGAIN_WITHOUT_S] * 3]
+    assert gaps == [3.0, 6.0, *[MAX_LOOK_AGAIN_WITHOUT_S] * 4]
     looked(search, now, found=1)
     search.on_lost(peer(1), now + 100.0, lied=False, was_useful=True)
     assert search.due == now + 100.0

@@ -1,0 +1,86 @@
+"""What a player does now, as it is shown to a person or a program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lightpeer.playback.events import Playing
+
+if TYPE_CHECKING:
+    from lightpeer.playback.deck import Deck
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a player does now.
+
+    Attributes:
+        state: `opening`, `buffering`, `playing`, `paused` or `stopped`.
+        title: the track's, as its publisher wrote it.
+        artist: likewise.
+        uri: the track's id.
+        position_s: what is heard now, in seconds from the track's start.
+        duration_s: the track's length.
+        buffer_s: seconds of audio that have been fetched and not played.
+        bitrate_kbps: the rendition.
+        goodput_kbps: the downlink's measured rate.
+        sources: how many peers send the track.
+        transport: how audio comes, `udp` or `grpc`; `cache` while what is kept suffices.
+        volume_db: the listener's choice.
+        awaited: what is away and waited for, `network` or `sound`; empty: nothing.
+        awaited_s: for how many seconds it has been.
+    """
+
+    state: str = "stopped"
+    title: str = ""
+    artist: str = ""
+    uri: str = ""
+    position_s: float = 0.0
+    duration_s: float = 0.0
+    buffer_s: float = 0.0
+    bitrate_kbps: int = 0
+    goodput_kbps: float = 0.0
+    sources: int = 0
+    transport: str = ""
+    volume_db: float = 0.0
+    awaited: str = ""
+    awaited_s: float = 0.0
+
+
+def status_of(deck: Deck, position_s: float, *, is_paused: bool) -> Status:
+    """Return what is to say of the track that plays.
+
+    Args:
+        deck: its deck.
+        position_s: what is heard of it now.
+        is_paused: whether the listener has paused.
+    """
+    track, session = deck.track, deck.session
+    state = "playing" if session.playout.playing else "buffering"
+    return Status(
+        state="paused" if is_paused else state,
+        title=track.title,
+        artist=track.artist,
+        uri=track.uri,
+        position_s=position_s,
+        duration_s=track.duration_s,
+        buffer_s=session.buffer_s,
+        bitrate_kbps=deck.rendition.bitrate_kbps,
+        sources=session.source_count,
+        transport=session.transport,
+    )
+
+
+def playing(deck: Deck) -> Playing:
+    """Return the event that tells of a track's first sound."""
+    track = deck.track
+    return Playing(
+        title=track.title,
+        artist=track.artist,
+        album=track.album,
+        uri=track.uri,
+        duration_s=track.duration_s,
+        bitrate_kbps=deck.rendition.bitrate_kbps,
+        transport=deck.session.transport,
+    )

@@ -1,0 +1,28 @@
+"""When nothing comes of what is wanted, and when it comes again; the times are literal."""
+
+from __future__ import annotations
+
+import math
+
+from lightpeer.core.segments.events import Silence
+from lightpeer.core.segments.silence import Silences
+from lightpeer.core.sources.dead_zone import DeadZone
+from tests.core.segments.scripted import new_shared, wish
+
+
+def test_a_silence_is_told_of_with_its_beginning_and_its_end():
+    shared, dead_zone = new_shared(), DeadZone()
+    silences = Silences(shared, dead_zone)
+    assert silences.due == math.inf, "nothing is wanted"
+    wish(shared, 1)
+    dead_zone.on_heard(10.0)
+    assert silences.due == 14.0
+    silences.see(13.9)
+    silences.end()
+    assert (silences.since, list(shared.events)) == (None, [])
+    silences.see(14.0)
+    silences.see(15.0)
+    assert (silences.since, silences.due) == (10.0, math.inf)
+    silences.end()
+    assert silences.since is None
+    assert list(shared.events) == [Silence(10.0), Silence(None)]
