@@ -182,7 +182,7 @@ class Session:
         """Stream until cancelled, beginning with a source that was opened; None: with what is kept."""
         async with trio.open_nursery() as self._nursery:
             try:
-                if self.download.needs_sources and not self.download.is_held:
+                if self.download.needs_sources and not self.download.buffer.is_held:
                     self.download.sources.search.begin(trio.current_time())
                 if first is not None:
                     await self._add(first[0], first[1].chunks, first[1].udp)

@@ -31,7 +31,7 @@ URI = made_track(3).track.uri
 class FakeSession:
     def __init__(self, client: Stage, download: SimpleNamespace) -> None:
         self.client = client
-        self.is_held = download.is_held
+        self.is_held = download.buffer.is_held
 
     @property
     def complete(self) -> bool:
@@ -103,7 +103,9 @@ def _fakes(monkeypatch) -> None:
     def new_session(client: Stage, download: SimpleNamespace, *_given: object) -> object:
         return FakeSession(client, download)
 
-    monkeypatch.setattr(module, "new_download", lambda *_given, **_told: SimpleNamespace())
+    monkeypatch.setattr(
+        module, "new_download", lambda *_given, **_told: SimpleNamespace(buffer=SimpleNamespace())
+    )
     monkeypatch.setattr(module, "new_session", new_session)
     monkeypatch.setattr(module, "Deck", FakeDeck)
 

@@ -74,7 +74,7 @@ class FakeSession:
         return self.fetched.is_set()
 
     def release(self) -> None:
-        self.download.is_held = False
+        self.download.buffer.is_held = False
 
     async def wait_until(self, is_so: Callable[[], bool]) -> None:
         await self.fetched.wait()

@@ -53,7 +53,6 @@ class Download:
         events: what waits for `next_event`.
         wants_udp: whether a source that offers UDP is to be given a socket.
         needs_sources: whether sources are looked for from the beginning on, since what is kept is not enough.
-        is_held: whether nothing is fetched beyond what comes with the first Open, until `release`.
         failure: why no peer can go on with the track, as a sentence; None while one may.
     """
 
@@ -85,7 +84,7 @@ class Download:
         self.events = shared.events
         self.failure: str | None = None
         self.wants_udp = transport != "grpc"
-        self.needs_sources, self.is_held = True, False
+        self.needs_sources = True
         self.bandwidth = bandwidth
         self._deadline = -math.inf  # at which something is to be done
 
@@ -106,8 +105,8 @@ class Download:
 
     def release(self, now: float) -> None:
         """Fetch from now on, and look for further sources where they are needed."""
-        if self.is_held:
-            self.is_held = False
+        if self.buffer.is_held:
+            self.buffer.is_held = False
             if self.needs_sources:
                 self.sources.search.begin(now)
             self._deadline = now
@@ -238,10 +237,7 @@ class Download:
         """Take what is complete, wish for what playback needs next, and ask the sources for it."""
         self._take_ready(now)
         had_any = self.scheduler.wished > 0
-        if self.is_held:
-            self.buffer.update(now)
-        else:
-            self.buffer.pump(now)
+        self.buffer.pump(now)
         if self.scheduler.wished and not had_any:
             self.sources.dead_zone.on_due(now)
             self._reopen(now)

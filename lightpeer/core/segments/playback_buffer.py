@@ -43,6 +43,7 @@ class PlaybackBuffer:
         buffer_s: seconds of verified audio in a row from the playhead on.
         sink_ahead_s: seconds of sound that left the buffer and are not played yet; `on_sink` says so.
         ahead_s: both, which is until nothing is left to play.
+        is_held: whether nothing is wished for beyond what came with the Open.
         sink_until: when that sound will have been played, if it runs.
         pump_at: when to call `pump`, minus infinity for at once: at the latest when the sink runs dry, if
             nothing is here for it.
@@ -55,6 +56,7 @@ class PlaybackBuffer:
         self._renditions = shared.track.renditions
         self._segments = SegmentBuffer(shared.track.segment_count, policy.playout.high_water_s)
         self.sink_until, self.pump_at = -math.inf, math.inf
+        self.is_held = False
         self._is_pump_due = False  # at once
         self._pumped_at = -math.inf
         self._fetching_since: float | None = None
@@ -153,7 +155,7 @@ class PlaybackBuffer:
         """See whether sound may run, wish for more if it is time to fetch, and keep up the rate."""
         self._pumped_at = now
         self.update(now)
-        if self._playout.fetching:
+        if self._playout.fetching and not self.is_held:
             self._wish_ahead()
         bitrate_bps = self._renditions[self._ladder.current or 0].bitrate_bps
         floor_bytes_per_s = FLOOR_SHARE * bitrate_bps / 8 if self.is_low else 0.0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lightpeer.core.sources.dead_zone import DeadZone
 
 SILENT_S: Final = 4.0  # of all of them: most dead zones are over by then
+LONG_S: Final = 8.0  # since the last byte, even where some were asked anew, so that they are not late yet
 
 
 class Silences:
@@ -26,16 +27,17 @@ class Silences:
         self._shared = shared
         self._dead_zone = dead_zone
 
-    @property
-    def due(self) -> float:
-        """When to call `see`, where nothing else is due: there is nobody any more who could be late."""
+    def due(self, *, are_all_late: bool) -> float:
+        """Return when to call `see`; `are_all_late`: every source is, so that nothing need be waited for."""
         is_needed = self._shared.scheduler.wished and self.since is None
-        return self._dead_zone.silent_since + SILENT_S if is_needed else math.inf
+        return (
+            self._dead_zone.silent_since + (SILENT_S if are_all_late else LONG_S) if is_needed else math.inf
+        )
 
-    def see(self, now: float) -> None:
-        """See whether it has begun, now that none of the sources delivers."""
+    def see(self, now: float, *, are_all_late: bool) -> None:
+        """See whether it has begun."""
         since = self._dead_zone.silent_since
-        if self.since is None and now >= since + SILENT_S:
+        if now >= self.due(are_all_late=are_all_late):
             self.since = since
             self._shared.events.append(Silence(since))
 

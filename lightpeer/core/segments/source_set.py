@@ -181,8 +181,8 @@ class SourceSet:
         """Return when `handle_timeout` is due, with so many seconds of audio left."""
         if self._is_check_due:
             return now
-        nobody_at = math.inf if self._sources else max(now, self.silences.due)
-        deadline = min(self.search.due, self.asking.selection.due, nobody_at)
+        silent_at = max(now, self.silences.due(are_all_late=not self._sources))
+        deadline = min(self.search.due, self.asking.selection.due, silent_at)
         for source in self._sources:
             deadline = min(deadline, source.next_deadline())
         if self._shared.scheduler.wished:
@@ -208,9 +208,10 @@ class SourceSet:
         self.asking.select(now)
         self._hold_ups.hedge_first(now, ahead_s, realtime=realtime)
         self._check_holder(now, ahead_s)
-        if self._shared.scheduler.wished and all(s.silent_s(now) >= SILENT_S for s in self._sources):
+        are_all_late = all(source.silent_s(now) >= SILENT_S for source in self._sources)
+        if self._shared.scheduler.wished and are_all_late:
             self.search.hurry(none_delivers=True)
-            self.silences.see(now)
+        self.silences.see(now, are_all_late=are_all_late)
         if now >= self.search.due:
             exclude = self.search.on_look([source.peer.peer_id for source in self._sources], now)
             self._shared.events.append(WantSources(exclude))

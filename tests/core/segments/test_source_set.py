@@ -15,6 +15,7 @@ from lightpeer.core.segments.asking import QUIET_S
 from lightpeer.core.segments.events import (
     EndCall,
     Event,
+    Silence,
     SourceClosed,
     SourceLost,
     StartCall,
@@ -25,6 +26,7 @@ from lightpeer.core.segments.handle import PeerState
 from lightpeer.core.segments.hold_ups import NEAR_S, URGENT_S
 from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.segments.shared import Beside, Fault
+from lightpeer.core.segments.silence import LONG_S
 from lightpeer.core.segments.source import Source
 from lightpeer.core.segments.source_set import MOST_SOURCES, SILENT_S, SourceSet
 from lightpeer.core.sources.dead_zone import AFTERMATH_S, DEAD_ZONE_S, GRACE_S
@@ -419,6 +421,7 @@ def test_what_is_asked_for_is_watched_as_soon_as_it_may_be_late():
     stage = Stage("a")
     (source,) = stage.all
     stage.check(9.0)
+    stage.sources.dead_zone.silent_at = math.inf
     source.due = 77.0
     assert stage.deadline(10.0) == 77.0, "nothing is wished for"
     wish(stage.shared, 2)
@@ -439,6 +442,7 @@ def test_with_a_second_source_it_is_watched_sooner():
     for source in stage.all:
         source.due = 77.0
     stage.check(9.0)
+    stage.sources.dead_zone.silent_at = math.inf
     wish(stage.shared, 2)
     assert stage.deadline(10.0) == 10.0 + AHEAD_S - NEAR_S
     assert stage.deadline(10.0, NEAR_S) == 10.0
@@ -455,6 +459,17 @@ def test_patience_grows_with_the_round_trip():
 
 
 # Looking for more.
+
+
+def test_a_silence_is_told_of_also_where_some_were_asked_anew():
+    stage = Stage("ab", 10.0)
+    stage.check(10.0)
+    wish(stage.shared, 1)
+    assert stage.deadline(11.0) == 10.0 + LONG_S
+    stage.check(10.0 + LONG_S)
+    assert Silence(10.0) in stage.told()
+    stage.join("c", 20.0)
+    assert stage.told() == [Silence(None)]
 
 
 @pytest.mark.parametrize(("silences", "looks"), [((SILENT_S, SILENT_S), 1), ((SILENT_S, SILENT_S - 0.1), 0)])
@@ -519,6 +534,7 @@ def held_up(who: str = "ab", heard_at: float = 100.0) -> Stage:
 def test_one_that_holds_up_the_track_is_dropped_where_another_does_better(heard_s: float, is_dropped: bool):
     stage = held_up(heard_at=100.0 - heard_s)
     first = stage.all[0]
+    stage.sources.dead_zone.silent_at = 102.0
     stage.check(100.0, URGENT_S + 0.1)
     assert stage.told() == [], "there is time"
     stage.check(100.0, URGENT_S)
