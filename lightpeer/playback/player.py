@@ -185,6 +185,7 @@ class Player:
             self._nursery = self._deck = None
             self._decks.end()
             self._queue.end()
+            self._weather.clear()
             await self._sound.aclose()
 
     async def _play_queue(self) -> None:

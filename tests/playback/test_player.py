@@ -703,7 +703,7 @@ def test_where_peers_answer_that_nobody_has_a_track_any_more_the_next_is_played(
         now.servers[0].kill()
 
     done = perform(
-        tmp_path, act, "rain", "arcade", shelves=([RAIN], [ARCADE]), high_water_s=3.0, low_water_s=2.0
+        tmp_path, act, "rain", "arcade", shelves=([RAIN], [ARCADE]), high_water_s=5.0, low_water_s=2.0
     )
     assert len(done.told("warning", "message")) == 1
     assert done.told("playing", "title") == ["Copper Rain", "Pocket Arcade"]

@@ -107,6 +107,7 @@ class Download:
         """Fetch from now on, and look for further sources where they are needed."""
         if self.buffer.is_held:
             self.buffer.is_held = False
+            self._pump(now)  # a stream that has ended meanwhile is given up before others are looked for
             if self.needs_sources:
                 self.sources.search.begin(now)
             self._deadline = now
