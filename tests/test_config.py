@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def test_every_setting_can_be_in_the_file(tmp_path):
         high_water_s = 50
         connect_timeout_s = 2.5
         call_timeout_s = 3
+        first_contact_wait_s = "forever"
+        give_up_s = 90
         peers_asked = 4
     """
     settings = load_settings(config_path=write(tmp_path / "c.toml", text), environ=HOME)
@@ -72,6 +75,8 @@ def test_every_setting_can_be_in_the_file(tmp_path):
         high_water_s=50,
         connect_timeout_s=2.5,
         call_timeout_s=3,
+        first_contact_wait_s=math.inf,
+        give_up_s=90.0,
         peers_asked=4,
     )
 

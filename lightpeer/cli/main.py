@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_TRACK_S = 65_536  # no track is longer than 18 hours (core/content/manifest.py)
 
 _STATUSES = (
-    "exit status: 0 done, 1 failed, 2 usage, 3 no peer reachable, 4 nothing found, "
+    "exit status: 0 done, 1 failed, 2 usage, 3 no peer reachable or given up, 4 nothing found, "
     "5 stream failed or did not verify, 6 no audio output or a missing library, 130 interrupted"
 )
 _SETTINGS = (

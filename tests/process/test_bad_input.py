@@ -33,7 +33,7 @@ def test_nobody_is_reachable(alone):
         address = f"127.0.0.1:{listener.getsockname()[1]}"  # where nobody listens any more
     commands = (
         ["search", SHORT],
-        ["play", SHORT, "--output", "wav:x"],
+        ["play", SHORT, "--output", "wav:x", "--wait", "0"],
         ["fetch", UNKNOWN, "-o", "x"],
         ["peers"],
     )
@@ -41,6 +41,17 @@ def test_nobody_is_reachable(alone):
         assert (result.status, result.out) == (3, b"")
         assert "--bootstrap" in result.sentence
     assert files(alone.folder) <= {"state/key"}
+
+
+def test_a_first_peer_is_waited_for_so_long_and_that_is_said(alone):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    result = alone.run("play", SHORT, "--output", "null", "--json", "--wait", "1.5", "--bootstrap", address)
+    assert result.status == 3
+    waiting = result.event("waiting")
+    assert (waiting["since_s"], waiting["next_try_s"]) == (0.0, 1.0)
+    assert "no peer can be reached" in waiting["reason"]
+    assert "--bootstrap" in result.event("error")["message"]
 
 
 def test_nobody_is_known(alone):
@@ -71,6 +82,8 @@ WRONG = {
     "no/such/folder/x": ["fetch", UNKNOWN, "-o", "no/such/folder/x"],
     "'speakers'": ["play", SHORT, "--output", "speakers"],
     "--bootstrap": ["play", SHORT, "--bootstrap", "no port"],
+    "--wait": ["play", SHORT, "--wait", "soon"],
+    "--give-up": ["play", SHORT, "--give-up", "-1"],
     "--limit": ["search", SHORT, "--limit", "0"],
     "none.toml": ["search", SHORT, "--config", "none.toml"],
     "COMMAND": [],

@@ -68,6 +68,18 @@ def test_the_kill_of_a_source_is_not_heard(tmp_path, music, network):
     assert not (client.folder / "x.opus.part").exists()
 
 
+def test_a_silence_is_given_up_in_one_sentence_where_that_was_asked_for(tmp_path, music):
+    with Server(tmp_path / "mortal", music, code=faulty("mortal")) as server:
+        played = Client(tmp_path, server).run(
+            "play", LONG, "--output", "wav:x.wav", "--give-up", "1", "--json"
+        )
+        assert server.end().status == -signal.SIGKILL
+    assert played.status == 3
+    message = played.event("error")["message"]
+    assert message.startswith("no sound for 1 s, given up: ")
+    assert played.event("waiting")["reason"] in message
+
+
 @pytest.mark.skipif(platform.system() != "Linux", reason="the peak of memory is read as Linux has it")
 @pytest.mark.parametrize("bomb", ["hits", "fitting-hits", "least-chunks"])
 def test_a_reply_that_would_become_much_memory(tmp_path, music, network, bomb):
