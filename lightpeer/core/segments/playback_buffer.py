@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lightpeer.core.udp.opening import Chunk
 
 FLOOR_SHARE: Final = 1.25  # of the bitrate, kept against other downloads while the buffer is low
+HERE: Final = 2  # segments, one of which the decoder may only begin with: a seek to them is heard at once
 LEAST_PUMP_S: Final = 0.01  # from one look at a sink that is about to run dry to the next
 
 
@@ -133,9 +134,12 @@ class PlaybackBuffer:
 
     def seek(self, segment: int) -> bool:
         """Go on at another segment; return whether it is here or on its way, so that the wishes stand."""
+        was_playing = self._playout.playing
         self._playout.restart()
         self._is_pump_due = True
         is_near = self._segments.seek(segment)
+        if was_playing and self._segments.ahead >= HERE:
+            self._playout.go_on()
         self._measure()
         return is_near
 

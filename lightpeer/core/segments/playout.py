@@ -69,6 +69,10 @@ class Playout:
         self.fetching = True
         self.is_dry, self._dry_since = False, None
 
+    def go_on(self) -> None:
+        """Let sound run on after a seek to what is here: no mark need be reached."""
+        self.playing = self._started = True
+
     def _resume(self, now: float) -> None:
         if self._dry_since is not None:
             self.rebuffer_s = self.rebuffered_s(now)

@@ -204,7 +204,7 @@ def test_a_seek_to_what_is_here_or_coming_keeps_it_and_another_does_not() -> Non
     on.put(0, 1, 2, 3)
     on.buffer.take(10.0)
     assert on.buffer.seek(2)
-    assert (on.buffer.cursor, on.buffer.buffer_s, on.playout.playing) == (2, 2.0, False)
+    assert (on.buffer.cursor, on.buffer.buffer_s, on.playout.playing) == (2, 2.0, True)
     assert on.put(1) == [False]  # it was left behind
     on.playout.on_filled()
     assert not on.buffer.seek(50)
@@ -468,3 +468,16 @@ def test_what_is_decoded_only_to_begin_with_is_not_heard() -> None:
     on.put(2)
     assert on.buffer.take(10.0) == ready(0)
     assert (on.buffer.sink_ahead_s, on.buffer.sink_until) == (0.5, 10.5)
+
+
+def test_a_seek_to_what_is_here_is_heard_at_once_and_one_elsewhere_at_the_start_mark() -> None:
+    on = Stage()
+    on.put(0, 1, 2, 3, 4, 5)
+    on.buffer.update(10.0)
+    assert on.playout.playing
+    on.buffer.seek(4)
+    assert on.playout.playing, "two segments are here, of which the mark asks for more"
+    on.buffer.seek(5)
+    assert not on.playout.playing
+    on.buffer.seek(2)
+    assert not on.playout.playing, "it was not playing"
