@@ -1,9 +1,8 @@
 """The terminal while music plays: one live line, and keys.
 
-`status_line.py` has the line's text. The keys come from a small state machine that is fed the terminal's
-bytes, three of which make an arrow. `Terminal` is the thin rest: it puts the terminal into cbreak mode,
-restores it whatever happens (an error, a signal, Ctrl-Z), redraws twice a second while the status changes,
-and otherwise sleeps.
+`status_line.py` has the line's text, and `keys.py` the keys. `Terminal` is the thin rest: it puts the
+terminal into cbreak mode, restores it whatever happens (an error, a signal, Ctrl-Z), redraws twice a second
+while the status changes, and otherwise sleeps.
 """
 
 from __future__ import annotations
@@ -11,123 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import trio
 
+from lightpeer.cli.keys import ACTIONS, KeyParser
 from lightpeer.cli.status_line import status_line
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
-    from lightpeer.playback.status import Status
+    from lightpeer.cli.keys import Controls
 
 REDRAW_S = 0.5
 FALLBACK_COLUMNS = 80
-SEEK_S = 10.0
-VOLUME_STEP_DB = 2.0
 _READ_BYTES = 64  # more keys than a person presses at once
 _CLEAR_TO_END = "\x1b[K"
-
-
-class Key(Enum):
-    """The command of a key."""
-
-    PAUSE = "pause"
-    FORWARD = "forward"
-    BACK = "back"
-    NEXT = "next"
-    PREVIOUS = "previous"
-    LOUDER = "louder"
-    QUIETER = "quieter"
-    QUIT = "quit"
-
-
-class Controls(Protocol):
-    """The player, as keys control it and the line shows it."""
-
-    @property
-    def status(self) -> Status:
-        """The track that plays, and its position."""
-
-    def toggle_pause(self) -> None:
-        """Pause, or go on."""
-
-    def seek_by(self, seconds: float, /) -> None:
-        """Go forward, or back."""
-
-    def next(self) -> None:
-        """Go to the next track."""
-
-    def previous(self) -> None:
-        """Go back to the track before."""
-
-    def change_volume(self, decibels: float, /) -> None:
-        """Play louder, or quieter."""
-
-    def stop(self) -> None:
-        """End."""
-
-
-_ACTIONS: dict[Key, Callable[[Controls], None]] = {
-    Key.PAUSE: lambda player: player.toggle_pause(),
-    Key.FORWARD: lambda player: player.seek_by(SEEK_S),
-    Key.BACK: lambda player: player.seek_by(-SEEK_S),
-    Key.NEXT: lambda player: player.next(),
-    Key.PREVIOUS: lambda player: player.previous(),
-    Key.LOUDER: lambda player: player.change_volume(VOLUME_STEP_DB),
-    Key.QUIETER: lambda player: player.change_volume(-VOLUME_STEP_DB),
-    Key.QUIT: lambda player: player.stop(),
-}
-
-
-_PLAIN_KEYS = {
-    " ": Key.PAUSE,
-    "n": Key.NEXT,
-    "p": Key.PREVIOUS,
-    "+": Key.LOUDER,
-    "=": Key.LOUDER,  # + without shift on many keyboards
-    "-": Key.QUIETER,
-    "q": Key.QUIT,
-}
-_ARROW_KEYS = {"C": Key.FORWARD, "D": Key.BACK}
-
-
-class KeyParser:
-    """Keys from the bytes that a terminal sends.
-
-    An arrow is `ESC [ C`, or `ESC O C` in application mode. Any other sequence is skipped up to its last byte
-    (ECMA-48 section 5.4), so that none of its bytes is taken for a key.
-    """
-
-    def __init__(self) -> None:
-        self._state = "plain"
-        self._parameters = False
-
-    def feed(self, data: bytes) -> list[Key]:
-        """Return the keys that some bytes complete."""
-        found = (self._step(char) for char in data.decode("latin-1"))
-        return [key for key in found if key is not None]
-
-    def _step(self, char: str) -> Key | None:
-        if char == "\x1b":
-            self._state, self._parameters = "escape", False
-        elif self._state == "escape" and char in "[O":
-            self._state = "sequence"
-        elif self._state == "sequence":
-            return self._step_sequence(char)
-        else:
-            self._state = "plain"
-            return _PLAIN_KEYS.get(char)
-        return None
-
-    def _step_sequence(self, char: str) -> Key | None:
-        if not "\x40" <= char <= "\x7e":
-            self._parameters = True
-            return None
-        self._state = "plain"
-        return None if self._parameters else _ARROW_KEYS.get(char)
 
 
 def is_live(stream: TextIO) -> bool:
@@ -276,7 +174,7 @@ class Terminal:
             if not data:
                 return  # the terminal is gone; the music goes on
             for key in parser.feed(data):
-                _ACTIONS[key](self._player)
+                ACTIONS[key](self._player)
             self.changed()
 
     async def _obey_job_control(self, stdin: TextIO, cbreak: Cbreak, signals: AsyncIterator[int]) -> None:

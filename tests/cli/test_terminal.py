@@ -14,11 +14,8 @@ from dataclasses import dataclass
 
 import pytest
 import trio
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lightpeer.cli import terminal
-from lightpeer.cli.terminal import Cbreak, Key, KeyParser, LiveLine, Terminal, has_keys, is_live
+from lightpeer.cli.terminal import Cbreak, LiveLine, Terminal, has_keys, is_live
 
 
 @dataclass(frozen=True)
@@ -51,54 +48,6 @@ class FakePlayer:
             self.on_call()
 
         return call
-
-
-# The keys.
-
-
-@pytest.mark.parametrize(
-    ("data", "keys"),
-    [
-        (b" ", [Key.PAUSE]),
-        (b"np+=-q", [Key.NEXT, Key.PREVIOUS, Key.LOUDER, Key.LOUDER, Key.QUIETER, Key.QUIT]),
-        (b"\x1b[C\x1b[D", [Key.FORWARD, Key.BACK]),
-        (b"\x1bOC", [Key.FORWARD]),
-        (b"\x1b[1;5C", []),  # with Ctrl: another key
-        (b"\x1b[15~q", [Key.QUIT]),  # F5, whose bytes are no keys
-        (b"\x1b[Aq", [Key.QUIT]),
-        (b"\x1bq", [Key.QUIT]),  # Escape, then q
-        (b"\x1b\x1b[C", [Key.FORWARD]),
-        (b"xyz\xff\x00", []),
-    ],
-)
-def test_keys(data, keys):
-    assert KeyParser().feed(data) == keys
-    parser = KeyParser()
-    assert [key for byte in data for key in parser.feed(bytes([byte]))] == keys
-
-
-@given(st.binary(max_size=64))
-def test_no_bytes_break_the_parser(data):
-    parser = KeyParser()
-    parser.feed(data)
-    assert parser.feed(b"\x1b[C")[-1:] in ([Key.FORWARD], [])
-    assert parser.feed(b"\x1b[Cq")[-1] is Key.QUIT
-
-
-def test_every_key_does_something():
-    player = FakePlayer()
-    for key in Key:
-        terminal._ACTIONS[key](player)
-    assert player.calls == [
-        ("toggle_pause",),
-        ("seek_by", 10.0),
-        ("seek_by", -10.0),
-        ("next",),
-        ("previous",),
-        ("change_volume", 2.0),
-        ("change_volume", -2.0),
-        ("stop",),
-    ]
 
 
 # The terminal itself.
