@@ -7,6 +7,7 @@ from hashlib import blake2b, sha256
 
 from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untrusted
 from lightpeer.core.addresses import parse_endpoint_untrusted
+from lightpeer.core.budget.usage import Usage
 from lightpeer.core.content.hash_tree import root_by
 from lightpeer.core.content.kept_blocks import MOST_OBJECTS, build_block, parse_block_untrusted
 from lightpeer.core.content.manifest import (
@@ -398,6 +399,12 @@ def opening(data: bytes) -> None:
                 assert opened.udp is None or 0 < opened.udp.port < 65536
 
 
+def _usage() -> bytes:
+    usage = Usage()
+    usage.count("thrifty", 5, 1.75e9)
+    return usage.to_bytes()
+
+
 def _cache() -> bytes:
     cache = PeerCache()
     cache.add(parse_record_untrusted(RECORD, NOW_S), THEM.peer_id, NOW_S)
@@ -409,15 +416,19 @@ def _cache() -> bytes:
     "core.overlay.peer_entry.unpack_entries_untrusted",
     "core.overlay.peer_entry._entry_untrusted",
     "core.rate.memory.Downlinks.from_bytes_untrusted",
-    seeds=[_cache(), Downlinks().to_bytes(), Downlinks().to_bytes() + b"192.0.2.0/24 5 5\n"],
+    "core.budget.usage.Usage.from_bytes_untrusted",
+    "core.budget.usage._seconds_untrusted",
+    "core.budget.usage._whole_untrusted",
+    seeds=[_cache(), _usage(), Downlinks().to_bytes(), Downlinks().to_bytes() + b"192.0.2.0/24 5 5\n"],
 )
 def files(data: bytes) -> None:
     """Files of ours, which anything may have happened to; also with a checksum that is right."""
     for cache in (data, data[:-16] + blake2b(data[:-16], digest_size=16).digest()):
         with refusals():
             PeerCache.from_bytes_untrusted(cache)
-    with refusals():
-        Downlinks.from_bytes_untrusted(data)
+    for parse_untrusted in (Downlinks.from_bytes_untrusted, Usage.from_bytes_untrusted):
+        with refusals():
+            parse_untrusted(data)
 
 
 def _block(*sizes: int) -> bytes:
