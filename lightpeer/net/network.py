@@ -5,8 +5,8 @@ one; tests use a simulated network on virtual time instead. Monotonic time is no
 always `trio.current_time()`, which trio's MockClock replaces.
 
 A network also counts its traffic, because its users are on metered links: `network.counters` has the IP
-payload bytes of all its sockets. UDP is counted per datagram. For TCP, Linux gives the kernel's own segment
-counts, which include acknowledgements and retransmissions; those cost money too.
+payload bytes of all its sockets, without IP's own headers. UDP is counted per datagram. For TCP, Linux gives
+the kernel's own segment counts, which include acknowledgements and retransmissions; those cost money too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
+    from lightpeer.core.budget.profile import WayOut
     from lightpeer.net.lan import Lan, Own
 
 Address: TypeAlias = tuple[str, int]
@@ -135,6 +136,9 @@ class Network(Protocol):
     def lan(self, own: Own | None = None) -> AbstractAsyncContextManager[Lan]:
         """Look for peers on the local network during a block, and register our own service."""
 
+    def way_out(self) -> WayOut:
+        """Return the interface that leads to the internet now, as far as it can be told."""
+
     def unix_time(self) -> float:
         """Return the wall-clock time in seconds since 1970."""
 
@@ -179,6 +183,7 @@ class Counters:
         self._open: set[Callable[[], tuple[int, int]]] = set()  # of each open TCP stream
         # Told of bytes received and sent, as they pass.
         self.on_traffic: Callable[[int, int], None] | None = None
+        self._traffic: trio.Event | None = None  # somebody waits for it
 
     def rx_bytes(self) -> int:
         """Return the bytes received so far."""
@@ -188,17 +193,37 @@ class Counters:
         """Return the bytes sent so far."""
         return self._tx_bytes + sum(read()[1] for read in self._open)
 
+    def total_bytes(self) -> int:
+        """Return the bytes received and sent so far."""
+        return self.rx_bytes() + self.tx_bytes()
+
     def add(self, *, rx: int = 0, tx: int = 0) -> None:
         """Count received and sent bytes."""
         self._rx_bytes += rx
         self._tx_bytes += tx
         if self.on_traffic is not None:  # once for each datagram: no further call
             self.on_traffic(rx, tx)
+        if self._traffic is not None:
+            self._wake()
 
     def tell(self, rx: int, tx: int) -> None:
         """Tell who listens of bytes that pass now and are counted later, as a stream's are."""
         if self.on_traffic is not None:
             self.on_traffic(rx, tx)
+        if self._traffic is not None:
+            self._wake()
+
+    async def wait_beyond(self, total_bytes: int) -> None:
+        """Wait until more bytes than these have been received and sent."""
+        while self.total_bytes() <= total_bytes:
+            if self._traffic is None:
+                self._traffic = trio.Event()
+            await self._traffic.wait()
+
+    def _wake(self) -> None:
+        if self._traffic is not None:
+            self._traffic.set()
+            self._traffic = None
 
     def track(self, read: Callable[[], tuple[int, int]]) -> None:
         """Count an open stream, whose `read` returns its received and sent bytes."""

@@ -16,6 +16,7 @@ from lightpeer.net.network import ANY_OF_BOTH, Counters, DatagramSocket, socket_
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from lightpeer.core.budget.profile import WayOut
     from lightpeer.net.lan import Lan, Own
 
 _TCP_HEADER_BYTES = 32  # 20, and 12 of timestamps, which nearly every stack sends
@@ -77,6 +78,12 @@ class SystemNetwork:
         from lightpeer.net.lan import on_lan
 
         return on_lan(own)
+
+    def way_out(self) -> WayOut:
+        """Return the interface that leads to the internet now (see `Network`)."""
+        from lightpeer.net.route import way_out
+
+        return way_out()
 
     def unix_time(self) -> float:
         """Return the wall-clock time in seconds since 1970."""

@@ -15,6 +15,7 @@ from typing import Protocol, TypeVar
 
 import trio
 
+from lightpeer.core.budget.profile import WayOut
 from lightpeer.core.trust.contact import Contact
 from lightpeer.net.lan import Lan, Own
 from lightpeer.net.network import Address, Counters
@@ -82,6 +83,7 @@ class SimHost(Machine):
         self.down = down
         self.counters = Counters()
         self.clock_offset_s = 0.0  # a wrong wall clock
+        self.interface = "eth0"  # which leads to the internet
         self.no_route = False  # sending and connecting fail at once: a phone in flight mode
         self.names_fail = False  # at once
         self.names_hang = False  # until the resolver gives up
@@ -239,6 +241,10 @@ class SimHost(Machine):
         if own is not None:
             self.net.lan.add(str(own), [Contact((own.host or self.address, own.port), own.peer_id)])
         yield self.net.lan
+
+    def way_out(self) -> WayOut:
+        """Return the interface that leads to the internet."""
+        return WayOut(self.interface)
 
     def unix_time(self) -> float:
         """Return Unix time by this host's clock, which may be wrong, and goes on while it is suspended."""

@@ -391,3 +391,34 @@ def test_an_address_that_does_not_answer_delays_the_next_by_a_quarter_of_a_secon
         assert all(sock.fileno() < 0 for sock in sockets.made), "what lost the race is closed"
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def test_traffic_wakes_who_waits_for_it():
+    async def main():
+        network = SystemNetwork()
+        listener, client, server = await connected(network)
+        udp = await network.open_udp("127.0.0.1")
+
+        async def wakes(act):
+            before = network.counters.total_bytes()
+            with trio.fail_after(10):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(network.counters.wait_beyond, before)
+                    nursery.start_soon(network.counters.wait_beyond, before)
+                    await trio.testing.wait_all_tasks_blocked()
+                    await act()
+            await network.counters.wait_beyond(before)  # what has come is not waited for
+
+        async def send_now():
+            assert client.send_now(b"y") == 1
+
+        async with listener, client, server:
+            before = network.counters.total_bytes()
+            await wakes(lambda: client.send_all(b"x"))
+            await wakes(send_now)
+            await wakes(lambda: udp.send_to(b"z", udp.local_address))
+            await wakes(udp.receive_from)
+            assert network.counters.total_bytes() > before
+        udp.close()
+
+    trio.run(main)
