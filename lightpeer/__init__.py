@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from lightpeer.client.models import Hit, PeerInfo
     from lightpeer.client.stream import Segment, SegmentStream
     from lightpeer.config import Settings, load_settings
+    from lightpeer.core.budget.profile import Profile
     from lightpeer.core.content.manifest import Rendition, Track
     from lightpeer.core.trust.contact import Contact
     from lightpeer.errors import (
         AudioError,
         BadMessageError,
+        CapReachedError,
         ConfigError,
         LightpeerError,
         LocalError,
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
         Rebuffering,
         Resumed,
         Seeked,
+        Slowed,
         SourceLost,
         TransportChanged,
         Unpaused,
@@ -70,6 +73,7 @@ __all__ = [
     "AudioError",
     "BackgroundPlayer",
     "BadMessageError",
+    "CapReachedError",
     "ConfigError",
     "Contact",
     "Ended",
@@ -89,6 +93,7 @@ __all__ = [
     "PlayerEvent",
     "PlayerEvents",
     "Playing",
+    "Profile",
     "Rebuffering",
     "RemoteError",
     "Rendition",
@@ -97,6 +102,7 @@ __all__ = [
     "Segment",
     "SegmentStream",
     "Settings",
+    "Slowed",
     "SourceLost",
     "StateError",
     "Status",
@@ -118,17 +124,18 @@ _ROOMS = {
     "client.models": ("Hit", "PeerInfo"),
     "client.stream": ("Segment", "SegmentStream"),
     "config": ("Settings", "load_settings"),
+    "core.budget.profile": ("Profile",),
     "core.trust.contact": ("Contact",),
     "core.content.manifest": ("Rendition", "Track"),
     "errors": (
-        *("AudioError", "BadMessageError", "ConfigError", "LightpeerError", "LocalError"),
+        *("AudioError", "BadMessageError", "CapReachedError", "ConfigError", "LightpeerError", "LocalError"),
         *("MissingLibraryError", "NoPeerError", "NothingFoundError", "OutsideError", "RemoteError"),
         *("StateError", "StreamFailedError", "UsageError", "VerificationError"),
     ),
     "playback.background": ("BackgroundPlayer", "PlayerEvents"),
     "playback.events": (
         *("Ended", "NotPlayed", "Opening", "Paused", "PlayerEvent", "Playing", "Rebuffering", "Resumed"),
-        *("Seeked", "SourceLost", "TransportChanged", "Unpaused", "Waiting"),
+        *("Seeked", "Slowed", "SourceLost", "TransportChanged", "Unpaused", "Waiting"),
     ),
     "playback.status": ("Status",),
 }

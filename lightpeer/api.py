@@ -45,6 +45,7 @@ async def open_client(
     Raises:
         UsageError: `bootstrap` holds a malformed address.
         ConfigError: a mistake in the environment or the file.
+        CapReachedError: a cap of the data budget is reached, now or later; the block is cancelled.
     """
     if network is None:
         from lightpeer.net.system import SystemNetwork
@@ -54,7 +55,7 @@ async def open_client(
         settings = load_settings(environ=os.environ)
     if contacts := tuple(map(_contact, bootstrap)):
         settings = replace(settings, bootstrap=contacts)
-    async with inner.open_client(settings, network) as client:
+    async with inner.open_metered(settings, network) as client:
         yield LightClient(client)
 
 

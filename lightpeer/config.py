@@ -22,6 +22,8 @@ from lightpeer.safe_files import read_ordinary
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lightpeer.core.budget.profile import Profile
+
 Transport: TypeAlias = Literal["auto", "udp", "grpc"]
 
 MAX_BOOTSTRAP = 16  # more would take longer to try than a person waits
@@ -42,6 +44,9 @@ class Settings:
     bitrate_kbps: int | None = None  # the rendition; None: as the link allows
     transport: Transport = "auto"  # auto: UDP, or gRPC where UDP is blocked
     volume_db: float = 0.0  # 0 leaves samples as they are
+    profile: str = "auto"  # what playing may cost (core/budget/profile.py); auto: as the network says
+    profiles: tuple[Profile, ...] = ()  # those of the person, by which built-in ones may be replaced
+    networks: tuple[tuple[str, str], ...] = ()  # SSIDs or interfaces, and the names of their profiles
     normalize: bool = False  # apply the manifest's loudness gain: off, as in MPD and librespot
     cache_bytes: int | None = None  # kept on disk of what was heard; None: 200 MB, or less on a small disk
 
@@ -56,6 +61,11 @@ class Settings:
     first_contact_wait_s: float = 15.0  # for any peer, at the start: the address may be mistyped
     give_up_s: float = math.inf  # of silence, later on: only a person knows how long an outage is worth it
     peers_asked: int = 2  # by one search, the second if the first found nothing; each asks many others
+
+    @property
+    def has_caps(self) -> bool:
+        """Whether any profile has a cap."""
+        return any(profile.day_mb is not None or profile.month_mb is not None for profile in self.profiles)
 
 
 def load_settings(
@@ -84,6 +94,7 @@ def load_settings(
     values.setdefault("state_dir", default_state_dir(environ))
     settings = Settings(**values)
     _check_buffers(settings)
+    _check_profiles(settings)
     return settings
 
 
@@ -129,6 +140,8 @@ def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from error
     table = _parse_toml(data, path)
+    if isinstance(table.get("profile"), dict):  # [profile.NAME]
+        table["profiles"] = table.pop("profile")
     for name in table:
         if name not in _PARSERS:
             raise ConfigError(f"{path}: there is no setting {name!r}; there are {', '.join(_PARSERS)}")
@@ -164,6 +177,18 @@ def _check_buffers(settings: Settings) -> None:
         )
     if not s.low_water_s < s.high_water_s:
         raise ConfigError("low_water_s must be less than high_water_s")
+
+
+def _check_profiles(settings: Settings) -> None:
+    names = {settings.profile, *(name for _, name in settings.networks)}
+    if names == {"auto"}:
+        return
+    from lightpeer.core.budget.profile import AUTO, all_profiles
+
+    known = all_profiles(settings.profiles)
+    for name in sorted(names):
+        if name not in known and name != AUTO:
+            raise ConfigError(f"there is no profile {name!r}; there are {', '.join(known)}, and {AUTO}")
 
 
 def _number(low: float, high: float, unit: str) -> Callable[[object], float]:
@@ -218,6 +243,18 @@ def _transport(value: object) -> Transport:
     return value
 
 
+def _profiles(value: object) -> tuple[Profile, ...]:
+    from lightpeer.core.budget.tables import parse_profiles
+
+    return parse_profiles(value)
+
+
+def _networks(value: object) -> tuple[tuple[str, str], ...]:
+    from lightpeer.core.budget.tables import parse_networks
+
+    return parse_networks(value)
+
+
 def _switch(value: object) -> bool:
     known = {True: True, False: False, "1": True, "0": False, "true": True, "false": False}
     known |= {"yes": True, "no": False, "on": True, "off": False}
@@ -264,6 +301,9 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "bitrate_kbps": _bitrate,
     "transport": _transport,
     "volume_db": _number(-60, 20, "decibels"),
+    "profile": _text,
+    "profiles": _profiles,
+    "networks": _networks,
     "normalize": _switch,
     "cache_bytes": _cache,
     "start_buffer_s": _number(0.1, 30, "seconds"),

@@ -17,6 +17,7 @@
         ├── NothingFoundError      no hit, or no peer that answers us holds the track (4)
         ├── AudioError             no sound can be made (6)
         │   └── MissingLibraryError    a shared library is not installed (6)
+        ├── CapReachedError        a cap of the data budget is reached (7)
         ├── StateError             a file or folder of ours cannot be used (1)
         └── UnreadableError        a music file that the server cannot import (1)
 
@@ -185,6 +186,12 @@ class MissingLibraryError(AudioError):
     def __init__(self, library: str, message: str) -> None:
         super().__init__(message)
         self.library = library
+
+
+class CapReachedError(OutsideError):
+    """A cap of the data budget is reached. The message says when it renews, and how to go on anyway."""
+
+    exit_status = 7
 
 
 class StateError(OutsideError):

@@ -10,6 +10,7 @@ import pytest
 
 from lightpeer import config
 from lightpeer.config import Settings, load_settings
+from lightpeer.core.budget.profile import Profile
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import ConfigError, UsageError
@@ -47,6 +48,9 @@ def test_every_setting_can_be_in_the_file(tmp_path):
         transport = "grpc"
         volume_db = -3.5
         normalize = true
+        profiles = {train = {}}
+        networks = {tun0 = "train"}
+        profile = "thrifty"
         start_buffer_s = 1
         cache_bytes = 5_000_000
         resume_buffer_s = 3
@@ -69,6 +73,9 @@ def test_every_setting_can_be_in_the_file(tmp_path):
         volume_db=-3.5,
         normalize=True,
         cache_bytes=5_000_000,
+        profiles=(Profile("train"),),
+        networks=(("tun0", "train"),),
+        profile="thrifty",
         start_buffer_s=1,
         resume_buffer_s=3,
         low_water_s=5,
@@ -79,6 +86,37 @@ def test_every_setting_can_be_in_the_file(tmp_path):
         give_up_s=90.0,
         peers_asked=4,
     )
+
+
+def test_profiles_and_networks_are_tables(tmp_path):
+    text = """
+        [profile.thrifty]
+        month_mb = 500
+        [profile.train]
+        top_kbps = 24
+        buffer_kb = 8000
+        [networks]
+        wlan0 = "normal"
+        "My phone" = "train"
+    """
+    path = write(tmp_path / "c.toml", text)
+    settings = load_settings(config_path=path, environ=HOME)
+    assert settings.profile == "auto"
+    assert settings.profiles == (
+        Profile("thrifty", top_kbps=48, buffer_kb=1000, waste_share=0.0, month_mb=500),
+        Profile("train", top_kbps=24, buffer_kb=8000),
+    )
+    assert settings.networks == (("wlan0", "normal"), ("My phone", "train"))
+    assert settings.has_caps
+    chosen = load_settings(config_path=path, environ=HOME | {"LIGHTPEER_PROFILE": "train"})
+    assert (chosen.profile, chosen.profiles) == ("train", settings.profiles)
+    assert load_settings(environ=HOME, overrides={"profile": "unmetered"}).profile == "unmetered"
+    assert not load_settings(environ=HOME).has_caps
+
+
+def test_a_profile_may_be_chosen_in_the_file_if_none_is_described_there(tmp_path):
+    settings = load_settings(config_path=write(tmp_path / "c.toml", "profile = 'thrifty'"), environ=HOME)
+    assert (settings.profile, settings.profiles) == ("thrifty", ())
 
 
 def test_the_environment_names_state_config_and_bootstrap(tmp_path):
@@ -127,6 +165,13 @@ def test_a_bootstrap_peer_may_be_named_by_its_id():
         (f"bootstrap = {['a'] * 17}", r"at most 16 addresses"),
         ("low_water_s = 50", r"low_water_s must be less"),
         ("start_buffer_s = 30\nhigh_water_s = 20", r"or nothing would play"),
+        ("profile = 'fast'", r"there is no profile 'fast'; there are thrifty, normal, unmetered, and auto"),
+        ("[networks]\nwlan0 = 'fast'", r"there is no profile 'fast'"),
+        ("[networks]\nwlan0 = 5", r"networks is .*, but must be a table"),
+        (
+            "[profile.x]\nday_mb = 0",
+            r"must be tables; day_mb in \[profile.x\] is a number",
+        ),
         ("a = [", r"c\.toml is not a TOML file"),
     ],
 )

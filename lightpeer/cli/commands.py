@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightpeer.client.client import open_client
+from lightpeer.client.client import open_metered
 from lightpeer.console.signals import SIGNALLED, run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.uri import is_uri, parse_uri
@@ -97,7 +97,7 @@ def checked_timeout(seconds: float | None) -> float:
 
 async def _search(settings: Settings, output: Output, query: str, limit: int) -> int:
     found = False
-    async with open_client(settings, SystemNetwork()) as client:
+    async with open_metered(settings, SystemNetwork()) as client:
         async for hit in client.search(query, limit=limit):
             found = True
             _print_hit(hit, output)
@@ -122,7 +122,7 @@ def _print_hit(hit: Hit, output: Output) -> None:
 
 
 async def _peers(settings: Settings, output: Output) -> int:
-    async with open_client(settings, SystemNetwork()) as client:
+    async with open_metered(settings, SystemNetwork()) as client:
         for peer in await client.peers():
             rtt = "-" if peer.rtt_ms is None else f"{peer.rtt_ms:.0f} ms"
             output.result(
@@ -150,7 +150,9 @@ async def _fetch(settings: Settings, output: Output, uri: str, path: Path, silen
             line.show(f"{path.name}: {done_bytes / 1000:.0f}{share} kB")
 
     try:
-        async with open_client(settings, SystemNetwork()) as client:
+        async with open_metered(settings, SystemNetwork()) as client:
+            if client.meter is not None:
+                client.meter.watch(output.notify)
             options = FetchOptions(settings.bitrate_kbps, silence_s, progress)
             done = await fetch(client, uri, path, options)
     finally:

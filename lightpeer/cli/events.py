@@ -22,6 +22,7 @@ _NAMES: Final[dict[type[PlayerEvent], str]] = {
     events.Seeked: "seeked",
     events.Ended: "ended",
     events.NotPlayed: "warning",
+    events.Slowed: "slowed",
     events.TransportChanged: "transport",
     events.SourceLost: "source_lost",
     events.Rebuffering: "rebuffering",

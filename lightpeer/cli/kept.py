@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from lightpeer.cli.commands import checked_item, checked_timeout
-from lightpeer.client.client import Client, open_client
+from lightpeer.client.client import Client, open_client, open_metered
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.eviction import pinned_bytes
@@ -100,7 +100,7 @@ async def _pin(settings: Settings, output: Output, items: list[str], silence_s: 
     from lightpeer.client.pin import pin
 
     line = LiveLine(sys.stderr) if not output.json and not output.quiet and is_live(sys.stderr) else None
-    async with open_client(settings, SystemNetwork()) as client:
+    async with open_metered(settings, SystemNetwork()) as client:
         for item in items:
 
             def progress(done_bytes: int, total_bytes: int | None, item: str = item) -> None:

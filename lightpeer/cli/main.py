@@ -28,11 +28,12 @@ MAX_TRACK_S = 65_536  # no track is longer than 18 hours (core/content/manifest.
 
 _STATUSES = (
     "exit status: 0 done, 1 failed, 2 usage, 3 no peer reachable or given up, 4 nothing found, "
-    "5 stream failed or did not verify, 6 no audio output or a missing library, 130 interrupted"
+    "5 stream failed or did not verify, 6 no audio output or a missing library, "
+    "7 a cap of the data budget is reached, 130 interrupted"
 )
 _SETTINGS = (
     *("state_dir", "bootstrap", "output", "bitrate_kbps", "transport", "volume_db", "normalize"),
-    *("cache_bytes", "first_contact_wait_s", "give_up_s"),
+    *("cache_bytes", "first_contact_wait_s", "give_up_s", "profile"),
 )
 """The settings that have a flag, by the name that the parser uses too."""
 
@@ -59,6 +60,10 @@ def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
     match arguments.command:
         case "id":
             return _show_id(settings(), output)
+        case "usage":
+            from lightpeer.cli.usage import show_usage
+
+            return show_usage(settings(), output)
         case "doctor":
             from lightpeer.cli.doctor import diagnose
 
@@ -169,6 +174,7 @@ def _parser() -> Parser:
     _add_pin(add("pin", "keep tracks to be heard later, without the network"))
     add("peers", "ask for peers, and list those known")
     add("id", "print this peer's id")
+    add("usage", "show the data used by day, and what is left of the caps")
     add("doctor", "check what playing needs, and say how to get what is missing")
     add("demo", "run a small network on this machine and play a track from it")
     return parser
@@ -234,6 +240,7 @@ def _common_options() -> Parser:
     place = "[ID@]HOST:PORT"
     common.add_argument("--bootstrap", action=_Gather, metavar=place, help="a first peer (repeats)")
     common.add_argument("--state", dest="state_dir", metavar="DIR", help="the directory of key and peers")
+    common.add_argument("--profile", metavar="NAME", help="thrifty, normal, unmetered, your own, or auto")
     common.add_argument("--config", metavar="FILE", help="the configuration file")
     common.add_argument("--json", action="store_true", help="print one JSON object a line")
     common.add_argument("-q", "--quiet", action="store_true", help="print results and errors only")

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
 
-from lightpeer.client.client import open_client
+from lightpeer.client.client import open_metered
 from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.errors import UsageError
 from lightpeer.net.system import SystemNetwork
+from lightpeer.state.files import is_kept
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,10 +79,8 @@ def make_sink_of(settings: Settings) -> Sink:
 async def _play(settings: Settings, output: Output, programme: Programme) -> int:
     network = SystemNetwork()
     meter = _radio_meter(network) if programme.stats else None
-    async with open_client(settings, network) as client:
-        if settings.bootstrap and not _begins_kept(client, programme.items[0]):
-            client.begin()
-            await client.connecting.wait()  # the player is imported while the SYN is on its way
+    at_once = not _begins_kept(settings, programme.items[0])
+    async with open_metered(settings, network, at_once=at_once) as client:
         performance = Performance(client, settings, output, live=programme.live)
         try:
             await performance.run(programme.items, start_s=programme.start_s)
@@ -91,9 +90,9 @@ async def _play(settings: Settings, output: Output, programme: Programme) -> int
     return 0
 
 
-def _begins_kept(client: Client, item: str) -> bool:
+def _begins_kept(settings: Settings, item: str) -> bool:
     """Return whether an item may begin without the network."""
-    return is_uri(item) and client.has_kept(parse_uri(item))
+    return settings.cache_bytes != 0 and is_uri(item) and is_kept(settings.state_dir, parse_uri(item))
 
 
 class Performance:
@@ -141,7 +140,7 @@ class Performance:
         line = self._terminal.line if self._terminal else None
         if line:
             line.clear()
-        if name == "warning" and not self._output.json:
+        if name in {"warning", "slowed"} and not self._output.json:
             self._output.warn(str(fields["message"]))
         elif self._output.json or (line is None and name in _SENTENCES):
             self._output.remark(name, _sentence(name, fields), **fields)

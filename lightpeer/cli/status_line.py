@@ -23,7 +23,10 @@ def status_line(status: Status, columns: int) -> str:
         return truncate(f"… {_wait(status)}, buffer {_left(status)}; waiting (q quits)", columns)
     if status.state == "opening":
         return truncate("… opening", columns)
-    facts = "  ".join(_facts(status))
+    known = list(_facts(status))
+    while len(known) > 1 and width("  ".join(known)) + 4 + _MIN_TITLE_COLUMNS > columns:
+        known.pop()
+    facts = "  ".join(known)
     title = clean(status.title)
     if artist := clean(status.artist):
         title = f"{title} — {artist}"
@@ -33,11 +36,16 @@ def status_line(status: Status, columns: int) -> str:
 
 
 def _facts(status: Status) -> Iterator[str]:
+    """Yield what there is to say, the most important first."""
     yield f"{clock(status.position_s)}/{clock(status.duration_s)}"
     yield f"buf {status.buffer_s:.0f} s"
     if status.awaited:
         yield _wait(status)
         return
+    if status.left_mb is not None:
+        yield f"{status.left_mb:.3g} MB left"
+    if status.mb_per_hour:
+        yield f"{status.mb_per_hour:.0f} MB/h"
     yield f"{status.bitrate_kbps:.0f} kbit/s"
     yield f"↓{status.goodput_kbps:.0f}"
     yield f"{status.sources} src"

@@ -22,9 +22,11 @@ from lightpeer.state.rates import RememberedDownlink
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
+    from lightpeer.client.meter import Meter
     from lightpeer.client.models import Hit, PeerInfo
     from lightpeer.client.search import Searcher
     from lightpeer.config import Settings
+    from lightpeer.core.budget.profile import Limits
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.overlay.peer_cache import PeerCache
     from lightpeer.core.trust.identity import Identity, PeerId
@@ -73,6 +75,39 @@ async def open_client(
             client.save()
 
 
+@asynccontextmanager
+async def open_metered(
+    settings: Settings, network: Network, *, at_once: bool = False
+) -> AsyncIterator[Client]:
+    """Open a light client whose bytes count against the caps of its profile, for the length of a block.
+
+    Args:
+        settings: profile, state directory and the rest.
+        network: the way out.
+        at_once: begin to connect to the first bootstrap peer, while the meter and what the block needs are
+            imported; unless there are caps, which are looked at first.
+
+    Raises:
+        CapReachedError: a cap is used up, before or during the block.
+    """
+    before_bytes = network.counters.total_bytes()
+    async with open_client(settings, network) as client:
+        if at_once and settings.bootstrap and not settings.has_caps:
+            client.begin()
+            await client.connecting.wait()
+        from lightpeer.client.meter import Meter
+
+        client.meter = meter = Meter(settings, network, before_bytes)
+        try:
+            meter.look()
+            async with open_nursery() as nursery:
+                nursery.start_soon(meter.run)
+                yield client
+                nursery.cancel_scope.cancel()
+        finally:
+            meter.save()
+
+
 class Client:
     """The light client; make it with `open_client`.
 
@@ -80,6 +115,7 @@ class Client:
         settings: as given.
         network: the way out.
         downlink: the remembered rates of networks.
+        meter: counts its bytes (`meter.py`); None: nobody does.
     """
 
     def __init__(
@@ -93,6 +129,7 @@ class Client:
         self._takes_from = takes_from
         self.network = network
         self._nursery = nursery
+        self.meter: Meter | None = None
         self._losses = Losses()
         self._remembered = RememberedPeers(
             settings.state_dir, settings.cached_peers, nursery, losses=self._losses
@@ -125,6 +162,10 @@ class Client:
     def first_packet_at(self) -> float | None:
         """When the first packet left, as `time.monotonic()` gives it."""
         return self._reach.connections.first_packet_at
+
+    def limits(self) -> Limits | None:
+        """Return what the data budget leaves; None if nobody counts."""
+        return self.meter.limits if self.meter else None
 
     def save(self) -> None:
         """Save remembered peers and networks and what was heard, if they changed."""
@@ -262,14 +303,13 @@ class Client:
         return [info_of(entry) for entry in self.cache.entries()]
 
     def _opener(self, start: Start, tried: Collection[PeerId] = (), track: Track | None = None) -> Opener:
-        from lightpeer.core.segments.abr import FIRST_BPS
         from lightpeer.peering.opener import Opener, Wanted
 
         return Opener(
             self.identity.peer_id,
             None if self.settings.transport == "grpc" else self.network.entropy,
             Wanted(
-                start.bitrate_kbps or self.settings.bitrate_kbps or FIRST_BPS // 1000,
+                start.bitrate_kbps or self._first_kbps(),
                 start.inline_bytes,
                 start.first_segment,
                 track,
@@ -277,3 +317,10 @@ class Client:
             tried=tried,
             takes_from=self._takes_from,
         )
+
+    def _first_kbps(self) -> int:
+        """Return the greatest rendition to begin with, where a start names none."""
+        from lightpeer.core.segments.abr import FIRST_BPS
+
+        kbps, limits = self.settings.bitrate_kbps or FIRST_BPS // 1000, self.limits()
+        return kbps if limits is None or limits.top_kbps is None else min(kbps, limits.top_kbps)

@@ -35,6 +35,7 @@ from lightpeer.errors import LightpeerError, NothingFoundError, StreamFailedErro
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lightpeer.core.budget.profile import Limits
     from lightpeer.core.segments.download import Download
     from lightpeer.core.segments.handle import SourceHandle
     from lightpeer.core.trust.identity import PeerId
@@ -60,6 +61,7 @@ class Callbacks:
             seconds of fetching.
         sink_ahead_s: gives the seconds of sound that left the buffer and are not played yet.
         on_silence: is told when nothing has come for a while of what is wanted, and when it comes again.
+        limits: gives what the listener's data budget leaves; None: it has no say.
     """
 
     on_event: TellEvent = lambda _event: None
@@ -67,6 +69,7 @@ class Callbacks:
     on_served: Callable[[Peer, int, float], None] = lambda _peer, _size, _seconds: None
     sink_ahead_s: Callable[[], float] = lambda: 0.0
     on_silence: Callable[[], None] = lambda: None
+    limits: Callable[[], Limits | None] = lambda: None
 
 
 class Session:
@@ -180,6 +183,7 @@ class Session:
 
     async def run(self, first: tuple[Peer, Opened] | None) -> None:
         """Stream until cancelled, beginning with a source that was opened; None: with what is kept."""
+        self._refresh_sink()
         async with trio.open_nursery() as self._nursery:
             try:
                 if self.download.needs_sources and not self.download.buffer.is_held:
@@ -260,6 +264,8 @@ class Session:
 
     def _refresh_sink(self) -> None:
         self.download.buffer.on_sink(self._callbacks.sink_ahead_s(), trio.current_time())
+        if (limits := self._callbacks.limits()) is not None:
+            self.ladder.top_kbps = limits.top_kbps
 
     # Sources.
 

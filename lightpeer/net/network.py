@@ -204,14 +204,14 @@ class Counters:
         if self.on_traffic is not None:  # once for each datagram: no further call
             self.on_traffic(rx, tx)
         if self._traffic is not None:
-            self._wake()
+            self._wake(self._traffic)
 
     def tell(self, rx: int, tx: int) -> None:
         """Tell who listens of bytes that pass now and are counted later, as a stream's are."""
         if self.on_traffic is not None:
             self.on_traffic(rx, tx)
         if self._traffic is not None:
-            self._wake()
+            self._wake(self._traffic)
 
     async def wait_beyond(self, total_bytes: int) -> None:
         """Wait until more bytes than these have been received and sent."""
@@ -220,10 +220,9 @@ class Counters:
                 self._traffic = trio.Event()
             await self._traffic.wait()
 
-    def _wake(self) -> None:
-        if self._traffic is not None:
-            self._traffic.set()
-            self._traffic = None
+    def _wake(self, traffic: trio.Event) -> None:
+        traffic.set()
+        self._traffic = None
 
     def track(self, read: Callable[[], tuple[int, int]]) -> None:
         """Count an open stream, whose `read` returns its received and sent bytes."""

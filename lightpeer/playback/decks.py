@@ -22,7 +22,7 @@ from lightpeer.core.segments.retries import Retries
 from lightpeer.errors import LightpeerError, NoPeerError, NothingFoundError, RemoteError
 from lightpeer.playback.contact import FirstContact
 from lightpeer.playback.deck import Deck, first_segment
-from lightpeer.playback.events import Opening
+from lightpeer.playback.events import Opening, Slowed
 from lightpeer.playback.stats import PlayStats
 from lightpeer.tasks.nursery import open_nursery
 
@@ -79,9 +79,14 @@ class Decks:
         self._nursery: trio.Nursery | None = None
 
     def begin(self, nursery: trio.Nursery) -> None:
-        """Have tracks streamed in a nursery from now on."""
+        """Have tracks streamed in a nursery from now on, and tell when a cap is near."""
         self._nursery = nursery
         self._contact.begin()
+        if self._client.meter is not None:
+            self._client.meter.watch(self._tell_slowed)
+
+    def _tell_slowed(self, why: str) -> None:
+        self._weather.tell(Slowed(f"{why}: going on in the lowest quality"))
 
     def get(self, item: int) -> Deck | None:
         """Return an item's deck, if it is open."""
@@ -169,6 +174,18 @@ class Decks:
         self.stats.first_packet_at = self._client.first_packet_at
         sessions = [deck.session for deck in self._open.values()]
         return self.stats.report(sessions, self.bandwidth, self._client.network.counters)
+
+    def left_mb(self) -> float | None:
+        """Return what is left of the data budget's nearest cap, None if there is none."""
+        meter = self._client.meter
+        left_bytes = meter.left_bytes if meter else None
+        return None if left_bytes is None else left_bytes / 1e6
+
+    def mb_per_hour(self) -> float:
+        """Return what an hour of music costs, by all bytes so far and what is heard or here for them."""
+        decks = self._open.values()
+        had_s = self.stats.played_s + sum(deck.session.buffer_s + deck.in_hand_s for deck in decks)
+        return self._client.network.counters.total_bytes() * 3.6e-3 / had_s if had_s else 0.0
 
     async def _open_patiently(self, item: int, position_s: float) -> Deck:
         """Open an item, however long that takes; raise for one that no peer offers, or without contact."""

@@ -17,6 +17,7 @@ __all__ = [
     "Rebuffering",
     "Resumed",
     "Seeked",
+    "Slowed",
     "SourceLost",
     "TransportChanged",
     "Unpaused",
@@ -87,6 +88,13 @@ class NotPlayed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Slowed:
+    """A cap of the data budget is near, so playing uses less. `message` is a sentence that says so."""
+
+    message: str
+
+
 PlayerEvent: TypeAlias = (
     Opening
     | Waiting
@@ -96,6 +104,7 @@ PlayerEvent: TypeAlias = (
     | Seeked
     | Ended
     | NotPlayed
+    | Slowed
     | TransportChanged
     | SourceLost
     | Rebuffering

@@ -66,7 +66,10 @@ class Player:
         self._queue = Queue()
         self._weather = Weather(settings.give_up_s, on_event)
         callbacks = Callbacks(
-            on_event=self._weather.tell, on_silence=self._see_network, sink_ahead_s=self._sink_ahead_s
+            on_event=self._weather.tell,
+            on_silence=self._see_network,
+            sink_ahead_s=self._sink_ahead_s,
+            limits=client.limits,
         )
         self._decks = Decks(client, settings, self._queue, self._weather, callbacks)
         self._sound = Sound(sink_factory, client.connecting, self._weather)
@@ -139,6 +142,8 @@ class Player:
             volume_db=self._volume.db,
             awaited=weather.awaited,
             awaited_s=weather.lasts_s,
+            mb_per_hour=self._decks.mb_per_hour() if deck is not None else 0.0,
+            left_mb=self._decks.left_mb(),
         )
 
     @property

@@ -30,6 +30,8 @@ class Status:
         volume_db: the listener's choice.
         awaited: what is away and waited for, `network` or `sound`; empty: nothing.
         awaited_s: for how many seconds it has been.
+        mb_per_hour: what an hour of this costs, in MB.
+        left_mb: what is left of the data budget's nearest cap; None: there is none.
     """
 
     state: str = "stopped"
@@ -46,6 +48,8 @@ class Status:
     volume_db: float = 0.0
     awaited: str = ""
     awaited_s: float = 0.0
+    mb_per_hour: float = 0.0
+    left_mb: float | None = None
 
 
 def status_of(deck: Deck, position_s: float, *, is_paused: bool) -> Status:

@@ -34,6 +34,7 @@ PRINTED = {
     events.Seeked(3.0): ("seeked", {"position_s": 3.0}),
     events.Ended("loud:x", 2.0): ("ended", {"uri": "loud:x", "position_s": 2.0}),
     events.NotPlayed("x", "nobody has it"): ("warning", {"message": "nobody has it"}),
+    events.Slowed("a cap is near"): ("slowed", {"message": "a cap is near"}),
     events.TransportChanged("grpc", "Lx"): ("transport", {"transport": "grpc", "peer_id": "Lx"}),
     events.SourceLost("Lx", "it is gone"): ("source_lost", {"peer_id": "Lx", "reason": "it is gone"}),
     events.Rebuffering(): ("rebuffering", {}),

@@ -82,7 +82,18 @@ def test_version_beside_other_flags(capsys):
 def test_help_lists_the_commands_and_statuses(capsys):
     assert run(["--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    for word in ("search", "play", "fetch", "peers", "id", "doctor", "demo", "130 interrupted"):
+    for word in (
+        "search",
+        "play",
+        "fetch",
+        "peers",
+        "id",
+        "usage",
+        "doctor",
+        "demo",
+        "7 a cap",
+        "130 interrupted",
+    ):
         assert word in out
 
 
@@ -196,6 +207,7 @@ def test_a_state_directory_that_cannot_be(capsys, tmp_path):
     [
         (errors.LightpeerError("a"), 1),
         (errors.StateError("p", "a"), 1),
+        (errors.CapReachedError("a"), 7),
         (errors.ConfigError("a"), 2),
         (errors.NoPeerError("a"), 3),
         (errors.NothingFoundError("a"), 4),

@@ -71,7 +71,7 @@ class FakePlayer:
 
 
 @asynccontextmanager
-async def fake_client(*_):
+async def fake_client(*_, **__):
     yield FakeClient()
 
 
@@ -93,8 +93,8 @@ class FakeClient:
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
     monkeypatch.setattr("lightpeer.playback.player.Player", FakePlayer)
-    monkeypatch.setattr(play, "open_client", fake_client)
-    monkeypatch.setattr(commands, "open_client", fake_client)
+    monkeypatch.setattr(play, "open_metered", fake_client)
+    monkeypatch.setattr(commands, "open_metered", fake_client)
     monkeypatch.setattr(FakePlayer, "ending", None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,29 @@ from tests.cli.test_terminal import Status
 def test_the_line_tells_everything():
     line = "▶ Copper Rain — lightpeer  1:02/3:05  buf 24 s  48 kbit/s  ↓312  2 src  udp"
     assert status_line(Status(), 120) == line
+
+
+def test_the_line_tells_what_it_costs_and_what_is_left_of_the_cap():
+    paying = Status(mb_per_hour=21.9, left_mb=12.345)
+    assert "  buf 24 s  12.3 MB left  22 MB/h  48 kbit/s  " in status_line(paying, 120)
+    assert "  buf 24 s  0 MB left  22 MB/h  " in status_line(Status(mb_per_hour=21.9, left_mb=0.0), 120)
+    assert "  buf 24 s  22 MB/h  48 kbit/s  " in status_line(Status(mb_per_hour=21.9), 120)
+
+
+@pytest.mark.parametrize(
+    ("columns", "facts"),
+    [
+        (79, "1:02/3:05  buf 24 s  12.3 MB left  22 MB/h  48 kbit/s  ↓312"),
+        (60, "1:02/3:05  buf 24 s  12.3 MB left  22 MB/h"),
+        (45, "1:02/3:05  buf 24 s"),
+        (10, ""),
+    ],
+)
+def test_where_a_line_is_short_the_least_important_is_left_out(columns, facts):
+    line = status_line(Status(mb_per_hour=21.9, left_mb=12.345), columns)
+    assert line.endswith(facts)
+    assert line.startswith("▶ Copper ")
+    assert width(line) <= columns
 
 
 def test_the_line_of_other_states():

@@ -34,6 +34,8 @@ class Status:
     volume_db: float = 0.0
     awaited: str = ""
     awaited_s: float = 0.0
+    mb_per_hour: float = 0.0
+    left_mb: float | None = None
 
 
 class FakePlayer:

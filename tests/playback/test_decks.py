@@ -15,6 +15,7 @@ from lightpeer.config import Settings
 from lightpeer.core.segments.retries import ANSWERS
 from lightpeer.download.session import Callbacks
 from lightpeer.errors import NoPeerError, NothingFoundError
+from lightpeer.net.network import Counters
 from lightpeer.playback import decks as module
 from lightpeer.playback.decks import LOWEST_KBPS, OPENING_BYTES, Decks
 from lightpeer.playback.events import Opening, Waiting
@@ -78,7 +79,7 @@ class Stage(NothingKept):
         self.plenty, self.fetched = trio.Event(), trio.Event()
         self.queue = Queue()
         self.queue.begin(items, 0.0)
-        self.network = SimpleNamespace(counters=SimpleNamespace(rx_bytes=lambda: 0))
+        self.network = SimpleNamespace(counters=Counters())
         self.downlink = SimpleNamespace(
             rate_bytes_per_s=lambda _peer: 5_000.0, note=lambda *told: self.noted.append(told)
         )
@@ -86,6 +87,11 @@ class Stage(NothingKept):
         weather = Weather(math.inf, self.events.append)
         self.decks = Decks(self, settings, self.queue, weather, Callbacks())
         self.decks.stats = SimpleNamespace(add=self.added.append)
+
+    meter = None
+
+    def limits(self) -> None:
+        """Nobody counts."""
 
     async def open_query(self, item: object, start) -> tuple[object, object]:
         self.opened.append((item, start.first_segment, start.inline_bytes))

@@ -27,7 +27,7 @@ from lightpeer.download.session import Callbacks
 from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
 from lightpeer.playback import decks, sound
 from lightpeer.playback.deck import first_segment
-from lightpeer.playback.events import NotPlayed, PlayerEvent, Rebuffering, Resumed, SourceLost
+from lightpeer.playback.events import NotPlayed, PlayerEvent, Rebuffering, Resumed, Slowed, SourceLost
 from lightpeer.playback.player import RESTART_AFTER_S, Player
 from lightpeer.playback.queue import LISTENED_S, SKIPPED_S
 from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB
@@ -191,8 +191,12 @@ class FakeClient(NothingKept):
         self.connecting = trio.Event()
         self.connecting.set()
         self.network = SimpleNamespace(
-            counters=SimpleNamespace(rx_bytes=lambda: 10_000, tx_bytes=lambda: 1_000)
+            counters=SimpleNamespace(
+                rx_bytes=lambda: 10_000, tx_bytes=lambda: 1_000, total_bytes=lambda: 11_000
+            )
         )
+        self.meter: object = None
+        self.limits = "limits"
         self.first_packet_at = 5.0
         self.noted: list[tuple[object, float]] = []
         self.remembered = 7_000.0
@@ -437,10 +441,29 @@ def test_the_status_of_what_plays(run):
                 sources=2,
                 transport="udp",
                 volume_db=-3.0,
+                mb_per_hour=11_000 * 3600 / 13.75 / 1e6,  # of a second that was heard, and what is here
             )
         ]
 
     run(main, {}, volume_db=-3.0)
+
+
+def test_what_is_left_of_a_cap_is_shown_and_that_it_is_near_is_told(run):
+    async def main(on: Stage) -> None:
+        def watch(on_slowed: Callable[[str], None]) -> None:
+            FakeDeck.script["one"] = [look, lambda: on_slowed("it is near"), 1]
+
+        def look() -> None:
+            assert on.player.status.left_mb == 5.25
+            on.client.meter.left_bytes = None
+            assert on.player.status.left_mb is None
+
+        on.client.meter = SimpleNamespace(left_bytes=5_250_000, watch=watch)
+        await on.player.play(["one"])
+        assert Slowed("it is near: going on in the lowest quality") in on.events
+        assert FakeSession.made[0].callbacks.limits == "limits"
+
+    run(main)
 
 
 def test_the_status_while_it_opens_waits_for_data_or_is_paused(run):

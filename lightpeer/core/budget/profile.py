@@ -7,20 +7,20 @@ network of an unknown kind may cost money, so it gets `thrifty`, as a radio netw
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)
 AUTO: Final = "auto"  # the name that leaves the choice to the network
 LOWEST_KBPS: Final = 1  # below every rendition, so that the lowest is taken
 LEAST_BUFFER_KB: Final = 256  # 85 s at 24 kbit/s
 MOST_BUFFER_KB: Final = 64_000
 
-_HOME: Final = re.compile(r"(eth|en|wl|br|bond)")  # cable and wireless LAN, as Linux and systemd name them
+MOST_NAME_CHARS: Final = 32
+
+_HOME: Final = ("eth", "en", "wl", "br", "bond")  # cable and wireless LAN, as Linux and systemd name them
 
 
 class WayOut(NamedTuple):
@@ -64,16 +64,22 @@ class Profile:
     day_mb: float | None = None
     month_mb: float | None = None
 
-    @property
-    def limits(self) -> Limits:
-        """What playing keeps to while no cap is near."""
-        return Limits(self.top_kbps, self.buffer_kb * 1000, self.waste_share)
-
 
 THRIFTY: Final = Profile("thrifty", top_kbps=48, buffer_kb=1_000, waste_share=0.0)
 NORMAL: Final = Profile("normal")
 UNMETERED: Final = Profile("unmetered", buffer_kb=8_000)
 BUILT_IN: Final = (THRIFTY, NORMAL, UNMETERED)
+
+
+def is_name(text: str) -> bool:
+    """Return whether a profile may have this name: ASCII letters and digits, - and _, and not `auto`."""
+    is_word = text.replace("-", "").replace("_", "").isalnum() and text.isascii()
+    return is_word and len(text) <= MOST_NAME_CHARS and text != AUTO
+
+
+def limits_of(profile: Profile) -> Limits:
+    """Return what playing keeps to while no cap is near."""
+    return Limits(profile.top_kbps, profile.buffer_kb * 1000, profile.waste_share)
 
 
 def all_profiles(own: tuple[Profile, ...]) -> dict[str, Profile]:
@@ -86,4 +92,4 @@ def name_for(way: WayOut, networks: Mapping[str, str]) -> str:
     for known in (way.ssid, way.interface):
         if known in networks:
             return networks[known]
-    return NORMAL.name if _HOME.match(way.interface) else THRIFTY.name
+    return NORMAL.name if way.interface.startswith(_HOME) else THRIFTY.name

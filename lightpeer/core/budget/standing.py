@@ -11,7 +11,7 @@ import math
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lightpeer.core.budget.profile import LEAST_BUFFER_KB, LOWEST_KBPS, UNMETERED, Limits
+from lightpeer.core.budget.profile import LEAST_BUFFER_KB, LOWEST_KBPS, UNMETERED, Limits, limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +91,7 @@ class Standing(NamedTuple):
     @property
     def limits(self) -> Limits:
         """What playing keeps to."""
-        return self.profile.limits if self.state is State.NORMAL else SLOW
+        return limits_of(self.profile) if self.state is State.NORMAL else SLOW
 
     @property
     def next_bytes(self) -> float:

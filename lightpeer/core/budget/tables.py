@@ -9,10 +9,10 @@ from lightpeer.core.budget.profile import (
     AUTO,
     LEAST_BUFFER_KB,
     MOST_BUFFER_KB,
-    NAME,
     UNMETERED,
     Profile,
     all_profiles,
+    is_name,
 )
 
 MAX_PROFILES: Final = 16
@@ -47,7 +47,7 @@ def parse_networks(value: object) -> tuple[tuple[str, str], ...]:
 
 
 def _parse_profile(name: str, table: object) -> Profile:
-    if not NAME.fullmatch(name) or name == AUTO or not isinstance(table, dict):
+    if not is_name(name) or not isinstance(table, dict):
         raise ValueError(f"tables [profile.NAME], with up to 32 letters, digits, - and _, and not {AUTO}")
     keys = [key for key in _RANGES if name != UNMETERED.name or key not in _CAPS]
     for key in table:

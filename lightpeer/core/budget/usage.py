@@ -24,7 +24,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lightpeer.core.budget.profile import NAME
+from lightpeer.core.budget.profile import is_name
 from lightpeer.errors import BadMessageError
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Usage:
             usage.clock = AccountClock(account_s, clock_s, behind_s)
             for line in lines:
                 day, name, size = line.split(" ")
-                if not NAME.fullmatch(name):
+                if not is_name(name):
                     raise BadMessageError("the usage file has a profile without a proper name")
                 usage._add(_whole_untrusted(day, 2 * MAX_CLOCK_S // DAY_S), name, _whole_untrusted(size))
         except ValueError as error:

@@ -12,14 +12,15 @@ from lightpeer.core.budget.profile import (
     Profile,
     WayOut,
     all_profiles,
+    limits_of,
     name_for,
 )
 
 
 def test_the_three_that_are_built_in_give_these_limits():
-    assert THRIFTY.limits == Limits(48, 1_000_000, 0.0)
-    assert NORMAL.limits == Limits(None, 2_000_000, 0.10)
-    assert UNMETERED.limits == Limits(None, 8_000_000, 0.10)
+    assert limits_of(THRIFTY) == Limits(48, 1_000_000, 0.0)
+    assert limits_of(NORMAL) == Limits(None, 2_000_000, 0.10)
+    assert limits_of(UNMETERED) == Limits(None, 8_000_000, 0.10)
     assert {p.day_mb for p in (THRIFTY, NORMAL, UNMETERED)} == {None}
 
 

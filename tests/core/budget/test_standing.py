@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from lightpeer.core.budget.profile import NORMAL, THRIFTY, UNMETERED, Limits, Profile
+from lightpeer.core.budget.profile import NORMAL, THRIFTY, UNMETERED, Limits, Profile, limits_of
 from lightpeer.core.budget.standing import MB, SLOW, Standing, State, duration_text, mb_text, standing_of
 from lightpeer.core.budget.usage import DAY_S, Usage
 
@@ -27,7 +27,7 @@ def standing(
 @pytest.mark.parametrize("profile", [THRIFTY, NORMAL, UNMETERED])
 def test_without_caps_there_is_no_end(profile):
     free = standing(10_000, profile=profile)
-    assert (free.state, free.limits, free.nearest) == (State.NORMAL, profile.limits, None)
+    assert (free.state, free.limits, free.nearest) == (State.NORMAL, limits_of(profile), None)
     assert math.isinf(free.next_bytes)
     assert free.sentence() == ""
 

@@ -88,3 +88,35 @@ def test_the_choice_is_always_a_rendition(bitrates, steps):
 
 def test_a_rendition_is_pinned_by_the_bitrate_that_is_shown():
     assert Ladder((24_000, 48_400), fixed_kbps=48).current == 1, "as a server has it"
+
+
+# What a data budget allows.
+
+
+def test_the_top_bounds_every_choice_and_may_change():
+    ladder = Ladder(BITRATES)
+    ladder.top_kbps = 48
+    assert ladder.choose(rate(500), 0.0) == 1
+    assert [ladder.choose(rate(500), 30.0) for _ in range(3)] == [1, 1, 1]
+    ladder.top_kbps = 1
+    assert ladder.choose(rate(500), 30.0) == 0, "at once, and the lowest if all are above it"
+    ladder.top_kbps = None
+    assert [ladder.choose(rate(500), 30.0) for _ in range(3)] == [1, 2, 2]
+    assert ladder.switches == 3
+
+
+def test_the_top_bounds_a_pinned_rendition_as_long_as_it_holds():
+    ladder = Ladder(BITRATES, 96)
+    ladder.top_kbps = 24
+    assert ladder.choose(0.0, 0.0) == 0
+    assert ladder.choose(rate(500), 30.0) == 0
+    ladder.top_kbps = None
+    assert ladder.choose(rate(20), 0.0) == 2
+
+
+def test_what_a_server_sends_above_the_top_is_not_begun_with():
+    ladder = Ladder(BITRATES)
+    ladder.top_kbps = 47
+    assert not ladder.begin_with(1)
+    assert ladder.begin_with(0)
+    assert ladder.choose(0.0, 0.0) == 0
