@@ -13,7 +13,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lightpeer.client import client as inner
+from lightpeer.client.metered import open_metered
 from lightpeer.config import Settings, load_settings
 from lightpeer.core.trust.contact import Contact, parse_contact
 from lightpeer.core.trust.identity import format_peer_id
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from lightpeer.client.client import Client
     from lightpeer.client.fetch import Fetched
     from lightpeer.client.models import Hit, PeerInfo
     from lightpeer.client.stream import SegmentStream
@@ -55,14 +56,14 @@ async def open_client(
         settings = load_settings(environ=os.environ)
     if contacts := tuple(map(_contact, bootstrap)):
         settings = replace(settings, bootstrap=contacts)
-    async with inner.open_metered(settings, network) as client:
+    async with open_metered(settings, network) as client:
         yield LightClient(client)
 
 
 class LightClient:
     """Finds tracks, fetches and plays them; make it with `open_client`."""
 
-    def __init__(self, client: inner.Client) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
 
     @property

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightpeer.client.client import open_metered
+from lightpeer.client.metered import open_metered
 from lightpeer.console.signals import SIGNALLED, run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.uri import is_uri, parse_uri

@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from lightpeer.cli.commands import checked_item, checked_timeout
-from lightpeer.client.client import Client, open_client, open_metered
+from lightpeer.client.client import Client, open_client
+from lightpeer.client.metered import open_metered
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.eviction import pinned_bytes

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
 
-from lightpeer.client.client import open_metered
+from lightpeer.client.metered import open_metered
 from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described

@@ -75,39 +75,6 @@ async def open_client(
             client.save()
 
 
-@asynccontextmanager
-async def open_metered(
-    settings: Settings, network: Network, *, at_once: bool = False
-) -> AsyncIterator[Client]:
-    """Open a light client whose bytes count against the caps of its profile, for the length of a block.
-
-    Args:
-        settings: profile, state directory and the rest.
-        network: the way out.
-        at_once: begin to connect to the first bootstrap peer, while the meter and what the block needs are
-            imported; unless there are caps, which are looked at first.
-
-    Raises:
-        CapReachedError: a cap is used up, before or during the block.
-    """
-    before_bytes = network.counters.total_bytes()
-    async with open_client(settings, network) as client:
-        if at_once and settings.bootstrap and not settings.has_caps:
-            client.begin()
-            await client.connecting.wait()
-        from lightpeer.client.meter import Meter
-
-        client.meter = meter = Meter(settings, network, before_bytes)
-        try:
-            meter.look()
-            async with open_nursery() as nursery:
-                nursery.start_soon(meter.run)
-                yield client
-                nursery.cancel_scope.cancel()
-        finally:
-            meter.save()
-
-
 class Client:
     """The light client; make it with `open_client`.
 
@@ -162,6 +129,11 @@ class Client:
     def first_packet_at(self) -> float | None:
         """When the first packet left, as `time.monotonic()` gives it."""
         return self._reach.connections.first_packet_at
+
+    @property
+    def has_heard(self) -> bool:
+        """Whether any peer has ever answered a search."""
+        return "_searcher" in self.__dict__ and self._searcher.has_heard
 
     def limits(self) -> Limits | None:
         """Return what the data budget leaves; None if nobody counts."""
@@ -303,13 +275,16 @@ class Client:
         return [info_of(entry) for entry in self.cache.entries()]
 
     def _opener(self, start: Start, tried: Collection[PeerId] = (), track: Track | None = None) -> Opener:
+        from lightpeer.core.segments.abr import FIRST_BPS
         from lightpeer.peering.opener import Opener, Wanted
 
+        kbps, limits = self.settings.bitrate_kbps or FIRST_BPS // 1000, self.limits()
+        first_kbps = kbps if limits is None else limits.at_most_kbps(kbps)
         return Opener(
             self.identity.peer_id,
             None if self.settings.transport == "grpc" else self.network.entropy,
             Wanted(
-                start.bitrate_kbps or self._first_kbps(),
+                start.bitrate_kbps or first_kbps,
                 start.inline_bytes,
                 start.first_segment,
                 track,
@@ -317,10 +292,3 @@ class Client:
             tried=tried,
             takes_from=self._takes_from,
         )
-
-    def _first_kbps(self) -> int:
-        """Return the greatest rendition to begin with, where a start names none."""
-        from lightpeer.core.segments.abr import FIRST_BPS
-
-        kbps, limits = self.settings.bitrate_kbps or FIRST_BPS // 1000, self.limits()
-        return kbps if limits is None or limits.top_kbps is None else min(kbps, limits.top_kbps)

@@ -43,6 +43,11 @@ class Searcher:
         self._reach = reach
         self._asker = Asker(reach, entropy)
 
+    @property
+    def has_heard(self) -> bool:
+        """Whether any peer has ever answered."""
+        return self._asker.first_to_answer is not None
+
     async def find(self, query: str, limit: int, most_asked: int) -> Findings:
         """Return the tracks found.
 

@@ -176,7 +176,7 @@ async def streaming(
     if part is not None:
         number = session.ladder.current or 0
         part.begin(number, begun.track.renditions[number], begun.kept)
-    session.download.needs_sources = begun.needs_sources
+    session.download.sources.search.is_needed = begun.needs_sources
     async with open_nursery() as nursery:
         nursery.start_soon(session.run, begun.first)
         yield session, opened

@@ -7,9 +7,7 @@ asked again, and last what is to be sent, since to send may take another socket,
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -30,7 +28,8 @@ from lightpeer.core.segments.events import (
 )
 from lightpeer.core.segments.scheduler import SegmentReady
 from lightpeer.download.connection import Connection, state_of
-from lightpeer.errors import LightpeerError, NothingFoundError, StreamFailedError
+from lightpeer.download.looking import look
+from lightpeer.errors import StreamFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from lightpeer.core.udp.opening import Chunk, Opened, UdpTerms
     from lightpeer.net.network import Network
     from lightpeer.peering.peer import Peer
-
-logger = logging.getLogger(__name__)
 
 FindSources: TypeAlias = Callable[[Collection["PeerId"]], AsyncGenerator[tuple["Peer", "Opened"], None]]
 """Gives further sources, those peers excepted."""
@@ -186,7 +183,7 @@ class Session:
         self._refresh_sink()
         async with trio.open_nursery() as self._nursery:
             try:
-                if self.download.needs_sources and not self.download.buffer.is_held:
+                if not self.download.buffer.is_held:
                     self.download.sources.search.begin(trio.current_time())
                 if first is not None:
                     await self._add(first[0], first[1].chunks, first[1].udp)
@@ -285,24 +282,8 @@ class Session:
         await self._turn()
 
     async def _look(self, exclude: Sequence[PeerId]) -> None:
-        """Open the track at further peers, until there are enough.
-
-        A search leaves out the sources that there were when it began, and those that it has opened. Once one
-        of them is lost and another search is due, that one finds it again, where there may be no other.
-        """
-        sources, has_failed, was_answered = self.download.sources, False, False
-        try:
-            async with aclosing(self._find_sources(exclude)) as found:
-                async for peer, opened in found:
-                    await self._add(peer, (), opened.udp)
-                    if sources.search.on_found(len(sources)):
-                        break
-                    while not sources.wants_more(trio.current_time()):
-                        await self._checked.wait()
-                    if sources.search.on_waited(trio.current_time()):
-                        break
-        except LightpeerError as error:
-            logger.info("no further sources: %s", error)
-            has_failed, was_answered = True, isinstance(error, NothingFoundError)
+        """Open the track at further peers, until there are enough."""
+        found, sources = self._find_sources(exclude), self.download.sources
+        has_failed, was_answered = await look(found, sources, self._add, lambda: self._checked)
         self.download.on_looked(trio.current_time(), has_failed=has_failed, was_answered=was_answered)
         await self._turn()

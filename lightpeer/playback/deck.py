@@ -83,6 +83,11 @@ class Deck:
         session = self.session
         return session.complete or not session.playout.fetching or session.ahead_s >= PLENTY_S
 
+    def is_at(self, position_s: float) -> bool:
+        """Return whether it would go on at a position, in seconds, as it is."""
+        is_elsewhere = not self.started and self.session.cursor > 0  # it was opened for another place
+        return self.position_s == position_s and not is_elsewhere
+
     async def run(self, first: tuple[Peer, Opened] | None) -> None:
         """Stream until the deck is closed; `first` is `Session.run`'s."""
         with self._scope:

@@ -224,7 +224,8 @@ class Decks:
         if begun.first is not None:
             self._on_source(item, begun.first[0])
         download = new_download(begun.track, self._settings, self.bandwidth, realtime=True, kept=begun.kept)
-        download.needs_sources, download.buffer.is_held = begun.needs_sources, self._is_ahead(item)
+        download.sources.search.is_needed = begun.needs_sources
+        download.buffer.is_held = self._is_ahead(item)
         session = new_session(self._client, download, self._callbacks)
         session.seek(segment)
         deck = self._open[item] = Deck(session)

@@ -84,7 +84,6 @@ class Player:
         """Pause, or go on."""
         if self._queue.items:
             self._sound.toggle_pause()
-            self._weather.on_paused(is_paused=self._sound.paused)
             self._on_event(Paused() if self._sound.paused else Unpaused())
 
     def seek_by(self, seconds: float) -> None:
@@ -129,12 +128,8 @@ class Player:
     def status(self) -> Status:
         """What the player does now."""
         deck, weather = self._deck, self._weather
-        if deck is None:
-            state, position_s = (
-                ("opening", self._queue.at.position_s) if self._queue.items else ("stopped", 0.0)
-            )
-            status = Status(state, position_s=position_s)
-        else:
+        status = Status()
+        if self._queue.items:
             status = status_of(deck, self._position_s, is_paused=self._sound.paused)
         return replace(
             status,
@@ -214,14 +209,6 @@ class Player:
                 self._on_event(NotPlayed(item, str(failure)))
         await self._sound.drain()
 
-    def _seek_to_start(self, deck: Deck) -> None:
-        """Seek to the place that is wanted, unless the deck was opened for it."""
-        position_s = self._queue.at.position_s
-        is_elsewhere = not deck.started and deck.session.cursor > 0  # it was opened for another place
-        if deck.position_s != position_s or is_elsewhere:
-            deck.seek(position_s)
-            self._on_event(Seeked(deck.position_s))
-
     async def _play_item(self) -> None:
         """Play the item that is due, from the place that is wanted to its end, and open the next one."""
         item = self._queue.at.item
@@ -230,7 +217,9 @@ class Player:
         self._decks.awaited, self._deck = item, self._decks.get(item)
         deck = await self._loaded(item)
         self._queue.check_start(deck.track)
-        self._seek_to_start(deck)
+        if not deck.is_at(self._queue.at.position_s):
+            deck.seek(self._queue.at.position_s)
+            self._on_event(Seeked(deck.position_s))
         self._decks.awaited, self._deck = None, deck
         self._see_network()
         async with open_nursery() as nursery:

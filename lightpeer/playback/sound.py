@@ -117,6 +117,7 @@ class Sound:
     def toggle_pause(self) -> None:
         """Hold the sound, or let it go on."""
         self.paused = not self.paused
+        self._weather.on_paused(is_paused=self.paused)
         if self._sink is not None and self._is_open:
             self._sink.pause(self.paused)
 

@@ -52,14 +52,16 @@ class Status:
     left_mb: float | None = None
 
 
-def status_of(deck: Deck, position_s: float, *, is_paused: bool) -> Status:
-    """Return what is to say of the track that plays.
+def status_of(deck: Deck | None, position_s: float, *, is_paused: bool) -> Status:
+    """Return what is to say of the track that is due.
 
     Args:
-        deck: its deck.
+        deck: its deck; None while it is being opened.
         position_s: what is heard of it now.
         is_paused: whether the listener has paused.
     """
+    if deck is None:
+        return Status("opening", position_s=position_s)
     track, session = deck.track, deck.session
     state = "playing" if session.playout.playing else "buffering"
     return Status(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 class NothingKept:
     kept = None
+    has_heard = False
 
     def has_kept(self, _track_id: bytes) -> bool:
         return False

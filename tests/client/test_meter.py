@@ -9,10 +9,12 @@ import pytest
 import trio
 
 from lightpeer.cli.events import fields_of, name_of
-from lightpeer.client.client import Client, Start, open_metered
+from lightpeer.client.client import Client, Start
 from lightpeer.client.fetch import fetch
+from lightpeer.client.kept import first_source
 from lightpeer.client.meter import SAVE_AGAIN_S, profile_of
-from lightpeer.client.stream import first_source, new_download, new_session
+from lightpeer.client.metered import open_metered
+from lightpeer.client.stream import new_download, new_session
 from lightpeer.config import Settings
 from lightpeer.core.budget.profile import NORMAL, THRIFTY, UNMETERED, Profile, limits_of
 from lightpeer.core.budget.standing import MB, SLOW
@@ -255,7 +257,7 @@ def test_the_top_rendition_is_kept_to(tmp_path, profile, kbps):
             Callbacks(limits=client.limits),
         )
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(session.run, peer, opened)
+            nursery.start_soon(session.run, (peer, opened))
             for _ in range(120):
                 segment = await session.next_segment()
                 heard.add(session.track.renditions[segment.rendition].bitrate_kbps)

@@ -29,6 +29,11 @@ PEER = SimpleNamespace(burst=None)
 URI = made_track(3).track.uri
 
 
+def fake_download() -> SimpleNamespace:
+    sources = SimpleNamespace(search=SimpleNamespace())
+    return SimpleNamespace(buffer=SimpleNamespace(), sources=sources)
+
+
 class FakeSession:
     def __init__(self, client: Stage, download: SimpleNamespace) -> None:
         self.client = client
@@ -109,9 +114,7 @@ def _fakes(monkeypatch) -> None:
     def new_session(client: Stage, download: SimpleNamespace, *_given: object) -> object:
         return FakeSession(client, download)
 
-    monkeypatch.setattr(
-        module, "new_download", lambda *_given, **_told: SimpleNamespace(buffer=SimpleNamespace())
-    )
+    monkeypatch.setattr(module, "new_download", lambda *_given, **_told: fake_download())
     monkeypatch.setattr(module, "new_session", new_session)
     monkeypatch.setattr(module, "Deck", FakeDeck)
 

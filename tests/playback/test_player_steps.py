@@ -134,6 +134,9 @@ class FakeDeck:
     def has_plenty(self) -> bool:
         return self.session.complete
 
+    def is_at(self, position_s: float) -> bool:
+        return self.position_s == position_s and (self.started or not self.session.cursor)
+
     def seek(self, position_s: float) -> None:
         self.log.append(("seek", position_s))
         FakeDeck.on_seek()

@@ -43,6 +43,10 @@ class Limits(NamedTuple):
     buffer_bytes: int
     waste_share: float
 
+    def at_most_kbps(self, kbps: int) -> int:
+        """Return a bitrate in kbit/s, or the greatest that there may be."""
+        return kbps if self.top_kbps is None else min(kbps, self.top_kbps)
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:

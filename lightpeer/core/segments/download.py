@@ -52,7 +52,6 @@ class Download:
         bandwidth: the controller of the downlink.
         events: what waits for `next_event`.
         wants_udp: whether a source that offers UDP is to be given a socket.
-        needs_sources: whether sources are looked for from the beginning on, since what is kept is not enough.
         failure: why no peer can go on with the track, as a sentence; None while one may.
     """
 
@@ -84,7 +83,6 @@ class Download:
         self.events = shared.events
         self.failure: str | None = None
         self.wants_udp = transport != "grpc"
-        self.needs_sources = True
         self.bandwidth = bandwidth
         self._deadline = -math.inf  # at which something is to be done
 
@@ -108,8 +106,7 @@ class Download:
         if self.buffer.is_held:
             self.buffer.is_held = False
             self._pump(now)  # a stream that has ended meanwhile is given up before others are looked for
-            if self.needs_sources:
-                self.sources.search.begin(now)
+            self.sources.search.begin(now)
             self._deadline = now
 
     # The sources.
@@ -161,18 +158,16 @@ class Download:
             now: the time in seconds.
         """
         self.sources.receive_chunk(source, chunk, silence_s, now)
-        self._reopen(now)
+        self.sources.reopen(now, is_low=self.buffer.is_low)
         self._pump(now)
         self.sources.asking.ask_call(source, now)  # for what is wished for since
 
     def data_to_send(self) -> Outgoing | None:
         """Return what to send next and to whom: a datagram, or objects to ask for on the source's call."""
         out = self._shared.out
-        while out:
-            if not out[0][0].is_closed:
-                return out.popleft()
+        while out and out[0][0].is_closed:
             out.popleft()
-        return None
+        return out.popleft() if out else None
 
     def next_deadline(self) -> float:
         """Return when `handle_timeout` is due."""
@@ -181,7 +176,7 @@ class Download:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         self.sources.handle_timeout(now, self.buffer.ahead_s, realtime=self.playout.realtime)
-        self._reopen(now)
+        self.sources.reopen(now, is_low=self.buffer.is_low)
         self._pump(now)
 
     def next_event(self) -> Event | None:
@@ -241,14 +236,9 @@ class Download:
         self.buffer.pump(now)
         if self.scheduler.wished and not had_any:
             self.sources.dead_zone.on_due(now)
-            self._reopen(now)
+            self.sources.reopen(now, is_low=self.buffer.is_low)
         self.sources.asking.ask(now)
         self._deadline = self._find_deadline(now)
-
-    def _reopen(self, now: float) -> None:
-        """Open streams anew that have ended in a long pause, now that something is wanted of them."""
-        if self.scheduler.wished:
-            self.sources.reopen(now, is_low=self.buffer.is_low)
 
     def _take_ready(self, now: float, *, forgives: bool = False) -> None:
         while self.scheduler.has_event and (event := self.scheduler.next_event()) is not None:

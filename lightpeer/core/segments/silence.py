@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.segments.events import Silence
+from lightpeer.core.sources.dead_zone import DEAD_ZONE_S
 
 if TYPE_CHECKING:
     from lightpeer.core.segments.shared import Shared
@@ -30,16 +31,18 @@ class Silences:
     def due(self, *, are_all_late: bool) -> float:
         """Return when to call `see`; `are_all_late`: every source is, so that nothing need be waited for."""
         is_needed = self._shared.scheduler.wished and self.since is None
-        return (
-            self._dead_zone.silent_since + (SILENT_S if are_all_late else LONG_S) if is_needed else math.inf
-        )
+        return self._since() + (SILENT_S if are_all_late else LONG_S) if is_needed else math.inf
 
     def see(self, now: float, *, are_all_late: bool) -> None:
         """See whether it has begun."""
-        since = self._dead_zone.silent_since
+        since = self._since()
         if now >= self.due(are_all_late=are_all_late):
             self.since = since
             self._shared.events.append(Silence(since))
+
+    def _since(self) -> float:
+        """Return when the last sign of the network came, or sources were first asked after a rest."""
+        return self._dead_zone.silent_at - DEAD_ZONE_S
 
     def end(self) -> None:
         """Note a sign of the network."""

@@ -13,12 +13,13 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.segments.asking import QUIET_S, Asking
-from lightpeer.core.segments.events import SourceClosed, SourceLost, TransportChanged, WantSources
+from lightpeer.core.segments.events import SourceClosed, SourceLost, WantSources
 from lightpeer.core.segments.hold_ups import NEAR_S, URGENT_S, HoldUps
 from lightpeer.core.segments.scheduler import PATIENCE_S
 from lightpeer.core.segments.shared import Beside, Fault
 from lightpeer.core.segments.silence import SILENT_S, Silences
 from lightpeer.core.segments.source import Source
+from lightpeer.core.segments.transports import Transports
 from lightpeer.core.sources.dead_zone import DEAD_ZONE_S, DeadZone
 from lightpeer.core.sources.source_search import SourceSearch
 
@@ -53,7 +54,7 @@ class SourceSet:
         self.silences = Silences(shared, self.dead_zone)
         self.is_closed = False
         self._hold_ups = HoldUps(shared, self._sources, self.asking, self.dead_zone)
-        self._transport = ""  # as told last
+        self._transports = Transports(shared, self._sources)
         self._checked_at = -math.inf
         self._is_check_due = False  # a source has come or gone, its call has failed, or UDP passes
 
@@ -63,9 +64,7 @@ class SourceSet:
     @property
     def transport(self) -> str:
         """`udp`, `grpc`, or `-` while there is no source."""
-        if not self._sources:
-            return "-"
-        return "grpc" if all(source.on_grpc for source in self._sources) else "udp"
+        return self._transports.now
 
     # Coming and going.
 
@@ -85,7 +84,7 @@ class SourceSet:
         """Begin with a source, by UDP where there are terms, unless it is gone meanwhile."""
         if not source.is_closed:
             source.start(terms, now)
-            self._tell_transport(source)
+            self._transports.see(source)
             self._check_source(source, now)
 
     def close(self) -> None:
@@ -120,7 +119,12 @@ class SourceSet:
             self.drop(source, source.fault, now)
 
     def reopen(self, now: float, *, is_low: bool) -> None:
-        """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked."""
+        """Open the track anew where a UDP stream has ended in a long pause, or while UDP was blocked.
+
+        Only if something is wanted of it now; `is_low`: and soon.
+        """
+        if not self._shared.scheduler.wished:
+            return
         self.search.on_wanted(now, have_any=len(self._sources) > 0)
         for source in [s for s in self._sources if s.has_expired(now) and not s.is_closed]:
             if not (source.on_grpc and is_low):
@@ -163,7 +167,8 @@ class SourceSet:
                 self.dead_zone.on_heard(source.arrivals[0][1])
             self.dead_zone.silent_at = source.heard_at + DEAD_ZONE_S
             source.arrivals = []
-            self.silences.end()
+            if self.silences.since is not None:
+                self.silences.end()
 
     def on_call_failed(
         self, source: Source, call_no: int, fault: Fault, now: float, *, is_weather: bool
@@ -230,7 +235,7 @@ class SourceSet:
     def _check_source(self, source: Source, now: float) -> None:
         source.handle_timeout(now, self._beside(source, now))
         self._on_heard(source)
-        self._tell_transport(source)
+        self._transports.see(source)
         self._see_to(source, now)
 
     def _beside(self, source: Source, now: float) -> Beside:
@@ -245,14 +250,3 @@ class SourceSet:
 
     def _do_others_deliver(self, source: Source, now: float) -> bool:
         return any(other is not source and other.heard_at > now - PATIENCE_S for other in self._sources)
-
-    def _tell_transport(self, source: Source) -> None:
-        """Tell that the source's data comes by another transport from now on, if it does."""
-        transport = "grpc" if source.on_grpc else "udp"
-        if transport == source.told_transport or (transport == "udp" and source.udp.receiver is None):
-            return
-        source.told_transport = transport
-        self._shared.stats.transports.add(transport)
-        if self._transport not in ("", self.transport):
-            self._shared.events.append(TransportChanged(self.transport, source.peer.name))
-        self._transport = self.transport

@@ -19,18 +19,13 @@ class DeadZone:
     """The last silence of all sources, if it was long enough to be one.
 
     Attributes:
-        silent_at: when the silence since the last sign is a dead zone. To put it off is all that `on_heard`
-            does before then.
+        silent_at: when the silence since the last sign, or since sources were first asked after a rest, is a
+            dead zone. To put it off is all that `on_heard` does before then.
     """
 
     def __init__(self) -> None:
         self.silent_at = math.inf
         self._grace_until = -math.inf
-
-    @property
-    def silent_since(self) -> float:
-        """When the last sign came, or sources were first asked after a rest."""
-        return self.silent_at - DEAD_ZONE_S
 
     def on_due(self, now: float) -> None:
         """Note that from now on sources have something to send; before, nobody had."""

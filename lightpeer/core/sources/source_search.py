@@ -40,10 +40,16 @@ GONE_LOOKS: Final = 4  # and so many of them in a row
 
 
 class SourceSearch:
-    """The search for sources of one track. Peer ids may be None where a peer has not named itself."""
+    """The search for sources of one track. Peer ids may be None where a peer has not named itself.
+
+    Attributes:
+        is_needed: whether sources are looked for from the beginning on: False while what is kept is enough.
+        due: when to look; infinity while there is no need, or a look is under way.
+    """
 
     def __init__(self) -> None:
-        self.due = math.inf  # when to look; infinity while there is no need, or a look is under way
+        self.is_needed = True
+        self.due = math.inf
         self._banned: dict[PeerId | None, None] = {}  # have lied
         self._resting: dict[PeerId | None, tuple[float, float]] = {}  # since when, and for how long
         self._next_at = math.inf  # the next look, even while one is under way
@@ -62,8 +68,9 @@ class SourceSearch:
         return now >= self._next_at
 
     def begin(self, now: float) -> None:
-        """Look at once."""
-        self._look_at(now)
+        """Look at once, if sources are needed from the beginning on."""
+        if self.is_needed:
+            self._look_at(now)
 
     def on_wanted(self, now: float, *, have_any: bool) -> None:
         """Note that something is wanted: look at once if there is no source, and nobody has looked yet."""

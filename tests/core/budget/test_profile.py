@@ -51,3 +51,8 @@ def test_a_network_s_own_profile_is_found_by_ssid_and_then_by_interface():
     assert name_for(WayOut("wlan0", "Home"), networks) == "unmetered"
     assert name_for(WayOut("tun0"), networks) == "train"
     assert name_for(WayOut("eth0"), networks) == "normal"
+
+
+@pytest.mark.parametrize(("top_kbps", "kept_to"), [(None, 48), (96, 48), (24, 24)])
+def test_a_bitrate_is_kept_within_the_limits(top_kbps: int | None, kept_to: int) -> None:
+    assert Limits(top_kbps, 1_000_000, 0.0).at_most_kbps(48) == kept_to

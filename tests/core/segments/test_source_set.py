@@ -243,6 +243,9 @@ def test_a_stream_that_has_ended_is_opened_anew():
     stage.check(0.0)
     stage.told()
     first.expired = first.transport.on_grpc = True
+    stage.sources.reopen(100.0, is_low=False)
+    assert names(stage.all) == "ab", "nothing is wanted"
+    wish(stage.shared, 1)
     stage.sources.reopen(100.0, is_low=True)
     assert names(stage.all) == "ab", "what comes by gRPC is needed now"
     stage.sources.reopen(100.0, is_low=False)
