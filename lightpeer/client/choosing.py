@@ -67,7 +67,11 @@ class Chooser:
         self._changed = trio.Event()
 
     async def run(self) -> tuple[Peer, Opened] | None:
-        """Return the best track's source, None if nothing is found; raise if no peer answers."""
+        """Return the best track's source, None if nothing is found.
+
+        Raises:
+            LightpeerError: no peer answers, or one that is said to hold a track cannot be reached.
+        """
         async with open_nursery() as nursery:
             nursery.start_soon(self._listen)
             while True:
@@ -85,6 +89,8 @@ class Chooser:
             return self._opened[chosen.key]
         if not self._inquiries.answered or self._inquiries.setbacks.was_refused:
             raise self._reach.nobody(self._inquiries.setbacks)
+        if self._holders.is_any_away:
+            raise self._holders.away()
         return None
 
     def _see_whether_busy(self, now: float) -> None:
@@ -133,7 +139,7 @@ class Chooser:
 
     async def _open(self, attempt: Attempt) -> None:
         leads = self._leads[attempt.told_by]
-        source, is_refuted, is_false = await self._holders.open(attempt.track, attempt.holder, leads)
+        source, is_refuted, is_false, _ = await self._holders.open(attempt.track, attempt.holder, leads)
         if source is None:
             may_try_again = leads.lost is not None
             self._choice.on_failed(attempt, is_refuted=is_refuted, may_try_again=may_try_again)

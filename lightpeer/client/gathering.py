@@ -70,6 +70,8 @@ class Gatherer:
                     was_refused = inquiries.setbacks.was_refused and not self._gave_any
                     if not inquiries.answered or was_refused:
                         self.failure = self._reach.nobody(inquiries.setbacks)
+                    elif self._holders.is_any_away and not self._gave_any:
+                        self.failure = self._holders.away()
                 except LightpeerError as error:
                     self.failure = error
 

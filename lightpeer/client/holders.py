@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
-from lightpeer.errors import BadMessageError, RemoteError, RpcError
+from lightpeer.errors import BadMessageError, NoPeerError, RemoteError, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,20 +68,32 @@ class Outcome(NamedTuple):
         source: the peer that serves the track, and the Open; None if it failed.
         is_refuted: the hit was wrong about its holder.
         is_false: the hit was wrong about its track, which is not its holder's fault.
+        is_away: the holder cannot be reached now, and may have the track all the same.
     """
 
     source: tuple[Peer, Opened] | None
     is_refuted: bool = False
     is_false: bool = False
+    is_away: bool = False
 
 
 class Holders:
-    """The alleged holders of the tracks that one search looks for."""
+    """The alleged holders of the tracks that one search looks for.
+
+    Attributes:
+        is_any_away: whether one of them could not be reached, and so has not said whether it has the track.
+    """
 
     def __init__(self, reach: Reach, opener: Opener) -> None:
         """Open nothing yet; `reach` connects to holders, `opener` opens a track at one."""
         self._reach = reach
         self._opener = opener
+        self.is_any_away = False
+
+    @staticmethod
+    def away() -> NoPeerError:
+        """Return the error that says so."""
+        return NoPeerError("no peer that is said to hold this can be reached: try again later")
 
     async def open(self, track: FoundTrack, holder: Holder, leads: Leads) -> Outcome:
         """Open a track at one of its holders, and score a failure.
@@ -92,7 +104,7 @@ class Holders:
             leads: the hits of the peer that named it.
         """
         told_by, is_other = leads.told_by, holder.peer_id != leads.told_by.peer_id
-        outcome = Outcome(None, is_refuted=True)  # until the holder is met
+        outcome = Outcome(None, is_refuted=True, is_away=True)  # until the holder is met
         with leads.followed() if is_other else nullcontext():  # the asked peer has its own time
             peer = await self._meet(holder, told_by) if is_other else told_by
             if peer is not None:
@@ -102,6 +114,7 @@ class Holders:
             leads.led_somewhere |= not outcome.is_false
             self._reach.scores.learn([holder.record] if is_other else [], outcome.source[0])
             self._reach.scores.on_answer(outcome.source[0], trio.current_time() - started)
+        self.is_any_away |= outcome.is_away
         leads.led_nowhere |= outcome.is_refuted or outcome.is_false
         return outcome
 
@@ -122,11 +135,13 @@ class Holders:
                 logger.info("%s does not serve what %s told: %s", peer.name, leads.told_by.name, error)
                 return Outcome(None, is_refuted=True)
             gone = {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED}
-            if peer is leads.told_by and error.code() in gone:
+            is_away = error.code() in gone
+            if peer is leads.told_by and is_away:
                 leads.lost = error
                 self._opener.tried.discard(peer.peer_id)  # at another address it may be reached
             else:
                 self._reach.on_error(peer, error)
+            return Outcome(None, is_away=is_away)
         except RemoteError as error:
             self._reach.on_error(peer, error)
         else:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import trio
 
 from lightpeer.client.gathering import Gatherer
-from lightpeer.client.holders import Outcome
+from lightpeer.client.holders import Holders, Outcome
 from lightpeer.errors import NoPeerError
 from tests.core.search.made import PEERS, URI, track
 from tests.rpc.service import run
@@ -35,7 +35,9 @@ class Stage:
         self.begun: list[tuple[float, bytes]] = []
         self.judged = 0
         self.gatherer = Gatherer(self, self, URI, 4, self)
-        self.gatherer._holders = SimpleNamespace(open=self.open, judge=self._judge)
+        self.gatherer._holders = SimpleNamespace(
+            open=self.open, judge=self._judge, is_any_away=False, away=Holders.away
+        )
 
     async def peers(self, _setbacks, *, all_answered):
         if self.replies_given:
@@ -99,6 +101,19 @@ def test_the_next_holder_has_its_turn_when_one_fails():
             source, _ = await on.gatherer.found.receive()
             assert source == PEERS[2].peer_id
             nursery.cancel_scope.cancel()
+
+    run(main)
+
+
+def test_a_holder_that_cannot_be_reached_is_not_taken_for_an_answer():
+    async def main():
+        on = Stage([track("Song", PEERS[1])])
+        on.dead, on.gatherer._holders.is_any_away = {PEERS[1].peer_id}, True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.gatherer.run)
+            on.gatherer.want()
+            assert [each async for each in on.gatherer.found] == []
+        assert isinstance(on.gatherer.failure, NoPeerError)
 
     run(main)
 

@@ -92,11 +92,13 @@ def test_the_asked_peer_itself_is_not_met_anew():
 @pytest.mark.parametrize(
     ("outcome", "is_there"),
     [(MADE, False), (RpcError(StatusCode.NOT_FOUND, "no such track"), True)],
+    ids=["away", "refuted"],
 )
 def test_holders_that_are_not_there_or_hold_nothing_cost_who_named_them(outcome, is_there):
     async def main():
         on = Stage(outcome, is_there=is_there)
-        assert await on.open(1) == Outcome(None, is_refuted=True)
+        assert await on.open(1) == Outcome(None, is_refuted=True, is_away=not is_there)
+        assert on.holders.is_any_away is not is_there, "one that answers is not away"
         assert on.errors == []
         on.holders.judge(on.leads)
         assert on.failed == [TOLD_BY.peer_id]
@@ -120,7 +122,7 @@ def test_one_lead_to_somewhere_is_enough():
 def test_the_failure_of_a_holder_is_its_own(error):
     async def main():
         on = Stage(error)
-        assert await on.open(1) == Outcome(None)
+        assert await on.open(1) == Outcome(None, is_away=isinstance(error, RpcError))
         assert on.errors == [(PEERS[1].peer_id, type(error))]
 
     run(main)
@@ -130,7 +132,7 @@ def test_an_asked_peer_that_goes_away_may_be_tried_again_and_has_not_answered():
     async def main():
         gone = RpcError(StatusCode.UNAVAILABLE, "gone")
         on = Stage(gone)
-        assert await on.open(0) == Outcome(None)
+        assert await on.open(0) == Outcome(None, is_away=True)
         assert on.errors == []
         assert on.tried == set()
         with pytest.raises(RpcError, match="gone"):

@@ -602,7 +602,7 @@ def test_a_remembered_name_that_leads_home_is_not_dialled(
                 async with open_client(settings(tmp_path, teller), phone) as client:
                     await client.peers()
                     assert at_home.identity.peer_id in client.cache
-                    with pytest.raises(NothingFoundError):
+                    with pytest.raises(NoPeerError):
                         await client.open_query("song")
                 assert set(dialled) == {"9.8.7.6"}
 
@@ -623,7 +623,7 @@ def test_a_holder_whose_name_leads_home_is_not_met(tmp_path: Path) -> None:
             async with serving(teller_host) as teller:
                 lie(teller, hit_at(data))
                 async with open_client(settings(tmp_path, teller), phone) as client:
-                    with pytest.raises(NothingFoundError):
+                    with pytest.raises(NoPeerError):
                         await client.open_query("song")
                 assert at_home.shelf.opens == 0
 
