@@ -1,7 +1,8 @@
 """The first contact: whether any peer has answered yet, and how long that is waited for.
 
 Before it a network that is away looks like a wrong address, so a person is told soon. After it every outage
-is weather. A try that has brought bytes is not cut short: on a slow link it may be about to succeed.
+is weather. A try that has brought bytes is not cut short: on a slow link it may be about to succeed. While
+what is kept on disk is heard, nobody waits, so that costs no patience.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class FirstContact:
     """
 
     def __init__(self, wait_s: float, received_bytes: Callable[[], int]) -> None:
-        """Prepare to wait.
+        """Try for as long as it takes, until somebody waits.
 
         Args:
             wait_s: for how long, in seconds.
@@ -37,12 +38,18 @@ class FirstContact:
         self.is_made = False
         self._wait_s = wait_s
         self._received_bytes = received_bytes
-        self._until = wait_s
+        self._until = math.inf
+        self._timer = trio.CancelScope()
         self._failure: NoPeerError | None = None  # of the latest try
 
     def begin(self) -> None:
-        """Wait from now on."""
-        self._until = trio.current_time() + self._wait_s
+        """Note that a listener waits, unless that was so."""
+        if self._until == math.inf:
+            self._until = self._timer.deadline = trio.current_time() + self._wait_s
+
+    def end(self) -> None:
+        """Note that the listener has something to hear."""
+        self._until = self._timer.deadline = math.inf
 
     def again_s(self, error: NoPeerError, after_s: float) -> float | None:
         """Return how long to wait after a try that failed, at most `after_s`; None: it was the last."""
@@ -50,7 +57,7 @@ class FirstContact:
             return after_s
         self._failure = error
         left_s = self._until - trio.current_time()
-        if left_s <= 0 or not (error.may_pass or self._until == math.inf):
+        if left_s <= 0 or not (error.may_pass or left_s == math.inf):
             return None
         return min(after_s, left_s)
 
@@ -65,7 +72,8 @@ class FirstContact:
         return given
 
     async def _limit(self, before_bytes: int) -> None:
-        await trio.sleep_until(self._until)
+        with trio.CancelScope(deadline=self._until) as self._timer:
+            await trio.sleep_forever()
         if self._received_bytes() == before_bytes:
             raise self._failure or NoPeerError(
                 "no peer can be reached: check the network, or name another with --bootstrap HOST:PORT"

@@ -75,13 +75,13 @@ class Decks:
         self._contact = FirstContact(settings.first_contact_wait_s, client.network.counters.rx_bytes)
         self._setback: tuple[int, str] | None = None  # the item that is tried again, and why
         self._source: Peer | None = None  # of the latest track
+        self._has_begun = False  # any item, if only with what is kept
         self._open: dict[int, Deck] = {}
         self._nursery: trio.Nursery | None = None
 
     def begin(self, nursery: trio.Nursery) -> None:
         """Have tracks streamed in a nursery from now on, and tell when a cap is near."""
         self._nursery = nursery
-        self._contact.begin()
         if self._client.meter is not None:
             self._client.meter.watch(self._tell_slowed)
 
@@ -96,15 +96,17 @@ class Decks:
         """Return the deck of the item that is due, once it is open.
 
         Raises:
-            NoPeerError: no peer can be reached, and none ever was.
+            NoPeerError: no peer has ever answered, and this is not kept.
             NothingFoundError, RemoteError: the item cannot be had.
         """
         deck = self._open.get(item)
         if deck is None:
             self._weather.tell(Opening(self._queue.items[item]))
+            self._contact.begin()
             await trio.sleep_until(self._queue.skips.open_at)
             deck = await self._open_patiently(item, self._queue.at.position_s)
         self._weather.end("opening")
+        self._contact.end()
         deck.session.release()
         return deck
 
@@ -148,6 +150,7 @@ class Decks:
         if item in self._open or item >= len(self._queue.items):
             openings.cancel()
             return
+        self._contact.begin()
         self._weather.on_silence()
         if self._setback is not None and self._setback[0] == item:
             self._weather.begin("opening", self._setback[1])
@@ -195,6 +198,7 @@ class Decks:
             try:
                 deck = await self._contact.attempt(partial(self._open_once, item, position_s))
             except (NoPeerError, NothingFoundError, RemoteError) as error:
+                self._contact.is_made |= self._client.has_heard or not isinstance(error, NoPeerError)
                 again_s = self._again_s(error, retries, trio.current_time() - began_at)
                 if again_s is None:
                     raise
@@ -212,8 +216,7 @@ class Decks:
         again_s = retries.next_s(took_s, was_answered=not isinstance(error, NoPeerError))
         if isinstance(error, NoPeerError):
             return self._contact.again_s(error, again_s or 0.0)
-        self._contact.is_made = True
-        return None if self._source is None else again_s  # at the start a person waits for the answer
+        return again_s if self._has_begun else None  # at the start a person waits for the answer
 
     async def _open_once(self, item: int, position_s: float) -> Deck:
         """Open an item, and begin to stream it from a position."""
@@ -229,6 +232,7 @@ class Decks:
         session = new_session(self._client, download, self._callbacks)
         session.seek(segment)
         deck = self._open[item] = Deck(session)
+        self._has_begun = True
         assert self._nursery is not None, "`begin` comes first"
         self._nursery.start_soon(deck.run, begun.first)
         return deck

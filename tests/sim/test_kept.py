@@ -69,6 +69,33 @@ def test_the_second_time_no_packet_is_sent(tmp_path, transport) -> None:
     assert [path.suffix for path in (tmp_path / "state" / "cache").iterdir()] == [".kept"]
 
 
+@pytest.mark.parametrize("is_back_s", [None, 6.0])
+def test_after_what_is_kept_the_next_item_waits_for_a_first_contact(tmp_path, is_back_s) -> None:
+    """For as long as at a start, from when it is due: while something kept is heard, nobody waits."""
+
+    async def alone(now: Stage) -> None:
+        async def return_later() -> None:
+            await now.until("ended")
+            await trio.sleep(is_back_s)
+            now.phone.no_route = False
+
+        now.phone.no_route = True
+        items = [RAIN.track.uri, ARCADE.track.uri]
+        if is_back_s is None:
+            with pytest.raises(NoPeerError):
+                await now.player.play(items)
+            assert trio.current_time() == pytest.approx(22 + 15, abs=0.5)
+            assert "waiting" in now.kinds()
+            assert now.sink.pcm == pcm_of(RAIN)
+        else:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(return_later)
+                await now.player.play(items)
+            assert now.sink.pcm == pcm_of(RAIN) + pcm_of(ARCADE)
+
+    on_phone(tmp_path, playing(RAIN), alone)
+
+
 def some_of(made: MadeTrack, until_s: float) -> Callable[[Stage], Awaitable[None]]:
     """Play the beginning of a track."""
 

@@ -11,13 +11,16 @@ import pytest
 import trio
 
 from lightpeer.client.client import open_client
+from lightpeer.client.holders import Holders
 from lightpeer.core.trust.contact import parse_contact
 from lightpeer.errors import NoPeerError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.playback.player import Player
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import PORT, serving
 from tests.playback.music import Stage, demo_track, stage
+from tests.sim.test_light_client import lie
 
 SHELF = [demo_track("copper-rain", 20), demo_track("pocket-arcade"), demo_track("northern-windows")]
 SMALL = {"high_water_s": 8.0, "low_water_s": 4.0}  # less than a track
@@ -121,6 +124,48 @@ def test_a_tunnel_at_the_start_is_waited_for(tmp_path: Path) -> None:
 
     done = perform(tmp_path, act, down=Link(7_000, 0.2))
     assert done.told("playing", "title") == ["Copper Rain", "Pocket Arcade"]
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.3, 1.0, 3.0])
+@pytest.mark.parametrize("item", ["rain", SHELF[0].track.uri])
+def test_once_a_peer_has_answered_the_first_item_is_waited_for(
+    tmp_path: Path, item: str, after_s: float
+) -> None:
+    """For longer than `first_contact_wait_s`, though nothing of it is here yet."""
+
+    async def act(net: SimInternet, now: Stage) -> None:
+        await now.when(lambda: now.client.has_heard)
+        await trio.sleep(after_s)
+        net.partition(now.phone)
+        await trio.sleep(120.0)
+        net.heal()
+
+    done = perform(tmp_path, act, item, "arcade", down=Link(5_000, 0.4))
+    assert done.told("playing", "title") == ["Copper Rain", "Pocket Arcade"]
+    assert done.told("warning", "message") == []
+
+
+@pytest.mark.parametrize("item", ["copper rain", SHELF[0].track.uri])
+def test_the_only_holder_is_waited_for_while_another_peer_names_it(tmp_path: Path, item: str) -> None:
+    async def main(net: SimInternet) -> Stage:
+        async with stage(net, tmp_path, []) as now, trio.open_nursery() as nursery:
+            host = net.host("10.0.0.2")
+            async with serving(host, SHELF) as holder:
+                record = holder.gossip.own.current()
+                hit = pb.Hit(track_id=SHELF[0].track.track_id, title="Copper Rain", holders=[0])
+                lie(now.servers[0], pb.SearchReply(hits=[hit], peers=[record]))
+                holder.kill()
+            nursery.start_soon(now.player.play, [item])
+            await trio.sleep(120.0)
+            assert now.player.status.awaited == "network"
+            async with serving(host, SHELF, identity=holder.identity):
+                await now.until("ended")
+            nursery.cancel_scope.cancel()
+            return now
+
+    done = simulate(main)
+    assert done.told("waiting", "reason") == [str(Holders.away())]
+    assert done.told("playing", "title") == ["Copper Rain"]
 
 
 @pytest.mark.parametrize("when_s", [0.0, 2.0])
