@@ -62,8 +62,11 @@ def test_measurements_have_every_field_and_make_sense(client, network):
     assert stats["goodput_kbps"] > 48
     assert 0 < stats["cpu_s"] < 10
     assert 10_000 < stats["max_rss_kb"] < 60_000
-    assert 0 < stats["radio_on_share_3g"] <= 1
-    assert 0 < stats["joules_per_h_3g"] < stats["joules_per_h_lte"] < 6000
+    # The file is written in moments, to which the energy of waking up is added: there is no upper bound.
+    for kind, least_watts in (("3g", 0.30), ("lte", 1.06)):
+        share = stats[f"radio_on_share_{kind}"]
+        assert 0 < share <= 1
+        assert stats[f"joules_per_h_{kind}"] > 0.99 * 3600 * least_watts * share, "what it takes to be awake"
 
 
 def test_the_same_comes_by_grpc(client, network):
