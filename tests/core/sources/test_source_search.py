@@ -289,3 +289,12 @@ def test_what_is_wanted_begins_a_look_where_there_is_no_source():
     search.on_looked(14.0, have_any=True, was_answered=False)
     search.on_wanted(15.0, have_any=False)
     assert search.due == math.inf, "the loss of a source brings the next"
+
+
+def test_while_what_is_kept_is_enough_nobody_is_looked_for_until_something_is_wanted():
+    search = SourceSearch()
+    search.is_needed = False
+    search.begin(0.0)
+    assert search.due == math.inf
+    search.on_wanted(5.0, have_any=False)
+    assert search.due == 5.0
