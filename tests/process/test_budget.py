@@ -12,11 +12,11 @@ SAVES_OFTEN = "from lightpeer.client import meter; meter.SAVE_AGAIN_S = 0.2"
 
 @pytest.fixture
 def capped(client):
-    """A client with a cap of so many MB a day, whatever the network."""
+    """A client with a cap of so many MB a day, whatever the network, to which each time costs the same."""
 
     def cap(day_mb):
         config = client.folder / "c.toml"
-        config.write_text(f"[profile.thrifty]\nday_mb = {day_mb}\n")
+        config.write_text(f"cache_bytes = 0\n[profile.thrifty]\nday_mb = {day_mb}\n")
         client.common += ["--config", str(config), "--profile", "thrifty"]
         return client
 
@@ -68,7 +68,7 @@ def test_what_was_used_outlives_a_kill(client):
 
 
 def test_two_at_once_both_count(client):
-    options = ["--output", "wav:x.wav", "--bitrate", 48, "--stats"]
+    options = ["--cache-size", 0, "--output", "wav:x.wav", "--bitrate", 48, "--stats"]
     with (
         Process("play", LONG, *options, "a.json", *client.common, cwd=client.folder / "a") as one,
         Process("play", LONG, *options, "b.json", *client.common, cwd=client.folder / "b") as other,
