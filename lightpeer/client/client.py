@@ -82,6 +82,7 @@ class Client:
         settings: as given.
         network: the way out.
         downlink: the remembered rates of networks.
+        losses: what of its state cannot be saved.
         meter: counts its bytes (`meter.py`); None: nobody does.
     """
 
@@ -97,11 +98,11 @@ class Client:
         self.network = network
         self._nursery = nursery
         self.meter: Meter | None = None
-        self._losses = Losses()
+        self.losses = Losses()
         self._remembered = RememberedPeers(
-            settings.state_dir, settings.cached_peers, nursery, losses=self._losses
+            settings.state_dir, settings.cached_peers, nursery, losses=self.losses
         )
-        self.downlink = RememberedDownlink(settings.state_dir, network.unix_time, self._losses)
+        self.downlink = RememberedDownlink(settings.state_dir, network.unix_time, self.losses)
         self._reach = Reach(settings, network, nursery, lambda: self.identity, self._remembered)
 
     @cached_property
@@ -113,7 +114,7 @@ class Client:
     @cached_property
     def identity(self) -> Identity:
         """Our key, made at first use; where it cannot be saved, it lasts for this run."""
-        return load_or_make_identity(self.settings.state_dir, self.network.entropy, self._losses)
+        return load_or_make_identity(self.settings.state_dir, self.network.entropy, self.losses)
 
     @property
     def cache(self) -> PeerCache:
@@ -175,7 +176,7 @@ class Client:
             return None
         from lightpeer.state.kept import KeptTracks
 
-        return KeptTracks(self.settings.state_dir, self.settings.cache_bytes, self._nursery, self._losses)
+        return KeptTracks(self.settings.state_dir, self.settings.cache_bytes, self._nursery, self.losses)
 
     @property
     def _keeps(self) -> bool:

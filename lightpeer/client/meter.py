@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lightpeer.core.budget.profile import Limits, Profile
     from lightpeer.core.budget.standing import Standing
     from lightpeer.net.network import Network
+    from lightpeer.state.files import Losses
 
 SAVE_AGAIN_S: Final = 60.0  # each write wears out a memory card
 FASTEST_BYTES_PER_S: Final = 12_500_000  # of a link, so that a cap is not passed unseen for long
@@ -51,16 +52,17 @@ class Meter:
         limits: what playing keeps to now.
     """
 
-    def __init__(self, settings: Settings, network: Network, before_bytes: int) -> None:
+    def __init__(self, settings: Settings, network: Network, before_bytes: int, losses: Losses) -> None:
         """Read the account.
 
         Args:
             settings: profile and state directory.
             network: whose bytes count.
             before_bytes: those that it had carried before, which do not.
+            losses: reports that the account cannot be saved.
         """
         self._settings, self._network = settings, network
-        self._file = UsageFile(settings.state_dir)
+        self._file = UsageFile(settings.state_dir, losses)
         self._usage = self._file.load()
         self._added_bytes = before_bytes
         self._state = State.NORMAL

@@ -41,7 +41,7 @@ async def open_metered(
             await client.connecting.wait()
         from lightpeer.client.meter import Meter
 
-        client.meter = meter = Meter(settings, network, before_bytes)
+        client.meter = meter = Meter(settings, network, before_bytes, client.losses)
         try:
             meter.look()
             async with open_nursery() as nursery:
