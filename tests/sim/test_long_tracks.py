@@ -8,7 +8,8 @@ import pytest
 import trio
 
 from lightpeer.client.client import Start, open_client
-from lightpeer.client.stream import first_source, new_download, new_session
+from lightpeer.client.kept import first_source
+from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
@@ -36,7 +37,7 @@ def times(tmp_path: Path, made: LongTrack, seek_to: int, **more: object) -> tupl
                 assert len(opened.chunks) > 2, "a table and whole segments"
                 download = new_download(opened.track, client.settings, Bandwidth(), realtime=True)
                 session = new_session(client, download)
-                nursery.start_soon(session.run, peer, opened)
+                nursery.start_soon(session.run, (peer, opened))
                 first = await session.next_segment()
                 assert first is not None
                 assert first.data == made.segment(first.rendition, 0)
