@@ -169,6 +169,7 @@ class Decks:
     def end(self) -> None:
         """Close all decks, and remember the rate of the network."""
         self.close()
+        self._contact.end()
         if self._source is not None:
             self._client.downlink.note(self._source, self.bandwidth.measured_bytes_per_s)
 

@@ -861,6 +861,9 @@ def test_a_first_contact_is_waited_for_so_long_and_no_longer(run):
             await on.player.play(["one", "two"])
         assert [at for at, *_ in on.client.opened] == [0.0, 1.0, 3.0, 7.0, 15.0]
         assert on.kinds() == ["opening", "waiting"]
+        on.client.errors["one"] = deque([NoPeerError("no network")])
+        await on.player.play(["one"])
+        assert on.client.opened[-1][0] == 16.0, "who plays again has the whole wait again"
 
     run(main)
 
