@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 0.05  # of virtual time, at most so often
 SETTLED_S = 20.0  # of health, after which the music must run
-SEGMENT_EVERY_S = 5.0  # then, while there is something to fetch
+SEGMENT_EVERY_S = 7.0  # then, while there is something to fetch; 2.5 s to miss a stream that has rested
 SOUND_EVERY_S = 15.0  # then; a start or a resume included
 HANDSHAKE_RTTS = 4  # and for either what it takes to open a track anew, once something is lost of that
 DRY_S = 0.5  # until a buffer that ran dry is noticed
