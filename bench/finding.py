@@ -21,8 +21,9 @@ from pathlib import Path
 
 import trio
 
-from lightpeer.client.client import Client, Start, open_client
+from lightpeer.client.client import Client, open_client
 from lightpeer.client.search import RECORDS_TO_SHOW
+from lightpeer.client.start import Start
 from lightpeer.client.stream import INLINE_BYTES, new_download, new_session
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.search.walks import DEFAULT_BUDGET

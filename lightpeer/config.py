@@ -50,11 +50,7 @@ class Settings:
     normalize: bool = False  # apply the manifest's loudness gain: off, as in MPD and librespot
     cache_bytes: int | None = None  # kept on disk of what was heard; None: 200 MB, or less on a small disk
 
-    # Seconds of audio in the buffer (core/segments/playout.py).
-    start_buffer_s: float = 2.0  # before the first sound: people wait about that long without wondering
-    resume_buffer_s: float = 4.0  # after a pause for data: twice as much, so that it does not recur at once
-    low_water_s: float = 15.0  # resume fetching from here: outlasts an ordinary dead zone
-    high_water_s: float = 40.0  # stop fetching here: the radio sleeps for 25 s, longer than 3G's timers
+    buffer_bytes: int | None = None  # of a track, ahead and just heard; None: as the profile says
 
     connect_timeout_s: float = 5.0  # for a TCP handshake: three SYNs at a round trip of 400 ms
     call_timeout_s: float = 10.0  # without a byte of an answer, on a link that also carries audio
@@ -93,7 +89,6 @@ def load_settings(
             values[name] = _parse(name, value, UsageError, f"--{_FLAGS.get(name, name).replace('_', '-')}")
     values.setdefault("state_dir", default_state_dir(environ))
     settings = Settings(**values)
-    _check_buffers(settings)
     _check_profiles(settings)
     return settings
 
@@ -167,16 +162,6 @@ def _parse(name: str, value: object, error: type[LocalError], where: str) -> Any
 
 def _shown(value: object) -> str:
     return repr(value) if not isinstance(value, list | tuple) else repr(", ".join(map(str, value)))
-
-
-def _check_buffers(settings: Settings) -> None:
-    s = settings
-    if not (s.start_buffer_s < s.high_water_s and s.resume_buffer_s < s.high_water_s):
-        raise ConfigError(
-            "start_buffer_s and resume_buffer_s must be less than high_water_s, or nothing would play"
-        )
-    if not s.low_water_s < s.high_water_s:
-        raise ConfigError("low_water_s must be less than high_water_s")
 
 
 def _check_profiles(settings: Settings) -> None:
@@ -306,10 +291,7 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "networks": _networks,
     "normalize": _switch,
     "cache_bytes": _cache,
-    "start_buffer_s": _number(0.1, 30, "seconds"),
-    "resume_buffer_s": _number(0.1, 30, "seconds"),
-    "low_water_s": _number(1, 300, "seconds"),
-    "high_water_s": _number(2, 600, "seconds"),
+    "buffer_bytes": _whole(256_000, 64_000_000, "bytes"),
     "connect_timeout_s": _number(0.1, 120, "seconds"),
     "call_timeout_s": _number(0.1, 120, "seconds"),
     "first_contact_wait_s": _seconds_or_forever,

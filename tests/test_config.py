@@ -51,11 +51,8 @@ def test_every_setting_can_be_in_the_file(tmp_path):
         profiles = {train = {}}
         networks = {tun0 = "train"}
         profile = "thrifty"
-        start_buffer_s = 1
         cache_bytes = 5_000_000
-        resume_buffer_s = 3
-        low_water_s = 5
-        high_water_s = 50
+        buffer_bytes = 350_000
         connect_timeout_s = 2.5
         call_timeout_s = 3
         first_contact_wait_s = "forever"
@@ -76,10 +73,7 @@ def test_every_setting_can_be_in_the_file(tmp_path):
         profiles=(Profile("train"),),
         networks=(("tun0", "train"),),
         profile="thrifty",
-        start_buffer_s=1,
-        resume_buffer_s=3,
-        low_water_s=5,
-        high_water_s=50,
+        buffer_bytes=350_000,
         connect_timeout_s=2.5,
         call_timeout_s=3,
         first_contact_wait_s=math.inf,
@@ -163,8 +157,7 @@ def test_a_bootstrap_peer_may_be_named_by_its_id():
         ("bootstrap = 'Lx@a:1'", r"HOST:PORT or ID@HOST:PORT, where 'Lx' is not a peer id"),
         ("cached_peers = 7", r"a whole number from 8 to 512 \(peers\)"),
         (f"bootstrap = {['a'] * 17}", r"at most 16 addresses"),
-        ("low_water_s = 50", r"low_water_s must be less"),
-        ("start_buffer_s = 30\nhigh_water_s = 20", r"or nothing would play"),
+        ("high_water_s = 40", r"there is no setting 'high_water_s'"),
         ("profile = 'fast'", r"there is no profile 'fast'; there are thrifty, normal, unmetered, and auto"),
         ("[networks]\nwlan0 = 'fast'", r"there is no profile 'fast'"),
         ("[networks]\nwlan0 = 5", r"networks is .*, but must be a table"),

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing, asynccontextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 from lightpeer.client.reach import Reach
+from lightpeer.client.start import Start, first_kbps
 from lightpeer.core.content.uri import format_uri
 from lightpeer.errors import BadMessageError, NothingFoundError
 from lightpeer.state.files import Losses, is_kept, load_or_make_identity
@@ -36,23 +37,8 @@ if TYPE_CHECKING:
     from lightpeer.peering.peer import Peer
     from lightpeer.state.kept import KeptTracks
 
-INLINE_BYTES: Final = 16 * 1024  # two seconds at 48 kbit/s, a third of a second on a 400 kbit/s link
 SOUND_FIRST_S: Final = 5.0  # before further peers are asked for: by then there is music in the buffer
 HOLDERS_WANTED: Final = 4  # of one track: as many as a stream takes, and one to spare
-
-
-class Start(NamedTuple):
-    """How a track is to begin.
-
-    Attributes:
-        first_segment: the segment to begin with.
-        inline_bytes: how many bytes of the first tables and segments come with the Open.
-        bitrate_kbps: the greatest rendition wanted of these; None: as the settings say, or a first guess.
-    """
-
-    first_segment: int = 0
-    inline_bytes: int = INLINE_BYTES
-    bitrate_kbps: int | None = None
 
 
 @asynccontextmanager
@@ -276,19 +262,17 @@ class Client:
         return [info_of(entry) for entry in self.cache.entries()]
 
     def _opener(self, start: Start, tried: Collection[PeerId] = (), track: Track | None = None) -> Opener:
-        from lightpeer.core.segments.abr import FIRST_BPS
         from lightpeer.peering.opener import Opener, Wanted
 
-        kbps, limits = self.settings.bitrate_kbps or FIRST_BPS // 1000, self.limits()
-        first_kbps = kbps if limits is None else limits.at_most_kbps(kbps)
         return Opener(
             self.identity.peer_id,
             None if self.settings.transport == "grpc" else self.network.entropy,
             Wanted(
-                start.bitrate_kbps or first_kbps,
+                start.bitrate_kbps or first_kbps(self.settings, self.limits()),
                 start.inline_bytes,
                 start.first_segment,
                 track,
+                start.inline_segments,
             ),
             tried=tried,
             takes_from=self._takes_from,

@@ -99,7 +99,7 @@ async def fetch(client: Client, uri: str, path: Path, options: FetchOptions | No
 
 
 def _fetched(uri: str, path: Path, part: PartFile, session: Session) -> Fetched:
-    assert session.ladder.current is not None
+    rendition = session.track.renditions[part.rendition]
     came = "grpc" if session.stats.sources else "cache"  # grpc: all of it came with the Open
     return Fetched(
         uri=uri,
@@ -107,7 +107,7 @@ def _fetched(uri: str, path: Path, part: PartFile, session: Session) -> Fetched:
         size_bytes=part.size_bytes,
         kept_bytes=part.kept_bytes,
         title=session.track.title,
-        bitrate_kbps=session.track.renditions[session.ladder.current].bitrate_kbps,
+        bitrate_kbps=rendition.bitrate_kbps,
         transport="+".join(sorted(session.stats.transports)) or came,
         sources=session.stats.sources,
     )

@@ -16,7 +16,8 @@ from lightpeer.errors import NoPeerError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from lightpeer.client.client import Client, Start
+    from lightpeer.client.client import Client
+    from lightpeer.client.start import Start
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.udp.opening import Opened
     from lightpeer.peering.peer import Peer

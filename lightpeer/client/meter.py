@@ -40,8 +40,12 @@ def profile_of(settings: Settings, network: Network) -> Profile:
     if name == AUTO:
         name = name_for(network.way_out(), dict(settings.networks))
     profile = all_profiles(settings.profiles)[name]
-    # A rendition that was asked for by name is what the listener wants.
-    return profile if settings.bitrate_kbps is None else replace(profile, top_kbps=None)
+    # What was asked for by name is what the listener wants.
+    if settings.bitrate_kbps is not None:
+        profile = replace(profile, top_kbps=None)
+    if settings.buffer_bytes is not None:
+        profile = replace(profile, buffer_kb=settings.buffer_bytes // 1000)
+    return profile
 
 
 class Meter:
@@ -124,7 +128,10 @@ class Meter:
 
     def _look_s(self) -> float:
         """Return how long the next look may wait while bytes come."""
-        next_bytes = self._standing().next_bytes
+        standing = self._standing()
+        if standing.state is State.OVER:  # since the last look
+            return LEAST_LOOK_S
+        next_bytes = standing.next_bytes
         if math.isinf(next_bytes):
             return math.inf
         return min(max(next_bytes / FASTEST_BYTES_PER_S, LEAST_LOOK_S), MOST_LOOK_S)

@@ -38,6 +38,7 @@ class PartFile:
     Attributes:
         size_bytes: how much of the track is there, from its beginning.
         kept_bytes: how much of that an earlier try had left, or the cache had.
+        rendition: the number of the one that it holds.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,7 +46,7 @@ class PartFile:
         self._path = path
         self._part = part_of(path)
         self._file: BinaryIO | None = None
-        self._rendition = 0
+        self.rendition = 0
         self._header_bytes = 0
         self._beside: Kept | None = None
         self._next_kept = 0  # the next segment to look for in the earlier part
@@ -73,7 +74,7 @@ class PartFile:
             file.seek(0)
             file.truncate()
             _write(file, header)
-        self._rendition, self._beside = number, beside
+        self.rendition, self._beside = number, beside
         self.size_bytes = self._kept_at = self._header_bytes = len(header)
 
     def best(self, segment: int) -> int | None:
@@ -100,7 +101,7 @@ class PartFile:
             self._beside.drop(rendition, number)
 
     def _read_part(self, rendition: int, segment: int, size: int) -> bytes | None:
-        if self._file is None or rendition != self._rendition or segment != self._next_kept:
+        if self._file is None or rendition != self.rendition or segment != self._next_kept:
             return None
         data = os.pread(self._file.fileno(), size, self._kept_at)
         self._next_kept += 1

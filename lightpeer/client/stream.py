@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING, Final, Self
 
 import trio
 
-from lightpeer.client.client import Start
 from lightpeer.client.kept import Wanted, begin_track
+from lightpeer.client.start import Start
+from lightpeer.core.budget.profile import Limits
+from lightpeer.core.content.manifest import rendition_asked
 from lightpeer.core.content.uri import parse_uri
+from lightpeer.core.plan.bursts import Bursts
+from lightpeer.core.plan.insurance import InsuranceFirst
+from lightpeer.core.plan.rules import Fixed, Throughput
 from lightpeer.core.rate.bandwidth import Bandwidth
-from lightpeer.core.segments.abr import Ladder
 from lightpeer.core.segments.download import Download
-from lightpeer.core.segments.playback_buffer import Policy
 from lightpeer.core.segments.playout import Playout
+from lightpeer.core.segments.policy import Policy
 from lightpeer.download.session import Callbacks, Session
 from lightpeer.errors import StreamFailedError
 from lightpeer.tasks.nursery import open_nursery
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from lightpeer.client.part_file import PartFile
     from lightpeer.config import Settings
     from lightpeer.core.content.manifest import Track
+    from lightpeer.core.plan.bursts import Listening
     from lightpeer.core.segments.scheduler import SegmentReady
     from lightpeer.core.segments.tables import Kept
     from lightpeer.core.trust.identity import PeerId
@@ -44,6 +49,8 @@ INLINE_BYTES: Final = 11_000
 """As much as TCP sends at once: ten segments (RFC 6928), two of which HTTP/2's settings take, less headers.
 One more would come a round trip later; the rest comes sooner by UDP."""
 
+BUFFER_BYTES: Final = 2_000_000  # of a track: more than two minutes at 96 kbit/s
+WASTE_SHARE: Final = 0.1
 TABLE_INLINE_BYTES: Final = 1_500  # a segment table, to check the segments of an earlier try by
 SILENCE_S: Final = 120.0  # without a segment: longer than most tunnels, and nothing is lost by trying again
 
@@ -66,7 +73,7 @@ class Segment:
 class SegmentStream(AsyncIterator[Segment]):
     """A track as it arrives: iterate over its segments, in order. Make it with a client's `stream`.
 
-    At most the settings' `high_water_s` is fetched ahead, so a slow reader holds back the network.
+    At most the settings' `buffer_bytes` are fetched ahead, so a slow reader holds back the network.
     """
 
     def __init__(self, session: Session) -> None:
@@ -93,26 +100,30 @@ def new_download(
     bandwidth: Bandwidth,
     *,
     realtime: bool = False,
+    listening: Listening | None = None,
     kept: Kept | None = None,
 ) -> Download:
     """Return the download of a track as the settings want it.
 
     Args:
         track: what to download.
-        settings: buffer marks, bitrate and transport.
+        settings: bound of the buffer, bitrate and transport.
         bandwidth: the downlink's controller, which may outlive the download.
         realtime: whether it is heard as it comes; else segments are taken as fast as they come.
+        listening: how long somebody has listened; None: nobody yet.
         kept: what is kept of the track.
     """
-    playout = Playout(
-        start_s=settings.start_buffer_s,
-        resume_s=settings.resume_buffer_s,
-        low_water_s=settings.low_water_s,
-        high_water_s=settings.high_water_s,
-        realtime=realtime,
+    only = None
+    if settings.bitrate_kbps is not None:
+        only = rendition_asked((r.bitrate_bps for r in track.renditions), settings.bitrate_kbps)
+    policy = Policy(
+        Fixed(only) if only is not None else InsuranceFirst() if realtime else Throughput(up_s=0.0),
+        only,
+        Limits(None, settings.buffer_bytes or BUFFER_BYTES, WASTE_SHARE),
+        Bursts(listening),
+        Playout(realtime=realtime),
     )
-    ladder = Ladder([r.bitrate_bps for r in track.renditions], settings.bitrate_kbps)
-    return Download(track, Policy(playout, ladder), bandwidth, transport=settings.transport, kept=kept)
+    return Download(track, policy, bandwidth, transport=settings.transport, kept=kept)
 
 
 def new_session(client: Client, download: Download, callbacks: Callbacks | None = None) -> Session:
@@ -174,7 +185,8 @@ async def streaming(
         client, new_download(begun.track, settings, bandwidth, kept=begun.kept if part is None else part)
     )
     if part is not None:
-        number = session.ladder.current or 0
+        assert wanted.bitrate_kbps is not None, "a file has one rendition"
+        number = rendition_asked((r.bitrate_bps for r in begun.track.renditions), wanted.bitrate_kbps)
         part.begin(number, begun.track.renditions[number], begun.kept)
     session.download.sources.search.is_needed = begun.needs_sources
     async with open_nursery() as nursery:

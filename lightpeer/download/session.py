@@ -76,8 +76,7 @@ class Session:
         download: the core; the following are its own.
         track: what is streamed.
         stats: what was counted so far.
-        playout: when it is fetched, and when sound runs.
-        ladder: the choice of renditions.
+        playout: when sound runs.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class Session:
         """
         self.download = download
         self.track, self.stats = download.track, download.stats
-        self.playout, self.ladder = download.playout, download.ladder
+        self.playout = download.playout
         self._network = network
         self._find_sources = find_sources
         self._callbacks = callbacks or Callbacks()
@@ -262,7 +261,7 @@ class Session:
     def _refresh_sink(self) -> None:
         self.download.buffer.on_sink(self._callbacks.sink_ahead_s(), trio.current_time())
         if (limits := self._callbacks.limits()) is not None:
-            self.ladder.top_kbps = limits.top_kbps
+            self.download.buffer.wishes.keep_to(limits)
 
     # Sources.
 

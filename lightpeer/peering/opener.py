@@ -29,12 +29,14 @@ class Wanted(NamedTuple):
         inline_bytes: how much may come inline.
         first_segment: from where on, unless the track ends before.
         track: its manifest, if that is here already.
+        inline_segments: how many segments may come inline; 0 for as many as fit.
     """
 
     bitrate_kbps: int
     inline_bytes: int
     first_segment: int = 0
     track: Track | None = None
+    inline_segments: int = 0
 
 
 class Opener:
@@ -77,6 +79,7 @@ class Opener:
             first_segment=self._wanted.first_segment,
             bitrate_kbps=self._wanted.bitrate_kbps,
             inline_bytes=self._wanted.inline_bytes,
+            inline_segments=self._wanted.inline_segments,
             manifest_known=self._wanted.track is not None,
         )
 

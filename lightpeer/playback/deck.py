@@ -81,7 +81,7 @@ class Deck:
     def has_plenty(self) -> bool:
         """Whether what else is fetched now delays nothing that is heard soon."""
         session = self.session
-        return session.complete or not session.playout.fetching or session.ahead_s >= PLENTY_S
+        return session.complete or not session.download.bursts.fetching or session.ahead_s >= PLENTY_S
 
     def is_at(self, position_s: float) -> bool:
         """Return whether it would go on at a position, in seconds, as it is."""

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.client.client import INLINE_BYTES, Start
 from lightpeer.client.kept import Wanted, begin_item
+from lightpeer.client.start import INLINE_BYTES, INLINE_SEGMENTS, LOWEST_KBPS, Start, first_kbps
 from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.content.uri import is_uri
+from lightpeer.core.plan.bursts import Listening
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.retries import Retries
 from lightpeer.errors import LightpeerError, NoPeerError, NothingFoundError, RemoteError
@@ -40,13 +41,13 @@ logger = logging.getLogger(__name__)
 
 AHEAD: Final = 2  # items whose openings are here before they are due
 OPENING_BYTES: Final = 11_000  # of each: three seconds at 24 kbit/s, and what TCP sends at once
-LOWEST_KBPS: Final = 1  # asks for the lowest rendition there is
 
 
 class Decks:
     """Opens a queue's items, and closes them.
 
     Attributes:
+        listening: how long somebody has listened since the last skip.
         awaited: the item that is to be heard next, while none is.
         bandwidth: the downlink's rate control, which all tracks share.
         stats: the measurements of the tracks that are closed.
@@ -76,6 +77,7 @@ class Decks:
         self._setback: tuple[int, str] | None = None  # the item that is tried again, and why
         self._source: Peer | None = None  # of the latest track
         self._has_begun = False  # any item, if only with what is kept
+        self.listening = Listening()
         self._open: dict[int, Deck] = {}
         self._nursery: trio.Nursery | None = None
 
@@ -170,6 +172,7 @@ class Decks:
         """Close all decks, and remember the rate of the network."""
         self.close()
         self._contact.end()
+        self.bandwidth.history.note(0.0, trio.current_time(), fetching=False)
         if self._source is not None:
             self._client.downlink.note(self._source, self.bandwidth.measured_bytes_per_s)
 
@@ -178,12 +181,6 @@ class Decks:
         self.stats.first_packet_at = self._client.first_packet_at
         sessions = [deck.session for deck in self._open.values()]
         return self.stats.report(sessions, self.bandwidth, self._client.network.counters)
-
-    def left_mb(self) -> float | None:
-        """Return what is left of the data budget's nearest cap, None if there is none."""
-        meter = self._client.meter
-        left_bytes = meter.left_bytes if meter else None
-        return None if left_bytes is None else left_bytes / 1e6
 
     def mb_per_hour(self) -> float:
         """Return what an hour of music costs, by all bytes so far and what is heard or here for them."""
@@ -227,7 +224,14 @@ class Decks:
         )
         if begun.first is not None:
             self._on_source(item, begun.first[0])
-        download = new_download(begun.track, self._settings, self.bandwidth, realtime=True, kept=begun.kept)
+        download = new_download(
+            begun.track,
+            self._settings,
+            self.bandwidth,
+            realtime=True,
+            listening=self.listening,
+            kept=begun.kept,
+        )
         download.sources.search.is_needed = begun.needs_sources
         download.buffer.is_held = self._is_ahead(item)
         session = new_session(self._client, download, self._callbacks)
@@ -255,6 +259,6 @@ class Decks:
             lowest = None if self._settings.bitrate_kbps else LOWEST_KBPS
             return Start(segment, OPENING_BYTES, lowest)
         rate_bytes_per_s = self.bandwidth.rate_bytes_per_s
-        return Start(
-            segment, self._queue.skips.inline_bytes(INLINE_BYTES, rate_bytes_per_s, trio.current_time())
-        )
+        inline_bytes = self._queue.skips.inline_bytes(INLINE_BYTES, rate_bytes_per_s, trio.current_time())
+        kbps = first_kbps(self._settings, self._callbacks.limits(), rate_bytes_per_s)
+        return Start(segment, inline_bytes, kbps, INLINE_SEGMENTS)

@@ -119,6 +119,8 @@ class Player:
         skipped_at = queue.go(place, self._position_s if is_heard else None, trio.current_time())
         if skipped_at is not None:
             self._client.on_skipped(skipped_at)
+        if queue.at.item != before:
+            self._decks.listening.heard_s = 0.0
         if self._deck is not None or queue.at.item != before:
             self._interrupt.cancel()
 
@@ -127,7 +129,8 @@ class Player:
     @property
     def status(self) -> Status:
         """What the player does now."""
-        deck, weather = self._deck, self._weather
+        deck, weather, meter = self._deck, self._weather, self._client.meter
+        left_bytes = meter.left_bytes if meter else None
         status = Status()
         if self._queue.items:
             status = status_of(deck, self._position_s, is_paused=self._sound.paused)
@@ -138,7 +141,7 @@ class Player:
             awaited=weather.awaited,
             awaited_s=weather.lasts_s,
             mb_per_hour=self._decks.mb_per_hour() if deck is not None else 0.0,
-            left_mb=self._decks.left_mb(),
+            left_mb=left_bytes / 1e6 if left_bytes is not None else None,
         )
 
     @property
@@ -233,7 +236,8 @@ class Player:
         async with open_nursery() as nursery:
             nursery.start_soon(self._sound.prepare)
             deck = await self._decks.opened(item)
-        deck.session.playout.realtime = self._sound.realtime
+        if not self._sound.realtime:
+            deck.session.download.buffer.wishes.take_best()
         # Later items may be mono or stereo, and most sinks cannot change.
         channels = 2 if len(self._queue.items) > 1 else None
         deck.load(gain_q8_db=self._volume.gain_q8_db(deck.track), channels=channels)

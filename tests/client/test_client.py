@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.client.client import SOUND_FIRST_S, Client, Start, open_client
+from lightpeer.client.client import SOUND_FIRST_S, Client, open_client
 from lightpeer.client.models import Hit
+from lightpeer.client.start import Start
 from lightpeer.client.stream import INLINE_BYTES  # which TCP sends at once
 from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, RuleList

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from lightpeer.client.client import Start
 from lightpeer.client.kept import first_source
+from lightpeer.client.start import Start
 from lightpeer.client.stream import Segment, SegmentStream, open_stream, source_finder
 from lightpeer.errors import NothingFoundError, StreamFailedError, UsageError
 from lightpeer.testing.faults import Faults
@@ -55,7 +55,7 @@ def test_without_a_bitrate_it_is_as_the_settings_say(tmp_path):
 
 def test_or_as_the_link_allows(tmp_path):
     async def act(now: Stage) -> None:
-        now.phone.down = Link(200_000, 0.05)
+        now.phone.down = Link(20_000, 0.05)
         async with open_stream(now.client, MADE.track.uri) as segments:
             renditions = [segment.rendition async for segment in segments]
         assert renditions[-1] == 1
@@ -74,7 +74,7 @@ def test_a_slow_reader_holds_back_the_network(tmp_path):
             await trio.sleep(60)
             assert now.phone.counters.rx_bytes() < came + 2_000
 
-    with_client(tmp_path, act, low_water_s=5.0, high_water_s=10.0)
+    with_client(tmp_path, act, buffer_bytes=70_000)
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,7 @@ def hear(tmp_path: Path, made: MadeTrack, spoil: Callable[[Serving], None], *, u
         async with (
             serving(net.host("10.0.0.1"), [made]) as bad,
             serving(net.host("10.0.0.2"), [made]) as good,
-            open_client(
-                settings(tmp_path, bad, good, high_water_s=15.0, low_water_s=8.0), net.host(PHONE)
-            ) as client,
+            open_client(settings(tmp_path, bad, good, buffer_bytes=105_000), net.host(PHONE)) as client,
         ):
             spoil(bad)
             return await stream(client, made)
@@ -195,7 +193,7 @@ def test_an_honest_source_outlives_what_others_send_in_its_name(
         phone = net.host(PHONE)
         async with (
             serving(net.host("10.0.0.1"), [made]) as honest,
-            open_client(settings(tmp_path, honest, high_water_s=15.0), phone) as client,
+            open_client(settings(tmp_path, honest, buffer_bytes=105_000), phone) as client,
             trio.open_nursery() as nursery,
         ):
             flood = Flood(phone, honest, make)
@@ -228,7 +226,7 @@ def test_a_source_that_floods_us_wherever_we_are_is_dropped(
         async with (
             serving(net.host("10.0.0.1"), [made]) as bad,
             serving(net.host("10.0.0.2"), [made]) as good,
-            open_client(settings(tmp_path, bad, good, high_water_s=15.0), phone) as client,
+            open_client(settings(tmp_path, bad, good, buffer_bytes=105_000), phone) as client,
             trio.open_nursery() as nursery,
         ):
             flood = Flood(phone, bad, make)
@@ -253,7 +251,7 @@ def test_a_source_that_lies_is_scored_down(tmp_path: Path) -> None:
         async with (
             serving(net.host("10.0.0.1"), [made]) as bad,
             serving(net.host("10.0.0.2"), [made]) as good,
-            open_client(settings(tmp_path, bad, good, high_water_s=15.0), phone) as client,
+            open_client(settings(tmp_path, bad, good, buffer_bytes=105_000), phone) as client,
         ):
             for server in (bad, good):
                 record = build_record(server.identity, [server.address], 1, 1, EPOCH_S + 3600)

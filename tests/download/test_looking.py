@@ -11,11 +11,10 @@ import pytest
 import trio
 import trio.testing
 
+from lightpeer.core.plan.rules import Fixed
 from lightpeer.core.rate.bandwidth import Bandwidth
-from lightpeer.core.segments.abr import Ladder
 from lightpeer.core.segments.download import Download
-from lightpeer.core.segments.playback_buffer import Policy
-from lightpeer.core.segments.playout import Playout
+from lightpeer.core.segments.policy import ANY, Policy
 from lightpeer.core.segments.shared import Fault
 from lightpeer.core.sources.source_search import GONE_LOOKS, GONE_S, LOOK_AGAIN_S, MAX_SOURCES
 from lightpeer.core.trust.identity import PeerId
@@ -81,7 +80,7 @@ class Stage:
     """A session and its looks: at which peers, and what they find."""
 
     def __init__(self) -> None:
-        policy = Policy(Playout(2.0, 4.0, 10.0, 30.0), Ladder([48_000]))
+        policy = Policy(Fixed(0), limits=ANY._replace(buffer_bytes=200_000))  # half of the track
         self.download = Download(MADE.track, policy, Bandwidth())
         self.session = Session(self.download, None, self.find)
         self.looks: list[tuple[float, list[bytes]]] = []  # when, and who was left out

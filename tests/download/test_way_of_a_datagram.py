@@ -71,7 +71,7 @@ def wake_ups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int) -> list
         phone = net.host(PHONE, up=Link(rate, 0.1), down=Link(rate, 0.1))
         async with (
             serving(net.host("10.0.0.1"), [made]) as server,
-            open_client(settings(tmp_path, server), phone) as client,
+            open_client(settings(tmp_path, server, bitrate_kbps=48), phone) as client,
         ):
             await stream(client, made)
 

@@ -10,14 +10,14 @@ from types import SimpleNamespace
 import pytest
 import trio
 
-from lightpeer.client.client import INLINE_BYTES
+from lightpeer.client.start import INLINE_BYTES, LOWEST_KBPS
 from lightpeer.config import Settings
 from lightpeer.core.segments.retries import ANSWERS
 from lightpeer.download.session import Callbacks
 from lightpeer.errors import NoPeerError, NothingFoundError
 from lightpeer.net.network import Counters
 from lightpeer.playback import decks as module
-from lightpeer.playback.decks import LOWEST_KBPS, OPENING_BYTES, Decks
+from lightpeer.playback.decks import OPENING_BYTES, Decks
 from lightpeer.playback.events import Opening, Waiting
 from lightpeer.playback.queue import Queue
 from lightpeer.playback.weather import Weather
@@ -162,7 +162,7 @@ def test_the_next_two_are_opened_once_there_is_plenty_and_the_next_is_fetched_af
             await trio.sleep(1)
             assert [item for item, *_ in on.opened] == ["one", "two", "three"]
             assert on.opened[1:] == [("two", 0, OPENING_BYTES), ("three", 0, OPENING_BYTES)]
-            assert on.rates == [None, LOWEST_KBPS, LOWEST_KBPS]
+            assert on.rates == [LOWEST_KBPS] * 3
             assert (on.decks.get(1).session.is_held, on.decks.get(2).session.is_held) == (True, True)
             on.fetched.set()
         assert (on.decks.get(1).session.is_held, on.decks.get(2).session.is_held) == (False, True)

@@ -163,7 +163,7 @@ def test_the_next_track_is_opened_before_the_end_of_the_first(tmp_path):
         assert now.opens() == 2
         assert now.player.status.title == "Copper Rain"
 
-    perform(tmp_path, act, RAIN.track.uri, ARCADE.track.uri, high_water_s=10.0, low_water_s=5.0)
+    perform(tmp_path, act, RAIN.track.uri, ARCADE.track.uri, buffer_bytes=70_000)
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -301,13 +301,13 @@ def test_a_seek_while_waiting_for_data_goes_on_from_there(tmp_path):
     assert is_nearly(done.sink.pcm, from_second(pcm_of(RAIN), position_s))
 
 
-@pytest.mark.parametrize("start_buffer_s", [0.5, 1.0, 2.0])
-def test_what_is_being_decoded_counts_as_there_and_pre_roll_does_not(tmp_path, start_buffer_s):
+@pytest.mark.parametrize("rate_bytes_per_s", [8_000, 100_000])
+def test_what_is_being_decoded_counts_as_there_and_pre_roll_does_not(tmp_path, rate_bytes_per_s):
     async def act(now: Stage) -> None:
         await now.until_heard(6.0)
         now.player.seek_by(-3.0)
 
-    done = perform(tmp_path, act, start_s=5.0, start_buffer_s=start_buffer_s, down=Link(8_000, 0.05))
+    done = perform(tmp_path, act, start_s=5.0, down=Link(rate_bytes_per_s, 0.05))
     assert "rebuffering" not in done.kinds()
     assert done.player.stats()["rebuffers"] == 0
     assert done.sink.gaps == []
@@ -693,7 +693,7 @@ def test_a_stream_that_dies_in_the_middle_is_waited_for(tmp_path):
         assert now.player.status.state == "buffering"
         now.player.stop()
 
-    done = perform(tmp_path, act, high_water_s=3.0, low_water_s=2.0)
+    done = perform(tmp_path, act, buffer_bytes=21_000)
     assert is_nearly(done.sink.pcm, pcm_of(RAIN)[: len(done.sink.pcm)])
 
 
@@ -702,9 +702,7 @@ def test_where_peers_answer_that_nobody_has_a_track_any_more_the_next_is_played(
         await now.until_heard(1.0)
         now.servers[0].kill()
 
-    done = perform(
-        tmp_path, act, "rain", "arcade", shelves=([RAIN], [ARCADE]), high_water_s=5.0, low_water_s=2.0
-    )
+    done = perform(tmp_path, act, "rain", "arcade", shelves=([RAIN], [ARCADE]), buffer_bytes=21_000)
     assert len(done.told("warning", "message")) == 1
     assert done.told("playing", "title") == ["Copper Rain", "Pocket Arcade"]
     assert done.sink.pcm.endswith(pcm_of(ARCADE))

@@ -17,7 +17,8 @@ import trio.testing
 
 from lightpeer.cli.events import fields_of, name_of
 from lightpeer.client import stream
-from lightpeer.client.client import INLINE_BYTES, Start
+from lightpeer.client.start import INLINE_BYTES, Start
+from lightpeer.client.stream import BUFFER_BYTES
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE, Rendition
 from lightpeer.core.segments.download import Download
@@ -45,18 +46,15 @@ class FakeSession:
     def __init__(self, download: Download, network: object, find: object, callbacks: Callbacks) -> None:
         self.download, self.given, self.callbacks = download, (network, find), callbacks
         self.track, self.cursor = download.track, 0
-        self.playout = SimpleNamespace(
-            playing=True,
-            realtime=download.playout.realtime,
-            rebuffers=0,
-            rebuffered_s=lambda _now: 0.0,
-        )
+        self.playout = download.playout
+        self.playout.playing = True
         self.buffer_s, self.source_count, self.transport = 12.5, 2, "udp"
-        self.ladder = SimpleNamespace(switches=0)
         self.stats = SimpleNamespace(
             audio_bytes=100,
             fetched_bytes=100,
             kept_bytes=0,
+            replaced_bytes=0,
+            switches=0,
             fetching_s=1.0,
             segments=1,
             bitrate_seconds=48.0,
@@ -199,7 +197,7 @@ class FakeClient(NothingKept):
             )
         )
         self.meter: object = None
-        self.limits = "limits"
+        self.limits = lambda: None
         self.first_packet_at = 5.0
         self.noted: list[tuple[object, float]] = []
         self.remembered = 7_000.0
@@ -326,11 +324,8 @@ def test_a_session_is_given_all_that_it_needs(run):
         (session,) = FakeSession.made
         network, find = session.given
         assert network is on.client.network
-        download, settings = session.download, on.settings
-        assert (download.playout.low_water_s, download.playout.high_water_s) == (
-            settings.low_water_s,
-            settings.high_water_s,
-        )
+        download = session.download
+        assert download.buffer.most_bytes == BUFFER_BYTES
         bandwidth = download.bandwidth
         assert bandwidth is on.player._decks.bandwidth
         assert bandwidth.rate_bytes_per_s == 7_000.0, "what is remembered of the network"
@@ -464,7 +459,7 @@ def test_what_is_left_of_a_cap_is_shown_and_that_it_is_near_is_told(run):
         on.client.meter = SimpleNamespace(left_bytes=5_250_000, watch=watch)
         await on.player.play(["one"])
         assert Slowed("it is near: going on in the lowest quality") in on.events
-        assert FakeSession.made[0].callbacks.limits == "limits"
+        assert FakeSession.made[0].callbacks.limits is on.client.limits
 
     run(main)
 

@@ -18,8 +18,11 @@ from lightpeer.playback.stats import PlayStats
 
 FIELDS = [
     *("time_to_first_audio_ms", "startup_ms", "rebuffers", "rebuffer_s", "played_s", "audio_bytes"),
-    *("kept_bytes", "rx_bytes", "tx_bytes", "bitrate_mean_kbps", "bitrate_switches", "transport", "sources"),
+    *("kept_bytes", "rx_bytes", "tx_bytes", "bitrate_mean_kbps", "bitrate_switches"),
     *(
+        "replaced_bytes",
+        "transport",
+        "sources",
         "retransmitted_units",
         "duplicate_units",
         "wasted_bytes",
@@ -40,12 +43,11 @@ def at(monkeypatch):
     return lambda moment: now.__setitem__(0, moment)
 
 
-def a_session(*, rebuffers=0, rebuffer_s=0.0, switches=0, wasted_bytes=0, **counts):
-    playout = Playout(1.0, 1.0, 1.0, 1.0, rebuffers=rebuffers, rebuffer_s=rebuffer_s)
+def a_session(*, rebuffers=0, rebuffer_s=0.0, wasted_bytes=0, **counts):
+    playout = Playout(rebuffers=rebuffers, rebuffer_s=rebuffer_s)
     return SimpleNamespace(
         stats=DownloadStats(**counts),
         playout=playout,
-        ladder=SimpleNamespace(switches=switches),
         download=SimpleNamespace(scheduler=SimpleNamespace(wasted_bytes=wasted_bytes)),
     )
 
@@ -72,6 +74,7 @@ def test_sessions_that_ended_and_those_that_run_add_up():
             rebuffer_s=1.25,
             switches=2,
             wasted_bytes=900,
+            replaced_bytes=30,
             audio_bytes=60_000,
             fetched_bytes=62_500,
             fetching_s=4.0,
@@ -87,6 +90,7 @@ def test_sessions_that_ended_and_those_that_run_add_up():
         rebuffers=1,
         rebuffer_s=0.5,
         wasted_bytes=100,
+        replaced_bytes=40,
         audio_bytes=12_000,
         fetched_bytes=37_500,
         fetching_s=1.0,
@@ -108,15 +112,15 @@ def test_sessions_that_ended_and_those_that_run_add_up():
     assert told["transport"] == "grpc+udp"
     assert told["sources"] == 3  # at a time
     assert (told["retransmitted_units"], told["duplicate_units"]) == (3, 1)
-    assert told["wasted_bytes"] == 1000
+    assert (told["wasted_bytes"], told["replaced_bytes"]) == (1000, 70)
     assert told["queue_delay_p95_ms"] == 42.1
     assert told["goodput_kbps"] == 160.0  # while something was being fetched
 
 
 def test_an_interruption_that_goes_on_counts_until_now(at):
     session = a_session()
-    session.playout.update(5.0, 0.0, complete=False)
-    session.playout.update(0.0, 10.0, complete=False)
+    session.playout.update(5.0, 1.0, 0.0, complete=False)
+    session.playout.update(0.0, 1.0, 10.0, complete=False)
     collected = PlayStats()
     at(12.5)
     assert report(collected, session)["rebuffer_s"] == 2.5

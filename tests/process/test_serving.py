@@ -152,9 +152,7 @@ class TestItsEnd:
 
 
 def little_ahead(folder):
-    """A configuration whose buffer is full after two seconds."""
+    """A configuration with as small a buffer as may be: less than a minute of what is played."""
     path = folder / "little.toml"
-    path.write_text(
-        "start_buffer_s = 0.5\nresume_buffer_s = 0.5\nlow_water_s = 1\nhigh_water_s = 2\nbitrate_kbps = 48\n"
-    )
+    path.write_text("buffer_bytes = 256000\nbitrate_kbps = 48\n")
     return path

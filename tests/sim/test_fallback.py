@@ -114,7 +114,7 @@ def test_a_neighbour_behind_the_same_address_that_floods_leaves_a_connection_its
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("filter_", [*ONE_WAY, *THROTTLED])
 def test_what_happens_to_udp_in_mid_track_makes_no_gap(tmp_path: Path, filter_: Filter, seed: int) -> None:
-    heard = hear(tmp_path, seed, (12.0, filter_), high_water_s=20.0, low_water_s=10.0)
+    heard = hear(tmp_path, seed, (12.0, filter_), buffer_bytes=140_000)
     assert heard.session.playout.rebuffers == 0
     assert heard.told("transport", "transport")[0] == "grpc"
 
@@ -126,7 +126,7 @@ def test_udp_that_passes_again_is_used_again(
     tmp_path: Path, filter_: Filter, for_s: float, seed: int
 ) -> None:
     changes = (12.0, filter_), (12.0 + for_s, all_passes)
-    heard = hear(tmp_path, seed, *changes, seconds=200, high_water_s=20.0, low_water_s=10.0)
+    heard = hear(tmp_path, seed, *changes, seconds=200, buffer_bytes=140_000)
     assert heard.session.playout.rebuffers == 0
     assert heard.told("transport", "transport")[-1] == "udp"
 

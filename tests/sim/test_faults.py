@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from lightpeer.core.segments import scheduler
+from lightpeer.core.segments import object_queue
 from lightpeer.download.session import Session
 from tests.sim.faults.__main__ import failure_of, parse_seeds
 from tests.sim.faults.plan import Access, Command, Fault, Phone, Plan, Server, draw
@@ -19,7 +19,7 @@ from tests.sim.faults.world import run
 
 SEEDS = 300  # from 0 on; about four minutes
 HOME = Access(down_bytes_per_s=50_000, up_bytes_per_s=50_000, delay_s=0.05)
-QUIET = Plan(1, (Phone(HOME, (0, 1), marks_s=(3.0, 8.0)),), (Server(HOME),), (12, 10))
+QUIET = Plan(1, (Phone(HOME, (0, 1), buffer_bytes=60_000),), (Server(HOME),), (12, 10))
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -31,14 +31,14 @@ def test_a_reply_that_lost_its_end_in_its_own_queue_has_the_time_that_tcp_takes(
     """Shrunk from seed 13581, which heard nothing for a quarter of a minute between two tracks."""
     thin = Access(down_bytes_per_s=6909, up_bytes_per_s=6000, delay_s=0.03, queue_bytes=16_384)
     fast = Access(down_bytes_per_s=1_000_000, up_bytes_per_s=200_000, delay_s=0.002)
-    phone = Phone(thin, (1, 0), marks_s=(8.0, 20.0))
+    phone = Phone(thin, (1, 0), buffer_bytes=150_000)
     run(Plan(13581, (phone,), (Server(fast),), (40, 44), ladder_kbps=(24, 48, 96)))
 
 
 def test_who_was_lost_before_it_opened_may_open_at_another_address() -> None:
     """Shrunk from seed 18945: IPv4 falls silent between a search and the opening of what it found."""
     far = Access(down_bytes_per_s=20_082, up_bytes_per_s=20_082, delay_s=0.6, queue_bytes=16_384)
-    phone = Phone(far, (0, 2), start_s=26.0, both_families=True, marks_s=(8.0, 20.0))
+    phone = Phone(far, (0, 2), start_s=26.0, both_families=True, buffer_bytes=150_000)
     silent = Fault("ipv4 silent", 4.0, 19.0, phone=0)
     run(Plan(18945, (phone,), (Server(HOME),), (22, 23, 36), ladder_kbps=(24, 48, 96), faults=(silent,)))
 
@@ -85,7 +85,7 @@ def test_what_is_wrong_is_found_and_cut_down_to_what_shows_it(monkeypatch: pytes
 
 
 def test_a_sum_that_does_not_agree_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler.Scheduler, "release", lambda *_: None)
+    monkeypatch.setattr(object_queue.ObjectQueue, "release", lambda *_: None)
     plan = replace(QUIET, faults=(Fault("udp blocked", 3.0, 10.0, phone=0),))
     with pytest.raises(Anomaly, match="waited for"):
         run(plan)
@@ -103,7 +103,7 @@ def test_another_source_takes_over_what_one_had_that_is_opened_anew() -> None:
                     queue=(0, 1),
                     commands=(Command(35.73, "previous", 26.4), Command(35.78, "previous", -10.0)),
                     by_words=True,
-                    marks_s=(15.0, 40.0),
+                    buffer_bytes=2_000_000,
                 ),
             ),
             servers=(

@@ -108,7 +108,7 @@ def some_of(made: MadeTrack, until_s: float) -> Callable[[Stage], Awaitable[None
     return act
 
 
-SHALLOW = {"low_water_s": 4.0, "high_water_s": 6.0, "start_buffer_s": 1.0, "resume_buffer_s": 2.0}
+SHALLOW = {"buffer_bytes": 42_000}
 
 
 def test_what_is_kept_in_part_begins_at_once_and_only_the_rest_comes(tmp_path) -> None:

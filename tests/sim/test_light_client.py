@@ -10,12 +10,13 @@ import pytest
 import trio
 
 from bench.finding import CASES, TEN
-from lightpeer.client.client import Client, Start, open_client
+from lightpeer.client.client import Client, open_client
 from lightpeer.client.holders import HOLDERS_S
 from lightpeer.client.kept import first_source
 from lightpeer.client.models import Hit
 from lightpeer.client.query import RECORDS_TO_OPEN
 from lightpeer.client.search import PATIENCE_S
+from lightpeer.client.start import Start
 from lightpeer.client.stream import (
     INLINE_BYTES,  # which TCP sends at once
     new_download,
@@ -93,7 +94,7 @@ def test_from_the_first_syn_to_the_first_verified_segment(
         async with swarm(net, *shelves) as servers:
             for server, following in pairwise(servers):
                 introduce(following, server)
-            chosen = settings(tmp_path, servers[0], start_buffer_s=0.1)
+            chosen = settings(tmp_path, servers[0])
             async with open_client(chosen, phone_on(net)) as client:
                 item = SONG.track.track_id if by_id else "song"
                 took_s = await first_segment_at(client, item)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.client.client import Start, open_client
+from lightpeer.client.client import open_client
 from lightpeer.client.kept import first_source
+from lightpeer.client.start import Start
 from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.testing.link import Link
@@ -28,7 +29,7 @@ def times(tmp_path: Path, made: LongTrack, seek_to: int, **more: object) -> tupl
     async def main(net: SimInternet) -> tuple[float, float]:
         links = {"up": Link(RATE_BYTES_PER_S, ONE_WAY_S), "down": Link(RATE_BYTES_PER_S, ONE_WAY_S)}
         async with serving(net.host("10.0.0.1"), [made]) as server:
-            chosen = settings(tmp_path, server, start_buffer_s=0.1, **more)
+            chosen = settings(tmp_path, server, **more)
             async with (
                 open_client(chosen, net.host(PHONE, **links)) as client,
                 trio.open_nursery() as nursery,

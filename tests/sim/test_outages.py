@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.client.client import Start, open_client
+from lightpeer.client.client import open_client
 from lightpeer.client.kept import first_source
+from lightpeer.client.start import Start
 from lightpeer.client.stream import new_download, new_session
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.buffer import HISTORY_S
@@ -109,7 +110,7 @@ def test_a_search_without_an_answer_leaves_the_stream_its_connection(tmp_path: P
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("rtt_s", [1.2, 1.8])
 def test_udp_is_used_above_a_second_of_round_trip(tmp_path: Path, rtt_s: float, seed: int) -> None:
-    heard = hear(tmp_path, seed, lambda *_: None, delay_s=rtt_s / 2, high_water_s=20.0, low_water_s=10.0)
+    heard = hear(tmp_path, seed, lambda *_: None, delay_s=rtt_s / 2, buffer_bytes=140_000)
     assert heard.session.stats.transports == {"udp"}
     assert heard.session.download.bandwidth.srtt_s == pytest.approx(rtt_s, rel=0.2)
 

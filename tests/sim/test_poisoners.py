@@ -13,7 +13,8 @@ from statistics import median
 
 import trio
 
-from lightpeer.client.client import Start, open_client
+from lightpeer.client.client import open_client
+from lightpeer.client.start import Start
 from lightpeer.client.stream import INLINE_BYTES
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.rpc.server import Context

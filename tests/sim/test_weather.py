@@ -23,7 +23,7 @@ from tests.playback.music import Stage, demo_track, stage
 from tests.sim.test_light_client import lie
 
 SHELF = [demo_track("copper-rain", 20), demo_track("pocket-arcade"), demo_track("northern-windows")]
-SMALL = {"high_water_s": 8.0, "low_water_s": 4.0}  # less than a track
+SMALL = {"buffer_bytes": 56_000}  # less than a track
 PROBE_S = 10.0  # between two tries at most
 TAKES_S = 5.0  # for a connection, an Open and the first seconds
 SEEDS = (1, 2)
@@ -246,7 +246,7 @@ def test_a_silence_is_given_up_where_that_was_asked_for(tmp_path: Path) -> None:
             nursery.start_soon(cut)
             with pytest.raises(NoPeerError, match=r"^no sound for 60 s, given up: nothing comes"):
                 await now.player.play(["rain"])
-            ran_dry_s = 2.0 + SMALL["high_water_s"]
+            ran_dry_s = 2.0 + SMALL["buffer_bytes"] / 6000
             assert 60.0 + 4.0 < trio.current_time() <= 60.0 + ran_dry_s + 3.0
 
     simulate(main)

@@ -18,6 +18,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.rate.flow import FIRST_PACE_RTT_S, UNIT_BYTES, Flow
+from lightpeer.core.rate.history import RateHistory
 from lightpeer.core.rate.meters import DeliveryRate
 from lightpeer.core.rate.pacing import TARGET_S
 from lightpeer.core.rate.window import MAX_WINDOW_BYTES
@@ -41,6 +42,7 @@ class Bandwidth:
     Attributes:
         rate_bytes_per_s: what the link gave lately; before any measurement, what is remembered of it, or 0.
         srtt_s: the smoothed round trip of the source that was heard last; None before any.
+        history: what the link gave in the last minutes, outages included.
     """
 
     def __init__(self, remembered_bytes_per_s: float = 0.0, burst: ReplyBurst | None = None) -> None:
@@ -49,6 +51,7 @@ class Bandwidth:
         self._remembered = self._burst.rate_bytes_per_s if self._burst else remembered_bytes_per_s
         self._flows: list[Flow] = []
         self.rate_bytes_per_s = self._remembered
+        self.history = RateHistory(remembered_bytes_per_s)
         self.srtt_s: float | None = None
         self._delivery = DeliveryRate()
         self.kept_up_bytes_per_s: float | None = None  # as all flows were told; None if one was not

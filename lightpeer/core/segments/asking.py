@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.rate.flow import FIRST_PACE_RTT_S
-from lightpeer.core.segments.scheduler import PATIENCE_S
+from lightpeer.core.segments.object_queue import PATIENCE_S
 from lightpeer.core.sources.selection import Selection
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Asking:
     def select(self, now: float) -> None:
         """Have as many asked as fill the link, and another in place of one that stalls."""
         srtt_s, quiet_s = self._shared.bandwidth.srtt_s, self.quiet_s()
-        self._shared.scheduler.patience_s = max(PATIENCE_S, PATIENCE_RTTS * (srtt_s or 0.0))
+        self._shared.scheduler.queue.patience_s = max(PATIENCE_S, PATIENCE_RTTS * (srtt_s or 0.0))
         stalled = [source for source in self._sources if source.silent_s(now) >= quiet_s]
         selection, probe = self.selection, self.selection.probe
         for source in stalled:
@@ -103,7 +103,7 @@ class Asking:
     def _tell_shares(self, asked: int, beside: int) -> None:
         """Tell all what is to be expected where so many are asked, of which so many are not just probed."""
         share_bytes_per_s = (self._shared.bandwidth.rate_bytes_per_s or math.inf) / max(1, asked)
-        self._shared.scheduler.share_bytes_per_s = share_bytes_per_s
+        self._shared.scheduler.queue.share_bytes_per_s = share_bytes_per_s
         for source in self._sources:
             source.limit(
                 beside=beside if source in self.selection.tried else 0,

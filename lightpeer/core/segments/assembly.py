@@ -34,11 +34,15 @@ class Outcome(Enum):
 
 @dataclass(slots=True, eq=False)
 class Assembly:
-    """A segment or table on its way; `table` is None for a table, whose digest is in the manifest."""
+    """A segment or table on its way; `table` is None for a table, whose digest is in the manifest.
+
+    `needed_at` is the number of the segment that it is needed for, or a little before.
+    """
 
     key: Key
     size: int
     table: SegmentTable | None = None
+    needed_at: float = 0.0
     source: SourceKey | None = None
     due_s: float = math.inf  # when its source should have delivered it
     was_hedged: bool = False  # a second source was asked

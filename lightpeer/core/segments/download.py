@@ -3,7 +3,7 @@
 This is the core of a download, with five verbs: `receive` (and `receive_chunk` for what comes over gRPC),
 `data_to_send`, `next_deadline`, `handle_timeout` and `next_event`. It joins the `Scheduler`, which assembles
 and verifies segments, the `SourceSet`, which says which peers are asked, and the `PlaybackBuffer`. Bytes flow
-one way, from the sources through the scheduler into that buffer, which is bounded by the high-water mark;
+one way, from the sources through the scheduler into that buffer, which is bounded;
 `take` takes segments out of it, and that it takes no more is the only backpressure. While nothing comes the
 download waits: no outage, however long, makes it fail, but only that every peer that offers the track sends
 something else, or that no peer has it any more.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lightpeer.core.rate.bandwidth import Bandwidth
     from lightpeer.core.segments.events import Event
     from lightpeer.core.segments.handle import PeerState
-    from lightpeer.core.segments.playback_buffer import Policy
+    from lightpeer.core.segments.policy import Policy
     from lightpeer.core.segments.shared import Outgoing
     from lightpeer.core.segments.tables import Kept
     from lightpeer.core.udp.events import ReceivedDatagram
@@ -43,8 +43,8 @@ class Download:
 
     Attributes:
         track: what is downloaded.
-        playout: when it is fetched, and when sound runs.
-        ladder: which rendition.
+        playout: when sound runs.
+        bursts: when it is fetched.
         scheduler: what is wanted and on its way.
         stats: what was counted so far.
         sources: the peers that serve it.
@@ -74,7 +74,7 @@ class Download:
             kept: what is kept of the track.
         """
         self.track = track
-        self.playout, self.ladder = policy.playout, policy.ladder
+        self.playout, self.bursts = policy.playout, policy.bursts
         self.scheduler = Scheduler(track, kept)
         self.stats = DownloadStats()
         shared = self._shared = Shared(track, self.scheduler, bandwidth, self.stats, transport, kept)
@@ -121,7 +121,7 @@ class Download:
         """
         self.failure = None
         source = self.sources.add(peer, now)
-        self.buffer.wish_inline(source, chunks)
+        self.buffer.wishes.wish_inline(source, chunks)
         self._take_ready(now, forgives=True)
         return source
 

@@ -46,7 +46,7 @@ class HoldUps:
 
     def holder(self, now: float, ahead_s: float) -> Source | None:
         """Return the source that holds up playback with `ahead_s` seconds of audio left, if one does."""
-        holder = self._shared.scheduler.overdue(now)
+        holder = self._shared.scheduler.queue.overdue(now)
         is_harmless = ahead_s > URGENT_S or self._dead_zone.is_in_grace(now)
         return None if is_harmless or not isinstance(holder, Source) else holder
 
@@ -59,7 +59,7 @@ class HoldUps:
             realtime: False if nothing is late, since nobody listens.
         """
         scheduler = self._shared.scheduler
-        first = scheduler.first_holder()
+        first = scheduler.queue.first_holder()
         if not isinstance(first, Source) or ahead_s > NEAR_S:
             return
         if self._hedged_bytes > MAX_HEDGED * self._shared.stats.fetched_bytes:
@@ -68,5 +68,5 @@ class HoldUps:
         is_late = first.silent_s(now) >= quiet_s or first.udp.backlog_s > (ahead_s if realtime else math.inf)
         others = [source for source in self._sources if source is not first]
         if is_late and any(source.silent_s(now) < quiet_s for source in others):
-            self._hedged_bytes += scheduler.hedge_first()
+            self._hedged_bytes += scheduler.queue.hedge_first()
             self._asking.ask_first(others, now)

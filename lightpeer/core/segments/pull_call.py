@@ -80,7 +80,7 @@ class PullCall:
         if self.is_open:
             self.is_open = False
             self._asked.clear()
-            self._shared.scheduler.release(self._source)
+            self._shared.scheduler.queue.release(self._source)
             out = self._shared.out
             for item in [(s, data) for s, data in out if s is self._source and not isinstance(data, bytes)]:
                 out.remove(item)
@@ -99,7 +99,7 @@ class PullCall:
         """Return the objects to ask for, as many as may be; they are taken as asked for."""
         if not self.is_open:
             return []
-        keys = self._shared.scheduler.next_objects(self._source, self._ahead.free, now)
+        keys = self._shared.scheduler.queue.next_objects(self._source, self._ahead.free, now)
         if keys:
             self.awaited_at = self.awaited_at if self._asked else now
             self._ahead.on_asked(len(keys), now)

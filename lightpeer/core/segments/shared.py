@@ -41,9 +41,11 @@ class DownloadStats:
     audio_bytes: int = 0  # verified and taken
     fetched_bytes: int = 0  # verified
     kept_bytes: int = 0  # verified, and fetched before
+    replaced_bytes: int = 0  # of these, not heard: replaced by better, or too late
     fetching_s: float = 0.0
     segments: int = 0  # taken
     bitrate_seconds: float = 0.0  # kbit/s x seconds over the segments taken
+    switches: int = 0  # of the rendition, as it was taken
     retransmitted_units: int = 0
     duplicate_units: int = 0
     sources: int = 0  # at most at a time

@@ -78,12 +78,12 @@ class Source(SourceHandle):
         self.is_closed = True
         self.call.end()
         self.udp.close()
-        self._shared.scheduler.release(self)
+        self._shared.scheduler.queue.release(self)
 
     def forget(self) -> None:
         """Stop what is being sent: playback goes on elsewhere."""
         self.udp.forget()
-        self._shared.scheduler.release(self)
+        self._shared.scheduler.queue.release(self)
 
     @property
     def on_grpc(self) -> bool:

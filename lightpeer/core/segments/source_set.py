@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from lightpeer.core.segments.asking import QUIET_S, Asking
 from lightpeer.core.segments.events import SourceClosed, SourceLost, WantSources
 from lightpeer.core.segments.hold_ups import NEAR_S, URGENT_S, HoldUps
-from lightpeer.core.segments.scheduler import PATIENCE_S
+from lightpeer.core.segments.object_queue import PATIENCE_S
 from lightpeer.core.segments.shared import Beside, Fault
 from lightpeer.core.segments.silence import SILENT_S, Silences
 from lightpeer.core.segments.source import Source
@@ -196,7 +196,7 @@ class SourceSet:
                 deadline = min(deadline, max(dry_at - NEAR_S, self._checked_at + QUIET_S / 2))
             urgent_at = max(dry_at - URGENT_S, self._checked_at + 1.0)
             if urgent_at < deadline:
-                deadline = min(deadline, max(urgent_at, self._shared.scheduler.next_due()))
+                deadline = min(deadline, max(urgent_at, self._shared.scheduler.queue.next_due()))
         return deadline
 
     def handle_timeout(self, now: float, ahead_s: float, *, realtime: bool) -> None:

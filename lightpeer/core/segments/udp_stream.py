@@ -89,13 +89,13 @@ class UdpStream:
     def hand_over(self) -> None:
         """Leave the rest of what it has begun to others."""
         self._may_hold, self.early_bytes = False, 0
-        self._shared.scheduler.release(self._source)
+        self._shared.scheduler.queue.release(self._source)
 
     def ask(self, now: float) -> int:
         """Ask for what is wanted next; return how many bytes that is."""
         assert self.receiver is not None, "else it is not ready"
         self.early_bytes = 0
-        ranges = self._shared.scheduler.next_ranges(self._source, self.flow.budget_bytes(), now)
+        ranges = self._shared.scheduler.queue.next_ranges(self._source, self.flow.budget_bytes(), now)
         self.receiver.is_at_end = not ranges
         if not ranges:
             return 0

@@ -59,6 +59,7 @@ class Opening:
         first_segment: int = 0,
         bitrate_kbps: int = 0,
         inline_bytes: int = 0,
+        inline_segments: int = 0,
         manifest_known: bool = False,
     ) -> pb.OpenRequest:
         """Return the request; without a track id it goes into a search, for its best hit."""
@@ -68,6 +69,7 @@ class Opening:
             first_segment=first_segment,
             bitrate_kbps=bitrate_kbps,
             inline_bytes=inline_bytes,
+            inline_segments=inline_segments,
             manifest_known=manifest_known,
         )
 

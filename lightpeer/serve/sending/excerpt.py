@@ -53,7 +53,10 @@ def first_segments(
     left -= 0 if request.manifest_known else len(stored.manifest)
     rendition = rendition_asked((r.bitrate_bps for r in track.renditions), request.bitrate_kbps)
     table = -1
-    for segment in range(request.first_segment, track.segment_count):
+    end = track.segment_count
+    if request.inline_segments:
+        end = min(end, request.first_segment + request.inline_segments)
+    for segment in range(request.first_segment, end):
         if table_of(segment) != table:
             table = table_of(segment)
             left -= table_bytes(track, table)

@@ -69,7 +69,7 @@ def wish(shared: Shared, count: int) -> None:
 
 def hand(shared: Shared, source: Source, now: float) -> None:
     """Ask a source for all that is nobody's."""
-    shared.scheduler.next_ranges(source, 1e9, now)
+    shared.scheduler.queue.next_ranges(source, 1e9, now)
 
 
 def asked(shared: Shared) -> list[str]:

@@ -106,18 +106,18 @@ def test_one_that_is_not_asked_any_more_hands_over_what_it_began():
     stage.outstanding(99_000, 0)
     stage.asking.ask(1.0)
     assert asked(stage.shared) == ["b"]
-    assert stage.shared.scheduler.first_holder() is second
+    assert stage.shared.scheduler.queue.first_holder() is second
     second.udp.flow.gauge.outstanding_bytes = 99_000
     stage.selection.asked.remove(second)
     assert not stage.asking.find_work(), "what it was asked for may come"
     second.udp.flow.gauge.outstanding_bytes = 0
     assert stage.asking.find_work()
     stage.asking.ask(2.0)
-    assert stage.shared.scheduler.first_holder() is None
+    assert stage.shared.scheduler.queue.first_holder() is None
     assert not stage.asking.find_work(), "once"
     first.udp.flow.gauge.outstanding_bytes = 0
     stage.asking.ask(3.0)
-    assert stage.shared.scheduler.first_holder() is first, "others may bring the rest"
+    assert stage.shared.scheduler.queue.first_holder() is first, "others may bring the rest"
 
 
 def test_on_calls_all_ask_that_wait_for_no_answer():
@@ -176,17 +176,17 @@ def test_several_that_are_asked_share_the_link():
     stage = Stage("abc")
     first, second, third = stage.sources
     stage.asking.select(0.0)
-    assert stage.shared.scheduler.share_bytes_per_s == math.inf
+    assert stage.shared.scheduler.queue.share_bytes_per_s == math.inf
     stage.shared.bandwidth.rate_bytes_per_s = 60_000.0
     stage.asking.select(0.0)
     assert first.limited == second.limited == (0, math.inf)
-    assert stage.shared.scheduler.share_bytes_per_s == 60_000.0
+    assert stage.shared.scheduler.queue.share_bytes_per_s == 60_000.0
     stage.selection.ask(second)
     stage.selection.probe = Probe([second], 1.0)
     stage.asking.select(0.0)
     assert first.limited == third.limited == (0, 30_000.0)
     assert second.limited == (1, 30_000.0)
-    assert stage.shared.scheduler.share_bytes_per_s == 30_000.0
+    assert stage.shared.scheduler.queue.share_bytes_per_s == 30_000.0
 
 
 def test_the_others_pay_back_what_a_probe_put_into_the_queue(monkeypatch: pytest.MonkeyPatch):

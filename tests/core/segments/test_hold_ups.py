@@ -8,7 +8,7 @@ import pytest
 
 from lightpeer.core.segments.asking import QUIET_S, Asking
 from lightpeer.core.segments.hold_ups import MAX_HEDGED, NEAR_S, URGENT_S, HoldUps
-from lightpeer.core.segments.scheduler import PATIENCE_S
+from lightpeer.core.segments.object_queue import PATIENCE_S
 from lightpeer.core.sources.dead_zone import GRACE_S, DeadZone
 from tests.core.segments.scripted import MADE, Scripted, asked, hand, names, new_shared, scripted, wish
 
@@ -35,9 +35,9 @@ class Stage:
 
     def hedge(self, ahead_s: float, *, realtime: bool = True) -> bool:
         """Return whether what is needed first is asked for twice from now on."""
-        before = self.shared.scheduler.first_holder()
+        before = self.shared.scheduler.queue.first_holder()
         self.hold_ups.hedge_first(1.0, ahead_s, realtime=realtime)
-        return before is not None and self.shared.scheduler.first_holder() is not before
+        return before is not None and self.shared.scheduler.queue.first_holder() is not before
 
 
 # One that holds up playback.
@@ -45,12 +45,12 @@ class Stage:
 
 def test_one_that_is_late_holds_up_playback_once_little_is_left():
     stage = Stage()
-    due = stage.shared.scheduler.next_due()
+    due = stage.shared.scheduler.queue.next_due()
     assert due >= 1.0 + PATIENCE_S
     assert stage.hold_ups.holder(due - 0.1, 0.0) is None, "it is not late"
     assert stage.hold_ups.holder(due, URGENT_S) is stage.first
     assert stage.hold_ups.holder(due, URGENT_S + 0.1) is None
-    stage.shared.scheduler.release(stage.first)
+    stage.shared.scheduler.queue.release(stage.first)
     assert stage.hold_ups.holder(due, 0.0) is None
 
 
@@ -110,7 +110,7 @@ def test_the_other_that_was_heard_last_is_asked_where_none_is():
 
 def test_nothing_is_shared_while_nobody_holds_it():
     stage = Stage()
-    stage.shared.scheduler.release(stage.first)
+    stage.shared.scheduler.queue.release(stage.first)
     stage.first.silence_s = math.inf
     assert not stage.hedge(0.0)
     assert asked(stage.shared) == []

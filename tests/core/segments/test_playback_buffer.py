@@ -3,114 +3,31 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import pytest
 
 from lightpeer.core.content.manifest import table_segment
-from lightpeer.core.rate.bandwidth import Bandwidth
-from lightpeer.core.segments.abr import Ladder
+from lightpeer.core.plan.insurance import InsuranceFirst
+from lightpeer.core.plan.rules import Fixed
+from lightpeer.core.plan.view import Want
 from lightpeer.core.segments.events import Rebuffering, Resumed
-from lightpeer.core.segments.playback_buffer import FLOOR_SHARE, LEAST_PUMP_S, PlaybackBuffer, Policy
-from lightpeer.core.segments.playout import Playout
-from lightpeer.core.segments.pull_call import MOST
-from lightpeer.core.segments.scheduler import Scheduler, SegmentReady, SourceLied
-from lightpeer.core.segments.shared import DownloadStats, Shared
-from lightpeer.core.segments.tables import Kept
-from lightpeer.core.udp.datagram import unit_layout
-from lightpeer.core.udp.opening import Chunk
-from tests.core.segments.kept import whole, without_tables
-from tests.pair import made_track
-
-MADE = made_track(100, kbps=(24, 48, 96))
-LOW, MIDDLE, HIGH = range(3)
-
-
-class FakeBandwidth(Bandwidth):
-    """A link of a window and a rate that the test sets; it notes which rates are to be kept up."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.window = 100.0
-        self.floors: list[float] = []
-
-    def window_bytes(self) -> float:
-        return self.window
-
-    def keep_up(self, floor_bytes_per_s: float) -> None:
-        super().keep_up(floor_bytes_per_s)
-        self.floors.append(floor_bytes_per_s)
-
-
-class Stage:
-    """A buffer, and the scheduler that it wishes from; marks at 2, 4, 8 and 16 s."""
-
-    def __init__(
-        self,
-        *,
-        rendition: int | None = LOW,
-        fixed_kbps: int | None = None,
-        realtime: bool = True,
-        kept: Kept | None = None,
-    ) -> None:
-        self.bandwidth = FakeBandwidth()
-        self.scheduler = Scheduler(MADE.track, kept)
-        self.shared = Shared(MADE.track, self.scheduler, self.bandwidth, DownloadStats(), kept=kept)
-        self.playout = Playout(2.0, 4.0, 8.0, 16.0, realtime)
-        self.ladder = Ladder([r.bitrate_bps for r in MADE.track.renditions], fixed_kbps)
-        self.ladder.current = rendition if fixed_kbps is None else self.ladder.current
-        self.buffer = PlaybackBuffer(self.shared, Policy(self.playout, self.ladder))
-
-    @property
-    def events(self) -> list[object]:
-        return list(self.shared.events)
-
-    @property
-    def wishes(self) -> list[tuple[int, int]]:
-        """The segments that are on their way."""
-        scheduler = self.scheduler
-        keys = [*scheduler._objects, *scheduler._waiting]
-        return sorted(key for key in keys if key[1] < table_segment(0))
-
-    def heard_and_taken(self, now: float) -> SegmentReady | None:
-        """Take a segment once all before it has been heard."""
-        self.buffer.on_sink(0.0, now)
-        return self.buffer.take(now)
-
-    def put(self, *segments: int, rendition: int = LOW) -> list[bool]:
-        """Put segments, which cost nobody a wish."""
-        return [self.buffer.put(ready(number, rendition)) for number in segments]
-
-    def give(self, *segments: int, rendition: int = LOW, now: float = 10.0) -> None:
-        """Have tables and segments come that are wished for, and pump."""
-        for number, table in enumerate(MADE.tables[rendition]):
-            self.scheduler.on_object("peer", rendition, table_segment(number), table)
-        for number in segments:
-            self.scheduler.on_object("peer", rendition, number, MADE.segments[rendition][number])
-        self.drain()
-        self.buffer.pump(now)
-
-    def drain(self) -> list[SourceLied]:
-        """Put what is complete; return the rest."""
-        lies = []
-        while (event := self.scheduler.next_event()) is not None:
-            if isinstance(event, SegmentReady):
-                self.buffer.put(event)
-            else:
-                lies.append(event)
-        return lies
-
-
-def ready(number: int, rendition: int = LOW) -> SegmentReady:
-    return SegmentReady(rendition, number, MADE.segments[rendition][number])
-
-
-def segment(number: int, rendition: int = LOW, size: int | None = None) -> Chunk:
-    return Chunk(rendition, number, MADE.segments[rendition][number][:size])
-
-
-def table(number: int = 0, rendition: int = LOW) -> Chunk:
-    return Chunk(rendition, table_segment(number), MADE.tables[rendition][number])
-
+from lightpeer.core.segments.playback_buffer import FLOOR_SHARE, LEAST_PUMP_S, LOW_S
+from lightpeer.core.segments.playout import LEAST_S, MOST_NEEDED_S, UNPROVEN_S
+from lightpeer.core.segments.policy import ANY
+from lightpeer.core.segments.scheduler import SegmentReady
+from tests.core.segments.kept import FakeKept, without_tables
+from tests.core.segments.playing import (
+    HIGH,
+    LITTLE,
+    LOW,
+    MADE,
+    MIDDLE,
+    Script,
+    Stage,
+    limits,
+    ready,
+)
 
 # Sound.
 
@@ -118,31 +35,70 @@ def table(number: int = 0, rendition: int = LOW) -> Chunk:
 def test_nothing_is_here_at_first() -> None:
     buffer = Stage().buffer
     assert (len(buffer), buffer.cursor, buffer.buffer_s, buffer.ahead_s) == (0, 0, 0.0, 0.0)
+    assert (buffer.size_bytes, buffer.most_bytes) == (0, ANY.buffer_bytes)
     assert not buffer.is_complete
     assert not buffer.is_at_end
     assert buffer.is_low
     assert buffer.pump_at == math.inf
 
 
-def test_sound_runs_once_the_start_mark_is_reached_and_is_counted_as_it_is_taken() -> None:
+def test_sound_runs_once_there_is_enough_and_is_counted_as_it_is_taken() -> None:
     on = Stage()
     assert on.put(0) == [True]
     assert on.buffer.take(10.0) is None
     assert on.buffer.buffer_s == on.buffer.ahead_s == 1.0
-    on.buffer.on_sink(1.0, 10.0)  # the sink has as much as lacks
-    assert on.buffer.ahead_s == 2.0
+    on.buffer.on_sink(UNPROVEN_S - 1.0, 10.0)  # the sink has as much as lacks
+    assert on.buffer.ahead_s == UNPROVEN_S
     assert on.buffer.take(10.0) == ready(0)
     assert on.buffer.cursor == 1
     assert on.put(1) == [True]
     assert on.buffer.take(10.0) == ready(1)
-    assert on.buffer.ahead_s == 3.0, "what was taken is still to be heard"
-    assert on.buffer.sink_until == 13.0
+    assert on.buffer.ahead_s == UNPROVEN_S + 1.0, "what was taken is still to be heard"
+    assert on.buffer.sink_until == 10.0 + UNPROVEN_S + 1.0
     on.buffer.on_sink(1.5, 10.0)
     assert on.buffer.ahead_s == 1.5
     stats = on.shared.stats
-    assert stats.segments == 2
+    assert (stats.segments, stats.switches, stats.replaced_bytes) == (2, 0, 0)
     assert stats.audio_bytes == stats.fetched_bytes == sum(map(len, MADE.segments[LOW][:2]))
     assert stats.bitrate_seconds == 2 * 24.0
+    assert on.bursts.listening.heard_s == 2.0
+
+
+@pytest.mark.parametrize(("rate", "enough"), [(1e6, LEAST_S), (1.0, MOST_NEEDED_S)])
+def test_how_fast_more_comes_says_how_much_is_enough(rate: float, enough: float) -> None:
+    on = Stage()
+    on.bandwidth.measured = rate
+    for number in range(int(enough)):
+        assert on.buffer.take(10.0) is None
+        on.put(number)
+    assert on.buffer.take(10.0) == ready(0)
+
+
+def test_what_is_enough_is_by_the_least_that_is_fetched() -> None:
+    """A link that lasts for the lowest does not for the one that the listener wants."""
+    free, only = Stage(), Stage(only=HIGH)
+    for on, rendition in ((free, LOW), (only, HIGH)):
+        on.bandwidth.measured = 5_000.0
+        on.put(0, rendition=rendition)
+    assert free.buffer.take(10.0) == ready(0)
+    assert only.buffer.take(10.0) is None
+
+
+def test_where_there_is_no_room_for_more_that_is_enough() -> None:
+    """Or a small buffer over a slow link would be silent for good."""
+    on = Stage(only=HIGH, limits=limits(buffer_bytes=50_000))
+    on.bandwidth.measured = 1.0
+    on.buffer.pump(10.0)
+    on.give_all()
+    assert (on.wishes, on.bursts.fetching) == ([], False)
+    assert LEAST_S < on.buffer.ahead_s < MOST_NEEDED_S
+    assert on.buffer.take(10.0) == ready(0, HIGH)
+    while on.buffer.buffer_s:
+        on.heard_and_taken(11.0)
+    on.heard_and_taken(12.0)
+    on.buffer.pump(12.0)
+    assert on.events == [Rebuffering()]
+    assert on.wishes, "with nothing here there is room"
 
 
 def test_a_file_takes_what_is_here_at_once() -> None:
@@ -151,6 +107,7 @@ def test_a_file_takes_what_is_here_at_once() -> None:
     assert on.buffer.take(10.0) == ready(0)
     assert on.buffer.take(10.0) is None
     assert on.events == []
+    assert on.bursts.listening.heard_s == 0.0, "nobody listens"
 
 
 def test_an_interruption_and_its_end_are_told_once() -> None:
@@ -164,12 +121,12 @@ def test_an_interruption_and_its_end_are_told_once() -> None:
     on.buffer.update(11.0)
     on.buffer.update(12.0)
     assert on.events == [Rebuffering()]
-    on.put(2, 3, 4)
+    on.put(2)
     on.buffer.update(20.0)
     assert on.events == [Rebuffering()]
-    on.put(5)
+    on.put(3)
     on.buffer.pump(20.0)
-    on.put(6)
+    on.put(4)
     on.buffer.pump(21.0)
     assert on.events == [Rebuffering(), Resumed(9.0)]
     assert on.playout.rebuffer_s == 9.0
@@ -180,14 +137,15 @@ def test_an_interruption_counts_from_when_the_player_found_nothing() -> None:
     on.put(0, 1)
     assert [on.heard_and_taken(11.0) for _ in range(3)] == [ready(0), ready(1), None]
     assert on.events == [Rebuffering()]
-    on.put(2, 3, 4, 5)
+    on.put(2, 3)
     assert on.buffer.take(20.0) == ready(2)
     assert on.events == [Rebuffering(), Resumed(9.0)]
     assert on.playout.rebuffer_s == 9.0
 
 
-def test_the_rest_of_a_track_is_heard_even_if_it_is_less_than_the_start_mark() -> None:
+def test_the_rest_of_a_track_is_heard_even_if_it_is_less_than_enough() -> None:
     on = Stage()
+    on.bandwidth.measured = 1.0
     on.buffer.seek(98)
     on.put(98)
     assert on.buffer.take(10.0) is None
@@ -204,82 +162,89 @@ def test_a_seek_to_what_is_here_or_coming_keeps_it_and_another_does_not() -> Non
     on.put(0, 1, 2, 3)
     on.buffer.take(10.0)
     assert on.buffer.seek(2)
-    assert (on.buffer.cursor, on.buffer.buffer_s, on.playout.playing) == (2, 2.0, True)
+    assert (on.buffer.cursor, on.buffer.buffer_s) == (2, 2.0)
     assert on.put(1) == [False]  # it was left behind
-    on.playout.on_filled()
+    on.bursts.on_full(2.0)
     assert not on.buffer.seek(50)
-    assert (on.buffer.cursor, on.buffer.buffer_s, on.playout.fetching) == (50, 0.0, True)
+    assert (on.buffer.cursor, on.buffer.buffer_s, on.bursts.fetching) == (50, 0.0, True)
 
 
-# What is wished for.
-
-
-def test_it_wishes_for_as_many_as_fill_the_window_twice() -> None:
+def test_a_change_of_the_rendition_is_counted_as_it_is_heard() -> None:
     on = Stage()
-    on.bandwidth.window = 15_000.0  # five seconds at 24 kbit/s
-    on.buffer.pump(10.0)
-    assert on.wishes == [(LOW, number) for number in range(10)]
-    assert on.playout.fetching
-    on.give(0, 1, 2)
-    assert on.wishes == [(LOW, number) for number in range(3, 13)]
+    on.put(0, 1, 4)
+    on.put(2, 3, rendition=HIGH)
+    assert [on.heard_and_taken(10.0) for _ in range(5)].count(None) == 0
+    assert on.shared.stats.switches == 2
+    assert on.shared.stats.bitrate_seconds == 3 * 24.0 + 2 * 96.0
 
 
-def test_it_wishes_for_a_few_at_least_and_up_to_the_high_water_mark() -> None:
-    on = Stage()
-    on.buffer.pump(10.0)
-    assert on.wishes == [(LOW, number) for number in range(MOST)]
-    on.give(*range(MOST))
-    assert on.wishes == [(LOW, number) for number in range(MOST, 16)]
-    assert not on.playout.fetching  # all up to the mark is on its way
-    on.give(8, 9)
-    assert len(on.wishes) == 6
-    assert on.buffer.buffer_s == 10.0
-
-
-def test_the_rendition_is_chosen_by_rate_and_buffer() -> None:
-    on = Stage(rendition=None)
-    on.bandwidth.rate_bytes_per_s = 1e6
-    on.buffer.pump(10.0)
-    assert on.wishes[0] == (HIGH, 0)  # by the rate that is remembered
-    on.ladder.current = LOW
-    on.give(*range(MOST), rendition=HIGH)
-    assert on.buffer.buffer_s == MOST
-    assert on.wishes[0][0] == MIDDLE  # one step up, by a buffer that is full enough
+# The rate and the time of fetching.
 
 
 def test_a_rate_is_kept_up_while_the_buffer_is_low() -> None:
-    on = Stage(rendition=MIDDLE)
+    on = Stage(only=MIDDLE)
     on.buffer.pump(10.0)
     assert on.bandwidth.floors == [FLOOR_SHARE * 48_000 / 8]
-    on.give(*range(7), rendition=MIDDLE)
+    on.put(*range(int(LOW_S) - 1), rendition=MIDDLE)
+    on.buffer.pump(10.0)
     assert on.buffer.is_low
     assert len(on.bandwidth.floors) == 1  # what stands is not said again
-    on.give(7, rendition=MIDDLE)
+    on.put(int(LOW_S) - 1, rendition=MIDDLE)
+    on.buffer.pump(10.0)
     assert not on.buffer.is_low
     assert on.bandwidth.floors == [FLOOR_SHARE * 48_000 / 8, 0.0]
 
 
-def test_before_a_rendition_is_chosen_the_first_is_reckoned_with() -> None:
-    on = Stage(rendition=None)
-    on.playout.high_water_s, on.playout.low_water_s, on.playout.fetching = 0.0, 0.5, False
+def test_the_rate_that_is_kept_up_is_that_of_what_is_heard() -> None:
+    on = Stage()
+    on.put(0, rendition=HIGH)
+    on.put(1)
+    on.buffer.take(10.0)
     on.buffer.pump(10.0)
-    assert on.ladder.current is None
-    assert on.bandwidth.floors == [FLOOR_SHARE * 24_000 / 8]
-    assert on.wishes == []
+    assert on.bandwidth.floors == [FLOOR_SHARE * 96_000 / 8]
 
 
 def test_the_time_in_which_something_is_wished_for_is_counted() -> None:
-    on = Stage()
+    on = Stage(Script(*(Want(LOW, number) for number in range(4))))
     on.buffer.pump(10.0)
     assert on.shared.stats.fetching_s == 0.0
     on.buffer.pump(12.0)
     assert on.shared.stats.fetching_s == 2.0
-    on.give(*range(MOST), now=15.0)
+    on.give(0, 1, now=15.0)
     assert on.shared.stats.fetching_s == 5.0
-    on.give(*range(MOST, 16), now=16.0)
+    on.give(2, 3, now=16.0)
     assert on.wishes == []
     on.buffer.pump(30.0)
     assert on.shared.stats.fetching_s == 6.0  # nothing is
+
+
+# The link's history.
+
+
+def test_what_came_while_something_was_wished_for_is_in_the_links_history() -> None:
+    on = Stage(Script(*(Want(LOW, number) for number in range(3))))
+    on.buffer.pump(10.0)
+    on.buffer.pump(15.0)
+    assert on.bandwidth.history.mean_bytes_per_s(20) == 0.0
+    on.give(0, now=20.0)
+    came_bytes = on.scheduler.delivered_bytes
+    assert on.bandwidth.history.mean_bytes_per_s(20) == pytest.approx(came_bytes / 10.0)
+    on.give(1, 2, now=21.0)
+    came_bytes = on.scheduler.delivered_bytes
+    assert on.wishes == []
+    on.buffer.pump(100.0)
+    assert on.bandwidth.history.mean_bytes_per_s(20) == pytest.approx(came_bytes / 11.0)
+
+
+def test_a_track_that_rests_says_nothing_of_what_comes_of_another() -> None:
+    busy = Stage(Script(*(Want(LOW, number) for number in range(9))))
+    resting = Stage(Script(), bandwidth=busy.bandwidth)
+    busy.buffer.pump(10.0)
+    for step in range(5):
+        resting.buffer.pump(10.5 + step)
+        busy.give(step, now=11.0 + step)
+    came_bytes = busy.scheduler.delivered_bytes
+    assert busy.bandwidth.history.mean_bytes_per_s(20) == pytest.approx(came_bytes / 5.0)
 
 
 # When to pump.
@@ -295,18 +260,15 @@ def test_a_player_that_finds_nothing_has_it_pumped_at_once_but_a_file_does_not()
 
 
 def test_taking_has_it_pumped_where_it_is_time_to_fetch_and_nothing_is_on_its_way() -> None:
-    on = Stage()
+    on = Stage(limits=limits(buffer_bytes=LITTLE))
     on.buffer.pump(10.0)
-    on.give(*range(MOST))
-    on.give(*range(MOST, 16))
-    assert on.wishes == []
-    for _ in range(8):
-        on.heard_and_taken(10.0)
-    assert on.buffer.buffer_s == 8.0
+    on.give_all()
+    on.heard_and_taken(10.0)
     assert on.buffer.pump_at == math.inf  # it rests
-    on.heard_and_taken(10.0)
-    on.heard_and_taken(10.0)
+    while on.buffer.pump_at == math.inf:
+        assert on.heard_and_taken(10.0) is not None
     assert on.buffer.pump_at == -math.inf
+    assert on.buffer.buffer_s > 5.0
     on.buffer.pump(11.0)
     assert on.wishes
     on.buffer.take(11.0)
@@ -322,37 +284,44 @@ def test_a_seek_has_it_pumped_at_once() -> None:
     assert on.buffer.pump_at == math.inf
 
 
-def test_what_is_kept_comes_with_the_next_pump_at_once() -> None:
-    """A file that is all here would wait for ever else: nothing is on its way that could wake it."""
-    on = Stage(realtime=False, kept=without_tables(MADE))
+@pytest.mark.parametrize("realtime", [True, False])
+def test_what_is_kept_comes_as_far_as_there_is_room_and_wakes_itself(realtime: bool) -> None:
+    """It would wait for ever else: nothing is on its way that could wake it."""
+    on = Stage(
+        realtime=realtime,
+        limits=limits(buffer_bytes=LITTLE),
+        kept=without_tables(MADE),
+    )
     on.buffer.pump(10.0)
     on.give()
-    on.drain()
-    on.buffer.pump(10.0)
-    while on.buffer.take(10.0) is not None:
-        pass
-    assert on.buffer.cursor == 16
-    assert on.wishes == []
-    assert on.buffer.pump_at == -math.inf
-    on.buffer.pump(10.0)
-    assert on.buffer.pump_at == -math.inf
-    on.drain()
-    assert on.buffer.take(10.0) == ready(16)._replace(was_kept=True)
+    taken: list[SegmentReady] = []
+    while not on.buffer.is_at_end:
+        assert max(on.scheduler.ready_bytes, on.buffer.size_bytes) <= LITTLE
+        on.drain()
+        on.buffer.pump(10.0)
+        for number in range(len(MADE.tables[LOW])):
+            if (LOW, table_segment(number)) in on.scheduler.queue.by_key:
+                on.give()
+        while (segment := on.heard_and_taken(10.0)) is not None:
+            taken.append(segment)
+    assert [segment.data for segment in taken] == MADE.segments[LOW]
+    assert on.shared.stats.replaced_bytes == 0
 
 
-def test_a_kept_segment_is_taken_in_its_own_rendition_and_counts_as_kept() -> None:
-    kept = whole(MADE)
-    kept.better = {0: HIGH, 2: LOW}
-    on = Stage(rendition=MIDDLE, kept=kept)
+def test_what_is_kept_and_not_taken_yet_is_not_taken_back() -> None:
+    """What is here costs nothing: to fetch it in a lower rendition would."""
+    on = Stage(
+        InsuranceFirst(),
+        kept=FakeKept(lambda r, n, _: MADE.segments[r][n] if r == HIGH and n < 100 else None),
+    )
+    on.scheduler.want_table(HIGH, 0)
+    on.scheduler.on_object("peer", HIGH, table_segment(0), MADE.tables[HIGH][0])
+    on.buffer.wishes._wish(HIGH, 0)
     on.buffer.pump(10.0)
-    came = []
-    while (event := on.scheduler.next_event()) is not None:
-        on.buffer.put(event)
-        came.append((event.segment, event.rendition))
-    assert came[:4] == [(0, HIGH), (1, MIDDLE), (2, LOW), (3, MIDDLE)]
-    assert on.ladder.current == MIDDLE
-    stats = on.shared.stats
-    assert (stats.fetched_bytes, stats.kept_bytes) == (0, sum(len(MADE.segments[r][s]) for s, r in came))
+    assert on.wishes == [(LOW, 1), (LOW, 2)]
+    on.drain()
+    on.put(1)
+    assert on.buffer.take(10.0) == ready(0, HIGH)._replace(was_kept=True)
 
 
 def test_it_is_pumped_when_the_sink_will_have_run_dry() -> None:
@@ -390,75 +359,6 @@ def test_how_long_the_sink_sounds_is_noted() -> None:
     assert (on.buffer.ahead_s, on.buffer.sink_until) == (3.5, 11.5)
 
 
-# What comes with an Open.
-
-
-def test_tables_and_segments_that_come_with_an_open_are_taken() -> None:
-    on = Stage(rendition=None)
-    on.buffer.wish_inline("peer", [table(), segment(0), segment(1)])
-    assert on.drain() == []
-    assert on.buffer.buffer_s == 2.0
-    assert on.ladder.current == LOW
-    assert on.scheduler.wished == 0
-    on.buffer.pump(10.0)
-    assert on.wishes[0] == (LOW, 2)
-
-
-def test_a_part_of_a_segment_is_kept_and_the_rest_is_wished_for() -> None:
-    on = Stage(rendition=None)
-    unit_bytes = unit_layout(len(MADE.segments[LOW][1]))[1]
-    on.buffer.wish_inline("peer", [table(), segment(0), segment(1, size=unit_bytes)])
-    assert on.drain() == []
-    assert on.buffer.buffer_s == 1.0
-    assert on.wishes == [(LOW, 1)]
-    assert on.scheduler._objects[LOW, 1].givers == {"peer"}
-    on.buffer.pump(10.0)
-    assert on.wishes == [(LOW, number) for number in range(1, 1 + MOST)]
-    missing, _ = on.scheduler.next_ranges("other", 1e6, 10.0)[0]
-    assert (missing.segment, missing.first) == (1, 1)
-
-
-def test_a_table_alone_is_taken_too() -> None:
-    on = Stage()
-    on.buffer.wish_inline("peer", [table()])
-    on.buffer.pump(10.0)
-    assert on.scheduler.next_ranges("peer", 1e6, 10.0)[0][0].segment == 0
-
-
-def test_another_rendition_than_the_one_that_is_wished_for_is_left() -> None:
-    on = Stage(fixed_kbps=48)
-    on.buffer.wish_inline("peer", [table(), segment(0), table(0, MIDDLE), segment(0, MIDDLE)])
-    on.buffer.on_sink(1.0, 10.0)
-    on.drain()
-    assert on.buffer.buffer_s == 1.0
-    assert on.buffer.take(10.0) == ready(0, MIDDLE)
-
-
-@pytest.mark.parametrize("first", [[], [segment(5), Chunk(LOW, 0, b"")]])
-def test_what_is_empty_or_elsewhere_is_left(first: list[Chunk]) -> None:
-    on = Stage(rendition=None)
-    on.buffer.wish_inline("peer", [table(), Chunk(LOW, 0, b""), segment(5)])
-    assert (on.drain(), on.buffer.buffer_s, on.wishes) == ([], 0.0, [])
-    on.buffer.wish_inline("peer", [*first, table(), segment(0)])
-    on.drain()
-    assert on.buffer.buffer_s == 1.0
-
-
-def test_the_table_of_where_it_begins_counts() -> None:
-    on = Stage(rendition=None)
-    on.buffer.seek(70)
-    on.buffer.wish_inline("peer", [table(1), segment(70)])
-    on.drain()
-    assert (on.buffer.buffer_s, on.buffer.cursor) == (1.0, 70)
-
-
-def test_nothing_is_wished_for_beyond_the_high_water_mark() -> None:
-    on = Stage(rendition=None)
-    on.put(*range(16))
-    on.buffer.wish_inline("peer", [table(), segment(16)])
-    assert (on.drain(), on.buffer.buffer_s, on.wishes) == ([], 16.0, [])
-
-
 def test_what_is_decoded_only_to_begin_with_is_not_heard() -> None:
     """After a seek the sink is behind by what the first segment holds before the place."""
     on = Stage()
@@ -470,14 +370,46 @@ def test_what_is_decoded_only_to_begin_with_is_not_heard() -> None:
     assert (on.buffer.sink_ahead_s, on.buffer.sink_until) == (0.5, 10.5)
 
 
-def test_a_seek_to_what_is_here_is_heard_at_once_and_one_elsewhere_at_the_start_mark() -> None:
-    on = Stage()
-    on.put(0, 1, 2, 3, 4, 5)
-    on.buffer.update(10.0)
-    assert on.playout.playing
-    on.buffer.seek(4)
-    assert on.playout.playing, "two segments are here, of which the mark asks for more"
-    on.buffer.seek(5)
-    assert not on.playout.playing
-    on.buffer.seek(2)
-    assert not on.playout.playing, "it was not playing"
+# Any course of things.
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_what_is_wished_for_is_what_is_on_its_way_and_the_bound_holds(seed: int) -> None:
+    random = Random(seed)
+    plan = InsuranceFirst() if seed % 3 else Fixed(random.randrange(3))
+    chosen = limits(buffer_bytes=random.choice([LITTLE, 250_000, 2_000_000]), waste_share=0.3)
+    on = Stage(plan, limits=chosen)
+    on.bandwidth.window = random.choice([1_000.0, 30_000.0])
+    now, taken = 10.0, 0
+    for _ in range(400):
+        now += random.choice([0.01, 0.1, 1.0])
+        match random.randrange(10):
+            case 0 if random.random() < 0.3:
+                on.seek(random.randrange(100))
+            case 0:
+                on.seek(on.buffer.cursor + random.randrange(-12, 12))
+            case 1 | 2 | 3:
+                taken += on.heard_and_taken(now) is not None
+            case 4:
+                source = random.choice("ab")
+                on.scheduler.queue.next_ranges(source, 9_000.0, now)
+                if random.random() < 0.5:
+                    on.scheduler.queue.release(source)
+            case _:
+                items = on.scheduler.queue.items
+                if items:
+                    item = random.choice(items[:3])
+                    on.scheduler.on_object("a", *item.key, MADE.read(*item.key))
+        on.drain()
+        segments = on.buffer._segments
+        assert on.scheduler.wished == len(segments.wished)
+        assert on.buffer.size_bytes <= chosen.buffer_bytes
+        on.buffer.pump(now)
+        on.drain()
+        assert {(r, n) for n, r in segments.wished.items()} == set(on.wishes)
+        stats = on.shared.stats
+        assert stats.replaced_bytes <= stats.fetched_bytes <= on.scheduler.delivered_bytes
+    assert taken > 0
+    for rendition, number in on.wishes:
+        on.scheduler.take_back(rendition, number)
+    assert (on.scheduler.wished, on.scheduler.wished_bytes, on.scheduler.ready_bytes) == (0, 0, 0)

@@ -6,8 +6,8 @@ import pytest
 
 from lightpeer.core.segments.events import EndCall, StartCall
 from lightpeer.core.segments.handle import SourceHandle
+from lightpeer.core.segments.object_queue import PATIENCE_S
 from lightpeer.core.segments.pull_call import MOST, SLOW_S, PullAhead, PullCall
-from lightpeer.core.segments.scheduler import PATIENCE_S
 from tests.core.segments.one_source import TABLE, OneSource
 
 
@@ -65,8 +65,8 @@ def test_what_it_asks_for_is_due_as_late_as_by_udp(on: Calls) -> None:
     on.wish(7, rendition=1)
     on.call.start()
     assert on.call.ask(10.0) == [(1, 7)]
-    assert on.scheduler.next_due() == 10.0 + PATIENCE_S
-    assert on.scheduler.first_holder() is on.holder
+    assert on.scheduler.queue.next_due() == 10.0 + PATIENCE_S
+    assert on.scheduler.queue.first_holder() is on.holder
 
 
 def test_since_when_something_is_due_without_a_break(on: Calls) -> None:
@@ -98,7 +98,7 @@ def test_the_end_of_a_call_frees_what_was_asked_for_and_takes_back_what_was_not_
     on.call.end()
     assert list(on.shared.out) == kept
     assert not on.call.is_answer_due
-    assert on.scheduler.first_holder() is None
+    assert on.scheduler.queue.first_holder() is None
 
 
 # How many segments are under way.

@@ -107,16 +107,16 @@ def test_a_source_that_is_closed_leaves_nothing() -> None:
     on.source.close()
     assert on.source.is_closed
     assert on.events() == [EndCall(on.source)]
-    assert on.scheduler.first_holder() is None
+    assert on.scheduler.queue.first_holder() is None
     assert (on.bandwidth.outstanding_bytes, on.bandwidth.window_bytes()) == (0, 0.0)
 
 
 def test_a_closed_source_holds_nothing_that_it_was_asked_for_by_udp(on: OneSource) -> None:
     on.start().wish(0)
     on.ask(10.0)
-    assert on.scheduler.first_holder() is on.source
+    assert on.scheduler.queue.first_holder() is on.source
     on.source.close()
-    assert on.scheduler.first_holder() is None
+    assert on.scheduler.queue.first_holder() is None
     assert on.events() == []
 
 
@@ -127,7 +127,7 @@ def test_a_seek_stops_what_is_sent(on: OneSource) -> None:
     assert on.source.silent_s(16.0) == 6.0
     on.source.forget()
     assert on.source.silent_s(16.0) == 0.0
-    assert on.scheduler.first_holder() is None
+    assert on.scheduler.queue.first_holder() is None
 
 
 def test_a_stream_expires_where_nothing_came_for_long(on: OneSource) -> None:
@@ -299,9 +299,9 @@ def test_falling_back_leaves_what_was_asked_to_a_call(on: OneSource) -> None:
     assert on.events() == [StartCall(on.source, 1)], "UDP never passed: the network is no other"
     assert on.source.on_grpc
     assert on.bandwidth.outstanding_bytes == outstanding_bytes, "what the network holds counts when it comes"
-    assert on.scheduler.first_holder() is None
+    assert on.scheduler.queue.first_holder() is None
     assert on.source.ask_call(11.0) == [(0, 0)]
-    assert on.scheduler.first_holder() is on.source
+    assert on.scheduler.queue.first_holder() is on.source
 
 
 def test_what_is_asked_for_on_a_call_is_not_left_to_others_as_what_udp_had() -> None:
@@ -379,7 +379,7 @@ def test_a_unit_by_udp_before_the_call_gave_anything_ends_the_call() -> None:
     on.source.handle_timeout(11.5, ALONE)
     assert on.events() == [EndCall(on.source)]
     assert not on.source.on_grpc
-    assert on.scheduler.first_holder() is None
+    assert on.scheduler.queue.first_holder() is None
     assert on.source.ask_call(11.5) == []
 
 
@@ -416,7 +416,7 @@ def test_where_the_connection_hangs_a_call_is_made_over_another_once(others_deli
     assert on.source.ask_call(hung_at) == [(0, 0)]
     on.source.handle_timeout(hung_at + 2 * HUNG_FIRST_S, Beside(deliver=others_deliver))
     assert on.events() == [EndCall(on.source)]
-    assert on.scheduler.first_holder() is None
+    assert on.scheduler.queue.first_holder() is None
     assert on.source.fault == (Fault("it sends nothing") if others_deliver else None)
     assert on.source.on_grpc == others_deliver, "UDP goes on where there is nobody to blame"
 
@@ -459,7 +459,7 @@ def test_a_call_that_fails_is_the_networks_fault_or_the_sources(
     on.source.on_call_failed(FAULT, now, is_weather=is_weather)
     assert on.source.fault == (None if is_kept else FAULT)
     assert on.events() == [EndCall(on.source)]
-    assert on.scheduler.first_holder() is None
+    assert on.scheduler.queue.first_holder() is None
     if is_kept:
         on.source.handle_timeout(now, ALONE)
         assert not on.source.on_grpc

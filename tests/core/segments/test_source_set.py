@@ -24,7 +24,7 @@ from lightpeer.core.segments.events import (
 )
 from lightpeer.core.segments.handle import PeerState
 from lightpeer.core.segments.hold_ups import NEAR_S, URGENT_S
-from lightpeer.core.segments.scheduler import PATIENCE_S
+from lightpeer.core.segments.object_queue import PATIENCE_S
 from lightpeer.core.segments.shared import Beside, Fault
 from lightpeer.core.segments.silence import LONG_S
 from lightpeer.core.segments.source import Source
@@ -212,7 +212,7 @@ def test_one_that_ends_is_told_of_and_another_is_looked_for():
     first.delivered_bytes, first.has_delivered = 700, True
     stage.sources.drop(first, GONE, 10.0)
     assert stage.told() == [SourceClosed(first, 700, 0.0), SourceLost("a", "it is gone")]
-    assert stage.shared.scheduler.first_holder() is None, "others may be asked for it"
+    assert stage.shared.scheduler.queue.first_holder() is None, "others may be asked for it"
     assert first not in stage.sources.asking.selection.asked
     assert stage.deadline(10.0) == 10.0
     stage.sources.drop(first, GONE, 10.0)
@@ -267,7 +267,7 @@ def test_a_seek_stops_what_is_being_sent():
         assert source.udp.flow.gauge.outstanding_bytes > 0
     stage.sources.seek()
     assert [source.udp.flow.gauge.outstanding_bytes for source in stage.all] == [0, 0]
-    assert stage.shared.scheduler.first_holder() is None
+    assert stage.shared.scheduler.queue.first_holder() is None
 
 
 # What comes.
@@ -430,7 +430,7 @@ def test_what_is_asked_for_is_watched_as_soon_as_it_may_be_late():
     wish(stage.shared, 2)
     assert stage.deadline(10.0) == 77.0, "nothing is asked for"
     hand(stage.shared, source, 10.0)
-    due = stage.shared.scheduler.next_due()
+    due = stage.shared.scheduler.queue.next_due()
     assert due > 10.0 + 1.0
     assert stage.deadline(10.0, 8.0) == due
     assert stage.deadline(due + 1.0, 8.0) == pytest.approx(due + 1.0 + 8.0 - URGENT_S)
@@ -458,7 +458,7 @@ def test_patience_grows_with_the_round_trip():
     for srtt_s, patience_s in ((None, PATIENCE_S), (0.1, PATIENCE_S), (PATIENCE_S, 4 * PATIENCE_S)):
         stage.shared.bandwidth.srtt_s = srtt_s
         stage.check(0.0)
-        assert stage.shared.scheduler.patience_s == patience_s
+        assert stage.shared.scheduler.queue.patience_s == patience_s
 
 
 # Looking for more.
@@ -546,7 +546,7 @@ def test_one_that_holds_up_the_track_is_dropped_where_another_does_better(heard_
         return
     lost = SourceLost("a", "it holds up the track")
     assert stage.told() == [SourceClosed(first, 0, 0.0), lost, WantSources(ids("ab"))]
-    assert stage.shared.scheduler.first_holder() is None
+    assert stage.shared.scheduler.queue.first_holder() is None
     stage.sources.search.on_looked(100.0, have_any=True, was_answered=False)
     for now, left_out in ((100.0 + 2 * REST_S - 0.1, "ab"), (100.0 + 2 * REST_S, "b")):
         stage.sources.search.begin(now)
@@ -594,7 +594,7 @@ def test_what_is_needed_next_is_asked_of_a_second_source():
     stage.shared.out.clear()
     stage.check(1.0, NEAR_S)
     assert asked(stage.shared) == ["b"]
-    assert stage.shared.scheduler.first_holder() is None
+    assert stage.shared.scheduler.queue.first_holder() is None
 
 
 def test_the_network_is_there_where_a_peer_opens_the_track():

@@ -10,7 +10,7 @@ import pytest
 
 from lightpeer.core.content.manifest import table_bytes
 from lightpeer.core.segments import udp_stream as module
-from lightpeer.core.segments.scheduler import PATIENCE_S
+from lightpeer.core.segments.object_queue import PATIENCE_S
 from lightpeer.core.segments.udp_stream import (
     EARLY_BYTES,
     MOST_BYTES,
@@ -84,7 +84,7 @@ def test_it_asks_as_much_as_may_be_outstanding_and_tells_when_there_is_no_more(o
     (pull,) = on.asked()
     assert pull.pace_bytes_per_s == on.udp.flow.pace_bytes_per_s(10.0)
     assert pull.path_token == TERMS.path_token
-    assert on.scheduler.next_due() == 10.0 + PATIENCE_S, "it is due from then on"
+    assert on.scheduler.queue.next_due() == 10.0 + PATIENCE_S, "it is due from then on"
     assert on.udp.ask(10.0) == 0, "there is no room"
     assert on.udp.backlog_s == size, "slower than anybody, while nothing is known"
     on.udp.flow.delivery.take(20_000.0)
@@ -104,9 +104,9 @@ def test_what_it_has_begun_is_handed_over_once_all_that_was_asked_came_or_was_lo
     on.udp.forget()
     assert on.udp.is_through
     on.udp.early_bytes = math.inf
-    assert on.scheduler.first_holder() is on.source
+    assert on.scheduler.queue.first_holder() is on.source
     on.udp.hand_over()
-    assert on.scheduler.first_holder() is None
+    assert on.scheduler.queue.first_holder() is None
     assert on.udp.early_bytes == 0, "what was lost is another's now"
     assert not on.udp.is_through
 

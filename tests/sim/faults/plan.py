@@ -45,7 +45,7 @@ class Phone:
     bitrate_kbps: int | None = None
     start_s: float = 0.0
     both_families: bool = False
-    marks_s: tuple[float, float] = (15.0, 40.0)  # low water and high
+    buffer_bytes: int = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _phone(random: Random, ladder: tuple[int, ...], tracks: int) -> Phone:
         bitrate_kbps=random.choice([None, None, None, 24, 48]),
         start_s=random.choice([0.0, 0.0, 0.0, float(random.randint(1, 30))]),
         both_families=random.random() < 0.3,
-        marks_s=random.choice([(3.0, 8.0), (5.0, 12.0), (8.0, 20.0), (15.0, 40.0)]),
+        buffer_bytes=random.choice([60_000, 150_000, 500_000, 2_000_000]),
     )
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.client.reach import MAX_CONNECTIONS
-from lightpeer.core.segments.buffer import HISTORY_S
 from lightpeer.core.segments.source_set import MOST_SOURCES
 from lightpeer.core.udp.datagram import Unit
 
@@ -135,7 +134,7 @@ class Watch:
         if now > max(self._silent_since, settled_at) + SOUND_EVERY_S + handshake_s:
             raise Anomaly("no sound on a healthy network")
         fetched = sum(session.stats.fetched_bytes for session in self._sessions())
-        wants = deck is not None and deck.session.playout.fetching and not deck.session.complete
+        wants = deck is not None and deck.session.download.bursts.fetching and not deck.session.complete
         if fetched != self._fetched[0] or not wants or (waits and not self._player._queue.items):
             self._fetched = fetched, now
         if now > max(self._fetched[1], settled_at) + SEGMENT_EVERY_S + handshake_s:
@@ -162,7 +161,7 @@ def _asked_bytes(source: Source) -> int:
 def _check_asked(session: Session) -> None:
     """Check that all that was asked for is really waited for, by a source that is there."""
     sources = session.download.sources._sources
-    for item in session.download.scheduler._objects.values():
+    for item in session.download.scheduler.queue.items:
         if item.source is None:
             continue
         source = item.source
@@ -180,8 +179,8 @@ def _check_asked(session: Session) -> None:
 def _check_bounds(session: Session) -> None:
     if len(session.download.sources) > MOST_SOURCES:
         raise Anomaly(f"{len(session.download.sources)} sources")
-    most = session.playout.high_water_s + 2
-    if len(session.download.buffer) > most + HISTORY_S:
-        raise Anomaly(f"{len(session.download.buffer)} segments in the buffer")
-    if session.download.scheduler.wished > most + HISTORY_S:
-        raise Anomaly(f"{session.download.scheduler.wished} segments are wished for")
+    buffer, scheduler = session.download.buffer, session.download.scheduler
+    if buffer.size_bytes > buffer.most_bytes:
+        raise Anomaly(f"{buffer.size_bytes} bytes in the buffer")
+    if scheduler.wished_bytes > buffer.most_bytes or scheduler.wished > session.track.segment_count:
+        raise Anomaly(f"{scheduler.wished} segments are wished for, of {scheduler.wished_bytes} bytes")

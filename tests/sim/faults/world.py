@@ -233,8 +233,7 @@ class World:
             bootstrap=(Contact((NAME, PORT)),),
             transport=planned.transport,  # type: ignore[arg-type]
             bitrate_kbps=planned.bitrate_kbps,
-            low_water_s=planned.marks_s[0],
-            high_water_s=planned.marks_s[1],
+            buffer_bytes=planned.buffer_bytes,
             cache_bytes=0,
         )
         async with open_client(settings, host) as client:

@@ -147,13 +147,14 @@ class Rendition(_message.Message):
     def __init__(self, bitrate_bps: _Optional[int] = ..., header: _Optional[bytes] = ..., table_hashes: _Optional[bytes] = ...) -> None: ...
 
 class OpenRequest(_message.Message):
-    __slots__ = ("track_id", "ephemeral_key", "first_segment", "bitrate_kbps", "inline_bytes", "manifest_known", "seal")
+    __slots__ = ("track_id", "ephemeral_key", "first_segment", "bitrate_kbps", "inline_bytes", "manifest_known", "inline_segments", "seal")
     TRACK_ID_FIELD_NUMBER: _ClassVar[int]
     EPHEMERAL_KEY_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEGMENT_FIELD_NUMBER: _ClassVar[int]
     BITRATE_KBPS_FIELD_NUMBER: _ClassVar[int]
     INLINE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    INLINE_SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     SEAL_FIELD_NUMBER: _ClassVar[int]
     track_id: bytes
     ephemeral_key: bytes
@@ -161,8 +162,9 @@ class OpenRequest(_message.Message):
     bitrate_kbps: int
     inline_bytes: int
     manifest_known: bool
+    inline_segments: int
     seal: Seal
-    def __init__(self, track_id: _Optional[bytes] = ..., ephemeral_key: _Optional[bytes] = ..., first_segment: _Optional[int] = ..., bitrate_kbps: _Optional[int] = ..., inline_bytes: _Optional[int] = ..., manifest_known: bool = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
+    def __init__(self, track_id: _Optional[bytes] = ..., ephemeral_key: _Optional[bytes] = ..., first_segment: _Optional[int] = ..., bitrate_kbps: _Optional[int] = ..., inline_bytes: _Optional[int] = ..., manifest_known: bool = ..., inline_segments: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class OpenReply(_message.Message):
     __slots__ = ("manifest", "ephemeral_key", "udp_port", "stream_id", "path_token", "chunks", "seal")

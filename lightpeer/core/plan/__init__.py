@@ -1,0 +1,1 @@
+"""What to fetch next of a track, and in which rendition: policies of playback, and what they see."""

@@ -1,0 +1,57 @@
+"""When data is fetched: in bursts, as deep as the bound allows, with rests between for the radio.
+
+Fetching goes on at full speed until the buffer is full, then rests until three quarters of that is left, and
+80 s at most: more than outages last, and less fetching for those who stop. It is full at the bound in bytes,
+or at a depth in seconds that grows while somebody listens, so that skipping through tracks wastes little.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+FIRST_DEPTH_S: Final = (
+    90.0  # so that rests leave the insurance (insurance.py); doubled with each minute heard
+)
+MOST_DEPTH_S: Final = 3600.0
+LOW_SHARE: Final = 0.75
+MOST_LOW_S: Final = 80.0
+
+
+@dataclass(slots=True)
+class Listening:
+    """How long somebody has listened since the last skip, over all tracks of a queue, in seconds."""
+
+    heard_s: float = 0.0
+
+
+class Bursts:
+    """The fetching of one track.
+
+    Attributes:
+        fetching: whether it is time to fetch.
+    """
+
+    def __init__(self, listening: Listening | None = None) -> None:
+        self.listening = listening or Listening()
+        self.fetching = True
+        self._low_s = 0.0
+
+    @property
+    def depth_s(self) -> float:
+        """Seconds of sound that may be fetched ahead."""
+        minutes = self.listening.heard_s / 60
+        return min(MOST_DEPTH_S, FIRST_DEPTH_S * 2 ** min(minutes, 10.0))
+
+    def update(self, ahead_s: float) -> None:
+        """Fetch again if so little is ahead."""
+        self.fetching = self.fetching or ahead_s < self._low_s
+
+    def on_full(self, ahead_s: float) -> None:
+        """Rest: all that there is room for is here, so many seconds of sound."""
+        self.fetching = False
+        self._low_s = min(MOST_LOW_S, LOW_SHARE * ahead_s)
+
+    def restart(self) -> None:
+        """Fetch at once, for playback goes on elsewhere."""
+        self.fetching = True
