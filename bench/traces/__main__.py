@@ -26,6 +26,7 @@ SCALES = (1.0, 0.25)
 ALL_SCALES = (1.0, 0.25, 0.1, 0.05)
 OFFSETS, ALL_OFFSETS = 3, 18
 QUICK = ("ours", "optimum")
+ALL = [name for name in POLICIES if not name.endswith("-fluid") and not name.startswith("fixed-")]
 
 
 def names_of(text: str) -> list[str]:
@@ -50,11 +51,15 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--json", type=Path, metavar="FILE", help="write a row for each window and policy")
     add("--chart", type=Path, metavar="FILE", help="draw a window, in FILE-bitrate and FILE-buffer")
     add("--processes", type=int, metavar="N", help="at a time (as many as cores)")
-    add("--all", action="store_true", help=f"all policies and scales, {ALL_OFFSETS} windows of each trace")
+    add(
+        "--all",
+        action="store_true",
+        help=f"all in the client, at all scales, {ALL_OFFSETS} windows a trace",
+    )
     chosen = parser.parse_args(arguments)
     chosen.scales = chosen.scales or (ALL_SCALES if chosen.all else SCALES)
     chosen.offsets = chosen.offsets or (ALL_OFFSETS if chosen.all else OFFSETS)
-    chosen.policies = chosen.policies or (list(POLICIES) if chosen.all else QUICK)
+    chosen.policies = chosen.policies or (ALL if chosen.all else QUICK)
     if unknown := [name for name in chosen.policies if name not in POLICIES]:
         parser.error(f"no policy is called {unknown[0]}: there are {', '.join(POLICIES)}")
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-from bench.traces import fluid
+from bench.traces import fluid, plans
 from bench.traces.heard import Heard
 from bench.traces.metrics import Row, row
 from bench.traces.optimum import LADDER_KBPS, optimum
@@ -25,6 +25,7 @@ POLICIES: dict[str, Callable[[Window], Heard]] = {
     "optimum": optimum,
     "ours": ours,
     **{f"tcp-{kbps}": fluid.tcp(kbps) for kbps in LADDER_KBPS},
+    **plans.POLICIES,
 }
 
 

@@ -91,7 +91,12 @@ def test_an_empty_folder_has_no_traces(tmp_path, capsys):
 def test_defaults_are_quick_and_all_is_all():
     quick, everything = command.parse_arguments([]), command.parse_arguments(["--all"])
     assert tuple(quick.policies) == ("ours", "optimum")
-    assert everything.policies == list(POLICIES)
+    assert everything.policies == command.ALL
+    assert (
+        {"ours", "optimum", "tcp-96", "throughput", "buffer-map", "bola-e", "mpc"}
+        <= set(command.ALL)
+        <= set(POLICIES)
+    )
     assert (len(everything.scales), everything.offsets) == (4, 18)
 
 
