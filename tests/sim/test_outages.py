@@ -110,7 +110,7 @@ def test_a_search_without_an_answer_leaves_the_stream_its_connection(tmp_path: P
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("rtt_s", [1.2, 1.8])
 def test_udp_is_used_above_a_second_of_round_trip(tmp_path: Path, rtt_s: float, seed: int) -> None:
-    heard = hear(tmp_path, seed, lambda *_: None, delay_s=rtt_s / 2, buffer_bytes=140_000)
+    heard = hear(tmp_path, seed, lambda *_: None, delay_s=rtt_s / 2, buffer_bytes=256_000)
     assert heard.session.stats.transports == {"udp"}
     assert heard.session.download.bandwidth.srtt_s == pytest.approx(rtt_s, rel=0.2)
 
@@ -165,7 +165,7 @@ def test_on_a_long_path_a_burst_ends_and_the_radio_rests(tmp_path: Path) -> None
 
     hear(tmp_path, 1, begin, seconds=120, delay_s=0.6)
     awake = {int(when) for when in sent if 20 <= when < 110}
-    assert len(awake) < 60, "seconds with a PULL in them, of 90"
+    assert len(awake) < 45, "seconds with a PULL in them, of 90"
 
 
 def test_a_step_back_costs_no_byte_and_what_lay_ahead_stays(tmp_path: Path) -> None:

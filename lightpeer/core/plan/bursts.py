@@ -3,6 +3,10 @@
 Fetching goes on at full speed until the buffer is full, then rests until three quarters of that is left, and
 80 s at most: more than outages last, and less fetching for those who stop. It is full at the bound in bytes,
 or at a depth in seconds that grows while somebody listens, so that skipping through tracks wastes little.
+
+A burst ends when all that there is room for is here or on its way. Were what is on its way waited for, each
+segment that is heard meanwhile would make room for another, and over a long path there would be no rest. For
+the same reason the depth grows in steps.
 """
 
 from __future__ import annotations
@@ -40,15 +44,15 @@ class Bursts:
     @property
     def depth_s(self) -> float:
         """Seconds of sound that may be fetched ahead."""
-        minutes = self.listening.heard_s / 60
-        return min(MOST_DEPTH_S, FIRST_DEPTH_S * 2 ** min(minutes, 10.0))
+        minutes = int(self.listening.heard_s // 60)
+        return min(MOST_DEPTH_S, FIRST_DEPTH_S * 2 ** min(minutes, 10))
 
     def update(self, ahead_s: float) -> None:
-        """Fetch again if so little is ahead."""
+        """Fetch again if so little is ahead, here or on its way."""
         self.fetching = self.fetching or ahead_s < self._low_s
 
     def on_full(self, ahead_s: float) -> None:
-        """Rest: all that there is room for is here, so many seconds of sound."""
+        """Rest: all that there is room for is here or on its way, so many seconds of sound."""
         self.fetching = False
         self._low_s = min(MOST_LOW_S, LOW_SHARE * ahead_s)
 

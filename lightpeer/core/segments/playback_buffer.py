@@ -127,7 +127,8 @@ class PlaybackBuffer:
         if self._playout.realtime:  # it is on its way to the sink
             self.on_sink(self.sink_ahead_s + SEGMENT_S, now)
             self._bursts.listening.heard_s += SEGMENT_S
-        self._bursts.update(self.ahead_s)
+        on_its_way = self._segments.end - self._segments.cursor  # or here
+        self._bursts.update(self.sink_ahead_s + on_its_way * SEGMENT_S)
         self._is_pump_due |= self._bursts.fetching and not self._shared.scheduler.wished
         self._measure()
         stats = self._shared.stats
@@ -175,7 +176,7 @@ class PlaybackBuffer:
         else:
             rate = self._shared.bandwidth.measured_bytes_per_s
             enough_s = needed_s(rate, self._renditions[self._least].bitrate_bps)
-            if not self._bursts.fetching:  # there is no room for more
+            if not self._bursts.fetching and not self._shared.scheduler.wished:  # there is no room for more
                 enough_s = min(enough_s, LEAST_S)
         playout.update(self.ahead_s, enough_s, now, complete=self.is_complete)
         if playout.rebuffers > interruptions:
@@ -191,7 +192,7 @@ class PlaybackBuffer:
         self.update(now)
         if self._bursts.fetching and not self.is_held:
             before_s = max(0.0, self.sink_until - now) if self._playout.realtime else 0.0
-            self.wishes.wish_ahead(now, before_s, self.ahead_s)
+            self.wishes.wish_ahead(now, before_s)
         self._keep_up()
         if self._fetching_since is not None:
             self._shared.stats.fetching_s += now - self._fetching_since

@@ -52,13 +52,12 @@ class Wishes:
         self.has_changed = True
         self.committed_bytes = 0.0
 
-    def wish_ahead(self, now: float, before_s: float, ahead_s: float) -> None:
+    def wish_ahead(self, now: float, before_s: float) -> None:
         """Wish for enough to fill the window twice, and no further: what the plan says may change.
 
         Args:
             now: the time in seconds.
             before_s: seconds of sound that are heard before the segment that is taken next.
-            ahead_s: seconds of verified sound until nothing is left to play.
         """
         scheduler, bandwidth = self._shared.scheduler, self._shared.bandwidth
         # As it is now: asking changes it, wishing does not.
@@ -74,8 +73,8 @@ class Wishes:
                 self.take_back(decision.segment)
                 continue
             self.has_changed, self._is_content = False, decision is None
-            if decision is None and not scheduler.wished and not scheduler.has_event:
-                self._bursts.on_full(ahead_s)
+            if decision is None:
+                self._bursts.on_full(view.ahead_s)
             if decision is None or is_enough:
                 return
             self._wish(decision.rendition, decision.segment)

@@ -48,7 +48,13 @@ def test_with_nothing_ahead_at_the_end_it_rests_for_good() -> None:
 
 @pytest.mark.parametrize(
     ("heard_s", "depth_s"),
-    [(0.0, FIRST_DEPTH_S), (60.0, 2 * FIRST_DEPTH_S), (120.0, 4 * FIRST_DEPTH_S), (1e9, MOST_DEPTH_S)],
+    [
+        (0.0, FIRST_DEPTH_S),
+        (59.0, FIRST_DEPTH_S),
+        (60.0, 2 * FIRST_DEPTH_S),
+        (120.0, 4 * FIRST_DEPTH_S),
+        (1e9, MOST_DEPTH_S),
+    ],
 )
 def test_the_longer_somebody_listens_the_more_is_fetched(heard_s: float, depth_s: float) -> None:
     assert Bursts(Listening(heard_s)).depth_s == depth_s

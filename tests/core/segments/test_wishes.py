@@ -77,6 +77,21 @@ def test_it_fetches_until_the_buffer_is_full_then_rests_until_it_is_low() -> Non
     assert on.buffer.size_bytes <= LITTLE
 
 
+def test_a_burst_ends_with_what_is_on_its_way_however_long_that_takes() -> None:
+    """A segment that is heard before all has come makes room for another, which is for the next burst."""
+    on = Stage(limits=limits(buffer_bytes=LITTLE))
+    on.bandwidth.window = LITTLE
+    on.buffer.pump(10.0)
+    while on.bursts.fetching:
+        on.give(on.wishes[0][1])
+    on_its_way = on.wishes
+    assert on_its_way
+    for now in (10.0, 11.0):
+        assert on.heard_and_taken(now) is not None
+        on.buffer.pump(now)
+        assert (on.bursts.fetching, on.wishes) == (False, on_its_way)
+
+
 @pytest.mark.parametrize("listening", [None, Listening(3_600.0)])
 def test_who_has_not_listened_for_long_has_little_fetched(listening: Listening | None) -> None:
     on = Stage(listening=listening)
