@@ -134,7 +134,7 @@ def run(shelves: Sequence[Sequence[MadeTrack]]) -> Found:
                 async with open_client(settings(Path(folder), asked), phone) as client:
                     _, _, *cold = await search(client, phone, "nothing like it")
                     found = await search(client, phone, "song")
-                chosen = settings(Path(folder) / "other", asked, start_buffer_s=0.1)
+                chosen = settings(Path(folder) / "other", asked)
                 async with open_client(chosen, phone) as client:
                     return Found(*found, sum(cold), await first_segment_s(client, "song"))
 
