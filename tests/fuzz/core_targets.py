@@ -357,9 +357,9 @@ def scheduler(data: bytes) -> None:
     for table in (data, TRACK.tables[0][0]):
         core = Scheduler(TRACK.track)
         core.wish(0, 1)
-        core.next_objects("source", 8, 0.0)
+        core.queue.next_objects("source", 8, 0.0)
         core.on_object("source", 0, 0xFF0000, table)
-        core.next_objects("source", 8, 0.0)
+        core.queue.next_objects("source", 8, 0.0)
         core.on_object("source", 0, 1, data)
         while (event := core.next_event()) is not None:
             assert isinstance(event, SourceLied) or event.data == TRACK.segments[0][1]
