@@ -151,16 +151,21 @@ class Flow:
     # How fast.
 
     def pace_bytes_per_s(self, now: float) -> int:
-        """Return the pace to ask for."""
+        """Return the pace to ask for, which is that of a train if one is due."""
         rate = self.rate_bytes_per_s
-        if not rate or self._probe_bytes_per_s:
-            return clamped(max(self._pacing.bytes_per_s, self._probe_bytes_per_s))
-        if not self._trains.is_due:
-            return self._pacing.pace_bytes_per_s(rate, self._kept_up_bytes_per_s(), now)
+        if not rate or self._probe_bytes_per_s or not self._trains.is_due:
+            return self.present_pace_bytes_per_s(now)
         round_trip_s = self._round_trip_s()
         self._trains.send(self.delivery.bytes_per_s, round_trip_s, now)
         self._pacing.slow_down(TRAIN_BYTES / rate, round_trip_s, now)
         return FIRST_PACE_BYTES_PER_S
+
+    def present_pace_bytes_per_s(self, now: float) -> int:
+        """Return the pace for what is outstanding."""
+        rate = self.rate_bytes_per_s
+        if not rate or self._probe_bytes_per_s:
+            return clamped(max(self._pacing.bytes_per_s, self._probe_bytes_per_s))
+        return self._pacing.pace_bytes_per_s(rate, self._kept_up_bytes_per_s(), now)
 
     def soonest_s(self, size_bytes: float) -> float:
         """Return in how many seconds so many bytes may have come at the earliest; 0 if that is not known."""

@@ -149,8 +149,10 @@ class UdpStream:
             self.lost_units += len(lost.units)
 
     def handle_timeout(self, now: float) -> None:
-        """Probe if nothing came for too long."""
+        """Have the source go on with what it was asked for, and probe if nothing came for too long."""
         if self.receiver is not None:
+            if now >= self.receiver.renewal_at():
+                self.receiver.renew(self.flow.present_pace_bytes_per_s(now), now)
             self.receiver.handle_timeout(now)
             self._send(self.receiver)
 

@@ -32,6 +32,7 @@ HOLD_UNIT_S = 0.0001
 MAX_HOLD_S = 0xFFFF * HOLD_UNIT_S
 MIN_PACE_BYTES_PER_S: Final = 1_000  # a server sends no slower: it would hold a unit for over a second
 UDP_HEADER_BYTES: Final = 8  # which paces count
+LEASE_S: Final = 2.0  # after the last PULL a server forgets what it was asked for
 
 _TAG_BYTES = 8
 _PULL = struct.Struct(">IIIIBB")

@@ -7,10 +7,11 @@ token would stop the stream: the PATH with the greatest number counts.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.udp.datagram import Pull, build_pull
+from lightpeer.core.udp.datagram import LEASE_S, MIN_PACE_BYTES_PER_S, Pull, build_pull
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lightpeer.core.udp.unasked import Unasked
 
 PULLS_REMEMBERED: Final = 1024  # units of older PULLs give no round trip
+RENEWED_AFTER_S: Final = LEASE_S / 2
 _HALF: Final = 1 << 31  # of the numbers of PATHs, which go round (RFC 1982)
 
 
@@ -30,6 +32,7 @@ class PullQueue:
         datagrams: what waits; take it from the left.
         sent_at: when each of the latest PULLs was put, by the low 16 bits of its number.
         pace_bytes_per_s: the pace that the next PULLs ask for.
+        renewal_at: when another is due, lest the source forgets what it was asked for; see `watch_lease`.
     """
 
     def __init__(self, terms: UdpTerms, unasked: Unasked) -> None:
@@ -37,6 +40,7 @@ class PullQueue:
         self.datagrams: deque[bytes] = deque()
         self.sent_at: dict[int, float] = {}
         self.pace_bytes_per_s = 0
+        self.renewal_at = math.inf
         self._terms = terms
         self._unasked = unasked
         self._number = 0
@@ -62,6 +66,11 @@ class PullQueue:
         pull = Pull(stream_id, self._number, pace, self._path_token, self._epoch, ranges)
         self.datagrams.append(build_pull(pull, self._terms.keys))
         return echoed_no
+
+    def watch_lease(self, outstanding_bytes: int, now: float) -> None:
+        """Note how much may be left to send at the pace of a PULL that was put now."""
+        left_s = outstanding_bytes / max(self.pace_bytes_per_s, MIN_PACE_BYTES_PER_S)
+        self.renewal_at = now + RENEWED_AFTER_S if left_s > LEASE_S else math.inf
 
     def begin_epoch(self) -> None:
         """Have the next PULL empty the source's queue."""

@@ -8,9 +8,13 @@ that is overdue. While nothing comes at all, the probes back off to one a second
 because in a dead zone the radio network still holds what is outstanding. It delivers that when
 the zone ends, after a delay that is the zone's and not the path's: those units give no round trip.
 
-Call order: `ask` requests units; `receive` takes the datagrams of a wake-up and returns what they brought;
-`handle_timeout` is called at `next_deadline`. After each of them the PULLs in `outgoing` are to be sent. Only
-`receive` sees bytes from the network. It counts what does not verify and otherwise ignores it.
+A server forgets what it was asked for two seconds after the last PULL. If at the pace of the last one it may
+have more left than that, a PULL without ranges is due after one second, with the pace of then (`renew`).
+
+Call order: `ask` requests units; `receive` takes the datagrams of a wake-up and returns what they brought; at
+`next_deadline`, `renew` is called if `renewal_at` has come, and then `handle_timeout`. After each of them the
+PULLs in `outgoing` are to be sent. Only `receive` sees bytes from the network. It counts what does not verify
+and otherwise ignores it.
 """
 
 from __future__ import annotations
@@ -116,14 +120,25 @@ class Receiver:
         if not before:
             self._last_activity = self.last_heard_at = now
             self._is_first_due = True
-        if self.first_pull_at is None:
-            self.first_pull_at = now
+        self.first_pull_at = now if self.first_pull_at is None else self.first_pull_at
         self._pulls.pace_bytes_per_s = pace_bytes_per_s
         for start in range(0, len(wanted), MAX_RANGES):
             chunk = wanted[start : start + MAX_RANGES]
             pull_no = self._pulls.put([units for units, _ in chunk], now)
             self._outstanding.add(chunk, pull_no, now)
+        self._pulls.watch_lease(self.gauge.outstanding_bytes, now)
         return self.gauge.outstanding_bytes - before
+
+    def renewal_at(self) -> float:
+        """Return when the source may soon forget what it still has to send, so that `renew` is due."""
+        is_alive = self.gauge.outstanding_bytes and not self.probes_unanswered  # the probes renew it too
+        return self._pulls.renewal_at if is_alive else math.inf
+
+    def renew(self, pace_bytes_per_s: int, now: float) -> None:
+        """Have what is outstanding sent, at this pace from now on."""
+        self._pulls.pace_bytes_per_s = pace_bytes_per_s
+        self._pulls.put([], now)
+        self._pulls.watch_lease(self.gauge.outstanding_bytes, now)
 
     def forget_all(self) -> None:
         """Start a new epoch (seek): the source empties its queue, and nothing is outstanding any more."""
@@ -177,7 +192,7 @@ class Receiver:
                 self.arrived += 1
                 asked_bytes += size
                 pulled_at = self._pulls.sent_at.get(data.pull_no)
-                rtt_s = self._round_trip(pulled_at, data.hold_s, now)
+                rtt_s = _round_trip_s(pulled_at, self._resumed_at, data.hold_s, now)
                 if rtt_s is not None:
                     rtts_s.append(rtt_s)
             else:
@@ -202,18 +217,15 @@ class Receiver:
         self._quiet_factor = 1.0
         self.probes_unanswered = 0
 
-    def _round_trip(self, pulled_at: float | None, hold_s: float, now: float) -> float | None:
-        if pulled_at is None or pulled_at < self._resumed_at or hold_s >= MAX_HOLD_S:
-            return None
-        rtt_s = max(MIN_RTT_S, now - pulled_at - hold_s)
-        return rtt_s if rtt_s < MAX_RTT_S else None
-
     # Silence.
 
     def next_deadline(self) -> float | None:
-        """Return when `handle_timeout` is due; None while nothing is outstanding."""
+        """Return when something is due; None while nothing is outstanding."""
         if not self.gauge.outstanding_bytes:
             return None
+        return min(self.renewal_at(), self._probe_at())
+
+    def _probe_at(self) -> float:
         if not self.is_at_end or self._quiet_factor > 1.0:
             return self._last_activity + self._quiet_s()
         overdue_at = self._outstanding.oldest_asked_at() + self._grace_s()
@@ -222,8 +234,7 @@ class Receiver:
 
     def handle_timeout(self, now: float) -> None:
         """Probe if nothing came for too long."""
-        deadline = self.next_deadline()
-        if deadline is not None and now >= deadline:
+        if self.gauge.outstanding_bytes and now >= self._probe_at():
             self._send_probe(now)
 
     def on_moved(self, now: float) -> None:
@@ -242,6 +253,7 @@ class Receiver:
         self._last_activity = now
         pull_no = self._pulls.put([UnitRange(*unit, 1) for unit, _ in probed], now)
         self._outstanding.add_probe(probed, pull_no, now)
+        self._pulls.watch_lease(self.gauge.outstanding_bytes, now)
 
     def _rtt_s(self) -> float:
         mean_s = self.gauge.rtt.mean_s
@@ -261,3 +273,10 @@ class Receiver:
 
     def _late_s(self) -> float:
         return max(4 * self.gauge.rtt.variation_s, self._rtt_s() / 2, _QUIET_FLOOR_S)
+
+
+def _round_trip_s(pulled_at: float | None, resumed_at: float, hold_s: float, now: float) -> float | None:
+    if pulled_at is None or pulled_at < resumed_at or hold_s >= MAX_HOLD_S:
+        return None
+    rtt_s = max(MIN_RTT_S, now - pulled_at - hold_s)
+    return rtt_s if rtt_s < MAX_RTT_S else None

@@ -25,6 +25,7 @@ from typing import Final, Protocol, TypeAlias
 
 from lightpeer.core.udp.asked import MAX_QUEUED_UNITS, AskedQueue
 from lightpeer.core.udp.datagram import (
+    LEASE_S,
     MAX_PAYLOAD,
     UDP_HEADER_BYTES,
     Data,
@@ -45,7 +46,6 @@ Address: TypeAlias = tuple[str, int]
 MAX_PACE_BYTES_PER_S: Final = 1_000_000  # 80 times a good rendition; one stream does not fill a server's link
 READ_AHEAD_S: Final = 0.25  # of sending, read ahead: ten seeks of a disk
 MAX_AHEAD: Final = 8  # objects
-LEASE_S: Final = 2.0
 END_S: Final = 600.0  # a listener fetches minutes of music at once, and rests until they are heard
 
 _REPLAY_WINDOW = 64  # as DTLS and IPsec have it (RFC 4303 §3.4.3)

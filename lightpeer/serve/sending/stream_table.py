@@ -26,9 +26,8 @@ from lightpeer.core.addresses import network_group, network_of
 from lightpeer.core.guard.places import Places
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.udp.asked import MAX_QUEUED_UNITS
-from lightpeer.core.udp.datagram import UDP_HEADER_BYTES, derive_keys, peek_stream_id
+from lightpeer.core.udp.datagram import LEASE_S, UDP_HEADER_BYTES, derive_keys, peek_stream_id
 from lightpeer.core.udp.sender import (
-    LEASE_S,
     Missing,
     StreamSender,
     path_token,

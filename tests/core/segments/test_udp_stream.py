@@ -195,6 +195,20 @@ def test_datagrams_that_do_not_verify_are_nobodys(on: Streaming) -> None:
     assert on.receiver.rejected == 3
 
 
+def test_a_source_that_is_slow_to_send_is_told_to_go_on(on: Streaming) -> None:
+    on.wish(*range(20))
+    on.ask(10.0)
+    on.udp.flow.present_pace_bytes_per_s = lambda now: 7_000  # type: ignore[method-assign]
+    on.receiver.renew(1_000, 10.1)
+    on.udp._send(on.receiver)
+    on.asked()
+    on.receiver._last_activity = 11.0  # no probe is due
+    on.udp.handle_timeout(11.0)
+    assert on.asked() == []
+    on.udp.handle_timeout(11.1)
+    assert [(pull.ranges, pull.pace_bytes_per_s) for pull in on.asked()] == [((), 7_000)]
+
+
 def test_a_silence_is_probed_and_so_is_another_port_at_once(on: Streaming) -> None:
     on.wish(*range(20))
     ((_, first), (_, second), *_) = units_of(on.ask(10.0))

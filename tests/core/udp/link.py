@@ -193,8 +193,10 @@ class Download:
             else:
                 came.append(Came(datagram, self.now))
         events = self.receiver.receive(came)
-        self.receiver.handle_timeout(self.now)
         self._on_events(events)
+        if self.now >= self.receiver.renewal_at():
+            self.receiver.renew(self.flow.present_pace_bytes_per_s(self.now), self.now)
+        self.receiver.handle_timeout(self.now)
         self._ask()
         while self.receiver.outgoing:
             self.pulls.append(self.now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from unittest.mock import ANY
 
 import pytest
@@ -73,6 +74,32 @@ def lost(*units):
 
 
 # Asking
+
+
+def test_what_a_source_may_forget_is_renewed_with_another_pace(link):
+    """At 1000 bytes/s 24 units of 100 bytes take 2.4 s, and a source forgets them after 2."""
+    link.receiver.ask([(UnitRange(1, 3, 0, 24), [100] * 24)], 1_000, 10.0)
+    link.pull()
+    for unit, now in enumerate((10.25, 10.5, 10.75)):
+        link.data(now, unit, 1)
+    assert link.receiver.next_deadline() == 11.0
+    assert link.receiver.renewal_at() == 11.0
+    link.receiver.renew(5_000, 11.0)
+    pull = link.pull()
+    assert (pull.pull_no, pull.pace_bytes_per_s, pull.ranges) == (2, 5_000, ())
+    assert link.receiver.renewal_at() == math.inf, "all has left within the lease"
+
+
+def test_what_a_source_has_sent_before_it_forgets_is_not_renewed(link):
+    link.receiver.ask([(UnitRange(1, 3, 0, 20), [100] * 20)], 1_000, 10.0)
+    assert link.receiver.renewal_at() == math.inf
+
+
+def test_probes_renew_what_a_source_may_forget(link):
+    link.receiver.ask([(UnitRange(1, 3, 0, 30), [100] * 30)], 1_000, 10.0)
+    link.receiver.handle_timeout(10.9)
+    assert link.receiver.probes_unanswered == 1
+    assert link.receiver.renewal_at() == math.inf
 
 
 def test_a_pull_says_what_is_wanted_and_how_fast(link):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lightpeer.core.content.manifest import TABLE_BASE
 from lightpeer.core.udp.asked import MAX_QUEUED_UNITS
 from lightpeer.core.udp.datagram import (
+    LEASE_S,
     Data,
     DatagramKeys,
     PathToken,
@@ -23,7 +24,6 @@ from lightpeer.core.udp.datagram import (
 from lightpeer.core.udp.pacer import MIN_PACE_BYTES_PER_S, UDP_HEADER_BYTES
 from lightpeer.core.udp.sender import (
     END_S,
-    LEASE_S,
     MAX_AHEAD,
     MAX_PACE_BYTES_PER_S,
     READ_AHEAD_S,

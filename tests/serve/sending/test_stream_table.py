@@ -15,6 +15,7 @@ from lightpeer.core.guard.rules import Rules
 from lightpeer.core.lists.rule_lists import DENIABLE, read_list
 from lightpeer.core.trust.identity import Identity, PeerId, format_peer_id
 from lightpeer.core.udp.datagram import (
+    LEASE_S,
     DatagramKeys,
     Pull,
     UnitRange,
@@ -22,7 +23,7 @@ from lightpeer.core.udp.datagram import (
     derive_keys,
     parse_answer_untrusted,
 )
-from lightpeer.core.udp.sender import END_S, LEASE_S, StreamSender, path_token
+from lightpeer.core.udp.sender import END_S, StreamSender, path_token
 from lightpeer.errors import BadMessageError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.serve.access.access import Access
