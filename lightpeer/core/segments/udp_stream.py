@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PROBE_PACE_BYTES_PER_S: Final = 10_000
 SLACK_BYTES: Final = MAX_PAYLOAD // 2  # units come whole: better one more than a wake-up for it alone
 MOST_BYTES: Final = 32 * 1024  # that wait together: a third of what Linux holds for a socket
+MOST_S: Final = 0.25  # that they wait: four wake-ups a second are few, and a fade may end in any of them
 EARLY_BYTES: Final = MAX_PAYLOAD  # a PULL after a rest goes out so early: one unit is not worth a wake-up
 
 
@@ -194,4 +195,4 @@ def rest_s(flow: Flow, receiver: Receiver, now: float) -> float:
     if expected <= MAX_PAYLOAD:  # the next one may be it
         return 0.0
     soonest_s = flow.soonest_s(min(expected + SLACK_BYTES, MOST_BYTES))
-    return max(0.0, min(soonest_s, (probe_at - now) / 2))
+    return max(0.0, min(soonest_s, MOST_S, (probe_at - now) / 2))

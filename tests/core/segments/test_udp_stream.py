@@ -14,6 +14,7 @@ from lightpeer.core.segments.object_queue import PATIENCE_S
 from lightpeer.core.segments.udp_stream import (
     EARLY_BYTES,
     MOST_BYTES,
+    MOST_S,
     PROBE_PACE_BYTES_PER_S,
     SLACK_BYTES,
     UdpStream,
@@ -283,8 +284,12 @@ def rests(
 
 
 def test_until_the_unit_may_have_come_that_makes_the_next_pull_due():
-    assert rests() == pytest.approx((20_000.0 + SLACK_BYTES) / 50_000)
-    assert rests(to_next_pull=1e6) == pytest.approx(MOST_BYTES / 50_000)
+    assert rests(bytes_per_s=100_000) == pytest.approx((20_000.0 + SLACK_BYTES) / 100_000)
+    assert rests(bytes_per_s=200_000, to_next_pull=1e6) == pytest.approx(MOST_BYTES / 200_000)
+
+
+def test_no_longer_than_a_moment_however_slow_the_link_seems():
+    assert rests(bytes_per_s=400) == MOST_S
 
 
 def test_no_longer_than_half_of_the_time_until_a_probe():
