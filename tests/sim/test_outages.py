@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,22 @@ def test_after_a_dead_zone_the_window_is_free_again(tmp_path: Path, zone_s: floa
 
     heard = hear(tmp_path, seed, begin, seconds=150)
     assert heard.session.playout.rebuffer_s < zone_s + 2.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_after_a_plateau_of_next_to_nothing_the_link_is_used_at_once(tmp_path: Path, seed: int) -> None:
+    """For forty seconds the link gives 4 kbit/s, and then 112 again."""
+
+    def begin(net: SimInternet, phone: SimHost) -> None:
+        def turn(rate: float) -> None:
+            phone.down.rate_bytes_per_s = rate
+
+        for step, rate in enumerate((6_000, 3_000, 1_500, 900, 700, 500)):
+            net.call_at(15.0 + seed + 2 * step, partial(turn, rate))
+        net.call_at(66.0 + seed, partial(turn, 14_000))
+
+    heard = hear(tmp_path, seed, begin, seconds=150, rate=14_000)
+    assert heard.session.playout.rebuffer_s < 42.0
 
 
 # Searches beside a stream.

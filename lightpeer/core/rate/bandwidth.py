@@ -124,6 +124,8 @@ class Bandwidth:
         """Note the units that came from a source in a wake-up, one at least; see `Flow.on_arrived`."""
         flow.on_arrived(arrivals)
         self.srtt_s = flow.gauge.rtt.mean_s
+        if flow.is_back:  # the link gives that much at least
+            self._note_link(flow.delivery.bytes_per_s)
         measured = sum(unit.rtt_s is not None for unit in arrivals)
         self._queue_samples.extend([flow.delay.queue_s] * measured)
         delivery, round_s, came_bytes = self._delivery, self.srtt_s or math.inf, 0
@@ -164,9 +166,12 @@ class Bandwidth:
             return
         rate = self._delivery.add(size, lost, now, self.srtt_s)
         if rate is not None:
-            self._note_rate(rate)
-            for flow in self._flows:
-                flow.tune(self.rate_bytes_per_s)
+            self._note_link(rate)
+
+    def _note_link(self, rate_bytes_per_s: float) -> None:
+        self._note_rate(rate_bytes_per_s)
+        for flow in self._flows:
+            flow.tune(self.rate_bytes_per_s)
 
     def _note_rate(self, rate_bytes_per_s: float, *, forget: bool = False) -> None:
         self._delivery.take(rate_bytes_per_s, forget=forget)

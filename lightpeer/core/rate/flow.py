@@ -12,6 +12,8 @@ come together:
   sent ahead, unless it told of more. A loss can take half of the target out of the queue. For two round trips
   after it there is no train: the queue is gone, and the link has no room all the same.
 * Loss up to a tenth slows nothing; beyond it, it lowers the delivery rate.
+* A link that is back after it gave next to nothing is a link that is not known (`Comeback`): its rate is what
+  the arrivals tell, its round trip is forgotten, and the source is told the pace at once.
 * `drain` empties the queue for a round trip, so that it never becomes the base.
 * A delay that stays as it is while no more comes than was paced is no queue (`RouteWatch`), but the base.
 * Where others fill the queue (`Crowd`), the pace stays at what playback needs (`keep_up`).
@@ -26,7 +28,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.rate.crowd import KEPT_UP, Crowd
+from lightpeer.core.rate.comeback import Comeback
+from lightpeer.core.rate.crowd import Crowd
 from lightpeer.core.rate.meters import DeliveryRate, PathDelay
 from lightpeer.core.rate.pacing import FIRST_PACE_BYTES_PER_S, Pacing, clamped
 from lightpeer.core.rate.reroute import RouteWatch
@@ -51,7 +54,6 @@ FIRST_PACE_RTT_S: Final = 0.2  # assumed before the first sample, for the pace: 
 _LEAST_FIRST_RTT_S = 0.05  # of the first sample: what a window gives is not believed on a shorter path
 _GAP_SHARE = 0.5  # of the target, that a loss takes out of the queue
 _TRAIN_AFTER_LOSS_RTTS = 2.0  # by then what was lost has come and the queue is back
-_NO_MORE = 1.02  # than what was paced: it came out of no queue that drains
 
 
 class Flow:
@@ -61,6 +63,7 @@ class Flow:
         gauge: what the source's receiver measures; only the receiver writes it.
         delay: the round trips of its path.
         delivery: the rate at which it delivers.
+        is_back: whether the arrivals of this wake-up tell that the link is back (`Comeback`).
         floor_bytes_per_s: the rate to keep where others fill the queue; `keep_up` sets it.
     """
 
@@ -88,9 +91,9 @@ class Flow:
         self._window_bytes: float | None = None  # without the part of a train; None if it must be worked out
         self._pacing = Pacing(first_pace, self.delay, is_settled=not newcomer)
         self._trains = Trains(0 if newcomer else int(self._initial_bytes), rate_bytes_per_s)
-        self._crowd, self._route = Crowd(), RouteWatch()
+        self._crowd, self._route, self._comeback = Crowd(), RouteWatch(), Comeback(self.gauge.rtt)
         self._heard_at = 0.0  # or asked with nothing outstanding
-        self._resumes = False  # after a dead zone, with what came last
+        self.is_back = self._resumes = False  # the latter after a dead zone, with what came last
         self._kept_bytes_per_s = 0.0  # the rate before another was probed
         self._disturbed_until = 0.0  # by what another brought
         if burst is not None:
@@ -113,15 +116,16 @@ class Flow:
         """Return how many bytes may be outstanding."""
         window = self._window
         if self._window_bytes is None:
-            rate, target_s, floor = self.rate_bytes_per_s, self._pacing.target_s, self._kept_up_bytes_per_s()
+            rate, target_s, floor = (
+                self.rate_bytes_per_s,
+                self._pacing.target_s,
+                self._crowd.kept_up(self.floor_bytes_per_s),
+            )
             self._window_bytes = window.work_out(rate, self.delay, target_s, floor)
         if not self._trains.is_due or window.held_bytes is None:
             return self._window_bytes
         waiting = min(self.gauge.outstanding_bytes, 2 * window.held_bytes)  # no trains pile up at the source
         return max(self._window_bytes, min(waiting + TRAIN_BYTES, window.most_bytes))
-
-    def _kept_up_bytes_per_s(self) -> float:
-        return self.floor_bytes_per_s if self._crowd.is_there else 0.0
 
     def budget_bytes(self) -> float:
         """Return how many more bytes may be requested now."""
@@ -155,7 +159,7 @@ class Flow:
         rate = self.rate_bytes_per_s
         if not rate or self._probe_bytes_per_s or not self._trains.is_due:
             return self.present_pace_bytes_per_s(now)
-        round_trip_s = self._round_trip_s()
+        round_trip_s = self.delay.standing_or(FIRST_PACE_RTT_S)
         self._trains.send(self.delivery.bytes_per_s, round_trip_s, now)
         self._pacing.slow_down(TRAIN_BYTES / rate, round_trip_s, now)
         return FIRST_PACE_BYTES_PER_S
@@ -165,27 +169,17 @@ class Flow:
         rate = self.rate_bytes_per_s
         if not rate or self._probe_bytes_per_s:
             return clamped(max(self._pacing.bytes_per_s, self._probe_bytes_per_s))
-        return self._pacing.pace_bytes_per_s(rate, self._kept_up_bytes_per_s(), now)
-
-    def soonest_s(self, size_bytes: float) -> float:
-        """Return in how many seconds so many bytes may have come at the earliest; 0 if that is not known."""
-        rate, fastest = self.rate_bytes_per_s, self.fastest_bytes_per_s()
-        if not rate or not fastest:
-            return 0.0
-        return min(size_bytes / rate, size_bytes / fastest + self.delay.queue_s)
+        return self._pacing.pace_bytes_per_s(rate, self._crowd.kept_up(self.floor_bytes_per_s), now)
 
     def fastest_bytes_per_s(self) -> float:
         """Return how fast the outstanding bytes may come at most.
 
         That is all of them in a round trip, and no faster than they were paced, unless they are a train.
         """
-        in_round_trip = self.gauge.outstanding_bytes / self._round_trip_s()
+        in_round_trip = self.gauge.outstanding_bytes / self.delay.standing_or(FIRST_PACE_RTT_S)
         if self._trains.under_way is not None:
             return in_round_trip
         return min(in_round_trip, max(self._pacing.recent[-1], self._pacing.bytes_per_s))
-
-    def _round_trip_s(self) -> float:
-        return self.delay.standing_s or FIRST_PACE_RTT_S
 
     def drain(self, queue_s: float, now: float) -> None:
         """Let a queue of `queue_s` seconds run empty in a round trip."""
@@ -217,10 +211,9 @@ class Flow:
 
     def on_arrived(self, arrivals: Sequence[UnitArrived]) -> None:
         """Note the units that came in a wake-up, one at least, in that order."""
-        self._window_bytes, self._resumes = None, False
+        self._window_bytes, self._resumes, self.is_back = None, False, False
         self.delay.add(arrivals)
-        delivery, round_s = self.delivery, self.delay.standing_s or math.inf
-        came_bytes = 0  # and were not counted yet
+        delivery, round_s, came_bytes = self.delivery, self.delay.standing_or(math.inf), 0
         for unit in arrivals:
             size, now = len(unit.payload), unit.came_at
             self._measure_rate(unit, size)
@@ -232,36 +225,42 @@ class Flow:
             self._heard_at = now
         if came_bytes:
             self._count(came_bytes, 0, now)
-        self._trains.is_due = now >= self._trains.next_at and (self._resumes or self._pacing.seems_free(now))
+        may_be_back = self._resumes or self._comeback.is_likely
+        self._trains.is_due = now >= self._trains.next_at and (may_be_back or self._pacing.seems_free(now))
 
     def on_lost(self, lost: UnitsLost) -> None:
         """Note units that will not come."""
         self._window_bytes = None
         if lost.size_bytes > self.rate_bytes_per_s * _GAP_SHARE * self._pacing.target_s:
-            self._trains.put_off(lost.found_at + _TRAIN_AFTER_LOSS_RTTS * self._round_trip_s())
+            self._trains.put_off(
+                lost.found_at + _TRAIN_AFTER_LOSS_RTTS * self.delay.standing_or(FIRST_PACE_RTT_S)
+            )
             self._trains.is_due &= self._resumes
         self._count(0, lost.size_bytes, lost.found_at)
 
     def _measure_rate(self, unit: UnitArrived, size: int) -> None:
-        """See what a unit tells of the rate, as one of a train or of the first window."""
-        train = self._trains.under_way
+        """See what a unit tells of the rate, as one of a train, of a run, or of the first window."""
+        now, train, known = unit.came_at, self._trains.under_way, self.delivery.bytes_per_s
+        told: float | None = None
         if train is not None and train.pulled_at in (None, unit.pulled_at):
-            rate = self._trains.add(size, self._round_trip_s(), unit.came_at)
-            if rate is not None:
-                self.delivery.take(rate, forget=True)
-                self._pacing.on_room()
-        elif unit.rtt_s is not None and not self.delivery.bytes_per_s:
+            told = self._trains.add(size, self.delay.standing_or(FIRST_PACE_RTT_S), now)
+        elif unit.rtt_s is not None and not known:
             self.delivery.take(self._initial_bytes / max(unit.rtt_s, _LEAST_FIRST_RTT_S))
+        told = self._comeback.add(size, known, now) or told
+        if told is not None:
+            self.delivery.take(told, forget=True)
+            self._pacing.on_room()
+            if self._comeback.is_told_by(told, known):
+                self.is_back = True
+                self.delay.restart(now)
+                self.delivery.restart(now)
+                self._trains.end(FIRST_PACE_RTT_S, now)
 
     def _count(self, size: int, lost: int, now: float) -> None:
         standing = self.delay.standing_s
-        if standing is None:
-            return
-        if now < self._disturbed_until:
+        if standing is not None and now < self._disturbed_until:
             self.delivery.restart(now)
-            return
-        rate = self.delivery.add(size, lost, now, standing)
-        if rate is not None:
+        elif standing is not None and (rate := self.delivery.add(size, lost, now, standing)) is not None:
             self._end_round(rate, standing, now)
 
     def _end_round(self, rate_bytes_per_s: float, standing_s: float, now: float) -> None:
@@ -272,8 +271,7 @@ class Flow:
         self._window.proven_bytes = max(rate_bytes_per_s * standing_s, INITIAL_UNITS * UNIT_BYTES)
         kept = min(self.floor_bytes_per_s, *pacing.recent)
         self._crowd.on_round(queue_s, pacing.target_s, self.delivery.mean_bytes_per_s, kept)
-        slowest, fastest = KEPT_UP * min(pacing.recent), _NO_MORE * max(pacing.recent)
-        is_as_paced = slowest <= rate_bytes_per_s <= fastest
+        is_as_paced = pacing.is_rate_as_paced(rate_bytes_per_s)
         if self._route.on_round(standing_s, queue_s - pacing.target_s, is_as_paced=is_as_paced):
             self.delay.forget_base(now)
         pacing.recent.append(pacing.bytes_per_s)

@@ -81,6 +81,7 @@ class PathDelay:
         self.queue_s = 0.0
         self._rtt = rtt
         self._usual_bytes = 0.0  # of a unit
+        self._since = -math.inf  # units that were requested before tell of another link
         self._base = WindowedMinimum()
         self._recent: deque[tuple[float, float]] = deque()  # (time, round trip): both rising
 
@@ -90,11 +91,16 @@ class PathDelay:
         for unit in arrivals:
             size = len(unit.payload)
             self._usual_bytes += (size - self._usual_bytes) / 8 if self._usual_bytes else size
-            if unit.rtt_s is not None and size >= _SMALL * self._usual_bytes:
+            is_old = unit.pulled_at is not None and unit.pulled_at < self._since
+            if unit.rtt_s is not None and size >= _SMALL * self._usual_bytes and not is_old:
                 counted_at = unit.came_at
                 self._add(unit.rtt_s, counted_at)
         if counted_at is not None:
             self._find_queue(counted_at)
+
+    def standing_or(self, assumed_s: float) -> float:
+        """Return the standing round trip, before any the one that is assumed."""
+        return self.standing_s or assumed_s
 
     def begin(self, base_s: float, now: float) -> None:
         """Use a round trip of another kind as the base, until a shorter one comes."""
@@ -107,6 +113,13 @@ class PathDelay:
             self._base = WindowedMinimum()
             self._base.add(self.standing_s, now)
             self._find_queue(now)
+
+    def restart(self, now: float) -> None:
+        """Forget all: only what is requested from now on tells of the link as it is."""
+        self.base_s = self.standing_s = None
+        self.queue_s, self._since = 0.0, now
+        self._base = WindowedMinimum()
+        self._recent.clear()
 
     def _add(self, rtt_s: float, now: float) -> None:
         recent = self._recent

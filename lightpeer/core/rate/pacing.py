@@ -17,6 +17,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from lightpeer.core.rate.crowd import KEPT_UP
 from lightpeer.core.udp.datagram import DATA_OVERHEAD, MAX_PAYLOAD, MIN_PACE_BYTES_PER_S, UDP_HEADER_BYTES
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _MAX_GAIN = 2.0  # double, as in slow start
 _MAX_DRAIN = 0.5  # of a round trip's bytes
 _DRAINING_TARGETS = 2  # of a queue: the law drains it already, and a fade's round trip is long
 _SETTLED_RTTS = 3  # after which the queue is back that was drained
+_NO_MORE = 1.02  # than what was paced: it came out of no queue that drains
 _FREE_SHARE = 0.25  # of the target: no queue
 _DATAGRAM_SHARE = (MAX_PAYLOAD + DATA_OVERHEAD + UDP_HEADER_BYTES) / MAX_PAYLOAD  # a pace counts headers
 
@@ -102,6 +104,10 @@ class Pacing:
         """Return whether the queue is gone though nothing was done to drain it."""
         is_settled = self._delay.standing_s is not None and now >= max(self._settled_at, self._drain_until)
         return is_settled and self._delay.queue_s < _FREE_SHARE * self.target_s
+
+    def is_rate_as_paced(self, rate_bytes_per_s: float) -> bool:
+        """Return whether as much came as was paced."""
+        return KEPT_UP * min(self.recent) <= rate_bytes_per_s <= _NO_MORE * max(self.recent)
 
     def _gain(self, rate_bytes_per_s: float, now: float) -> float:
         if now < self._drain_until:

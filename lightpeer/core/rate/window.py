@@ -1,8 +1,9 @@
 """How much may be outstanding at one source: it bounds what a fade of the link can turn into a queue.
 
 That is the bytes of a base round trip and of twice the target queue, and what waits at the server for its
-turn between two PULLs. It is at most four times what a round trip was seen to carry. Where others fill the
-queue (`Crowd`), it is what playback needs for as long as that queue lasts.
+turn between two PULLs. It is at most four times what a round trip was seen to carry. Half a second is assumed
+where the rate is known and no round trip. Where others fill the queue (`Crowd`), it is what playback needs
+for as long as that queue lasts.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from lightpeer.core.udp.datagram import MAX_PAYLOAD
 if TYPE_CHECKING:
     from lightpeer.core.rate.meters import PathDelay
 
+FIRST_RTT_S: Final = 0.5  # assumed while none is known
 FLOOR_UNITS: Final = 3  # with fewer outstanding, three later arrivals can never show a loss
 MAX_WINDOW_BYTES: Final = 4 * 1024 * 1024  # what a path of 100 Mbit/s and 300 ms holds
 
@@ -60,10 +62,14 @@ class Window:
             floor_bytes_per_s: the rate to keep though others fill the queue, or 0.
         """
         base_s = delay.base_s
-        if not rate_bytes_per_s or base_s is None:
+        if not rate_bytes_per_s:
             self.held_bytes = None
             return min(self._initial_bytes, self.most_bytes)
         waiting = self.batch_bytes + _SLACK_UNITS * MAX_PAYLOAD
+        if base_s is None:
+            self.held_bytes = None
+            unknown = max(FLOOR_UNITS * MAX_PAYLOAD, rate_bytes_per_s * FIRST_RTT_S + waiting)
+            return min(unknown, self._initial_bytes, self.most_bytes)
         held = rate_bytes_per_s * (base_s + 2 * target_s) + waiting
         self.held_bytes = min(held, _PROVEN_GROWTH * self.proven_bytes)
         among_others = floor_bytes_per_s * (base_s + min(delay.queue_s, _FLOOR_QUEUE_S))

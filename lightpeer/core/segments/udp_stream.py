@@ -7,7 +7,7 @@ two are joined to the scheduler, which knows what is wanted. Units that were ask
 A wake-up is dear to a phone, so datagrams rest until the unit may have come that calls for a PULL, since it
 makes one due or shows a loss (`rest_s`). A PULL that comes after the queue is empty idles the link, and the
 lower rate that is then measured would delay the next one further. So nothing waits longer than
-`Flow.soonest_s`: the time that the bytes take at the rate measured, or, if that is less, at the fastest rate
+`soonest_s`: the time that the bytes take at the rate measured, or, if that is less, at the fastest rate
 possible and behind the queue.
 """
 
@@ -131,15 +131,20 @@ class UdpStream:
         assert receiver is not None, "else there is no socket"
         rejected = receiver.rejected
         events = receiver.receive(datagrams)
-        self._send(receiver)
         arrivals = [event for event in events if isinstance(event, UnitArrived)]
         if arrivals:
             self._shared.bandwidth.on_arrived(self.flow, arrivals)
+            if self.flow.is_back and receiver.gauge.outstanding_bytes:
+                now = arrivals[-1].came_at
+                receiver.renew(
+                    self.flow.present_pace_bytes_per_s(now), now
+                )  # the source sends at the old pace
             self.arrived = [unit for unit in arrivals if unit.was_asked]
             # The others are left alone: they may be meant to spoil what another source gives.
             self._shared.stats.duplicate_units += len(arrivals) - len(self.arrived)
         if len(arrivals) < len(events):
             self._on_lost([event for event in events if isinstance(event, UnitsLost)])
+        self._send(receiver)
         return receiver.rejected < rejected + len(datagrams)
 
     def _on_lost(self, losses: Sequence[UnitsLost]) -> None:
@@ -194,5 +199,14 @@ def rest_s(flow: Flow, receiver: Receiver, now: float) -> float:
     expected = min(flow.bytes_to_next_pull(), math.inf if units is None else units * MAX_PAYLOAD)
     if expected <= MAX_PAYLOAD:  # the next one may be it
         return 0.0
-    soonest_s = flow.soonest_s(min(expected + SLACK_BYTES, MOST_BYTES))
-    return max(0.0, min(soonest_s, MOST_S, (probe_at - now) / 2))
+    return max(
+        0.0, min(soonest_s(flow, min(expected + SLACK_BYTES, MOST_BYTES)), MOST_S, (probe_at - now) / 2)
+    )
+
+
+def soonest_s(flow: Flow, size_bytes: float) -> float:
+    """Return in how many seconds so many bytes may have come at the earliest; 0 if that is not known."""
+    rate, fastest = flow.rate_bytes_per_s, flow.fastest_bytes_per_s()
+    if not rate or not fastest:
+        return 0.0
+    return min(size_bytes / rate, size_bytes / fastest + flow.delay.queue_s)

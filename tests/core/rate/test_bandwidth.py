@@ -207,3 +207,15 @@ def test_a_percentile_of_the_queue():
     now = fed(bandwidth, flow, until=1.0)
     fed(bandwidth, flow, until=3.0, start=now, rtt_s=0.225)
     assert bandwidth.queue_delay_p95_s() == pytest.approx(0.1)
+
+
+def test_a_link_that_is_back_gives_at_least_what_a_flow_tells():
+    bandwidth = Bandwidth()
+    flow = bandwidth.open_flow()
+    now = fed(bandwidth, flow, until=60.0, rtt_s=16.0)
+    assert bandwidth.rate_bytes_per_s == pytest.approx(600)
+    target_s = flow._pacing.target_s
+    arrived(bandwidth, flow, 16.0, now + 0.1, now + 0.2, now + 0.3)
+    assert flow.is_back
+    assert bandwidth.rate_bytes_per_s == flow.rate_bytes_per_s == pytest.approx(12_000, rel=0.01)
+    assert flow._pacing.target_s < target_s / 10

@@ -7,7 +7,6 @@ the law does, so that it can be changed; only a law that misbehaves fails.
 from __future__ import annotations
 
 import itertools
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -220,7 +219,7 @@ def test_among_others_the_window_holds_what_the_floor_brings_in_a_round_trip():
     now = fed(flow, 4, rtt_s=0.2, per_round=9)
     fed(flow, 4, rtt_s=0.25, per_round=9, start=now)
     usual = flow.window_bytes()
-    flow._crowd = SimpleNamespace(is_there=True)
+    flow._crowd.is_there = True
     flow.keep_up(100_000.0)
     assert flow.window_bytes() == pytest.approx(100_000 * 0.25)
     assert usual < 100_000 * 0.25
@@ -469,19 +468,6 @@ def test_a_limit_holds_at_once():
     assert flow._window_bytes is None, "the same limit works nothing out"
 
 
-def test_how_soon_so_much_may_come():
-    flow = Flow()
-    assert flow.soonest_s(1000.0) == 0.0, "nothing is known"
-    now = fed(flow, 4, rtt_s=0.2, per_round=10)
-    now = fed(flow, 3, rtt_s=0.25, per_round=12, start=now)
-    rate, fastest = flow.rate_bytes_per_s, flow.fastest_bytes_per_s()
-    assert flow.delay.queue_s == pytest.approx(0.05)
-    assert flow.soonest_s(1e6) == pytest.approx(min(1e6 / rate, 1e6 / fastest + 0.05))
-    assert flow.soonest_s(1000.0) == pytest.approx(1000 / rate), "before the queue is through"
-    flow.gauge.outstanding_bytes = 0
-    assert flow.soonest_s(1000.0) == 0.0, "nothing is to come"
-
-
 # Several units in one wake-up
 
 
@@ -704,6 +690,45 @@ def test_a_link_that_gives_less_than_playback_needs_has_no_standing_queue(rate):
     assert download.queue_s(10, 90) < 1.5 * unit_s
     assert download.goodput(10, 90) >= 0.93 * capacity(link, 10, 90)
     assert download.flow.delay.base_s == pytest.approx(0.2 + unit_s, abs=0.25 * unit_s)
+
+
+@pytest.mark.parametrize("plateau", [0.01 * MBIT, 0.012 * MBIT])
+def test_a_link_that_is_back_after_a_plateau_is_used_within_seconds(plateau):
+    """The base is forgotten in a minute of round trips of three seconds."""
+    link = Link([(0, MBIT), (10, plateau), (70, MBIT)], 0.2, buffer_bytes=64_000)
+    download = Download(link).run(80.0)
+    assert download.goodput(70, 80) >= 0.7 * capacity(link, 70, 80)
+    assert download.queue_s(70, 80) < 0.1
+    assert max(window for at, window in download.windows if at >= 70) < 0.4 * MBIT / 8
+
+
+def paced(rtt_s: float, first: float, *times: float) -> tuple[Flow, int]:
+    """Let units of which each took so long come from 2.5 to 2.5 s, and then these; return the pace, too."""
+    flow = Flow()
+    asked(flow, 30 * UNIT_BYTES, 0.0)
+    for number in range(1, 9):
+        arrived(flow, rtt_s, first + 2.5 * number, pulled_at=0.0)
+    for now in times:
+        arrived(flow, rtt_s, now, pulled_at=0.0)
+    return flow, flow.present_pace_bytes_per_s(times[-1])
+
+
+def test_a_run_of_units_after_long_round_trips_tells_that_the_link_is_back():
+    flow, pace = paced(10.0, 10.0, 30.1, 30.2, 30.3)
+    assert flow.is_back
+    assert flow.rate_bytes_per_s == pytest.approx(12_000, rel=0.01)
+    assert pace == pytest.approx(12_000, rel=0.1)
+    assert flow.delay.base_s is None
+    assert flow.window_bytes() == pytest.approx(0.5 * 12_000 + 2 * UNIT_BYTES)
+    arrived(flow, 0.5, 30.9, pulled_at=30.4)
+    assert not flow.is_back
+    assert flow.delay.base_s == 0.5
+
+
+def test_a_run_of_units_after_short_round_trips_tells_nothing():
+    flow, _ = paced(0.5, 10.0, 30.1, 30.2, 30.3)
+    assert not flow.is_back
+    assert flow.delay.base_s == 0.5
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -41,6 +41,24 @@ def test_a_minimum_that_was_told_is_found_anew_when_it_may_have_changed():
     assert minimum.get(33.0) == 0.4, "nothing came, but time went by"
 
 
+def test_after_a_restart_only_what_was_requested_since_gives_a_round_trip():
+    rtt = SmoothedRtt()
+    delay = PathDelay(rtt)
+
+    def came(rtt_s: float, pulled_at: float) -> None:
+        rtt.add(rtt_s)
+        delay.add([UnitArrived(Unit(0, 0, 0), bytes(1000), rtt_s, True, pulled_at, pulled_at + rtt_s)])
+
+    came(9.0, 1.0)
+    came(12.0, 8.0)
+    assert (delay.base_s, delay.queue_s) == (9.0, 3.0)
+    delay.restart(20.0)
+    came(8.0, 13.0)
+    assert (delay.base_s, delay.standing_s, delay.queue_s) == (None, None, 0.0)
+    came(1.25, 20.0)
+    assert (delay.base_s, delay.standing_s, delay.queue_s) == (1.25, 1.25, 0.0)
+
+
 class Path:
     """The delay of a path, and the mean of its round trips as a receiver keeps it."""
 

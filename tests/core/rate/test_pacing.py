@@ -6,8 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from lightpeer.core.rate.meters import PathDelay
 from lightpeer.core.rate.pacing import FIRST_PACE_BYTES_PER_S, TARGET_S, Pacing, clamped
 from lightpeer.core.udp.datagram import MAX_PAYLOAD, MIN_PACE_BYTES_PER_S
+from lightpeer.core.udp.round_trip import SmoothedRtt
 
 HEADERS = 1229 / 1200
 RATE = 48_000.0
@@ -107,3 +109,9 @@ def test_a_newcomer_knows_of_no_room_before_a_drain():
     assert not law.seems_free(1e9)
     law.drain(0.03, 0.0, 1.0)
     assert law.seems_free(1.7)
+
+
+def test_a_rate_is_as_paced_within_what_was_paced_in_the_last_two_rounds():
+    pacing = Pacing(1000.0, PathDelay(SmoothedRtt()), is_settled=True)
+    pacing.recent.append(2000.0)
+    assert [pacing.is_rate_as_paced(rate) for rate in (899, 900, 2040, 2041)] == [False, True, True, False]

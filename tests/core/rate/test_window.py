@@ -35,6 +35,11 @@ def test_before_anything_is_measured_it_is_the_initial_one(window, rate, base_s)
     assert worked_out(window, rate, base_s=base_s) == 5000
 
 
+def test_without_a_round_trip_half_a_second_is_assumed(window):
+    assert worked_out(window, 4_000.0, base_s=None) == pytest.approx(4_000 * 0.5 + 2 * MAX_PAYLOAD)
+    assert worked_out(window, 400.0, base_s=None) == FLOOR
+
+
 def test_it_holds_the_path_twice_the_target_and_what_waits_at_the_server(window):
     assert worked_out(window, 50_000.0) == pytest.approx(50_000 * 0.26 + 2 * MAX_PAYLOAD)
     window.batch_bytes = 4 * MAX_PAYLOAD

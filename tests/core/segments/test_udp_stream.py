@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -210,6 +211,16 @@ def test_a_source_that_is_slow_to_send_is_told_to_go_on(on: Streaming) -> None:
     assert [(pull.ranges, pull.pace_bytes_per_s) for pull in on.asked()] == [((), 7_000)]
 
 
+def test_a_source_is_told_the_pace_as_soon_as_the_link_is_back(on: Streaming) -> None:
+    on.wish(*range(20))
+    first, second, *_ = units_of(on.ask(10.0))
+    on.udp.receive([datagram(first[1], first[0], 10.25)])
+    assert on.asked() == []
+    on.bandwidth.on_arrived = lambda flow, _: setattr(flow, "is_back", True)  # type: ignore[method-assign]
+    on.udp.receive([datagram(second[1], second[0], 10.5)])
+    assert [pull.ranges for pull in on.asked()] == [()]
+
+
 def test_a_silence_is_probed_and_so_is_another_port_at_once(on: Streaming) -> None:
     on.wish(*range(20))
     ((_, first), (_, second), *_) = units_of(on.ask(10.0))
@@ -266,6 +277,8 @@ def rests(
     *,
     to_next_pull: float = 20_000.0,
     bytes_per_s: float = 50_000.0,
+    fastest_bytes_per_s: float = 1.0,
+    queue_s: float = 0.0,
     units_to_loss: int | None = None,
     probe_at: float | None = 100.0,
     **of_the_receiver: object,
@@ -273,7 +286,9 @@ def rests(
     """Return how long what comes may wait, with these figures and else nothing in doubt."""
     flow = SimpleNamespace(
         bytes_to_next_pull=lambda: to_next_pull,
-        soonest_s=lambda size_bytes: size_bytes / bytes_per_s,
+        rate_bytes_per_s=bytes_per_s,
+        fastest_bytes_per_s=lambda: fastest_bytes_per_s,
+        delay=SimpleNamespace(queue_s=queue_s),
     )
     receiver = SimpleNamespace(
         **{"is_at_end": False, "probes_unanswered": 0} | of_the_receiver,
@@ -290,6 +305,17 @@ def test_until_the_unit_may_have_come_that_makes_the_next_pull_due():
 
 def test_no_longer_than_a_moment_however_slow_the_link_seems():
     assert rests(bytes_per_s=400) == MOST_S
+
+
+def test_no_longer_than_at_the_fastest_rate_behind_the_queue():
+    fast = partial(rests, to_next_pull=10_000.0 - SLACK_BYTES, fastest_bytes_per_s=100_000)
+    assert fast(queue_s=0.05) == pytest.approx(0.15)
+    assert fast(queue_s=0.15) == pytest.approx(0.2), "as long as at the rate measured"
+
+
+def test_not_before_a_rate_is_known_or_where_nothing_is_to_come():
+    assert rests(bytes_per_s=0.0) == 0.0
+    assert rests(fastest_bytes_per_s=0.0) == 0.0
 
 
 def test_no_longer_than_half_of_the_time_until_a_probe():
