@@ -4,13 +4,14 @@ Fetching goes on at full speed until the buffer is full, then rests until three 
 80 s at most: more than outages last, and less fetching for those who stop. It is full at the bound in bytes,
 or at a depth in seconds that grows while somebody listens, so that skipping through tracks wastes little.
 
-A burst ends when all that there is room for is here or on its way. Were what is on its way waited for, each
-segment that is heard meanwhile would make room for another, and over a long path there would be no rest. For
-the same reason the depth grows in steps.
+Once all that there is room for is here or on its way, a burst takes in nothing further, but what came may
+still be replaced by better. Else each segment that is heard meanwhile would make room for another, and over a
+long path there would be no rest. For the same reason the depth grows in steps.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,22 +35,28 @@ class Bursts:
 
     Attributes:
         fetching: whether it is time to fetch.
+        end: the segment from which on this burst takes in nothing; infinity while it is not known.
     """
 
     def __init__(self, listening: Listening | None = None) -> None:
         self.listening = listening or Listening()
-        self.fetching = True
+        self.fetching, self.end = True, math.inf
         self._low_s = 0.0
 
     @property
     def depth_s(self) -> float:
         """Seconds of sound that may be fetched ahead."""
         minutes = int(self.listening.heard_s // 60)
-        return min(MOST_DEPTH_S, FIRST_DEPTH_S * 2 ** min(minutes, 10))
+        return min(MOST_DEPTH_S, FIRST_DEPTH_S * 2.0 ** min(minutes, 10))
 
     def update(self, ahead_s: float) -> None:
         """Fetch again if so little is ahead, here or on its way."""
-        self.fetching = self.fetching or ahead_s < self._low_s
+        if not self.fetching and ahead_s < self._low_s:
+            self.restart()
+
+    def close(self, end: int) -> None:
+        """Take in nothing further from this segment on: what is before it is here or on its way."""
+        self.end = min(self.end, end)
 
     def on_full(self, ahead_s: float) -> None:
         """Rest: all that there is room for is here or on its way, so many seconds of sound."""
@@ -57,5 +64,5 @@ class Bursts:
         self._low_s = min(MOST_LOW_S, LOW_SHARE * ahead_s)
 
     def restart(self) -> None:
-        """Fetch at once, for playback goes on elsewhere."""
-        self.fetching = True
+        """Begin a burst."""
+        self.fetching, self.end = True, math.inf

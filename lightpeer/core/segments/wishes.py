@@ -73,7 +73,9 @@ class Wishes:
                 self.take_back(decision.segment)
                 continue
             self.has_changed, self._is_content = False, decision is None
-            if decision is None:
+            if decision is None and (scheduler.wished or scheduler.has_event):
+                self._bursts.close(view.end)
+            elif decision is None:
                 self._bursts.on_full(view.ahead_s)
             if decision is None or is_enough:
                 return
@@ -105,7 +107,7 @@ class Wishes:
         wanted = max(0.0, min(depth_s - before_s, view.count - segments.cursor))
         view.now, view.before_s = now, before_s
         view.cursor, view.end = segments.cursor, segments.end
-        view.limit = segments.cursor + math.ceil(wanted / SEGMENT_S)
+        view.limit = round(min(self._bursts.end, segments.cursor + math.ceil(wanted / SEGMENT_S)))
         view.here, view.wished = segments.here, segments.wished
         view.unasked = scheduler.unasked_bytes(segments.wished)
         view.room_bytes = segments.room_bytes - scheduler.wished_bytes - scheduler.ready_bytes
