@@ -40,7 +40,7 @@ async def open_player(
     Args:
         client: finds and opens tracks.
         sink_factory: makes the sink when it is needed.
-        settings: buffer marks, bitrate, transport and volume.
+        settings: buffer, bitrate, transport and volume.
 
     Raises:
         LightpeerError: playing failed, and neither `events` nor `wait_ended` has raised it.

@@ -60,7 +60,7 @@ class Decks:
 
         Args:
             client: finds and opens tracks.
-            settings: buffer marks, bitrate and transport.
+            settings: bitrate, transport, and how long to wait for a first contact.
             queue: the items.
             weather: is told while nothing can be opened.
             callbacks: what sessions call.
@@ -219,18 +219,13 @@ class Decks:
     async def _open_once(self, item: int, position_s: float) -> Deck:
         """Open an item, and begin to stream it from a position."""
         text, segment = self._queue.items[item], first_segment(position_s)
-        begun = await begin_item(
-            self._client, text, self._start(item, segment), Wanted(self._settings.bitrate_kbps)
-        )
+        settings, listening = self._settings, self.listening
+        wanted = Wanted(settings.bitrate_kbps)
+        begun = await begin_item(self._client, text, self._start(item, segment), wanted)
         if begun.first is not None:
             self._on_source(item, begun.first[0])
         download = new_download(
-            begun.track,
-            self._settings,
-            self.bandwidth,
-            realtime=True,
-            listening=self.listening,
-            kept=begun.kept,
+            begun.track, settings, self.bandwidth, realtime=True, listening=listening, kept=begun.kept
         )
         download.sources.search.is_needed = begun.needs_sources
         download.buffer.is_held = self._is_ahead(item)

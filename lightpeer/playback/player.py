@@ -58,7 +58,7 @@ class Player:
         Args:
             client: finds and opens tracks.
             sink_factory: makes the sink when it is needed.
-            settings: buffer marks, bitrate, transport and volume.
+            settings: buffer, bitrate, transport and volume.
             on_event: called with each event.
         """
         self._client = client
