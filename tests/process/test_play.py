@@ -14,7 +14,7 @@ from tests.process.harness import CLIENT, Process, without_library
 STATS = {
     *("time_to_first_audio_ms", "startup_ms", "rebuffers", "rebuffer_s", "played_s", "audio_bytes"),
     *("kept_bytes", "rx_bytes", "tx_bytes", "bitrate_mean_kbps", "bitrate_switches", "transport", "sources"),
-    *("retransmitted_units", "duplicate_units", "wasted_bytes", "queue_delay_p95_ms"),
+    *("retransmitted_units", "duplicate_units", "wasted_bytes", "replaced_bytes", "queue_delay_p95_ms"),
     *("goodput_kbps", "cpu_s", "max_rss_kb"),
     *("radio_on_share_3g", "joules_per_h_3g", "radio_on_share_lte", "joules_per_h_lte"),
 }
@@ -36,7 +36,7 @@ def test_sound_and_file_are_what_the_peer_holds(client, network, title, kbps):
 
 
 def test_a_track_of_a_peer_of_a_peer_plays_by_words(client, network):
-    played = client.run("play", RARE, "--output", "wav:x.wav", "--json")
+    played = client.run("play", RARE, "--output", "wav:x.wav", "--bitrate", 48, "--json")
     assert played.status == 0
     playing = played.event("playing")
     assert (playing["title"], playing["duration_s"]) == (RARE, RARE_S)
@@ -70,7 +70,8 @@ def test_measurements_have_every_field_and_make_sense(client, network):
 
 
 def test_the_same_comes_by_grpc(client, network):
-    played = client.run("play", SHORT, "--output", "wav:x.wav", "--transport", "grpc", "--stats", "s.json")
+    options = ["--output", "wav:x.wav", "--bitrate", 48, "--transport", "grpc", "--stats", "s.json"]
+    played = client.run("play", SHORT, *options)
     assert (played.status, played.err) == (0, "")
     assert json.loads((client.folder / "s.json").read_text())["transport"] == "grpc"
     assert f"playing {SHORT}, 0:01, 48 kbit/s by grpc" in played.out.decode()
@@ -89,13 +90,14 @@ def test_it_begins_where_it_is_told_to(client, network):
 
 class TestSinks:
     def test_pipe_is_the_samples_alone(self, client, network):
-        played = client.run("play", SHORT, "--output", "pipe")
+        played = client.run("play", SHORT, "--output", "pipe", "--bitrate", 48)
         assert played.status == 0
         assert played.err.startswith(f"playing {SHORT}")
         assert played.out == network.pcm(SHORT)
 
     def test_command_reads_a_wav_stream(self, client, network):
-        played = client.run("play", SHORT, "--output", "command:sh -c 'cat > x.wav; echo no'")
+        sink = "command:sh -c 'cat > x.wav; echo no'"
+        played = client.run("play", SHORT, "--output", sink, "--bitrate", 48)
         assert (played.status, played.err) == (0, "")
         assert b"no\n" not in played.out
         data = (client.folder / "x.wav").read_bytes()
