@@ -68,7 +68,7 @@ def star(servers: list[Serving]) -> None:
 
 
 async def first_segment_at(client: Client, item: str | bytes) -> float:
-    """Open a track by words or id; return when the first verified segment is there to be decoded."""
+    """Open a track by words or id; return when the first verified segment is there."""
     if isinstance(item, str):
         peer, opened = await client.open_query(item, Start(inline_bytes=INLINE_BYTES))
     else:
@@ -76,7 +76,7 @@ async def first_segment_at(client: Client, item: str | bytes) -> float:
     session = new_session(client, new_download(opened.track, client.settings, Bandwidth(), realtime=True))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(session.run, (peer, opened))
-        assert await session.next_segment() is not None
+        await session.wait_until(lambda: session.buffer_s > 0)
         nursery.cancel_scope.cancel()
     return trio.current_time()
 
