@@ -162,6 +162,7 @@ class PlaybackBuffer:
         self._bursts.restart()
         self._is_pump_due = True
         is_near = self._segments.seek(segment)
+        self.wishes.has_changed = True  # even if there as little is here as where it was
         if was_playing and self._segments.ahead >= HERE:
             self._playout.go_on()
         self._measure()

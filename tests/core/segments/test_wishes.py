@@ -92,6 +92,21 @@ def test_a_burst_ends_with_what_is_on_its_way_however_long_that_takes() -> None:
         assert (on.bursts.fetching, on.wishes) == (False, on_its_way)
 
 
+def test_a_seek_to_what_is_missing_fetches_it_though_nothing_more_was_wanted_at_the_end() -> None:
+    """At the end nothing is ahead either."""
+    on = Stage()
+    on.seek(90)
+    on.buffer.pump(10.0)
+    on.give_all()
+    for now in range(10, 20):
+        assert on.heard_and_taken(now) is not None
+        on.buffer.pump(now)
+    assert (on.buffer.is_at_end, on.wishes) == (True, [])
+    on.seek(0)
+    on.buffer.pump(20.0)
+    assert on.wishes[0] == (LOW, 0)
+
+
 @pytest.mark.parametrize("listening", [None, Listening(3_600.0)])
 def test_who_has_not_listened_for_long_has_little_fetched(listening: Listening | None) -> None:
     on = Stage(listening=listening)
