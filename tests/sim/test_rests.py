@@ -15,7 +15,7 @@ from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.testing.host import SimHost
 from lightpeer.testing.link import Link
 from lightpeer.testing.network import SimInternet, simulate
-from tests.download.test_session import SMALL, Heard, at, stream
+from tests.download.test_session import Heard, at, stream
 from tests.pair import made_track, serving, settings
 
 PHONE, MOVED = "10.0.9.1", "10.0.77.1"
@@ -58,7 +58,7 @@ def rest(tmp_path: Path, change: Callable[[SimHost, StreamTable], None], seed: i
         net.mutate = watch
         async with (
             serving(net.host("10.0.0.1"), [made]) as server,
-            open_client(settings(tmp_path, server, **SMALL), phone) as client,
+            open_client(settings(tmp_path, server, buffer_bytes=140_000), phone) as client,
             trio.open_nursery() as nursery,
         ):
             nursery.start_soon(at, MIDST_S, change, phone, server.streams)
