@@ -15,9 +15,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-FIRST_DEPTH_S: Final = (
-    90.0  # so that rests leave the insurance (insurance.py); doubled with each minute heard
-)
+FIRST_DEPTH_S: Final = 120.0  # rests leave the insurance (insurance.py); doubled with each minute heard
 MOST_DEPTH_S: Final = 3600.0
 LOW_SHARE: Final = 0.75
 MOST_LOW_S: Final = 80.0

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final
 
 LONGEST_S: Final = 120
-LEAST_S: Final = 0.5  # of fetching, before which it says nothing
+LEAST_S: Final = 0.25  # of fetching, before which it says nothing
 
 
 class RateHistory:

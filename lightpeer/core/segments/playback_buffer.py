@@ -23,6 +23,7 @@ LOW_S: Final = 15.0  # ahead: less does not outlast an ordinary dead zone
 FLOOR_SHARE: Final = 1.25  # of the bitrate, kept against other downloads while the buffer is low
 HERE: Final = 2  # segments, one of which the decoder may only begin with: a seek to them is heard at once
 LEAST_PUMP_S: Final = 0.01  # from one look at a sink that is about to run dry to the next
+COUNT_FIRST_S: Final = 0.1  # from the first count to the second; then twice as long, and so on
 COUNT_EVERY_S: Final = 1.0
 LATELY_S: Final = 5  # of fetching
 COMMITTED_S: Final = 1.0  # of the rate of these, wished for at a time: what follows is decided later
@@ -51,7 +52,7 @@ class PlaybackBuffer:
         self.wishes = Wishes(shared, policy, self._segments)
         self._least = policy.only or 0  # the lowest rendition that is fetched
         self._counted_bytes = 0  # of what came, in the link's history
-        self._count_at = -math.inf  # next
+        self._count_at, self._count_every_s = -math.inf, COUNT_FIRST_S  # next
         self._was_fetching = False
         self._taken: int | None = None  # the rendition that was taken last
         self.sink_until, self.pump_at = -math.inf, math.inf
@@ -210,7 +211,8 @@ class PlaybackBuffer:
             return
         if is_fetching == self._was_fetching and now < self._count_at:
             return
-        self._was_fetching, self._count_at = is_fetching, now + COUNT_EVERY_S
+        self._was_fetching, self._count_at = is_fetching, now + self._count_every_s
+        self._count_every_s = min(COUNT_EVERY_S, 2 * self._count_every_s)
         delivered_bytes = self._shared.scheduler.delivered_bytes
         came_bytes, self._counted_bytes = delivered_bytes - self._counted_bytes, delivered_bytes
         history = self._shared.bandwidth.history

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.shared import Shared
     from lightpeer.core.udp.opening import Chunk
 
+WINDOWS: Final = 1.5  # wished for at a time: one is outstanding
 MOST_WISHED_SHARE: Final = 0.5  # of the bound, wished for at a time: what replaces needs no room of its own
 
 
@@ -53,7 +54,7 @@ class Wishes:
         self.committed_bytes = 0.0
 
     def wish_ahead(self, now: float, before_s: float) -> None:
-        """Wish for enough to fill the window twice, and no further: what the plan says may change.
+        """Wish for more than fills the window, and no further: what the plan says may change.
 
         Args:
             now: the time in seconds.
@@ -61,7 +62,7 @@ class Wishes:
         """
         scheduler, bandwidth = self._shared.scheduler, self._shared.bandwidth
         # As it is now: asking changes it, wishing does not.
-        enough_bytes = max(2 * bandwidth.window_bytes(), self.committed_bytes)
+        enough_bytes = max(WINDOWS * bandwidth.window_bytes(), self.committed_bytes)
         enough_bytes = min(enough_bytes, MOST_WISHED_SHARE * self._segments.most_bytes)
         while True:
             is_enough = scheduler.wished >= FEWEST and scheduler.wished_bytes >= enough_bytes
