@@ -16,11 +16,11 @@ from typing import Final
 
 from lightpeer.core.plan.view import Decision, Drop, View, Want
 
-INSURED_S: Final = 70.0  # most outages of 3G are over by then, and what was on its way when they began
+INSURED_S: Final = 60.0  # most outages of 3G are over by then
 MOST_INSURED_S: Final = 240.0
-SAFE_SHARE: Final = 0.9  # of the mean rate: headers, losses
+SAFE_SHARE: Final = 1.0  # of what came, in which headers and losses do not count
 MEAN_S: Final = 120  # over which that is measured: tunnels count, and yesterday does not
-RECENT_S: Final = 20  # the same, for what is to come at once
+RECENT_S: Final = 8  # the same, for what is to come at once
 SOON_S: Final = 4.0  # within which the insurance is reached, whatever rendition is fetched
 NEAR_S: Final = 3.0  # from a replacement to its being heard, at least
 AHEAD_S: Final = 120.0  # for which a rendition is to be sustained

@@ -9,13 +9,9 @@ is a reason for a train.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from lightpeer.core.rpc.reply_burst import TRAIN_GAPS
-from lightpeer.core.udp.round_trip import OUTAGE_S
-
-if TYPE_CHECKING:
-    from lightpeer.core.udp.round_trip import SmoothedRtt
 
 TIMES_AS_FAST: Final = 4.0  # two rounds of the law of `pacing.py`, which follows anything less
 LEAST_S: Final = 0.15  # several times as long as a radio repeats a frame
@@ -23,11 +19,9 @@ SUSPECT_GAPS: Final = 2  # all that the least window has
 
 
 class Comeback:
-    """The latest run of units of one flow that came fast."""
+    """The latest run of units of one flow that came fast; asked only while round trips take long."""
 
-    def __init__(self, rtt: SmoothedRtt) -> None:
-        """Begin; `rtt` is the mean of the flow's round trips, kept by the receiver."""
-        self._rtt = rtt
+    def __init__(self) -> None:
         self._start = self._last = 0.0  # arrivals
         self._bytes = 0  # after the first unit of the run
         self._gaps = 0
@@ -55,12 +49,8 @@ class Comeback:
     @property
     def is_likely(self) -> bool:
         """Whether a train is to tell: units came fast that had taken long."""
-        return self._gaps >= SUSPECT_GAPS and self._is_slow
+        return self._gaps >= SUSPECT_GAPS
 
     def is_told_by(self, rate_bytes_per_s: float, known_bytes_per_s: float) -> bool:
         """Return whether a rate is that of a link which is back; none is while no rate is known."""
-        return self._is_slow and 0 < TIMES_AS_FAST * known_bytes_per_s <= rate_bytes_per_s
-
-    @property
-    def _is_slow(self) -> bool:
-        return self._rtt.mean_s is not None and self._rtt.mean_s >= OUTAGE_S
+        return 0 < TIMES_AS_FAST * known_bytes_per_s <= rate_bytes_per_s

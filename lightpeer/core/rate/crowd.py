@@ -25,10 +25,6 @@ class Crowd:
         self._rounds = 0  # in which we yielded
         self._from_s = 0.0  # the queue when they began
 
-    def kept_up(self, floor_bytes_per_s: float) -> float:
-        """Return the rate to keep: this, or 0 where nobody else fills the queue."""
-        return floor_bytes_per_s if self.is_there else 0.0
-
     def on_round(
         self, queue_s: float, target_s: float, rate_bytes_per_s: float, asked_bytes_per_s: float
     ) -> None:

@@ -91,7 +91,7 @@ class Flow:
         self._window_bytes: float | None = None  # without the part of a train; None if it must be worked out
         self._pacing = Pacing(first_pace, self.delay, is_settled=not newcomer)
         self._trains = Trains(0 if newcomer else int(self._initial_bytes), rate_bytes_per_s)
-        self._crowd, self._route, self._comeback = Crowd(), RouteWatch(), Comeback(self.gauge.rtt)
+        self._crowd, self._route, self._comeback = Crowd(), RouteWatch(), Comeback()
         self._heard_at = 0.0  # or asked with nothing outstanding
         self.is_back = self._resumes = False  # the latter after a dead zone, with what came last
         self._kept_bytes_per_s = 0.0  # the rate before another was probed
@@ -116,12 +116,8 @@ class Flow:
         """Return how many bytes may be outstanding."""
         window = self._window
         if self._window_bytes is None:
-            rate, target_s, floor = (
-                self.rate_bytes_per_s,
-                self._pacing.target_s,
-                self._crowd.kept_up(self.floor_bytes_per_s),
-            )
-            self._window_bytes = window.work_out(rate, self.delay, target_s, floor)
+            rate, target_s = self.rate_bytes_per_s, self._pacing.target_s
+            self._window_bytes = window.work_out(rate, self.delay, target_s, self._kept_up_bytes_per_s)
         if not self._trains.is_due or window.held_bytes is None:
             return self._window_bytes
         waiting = min(self.gauge.outstanding_bytes, 2 * window.held_bytes)  # no trains pile up at the source
@@ -159,7 +155,7 @@ class Flow:
         rate = self.rate_bytes_per_s
         if not rate or self._probe_bytes_per_s or not self._trains.is_due:
             return self.present_pace_bytes_per_s(now)
-        round_trip_s = self.delay.standing_or(FIRST_PACE_RTT_S)
+        round_trip_s = self.delay.standing_s or FIRST_PACE_RTT_S
         self._trains.send(self.delivery.bytes_per_s, round_trip_s, now)
         self._pacing.slow_down(TRAIN_BYTES / rate, round_trip_s, now)
         return FIRST_PACE_BYTES_PER_S
@@ -169,14 +165,19 @@ class Flow:
         rate = self.rate_bytes_per_s
         if not rate or self._probe_bytes_per_s:
             return clamped(max(self._pacing.bytes_per_s, self._probe_bytes_per_s))
-        return self._pacing.pace_bytes_per_s(rate, self._crowd.kept_up(self.floor_bytes_per_s), now)
+        return self._pacing.pace_bytes_per_s(rate, self._kept_up_bytes_per_s, now)
+
+    @property
+    def _kept_up_bytes_per_s(self) -> float:
+        """The rate to keep: 0 where nobody else fills the queue."""
+        return self.floor_bytes_per_s if self._crowd.is_there else 0.0
 
     def fastest_bytes_per_s(self) -> float:
         """Return how fast the outstanding bytes may come at most.
 
         That is all of them in a round trip, and no faster than they were paced, unless they are a train.
         """
-        in_round_trip = self.gauge.outstanding_bytes / self.delay.standing_or(FIRST_PACE_RTT_S)
+        in_round_trip = self.gauge.outstanding_bytes / (self.delay.standing_s or FIRST_PACE_RTT_S)
         if self._trains.under_way is not None:
             return in_round_trip
         return min(in_round_trip, max(self._pacing.recent[-1], self._pacing.bytes_per_s))
@@ -213,7 +214,7 @@ class Flow:
         """Note the units that came in a wake-up, one at least, in that order."""
         self._window_bytes, self._resumes, self.is_back = None, False, False
         self.delay.add(arrivals)
-        delivery, round_s, came_bytes = self.delivery, self.delay.standing_or(math.inf), 0
+        delivery, round_s, came_bytes = self.delivery, self.delay.standing_s or math.inf, 0
         for unit in arrivals:
             size, now = len(unit.payload), unit.came_at
             self._measure_rate(unit, size)
@@ -225,7 +226,7 @@ class Flow:
             self._heard_at = now
         if came_bytes:
             self._count(came_bytes, 0, now)
-        may_be_back = self._resumes or self._comeback.is_likely
+        may_be_back = self._resumes or (self._is_slow and self._comeback.is_likely)
         self._trains.is_due = now >= self._trains.next_at and (may_be_back or self._pacing.seems_free(now))
 
     def on_lost(self, lost: UnitsLost) -> None:
@@ -233,7 +234,7 @@ class Flow:
         self._window_bytes = None
         if lost.size_bytes > self.rate_bytes_per_s * _GAP_SHARE * self._pacing.target_s:
             self._trains.put_off(
-                lost.found_at + _TRAIN_AFTER_LOSS_RTTS * self.delay.standing_or(FIRST_PACE_RTT_S)
+                lost.found_at + _TRAIN_AFTER_LOSS_RTTS * (self.delay.standing_s or FIRST_PACE_RTT_S)
             )
             self._trains.is_due &= self._resumes
         self._count(0, lost.size_bytes, lost.found_at)
@@ -243,18 +244,24 @@ class Flow:
         now, train, known = unit.came_at, self._trains.under_way, self.delivery.bytes_per_s
         told: float | None = None
         if train is not None and train.pulled_at in (None, unit.pulled_at):
-            told = self._trains.add(size, self.delay.standing_or(FIRST_PACE_RTT_S), now)
+            told = self._trains.add(size, (self.delay.standing_s or FIRST_PACE_RTT_S), now)
         elif unit.rtt_s is not None and not known:
             self.delivery.take(self._initial_bytes / max(unit.rtt_s, _LEAST_FIRST_RTT_S))
-        told = self._comeback.add(size, known, now) or told
+        if self._is_slow:
+            told = self._comeback.add(size, known, now) or told
         if told is not None:
             self.delivery.take(told, forget=True)
             self._pacing.on_room()
-            if self._comeback.is_told_by(told, known):
+            if self._is_slow and self._comeback.is_told_by(told, known):
                 self.is_back = True
                 self.delay.restart(now)
                 self.delivery.restart(now)
                 self._trains.end(FIRST_PACE_RTT_S, now)
+
+    @property
+    def _is_slow(self) -> bool:
+        """Whether round trips take so long that a link may come back."""
+        return self.gauge.rtt.mean_s is not None and self.gauge.rtt.mean_s >= OUTAGE_S
 
     def _count(self, size: int, lost: int, now: float) -> None:
         standing = self.delay.standing_s

@@ -98,10 +98,6 @@ class PathDelay:
         if counted_at is not None:
             self._find_queue(counted_at)
 
-    def standing_or(self, assumed_s: float) -> float:
-        """Return the standing round trip, before any the one that is assumed."""
-        return self.standing_s or assumed_s
-
     def begin(self, base_s: float, now: float) -> None:
         """Use a round trip of another kind as the base, until a shorter one comes."""
         self._base.add(max(base_s, MIN_RTT_S), now)

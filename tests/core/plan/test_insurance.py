@@ -54,7 +54,7 @@ def test_the_rest_of_a_track_may_take_as_long_as_what_is_here_lasts() -> None:
 
 
 def test_beyond_the_insurance_it_is_the_greatest_that_the_link_sustains() -> None:
-    view = seen(of(HIGH, 0, int(4 * INSURED_S)), rate=6_800.0)
+    view = seen(of(HIGH, 0, 200), rate=6_800.0)
     assert decide(view) == Want(MIDDLE, view.end)
 
 

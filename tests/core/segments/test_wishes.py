@@ -7,9 +7,10 @@ import math
 import pytest
 
 from lightpeer.core.content.manifest import table_of
-from lightpeer.core.plan.bursts import FIRST_DEPTH_S, Listening
+from lightpeer.core.plan.bursts import Listening
 from lightpeer.core.plan.view import Drop, Want
 from lightpeer.core.segments.pull_call import FEWEST
+from lightpeer.core.segments.wishes import WINDOWS
 from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.core.udp.opening import Chunk
 from tests.core.segments.playing import (
@@ -29,9 +30,9 @@ from tests.core.segments.playing import (
 # What is wished for.
 
 
-def test_it_wishes_for_as_much_as_fills_the_window_twice() -> None:
+def test_it_wishes_for_more_than_fills_the_window() -> None:
     on = Stage()
-    on.bandwidth.window = 15_000.0  # five seconds at 24 kbit/s
+    on.bandwidth.window = 30_000.0 / WINDOWS  # with that, ten seconds at 24 kbit/s
     on.buffer.pump(10.0)
     assert on.wishes == [(LOW, number) for number in range(10)]
     assert on.bursts.fetching
@@ -77,19 +78,20 @@ def test_it_fetches_until_the_buffer_is_full_then_rests_until_it_is_low() -> Non
     assert on.buffer.size_bytes <= LITTLE
 
 
-def test_a_burst_ends_with_what_is_on_its_way_however_long_that_takes() -> None:
+def test_a_burst_takes_in_nothing_further_once_all_is_on_its_way_however_long_that_takes() -> None:
     """A segment that is heard before all has come makes room for another, which is for the next burst."""
     on = Stage(limits=limits(buffer_bytes=LITTLE))
     on.bandwidth.window = LITTLE
     on.buffer.pump(10.0)
-    while on.bursts.fetching:
+    while math.isinf(on.bursts.end):
         on.give(on.wishes[0][1])
-    on_its_way = on.wishes
-    assert on_its_way
+    last = max(number for _, number in on.wishes)
     for now in (10.0, 11.0):
         assert on.heard_and_taken(now) is not None
         on.buffer.pump(now)
-        assert (on.bursts.fetching, on.wishes) == (False, on_its_way)
+        assert max(number for _, number in on.wishes) == last
+    on.give_all()
+    assert not on.bursts.fetching
 
 
 def test_a_seek_to_what_is_missing_fetches_it_though_nothing_more_was_wanted_at_the_end() -> None:
@@ -108,12 +110,15 @@ def test_a_seek_to_what_is_missing_fetches_it_though_nothing_more_was_wanted_at_
 
 
 @pytest.mark.parametrize("listening", [None, Listening(3_600.0)])
-def test_who_has_not_listened_for_long_has_little_fetched(listening: Listening | None) -> None:
+def test_who_has_not_listened_for_long_has_little_fetched(
+    listening: Listening | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightpeer.core.plan.bursts.FIRST_DEPTH_S", 40.0)
     on = Stage(listening=listening)
     on.buffer.on_sink(2.0, 10.0)
     on.buffer.pump(10.0)
     on.give_all()
-    assert on.buffer.buffer_s == (100 if listening else math.ceil(FIRST_DEPTH_S - 2.0))
+    assert on.buffer.buffer_s == (100 if listening else 38)
 
 
 def test_a_file_is_fetched_as_far_as_there_is_room() -> None:
@@ -143,7 +148,7 @@ def test_the_plan_sees_the_track_as_it_is() -> None:
     assert view is not None
     assert view.rates is on.bandwidth.history
     assert (view.bitrates_bps, view.count, view.now) == ([24_000, 48_000, 96_000], 100, 10.5)
-    assert (view.cursor, view.before_s, view.limit) == (1, 1.0, 1 + math.ceil(on.bursts.depth_s - 1.0))
+    assert (view.cursor, view.before_s, view.limit) == (1, 1.0, 100)
     assert (view.best, view.waste_share) == (HIGH, 0.25)
     assert view.here == {1: LOW, 2: LOW}
     assert (view.end, view.wished) == (4, {3: LOW, 1: HIGH})
