@@ -226,7 +226,7 @@ class Flow:
             self._heard_at = now
         if came_bytes:
             self._count(came_bytes, 0, now)
-        may_be_back = self._resumes or (self._is_slow and self._comeback.is_likely)
+        may_be_back = self._resumes or (_is_slow(self.gauge) and self._comeback.is_likely)
         self._trains.is_due = now >= self._trains.next_at and (may_be_back or self._pacing.seems_free(now))
 
     def on_lost(self, lost: UnitsLost) -> None:
@@ -247,21 +247,16 @@ class Flow:
             told = self._trains.add(size, (self.delay.standing_s or FIRST_PACE_RTT_S), now)
         elif unit.rtt_s is not None and not known:
             self.delivery.take(self._initial_bytes / max(unit.rtt_s, _LEAST_FIRST_RTT_S))
-        if self._is_slow:
+        if _is_slow(self.gauge):
             told = self._comeback.add(size, known, now) or told
         if told is not None:
             self.delivery.take(told, forget=True)
             self._pacing.on_room()
-            if self._is_slow and self._comeback.is_told_by(told, known):
+            if _is_slow(self.gauge) and self._comeback.is_told_by(told, known):
                 self.is_back = True
                 self.delay.restart(now)
                 self.delivery.restart(now)
                 self._trains.end(FIRST_PACE_RTT_S, now)
-
-    @property
-    def _is_slow(self) -> bool:
-        """Whether round trips take so long that a link may come back."""
-        return self.gauge.rtt.mean_s is not None and self.gauge.rtt.mean_s >= OUTAGE_S
 
     def _count(self, size: int, lost: int, now: float) -> None:
         standing = self.delay.standing_s
@@ -282,3 +277,8 @@ class Flow:
         if self._route.on_round(standing_s, queue_s - pacing.target_s, is_as_paced=is_as_paced):
             self.delay.forget_base(now)
         pacing.recent.append(pacing.bytes_per_s)
+
+
+def _is_slow(gauge: Gauge) -> bool:
+    """Return whether round trips take so long that a link may come back."""
+    return gauge.rtt.mean_s is not None and gauge.rtt.mean_s >= OUTAGE_S
