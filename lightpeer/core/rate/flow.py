@@ -169,8 +169,7 @@ class Flow:
 
     @property
     def _kept_up_bytes_per_s(self) -> float:
-        """The rate to keep: 0 where nobody else fills the queue."""
-        return self.floor_bytes_per_s if self._crowd.is_there else 0.0
+        return self.floor_bytes_per_s if self._crowd.is_there else 0.0  # nobody else fills the queue
 
     def fastest_bytes_per_s(self) -> float:
         """Return how fast the outstanding bytes may come at most.

@@ -127,10 +127,9 @@ class Receiver:
             chunk = wanted[start : start + MAX_RANGES]
             pull_no = self._pulls.put([units for units, _ in chunk], now)
             self._outstanding.add(chunk, pull_no, now)
-        outstanding_bytes = self.gauge.outstanding_bytes
-        if outstanding_bytes > LEASE_S * pace_bytes_per_s or self._pulls.renewal_at < math.inf:
-            self._pulls.watch_lease(outstanding_bytes, now)
-        return outstanding_bytes - before
+        if self.gauge.outstanding_bytes > LEASE_S * pace_bytes_per_s or self._pulls.renewal_at < math.inf:
+            self._pulls.watch_lease(self.gauge.outstanding_bytes, now)
+        return self.gauge.outstanding_bytes - before
 
     def renewal_at(self) -> float:
         """Return when the source may soon forget what it still has to send, so that `renew` is due."""
