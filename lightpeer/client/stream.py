@@ -113,7 +113,7 @@ def new_download(
         listening: how long somebody has listened; None: nobody yet.
         kept: what is kept of the track.
     """
-    only = None
+    only = None if len(track.renditions) > 1 else 0
     if settings.bitrate_kbps is not None:
         only = rendition_asked((r.bitrate_bps for r in track.renditions), settings.bitrate_kbps)
     policy = Policy(

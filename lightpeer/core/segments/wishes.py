@@ -13,7 +13,7 @@ from lightpeer.core.content.manifest import rendition_asked, table_of, table_seg
 from lightpeer.core.plan.rules import Fixed
 from lightpeer.core.plan.view import Drop, View, Want
 from lightpeer.core.segments.buffer import SEGMENT_S
-from lightpeer.core.segments.pull_call import FEWEST
+from lightpeer.core.segments.pull_call import FEWEST, MOST
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lightpeer.core.udp.opening import Chunk
 
 WINDOWS: Final = 1.5  # wished for at a time: one is outstanding
+FIXED_WINDOWS: Final = 2.0  # where nothing is to be decided later
 MOST_WISHED_SHARE: Final = 0.5  # of the bound, wished for at a time: what replaces needs no room of its own
 
 
@@ -49,6 +50,8 @@ class Wishes:
         self._bursts, self._playout = policy.bursts, policy.playout
         bitrates = [rendition.bitrate_bps for rendition in shared.track.renditions]
         self._view = View(bitrates, shared.track.segment_count, shared.bandwidth.history)
+        is_fixed = policy.only is not None
+        self._fewest, self._windows = (MOST, FIXED_WINDOWS) if is_fixed else (FEWEST, WINDOWS)
         self._is_content = False  # the plan has nothing to say
         self.has_changed = True
         self.committed_bytes = 0.0
@@ -62,10 +65,10 @@ class Wishes:
         """
         scheduler, bandwidth = self._shared.scheduler, self._shared.bandwidth
         # As it is now: asking changes it, wishing does not.
-        enough_bytes = max(WINDOWS * bandwidth.window_bytes(), self.committed_bytes)
+        enough_bytes = max(self._windows * bandwidth.window_bytes(), self.committed_bytes)
         enough_bytes = min(enough_bytes, MOST_WISHED_SHARE * self._segments.most_bytes)
         while True:
-            is_enough = scheduler.wished >= FEWEST and scheduler.wished_bytes >= enough_bytes
+            is_enough = scheduler.wished >= self._fewest and scheduler.wished_bytes >= enough_bytes
             if (is_enough or self._is_content) and not self.has_changed:
                 return
             view = self._look(now, before_s)
