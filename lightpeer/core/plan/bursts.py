@@ -39,7 +39,7 @@ class Bursts:
     def __init__(self, listening: Listening | None = None) -> None:
         self.listening = listening or Listening()
         self.fetching, self.end = True, math.inf
-        self._low_s = 0.0
+        self._full_s = self._low_s = 0.0
 
     @property
     def depth_s(self) -> float:
@@ -52,14 +52,16 @@ class Bursts:
         if not self.fetching and ahead_s < self._low_s:
             self.restart()
 
-    def close(self, end: int) -> None:
+    def close(self, end: int, ahead_s: float) -> None:
         """Take in nothing further from this segment on: what is before it is here or on its way."""
-        self.end = min(self.end, end)
+        if end < self.end:
+            self.end, self._full_s = end, ahead_s
 
     def on_full(self, ahead_s: float) -> None:
         """Rest: all that there is room for is here or on its way, so many seconds of sound."""
         self.fetching = False
-        self._low_s = min(MOST_LOW_S, LOW_SHARE * ahead_s)
+        self._low_s = min(MOST_LOW_S, LOW_SHARE * max(ahead_s, self._full_s))
+        self._full_s = 0.0
 
     def restart(self) -> None:
         """Begin a burst."""

@@ -192,6 +192,8 @@ class PlaybackBuffer:
         """See whether sound may run, wish for more if it is time to fetch, and keep up the rate."""
         self._pumped_at = now
         self.update(now)
+        if not self._bursts.fetching:
+            self._bursts.update(self.ahead_s)
         if self._bursts.fetching and not self.is_held:
             before_s = max(0.0, self.sink_until - now) if self._playout.realtime else 0.0
             self.wishes.wish_ahead(now, before_s)

@@ -78,9 +78,13 @@ class Wishes:
                 continue
             self.has_changed, self._is_content = False, decision is None
             if decision is None and (scheduler.wished or scheduler.has_event):
-                self._bursts.close(view.end)
+                self._bursts.close(view.end, view.ahead_s)
             elif decision is None:
                 self._bursts.on_full(view.ahead_s)
+                self._bursts.update(view.ahead_s)  # much of it may have been heard before the rest came
+                self.has_changed = self._bursts.fetching
+                if self._bursts.fetching:
+                    continue
             if decision is None or is_enough:
                 return
             self._wish(decision.rendition, decision.segment)
