@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from lightpeer.core.plan.bursts import FIRST_DEPTH_S, LOW_SHARE, MOST_DEPTH_S, MOST_LOW_S, Bursts, Listening
@@ -66,3 +68,17 @@ def test_tracks_of_a_queue_share_how_long_somebody_has_listened() -> None:
     first.listening.heard_s += 60.0
     assert second.depth_s == 2 * FIRST_DEPTH_S
     assert Bursts().depth_s == FIRST_DEPTH_S
+
+
+def test_a_burst_that_closed_with_much_ahead_is_followed_by_another_where_little_is_left():
+    """An outage came between: a rest would be without end, for nothing more is heard."""
+    bursts = Bursts()
+    bursts.close(100, 80.0)
+    bursts.close(100, 40.0)
+    bursts.on_full(1.0)
+    assert not bursts.fetching
+    bursts.update(1.0)
+    assert (bursts.fetching, bursts.end) == (True, math.inf)
+    bursts.on_full(1.0)
+    bursts.update(1.0)
+    assert not bursts.fetching, "what was full then counts once"
