@@ -72,7 +72,8 @@ def test_what_is_wrong_is_found_and_cut_down_to_what_shows_it(monkeypatch: pytes
         Fault("reorder", 6.0, 20.0, phone=0, value=0.2),
         Fault("wall clock", 9.0, 20.0, server=0, value=0.9),
     )
-    plan = replace(QUIET, phones=(replace(QUIET.phones[0], by_words=True),), faults=noise)
+    phone = replace(QUIET.phones[0], by_words=True)
+    plan = replace(QUIET, phones=(phone,), tracks_s=(60, 10), faults=noise)
     failure = failure_of(plan)
     assert failure == "Anomaly: the session gave up"
     least = shrunk(plan, lambda plan: failure_of(plan) == failure)

@@ -62,7 +62,8 @@ class HoldUps:
         first = scheduler.queue.first_holder()
         if not isinstance(first, Source) or ahead_s > NEAR_S:
             return
-        if self._hedged_bytes > MAX_HEDGED * self._shared.stats.fetched_bytes:
+        is_due = scheduler.queue.overdue(now) is first  # then what it holds will hardly come twice
+        if not is_due and self._hedged_bytes > MAX_HEDGED * self._shared.stats.fetched_bytes:
             return
         quiet_s = self._asking.quiet_s()
         is_late = first.silent_s(now) >= quiet_s or first.udp.backlog_s > (ahead_s if realtime else math.inf)

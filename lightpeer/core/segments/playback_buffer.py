@@ -172,6 +172,8 @@ class PlaybackBuffer:
     def update(self, now: float) -> None:
         """See whether sound may run, and tell of a change."""
         playout = self._playout
+        if playout.playing and self.ahead_s > 0:  # as it is nearly always: it runs on
+            return
         interruptions, was_dry, before_s = playout.rebuffers, playout.is_dry, playout.rebuffer_s
         if playout.playing:
             enough_s = 0.0

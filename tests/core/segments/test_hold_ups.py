@@ -131,3 +131,14 @@ def test_hardly_anything_is_asked_for_twice():
     hand(stage.shared, stage.first, 1.0)
     stage.shared.stats.fetched_bytes = math.floor((size + len(MADE.segments[0][1])) / MAX_HEDGED) - 1
     assert not stage.hedge(1.0), "in sum"
+
+
+def test_what_is_overdue_is_asked_for_again_whatever_was_asked_for_twice():
+    """One that took its first segment and gives nothing, where the buffer has room for no other."""
+    stage = Stage()
+    stage.first.silence_s = QUIET_S
+    stage.hold_ups._hedged_bytes = 1  # of nothing that came yet
+    assert not stage.hedge(1.0)
+    due = stage.shared.scheduler.queue.next_due()
+    stage.hold_ups.hedge_first(due, 1.0, realtime=True)
+    assert asked(stage.shared) == ["b"]
