@@ -14,6 +14,7 @@
     │   └── StreamFailedError      no source can send the rest of the track (5)
     └── OutsideError           neither side's fault
         ├── NoPeerError            no peer can be reached (3)
+        │   └── HolderAwayError        none that is said to hold the track
         ├── NothingFoundError      no hit, or no peer that answers us holds the track (4)
         ├── AudioError             no sound can be made (6)
         │   └── MissingLibraryError    a shared library is not installed (6)
@@ -166,6 +167,10 @@ class NoPeerError(OutsideError):
     def __init__(self, message: str, *, may_pass: bool = True) -> None:
         super().__init__(message)
         self.may_pass = may_pass
+
+
+class HolderAwayError(NoPeerError):
+    """Peers answer, and none of those that are said to hold the track can be reached."""
 
 
 class NothingFoundError(OutsideError):

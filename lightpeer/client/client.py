@@ -91,6 +91,11 @@ class Client:
         self.downlink = RememberedDownlink(settings.state_dir, network.unix_time, self.losses)
         self._reach = Reach(settings, network, nursery, lambda: self.identity, self._remembered)
 
+    def _check_budget(self) -> None:
+        """Raise CapReachedError where nothing may be sent any more."""
+        if self.meter is not None:
+            self.meter.look()
+
     @cached_property
     def _searcher(self) -> Searcher:
         from lightpeer.client.search import Searcher  # after the first packet has left
@@ -191,6 +196,7 @@ class Client:
         """Yield at most `limit` hits, best first, each track once; raise NoPeerError if no peer answered."""
         from lightpeer.client.models import hit_of
 
+        self._check_budget()
         findings = await self._searcher.find(query, limit, self.settings.peers_asked)
         for track in findings.ranked():
             yield hit_of(track)
@@ -204,6 +210,7 @@ class Client:
             NoPeerError: no peer answered.
             NothingFoundError: the words found nothing that can be opened.
         """
+        self._check_budget()
         source = await self._searcher.best(query, self._opener(start or Start()))
         if source is not None:
             self._nursery.start_soon(self._searcher.know_others, SOUND_FIRST_S)
@@ -230,6 +237,7 @@ class Client:
             NoPeerError: no peer answered.
             NothingFoundError: no reachable peer holds it.
         """
+        self._check_budget()
         opened_any = False
         opener = self._opener(start or Start(), exclude, track)
         async with aclosing(self._searcher.opened(format_uri(track_id), HOLDERS_WANTED, opener)) as opened:
@@ -250,6 +258,7 @@ class Client:
         from lightpeer.client.setbacks import Setbacks
         from lightpeer.core.trust.bounds import MAX_RECORDS
 
+        self._check_budget()
         reached, setbacks = False, Setbacks()
         async with aclosing(self._reach.peers(setbacks, limit=self.settings.peers_asked)) as peers:
             async for peer in peers:

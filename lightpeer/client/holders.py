@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
-from lightpeer.errors import BadMessageError, NoPeerError, RemoteError, RpcError
+from lightpeer.errors import BadMessageError, HolderAwayError, RemoteError, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,9 +91,9 @@ class Holders:
         self.is_any_away = False
 
     @staticmethod
-    def away() -> NoPeerError:
+    def away() -> HolderAwayError:
         """Return the error that says so."""
-        return NoPeerError("no peer that is said to hold this can be reached: try again later")
+        return HolderAwayError("no peer that is said to hold this can be reached: try again later")
 
     async def open(self, track: FoundTrack, holder: Holder, leads: Leads) -> Outcome:
         """Open a track at one of its holders, and score a failure.

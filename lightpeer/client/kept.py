@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lightpeer.core.content.manifest import rendition_asked
 from lightpeer.core.content.uri import is_uri, parse_uri
-from lightpeer.errors import NoPeerError
+from lightpeer.errors import CapReachedError, NoPeerError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -110,7 +110,7 @@ class Beginning(NamedTuple):
 
 
 async def begin_item(client: Client, item: str, start: Start, wanted: Wanted) -> Beginning:
-    """Begin a track by its id, or the best hit of a query: where no peer is reachable, of what is kept.
+    """Begin a track by its id, or the best hit of a query, which is one that is kept where no peer answers.
 
     Args:
         client: the light client.
@@ -126,7 +126,7 @@ async def begin_item(client: Client, item: str, start: Start, wanted: Wanted) ->
     client.expect_to_keep()
     try:
         first = await client.open_query(item, start)
-    except NoPeerError:
+    except (NoPeerError, CapReachedError):
         track_id = client.find_kept(item)
         if track_id is None:
             raise

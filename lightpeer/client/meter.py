@@ -82,13 +82,18 @@ class Meter:
 
     def look(self) -> None:
         """See how the account stands, and raise CapReachedError if a cap is used up."""
+        standing = self.see()
+        if self._state is State.OVER:
+            raise CapReachedError(standing.sentence())
+
+    def see(self) -> Standing:
+        """See how the account stands; what is kept may be heard, however it does."""
         standing = self._standing()
         before, self._state = self._state, standing.state
         self.limits = standing.limits
-        if self._state is State.OVER:
-            raise CapReachedError(standing.sentence())
         if self._state is State.SLOW and before is State.NORMAL:
             self._on_slowed(standing.sentence())
+        return standing
 
     def watch(self, on_slowed: Callable[[str], None]) -> None:
         """Tell in a sentence when a cap is near, at once if it is already."""

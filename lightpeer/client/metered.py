@@ -32,7 +32,7 @@ async def open_metered(
             imported; unless there are caps, which are looked at first.
 
     Raises:
-        CapReachedError: a cap is used up, before or during the block.
+        CapReachedError: a cap is used up, and something is asked of the network, or has come of it.
     """
     before_bytes = network.counters.total_bytes()
     async with open_client(settings, network) as client:
@@ -43,7 +43,7 @@ async def open_metered(
 
         client.meter = meter = Meter(settings, network, before_bytes, client.losses)
         try:
-            meter.look()
+            meter.see()
             async with open_nursery() as nursery:
                 nursery.start_soon(meter.run)
                 yield client

@@ -2,7 +2,8 @@
 
 Once the one that plays has plenty of sound, the next two are opened: their first seconds are then here for a
 skip. They fetch nothing more until the one before is complete. After the first contact (`contact.py`) a
-missing network is waited for; an item that no peer offers is not (`core/segments/retries.py`).
+missing network is waited for; an item that no peer offers is not, nor, where another follows, for long one
+whose holders are away (`core/segments/retries.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from lightpeer.core.content.uri import is_uri
 from lightpeer.core.plan.bursts import Listening
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.retries import Retries
-from lightpeer.errors import LightpeerError, NoPeerError, NothingFoundError, RemoteError
+from lightpeer.errors import HolderAwayError, LightpeerError, NoPeerError, NothingFoundError, RemoteError
 from lightpeer.playback.contact import FirstContact
 from lightpeer.playback.deck import Deck, first_segment
 from lightpeer.playback.events import Opening, Slowed
@@ -197,7 +198,9 @@ class Decks:
                 deck = await self._contact.attempt(partial(self._open_once, item, position_s))
             except (NoPeerError, NothingFoundError, RemoteError) as error:
                 self._contact.is_made |= self._client.has_heard or not isinstance(error, NoPeerError)
-                again_s = self._again_s(error, retries, trio.current_time() - began_at)
+                again_s = self._again_s(item, error, retries, trio.current_time() - began_at)
+                if again_s is None and isinstance(error, HolderAwayError):
+                    raise NothingFoundError(str(error)) from error
                 if again_s is None:
                     raise
                 logger.info("%s cannot be opened yet: %s", self._queue.items[item], error)
@@ -209,11 +212,14 @@ class Decks:
                 return deck
             await trio.sleep(again_s)
 
-    def _again_s(self, error: LightpeerError, retries: Retries, took_s: float) -> float | None:
+    def _again_s(self, item: int, error: LightpeerError, retries: Retries, took_s: float) -> float | None:
         """Return how long to wait for the next try, after one that took a while; None if it is pointless."""
-        again_s = retries.next_s(took_s, was_answered=not isinstance(error, NoPeerError))
-        if isinstance(error, NoPeerError):
-            return self._contact.again_s(error, again_s or 0.0)
+        is_another_due = item + 1 < len(self._queue.items)
+        is_away = is_another_due and isinstance(error, HolderAwayError)
+        was_answered = not isinstance(error, NoPeerError)
+        again_s = retries.next_s(took_s, was_answered=was_answered, is_away=is_away)
+        if again_s is not None and isinstance(error, NoPeerError):
+            return self._contact.again_s(error, again_s)
         return again_s if self._has_begun else None  # at the start a person waits for the answer
 
     async def _open_once(self, item: int, position_s: float) -> Deck:

@@ -23,7 +23,7 @@ from lightpeer.core.budget.usage import Usage
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.download.session import Callbacks
 from lightpeer.errors import CapReachedError
-from lightpeer.playback.events import PlayerEvent
+from lightpeer.playback.events import Ended, PlayerEvent
 from lightpeer.playback.player import Player
 from lightpeer.state.usage import USAGE_FILE, UsageFile
 from lightpeer.testing.host import SimHost
@@ -34,6 +34,7 @@ from tests.playback.music import Recorder, demo_track
 
 SONG = made_track(600, kbps=(24, 48, 96))
 RATE = 60_000  # bytes a second
+KEPT = 1_000_000  # bytes
 
 Act = Callable[[Client, SimHost], Awaitable[None]]
 
@@ -207,13 +208,15 @@ class TestProfiles:
 class TestPlaying:
     """The demo's track, 8 s and 48 kB at 48 kbit/s."""
 
-    def play(self, folder: Path, *profiles: Profile, times: int = 1, **more: object) -> list[PlayerEvent]:
+    def play(
+        self, folder: Path, *profiles: Profile, times: int = 1, words: bool = False, **more: object
+    ) -> list[PlayerEvent]:
         events: list[PlayerEvent] = []
         track = demo_track("copper-rain")
 
         async def act(client: Client, _phone: SimHost) -> None:
             player = Player(client, Recorder, client.settings, on_event=events.append)
-            await player.play([track.track.uri] * times)
+            await player.play([track.track.title if words else track.track.uri] * times)
 
         try:
             metered(folder, act, *profiles, track=track, **more)
@@ -233,6 +236,18 @@ class TestPlaying:
         assert error.exit_status == 7
         assert [name_of(event) for event in told].count("playing") >= 4
         assert used(tmp_path) < 0.37 * MB
+
+    def test_what_is_kept_is_heard_though_the_cap_is_reached(self, tmp_path):
+        song = demo_track("copper-rain").track
+        ended = Ended(song.uri, song.duration_s)
+        assert self.play(tmp_path, cache_bytes=KEPT)[-1] == ended
+        capped = Profile("normal", day_mb=0.01)
+        before = used(tmp_path)
+        assert self.play(tmp_path, capped, cache_bytes=KEPT)[-1] == ended
+        assert self.play(tmp_path, capped, cache_bytes=KEPT, words=True)[-1] == ended
+        assert used(tmp_path) == before
+        *_, error = self.play(tmp_path, capped)
+        assert isinstance(error, CapReachedError)
 
     def test_it_says_so_at_once_where_it_is_slow_from_the_start(self, tmp_path):
         UsageFile(tmp_path).add("normal", 850_000, 1_750_000_000)

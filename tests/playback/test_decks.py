@@ -12,9 +12,9 @@ import trio
 
 from lightpeer.client.start import INLINE_BYTES, LOWEST_KBPS
 from lightpeer.config import Settings
-from lightpeer.core.segments.retries import ANSWERS
+from lightpeer.core.segments.retries import ANSWERS, AWAY_S, LONGEST_S
 from lightpeer.download.session import Callbacks
-from lightpeer.errors import NoPeerError, NothingFoundError
+from lightpeer.errors import HolderAwayError, NoPeerError, NothingFoundError
 from lightpeer.net.network import Counters
 from lightpeer.playback import decks as module
 from lightpeer.playback.decks import OPENING_BYTES, Decks
@@ -220,6 +220,22 @@ def test_without_a_network_a_later_item_is_waited_for():
         on.failures = [NoPeerError("away")]
         await on.decks.opened(2)
         assert len([event for event in on.events if isinstance(event, Waiting)]) == 1, "nobody waits for it"
+
+    on_stage(main, "one", "two", "three")
+
+
+def test_holders_that_are_away_are_not_waited_for_for_ever_where_another_item_is_due():
+    async def main(on: Stage) -> None:
+        await on.decks.opened(0)
+        on.failures = [HolderAwayError("away")] * 100
+        began_at = trio.current_time()
+        with pytest.raises(NothingFoundError, match="away"):
+            await on.decks.opened(1)
+        assert AWAY_S <= trio.current_time() - began_at <= AWAY_S + LONGEST_S
+        del on.failures[50:]
+        began_at = trio.current_time()
+        await on.decks.opened(2)
+        assert trio.current_time() - began_at > 5 * AWAY_S, "the last one"
 
     on_stage(main, "one", "two", "three")
 

@@ -60,8 +60,3 @@ class RateHistory:
             return self.remembered_bytes_per_s
         recent = islice(reversed(self._bins), count)
         return (sum(recent) + self._open_bytes) / total_s
-
-    def quantile_bytes_per_s(self, share: float, seconds: int) -> float:
-        """Return the rate below which the link was for a share of the last seconds of fetching."""
-        recent = sorted(islice(reversed(self._bins), min(seconds, len(self._bins))))
-        return recent[int(share * (len(recent) - 1))] if recent else self.remembered_bytes_per_s

@@ -40,6 +40,13 @@ class ObjectQueue:
         self.by_key[item.key] = item
         insort(self.items, item, key=_needed_at)
 
+    def hasten(self, item: Assembly, needed_at: float) -> None:
+        """Move an object forward, to where one that is needed at `needed_at` belongs."""
+        if needed_at < item.needed_at:
+            self.items.remove(item)
+            item.needed_at = needed_at
+            insort(self.items, item, key=_needed_at)
+
     def remove(self, item: Assembly) -> None:
         """Want an object no longer, for it is here or nobody needs it."""
         del self.by_key[item.key]

@@ -108,7 +108,7 @@ class Scheduler:
             self._waiting[key] = can_wait
             self.wished += 1
             self.wished_bytes += self._usual_bytes(rendition)
-            self._wish_table(rendition, segment)
+            self._wish_table(rendition, segment, can_wait=can_wait)
         elif (data := self._tables.kept_segment(rendition, segment, table)) is not None:
             self._tell(SegmentReady(rendition, segment, data, was_kept=True))
         else:
@@ -118,7 +118,7 @@ class Scheduler:
             self.wished += 1
             self.wished_bytes += item.size
         if segment + TABLE_AHEAD < self._track.segment_count:
-            self._wish_table(rendition, segment + TABLE_AHEAD)
+            self._wish_table(rendition, segment + TABLE_AHEAD, can_wait=can_wait)
 
     def unasked_bytes(self, wished: Mapping[int, int]) -> dict[int, float]:
         """Return, by segment, how many bytes of segments that are wished for are still to be asked for.
@@ -252,12 +252,15 @@ class Scheduler:
             self._forget_waiting(key)
             self.wish(*key, can_wait=can_wait)
 
-    def _wish_table(self, rendition: int, segment: int) -> None:
+    def _wish_table(self, rendition: int, segment: int, *, can_wait: bool = False) -> None:
         """Want the table that covers a segment, and before it."""
         number = table_of(segment)
         key = (rendition, table_segment(number))
-        if key not in self.queue.by_key and self._tables.get(rendition, number) is None:
-            self.queue.put(Assembly(key, table_bytes(self._track, number), needed_at=segment - 0.5))
+        needed_at = segment - 0.5 + (WAITS if can_wait else 0)
+        if (item := self.queue.by_key.get(key)) is not None:
+            self.queue.hasten(item, needed_at)
+        elif self._tables.get(rendition, number) is None:
+            self.queue.put(Assembly(key, table_bytes(self._track, number), needed_at=needed_at))
 
     def _forget_waiting(self, key: Key) -> None:
         del self._waiting[key]

@@ -21,7 +21,7 @@ def fetching(*seconds: float, at: float = 100.0) -> RateHistory:
 
 def test_before_anything_was_fetched_it_says_what_is_remembered() -> None:
     history = RateHistory(5_000.0)
-    assert history.mean_bytes_per_s(20) == history.quantile_bytes_per_s(0.5, 20) == 5_000.0
+    assert history.mean_bytes_per_s(20) == 5_000.0
     history.note(0.0, 10.0, fetching=True)
     history.note(9e9, 10.0 + LEAST_S / 2, fetching=True)
     assert history.mean_bytes_per_s(20) == 5_000.0, "too short to tell"
@@ -53,9 +53,6 @@ def test_seconds_in_which_nothing_came_count() -> None:
     history = fetching(*[1_000.0] * 10, *[0.0] * 10)
     assert history.mean_bytes_per_s(20) == pytest.approx(500.0)
     assert history.mean_bytes_per_s(10) == 0.0
-    assert history.quantile_bytes_per_s(0.25, 20) == 0.0
-    assert history.quantile_bytes_per_s(0.75, 20) == pytest.approx(1_000.0)
-    assert history.quantile_bytes_per_s(1.0, 10) == 0.0
 
 
 def test_rests_do_not_count_and_neither_does_what_comes_late() -> None:

@@ -579,6 +579,20 @@ def test_what_can_wait_still_can_once_its_table_is_here():
     assert keys == [(0, 0), (1, 3), (1, 0)]
 
 
+def test_the_table_of_what_can_wait_waits_too_until_something_needs_it():
+    scheduler = Scheduler(TRACK)
+    scheduler.wish(0, 0)
+    scheduler.on_object("a", 0, TABLE, OBJECTS[0, TABLE])
+    scheduler.wish(1, 0, can_wait=True)
+    scheduler.wish(0, 9)
+    queue = scheduler.queue
+    assert [item.key for item in queue.items] == [(0, 0), (0, 9), (1, TABLE)]
+    scheduler.wish(1, 5)
+    assert [item.key for item in queue.items] == [(0, 0), (1, TABLE), (0, 9)]
+    scheduler.wish(1, 1, can_wait=True)
+    assert [item.key for item in queue.items] == [(0, 0), (1, TABLE), (0, 9)]
+
+
 def test_a_table_is_asked_for_before_the_segments_that_it_covers_and_after_those_before_them(plan):
     plan.wish(0, 63)
     plan.wish(0, 64)
