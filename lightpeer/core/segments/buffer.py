@@ -55,11 +55,14 @@ class SegmentBuffer:
         """How many bytes it holds."""
         return self._bytes
 
-    @property
-    def room_bytes(self) -> float:
-        """How many bytes more it may hold of what is ahead; what lies beyond `end` gives way."""
+    def room_bytes(self, rest_bytes: float) -> float:
+        """Return how many bytes more it may hold of what is ahead; what lies beyond `end` gives way.
+
+        So does what was heard, where all that is left of the track then fits in: `rest_bytes`.
+        """
         beyond_bytes = sum(len(self._ready[number].data) for number in self.here if number > self.end)
-        return (1.0 - HISTORY_SHARE) * self.most_bytes - (self._ahead_bytes - beyond_bytes)
+        all_bytes = self.most_bytes - (self._ahead_bytes - beyond_bytes)
+        return all_bytes if rest_bytes <= all_bytes else all_bytes - HISTORY_SHARE * self.most_bytes
 
     def on_wished(self, segment: int, rendition: int) -> None:
         """Note that a segment is on its way."""

@@ -118,8 +118,9 @@ class Wishes:
         view.limit = round(min(self._bursts.end, segments.cursor + math.ceil(wanted / SEGMENT_S)))
         view.here, view.wished = segments.here, segments.wished
         view.unasked = scheduler.unasked_bytes(segments.wished)
-        view.room_bytes = segments.room_bytes - scheduler.wished_bytes - scheduler.ready_bytes
         view.best = self._best
+        rest_bytes = view.left * view.size_bytes(view.best) + scheduler.wished_bytes + scheduler.ready_bytes
+        view.room_bytes = segments.room_bytes(rest_bytes) - scheduler.wished_bytes - scheduler.ready_bytes
         view.waste_share = self._limits.waste_share
         view.fetched_bytes = stats.fetched_bytes
         view.wasted_bytes = stats.replaced_bytes + scheduler.wasted_bytes

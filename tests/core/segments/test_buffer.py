@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 
 import pytest
@@ -189,15 +190,22 @@ def test_a_seek_beyond_either_end_is_to_that_end() -> None:
 def test_there_is_room_for_what_is_ahead_beside_some_history() -> None:
     buffer = filled(1000, most_bytes=800)
     room_bytes = 800 * (1 - HISTORY_SHARE)
-    assert buffer.room_bytes == room_bytes
+    assert buffer.room_bytes(math.inf) == room_bytes
     buffer.put(ready(0))
     buffer.put(ready(1, HIGH))
-    assert buffer.room_bytes == room_bytes - 50
+    assert buffer.room_bytes(math.inf) == room_bytes - 50
     buffer.take()
-    assert buffer.room_bytes == room_bytes - 40, "what was heard takes none of it"
+    assert buffer.room_bytes(math.inf) == room_bytes - 40, "what was heard takes none of it"
     buffer.put(ready(2))
     buffer.put(ready(2, HIGH))
-    assert buffer.room_bytes == room_bytes - 80
+    assert buffer.room_bytes(math.inf) == room_bytes - 80
+
+
+def test_what_was_heard_gives_way_to_the_end_of_the_track() -> None:
+    buffer = filled(1000, most_bytes=800)
+    buffer.put(ready(0))
+    assert buffer.room_bytes(790.0) == 790
+    assert buffer.room_bytes(791.0) == 800 * (1 - HISTORY_SHARE) - 10
 
 
 def test_history_gives_way_first_the_oldest_first() -> None:
@@ -241,23 +249,23 @@ def test_what_lies_far_ahead_leaves_room_for_what_is_next() -> None:
     buffer.seek(500)
     for number in range(500, 570):
         buffer.put(ready(number))
-    assert buffer.room_bytes == 0
+    assert buffer.room_bytes(math.inf) == 0
     assert not buffer.seek(100)
-    assert buffer.room_bytes == 700
+    assert buffer.room_bytes(math.inf) == 700
     for number in range(100, 170):
-        assert buffer.room_bytes >= 10
+        assert buffer.room_bytes(math.inf) >= 10
         buffer.put(ready(number))
         assert buffer.size_bytes <= 800
-    assert (buffer.cursor, buffer.ahead, buffer.room_bytes) == (100, 70, 0)
+    assert (buffer.cursor, buffer.ahead, buffer.room_bytes(math.inf)) == (100, 70, 0)
 
 
 def test_what_lies_ahead_counts_again_once_it_is_reached() -> None:
     buffer = filled(1000, 0, 2, 3, most_bytes=800)
-    assert buffer.room_bytes == 690
+    assert buffer.room_bytes(math.inf) == 690
     buffer.on_wished(1, LOW)
-    assert buffer.room_bytes == 670
+    assert buffer.room_bytes(math.inf) == 670
     buffer.on_dropped(1)
-    assert buffer.room_bytes == 690
+    assert buffer.room_bytes(math.inf) == 690
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -267,7 +275,7 @@ def test_while_a_track_is_heard_the_bound_holds_and_all_of_it_comes(seed: int) -
     sizes = [random.randrange(5, 60) for _ in range(count)]
     buffer, taken = SegmentBuffer(count, 2_000), 0
     while not buffer.is_at_end:
-        while buffer.end < count and buffer.room_bytes >= 33:
+        while buffer.end < count and buffer.room_bytes(math.inf) >= 33:
             buffer.put(ready(buffer.end, size=sizes[buffer.end]))
             assert buffer.size_bytes <= 2_000
         assert buffer.take().segment == taken
@@ -366,7 +374,9 @@ class Model(RuleBasedStateMachine):
         assert buffer.is_at_end is (self.cursor >= self.COUNT)
         assert len(buffer) == len(self.kept)
         assert buffer.size_bytes == sum(len(kept.data) for kept in self.kept.values()) <= buffer.most_bytes
-        assert buffer.room_bytes == pytest.approx((1 - HISTORY_SHARE) * buffer.most_bytes - row_bytes)
+        assert buffer.room_bytes(math.inf) == pytest.approx(
+            (1 - HISTORY_SHARE) * buffer.most_bytes - row_bytes
+        )
 
 
 Model.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
