@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from bench.traces.heard import Heard, Packet
 from bench.traces.optimum import first_sound_s
-from bench.traces.trace import Window
+from bench.traces.trace import WINDOW_S, Window
 from lightpeer.playback.radio import LTE, UMTS, Radio, RadioModel
 
 TOP_KBPS = 96.0
@@ -44,6 +44,11 @@ class Row:
     radio_on_share_lte: float | None
     joules_per_h_lte: float | None
     qoe: float
+
+    @property
+    def heard_bytes(self) -> float:
+        """The bytes of the music that was heard, about."""
+        return max(1.0, self.bitrate_kbps * 125 * (WINDOW_S - self.unheard_s))
 
 
 def row(window: Window, policy: str, heard: Heard) -> Row:

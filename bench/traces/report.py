@@ -25,6 +25,7 @@ COLUMNS = (
     "to its ideal",
     "switches",
     "wasted kB",
+    "wire / heard",
     "radio on",
     "J/h",
 )
@@ -68,6 +69,7 @@ def cells(rows: Sequence[Row], best: dict[tuple[str, float], Row]) -> list[str]:
         f"{median(ratios):.2f} / {ratios[-1]:.2f}" if ratios else "",
         _mean((row.switches for row in rows), "{:.1f}"),
         _mean((row.wasted_bytes and row.wasted_bytes / 1000 for row in rows), "{:.0f}"),
+        _mean((row.wire_bytes and row.wire_bytes / row.heard_bytes for row in rows), "{:.3f}"),
         _mean((row.radio_on_share for row in rows), "{:.3f}"),
         _mean((row.joules_per_h for row in rows), "{:.0f}"),
     ]
