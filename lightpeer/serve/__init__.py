@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lightpeer.serve.embedding import Server, open_server
     from lightpeer.serve.operator.events import (
+        Imported,
         LibraryTrouble,
         Listening,
         ListsRead,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lightpeer.serve.operator.settings import ServeSettings
 
 __all__ = [
+    "Imported",
     "LibraryTrouble",
     "Listening",
     "ListsRead",

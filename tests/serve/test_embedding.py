@@ -13,12 +13,13 @@ import trio
 import lightpeer
 import lightpeer.serve
 from lightpeer.errors import UsageError
-from lightpeer.serve import Listening, ServerEvent, ServeSettings, open_server
+from lightpeer.serve import Imported, LibraryTrouble, Listening, ServerEvent, ServeSettings, open_server
 from lightpeer.testing.network import SimInternet, simulate
 from tests.exported import unexported
 from tests.pair import settings as client_settings
 
 NAMES = [
+    "Imported",
     "LibraryTrouble",
     "Listening",
     "ListsRead",
@@ -71,7 +72,12 @@ def test_it_says_nothing_but_to_who_asks(chosen, capfd):
         async with open_server(chosen, network=net.host(SERVER), on_event=told.append) as server:
             await server.wait_imported()
             await trio.sleep(10)
-            assert told == [Listening((SERVER, 1000), server.peer_id)]
+            nothing = f"0 tracks: {chosen.music_dir} has no music that can be imported"
+            assert told == [
+                Listening((SERVER, 1000), server.peer_id),
+                Imported(0, 0.0, "0 files imported"),
+                LibraryTrouble(nothing),
+            ]
 
     simulate(main)
     assert capfd.readouterr() == ("", "")

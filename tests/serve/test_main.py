@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,7 +105,7 @@ def test_a_signal_ends_a_server_and_says_how(state: Path, serving: list, number:
     settings, network, _, operator = serving[1]
     assert settings == ServeSettings(music_dir=Path("music"), state_dir=state)
     assert isinstance(network, SystemNetwork)
-    assert operator.hangups is None, "without lists SIGHUP keeps its meaning"
+    assert operator.hangups is not None
     assert operator.toggles is not None
 
 
@@ -151,6 +153,38 @@ def test_with_a_list_a_hangup_is_an_item_and_no_end(state: Path, serving: list) 
     assert command.run(["music", "--state", str(state), "--deny", "192.0.2.0/24"]) == 0
     assert hung_up == [("192.0.2.0/24",)] * 2
     assert signal.getsignal(signal.SIGHUP) is before
+
+
+@pytest.mark.parametrize(
+    ("sees_terminal", "is_ended"), [([True, False], True), ([True, True], False), ([False, False], False)]
+)
+def test_a_hangup_ends_a_server_whose_terminal_was_closed(
+    state: Path, serving: list, monkeypatch: pytest.MonkeyPatch, sees_terminal: list[bool], is_ended: bool
+) -> None:
+    answers, ended = iter(sees_terminal), []
+    monkeypatch.setattr(command, "_sees_terminal", lambda: next(answers))
+
+    async def hang_up(settings, network, stop, operator) -> None:
+        signal.raise_signal(signal.SIGHUP)
+        await anext(aiter(operator.hangups))
+        ended.append(stop.is_set())
+
+    serving.append(hang_up)
+    assert command.run(["music", "--state", str(state)]) == 0
+    assert ended == [is_ended]
+
+
+def test_there_is_a_terminal_or_none() -> None:
+    master, slave = os.openpty()
+    seen = "import os, lightpeer.serve.__main__ as m; print(m._sees_terminal())"
+    run = [sys.executable, "-c", seen]
+    begin = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY)"
+    within = [sys.executable, "-c", f"{begin}; os.execv(sys.argv[1], sys.argv[1:])", *run]
+    with_one = subprocess.run(within, stdin=slave, capture_output=True, check=True)
+    without = subprocess.run(run, start_new_session=True, capture_output=True, check=True)
+    os.close(master)
+    os.close(slave)
+    assert (with_one.stdout, without.stdout) == (b"True\n", b"False\n")
 
 
 def test_a_flood_of_signals_waits_in_a_bounded_queue() -> None:

@@ -1,7 +1,8 @@
 """Told by the kernel when a file has changed: Linux's inotify, by the three calls that libc has for it.
 
 Folders are watched, not files, because most editors replace the old file by a new one. Only files that were
-closed after writing, or moved, count: a file that is still being written is left alone.
+closed after writing, or moved, count: a file that is still being written is left alone. Folders count from
+their beginning.
 
 Source: inotify(7).
 """
@@ -18,9 +19,12 @@ import trio
 
 _CLOSE_WRITE: Final = 0x8
 _MOVED: Final = 0x40 | 0x80
+_CREATED: Final = 0x100
 _DELETED: Final = 0x200
 _OVERFLOW: Final = 0x4000
-_WANTED: Final = _CLOSE_WRITE | _MOVED | _DELETED
+_IGNORED: Final = 0x8000  # the folder is gone
+_IS_FOLDER: Final = 0x4000_0000
+_WANTED: Final = _CLOSE_WRITE | _MOVED | _CREATED | _DELETED
 _HEAD: Final = struct.Struct("iIII")  # watch, mask, cookie, bytes of the name
 _READ_BYTES: Final = 65_536
 
@@ -54,7 +58,7 @@ class FolderWatch:
         os.close(self._descriptor)
 
     def add(self, folder: Path) -> None:
-        """Watch one more folder, once; raise OSError if that is impossible."""
+        """Watch one more folder, once, from any thread; raise OSError if that is impossible."""
         number: int = self._add(self._descriptor, os.fsencode(folder), ctypes.c_uint32(_WANTED))
         if number < 0:
             raise _last_error()
@@ -72,8 +76,12 @@ class FolderWatch:
             number, mask, _, size = _HEAD.unpack_from(data, at)
             name = data[at + _HEAD.size : at + _HEAD.size + size].rstrip(b"\0")
             at += _HEAD.size + size
-            overflowed |= bool(mask & _OVERFLOW)
-            if number in self._folders and name:
+            is_begun_file = mask & _CREATED and not mask & _IS_FOLDER
+            is_new = name and number not in self._folders  # `add` has not returned yet
+            overflowed |= bool(mask & _OVERFLOW or is_new)
+            if mask & _IGNORED:
+                self._folders.pop(number, None)
+            elif name and not is_new and not is_begun_file:
                 paths.add(self._folders[number] / os.fsdecode(name))
         return Changes(paths, overflowed)
 

@@ -44,7 +44,7 @@ class NeedsFfmpegError(UnreadableError):
     """Only ffmpeg could read this file, and it is not installed."""
 
     def __init__(self) -> None:
-        super().__init__("it needs ffmpeg, which is not installed")
+        super().__init__("ffmpeg is not installed: sudo apt install ffmpeg")
 
 
 def sniff(path: Path) -> str:

@@ -107,6 +107,10 @@ class Index:
         """Yield the ids of all tracks in the index, rising."""
         return (cast("bytes", row[0]) for row in self._database.pages(_TRACK_IDS))
 
+    def playing_time_s(self) -> float:
+        """Return how long all tracks play together, in seconds."""
+        return cast("int", self._database.rows("SELECT total(duration_ms) FROM tracks")[0][0]) / 1000
+
     def search(self, query: str, limit: int) -> list[IndexHit]:
         """Return at most `limit` (and at most MAX_HITS) tracks that have all words of `query`, best first."""
         if limit < 1:
