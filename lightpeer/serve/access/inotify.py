@@ -1,8 +1,7 @@
 """Told by the kernel when a file has changed: Linux's inotify, by the three calls that libc has for it.
 
 Folders are watched, not files, because most editors replace the old file by a new one. Only files that were
-closed after writing, or moved, count: a file that is still being written is left alone. Folders count from
-their beginning.
+closed after writing, or moved, count: a file that is still being written is left alone.
 
 Source: inotify(7).
 """
@@ -24,7 +23,6 @@ _DELETED: Final = 0x200
 _OVERFLOW: Final = 0x4000
 _IGNORED: Final = 0x8000  # the folder is gone
 _IS_FOLDER: Final = 0x4000_0000
-_WANTED: Final = _CLOSE_WRITE | _MOVED | _CREATED | _DELETED
 _HEAD: Final = struct.Struct("iIII")  # watch, mask, cookie, bytes of the name
 _READ_BYTES: Final = 65_536
 
@@ -39,8 +37,12 @@ class Changes(NamedTuple):
 class FolderWatch:
     """Watches folders; close it."""
 
-    def __init__(self) -> None:
-        """Begin; raise OSError where the system has no inotify, or no more of it."""
+    def __init__(self, *, new_folders: bool = False) -> None:
+        """Begin; raise OSError where the system has no inotify, or no more of it.
+
+        With `new_folders` a folder counts as soon as it is made.
+        """
+        self._wanted = _CLOSE_WRITE | _MOVED | _DELETED | _CREATED * new_folders
         try:
             libc = ctypes.CDLL(None, use_errno=True)
             self._add, begin = libc.inotify_add_watch, libc.inotify_init1
@@ -59,7 +61,7 @@ class FolderWatch:
 
     def add(self, folder: Path) -> None:
         """Watch one more folder, once, from any thread; raise OSError if that is impossible."""
-        number: int = self._add(self._descriptor, os.fsencode(folder), ctypes.c_uint32(_WANTED))
+        number: int = self._add(self._descriptor, os.fsencode(folder), ctypes.c_uint32(self._wanted))
         if number < 0:
             raise _last_error()
         self._folders[number] = folder

@@ -100,7 +100,7 @@ class Upkeep:
     async def run(self) -> None:
         """Bring the library up to date, and keep it so, for ever."""
         try:
-            watch = FolderWatch()
+            watch = FolderWatch(new_folders=True)
         except OSError as error:
             logger.info("music folders are not watched: %s", error)
             await self._scan_on()

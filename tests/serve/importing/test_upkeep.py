@@ -233,7 +233,7 @@ def with_scans(
         return ImportReport()
 
     monkeypatch.setattr(upkeep_module, "scan", scan)
-    monkeypatch.setattr(upkeep_module, "FolderWatch", lambda: watch)
+    monkeypatch.setattr(upkeep_module, "FolderWatch", lambda **_: watch)
 
     async def main(now: Now) -> None:
         async with trio.open_nursery() as nursery:
@@ -300,7 +300,7 @@ def test_without_a_watch_it_scans_every_ten_minutes(monkeypatch: pytest.MonkeyPa
     scanned = []
     monkeypatch.setattr(upkeep_module, "scan", lambda *_: scanned.append(1) or ImportReport())
 
-    def refuse() -> None:
+    def refuse(**_: bool) -> None:
         raise OSError(0, "this system cannot watch files")
 
     monkeypatch.setattr(upkeep_module, "FolderWatch", refuse)
