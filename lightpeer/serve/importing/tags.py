@@ -2,8 +2,8 @@
 
 Nothing here fails: a file with unreadable tags has none; the decoder finds out whether it can be played.
 
-A number in front of a name may be the track's, or part of the name (`99 Luftballons`). It is the track's where
-it is written like one, or where a file beside it has the number before or after.
+A number in front of a name may be the track's, or part of the name (`99 Luftballons`). It is the track's
+where it is written like one, or where a file beside it has the number before or after.
 """
 
 from __future__ import annotations
