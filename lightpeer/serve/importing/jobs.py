@@ -13,21 +13,26 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final, Protocol
+from typing import IO, Any, Final, Protocol, TypeVar, cast
 
 from lightpeer.errors import MissingLibraryError, UnreadableError
 from lightpeer.serve.importing.ingest import Recipe, make_track
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.importing.tags import read_tags
+from lightpeer.serve.library.waiting import Words
+
+T = TypeVar("T")
 
 POLL_S: Final = 0.2  # how soon a stop is noticed
 _PACKAGE: Final = Path(__file__).parents[3]
+_READ_BYTES: Final = 1 << 16
 _CRASHED: Final = "its decoder crashed"
 
 
@@ -61,6 +66,21 @@ class Job:
 def do(job: Job, should_stop: Callable[[], bool] = lambda: False) -> str:
     """Do a job here; it returns and raises what `make_track` does."""
     return make_track(job.source, read_tags(job.source), job.recipe, job.folder, should_stop)
+
+
+def words_of(paths: Sequence[bytes]) -> list[Words]:
+    """Return the words of the tags of some files."""
+    found = [(path, read_tags(Path(os.fsdecode(path)))) for path in paths]
+    return [Words(path, tags.title, tags.artist, tags.album) for path, tags in found]
+
+
+def answer_to(line: bytes) -> dict[str, object]:
+    """Do what a server asks for in a line, and return what it is told: of a job, or of files to read."""
+    asked = json.loads(line)
+    if isinstance(asked, dict):
+        found = words_of([os.fsencode(path) for path in asked["words"]])
+        return {"words": [[os.fsdecode(path), *words] for path, *words in found]}
+    return answer_of(Job.of_line(line))
 
 
 def answer_of(job: Job) -> dict[str, object]:
@@ -98,22 +118,38 @@ class Worker:
 
     def do(self, job: Job, should_stop: Callable[[], bool]) -> str:
         """Have a job done, as `do` does it."""
+        return damage_in(self._ask(job.to_line(), should_stop))
+
+    def words_of(self, paths: Sequence[bytes], should_stop: Callable[[], bool]) -> list[Words]:
+        """Have tags read; of none where that crashes."""
+        line = json.dumps({"words": list(map(os.fsdecode, paths))}).encode() + b"\n"
+        try:
+            answer = cast("Any", self._ask(line, should_stop))
+        except UnreadableError:
+            return []
+        return [Words(os.fsencode(path), *words) for path, *words in answer["words"]]
+
+    def _ask(self, line: bytes, should_stop: Callable[[], bool]) -> dict[str, object]:
         process = self._process = self._process or _start()
         assert process.stdin is not None
         assert process.stdout is not None
+        answer = b""
         try:
-            process.stdin.write(job.to_line())
-            while not select.select([process.stdout], [], [], POLL_S)[0]:
-                if should_stop():
+            _write_all(process.stdin, line)
+            while not answer.endswith(b"\n"):
+                if select.select([process.stdout], [], [], POLL_S)[0]:
+                    answer += (data := process.stdout.read(_READ_BYTES))
+                    if not data:
+                        break
+                elif should_stop():
                     self.close()
                     raise StoppedError
-            line = process.stdout.readline()
         except BrokenPipeError:
-            line = b""
-        if not line:
+            pass
+        if not answer.endswith(b"\n"):
             self.close()
             raise UnreadableError(_CRASHED)
-        return damage_in(json.loads(line))
+        return cast("dict[str, object]", json.loads(answer))
 
     def kill(self) -> None:
         """End the process; from any thread, so a job ends in the middle."""
@@ -129,6 +165,11 @@ class Worker:
                 pass
 
 
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
 def _start() -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, (os.fspath(_PACKAGE), os.environ.get("PYTHONPATH"))))
     command = [sys.executable, "-m", "lightpeer.serve.importing.worker"]
@@ -141,13 +182,16 @@ class Crew(Protocol):
     """Takes jobs.
 
     Attributes:
-        size: how many it does at once.
+        size: how many jobs it takes at once, so that it need not wait for the next.
     """
 
     size: int
 
     def submit(self, job: Job) -> Future[str]:
         """Take a job; the future has what `do` returns or raises."""
+
+    def read(self, paths: Sequence[bytes]) -> Future[list[Words]]:
+        """Have tags read."""
 
 
 class _Here:
@@ -159,19 +203,27 @@ class _Here:
         self._should_stop = should_stop
 
     def submit(self, job: Job) -> Future[str]:
-        future: Future[str] = Future()
-        try:
-            future.set_result(do(job, self._should_stop))
-        except Exception as error:  # noqa: BLE001 - raised again by result()
-            future.set_exception(error)
-        return future
+        return _done(partial(do, job, self._should_stop))
+
+    def read(self, paths: Sequence[bytes]) -> Future[list[Words]]:
+        return _done(partial(words_of, paths))
+
+
+def _done(function: Callable[[], T]) -> Future[T]:
+    """Call a function, and return its result or error."""
+    future: Future[T] = Future()
+    try:
+        future.set_result(function())
+    except Exception as error:  # noqa: BLE001 - raised again by result()
+        future.set_exception(error)
+    return future
 
 
 class _Beside:
     """Has jobs done by workers; a thread waits for each."""
 
     def __init__(self, size: int, threads: Executor, should_stop: Callable[[], bool]) -> None:
-        self.size = size
+        self.size = size + 1  # the next lies ready while the last is added to the library
         self.workers = [Worker() for _ in range(size)]
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         self._threads = threads
@@ -180,12 +232,17 @@ class _Beside:
             self._idle.put(worker)
 
     def submit(self, job: Job) -> Future[str]:
-        return self._threads.submit(self._do, job)
+        return self._threads.submit(self._with_worker, lambda worker: worker.do(job, self._should_stop))
 
-    def _do(self, job: Job) -> str:
+    def read(self, paths: Sequence[bytes]) -> Future[list[Words]]:
+        return self._threads.submit(
+            self._with_worker, lambda worker: worker.words_of(paths, self._should_stop)
+        )
+
+    def _with_worker(self, function: Callable[[Worker], T]) -> T:
         worker = self._idle.get()
         try:
-            return worker.do(job, self._should_stop)
+            return function(worker)
         finally:
             self._idle.put(worker)
 

@@ -16,9 +16,8 @@ import hashlib
 import logging
 import os
 import stat
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -40,6 +39,8 @@ logger = logging.getLogger(__name__)
 _CHANGED: Final = "it changed while it was read: the next scan takes it"
 _DIGEST_BYTES: Final = 16
 SETTLE_S: Final = 1.0  # in a later look, a file that was written to since is still being written
+FEW_FILES: Final = 64  # are imported before their tags matter
+_READ_AT_ONCE: Final = 64  # files whose tags a process reads
 _ENCODER: Final = "opusenc"
 
 OWN_FOLDER: Final = Folders()
@@ -97,7 +98,7 @@ class _Scan:
         self._control = control
         self._crew = crew
         self._recipe = Recipe(library.ladder, library.complexity)
-        self._todo: deque[SourceKey] = deque()
+        self._todo: dict[bytes, SourceKey] = {}
         self._seen: set[SourceKey] = set()  # that were once to do
         self._running: dict[Future[str], _Running] = {}
         self._free = list(range(crew.size))
@@ -126,9 +127,24 @@ class _Scan:
         running = {job.key for job in self._running.values()}
         wanted = [key for key in keys if key not in running]
         fresh = [key for key in wanted if key not in self._seen]
-        self._todo.extend(fresh)
-        self._todo.extend(key for key in wanted if key in self._seen)
+        self._todo.update((key.path, key) for key in fresh)
+        self._todo.update((key.path, key) for key in wanted if key in self._seen)
         self._seen.update(fresh)
+        if len(fresh) > FEW_FILES:
+            self._read_ahead(fresh)
+
+    def _read_ahead(self, keys: Sequence[SourceKey]) -> None:
+        """Have the tags of files read, so that a search finds out which to import first."""
+        paths = [key.path for key in keys]
+        batches = [paths[at : at + _READ_AT_ONCE] for at in range(0, len(paths), _READ_AT_ONCE)]
+        for future in as_completed(map(self._crew.read, batches)):
+            self._library.waiting.add_all(future.result())
+
+    def _next(self) -> SourceKey:
+        for path in self._library.waiting.wanted():
+            if path in self._todo:
+                return self._todo.pop(path)
+        return self._todo.pop(next(iter(self._todo)))
 
     def run(self) -> None:
         """Import until nothing is left to do."""
@@ -138,10 +154,11 @@ class _Scan:
             if self._where is not None and self._control.has_changed():
                 self.look(self._where)
             while self._todo and self._free:
-                self._begin(self._todo.popleft())
+                self._begin(self._next())
             if self._running:
                 for future in wait(self._running, POLL_S, FIRST_COMPLETED).done:
                     self._finish(self._running.pop(future), future)
+        self._library.waiting.clear()
         self._control.progress(self._done, self._done, "")
         self.report.skipped[:0] = self._unread
 
@@ -168,6 +185,7 @@ class _Scan:
             damage = future.result()
             _require_same(path, job.key)
             self._library.add(job.key, job.folder, job.digest)
+            self._library.waiting.remove(job.key.path)
         except (StateError, StoppedError):
             raise
         except (UnreadableError, MissingLibraryError) as error:
@@ -191,6 +209,7 @@ class _Scan:
         path = Path(os.fsdecode(key.path))
         logger.info("skipped %s: %s", path, reason)
         self.report.skipped.append((path, reason))
+        self._library.waiting.remove(key.path)
         if reason != _CHANGED:
             self._library.imported.note_skipped(key)
 
@@ -210,6 +229,7 @@ class _Scan:
             self._library.add(key, folder, digest)
         else:
             self._library.add_again(key, known.track.track_id)
+        self._library.waiting.remove(key.path)
         self._done += 1
         self.report.known += 1
         return True

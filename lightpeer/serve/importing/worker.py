@@ -22,10 +22,10 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a decoder prints is no answer
 
-    from lightpeer.serve.importing.jobs import Job, answer_of
+    from lightpeer.serve.importing.jobs import answer_to
 
     for line in sys.stdin.buffer:
-        answers.write(json.dumps(answer_of(Job.of_line(line))).encode() + b"\n")
+        answers.write(json.dumps(answer_to(line)).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ In the state directory:
 
     library.db             which file of the music folder became which track
     index.db               the words to search (index.py); can always be rebuilt
+    waiting.db             the words of files that are not imported yet (waiting.py); begun anew at start
     incoming/<n>/          a track being made; emptied at start
     tracks/<id>/manifest   named by the track id in hexadecimal
     tracks/<id>/<n>.opus   rendition n as an ordinary Ogg Opus file: header, then its segments
@@ -42,6 +43,7 @@ from lightpeer.serve.library.index import Index, IndexHit
 from lightpeer.serve.library.open_tracks import OpenTracks
 from lightpeer.serve.library.store import StoredTrack
 from lightpeer.serve.library.track_folders import TrackFolders
+from lightpeer.serve.library.waiting import Waiting
 from lightpeer.serve.operator.settings import DEFAULT_LADDER_KBPS
 from lightpeer.tasks.supervision import OnceLog
 
@@ -56,6 +58,7 @@ class Library:
     Attributes:
         imported: which file became which track, and what scans note of files.
         index: the words to search.
+        waiting: the words of files that are not imported yet.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class Library:
         try:
             self.imported = ImportedFiles(state_dir / "library.db")
             self.index = Index(state_dir / "index.db")
+            self.waiting = Waiting(state_dir / "waiting.db")
             self._open = OpenTracks(self._folders, self.imported)
             self._recover()
             for track_id in self.imported.damaged_track_ids(MAX_ASIDE):
@@ -101,6 +105,7 @@ class Library:
         """Close every file and let another server have the state directory."""
         self._open.close()
         self.index.close()
+        self.waiting.close()
         self.imported.close()
         self._lock.close()
 
@@ -126,6 +131,8 @@ class Library:
         """Return the best hits among the tracks that can be served; where the index cannot be read, none."""
         try:
             found = self.index.search(query, limit)
+            if not found and self.waiting.want(query, limit):
+                found = self.index.search(query, limit)
         except StateError as error:
             self._log.say("the index", error)
             return []

@@ -15,6 +15,7 @@ from lightpeer.serve.importing.ingest import Recipe
 from lightpeer.serve.importing.jobs import Job, Worker, answer_of, damage_in, open_crew
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.importing.worker import NICE
+from lightpeer.serve.library.waiting import Words
 from tests.serve.media import read_track, write_wav
 
 RECIPE = Recipe((24, 48), complexity=0)
@@ -99,10 +100,19 @@ def test_a_crew_that_is_left_ends_its_processes(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "endless.wav")
     futures: list[Future[str]] = []
     with open_crew(2, lambda: False) as crew:
-        assert crew.size == 2
+        assert crew.size == 3, "one lies ready"
         futures += [crew.submit(job(tmp_path, tmp_path / "endless.wav", name)) for name in "abc"]
         while not all(worker._process for worker in crew.workers):
             time.sleep(0.01)
         processes = [worker._process for worker in crew.workers]
     assert all(process.returncode is not None for process in processes)
     assert futures[2].cancelled()
+
+
+def test_tags_are_read_by_a_process_many_at_a_time(tmp_path: Path, worker: Worker) -> None:
+    paths = [os.fsencode(write_wav(tmp_path / f"Artist - Title {n}.wav", 1.0)) for n in range(3)]
+    found = worker.words_of(paths, lambda: False)
+    assert found == [Words(path, f"Title {n}", "Artist", "") for n, path in enumerate(paths)]
+    worker.kill()
+    assert worker.words_of(paths, lambda: False) == [], "a crash costs a batch its early words"
+    assert worker.words_of(paths, lambda: False) == found

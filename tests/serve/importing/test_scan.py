@@ -12,9 +12,11 @@ from lightpeer.errors import MissingLibraryError, StateError
 from lightpeer.serve.importing import decoders as sources
 from lightpeer.serve.importing import ingest
 from lightpeer.serve.importing import jobs as importer
+from lightpeer.serve.importing import scan as importer_of_all
 from lightpeer.serve.importing.finder import Finder
 from lightpeer.serve.importing.folders import Control, Folders
 from lightpeer.serve.importing.scan import scan
+from lightpeer.serve.library import waiting
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.library.removal import prune
 from tests.serve import media
@@ -573,3 +575,19 @@ def test_processes_import_beside_this_one(library, music):
     report = scan(library, control=Control(processes=2))
     assert (report.imported, skipped(report)) == (3, {"zero.wav": "it is empty"})
     assert titles(library) == ["a", "b", "c"]
+
+
+def test_what_is_searched_for_meanwhile_is_imported_first(library, music, monkeypatch):
+    monkeypatch.setattr(importer_of_all, "FEW_FILES", 2)
+    monkeypatch.setattr(waiting, "WAIT_S", 0.001)
+    for name in "abcde":
+        write_wav(music / f"{name} song.wav", 1.0)
+    begun = []
+
+    def progress(_done, _total, name):
+        begun.append(name)
+        if name == "a song":
+            assert [hit.title for hit in library.search("song d", 5)] == []
+
+    assert scan(library, control=Control(progress=progress)).imported == 5
+    assert begun == ["a song", "d song", "b song", "c song", "e song", ""]
