@@ -170,7 +170,8 @@ def _prune(arguments: argparse.Namespace, output: Output) -> int:
         library.close()
     for path in map(os.fsdecode, gone):
         output.remark("pruned", f"removed: {path}", path=path)
-    counts = f"{len(gone)} files removed, {tracks} tracks are left"
+    what = "1 file" if len(gone) == 1 else f"{len(gone)} files"
+    counts = f"removed {what}; tracks that are left: {tracks}"
     output.result("prune", counts, removed=len(gone), tracks=tracks)
     return 0
 

@@ -20,8 +20,11 @@ from lightpeer.net.system import SystemNetwork
 from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
 from lightpeer.serve.access.lists import WITHDRAWN_NAME
+from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library import descriptors
+from lightpeer.serve.library.library import Library
 from lightpeer.serve.operator.settings import ServeSettings
+from tests.serve.media import write_wav
 
 ONE, OTHER = (format_uri(bytes([number]) * 32) for number in (1, 2))
 
@@ -205,3 +208,26 @@ def test_a_signal_that_the_system_lacks_is_none() -> None:
                 assert items is None
 
     trio.run(main)
+
+
+def test_prune_removes_the_tracks_of_files_that_are_not_there(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    music = tmp_path / "music"
+    write_wav(music / "a.wav", 1.0)
+    write_wav(music / "b.wav", 1.5)
+    assert command.run(["prune", "--state", str(state)]) == 1
+    assert "no server has kept anything" in capsys.readouterr().err
+    library = Library(state, music, (24,), complexity=0)
+    scan(library)
+    (music / "a.wav").unlink()
+    assert command.run(["prune", "--state", str(state)]) == 1
+    assert "another lightpeer-serve uses" in capsys.readouterr().err
+    library.close()
+    assert command.run(["prune", str(tmp_path / "elsewhere"), "--state", str(state)]) == 0
+    assert capsys.readouterr().out == "removed 0 files; tracks that are left: 2\n"
+    assert command.run(["prune", str(tmp_path / "music"), "--state", str(state), "--json"]) == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"event": "pruned", "path": str(music / "a.wav")},
+        {"event": "prune", "removed": 1, "tracks": 1},
+    ]

@@ -27,6 +27,7 @@ class ImportReport:
         damaged: each file that was imported in part, with its reason.
         led_out: how many links were not followed.
         first_led_out: one of them, and its target.
+        looked_s: how many seconds the last look through the folders took.
         stopped: whether it ended early.
     """
 
@@ -38,6 +39,7 @@ class ImportReport:
     damaged: list[tuple[Path, str]] = field(default_factory=list)
     led_out: int = 0
     first_led_out: tuple[Path, Path] | None = None
+    looked_s: float = 0.0
     stopped: bool = False
 
     @property
@@ -79,7 +81,7 @@ class ImportReport:
 
     def summary(self) -> str:
         """Return the counts in a few words."""
-        counts = [f"{self.imported} files imported"]
+        counts = ["1 file imported" if self.imported == 1 else f"{self.imported} files imported"]
         counts += [
             f"{count} {what}"
             for count, what in (

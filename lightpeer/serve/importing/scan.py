@@ -16,6 +16,7 @@ import hashlib
 import logging
 import os
 import stat
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from pathlib import Path
@@ -111,7 +112,9 @@ class _Scan:
         settle_s = self._control.settle_s if self._where is None else max(self._control.settle_s, SETTLE_S)
         self._where = where
         look = Look(self._library, self._control, where)
+        begun_s = time.monotonic()
         todo = look.find()
+        self.report.looked_s = time.monotonic() - begun_s
         ready = [key for key in todo if key in self._seen or look.is_settled(key, settle_s)]
         sizes = self._library.imported.sizes_not_found() if ready else set()
         self._todo.clear()

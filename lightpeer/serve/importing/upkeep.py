@@ -38,7 +38,7 @@ MEND_S: Final = 10.0  # between checks for damaged tracks
 RESCAN_S: Final = 600.0  # the longest between two scans
 SETTLE_S: Final = 1.0  # after a change, since most come in crowds
 LOOK_S: Final = 2.0  # the least between two looks of one scan
-REST_TIMES: Final = 3  # a scan is followed by so many times its duration without one
+REST_TIMES: Final = 3  # a look is followed by so many times its duration without one
 _NO_MORE_WATCHES: Final = (
     "not every music folder can be watched ({}): changes are noticed every ten minutes, or at SIGHUP; "
     "raise fs.inotify.max_user_watches"
@@ -118,15 +118,17 @@ class Upkeep:
 
     async def _scan_on(self) -> None:
         while True:
-            begun_s = trio.current_time()
-            await self.scan()
-            took_s = trio.current_time() - begun_s
+            looked_s = await self.scan()
             with trio.move_on_after(RESCAN_S):
                 await self._wake.wait()
-            await trio.sleep(max(SETTLE_S, REST_TIMES * took_s))
+            await trio.sleep(max(SETTLE_S, REST_TIMES * looked_s))
 
-    async def scan(self) -> None:
-        """Bring the library up to date; where that fails, its tracks are served all the same."""
+    async def scan(self) -> float:
+        """Bring the library up to date; where that fails, its tracks are served all the same.
+
+        Returns:
+            How many seconds it took to look through the folders, importing left out.
+        """
         is_first = not self.scanned.is_set()
         self._wake = trio.Event()
         self._changed.clear()
@@ -137,7 +139,7 @@ class Upkeep:
             self._tell_notes(report)
         except (LightpeerError, OSError) as error:
             self._operator.tell(LibraryTrouble(str(error)))
-            return
+            return 0.0
         finally:
             if self._operator.progress is not None:
                 self._operator.progress.close()
@@ -145,6 +147,7 @@ class Upkeep:
         if not report.stopped and (is_first or report.has_changed_anything):
             await self.announced.wait()
             await self._tell_summary(report)
+        return report.looked_s
 
     async def mend(self) -> None:
         """Import damaged tracks again, for ever; after a failure all of them are tried again."""

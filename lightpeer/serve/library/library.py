@@ -166,12 +166,12 @@ class Library:
         track_id = self.imported.track_of_content(digest, self._recipe)
         return self.track(track_id) if track_id is not None else None
 
-    def forget(self, path: bytes) -> None:
-        """Forget a file, and drop its track unless another file stands for it."""
+    def forget(self, path: bytes) -> bool:
+        """Forget a file, and drop its track unless another file stands for it; return whether that is so."""
         with self._adding:
             track_id = self.imported.track_of(path)
             self.imported.remove(path)
-            self._drop_unless_used(track_id)
+            return self._drop_unless_used(track_id)
 
     def has_files_below(self, folder: Path) -> bool:
         """Return whether tracks were made of files in a folder, which may be gone."""
@@ -247,13 +247,14 @@ class Library:
     def _recipe(self) -> str:
         return f"{FORMAT}:{','.join(map(str, self.ladder))}@{self.complexity}"
 
-    def _drop_unless_used(self, track_id: bytes | None) -> None:
-        """Remove a track without files; a running stream of it ends at its next segment."""
+    def _drop_unless_used(self, track_id: bytes | None) -> bool:
+        """Remove a track without files; return whether it was. A running stream of it ends at its next segment."""
         if track_id is None or self.imported.has_track(track_id):
-            return
+            return False
         self.index.remove(track_id)
         self._open.renew(track_id)
         self._folders.remove(track_id)
+        return True
 
     def _recover(self) -> None:
         """Make folders, database and index agree, however the last run ended."""

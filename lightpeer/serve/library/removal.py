@@ -20,7 +20,7 @@ class Dropped(NamedTuple):
     """The files that a scan did not find.
 
     Attributes:
-        removed: how many are gone.
+        removed: how many are gone, and stand for tracks that no other file stands for.
         first_removed: the path of one.
         away: how many are where it cannot look now, and are kept.
         first_away: the path of one.
@@ -44,8 +44,8 @@ def drop_not_found(library: Library, closed: Sequence[bytes] = ()) -> Dropped:
     first_removed = first_away = b""
     for path in library.imported.not_found():
         if not is_within(path, closed):
-            library.forget(path)
-            removed, first_removed = removed + 1, first_removed or path
+            if library.forget(path):
+                removed, first_removed = removed + 1, first_removed or path
         elif not path.startswith(MIRRORED):
             away, first_away = away + 1, first_away or path
     return Dropped(removed, first_removed, away, first_away)

@@ -268,6 +268,30 @@ def test_it_scans_soon_after_a_change_and_every_ten_minutes(monkeypatch: pytest.
     with_scans(monkeypatch, test)
 
 
+def test_a_look_that_takes_long_is_followed_by_a_rest_and_an_import_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[float] = []
+
+    def scan(_library, _where, _control):
+        begun.append(trio.current_time())
+        return ImportReport(looked_s=10.0)
+
+    monkeypatch.setattr(upkeep_module, "scan", scan)
+    monkeypatch.setattr(upkeep_module, "FolderWatch", lambda **_: FakeWatch())
+
+    async def test(now: Now) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(now.upkeep.run)
+            for _ in range(60):
+                await trio.sleep(1.0)
+                now.upkeep.look_again()
+            nursery.cancel_scope.cancel()
+        assert [round(s) for s in begun] == [0, 31]
+
+    with_upkeep(test)
+
+
 def test_at_a_signal_it_tries_again_what_was_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     async def test(now: Now, _watch: FakeWatch, scans: list[float]) -> None:
         now.upkeep.look_again(at_all=True)
