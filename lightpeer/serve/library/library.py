@@ -248,7 +248,7 @@ class Library:
         return f"{FORMAT}:{','.join(map(str, self.ladder))}@{self.complexity}"
 
     def _drop_unless_used(self, track_id: bytes | None) -> bool:
-        """Remove a track without files; return whether it was. A running stream of it ends at its next segment."""
+        """Remove a track without files; return whether it was. A running stream ends at its next segment."""
         if track_id is None or self.imported.has_track(track_id):
             return False
         self.index.remove(track_id)
