@@ -156,7 +156,7 @@ class Process:
 
 
 class Server(Process):
-    """A serving peer for a music folder; ready once it is made."""
+    """A serving peer for a music folder; ready once it is made. With code of its own it may import still."""
 
     def __init__(
         self,
@@ -176,6 +176,8 @@ class Server(Process):
         super().__init__(music, *options, cwd=folder, code=code, before=before)
         try:
             listening = self.event("listening")
+            if code == SERVER and not before:
+                self.tracks = self.event("imported")["tracks"]
         except BaseException:
             self.__exit__()
             raise

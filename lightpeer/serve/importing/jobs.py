@@ -69,8 +69,11 @@ def do(job: Job, should_stop: Callable[[], bool] = lambda: False) -> str:
 
 
 def words_of(paths: Sequence[bytes]) -> list[Words]:
-    """Return the words of the tags of some files."""
-    found = [(path, read_tags(Path(os.fsdecode(path)))) for path in paths]
+    """Return the words of the tags of some files; where they cannot be read, the imports say why."""
+    try:
+        found = [(path, read_tags(Path(os.fsdecode(path)))) for path in paths]
+    except MissingLibraryError:
+        return []
     return [Words(path, tags.title, tags.artist, tags.album) for path, tags in found]
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from lightpeer.errors import MissingLibraryError
+
 _NAMES: Final = {
     "title": ("title", "tit2", "©nam", "inam"),
     "artist": ("artist", "author", "tpe1", "©art", "iart"),
@@ -25,20 +27,27 @@ _NAMES: Final = {
     "replaygain_track_gain": ("replaygain_track_gain",),
 }
 _OWN_NAMES: Final = ("txxx:", "----:com.apple.itunes:")  # in front of a name that a program made up
+_NO_MUTAGEN: Final = "the Python package mutagen is not installed: pip install mutagen"
 _FFMPEG_S: Final = 10.0
 _MAX_INFO_BYTES: Final = 1 << 16
 
 
 def stored_tags(path: Path) -> Mapping[str, list[str]]:
-    """Return the texts of each tag that a file has: `title`, `artist` and so on. Nothing here fails."""
+    """Return the texts of each tag that a file has: `title`, `artist` and so on; unreadable ones are none.
+
+    Raises:
+        MissingLibraryError: mutagen is not installed.
+    """
     found = dict(_raw_tags(path))
     return {name: texts for name, keys in _NAMES.items() if (texts := _texts_of(found, keys))}
 
 
 def _raw_tags(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield the tags by the names that the format has for them, in lower case."""
-    from mutagen import File  # only an import needs it
-
+    try:
+        from mutagen import File  # only an import needs it
+    except ImportError as error:
+        raise MissingLibraryError("mutagen", _NO_MUTAGEN) from error
     try:
         tags = getattr(File(path), "tags", None) or {}
         for key in tags.keys():  # noqa: SIM118 - to iterate over Vorbis comments gives pairs

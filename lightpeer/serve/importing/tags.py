@@ -1,6 +1,6 @@
 """Title, artist, album and stored gain of a music file, from its tags or else its name.
 
-Nothing here fails: a file with unreadable tags has none; the decoder finds out whether it can be played.
+A file with unreadable tags has none; the decoder finds out whether it can be played.
 
 A number in front of a name may be the track's, or part of the name (`99 Luftballons`). It is the track's
 where it is written like one, or where a file beside it has the number before or after.

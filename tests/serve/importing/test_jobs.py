@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import time
 from concurrent.futures import Future
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from lightpeer.errors import MissingLibraryError, UnreadableError
 from lightpeer.serve.importing import jobs
 from lightpeer.serve.importing.ingest import Recipe
-from lightpeer.serve.importing.jobs import Job, Worker, answer_of, damage_in, open_crew
+from lightpeer.serve.importing.jobs import Job, Worker, answer_of, answer_to, damage_in, open_crew
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.importing.worker import NICE
 from lightpeer.serve.library.waiting import Words
@@ -116,3 +118,10 @@ def test_tags_are_read_by_a_process_many_at_a_time(tmp_path: Path, worker: Worke
     worker.kill()
     assert worker.words_of(paths, lambda: False) == [], "a crash costs a batch its early words"
     assert worker.words_of(paths, lambda: False) == found
+
+
+def test_without_mutagen_there_are_no_early_words(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "mutagen", None)
+    assert answer_to(json.dumps({"words": [str(tmp_path / "x.wav")]}).encode()) == {"words": []}
+    made = job(tmp_path, write_wav(tmp_path / "x.wav"))
+    assert answer_to(made.to_line())["missing"] == "mutagen"

@@ -6,6 +6,7 @@ import os
 import stat
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mutagen.apev2 import APEv2
 from mutagen.dsf import DSF
 from mutagen.id3 import ID3, TALB, TIT2, TPE1, TPE2, TRCK, TXXX
 
+from lightpeer.errors import MissingLibraryError
 from lightpeer.serve.importing import stored_tags as module
 from lightpeer.serve.importing.stored_tags import stored_tags
 from lightpeer.serve.importing.tags import Tags, read_tags
@@ -121,3 +123,9 @@ def test_what_mutagen_does_not_read_ffmpeg_is_asked_for(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module.subprocess, "run", hang)
     assert stored_tags(path) == {}
+
+
+def test_without_mutagen_the_reason_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mutagen", None)
+    with pytest.raises(MissingLibraryError, match="pip install mutagen"):
+        stored_tags(write_wav(tmp_path / "x.wav", 1.0))
