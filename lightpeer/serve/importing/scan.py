@@ -22,6 +22,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, RemoteError, StateError, UnreadableError
 from lightpeer.serve.importing.folders import Control, Folders, Look
 from lightpeer.serve.importing.ingest import Recipe
@@ -42,7 +43,6 @@ _DIGEST_BYTES: Final = 16
 SETTLE_S: Final = 1.0  # in a later look, a file that was written to since is still being written
 FEW_FILES: Final = 64  # are imported before their tags matter
 _READ_AT_ONCE: Final = 64  # files whose tags a process reads
-_ENCODER: Final = "opusenc"
 
 OWN_FOLDER: Final = Folders()
 ALONE: Final = Control()
@@ -151,6 +151,8 @@ class _Scan:
 
     def run(self) -> None:
         """Import until nothing is left to do."""
+        if self._todo:
+            _native.opusenc()  # without it there is no reason to begin
         while self._todo or self._running:
             if self._control.should_stop():
                 raise StoppedError
@@ -192,8 +194,6 @@ class _Scan:
         except (StateError, StoppedError):
             raise
         except (UnreadableError, MissingLibraryError) as error:
-            if isinstance(error, MissingLibraryError) and error.library == _ENCODER:
-                raise
             self._skip(job.key, str(error))
         except OSError as error:  # reading fails with UnreadableError: this is the state directory
             raise state_error(job.folder, error) from error
