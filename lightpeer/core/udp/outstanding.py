@@ -2,7 +2,7 @@
 
 The server answers in the order requested. So a unit is lost once three units that were requested after it
 have come (`REORDER_UNITS`), and once a probe is answered that was sent after the request for it. A unit that
-is requested again counts as the newest. The sums are kept in the stream's `Gauge`.
+a probe requests again counts as the newest. The sums are kept in the stream's `Gauge`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lightpeer.core.udp.datagram import Unit
+from lightpeer.core.udp.datagram import Unit, UnitRange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lightpeer.core.udp.datagram import Data, UnitRange
+    from lightpeer.core.udp.datagram import Data
     from lightpeer.core.udp.gauge import Gauge
 
 REORDER_UNITS: Final = 3
+PROBES_REMEMBERED: Final = 64  # a minute of silence: their answers come when it ends, one behind the other
 
 
 @dataclass(slots=True)
@@ -52,19 +53,18 @@ class OutstandingUnits:
         self._gauge = gauge
         self._units: dict[Unit, OutstandingUnit] = {}  # in the order requested
         self._order = 0
-        self._probe: tuple[int, int] | None = None  # order and PULL of the latest, until it is answered
+        self._probes: dict[int, int] = {}  # by PULL, the order of each that no later one was answered before
 
     def add(self, wanted: Sequence[tuple[UnitRange, Sequence[int]]], pull_no: int, now: float) -> None:
         """Note what a PULL requests.
 
         Args:
-            wanted: ranges of units, each with the size in bytes of every unit in it.
+            wanted: ranges of units, none of them outstanding, each with the size in bytes of every unit.
             pull_no: the low 16 bits of the PULL's number.
             now: the time in seconds.
         """
         for units, sizes in wanted:
             for unit, size in zip(_units(units), sizes, strict=True):
-                self._remove(unit)
                 self._units[unit] = OutstandingUnit(self._order, pull_no, now, size)
                 self._order += 1
                 self._gauge.outstanding_bytes += size
@@ -78,17 +78,34 @@ class OutstandingUnits:
             pull_no: the low 16 bits of the PULL's number.
             now: the time in seconds.
         """
-        self._probe = self._order, pull_no
+        self._probes.pop(pull_no, None)
+        self._probes[pull_no] = self._order
+        if len(self._probes) > PROBES_REMEMBERED:
+            del self._probes[next(iter(self._probes))]
         for unit, size in units:
             del self._units[unit]
             self._units[unit] = OutstandingUnit(self._order, pull_no, now, size)
             self._order += 1
         self._watch_oldest()
 
+    def without(
+        self, wanted: Sequence[tuple[UnitRange, Sequence[int]]]
+    ) -> list[tuple[UnitRange, Sequence[int]]]:
+        """Return ranges of units, each with their sizes in bytes, without the units that are outstanding."""
+        out: list[tuple[UnitRange, Sequence[int]]] = []
+        for units, sizes in wanted:
+            if not any(unit in self._units for unit in _units(units)):
+                out.append((units, sizes))
+                continue
+            for unit, size in zip(_units(units), sizes, strict=True):
+                if unit not in self._units:
+                    out.append((UnitRange(*unit, 1), (size,)))
+        return out
+
     def clear(self) -> None:
         """Forget all units."""
         self._units.clear()
-        self._probe = None
+        self._probes.clear()
         self._gauge.outstanding_bytes = 0
         self._gauge.units_to_loss = None
 
@@ -106,6 +123,11 @@ class OutstandingUnits:
         """Return when the oldest unit was requested; there must be one."""
         return next(iter(self._units.values())).asked_at
 
+    @property
+    def probes_due(self) -> int:
+        """How many probes were sent since the latest one that was answered."""
+        return len(self._probes)
+
     def overdue(self, grace_s: float, now: float) -> list[tuple[Unit, int]]:
         """Return the units requested at least `grace_s` seconds ago, with their sizes; the oldest first."""
         return [
@@ -117,9 +139,8 @@ class OutstandingUnits:
     def _take(self, data: Data) -> Outcome:
         outstanding = self._remove(data.unit)
         was_asked = outstanding is not None
-        if self._probe is not None and self._probe[1] == data.pull_no:
-            order, _ = self._probe
-            self._probe = None
+        if (order := self._probes.get(data.pull_no)) is not None:
+            self._probes = {pull_no: later for pull_no, later in self._probes.items() if later > order}
             return Outcome(was_asked, True, *self._remove_lost(order, probed=True))
         if outstanding is None or outstanding.pull_no != data.pull_no:  # or a late copy of one asked again
             return Outcome(was_asked, False)
