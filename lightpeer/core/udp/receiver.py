@@ -40,7 +40,7 @@ from lightpeer.core.udp.unasked import Unasked
 from lightpeer.errors import BadMessageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from lightpeer.core.udp.datagram import PathToken, Unit
     from lightpeer.core.udp.events import Event, ReceivedDatagram
@@ -121,7 +121,8 @@ class Receiver:
             now: the time in seconds.
         """
         before = self.gauge.outstanding_bytes
-        wanted = self._outstanding.without(wanted) if before else wanted
+        if before:
+            wanted = _without(wanted, self._outstanding.by_unit)
         if not before:
             self._last_activity = self.last_heard_at = now
             self._is_first_due = True
@@ -282,6 +283,21 @@ class Receiver:
 
     def _late_s(self) -> float:
         return max(4 * self.gauge.rtt.variation_s, self._rtt_s() / 2, _QUIET_FLOOR_S)
+
+
+def _without(
+    wanted: Sequence[tuple[UnitRange, Sequence[int]]], outstanding: Container[Unit]
+) -> Sequence[tuple[UnitRange, Sequence[int]]]:
+    """Return ranges of units, each with the sizes in bytes, without the units that are outstanding."""
+    out: list[tuple[UnitRange, Sequence[int]]] = []
+    for units, sizes in wanted:
+        rendition, segment, first, count = units
+        numbers = [n for n in range(first, first + count) if (rendition, segment, n) not in outstanding]
+        if len(numbers) == count:
+            out.append((units, sizes))
+        else:
+            out += [(UnitRange(rendition, segment, n, 1), (sizes[n - first],)) for n in numbers]
+    return out
 
 
 def _round_trip_s(pulled_at: float | None, resumed_at: float, hold_s: float, now: float) -> float | None:

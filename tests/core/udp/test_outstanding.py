@@ -56,15 +56,6 @@ def test_a_unit_is_lost_by_three_later_ones_in_one_wake_up_or_in_several(kept):
     assert (kept.gauge.outstanding_bytes, kept.gauge.units_to_loss) == (0, None)
 
 
-def test_what_is_outstanding_is_not_requested_anew(kept):
-    kept.add(2, 2, 1)
-    both = (UnitRange(0, 0, 0, 2), [10, 11])
-    some = (UnitRange(0, 0, 1, 4), [11, 12, 13, 14])
-    none = (UnitRange(0, 0, 2, 2), [12, 13])
-    left = [(UnitRange(0, 0, 1, 1), (11,)), (UnitRange(0, 0, 4, 1), (14,))]
-    assert kept.units.without([both, some, none]) == [both, *left]
-
-
 def test_a_unit_that_a_probe_requests_again_is_the_newest_and_counts_once(kept):
     kept.add(0, 3, 1)
     kept.take((1, 1))

@@ -361,11 +361,12 @@ def test_reordering_within_two_is_no_loss(link):
 
 def test_what_still_is_outstanding_is_not_requested_anew(link):
     """After a fallback, or where a second source was asked in vain, it is wanted of this one again."""
-    assert link.receiver.ask([(UnitRange(1, 3, 0, 2), [100, 100])], 1000, 0.0) == 200
-    assert link.receiver.ask([(UnitRange(1, 3, 1, 2), [100, 100])], 1000, 0.0) == 100
-    assert link.gauge.outstanding_bytes == 300
-    assert [link.pull().ranges, link.pull().ranges] == [(UnitRange(1, 3, 0, 2),), (UnitRange(1, 3, 2, 1),)]
-    assert link.receiver.ask([(UnitRange(1, 3, 1, 2), [100, 100])], 1000, 0.0) == 0
+    assert link.receiver.ask([(UnitRange(1, 3, 1, 2), [110, 120])], 1000, 0.0) == 230
+    assert link.pull().ranges == (UnitRange(1, 3, 1, 2),)
+    wanted = [(UnitRange(1, 3, 0, 4), [100, 110, 120, 130]), (UnitRange(1, 4, 0, 2), [10, 20])]
+    assert link.receiver.ask(wanted, 1000, 0.0) == 260
+    assert link.pull().ranges == (UnitRange(1, 3, 0, 1), UnitRange(1, 3, 3, 1), UnitRange(1, 4, 0, 2))
+    assert link.receiver.ask([(UnitRange(1, 3, 1, 3), [110, 120, 130])], 1000, 0.0) == 0
     assert link.pull() is None
     link.receiver.forget_all()
     assert link.gauge.outstanding_bytes == 0
