@@ -15,8 +15,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from lightpeer.core.trust.contact import Contact, parse_contact
+from lightpeer.core.trust.contact import Contact, parse_contacts, split_contacts
 from lightpeer.errors import ConfigError, LocalError, UsageError
+from lightpeer.joined import contacts_of, read_joined
 from lightpeer.safe_files import read_ordinary
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Settings:
 
     state_dir: Path  # key, peers, remembered bandwidth, what was heard
     bootstrap: tuple[Contact, ...] = ()  # the first peers to ask
+    lan: bool = True  # look for peers on the local network where none is known: two packets
     cached_peers: int = 64  # remembered between runs: 40 kB, more than a light client asks in a week
     output: str = ""  # a sink (`lightpeer.audio.sinks`); empty: the sound device
     bitrate_kbps: int | None = None  # the rendition; None: as the link allows
@@ -72,6 +74,8 @@ def load_settings(
 ) -> Settings:
     """Return the settings from flags, environment, file and defaults, in this order.
 
+    The networks that the person has joined follow the bootstrap list.
+
     Args:
         config_path: the TOML file; None: that of LIGHTPEER_CONFIG, or the platform's, which may be absent.
         environ: the environment.
@@ -82,38 +86,66 @@ def load_settings(
         ConfigError: a mistake in the file or the environment.
     """
     path = config_path or _path_in(environ, _CONFIG_VARIABLE)
-    values = _read_file(path or default_config_path(environ), must_exist=path is not None)
+    values = _read_file(path, must_exist=True) if path else _read_default_file(environ)
     values |= _read_environment(environ)
     for name, value in (overrides or {}).items():
         if value is not None:
             values[name] = _parse(name, value, UsageError, f"--{_FLAGS.get(name, name).replace('_', '-')}")
-    values.setdefault("state_dir", default_state_dir(environ))
+    if "state_dir" not in values:
+        values["state_dir"] = default_state_dir(environ)
+    if invites := read_joined(values["state_dir"]):
+        known = (*values.get("bootstrap", ()), *contacts_of(invites, values["state_dir"]))
+        values["bootstrap"] = tuple(dict.fromkeys(known))[:MAX_BOOTSTRAP]
     settings = Settings(**values)
     _check_profiles(settings)
     return settings
 
 
 def default_config_path(environ: Mapping[str, str]) -> Path:
-    """Return the path of our configuration file on this platform."""
+    """Return the path of our configuration file on this platform; raise ConfigError without a home."""
     if sys.platform == "darwin":
         return _home(environ) / "Library/Application Support/lightpeer/config.toml"
     return (_path_in(environ, "XDG_CONFIG_HOME") or _home(environ) / ".config") / "lightpeer/config.toml"
 
 
 def default_state_dir(environ: Mapping[str, str]) -> Path:
-    """Return the path of our state directory on this platform."""
+    """Return the path of our state directory on this platform; raise ConfigError without a home."""
     if sys.platform == "darwin":
         return _home(environ) / "Library/Application Support/lightpeer/state"
     return (_path_in(environ, "XDG_STATE_HOME") or _home(environ) / ".local/state") / "lightpeer"
 
 
 def _home(environ: Mapping[str, str]) -> Path:
-    return _path_in(environ, "HOME") or Path.home()
+    if (home := _path_in(environ, "HOME")) is not None:
+        return home
+    try:
+        return Path.home()
+    except RuntimeError as error:  # a user that the system does not know
+        raise ConfigError("there is no home folder: set HOME, or name folders with --state") from error
 
 
 def _path_in(environ: Mapping[str, str], variable: str) -> Path | None:
     text = environ.get(variable)
-    return Path(text).expanduser() if text else None
+    try:
+        return _expanded(text) if text else None
+    except ValueError as error:
+        raise ConfigError(f"the environment's {variable} is {text!r}, but must be {error}") from error
+
+
+def _expanded(text: str | Path) -> Path:
+    """Return a path with `~` replaced; raise ValueError if that is nobody's home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError("a path in the home of a user that exists") from error
+
+
+def _read_default_file(environ: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        path = default_config_path(environ)
+    except ConfigError:  # without a home there is no file, and the state directory may be named
+        return {}
+    return _read_file(path, must_exist=False)
 
 
 def _parse_toml(data: bytes, path: Path) -> dict[str, Any]:
@@ -257,16 +289,17 @@ def _text(value: object) -> str:
 def _path(value: object) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError("the path of a folder")
-    return Path(value).expanduser()
+    return _expanded(value)
 
 
 def _contacts(value: object) -> tuple[Contact, ...]:
-    items = value.split(",") if isinstance(value, str) else value
+    items = split_contacts(value) if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         raise ValueError("a list of HOST:PORT")
-    if len(items) > MAX_BOOTSTRAP:
+    contacts = [contact for item in items if item.strip() for contact in parse_contacts(item)]
+    if len(contacts) > MAX_BOOTSTRAP:
         raise ValueError(f"at most {MAX_BOOTSTRAP} addresses")
-    return tuple(parse_contact(item) for item in items if item.strip())
+    return tuple(contacts)
 
 
 _FLAGS = {
@@ -281,6 +314,7 @@ _FLAGS = {
 _PARSERS: dict[str, Callable[[object], object]] = {
     "state_dir": _path,
     "bootstrap": _contacts,
+    "lan": _switch,
     "cached_peers": _whole(8, 512, "peers"),
     "output": _text,
     "bitrate_kbps": _bitrate,

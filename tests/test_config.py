@@ -134,6 +134,15 @@ def test_a_bootstrap_peer_may_be_named_by_its_id():
     assert settings.bootstrap == (Contact(("::1", 2), peer_id),)
 
 
+def test_an_invite_is_as_good_as_the_addresses_in_it():
+    peer_id = PeerId(bytes(range(20)))
+    invite = f"loudp2p:{format_peer_id(peer_id)}@a:1,b:2"
+    contacts = (Contact(("a", 1), peer_id), Contact(("b", 2), peer_id))
+    settings = load_settings(environ=HOME, overrides={"bootstrap": [invite, "c:3"]})
+    assert settings.bootstrap == (*contacts, Contact(("c", 3)))
+    assert load_settings(environ=HOME | {"LIGHTPEER_BOOTSTRAP": invite}).bootstrap == contacts
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -212,6 +221,21 @@ def test_platform_folders(monkeypatch, platform, config_path, state_dir):
     monkeypatch.setattr(config.sys, "platform", platform)
     assert str(config.default_config_path(HOME)) == config_path
     assert str(config.default_state_dir(HOME)) == state_dir
+
+
+def test_a_user_without_a_home_names_a_state_directory(monkeypatch):
+    def unknown(_path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", lambda path: unknown(path) if str(path)[0] == "~" else path)
+    monkeypatch.setattr(Path, "home", lambda: unknown(Path()))
+    assert load_settings(environ={}, overrides={"state_dir": "/s"}).state_dir == Path("/s")
+    with pytest.raises(ConfigError, match="there is no home folder: set HOME"):
+        load_settings(environ={})
+    with pytest.raises(UsageError, match="--state is '~x/s', but must be a path in the home of a user"):
+        load_settings(environ={}, overrides={"state_dir": "~x/s"})
+    with pytest.raises(ConfigError, match="the environment's XDG_STATE_HOME is '~x'"):
+        load_settings(environ={"XDG_STATE_HOME": "~x"})
 
 
 def test_xdg_folders():

@@ -35,6 +35,8 @@ class Candidates:
         network: Network,
         connections: Connections,
         remembered: RememberedPeers,
+        *,
+        looks_around: bool = True,
     ) -> None:
         """Join the sources of addresses.
 
@@ -43,11 +45,13 @@ class Candidates:
             network: resolves names, and looks around on the local network.
             connections: the peers that are connected.
             remembered: the peer cache.
+            looks_around: whether to look on the local network.
         """
         self._bootstrap = bootstrap
         self._network = network
         self._connections = connections
         self._remembered = remembered
+        self._looks_around = looks_around
         self._further: list[Contact] = []  # found only once no other was left
         self._moved: set[Endpoint] = set()  # where another peer answers than the one that was known there
 
@@ -87,7 +91,9 @@ class Candidates:
     # Further ones.
 
     async def look_around(self) -> None:
-        """Look for peers on the local network, until the first is found."""
+        """Look for peers on the local network, until the first is found, unless that is not wanted."""
+        if not self._looks_around:
+            return
         async with self._network.lan() as lan:
             if lan.is_looking and not lan.contacts:
                 with trio.move_on_after(LOOK_S):

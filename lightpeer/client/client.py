@@ -6,6 +6,7 @@ track at one. The client keeps a key, and remembers peers and networks between r
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import aclosing, asynccontextmanager
 from functools import cached_property
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
     from lightpeer.core.budget.profile import Limits
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.overlay.peer_cache import PeerCache
+    from lightpeer.core.trust.contact import Contact
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.udp.opening import Opened
     from lightpeer.net.network import Network
     from lightpeer.peering.opener import Opener, TakesFrom
     from lightpeer.peering.peer import Peer
     from lightpeer.state.kept import KeptTracks
+
+logger = logging.getLogger(__name__)
 
 SOUND_FIRST_S: Final = 5.0  # before further peers are asked for: by then there is music in the buffer
 HOLDERS_WANTED: Final = 4  # of one track: as many as a stream takes, and one to spare
@@ -195,7 +199,9 @@ class Client:
     async def search(self, query: str, limit: int = 10) -> AsyncGenerator[Hit, None]:
         """Yield at most `limit` hits, best first, each track once; raise NoPeerError if no peer answered."""
         from lightpeer.client.models import hit_of
+        from lightpeer.client.query import check_length
 
+        check_length(query)
         self._check_budget()
         findings = await self._searcher.find(query, limit, self.settings.peers_asked)
         for track in findings.ranked():
@@ -209,7 +215,11 @@ class Client:
         Raises:
             NoPeerError: no peer answered.
             NothingFoundError: the words found nothing that can be opened.
+            UsageError: there are too many.
         """
+        from lightpeer.client.query import check_length
+
+        check_length(query)
         self._check_budget()
         source = await self._searcher.best(query, self._opener(start or Start()))
         if source is not None:
@@ -248,8 +258,25 @@ class Client:
             which = "no other reachable peer" if exclude else "no reachable peer"
             raise NothingFoundError(f"{which} holds {format_uri(track_id)}")
 
+    async def meet(self, contacts: list[Contact]) -> Peer:
+        """Return the first peer that answers at some addresses, whose peers are remembered then.
+
+        Raises:
+            NoPeerError: nobody does, or it is another peer.
+        """
+        from lightpeer.client.setbacks import Setbacks
+
+        setbacks = Setbacks()
+        peer = await self._reach.meet(contacts, setbacks)
+        if peer is None:
+            raise self._reach.nobody(setbacks)
+        return peer
+
     async def peers(self) -> list[PeerInfo]:
         """Exchange records with a peer at hand, with a second if too few are known; return all, best first.
+
+        Where a peer answers only that it was asked too often, what was known before is returned, with a
+        warning.
 
         Raises:
             NoPeerError: no peer answered.
@@ -265,8 +292,10 @@ class Client:
                 reached = await self._reach.exchange(peer, MAX_RECORDS - 1, setbacks) or reached
                 if reached and self.cache.has_enough(self.network.unix_time()):
                     break
-        if not reached:
+        if not reached and setbacks.too_often is None:
             raise self._reach.nobody(setbacks)
+        if not reached:
+            logger.warning("%s: wait a minute for news; these peers were known before", setbacks.too_often)
         self._reach.warn(setbacks)
         return [info_of(entry) for entry in self.cache.entries()]
 

@@ -19,7 +19,7 @@ from lightpeer.client.scores import Scores
 from lightpeer.core.addresses import is_name
 from lightpeer.core.search.head_start import HEAD_START_S
 from lightpeer.core.trust.contact import Contact
-from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError
+from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError, Unreached
 from lightpeer.peering.connections import Connections, Terms
 from lightpeer.tasks.racing import first_of
 
@@ -74,7 +74,9 @@ class Reach:
         self.connections = Connections(terms, network, nursery, identity)
         self.scores = Scores(remembered, network.unix_time)
         self.nursery = nursery
-        self._candidates = Candidates(settings.bootstrap, network, self.connections, remembered)
+        self._candidates = Candidates(
+            settings.bootstrap, network, self.connections, remembered, looks_around=settings.lan
+        )
         self._network = network
         self._identity = identity
         self._has_exchanged = False  # records, with any peer
@@ -109,8 +111,23 @@ class Reach:
         """
         from lightpeer.client.rounds import Rounds
 
+        connect = partial(self._first_of, setbacks=setbacks)
         exchange = partial(self.exchange, setbacks=setbacks)
-        return Rounds(self._candidates, self.connections, self._first_of, exchange, limit).run(all_answered)
+        return Rounds(self._candidates, self.connections, connect, exchange, limit).run(all_answered)
+
+    async def meet(self, contacts: list[Contact], setbacks: Setbacks) -> Peer | None:
+        """Return the first peer that answers at some addresses, None if nobody does.
+
+        Args:
+            contacts: the addresses, the best first.
+            setbacks: notes why not.
+        """
+        tried: set[Contact] = set()
+        while waiting := [contact for contact in contacts if contact not in tried]:
+            peer = await self._first_of(waiting, tried, setbacks=setbacks)
+            if peer is not None and (await self.exchange(peer, setbacks=setbacks) or setbacks.too_often):
+                return peer
+        return None
 
     async def holder(self, record: PeerRecord, source: Peer) -> Peer | None:
         """Return the subject of a record, connected; None if it is at none of its addresses.
@@ -128,25 +145,34 @@ class Reach:
         return peer
 
     async def _first_of(
-        self, contacts: list[Contact], tried: set[Contact], scope: int | None = None
+        self,
+        contacts: list[Contact],
+        tried: set[Contact],
+        scope: int | None = None,
+        setbacks: Setbacks | None = None,
     ) -> Peer | None:
         """Return the first that can be reached; each has a head start over the next (as in RFC 8305)."""
 
         async def attempt(contact: Contact) -> Peer | None:
-            peer = await self._connect(contact, scope)
+            peer = await self._connect(contact, scope, setbacks)
             tried.add(contact)
             return peer
 
         reached = await first_of([partial(attempt, contact) for contact in contacts], HEAD_START_S)
         return reached[0] if reached else None
 
-    async def _connect(self, contact: Contact, scope: int | None = None) -> Peer | None:
+    async def _connect(
+        self, contact: Contact, scope: int | None = None, setbacks: Setbacks | None = None
+    ) -> Peer | None:
         """Return the peer at an address, connected; None, and a worse score, if it cannot be reached.
 
-        `scope` is how narrow a network a name may lead into, unless the person gave it; None: as remembered.
+        Args:
+            contact: the address, and the id to expect there.
+            scope: how narrow a network a name may lead into, unless the person gave it; None: as remembered.
+            setbacks: those of the search that needs the peer.
         """
+        is_given = self._candidates.is_given(contact.address)
         try:
-            is_given = self._candidates.is_given(contact.address)
             if not is_given and is_name(contact.address[0]):  # else the cache need not be loaded
                 from lightpeer.net.names import numeric_untrusted
 
@@ -156,6 +182,8 @@ class Reach:
             return await self.connections.connect(contact)
         except (OSError, RemoteError) as error:
             logger.info("cannot reach %s:%s: %s", *contact.address, error)
+            if setbacks is not None and (unreached := _unreached_by(error)) is not None:
+                setbacks.on_unreached(contact.address, unreached, is_given=is_given)
             self.scores.on_failure(contact.peer_id)
             return None
 
@@ -178,8 +206,10 @@ class Reach:
         try:
             reply = await peer.exchange(pb.ExchangeRequest(want=want))
         except RemoteError as error:
-            asked_too_often = isinstance(error, RpcError) and error.code() == StatusCode.RESOURCE_EXHAUSTED
-            if not asked_too_often:
+            if isinstance(error, RpcError) and error.code() == StatusCode.RESOURCE_EXHAUSTED:
+                if setbacks is not None:
+                    setbacks.on_too_often(peer)
+            else:
                 self.on_error(peer, error, setbacks)
             return False
         self.scores.learn(self.scores.sound_untrusted(reply.records, peer), peer)
@@ -211,18 +241,34 @@ class Reach:
             self._on_stranger(peer)
             return
         code = error.code() if isinstance(error, RpcError) else None
-        if setbacks is not None and isinstance(error, RpcError) and code == StatusCode.PERMISSION_DENIED:
-            reason = error.details().partition(":")[0]
-            is_given = self._candidates.is_given(peer.address)
-            setbacks.on_refused(peer, reason, self._identity().peer_id, is_given=is_given)
-        if setbacks is not None and isinstance(error, BadMessageError):
-            setbacks.on_unsound(peer, error)
+        if setbacks is not None:
+            self._note(setbacks, peer, error)
         if code == StatusCode.DEADLINE_EXCEEDED:
             self.on_silence(peer)
         if isinstance(error, RpcError):
             self.scores.on_failure(peer.peer_id)
         else:
             self.scores.on_misbehaviour(peer)
+
+    def _note(self, setbacks: Setbacks, peer: Peer, error: RemoteError) -> None:
+        """Note for the person why a peer did not answer."""
+        from lightpeer.core.rpc.status import StatusCode
+
+        is_given = self._candidates.is_given(peer.address)
+        if isinstance(error, BadMessageError):
+            setbacks.on_unsound(peer, error)
+        if not isinstance(error, RpcError):
+            return
+        match error.code():
+            case StatusCode.PERMISSION_DENIED:
+                reason = error.details().partition(":")[0]
+                setbacks.on_refused(peer, reason, self._identity().peer_id, is_given=is_given)
+            case StatusCode.RESOURCE_EXHAUSTED:
+                setbacks.on_too_often(peer)
+            case StatusCode.DEADLINE_EXCEEDED:
+                setbacks.on_unreached(peer.address, Unreached.SILENT, is_given=is_given)
+            case _ if error.unreached is not None:
+                setbacks.on_unreached(peer.address, error.unreached, is_given=is_given)
 
     def on_silence(self, peer: Peer) -> None:
         """Have a silent peer asked after others, and over a new connection.
@@ -253,3 +299,11 @@ class Reach:
     def nobody(self, setbacks: Setbacks) -> LightpeerError:
         """Return the error that says why no peer could be asked."""
         return setbacks.error(is_any_known=self._candidates.is_any_known)
+
+
+def _unreached_by(error: OSError | RemoteError) -> Unreached | None:
+    if isinstance(error, OSError):  # of resolving a name
+        from lightpeer.net.reasons import unreached_by
+
+        return unreached_by(error)
+    return error.unreached if isinstance(error, RpcError) else None

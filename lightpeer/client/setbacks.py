@@ -1,18 +1,43 @@
 """Why peers did not answer one search, so that the person can be told.
 
 Each search has its own setbacks: several run at a time, and one that looks for sources goes on for as long as
-its track plays.
+its track plays. Of several peers, one that the person named is told of first, since its address may be wrong.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from lightpeer.errors import BadMessageError, NoPeerError, NothingFoundError, StreamFailedError
+from lightpeer.errors import BadMessageError, NoPeerError, NothingFoundError, StreamFailedError, Unreached
 
 if TYPE_CHECKING:
+    from lightpeer.core.addresses import Endpoint
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.peering.peer import Peer
+
+ANOTHER: Final = "name another with --bootstrap HOST:PORT"
+NOBODY_KNOWN: Final = (
+    "no peer is known: join one by its invite (lightpeer join INVITE), name one with --bootstrap HOST:PORT, "
+    "or serve music on this network (lightpeer-serve DIR --listen PORT)"
+)
+_CAUSES: Final = {
+    Unreached.REFUSED: ("nobody listens at {at}", "start the peer there or check the port"),
+    Unreached.NO_ROUTE: ("there is no route to {at}", "check this machine's network"),
+    Unreached.NO_NAME: ("the name {host} is not found", "check its spelling"),
+    Unreached.NO_NAME_SERVER: ("no name server answers for {host}", "check this machine's network"),
+    Unreached.CLOSED: ("{at} closes the connection at once", "check the port"),
+    Unreached.FOREIGN: ("what answers at {at} does not speak HTTP/2 and is no peer", "check the port"),
+    Unreached.SILENT: ("{at} does not answer", "check the address, and the firewall there"),
+}
+"""What is so, and what to do about it; "or name another" follows."""
+
+
+def unreached_sentence(unreached: Unreached, address: Endpoint) -> tuple[str, str]:
+    """Return why nobody was reached at an address, and what to do about it."""
+    from lightpeer.core.addresses import format_endpoint
+
+    what, remedy = _CAUSES[unreached]
+    return what.format(at=format_endpoint(address), host=address[0]), remedy
 
 
 class Setbacks:
@@ -20,6 +45,7 @@ class Setbacks:
 
     Attributes:
         was_refused: whether a peer that the person named refused to answer us.
+        too_often: the peer that was asked too often, as a sentence; None: there is none.
     """
 
     def __init__(self) -> None:
@@ -27,7 +53,10 @@ class Setbacks:
         self._stranger: str | None = None  # another peer answered at its address
         self._misnamed: str | None = None  # likewise, at one that the person gave
         self._refused: str | None = None  # it answers others, but not us
+        self._unreached: tuple[str, str] | None = None  # what is so, what to do
+        self._is_unreached_given = False
         self.was_refused = False
+        self.too_often: str | None = None
 
     def on_unsound(self, peer: Peer, error: BadMessageError) -> None:
         """Note that a peer broke the protocol."""
@@ -40,6 +69,22 @@ class Setbacks:
         self._stranger = f"another peer than {peer.name} answers at {format_endpoint(peer.address)}"
         if is_given:
             self._misnamed = self._stranger
+
+    def on_too_often(self, peer: Peer) -> None:
+        """Note that a peer answers, but that we have asked it too often."""
+        self.too_often = f"{peer.name} was asked too often"
+
+    def on_unreached(self, address: Endpoint, unreached: Unreached, *, is_given: bool) -> None:
+        """Note that nobody was reached at an address.
+
+        Args:
+            address: where.
+            unreached: why.
+            is_given: whether the person named the address.
+        """
+        if self._unreached is None or (is_given and not self._is_unreached_given):
+            self._unreached = unreached_sentence(unreached, address)
+            self._is_unreached_given = is_given
 
     @property
     def warning(self) -> str | None:
@@ -71,11 +116,14 @@ class Setbacks:
         if self._refused and self.was_refused:  # any other is one of many, and another may come back
             return NothingFoundError(self._refused)
         if self._unsound:
-            return StreamFailedError(f"{self._unsound}: name another peer with --bootstrap HOST:PORT")
+            return StreamFailedError(f"{self._unsound}: {ANOTHER}")
         if self._stranger:
-            return NoPeerError(f"{self._stranger}: check the id, or name another with --bootstrap HOST:PORT")
+            return NoPeerError(f"{self._stranger}: check the id, or {ANOTHER}")
+        if self.too_often:
+            return NoPeerError(f"no peer answers now, as {self.too_often}: wait a minute, or {ANOTHER}")
+        if self._unreached:
+            what, remedy = self._unreached
+            return NoPeerError(f"no peer can be reached, as {what}: {remedy}, or {ANOTHER}")
         if not is_any_known:
-            return NoPeerError("no peer is known: name one with --bootstrap HOST:PORT", may_pass=False)
-        return NoPeerError(
-            "no peer can be reached: check the network, or name another with --bootstrap HOST:PORT"
-        )
+            return NoPeerError(NOBODY_KNOWN, may_pass=False)
+        return NoPeerError(f"no peer can be reached: check the network, or {ANOTHER}")

@@ -27,11 +27,12 @@ from lightpeer.core.addresses import (
     is_wildcard,
     scope_of,
 )
+from lightpeer.core.lan.services import Own
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.errors import StateError, UsageError
-from lightpeer.net.lan import Lan, Own
+from lightpeer.net.found import Lan
 from lightpeer.net.network import listener_address
 from lightpeer.rpc.health import Health
 from lightpeer.rpc.limits import ServeLimits

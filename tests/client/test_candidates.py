@@ -12,7 +12,7 @@ from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
-from lightpeer.net.lan import Lan
+from lightpeer.net.found import Lan
 from tests.rpc.service import run
 
 NOW = 1_750_000_000
@@ -105,9 +105,12 @@ def test_further_addresses_of_names_are_found_once_and_those_met_left_out():
 def test_those_on_the_local_network_are_candidates():
     async def main():
         on = Stage()
-        on.lan.add("nas", [CONNECTED])
+        on.lan.put("nas", [CONNECTED])
         await on.candidates.look_around()
         assert on.candidates.ordered() == [CONNECTED]
+        on.candidates._looks_around, on.candidates._further = False, []
+        await on.candidates.look_around()
+        assert on.candidates.ordered() == []
 
     run(main)
 

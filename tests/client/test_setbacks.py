@@ -8,7 +8,7 @@ import pytest
 
 from lightpeer.client.setbacks import Setbacks
 from lightpeer.core.trust.identity import Identity, format_peer_id
-from lightpeer.errors import BadMessageError, NoPeerError, NothingFoundError, StreamFailedError
+from lightpeer.errors import BadMessageError, NoPeerError, NothingFoundError, StreamFailedError, Unreached
 
 US = Identity(b"\x01" * 32).peer_id
 PEER = SimpleNamespace(name="10.0.0.1:1", address=("10.0.0.1", 1))
@@ -21,6 +21,46 @@ def test_without_setbacks_nobody_is_known_or_nobody_reached(is_any_known, says):
     error = Setbacks().error(is_any_known=is_any_known)
     assert isinstance(error, NoPeerError)
     assert str(error).startswith(says)
+
+
+def test_who_knows_nobody_is_told_all_ways_to_a_peer():
+    says = str(Setbacks().error(is_any_known=False))
+    assert all(way in says for way in ("lightpeer join INVITE", "--bootstrap", "lightpeer-serve", "network"))
+
+
+@pytest.mark.parametrize("unreached", Unreached)
+def test_each_cause_has_a_sentence_that_names_the_address_and_a_way_out(unreached):
+    setbacks = Setbacks()
+    setbacks.on_unreached(("peer.example", 1), unreached, is_given=True)
+    error = setbacks.error(is_any_known=True)
+    assert isinstance(error, NoPeerError)
+    says = str(error)
+    assert says.startswith("no peer can be reached, as ")
+    assert "peer.example" in says
+    assert says.endswith(", or name another with --bootstrap HOST:PORT")
+    others = {str(_error_of(other)) for other in Unreached if other is not unreached}
+    assert says not in others
+
+
+def _error_of(unreached):
+    setbacks = Setbacks()
+    setbacks.on_unreached(("peer.example", 1), unreached, is_given=True)
+    return setbacks.error(is_any_known=True)
+
+
+def test_of_several_the_first_that_the_person_named_is_told():
+    setbacks = Setbacks()
+    for port, is_given in enumerate((False, True, True, False)):
+        setbacks.on_unreached(("::1", port), Unreached.REFUSED, is_given=is_given)
+    assert "nobody listens at [::1]:1" in str(setbacks.error(is_any_known=True))
+
+
+def test_a_peer_that_was_asked_too_often_can_be_reached():
+    setbacks = Setbacks()
+    setbacks.on_unreached(("::1", 1), Unreached.REFUSED, is_given=True)
+    setbacks.on_too_often(PEER)
+    says = str(setbacks.error(is_any_known=True))
+    assert says.startswith("no peer answers now, as 10.0.0.1:1 was asked too often: wait a minute")
 
 
 def test_one_that_broke_the_protocol_is_told_of_before_a_stranger():

@@ -283,7 +283,8 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
     "argv",
     [
         [],
-        ["music", "--listen", ":0"],
+        ["music", "--listen", ":x"],
+        ["music", "--listen", "99999"],
         ["music", "--listen", "a:99999"],
         ["music", "--ladder", "high"],
         ["music", "--ladder", "1"],
