@@ -9,7 +9,6 @@ errors, since silently ignoring a misspelt setting would be worse.
 from __future__ import annotations
 
 import math
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from lightpeer.core.trust.contact import Contact, parse_contacts, split_contacts
 from lightpeer.errors import ConfigError, LocalError, UsageError
 from lightpeer.joined import contacts_of, read_joined
+from lightpeer.places import default_config_path, default_state_dir, expanded, path_in
 from lightpeer.safe_files import read_ordinary
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def load_settings(
         UsageError: a mistake in an override.
         ConfigError: a mistake in the file or the environment.
     """
-    path = config_path or _path_in(environ, _CONFIG_VARIABLE)
+    path = config_path or path_in(environ, _CONFIG_VARIABLE)
     values = _read_file(path, must_exist=True) if path else _read_default_file(environ)
     values |= _read_environment(environ)
     for name, value in (overrides or {}).items():
@@ -99,45 +99,6 @@ def load_settings(
     settings = Settings(**values)
     _check_profiles(settings)
     return settings
-
-
-def default_config_path(environ: Mapping[str, str]) -> Path:
-    """Return the path of our configuration file on this platform; raise ConfigError without a home."""
-    if sys.platform == "darwin":
-        return _home(environ) / "Library/Application Support/lightpeer/config.toml"
-    return (_path_in(environ, "XDG_CONFIG_HOME") or _home(environ) / ".config") / "lightpeer/config.toml"
-
-
-def default_state_dir(environ: Mapping[str, str]) -> Path:
-    """Return the path of our state directory on this platform; raise ConfigError without a home."""
-    if sys.platform == "darwin":
-        return _home(environ) / "Library/Application Support/lightpeer/state"
-    return (_path_in(environ, "XDG_STATE_HOME") or _home(environ) / ".local/state") / "lightpeer"
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    if (home := _path_in(environ, "HOME")) is not None:
-        return home
-    try:
-        return Path.home()
-    except RuntimeError as error:  # a user that the system does not know
-        raise ConfigError("there is no home folder: set HOME, or name folders with --state") from error
-
-
-def _path_in(environ: Mapping[str, str], variable: str) -> Path | None:
-    text = environ.get(variable)
-    try:
-        return _expanded(text) if text else None
-    except ValueError as error:
-        raise ConfigError(f"the environment's {variable} is {text!r}, but must be {error}") from error
-
-
-def _expanded(text: str | Path) -> Path:
-    """Return a path with `~` replaced; raise ValueError if that is nobody's home."""
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise ValueError("a path in the home of a user that exists") from error
 
 
 def _read_default_file(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -289,7 +250,7 @@ def _text(value: object) -> str:
 def _path(value: object) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError("the path of a folder")
-    return _expanded(value)
+    return expanded(value)
 
 
 def _contacts(value: object) -> tuple[Contact, ...]:

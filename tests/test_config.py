@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer import config
+from lightpeer import places
 from lightpeer.config import Settings, load_settings
 from lightpeer.core.budget.profile import Profile
 from lightpeer.core.trust.contact import Contact
@@ -25,7 +25,7 @@ def write(path: Path, text: str) -> Path:
 
 def test_defaults_need_nothing():
     settings = load_settings(environ=HOME)
-    assert settings == Settings(state_dir=config.default_state_dir(HOME))
+    assert settings == Settings(state_dir=places.default_state_dir(HOME))
 
 
 def test_flag_beats_environment_beats_file_beats_default(tmp_path):
@@ -218,9 +218,9 @@ def test_mistakes_elsewhere_name_their_place():
     ],
 )
 def test_platform_folders(monkeypatch, platform, config_path, state_dir):
-    monkeypatch.setattr(config.sys, "platform", platform)
-    assert str(config.default_config_path(HOME)) == config_path
-    assert str(config.default_state_dir(HOME)) == state_dir
+    monkeypatch.setattr(places.sys, "platform", platform)
+    assert str(places.default_config_path(HOME)) == config_path
+    assert str(places.default_state_dir(HOME)) == state_dir
 
 
 def test_a_user_without_a_home_names_a_state_directory(monkeypatch):
@@ -240,8 +240,8 @@ def test_a_user_without_a_home_names_a_state_directory(monkeypatch):
 
 def test_xdg_folders():
     environ = HOME | {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s"}
-    assert str(config.default_config_path(environ)) == "/c/lightpeer/config.toml"
-    assert str(config.default_state_dir(environ)) == "/s/lightpeer"
+    assert str(places.default_config_path(environ)) == "/c/lightpeer/config.toml"
+    assert str(places.default_state_dir(environ)) == "/s/lightpeer"
 
 
 def test_the_limits_of_a_server_reach_its_connections():

@@ -102,7 +102,7 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
 
 def check_configuration(config: str | None = None) -> Finding:
     """Report the configuration file, which has been loaded by now."""
-    from lightpeer.config import default_config_path
+    from lightpeer.places import default_config_path
 
     try:
         path = Path(config or os.environ.get("LIGHTPEER_CONFIG") or default_config_path(os.environ))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.client.query import check_length
 from lightpeer.client.reach import Reach
 from lightpeer.client.start import Start, first_kbps
 from lightpeer.core.content.uri import format_uri
@@ -199,7 +200,6 @@ class Client:
     async def search(self, query: str, limit: int = 10) -> AsyncGenerator[Hit, None]:
         """Yield at most `limit` hits, best first, each track once; raise NoPeerError if no peer answered."""
         from lightpeer.client.models import hit_of
-        from lightpeer.client.query import check_length
 
         check_length(query)
         self._check_budget()
@@ -217,8 +217,6 @@ class Client:
             NothingFoundError: the words found nothing that can be opened.
             UsageError: there are too many.
         """
-        from lightpeer.client.query import check_length
-
         check_length(query)
         self._check_budget()
         source = await self._searcher.best(query, self._opener(start or Start()))
@@ -266,6 +264,7 @@ class Client:
         """
         from lightpeer.client.setbacks import Setbacks
 
+        self._check_budget()
         setbacks = Setbacks()
         peer = await self._reach.meet(contacts, setbacks)
         if peer is None:

@@ -138,6 +138,9 @@ class Network(Protocol):
     def lan(self, own: Own | None = None) -> AbstractAsyncContextManager[Lan]:
         """Look for peers on the local network during a block, and register our own service."""
 
+    def local_hosts(self) -> list[str]:
+        """Return our numeric addresses in local networks, without loopback, as far as they can be told."""
+
     def way_out(self) -> WayOut:
         """Return the interface that leads to the internet now, as far as it can be told."""
 

@@ -88,6 +88,12 @@ class SystemNetwork:
 
         return on_lan(own, self.counters)
 
+    def local_hosts(self) -> list[str]:
+        """Return our addresses in local networks (see `Network`)."""
+        from lightpeer.net.route import local_networks
+
+        return [interface.host for interface in local_networks()]
+
     def way_out(self) -> WayOut:
         """Return the interface that leads to the internet now (see `Network`)."""
         from lightpeer.net.route import way_out

@@ -243,6 +243,10 @@ class SimHost(Machine):
             self.net.lan.put(str(own), [Contact((own.host or self.address, own.port), own.peer_id)])
         yield self.net.lan
 
+    def local_hosts(self) -> list[str]:
+        """Return the host's addresses."""
+        return list(self.addresses)
+
     def way_out(self) -> WayOut:
         """Return the interface that leads to the internet."""
         return WayOut(self.interface)

@@ -150,7 +150,7 @@ def test_an_import_that_fails_is_told_and_what_is_there_is_served(folder, monkey
             stop.set()
 
     simulate(main)
-    trouble, listening = told
+    trouble, listening, _ = told
     assert trouble == LibraryTrouble("libopusenc is missing: apt install libopusenc0")
     assert isinstance(listening, Listening)
     assert listening.address == ("0.0.0.0", 1000)

@@ -18,6 +18,25 @@ PRINTED = {
         "listening on [::1]:5 as Lx",
         {"event": "listening", "rpc": "[::1]:5", "peer_id": "Lx"},
     ),
+    events.Invited("loudp2p:L@[::1]:5"): (
+        "invite others: lightpeer join loudp2p:L@[::1]:5",
+        {"event": "invite", "invite": "loudp2p:L@[::1]:5"},
+    ),
+    events.OnlyHere(5): (
+        "only this machine can reach this peer: give --listen 5 to let in others",
+        {"event": "only_here", "port": 5},
+    ),
+    events.Reached(("::1", 5)): (
+        "others reach this peer at [::1]:5",
+        {"event": "reached", "address": "[::1]:5"},
+    ),
+    events.NotReached(5): (
+        (
+            "nobody else has reached this peer yet: let TCP and UDP pass at port 5 in this machine's "
+            "firewall, and forward it in the router if others are outside"
+        ),
+        {"event": "not_reached", "port": 5},
+    ),
     events.RoleChanged(True): ("serving again", {"event": "role", "serves": True}),
     events.RoleChanged(False): (
         "no longer serving, until the next signal",
