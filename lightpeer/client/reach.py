@@ -183,7 +183,7 @@ class Reach:
         except (OSError, RemoteError) as error:
             logger.info("cannot reach %s:%s: %s", *contact.address, error)
             if setbacks is not None and (unreached := _unreached_by(error)) is not None:
-                setbacks.on_unreached(contact.address, unreached, is_given=is_given)
+                setbacks.on_unreached(contact.address, unreached, self._candidates.rank(contact.address))
             self.scores.on_failure(contact.peer_id)
             return None
 
@@ -266,9 +266,9 @@ class Reach:
             case StatusCode.RESOURCE_EXHAUSTED:
                 setbacks.on_too_often(peer)
             case StatusCode.DEADLINE_EXCEEDED:
-                setbacks.on_unreached(peer.address, Unreached.SILENT, is_given=is_given)
+                setbacks.on_unreached(peer.address, Unreached.SILENT, self._candidates.rank(peer.address))
             case _ if error.unreached is not None:
-                setbacks.on_unreached(peer.address, error.unreached, is_given=is_given)
+                setbacks.on_unreached(peer.address, error.unreached, self._candidates.rank(peer.address))
 
     def on_silence(self, peer: Peer) -> None:
         """Have a silent peer asked after others, and over a new connection.

@@ -1,7 +1,7 @@
 """Why peers did not answer one search, so that the person can be told.
 
 Each search has its own setbacks: several run at a time, and one that looks for sources goes on for as long as
-its track plays. Of several peers, one that the person named is told of first, since its address may be wrong.
+its track plays. Of several peers, the one that the person named first is told of: its address may be wrong.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Setbacks:
         self._misnamed: str | None = None  # likewise, at one that the person gave
         self._refused: str | None = None  # it answers others, but not us
         self._unreached: tuple[str, str] | None = None  # what is so, what to do
-        self._is_unreached_given = False
+        self._unreached_rank = 0
         self.was_refused = False
         self.too_often: str | None = None
 
@@ -74,17 +74,17 @@ class Setbacks:
         """Note that a peer answers, but that we have asked it too often."""
         self.too_often = f"{peer.name} was asked too often"
 
-    def on_unreached(self, address: Endpoint, unreached: Unreached, *, is_given: bool) -> None:
+    def on_unreached(self, address: Endpoint, unreached: Unreached, rank: int) -> None:
         """Note that nobody was reached at an address.
 
         Args:
             address: where.
             unreached: why.
-            is_given: whether the person named the address.
+            rank: the lowest is told: its place in the list that the person gave.
         """
-        if self._unreached is None or (is_given and not self._is_unreached_given):
+        if self._unreached is None or rank < self._unreached_rank:
             self._unreached = unreached_sentence(unreached, address)
-            self._is_unreached_given = is_given
+            self._unreached_rank = rank
 
     @property
     def warning(self) -> str | None:

@@ -31,7 +31,7 @@ def test_who_knows_nobody_is_told_all_ways_to_a_peer():
 @pytest.mark.parametrize("unreached", Unreached)
 def test_each_cause_has_a_sentence_that_names_the_address_and_a_way_out(unreached):
     setbacks = Setbacks()
-    setbacks.on_unreached(("peer.example", 1), unreached, is_given=True)
+    setbacks.on_unreached(("peer.example", 1), unreached, 0)
     error = setbacks.error(is_any_known=True)
     assert isinstance(error, NoPeerError)
     says = str(error)
@@ -44,20 +44,20 @@ def test_each_cause_has_a_sentence_that_names_the_address_and_a_way_out(unreache
 
 def _error_of(unreached):
     setbacks = Setbacks()
-    setbacks.on_unreached(("peer.example", 1), unreached, is_given=True)
+    setbacks.on_unreached(("peer.example", 1), unreached, 0)
     return setbacks.error(is_any_known=True)
 
 
 def test_of_several_the_first_that_the_person_named_is_told():
     setbacks = Setbacks()
-    for port, is_given in enumerate((False, True, True, False)):
-        setbacks.on_unreached(("::1", port), Unreached.REFUSED, is_given=is_given)
+    for port, rank in enumerate((2, 0, 0, 1)):
+        setbacks.on_unreached(("::1", port), Unreached.REFUSED, rank)
     assert "nobody listens at [::1]:1" in str(setbacks.error(is_any_known=True))
 
 
 def test_a_peer_that_was_asked_too_often_can_be_reached():
     setbacks = Setbacks()
-    setbacks.on_unreached(("::1", 1), Unreached.REFUSED, is_given=True)
+    setbacks.on_unreached(("::1", 1), Unreached.REFUSED, 0)
     setbacks.on_too_often(PEER)
     says = str(setbacks.error(is_any_known=True))
     assert says.startswith("no peer answers now, as 10.0.0.1:1 was asked too often: wait a minute")

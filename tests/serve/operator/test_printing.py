@@ -86,3 +86,28 @@ def test_trouble_goes_to_stderr_and_what_the_operator_asked_for_to_programs_too(
 def test_these_are_all():
     others = {events.Trouble, events.LibraryTrouble}
     assert {type(event) for event in PRINTED} | others == set(get_args(ServerEvent))
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("encoding", "more", "lines"),
+    [("utf-8", {}, 14), ("ascii", {}, 1), ("utf-8", {"json": True}, 1), ("utf-8", {"quiet": True}, 0)],
+)
+def test_on_a_terminal_an_invite_is_drawn_too(encoding, more, lines):
+    screen = Screen(encoding)
+    Printer(Output(stream=screen, **more))(events.Invited("loudp2p:L@[::1]:5"))
+    assert len(screen.getvalue().splitlines()) == lines
