@@ -40,7 +40,7 @@ class Settings:
 
     state_dir: Path  # key, peers, remembered bandwidth, what was heard
     bootstrap: tuple[Contact, ...] = ()  # the first peers to ask
-    lan: bool = True  # look for peers on the local network where none is known: two packets
+    lan: bool = True  # look on the local network where no known peer is reached: two packets
     cached_peers: int = 64  # remembered between runs: 40 kB, more than a light client asks in a week
     output: str = ""  # a sink (`lightpeer.audio.sinks`); empty: the sound device
     bitrate_kbps: int | None = None  # the rendition; None: as the link allows

@@ -87,6 +87,8 @@ async def _examine(load: Callable[[], Settings], config: str | None) -> AsyncIte
     yield check_clock(time.time())
     yield check_fts5()
     yield check_ffmpeg()
+    if settings.lan:
+        yield await check_local_network()
     for (host, port), _ in settings.bootstrap:
         yield await check_address(host, port, settings.connect_timeout_s)
     yield await check_peers(settings)
@@ -259,6 +261,21 @@ async def check_address(host: str, port: int, timeout_s: float) -> Finding:
     rtt_ms = (trio.current_time() - began) * 1000
     await trio.aclose_forcefully(stream)
     return Finding(name, Verdict.OK, f"connected in {rtt_ms:.0f} ms")
+
+
+async def check_local_network() -> Finding:
+    """Look for peers on the local network."""
+    from lightpeer.client.candidates import LOOK_S
+    from lightpeer.net.system import SystemNetwork
+
+    async with SystemNetwork().lan() as lan:
+        if not lan.is_looking:
+            return Finding("local network", Verdict.WARN, "there is none that carries multicasts")
+        with trio.move_on_after(LOOK_S):
+            await trio.sleep_forever()
+        count = len({contact.peer_id for contact in lan.contacts})
+    text = f"{count} peer{'s' * (count != 1)} found there" if count else "no peer answers there"
+    return Finding("local network", Verdict.OK, text)
 
 
 async def check_peers(settings: Settings) -> Finding:

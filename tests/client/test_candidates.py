@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
+import trio
 
-from lightpeer.client.candidates import Candidates
+from lightpeer.client.candidates import LOOK_AGAIN_S, MAX_FURTHER, Candidates
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
@@ -109,9 +110,31 @@ def test_those_on_the_local_network_are_candidates():
         on.lan.put("nas", [CONNECTED])
         await on.candidates.look_around()
         assert on.candidates.ordered() == [CONNECTED]
-        on.candidates._looks_around, on.candidates._further = False, []
+        on.lan.put("nas", [B])
+        await on.candidates.look_around()
+        assert on.candidates.ordered() == [CONNECTED], "once a minute"
+        await trio.sleep(LOOK_AGAIN_S)
+        await on.candidates.look_around()
+        assert on.candidates.ordered() == [B, CONNECTED]
+        on.lan.put("nas", [Contact(("9.9.9.9", port)) for port in range(2 * MAX_FURTHER)])
+        await trio.sleep(LOOK_AGAIN_S)
+        await on.candidates.look_around()
+        assert len(on.candidates.ordered()) == MAX_FURTHER
+
+    run(main)
+
+
+def test_who_knows_nobody_looks_each_time_unless_that_is_not_wanted():
+    async def main():
+        on = Stage()
+        await on.candidates.look_around()
+        on.lan.put("nas", [B])
+        on.candidates._looks_around = False
         await on.candidates.look_around()
         assert on.candidates.ordered() == []
+        on.candidates._looks_around = True
+        await on.candidates.look_around()
+        assert on.candidates.ordered() == [B]
 
     run(main)
 
