@@ -269,6 +269,8 @@ class Reach:
                 setbacks.on_unreached(peer.address, Unreached.SILENT, self._candidates.rank(peer.address))
             case _ if error.unreached is not None:
                 setbacks.on_unreached(peer.address, error.unreached, self._candidates.rank(peer.address))
+            case StatusCode.UNIMPLEMENTED | StatusCode.UNKNOWN | StatusCode.INTERNAL:
+                setbacks.on_failed(peer, error.details() or str(error))
 
     def on_silence(self, peer: Peer) -> None:
         """Have a silent peer asked after others, and over a new connection.

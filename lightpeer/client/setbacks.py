@@ -55,6 +55,7 @@ class Setbacks:
         self._refused: str | None = None  # it answers others, but not us
         self._unreached: tuple[str, str] | None = None  # what is so, what to do
         self._unreached_rank = 0
+        self._failed: str | None = None
         self.was_refused = False
         self.too_often: str | None = None
 
@@ -85,6 +86,10 @@ class Setbacks:
         if self._unreached is None or rank < self._unreached_rank:
             self._unreached = unreached_sentence(unreached, address)
             self._unreached_rank = rank
+
+    def on_failed(self, peer: Peer, why: str) -> None:
+        """Note that something answers at a peer's address, but not as a peer does."""
+        self._failed = self._failed or f"{peer.name} answers, but not as a peer ({why})"
 
     @property
     def warning(self) -> str | None:
@@ -121,6 +126,8 @@ class Setbacks:
             return NoPeerError(f"{self._stranger}: check the id, or {ANOTHER}")
         if self.too_often:
             return NoPeerError(f"no peer answers now, as {self.too_often}: wait a minute, or {ANOTHER}")
+        if self._failed:
+            return NoPeerError(f"{self._failed}: check the port, or {ANOTHER}")
         if self._unreached:
             what, remedy = self._unreached
             return NoPeerError(f"no peer can be reached, as {what}: {remedy}, or {ANOTHER}")

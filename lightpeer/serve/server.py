@@ -265,7 +265,7 @@ class _Server:
             ]
             return [*self._settings.bootstrap, *known]
 
-        client = Settings(state_dir=self._settings.state_dir)
+        client = Settings(state_dir=self._settings.state_dir, lan=False)  # the server looks there itself
         await Mirror(self._library, self._node, client, self._settings.mirror, contacts).keep(self._tell)
 
     async def _tell_when_ready(self, address: Endpoint, peer_id: str, welcome: Welcome) -> None:

@@ -55,6 +55,15 @@ def test_of_several_the_first_that_the_person_named_is_told():
     assert "nobody listens at [::1]:1" in str(setbacks.error(is_any_known=True))
 
 
+def test_what_answers_but_is_no_peer_is_told_of():
+    setbacks = Setbacks()
+    setbacks.on_failed(PEER, "there is no such method here")
+    says = str(setbacks.error(is_any_known=True))
+    assert says.startswith(
+        "10.0.0.1:1 answers, but not as a peer (there is no such method here): check the port"
+    )
+
+
 def test_a_peer_that_was_asked_too_often_can_be_reached():
     setbacks = Setbacks()
     setbacks.on_unreached(("::1", 1), Unreached.REFUSED, 0)
