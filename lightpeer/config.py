@@ -8,6 +8,7 @@ errors, since silently ignoring a misspelt setting would be worse.
 
 from __future__ import annotations
 
+import logging
 import math
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lightpeer.core.trust.contact import Contact, parse_contacts, split_contacts
+from lightpeer.core.trust.joined import contacts_in, parse_joined
 from lightpeer.errors import ConfigError, LocalError, UsageError
-from lightpeer.joined import contacts_of, read_joined
 from lightpeer.places import default_config_path, default_state_dir, expanded, path_in
 from lightpeer.safe_files import read_ordinary
 
@@ -25,9 +26,13 @@ if TYPE_CHECKING:
 
     from lightpeer.core.budget.profile import Profile
 
+logger = logging.getLogger(__name__)
+
 Transport: TypeAlias = Literal["auto", "udp", "grpc"]
 
 MAX_BOOTSTRAP = 16  # more would take longer to try than a person waits
+
+JOINED_FILE = "joined"  # in the state directory: invites (core/trust/joined.py)
 
 MAX_FILE_BYTES = 64 * 1024  # every setting, and a page of comments on each
 
@@ -93,12 +98,25 @@ def load_settings(
             values[name] = _parse(name, value, UsageError, f"--{_FLAGS.get(name, name).replace('_', '-')}")
     if "state_dir" not in values:
         values["state_dir"] = default_state_dir(environ)
-    if invites := read_joined(values["state_dir"]):
-        known = (*values.get("bootstrap", ()), *contacts_of(invites, values["state_dir"]))
-        values["bootstrap"] = tuple(dict.fromkeys(known))[:MAX_BOOTSTRAP]
+    joined, complaints = contacts_in(read_joined(values["state_dir"]))
+    for complaint in complaints:
+        logger.warning("%s: %s", values["state_dir"] / JOINED_FILE, complaint)
+    values["bootstrap"] = tuple(dict.fromkeys([*values.get("bootstrap", ()), *joined]))[:MAX_BOOTSTRAP]
     settings = Settings(**values)
     _check_profiles(settings)
     return settings
+
+
+def read_joined(state_dir: Path) -> list[str]:
+    """Return the invites to networks that the person has joined, the latest first."""
+    path = state_dir / JOINED_FILE
+    try:
+        return parse_joined(read_ordinary(path, MAX_FILE_BYTES))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        logger.warning("cannot read the joined networks %s: %s", path, error.strerror)
+        return []
 
 
 def _read_default_file(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer import places
+from lightpeer import config, places
 from lightpeer.config import Settings, load_settings
 from lightpeer.core.budget.profile import Profile
 from lightpeer.core.trust.contact import Contact
@@ -221,6 +221,28 @@ def test_platform_folders(monkeypatch, platform, config_path, state_dir):
     monkeypatch.setattr(places.sys, "platform", platform)
     assert str(places.default_config_path(HOME)) == config_path
     assert str(places.default_state_dir(HOME)) == state_dir
+
+
+def test_the_networks_that_were_joined_follow_the_bootstrap_list(tmp_path, caplog):
+    peer_id = PeerId(bytes(range(20)))
+    invite = f"loudp2p:{format_peer_id(peer_id)}@a:1,b:2"
+    (tmp_path / "joined").write_text(f"{invite}\na:b\n" + "".join(f"host{n}\n" for n in range(20)))
+    settings = load_settings(environ=HOME, overrides={"state_dir": tmp_path, "bootstrap": "x:1"})
+    assert settings.bootstrap[:4] == (
+        Contact(("x", 1)),
+        Contact(("a", 1), peer_id),
+        Contact(("b", 2), peer_id),
+        Contact(("host0", 47474)),
+    )
+    assert len(settings.bootstrap) < 16
+    assert f"{tmp_path / 'joined'}: 'a:b' is not HOST:PORT" in caplog.text
+
+
+def test_joined_networks_that_cannot_be_read_are_reported(tmp_path, caplog):
+    (tmp_path / "joined").mkdir()
+    assert load_settings(environ=HOME, overrides={"state_dir": tmp_path}).bootstrap == ()
+    assert "cannot read the joined networks" in caplog.text
+    assert config.read_joined(tmp_path / "file" / "none") == []
 
 
 def test_a_user_without_a_home_names_a_state_directory(monkeypatch):

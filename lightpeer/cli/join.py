@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lightpeer.config import JOINED_FILE, read_joined
 from lightpeer.core.trust.contact import Contact, parse_contacts
+from lightpeer.core.trust.joined import build_joined, with_invite, without_invite
 from lightpeer.errors import NoPeerError, UsageError
-from lightpeer.joined import JOINED_FILE, read_joined, to_bytes, with_invite, without_invite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,7 @@ def _keep(state_dir: Path, invites: list[str]) -> None:
     from lightpeer.state.files import ensure_state_dir, write_atomically
 
     ensure_state_dir(state_dir)
-    write_atomically(state_dir / JOINED_FILE, to_bytes(invites))
+    write_atomically(state_dir / JOINED_FILE, build_joined(invites))
 
 
 async def _meet(settings: Settings, output: Output, contacts: list[Contact]) -> int:

@@ -86,10 +86,10 @@ class Candidates:
         """Return whether an address is on the bootstrap list."""
         return any(address == contact.address for contact in self._bootstrap)
 
-    def rank(self, address: Endpoint) -> int:
-        """Return the place of an address on the bootstrap list, that behind its end for another."""
+    def rank(self, address: Endpoint) -> int | None:
+        """Return the place of an address on the bootstrap list, None if it is not there."""
         places = (place for place, contact in enumerate(self._bootstrap) if contact.address == address)
-        return next(places, len(self._bootstrap))
+        return next(places, None)
 
     def was_given(self, peer_id: PeerId) -> bool:
         """Return whether the person named a peer, or the address that it answers at."""

@@ -6,8 +6,7 @@ track at one. The client keeps a key, and remembers peers and networks between r
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from lightpeer.peering.opener import Opener, TakesFrom
     from lightpeer.peering.peer import Peer
     from lightpeer.state.kept import KeptTracks
-
-logger = logging.getLogger(__name__)
 
 SOUND_FIRST_S: Final = 5.0  # before further peers are asked for: by then there is music in the buffer
 HOLDERS_WANTED: Final = 4  # of one track: as many as a stream takes, and one to spare
@@ -256,46 +253,27 @@ class Client:
             which = "no other reachable peer" if exclude else "no reachable peer"
             raise NothingFoundError(f"{which} holds {format_uri(track_id)}")
 
-    async def meet(self, contacts: list[Contact]) -> Peer:
-        """Return the first peer that answers at some addresses, whose peers are remembered then.
-
-        Raises:
-            NoPeerError: nobody does, or it is another peer.
-        """
-        from lightpeer.client.setbacks import Setbacks
+    async def meet(self, contacts: Sequence[Contact]) -> Peer:
+        """Return the first peer that answers at some addresses; raise LightpeerError if nobody does."""
+        from lightpeer.client.greeting import meet
 
         self._check_budget()
-        setbacks = Setbacks()
-        peer = await self._reach.meet(contacts, setbacks)
-        if peer is None:
-            raise self._reach.nobody(setbacks)
-        return peer
+        return await meet(self._reach, contacts)
 
     async def peers(self) -> list[PeerInfo]:
-        """Exchange records with a peer at hand, with a second if too few are known; return all, best first.
-
-        Where a peer answers only that it was asked too often, what was known before is returned, with a
-        warning.
+        """Ask a peer for others, and a second if too few are known; return all known ones, best first.
 
         Raises:
             NoPeerError: no peer answered.
         """
+        from lightpeer.client.greeting import hear_of_others
         from lightpeer.client.models import info_of
-        from lightpeer.client.setbacks import Setbacks
-        from lightpeer.core.trust.bounds import MAX_RECORDS
 
         self._check_budget()
-        reached, setbacks = False, Setbacks()
-        async with aclosing(self._reach.peers(setbacks, limit=self.settings.peers_asked)) as peers:
-            async for peer in peers:
-                reached = await self._reach.exchange(peer, MAX_RECORDS - 1, setbacks) or reached
-                if reached and self.cache.has_enough(self.network.unix_time()):
-                    break
-        if not reached and setbacks.too_often is None:
-            raise self._reach.nobody(setbacks)
-        if not reached:
-            logger.warning("%s: wait a minute for news; these peers were known before", setbacks.too_often)
-        self._reach.warn(setbacks)
+        unix_time = self.network.unix_time
+        await hear_of_others(
+            self._reach, self.settings.peers_asked, lambda: self.cache.has_enough(unix_time())
+        )
         return [info_of(entry) for entry in self.cache.entries()]
 
     def _opener(self, start: Start, tried: Collection[PeerId] = (), track: Track | None = None) -> Opener:

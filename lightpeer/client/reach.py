@@ -19,9 +19,9 @@ from lightpeer.client.scores import Scores
 from lightpeer.core.addresses import is_name
 from lightpeer.core.search.head_start import HEAD_START_S
 from lightpeer.core.trust.contact import Contact
-from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError, Unreached
+from lightpeer.errors import RemoteError, RpcError, SealError, Unreached
 from lightpeer.peering.connections import Connections, Terms
-from lightpeer.tasks.racing import first_of
+from lightpeer.tasks import racing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -111,23 +111,9 @@ class Reach:
         """
         from lightpeer.client.rounds import Rounds
 
-        connect = partial(self._first_of, setbacks=setbacks)
+        connect = partial(self.first_of, setbacks=setbacks)
         exchange = partial(self.exchange, setbacks=setbacks)
         return Rounds(self._candidates, self.connections, connect, exchange, limit).run(all_answered)
-
-    async def meet(self, contacts: list[Contact], setbacks: Setbacks) -> Peer | None:
-        """Return the first peer that answers at some addresses, None if nobody does.
-
-        Args:
-            contacts: the addresses, the best first.
-            setbacks: notes why not.
-        """
-        tried: set[Contact] = set()
-        while waiting := [contact for contact in contacts if contact not in tried]:
-            peer = await self._first_of(waiting, tried, setbacks=setbacks)
-            if peer is not None and (await self.exchange(peer, setbacks=setbacks) or setbacks.too_often):
-                return peer
-        return None
 
     async def holder(self, record: PeerRecord, source: Peer) -> Peer | None:
         """Return the subject of a record, connected; None if it is at none of its addresses.
@@ -139,12 +125,12 @@ class Reach:
 
         newest = self.scores.newest(record)
         places = [Contact(endpoint, record.peer_id) for endpoint in newest.endpoints]
-        peer = await self._first_of(places, set(), scope_of(source.host))
+        peer = await self.first_of(places, set(), scope_of(source.host))
         if peer is not None:
             peer.learn_places(newest)
         return peer
 
-    async def _first_of(
+    async def first_of(
         self,
         contacts: list[Contact],
         tried: set[Contact],
@@ -158,7 +144,7 @@ class Reach:
             tried.add(contact)
             return peer
 
-        reached = await first_of([partial(attempt, contact) for contact in contacts], HEAD_START_S)
+        reached = await racing.first_of([partial(attempt, contact) for contact in contacts], HEAD_START_S)
         return reached[0] if reached else None
 
     async def _connect(
@@ -242,35 +228,14 @@ class Reach:
             return
         code = error.code() if isinstance(error, RpcError) else None
         if setbacks is not None:
-            self._note(setbacks, peer, error)
+            rank = self._candidates.rank(peer.address)
+            setbacks.on_error(peer, error, rank, lambda: self._identity().peer_id)
         if code == StatusCode.DEADLINE_EXCEEDED:
             self.on_silence(peer)
         if isinstance(error, RpcError):
             self.scores.on_failure(peer.peer_id)
         else:
             self.scores.on_misbehaviour(peer)
-
-    def _note(self, setbacks: Setbacks, peer: Peer, error: RemoteError) -> None:
-        """Note for the person why a peer did not answer."""
-        from lightpeer.core.rpc.status import StatusCode
-
-        is_given = self._candidates.is_given(peer.address)
-        if isinstance(error, BadMessageError):
-            setbacks.on_unsound(peer, error)
-        if not isinstance(error, RpcError):
-            return
-        match error.code():
-            case StatusCode.PERMISSION_DENIED:
-                reason = error.details().partition(":")[0]
-                setbacks.on_refused(peer, reason, self._identity().peer_id, is_given=is_given)
-            case StatusCode.RESOURCE_EXHAUSTED:
-                setbacks.on_too_often(peer)
-            case StatusCode.DEADLINE_EXCEEDED:
-                setbacks.on_unreached(peer.address, Unreached.SILENT, self._candidates.rank(peer.address))
-            case _ if error.unreached is not None:
-                setbacks.on_unreached(peer.address, error.unreached, self._candidates.rank(peer.address))
-            case StatusCode.UNIMPLEMENTED | StatusCode.UNKNOWN | StatusCode.INTERNAL:
-                setbacks.on_failed(peer, error.details() or str(error))
 
     def on_silence(self, peer: Peer) -> None:
         """Have a silent peer asked after others, and over a new connection.

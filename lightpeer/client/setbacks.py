@@ -6,13 +6,24 @@ its track plays. Of several peers, the one that the person named first is told o
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.errors import BadMessageError, NoPeerError, NothingFoundError, StreamFailedError, Unreached
+from lightpeer.errors import (
+    BadMessageError,
+    NoPeerError,
+    NothingFoundError,
+    RpcError,
+    StreamFailedError,
+    Unreached,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lightpeer.core.addresses import Endpoint
     from lightpeer.core.trust.identity import PeerId
+    from lightpeer.errors import RemoteError
     from lightpeer.peering.peer import Peer
 
 ANOTHER: Final = "name another with --bootstrap HOST:PORT"
@@ -54,10 +65,40 @@ class Setbacks:
         self._misnamed: str | None = None  # likewise, at one that the person gave
         self._refused: str | None = None  # it answers others, but not us
         self._unreached: tuple[str, str] | None = None  # what is so, what to do
-        self._unreached_rank = 0
+        self._unreached_rank = math.inf
         self._failed: str | None = None
         self.was_refused = False
         self.too_often: str | None = None
+
+    def on_error(
+        self, peer: Peer, error: RemoteError, rank: int | None, own_id: Callable[[], PeerId]
+    ) -> None:
+        """Note why a peer did not answer.
+
+        Args:
+            peer: the peer.
+            error: its failure.
+            rank: its place in the list that the person gave, None if it is not there.
+            own_id: gives our id.
+        """
+        from lightpeer.core.rpc.status import StatusCode
+
+        if isinstance(error, BadMessageError):
+            self.on_unsound(peer, error)
+        if not isinstance(error, RpcError):
+            return
+        match error.code():
+            case StatusCode.PERMISSION_DENIED:
+                reason = error.details().partition(":")[0]
+                self.on_refused(peer, reason, own_id(), is_given=rank is not None)
+            case StatusCode.RESOURCE_EXHAUSTED:
+                self.on_too_often(peer)
+            case StatusCode.DEADLINE_EXCEEDED:
+                self.on_unreached(peer.address, Unreached.SILENT, rank)
+            case _ if error.unreached is not None:
+                self.on_unreached(peer.address, error.unreached, rank)
+            case StatusCode.UNIMPLEMENTED | StatusCode.UNKNOWN | StatusCode.INTERNAL:
+                self.on_failed(peer, error.details() or str(error))
 
     def on_unsound(self, peer: Peer, error: BadMessageError) -> None:
         """Note that a peer broke the protocol."""
@@ -75,17 +116,18 @@ class Setbacks:
         """Note that a peer answers, but that we have asked it too often."""
         self.too_often = f"{peer.name} was asked too often"
 
-    def on_unreached(self, address: Endpoint, unreached: Unreached, rank: int) -> None:
+    def on_unreached(self, address: Endpoint, unreached: Unreached, rank: int | None) -> None:
         """Note that nobody was reached at an address.
 
         Args:
             address: where.
             unreached: why.
-            rank: the lowest is told: its place in the list that the person gave.
+            rank: its place in the list that the person gave, None if it is not there.
         """
-        if self._unreached is None or rank < self._unreached_rank:
+        place = math.inf if rank is None else rank
+        if self._unreached is None or place < self._unreached_rank:
             self._unreached = unreached_sentence(unreached, address)
-            self._unreached_rank = rank
+            self._unreached_rank = place
 
     def on_failed(self, peer: Peer, why: str) -> None:
         """Note that something answers at a peer's address, but not as a peer does."""

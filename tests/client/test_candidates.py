@@ -75,7 +75,7 @@ def test_who_is_named_by_the_person():
     on = Stage(A, Contact(("2.2.2.2", 2), THEM.peer_id))
     assert on.candidates.is_given(A.address)
     assert not on.candidates.is_given(B.address)
-    assert [on.candidates.rank(a) for a in (A.address, ("2.2.2.2", 2), B.address)] == [0, 1, 2]
+    assert [on.candidates.rank(a) for a in (A.address, ("2.2.2.2", 2), B.address)] == [0, 1, None]
     assert on.candidates.was_given(THEM.peer_id)
     other = Identity(b"\x03" * 32).peer_id
     assert not on.candidates.was_given(other)

@@ -7,8 +7,17 @@ from types import SimpleNamespace
 import pytest
 
 from lightpeer.client.setbacks import Setbacks
+from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.identity import Identity, format_peer_id
-from lightpeer.errors import BadMessageError, NoPeerError, NothingFoundError, StreamFailedError, Unreached
+from lightpeer.errors import (
+    BadMessageError,
+    NoPeerError,
+    NothingFoundError,
+    RpcError,
+    StreamFailedError,
+    Unreached,
+    VerificationError,
+)
 
 US = Identity(b"\x01" * 32).peer_id
 PEER = SimpleNamespace(name="10.0.0.1:1", address=("10.0.0.1", 1))
@@ -50,7 +59,7 @@ def _error_of(unreached):
 
 def test_of_several_the_first_that_the_person_named_is_told():
     setbacks = Setbacks()
-    for port, rank in enumerate((2, 0, 0, 1)):
+    for port, rank in enumerate((None, 0, 0, 1)):
         setbacks.on_unreached(("::1", port), Unreached.REFUSED, rank)
     assert "nobody listens at [::1]:1" in str(setbacks.error(is_any_known=True))
 
@@ -114,3 +123,23 @@ def test_a_refusal_for_a_reason_that_is_not_known_is_none():
     setbacks = Setbacks()
     setbacks.on_refused(PEER, "tired", US, is_given=True)
     assert not setbacks.was_refused
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (BadMessageError("a lie"), "answered, but not by the protocol (a lie)"),
+        (RpcError(StatusCode.PERMISSION_DENIED, "private: go"), "is private: ask its operator"),
+        (RpcError(StatusCode.RESOURCE_EXHAUSTED), "was asked too often"),
+        (RpcError(StatusCode.DEADLINE_EXCEEDED), "10.0.0.1:1 does not answer"),
+        (RpcError(StatusCode.UNAVAILABLE, unreached=Unreached.CLOSED), "closes the connection at once"),
+        (RpcError(StatusCode.UNIMPLEMENTED, "HTTP 404"), "not as a peer (HTTP 404)"),
+        (RpcError(StatusCode.UNKNOWN), "not as a peer (the peer's answer was UNKNOWN)"),
+        (RpcError(StatusCode.UNAVAILABLE), "check the network"),
+        (VerificationError("of another kind"), "check the network"),
+    ],
+)
+def test_each_error_of_a_peer_has_its_sentence(error, says):
+    setbacks = Setbacks()
+    setbacks.on_error(PEER, error, 0, lambda: US)
+    assert says in str(setbacks.error(is_any_known=True))

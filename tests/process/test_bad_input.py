@@ -96,9 +96,12 @@ def test_a_bad_name_does_no_harm_beside_a_good_address(client):
 
 
 def test_a_peer_that_is_asked_too_often_can_be_reached(client, network):
-    results = [client.run("peers") for _ in range(ASKS_AT_ONCE + 2)]
-    assert {result.status for result in results} == {0}
-    last = results[-1]
+    last = client.run("peers")
+    for _ in range(4 * ASKS_AT_ONCE):  # a slow machine asks less often
+        if last.err:
+            break
+        last = client.run("peers")
+        assert last.status == 0
     assert "was asked too often: wait a minute for news" in last.sentence
     assert network.first.peer_id.encode() in last.out, "it was known before"
     checked = client.run("doctor", "--json", LIGHTPEER_OUTPUT="null")

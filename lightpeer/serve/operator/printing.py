@@ -66,7 +66,7 @@ class Printer:
         is_shown = output.stream.isatty() and not output.json
         if not is_shown or (output.stream.encoding or "").lower() != "utf-8":
             return
-        from lightpeer.core.qr import qr_lines
+        from lightpeer.console.qr import qr_lines
 
         for line in qr_lines(invite):
             output.remark("qr", line)

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from lightpeer.core.qr import MAX_BYTES, qr_lines, qr_matrix
+from lightpeer.console.qr import MAX_BYTES, qr_lines, qr_matrix
 
 TEXT = b"loudp2p:L0123456789@192.168.1.2:47474," * 8
 CODES = [
