@@ -17,11 +17,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lightpeer.serve.embedding import Server, open_server
     from lightpeer.serve.operator.events import (
+        Invited,
         LibraryTrouble,
         Listening,
         ListsRead,
         Mended,
         Mirrored,
+        NotReached,
+        OnlyHere,
+        Reached,
         RoleChanged,
         ServerEvent,
         Trouble,
@@ -30,11 +34,15 @@ if TYPE_CHECKING:
     from lightpeer.serve.operator.settings import ServeSettings
 
 __all__ = [
+    "Invited",
     "LibraryTrouble",
     "Listening",
     "ListsRead",
     "Mended",
     "Mirrored",
+    "NotReached",
+    "OnlyHere",
+    "Reached",
     "RoleChanged",
     "ServeSettings",
     "Server",

@@ -148,7 +148,9 @@ class TestItsEnd:
     def test_an_idle_one_ends_at_once(self, tmp_path):
         (tmp_path / "music").mkdir()
         with Server(tmp_path / "server", tmp_path / "music") as server:
-            assert server.end(signal.SIGINT) == (130, b"", "")
+            result = server.end(signal.SIGINT)
+            assert (result.status, result.err) == (130, "")
+            assert result.event("only_here")["port"] == server.address[1]
 
 
 def little_ahead(folder):

@@ -13,17 +13,21 @@ import trio
 import lightpeer
 import lightpeer.serve
 from lightpeer.errors import UsageError
-from lightpeer.serve import Listening, ServerEvent, ServeSettings, open_server
+from lightpeer.serve import Invited, Listening, ServerEvent, ServeSettings, open_server
 from lightpeer.testing.network import SimInternet, simulate
 from tests.exported import unexported
 from tests.pair import settings as client_settings
 
 NAMES = [
+    "Invited",
     "LibraryTrouble",
     "Listening",
     "ListsRead",
     "Mended",
     "Mirrored",
+    "NotReached",
+    "OnlyHere",
+    "Reached",
     "RoleChanged",
     "ServeSettings",
     "Server",
@@ -71,7 +75,8 @@ def test_it_says_nothing_but_to_who_asks(chosen, capfd):
         async with open_server(chosen, network=net.host(SERVER), on_event=told.append) as server:
             await server.wait_imported()
             await trio.sleep(10)
-            assert told == [Listening((SERVER, 1000), server.peer_id)]
+            invite = f"loudp2p:{server.peer_id}@{SERVER}:1000"
+            assert told == [Listening((SERVER, 1000), server.peer_id), Invited(invite)]
 
     simulate(main)
     assert capfd.readouterr() == ("", "")
