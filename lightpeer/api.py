@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from lightpeer.client.metered import open_metered
 from lightpeer.config import Settings, load_settings
-from lightpeer.core.trust.contact import Contact, parse_contact
+from lightpeer.core.trust.contact import Contact, parse_contacts
 from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.errors import UsageError
 
@@ -38,8 +38,8 @@ async def open_client(
     """Open a light client for the length of a block. It never listens, and opens no socket before it must.
 
     Args:
-        bootstrap: the first peers to ask, each `HOST`, `HOST:PORT` or `ID@HOST:PORT`; none: as the settings
-            say.
+        bootstrap: the first peers to ask, each `HOST`, `HOST:PORT`, `ID@HOST:PORT` or an invite; none: as
+            the settings say.
         settings: None: as for the `lightpeer` command, from the environment and the person's file.
         network: None: the system's.
 
@@ -54,7 +54,7 @@ async def open_client(
         network = SystemNetwork()
     if settings is None:
         settings = load_settings(environ=os.environ)
-    if contacts := tuple(map(_contact, bootstrap)):
+    if contacts := tuple(contact for text in bootstrap for contact in _contacts(text)):
         settings = replace(settings, bootstrap=contacts)
     async with open_metered(settings, network) as client:
         yield LightClient(client)
@@ -163,8 +163,8 @@ class LightClient:
             yield player
 
 
-def _contact(text: str) -> Contact:
+def _contacts(text: str) -> list[Contact]:
     try:
-        return parse_contact(text)
+        return parse_contacts(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is not the address of a peer: give {error}") from error

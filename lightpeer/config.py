@@ -8,15 +8,17 @@ errors, since silently ignoring a misspelt setting would be worse.
 
 from __future__ import annotations
 
+import logging
 import math
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from lightpeer.core.trust.contact import Contact, parse_contact
+from lightpeer.core.trust.contact import Contact, parse_contacts, split_contacts
+from lightpeer.core.trust.joined import contacts_in, parse_joined
 from lightpeer.errors import ConfigError, LocalError, UsageError
+from lightpeer.places import default_config_path, default_state_dir, expanded, path_in
 from lightpeer.safe_files import read_ordinary
 
 if TYPE_CHECKING:
@@ -24,9 +26,13 @@ if TYPE_CHECKING:
 
     from lightpeer.core.budget.profile import Profile
 
+logger = logging.getLogger(__name__)
+
 Transport: TypeAlias = Literal["auto", "udp", "grpc"]
 
 MAX_BOOTSTRAP = 16  # more would take longer to try than a person waits
+
+JOINED_FILE = "joined"  # in the state directory: invites (core/trust/joined.py)
 
 MAX_FILE_BYTES = 64 * 1024  # every setting, and a page of comments on each
 
@@ -39,6 +45,7 @@ class Settings:
 
     state_dir: Path  # key, peers, remembered bandwidth, what was heard
     bootstrap: tuple[Contact, ...] = ()  # the first peers to ask
+    lan: bool = True  # look on the local network where no known peer is reached: two packets
     cached_peers: int = 64  # remembered between runs: 40 kB, more than a light client asks in a week
     output: str = ""  # a sink (`lightpeer.audio.sinks`); empty: the sound device
     bitrate_kbps: int | None = None  # the rendition; None: as the link allows
@@ -72,6 +79,8 @@ def load_settings(
 ) -> Settings:
     """Return the settings from flags, environment, file and defaults, in this order.
 
+    The networks that the person has joined follow the bootstrap list.
+
     Args:
         config_path: the TOML file; None: that of LIGHTPEER_CONFIG, or the platform's, which may be absent.
         environ: the environment.
@@ -81,39 +90,41 @@ def load_settings(
         UsageError: a mistake in an override.
         ConfigError: a mistake in the file or the environment.
     """
-    path = config_path or _path_in(environ, _CONFIG_VARIABLE)
-    values = _read_file(path or default_config_path(environ), must_exist=path is not None)
+    path = config_path or path_in(environ, _CONFIG_VARIABLE)
+    values = _read_file(path, must_exist=True) if path else _read_default_file(environ)
     values |= _read_environment(environ)
     for name, value in (overrides or {}).items():
         if value is not None:
             values[name] = _parse(name, value, UsageError, f"--{_FLAGS.get(name, name).replace('_', '-')}")
-    values.setdefault("state_dir", default_state_dir(environ))
+    if "state_dir" not in values:
+        values["state_dir"] = default_state_dir(environ)
+    joined, complaints = contacts_in(read_joined(values["state_dir"]))
+    for complaint in complaints:
+        logger.warning("%s: %s", values["state_dir"] / JOINED_FILE, complaint)
+    values["bootstrap"] = tuple(dict.fromkeys([*values.get("bootstrap", ()), *joined]))[:MAX_BOOTSTRAP]
     settings = Settings(**values)
     _check_profiles(settings)
     return settings
 
 
-def default_config_path(environ: Mapping[str, str]) -> Path:
-    """Return the path of our configuration file on this platform."""
-    if sys.platform == "darwin":
-        return _home(environ) / "Library/Application Support/lightpeer/config.toml"
-    return (_path_in(environ, "XDG_CONFIG_HOME") or _home(environ) / ".config") / "lightpeer/config.toml"
+def read_joined(state_dir: Path) -> list[str]:
+    """Return the invites to networks that the person has joined, the latest first."""
+    path = state_dir / JOINED_FILE
+    try:
+        return parse_joined(read_ordinary(path, MAX_FILE_BYTES))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        logger.warning("cannot read the joined networks %s: %s", path, error.strerror)
+        return []
 
 
-def default_state_dir(environ: Mapping[str, str]) -> Path:
-    """Return the path of our state directory on this platform."""
-    if sys.platform == "darwin":
-        return _home(environ) / "Library/Application Support/lightpeer/state"
-    return (_path_in(environ, "XDG_STATE_HOME") or _home(environ) / ".local/state") / "lightpeer"
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    return _path_in(environ, "HOME") or Path.home()
-
-
-def _path_in(environ: Mapping[str, str], variable: str) -> Path | None:
-    text = environ.get(variable)
-    return Path(text).expanduser() if text else None
+def _read_default_file(environ: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        path = default_config_path(environ)
+    except ConfigError:  # without a home there is no file, and the state directory may be named
+        return {}
+    return _read_file(path, must_exist=False)
 
 
 def _parse_toml(data: bytes, path: Path) -> dict[str, Any]:
@@ -257,16 +268,17 @@ def _text(value: object) -> str:
 def _path(value: object) -> Path:
     if not isinstance(value, str | Path) or not str(value):
         raise ValueError("the path of a folder")
-    return Path(value).expanduser()
+    return expanded(value)
 
 
 def _contacts(value: object) -> tuple[Contact, ...]:
-    items = value.split(",") if isinstance(value, str) else value
+    items = split_contacts(value) if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
         raise ValueError("a list of HOST:PORT")
-    if len(items) > MAX_BOOTSTRAP:
+    contacts = [contact for item in items if item.strip() for contact in parse_contacts(item)]
+    if len(contacts) > MAX_BOOTSTRAP:
         raise ValueError(f"at most {MAX_BOOTSTRAP} addresses")
-    return tuple(parse_contact(item) for item in items if item.strip())
+    return tuple(contacts)
 
 
 _FLAGS = {
@@ -281,6 +293,7 @@ _FLAGS = {
 _PARSERS: dict[str, Callable[[object], object]] = {
     "state_dir": _path,
     "bootstrap": _contacts,
+    "lan": _switch,
     "cached_peers": _whole(8, 512, "peers"),
     "output": _text,
     "bitrate_kbps": _bitrate,

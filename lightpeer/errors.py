@@ -29,9 +29,22 @@ sentence that tells the person what to do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import StrEnum, auto
 from typing import Final
 
 INTERRUPTED: Final = 130  # the commands' exit status after Ctrl-C: 128 + SIGINT, as shells count
+
+
+class Unreached(StrEnum):
+    """Why no peer was reached at an address."""
+
+    REFUSED = auto()  # nobody listens there
+    NO_ROUTE = auto()  # no packet gets there
+    NO_NAME = auto()  # its name has no address
+    NO_NAME_SERVER = auto()  # nobody could be asked for its address
+    CLOSED = auto()  # each connection is closed before a word is said
+    FOREIGN = auto()  # what answers there speaks another protocol than HTTP/2
+    SILENT = auto()  # nothing comes back
 
 
 class LightpeerError(Exception):
@@ -103,6 +116,8 @@ class FramingError(BadMessageError):
 class RpcError(RemoteError):
     """A call that ended with a gRPC status other than OK. Its methods are those of grpcio's.
 
+    `unreached` says why it did not come to a server, where that is known.
+
     `code()` returns a `lightpeer.core.rpc.status.StatusCode`, `details()` the status message,
     `trailing_metadata()` the key and value pairs that came with it, and `initial_metadata()` those that came
     before.
@@ -114,8 +129,11 @@ class RpcError(RemoteError):
         details: str = "",
         trailing_metadata: Sequence[tuple[str, str | bytes]] = (),
         initial_metadata: Sequence[tuple[str, str | bytes]] = (),
+        *,
+        unreached: Unreached | None = None,
     ) -> None:
         super().__init__(f"the peer's answer was {_name(code)}: {details}".rstrip(": "))
+        self.unreached = unreached
         self._code = code
         self._details = details
         self._trailing_metadata = tuple(trailing_metadata)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer import config
+from lightpeer import config, places
 from lightpeer.config import Settings, load_settings
 from lightpeer.core.budget.profile import Profile
 from lightpeer.core.trust.contact import Contact
@@ -25,7 +25,7 @@ def write(path: Path, text: str) -> Path:
 
 def test_defaults_need_nothing():
     settings = load_settings(environ=HOME)
-    assert settings == Settings(state_dir=config.default_state_dir(HOME))
+    assert settings == Settings(state_dir=places.default_state_dir(HOME))
 
 
 def test_flag_beats_environment_beats_file_beats_default(tmp_path):
@@ -134,6 +134,15 @@ def test_a_bootstrap_peer_may_be_named_by_its_id():
     assert settings.bootstrap == (Contact(("::1", 2), peer_id),)
 
 
+def test_an_invite_is_as_good_as_the_addresses_in_it():
+    peer_id = PeerId(bytes(range(20)))
+    invite = f"loudp2p:{format_peer_id(peer_id)}@a:1,b:2"
+    contacts = (Contact(("a", 1), peer_id), Contact(("b", 2), peer_id))
+    settings = load_settings(environ=HOME, overrides={"bootstrap": [invite, "c:3"]})
+    assert settings.bootstrap == (*contacts, Contact(("c", 3)))
+    assert load_settings(environ=HOME | {"LIGHTPEER_BOOTSTRAP": invite}).bootstrap == contacts
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -209,15 +218,52 @@ def test_mistakes_elsewhere_name_their_place():
     ],
 )
 def test_platform_folders(monkeypatch, platform, config_path, state_dir):
-    monkeypatch.setattr(config.sys, "platform", platform)
-    assert str(config.default_config_path(HOME)) == config_path
-    assert str(config.default_state_dir(HOME)) == state_dir
+    monkeypatch.setattr(places.sys, "platform", platform)
+    assert str(places.default_config_path(HOME)) == config_path
+    assert str(places.default_state_dir(HOME)) == state_dir
+
+
+def test_the_networks_that_were_joined_follow_the_bootstrap_list(tmp_path, caplog):
+    peer_id = PeerId(bytes(range(20)))
+    invite = f"loudp2p:{format_peer_id(peer_id)}@a:1,b:2"
+    (tmp_path / "joined").write_text(f"{invite}\na:b\n" + "".join(f"host{n}\n" for n in range(20)))
+    settings = load_settings(environ=HOME, overrides={"state_dir": tmp_path, "bootstrap": "x:1"})
+    assert settings.bootstrap[:4] == (
+        Contact(("x", 1)),
+        Contact(("a", 1), peer_id),
+        Contact(("b", 2), peer_id),
+        Contact(("host0", 47474)),
+    )
+    assert len(settings.bootstrap) < 16
+    assert f"{tmp_path / 'joined'}: 'a:b' is not HOST:PORT" in caplog.text
+
+
+def test_joined_networks_that_cannot_be_read_are_reported(tmp_path, caplog):
+    (tmp_path / "joined").mkdir()
+    assert load_settings(environ=HOME, overrides={"state_dir": tmp_path}).bootstrap == ()
+    assert "cannot read the joined networks" in caplog.text
+    assert config.read_joined(tmp_path / "file" / "none") == []
+
+
+def test_a_user_without_a_home_names_a_state_directory(monkeypatch):
+    def unknown(_path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", lambda path: unknown(path) if str(path)[0] == "~" else path)
+    monkeypatch.setattr(Path, "home", lambda: unknown(Path()))
+    assert load_settings(environ={}, overrides={"state_dir": "/s"}).state_dir == Path("/s")
+    with pytest.raises(ConfigError, match="there is no home folder: set HOME"):
+        load_settings(environ={})
+    with pytest.raises(UsageError, match="--state is '~x/s', but must be a path in the home of a user"):
+        load_settings(environ={}, overrides={"state_dir": "~x/s"})
+    with pytest.raises(ConfigError, match="the environment's XDG_STATE_HOME is '~x'"):
+        load_settings(environ={"XDG_STATE_HOME": "~x"})
 
 
 def test_xdg_folders():
     environ = HOME | {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s"}
-    assert str(config.default_config_path(environ)) == "/c/lightpeer/config.toml"
-    assert str(config.default_state_dir(environ)) == "/s/lightpeer"
+    assert str(places.default_config_path(environ)) == "/c/lightpeer/config.toml"
+    assert str(places.default_state_dir(environ)) == "/s/lightpeer"
 
 
 def test_the_limits_of_a_server_reach_its_connections():

@@ -23,7 +23,7 @@ def make_sink(spec: str | None) -> Sink:
 
             return DeviceSink(argument)
         case "wav", path if path:
-            return WavSink(Path(path).expanduser())
+            return WavSink(_expanded(path))
         case "command", line if _split(line):
             from lightpeer.audio.pipes import CommandSink
 
@@ -35,6 +35,13 @@ def make_sink(spec: str | None) -> Sink:
         case "null", "":
             return NullSink()
     raise UsageError(f"{spec!r} is not an output: choose one of {KINDS}")
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as exc:
+        raise UsageError(f"cannot write {path}: there is no such user here") from exc
 
 
 def _split(line: str) -> list[str]:

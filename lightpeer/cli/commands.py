@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightpeer.client.metered import open_metered
+from lightpeer.client.query import check_length
 from lightpeer.console.signals import SIGNALLED, run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.uri import is_uri, parse_uri
@@ -64,6 +65,7 @@ def checked_query(text: str) -> str:
         words.encode()
     except UnicodeEncodeError as error:
         raise UsageError("the words to search for are not UTF-8 text") from error
+    check_length(words)
     return words
 
 
@@ -77,7 +79,10 @@ def checked_item(text: str) -> str:
 
 def checked_target(text: str) -> Path:
     """Return the path of a file to write; raise UsageError if it cannot be written."""
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"cannot write to {text}: there is no such user here") from error
     replaceable = path.is_file() or not path.exists()  # a device would be replaced too
     if not replaceable or not path.parent.is_dir():
         raise UsageError(f"cannot write to {text}: name an ordinary file in a folder that exists")

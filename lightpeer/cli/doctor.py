@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from lightpeer.console.signals import run_async
-from lightpeer.errors import AudioError, LightpeerError, MissingLibraryError
+from lightpeer.errors import AudioError, ConfigError, LightpeerError, MissingLibraryError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -87,6 +87,8 @@ async def _examine(load: Callable[[], Settings], config: str | None) -> AsyncIte
     yield check_clock(time.time())
     yield check_fts5()
     yield check_ffmpeg()
+    if settings.lan:
+        yield await check_local_network()
     for (host, port), _ in settings.bootstrap:
         yield await check_address(host, port, settings.connect_timeout_s)
     yield await check_peers(settings)
@@ -102,9 +104,12 @@ def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
 
 def check_configuration(config: str | None = None) -> Finding:
     """Report the configuration file, which has been loaded by now."""
-    from lightpeer.config import default_config_path
+    from lightpeer.places import default_config_path
 
-    path = Path(config or os.environ.get("LIGHTPEER_CONFIG") or default_config_path(os.environ))
+    try:
+        path = Path(config or os.environ.get("LIGHTPEER_CONFIG") or default_config_path(os.environ))
+    except ConfigError:
+        return Finding("configuration", Verdict.OK, "defaults (there is no home folder)")
     return Finding("configuration", Verdict.OK, f"{path}" if path.exists() else f"defaults (no {path})")
 
 
@@ -236,9 +241,12 @@ async def check_address(host: str, port: int, timeout_s: float) -> Finding:
         port: its port.
         timeout_s: how long to wait, in seconds.
     """
+    from lightpeer.client.setbacks import unreached_sentence
+    from lightpeer.core.addresses import format_endpoint
+    from lightpeer.net.reasons import unreached_by
     from lightpeer.net.system import SystemNetwork
 
-    name = f"bootstrap {host}:{port}"
+    name = f"bootstrap {format_endpoint((host, port))}"
     began = trio.current_time()
     try:
         with trio.fail_after(timeout_s):
@@ -246,10 +254,28 @@ async def check_address(host: str, port: int, timeout_s: float) -> Finding:
     except trio.TooSlowError:
         return Finding(name, Verdict.WARN, f"no answer within {timeout_s:g} s: is it the right address?")
     except OSError as error:
-        return Finding(name, Verdict.WARN, f"{error}: is it the right address, and is a peer running there?")
+        unreached = unreached_by(error)
+        if unreached is None:
+            return Finding(name, Verdict.WARN, f"{error}: is it the right address?")
+        return Finding(name, Verdict.WARN, ": ".join(unreached_sentence(unreached, (host, port))))
     rtt_ms = (trio.current_time() - began) * 1000
     await trio.aclose_forcefully(stream)
     return Finding(name, Verdict.OK, f"connected in {rtt_ms:.0f} ms")
+
+
+async def check_local_network() -> Finding:
+    """Look for peers on the local network."""
+    from lightpeer.client.candidates import LOOK_S
+    from lightpeer.net.system import SystemNetwork
+
+    async with SystemNetwork().lan() as lan:
+        if not lan.is_looking:
+            return Finding("local network", Verdict.WARN, "there is none that carries multicasts")
+        with trio.move_on_after(LOOK_S):
+            await trio.sleep_forever()
+        count = len({contact.peer_id for contact in lan.contacts})
+    text = f"{count} peer{'s' * (count != 1)} found there" if count else "no peer answers there"
+    return Finding("local network", Verdict.OK, text)
 
 
 async def check_peers(settings: Settings) -> Finding:

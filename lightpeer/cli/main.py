@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightpeer.console.output import Output
 from lightpeer.console.report import Parser, report, start_logging
-from lightpeer.errors import INTERRUPTED
+from lightpeer.errors import INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ _STATUSES = (
 )
 _SETTINGS = (
     *("state_dir", "bootstrap", "output", "bitrate_kbps", "transport", "volume_db", "normalize"),
-    *("cache_bytes", "first_contact_wait_s", "give_up_s", "profile"),
+    *("cache_bytes", "first_contact_wait_s", "give_up_s", "profile", "lan"),
 )
 """The settings that have a flag, by the name that the parser uses too."""
 
@@ -45,6 +45,9 @@ def run(argv: Sequence[str]) -> int:
     try:
         with _prompt_interrupts():
             arguments = _parse(argv)
+            if arguments.command is None:
+                _parser().print_help()
+                return 0
             debug = arguments.verbose > 1
             output.quiet = arguments.quiet
             start_logging(output.program, arguments.verbose)
@@ -59,7 +62,11 @@ def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
 
     match arguments.command:
         case "id":
-            return _show_id(settings(), output)
+            return _show_id(settings(), output, is_server=arguments.server)
+        case "join":
+            from lightpeer.cli.join import join
+
+            return join(settings(), output, arguments.invites, removes=arguments.remove)
         case "usage":
             from lightpeer.cli.usage import show_usage
 
@@ -92,12 +99,19 @@ def _load_settings(arguments: argparse.Namespace) -> Settings:
     )
 
 
-def _show_id(settings: Settings, output: Output) -> int:
+def _show_id(settings: Settings, output: Output, *, is_server: bool) -> int:
     from lightpeer.core.trust.identity import format_peer_id
-    from lightpeer.state.files import load_or_create_identity
+    from lightpeer.state.files import KEY_FILE, SERVE_FOLDER, load_or_create_identity
 
-    peer_id = format_peer_id(load_or_create_identity(settings.state_dir).peer_id)
-    output.result("id", peer_id, peer_id=peer_id)
+    served_from = settings.state_dir / SERVE_FOLDER
+    has_server = (served_from / KEY_FILE).exists()
+    if is_server and not has_server:
+        raise UsageError(f"lightpeer-serve has made no key in {served_from} yet: start it once")
+    state_dir = served_from if is_server else settings.state_dir
+    peer_id = format_peer_id(load_or_create_identity(state_dir).peer_id)
+    output.result("id", peer_id, peer_id=peer_id, role="server" if is_server else "player")
+    if has_server and not is_server and not output.quiet and not output.json:
+        output.warn("this is the id of the player; lightpeer-serve here has another (lightpeer id --server)")
     return 0
 
 
@@ -149,7 +163,7 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def add(name: str, text: str) -> Parser:
         return commands.add_parser(
@@ -173,7 +187,9 @@ def _parser() -> Parser:
     _add_cache(add("cache", "show what was heard and is kept, so that it costs nothing again"))
     _add_pin(add("pin", "keep tracks to be heard later, without the network"))
     add("peers", "ask for peers, and list those known")
-    add("id", "print this peer's id")
+    _add_join(add("join", "join a network by an invite, and keep it; without one, list those joined"))
+    own_id = add("id", "print the id of this player, for a server's operator")
+    own_id.add_argument("--server", action="store_true", help="the id of lightpeer-serve on this machine")
     add("usage", "show the data used by day, and what is left of the caps")
     add("doctor", "check what playing needs, and say how to get what is missing")
     add("demo", "run a small network on this machine and play a track from it")
@@ -208,6 +224,11 @@ def _add_play(play: Parser) -> None:
     _add_cache_size(play)
 
 
+def _add_join(join: Parser) -> None:
+    join.add_argument("invites", nargs="*", metavar="INVITE", help="loudp2p:L…@HOST:PORT, or [ID@]HOST:PORT")
+    join.add_argument("--remove", action="store_true", help="forget these again, given by invite or id")
+
+
 def _add_cache(cache: Parser) -> None:
     cache.add_argument("--clear", action="store_true", help="remove all of it, pinned tracks too")
     _add_cache_size(cache)
@@ -237,8 +258,11 @@ def _common_options() -> Parser:
     """Return the options that may stand before and after the command."""
     unset = argparse.SUPPRESS  # a command must not reset an option that stands before it
     common = Parser(add_help=False, argument_default=unset)
-    place = "[ID@]HOST:PORT"
+    place = "INVITE|[ID@]HOST:PORT"
     common.add_argument("--bootstrap", action=_Gather, metavar=place, help="a first peer (repeats)")
+    common.add_argument(
+        "--no-lan", dest="lan", action="store_false", help="do not look for peers on the local network"
+    )
     common.add_argument("--state", dest="state_dir", metavar="DIR", help="the directory of key and peers")
     common.add_argument("--profile", metavar="NAME", help="thrifty, normal, unmetered, your own, or auto")
     common.add_argument("--config", metavar="FILE", help="the configuration file")

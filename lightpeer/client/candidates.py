@@ -1,12 +1,13 @@
 """The addresses that a light client may try, best first.
 
 Connected peers come first, then the bootstrap list, then the peer cache, each best first. Further addresses
-are looked for only once all of these are used up: the other addresses of bootstrap names, or, for a client
-that knows no peer at all, those that answer on the local network.
+are looked for only once all of these are used up: the other addresses of bootstrap names, and, for a client
+that reaches no peer at all, those that answer on the local network.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from lightpeer.state.peers import RememberedPeers
 
 MAX_CACHED: Final = 8  # as many peers as one search may ask
+MAX_FURTHER: Final = 64
+LOOK_AGAIN_S: Final = 60.0
 LOOK_S: Final = 1.5  # answers take 20 to 120 ms (RFC 6762, section 6); a question is repeated after 1 s
 
 
@@ -35,6 +38,8 @@ class Candidates:
         network: Network,
         connections: Connections,
         remembered: RememberedPeers,
+        *,
+        looks_around: bool = True,
     ) -> None:
         """Join the sources of addresses.
 
@@ -43,11 +48,14 @@ class Candidates:
             network: resolves names, and looks around on the local network.
             connections: the peers that are connected.
             remembered: the peer cache.
+            looks_around: whether to look on the local network.
         """
         self._bootstrap = bootstrap
         self._network = network
         self._connections = connections
         self._remembered = remembered
+        self._looks_around = looks_around
+        self._look_at = -math.inf
         self._further: list[Contact] = []  # found only once no other was left
         self._moved: set[Endpoint] = set()  # where another peer answers than the one that was known there
 
@@ -78,6 +86,11 @@ class Candidates:
         """Return whether an address is on the bootstrap list."""
         return any(address == contact.address for contact in self._bootstrap)
 
+    def rank(self, address: Endpoint) -> int | None:
+        """Return the place of an address on the bootstrap list, None if it is not there."""
+        places = (place for place, contact in enumerate(self._bootstrap) if contact.address == address)
+        return next(places, None)
+
     def was_given(self, peer_id: PeerId) -> bool:
         """Return whether the person named a peer, or the address that it answers at."""
         if any(contact.peer_id == peer_id for contact in self._bootstrap):
@@ -87,12 +100,19 @@ class Candidates:
     # Further ones.
 
     async def look_around(self) -> None:
-        """Look for peers on the local network, until the first is found."""
+        """Look for peers on the local network, until the first is found, unless that is not wanted.
+
+        Who knows others looks once a minute: a peer at home may have got another address.
+        """
+        now = trio.current_time()
+        if not self._looks_around or (now < self._look_at and self.ordered()):
+            return
+        self._look_at = now + LOOK_AGAIN_S
         async with self._network.lan() as lan:
             if lan.is_looking and not lan.contacts:
                 with trio.move_on_after(LOOK_S):
                     await lan.changed.wait()
-            self._further = lan.contacts
+            self._further = list(dict.fromkeys([*lan.contacts, *self._further]))[:MAX_FURTHER]
 
     async def resolve_names(self, met: Collection[str]) -> None:
         """Find the addresses of bootstrap names, except the hosts in `met`."""

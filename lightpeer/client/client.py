@@ -6,13 +6,14 @@ track at one. The client keeps a key, and remembers peers and networks between r
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.client.query import check_length
 from lightpeer.client.reach import Reach
 from lightpeer.client.start import Start, first_kbps
 from lightpeer.core.content.uri import format_uri
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lightpeer.core.budget.profile import Limits
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.overlay.peer_cache import PeerCache
+    from lightpeer.core.trust.contact import Contact
     from lightpeer.core.trust.identity import Identity, PeerId
     from lightpeer.core.udp.opening import Opened
     from lightpeer.net.network import Network
@@ -196,6 +198,7 @@ class Client:
         """Yield at most `limit` hits, best first, each track once; raise NoPeerError if no peer answered."""
         from lightpeer.client.models import hit_of
 
+        check_length(query)
         self._check_budget()
         findings = await self._searcher.find(query, limit, self.settings.peers_asked)
         for track in findings.ranked():
@@ -209,7 +212,9 @@ class Client:
         Raises:
             NoPeerError: no peer answered.
             NothingFoundError: the words found nothing that can be opened.
+            UsageError: there are too many.
         """
+        check_length(query)
         self._check_budget()
         source = await self._searcher.best(query, self._opener(start or Start()))
         if source is not None:
@@ -248,26 +253,27 @@ class Client:
             which = "no other reachable peer" if exclude else "no reachable peer"
             raise NothingFoundError(f"{which} holds {format_uri(track_id)}")
 
+    async def meet(self, contacts: Sequence[Contact]) -> Peer:
+        """Return the first peer that answers at some addresses; raise LightpeerError if nobody does."""
+        from lightpeer.client.greeting import meet
+
+        self._check_budget()
+        return await meet(self._reach, contacts)
+
     async def peers(self) -> list[PeerInfo]:
-        """Exchange records with a peer at hand, with a second if too few are known; return all, best first.
+        """Ask a peer for others, and a second if too few are known; return all known ones, best first.
 
         Raises:
             NoPeerError: no peer answered.
         """
+        from lightpeer.client.greeting import hear_of_others
         from lightpeer.client.models import info_of
-        from lightpeer.client.setbacks import Setbacks
-        from lightpeer.core.trust.bounds import MAX_RECORDS
 
         self._check_budget()
-        reached, setbacks = False, Setbacks()
-        async with aclosing(self._reach.peers(setbacks, limit=self.settings.peers_asked)) as peers:
-            async for peer in peers:
-                reached = await self._reach.exchange(peer, MAX_RECORDS - 1, setbacks) or reached
-                if reached and self.cache.has_enough(self.network.unix_time()):
-                    break
-        if not reached:
-            raise self._reach.nobody(setbacks)
-        self._reach.warn(setbacks)
+        unix_time = self.network.unix_time
+        await hear_of_others(
+            self._reach, self.settings.peers_asked, lambda: self.cache.has_enough(unix_time())
+        )
         return [info_of(entry) for entry in self.cache.entries()]
 
     def _opener(self, start: Start, tried: Collection[PeerId] = (), track: Track | None = None) -> Opener:

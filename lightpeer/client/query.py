@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
-from lightpeer.core.trust.bounds import QUERY_ID_BYTES
-from lightpeer.errors import RpcError
+from lightpeer.core.trust.bounds import MAX_QUERY_CHARS, QUERY_ID_BYTES
+from lightpeer.errors import RpcError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 FIRST_REPLY_S: Final = 5.0  # the asked peer answers at once; this is 16 kB at 30 kbit/s
 ANSWER_S: Final = 10.0  # for further replies, from the first on: 16 kB at 13 kbit/s
 RECORDS_TO_OPEN: Final = 5  # the asked peer's own, and of as many holders as a stream may turn to
+
+
+def check_length(query: str) -> None:
+    """Raise UsageError for a query that no peer would take."""
+    if len(query) > MAX_QUERY_CHARS:
+        raise UsageError(
+            f"the query is too long: give {MAX_QUERY_CHARS} characters at most, not {len(query)}"
+        )
 
 
 class Query(NamedTuple):

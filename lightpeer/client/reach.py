@@ -19,9 +19,9 @@ from lightpeer.client.scores import Scores
 from lightpeer.core.addresses import is_name
 from lightpeer.core.search.head_start import HEAD_START_S
 from lightpeer.core.trust.contact import Contact
-from lightpeer.errors import BadMessageError, RemoteError, RpcError, SealError
+from lightpeer.errors import RemoteError, RpcError, SealError, Unreached
 from lightpeer.peering.connections import Connections, Terms
-from lightpeer.tasks.racing import first_of
+from lightpeer.tasks import racing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -74,7 +74,9 @@ class Reach:
         self.connections = Connections(terms, network, nursery, identity)
         self.scores = Scores(remembered, network.unix_time)
         self.nursery = nursery
-        self._candidates = Candidates(settings.bootstrap, network, self.connections, remembered)
+        self._candidates = Candidates(
+            settings.bootstrap, network, self.connections, remembered, looks_around=settings.lan
+        )
         self._network = network
         self._identity = identity
         self._has_exchanged = False  # records, with any peer
@@ -109,8 +111,9 @@ class Reach:
         """
         from lightpeer.client.rounds import Rounds
 
+        connect = partial(self.first_of, setbacks=setbacks)
         exchange = partial(self.exchange, setbacks=setbacks)
-        return Rounds(self._candidates, self.connections, self._first_of, exchange, limit).run(all_answered)
+        return Rounds(self._candidates, self.connections, connect, exchange, limit).run(all_answered)
 
     async def holder(self, record: PeerRecord, source: Peer) -> Peer | None:
         """Return the subject of a record, connected; None if it is at none of its addresses.
@@ -122,31 +125,40 @@ class Reach:
 
         newest = self.scores.newest(record)
         places = [Contact(endpoint, record.peer_id) for endpoint in newest.endpoints]
-        peer = await self._first_of(places, set(), scope_of(source.host))
+        peer = await self.first_of(places, set(), scope_of(source.host))
         if peer is not None:
             peer.learn_places(newest)
         return peer
 
-    async def _first_of(
-        self, contacts: list[Contact], tried: set[Contact], scope: int | None = None
+    async def first_of(
+        self,
+        contacts: list[Contact],
+        tried: set[Contact],
+        scope: int | None = None,
+        setbacks: Setbacks | None = None,
     ) -> Peer | None:
         """Return the first that can be reached; each has a head start over the next (as in RFC 8305)."""
 
         async def attempt(contact: Contact) -> Peer | None:
-            peer = await self._connect(contact, scope)
+            peer = await self._connect(contact, scope, setbacks)
             tried.add(contact)
             return peer
 
-        reached = await first_of([partial(attempt, contact) for contact in contacts], HEAD_START_S)
+        reached = await racing.first_of([partial(attempt, contact) for contact in contacts], HEAD_START_S)
         return reached[0] if reached else None
 
-    async def _connect(self, contact: Contact, scope: int | None = None) -> Peer | None:
+    async def _connect(
+        self, contact: Contact, scope: int | None = None, setbacks: Setbacks | None = None
+    ) -> Peer | None:
         """Return the peer at an address, connected; None, and a worse score, if it cannot be reached.
 
-        `scope` is how narrow a network a name may lead into, unless the person gave it; None: as remembered.
+        Args:
+            contact: the address, and the id to expect there.
+            scope: how narrow a network a name may lead into, unless the person gave it; None: as remembered.
+            setbacks: those of the search that needs the peer.
         """
+        is_given = self._candidates.is_given(contact.address)
         try:
-            is_given = self._candidates.is_given(contact.address)
             if not is_given and is_name(contact.address[0]):  # else the cache need not be loaded
                 from lightpeer.net.names import numeric_untrusted
 
@@ -156,6 +168,8 @@ class Reach:
             return await self.connections.connect(contact)
         except (OSError, RemoteError) as error:
             logger.info("cannot reach %s:%s: %s", *contact.address, error)
+            if setbacks is not None and (unreached := _unreached_by(error)) is not None:
+                setbacks.on_unreached(contact.address, unreached, self._candidates.rank(contact.address))
             self.scores.on_failure(contact.peer_id)
             return None
 
@@ -178,8 +192,10 @@ class Reach:
         try:
             reply = await peer.exchange(pb.ExchangeRequest(want=want))
         except RemoteError as error:
-            asked_too_often = isinstance(error, RpcError) and error.code() == StatusCode.RESOURCE_EXHAUSTED
-            if not asked_too_often:
+            if isinstance(error, RpcError) and error.code() == StatusCode.RESOURCE_EXHAUSTED:
+                if setbacks is not None:
+                    setbacks.on_too_often(peer)
+            else:
                 self.on_error(peer, error, setbacks)
             return False
         self.scores.learn(self.scores.sound_untrusted(reply.records, peer), peer)
@@ -211,12 +227,9 @@ class Reach:
             self._on_stranger(peer)
             return
         code = error.code() if isinstance(error, RpcError) else None
-        if setbacks is not None and isinstance(error, RpcError) and code == StatusCode.PERMISSION_DENIED:
-            reason = error.details().partition(":")[0]
-            is_given = self._candidates.is_given(peer.address)
-            setbacks.on_refused(peer, reason, self._identity().peer_id, is_given=is_given)
-        if setbacks is not None and isinstance(error, BadMessageError):
-            setbacks.on_unsound(peer, error)
+        if setbacks is not None:
+            rank = self._candidates.rank(peer.address)
+            setbacks.on_error(peer, error, rank, lambda: self._identity().peer_id)
         if code == StatusCode.DEADLINE_EXCEEDED:
             self.on_silence(peer)
         if isinstance(error, RpcError):
@@ -253,3 +266,11 @@ class Reach:
     def nobody(self, setbacks: Setbacks) -> LightpeerError:
         """Return the error that says why no peer could be asked."""
         return setbacks.error(is_any_known=self._candidates.is_any_known)
+
+
+def _unreached_by(error: OSError | RemoteError) -> Unreached | None:
+    if isinstance(error, OSError):  # of resolving a name
+        from lightpeer.net.reasons import unreached_by
+
+        return unreached_by(error)
+    return error.unreached if isinstance(error, RpcError) else None

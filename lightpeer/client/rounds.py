@@ -60,7 +60,8 @@ class Rounds:
 
         `all_answered` returns once no answer is hoped for from the peers of a round.
         """
-        if not self._candidates.ordered():
+        is_any_known = bool(self._candidates.ordered())
+        if not is_any_known:
             await self._candidates.look_around()
         for number in range(ROUNDS):
             while (peer := await self._next()) is not None:
@@ -72,6 +73,8 @@ class Rounds:
             await all_answered()
             if number == 0:
                 await self._candidates.resolve_names({peer.host for peer in self._met})
+                if is_any_known and not self._met and not self._untried():
+                    await self._candidates.look_around()
             if number < ROUNDS - 1:
                 await self._find_neighbours()
 

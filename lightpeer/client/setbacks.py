@@ -1,18 +1,54 @@
 """Why peers did not answer one search, so that the person can be told.
 
 Each search has its own setbacks: several run at a time, and one that looks for sources goes on for as long as
-its track plays.
+its track plays. Of several peers, the one that the person named first is told of: its address may be wrong.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
-from lightpeer.errors import BadMessageError, NoPeerError, NothingFoundError, StreamFailedError
+from lightpeer.errors import (
+    BadMessageError,
+    NoPeerError,
+    NothingFoundError,
+    RpcError,
+    StreamFailedError,
+    Unreached,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightpeer.core.addresses import Endpoint
     from lightpeer.core.trust.identity import PeerId
+    from lightpeer.errors import RemoteError
     from lightpeer.peering.peer import Peer
+
+ANOTHER: Final = "name another with --bootstrap HOST:PORT"
+NOBODY_KNOWN: Final = (
+    "no peer is known: join one by its invite (lightpeer join INVITE), name one with --bootstrap HOST:PORT, "
+    "or serve music on this network (lightpeer-serve DIR --listen PORT)"
+)
+_CAUSES: Final = {
+    Unreached.REFUSED: ("nobody listens at {at}", "start the peer there or check the port"),
+    Unreached.NO_ROUTE: ("there is no route to {at}", "check this machine's network"),
+    Unreached.NO_NAME: ("the name {host} is not found", "check its spelling"),
+    Unreached.NO_NAME_SERVER: ("no name server answers for {host}", "check this machine's network"),
+    Unreached.CLOSED: ("{at} closes the connection at once", "check the port"),
+    Unreached.FOREIGN: ("what answers at {at} does not speak HTTP/2 and is no peer", "check the port"),
+    Unreached.SILENT: ("{at} does not answer", "check the address, and the firewall there"),
+}
+"""What is so, and what to do about it; "or name another" follows."""
+
+
+def unreached_sentence(unreached: Unreached, address: Endpoint) -> tuple[str, str]:
+    """Return why nobody was reached at an address, and what to do about it."""
+    from lightpeer.core.addresses import format_endpoint
+
+    what, remedy = _CAUSES[unreached]
+    return what.format(at=format_endpoint(address), host=address[0]), remedy
 
 
 class Setbacks:
@@ -20,6 +56,7 @@ class Setbacks:
 
     Attributes:
         was_refused: whether a peer that the person named refused to answer us.
+        too_often: the peer that was asked too often, as a sentence; None: there is none.
     """
 
     def __init__(self) -> None:
@@ -27,7 +64,41 @@ class Setbacks:
         self._stranger: str | None = None  # another peer answered at its address
         self._misnamed: str | None = None  # likewise, at one that the person gave
         self._refused: str | None = None  # it answers others, but not us
+        self._unreached: tuple[str, str] | None = None  # what is so, what to do
+        self._unreached_rank = math.inf
+        self._failed: str | None = None
         self.was_refused = False
+        self.too_often: str | None = None
+
+    def on_error(
+        self, peer: Peer, error: RemoteError, rank: int | None, own_id: Callable[[], PeerId]
+    ) -> None:
+        """Note why a peer did not answer.
+
+        Args:
+            peer: the peer.
+            error: its failure.
+            rank: its place in the list that the person gave, None if it is not there.
+            own_id: gives our id.
+        """
+        from lightpeer.core.rpc.status import StatusCode
+
+        if isinstance(error, BadMessageError):
+            self.on_unsound(peer, error)
+        if not isinstance(error, RpcError):
+            return
+        match error.code():
+            case StatusCode.PERMISSION_DENIED:
+                reason = error.details().partition(":")[0]
+                self.on_refused(peer, reason, own_id(), is_given=rank is not None)
+            case StatusCode.RESOURCE_EXHAUSTED:
+                self.on_too_often(peer)
+            case StatusCode.DEADLINE_EXCEEDED:
+                self.on_unreached(peer.address, Unreached.SILENT, rank)
+            case _ if error.unreached is not None:
+                self.on_unreached(peer.address, error.unreached, rank)
+            case StatusCode.UNIMPLEMENTED | StatusCode.UNKNOWN | StatusCode.INTERNAL:
+                self.on_failed(peer, error.details() or str(error))
 
     def on_unsound(self, peer: Peer, error: BadMessageError) -> None:
         """Note that a peer broke the protocol."""
@@ -40,6 +111,27 @@ class Setbacks:
         self._stranger = f"another peer than {peer.name} answers at {format_endpoint(peer.address)}"
         if is_given:
             self._misnamed = self._stranger
+
+    def on_too_often(self, peer: Peer) -> None:
+        """Note that a peer answers, but that we have asked it too often."""
+        self.too_often = f"{peer.name} was asked too often"
+
+    def on_unreached(self, address: Endpoint, unreached: Unreached, rank: int | None) -> None:
+        """Note that nobody was reached at an address.
+
+        Args:
+            address: where.
+            unreached: why.
+            rank: its place in the list that the person gave, None if it is not there.
+        """
+        place = math.inf if rank is None else rank
+        if self._unreached is None or place < self._unreached_rank:
+            self._unreached = unreached_sentence(unreached, address)
+            self._unreached_rank = place
+
+    def on_failed(self, peer: Peer, why: str) -> None:
+        """Note that something answers at a peer's address, but not as a peer does."""
+        self._failed = self._failed or f"{peer.name} answers, but not as a peer ({why})"
 
     @property
     def warning(self) -> str | None:
@@ -71,11 +163,16 @@ class Setbacks:
         if self._refused and self.was_refused:  # any other is one of many, and another may come back
             return NothingFoundError(self._refused)
         if self._unsound:
-            return StreamFailedError(f"{self._unsound}: name another peer with --bootstrap HOST:PORT")
+            return StreamFailedError(f"{self._unsound}: {ANOTHER}")
         if self._stranger:
-            return NoPeerError(f"{self._stranger}: check the id, or name another with --bootstrap HOST:PORT")
+            return NoPeerError(f"{self._stranger}: check the id, or {ANOTHER}")
+        if self.too_often:
+            return NoPeerError(f"no peer answers now, as {self.too_often}: wait a minute, or {ANOTHER}")
+        if self._failed:
+            return NoPeerError(f"{self._failed}: check the port, or {ANOTHER}")
+        if self._unreached:
+            what, remedy = self._unreached
+            return NoPeerError(f"no peer can be reached, as {what}: {remedy}, or {ANOTHER}")
         if not is_any_known:
-            return NoPeerError("no peer is known: name one with --bootstrap HOST:PORT", may_pass=False)
-        return NoPeerError(
-            "no peer can be reached: check the network, or name another with --bootstrap HOST:PORT"
-        )
+            return NoPeerError(NOBODY_KNOWN, may_pass=False)
+        return NoPeerError(f"no peer can be reached: check the network, or {ANOTHER}")

@@ -22,6 +22,17 @@ class Parser(argparse.ArgumentParser):
         """Raise UsageError for a mistake in the arguments."""
         raise UsageError(f"{message} (see {self.prog} --help)")
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Say what a command that does not exist may have been meant to be."""
+        if action.choices is None or value in action.choices:
+            return
+        from difflib import get_close_matches
+
+        names = [str(choice) for choice in action.choices]
+        close = get_close_matches(str(value), names, 1)
+        what = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+        raise UsageError(f"there is no command {value!r}: {what} (see {self.prog} --help)")
+
 
 def start_logging(program: str, verbose: int) -> None:
     """Log to stderr under a program's name: warnings, with -v progress too, with -vv everything."""

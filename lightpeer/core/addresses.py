@@ -49,6 +49,7 @@ def parse_endpoint(text: str, least_port: int = 1) -> Endpoint:
     host, port, is_sound = _split_endpoint(text.strip())
     number = int(port) if port.isascii() and port.isdigit() else -1 if port else DEFAULT_PORT
     is_host_sound = bool(host) and host.isprintable() and " " not in host
+    is_host_sound = is_host_sound and (":" not in host or not is_name(host))  # only IPv6 has colons
     if not is_sound or not is_host_sound or number < 0:
         raise ValueError("HOST:PORT, such as music.example.org:47474 or [2001:db8::1]:47474")
     if not least_port <= number <= MAX_PORT:

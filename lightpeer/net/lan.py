@@ -1,190 +1,194 @@
-"""Peers on the local network, found without configuration: DNS-SD over multicast DNS (RFC 6763, RFC 6762).
+"""Peers on the local network, found without configuration: the shell around `core/lan`, which decides.
 
-A serving peer registers `_loudp2p._tcp` with its port, and its id in the TXT record. A peer that is found
-this way is only a hint which to contact first: the contact proves the id. Addresses of the internet or of
-this computer are skipped, so nobody on the network can send us elsewhere.
-
-zeroconf does the work in its own threads. Without it (the extra `lan`), no peers are found, without a
-message.
+Each interface has a socket of its own, in the group of multicast DNS alone, so that it takes nothing from
+another responder on this computer, such as avahi. A server looks for new interfaces now and then, since a
+wireless network may come up after it; a client looks once. IPv4 only, which local networks have.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import struct
+import sys
 from contextlib import asynccontextmanager, suppress
-from functools import partial
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.addresses import LOOPBACK_SCOPE, PRIVATE_SCOPE, is_host, scope_of
-from lightpeer.core.trust.contact import Contact
-from lightpeer.core.trust.identity import PeerId, format_peer_id, parse_peer_id
-from lightpeer.errors import UsageError
+from lightpeer.core.addresses import LOOPBACK_SCOPE, PRIVATE_SCOPE
+from lightpeer.core.lan.mdns import GROUP, PORT, Mdns
+from lightpeer.core.lan.services import Heard
+from lightpeer.net.found import Lan
+from lightpeer.net.network import Counters
+from lightpeer.net.route import Interface, local_networks
+from lightpeer.net.udp import UdpSocket
+from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from lightpeer.core.lan.services import Own
+    from lightpeer.core.trust.contact import Contact
+
 logger = logging.getLogger(__name__)
 
-SERVICE: Final = "_loudp2p._tcp.local."
-MAX_FOUND: Final = 32  # more peers than a home has, and at most a view
-MAX_ADDRESSES: Final = 4  # of one peer
-ANSWER_MS: Final = 1000  # to wait for the addresses of one peer
-
-
-class Lan:
-    """The peers found on the local network so far, as `Network.lan` gives them.
-
-    Attributes:
-        is_looking: whether peers can be found at all.
-        changed: set, and replaced, when a peer is found or leaves.
-    """
-
-    def __init__(self, *, is_looking: bool = True) -> None:
-        self.is_looking = is_looking
-        self.changed = trio.Event()
-        self._found: dict[str, list[Contact]] = {}  # by the name of the service
-
-    @property
-    def contacts(self) -> list[Contact]:
-        """The addresses of the peers that are there."""
-        return [contact for contacts in self._found.values() for contact in contacts]
-
-    def add(self, name: str, contacts: list[Contact]) -> None:
-        """Note the addresses of a service."""
-        if contacts and (name in self._found or len(self._found) < MAX_FOUND):
-            self._found[name] = contacts
-            self._tell()
-
-    def remove(self, name: str) -> None:
-        """Forget a service that said goodbye."""
-        self._found.pop(name, None)
-        self._tell()
-
-    def _tell(self) -> None:
-        self.changed.set()
-        self.changed = trio.Event()
-
-
-class Own(NamedTuple):
-    """Our own service; without a host, it is at all addresses of this computer."""
-
-    peer_id: PeerId
-    host: str | None
-    port: int
+LOOK_AGAIN_S: Final = 15.0  # for interfaces, as a server
+_MULTICAST_ALL: Final = 49  # IP_MULTICAST_ALL of Linux: on, a socket hears the groups of all others too
+_HOPS: Final = 255  # RFC 6762, section 11
+LOOPBACK: Final = Interface("lo", 1, "127.0.0.1")  # for tests
 
 
 @asynccontextmanager
-async def on_lan(own: Own | None = None, *, interfaces: Sequence[str] = ()) -> AsyncIterator[Lan]:
+async def on_lan(
+    own: Own | None = None,
+    counters: Counters | None = None,
+    *,
+    interfaces: Callable[[], Sequence[Interface]] = local_networks,
+) -> AsyncIterator[Lan]:
     """Look for peers on the local network during a block, and register our own service.
 
     Args:
         own: our own service, or None to register nothing.
-        interfaces: the addresses of the interfaces to use; all if there are none.
+        counters: count the traffic.
+        interfaces: gives the interfaces to use.
     """
-    if not find_spec("zeroconf"):
-        yield Lan(is_looking=False)
-        return
-    lan = Lan()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_run, lan, own, interfaces)
-        yield lan
+    links = _Links(own, counters or Counters(), interfaces)
+    async with open_nursery() as nursery:
+        await links.look(nursery)
+        if own is not None:
+            nursery.start_soon(links.keep_looking, nursery)
+        yield links.lan
         nursery.cancel_scope.cancel()
 
 
-async def _run(lan: Lan, own: Own | None, interfaces: Sequence[str]) -> None:
-    listener = _Listener(lan, own, on_loopback=bool(interfaces))
-    try:
-        zc = await trio.to_thread.run_sync(partial(_open, own, list(interfaces), listener))
-    except OSError as error:
-        logger.info("cannot look at the local network: %s", error)
-        return
-    try:
-        await trio.sleep_forever()
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(zc.close)  # this says goodbye
+class _Links:
+    """The interfaces in use, each with its socket."""
 
-
-class _Listener:
-    """What zeroconf calls, in its own thread; it has the methods of `zeroconf.ServiceListener`."""
-
-    def __init__(self, lan: Lan, own: Own | None, *, on_loopback: bool) -> None:
-        self._lan = lan
+    def __init__(
+        self, own: Own | None, counters: Counters, interfaces: Callable[[], Sequence[Interface]]
+    ) -> None:
+        self.lan = Lan(is_looking=False)
         self._own = own
-        self._on_loopback = on_loopback
-        self._token = trio.lowlevel.current_trio_token()
+        self._counters = counters
+        self._interfaces = interfaces
+        self._scopes: dict[Interface, trio.CancelScope] = {}
 
-    def add_service(self, zc: Any, type_: str, name: str) -> None:
-        import zeroconf
+    async def keep_looking(self, nursery: trio.Nursery) -> None:
+        """Look for interfaces that come, change or go, for ever."""
+        while True:
+            await trio.sleep(LOOK_AGAIN_S)
+            await self.look(nursery)
 
+    async def look(self, nursery: trio.Nursery) -> None:
+        """Use the interfaces that are there now."""
+        there = [i for i in self._interfaces() if self._own is None or self._own.host in {None, i.host}]
+        for interface, scope in list(self._scopes.items()):
+            if interface not in there:
+                del self._scopes[interface]
+                scope.cancel()
+        for interface in there:
+            if interface not in self._scopes:
+                try:
+                    sock = UdpSocket(_open(interface), self._counters)
+                except OSError as error:
+                    logger.info("cannot look at the local network by %s: %s", interface.name, error)
+                else:
+                    self._scopes[interface] = await nursery.start(self._run, interface, sock)
+        self.lan.is_looking = bool(self._scopes)
+
+    async def _run(
+        self,
+        interface: Interface,
+        sock: UdpSocket,
+        task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        is_loopback = interface.name == LOOPBACK.name
+        heard = Heard(
+            LOOPBACK_SCOPE if is_loopback else PRIVATE_SCOPE,
+            self._own.name if self._own is not None else None,
+        )
+        core = Mdns(heard, self._own, interface.host, os.urandom, trio.current_time())
+        link = _Link(core, sock, lambda name, found: self.lan.put((interface, name), found))
         try:
-            info = zc.get_service_info(type_, name, ANSWER_MS)
-        except zeroconf.Error:  # it was closed in the meantime
-            return
-        found = contacts_untrusted(info, on_loopback=self._on_loopback) if info else []
-        others = [contact for contact in found if not self._own or contact.peer_id != self._own.peer_id]
-        self._tell(self._lan.add, name, others)
-
-    update_service = add_service
-
-    def remove_service(self, _zc: Any, _type: str, name: str) -> None:
-        self._tell(self._lan.remove, name)
-
-    def _tell(self, function: Callable[..., None], *args: object) -> None:
-        with suppress(trio.RunFinishedError):
-            self._token.run_sync_soon(function, *args)
+            with trio.CancelScope() as scope:
+                task_status.started(scope)
+                await link.run()
+        except OSError as error:  # the interface is gone
+            logger.info("cannot look at the local network by %s any more: %s", interface.name, error)
+            self._scopes.pop(interface, None)
+        finally:
+            link.close()
 
 
-def _open(own: Own | None, interfaces: list[str], listener: Any) -> Any:
-    """Register and browse, which takes a second; return zeroconf's object, to be closed.
+class _Link:
+    """Carries one core on one socket."""
+
+    def __init__(self, core: Mdns, sock: UdpSocket, tell: Callable[[object, list[Contact]], None]) -> None:
+        self._core = core
+        self._sock = sock
+        self._tell = tell
+        self._timer = trio.CancelScope()
+
+    async def run(self) -> None:
+        async with open_nursery() as nursery:
+            nursery.start_soon(self._receive)
+            while True:
+                with trio.CancelScope(deadline=self._core.next_deadline()) as self._timer:
+                    await trio.sleep_forever()
+                self._core.handle_timeout(trio.current_time())
+                self._pass_on()
+
+    async def _receive(self) -> None:
+        while True:
+            for data, source, _ in await self._sock.receive_all(trio.current_time()):
+                self._core.receive(data, source, trio.current_time())
+            self._pass_on()
+            self._timer.deadline = self._core.next_deadline()
+
+    def _pass_on(self) -> None:
+        while (found := self._core.next_found()) is not None:
+            self._tell(*found)
+        while (datagram := self._core.next_datagram()) is not None:
+            data, place = datagram
+            with suppress(OSError):  # it is the network's moment; we ask again
+                self._sock.send_now(data, place or (GROUP, PORT))
+
+    def close(self) -> None:
+        """Say goodbye, and close the socket."""
+        self._core.stop()
+        with suppress(trio.ClosedResourceError):
+            self._pass_on()
+        self._sock.close()
+
+
+def _open(interface: Interface) -> socket.socket:
+    """Return a socket in the group of multicast DNS on one interface.
 
     Raises:
-        OSError: the network cannot be used.
+        OSError: there can be none.
     """
-    import zeroconf
-
-    logging.getLogger("zeroconf").setLevel(logging.CRITICAL)  # a network without multicast is common
-    zc = zeroconf.Zeroconf(interfaces or zeroconf.InterfaceChoice.All)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        zeroconf.ServiceBrowser(zc, SERVICE, listener=listener)
-        if own is not None:
-            zc.register_service(_service_info(own), cooperating_responders=True)  # nobody else has our id
-    except zeroconf.Error as error:
-        zc.close()
-        raise OSError(str(error)) from error
-    return zc
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        is_linux = sys.platform in {"linux", "android"}
+        if is_linux:
+            sock.setsockopt(socket.IPPROTO_IP, _MULTICAST_ALL, 0)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        member = _member(interface)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, member[4:8] if not is_linux else member)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, _HOPS)
+        sock.bind((GROUP if is_linux else "", PORT))  # so it gets multicasts alone
+        sock.setblocking(False)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
-def _service_info(own: Own) -> Any:
-    import ifaddr
-    import zeroconf
-
-    every = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)]
-    name = format_peer_id(own.peer_id)
-    return zeroconf.ServiceInfo(
-        SERVICE,
-        f"{name}.{SERVICE}",
-        port=own.port,
-        properties={"id": name},
-        server=f"{name}.local.",
-        parsed_addresses=[own.host] if own.host else [ip for ip in every if scope_of(ip) == PRIVATE_SCOPE],
-    )
-
-
-def contacts_untrusted(info: Any, *, on_loopback: bool = False) -> list[Contact]:
-    """Return the addresses in a service of zeroconf's; none if it makes no sense.
-
-    Args:
-        info: a `ServiceInfo`, made from packets that anybody on the network can send.
-        on_loopback: whether to accept addresses of this computer itself instead.
-    """
-    try:
-        peer_id = parse_peer_id((info.properties.get(b"id") or b"").decode("ascii"))
-    except (UsageError, UnicodeDecodeError):
-        return []
-    scope = LOOPBACK_SCOPE if on_loopback else PRIVATE_SCOPE
-    addresses = [a for a in info.parsed_addresses()[:MAX_ADDRESSES] if is_host(a) and scope_of(a) == scope]
-    return [Contact((a, info.port), peer_id) for a in addresses if 0 < (info.port or 0) < 65536]
+def _member(interface: Interface) -> bytes:
+    """Return a struct ip_mreqn, of which other systems read the first two parts."""
+    return struct.pack("@4s4si", socket.inet_aton(GROUP), socket.inet_aton(interface.host), interface.number)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from lightpeer.core.budget.profile import WayOut
-    from lightpeer.net.lan import Lan, Own
+    from lightpeer.core.lan.services import Own
+    from lightpeer.net.found import Lan
 
 Address: TypeAlias = tuple[str, int]
 """A host (a name, or a numeric address without brackets) and a port."""
@@ -115,7 +116,8 @@ class Network(Protocol):
     async def listen_tcp(self, host: str, port: int) -> trio.abc.Listener[trio.abc.Stream]:
         """Listen on one address; port 0 picks a free one (see `listener_address`).
 
-        The address `::` listens on all addresses of both families; IPv4 peers keep their usual addresses.
+        The address `::` listens on all addresses of both families, of IPv4 alone where a system has no IPv6;
+        IPv4 peers keep their usual addresses.
 
         Raises:
             OSError: the address is taken or not ours.
@@ -135,6 +137,9 @@ class Network(Protocol):
 
     def lan(self, own: Own | None = None) -> AbstractAsyncContextManager[Lan]:
         """Look for peers on the local network during a block, and register our own service."""
+
+    def local_hosts(self) -> list[str]:
+        """Return our numeric addresses in local networks, without loopback, as far as they can be told."""
 
     def way_out(self) -> WayOut:
         """Return the interface that leads to the internet now, as far as it can be told."""

@@ -1,4 +1,4 @@
-"""Which interface leads to the internet, and the name of its wireless network.
+"""Which interface leads to the internet, the name of its wireless network, and which lead to local networks.
 
 The kernel is asked which of our addresses it would send from, and whose that is. This needs no packet, no
 process and no right, and holds where /proc/net/route cannot be read or says nothing, as on Android. What
@@ -11,13 +11,16 @@ import socket
 import struct
 import sys
 from array import array
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from lightpeer.core.budget.profile import WayOut
 
 _SIOCGIFCONF: Final = 0x8912  # netdevice(7): the interfaces that have an IPv4 address
+_SIOCGIFFLAGS: Final = 0x8913
+_IFF_UP, _IFF_LOOPBACK, _IFF_POINTOPOINT, _IFF_MULTICAST = 0x1, 0x8, 0x10, 0x1000  # linux/if.h
 _SIOCGIWESSID: Final = 0x8B1B  # linux/wireless.h
 _IFREQ_BYTES: Final = 40 if sys.maxsize > 1 << 32 else 32
 _MOST_INTERFACES: Final = 64
@@ -34,6 +37,33 @@ def way_out() -> WayOut:
     return WayOut(interface, _ssid(interface) if interface else "")
 
 
+class Interface(NamedTuple):
+    """An interface with an IPv4 address; `number` 0 is the system's choice."""
+
+    name: str
+    number: int
+    host: str
+
+
+def local_networks() -> list[Interface]:
+    """Return the interfaces that lead to local networks: those that are up, and carry multicasts."""
+    if sys.platform not in {"linux", "android"}:
+        host = _own_address(socket.AF_INET)
+        return [Interface("", 0, host)] if host else []
+    found = []
+    for name, host in _ipv4_addresses():
+        flags = _flags(name)
+        if flags & _IFF_UP and flags & _IFF_MULTICAST and not flags & (_IFF_LOOPBACK | _IFF_POINTOPOINT):
+            with suppress(OSError):  # it has just gone
+                found.append(Interface(name, socket.if_nametoindex(name), host))
+    return list({interface.number: interface for interface in reversed(found)}.values())[::-1]
+
+
+def _flags(interface: str) -> int:
+    filled = _ioctl(_SIOCGIFFLAGS, interface.encode().ljust(_IFREQ_BYTES, b"\0"))
+    return int(struct.unpack_from("@H", filled, 16)[0]) if filled else 0
+
+
 def _own_address(family: socket.AddressFamily) -> str:
     """Return the address that we would send from to the outside."""
     try:
@@ -46,17 +76,19 @@ def _own_address(family: socket.AddressFamily) -> str:
 
 def _with_ipv4(address: str) -> str:
     """Return the name of the interface with an IPv4 address."""
-    if not address:
-        return ""
+    return next((name for name, host in _ipv4_addresses() if host == address), "")
+
+
+def _ipv4_addresses() -> list[tuple[str, str]]:
+    """Return the names of the interfaces with IPv4 addresses, and these."""
     names = array("B", bytes(_MOST_INTERFACES * _IFREQ_BYTES))
     request = struct.pack("@iP", len(names), names.buffer_info()[0])
     filled = _ioctl(_SIOCGIFCONF, request)
     data = names.tobytes()[: struct.unpack_from("@i", filled)[0] if filled else 0]
-    wanted = ip_address(address).packed
-    for at in range(0, len(data), _IFREQ_BYTES):
-        if data[at + 20 : at + 24] == wanted:  # struct ifreq: 16 bytes of name, then a sockaddr_in
-            return _text(data[at : at + 16]).partition(":")[0]
-    return ""
+    return [  # struct ifreq: 16 bytes of name, then a sockaddr_in
+        (_text(data[at : at + 16]).partition(":")[0], socket.inet_ntoa(data[at + 20 : at + 24]))
+        for at in range(0, len(data), _IFREQ_BYTES)
+    ]
 
 
 def _with_ipv6(address: str) -> str:

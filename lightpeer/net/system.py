@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -14,15 +15,18 @@ import trio
 from lightpeer.net.network import ANY_OF_BOTH, Counters, DatagramSocket, socket_address
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractAsyncContextManager
 
     from lightpeer.core.budget.profile import WayOut
-    from lightpeer.net.lan import Lan, Own
+    from lightpeer.core.lan.services import Own
+    from lightpeer.net.found import Lan
 
 _TCP_HEADER_BYTES = 32  # 20, and 12 of timestamps, which nearly every stack sends
 _TCP_SEGMENT_BYTES = 1448  # the rest of an Ethernet frame
 _TCP_INFO_BYTES = 208  # up to tcpi_bytes_sent, in Linux 4.19 and later
 _LISTEN_BACKLOG = 128
+_ANY_IPV4: Final = socket.inet_ntoa(bytes(4))
 ACCEPTS_AT_ONCE: Final = 32
 """Connections that are accepted together. With one for each turn of the event loop, an honest client beside a
 flood would wait for hundreds of turns."""
@@ -36,15 +40,20 @@ class SystemNetwork:
 
     async def connect_tcp(self, host: str, port: int) -> trio.abc.Stream:
         """Connect (see `Network`)."""
-        return TcpStream(await trio.open_tcp_stream(host, port), self.counters)
+        with _known_as_names(host):
+            stream = await trio.open_tcp_stream(host, port)
+        return TcpStream(stream, self.counters)
 
     async def resolve(self, host: str) -> list[str]:
         """Resolve a name (see `Network`)."""
-        found = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        with _known_as_names(host):
+            found = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return list(dict.fromkeys(str(name[0]) for *_, name in found))
 
     async def listen_tcp(self, host: str, port: int) -> trio.abc.Listener[trio.abc.Stream]:
         """Listen (see `Network`)."""
+        if host == ANY_OF_BOTH and not _has_ipv6():
+            host = _ANY_IPV4
         family, address = await _resolve(host, port, socket.SOCK_STREAM, socket.AI_PASSIVE)
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -77,7 +86,13 @@ class SystemNetwork:
         """Look for peers on the local network (see `Network`)."""
         from lightpeer.net.lan import on_lan
 
-        return on_lan(own)
+        return on_lan(own, self.counters)
+
+    def local_hosts(self) -> list[str]:
+        """Return our addresses in local networks (see `Network`)."""
+        from lightpeer.net.route import local_networks
+
+        return [interface.host for interface in local_networks()]
 
     def way_out(self) -> WayOut:
         """Return the interface that leads to the internet now (see `Network`)."""
@@ -213,8 +228,26 @@ async def _resolve(
     flags: int = 0,
     family: int = socket.AF_UNSPEC,
 ) -> tuple[socket.AddressFamily, Any]:
-    found = await trio.socket.getaddrinfo(host or None, port, family, kind, 0, flags)
+    with _known_as_names(host):
+        found = await trio.socket.getaddrinfo(host or None, port, family, kind, 0, flags)
     return found[0][0], found[0][4]
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.socket(socket.AF_INET6, socket.SOCK_STREAM).close()
+    except OSError:  # as with ipv6.disable=1
+        return False
+    return True
+
+
+@contextmanager
+def _known_as_names(host: str) -> Iterator[None]:
+    """Raise socket.gaierror for a host that cannot be a name, such as `a..example`."""
+    try:
+        yield
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, f"{host} is no host name ({error})") from error
 
 
 async def _bind(sock: trio.socket.SocketType, address: Any) -> None:

@@ -76,5 +76,6 @@ class FirstContact:
             await trio.sleep_forever()
         if self._received_bytes() == before_bytes:
             raise self._failure or NoPeerError(
-                "no peer can be reached: check the network, or name another with --bootstrap HOST:PORT"
+                f"no peer can be reached, as none has answered within {self._wait_s:g} s: "
+                "check the address and the network, or name another with --bootstrap HOST:PORT"
             )

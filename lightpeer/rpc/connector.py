@@ -8,14 +8,13 @@ longer than the round trip.
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 
 from lightpeer.core.rpc.backoff import ENTROPY_BYTES, Backoff
 from lightpeer.core.rpc.status import CallStatus, StatusCode
-from lightpeer.errors import leaves_of
+from lightpeer.errors import Unreached
 
 if TYPE_CHECKING:
     from lightpeer.net.network import Address
@@ -53,7 +52,6 @@ class Connector:
         remote_address: where the latest connection reached, or None before the first.
         local_address: where it came from, in the network that it was made in.
         connect_s: how long it took to make it.
-        was_refused: whether the latest attempt was refused: nobody listens there.
     """
 
     def __init__(self, work: trio.Nursery, dialling: Dialling, owner: ConnectorOwner) -> None:
@@ -63,7 +61,6 @@ class Connector:
         self.remote_address: Address | None = None
         self.local_address: Address | None = None
         self.connect_s: float | None = None
-        self.was_refused = False
         self._work = work
         self._owner = owner
         self._backoff = Backoff()
@@ -84,10 +81,15 @@ class Connector:
             self._work.start_soon(self._run)
         return self._attempt
 
-    def fail(self, reason: str) -> None:
-        """Note that the latest attempt has failed."""
+    @property
+    def was_refused(self) -> bool:
+        """Whether the latest attempt was refused: nobody listens there."""
+        return self.failure is not None and self.failure.unreached is Unreached.REFUSED
+
+    def fail(self, reason: str, unreached: Unreached | None = None) -> None:
+        """Note that the latest attempt has failed; `unreached` is the kind of the reason."""
         details = f"cannot connect to {self.dialling}: {reason}"
-        self.failure = CallStatus(StatusCode.UNAVAILABLE, details, was_processed=False)
+        self.failure = CallStatus(StatusCode.UNAVAILABLE, details, was_processed=False, unreached=unreached)
         self._owner.on_attempt()
 
     def succeeded(self) -> None:
@@ -112,29 +114,22 @@ class Connector:
         now = trio.current_time()
         self._backoff.begin(now, self.dialling.network.entropy(ENTROPY_BYTES))
         self.failure = None
-        self.was_refused = False
         self.is_attempting = True
         self._owner.on_attempt()
         try:
             with trio.fail_after(max(self.dialling.connect_timeout_s, self._backoff.retry_at_s - now)):
                 stream, self.remote_address, self.local_address = await self.dialling.dial()
         except OSError as error:
-            causes = _causes(error)
-            self.fail(", ".join(dict.fromkeys(cause.strerror or str(cause) for cause in causes)))
-            self.was_refused = any(cause.errno == errno.ECONNREFUSED for cause in causes)
+            from lightpeer.net.reasons import reasons_of, unreached_by
+
+            reasons = dict.fromkeys(reason.strerror or str(reason) for reason in reasons_of(error))
+            self.fail(", ".join(reasons), unreached_by(error))
             return
         except trio.TooSlowError:
-            self.fail("it did not answer in time")
+            self.fail("it did not answer in time", Unreached.SILENT)
             return
         finally:
             self.is_attempting = False
             self._attempt.set()
         self.connect_s = trio.current_time() - now
         await self._owner.adopt(stream)
-
-
-def _causes(error: OSError) -> list[OSError]:
-    """Return the errors of all attempts, which trio puts into one that only repeats the address."""
-    group = error.__cause__
-    leaves = leaves_of(group) if isinstance(group, BaseExceptionGroup) else ()
-    return [leaf for leaf in leaves if isinstance(leaf, OSError)] or [error]

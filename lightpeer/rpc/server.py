@@ -125,6 +125,7 @@ class RpcServer:
         self._tls = tls
         self._intake = Intake(bounds)
         self._log = RareLog(logger)
+        self._ended_log = RareLog(logger, logging.INFO)  # strangers cause these at will
         self._jitter: Callable[[], float] = random.random
         self._accepting = trio.CancelScope()
         self._connections = trio.CancelScope()
@@ -221,7 +222,7 @@ class RpcServer:
         """Log the end of a connection."""
         text = f"the connection of {peer[0]}:{peer[1]} ended: {core.why_closed}"
         if core.error_code:
-            self._log.warn(text)
+            self._ended_log.write(text)
         else:
             logger.debug(text)
 
@@ -256,7 +257,7 @@ class RpcServer:
                 except Exception as error:  # errors of the new connection come here too: accept(2)
                     if isinstance(error, OSError) and error.errno in _LISTENER_IS_BROKEN:
                         raise
-                    self._log.warn(f"cannot accept a connection now: {error}")
+                    self._log.write(f"cannot accept a connection now: {error}")
                     await trio.sleep(ACCEPT_PAUSE_S)
                     continue
                 client = self._admitted(stream)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import trio
 
 from lightpeer.core.rpc.status import CallStatus, StatusCode
-from lightpeer.errors import UsageError
+from lightpeer.errors import Unreached, UsageError
 from lightpeer.rpc.connector import Connector
 from lightpeer.rpc.pending_calls import PendingCalls
 from lightpeer.rpc.running_links import RunningLinks
@@ -233,7 +233,7 @@ class Subchannel:
         if not link.core.is_greeted:
             link.core.close(why="the server says nothing")
             link.flush()
-            self.connector.fail(link.core.why_closed)
+            self.connector.fail(link.core.why_closed, link.core.unreached or Unreached.SILENT)
         elif link.core.takes_calls:  # unless the server has already gone away again
             self.connector.succeeded()
 

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from lightpeer.serve.embedding import Server, open_server
     from lightpeer.serve.operator.events import (
         Imported,
+        Invited,
         LibraryTrouble,
         Listening,
         ListsRead,
         Mended,
         Mirrored,
+        NotReached,
+        OnlyHere,
+        Reached,
         RoleChanged,
         ServerEvent,
         Trouble,
@@ -32,11 +36,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Imported",
+    "Invited",
     "LibraryTrouble",
     "Listening",
     "ListsRead",
     "Mended",
     "Mirrored",
+    "NotReached",
+    "OnlyHere",
+    "Reached",
     "RoleChanged",
     "ServeSettings",
     "Server",

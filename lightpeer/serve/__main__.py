@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 MAX_SIGNALS = 64  # of one kind that may wait
 SWITCH_S = 0.0005  # a computing thread lets the event loop run after it; Python's default is 5 ms
 PRUNE = "prune"  # in place of a folder; one of that name is given as ./prune
-SERVE_SUBDIR = "serve"  # of the state directory shared with the client, unless --state names one
 
 
 def main() -> NoReturn:
@@ -179,13 +178,14 @@ def _prune(arguments: argparse.Namespace, output: Output) -> int:
 def _common(arguments: argparse.Namespace) -> tuple[Settings, Path]:
     """Return the settings shared with the client, and the server's state directory."""
     from lightpeer.config import load_settings
+    from lightpeer.state.files import SERVE_FOLDER
 
     common = load_settings(
         config_path=Path(arguments.config) if arguments.config else None,
         environ=os.environ,
         overrides={"state_dir": arguments.state_dir, "bootstrap": arguments.bootstrap},
     )
-    return common, common.state_dir if arguments.state_dir else common.state_dir / SERVE_SUBDIR
+    return common, common.state_dir if arguments.state_dir else common.state_dir / SERVE_FOLDER
 
 
 def _settings(arguments: argparse.Namespace) -> ServeSettings:
@@ -202,7 +202,7 @@ def _settings(arguments: argparse.Namespace) -> ServeSettings:
         listen=arguments.listen or DEFAULT_LISTEN,
         announce=_announced(arguments.announce or ()),
         bootstrap=common.bootstrap,
-        lan=not arguments.no_lan,
+        lan=common.lan and not arguments.no_lan,
         mirror=tuple(arguments.mirror or ()),
         allow=tuple(arguments.allow or ()),
         deny=tuple(arguments.deny or ()),
@@ -233,7 +233,12 @@ def _parser() -> Parser:
 
 def _add_network(parser: Parser) -> None:
     add = parser.add_argument
-    add("--listen", type=_listen, metavar="HOST:PORT", help="where to listen (127.0.0.1:47474); port 0: any")
+    add(
+        "--listen",
+        type=_listen,
+        metavar="[HOST:]PORT",
+        help="where to listen (127.0.0.1:47474, for this machine alone); a port alone: at all its addresses",
+    )
     add(
         "--announce",
         type=_endpoint,
@@ -241,7 +246,12 @@ def _add_network(parser: Parser) -> None:
         metavar="HOST:PORT",
         help="the address that others reach this peer at (repeats: one of each family)",
     )
-    add("--bootstrap", action="append", metavar="[ID@]HOST:PORT", help="a peer to join through (repeats)")
+    add(
+        "--bootstrap",
+        action="append",
+        metavar="INVITE|[ID@]HOST:PORT",
+        help="a peer to join through (repeats)",
+    )
     add("--no-lan", action="store_true", help="stay unknown to the local network, and do not look there")
     add("--gossip", type=_seconds, metavar="SECONDS", help=argparse.SUPPRESS)  # for tests: 60 is right
 
@@ -309,8 +319,9 @@ def _endpoint(text: str, least_port: int = 1) -> Endpoint:
 
 
 def _listen(text: str) -> Endpoint:
-    """Parse an address to listen on, where port 0 stands for any."""
-    return _endpoint(text, least_port=0)
+    """Parse an address to listen on, where port 0 stands for any; a port alone is at all addresses."""
+    is_port = text.isascii() and text.removeprefix(":").isdigit()
+    return _endpoint(f"[::]:{text.removeprefix(':')}" if is_port else text, least_port=0)
 
 
 def _mirrored(text: str) -> str:

@@ -27,11 +27,12 @@ from lightpeer.core.addresses import (
     is_wildcard,
     scope_of,
 )
+from lightpeer.core.lan.services import Own
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import format_peer_id
 from lightpeer.errors import StateError, UsageError
-from lightpeer.net.lan import Lan, Own
+from lightpeer.net.found import Lan
 from lightpeer.net.network import listener_address
 from lightpeer.rpc.health import Health
 from lightpeer.rpc.limits import ServeLimits
@@ -47,6 +48,7 @@ from lightpeer.serve.operator.events import Listening, RoleChanged, Trouble
 from lightpeer.serve.operator.settings import Operator
 from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.overlay.place import Place
+from lightpeer.serve.overlay.welcome import Welcome
 from lightpeer.serve.sending.stream_table import StreamTable
 from lightpeer.serve.sending.uplink import Uplink
 from lightpeer.serve.services.role import ServingRole, guarded
@@ -190,7 +192,8 @@ class _Server:
                 work_per_s=ServeLimits.work_per_s,
             ),
         )
-        rpc.on_connection = gossip.own.place.address.reached
+        welcome = Welcome(self._node, gossip.own.place, self._tell)
+        rpc.on_connection = welcome.on_connection
         if self._uplink is not None:
             nursery.start_soon(kept_up, "sharing the uplink", self._uplink.run)
         nursery.start_soon(kept_up, "the streams", self._streams.run)
@@ -205,7 +208,7 @@ class _Server:
             await serving.start(rpc.serve, [listener])
             address, peer_id = listener_address(listener), format_peer_id(self._node.peer_id)
             task_status.started(Running(address, peer_id, self._upkeep.scanned))
-            nursery.start_soon(self._tell_when_ready, address, peer_id)
+            nursery.start_soon(self._tell_when_ready, address, peer_id, welcome)
             await stop.wait()
             self._upkeep.stop()
             health.stop()
@@ -280,14 +283,15 @@ class _Server:
             ]
             return [*self._settings.bootstrap, *known]
 
-        client = Settings(state_dir=self._settings.state_dir)
+        client = Settings(state_dir=self._settings.state_dir, lan=False)  # the server looks there itself
         await Mirror(self._library, self._node, client, self._settings.mirror, contacts).keep(self._tell)
 
-    async def _tell_when_ready(self, address: Endpoint, peer_id: str) -> None:
+    async def _tell_when_ready(self, address: Endpoint, peer_id: str, welcome: Welcome) -> None:
         with trio.move_on_after(READY_AFTER_S):
             await self._upkeep.scanned.wait()
         self._tell(Listening(address, peer_id))
         self._upkeep.announced.set()
+        await welcome.run(address[0])
 
 
 class _Heard:

@@ -1,9 +1,10 @@
 """The files that are kept between runs: the key, and small files that the program can do without.
 
 Each file is replaced atomically (written beside itself, flushed, renamed), so a crash or a full disk leaves
-the old one intact. A key is never overwritten: if it is corrupt, the person is told how to move it away. Any
-other corrupt file is renamed, and the program goes on without it (`SmallFile`). A light client also goes on
-where nothing can be saved, with a key for that run. A server does not, since others know it by its key.
+the old one intact. A key is never overwritten: if it is corrupt, the person is told how to move it away, and
+of two processes that start at a time, the second takes the key of the first. Any other corrupt file is
+renamed, and the program goes on without it (`SmallFile`). A light client also goes on where nothing can be
+saved, with a key for that run. A server does not, since others know it by its key.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from __future__ import annotations
 import logging
 import os
 import time
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from lightpeer.errors import BadMessageError, LightpeerError, StateError
 from lightpeer.safe_files import read_ordinary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lightpeer.core.trust.identity import Identity
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 KEY_FILE: Final = "key"
+SERVE_FOLDER: Final = "serve"  # the state of lightpeer-serve, unless it has a directory of its own
 KEPT_FOLDER: Final = "cache"  # what was heard, a file for each track (`state/kept.py`)
 KEPT_ENDINGS: Final = (".pinned", ".kept")  # of its name, after the track's id; the first is looked for first
 LEFTOVER_S: Final = 3600.0  # a file is written within seconds, so an older part was left by a crash
@@ -167,11 +169,7 @@ def load_or_create_identity(state_dir: Path, entropy: Callable[[int], bytes] = o
     Raises:
         StateError: the key cannot be read or written, or is not a key. It is never overwritten.
     """
-    identity = _load_identity(state_dir)
-    if identity is None:
-        secret, identity = _new_identity(entropy)
-        _keep_key(state_dir, secret)
-    return identity
+    return _load_identity(state_dir) or _create_identity(state_dir, *_new_identity(entropy))
 
 
 def load_or_make_identity(state_dir: Path, entropy: Callable[[int], bytes], losses: Losses) -> Identity:
@@ -189,7 +187,7 @@ def load_or_make_identity(state_dir: Path, entropy: Callable[[int], bytes], loss
     if identity is None:
         secret, identity = _new_identity(entropy)
         try:
-            _keep_key(state_dir, secret)
+            identity = _create_identity(state_dir, secret, identity)
         except StateError as error:
             losses.note(error)
     return identity
@@ -202,13 +200,34 @@ def _new_identity(entropy: Callable[[int], bytes]) -> tuple[bytes, Identity]:
     return secret, Identity(secret)
 
 
-def _keep_key(state_dir: Path, secret: bytes) -> None:
-    """Write a new key; raise StateError if that fails."""
+def _create_identity(state_dir: Path, secret: bytes, identity: Identity) -> Identity:
+    """Keep a new key, unless another process has just kept one; return the identity that is kept.
+
+    Raises:
+        StateError: it cannot be written.
+    """
     ensure_state_dir(state_dir)
-    try:
-        write_atomically(state_dir / KEY_FILE, secret.hex().encode() + b"\n")
-    except StateError as error:
-        raise StateError(error.path, f"{error}: choose another place with --state") from error
+    with _locked(state_dir):
+        if (kept := _load_identity(state_dir)) is not None:
+            return kept
+        try:
+            write_atomically(state_dir / KEY_FILE, secret.hex().encode() + b"\n")
+        except StateError as error:
+            raise StateError(error.path, f"{error}: choose another place with --state") from error
+    return identity
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a block, where the file system can; they wait for milliseconds."""
+    import fcntl
+
+    with ExitStack() as stack:
+        with suppress(OSError):  # some network drives have no locks
+            descriptor = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, descriptor)  # which unlocks it
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
 
 
 def _load_identity(state_dir: Path) -> Identity | None:

@@ -16,8 +16,9 @@ from typing import Protocol, TypeVar
 import trio
 
 from lightpeer.core.budget.profile import WayOut
+from lightpeer.core.lan.services import Own
 from lightpeer.core.trust.contact import Contact
-from lightpeer.net.lan import Lan, Own
+from lightpeer.net.found import Lan
 from lightpeer.net.network import Address, Counters
 from lightpeer.testing.clock import Machine, SimClock
 from lightpeer.testing.link import Link
@@ -239,8 +240,12 @@ class SimHost(Machine):
     async def lan(self, own: Own | None = None) -> AsyncIterator[Lan]:
         """Return the one local network of this internet, and put the host on it if a peer is given."""
         if own is not None:
-            self.net.lan.add(str(own), [Contact((own.host or self.address, own.port), own.peer_id)])
+            self.net.lan.put(str(own), [Contact((own.host or self.address, own.port), own.peer_id)])
         yield self.net.lan
+
+    def local_hosts(self) -> list[str]:
+        """Return the host's addresses."""
+        return list(self.addresses)
 
     def way_out(self) -> WayOut:
         """Return the interface that leads to the internet."""

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from lightpeer.net.lan import Lan
+from lightpeer.net.found import Lan
 from lightpeer.net.network import Address
 from lightpeer.testing.clock import SimClock, without_threads
 from lightpeer.testing.host import SimHost

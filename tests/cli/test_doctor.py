@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -155,7 +156,18 @@ def test_addresses():
         assert trio.run(doctor.check_address, *address, 5.0).verdict is Verdict.OK
     refused = trio.run(doctor.check_address, *address, 5.0)
     assert refused.verdict is Verdict.WARN
-    assert "is a peer running there?" in refused.text
+    assert refused.text == f"nobody listens at 127.0.0.1:{address[1]}: start the peer there or check the port"
+    impossible = trio.run(doctor.check_address, "a..example", 1, 5.0)
+    assert impossible.text == "the name a..example is not found: check its spelling"
+
+
+def test_an_address_that_fails_in_another_way(monkeypatch):
+    async def fail(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("lightpeer.net.system.SystemNetwork.connect_tcp", fail)
+    finding = trio.run(doctor.check_address, "a", 1, 5.0)
+    assert finding.text == "[Errno 1] Operation not permitted: is it the right address?"
 
 
 def test_an_address_that_does_not_answer(monkeypatch):

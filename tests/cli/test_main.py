@@ -17,6 +17,8 @@ from lightpeer.cli import main as cli
 from lightpeer.cli.main import run
 from lightpeer.console.report import first_cause
 from lightpeer.core.content.manifest import MAX_SEGMENTS
+from lightpeer.core.trust.identity import format_peer_id
+from lightpeer.state.files import load_or_create_identity
 from lightpeer.version import VERSION
 
 LIGHTPEER = [sys.executable, "-m", "lightpeer"]
@@ -103,8 +105,15 @@ def test_help_lists_the_commands_and_statuses(capsys):
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        ([], "required: COMMAND"),
-        (["sing"], "invalid choice: 'sing'"),
+        (["sing"], "there is no command 'sing': there are search, play, "),
+        (["serch", "x"], "there is no command 'serch': did you mean search?"),
+        (["search", "x" * 513], "the query is too long: give 512 characters at most, not 513"),
+        (["play", "x", "--stats", "~nosuchuser/s"], "no such user"),
+        (["play", "x", "--output", "wav:~nosuchuser/s"], "no such user"),
+        (["id", "--state", "~nosuchuser/s"], "a user that exists"),
+        (["id", "--server"], "start it once"),
+        (["join", "loudp2p:x"], "'loudp2p:x' is not an invite, loudp2p:L…@HOST:PORT"),
+        (["join", "--remove", "a:1"], "'a:1' was not joined"),
         (["search"], "required: QUERY"),
         (["search", " "], "nothing to search for"),
         (["search", "\udcff"], "not UTF-8"),
@@ -177,6 +186,21 @@ def test_what_is_not_given_is_off():
     assert (arguments.verbose, arguments.quiet, arguments.json) == (0, False, False)
     assert arguments.config is None
     assert "bootstrap" not in arguments
+
+
+def test_without_a_command_there_is_help(capsys):
+    assert run([]) == 0
+    assert "play the best hit of a query" in capsys.readouterr().out
+
+
+def test_the_ids_of_the_player_and_the_server_are_told_apart(capsys, tmp_path):
+    served = load_or_create_identity(tmp_path / "serve").peer_id
+    assert run(["--state", str(tmp_path), "id"]) == 0
+    own, note = capsys.readouterr()
+    assert "lightpeer-serve here has another" in note
+    assert run(["--state", str(tmp_path), "id", "--server"]) == 0
+    assert capsys.readouterr() == (f"{format_peer_id(served)}\n", "")
+    assert own.strip() != format_peer_id(served)
 
 
 def test_id_for_people(capsys):

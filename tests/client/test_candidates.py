@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
+import trio
 
-from lightpeer.client.candidates import Candidates
+from lightpeer.client.candidates import LOOK_AGAIN_S, MAX_FURTHER, Candidates
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
-from lightpeer.net.lan import Lan
+from lightpeer.net.found import Lan
 from tests.rpc.service import run
 
 NOW = 1_750_000_000
@@ -74,6 +75,7 @@ def test_who_is_named_by_the_person():
     on = Stage(A, Contact(("2.2.2.2", 2), THEM.peer_id))
     assert on.candidates.is_given(A.address)
     assert not on.candidates.is_given(B.address)
+    assert [on.candidates.rank(a) for a in (A.address, ("2.2.2.2", 2), B.address)] == [0, 1, None]
     assert on.candidates.was_given(THEM.peer_id)
     other = Identity(b"\x03" * 32).peer_id
     assert not on.candidates.was_given(other)
@@ -105,9 +107,34 @@ def test_further_addresses_of_names_are_found_once_and_those_met_left_out():
 def test_those_on_the_local_network_are_candidates():
     async def main():
         on = Stage()
-        on.lan.add("nas", [CONNECTED])
+        on.lan.put("nas", [CONNECTED])
         await on.candidates.look_around()
         assert on.candidates.ordered() == [CONNECTED]
+        on.lan.put("nas", [B])
+        await on.candidates.look_around()
+        assert on.candidates.ordered() == [CONNECTED], "once a minute"
+        await trio.sleep(LOOK_AGAIN_S)
+        await on.candidates.look_around()
+        assert on.candidates.ordered() == [B, CONNECTED]
+        on.lan.put("nas", [Contact(("9.9.9.9", port)) for port in range(2 * MAX_FURTHER)])
+        await trio.sleep(LOOK_AGAIN_S)
+        await on.candidates.look_around()
+        assert len(on.candidates.ordered()) == MAX_FURTHER
+
+    run(main)
+
+
+def test_who_knows_nobody_looks_each_time_unless_that_is_not_wanted():
+    async def main():
+        on = Stage()
+        await on.candidates.look_around()
+        on.lan.put("nas", [B])
+        on.candidates._looks_around = False
+        await on.candidates.look_around()
+        assert on.candidates.ordered() == []
+        on.candidates._looks_around = True
+        await on.candidates.look_around()
+        assert on.candidates.ordered() == [B]
 
     run(main)
 

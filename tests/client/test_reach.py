@@ -11,11 +11,11 @@ import trio
 from lightpeer.client.candidates import LOOK_S
 from lightpeer.client.client import open_client
 from lightpeer.config import Settings
+from lightpeer.core.lan.services import Own
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity, format_peer_id
 from lightpeer.core.trust.records import Role, build_record, parse_record_untrusted
 from lightpeer.errors import NoPeerError, NothingFoundError
-from lightpeer.net.lan import Own
 from lightpeer.serve.overlay.gossip import ASKS_AT_ONCE
 from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import PORT, Serving, made_track, serving, settings

@@ -121,6 +121,16 @@ def test_a_client_that_knows_nobody_looks_around():
     run(main)
 
 
+def test_a_client_that_reaches_nobody_whom_it_knows_looks_around():
+    async def main():
+        on = Stage(*CONTACTS[:2])
+        on.dead = set(CONTACTS[:2])
+        assert await on.met() == [CONTACTS[5]]
+        assert on.log[:2] == [("resolve", set()), "look around"]
+
+    run(main)
+
+
 def test_one_that_was_silent_is_met_again_over_a_new_connection_and_another_is_not():
     async def main():
         a, b, again, _, _, _ = CONTACTS

@@ -96,12 +96,15 @@ def test_a_source_that_keeps_back_one_unit_of_each_object_costs_no_gap(tmp_path:
     assert heard.session.playout.rebuffers == 0
 
 
-def test_a_source_that_takes_what_is_asked_over_grpc_and_sends_nothing_is_dropped(tmp_path: Path) -> None:
+def test_a_source_that_takes_what_is_asked_over_grpc_and_sends_nothing_holds_nothing_up(
+    tmp_path: Path,
+) -> None:
     async def mute(_requests: Requests, _context: Context) -> None:
         await trio.sleep_forever()
 
     heard = hear(tmp_path, made_track(60), lambda bad: spoil_pull(bad, mute), udp=False)
-    assert heard.told("source_lost", "reason") == ["it sends nothing"]
+    assert set(heard.told("source_lost", "reason")) <= {"it sends nothing"}
+    assert len(heard.renditions) == 60
     assert heard.session.playout.rebuffer_s < 3  # met first, with nothing in the buffer yet
 
 

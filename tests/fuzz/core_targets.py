@@ -6,7 +6,7 @@ from dataclasses import replace
 from hashlib import blake2b, sha256
 
 from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untrusted
-from lightpeer.core.addresses import parse_endpoint_untrusted
+from lightpeer.core.addresses import parse_endpoint_untrusted, scope_of
 from lightpeer.core.budget.usage import Usage
 from lightpeer.core.content.hash_tree import root_by
 from lightpeer.core.content.kept_blocks import MOST_OBJECTS, build_block, parse_block_untrusted
@@ -19,6 +19,10 @@ from lightpeer.core.content.manifest import (
     parse_table_untrusted,
     track_id_of,
 )
+from lightpeer.core.lan.dns import Message, Question, build_message
+from lightpeer.core.lan.dns import parse_message_untrusted as parse_dns_untrusted
+from lightpeer.core.lan.mdns import Mdns
+from lightpeer.core.lan.services import SERVICE, Heard, Own
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.rate.memory import Downlinks
 from lightpeer.core.rpc.client import ClientConnection
@@ -293,6 +297,32 @@ def messages(data: bytes) -> None:
         parse_message_untrusted(kind, data[1:])
     with refusals():
         assert not parse_body_untrusted(kind, data[1:]).HasField("seal")
+
+
+LAN_PEER = Own(THEM.peer_id, None, 47474)
+LAN_RESPONSE = build_message(Message(0, True, [], LAN_PEER.records("192.168.0.5")))
+LAN_QUERY = build_message(Message(7, False, [Question(SERVICE, 12)], LAN_PEER.records("192.168.0.5")))
+
+
+@target(
+    "core.lan.dns.parse_message_untrusted",
+    "core.lan.dns._record_untrusted",
+    "core.lan.dns._name_untrusted",
+    seeds=[LAN_RESPONSE, LAN_QUERY],
+)
+def local_network(data: bytes) -> None:
+    """Whatever a host sends, contacts are of this network, few, and answers small and rare."""
+    with refusals():
+        parse_dns_untrusted(data)
+    core = Mdns(Heard(1), Own(US.peer_id, None, 1), "192.168.0.1", bytes, 0.0)
+    for number in range(20):
+        core.receive(data, ("192.168.0.9", 5353 if number % 2 else 9999), number / 20)
+        core.handle_timeout(number / 20)
+    while (found := core.next_found()) is not None:
+        assert all(scope_of(contact.address[0]) == 1 for contact in found[1])
+    sent = list(iter(core.next_datagram, None))
+    assert len(sent) <= 20
+    assert all(len(datagram) < 1500 for datagram, _ in sent)
 
 
 @target(

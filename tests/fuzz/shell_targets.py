@@ -20,7 +20,6 @@ from lightpeer.core.search.hits import FoundTrack
 from lightpeer.core.trust.messages import parse_body_untrusted
 from lightpeer.core.trust.records import PeerRecord, parse_record_untrusted, told_records_untrusted
 from lightpeer.errors import RemoteError, RpcError
-from lightpeer.net.lan import contacts_untrusted
 from lightpeer.net.names import numeric_untrusted
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from lightpeer.peering.opener import Opener, Wanted
@@ -97,21 +96,6 @@ def opener(data: bytes) -> None:
         peer = SimpleNamespace(peer_id=THEM.peer_id, host=HOST)
         opened = accept_with_hit_untrusted(opener.begin(), pb.SearchReply(open=reply), hit, peer, opener)
         assert (opened.track.title, opened.track.artist, opened.track.album) == ("", "", "")
-
-
-@target(
-    "net.lan.contacts_untrusted", seeds=[b"LVnSmqaBoo3J1hKp3uQaSYcAVCjtQCSgao\n47474\n192.168.0.5\nfe80::1"]
-)
-def lan(data: bytes) -> None:
-    peer_id, _, rest = data.partition(b"\n")
-    port, *addresses = _text(rest).split("\n")
-    info = SimpleNamespace(
-        properties={b"id": peer_id},
-        port=int(port) if port.isascii() and port.isdigit() and len(port) < 10 else None,
-        parsed_addresses=lambda: addresses,
-    )
-    for contact in contacts_untrusted(info):
-        assert scope_of(contact.address[0]) == 1
 
 
 @target("rpc.health._service_untrusted", seeds=[b"\x0a\x03a.B"])

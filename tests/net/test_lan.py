@@ -1,152 +1,176 @@
-"""Peers on the local network: what zeroconf gives, and what is made of it."""
+"""Peers on the local network: sockets on this computer's loopback, and what is made of their failures."""
 
 from __future__ import annotations
 
-import logging
+import errno
 import socket
 import sys
-from dataclasses import dataclass, field
 
 import pytest
 import trio
+import trio.testing
 
+from lightpeer.core.lan.services import Own
 from lightpeer.core.trust.contact import Contact
-from lightpeer.core.trust.identity import Identity, format_peer_id
+from lightpeer.core.trust.identity import Identity
 from lightpeer.net import lan as lan_module
-from lightpeer.net.lan import MAX_FOUND, Lan, Own, contacts_untrusted, on_lan
+from lightpeer.net.found import Lan
+from lightpeer.net.lan import LOOK_AGAIN_S, LOOPBACK, on_lan
+from lightpeer.net.network import Counters
+from lightpeer.net.route import Interface, local_networks
 
-ME, OTHER = Identity(b"\x01" * 32), Identity(b"\x02" * 32)
-LOOPBACK = ["127.0.0.1"]
-
-
-@dataclass
-class Info:
-    """What zeroconf's ServiceInfo has."""
-
-    addresses: list[str]
-    port: int | None = 47474
-    properties: dict[bytes, bytes | None] = field(
-        default_factory=lambda: {b"id": format_peer_id(OTHER.peer_id).encode()}
-    )
-
-    def parsed_addresses(self) -> list[str]:
-        return self.addresses
+HOST = LOOPBACK.host
+ME, OTHER = (Own(Identity(bytes([n]) * 32).peer_id, HOST, 1000 + n) for n in (1, 2))
 
 
-def test_an_address_of_the_network_is_taken() -> None:
-    found = contacts_untrusted(Info(["192.168.1.7", "fd00::7"]))
-    assert found == [
-        Contact(("192.168.1.7", 47474), OTHER.peer_id),
-        Contact(("fd00::7", 47474), OTHER.peer_id),
-    ]
-
-
-@pytest.mark.parametrize(
-    "info",
-    [
-        Info([]),
-        Info(["8.8.8.8"]),
-        Info(["127.0.0.1", "::1"]),
-        Info(["0.0.0.0", "224.0.0.251", "fe80::1%3"]),
-        Info(["192.168.1.7"], port=0),
-        Info(["192.168.1.7"], port=None),
-        Info(["192.168.1.7"], port=70000),
-        Info(["192.168.1.7"], properties={}),
-        Info(["192.168.1.7"], properties={b"id": None}),
-        Info(["192.168.1.7"], properties={b"id": b"\xff"}),
-        Info(["192.168.1.7"], properties={b"id": b"Lnot-an-id"}),
-    ],
-)
-def test_what_makes_no_sense_or_leads_elsewhere_is_passed_over(info) -> None:
-    assert contacts_untrusted(info) == []
-
-
-def test_addresses_and_peers_are_bounded() -> None:
-    assert len(contacts_untrusted(Info([f"192.168.1.{n}" for n in range(1, 100)]))) == 4
-    lan = Lan()
-    for n in range(2 * MAX_FOUND):
-        lan.add(str(n), [Contact(("192.168.1.1", n + 1))])
-    assert len(lan.contacts) == MAX_FOUND
-    lan.add("0", [Contact(("192.168.1.2", 1))])
-    lan.remove("1")
-    lan.remove("nobody")
-    assert (len(lan.contacts), lan.contacts[0].address[0]) == (MAX_FOUND - 1, "192.168.1.2")
-
-
-def test_without_the_library_nothing_is_found_in_silence(monkeypatch, caplog) -> None:
-    caplog.set_level("DEBUG")
-    monkeypatch.setattr(lan_module, "find_spec", lambda _: None)
-
-    async def main() -> None:
-        async with on_lan(Own(ME.peer_id, None, 1)) as lan:
-            assert not lan.is_looking
-            assert lan.contacts == []
-
-    trio.run(main)
-    assert not caplog.text
-
-
-def test_a_network_that_refuses_is_no_error(monkeypatch, caplog) -> None:
-    caplog.set_level("INFO")
-    pytest.importorskip("zeroconf")
-
-    def refuse(*_: object) -> None:
-        raise OSError(19, "no such device")
-
-    async def main() -> None:
-        monkeypatch.setattr(lan_module, "_open", refuse)
-        async with on_lan() as lan:
-            while not caplog.text:
-                await trio.lowlevel.checkpoint()
-            assert lan.contacts == []
-
-    trio.run(main)
-    assert "cannot look at the local network" in caplog.text
-
-
-def test_what_the_library_cannot_send_is_not_shown_to_anybody(monkeypatch, caplog) -> None:
-    zeroconf = pytest.importorskip("zeroconf")
-
-    def open_in_vain(_interfaces: object) -> str:
-        logging.getLogger("zeroconf").warning("Error with socket 19: network is unreachable")
-        return "open"
-
-    monkeypatch.setattr(zeroconf, "Zeroconf", open_in_vain)
-    monkeypatch.setattr(zeroconf, "ServiceBrowser", lambda *_, **__: None)
-    assert lan_module._open(None, [], object()) == "open"
-    assert not caplog.text
+def on_loopback() -> list[Interface]:
+    return [LOOPBACK]
 
 
 def carries_multicast() -> bool:
     """Whether this computer's loopback does: some containers' do not."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(LOOPBACK[0]))
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(HOST))
             sock.sendto(b"", ("224.0.0.251", 9))
         except OSError:
             return False
     return sys.platform == "linux"
 
 
-@pytest.mark.skipif(not carries_multicast(), reason="the loopback carries no multicast")
-def test_two_peers_find_each_other_by_the_real_library_and_part() -> None:
-    pytest.importorskip("zeroconf")
+multicast = pytest.mark.skipif(not carries_multicast(), reason="the loopback carries no multicast")
 
-    async def found(lan: Lan, count: int) -> list[Contact]:
-        with trio.fail_after(30):
-            while len(lan.contacts) < count:
-                await lan.changed.wait()
-        return lan.contacts
 
+async def found(lan: Lan, count: int) -> list[Contact]:
+    with trio.fail_after(30):
+        while len(lan.contacts) != count:
+            await lan.changed.wait()
+    return lan.contacts
+
+
+@multicast
+def test_two_servers_and_a_client_find_each_other_and_part() -> None:
     async def main() -> None:
-        async with on_lan(Own(ME.peer_id, LOOPBACK[0], 1234), interfaces=LOOPBACK) as mine:
-            async with on_lan(Own(OTHER.peer_id, LOOPBACK[0], 1235), interfaces=LOOPBACK) as others:
-                assert await found(mine, 1) == [Contact((LOOPBACK[0], 1235), OTHER.peer_id)]
-                assert await found(others, 1) == [Contact((LOOPBACK[0], 1234), ME.peer_id)]
-                async with on_lan(interfaces=LOOPBACK) as looking:
+        counters = Counters()
+        async with on_lan(ME, interfaces=on_loopback) as mine:
+            async with on_lan(OTHER, interfaces=on_loopback) as others:
+                assert await found(mine, 1) == [Contact((HOST, OTHER.port), OTHER.peer_id)]
+                assert await found(others, 1) == [Contact((HOST, ME.port), ME.peer_id)]
+                async with on_lan(None, counters, interfaces=on_loopback) as looking:
                     assert len(await found(looking, 2)) == 2
-            with trio.fail_after(30):
-                while mine.contacts:
-                    await mine.changed.wait()
+            assert await found(mine, 0) == []
+        assert counters.rx_bytes() > 0 < counters.tx_bytes()
 
     trio.run(main)
+
+
+def test_without_a_network_nobody_is_looked_for() -> None:
+    async def main() -> None:
+        async with on_lan(interfaces=list) as lan:
+            assert (lan.is_looking, lan.contacts) == (False, [])
+
+    trio.run(main)
+
+
+def test_a_network_that_refuses_is_no_error(monkeypatch, caplog) -> None:
+    caplog.set_level("INFO")
+
+    class Refusing(socket.socket):
+        def bind(self, _address: object) -> None:
+            raise OSError(errno.ENODEV, "no such device")
+
+    async def main() -> None:
+        monkeypatch.setattr(lan_module.socket, "socket", Refusing)
+        async with on_lan(interfaces=on_loopback) as lan:
+            assert not lan.is_looking
+
+    trio.run(main)
+    assert "cannot look at the local network by lo: [Errno 19] no such device" in caplog.text
+
+
+class Wire:
+    """Stands for the sockets: what is sent goes to every other one."""
+
+    def __init__(self, *_: object) -> None:
+        self.sent: list[bytes] = []
+        self.is_closed = False
+        self.failure: OSError | None = None
+        self._wake = trio.Event()
+
+    def send_now(self, data: bytes, _place: object) -> bool:
+        self.sent.append(data)
+        if self.failure is not None:
+            raise self.failure
+        return True
+
+    async def receive_all(self, _not_before: float) -> list[object]:
+        await self._wake.wait()
+        assert self.failure is not None
+        raise self.failure
+
+    def fail(self, failure: OSError) -> None:
+        self.failure = failure
+        self._wake.set()
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def test_a_server_follows_its_interfaces_as_they_come_and_go(monkeypatch, caplog) -> None:
+    caplog.set_level("INFO")
+    wires: dict[str, Wire] = {}
+    there: list[Interface] = []
+    one, two = Interface("wlan0", 2, "192.168.1.2"), Interface("eth0", 3, "192.168.2.2")
+
+    def wire(interface: Interface, _counters: object) -> Wire:
+        return wires.setdefault(interface.name, Wire())
+
+    async def main() -> None:
+        monkeypatch.setattr(lan_module, "_open", lambda interface: interface)
+        monkeypatch.setattr(lan_module, "UdpSocket", wire)
+        own = ME._replace(host=None)
+        async with on_lan(own, interfaces=lambda: there) as lan:
+            assert not lan.is_looking
+            there.append(one)
+            await trio.sleep(LOOK_AGAIN_S + 3)
+            assert lan.is_looking
+            assert b"192.168.1.2" not in wires["wlan0"].sent[0]
+            assert socket.inet_aton(one.host) in wires["wlan0"].sent[0]
+            there[:] = [two]
+            await trio.sleep(LOOK_AGAIN_S)
+            assert wires["wlan0"].is_closed
+            assert not wires["eth0"].is_closed
+            wires.pop("eth0").fail(OSError(errno.ENETDOWN, "network is down"))
+            await trio.sleep(LOOK_AGAIN_S)
+            assert not wires["eth0"].is_closed, "a new one, for it is back"
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert wires["eth0"].is_closed
+    assert "by eth0 any more" in caplog.text
+
+
+def test_a_server_at_one_address_is_found_there_alone(monkeypatch) -> None:
+    opened: list[Interface] = []
+    there = [Interface("wlan0", 2, "192.168.1.2"), Interface("eth0", 3, "192.168.2.2")]
+
+    async def main() -> None:
+        monkeypatch.setattr(lan_module, "_open", opened.append)
+        monkeypatch.setattr(lan_module, "UdpSocket", Wire)
+        async with on_lan(ME._replace(host="192.168.2.2"), interfaces=lambda: there):
+            pass
+
+    trio.run(main)
+    assert opened == there[1:]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone says it")
+def test_the_interfaces_of_this_computer_lead_to_networks() -> None:
+    assert all(interface.number > 0 and interface.host != HOST for interface in local_networks())
+
+
+def test_elsewhere_the_system_chooses_the_interface(monkeypatch) -> None:
+    monkeypatch.setattr("lightpeer.net.route.sys.platform", "darwin")
+    monkeypatch.setattr("lightpeer.net.route._own_address", lambda _family: "192.168.1.2")
+    assert local_networks() == [Interface("", 0, "192.168.1.2")]
+    monkeypatch.setattr("lightpeer.net.route._own_address", lambda _family: "")
+    assert local_networks() == []

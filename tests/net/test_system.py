@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 from collections import Counter
@@ -10,8 +11,10 @@ import pytest
 import trio
 import trio.testing
 
+from lightpeer.errors import Unreached
 from lightpeer.net import system as system_module
 from lightpeer.net.network import Counters, listener_address, local_address, peer_address
+from lightpeer.net.reasons import unreached_by
 from lightpeer.net.system import ACCEPTS_AT_ONCE, SystemNetwork, TcpStream
 
 
@@ -420,5 +423,33 @@ def test_traffic_wakes_who_waits_for_it():
             await wakes(udp.receive_from)
             assert network.counters.total_bytes() > before
         udp.close()
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("host", ["a..example", "x" * 64 + ".example", "."])
+def test_what_can_be_no_name_is_a_name_that_is_not_found(host):
+    async def main():
+        network = SystemNetwork()
+        for attempt in (network.resolve(host), network.connect_tcp(host, 1), network.listen_tcp(host, 0)):
+            with pytest.raises(OSError) as caught:  # noqa: PT011 - its kind is looked at
+                await attempt
+            assert unreached_by(caught.value) is Unreached.NO_NAME
+
+    trio.run(main)
+
+
+def test_where_there_is_no_ipv6_all_addresses_are_those_of_ipv4(monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(system_module.socket, "socket", refuse)
+        assert not system_module._has_ipv6()
+
+    async def main():
+        monkeypatch.setattr(system_module, "_has_ipv6", lambda: False)
+        async with await SystemNetwork().listen_tcp("::", 0) as listener:
+            assert listener_address(listener)[0] == "0.0.0.0"
 
     trio.run(main)

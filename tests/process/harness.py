@@ -35,7 +35,8 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     """The test's own, less what the person who runs it has set up for lightpeer."""
     ours = ("LIGHTPEER_", "XDG_", "PREFIX", "TERM")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return kept | {"HOME": str(home), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"} | more
+    chosen = {"HOME": str(home), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
+    return kept | chosen | {"LIGHTPEER_LAN": "no"} | more  # a server next door is no part of a test
 
 
 def clean(text: str) -> str:
@@ -104,6 +105,7 @@ class Process:
         self, *arguments: object, cwd: Path, code: str = CLIENT, before: str = "", **env: str
     ) -> None:
         cwd.mkdir(parents=True, exist_ok=True)
+        self.passed: list[dict] = []
         self._errors = cwd / f"stderr-{time.monotonic_ns()}"
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
@@ -142,9 +144,9 @@ class Process:
         return line
 
     def event(self, kind: str) -> dict:
-        """Wait for an event of a kind; others are passed by."""
+        """Wait for an event of a kind; others are kept in `passed`."""
         while (event := json.loads(self.line()))["event"] != kind:
-            pass
+            self.passed.append(event)
         return event
 
     def end(self, number: int | None = None) -> Result:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from lightpeer.client.setbacks import NOBODY_KNOWN
 from lightpeer.core.content.uri import format_uri
+from lightpeer.serve.overlay.gossip import ASKS_AT_ONCE
 from tests.process.conftest import LONG, SHORT, Client
 from tests.process.harness import together, without_library
 
@@ -26,6 +32,95 @@ def alone(tmp_path):
 
 def files(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+class Port:
+    """A port at which somebody does this with each connection."""
+
+    def __init__(self, answer: Callable[[socket.socket], object]) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._answer = answer
+        self._held: list[socket.socket] = []
+        self.rpc = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self._answer(connection)
+                self._held.append(connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        for connection in self._held:
+            connection.close()
+
+
+def web_server(connection: socket.socket) -> None:
+    connection.recv(1)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+def test_each_cause_is_told_with_the_address(alone):
+    quick = Path(alone.folder / "quick.toml")
+    quick.write_text("connect_timeout_s = 0.5\ncall_timeout_s = 0.5")
+    with (
+        Port(lambda connection: connection.close()) as closing,
+        Port(web_server) as web,
+        Port(lambda connection: None) as silent,
+    ):
+        causes = {
+            closing.rpc: f"{closing.rpc} closes the connection at once: check the port",
+            web.rpc: f"what answers at {web.rpc} does not speak HTTP/2 and is no peer: check the port",
+            silent.rpc: f"{silent.rpc} does not answer: check the address, and the firewall there",
+            "127.0.0.1:1": "nobody listens at 127.0.0.1:1: start the peer there or check the port",
+            "a..example:1": "the name a..example is not found: check its spelling",
+            "255.255.255.255:1": "there is no route to 255.255.255.255:1: check this machine's network",
+        }
+        results = together(
+            *(partial(alone.run, "peers", "--config", quick, "--bootstrap", place) for place in causes)
+        )
+    for result, cause in zip(results, causes.values(), strict=True):
+        assert (result.status, result.out) == (3, b"")
+        assert result.sentence == (
+            f"no peer can be reached, as {cause}, or name another with --bootstrap HOST:PORT"
+        )
+
+
+def test_a_bad_name_does_no_harm_beside_a_good_address(client):
+    assert client.run("search", SHORT, "--bootstrap", "a..example", "--bootstrap", "x" * 64).status == 0
+
+
+def test_a_peer_that_is_asked_too_often_can_be_reached(client, network):
+    last = client.run("peers")
+    for _ in range(4 * ASKS_AT_ONCE):  # a slow machine asks less often
+        if last.err:
+            break
+        last = client.run("peers")
+        assert last.status == 0
+    assert "was asked too often: wait a minute for news" in last.sentence
+    assert network.first.peer_id.encode() in last.out, "it was known before"
+    checked = client.run("doctor", "--json", LIGHTPEER_OUTPUT="null")
+    peers = [event for event in checked.events if event.get("name") == "peers"]
+    assert [event["verdict"] for event in peers] == ["ok"]
+
+
+def test_an_invite_is_kept_and_tried(alone, network):
+    invite = f"loudp2p:{network.first.peer_id}@127.0.0.1:1,{network.first.rpc}"
+    joined = alone.run("join", invite)
+    assert (joined.status, joined.err) == (0, "")
+    assert f"joined: {network.first.peer_id} answers" in joined.out.decode()
+    assert alone.run("search", SHORT).status == 0
+    assert alone.run("join").out.decode() == f"{invite}\n"
+    assert alone.run("join", "--remove", network.first.peer_id).status == 0
+    assert alone.run("join").out == b""
+    away = alone.run("join", "127.0.0.1:1")
+    assert (away.status, away.out) == (0, b"")
+    assert away.sentence.startswith("the invite is kept, but no peer can be reached, as nobody listens at")
 
 
 def test_nobody_is_reachable(alone):
@@ -57,7 +152,7 @@ def test_a_first_peer_is_waited_for_so_long_and_that_is_said(alone):
 def test_nobody_is_known(alone):
     result = alone.run("play", SHORT, "--output", "null")
     assert result.status == 3
-    assert result.sentence == "no peer is known: name one with --bootstrap HOST:PORT"
+    assert result.sentence == NOBODY_KNOWN
 
 
 def test_nothing_is_found(client):
@@ -86,7 +181,10 @@ WRONG = {
     "--give-up": ["play", SHORT, "--give-up", "-1"],
     "--limit": ["search", SHORT, "--limit", "0"],
     "none.toml": ["search", SHORT, "--config", "none.toml"],
-    "COMMAND": [],
+    "did you mean search?": ["serch", SHORT],
+    "512 characters at most": ["search", "x" * 513],
+    "no such user": ["fetch", UNKNOWN, "-o", "~nosuchuser/x"],
+    "is not an invite": ["join", "loudp2p:nobody"],
 }
 
 

@@ -149,9 +149,12 @@ class TestItsEnd:
         (tmp_path / "music").mkdir()
         with Server(tmp_path / "server", tmp_path / "music") as server:
             assert server.tracks == 0
-            status, out, err = server.end(signal.SIGINT)
-        assert (status, out) == (130, b"")
-        assert err.startswith("lightpeer-serve: 0 tracks: ")
+            result = server.end(signal.SIGINT)
+        assert result.status == 130
+        assert result.err.startswith("lightpeer-serve: 0 tracks: ")
+        assert result.err.count("\n") == 1
+        (only_here,) = (event for event in server.passed if event["event"] == "only_here")
+        assert only_here["port"] == server.address[1]
 
 
 def little_ahead(folder):

@@ -150,7 +150,7 @@ def test_an_import_that_fails_is_told_and_what_is_there_is_served(folder, monkey
             stop.set()
 
     simulate(main)
-    trouble, listening = told
+    trouble, listening, _ = told
     assert trouble == LibraryTrouble("libopusenc is missing: apt install libopusenc0")
     assert isinstance(listening, Listening)
     assert listening.address == ("0.0.0.0", 1000)
@@ -283,7 +283,8 @@ def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
     "argv",
     [
         [],
-        ["music", "--listen", ":0"],
+        ["music", "--listen", ":x"],
+        ["music", "--listen", "99999"],
         ["music", "--listen", "a:99999"],
         ["music", "--ladder", "high"],
         ["music", "--ladder", "1"],

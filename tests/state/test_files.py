@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from lightpeer.core.trust.identity import PeerId
 from lightpeer.errors import BadMessageError, StateError
 from lightpeer.state import files as state_module
 from lightpeer.state.files import (
@@ -167,3 +170,36 @@ def test_a_key_that_cannot_be_used_is_never_replaced(tmp_path, is_readable) -> N
     with pytest.raises(StateError, match="corrupt" if is_readable else "cannot read the key"):
         load_or_make_identity(tmp_path, os.urandom, Losses())
     assert key.is_dir() or key.read_bytes() == b"junk"
+
+
+def test_of_two_first_starts_the_second_takes_the_key_of_the_first(tmp_path) -> None:
+    first: list[PeerId] = []
+
+    def entropy(n: int) -> bytes:
+        if not first:  # as if another process were just ahead
+            first.append(PeerId(b""))
+            first[0] = load_or_create_identity(tmp_path).peer_id
+        return os.urandom(n)
+
+    assert load_or_make_identity(tmp_path, entropy, Losses()).peer_id == first[0]
+    assert load_or_create_identity(tmp_path).peer_id == first[0]
+
+
+def test_many_first_starts_at_a_time_have_one_key(tmp_path) -> None:
+    ready = threading.Barrier(8)
+
+    def start(_number: int) -> PeerId:
+        ready.wait()
+        return load_or_create_identity(tmp_path / "state").peer_id
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(start, range(8)))) == 1
+
+
+def test_a_drive_without_locks_holds_a_key_all_the_same(tmp_path, monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    kept = load_or_create_identity(tmp_path).peer_id
+    assert load_or_create_identity(tmp_path).peer_id == kept

@@ -8,8 +8,8 @@ import pytest
 import trio
 import trio.testing
 
+from lightpeer.core.lan.services import Own
 from lightpeer.core.trust.contact import Contact
-from lightpeer.net.lan import Own
 from lightpeer.net.network import local_address, peer_address
 from lightpeer.testing.host import EPOCH_S, HANGING_NAME_S
 from lightpeer.testing.link import Link

@@ -92,7 +92,7 @@ class ClientConnection(Connection[ClientCall]):
         call.gzip = terms.gzip and self._reader.server_reads_gzip
         if self.state is not ConnectionState.OPEN:
             reason = self.why_closed or "the connection takes no more calls"
-            self.end_call(call, CallStatus(StatusCode.UNAVAILABLE, reason, was_processed=False))
+            self.end_call(call, self._not_begun(reason))
         elif terms.deadline is not None and terms.deadline <= now:
             self.end_call(call, _PAST_DEADLINE)
         elif self._has_room() and not self._waiting:
@@ -251,9 +251,12 @@ class ClientConnection(Connection[ClientCall]):
         self.end_call(stream, _PAST_DEADLINE)
 
     def _on_connection_lost(self, stream: ClientCall) -> None:
-        self.end_call(stream, CallStatus(StatusCode.UNAVAILABLE, self.why_closed))
+        self.end_call(stream, CallStatus(StatusCode.UNAVAILABLE, self.why_closed, unreached=self.unreached))
 
     def _shut(self, why: str) -> None:
         super()._shut(why)
         for call in self._waiting:
-            self.end_call(call, CallStatus(StatusCode.UNAVAILABLE, why, was_processed=False))
+            self.end_call(call, self._not_begun(why))
+
+    def _not_begun(self, why: str) -> CallStatus:
+        return CallStatus(StatusCode.UNAVAILABLE, why, was_processed=False, unreached=self.unreached)

@@ -26,7 +26,7 @@ from lightpeer.core.rpc.keepalive import Keepalive
 from lightpeer.core.rpc.outlet import StreamT
 from lightpeer.core.rpc.stream_table import StreamTable
 from lightpeer.core.rpc.wire import Wire
-from lightpeer.errors import BadMessageError, FramingError
+from lightpeer.errors import BadMessageError, FramingError, Unreached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +59,7 @@ class Connection(ABC, Generic[StreamT]):
         error_code: what the last GOAWAY told the peer.
         is_rescheduled: whether `next_deadline` may have become earlier since it was last asked.
         is_greeted: whether the peer's SETTINGS came, which shows that it speaks HTTP/2.
+        unreached: once it is closed, why there was no greeting, or None.
         heard_s: when bytes last came, or the connection was made.
         longest_silence_s: the longest time between two arrivals of bytes; its reader resets it.
     """
@@ -72,6 +73,7 @@ class Connection(ABC, Generic[StreamT]):
         self.error_code = ErrorCode.NO_ERROR
         self.is_rescheduled = True
         self.is_greeted = False
+        self.unreached: Unreached | None = None
         self.heard_s = now
         self.longest_silence_s = 0.0
         self._now = now
@@ -100,6 +102,7 @@ class Connection(ABC, Generic[StreamT]):
         if self.state is ConnectionState.CLOSED:
             return
         if not data:
+            self._note_unreached(Unreached.CLOSED)
             self._shut("the connection was closed")
             return
         self.longest_silence_s = max(self.longest_silence_s, now - self.heard_s)
@@ -109,6 +112,7 @@ class Connection(ABC, Generic[StreamT]):
                 if (handler := self._handlers.get(type(event))) is not None:
                     handler(event)
         except FramingError as error:
+            self._note_unreached(Unreached.FOREIGN)
             self.close(error.code, str(error))
 
     def data_to_send(self) -> bytes:
@@ -194,6 +198,7 @@ class Connection(ABC, Generic[StreamT]):
         if self._keepalive.on_due(now):
             self._h2.ping(_KEEPALIVE_PING)
         else:
+            self._note_unreached(Unreached.SILENT)
             self.close(why="the peer is silent: it did not answer a PING")
 
     def _on_blocked(self) -> None:
@@ -213,6 +218,10 @@ class Connection(ABC, Generic[StreamT]):
         """Remove a stream that has ended, with an RST_STREAM unless both sides have ended theirs."""
         self.is_rescheduled = True
         self.table.remove(stream, reset)
+
+    def _note_unreached(self, why: Unreached) -> None:
+        if not self.is_greeted:
+            self.unreached = why
 
     def _shut(self, why: str) -> None:
         self.state = ConnectionState.CLOSED

@@ -21,6 +21,8 @@ from lightpeer.errors import BadMessageError, FramingError, RpcError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from lightpeer.errors import Unreached
+
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 """Key and value pairs in order; the value is bytes where the key ends in "-bin"."""
 
@@ -51,16 +53,23 @@ class StatusCode(IntEnum):
 
 
 class CallStatus(NamedTuple):
-    """How a call ended. `was_processed` is False only if the server has certainly not seen the call."""
+    """How a call ended.
+
+    `was_processed` is False only if the server has certainly not seen the call. `unreached` says why it did
+    not come to a server, where that is known.
+    """
 
     code: StatusCode
     details: str = ""
     trailing_metadata: Metadata = ()
     was_processed: bool = True
+    unreached: Unreached | None = None
 
     def to_error(self, initial_metadata: Metadata = ()) -> RpcError:
         """Return it as an exception."""
-        return RpcError(self.code, self.details, self.trailing_metadata, initial_metadata)
+        return RpcError(
+            self.code, self.details, self.trailing_metadata, initial_metadata, unreached=self.unreached
+        )
 
 
 _FROM_HTTP: Final = {

@@ -4,9 +4,10 @@ Requests go out in numbered PULLs, and the server answers in the order requested
 a unit lost once three later ones have come. The last units of a burst have no later ones: after a silence,
 the oldest outstanding unit is requested once more as a probe, and an answered probe shows that everything
 requested before it is lost. At the very end, where the link is idle anyway, the first probe requests all
-that is overdue. While nothing comes at all, the probes back off to one a second and nothing else is repeated,
-because in a dead zone the radio network still holds what is outstanding. It delivers that when
-the zone ends, after a delay that is the zone's and not the path's: those units give no round trip.
+that is overdue. While nothing comes at all, the probes back off to one a second, and later to one in eight,
+and nothing else is repeated, because in a dead zone the radio network still holds what is outstanding. It
+delivers that when the zone ends, after a delay that is the zone's and not the path's: those units give no
+round trip. The answers to the probes come behind them, a copy each, so none is sent until they may have come.
 
 A server forgets what it was asked for two seconds after the last PULL. If at the pace of the last one it may
 have more left than that, a PULL without ranges is due after one second, with the pace of then (`renew`).
@@ -39,7 +40,7 @@ from lightpeer.core.udp.unasked import Unasked
 from lightpeer.errors import BadMessageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from lightpeer.core.udp.datagram import PathToken, Unit
     from lightpeer.core.udp.events import Event, ReceivedDatagram
@@ -53,6 +54,8 @@ PROBED_UNITS: Final = 8  # so few are all requested again at the end, where the 
 _QUIET_FLOOR_S = 0.05  # scheduling noise and the server's pacing, on links with no delay at all
 _QUIET_INTERVALS = 2.0  # between units: a server that shares out its uplink sends slower than it is asked to
 _PROBE_MAX_S = 1.0
+_QUICK_PROBES = 4  # in vain: whoever gives UDP up has done so by then
+_PROBE_SLOW_S = 8.0
 
 
 class Receiver:
@@ -112,12 +115,14 @@ class Receiver:
         """Request units; return by how many bytes more is outstanding.
 
         Args:
-            wanted: ranges of units, one at least, each with the size in bytes of every unit in it. Units that
-                are outstanding are requested anew.
+            wanted: ranges of units, each with the size in bytes of every unit in it. Those that are
+                outstanding may come yet, and are not requested anew.
             pace_bytes_per_s: how fast they are to come.
             now: the time in seconds.
         """
         before = self.gauge.outstanding_bytes
+        if before:
+            wanted = _without(wanted, self._outstanding.by_unit)
         if not before:
             self._last_activity = self.last_heard_at = now
             self._is_first_due = True
@@ -264,8 +269,11 @@ class Receiver:
     def _quiet_s(self) -> float:
         rtt_s = self._rtt_s()
         usual = max(1.5 * rtt_s + min(4 * self.gauge.rtt.variation_s, _PROBE_MAX_S), rtt_s + _QUIET_FLOOR_S)
-        usual = max(usual, rtt_s + _QUIET_INTERVALS * self._interval_s)
-        return max(usual, min(usual * self._quiet_factor, _PROBE_MAX_S))
+        # The answers to earlier probes may come yet, one after another: then a further one fills the queue.
+        expected = 1 if self.probes_unanswered else 1 + self._outstanding.probes_due
+        usual = max(usual, min(rtt_s + _QUIET_INTERVALS * self._interval_s * expected, _PROBE_SLOW_S))
+        longest_s = min(_PROBE_MAX_S * 2.0 ** max(0, self.probes_unanswered - _QUICK_PROBES), _PROBE_SLOW_S)
+        return max(usual, min(usual * self._quiet_factor, longest_s))
 
     def _grace_s(self) -> float:
         """Return the age at which a unit at the end is overdue: paced, and half a round trip late."""
@@ -275,6 +283,21 @@ class Receiver:
 
     def _late_s(self) -> float:
         return max(4 * self.gauge.rtt.variation_s, self._rtt_s() / 2, _QUIET_FLOOR_S)
+
+
+def _without(
+    wanted: Sequence[tuple[UnitRange, Sequence[int]]], outstanding: Container[Unit]
+) -> Sequence[tuple[UnitRange, Sequence[int]]]:
+    """Return ranges of units, each with the sizes in bytes, without the units that are outstanding."""
+    out: list[tuple[UnitRange, Sequence[int]]] = []
+    for units, sizes in wanted:
+        rendition, segment, first, count = units
+        numbers = [n for n in range(first, first + count) if (rendition, segment, n) not in outstanding]
+        if len(numbers) == count:
+            out.append((units, sizes))
+        else:
+            out += [(UnitRange(rendition, segment, n, 1), (sizes[n - first],)) for n in numbers]
+    return out
 
 
 def _round_trip_s(pulled_at: float | None, resumed_at: float, hold_s: float, now: float) -> float | None:

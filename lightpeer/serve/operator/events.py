@@ -18,6 +18,34 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
+class Invited:
+    """Others can be invited by this word; it replaces an earlier one."""
+
+    invite: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnlyHere:
+    """The server listens for this machine alone, at `port`."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Another machine has reached the server at this address of ours, for the first time."""
+
+    address: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class NotReached:
+    """No other machine has reached the server yet, at any address; it listens at `port`."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoleChanged:
     """The server ceases to serve, or begins again."""
 
@@ -83,5 +111,17 @@ class LibraryTrouble:
 
 
 ServerEvent: TypeAlias = (
-    Listening | RoleChanged | Imported | Mirrored | Mended | ListsRead | Withdrawn | Trouble | LibraryTrouble
+    Listening
+    | Invited
+    | OnlyHere
+    | Reached
+    | NotReached
+    | RoleChanged
+    | Imported
+    | Mirrored
+    | Mended
+    | ListsRead
+    | Withdrawn
+    | Trouble
+    | LibraryTrouble
 )

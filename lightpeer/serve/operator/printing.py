@@ -28,6 +28,21 @@ class Printer:
             case events.Listening(address, peer_id):
                 rpc = format_endpoint(address)
                 output.result("listening", f"listening on {rpc} as {peer_id}", rpc=rpc, peer_id=peer_id)
+            case events.Invited(invite):
+                output.remark("invite", f"invite others: lightpeer join {invite}", invite=invite)
+                self._draw(invite)
+            case events.OnlyHere(port):
+                text = f"only this machine can reach this peer: give --listen {port} to let in others"
+                output.remark("only_here", text, port=port)
+            case events.Reached(address):
+                at = format_endpoint(address)
+                output.remark("reached", f"others reach this peer at {at}", address=at)
+            case events.NotReached(port):
+                text = (
+                    f"nobody else has reached this peer yet: let TCP and UDP pass at port {port} in this "
+                    "machine's firewall, and forward it in the router if others are outside"
+                )
+                output.remark("not_reached", text, port=port)
             case events.RoleChanged(serves):
                 text = "serving again" if serves else "no longer serving, until the next signal"
                 output.remark("role", text, serves=serves)
@@ -48,3 +63,14 @@ class Printer:
                 output.notify(message)
             case events.LibraryTrouble(message):
                 output.warn(message)
+
+    def _draw(self, invite: str) -> None:
+        """Draw an invite for a phone's camera, where there is a terminal that can show it."""
+        output = self._output
+        is_shown = output.stream.isatty() and not output.json
+        if not is_shown or (output.stream.encoding or "").lower() != "utf-8":
+            return
+        from lightpeer.console.qr import qr_lines
+
+        for line in qr_lines(invite):
+            output.remark("qr", line)

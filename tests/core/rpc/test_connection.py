@@ -14,7 +14,9 @@ from lightpeer.core.rpc.frame_gate import ErrorCode, encode_goaway, encode_ping
 from lightpeer.core.rpc.limits import Limits
 from lightpeer.core.rpc.server import ServerConnection
 from lightpeer.core.rpc.status import StatusCode
+from lightpeer.errors import Unreached
 from tests.core.rpc.h2peer import PATH, REQUEST, RESPONSE, H2Peer, connect
+from tests.fuzz import wire
 
 PING = b"\0\0\x08\x06\0\0\0\0\0" + bytes(8)
 WINDOW = h2.settings.SettingCodes.INITIAL_WINDOW_SIZE
@@ -193,3 +195,31 @@ def test_metadata_above_the_limit_ends_its_call_alone():
     assert calls[0].status.code is StatusCode.RESOURCE_EXHAUSTED
     assert calls[1].status is None
     assert client.is_open
+
+
+@pytest.mark.parametrize(
+    ("before", "data", "why"),
+    [
+        (b"", b"", Unreached.CLOSED),
+        (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", Unreached.FOREIGN),
+        (wire.frame(4), b"", None),
+        (wire.frame(4), wire.frame(4, b"x"), None),
+    ],
+)
+def test_why_there_was_no_greeting_is_told(before, data, why):
+    client = ClientConnection("host:1", Limits(), 0.0)
+    calls = [client.start("/a/B", 0.0) for _ in range(2)]
+    client.receive(before, 0.0) if before else None
+    client.receive(data, 1.0)
+    assert not client.is_open
+    assert client.unreached is why
+    assert {call.status.to_error().unreached for call in calls} == {why}
+    assert client.start("/a/B", 2.0).status.unreached is why
+
+
+def test_a_connection_that_does_not_answer_a_ping_is_silent():
+    client = ClientConnection("host:1", Limits(keepalive_s=10, keepalive_timeout_s=5), 0.0)
+    client.start("/a/B", 0.0)
+    while client.is_open:
+        client.handle_timeout(client.next_deadline())
+    assert client.unreached is Unreached.SILENT

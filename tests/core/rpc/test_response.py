@@ -33,7 +33,7 @@ def test_trailers_carry_the_status(details, is_only):
     assert (b"grpc-message" in trailers) is bool(details)
     assert (trailers.get(b":status") == b"200") is is_only
     read = only_status if is_only else trailers_status
-    assert read(trailers, (("k", "v"),)) == (StatusCode.NOT_FOUND, details, (("k", "v"),), True)
+    assert read(trailers, (("k", "v"),)) == (StatusCode.NOT_FOUND, details, (("k", "v"),), True, None)
 
 
 @pytest.mark.parametrize(

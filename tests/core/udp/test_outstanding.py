@@ -6,7 +6,7 @@ import pytest
 
 from lightpeer.core.udp.datagram import Data, Unit, UnitRange
 from lightpeer.core.udp.gauge import Gauge
-from lightpeer.core.udp.outstanding import Outcome, OutstandingUnits
+from lightpeer.core.udp.outstanding import PROBES_REMEMBERED, Outcome, OutstandingUnits
 
 
 class Kept:
@@ -56,12 +56,12 @@ def test_a_unit_is_lost_by_three_later_ones_in_one_wake_up_or_in_several(kept):
     assert (kept.gauge.outstanding_bytes, kept.gauge.units_to_loss) == (0, None)
 
 
-def test_a_unit_that_is_requested_again_is_the_newest_and_counts_once(kept):
+def test_a_unit_that_a_probe_requests_again_is_the_newest_and_counts_once(kept):
     kept.add(0, 3, 1)
     kept.take((1, 1))
     assert kept.gauge.units_to_loss == 2
-    kept.add(0, 1, 2, now=0.5, size=80)
-    assert (kept.gauge.outstanding_bytes, kept.gauge.units_to_loss) == (180, None)
+    kept.units.add_probe(kept.units.oldest(), 2, 0.5)
+    assert (kept.gauge.outstanding_bytes, kept.gauge.units_to_loss) == (200, None)
     assert kept.units.oldest() == [(Unit(0, 0, 2), 100)]
     kept.add(3, 1, 3)
     assert kept.take((0, 1)) == [Outcome(True, False)], "a late copy says nothing of what was asked since"
@@ -82,6 +82,31 @@ def test_a_probe_of_several_units_shows_by_a_later_one_that_its_first_is_lost(ke
     kept.units.add_probe(kept.units.overdue(0.5, 0.5), 2, 0.5)
     assert kept.take((1, 2)) == [Outcome(True, True, *lost(0))]
     assert kept.units.oldest() == [(Unit(0, 0, 2), 100)]
+
+
+def test_each_probe_that_is_answered_shows_what_was_asked_before_it(kept):
+    """After a silence, in which several were sent."""
+    kept.add(0, 3, 1)
+    for pull_no in (2, 3, 4):
+        kept.units.add_probe(kept.units.oldest(), pull_no, float(pull_no))
+    kept.add(3, 1, 5)
+    kept.units.add_probe(kept.units.oldest(), 6, 6.0)
+    assert kept.units.probes_due == 4
+    assert kept.take((1, 3)) == [Outcome(True, True)]
+    assert kept.units.probes_due == 2
+    assert kept.take((0, 2)) == [Outcome(True, False)], "it was overtaken"
+    assert kept.take((2, 4)) == [Outcome(True, True)]
+    kept.add(4, 1, 7)
+    assert kept.take((3, 6)) == [Outcome(True, True)]
+    assert (kept.units.probes_due, kept.gauge.outstanding_bytes) == (0, 100)
+
+
+def test_the_oldest_probe_is_forgotten_in_the_end(kept):
+    kept.add(0, 2, 1)
+    for pull_no in range(2, 3 + PROBES_REMEMBERED):
+        kept.units.add_probe(kept.units.oldest(), pull_no, 0.0)
+    assert kept.units.probes_due == PROBES_REMEMBERED
+    assert kept.take((0, 2)) == [Outcome(True, False)]
 
 
 def test_a_second_copy_may_answer_a_probe(kept):

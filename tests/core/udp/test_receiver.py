@@ -306,7 +306,7 @@ def test_holds_that_say_little(link, hold_s, rtt):
 def test_a_pull_that_is_long_forgotten_gives_no_round_trip(link):
     link.ask(0.0, 0, 1)
     for _ in range(1024):
-        link.ask(0.1, 1, 1)
+        link.receiver.renew(1000, 0.1)
     assert link.data(0.2, 0, 1) == [arrived(0, None)]
     assert len(link.receiver._pulls.sent_at) == 1024
 
@@ -359,11 +359,15 @@ def test_reordering_within_two_is_no_loss(link):
     assert events == [arrived(unit, 0.1) for unit in order]
 
 
-def test_what_still_is_outstanding_is_not_counted_twice(link):
-    """After a fallback, or where a second source was asked in vain, it is asked for again."""
-    assert link.receiver.ask([(UnitRange(1, 3, 0, 2), [100, 100])], 1000, 0.0) == 200
-    assert link.receiver.ask([(UnitRange(1, 3, 1, 2), [100, 100])], 1000, 0.0) == 100
-    assert link.gauge.outstanding_bytes == 300
+def test_what_still_is_outstanding_is_not_requested_anew(link):
+    """After a fallback, or where a second source was asked in vain, it is wanted of this one again."""
+    assert link.receiver.ask([(UnitRange(1, 3, 1, 2), [110, 120])], 1000, 0.0) == 230
+    assert link.pull().ranges == (UnitRange(1, 3, 1, 2),)
+    wanted = [(UnitRange(1, 3, 0, 4), [100, 110, 120, 130]), (UnitRange(1, 4, 0, 2), [10, 20])]
+    assert link.receiver.ask(wanted, 1000, 0.0) == 260
+    assert link.pull().ranges == (UnitRange(1, 3, 0, 1), UnitRange(1, 3, 3, 1), UnitRange(1, 4, 0, 2))
+    assert link.receiver.ask([(UnitRange(1, 3, 1, 3), [110, 120, 130])], 1000, 0.0) == 0
+    assert link.pull() is None
     link.receiver.forget_all()
     assert link.gauge.outstanding_bytes == 0
 
@@ -468,26 +472,45 @@ def test_a_probe_answered_by_a_second_copy_shows_losses_too(link):
     assert link.data(1.1, 0, 2) == [arrived(0, None, was_asked=False), lost(1)]
 
 
-def test_only_the_last_probe_counts_and_only_once(link):
+def test_each_probe_counts_and_only_once(link):
     link.ask(0.0, 0, 4)
     link.receiver.handle_timeout(0.75)
     link.receiver.handle_timeout(1.75)
     assert [link.pull().ranges[0].first, link.pull().ranges[0].first] == [0, 1]
-    assert link.data(1.8, 0, 2) == [arrived(0, None)]
-    assert link.data(1.85, 1, 3)[-1] == lost(2, 3)
+    assert link.data(1.8, 0, 2) == [arrived(0, None), lost(2, 3)]
+    assert link.data(1.85, 0, 2) == [arrived(0, None, was_asked=False)]
+    assert link.data(1.9, 1, 3) == [arrived(1, None)]
 
 
-def test_probes_back_off_to_one_a_second(link):
+def test_probes_back_off_to_one_a_second_and_then_to_one_in_eight(link):
     link.ask(0.0, 0, 1)
     link.data(0.1, 0, 1)
     link.ask(1.0, 1, 2)
     times = []
-    for _ in range(6):
+    for _ in range(10):
         times.append(link.receiver.next_deadline())
         link.receiver.handle_timeout(times[-1])
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert gaps == pytest.approx([0.7, 1.0, 1.0, 1.0, 1.0])
-    assert link.receiver.probes_unanswered == 6
+    assert gaps == pytest.approx([0.7, 1.0, 1.0, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0])
+    assert link.receiver.probes_unanswered == 10
+
+
+def test_while_answers_to_earlier_probes_may_come_there_is_no_further_one(link):
+    """After a silence the queue holds a copy for each of them: here half a second apart, on a thin link."""
+    link.ask(0.0, 0, 1)
+    link.data(0.1, 0, 1)
+    link.ask(1.0, 1, 20)
+    for _ in range(5):  # pulls 3 to 7, for units 1 to 5
+        link.receiver.handle_timeout(link.receiver.next_deadline())
+    for unit in range(6, 12):
+        link.data(20.0 + unit / 2, unit, 2)
+    link.data(26.0, 2, 4)
+    thin_s = 2 * link.receiver._interval_s
+    assert link.receiver.next_deadline() == pytest.approx(26.0 + 0.1 + 4 * thin_s)
+    link.ask(26.2, 30, 1)
+    link.data(26.5, 5, 7)
+    thin_s = 2 * link.receiver._interval_s
+    assert link.receiver.next_deadline() == pytest.approx(26.5 + 0.1 + thin_s)
 
 
 def test_on_a_link_without_delay_a_probe_waits_50_ms(link):

@@ -18,6 +18,25 @@ PRINTED = {
         "listening on [::1]:5 as Lx",
         {"event": "listening", "rpc": "[::1]:5", "peer_id": "Lx"},
     ),
+    events.Invited("loudp2p:L@[::1]:5"): (
+        "invite others: lightpeer join loudp2p:L@[::1]:5",
+        {"event": "invite", "invite": "loudp2p:L@[::1]:5"},
+    ),
+    events.OnlyHere(5): (
+        "only this machine can reach this peer: give --listen 5 to let in others",
+        {"event": "only_here", "port": 5},
+    ),
+    events.Reached(("::1", 5)): (
+        "others reach this peer at [::1]:5",
+        {"event": "reached", "address": "[::1]:5"},
+    ),
+    events.NotReached(5): (
+        (
+            "nobody else has reached this peer yet: let TCP and UDP pass at port 5 in this machine's "
+            "firewall, and forward it in the router if others are outside"
+        ),
+        {"event": "not_reached", "port": 5},
+    ),
     events.RoleChanged(True): ("serving again", {"event": "role", "serves": True}),
     events.RoleChanged(False): (
         "no longer serving, until the next signal",
@@ -75,3 +94,28 @@ def test_trouble_goes_to_stderr_and_what_the_operator_asked_for_to_programs_too(
 def test_these_are_all():
     others = {events.Trouble, events.LibraryTrouble}
     assert {type(event) for event in PRINTED} | others == set(get_args(ServerEvent))
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__()
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("encoding", "more", "lines"),
+    [("utf-8", {}, 14), ("ascii", {}, 1), ("utf-8", {"json": True}, 1), ("utf-8", {"quiet": True}, 0)],
+)
+def test_on_a_terminal_an_invite_is_drawn_too(encoding, more, lines):
+    screen = Screen(encoding)
+    Printer(Output(stream=screen, **more))(events.Invited("loudp2p:L@[::1]:5"))
+    assert len(screen.getvalue().splitlines()) == lines

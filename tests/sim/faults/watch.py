@@ -155,7 +155,7 @@ def _check_sums(session: Session) -> None:
 def _asked_bytes(source: Source) -> int:
     if source.udp.receiver is None:
         return 0
-    return sum(asked.size for asked in source.udp.receiver._outstanding._units.values())
+    return sum(asked.size for asked in source.udp.receiver._outstanding.by_unit.values())
 
 
 def _check_asked(session: Session) -> None:
@@ -170,7 +170,7 @@ def _check_asked(session: Session) -> None:
         if not source.on_grpc:
             assert source.udp.receiver is not None
             asked = {Unit(*item.key, number) for number in item.asked}
-            if not asked <= source.udp.receiver._outstanding._units.keys():
+            if not asked <= source.udp.receiver._outstanding.by_unit.keys():
                 raise Anomaly("a unit is waited for that was not asked for")
         elif item.asked and item.key not in source.call._asked:
             raise Anomaly("a segment is waited for that was not asked for")

@@ -1,0 +1,89 @@
+"""`lightpeer join`: keeps an invite, and sees whether its peer answers; `--remove` forgets it.
+
+The invite is kept first, since a person may join a network where it cannot be reached.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lightpeer.config import JOINED_FILE, read_joined
+from lightpeer.core.trust.contact import Contact, parse_contacts
+from lightpeer.core.trust.joined import build_joined, with_invite, without_invite
+from lightpeer.errors import NoPeerError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lightpeer.config import Settings
+    from lightpeer.console.output import Output
+
+
+def join(settings: Settings, output: Output, invites: Sequence[str], *, removes: bool) -> int:
+    """Keep invites, or forget them; without any, list those that are kept. Return the exit status.
+
+    Args:
+        settings: the state directory, and how long to wait for a peer.
+        output: prints what was done.
+        invites: invites, or other addresses of peers.
+        removes: whether they are to be forgotten; then they may be ids.
+
+    Raises:
+        UsageError: one of them is no invite, or is not kept.
+        StateError: they cannot be kept.
+    """
+    before = read_joined(settings.state_dir)
+    if removes:
+        return _forget(settings.state_dir, output, before, invites)
+    if not invites:
+        for invite in before:
+            output.result("joined", invite, invite=invite)
+        return 0
+    contacts = [contact for invite in invites for contact in _checked(invite)]
+    for invite in invites:
+        before = with_invite(before, invite.strip())
+    _keep(settings.state_dir, before)
+
+    from lightpeer.console.signals import run_async
+
+    return run_async(lambda: _meet(settings, output, contacts))
+
+
+def _checked(invite: str) -> list[Contact]:
+    try:
+        return parse_contacts(invite)
+    except ValueError as error:
+        raise UsageError(f"{invite!r} is not {error}") from error
+
+
+def _forget(state_dir: Path, output: Output, kept: list[str], names: Sequence[str]) -> int:
+    for name in names:
+        left = without_invite(kept, name.strip())
+        if len(left) == len(kept):
+            raise UsageError(f"{name!r} was not joined (lightpeer join lists what was)")
+        kept = left
+    _keep(state_dir, kept)
+    output.remark("left", f"{len(names)} forgotten, {len(kept)} left", count=len(names))
+    return 0
+
+
+def _keep(state_dir: Path, invites: list[str]) -> None:
+    from lightpeer.state.files import ensure_state_dir, write_atomically
+
+    ensure_state_dir(state_dir)
+    write_atomically(state_dir / JOINED_FILE, build_joined(invites))
+
+
+async def _meet(settings: Settings, output: Output, contacts: list[Contact]) -> int:
+    from lightpeer.client.metered import open_metered
+    from lightpeer.net.system import SystemNetwork
+
+    try:
+        async with open_metered(settings, SystemNetwork()) as client:
+            peer = await client.meet(contacts)
+            known = len(client.cache.entries())
+        output.remark("met", f"joined: {peer.name} answers", peer_id=peer.name, known=known)
+    except* NoPeerError as group:  # from the client's nursery
+        output.notify(f"the invite is kept, but {group.exceptions[0]}")
+    return 0

@@ -1,0 +1,61 @@
+"""`lightpeer join`: what is kept, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from lightpeer.cli.main import run
+from lightpeer.core.trust.contact import format_invite
+from lightpeer.core.trust.identity import PeerId, format_peer_id
+
+THEM = PeerId(bytes(range(20)))
+
+
+@pytest.fixture
+def invite() -> str:
+    """An invite to where nobody listens any more."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return format_invite(THEM, [listener.getsockname()[:2]])
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHTPEER_LAN", "no")
+    return ["--state", str(tmp_path), "join"]
+
+
+def test_an_invite_is_kept_though_nobody_is_there_now(command, invite, tmp_path, capsys):
+    assert run([*command, invite]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(
+        "lightpeer: the invite is kept, but no peer can be reached, as nobody listens at 127."
+    )
+    assert (tmp_path / "joined").read_text() == f"{invite}\n"
+    assert run([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"event": "joined", "invite": invite}
+
+
+def test_it_is_forgotten_by_its_id(command, invite, capsys):
+    run([*command, "127.0.0.1:9"])
+    run([*command, invite])
+    capsys.readouterr()
+    assert run([*command, "--remove", format_peer_id(THEM)]) == 0
+    assert capsys.readouterr().out == "1 forgotten, 1 left\n"
+    assert run(command) == 0
+    assert capsys.readouterr().out == "127.0.0.1:9\n"
+
+
+def test_of_several_all_must_make_sense(command, invite, tmp_path, capsys):
+    assert run([*command, invite, "a:b"]) == 2
+    assert "'a:b' is not HOST:PORT" in capsys.readouterr().err
+    assert not (tmp_path / "joined").exists()
+
+
+def test_a_state_directory_that_cannot_be_written(tmp_path, invite, capsys):
+    (tmp_path / "file").touch()
+    assert run(["--state", str(tmp_path / "file" / "state"), "join", invite]) == 1
+    assert "cannot make the state directory" in capsys.readouterr().err

@@ -1,0 +1,124 @@
+"""Peers as services: what we say of ourselves, and what is made of what others say."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightpeer.core.addresses import LOOPBACK_SCOPE, PRIVATE_SCOPE
+from lightpeer.core.lan.dns import AAAA, PTR, SRV, TXT, A, Question, Record, Service
+from lightpeer.core.lan.services import (
+    LONG_S,
+    MAX_ADDRESSES,
+    MAX_ASKED,
+    MAX_FOUND,
+    SERVICE,
+    Heard,
+    Own,
+)
+from lightpeer.core.trust.contact import Contact
+from lightpeer.core.trust.identity import Identity
+
+ME, OTHER = (Identity(bytes([n]) * 32).peer_id for n in (1, 2))
+MINE, THEIRS = Own(ME, None, 1), Own(OTHER, None, 47474)
+HOST = "192.168.1.7"
+FOUND = [(THEIRS.name, [Contact((HOST, 47474), OTHER)])]
+
+
+def heard_of(*records: Record, scope: int = PRIVATE_SCOPE) -> Heard:
+    heard = Heard(scope, MINE.name)
+    heard.hear(records, 0.0)
+    return heard
+
+
+def test_one_response_says_it_all():
+    heard = Heard(PRIVATE_SCOPE)
+    records = THEIRS.records(HOST)
+    assert heard.hear(reversed(records), 0.0) == FOUND
+    assert heard.hear(records, 1.0) == [], "nothing new"
+    assert not heard.is_incomplete
+    assert heard.questions() == [Question(SERVICE, PTR)]
+
+
+def test_it_may_come_in_parts_which_are_asked_for():
+    pointer, service, text, address, _ = THEIRS.records(HOST)
+    heard = heard_of(pointer)
+    assert heard.is_incomplete
+    about = [Question(THEIRS.name, SRV), Question(THEIRS.name, TXT)]
+    assert heard.questions()[1:] == about
+    assert heard.hear([service], 0.0) == []
+    assert heard.questions()[1:] == [*about, Question(THEIRS.target, A)]
+    assert (MAX_ASKED, heard.is_incomplete, heard.questions()[1:]) == (2, False, [])
+    heard.hear([text], 0.0)
+    capitals = address._replace(name=tuple(label.upper() for label in address.name))
+    assert heard.hear([capitals], 0.0) == FOUND
+
+
+def test_ourselves_and_other_services_are_passed_over():
+    others = [
+        Record((b"_ipp", b"_tcp", b"local"), PTR, 9, (b"printer", b"_ipp", b"_tcp", b"local")),
+        Record(SERVICE, PTR, 9, (b"printer", b"_ipp", b"_tcp", b"local")),
+        Record((b"printer", b"_ipp", b"_tcp", b"local"), SRV, 9, Service(1, (b"h",))),
+    ]
+    heard = heard_of(*others, *MINE.records(HOST))
+    assert not heard.is_incomplete
+    assert heard.next_end == float("inf")
+
+
+def changed(**values: object) -> list[Record]:
+    kinds = {"srv": SRV, "txt": TXT, "a": A}
+    new = {kinds[name]: value for name, value in values.items()}
+    return [r._replace(value=new.get(r.kind, r.value)) for r in THEIRS.records(HOST)]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        changed(a="8.8.8.8"),
+        changed(a="127.0.0.1"),
+        changed(a="224.0.0.251"),
+        changed(srv=Service(0, THEIRS.target)),
+        changed(srv=Service(5, (b"other", b"local"))),
+        changed(txt=b""),
+        changed(txt=b"\x04id=\xff"),
+        changed(txt=b"\x0cid=Lnot-an-id"),
+    ],
+)
+def test_what_makes_no_sense_or_leads_elsewhere_is_no_contact(records):
+    assert Heard(PRIVATE_SCOPE).hear(records, 0.0) == []
+
+
+def test_on_loopback_addresses_of_this_computer_count():
+    assert Heard(LOOPBACK_SCOPE).hear(changed(a="127.0.0.1"), 0.0)[0][1] == [
+        Contact(("127.0.0.1", 47474), OTHER)
+    ]
+
+
+def test_tables_are_bounded():
+    heard = heard_of()
+    for n in range(2 * MAX_FOUND):
+        heard.hear([Record(SERVICE, PTR, 9, (b"%d" % n, *SERVICE))], 0.0)
+    assert len(heard.questions()) == 1 + 2 * MAX_FOUND
+    hosts = [Record(THEIRS.target, AAAA, 9, f"fd00::{n}") for n in range(1, 9)]
+    ((_, contacts),) = Heard(PRIVATE_SCOPE).hear([*THEIRS.records(HOST), *hosts], 0.0)
+    assert [contact.address[0] for contact in contacts] == [f"fd00::{n}" for n in range(8, 4, -1)]
+    assert len(contacts) == MAX_ADDRESSES
+
+
+def test_what_is_known_is_said_until_half_its_time_is_over_and_forgotten_at_the_end():
+    heard = heard_of(*THEIRS.records(HOST))
+    assert heard.known(1.0) == [Record(SERVICE, PTR, LONG_S - 1, THEIRS.name)]
+    assert heard.known(LONG_S / 2) == []
+    assert heard.next_end == LONG_S
+    assert heard.end(LONG_S - 1) == []
+    assert heard.end(LONG_S) == [(THEIRS.name, [])]
+    assert heard.next_end == float("inf")
+
+
+def test_a_goodbye_counts_after_a_second():
+    goodbye = [record._replace(ttl_s=0) for record in THEIRS.records(HOST)]
+    heard = heard_of(*goodbye)
+    assert heard.next_end == float("inf"), "of one that was never heard"
+    heard.hear(THEIRS.records(HOST), 1.0)
+    assert heard.hear(goodbye, 5.0) == []
+    assert heard.next_end == 6.0
+    assert heard.end(6.0) == [(THEIRS.name, [])]
