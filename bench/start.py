@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -49,25 +48,16 @@ def start(work: Path, python: str, checkout: str) -> Start:
     command = [python, "-m", "lightpeer.serve", str(work / "music"), "--listen", "127.0.0.1:0", "--no-lan"]
     command += ["--ladder", str(KBPS), "--state", str(work / "state"), "--json", "-v"]
     began = time.monotonic()
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(command, cwd=checkout, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen(
+        command, cwd=checkout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     assert process.stdout is not None
-    assert process.stderr is not None
     try:
-        scanned: list[float] = []
-
-        def read_log() -> None:
-            for line in process.stderr or ():
-                if "files imported" in line:
-                    scanned.append(time.monotonic() - began)
-                    return
-
-        reader = threading.Thread(target=read_log)
-        reader.start()
         process.stdout.readline()
         listening_s = time.monotonic() - began
-        reader.join()
-        return Start(listening_s, scanned[0], *memory_mb(process.pid))
+        while '"imported"' not in process.stdout.readline():
+            pass
+        return Start(listening_s, time.monotonic() - began, *memory_mb(process.pid))
     finally:
         process.terminate()
         process.wait()

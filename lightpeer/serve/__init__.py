@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lightpeer.serve.embedding import Server, open_server
     from lightpeer.serve.operator.events import (
+        Imported,
         Invited,
         LibraryTrouble,
         Listening,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from lightpeer.serve.operator.settings import ServeSettings
 
 __all__ = [
+    "Imported",
     "Invited",
     "LibraryTrouble",
     "Listening",

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lightpeer.console.output import Output
 from lightpeer.console.report import Parser, report, start_logging
-from lightpeer.errors import INTERRUPTED, UsageError
+from lightpeer.errors import INTERRUPTED, StateError, UsageError
 from lightpeer.version import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterator, Sequence
+    from collections.abc import AsyncIterable, Callable, Iterator, Sequence
 
     import trio
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_SIGNALS = 64  # of one kind that may wait
 SWITCH_S = 0.0005  # a computing thread lets the event loop run after it; Python's default is 5 ms
+PRUNE = "prune"  # in place of a folder; one of that name is given as ./prune
 
 
 def main() -> NoReturn:
@@ -44,6 +45,8 @@ def run(argv: Sequence[str]) -> int:
         start_logging(output.program, arguments.verbose)
         if arguments.withdraw:
             return _withdraw(arguments, output)
+        if arguments.music_dirs[:1] == [PRUNE]:
+            return _prune(arguments, output)
         return _serve(_settings(arguments), output)
     except BaseException as error:  # noqa: BLE001 - this is where every error ends
         return report(error, output, debug=debug)
@@ -53,7 +56,7 @@ def _serve(settings: ServeSettings, output: Output) -> int:
     import trio
 
     from lightpeer.net.system import SystemNetwork
-    from lightpeer.serve.importing.scan import ProgressLine
+    from lightpeer.serve.importing.progress import ProgressLine
     from lightpeer.serve.library.descriptors import raise_descriptor_limit
     from lightpeer.serve.operator.printing import Printer
     from lightpeer.serve.operator.settings import Operator
@@ -67,8 +70,13 @@ def _serve(settings: ServeSettings, output: Output) -> int:
         caught: list[int] = []
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_signals, caught, stop, nursery.cancel_scope)
-            hangup = "SIGHUP" if settings.allow or settings.deny else ""  # unhandled, it ends us
-            with _signals("SIGUSR1") as toggles, _signals(hangup) as hangups:
+            has_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _sees_terminal()
+
+            def end_with_terminal() -> None:
+                if has_terminal and not _sees_terminal():
+                    stop.set()
+
+            with _signals("SIGUSR1") as toggles, _signals("SIGHUP", end_with_terminal) as hangups:
                 operator = Operator(
                     tell=Printer(output), progress=ProgressLine(), toggles=toggles, hangups=hangups
                 )
@@ -79,15 +87,26 @@ def _serve(settings: ServeSettings, output: Output) -> int:
     return trio.run(until_signal)
 
 
+def _sees_terminal() -> bool:
+    """Return whether this process has a terminal; one that was closed is none."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
-def _signals(name: str) -> Iterator[AsyncIterable[object] | None]:
-    """Give the signals of a name, where the system has them.
+def _signals(
+    name: str, on_signal: Callable[[], object] = lambda: None
+) -> Iterator[AsyncIterable[object] | None]:
+    """Give the signals of a name, where the system has them; call a function with each.
 
     Every signal counts. trio's receiver coalesces signals, so two quick toggles would become one.
     """
     import trio
 
-    number = getattr(signal, name, None) if name else None
+    number = getattr(signal, name, None)
     if number is None:
         yield None
         return
@@ -95,6 +114,7 @@ def _signals(name: str) -> Iterator[AsyncIterable[object] | None]:
     send, receive = trio.open_memory_channel[None](MAX_SIGNALS)
 
     def note() -> None:
+        on_signal()
         with suppress(trio.WouldBlock):
             send.send_nowait(None)
 
@@ -129,6 +149,29 @@ def _withdraw(arguments: argparse.Namespace, output: Output) -> int:
         what = "withdrawn for good" if track_id in new else "was withdrawn before"
         text = f"{what}: {uri} is not served, found, imported or mirrored here any more"
         output.result("withdrawn", text, uri=uri, is_new=track_id in new)
+    return 0
+
+
+def _prune(arguments: argparse.Namespace, output: Output) -> int:
+    """Remove the tracks of files that are not to be seen now, for which a server waits."""
+    from lightpeer.serve.library.library import Library, has_library
+    from lightpeer.serve.library.removal import prune
+
+    _, state_dir = _common(arguments)
+    if not has_library(state_dir):
+        raise StateError(state_dir, f"no server has kept anything in {state_dir}: give its own --state")
+    library = Library(state_dir, Path())
+    try:
+        below = [os.fsencode(os.path.abspath(folder)) for folder in arguments.music_dirs[1:]]  # noqa: PTH100
+        gone = prune(library, below)
+        tracks = library.count_tracks()
+    finally:
+        library.close()
+    for path in map(os.fsdecode, gone):
+        output.remark("pruned", f"removed: {path}", path=path)
+    what = "1 file" if len(gone) == 1 else f"{len(gone)} files"
+    counts = f"removed {what}; tracks that are left: {tracks}"
+    output.result("prune", counts, removed=len(gone), tracks=tracks)
     return 0
 
 
@@ -169,15 +212,18 @@ def _settings(arguments: argparse.Namespace) -> ServeSettings:
     )
 
 
+_DIR_HELP = "a folder with music; `prune [DIR ...]`: remove the tracks of files that are not there now"
+
+
 def _parser() -> Parser:
     parser = Parser(
         prog="lightpeer-serve",
         description="Serve folders of music to the loudp2p network.",
-        epilog="SIGUSR1: cease to serve, or begin again. SIGHUP: read the lists again. "
+        epilog="SIGUSR1: cease to serve, or begin again. SIGHUP: read the lists and the folders again. "
         "Exit status: 0 stopped, 1 failed, 2 usage, 6 a missing library, 130 interrupted",
         allow_abbrev=False,
     )
-    parser.add_argument("music_dirs", nargs="*", metavar="DIR", help="a folder with music")
+    parser.add_argument("music_dirs", nargs="*", metavar="DIR", help=_DIR_HELP)
     _add_network(parser)
     _add_music(parser)
     _add_listeners(parser)

@@ -25,9 +25,10 @@ from lightpeer.client.stream import SILENCE_S, next_within, streaming
 from lightpeer.core.content.manifest import ENTRY_BYTES, TABLE_SEGMENTS, build_table, served_tables
 from lightpeer.core.content.uri import format_uri, is_uri, parse_uri
 from lightpeer.errors import LightpeerError, StreamFailedError
-from lightpeer.serve.importing.scan import MIRRORED, mirror_root
+from lightpeer.serve.importing.scan import mirror_root
 from lightpeer.serve.library.disk import state_error
 from lightpeer.serve.library.imported_files import SourceKey
+from lightpeer.serve.library.removal import MIRRORED
 from lightpeer.serve.operator.events import Mirrored, Trouble
 
 if TYPE_CHECKING:

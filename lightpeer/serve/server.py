@@ -43,7 +43,7 @@ from lightpeer.serve.access.node import Node
 from lightpeer.serve.importing.finder import require_folder
 from lightpeer.serve.importing.upkeep import Upkeep
 from lightpeer.serve.library.descriptors import shares
-from lightpeer.serve.library.library import Library
+from lightpeer.serve.library.library import Library, has_library
 from lightpeer.serve.operator.events import Listening, RoleChanged, Trouble
 from lightpeer.serve.operator.settings import Operator
 from lightpeer.serve.overlay.gossip import Gossip
@@ -59,7 +59,8 @@ from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import contained, kept_up
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, Callable, Sequence
+    from pathlib import Path
 
     from lightpeer.net.network import Address, Network
     from lightpeer.serve.operator.settings import ServeSettings
@@ -103,10 +104,13 @@ async def serve(
         UsageError: the music folder, the ladder, a list, or the address to listen on or to announce cannot be
             used.
     """
-    for folder in (settings.music_dir, *settings.more_music_dirs):
-        require_folder(folder)
+    folders = (settings.music_dir, *settings.more_music_dirs)
+    if not has_library(settings.state_dir):
+        for folder in folders:
+            require_folder(folder)
     server = _Server(settings, network, operator)
     try:
+        server.require_folders(folders)
         await server.run(stop, task_status)
     finally:
         server.close()
@@ -138,6 +142,12 @@ class _Server:
         self._library = Library(state_dir, settings.music_dir, settings.ladder_kbps)
         self._upkeep = Upkeep(self._library, settings, operator)
 
+    def require_folders(self, folders: Sequence[Path]) -> None:
+        """Raise UsageError for a folder that is not there, unless music of it is kept: its disk is away."""
+        for folder in folders:
+            if not self._library.has_files_below(folder):
+                require_folder(folder)
+
     def close(self) -> None:
         """Close the library."""
         self._library.close()
@@ -150,7 +160,8 @@ class _Server:
             peers = RememberedPeers(
                 self._settings.state_dir, PEERS_REMEMBERED, nursery, own=self._node.peer_id
             )
-            kept = (self._lists, self._library, self._streams, self._tell, self._operator.hangups)
+            hangups = self._noted_hangups()
+            kept = (self._lists, self._library, self._streams, self._tell, hangups)
             nursery.start_soon(kept_up, "keeping to the lists", keep_to, *kept)
             try:
                 gossip = self._gossip(address, peers)
@@ -187,7 +198,7 @@ class _Server:
             nursery.start_soon(kept_up, "sharing the uplink", self._uplink.run)
         nursery.start_soon(kept_up, "the streams", self._streams.run)
         nursery.start_soon(kept_up, "the searches of others", services.run)
-        nursery.start_soon(contained, "the import", self._upkeep.scan)
+        nursery.start_soon(kept_up, "the import", self._upkeep.run)
         nursery.start_soon(kept_up, "mending tracks", self._upkeep.mend)
         nursery.start_soon(kept_up, "mirroring", self._mirror, gossip)
         nursery.start_soon(kept_up, "gossip", self._gossip_on, gossip, listener_address(listener))
@@ -231,6 +242,13 @@ class _Server:
                 telling = trio.CancelScope()
                 nursery.start_soon(contained, "telling the neighbours", role.tell_neighbours, telling)
 
+    def _noted_hangups(self) -> AsyncIterable[object] | None:
+        """Return the hangups for the lists, each of which has the music folders scanned too."""
+        hangups = self._operator.hangups
+        if hangups is None:
+            return None
+        return _Heard(hangups, lambda: self._upkeep.look_again(at_all=True))
+
     async def _listen(self) -> trio.abc.Listener[trio.abc.Stream]:
         host, port = self._settings.listen
         try:
@@ -272,7 +290,24 @@ class _Server:
         with trio.move_on_after(READY_AFTER_S):
             await self._upkeep.scanned.wait()
         self._tell(Listening(address, peer_id))
+        self._upkeep.announced.set()
         await welcome.run(address[0])
+
+
+class _Heard:
+    """Items that another gets, each of which calls a function first."""
+
+    def __init__(self, items: AsyncIterable[object], on_item: Callable[[], object]) -> None:
+        self._items = aiter(items)
+        self._on_item = on_item
+
+    def __aiter__(self) -> _Heard:
+        return self
+
+    async def __anext__(self) -> object:
+        item = await anext(self._items)
+        self._on_item()
+        return item
 
 
 def _listen_error(address: Address, error: OSError) -> StateError | UsageError:

@@ -105,6 +105,7 @@ class Process:
         self, *arguments: object, cwd: Path, code: str = CLIENT, before: str = "", **env: str
     ) -> None:
         cwd.mkdir(parents=True, exist_ok=True)
+        self.passed: list[dict] = []
         self._errors = cwd / f"stderr-{time.monotonic_ns()}"
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
@@ -143,9 +144,9 @@ class Process:
         return line
 
     def event(self, kind: str) -> dict:
-        """Wait for an event of a kind; others are passed by."""
+        """Wait for an event of a kind; others are kept in `passed`."""
         while (event := json.loads(self.line()))["event"] != kind:
-            pass
+            self.passed.append(event)
         return event
 
     def end(self, number: int | None = None) -> Result:
@@ -157,7 +158,7 @@ class Process:
 
 
 class Server(Process):
-    """A serving peer for a music folder; ready once it is made."""
+    """A serving peer for a music folder; ready once it is made. With code of its own it may import still."""
 
     def __init__(
         self,
@@ -177,6 +178,8 @@ class Server(Process):
         super().__init__(music, *options, cwd=folder, code=code, before=before)
         try:
             listening = self.event("listening")
+            if code == SERVER and not before:
+                self.tracks = self.event("imported")["tracks"]
         except BaseException:
             self.__exit__()
             raise

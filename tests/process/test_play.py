@@ -193,7 +193,7 @@ def test_the_light_client_never_loads_the_server_nor_numpy(client):
         "sqlite3",
         "asyncio",
         "lightpeer.cli.demo",
-        "tinytag",
+        "mutagen",
         "sounddevice",
     )
     assert [name for name in modules if name.startswith(forbidden)] == []

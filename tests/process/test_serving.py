@@ -148,9 +148,13 @@ class TestItsEnd:
     def test_an_idle_one_ends_at_once(self, tmp_path):
         (tmp_path / "music").mkdir()
         with Server(tmp_path / "server", tmp_path / "music") as server:
+            assert server.tracks == 0
             result = server.end(signal.SIGINT)
-            assert (result.status, result.err) == (130, "")
-            assert result.event("only_here")["port"] == server.address[1]
+        assert result.status == 130
+        assert result.err.startswith("lightpeer-serve: 0 tracks: ")
+        assert result.err.count("\n") == 1
+        (only_here,) = (event for event in server.passed if event["event"] == "only_here")
+        assert only_here["port"] == server.address[1]
 
 
 def little_ahead(folder):

@@ -129,3 +129,12 @@ def segments(folder: Path, track: Track, rendition: int) -> Iterator[bytes]:
             at += size
             yield segment
     assert at == len(data)
+
+
+def ogg_checksum(page: bytes) -> int:
+    value = 0
+    for byte in page:
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1 ^ 0x04C11DB7 if value & 0x80000000 else value << 1) & 0xFFFFFFFF
+    return value

@@ -13,12 +13,21 @@ import trio
 import lightpeer
 import lightpeer.serve
 from lightpeer.errors import UsageError
-from lightpeer.serve import Invited, Listening, ServerEvent, ServeSettings, open_server
+from lightpeer.serve import (
+    Imported,
+    Invited,
+    LibraryTrouble,
+    Listening,
+    ServerEvent,
+    ServeSettings,
+    open_server,
+)
 from lightpeer.testing.network import SimInternet, simulate
 from tests.exported import unexported
 from tests.pair import settings as client_settings
 
 NAMES = [
+    "Imported",
     "Invited",
     "LibraryTrouble",
     "Listening",
@@ -76,7 +85,13 @@ def test_it_says_nothing_but_to_who_asks(chosen, capfd):
             await server.wait_imported()
             await trio.sleep(10)
             invite = f"loudp2p:{server.peer_id}@{SERVER}:1000"
-            assert told == [Listening((SERVER, 1000), server.peer_id), Invited(invite)]
+            nothing = f"0 tracks: {chosen.music_dir} has no music that can be imported"
+            assert told == [
+                Listening((SERVER, 1000), server.peer_id),
+                Invited(invite),
+                Imported(0, 0.0, "0 files imported"),
+                LibraryTrouble(nothing),
+            ]
 
     simulate(main)
     assert capfd.readouterr() == ("", "")

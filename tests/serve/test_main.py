@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +20,11 @@ from lightpeer.net.system import SystemNetwork
 from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
 from lightpeer.serve.access.lists import WITHDRAWN_NAME
+from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library import descriptors
+from lightpeer.serve.library.library import Library
 from lightpeer.serve.operator.settings import ServeSettings
+from tests.serve.media import write_wav
 
 ONE, OTHER = (format_uri(bytes([number]) * 32) for number in (1, 2))
 
@@ -103,7 +108,7 @@ def test_a_signal_ends_a_server_and_says_how(state: Path, serving: list, number:
     settings, network, _, operator = serving[1]
     assert settings == ServeSettings(music_dir=Path("music"), state_dir=state)
     assert isinstance(network, SystemNetwork)
-    assert operator.hangups is None, "without lists SIGHUP keeps its meaning"
+    assert operator.hangups is not None
     assert operator.toggles is not None
 
 
@@ -153,6 +158,38 @@ def test_with_a_list_a_hangup_is_an_item_and_no_end(state: Path, serving: list) 
     assert signal.getsignal(signal.SIGHUP) is before
 
 
+@pytest.mark.parametrize(
+    ("sees_terminal", "is_ended"), [([True, False], True), ([True, True], False), ([False, False], False)]
+)
+def test_a_hangup_ends_a_server_whose_terminal_was_closed(
+    state: Path, serving: list, monkeypatch: pytest.MonkeyPatch, sees_terminal: list[bool], is_ended: bool
+) -> None:
+    answers, ended = iter(sees_terminal), []
+    monkeypatch.setattr(command, "_sees_terminal", lambda: next(answers))
+
+    async def hang_up(settings, network, stop, operator) -> None:
+        signal.raise_signal(signal.SIGHUP)
+        await anext(aiter(operator.hangups))
+        ended.append(stop.is_set())
+
+    serving.append(hang_up)
+    assert command.run(["music", "--state", str(state)]) == 0
+    assert ended == [is_ended]
+
+
+def test_there_is_a_terminal_or_none() -> None:
+    master, slave = os.openpty()
+    seen = "import os, lightpeer.serve.__main__ as m; print(m._sees_terminal())"
+    run = [sys.executable, "-c", seen]
+    begin = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY)"
+    within = [sys.executable, "-c", f"{begin}; os.execv(sys.argv[1], sys.argv[1:])", *run]
+    with_one = subprocess.run(within, stdin=slave, capture_output=True, check=True)
+    without = subprocess.run(run, start_new_session=True, capture_output=True, check=True)
+    os.close(master)
+    os.close(slave)
+    assert (with_one.stdout, without.stdout) == (b"True\n", b"False\n")
+
+
 def test_a_flood_of_signals_waits_in_a_bounded_queue() -> None:
     async def main() -> int:
         with command._signals("SIGUSR1") as toggles:
@@ -171,3 +208,26 @@ def test_a_signal_that_the_system_lacks_is_none() -> None:
                 assert items is None
 
     trio.run(main)
+
+
+def test_prune_removes_the_tracks_of_files_that_are_not_there(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    music = tmp_path / "music"
+    write_wav(music / "a.wav", 1.0)
+    write_wav(music / "b.wav", 1.5)
+    assert command.run(["prune", "--state", str(state)]) == 1
+    assert "no server has kept anything" in capsys.readouterr().err
+    library = Library(state, music, (24,), complexity=0)
+    scan(library)
+    (music / "a.wav").unlink()
+    assert command.run(["prune", "--state", str(state)]) == 1
+    assert "another lightpeer-serve uses" in capsys.readouterr().err
+    library.close()
+    assert command.run(["prune", str(tmp_path / "elsewhere"), "--state", str(state)]) == 0
+    assert capsys.readouterr().out == "removed 0 files; tracks that are left: 2\n"
+    assert command.run(["prune", str(tmp_path / "music"), "--state", str(state), "--json"]) == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"event": "pruned", "path": str(music / "a.wav")},
+        {"event": "prune", "removed": 1, "tracks": 1},
+    ]

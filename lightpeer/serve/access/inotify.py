@@ -18,9 +18,11 @@ import trio
 
 _CLOSE_WRITE: Final = 0x8
 _MOVED: Final = 0x40 | 0x80
+_CREATED: Final = 0x100
 _DELETED: Final = 0x200
 _OVERFLOW: Final = 0x4000
-_WANTED: Final = _CLOSE_WRITE | _MOVED | _DELETED
+_IGNORED: Final = 0x8000  # the folder is gone
+_IS_FOLDER: Final = 0x4000_0000
 _HEAD: Final = struct.Struct("iIII")  # watch, mask, cookie, bytes of the name
 _READ_BYTES: Final = 65_536
 
@@ -35,8 +37,12 @@ class Changes(NamedTuple):
 class FolderWatch:
     """Watches folders; close it."""
 
-    def __init__(self) -> None:
-        """Begin; raise OSError where the system has no inotify, or no more of it."""
+    def __init__(self, *, new_folders: bool = False) -> None:
+        """Begin; raise OSError where the system has no inotify, or no more of it.
+
+        With `new_folders` a folder counts as soon as it is made.
+        """
+        self._wanted = _CLOSE_WRITE | _MOVED | _DELETED | _CREATED * new_folders
         try:
             libc = ctypes.CDLL(None, use_errno=True)
             self._add, begin = libc.inotify_add_watch, libc.inotify_init1
@@ -54,8 +60,8 @@ class FolderWatch:
         os.close(self._descriptor)
 
     def add(self, folder: Path) -> None:
-        """Watch one more folder, once; raise OSError if that is impossible."""
-        number: int = self._add(self._descriptor, os.fsencode(folder), ctypes.c_uint32(_WANTED))
+        """Watch one more folder, once, from any thread; raise OSError if that is impossible."""
+        number: int = self._add(self._descriptor, os.fsencode(folder), ctypes.c_uint32(self._wanted))
         if number < 0:
             raise _last_error()
         self._folders[number] = folder
@@ -72,8 +78,12 @@ class FolderWatch:
             number, mask, _, size = _HEAD.unpack_from(data, at)
             name = data[at + _HEAD.size : at + _HEAD.size + size].rstrip(b"\0")
             at += _HEAD.size + size
-            overflowed |= bool(mask & _OVERFLOW)
-            if number in self._folders and name:
+            is_begun_file = mask & _CREATED and not mask & _IS_FOLDER
+            is_new = name and number not in self._folders  # `add` has not returned yet
+            overflowed |= bool(mask & _OVERFLOW or is_new)
+            if mask & _IGNORED:
+                self._folders.pop(number, None)
+            elif name and not is_new and not is_begun_file:
                 paths.add(self._folders[number] / os.fsdecode(name))
         return Changes(paths, overflowed)
 

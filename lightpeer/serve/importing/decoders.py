@@ -4,22 +4,26 @@ A file's format is known by its first bytes, not by its name. Ogg Opus, Ogg Vorb
 by libopusfile, libvorbisfile, libFLAC and the standard library; all other formats, and more than two
 channels, by the system's ffmpeg as a separate process. Each decoder is a context manager that gives a `Pcm`.
 
-A damaged file gives its sound parts, and `Pcm.damage` describes the damage once the blocks are exhausted.
-UnreadableError means that nothing can be decoded.
+A file that its own decoder refuses is tried by ffmpeg, where that is installed. A damaged file gives its
+sound parts, and `Pcm.damage` describes the damage once the blocks are exhausted. UnreadableError means that
+nothing can be decoded.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import struct
 import subprocess
+import tempfile
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lightpeer.audio import _native
 from lightpeer.errors import UnreadableError
@@ -27,6 +31,8 @@ from lightpeer.serve.importing.flac import open_flac
 from lightpeer.serve.importing.pcm import SAMPLE_BYTES, NotNativeError, Pcm, to_16_bit
 
 _BLOCK_FRAMES = 1 << 14
+_MAX_COMPLAINTS_BYTES = 1 << 16
+_DAMAGE = re.compile(rb"partial file|Invalid data|Error |corrupt|truncat|Header missing", re.IGNORECASE)
 _RATES = range(4000, 768_001)
 _STREAMED_BYTES = 0x7FFF_0000  # WAV that was written to a pipe claims this length or more
 _HOLE = -3  # OP_HOLE and OV_HOLE: data is missing here, and it goes on
@@ -44,7 +50,7 @@ class NeedsFfmpegError(UnreadableError):
     """Only ffmpeg could read this file, and it is not installed."""
 
     def __init__(self) -> None:
-        super().__init__("it needs ffmpeg, which is not installed")
+        super().__init__("ffmpeg is not installed: sudo apt install ffmpeg")
 
 
 def sniff(path: Path) -> str:
@@ -70,9 +76,17 @@ def sniff(path: Path) -> str:
         return "flac"
     if start.startswith(b"RIFF") and start[8:12] == b"WAVE":
         return "wav"
-    if suffix in _NATIVE_SUFFIXES and not start.startswith((b"RF64", b"ID3", b"\x1aE\xdf\xa3")):
+    if suffix in _NATIVE_SUFFIXES and not _may_be_ffmpegs(start):
         raise UnreadableError(f"it is damaged, or no {_NATIVE_SUFFIXES[suffix]} file in spite of its name")
     return "other"
+
+
+def _may_be_ffmpegs(start: bytes) -> bool:
+    """Return whether a file under a wrong name is of another kind, or whether that can be tried."""
+    is_known = (
+        start.startswith((b"RF64", b"ID3", b"\x1aE\xdf\xa3", b"FORM", b"\xff\xfb")) or start[4:8] == b"ftyp"
+    )
+    return is_known or shutil.which("ffmpeg") is not None
 
 
 @contextmanager
@@ -83,6 +97,11 @@ def open_pcm(path: Path, kind: str) -> Iterator[Pcm]:
             pcm = stack.enter_context(_open_native(path, kind))
         except NotNativeError:
             pcm = stack.enter_context(_open_ffmpeg(path))
+        except UnreadableError as refusal:
+            try:
+                pcm = stack.enter_context(_open_ffmpeg(path))
+            except UnreadableError:
+                raise refusal from None
         if pcm.rate not in _RATES:  # one second is held in memory
             raise UnreadableError(f"its sample rate of {pcm.rate} Hz is not that of music")
         yield pcm
@@ -134,11 +153,11 @@ def open_opus(path: Path, *, header_gain: bool = True) -> Iterator[Pcm]:
 
 
 def opus_links(path: Path) -> int:
-    """Return how many streams are chained in an Ogg Opus file."""
+    """Return how many streams are chained in an Ogg Opus file; 0 if libopusfile refuses it."""
     lib = _native.opusfile().libopusfile
     file = lib.op_open_file(os.fsencode(path), None)
     if not file:
-        raise UnreadableError("it is damaged: libopusfile does not find Opus in it")
+        return 0
     links = int(lib.op_link_count(file))
     lib.op_free(file)
     return links
@@ -173,7 +192,7 @@ def _open_vorbis(path: Path) -> Iterator[Pcm]:
         def read() -> int:
             size = int(lib.ov_read(file, buffer, len(buffer), 0, SAMPLE_BYTES, 1, ctypes.byref(link)))
             if size > 0 and _vorbis_format(lib, file) != (rate, channels):
-                return -1  # another stream is chained on, in another format
+                return -1  # another stream is chained on, in another format; ffmpeg ends there too
             return size // pcm.frame_bytes if size > 0 else size
 
         pcm.blocks = _blocks(pcm, read, buffer)
@@ -215,38 +234,44 @@ def _wav_blocks(file: wave.Wave_read, pcm: Pcm) -> Iterator[bytes]:
         pcm.damage = "it is cut short"
 
 
-def _start_ffmpeg(path: Path) -> subprocess.Popen[bytes]:
+@contextmanager
+def _start_ffmpeg(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """Start ffmpeg, which sees the one file and no network; give it and what it complains of."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise NeedsFfmpegError
     command = [ffmpeg, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
     command += ["-map", "0:a:0", "-ac", "2", "-ar", "48000", "-f", "s16le", "pipe:1"]
-    null = subprocess.DEVNULL
-    try:
-        return subprocess.Popen(command, stdin=null, stdout=subprocess.PIPE, stderr=null)  # noqa: S603 - no shell
-    except OSError as error:
-        raise UnreadableError(f"ffmpeg cannot be started: {error.strerror}") from error
+    with tempfile.TemporaryFile() as complaints:
+        null, pipe = subprocess.DEVNULL, subprocess.PIPE
+        try:
+            process = subprocess.Popen(command, stdin=null, stdout=pipe, stderr=complaints)  # noqa: S603 - no shell
+        except OSError as error:
+            raise UnreadableError(f"ffmpeg cannot be started: {error.strerror}") from error
+        with process:
+            try:
+                yield process, complaints
+            finally:
+                process.kill()
 
 
 @contextmanager
 def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
-    """Decode through ffmpeg, which sees the one file and no network."""
-    with _start_ffmpeg(path) as process:
+    with _start_ffmpeg(path) as (process, complaints):
         pcm = Pcm(48_000, 2, iter(()))
-        pcm.blocks = _ffmpeg_blocks(process, pcm)
-        try:
-            yield pcm
-        finally:
-            process.kill()
-
-
-def _ffmpeg_blocks(process: subprocess.Popen[bytes], pcm: Pcm) -> Iterator[bytes]:
-    assert process.stdout is not None
-    some = False
-    while data := process.stdout.read(_BLOCK_FRAMES * pcm.frame_bytes):
-        some = True
-        yield data[: len(data) - len(data) % pcm.frame_bytes]
-    if process.wait() != 0:
-        if not some:
+        blocks = _ffmpeg_blocks(process, complaints, pcm)
+        first = next(blocks, None)
+        if first is None:
             raise UnreadableError("it is damaged, or of a kind that ffmpeg does not know")
-        pcm.damage = "parts of it are damaged"
+        pcm.blocks = chain([first], blocks)
+        yield pcm
+
+
+def _ffmpeg_blocks(process: subprocess.Popen[bytes], complaints: IO[bytes], pcm: Pcm) -> Iterator[bytes]:
+    assert process.stdout is not None
+    while data := process.stdout.read(_BLOCK_FRAMES * pcm.frame_bytes):
+        yield data[: len(data) - len(data) % pcm.frame_bytes]
+    status = process.wait()
+    complaints.seek(0)
+    if status != 0 or _DAMAGE.search(complaints.read(_MAX_COMPLAINTS_BYTES)):
+        pcm.damage = "parts of it are damaged or missing"

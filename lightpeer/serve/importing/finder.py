@@ -6,13 +6,16 @@ twice.
 A symbolic link is followed within its folder. A link that leads out of it may lead to files that were never
 meant for strangers, so it is skipped and reported, unless --follow-links is given. Even then no link is
 followed to a folder that contains a music folder, nor to the kernel's own (/proc, /sys, /dev).
+
+What is gone is told apart from what is out of sight: a folder that cannot be read, and a link that leads to
+nothing now, are `closed`; folders on disks of their own are `mounts`, so that a later scan can miss them.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,12 +44,18 @@ class Finder:
 
     Attributes:
         closed: the paths that may still have music in them, but cannot be looked into now.
+        mounts: the folders that disks are mounted on.
         led_out: how many links lead out of their folder and are not followed.
         first_led_out: the first of them, and where it leads.
     """
 
     def __init__(
-        self, folders: Sequence[Path], skipped: list[tuple[Path, str]], *, follow_links: bool = False
+        self,
+        folders: Sequence[Path],
+        skipped: list[tuple[Path, str]],
+        *,
+        follow_links: bool = False,
+        on_folder: Callable[[Path], object] = lambda _: None,
     ) -> None:
         """Look nowhere yet.
 
@@ -54,13 +63,16 @@ class Finder:
             folders: the music folders.
             skipped: gets each path that is skipped, with its reason.
             follow_links: whether links may lead out of the folders.
+            on_folder: called with each folder before it is read.
         """
         real = [Path(os.path.realpath(folder)) for folder in folders]
         self._roots = dict(zip(folders, real, strict=True))
         self._skipped = skipped
         self._follow_links = follow_links
+        self._on_folder = on_folder
         self._entered: set[tuple[int, int]] = set()
         self.closed: list[bytes] = []
+        self.mounts: list[bytes] = []
         self.led_out = 0
         self.first_led_out: tuple[Path, Path] | None = None
 
@@ -93,6 +105,9 @@ class Finder:
                 self._skipped.append((folder, "it links to a folder that has been scanned already"))
                 return
             self._entered.add((here.st_dev, here.st_ino))
+            self._on_folder(folder)
+            if here.st_dev != (folder / "..").stat().st_dev:  # of a link: where it leads
+                self.mounts.append(os.fsencode(folder))
             names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
         except OSError as error:
             self._close(folder, error)
@@ -112,8 +127,7 @@ class Finder:
                 if (is_music or stat.S_ISDIR(status.st_mode)) and not self._may_follow(path, root):
                     return None
         except OSError as error:
-            if is_music:
-                self._close(path, error)
+            self._close(path, error, is_told=is_music)
             return None
         return status
 
@@ -140,7 +154,8 @@ class Finder:
             return "which your music folder is in"
         return ""
 
-    def _close(self, path: Path, error: OSError) -> None:
-        self._skipped.append((path, f"it cannot be read: {error.strerror}"))
-        if not isinstance(error, FileNotFoundError):
+    def _close(self, path: Path, error: OSError, *, is_told: bool = True) -> None:
+        if is_told:
+            self._skipped.append((path, f"it cannot be read: {error.strerror}"))
+        if os.path.lexists(path):  # else it was removed this moment
             self.closed.append(os.fsencode(path))

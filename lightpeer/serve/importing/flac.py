@@ -80,13 +80,14 @@ def open_flac(path: Path, *, in_ogg: bool) -> Iterator[Pcm]:
 
 def _flac_blocks(lib: Any, decoder: Any, frames: _FlacFrames, pcm: Pcm, first: bytes) -> Iterator[bytes]:
     expected = lib.FLAC__stream_decoder_get_total_samples(decoder)
-    done = 0
+    done, errors = len(first) // pcm.frame_bytes, frames.errors
     yield first
-    done += len(first) // pcm.frame_bytes
     for block in _flac_frames(lib, decoder, frames):
-        done += len(block) // pcm.frame_bytes
+        done, errors = done + len(block) // pcm.frame_bytes, frames.errors
         yield block
-    if frames.errors or frames.changed or done < expected:
+    if not 0 < expected <= done:  # else what follows the last sample is no damage: old tags, padding
+        errors = frames.errors
+    if errors or frames.changed or done < expected:
         pcm.damage = "parts of it are damaged"
 
 

@@ -72,8 +72,11 @@ def make_track(
     """
     job = _Job(tags, recipe, folder, should_stop)
     kind = sniff(source)
-    if kind == "opus" and opus_links(source) == 1:
-        return job.from_opus(source)
+    if kind == "opus" and opus_links(source) <= 1:
+        try:
+            return job.from_opus(source)
+        except UnreadableError as refusal:
+            return job.from_another_decoder(source, refusal)
     return job.encode_all(source, kind, [kbps * 1000 for kbps in recipe.ladder_kbps])
 
 
@@ -111,6 +114,15 @@ class _Job:
             lower = self._encode(pcm, lower_bps, head)
         gain = lower.gain_q8_db - head.gain_q8  # players apply the header's gain in any case
         self._write_manifest(bitrates_bps, _Encoded([*lower.writers, top], duration, gain))
+
+    def from_another_decoder(self, source: Path, refusal: UnreadableError) -> str:
+        """Encode an Ogg Opus source whose packets could not be taken; raise the refusal if that fails too."""
+        for file in self._folder.iterdir():
+            file.unlink()
+        try:
+            return self.encode_all(source, "opus", [kbps * 1000 for kbps in self._recipe.ladder_kbps])
+        except UnreadableError:
+            raise refusal from None
 
     def encode_all(self, source: Path, kind: str, bitrates_bps: Sequence[int]) -> str:
         """Encode every rung from the source's decode."""

@@ -107,7 +107,7 @@ def survey_opus(path: Path, should_stop: Callable[[], bool] = lambda: False) -> 
         StoppedError: `should_stop`, asked for every 64 kB, said so.
     """
     timeline, sizes = _Timeline(), _SegmentSizes()
-    payload_bytes = 0
+    payload_bytes = holes = 0
     with _Reader(path, should_stop) as reader:
         head = reader.head()
         for packet in reader.audio():
@@ -116,7 +116,9 @@ def survey_opus(path: Path, should_stop: Callable[[], bool] = lambda: False) -> 
                 sizes.add(timeline.position, packet.data)
                 payload_bytes += len(packet.data)
             timeline.add(packet, samples)
-        whole = timeline.ended and not reader.holes
+            if packet.eos:  # what lies behind the last packet is no damage: old tags, padding
+                holes = reader.holes
+        whole = timeline.ended and not holes
     if not timeline.position:
         raise UnreadableError("it ends before its first sound")
     return OpusSurvey(

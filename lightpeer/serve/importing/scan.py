@@ -1,173 +1,241 @@
-"""From folders of music to tracks: finds new and changed files, and imports them one at a time.
+"""From folders of music to tracks: finds new, changed, moved and removed files, and has them imported.
 
-`scan` is synchronous and can be stopped between two seconds of sound; it is meant to
-run in a worker thread while the server serves the existing tracks. Every file ends
-up imported, unchanged, or skipped with a reason; no file can end a scan. Only the
-state directory can: a full disk is a StateError, and finished tracks are kept.
+`scan` is synchronous, and stops soon when it is asked to; it is meant to run in a worker thread while the
+server serves the existing tracks. Every file ends up imported, known, or skipped with a reason; no file can
+end a scan. Only the state directory can: a full disk is a StateError, and finished tracks are kept.
 
-Which files there are is up to `finder.py`.
+First come the files that are known by their bytes under another name, then what is gone is dropped, then the
+rest is encoded. Where something changes meanwhile, the scan looks again, and takes what is new first.
+
+Which files there are is up to `finder.py`, who encodes them to `jobs.py`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-import shutil
 import stat
-import sys
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
+from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
 from pathlib import Path
-from typing import Final, TextIO, TypeAlias
+from typing import Final, NamedTuple
 
 from lightpeer.audio import _native
-from lightpeer.console.text import clean, truncate
-from lightpeer.errors import MissingLibraryError, StateError, UnreadableError
-from lightpeer.serve.importing.decoders import NeedsFfmpegError
-from lightpeer.serve.importing.finder import Finder
-from lightpeer.serve.importing.ingest import Recipe, make_track
+from lightpeer.errors import MissingLibraryError, RemoteError, StateError, UnreadableError
+from lightpeer.serve.importing.folders import Control, Folders, Look
+from lightpeer.serve.importing.ingest import Recipe
+from lightpeer.serve.importing.jobs import POLL_S, Crew, Job, open_crew
 from lightpeer.serve.importing.repage import StoppedError
+from lightpeer.serve.importing.report import ImportReport
+from lightpeer.serve.importing.retitle import retitle
 from lightpeer.serve.importing.tags import read_tags
 from lightpeer.serve.library.disk import state_error
 from lightpeer.serve.library.imported_files import SourceKey
 from lightpeer.serve.library.library import Library
+from lightpeer.serve.library.removal import MIRRORED, drop_not_found
 
 logger = logging.getLogger(__name__)
 
-MIRRORED: Final = b"mirror:"  # the paths of tracks fetched from the network begin so
-_NOTED_AT_ONCE = 200  # files: no track can be opened for these few milliseconds
-
-DrawProgress: TypeAlias = Callable[[int, int, str], None]
-"""Called with how many files are done, how many there are to do, and the name of the one that begins."""
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """The result of a scan. `skipped` and `damaged` (imported in part) hold each file with its reason."""
-
-    imported: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    skipped: list[tuple[Path, str]] = field(default_factory=list)
-    damaged: list[tuple[Path, str]] = field(default_factory=list)
-    need_ffmpeg: int = 0
-    kept: bool = False  # whether a folder was empty, and its tracks were kept
-    led_out: int = 0  # links that were not followed
-    first_led_out: tuple[Path, Path] | None = None  # one of them, and its target
-    stopped: bool = False
-
-    def notes(self) -> list[str]:
-        """Return notes for the operator, a line each: the files with their reasons, then advice."""
-        lines = [f"skipped {_shown(path)}: {reason}" for path, reason in self.skipped]
-        lines += [f"imported in part {_shown(path)}: {reason}" for path, reason in self.damaged]
-        return lines + self._advice()
-
-    def _advice(self) -> list[str]:
-        lines = []
-        if self.kept:
-            lines.append("the folder holds no music now: what was imported from it before is kept and served")
-        if self.first_led_out:
-            link, target = map(_shown, self.first_led_out)
-            links = "1 link that leads" if self.led_out == 1 else f"{self.led_out} links that lead"
-            lines.append(
-                f"skipped {links} out of the folder, such as {link} to {target}: "
-                "name where it leads as one more folder, or give --follow-links"
-            )
-        if self.need_ffmpeg:
-            files = "1 file needs" if self.need_ffmpeg == 1 else f"{self.need_ffmpeg} files need"
-            lines.append(f"{files} ffmpeg: apt install ffmpeg")
-        return lines
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """Where a scan looks, besides the library's own folder.
-
-    Attributes:
-        more: the other folders; one that lies in another is read there.
-        mirrored: paths at and below which tracks stay without a file (`mirror.py`).
-        follow_links: whether links may lead out of the folders.
-    """
-
-    more: Sequence[Path] = ()
-    mirrored: Sequence[bytes] = ()
-    follow_links: bool = False
-
+_CHANGED: Final = "it changed while it was read: the next scan takes it"
+_DIGEST_BYTES: Final = 16
+SETTLE_S: Final = 1.0  # in a later look, a file that was written to since is still being written
+FEW_FILES: Final = 64  # are imported before their tags matter
+_READ_AT_ONCE: Final = 64  # files whose tags a process reads
 
 OWN_FOLDER: Final = Folders()
+ALONE: Final = Control()
 
 
-def scan(
-    library: Library,
-    where: Folders = OWN_FOLDER,
-    progress: DrawProgress = lambda _done, _total, _name: None,
-    should_stop: Callable[[], bool] = lambda: False,
-) -> ImportReport:
+def scan(library: Library, where: Folders = OWN_FOLDER, control: Control = ALONE) -> ImportReport:
     """Bring the library up to date with its music folders, and return a report.
 
     Args:
         library: the library to bring up to date; it has the first folder.
         where: the other folders.
-        progress: told of each file.
-        should_stop: asked now and then.
+        control: how it runs.
 
     Raises:
         StateError: a music folder is not there, or the state directory cannot be written.
         MissingLibraryError: libopusenc is not installed, without which nothing can be imported.
     """
-    report = ImportReport()
-    todo = _find(library, where, report)
-    if todo:
-        _native.opusenc()
-    try:
-        for number, key in enumerate(todo):
-            _import_file(library, key, report, partial(progress, number, len(todo)), should_stop)
-        progress(len(todo), len(todo), "")
-    except StoppedError:
-        report.stopped = True
-    return report
+    return _run(library, control, lambda scan: scan.look(where))
 
 
-def _find(library: Library, where: Folders, report: ImportReport) -> list[SourceKey]:
-    """Compare the folders with the library; drop the files that are gone, and return those to import."""
-    folders = outermost([library.music_dir, *where.more])
-    finder = Finder(folders, report.skipped, follow_links=where.follow_links)
-    found, todo, kept = 0, [], []
-    library.begin_scan()
-    for folder in folders:
-        before, files = found + finder.led_out, finder.files(folder)
-        while keys := [SourceKey.of(path, status) for path, status in islice(files, _NOTED_AT_ONCE)]:
-            found += len(keys)
-            todo += library.note_found(keys)
-        if found + finder.led_out == before and library.has_files_below(folder):
-            kept.append(os.fsencode(folder))  # more likely an unmounted disk than intention
-    report.kept = bool(kept)  # encoding again would take hours
-    report.led_out, report.first_led_out = finder.led_out, finder.first_led_out
-    report.removed = library.drop_not_found([*finder.closed, *kept, *where.mirrored])
-    report.unchanged = found - len(todo)
-    return todo
-
-
-def outermost(folders: Sequence[Path]) -> list[Path]:
-    """Return the absolute paths of folders, without duplicates and folders within others."""
-    absolute = [Path(os.path.abspath(folder)) for folder in folders]  # noqa: PTH100 - links stay
-    real = {folder: Path(os.path.realpath(folder)) for folder in absolute}
-    first_names = {path: folder for folder, path in reversed(real.items())}
-    return [f for f in first_names.values() if not any(p in real[f].parents for p in first_names)]
-
-
-def mend(library: Library, should_stop: Callable[[], bool] = lambda: False) -> ImportReport:
+def mend(library: Library, control: Control = ALONE) -> ImportReport:
     """Import the files of damaged tracks again, if they are still there; errors are those of `scan`."""
-    report = ImportReport()
-    try:
-        for path in map(Path, map(os.fsdecode, library.damaged_files())):
-            if path.is_absolute() and (key := _key_of(path)):  # mirrored tracks have another path
-                _import_file(library, key, report, lambda _: None, should_stop)
-    except StoppedError:
-        report.stopped = True
-    return report
+    paths = [Path(os.fsdecode(path)) for path in library.damaged_files()]
+    keys = [key for path in paths if path.is_absolute() and (key := _key_of(path))]  # mirrored ones are not
+    return _run(library, control, lambda scan: scan.add(keys))
+
+
+def _run(library: Library, control: Control, begin: Callable[[_Scan], object]) -> ImportReport:
+    with open_crew(control.processes, control.should_stop) as crew:
+        scan = _Scan(library, control, crew)
+        try:
+            begin(scan)
+            scan.run()
+        except StoppedError:
+            scan.report.stopped = True
+    return scan.report
+
+
+class _Running(NamedTuple):
+    """A file that is being imported: its key, the digest of its bytes, and the number of its workspace."""
+
+    key: SourceKey
+    digest: bytes
+    number: int
+    folder: Path
+
+
+class _Scan:
+    """One scan: files to import, those that are imported now, and what came of the others."""
+
+    def __init__(self, library: Library, control: Control, crew: Crew) -> None:
+        self.report = ImportReport()
+        self._library = library
+        self._control = control
+        self._crew = crew
+        self._recipe = Recipe(library.ladder, library.complexity)
+        self._todo: dict[bytes, SourceKey] = {}
+        self._seen: set[SourceKey] = set()  # that were once to do
+        self._running: dict[Future[str], _Running] = {}
+        self._free = list(range(crew.size))
+        self._done = 0
+        self._where: Folders | None = None
+        self._unread: list[tuple[Path, str]] = []  # what the last look could not read
+
+    def look(self, where: Folders) -> None:
+        """Compare the folders with the library; drop what is gone, and note what is to be imported."""
+        settle_s = self._control.settle_s if self._where is None else max(self._control.settle_s, SETTLE_S)
+        self._where = where
+        look = Look(self._library, self._control, where)
+        begun_s = time.monotonic()
+        todo = look.find()
+        self.report.looked_s = time.monotonic() - begun_s
+        ready = [key for key in todo if key in self._seen or look.is_settled(key, settle_s)]
+        sizes = self._library.imported.sizes_not_found() if ready else set()
+        self._todo.clear()
+        self.add([key for key in ready if not (key.size in sizes and self._take_if_known(key))])
+        dropped = drop_not_found(self._library, [*look.out_of_sight(), *where.mirrored])
+        self.report.dropped = dropped._replace(removed=dropped.removed + self.report.removed)
+        self.report.unchanged = look.found - len(todo)
+        self.report.led_out, self.report.first_led_out = look.finder.led_out, look.finder.first_led_out
+        self._unread = look.unread
+
+    def add(self, keys: Sequence[SourceKey]) -> None:
+        """Add files to import: those that are new to this scan go first."""
+        running = {job.key for job in self._running.values()}
+        wanted = [key for key in keys if key not in running]
+        fresh = [key for key in wanted if key not in self._seen]
+        self._todo.update((key.path, key) for key in fresh)
+        self._todo.update((key.path, key) for key in wanted if key in self._seen)
+        self._seen.update(fresh)
+        if len(fresh) > FEW_FILES:
+            self._read_ahead(fresh)
+
+    def _read_ahead(self, keys: Sequence[SourceKey]) -> None:
+        """Have the tags of files read, so that a search finds out which to import first."""
+        paths = [key.path for key in keys]
+        batches = [paths[at : at + _READ_AT_ONCE] for at in range(0, len(paths), _READ_AT_ONCE)]
+        for future in as_completed(map(self._crew.read, batches)):
+            self._library.waiting.add_all(future.result())
+
+    def _next(self) -> SourceKey:
+        for path in self._library.waiting.wanted():
+            if path in self._todo:
+                return self._todo.pop(path)
+        return self._todo.pop(next(iter(self._todo)))
+
+    def run(self) -> None:
+        """Import until nothing is left to do."""
+        if self._todo:
+            _native.opusenc()  # without it there is no reason to begin
+        while self._todo or self._running:
+            if self._control.should_stop():
+                raise StoppedError
+            if self._where is not None and self._control.has_changed():
+                self.look(self._where)
+            while self._todo and self._free:
+                self._begin(self._next())
+            if self._running:
+                for future in wait(self._running, POLL_S, FIRST_COMPLETED).done:
+                    self._finish(self._running.pop(future), future)
+        self._library.waiting.clear()
+        self._control.progress(self._done, self._done, "")
+        self.report.skipped[:0] = self._unread
+
+    def _begin(self, key: SourceKey) -> None:
+        path = Path(os.fsdecode(key.path))
+        self._control.progress(self._done, self._done + len(self._todo) + len(self._running) + 1, path.stem)
+        try:
+            digest = _digest_of(path)
+        except OSError as error:
+            self._skip(key, f"it cannot be read: {error.strerror}")
+            return
+        if self._take_if_known(key, digest):
+            return
+        number = self._free.pop()
+        folder = self._library.workspace(number)
+        future = self._crew.submit(Job(path, folder, self._recipe))
+        self._running[future] = _Running(key, digest, number, folder)
+
+    def _finish(self, job: _Running, future: Future[str]) -> None:
+        """Add the track that was made, or put its file among the skipped."""
+        self._free.append(job.number)
+        path = Path(os.fsdecode(job.key.path))
+        try:
+            damage = future.result()
+            _require_same(path, job.key)
+            self._library.add(job.key, job.folder, job.digest)
+            self._library.waiting.remove(job.key.path)
+        except (StateError, StoppedError):
+            raise
+        except (UnreadableError, MissingLibraryError) as error:
+            self._skip(job.key, str(error))
+        except OSError as error:  # reading fails with UnreadableError: this is the state directory
+            raise state_error(job.folder, error) from error
+        except Exception as error:  # one file must not end the import of thousands
+            logger.debug("importing %r", path, exc_info=True)
+            self._skip(job.key, f"it cannot be imported ({type(error).__name__}: {error})")
+        else:
+            self._done += 1
+            self.report.imported += 1
+            if damage:
+                logger.info("imported in part %s: %s", path, damage)
+                self.report.damaged.append((path, damage))
+
+    def _skip(self, key: SourceKey, reason: str) -> None:
+        self._done += 1
+        path = Path(os.fsdecode(key.path))
+        logger.info("skipped %s: %s", path, reason)
+        self.report.skipped.append((path, reason))
+        self._library.waiting.remove(key.path)
+        if reason != _CHANGED:
+            self._library.imported.note_skipped(key)
+
+    def _take_if_known(self, key: SourceKey, digest: bytes | None = None) -> bool:
+        """Take the track that was made of the same bytes under another name, if there is one."""
+        path = Path(os.fsdecode(key.path))
+        try:
+            digest = digest or _digest_of(path)
+            known = self._library.track_of_content(digest)
+            if known is None:
+                return False
+            folder = self._library.workspace(self._crew.size)
+            retitle(self._library.folder_of(known.track.track_id), read_tags(path), folder)
+        except (OSError, RemoteError):  # it is encoded, or the reason told then
+            return False
+        if (folder / "manifest").exists():
+            self._library.add(key, folder, digest)
+        else:
+            self._library.add_again(key, known.track.track_id)
+        self._library.waiting.remove(key.path)
+        self._done += 1
+        self.report.known += 1
+        return True
 
 
 def _key_of(path: Path) -> SourceKey | None:
@@ -179,87 +247,17 @@ def _key_of(path: Path) -> SourceKey | None:
     return SourceKey.of(path, status) if stat.S_ISREG(status.st_mode) else None
 
 
-def _import_file(
-    library: Library,
-    key: SourceKey,
-    report: ImportReport,
-    begin: Callable[[str], None],
-    should_stop: Callable[[], bool],
-) -> None:
-    """Import one file, or put it among the skipped."""
-    path = Path(os.fsdecode(key.path))
-    recipe = Recipe(library.ladder, library.complexity)
-    workspace = library.workspace()
-    if should_stop():
-        raise StoppedError
-    try:
-        tags = read_tags(path)
-        begin(f"{tags.artist} - {tags.title}" if tags.artist else tags.title)
-        damage = make_track(path, tags, recipe, workspace, should_stop)
-        _require_same(path, key)
-        library.add(key, workspace)
-    except (UnreadableError, MissingLibraryError) as error:
-        report.skipped.append((path, str(error)))
-        report.need_ffmpeg += isinstance(error, NeedsFfmpegError)
-    except (StateError, StoppedError):
-        raise
-    except OSError as error:  # reading fails with UnreadableError: this is the state directory
-        raise state_error(workspace, error) from error
-    except Exception as error:  # one file must not end the import of thousands
-        logger.debug("importing %r", path, exc_info=True)
-        report.skipped.append((path, f"it cannot be imported ({type(error).__name__}: {error})"))
-    else:
-        report.imported += 1
-        if damage:
-            report.damaged.append((path, damage))
+def _require_same(path: Path, key: SourceKey) -> None:
+    """Raise UnreadableError if the file has changed since the scan found it."""
+    if _key_of(path) != key:
+        raise UnreadableError(_CHANGED)
+
+
+def _digest_of(path: Path) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)).digest()
 
 
 def mirror_root(entry: str) -> bytes:
     """Return the common beginning of the library paths of an entry's tracks; no file has such a path."""
     return MIRRORED + entry.encode().hex().encode()
-
-
-def _require_same(path: Path, key: SourceKey) -> None:
-    """Raise UnreadableError if the file has changed since the scan found it."""
-    try:
-        same = SourceKey.of(path, path.stat()) == key
-    except OSError:
-        same = False
-    if not same:
-        raise UnreadableError("it changed while it was read: the next scan takes it")
-
-
-class ProgressLine:
-    """A progress bar on one line of a terminal: `[####    ] 12/340  Artist - Title`."""
-
-    _CELLS = 20
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        """Draw on `stream`, standard error by default, if that is a terminal."""
-        self._stream = stream or sys.stderr
-        self._drawn = False
-
-    def __call__(self, done: int, total: int, name: str) -> None:
-        """Draw the line anew; wipe it once all is done."""
-        if not self._stream.isatty():
-            return
-        if done >= total:
-            self.close()
-            return
-        bar = ("#" * (self._CELLS * done // total)).ljust(self._CELLS)
-        line = f"[{bar}] {done + 1}/{total}  {_shown(name)}"
-        columns = shutil.get_terminal_size().columns - 1
-        self._stream.write(f"\r\x1b[K{truncate(line, columns)}")
-        self._stream.flush()
-        self._drawn = True
-
-    def close(self) -> None:
-        """Wipe the line."""
-        if self._drawn:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
-            self._drawn = False
-
-
-def _shown(name: Path | str) -> str:
-    return clean(str(name), instead="?")

@@ -42,7 +42,7 @@ class RenditionWriter:
         self.tables: list[bytes] = []
         self.segment_count = 0
         self._muxer = Muxer(SERIAL)
-        self.header = _header(self._muxer, head, tags)
+        self.header = header_pages(head, tags, self._muxer)
         self._file = path.open("wb")
         self._file.write(self.header)
         self._position = 0  # samples at 48 kHz, of the next packet's start
@@ -113,8 +113,15 @@ class RenditionWriter:
         self.close()
 
 
-def _header(muxer: Muxer, head: OpusHead, tags: Tags) -> bytes:
-    """Return the two header packets on pages of their own, as RFC 7845, section 3, wants them."""
+def header_pages(head: OpusHead, tags: Tags, muxer: Muxer | None = None) -> bytes:
+    """Return the two header packets on pages of their own, as RFC 7845, section 3, wants them.
+
+    Args:
+        head: the identification header.
+        tags: what the comment header says.
+        muxer: the stream that they begin, if it goes on.
+    """
+    muxer = muxer or Muxer(SERIAL)
     named = {"TITLE": tags.title, "ARTIST": tags.artist, "ALBUM": tags.album}
     muxer.add(build_opus_head(head), 0)
     pages = muxer.flush()

@@ -1,7 +1,9 @@
 """Title, artist, album and stored gain of a music file, from its tags or else its name.
 
-Tags are read by tinytag, imported when the first file is. Nothing here fails: a
-file with unreadable tags has none; the decoder finds out whether it can be played.
+A file with unreadable tags has none; the decoder finds out whether it can be played.
+
+A number in front of a name may be the track's, or part of the name (`99 Luftballons`). It is the track's
+where it is written like one, or where a file beside it has the number before or after.
 """
 
 from __future__ import annotations
@@ -10,14 +12,16 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from lightpeer.console.text import clean
 from lightpeer.core.trust.bounds import MAX_TEXT_CHARS
+from lightpeer.serve.importing.stored_tags import stored_tags
 
 _R128_TO_REPLAYGAIN_Q8 = 5 * 256  # R128_TRACK_GAIN aims at -23 LUFS, the manifest at -18
 _MAX_GAIN_Q8 = 24 * 256  # a greater one is a broken tag
-_TRACK_NUMBER = re.compile(r"^\d{1,3}(?:\.\s*|\s+-\s+|\s+)(?=\S)")
+_TRACK_NUMBER = re.compile(r"([0-9]{1,3})(?:(\.\s*|\s+-\s+)|\s+)(?=\S)")
 _DECIBELS = re.compile(r"\s*([+-]?\d{1,3}(?:\.\d+)?)\s*(?:dB)?\s*", re.IGNORECASE)
 _Q8 = re.compile(r"\s*([+-]?\d{1,5})\s*")
 
@@ -34,31 +38,47 @@ class Tags:
 
 def read_tags(path: Path) -> Tags:
     """Return the file's tags, completed by its name."""
-    title, artist, album, other = _stored_tags(path)
+    stored = stored_tags(path)
+    title, album = (_tidy(", ".join(stored.get(name, ()))) for name in ("title", "album"))
+    artist = _tidy(", ".join(stored.get("artist") or stored.get("albumartist") or ()))
     if not title:
         named = tags_from_name(path)
         title, artist = named.title, artist or named.artist
-    return Tags(title, artist, album, gain_from_tags(other))
-
-
-def _stored_tags(path: Path) -> tuple[str, str, str, Mapping[str, list[str]]]:
-    from tinytag import TinyTag  # only an import needs it
-
-    try:
-        tag = TinyTag.get(path, duration=False)
-    except Exception:  # noqa: BLE001 - a parser of hostile files raises anything
-        return "", "", "", {}
-    return _tidy(tag.title), _tidy(tag.artist), _tidy(tag.album), tag.other
+    return Tags(title, artist, album, gain_from_tags(stored))
 
 
 def tags_from_name(path: Path) -> Tags:
     """Return title and artist as `Artist - Title.ext` or `07 Title.ext` gives them."""
     stem = _tidy(os.fsencode(path.stem).decode("utf-8", "replace").replace("_", " "))
-    words = _TRACK_NUMBER.sub("", stem)
+    words = stem
+    if (number := _TRACK_NUMBER.match(stem)) and (_is_track_number(number) or _has_next(path, number[1])):
+        words = stem[number.end() :]
     artist, dash, title = words.partition(" - ")
     if dash and artist.strip() and title.strip():
         return Tags(title.strip(), artist.strip())
     return Tags(words or stem or "untitled")
+
+
+def _is_track_number(number: re.Match[str]) -> bool:
+    """Return whether a number is written as tracks are counted: `07`, `7.`, `7 - `."""
+    return number[1].startswith("0") or bool(number[2])
+
+
+def _has_next(path: Path, number: str) -> bool:
+    """Return whether a file in the same folder has the number before or after."""
+    try:
+        numbers = _numbers_in(path.parent, path.parent.stat().st_mtime_ns)
+    except OSError:
+        return False
+    return not numbers.isdisjoint({int(number) - 1, int(number) + 1})
+
+
+@lru_cache(maxsize=1)  # files of one folder come one after the other
+def _numbers_in(folder: Path, _mtime_ns: int) -> frozenset[int]:
+    """Return the numbers that names in a folder begin with."""
+    with os.scandir(folder) as entries:
+        found = (_TRACK_NUMBER.match(entry.name.replace("_", " ")) for entry in entries)
+        return frozenset(int(number[1]) for number in found if number)
 
 
 def gain_from_tags(other: Mapping[str, list[str]]) -> int | None:

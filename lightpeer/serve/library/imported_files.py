@@ -2,7 +2,9 @@
 
 Nothing in here is held in memory for each file or track. Ids come out in order, a page at a
 time, so that two lists of them are compared side by side (`only_in_one`); a scan notes the
-files that it finds in a table of its own, which ends with the process.
+files that it finds, and those that it skips, in tables that end with the process.
+
+A digest of each file's bytes is kept beside the track, so that a moved or copied file is known again.
 """
 
 from __future__ import annotations
@@ -19,12 +21,23 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
     path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER, recipe TEXT, track_id BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS files_by_track ON files (track_id);
+CREATE TABLE IF NOT EXISTS contents (
+    digest BLOB PRIMARY KEY, recipe TEXT NOT NULL, track_id BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mounts (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMPORARY TABLE found (path BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMPORARY TABLE skipped (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER) WITHOUT ROWID;
+DELETE FROM contents WHERE track_id NOT IN (SELECT track_id FROM files);
 """
 _WITHDRAWN = "withdrawn"  # in place of the recipe: the file has no track any more
 _UNCHANGED = """
 SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ? AND recipe IN (?, 'withdrawn')
 """
+_SKIPPED = "SELECT 1 FROM skipped WHERE path = ? AND size = ? AND mtime_ns = ?"
+_TRACK_OF_CONTENT = """
+SELECT track_id FROM contents WHERE digest = ? AND recipe = ? AND EXISTS (
+    SELECT 1 FROM files WHERE files.track_id = contents.track_id AND files.recipe = contents.recipe)
+"""
+_SIZES_NOT_FOUND = "SELECT DISTINCT size FROM files WHERE path NOT IN (SELECT path FROM found)"
 _NOT_FOUND = """
 SELECT path FROM files WHERE path > ? AND path NOT IN (SELECT path FROM found) ORDER BY path LIMIT 200
 """
@@ -75,6 +88,22 @@ class ImportedFiles:
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
                 (key.path, key.size, key.mtime_ns, recipe, track_id),
             )
+
+    def note_content(self, digest: bytes, recipe: str, track_id: bytes) -> None:
+        """Note the track that bytes became.
+
+        Args:
+            digest: of a file's bytes.
+            recipe: how they were imported.
+            track_id: the track's.
+        """
+        with self._database.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", (digest, recipe, track_id))
+
+    def track_of_content(self, digest: bytes, recipe: str) -> bytes | None:
+        """Return the track that was made of bytes by a recipe, if it is here and not known to be damaged."""
+        rows = self._database.rows(_TRACK_OF_CONTENT, (digest, recipe))
+        return cast("bytes", rows[0][0]) if rows else None
 
     def remove(self, path: bytes) -> None:
         """Forget a file."""
@@ -147,14 +176,51 @@ class ImportedFiles:
             connection.execute("DELETE FROM found")
 
     def note_found(self, keys: Sequence[SourceKey], recipe: str) -> list[SourceKey]:
-        """Note that files are there; return those that are new, changed, or imported by another recipe."""
+        """Note that files are there; return those that are new, changed, or imported by another recipe.
+
+        Those that this process has skipped, and that have not changed since, are left out too.
+        """
         with self._database.transaction() as connection:
+
+            def is_known(key: SourceKey) -> bool:
+                row = (key.path, key.size, key.mtime_ns)
+                unchanged = connection.execute(_UNCHANGED, (*row, recipe)).fetchone()
+                return bool(unchanged or connection.execute(_SKIPPED, row).fetchone())
+
             connection.executemany("INSERT OR IGNORE INTO found VALUES (?)", ((key.path,) for key in keys))
-            return [
-                key
-                for key in keys
-                if not connection.execute(_UNCHANGED, (key.path, key.size, key.mtime_ns, recipe)).fetchall()
-            ]
+            return [key for key in keys if not is_known(key)]
+
+    def note_skipped(self, key: SourceKey) -> None:
+        """Note that a file cannot be imported as it is."""
+        with self._database.transaction() as connection:
+            row = (key.path, key.size, key.mtime_ns)
+            connection.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", row)
+
+    def forget_skipped(self) -> None:
+        """Have the skipped files tried again."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM skipped")
+
+    def missing_mounts(self, mounts: Sequence[bytes]) -> list[bytes]:
+        """Note where disks are mounted; return the places of earlier scans where none is now."""
+        with self._database.transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO mounts VALUES (?)", ((path,) for path in mounts))
+            known = {row[0] for row in connection.execute("SELECT path FROM mounts").fetchall()}
+            return sorted(known.difference(mounts))
+
+    def forget_mount(self, path: bytes) -> None:
+        """Forget that a disk was mounted here."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM mounts WHERE path = ?", (path,))
+
+    def sizes_not_found(self) -> set[int]:
+        """Return the sizes in bytes of the files that the scan has not found."""
+        return {cast("int", row[0]) for row in self._database.rows(_SIZES_NOT_FOUND)}
+
+    def paths(self) -> Iterator[bytes]:
+        """Yield the paths of all files, rising; they may be removed meanwhile."""
+        query = "SELECT path FROM files WHERE path > ? ORDER BY path LIMIT 200"
+        return (cast("bytes", row[0]) for row in self._database.pages(query))
 
     def not_found(self) -> Iterator[bytes]:
         """Yield the paths that the scan has not found; they may be removed meanwhile."""

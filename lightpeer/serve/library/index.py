@@ -1,14 +1,13 @@
 """The search index: title, artist and album in SQLite's FTS5.
 
-Words match by prefix, without regard to case or diacritics. All words of a query must
-match, or the first eight of a long one. FTS5 removes diacritics that Unicode can
-decompose; letters such as ø and ß are replaced both in the index and in queries.
+Words match by prefix, and are folded and split by `core/search/words.py`, in the index as in queries: so FTS5
+sees words with spaces between them, and every character is part of one. All words of a query must match, or
+the first eight of a long one.
 Prefixes of one to three letters have lists of their own, because merging the lists of
 all words that begin with a letter takes a tenth of a second for a few letters. Hits are
 ranked by bm25, with the title weighing most; for a vague query only some of the matches
-are ranked. A query is never FTS syntax: each word becomes a quoted string, and FTS5's
-own tokenizer splits it, so that `AC/DC` finds AC/DC and mere punctuation is ignored.
-A track's uri is not split into words: it finds that track.
+are ranked. A query is never FTS syntax: each word becomes a quoted string, a phrase where it has several
+parts, so that `AC/DC` finds AC/DC. A track's uri is not split into words: it finds that track.
 
 The index holds nothing that the manifests do not, so a damaged one, or one of an
 older format, is thrown away and filled again. `add` and `remove` come from the
@@ -19,12 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import cast
 
 from lightpeer.core.content.uri import is_uri, named_track
-from lightpeer.core.search.words import LETTERS
+from lightpeer.core.search.words import phrases_of, tokens_of
 from lightpeer.core.trust.bounds import MAX_HITS
 from lightpeer.serve.library.database import Database
 
@@ -32,13 +30,14 @@ MATCHED_CHARS = 256  # longer than any title; a query costs more with each word
 MAX_QUERY_WORDS = 8  # further words hardly narrow the result, and each takes a list of its own
 MAX_RANKED = 1000  # matches: one letter matches most of a library, and other searches wait meanwhile
 
-_FORMAT = 4  # of the file; an index of another format is rebuilt
+_FORMAT = 5  # of the file; an index of another format is rebuilt
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tracks (
     id INTEGER PRIMARY KEY, track_id BLOB UNIQUE NOT NULL,
     title TEXT, artist TEXT, album TEXT, duration_ms INTEGER, bitrates_kbps TEXT);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
-    title, artist, album, tokenize = 'unicode61 remove_diacritics 2', prefix = '1 2 3');
+    title, artist, album, tokenize = "unicode61 remove_diacritics 0 categories 'L* N* M* P* S* Co'",
+    prefix = '1 2 3');
 """
 _TRACK_IDS = "SELECT track_id FROM tracks WHERE track_id > ? ORDER BY track_id LIMIT 200"
 _LOOK_UP = """
@@ -87,7 +86,7 @@ class Index:
                 if cursor.rowcount:
                     connection.execute(
                         "INSERT INTO words (rowid, title, artist, album) VALUES (?, ?, ?, ?)",
-                        (cursor.lastrowid, *(_searchable(text) for text in shown)),
+                        (cursor.lastrowid, *(" ".join(tokens_of(text)) for text in shown)),
                     )
 
     def remove(self, track_id: bytes) -> None:
@@ -107,6 +106,10 @@ class Index:
         """Yield the ids of all tracks in the index, rising."""
         return (cast("bytes", row[0]) for row in self._database.pages(_TRACK_IDS))
 
+    def playing_time_s(self) -> float:
+        """Return how long all tracks play together, in seconds."""
+        return cast("int", self._database.rows("SELECT total(duration_ms) FROM tracks")[0][0]) / 1000
+
     def search(self, query: str, limit: int) -> list[IndexHit]:
         """Return at most `limit` (and at most MAX_HITS) tracks that have all words of `query`, best first."""
         if limit < 1:
@@ -125,19 +128,13 @@ class Index:
 
 def _fts_query(text: str) -> str:
     """Return an FTS5 query for words that a person typed: the first eight, once each, as prefixes."""
-    words = _searchable(_storable(text[:MATCHED_CHARS])).replace('"', " ").split()
-    each_once = {word.casefold(): word for word in words if any(map(str.isalnum, word))}
-    return " ".join(f'"{word}"*' for word in islice(each_once.values(), MAX_QUERY_WORDS))
+    words = phrases_of(_storable(text[:MATCHED_CHARS]))
+    return " ".join(f'"{word}"*' for word in words[:MAX_QUERY_WORDS])
 
 
 def _storable(text: str) -> str:
     """Return text that SQLite accepts; a manifest's text is returned as it is, for hits must equal it."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _searchable(text: str) -> str:
-    """Return text as FTS5 is to see it: it takes a NUL for the end."""
-    return text.replace("\0", " ").translate(LETTERS)
 
 
 def _hits(rows: Iterable[tuple[object, ...]]) -> list[IndexHit]:

@@ -4,7 +4,8 @@ In the state directory:
 
     library.db             which file of the music folder became which track
     index.db               the words to search (index.py); can always be rebuilt
-    incoming/              a track being made; emptied at start
+    waiting.db             the words of files that are not imported yet (waiting.py); begun anew at start
+    incoming/<n>/          a track being made; emptied at start
     tracks/<id>/manifest   named by the track id in hexadecimal
     tracks/<id>/<n>.opus   rendition n as an ordinary Ogg Opus file: header, then its segments
     tracks/<id>/<n>.tables its segment tables as they are sent, one after the other
@@ -42,6 +43,7 @@ from lightpeer.serve.library.index import Index, IndexHit
 from lightpeer.serve.library.open_tracks import OpenTracks
 from lightpeer.serve.library.store import StoredTrack
 from lightpeer.serve.library.track_folders import TrackFolders
+from lightpeer.serve.library.waiting import Waiting
 from lightpeer.serve.operator.settings import DEFAULT_LADDER_KBPS
 from lightpeer.tasks.supervision import OnceLog
 
@@ -51,7 +53,13 @@ _ADDED_AT_ONCE = 200  # tracks, when a lost index is rebuilt
 
 
 class Library:
-    """The tracks of one server. Only one process at a time may have a state directory open."""
+    """The tracks of one server. Only one process at a time may have a state directory open.
+
+    Attributes:
+        imported: which file became which track, and what scans note of files.
+        index: the words to search.
+        waiting: the words of files that are not imported yet.
+    """
 
     def __init__(
         self,
@@ -82,11 +90,12 @@ class Library:
         self._withdrawn = PackedSet(TRACK_ID_BYTES)
         self._lock = claim(state_dir)
         try:
-            self._imported = ImportedFiles(state_dir / "library.db")
+            self.imported = ImportedFiles(state_dir / "library.db")
             self.index = Index(state_dir / "index.db")
-            self._open = OpenTracks(self._folders, self._imported)
+            self.waiting = Waiting(state_dir / "waiting.db")
+            self._open = OpenTracks(self._folders, self.imported)
             self._recover()
-            for track_id in self._imported.damaged_track_ids(MAX_ASIDE):
+            for track_id in self.imported.damaged_track_ids(MAX_ASIDE):
                 self._open.aside.add(track_id, time.monotonic(), is_damaged=True)
         except BaseException:
             self._lock.close()
@@ -96,7 +105,8 @@ class Library:
         """Close every file and let another server have the state directory."""
         self._open.close()
         self.index.close()
-        self._imported.close()
+        self.waiting.close()
+        self.imported.close()
         self._lock.close()
 
     # For serving.
@@ -107,16 +117,22 @@ class Library:
 
     def track_ids(self) -> Iterator[bytes]:
         """Yield the ids of all tracks, rising."""
-        return self._imported.track_ids()
+        return self.imported.track_ids()
 
     def count_tracks(self) -> int:
         """Return how many tracks there are."""
-        return self._imported.count_tracks()
+        return self.imported.count_tracks()
+
+    def playing_time_s(self) -> float:
+        """Return how long all tracks play together, in seconds."""
+        return self.index.playing_time_s()
 
     def search(self, query: str, limit: int) -> list[IndexHit]:
         """Return the best hits among the tracks that can be served; where the index cannot be read, none."""
         try:
             found = self.index.search(query, limit)
+            if not found and self.waiting.want(query, limit):
+                found = self.index.search(query, limit)
         except StateError as error:
             self._log.say("the index", error)
             return []
@@ -132,51 +148,62 @@ class Library:
 
     def damaged_files(self) -> list[bytes]:
         """Return the paths of the files of damaged tracks, which are to be imported again."""
-        return self._imported.damaged_paths(MAX_ASIDE) if self._open.aside.has_damage() else []
+        return self.imported.damaged_paths(MAX_ASIDE) if self._open.aside.has_damage() else []
 
     def begin_scan(self) -> None:
         """Begin to note which files are there."""
-        self._imported.begin_scan()
+        self.imported.begin_scan()
 
     def note_found(self, keys: Sequence[SourceKey]) -> list[SourceKey]:
         """Note that files are there; return those to import.
 
         They are new or changed, or would now become another track.
         """
-        return self._imported.note_found(keys, self._recipe)
+        return self.imported.note_found(keys, self._recipe)
 
-    def drop_not_found(self, closed: Sequence[bytes] = ()) -> int:
-        """Forget the files that are gone, drop their tracks, and return how many files there were.
+    def track_of_content(self, digest: bytes) -> StoredTrack | None:
+        """Return the track that a file with these bytes became, if it is here and sound."""
+        track_id = self.imported.track_of_content(digest, self._recipe)
+        return self.track(track_id) if track_id is not None else None
 
-        A file is gone if it was not noted. Paths at or below one of `closed` could not be read, and stay.
-        """
-        below, gone = tuple(path + b"/" for path in closed), 0
-        for path in self._imported.not_found():
-            if path not in closed and not path.startswith(below):
-                track_id = self._imported.track_of(path)
-                self._imported.remove(path)
-                self._drop_unless_used(track_id)
-                gone += 1
-        return gone
+    def forget(self, path: bytes) -> bool:
+        """Forget a file, and drop its track unless another file stands for it; return whether that is so."""
+        with self._adding:
+            track_id = self.imported.track_of(path)
+            self.imported.remove(path)
+            return self._drop_unless_used(track_id)
 
     def has_files_below(self, folder: Path) -> bool:
         """Return whether tracks were made of files in a folder, which may be gone."""
-        return self._imported.has_any_below(os.fsencode(folder / "x")[:-1])
+        absolute = os.path.abspath(folder)  # noqa: PTH100 - links stay
+        return self.imported.has_any_below(os.path.join(os.fsencode(absolute), b""))  # noqa: PTH118 - bytes
 
     def bytes_below(self, path: bytes) -> int:
         """Return how many bytes the tracks of the files below a path have."""
-        return self._folders.size_bytes(self._imported.track_ids_below(path + b"/"))
+        return self._folders.size_bytes(self.imported.track_ids_below(path + b"/"))
 
-    def workspace(self) -> Path:
-        """Return an empty folder to make a track in; the next call empties it."""
-        return self._folders.workspace()
+    def folder_of(self, track_id: bytes) -> Path:
+        """Return a track's folder."""
+        return self._folders.of(track_id)
 
-    def add(self, key: SourceKey, workspace: Path) -> Track:
+    def workspace(self, number: int = 0) -> Path:
+        """Return an empty folder to make a track in; the next call with this number empties it."""
+        return self._folders.workspace(number)
+
+    def add_again(self, key: SourceKey, track_id: bytes) -> None:
+        """Note that one more file stands for a track, in place of the file's earlier one."""
+        with self._adding:
+            before = self.imported.track_of(key.path)
+            self.imported.put(key, self._recipe, track_id)
+            self._drop_unless_used(before)
+
+    def add(self, key: SourceKey, workspace: Path, content: bytes | None = None) -> Track:
         """Add a finished track, in place of the file's earlier one.
 
         Args:
             key: the file's.
             workspace: the folder that the track was made in.
+            content: the digest of the file's bytes, by which it is known again.
 
         Raises:
             StateError: the disk refuses; the library is then as it was.
@@ -185,11 +212,13 @@ class Library:
         manifest = (workspace / "manifest").read_bytes()
         track = parse_manifest_untrusted(manifest, track_id_of(manifest))
         with self._adding:
-            before = self._imported.track_of(key.path)
+            before = self.imported.track_of(key.path)
             is_sound = not self._open.aside.holds(track.track_id, time.monotonic())
             self._folders.place(track.track_id, workspace, is_sound=is_sound)
             self.index.add_all([_index_entry(track)])
-            self._imported.put(key, self._recipe, track.track_id)
+            self.imported.put(key, self._recipe, track.track_id)
+            if content is not None:
+                self.imported.note_content(content, self._recipe, track.track_id)
             self._open.renew(track.track_id)
             self._drop_unless_used(before)
             if track.track_id in self._withdrawn:
@@ -211,20 +240,21 @@ class Library:
         return here
 
     def _withdraw(self, track_id: bytes) -> None:
-        self._imported.withdraw(track_id)
+        self.imported.withdraw(track_id)
         self._drop_unless_used(track_id)
 
     @property
     def _recipe(self) -> str:
         return f"{FORMAT}:{','.join(map(str, self.ladder))}@{self.complexity}"
 
-    def _drop_unless_used(self, track_id: bytes | None) -> None:
-        """Remove a track without files; a running stream of it ends at its next segment."""
-        if track_id is None or self._imported.has_track(track_id):
-            return
+    def _drop_unless_used(self, track_id: bytes | None) -> bool:
+        """Remove a track without files; return whether it was. A running stream ends at its next segment."""
+        if track_id is None or self.imported.has_track(track_id):
+            return False
         self.index.remove(track_id)
         self._open.renew(track_id)
         self._folders.remove(track_id)
+        return True
 
     def _recover(self) -> None:
         """Make folders, database and index agree, however the last run ended."""
@@ -235,7 +265,7 @@ class Library:
                 self._folders.remove(track_id)
             else:
                 lost.append(track_id)
-        self._imported.remove_tracks(lost)
+        self.imported.remove_tracks(lost)
         self._recover_index()
 
     def _recover_index(self) -> None:
@@ -247,6 +277,11 @@ class Library:
         for start in range(0, len(missing), _ADDED_AT_ONCE):
             loaded = map(self._open.load, missing[start : start + _ADDED_AT_ONCE])
             self.index.add_all([_index_entry(stored.track) for stored in loaded if stored])
+
+
+def has_library(state_dir: Path) -> bool:
+    """Return whether a library was ever opened there."""
+    return (state_dir / "library.db").exists()
 
 
 def _index_entry(track: Track) -> IndexHit:

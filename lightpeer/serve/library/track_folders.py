@@ -56,21 +56,22 @@ class TrackFolders:
         except OSError as error:
             raise state_error(self._tracks, error) from error
 
-    def workspace(self) -> Path:
-        """Return an empty folder to make a track in; the next call empties it.
+    def workspace(self, number: int = 0) -> Path:
+        """Return an empty folder to make a track in; the next call with this number empties it.
 
         Raises:
             StateError: the disk refuses.
         """
+        folder = self._incoming / str(number)
         try:
-            self.clear_workspace()
-            self._incoming.mkdir(parents=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
         except OSError as error:
-            raise state_error(self._incoming, error) from error
-        return self._incoming
+            raise state_error(folder, error) from error
+        return folder
 
     def clear_workspace(self) -> None:
-        """Remove an unfinished track."""
+        """Remove unfinished tracks."""
         shutil.rmtree(self._incoming, ignore_errors=True)
 
     def place(self, track_id: bytes, workspace: Path, *, is_sound: bool) -> None:

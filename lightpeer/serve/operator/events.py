@@ -53,6 +53,21 @@ class RoleChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Imported:
+    """A scan of the music folders is over, and it was the first or has changed the library.
+
+    Attributes:
+        tracks: how many there are now.
+        hours: how long they play together.
+        summary: what became of the files, in a few words.
+    """
+
+    tracks: int
+    hours: float
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mirrored:
     """A mirrored track is here now, and is served."""
 
@@ -102,6 +117,7 @@ ServerEvent: TypeAlias = (
     | Reached
     | NotReached
     | RoleChanged
+    | Imported
     | Mirrored
     | Mended
     | ListsRead

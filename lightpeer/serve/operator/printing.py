@@ -46,6 +46,10 @@ class Printer:
             case events.RoleChanged(serves):
                 text = "serving again" if serves else "no longer serving, until the next signal"
                 output.remark("role", text, serves=serves)
+            case events.Imported(tracks, hours, summary):
+                what = "1 track" if tracks == 1 else f"{tracks} tracks"
+                text = f"{what}, {hours:.3g} hours of music: {summary}"
+                output.remark("imported", text, tracks=tracks, hours=round(hours, 3), summary=summary)
             case events.Mirrored(uri, title):
                 output.remark("mirrored", f"mirrored {title}", uri=uri, title=title)
             case events.Mended(tracks):

@@ -56,6 +56,43 @@ def test_each_watched_folder_is_told_apart(tmp_path: Path) -> None:
     trio.run(main)
 
 
+def test_a_new_folder_counts_where_it_is_asked_for(tmp_path: Path) -> None:
+    async def main() -> None:
+        with FolderWatch(new_folders=True) as watch, FolderWatch() as other:
+            watch.add(tmp_path)
+            other.add(tmp_path)
+            (tmp_path / "new").mkdir()
+            assert await changed(watch) == {tmp_path / "new"}
+            with (tmp_path / "song").open("w") as file:
+                file.write("unfinished")
+                file.flush()
+                (tmp_path / "newer").mkdir()
+                assert await changed(watch) == {tmp_path / "newer"}
+            assert await changed(other) == {tmp_path / "song"}
+
+    trio.run(main)
+
+
+def test_a_folder_that_is_gone_is_watched_no_more_and_one_that_is_not_known_yet_is_not_missed(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        with FolderWatch() as watch:
+            (tmp_path / "a").mkdir()
+            watch.add(tmp_path / "a")
+            (tmp_path / "a").rmdir()
+            with trio.fail_after(10):
+                assert not (await watch.changes()).overflowed
+            assert watch._folders == {}
+            watch.add(tmp_path)
+            watch._folders.clear()  # as if `add` had not returned yet
+            (tmp_path / "list").write_text("")
+            with trio.fail_after(10):
+                assert (await watch.changes()).overflowed
+
+    trio.run(main)
+
+
 def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path: Path) -> None:
     with FolderWatch() as watch, pytest.raises(FileNotFoundError):
         watch.add(tmp_path / "none")

@@ -8,7 +8,7 @@ import pytest
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing import decoders as sources
 from lightpeer.serve.importing.decoders import NeedsFfmpegError, open_opus, open_pcm, opus_links, sniff
-from tests.serve.media import fixture, tone, write_opus, write_wav
+from tests.serve.media import fixture, ogg_checksum, tone, write_opus, write_wav
 
 
 def decode(path):
@@ -93,7 +93,7 @@ def test_header_gain_may_be_left_out(tmp_path):
     head = data.index(b"OpusHead")
     data[head + 16 : head + 18] = (-6 * 256).to_bytes(2, "little", signed=True)
     data[22:26] = bytes(4)
-    data[22:26] = _ogg_checksum(data[: head + 19]).to_bytes(4, "little")
+    data[22:26] = ogg_checksum(data[: head + 19]).to_bytes(4, "little")
     path.write_bytes(data)
 
     def peak(**options):
@@ -101,15 +101,6 @@ def test_header_gain_may_be_left_out(tmp_path):
             return max(pcm.samples(b"".join(pcm.blocks)))
 
     assert peak() == pytest.approx(peak(header_gain=False) / 2, rel=0.01)
-
-
-def _ogg_checksum(page):
-    value = 0
-    for byte in page:
-        value ^= byte << 24
-        for _ in range(8):
-            value = (value << 1 ^ 0x04C11DB7 if value & 0x80000000 else value << 1) & 0xFFFFFFFF
-    return value
 
 
 @pytest.mark.parametrize(("name", "kept"), [("tone.flac", 9000), ("tone.ogg", 5000), ("tone24.oga", 5000)])
@@ -189,6 +180,7 @@ def test_only_the_first_bytes_are_right(tmp_path, content, no_ffmpeg):
         ("x.mp3", b"OggS" + bytes(24) + b"OpusHead", "opus"),
         ("x.opus", b"RIFF\0\0\0\0WAVE", "wav"),
         ("x.flac", b"ID3\4", "flac"),
+        ("x.opus", b"\0\0\0\x18ftypM4A ", "other"),
         ("x.mp3", b"ID3\4", "other"),
         ("x.ogg", b"OggS" + bytes(24) + b"Speex", "other"),
         ("x.wav", b"RF64\0\0\0\0WAVE", "other"),
@@ -207,7 +199,7 @@ def test_the_content_tells_what_it_is(tmp_path, name, content, kind):
         ("x.opus", b"\x93random", "no Opus file"),
     ],
 )
-def test_what_is_no_music(tmp_path, name, content, reason):
+def test_what_is_no_music(tmp_path, no_ffmpeg, name, content, reason):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UnreadableError, match=reason):
         sniff(tmp_path / name)
@@ -255,3 +247,55 @@ def test_without_ffmpeg(tmp_path, no_ffmpeg):
     path.write_bytes(b"\xff\xfb")
     with pytest.raises(NeedsFfmpegError):
         decode(path)
+
+
+def test_what_its_own_decoder_refuses_ffmpeg_may_play(tmp_path, ffmpeg):
+    path = tmp_path / "x.flac"
+    path.write_bytes(b"fLaC" + bytes(60))
+    ffmpeg('printf "\\001\\000\\002\\000"')
+    assert decode(path)[1] == [1, 2]
+
+
+def test_where_ffmpeg_refuses_too_the_first_reason_is_told(tmp_path, ffmpeg):
+    path = tmp_path / "x.flac"
+    path.write_bytes(b"fLaC" + bytes(60))
+    ffmpeg("exit 1")
+    with pytest.raises(UnreadableError, match="libFLAC finds no sound"):
+        decode(path)
+
+
+def test_with_ffmpeg_a_file_under_a_wrong_name_is_tried(tmp_path, ffmpeg):
+    path = tmp_path / "x.flac"
+    path.write_bytes(b"\x93random")
+    ffmpeg('printf "\\001\\000\\002\\000"')
+    assert decode(path)[1] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("complaint", "is_damage"),
+    [
+        ("stream 0, offset 0x76f7: partial file", True),
+        ("Error submitting packet to decoder: Invalid data found", True),
+        ("Estimating duration from bitrate, this may be inaccurate", False),
+        ("", False),
+    ],
+)
+def test_damage_that_ffmpeg_finds_is_told(tmp_path, ffmpeg, complaint, is_damage):
+    path = tmp_path / "x.m4a"
+    path.write_bytes(b"\0\0\0\x18ftypM4A ")
+    ffmpeg(f'printf "\\001\\000\\002\\000"; echo "{complaint}" >&2')
+    pcm, samples = decode(path)
+    assert samples == [1, 2]
+    assert bool(pcm.damage) == is_damage
+
+
+def test_old_tags_behind_flac_are_no_damage(tmp_path):
+    path = fixture("tone.flac", tmp_path)
+    path.write_bytes(path.read_bytes() + b"TAG" + b"Title".ljust(125, b"\0"))
+    pcm, samples = decode(path)
+    assert (len(samples), pcm.damage) == (20000, "")
+
+
+def test_opus_that_libopusfile_refuses_has_no_links(tmp_path):
+    (tmp_path / "x.opus").write_bytes(b"OggS" + bytes(24) + b"OpusHead")
+    assert opus_links(tmp_path / "x.opus") == 0

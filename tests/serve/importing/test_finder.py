@@ -109,14 +109,51 @@ def test_what_cannot_be_looked_into_may_still_hold_music(
     assert {reason for _, reason in skipped} == {"it cannot be read: Permission denied"}
 
 
-def test_what_is_gone_holds_no_music_any_more(music: Path) -> None:
+def test_behind_a_link_that_leads_to_nothing_there_may_be_music_again(music: Path) -> None:
     (music / "dangling.wav").symlink_to(music / "nowhere.wav")
     (music / "dangling").symlink_to(music / "nowhere")
     skipped: list[tuple[Path, str]] = []
     finder = Finder([music], skipped)
     assert found(finder, music) == []
-    assert finder.closed == []
+    assert finder.closed == [os.fsencode(music / "dangling"), os.fsencode(music / "dangling.wav")]
     assert [path.name for path, _ in skipped] == ["dangling.wav"]
+
+
+def test_what_is_removed_while_it_looks_holds_no_music_any_more(
+    music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched(music / "a.wav", music / "b.wav")
+    lstat = Path.lstat
+
+    def remove_first(path: Path) -> os.stat_result:
+        if path.name == "a.wav":
+            path.unlink()
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", remove_first)
+    finder = Finder([music], [])
+    assert found(finder, music) == ["b.wav"]
+    assert finder.closed == []
+
+
+def test_folders_are_told_of_and_those_on_another_disk_noted(
+    music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched(music / "a" / "x.wav", music / "disk" / "y.wav")
+    stat = Path.stat
+
+    def on_another_disk(path: Path, **more: bool) -> os.stat_result:
+        status = stat(path, **more)
+        if path.name != "disk":
+            return status
+        return os.stat_result([*status[:2], status.st_dev + 1, *status[3:]])
+
+    monkeypatch.setattr(Path, "stat", on_another_disk)
+    entered: list[Path] = []
+    finder = Finder([music], [], on_folder=entered.append)
+    assert found(finder, music) == ["a/x.wav", "disk/y.wav"]
+    assert entered == [music, music / "a", music / "disk"]
+    assert finder.mounts == [os.fsencode(music / "disk")]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")

@@ -19,6 +19,8 @@ from lightpeer.audio.opus import (
 )
 from lightpeer.core.content.manifest import track_id_of
 from lightpeer.errors import UnreadableError
+from lightpeer.serve.importing import decoders
+from lightpeer.serve.importing.decoders import opus_links
 from lightpeer.serve.importing.ingest import Recipe, make_track
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.importing.tags import Tags
@@ -26,6 +28,7 @@ from tests.serve.media import (
     FRAMES_60_MS,
     decoded,
     fixture,
+    ogg_checksum,
     packets,
     read_track,
     segments,
@@ -301,3 +304,41 @@ def test_the_tone_is_still_there(tmp_path, make):
     error = sum((a - b / 32768) ** 2 for a, b in zip(after, before, strict=True))
     power = sum((b / 32768) ** 2 for b in before)
     assert error < power / 100
+
+
+def test_old_tags_behind_opus_are_no_damage(tmp_path, make):
+    source = write_opus(tmp_path / "x.opus")
+    source.write_bytes(source.read_bytes() + b"TAG" + b"Title".ljust(125, b"\0"))
+    _, track, damage = make(source)
+    assert (track.duration_samples, damage) == (120_000, "")
+
+
+def first_granule(path, granule):
+    """Rewrite the first granule position of sound, and the checksum of its page."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"OggS", data.index(b"OggS", 4) + 4)
+    end = data.index(b"OggS", at + 4)
+    data[at + 6 : at + 14] = granule.to_bytes(8, "little")
+    data[at + 22 : at + 26] = bytes(4)
+    data[at + 22 : at + 26] = ogg_checksum(data[at:end]).to_bytes(4, "little")
+    path.write_bytes(data)
+    return path
+
+
+def test_opus_that_begins_within_its_first_page_is_kept(tmp_path, make):
+    """RFC 7845, 4.3, lets a stream be cut there; libopusfile refuses it."""
+    source = first_granule(write_opus(tmp_path / "x.opus"), 960)
+    assert opus_links(source) == 0
+    _, track, damage = make(source)
+    assert (bitrates(track)[-1] > 48, damage) == (True, "")
+    assert track.duration_samples == pytest.approx(120_000, abs=960)
+
+
+def test_opus_that_can_neither_be_cut_nor_decoded_is_refused_for_the_first_reason(
+    tmp_path, make, monkeypatch
+):
+    monkeypatch.setattr(decoders.shutil, "which", lambda _name: None)
+    source = tmp_path / "x.opus"
+    source.write_bytes(write_opus(tmp_path / "y.opus").read_bytes()[:47])
+    with pytest.raises(UnreadableError, match="ends before its first sound"):
+        make(source)

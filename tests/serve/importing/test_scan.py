@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
-import shutil
+import zlib
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,21 @@ from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, StateError
 from lightpeer.serve.importing import decoders as sources
 from lightpeer.serve.importing import ingest
-from lightpeer.serve.importing import scan as importer
-from lightpeer.serve.importing.scan import Folders, ImportReport, ProgressLine, scan
+from lightpeer.serve.importing import jobs as importer
+from lightpeer.serve.importing import scan as importer_of_all
+from lightpeer.serve.importing.finder import Finder
+from lightpeer.serve.importing.folders import Control, Folders
+from lightpeer.serve.importing.scan import scan
+from lightpeer.serve.library import waiting
 from lightpeer.serve.library.library import Library
-from tests.serve.media import fixture, write_opus, write_wav
+from lightpeer.serve.library.removal import prune
+from tests.serve import media
+from tests.serve.media import decoded, fixture, write_opus
+
+
+def write_wav(path, seconds=2.5):
+    """A file like no other: its length depends on its name."""
+    return media.write_wav(path, seconds + 0.001 * (zlib.crc32(os.fsencode(path.stem)) % 100))
 
 
 @pytest.fixture
@@ -81,8 +91,9 @@ def test_an_unchanged_file_is_not_encoded_twice(library, music, encoded):
     assert len(encoded) == 3
     assert titles(library) == ["a", "b"]
     os.utime(music / "a.wav", ns=(1, 1))
-    assert scan(library).imported == 1
-    assert len(encoded) == 4
+    report = scan(library)
+    assert (report.imported, report.known) == (0, 1), "its bytes are the same"
+    assert len(encoded) == 3
 
 
 def test_another_ladder_is_imported_anew(library, music, tmp_path, encoded):
@@ -126,7 +137,7 @@ def test_it_stops_when_asked_and_goes_on_later(library, music):
     write_wav(music / "a.wav", 2.0)
     write_wav(music / "b.wav", 2.0)
     asked = iter([False] * 5 + [True])
-    report = scan(library, should_stop=lambda: next(asked))
+    report = scan(library, control=Control(should_stop=lambda: next(asked)))
     assert (report.imported, report.stopped, report.skipped) == (1, True, [])
     assert titles(library) == ["a"]
     report = scan(library)
@@ -186,14 +197,14 @@ def test_what_cannot_be_looked_into_keeps_its_tracks(library, music, monkeypatch
     write_wav(music / "private" / "a.wav")
     write_wav(music / "b.wav")
     scan(library)
-    real = importer.Path.iterdir
+    real = Path.iterdir
 
     def refuse(path):
         if path.name == "private":
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr(importer.Path, "iterdir", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse)
     report = scan(library)
     assert skipped(report) == {"private": "it cannot be read: Permission denied"}
     assert report.removed == 0
@@ -227,11 +238,13 @@ def test_links_that_lead_out_of_the_folder_are_passed_over_and_told_of_once(libr
     (music / "link").symlink_to(elsewhere)
     (music / "b.wav").symlink_to(elsewhere / "private.wav")
     (music / "cover.jpg").symlink_to("/etc/passwd")
-    assert scan(library, Folders(follow_links=True)).imported == 2
+    report = scan(library, Folders(follow_links=True))
+    assert (report.imported, report.known) == (1, 1), "they are the same file"
     report = scan(library)
-    assert (report.imported, report.removed, report.kept, report.skipped) == (0, 2, False, [])
+    assert (report.imported, report.removed, report.dropped.away, report.skipped) == (0, 2, 0, [])
     assert titles(library) == []
-    (note,) = report.notes()
+    removed, note = report.notes()
+    assert removed.startswith("2 files are gone")
     named = f"2 links that lead out of the folder, such as {music / 'b.wav'} to {elsewhere / 'private.wav'}"
     assert note == f"skipped {named}: name where it leads as one more folder, or give --follow-links"
     (music / "b.wav").unlink()
@@ -252,7 +265,7 @@ def test_a_folder_that_is_empty_all_at_once_keeps_its_tracks_beside_another(libr
     scan(library, Folders([elsewhere]))
     (elsewhere / "private.wav").unlink()
     report = scan(library, Folders([elsewhere]))
-    assert (report.kept, report.removed, report.unchanged) == (True, 0, 1)
+    assert (report.dropped.away, report.removed, report.unchanged) == (1, 0, 1)
     assert titles(library) == ["a", "private"]
     assert scan(library).removed == 1, "it is no folder of ours any more"
 
@@ -262,8 +275,9 @@ def test_links_within_the_folder_are_followed(library, music):
     write_wav(music / "a" / "x.wav")
     (music / "b").symlink_to("a")
     (music / "y.wav").symlink_to("a/x.wav")
-    assert scan(library).imported == 2
-    assert library.count_tracks() == 2, "by two names"
+    report = scan(library)
+    assert (report.imported, report.known) == (1, 1)
+    assert titles(library) == ["x", "y"], "by two names"
 
 
 def test_the_folder_may_be_a_link_itself(tmp_path, elsewhere):
@@ -291,17 +305,21 @@ def test_a_name_that_is_not_utf_8(library, music):
     assert titles(library) == ["caf\N{REPLACEMENT CHARACTER}"]
     (note,) = report.notes()
     assert note.isprintable()
-    assert scan(library).unchanged == 1
+    assert scan(library).unchanged == 2
 
 
-def test_files_for_ffmpeg_without_it_are_told_once(library, music, monkeypatch):
+def test_files_for_ffmpeg_without_it_are_told_in_a_line(library, music, monkeypatch):
     monkeypatch.setattr(sources.shutil, "which", lambda _name: None)
-    for name in "abc":
-        (music / f"{name}.mp3").write_bytes(b"\xff\xfb" * 999)
+    for name in range(40):
+        (music / f"{name:02}.mp3").write_bytes(b"\xff\xfb" * (999 + name))
     report = scan(library)
-    assert report.need_ffmpeg == len(report.skipped) == 3
-    assert report.notes()[-1] == "3 files need ffmpeg: apt install ffmpeg"
-    assert ImportReport(need_ffmpeg=1).notes() == ["1 file needs ffmpeg: apt install ffmpeg"]
+    (note,) = report.notes()
+    assert note == (
+        f"40 files skipped: ffmpeg is not installed: sudo apt install ffmpeg (such as {music / '00.mp3'})"
+    )
+    assert scan(library).notes() == [], "they are not tried again"
+    library.imported.forget_skipped()
+    assert len(scan(library).skipped) == 40
 
 
 def test_a_missing_decoder_skips_its_files_a_missing_encoder_ends_it(library, music, monkeypatch):
@@ -312,6 +330,7 @@ def test_a_missing_decoder_skips_its_files_a_missing_encoder_ends_it(library, mu
     report = scan(library)
     assert report.imported == 1
     assert "install" in skipped(report)["tone.flac"]
+    write_wav(music / "b.wav")
     monkeypatch.setattr(_native, "load_library", lambda name: None if name == "opusenc" else real(name))
     with pytest.raises(MissingLibraryError, match="libopusenc"):
         scan(library)
@@ -372,8 +391,8 @@ def test_writing_to_a_full_disk(library, music, monkeypatch):
     write_wav(music / "a.wav")
     real = library.workspace
 
-    def full():
-        folder = real()
+    def full(number):
+        folder = real(number)
         (folder / "0.opus").symlink_to("/dev/full")
         return folder
 
@@ -396,8 +415,7 @@ def test_tracks_stay_while_the_music_folder_is_away(library, music):
     write_wav(music / "a.wav")
     scan(library)
     music.rename(music.with_name("unmounted"))
-    with pytest.raises(StateError):
-        scan(library)
+    assert scan(library).dropped.away == 1
     assert titles(library) == ["a"]
 
 
@@ -405,7 +423,7 @@ def test_progress(library, music):
     write_wav(music / "A - B.wav")
     (music / "zero.wav").write_bytes(b"")
     calls = []
-    scan(library, progress=lambda *call: calls.append(call))
+    scan(library, control=Control(progress=lambda *call: calls.append(call)))
     assert calls == [(0, 2, "A - B"), (1, 2, "zero"), (2, 2, "")]
 
 
@@ -419,35 +437,157 @@ def test_a_folder_may_be_named_in_another_way(tmp_path, music, monkeypatch):
         assert (report.imported, report.removed) == (imported, 0)
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_the_progress_line(monkeypatch):
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((40, 24)))
-    stream = Terminal()
-    line = ProgressLine(stream)
-    line(5, 10, "An\x1b artist - A title that is long")
-    assert stream.getvalue() == "\r\x1b[K[##########          ] 6/10  An? artist"[: 4 + 38] + "\u2026"
-    line(6, 10, "\u65e5" * 30)
-    assert stream.getvalue().endswith("7/10  " + "\u65e5" * 4 + "\u2026"), "two columns each"
-    line(10, 10, "")
-    assert stream.getvalue().endswith("\r\x1b[K")
-    line.close()
-    pipe = io.StringIO()
-    ProgressLine(pipe)(5, 10, "x")
-    assert pipe.getvalue() == ""
-
-
 def test_an_empty_folder_is_no_wish_to_forget_everything(library, music):
     """A disk that is not mounted leaves an empty folder behind."""
     write_wav(music / "song.wav")
     assert scan(library).imported == 1
     (music / "song.wav").unlink()
     report = scan(library)
-    assert (report.kept, report.removed, library.count_tracks()) == (True, 0, 1)
-    assert "kept" in report.notes()[0]
+    assert (report.dropped.away, report.removed, library.count_tracks()) == (1, 0, 1)
+    assert "out of sight" in report.notes()[0]
     write_wav(music / "other.wav", 3.0)
     report = scan(library)
-    assert (report.kept, report.removed, report.imported) == (False, 1, 1)
+    assert (report.dropped.away, report.removed, report.imported) == (0, 1, 1)
+    assert report.notes() == [f"1 file is gone, such as {music / 'song.wav'}: removed from the library"]
+
+
+def no_encoding(*_):
+    pytest.fail("it was encoded again")
+
+
+def test_a_moved_folder_is_known_by_its_content(library, music, monkeypatch):
+    (music / "old").mkdir()
+    write_wav(music / "old" / "a.wav")
+    write_wav(music / "old" / "b.wav", 3.0)
+    scan(library)
+    before = list(library.track_ids())
+    (music / "old").rename(music / "new")
+    os.utime(music / "new" / "a.wav", ns=(1, 1))  # as a copy may have it
+    monkeypatch.setattr(importer, "make_track", no_encoding)
+    report = scan(library)
+    assert (report.known, report.removed, report.imported) == (2, 0, 0)
+    assert list(library.track_ids()) == before
+
+
+def test_a_renamed_file_without_tags_has_another_title_and_the_same_sound(library, music, monkeypatch):
+    write_wav(music / "Someone - Before.wav")
+    scan(library)
+    (old,) = map(library.track, library.track_ids())
+    sound = [old.read(0, number) for number in range(old.track.segment_count)]
+    (music / "Someone - Before.wav").rename(music / "Someone - After.wav")
+    monkeypatch.setattr(importer, "make_track", no_encoding)
+    assert scan(library).known == 1
+    (new,) = map(library.track, library.track_ids())
+    assert (new.track.title, new.track.artist) == ("After", "Someone")
+    assert [new.read(0, number) for number in range(new.track.segment_count)] == sound
+    samples = decoded(library.folder_of(new.track.track_id) / "0.opus")
+    assert len(samples) == new.track.duration_samples
+    assert [hit.title for hit in library.search("after", 5)] == ["After"]
+    assert library.search("before", 5) == []
+    (music / "Someone - After.wav").rename(music / "Someone - Later.wav")
+    assert scan(library).known == 1, "what came of another is known too"
+
+
+def test_a_track_that_is_damaged_is_not_taken_for_another_file(library, music, tmp_path):
+    write_wav(music / "a.wav")
+    scan(library)
+    (track_id,) = library.track_ids()
+    (library.folder_of(track_id) / "0.tables").unlink()
+    (music / "a.wav").rename(music / "b.wav")
+    report = scan(library)
+    assert (report.imported, report.known) == (1, 0)
+    assert titles(library) == ["b"]
+
+
+def test_what_lies_behind_a_link_stays_while_its_disk_is_away(library, music, tmp_path):
+    disk = tmp_path / "disk"
+    (disk / "album").mkdir(parents=True)
+    write_wav(disk / "album" / "a.wav")
+    (music / "link").symlink_to(disk)
+    write_wav(music / "b.wav")
+    where = Folders(follow_links=True)
+    assert scan(library, where).imported == 2
+    disk.rename(tmp_path / "unplugged")
+    report = scan(library, where)
+    assert (report.removed, report.dropped.away, titles(library)) == (0, 1, ["a", "b"])
+    (note,) = report.notes()
+    assert note.startswith(f"1 file is out of sight, such as {music / 'link' / 'album' / 'a.wav'}: kept")
+    (tmp_path / "unplugged").rename(disk)
+    report = scan(library, where)
+    assert (report.unchanged, report.dropped.away, report.notes()) == (2, 0, [])
+    assert prune(library) == []
+    disk.rename(tmp_path / "unplugged")
+    assert prune(library, [os.fsencode(tmp_path)]) == [os.fsencode(music / "link" / "album" / "a.wav")]
+    assert titles(library) == ["b"]
+
+
+def test_what_lay_on_a_mounted_disk_stays_while_the_disk_is_away(library, music, monkeypatch):
+    """The folder that it was mounted on is there, and empty or not."""
+    (music / "usb").mkdir()
+    write_wav(music / "usb" / "a.wav")
+    write_wav(music / "b.wav")
+    mounted, look = [os.fsencode(music / "usb")], Finder.files
+
+    def files(finder, folder):
+        yield from look(finder, folder)
+        finder.mounts[:] = mounted
+
+    monkeypatch.setattr(Finder, "files", files)
+    assert scan(library).imported == 2
+    mounted.clear()
+    (music / "usb" / "a.wav").rename(music.parent / "a.wav")
+    (music / "usb" / "README").touch()
+    report = scan(library)
+    assert (report.removed, report.dropped.away, titles(library)) == (0, 1, ["a", "b"])
+    assert len(prune(library)) == 1
+    scan(library)
+    write_wav(music / "usb" / "c.wav")
+    scan(library)
+    (music / "usb" / "c.wav").unlink()
+    assert scan(library).removed == 1, "it is an ordinary folder now"
+
+
+def test_a_change_meanwhile_is_noticed_and_comes_first(library, music):
+    for name in "abc":
+        write_wav(music / f"{name}.wav")
+    begun, asked = [], iter([False, True])
+
+    def progress(_done, _total, name):
+        begun.append(name)
+        if name == "a":
+            old = write_wav(music / "new.wav")
+            os.utime(old, ns=(1, 1))
+            write_wav(music / "being written.wav", 4.0)
+            (music / "c.wav").unlink()
+
+    control = Control(progress=progress, has_changed=lambda: next(asked, False))
+    report = scan(library, control=control)
+    assert begun == ["a", "new", "b", ""]
+    assert (report.imported, report.skipped) == (3, [])
+    assert titles(library) == ["a", "b", "new"]
+    assert scan(library).imported == 1
+
+
+def test_processes_import_beside_this_one(library, music):
+    for name in "abc":
+        write_wav(music / f"{name}.wav")
+    (music / "zero.wav").write_bytes(b"")
+    report = scan(library, control=Control(processes=2))
+    assert (report.imported, skipped(report)) == (3, {"zero.wav": "it is empty"})
+    assert titles(library) == ["a", "b", "c"]
+
+
+def test_what_is_searched_for_meanwhile_is_imported_first(library, music, monkeypatch):
+    monkeypatch.setattr(importer_of_all, "FEW_FILES", 2)
+    monkeypatch.setattr(waiting, "WAIT_S", 0.001)
+    for name in "abcde":
+        write_wav(music / f"{name} song.wav", 1.0)
+    begun = []
+
+    def progress(_done, _total, name):
+        begun.append(name)
+        if name == "a song":
+            assert [hit.title for hit in library.search("song d", 5)] == []
+
+    assert scan(library, control=Control(progress=progress)).imported == 5
+    assert begun == ["a song", "d song", "b song", "c song", "e song", ""]

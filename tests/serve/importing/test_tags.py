@@ -41,7 +41,10 @@ def test_a_broken_file_goes_by_its_name(tmp_path, content):
     [
         ("Artist - Title.mp3", Tags("Title", "Artist")),
         ("01. Artist - Title - Live.mp3", Tags("Title - Live", "Artist")),
-        ("12 Title.mp3", Tags("Title")),
+        ("07 Title.mp3", Tags("Title")),
+        ("12. Title.mp3", Tags("Title")),
+        ("99 Luftballons.mp3", Tags("99 Luftballons")),
+        ("50 Cent - In da Club.mp3", Tags("In da Club", "50 Cent")),
         ("1999.mp3", Tags("1999")),
         ("A_Title_with_lines.ogg", Tags("A Title with lines")),
         (" - .ogg", Tags("-")),
@@ -51,6 +54,15 @@ def test_a_broken_file_goes_by_its_name(tmp_path, content):
 )
 def test_tags_from_name(name, tags):
     assert tags_from_name(Path(name)) == tags
+
+
+def test_a_number_that_the_file_beside_it_goes_on_with_is_a_tracks(tmp_path):
+    (tmp_path / "12 Title.mp3").touch()
+    assert tags_from_name(tmp_path / "12 Title.mp3") == Tags("12 Title")
+    (tmp_path / "13_Other.mp3").touch()
+    os.utime(tmp_path, ns=(7, 7))  # two changes may fall into one tick of the clock
+    assert tags_from_name(tmp_path / "12 Title.mp3") == Tags("Title")
+    assert tags_from_name(tmp_path / "13_Other.mp3") == Tags("Other")
 
 
 def test_a_name_that_is_not_utf_8():

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 import trio
 
 from lightpeer.errors import MissingLibraryError
+from lightpeer.serve.access.inotify import Changes
 from lightpeer.serve.importing import upkeep as upkeep_module
-from lightpeer.serve.importing.scan import ImportReport, mirror_root
-from lightpeer.serve.importing.upkeep import MEND_S, Upkeep
-from lightpeer.serve.operator.events import LibraryTrouble, Mended, ServerEvent
+from lightpeer.serve.importing.report import ImportReport
+from lightpeer.serve.importing.scan import mirror_root
+from lightpeer.serve.importing.upkeep import LOOK_S, MEND_S, RESCAN_S, SETTLE_S, Upkeep
+from lightpeer.serve.operator.events import Imported, LibraryTrouble, Mended, ServerEvent
 from lightpeer.serve.operator.settings import Operator, ServeSettings
 from lightpeer.testing import simulate
 
@@ -20,12 +23,24 @@ SKIPPED = ImportReport(imported=2, skipped=[(Path("x.mp3"), "it is empty")])
 
 
 class FakeLibrary:
-    """Counts what was found damaged."""
+    """Counts what was found damaged, and how often skipped files are to be tried again."""
 
+    music_dir = Path("music")
     found_damaged = 0
+    tracks = 7
+
+    def __init__(self) -> None:
+        self.imported = self
+        self.forgotten = 0
+
+    def forget_skipped(self) -> None:
+        self.forgotten += 1
 
     def count_tracks(self) -> int:
-        return 7
+        return self.tracks
+
+    def playing_time_s(self) -> float:
+        return 1800.0 * self.tracks
 
 
 class FakeProgress:
@@ -48,6 +63,7 @@ class Now:
         self.library = FakeLibrary()
         chosen = ServeSettings(music_dir=Path("music"), state_dir=Path("state"), **settings)
         self.upkeep = Upkeep(self.library, chosen, Operator(tell=self.told.append, progress=progress))
+        self.upkeep.announced.set()
 
 
 def with_upkeep(test: Callable[[Now], Awaitable[None]], **more: object) -> None:
@@ -57,30 +73,51 @@ def with_upkeep(test: Callable[[Now], Awaitable[None]], **more: object) -> None:
     simulate(main)
 
 
-def test_a_scan_looks_where_the_settings_say_and_tells_what_it_skipped(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_scan_looks_where_the_settings_say_and_tells_what_came_of_it(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    caplog.set_level("INFO")
     given = []
 
-    def scan(library, where, progress, should_stop):
-        given.append((library, where))
-        progress(1, 2, "a name")
+    def scan(library, where, control):
+        given.append((library, where, control))
+        control.progress(1, 2, "a name")
         return SKIPPED
 
     async def test(now: Now) -> None:
         monkeypatch.setattr(upkeep_module, "scan", scan)
         assert not now.upkeep.scanned.is_set()
         await now.upkeep.scan()
-        ((library, where),) = given
+        ((library, where, control),) = given
         assert library is now.library
         assert (where.more, where.mirrored) == ((Path("more"),), (mirror_root("low beep"),))
         assert where.follow_links
-        assert now.told == [LibraryTrouble("skipped x.mp3: it is empty")]
+        assert (control.processes >= 1, control.settle_s) == (True, 0)
+        assert now.told == [
+            LibraryTrouble("skipped x.mp3: it is empty"),
+            Imported(7, 3.5, "2 files imported, 1 skipped"),
+        ]
         assert now.upkeep.scanned.is_set()
-        assert "7 tracks; 2 files imported, 0 as before" in caplog.text
+        await now.upkeep.scan()
+        assert given[1][2].settle_s == SETTLE_S, "files may be copied into the folder now"
+        assert now.told[2:] == [Imported(7, 3.5, "2 files imported, 1 skipped")], "news alone is told"
 
     with_upkeep(test, more_music_dirs=(Path("more"),), mirror=("low beep",), follow_links=True)
+
+
+def test_no_music_is_said_and_a_scan_without_news_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep_module, "scan", lambda *_: ImportReport())
+
+    async def test(now: Now) -> None:
+        now.library.tracks = 0
+        await now.upkeep.scan()
+        assert now.told == [
+            Imported(0, 0, "0 files imported"),
+            LibraryTrouble("0 tracks: music and more has no music that can be imported"),
+        ]
+        await now.upkeep.scan()
+        assert len(now.told) == 2
+
+    with_upkeep(test, more_music_dirs=(Path("more"),), import_beside=False)
 
 
 @pytest.mark.parametrize(
@@ -105,8 +142,8 @@ def test_a_scan_that_fails_is_over_too(error: Exception, monkeypatch: pytest.Mon
 def test_the_progress_is_drawn_and_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
     progress = FakeProgress()
 
-    def scan(_library, _where, draw, _should_stop):
-        draw(3, 4, "a name")
+    def scan(_library, _where, control):
+        control.progress(3, 4, "a name")
         return ImportReport()
 
     async def test(now: Now) -> None:
@@ -118,19 +155,16 @@ def test_the_progress_is_drawn_and_wiped(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_stopped_it_asks_the_scan_to_end_and_counts_nothing(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    caplog.set_level("INFO")
-
-    def scan(_library, _where, _draw, should_stop):
-        return ImportReport(stopped=should_stop())
+    def scan(_library, _where, control):
+        return ImportReport(imported=1, stopped=control.should_stop())
 
     async def test(now: Now) -> None:
         monkeypatch.setattr(upkeep_module, "scan", scan)
         now.upkeep.stop()
         await now.upkeep.scan()
         assert now.told == []
-        assert "tracks;" not in caplog.text
 
     with_upkeep(test)
 
@@ -140,7 +174,7 @@ def test_damage_is_mended_within_ten_seconds_of_the_scan_and_each_once(
 ) -> None:
     mended_at: list[float] = []
 
-    def mend(_library, _should_stop):
+    def mend(_library, _control):
         mended_at.append(trio.current_time())
         return ImportReport(imported=len(mended_at) - 1)
 
@@ -160,5 +194,165 @@ def test_damage_is_mended_within_ten_seconds_of_the_scan_and_each_once(
             assert len(mended_at) == 2
             assert now.told == [Mended(1)]
             nursery.cancel_scope.cancel()
+
+    with_upkeep(test)
+
+
+class FakeWatch:
+    """The kernel's reports, which a test sends."""
+
+    def __init__(self) -> None:
+        self.send, self._receive = trio.open_memory_channel[Changes](9)
+        self.added: list[Path] = []
+        self.error: OSError | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def add(self, folder: Path) -> None:
+        if self.error is not None:
+            raise self.error
+        self.added.append(folder)
+
+    async def changes(self) -> Changes:
+        return await self._receive.receive()
+
+
+def with_scans(
+    monkeypatch: pytest.MonkeyPatch, test: Callable[[Now, FakeWatch, list[float]], Awaitable[None]]
+) -> None:
+    """Run a server's upkeep; the test has the times of its scans."""
+    watch, scans = FakeWatch(), list[float]()
+
+    def scan(_library, _where, control):
+        control.on_folder(Path("music"))
+        scans.append(trio.current_time())  # the simulated thread is this one
+        return ImportReport()
+
+    monkeypatch.setattr(upkeep_module, "scan", scan)
+    monkeypatch.setattr(upkeep_module, "FolderWatch", lambda **_: watch)
+
+    async def main(now: Now) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(now.upkeep.run)
+            await now.upkeep.scanned.wait()
+            await trio.sleep(0.001)
+            scans[:] = [0.0]
+            await test(now, watch, scans)
+            nursery.cancel_scope.cancel()
+
+    with_upkeep(main)
+
+
+def test_it_scans_soon_after_a_change_and_every_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(now: Now, watch: FakeWatch, scans: list[float]) -> None:
+        assert watch.added == [Path("music")]
+        await trio.sleep(10)
+        changed_s = trio.current_time()
+        for name in ("a.wav", "b.wav"):
+            await watch.send.send(Changes({Path("music") / name}, overflowed=False))
+        await trio.sleep(5)
+        assert scans[1:] == [pytest.approx(changed_s + SETTLE_S, abs=0.2)]
+        await watch.send.send(Changes({Path("music") / ".hidden"}, overflowed=False))
+        await trio.sleep(5)
+        assert len(scans) == 2
+        await watch.send.send(Changes(set(), overflowed=True))
+        await trio.sleep(5)
+        assert len(scans) == 3
+        await trio.sleep(RESCAN_S + SETTLE_S)
+        assert len(scans) == 4
+
+    with_scans(monkeypatch, test)
+
+
+def test_a_look_that_takes_long_is_followed_by_a_rest_and_an_import_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[float] = []
+
+    def scan(_library, _where, _control):
+        begun.append(trio.current_time())
+        return ImportReport(looked_s=10.0)
+
+    monkeypatch.setattr(upkeep_module, "scan", scan)
+    monkeypatch.setattr(upkeep_module, "FolderWatch", lambda **_: FakeWatch())
+
+    async def test(now: Now) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(now.upkeep.run)
+            for _ in range(60):
+                await trio.sleep(1.0)
+                now.upkeep.look_again()
+            nursery.cancel_scope.cancel()
+        assert [round(s) for s in begun] == [0, 31]
+
+    with_upkeep(test)
+
+
+def test_at_a_signal_it_tries_again_what_was_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(now: Now, _watch: FakeWatch, scans: list[float]) -> None:
+        now.upkeep.look_again(at_all=True)
+        await trio.sleep(5)
+        assert (len(scans), now.library.forgotten) == (2, 1)
+
+    with_scans(monkeypatch, test)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(OSError(28, "No space left on device"), 1), (FileNotFoundError(2, "No such file or directory"), 0)],
+)
+def test_a_folder_that_cannot_be_watched_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, error: OSError, told: int
+) -> None:
+    async def test(now: Now, watch: FakeWatch, _scans: list[float]) -> None:
+        now.told.clear()
+        watch.error = error
+        for _ in range(2):
+            now.upkeep.look_again()
+            await trio.sleep(5)
+        assert len(now.told) == told
+        assert all("max_user_watches" in str(event) for event in now.told)
+
+    with_scans(monkeypatch, test)
+
+
+def test_without_a_watch_it_scans_every_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    scanned = []
+    monkeypatch.setattr(upkeep_module, "scan", lambda *_: scanned.append(1) or ImportReport())
+
+    def refuse(**_: bool) -> None:
+        raise OSError(0, "this system cannot watch files")
+
+    monkeypatch.setattr(upkeep_module, "FolderWatch", refuse)
+
+    async def test(now: Now) -> None:
+        with trio.move_on_after(2 * RESCAN_S):
+            await now.upkeep.run()
+        assert len(scanned) == 2
+
+    with_upkeep(test)
+
+
+def test_a_scan_that_runs_looks_again_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = [100.0]
+    monkeypatch.setattr(upkeep_module.time, "monotonic", lambda: seconds[0])
+    answers: list[bool] = []
+
+    async def test(now: Now) -> None:
+        def scan(_library, _where, control):
+            answers.append(control.has_changed())
+            for later_s in (0.0, LOOK_S / 2, LOOK_S):
+                now.upkeep.look_again()
+                seconds[0] += later_s
+                answers.append(control.has_changed())
+            return ImportReport()
+
+        monkeypatch.setattr(upkeep_module, "scan", scan)
+        await now.upkeep.scan()
+        assert answers == [False, True, False, True]
 
     with_upkeep(test)

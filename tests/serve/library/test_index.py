@@ -14,11 +14,13 @@ from lightpeer.core.content.manifest import (
     parse_manifest_untrusted,
     track_id_of,
 )
-from lightpeer.core.content.uri import format_uri
+from lightpeer.core.content.uri import format_uri, is_uri
+from lightpeer.core.search.words import has_words
 from lightpeer.core.trust.bounds import MAX_HITS, MAX_TEXT_CHARS
 from lightpeer.errors import StateError
 from lightpeer.serve.library import index as index_module
 from lightpeer.serve.library.index import Index, IndexHit
+from tests.core.search.test_words import SCRIPTS
 
 ELISE, LIVE, SON = b"1" * 32, b"2" * 32, b"3" * 32
 
@@ -280,3 +282,19 @@ def test_a_row_that_the_disk_has_damaged_is_no_hit_and_costs_no_other(index, col
     with index._database.transaction() as connection:
         connection.execute(f"UPDATE tracks SET {column} = ? WHERE track_id = ?", (value, b"p" * 32))
     assert [hit.track_id for hit in index.search("same", 5)] == [b"q" * 32]
+
+
+@pytest.mark.parametrize(("query", "name"), SCRIPTS)
+def test_a_name_in_any_script_is_found_as_it_is_typed(tmp_path, query, name):
+    with contextlib.closing(Index(tmp_path / "index.db")) as index:
+        add(index, ELISE, "Other", "!", "Für Elise", 1, [24])
+        add(index, LIVE, "Title", name, "", 1, [24])
+        assert titles(index, query) == ["Title"]
+
+
+@given(query=st.text(max_size=12), title=st.text(max_size=12))
+def test_what_is_found_has_the_words(query, title):
+    with contextlib.closing(Index(index_module.Path(":memory:"))) as index:
+        add(index, ELISE, title, "Ludwig", "", 1, [24])
+        if titles(index, query) and not is_uri(query):
+            assert has_words(query, title, "Ludwig", "")

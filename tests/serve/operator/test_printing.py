@@ -46,6 +46,14 @@ PRINTED = {
         "mirrored Rain",
         {"event": "mirrored", "uri": "loud:x", "title": "Rain"},
     ),
+    events.Imported(1204, 93.2513, "1204 files imported"): (
+        "1204 tracks, 93.3 hours of music: 1204 files imported",
+        {"event": "imported", "tracks": 1204, "hours": 93.251, "summary": "1204 files imported"},
+    ),
+    events.Imported(1, 0.05, "1 files imported"): (
+        "1 track, 0.05 hours of music: 1 files imported",
+        {"event": "imported", "tracks": 1, "hours": 0.05, "summary": "1 files imported"},
+    ),
     events.Mended(1): ("imported 1 track again", {"event": "mended", "tracks": 1}),
     events.Mended(2): ("imported 2 tracks again", {"event": "mended", "tracks": 2}),
     events.ListsRead("everybody may listen"): ("everybody may listen", {"event": "lists"}),

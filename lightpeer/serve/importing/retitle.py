@@ -1,0 +1,50 @@
+"""A file that is here under another name: its track as it is, or with another title, but never encoded again.
+
+The title of a file without tags comes from its name. With another title the header pages differ, and with
+them the manifest and the track id; the segments and their tables are the same, byte for byte.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+from lightpeer.audio.ogg import Demuxer
+from lightpeer.audio.opus import OpusHead, parse_opus_head_untrusted
+from lightpeer.core.content.manifest import parse_manifest_untrusted, retitled_manifest, track_id_of
+from lightpeer.serve.importing.segments import header_pages
+from lightpeer.serve.importing.tags import Tags
+
+
+def retitle(known: Path, tags: Tags, folder: Path) -> None:
+    """Make a track of a known one, unless it would be the same.
+
+    Args:
+        known: the folder of a track that was made of the same bytes.
+        tags: title, artist and album of the file as it is named now.
+        folder: an empty folder; it stays empty if the known track stands for the file as it is.
+
+    Raises:
+        OSError: the known track is gone, or the folder cannot be written.
+        RemoteError: the known track is damaged.
+    """
+    manifest = (known / "manifest").read_bytes()
+    track = parse_manifest_untrusted(manifest, track_id_of(manifest))
+    if (track.title, track.artist, track.album) == (tags.title, tags.artist, tags.album):
+        return
+    headers = [header_pages(_head(rendition.header), tags) for rendition in track.renditions]
+    for number, (rendition, header) in enumerate(zip(track.renditions, headers, strict=True)):
+        with (known / f"{number}.opus").open("rb") as old, (folder / f"{number}.opus").open("wb") as new:
+            old.seek(len(rendition.header))
+            new.write(header)
+            shutil.copyfileobj(old, new)
+        shutil.copyfile(known / f"{number}.tables", folder / f"{number}.tables")
+    anew = retitled_manifest(manifest, (tags.title, tags.artist, tags.album), headers)
+    (folder / "manifest").write_bytes(anew)
+
+
+def _head(header: bytes) -> OpusHead:
+    with closing(Demuxer()) as demuxer:
+        demuxer.feed(header)
+        return parse_opus_head_untrusted(next(demuxer.packets()).data)

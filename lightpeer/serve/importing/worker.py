@@ -1,0 +1,32 @@
+"""A process that makes tracks beside a server (`jobs.py`): one job a line, until its input ends.
+
+It has a low priority, so that other work on the machine goes first. Ctrl-C is the server's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Final
+
+NICE: Final = 10  # a tenth of what others get of a busy core
+
+
+def main() -> None:
+    """Do the jobs on standard input, and tell their results on standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.nice(NICE)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a decoder prints is no answer
+
+    from lightpeer.serve.importing.jobs import answer_to
+
+    for line in sys.stdin.buffer:
+        answers.write(json.dumps(answer_to(line)).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Imports in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from lightpeer.errors import MissingLibraryError, UnreadableError
+from lightpeer.serve.importing import jobs
+from lightpeer.serve.importing.ingest import Recipe
+from lightpeer.serve.importing.jobs import Job, Worker, answer_of, answer_to, damage_in, open_crew
+from lightpeer.serve.importing.repage import StoppedError
+from lightpeer.serve.importing.worker import NICE
+from lightpeer.serve.library.waiting import Words
+from tests.serve.media import read_track, write_wav
+
+RECIPE = Recipe((24, 48), complexity=0)
+
+
+@pytest.fixture
+def worker():
+    made = Worker()
+    yield made
+    made.close()
+
+
+def job(tmp_path: Path, source: Path, name: str = "track") -> Job:
+    (tmp_path / name).mkdir()
+    return Job(source, tmp_path / name, RECIPE)
+
+
+def test_a_job_is_a_line_whatever_its_file_is_called(tmp_path: Path) -> None:
+    made = Job(tmp_path / os.fsdecode(b"caf\xe9\n.wav"), tmp_path, RECIPE)
+    line = made.to_line()
+    assert line.count(b"\n") == 1
+    assert Job.of_line(line) == made
+
+
+def test_a_worker_makes_one_track_after_the_other_at_low_priority(tmp_path: Path, worker: Worker) -> None:
+    for name in ("One", "Two"):
+        made = job(tmp_path, write_wav(tmp_path / f"{name}.wav"), name + ".track")
+        assert worker.do(made, lambda: False) == ""
+        assert read_track(made.folder).title == name
+    assert os.getpriority(os.PRIO_PROCESS, worker._process.pid) == min(NICE, 19)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (UnreadableError("it is empty"), UnreadableError),
+        (MissingLibraryError("opusenc", "libopusenc is missing"), MissingLibraryError),
+        (OSError(28, "No space left on device"), OSError),
+    ],
+)
+def test_an_error_is_the_same_here(tmp_path: Path, monkeypatch, error: Exception, kind: type) -> None:
+    def fail(*_: object) -> str:
+        raise error
+
+    monkeypatch.setattr(jobs, "make_track", fail)
+    with pytest.raises(kind) as raised:
+        damage_in(answer_of(Job(tmp_path / "x.wav", tmp_path, RECIPE)))
+    assert str(raised.value) == str(error)
+    assert vars(raised.value) == vars(error)
+
+
+def test_a_fault_of_ours_costs_one_file(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(jobs, "make_track", lambda *_: 1 / 0)
+    answer = answer_of(Job(tmp_path / "x.wav", tmp_path, RECIPE))
+    with pytest.raises(UnreadableError, match="ZeroDivisionError"):
+        damage_in(answer)
+
+
+def test_damage_is_told(tmp_path: Path, worker: Worker) -> None:
+    source = write_wav(tmp_path / "x.wav", 4.0)
+    source.write_bytes(source.read_bytes()[:-9001])
+    assert worker.do(job(tmp_path, source), lambda: False) == "it is cut short"
+
+
+def test_a_crash_costs_one_file(tmp_path: Path, worker: Worker) -> None:
+    good = write_wav(tmp_path / "good.wav")
+    worker.do(job(tmp_path, good), lambda: False)
+    worker.kill()
+    with pytest.raises(UnreadableError, match="crashed"):
+        worker.do(job(tmp_path, good, "again"), lambda: False)
+    assert worker.do(job(tmp_path, good, "third"), lambda: False) == ""
+
+
+def test_a_stop_ends_a_job_in_the_middle(tmp_path: Path, worker: Worker) -> None:
+    os.mkfifo(tmp_path / "endless.wav")  # nothing comes, so that it never ends by itself
+    with pytest.raises(StoppedError):
+        worker.do(job(tmp_path, tmp_path / "endless.wav"), lambda: True)
+    assert worker._process is None
+
+
+def test_a_crew_that_is_left_ends_its_processes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "endless.wav")
+    futures: list[Future[str]] = []
+    with open_crew(2, lambda: False) as crew:
+        assert crew.size == 3, "one lies ready"
+        futures += [crew.submit(job(tmp_path, tmp_path / "endless.wav", name)) for name in "abc"]
+        while not all(worker._process for worker in crew.workers):
+            time.sleep(0.01)
+        processes = [worker._process for worker in crew.workers]
+    assert all(process.returncode is not None for process in processes)
+    assert futures[2].cancelled()
+
+
+def test_tags_are_read_by_a_process_many_at_a_time(tmp_path: Path, worker: Worker) -> None:
+    paths = [os.fsencode(write_wav(tmp_path / f"Artist - Title {n}.wav", 1.0)) for n in range(3)]
+    found = worker.words_of(paths, lambda: False)
+    assert found == [Words(path, f"Title {n}", "Artist", "") for n, path in enumerate(paths)]
+    worker.kill()
+    assert worker.words_of(paths, lambda: False) == [], "a crash costs a batch its early words"
+    assert worker.words_of(paths, lambda: False) == found
+
+
+def test_without_mutagen_there_are_no_early_words(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "mutagen", None)
+    assert answer_to(json.dumps({"words": [str(tmp_path / "x.wav")]}).encode()) == {"words": []}
+    made = job(tmp_path, write_wav(tmp_path / "x.wav"))
+    assert answer_to(made.to_line())["missing"] == "mutagen"
