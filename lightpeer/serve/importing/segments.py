@@ -115,7 +115,16 @@ class RenditionWriter:
 
 def _header(muxer: Muxer, head: OpusHead, tags: Tags) -> bytes:
     """Return the two header packets on pages of their own, as RFC 7845, section 3, wants them."""
+    place = tags.place
+    numbers = {
+        "TRACKNUMBER": place.track,
+        "TRACKTOTAL": place.tracks,
+        "DISCNUMBER": place.disc,
+        "DATE": place.year,
+    }
     named = {"TITLE": tags.title, "ARTIST": tags.artist, "ALBUM": tags.album}
+    named |= {"ALBUMARTIST": place.album_artist}
+    named |= {name: str(number) for name, number in numbers.items() if number}
     muxer.add(build_opus_head(head), 0)
     pages = muxer.flush()
     muxer.add(build_opus_tags(VENDOR, {name: [text] for name, text in named.items() if text}), 0)

@@ -1,4 +1,4 @@
-"""Title, artist, album and stored gain of a music file, from its tags or else its name.
+"""Title, artist, album, place on it and stored gain of a music file, from its tags or else its name.
 
 Tags are read by tinytag, imported when the first file is. Nothing here fails: a
 file with unreadable tags has none; the decoder finds out whether it can be played.
@@ -11,13 +11,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lightpeer.console.text import clean
+from lightpeer.core.content.album import NOWHERE, AlbumPlace
 from lightpeer.core.trust.bounds import MAX_TEXT_CHARS
+
+if TYPE_CHECKING:
+    from tinytag import TinyTag
 
 _R128_TO_REPLAYGAIN_Q8 = 5 * 256  # R128_TRACK_GAIN aims at -23 LUFS, the manifest at -18
 _MAX_GAIN_Q8 = 24 * 256  # a greater one is a broken tag
 _TRACK_NUMBER = re.compile(r"^\d{1,3}(?:\.\s*|\s+-\s+|\s+)(?=\S)")
+_MAX_NUMBER = 9999  # of a track or disc
+_YEAR = re.compile(r"[0-9]{4}")
 _DECIBELS = re.compile(r"\s*([+-]?\d{1,3}(?:\.\d+)?)\s*(?:dB)?\s*", re.IGNORECASE)
 _Q8 = re.compile(r"\s*([+-]?\d{1,5})\s*")
 
@@ -30,25 +37,44 @@ class Tags:
     artist: str = ""
     album: str = ""
     gain_q8_db: int | None = None
+    place: AlbumPlace = NOWHERE
 
 
 def read_tags(path: Path) -> Tags:
     """Return the file's tags, completed by its name."""
-    title, artist, album, other = _stored_tags(path)
+    title, artist, album, other, place = _stored_tags(path)
     if not title:
         named = tags_from_name(path)
         title, artist = named.title, artist or named.artist
-    return Tags(title, artist, album, gain_from_tags(other))
+    if place.album_artist == artist:  # which goes without saying
+        place = place._replace(album_artist="")
+    return Tags(title, artist, album, gain_from_tags(other), place)
 
 
-def _stored_tags(path: Path) -> tuple[str, str, str, Mapping[str, list[str]]]:
+def _stored_tags(path: Path) -> tuple[str, str, str, Mapping[str, list[str]], AlbumPlace]:
     from tinytag import TinyTag  # only an import needs it
 
     try:
         tag = TinyTag.get(path, duration=False)
     except Exception:  # noqa: BLE001 - a parser of hostile files raises anything
-        return "", "", "", {}
-    return _tidy(tag.title), _tidy(tag.artist), _tidy(tag.album), tag.other
+        return "", "", "", {}, NOWHERE
+    return _tidy(tag.title), _tidy(tag.artist), _tidy(tag.album), tag.other, _place_of(tag)
+
+
+def _place_of(tag: TinyTag) -> AlbumPlace:
+    """Return where a track stands on its album; what no album can have is left out."""
+    year = _YEAR.match(str(tag.year or ""))
+    return AlbumPlace(
+        track=_number(tag.track),
+        disc=_number(tag.disc),
+        tracks=_number(tag.track_total),
+        album_artist=_tidy(tag.albumartist),
+        year=int(year[0]) if year else 0,
+    )
+
+
+def _number(value: int | None) -> int:
+    return value if value and 0 < value <= _MAX_NUMBER else 0
 
 
 def tags_from_name(path: Path) -> Tags:

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.serve.importing.tags import (
     MAX_TEXT_CHARS,
     Tags,
+    _place_of,
     _tidy,
     gain_from_tags,
     read_tags,
@@ -81,3 +84,17 @@ def test_tidy_text_is_one_bounded_line_of_unicode(text):
     tidy.encode()
     assert len(tidy) <= MAX_TEXT_CHARS
     assert len(tidy.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("stored", "place"),
+    [
+        ({"track": 3, "track_total": 12, "disc": 1, "year": "1999-05-01"}, AlbumPlace(3, 1, 12, "", 1999)),
+        ({"track": 0, "disc": 10_000, "year": "last year"}, AlbumPlace()),
+        ({"albumartist": " Various\n Artists "}, AlbumPlace(album_artist="Various Artists")),
+        ({}, AlbumPlace()),
+    ],
+)
+def test_the_place_on_an_album_as_far_as_it_can_be_one(stored, place):
+    names = ("track", "track_total", "disc", "year", "albumartist")
+    assert _place_of(SimpleNamespace(**(dict.fromkeys(names) | stored))) == place
