@@ -27,6 +27,11 @@ def has_words(query: str, *texts: str) -> bool:
     return bool(words) and all(word in text for word in words)
 
 
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, without case and diacritics."""
+    return _WORD.findall(_folded(text))
+
+
 def _folded(text: str) -> str:
     decomposed = normalize("NFKD", text.translate(LETTERS))
     return "".join(char for char in decomposed if not combining(char)).casefold()
