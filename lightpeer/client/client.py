@@ -25,7 +25,7 @@ from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.client.meter import Meter
-    from lightpeer.client.models import Hit, PeerInfo
+    from lightpeer.client.models import Found, Hit, PeerInfo
     from lightpeer.client.search import Searcher
     from lightpeer.config import Settings
     from lightpeer.core.budget.profile import Limits
@@ -195,16 +195,34 @@ class Client:
     # Searching and opening.
 
     async def search(self, query: str, limit: int = 10) -> AsyncGenerator[Hit, None]:
-        """Yield at most `limit` hits, best first, each track once; raise NoPeerError if no peer answered."""
-        from lightpeer.client.models import hit_of
+        """Yield at most `limit` hits, best first, each track once; raise NoPeerError if no peer answered.
+
+        Servers are asked for all words of the query, and hits whose fields have not theirs are left out.
+        """
+        found = await self.find(query, limit)
+        for hit in found.hits:
+            yield hit
+        if found.hits:
+            await self.know_others()
+
+    async def know_others(self) -> None:
+        """Make sure that we know more peers than the one that answered: to be called once hits are shown."""
+        await self._searcher.know_others()
+
+    async def find(self, query: str, limit: int) -> Found:
+        """Return what `search` yields, and how many there are; raise NoPeerError if no peer answered."""
+        from lightpeer.client.models import Found, hit_of
+        from lightpeer.core.search.fields import parse_query
+        from lightpeer.core.trust.bounds import MAX_HITS
 
         check_length(query)
         self._check_budget()
-        findings = await self._searcher.find(query, limit, self.settings.peers_asked)
-        for track in findings.ranked():
-            yield hit_of(track)
-        if findings.tracks:
-            await self._searcher.know_others()
+        asked = parse_query(query)
+        wanted = MAX_HITS if asked.fields else limit
+        findings = await self._searcher.find(asked.text, wanted, self.settings.peers_asked)
+        hits = [hit_of(track) for track in findings.ranked() if asked.admits(track)]
+        matches = len(hits) if asked.fields else max(len(hits), findings.matches)
+        return Found(hits[:limit], matches)
 
     async def open_query(self, query: str, start: Start | None = None) -> tuple[Peer, Opened]:
         """Open the best hit of some words; return its source.
@@ -214,12 +232,23 @@ class Client:
             NothingFoundError: the words found nothing that can be opened.
             UsageError: there are too many.
         """
+        from lightpeer.core.search.fields import parse_query
+
         check_length(query)
         self._check_budget()
+        if parse_query(query).fields:
+            return await self._open_narrowed(query, start)
         source = await self._searcher.best(query, self._opener(start or Start()))
         if source is not None:
             self._nursery.start_soon(self._searcher.know_others, SOUND_FIRST_S)
             return source
+        raise NothingFoundError(f"nothing found for {query!r}")
+
+    async def _open_narrowed(self, query: str, start: Start | None) -> tuple[Peer, Opened]:
+        """Open the first hit whose fields have their words; servers know no fields, and cannot open it."""
+        for hit in (await self.find(query, 1)).hits:
+            async with aclosing(self.open_track(hit.track_id, start)) as sources:
+                return await anext(sources)
         raise NothingFoundError(f"nothing found for {query!r}")
 
     async def open_track(

@@ -15,6 +15,7 @@ from lightpeer.console.text import clean
 from lightpeer.errors import StateError
 
 STDOUT_FILENO = 1
+FALLBACK_COLUMNS = 80
 
 
 class Output:
@@ -45,6 +46,19 @@ class Output:
         self.quiet = quiet
         self.stream = stream or sys.stdout or io.StringIO()  # stdout may be closed from the start
         self.closed = False
+
+    @property
+    def columns(self) -> int | None:
+        """The columns that a line of text may take; None where it is not for a terminal.
+
+        One fewer than the terminal has, since some wrap early.
+        """
+        try:
+            if self.json or not self.stream.isatty():
+                return None
+            return (os.get_terminal_size(self.stream.fileno()).columns or FALLBACK_COLUMNS) - 1
+        except (OSError, ValueError):
+            return None
 
     def result(self, event: str, text: str, **data: object) -> None:
         """Print a result: in JSON its data under an event name, else its text."""
