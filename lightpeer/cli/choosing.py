@@ -7,6 +7,7 @@ the player, which opens its best hit in one round trip, unless all of its hits a
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,6 +17,7 @@ from lightpeer.client.forgiving import find_forgiving
 from lightpeer.client.metered import open_metered
 from lightpeer.client.query import check_length
 from lightpeer.client.models import in_album_order
+from lightpeer.console.output import FALLBACK_COLUMNS
 from lightpeer.console.signals import run_async
 from lightpeer.core.content.playlist import (
     MAX_PLAYLIST_BYTES,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from lightpeer.core.search.items import Item
 
 PICK_FROM = 20  # hits, from which the person chooses
+_QUESTION = "Number, 2-5, or Enter for 1: "
 
 
 class Chosen(NamedTuple):
@@ -178,13 +181,6 @@ def show(hits: Sequence[Hit], output: Output) -> None:
 
 
 def _fields_of(hit: Hit) -> dict[str, object]:
-    known = {
-        "track_number": hit.track_number,
-        "disc_number": hit.disc_number,
-        "disc_tracks": hit.disc_tracks,
-        "album_artist": hit.album_artist,
-        "year": hit.year,
-    }
     return {
         "uri": hit.uri,
         "title": hit.title,
@@ -193,7 +189,12 @@ def _fields_of(hit: Hit) -> dict[str, object]:
         "duration_s": hit.duration_s,
         "bitrates_kbps": list(hit.bitrates_kbps),
         "holders": list(hit.holders),
-    } | {name: value for name, value in known.items() if value}
+        "track_number": hit.track_number or None,
+        "disc_number": hit.disc_number or None,
+        "disc_tracks": hit.disc_tracks or None,
+        "album_artist": hit.album_artist,
+        "year": hit.year or None,
+    }
 
 
 def entry_of(hit: Hit) -> Entry:
@@ -212,16 +213,19 @@ def _picked(query: str, settings: Settings, output: Output) -> list[str]:
     if status := run_async(search):
         raise SystemExit(status)
     show(hits, output)
-    uris = [hit.uri for hit in hits]
+    return _asked([hit.uri for hit in hits], output)
+
+
+def _asked(uris: list[str], output: Output) -> list[str]:
+    """Ask for numbers until they are some of the list's."""
+    is_narrow = (output.columns or FALLBACK_COLUMNS) < len(_QUESTION) + len("10-20")
     while True:
         try:
-            answer = input("Which? A number, 2-5, or nothing for the first: ").strip() or "1"
+            answer = input("? " if is_narrow else _QUESTION).strip() or "1"
         except EOFError:
             raise UsageError("nothing was chosen") from None
-        items = [item for item in parse_items([answer]) if isinstance(item, Numbers)]
-        try:
-            if items:
-                return list(items[0].of(uris))
-            output.warn(f"a number from 1 to {len(uris)}, not {answer!r}")
-        except UsageError as error:
-            output.warn(str(error))
+        with contextlib.suppress(UsageError):
+            items = [item for item in parse_items([answer]) if isinstance(item, Numbers)]
+            if taken := [uri for item in items for uri in item.of(uris)]:
+                return taken
+        output.warn(f"give a number from 1 to {len(uris)}, or several as 2-3, not {answer!r}")

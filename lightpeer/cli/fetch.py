@@ -152,7 +152,8 @@ class Job:
 
         path = self._path_of(uri, hit)
         if path is not None and self._target.file is None and path.exists():
-            self._output.remark("kept", f"{path} is there already", uri=uri, path=str(path))
+            text = self._output.fit(f"{path} is there already")
+            self._output.remark("there", text, uri=uri, path=str(path))
             return
         live = not self._output.json and not self._output.quiet and is_live(sys.stderr)
         line = LiveLine(sys.stderr) if live else None
@@ -212,9 +213,10 @@ def _known(uri: str, hit: Hit | None) -> dict[str, str | int]:
 
 
 def _report(done: Fetched, output: Output) -> None:
+    text = f"{done.path}: {done.size_bytes} bytes, {done.bitrate_kbps} kbit/s, by {done.transport}"
     output.remark(
         "fetched",
-        f"{done.path}: {done.size_bytes} bytes, {done.bitrate_kbps} kbit/s, by {done.transport}",
+        output.fit(text),
         uri=done.uri,
         path=str(done.path),
         bytes=done.size_bytes,

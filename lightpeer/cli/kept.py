@@ -138,7 +138,7 @@ async def _pin_one(client: Client, uri: str, options: FetchOptions, output: Outp
             line.clear()
     output.remark(
         "pinned",
-        f"{done.title} is pinned; {_mb(done.pinned_bytes)} of {_mb(done.bound_bytes)} are",
+        output.fit(f"{done.title} is pinned; {_mb(done.pinned_bytes)} of {_mb(done.bound_bytes)} are"),
         **asdict(done),
     )
 

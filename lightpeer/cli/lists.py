@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lightpeer.cli.choosing import chosen, entry_of, found_of, hits_of
 from lightpeer.client.metered import open_metered
 from lightpeer.console.signals import run_async
-from lightpeer.console.text import clean, clock, truncate
+from lightpeer.console.text import clock
 from lightpeer.core.content.playlist import Entry, build_playlist
 from lightpeer.core.content.uri import is_uri
 from lightpeer.errors import NothingFoundError, UsageError
@@ -53,12 +53,11 @@ def _show(entries: Sequence[Entry], settings: Settings, output: Output, *, as_m3
         for line in build_playlist(entries).splitlines():
             output.result("line", line)
         return 0
-    digits, columns = len(str(len(entries))), output.columns
+    digits = len(str(len(entries)))
     for number, (uri, label, duration_s) in enumerate(entries, 1):
         length = clock(duration_s)
-        line = f"{number:{digits}}  {length:>7}  {clean(label or uri)}"
-        shown = truncate(line, columns) if columns else f"{line}  {uri}"
-        output.result("track", shown, uri=uri, label=label, duration_s=duration_s)
+        line = output.fit(f"{number:{digits}}  {length:>7}  {label or uri}  {uri}")
+        output.result("track", line, uri=uri, label=label, duration_s=duration_s)
     KeptList(settings.state_dir, SHOWN).save(entries)
     return 0
 

@@ -29,6 +29,7 @@ def add_search(search: Parser) -> None:
 def add_play(play: Parser) -> None:
     """Add the arguments of `play`."""
     _add_choice(play)
+    play.add_argument("--favourites", action="store_true", help="your favourites")
     play.add_argument("--shuffle", action="store_true", help="play in random order")
     play.add_argument("--repeat", action="store_true", help="begin again at the end")
     play.add_argument(
@@ -66,6 +67,7 @@ def add_cache(cache: Parser) -> None:
 def add_pin(pin: Parser) -> None:
     """Add the arguments of `pin`."""
     _add_choice(pin)
+    pin.add_argument("--favourites", action="store_true", help="your favourites")
     pin.add_argument("--remove", action="store_true", help="let these tracks go again, given by id")
     pin.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
     pin.add_argument(
@@ -77,6 +79,7 @@ def add_pin(pin: Parser) -> None:
 def add_fetch(fetch: Parser) -> None:
     """Add the arguments of `fetch`."""
     _add_choice(fetch)
+    fetch.add_argument("--favourites", action="store_true", help="your favourites")
     fetch.add_argument("-o", "--out", metavar="FILE", help="the file to write, for one track; -: stdout")
     fetch.add_argument("-d", "--dir", metavar="DIR", help="the folder for files that are named (this one)")
     fetch.add_argument(
@@ -113,7 +116,7 @@ def _add_choice(command: Parser) -> None:
     command.add_argument("--artist", metavar="NAME", help="all tracks of an artist, by album")
     command.add_argument("--all", action="store_true", help="all hits of a query, not only the best")
     command.add_argument("--pick", action="store_true", help="choose among the hits, on a terminal")
-    command.add_argument("--favourites", action="store_true", help="your favourites")
+    command.set_defaults(favourites=False)
 
 
 def _add_cache_size(command: Parser) -> None:

@@ -190,7 +190,7 @@ class Performance:
         if name in {"warning", "slowed"} and not self._output.json:
             self._output.warn(str(fields["message"]))
         elif self._output.json or (line is None and name in _SENTENCES):
-            self._output.remark(name, _sentence(name, fields), **fields)
+            self._output.remark(name, self._output.fit(_sentence(name, fields)), **fields)
         if self._terminal:
             self._terminal.changed()
 

@@ -8,7 +8,6 @@ from lightpeer.cli.choosing import entry_of, found_of, show
 from lightpeer.client.metered import open_metered
 from lightpeer.client.query import check_length
 from lightpeer.console.signals import run_async
-from lightpeer.console.text import truncate
 from lightpeer.core.content.playlist import build_playlist
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.search.fields import joined
@@ -69,4 +68,4 @@ def _tell_of_more(found: Found, limit: int, output: Output) -> None:
         return
     total = f"of {found.matches}" if found.matches > count else "shown, and there may be more"
     text = f"{count} {total}: --limit {MAX_HITS} shows more"
-    output.remark("more", truncate(text, output.columns))
+    output.remark("more", output.fit(text))

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TextIO
 
-from lightpeer.console.text import clean
+from lightpeer.console.text import clean, truncate
 from lightpeer.errors import StateError
 
 STDOUT_FILENO = 1
@@ -59,6 +59,11 @@ class Output:
             return (os.get_terminal_size(self.stream.fileno()).columns or FALLBACK_COLUMNS) - 1
         except (OSError, ValueError):
             return None
+
+    def fit(self, text: str) -> str:
+        """Return a line cut to the terminal's width; whole where it is not for a terminal."""
+        columns = self.columns
+        return text if columns is None else truncate(clean(text), columns)
 
     def result(self, event: str, text: str, **data: object) -> None:
         """Print a result: in JSON its data under an event name, else its text."""

@@ -219,6 +219,11 @@ def test_hits(settings):
         "duration_s": 61.0,
         "bitrates_kbps": [24, 48],
         "holders": ["Lx"],
+        "track_number": None,
+        "disc_number": None,
+        "disc_tracks": None,
+        "album_artist": "",
+        "year": None,
     }
 
 
