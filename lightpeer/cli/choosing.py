@@ -8,6 +8,7 @@ the player, which opens its best hit in one round trip, unless all of its hits a
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -221,9 +222,12 @@ def _asked(uris: list[str], output: Output) -> list[str]:
     is_narrow = (output.columns or FALLBACK_COLUMNS) < len(_QUESTION) + len("10-20")
     while True:
         try:
+            usual = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own may miss the first Ctrl-C
             answer = input("? " if is_narrow else _QUESTION).strip() or "1"
         except EOFError:
             raise UsageError("nothing was chosen") from None
+        finally:
+            signal.signal(signal.SIGINT, usual)
         with contextlib.suppress(UsageError):
             items = [item for item in parse_items([answer]) if isinstance(item, Numbers)]
             if taken := [uri for item in items for uri in item.of(uris)]:
