@@ -87,7 +87,8 @@ async def _add(wanted: Chosen, settings: Settings, favourites: KeptList, output:
         raise UsageError(f"there may be {MOST_KEPT} favourites: remove some, or keep a playlist of your own")
     favourites.save(before + fresh)
     for entry in entries:
-        output.remark("added", f"{entry.label or entry.uri} is a favourite", uri=entry.uri, label=entry.label)
+        text = output.fit(f"{entry.label or entry.uri} is a favourite")
+        output.remark("added", text, uri=entry.uri, label=entry.label)
     return 0
 
 

@@ -1,7 +1,7 @@
 """A search that forgives one wrong letter: where nothing is found, for what may have been meant.
 
-`core/search/spelling.py` says what to ask for then, and which tracks count. It costs up to two searches more,
-and only where there was nothing.
+`core/search/spelling.py` says what to ask for then, and which tracks count. It costs up to three searches
+more, and only where there was nothing.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """One wrong letter in a query: what else to ask for, and which of the words found were meant.
 
 A search finds whole words and their beginnings, so a word with a wrong letter finds nothing. Then the
-beginnings of the words are searched for, which are right if the mistake is further on; after that the other
-words alone, if there are others. Each is one ordinary search, which every server answers. Of what comes, a
-track counts if its words differ from those of the query by one letter in all: one that is wrong, missing,
-too much, or swapped with its neighbour (optimal string alignment).
+beginnings of the words are searched for, which are right if the mistake is further on; after that the query
+without one of its words, the longest first. Each is one ordinary search, which every server answers. Of what
+comes, a track counts if its words differ from those of the query by one letter in all: one that is wrong,
+missing, too much, or swapped with its neighbour (optimal string alignment).
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ LEAST_LETTERS: Final = 4  # of a word that may have a mistake: shorter ones are 
 
 
 def other_queries(query: str) -> Iterator[str]:
-    """Yield at most two queries that may find what was meant by one that found nothing."""
+    """Yield at most three queries that may find what was meant by one that found nothing."""
     words = words_of(query)
     long = [word for word in words if len(word) >= LEAST_LETTERS]
     if not long:
         return
     yield " ".join(_beginning(word) if word in long else word for word in words)
-    longest = max(long, key=len)
-    rest = [word for word in words if word != longest]
-    if any(len(word) >= LEAST_LETTERS for word in rest):
-        yield " ".join(rest)
+    if len(long) == 1:
+        yield long[0][:2]
     else:
-        yield longest[:2]
+        for wrong in sorted(long, key=len, reverse=True)[:2]:
+            yield " ".join(word for word in words if word != wrong)
 
 
 def meant(query: str, text: str) -> str | None:

@@ -14,14 +14,16 @@ TEXT = "Return to Wesnoth — The Band"
 @pytest.mark.parametrize(
     ("query", "others"),
     [
-        ("coper", ["co", "co"]),
-        ("retrun to wesnoth", ["ret to wes", "retrun to"]),
-        ("copper rain", ["cop ra", "rain"]),
+        ("copper", ["cop", "co"]),
+        ("my copper", ["my cop", "co"]),
+        ("retrun to wesnoth", ["ret to wes", "retrun to", "to wesnoth"]),
+        ("copper rain", ["cop ra", "rain", "copper"]),
+        ("one more copper rain", ["one mo cop ra", "one more rain", "one copper rain"]),
         ("abc de", []),
         ("", []),
     ],
 )
-def test_at_most_two_other_queries(query, others):
+def test_at_most_three_other_queries(query, others):
     assert list(other_queries(query)) == others
 
 
