@@ -211,18 +211,11 @@ class Client:
 
     async def find(self, query: str, limit: int) -> Found:
         """Return what `search` yields, and how many there are; raise NoPeerError if no peer answered."""
-        from lightpeer.client.models import Found, hit_of
-        from lightpeer.core.search.fields import parse_query
-        from lightpeer.core.trust.bounds import MAX_HITS
+        from lightpeer.client.finding import find
 
         check_length(query)
         self._check_budget()
-        asked = parse_query(query)
-        wanted = MAX_HITS if asked.fields else limit
-        findings = await self._searcher.find(asked.text, wanted, self.settings.peers_asked)
-        hits = [hit_of(track) for track in findings.ranked() if asked.admits(track)]
-        matches = len(hits) if asked.fields else max(len(hits), findings.matches)
-        return Found(hits[:limit], matches)
+        return await find(self._searcher, query, limit, self.settings.peers_asked)
 
     async def open_query(self, query: str, start: Start | None = None) -> tuple[Peer, Opened]:
         """Open the best hit of some words; return its source.
@@ -232,23 +225,16 @@ class Client:
             NothingFoundError: the words found nothing that can be opened.
             UsageError: there are too many.
         """
-        from lightpeer.core.search.fields import parse_query
+        from lightpeer.client.finding import has_fields, open_narrowed
 
         check_length(query)
         self._check_budget()
-        if parse_query(query).fields:
-            return await self._open_narrowed(query, start)
+        if has_fields(query):
+            return await open_narrowed(self, query, start)
         source = await self._searcher.best(query, self._opener(start or Start()))
         if source is not None:
             self._nursery.start_soon(self._searcher.know_others, SOUND_FIRST_S)
             return source
-        raise NothingFoundError(f"nothing found for {query!r}")
-
-    async def _open_narrowed(self, query: str, start: Start | None) -> tuple[Peer, Opened]:
-        """Open the first hit whose fields have their words; servers know no fields, and cannot open it."""
-        for hit in (await self.find(query, 1)).hits:
-            async with aclosing(self.open_track(hit.track_id, start)) as sources:
-                return await anext(sources)
         raise NothingFoundError(f"nothing found for {query!r}")
 
     async def open_track(
@@ -306,18 +292,8 @@ class Client:
         return [info_of(entry) for entry in self.cache.entries()]
 
     def _opener(self, start: Start, tried: Collection[PeerId] = (), track: Track | None = None) -> Opener:
-        from lightpeer.peering.opener import Opener, Wanted
+        from lightpeer.peering.opener import Opener
 
-        return Opener(
-            self.identity.peer_id,
-            None if self.settings.transport == "grpc" else self.network.entropy,
-            Wanted(
-                start.bitrate_kbps or first_kbps(self.settings, self.limits()),
-                start.inline_bytes,
-                start.first_segment,
-                track,
-                start.inline_segments,
-            ),
-            tried=tried,
-            takes_from=self._takes_from,
-        )
+        wanted = start.wanted(first_kbps(self.settings, self.limits()), track)
+        entropy = None if self.settings.transport == "grpc" else self.network.entropy
+        return Opener(self.identity.peer_id, entropy, wanted, tried=tried, takes_from=self._takes_from)
