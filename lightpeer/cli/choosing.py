@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from lightpeer.cli.hit_lines import hit_lines
-from lightpeer.client.finding import find_forgiving
+from lightpeer.client.forgiving import find_forgiving
 from lightpeer.client.metered import open_metered
 from lightpeer.client.query import check_length
 from lightpeer.client.models import in_album_order

@@ -195,12 +195,8 @@ class Client:
     # Searching and opening.
 
     async def search(self, query: str, limit: int = 10) -> AsyncGenerator[Hit, None]:
-        """Yield at most `limit` hits, best first, each track once; raise NoPeerError if no peer answered.
-
-        Servers are asked for all words of the query, and hits whose fields have not theirs are left out.
-        """
-        found = await self.find(query, limit)
-        for hit in found.hits:
+        """Yield at most `limit` hits, best first, each track once; raise NoPeerError if no peer answered."""
+        for hit in (found := await self.find(query, limit)).hits:
             yield hit
         if found.hits:
             await self.know_others()
@@ -225,13 +221,14 @@ class Client:
             NothingFoundError: the words found nothing that can be opened.
             UsageError: there are too many.
         """
-        from lightpeer.client.finding import has_fields, open_narrowed
+        from lightpeer.client.finding import first_opened, has_fields
 
         check_length(query)
         self._check_budget()
         if has_fields(query):
-            return await open_narrowed(self, query, start)
-        source = await self._searcher.best(query, self._opener(start or Start()))
+            source = await first_opened(await self.find(query, 1), lambda i: self.open_track(i, start))
+        else:
+            source = await self._searcher.best(query, self._opener(start or Start()))
         if source is not None:
             self._nursery.start_soon(self._searcher.know_others, SOUND_FIRST_S)
             return source

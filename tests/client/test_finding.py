@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from lightpeer.client.client import Client, open_client
-from lightpeer.client.finding import find_forgiving
+from lightpeer.client.forgiving import find_forgiving
 from lightpeer.core.content.album import AlbumPlace
 from lightpeer.errors import NothingFoundError
 from lightpeer.testing.network import SimInternet, simulate

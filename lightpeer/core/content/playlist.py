@@ -71,7 +71,8 @@ def parse_playlist_untrusted(data: bytes) -> Playlist:
     foreign, label, duration_s = 0, "", 0
     for line in map(str.strip, lines):
         if match := _INFO.fullmatch(line):
-            label, duration_s = match[2].strip()[: 2 * MAX_TEXT_CHARS], max(0, int(match[1]))
+            label = _on_one_line(match[2])[: 2 * MAX_TEXT_CHARS].strip()
+            duration_s = max(0, int(match[1]))
         elif line and not line.startswith("#"):
             if is_uri(line) and named_track(line) is not None and len(entries) < MAX_ENTRIES:
                 entries.append(Entry(line, label, duration_s))
