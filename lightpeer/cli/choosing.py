@@ -13,34 +13,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lightpeer.cli.hit_lines import hit_lines
-from lightpeer.client.forgiving import find_forgiving
-from lightpeer.client.metered import open_metered
 from lightpeer.client.query import check_length
-from lightpeer.client.models import in_album_order
 from lightpeer.console.output import FALLBACK_COLUMNS
-from lightpeer.console.signals import run_async
-from lightpeer.core.content.playlist import (
-    MAX_PLAYLIST_BYTES,
-    Entry,
-    label_of,
-    parse_playlist_untrusted,
-)
 from lightpeer.core.content.uri import is_uri
-from lightpeer.core.search.fields import field, parse_query
+from lightpeer.core.search.fields import field
 from lightpeer.core.search.items import Numbers, Playlist, Track, Words, checked_query, parse_items
-from lightpeer.core.trust.bounds import MAX_HITS
-from lightpeer.errors import BadMessageError, NothingFoundError, UsageError
-from lightpeer.net.system import SystemNetwork
-from lightpeer.safe_files import read_ordinary
-from lightpeer.state.lists import FAVOURITES, SHOWN, KeptList
+from lightpeer.errors import BadMessageError, UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
-    from lightpeer.client.client import Client
-    from lightpeer.client.models import Found, Hit
+    from lightpeer.client.models import Hit
     from lightpeer.config import Settings
     from lightpeer.console.output import Output
     from lightpeer.core.search.items import Item
@@ -74,6 +57,8 @@ def chosen(arguments: argparse.Namespace, settings: Settings, output: Output) ->
     for item in items:
         texts += _texts_of(item, settings, output)
     if arguments.favourites:
+        from lightpeer.state.lists import FAVOURITES, KeptList
+
         texts += [entry.uri for entry in KeptList(settings.state_dir, FAVOURITES).load()]
         if not texts:
             raise UsageError("there are no favourites yet: add some with lightpeer favourite")
@@ -106,6 +91,8 @@ def _texts_of(item: Item, settings: Settings, output: Output) -> list[str]:
         case Track(uri):
             return [uri]
         case Numbers():
+            from lightpeer.state.lists import SHOWN, KeptList
+
             shown = KeptList(settings.state_dir, SHOWN).load()
             return list(item.of([entry.uri for entry in shown]))
         case Playlist(path):
@@ -113,6 +100,9 @@ def _texts_of(item: Item, settings: Settings, output: Output) -> list[str]:
 
 
 def _read_playlist(name: str, output: Output) -> list[str]:
+    from lightpeer.core.content.playlist import MAX_PLAYLIST_BYTES, parse_playlist_untrusted
+    from lightpeer.safe_files import read_ordinary
+
     path = Path(name).expanduser()
     try:
         found = parse_playlist_untrusted(read_ordinary(path, MAX_PLAYLIST_BYTES))
@@ -127,83 +117,12 @@ def _read_playlist(name: str, output: Output) -> list[str]:
     return [entry.uri for entry in found.entries]
 
 
-# With the network.
-
-
-async def all_tracks(client: Client, wanted: Chosen, output: Output) -> list[str]:
-    """Return the items, with all hits of each query in its place if they are wanted, else as they are."""
-    if not wanted.takes_all:
-        return wanted.items
-    uris: list[str] = []
-    for text in wanted.items:
-        if is_uri(text):
-            uris.append(text)
-        else:
-            hits = await hits_of(client, text, output)
-            uris += [hit.uri for hit in hits]
-            output.remark("found", f"{len(hits)} tracks of {text}", query=text, tracks=len(hits))
-    return uris
-
-
-async def hits_of(client: Client, query: str, output: Output) -> list[Hit]:
-    """Return all hits of a query, albums in their order; raise NothingFoundError if there are none."""
-    found = await found_of(client, query, MAX_HITS, output)
-    fields = {name for name, _ in parse_query(query).fields}
-    return in_album_order(found.hits) if fields & {"album", "artist"} else found.hits
-
-
-async def found_of(client: Client, query: str, limit: int, output: Output) -> Found:
-    """Return what a query finds; say so where other words were taken to be meant.
-
-    Args:
-        client: the light client.
-        query: words, fields, or a track's uri.
-        limit: how many tracks are wanted.
-        output: where that is said.
-
-    Raises:
-        NothingFoundError: it finds nothing.
-    """
-    found, meant = await find_forgiving(client, query, limit)
-    if not found.hits:
-        raise NothingFoundError(f"nothing found for {query!r}: try fewer or other words")
-    if meant is not None:
-        output.notify(f"nothing found for {query!r}: this is {meant!r}")
-    return found
-
-
-# Showing and picking.
-
-
-def show(hits: Sequence[Hit], output: Output) -> None:
-    """Print hits, numbered."""
-    for hit, line in zip(hits, hit_lines(hits, output.columns), strict=True):
-        output.result("hit", line, **_fields_of(hit))
-
-
-def _fields_of(hit: Hit) -> dict[str, object]:
-    return {
-        "uri": hit.uri,
-        "title": hit.title,
-        "artist": hit.artist,
-        "album": hit.album,
-        "duration_s": hit.duration_s,
-        "bitrates_kbps": list(hit.bitrates_kbps),
-        "holders": list(hit.holders),
-        "track_number": hit.track_number or None,
-        "disc_number": hit.disc_number or None,
-        "disc_tracks": hit.disc_tracks or None,
-        "album_artist": hit.album_artist,
-        "year": hit.year or None,
-    }
-
-
-def entry_of(hit: Hit) -> Entry:
-    """Return a hit as a playlist lists it."""
-    return Entry(hit.uri, label_of(hit.title, hit.artist), round(hit.duration_s))
-
-
 def _picked(query: str, settings: Settings, output: Output) -> list[str]:
+    from lightpeer.cli.hits import found_of, show
+    from lightpeer.client.metered import open_metered
+    from lightpeer.console.signals import run_async
+    from lightpeer.net.system import SystemNetwork
+
     hits: list[Hit] = []
 
     async def search() -> int:

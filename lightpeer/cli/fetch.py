@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from lightpeer.cli.choosing import Chosen, chosen, found_of, hits_of
+from lightpeer.cli.choosing import Chosen, chosen
 from lightpeer.cli.commands import checked_target, checked_timeout
+from lightpeer.cli.hits import found_of, hits_of
 from lightpeer.cli.progress import Progress
 from lightpeer.client.metered import open_metered
 from lightpeer.console.output import Output

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from lightpeer.cli.choosing import all_tracks, chosen, found_of
+from lightpeer.cli.choosing import chosen
 from lightpeer.cli.commands import checked_timeout
+from lightpeer.cli.hits import all_tracks, found_of
 from lightpeer.client.client import Client, open_client
 from lightpeer.client.metered import open_metered
 from lightpeer.console.signals import run_async
@@ -106,7 +107,9 @@ async def _pin(settings: Settings, output: Output, wanted: Chosen, silence_s: fl
 
     status = 0
     async with open_metered(settings, SystemNetwork()) as client:
-        items = await all_tracks(client, wanted, output)
+        items = wanted.items
+        if wanted.takes_all:
+            items = await all_tracks(client, items, output)
         for item in items:
             try:
                 uri = item if is_uri(item) else (await found_of(client, item, 1, output)).hits[0].uri

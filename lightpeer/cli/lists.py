@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lightpeer.cli.choosing import chosen, entry_of, found_of, hits_of
+from lightpeer.cli.choosing import chosen
+from lightpeer.cli.hits import entry_of, found_of, hits_of
 from lightpeer.client.metered import open_metered
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock

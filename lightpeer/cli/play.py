@@ -15,12 +15,10 @@ from lightpeer.client.metered import open_metered
 from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described
-from lightpeer.core.content.playlist import Entry, label_of
 from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.state.files import is_kept
-from lightpeer.state.lists import HISTORY, KeptList
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
@@ -103,11 +101,11 @@ async def _play(settings: Settings, output: Output, programme: Programme) -> int
 
 async def _items(client: Client, programme: Programme, output: Output) -> list[str]:
     """Return what the player is to play; an album is looked up first."""
-    if not (programme.chosen.takes_all or programme.shuffles):
-        return programme.chosen.items
-    from lightpeer.cli.choosing import all_tracks
+    items = programme.chosen.items
+    if programme.chosen.takes_all:
+        from lightpeer.cli.hits import all_tracks
 
-    items = await all_tracks(client, programme.chosen, output)
+        items = await all_tracks(client, items, output)
     return sorted(items, key=lambda _: client.network.entropy(8)) if programme.shuffles else items
 
 
@@ -121,7 +119,7 @@ async def _perform(
     except NothingFoundError:
         if len(items) > 1 or is_uri(items[0]):
             raise
-        from lightpeer.cli.choosing import found_of
+        from lightpeer.cli.hits import found_of
 
         items = [hit.uri for hit in (await found_of(client, items[0], 1, output)).hits]
         await performance.run(items, start_s=start_s)
@@ -152,8 +150,8 @@ class Performance:
         self.first_sound_s: float | None = None
         self.misses_some = False
         self.came_to_its_end = False
-        keeps = settings.cache_bytes != 0  # who keeps nothing of what is heard wants no list of it either
-        self._history = KeptList(settings.state_dir, HISTORY, client.losses) if keeps else None
+        self._settings = settings
+        self._losses = client.losses
         self._nursery: trio.Nursery | None = None
         self.player = Player(client, lambda: make_sink_of(settings), settings, on_event=self._tell)
         self._terminal = None if output.json else self._make_terminal(live=live and not output.quiet)
@@ -199,10 +197,18 @@ class Performance:
         self.misses_some |= name == "warning"
         if name in {"playing", "ended"}:
             self.came_to_its_end = name == "ended"
-        if name == "playing" and self._history is not None and self._nursery is not None:
-            label = label_of(str(fields["title"]), str(fields["artist"]))
-            entry = Entry(str(fields["uri"]), label, round(float(str(fields["duration_s"]))))
-            self._nursery.start_soon(trio.to_thread.run_sync, self._history.add, entry)
+        # Who keeps nothing of what is heard wants no list of it either.
+        if name == "playing" and self._settings.cache_bytes != 0 and self._nursery is not None:
+            self._nursery.start_soon(trio.to_thread.run_sync, self._remember, fields)
+
+    def _remember(self, fields: dict[str, object]) -> None:
+        """Add a track to what was played; a memory card takes its time."""
+        from lightpeer.core.content.playlist import Entry, label_of
+        from lightpeer.state.lists import HISTORY, KeptList
+
+        label = label_of(str(fields["title"]), str(fields["artist"]))
+        entry = Entry(str(fields["uri"]), label, round(float(str(fields["duration_s"]))))
+        KeptList(self._settings.state_dir, HISTORY, self._losses).add(entry)
 
 
 _SENTENCES = {

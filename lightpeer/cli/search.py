@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lightpeer.cli.choosing import entry_of, found_of, show
+from lightpeer.cli.hits import entry_of, found_of, show
 from lightpeer.client.metered import open_metered
 from lightpeer.client.query import check_length
 from lightpeer.console.signals import run_async

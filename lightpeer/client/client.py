@@ -221,11 +221,13 @@ class Client:
             NothingFoundError: the words found nothing that can be opened.
             UsageError: there are too many.
         """
-        from lightpeer.client.finding import first_opened, has_fields
+        from lightpeer.core.search.fields import parse_query
 
         check_length(query)
         self._check_budget()
-        if has_fields(query):
+        if parse_query(query).fields:
+            from lightpeer.client.finding import first_opened
+
             source = await first_opened(await self.find(query, 1), lambda i: self.open_track(i, start))
         else:
             source = await self._searcher.best(query, self._opener(start or Start()))

@@ -40,11 +40,6 @@ async def find(searcher: Searcher, query: str, limit: int, most_asked: int) -> F
     return Found(hits[:limit], matches)
 
 
-def has_fields(query: str) -> bool:
-    """Return whether a query has fields."""
-    return bool(parse_query(query).fields)
-
-
 async def first_opened(
     found: Found, open_track: Callable[[bytes], AsyncGenerator[tuple[Peer, Opened], None]]
 ) -> tuple[Peer, Opened] | None:

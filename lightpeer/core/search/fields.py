@@ -11,7 +11,6 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lightpeer.core.content.uri import is_uri
-from lightpeer.core.search.words import has_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +34,8 @@ class Query(NamedTuple):
 
     def admits(self, track: FoundTrack) -> bool:
         """Return whether the fields of a hit have their words."""
+        from lightpeer.core.search.words import has_words  # few queries have fields
+
         texts = {
             "title": (track.title,),
             "artist": (track.artist, track.place.album_artist),
