@@ -62,6 +62,8 @@ def chosen(arguments: argparse.Namespace, settings: Settings, output: Output) ->
         texts += [entry.uri for entry in KeptList(settings.state_dir, FAVOURITES).load()]
         if not texts:
             raise UsageError("there are no favourites yet: add some with lightpeer favourite")
+    if not texts:
+        raise UsageError(f"{' '.join(arguments.items)} names no track: give the smaller number first")
     if arguments.pick:
         texts = [
             uri for text in texts for uri in ([text] if is_uri(text) else _picked(text, settings, output))

@@ -39,6 +39,8 @@ def choose(settings):
 def test_words_ids_and_numbers(choose, settings):
     KeptList(settings.state_dir, SHOWN).save(map(Entry, URIS))
     assert choose("copper", "rain") == Chosen(["copper rain"], takes_all=False)
+    with pytest.raises(UsageError, match="3-2 names no track: give the smaller number first"):
+        choose("3-2")
     assert choose("2-3", URIS[0], "rain") == Chosen([*URIS[1:3], URIS[0], "rain"], takes_all=False)
 
 
