@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lightpeer.client.stream import Segment, SegmentStream
     from lightpeer.config import Settings, load_settings
     from lightpeer.core.budget.profile import Profile
+    from lightpeer.core.content.album import AlbumPlace
     from lightpeer.core.content.manifest import Rendition, Track
     from lightpeer.core.trust.contact import Contact
     from lightpeer.errors import (
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 __all__ = [
+    "AlbumPlace",
     "AudioError",
     "BackgroundPlayer",
     "BadMessageError",
@@ -126,6 +128,7 @@ _ROOMS = {
     "config": ("Settings", "load_settings"),
     "core.budget.profile": ("Profile",),
     "core.trust.contact": ("Contact",),
+    "core.content.album": ("AlbumPlace",),
     "core.content.manifest": ("Rendition", "Track"),
     "errors": (
         *("AudioError", "BadMessageError", "CapReachedError", "ConfigError", "LightpeerError", "LocalError"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.core.content.manifest import (
     Description,
     build_manifest,
@@ -54,6 +55,19 @@ MANIFEST = build_manifest(
         duration_samples=3 * 48_000 - 312,
         gain_q8_db=-1024,
         segment_count=len(SEGMENTS),
+    ),
+    renditions=[(24_000, b"OggS, the header pages", [TABLE])],
+)
+PLACE = AlbumPlace(track=7, disc=2, tracks=12, album_artist="Ebbe & Flut", year=1999)
+PLACED_MANIFEST = build_manifest(
+    Description(
+        title="Ebbe",
+        artist="Die Mole",
+        album="Flut",
+        duration_samples=3 * 48_000 - 312,
+        gain_q8_db=-1024,
+        segment_count=len(SEGMENTS),
+        place=PLACE,
     ),
     renditions=[(24_000, b"OggS, the header pages", [TABLE])],
 )
@@ -158,6 +172,21 @@ def content():
     }
 
 
+def placed_content():
+    """The same track, with its place on an album."""
+    return {
+        "fields": {
+            "track_number": PLACE.track,
+            "disc_number": PLACE.disc,
+            "disc_tracks": PLACE.tracks,
+            "album_artist": PLACE.album_artist,
+            "year": PLACE.year,
+        },
+        "manifest": PLACED_MANIFEST.hex(),
+        "track_id": track_id_of(PLACED_MANIFEST).hex(),
+    }
+
+
 def long_content():
     """A track whose manifest has the root of its tables; segment k is k in two bytes."""
     track = parse_manifest_untrusted(LONG_MANIFEST, track_id_of(LONG_MANIFEST))
@@ -241,6 +270,7 @@ def vectors():
         "calls": [call(addressed=True), call(addressed=False)],
         "peer_record": record(),
         "content": content(),
+        "placed_content": placed_content(),
         "long_content": long_content(),
         "datagrams": datagrams(),
         "unit_layouts": unit_layouts(),

@@ -17,6 +17,7 @@ from random import Random
 import trio
 
 from lightpeer.config import Settings
+from lightpeer.core.content.album import NOWHERE, AlbumPlace
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
     TABLE_BASE,
@@ -31,6 +32,7 @@ from lightpeer.core.content.manifest import (
 )
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
+from lightpeer.core.search.words import has_words
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.rpc.server import RpcServer
@@ -75,6 +77,7 @@ def made_track(
     title: str = "Song",
     artist: str = "Somebody",
     album: str = "",
+    place: AlbumPlace = NOWHERE,
     seed: int = 1,
     header: bytes = b"header",
 ) -> MadeTrack:
@@ -95,6 +98,7 @@ def made_track(
             duration_samples=seconds * SAMPLE_RATE,
             gain_q8_db=0,
             segment_count=seconds,
+            place=place,
         ),
         renditions=[(r * 1000, header, t) for r, t in zip(kbps, tables, strict=True)],
     )
@@ -103,7 +107,7 @@ def made_track(
 
 
 class Shelf:
-    """A library and its index: a query finds the tracks whose title holds it."""
+    """A library and its index: a query finds the tracks that have all of its words."""
 
     def __init__(self, tracks: Sequence[MadeTrack]) -> None:
         self.tracks = {track.track.track_id: track for track in tracks}
@@ -124,10 +128,19 @@ class Shelf:
                 album=made.track.album,
                 duration_ms=round(made.track.duration_s * 1000),
                 bitrates_kbps=tuple(r.bitrate_bps // 1000 for r in made.track.renditions),
+                place=made.track.place,
             )
             for track_id, made in self.tracks.items()
-            if query == made.track.uri or query.lower() in made.track.title.lower()
+            if self._has(made.track, query)
         ][:limit]
+
+    def count(self, query: str) -> int:
+        return sum(self._has(made.track, query) for made in self.tracks.values())
+
+    @staticmethod
+    def _has(track: Track, query: str) -> bool:
+        text = f"{track.title} {track.artist} {track.album} {track.place.album_artist}"
+        return query == track.uri or has_words(query, text)
 
 
 @dataclass

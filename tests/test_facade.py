@@ -11,6 +11,7 @@ import lightpeer
 from tests.exported import unexported
 
 NAMES = [
+    "AlbumPlace",
     "AudioError",
     "BackgroundPlayer",
     "BadMessageError",

@@ -11,6 +11,7 @@ import struct
 import base58
 import pytest
 
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.core.content.manifest import (
     Description,
     build_manifest,
@@ -30,7 +31,8 @@ coincurve = pytest.importorskip("coincurve", reason="the second implementation s
 
 FILE = json.loads(VECTORS.read_text())
 CONTENT, DATAGRAMS, RECORD = FILE["content"], FILE["datagrams"], FILE["peer_record"]
-LONG = FILE["long_content"]
+LONG, PLACED = FILE["long_content"], FILE["placed_content"]
+PLACE_FIELDS = ("track_number", "disc_number", "disc_tracks", "album_artist", "year")
 
 
 def raw(text):
@@ -106,6 +108,19 @@ def test_content():
     assert parsed.digests == tuple(map(raw, CONTENT["segment_digests"]))
     for number, segment in enumerate(segments):
         parsed.check_untrusted(number, segment)
+
+
+def test_placed_content():
+    fields = {k: v for k, v in CONTENT["fields"].items() if k not in {"bitrate_bps", "header"}}
+    renditions = [
+        (CONTENT["fields"]["bitrate_bps"], raw(CONTENT["fields"]["header"]), [raw(CONTENT["table"])])
+    ]
+    place = AlbumPlace(*(PLACED["fields"][name] for name in PLACE_FIELDS))
+    assert build_manifest(Description(**fields, place=place), renditions) == raw(PLACED["manifest"])
+    track = parse_manifest_untrusted(raw(PLACED["manifest"]), raw(PLACED["track_id"]))
+    assert track.place == place
+    plain = parse_manifest_untrusted(raw(CONTENT["manifest"]), raw(CONTENT["track_id"]))
+    assert plain.place == AlbumPlace()
 
 
 def test_long_content():
@@ -254,6 +269,25 @@ def test_second_implementation_of_content():
     track_id = hashlib.sha256(raw(CONTENT["manifest"])).digest()
     assert track_id.hex() == CONTENT["track_id"]
     assert "loud:" + base58.b58encode(track_id).decode() == CONTENT["uri"]
+
+
+def test_second_implementation_of_placed_content():
+    """The five fields follow at the end of the manifest, in their order; without them it is as it was."""
+    fields, more = PLACED["fields"], b""
+    for number, name in enumerate(PLACE_FIELDS, 8):
+        value = fields[name]
+        if isinstance(value, str):
+            more += bytes([number << 3 | 2, len(value.encode())]) + value.encode()
+        else:
+            more += bytes([number << 3]) + second_varint(value)
+    assert (raw(CONTENT["manifest"]) + more).hex() == PLACED["manifest"]
+    assert hashlib.sha256(raw(PLACED["manifest"])).hexdigest() == PLACED["track_id"]
+
+
+def second_varint(value):
+    if value < 0x80:
+        return bytes([value])
+    return bytes([value & 0x7F | 0x80]) + second_varint(value >> 7)
 
 
 def second_node(left, right):

@@ -6,18 +6,25 @@ import sys
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from lightpeer.cli.commands import checked_item, checked_timeout
+import trio
+
+from lightpeer.cli.choosing import chosen
+from lightpeer.cli.commands import checked_timeout
+from lightpeer.cli.hits import all_tracks, found_of
 from lightpeer.client.client import Client, open_client
 from lightpeer.client.metered import open_metered
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.eviction import pinned_bytes
-from lightpeer.core.content.uri import parse_uri
+from lightpeer.core.content.uri import is_uri, parse_uri
+from lightpeer.errors import NothingFoundError, RemoteError
 from lightpeer.net.system import SystemNetwork
 
 if TYPE_CHECKING:
     import argparse
 
+    from lightpeer.cli.choosing import Chosen
+    from lightpeer.client.fetch import FetchOptions
     from lightpeer.config import Settings
     from lightpeer.console.output import Output
     from lightpeer.core.content.eviction import KeptTrack
@@ -30,12 +37,12 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
     """Run a command of this module; return its exit status."""
     if arguments.command == "cache":
         return run_async(lambda: _cache(settings, output, clears=arguments.clear))
-    if arguments.remove:
-        track_ids = [parse_uri(item) for item in arguments.items]
-        return run_async(lambda: _unpin(settings, output, track_ids))
-    items = [checked_item(item) for item in arguments.items]
     silence_s = checked_timeout(arguments.timeout)
-    return run_async(lambda: _pin(settings, output, items, silence_s))
+    wanted = chosen(arguments, settings, output)
+    if arguments.remove:
+        track_ids = [parse_uri(item) for item in wanted.items]
+        return run_async(lambda: _unpin(settings, output, track_ids))
+    return run_async(lambda: _pin(settings, output, wanted, silence_s))
 
 
 def _kept(client: Client) -> KeptTracks:
@@ -95,30 +102,48 @@ async def _unpin(settings: Settings, output: Output, track_ids: list[bytes]) -> 
     return 0
 
 
-async def _pin(settings: Settings, output: Output, items: list[str], silence_s: float) -> int:
-    from lightpeer.cli.terminal import LiveLine, is_live
+async def _pin(settings: Settings, output: Output, wanted: Chosen, silence_s: float) -> int:
     from lightpeer.client.fetch import FetchOptions
+
+    status = 0
+    async with open_metered(settings, SystemNetwork()) as client:
+        items = wanted.items
+        if wanted.takes_all:
+            items = await all_tracks(client, items, output)
+        for item in items:
+            try:
+                uri = item if is_uri(item) else (await found_of(client, item, 1, output)).hits[0].uri
+                await _pin_one(client, uri, FetchOptions(settings.bitrate_kbps, silence_s), output)
+            except (NothingFoundError, RemoteError) as error:
+                if len(items) == 1:
+                    raise
+                output.notify(f"{item}: {error}")
+                status = status or error.exit_status
+    return status
+
+
+async def _pin_one(client: Client, uri: str, options: FetchOptions, output: Output) -> None:
+    from lightpeer.cli.progress import Progress
+    from lightpeer.cli.terminal import LiveLine, is_live
     from lightpeer.client.pin import pin
 
     line = LiveLine(sys.stderr) if not output.json and not output.quiet and is_live(sys.stderr) else None
-    async with open_metered(settings, SystemNetwork()) as client:
-        for item in items:
+    progress = Progress(uri)
 
-            def progress(done_bytes: int, total_bytes: int | None, item: str = item) -> None:
-                if line and total_bytes:
-                    line.show(f"{item}: {done_bytes / 1000:.0f} of {total_bytes / 1000:.0f} kB")
+    def on_progress(done_bytes: int, total_bytes: int | None) -> None:
+        if line:
+            line.show(progress.line(done_bytes, total_bytes, trio.current_time(), line.columns()))
 
-            try:
-                done = await pin(client, item, FetchOptions(settings.bitrate_kbps, silence_s, progress))
-            finally:
-                if line:
-                    line.clear()
-            output.remark(
-                "pinned",
-                f"{done.title} is pinned; {_mb(done.pinned_bytes)} of {_mb(done.bound_bytes)} are",
-                **asdict(done),
-            )
-    return 0
+    try:
+        done = await pin(client, uri, options._replace(on_progress=on_progress))
+    finally:
+        if line:
+            line.clear()
+    output.remark(
+        "pinned",
+        output.fit(f"{done.title} is pinned; {_mb(done.pinned_bytes)} of {_mb(done.bound_bytes)} are"),
+        **asdict(done),
+    )
 
 
 def _tracks(count: int) -> str:

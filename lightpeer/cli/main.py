@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightpeer.cli import options
 from lightpeer.console.output import Output
 from lightpeer.console.report import Parser, report, start_logging
 from lightpeer.errors import INTERRUPTED, UsageError
@@ -23,12 +24,9 @@ if TYPE_CHECKING:
 
     from lightpeer.config import Settings
 
-
-MAX_TRACK_S = 65_536  # no track is longer than 18 hours (core/content/manifest.py)
-
 _STATUSES = (
     "exit status: 0 done, 1 failed, 2 usage, 3 no peer reachable or given up, 4 nothing found, "
-    "5 stream failed or did not verify, 6 no audio output or a missing library, "
+    "or one of several not, 5 stream failed or did not verify, 6 no audio output or a missing library, "
     "7 a cap of the data budget is reached, 130 interrupted"
 )
 _SETTINGS = (
@@ -79,6 +77,18 @@ def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
             from lightpeer.cli.demo.run import demo
 
             return demo(output)
+        case "favourite" | "history":
+            from lightpeer.cli import lists
+
+            return lists.run(arguments, settings(), output)
+        case "search":
+            from lightpeer.cli import search
+
+            return search.run(arguments, settings(), output)
+        case "fetch":
+            from lightpeer.cli import fetch
+
+            return fetch.run(arguments, settings(), output)
         case "cache" | "pin":
             from lightpeer.cli import kept
 
@@ -170,22 +180,15 @@ def _parser() -> Parser:
             name, help=text, description=text, epilog=_STATUSES, parents=[common], allow_abbrev=False
         )
 
-    search = add("search", "find tracks by title, artist or album")
-    search.add_argument("query", nargs="+", metavar="QUERY")
-    search.add_argument("--limit", type=_limit, default=10, metavar="N", help="at most this many (10)")
-    _add_play(add("play", "play the best hit of a query, or tracks by id, one after the other"))
-    fetch = add("fetch", "save a track as an Ogg Opus file, byte for byte as its publisher made it")
-    fetch.add_argument("uri", metavar="loud:ID")
-    fetch.add_argument("-o", "--out", required=True, metavar="FILE", help="the file to write")
-    fetch.add_argument(
-        "--timeout",
-        type=float,
-        metavar="SECONDS",
-        help="give up after this long without data (two minutes); 0: never",
+    options.add_search(add("search", "find tracks by title, artist or album"))
+    options.add_play(add("play", "play the best hit of a query, or several tracks one after the other"))
+    options.add_fetch(
+        add("fetch", "save tracks as Ogg Opus files, byte for byte as their publisher made them")
     )
-    fetch.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
-    _add_cache(add("cache", "show what was heard and is kept, so that it costs nothing again"))
-    _add_pin(add("pin", "keep tracks to be heard later, without the network"))
+    options.add_cache(add("cache", "show what was heard and is kept, so that it costs nothing again"))
+    options.add_pin(add("pin", "keep tracks to be heard later, without the network"))
+    options.add_favourite(add("favourite", "list your favourites, or add to them"))
+    options.add_list(add("history", "list what was played, the latest first"), "what was played")
     add("peers", "ask for peers, and list those known")
     _add_join(add("join", "join a network by an invite, and keep it; without one, list those joined"))
     own_id = add("id", "print the id of this player, for a server's operator")
@@ -196,62 +199,9 @@ def _parser() -> Parser:
     return parser
 
 
-def _add_play(play: Parser) -> None:
-    play.add_argument("items", nargs="+", metavar="QUERY|loud:ID")
-    play.add_argument(
-        "--output",
-        metavar="SINK",
-        help="wav:FILE, pipe (s16le on stdout), command:PROGRAM, null; else the sound device",
-    )
-    play.add_argument("--bitrate", dest="bitrate_kbps", metavar="auto|KBPS", help="the rendition (auto)")
-    play.add_argument("--transport", metavar="auto|udp|grpc", help="how audio comes (auto)")
-    play.add_argument("--start", type=_seconds, default=0.0, metavar="SECONDS", help="where to begin")
-    play.add_argument("--volume", dest="volume_db", metavar="DB", help="louder or quieter (0)")
-    play.add_argument("--normalize", action="store_true", default=None, help="play all tracks equally loud")
-    play.add_argument(
-        "--wait",
-        dest="first_contact_wait_s",
-        metavar="SECONDS",
-        help="how long to wait for a first peer, or forever (15)",
-    )
-    play.add_argument(
-        "--give-up",
-        dest="give_up_s",
-        metavar="SECONDS",
-        help="end after so long a silence, with status 3 (6: no sound device); else only you end it",
-    )
-    play.add_argument("--stats", metavar="FILE", help="write measurements as JSON at the end")
-    _add_cache_size(play)
-
-
 def _add_join(join: Parser) -> None:
     join.add_argument("invites", nargs="*", metavar="INVITE", help="loudp2p:L…@HOST:PORT, or [ID@]HOST:PORT")
     join.add_argument("--remove", action="store_true", help="forget these again, given by invite or id")
-
-
-def _add_cache(cache: Parser) -> None:
-    cache.add_argument("--clear", action="store_true", help="remove all of it, pinned tracks too")
-    _add_cache_size(cache)
-
-
-def _add_pin(pin: Parser) -> None:
-    pin.add_argument("items", nargs="+", metavar="QUERY|loud:ID")
-    pin.add_argument("--remove", action="store_true", help="let these tracks go again, given by id")
-    pin.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
-    pin.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="give up after this long without data; 0: never"
-    )
-    _add_cache_size(pin)
-
-
-def _add_cache_size(command: Parser) -> None:
-    command.add_argument(
-        "--cache-size",
-        type=_megabytes,
-        dest="cache_bytes",
-        metavar="MB",
-        help="keep so much on disk of what was heard (200, or a tenth of what is free); 0: nothing",
-    )
 
 
 def _common_options() -> Parser:
@@ -276,27 +226,3 @@ def _version() -> str:
     from lightpeer.version import VERSION
 
     return f"lightpeer {VERSION}"
-
-
-def _limit(text: str) -> int:
-    from lightpeer.core.trust.bounds import MAX_HITS  # a search asks a peer for no more
-
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_HITS):
-        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MAX_HITS}, not {text!r}")
-    return int(text)
-
-
-def _megabytes(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 7):
-        raise argparse.ArgumentTypeError(f"a whole number of megabytes, or 0, not {text!r}")
-    return int(text) * 1_000_000
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= MAX_TRACK_S:
-        raise argparse.ArgumentTypeError(f"a number of seconds from 0 to {MAX_TRACK_S}, not {text!r}")
-    return seconds

@@ -16,14 +16,16 @@ from lightpeer.console.output import Output
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.uri import is_uri, parse_uri
-from lightpeer.errors import UsageError
+from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.net.system import SystemNetwork
 from lightpeer.state.files import is_kept
+from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lightpeer.audio.sinks import Sink
+    from lightpeer.cli.choosing import Chosen
     from lightpeer.cli.terminal import Terminal
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
@@ -36,21 +38,27 @@ class Programme(NamedTuple):
     """The items to play, and how to report.
 
     Attributes:
-        items: queries and track ids, in order.
+        chosen: queries and track ids, in order.
         start_s: where to begin in the first, in seconds.
         stats: the file that measurements are written to at the end.
         live: whether there may be a live line.
+        shuffles: whether to play in random order.
+        repeats: whether to begin again at the end.
     """
 
-    items: list[str]
+    chosen: Chosen
     start_s: float = 0.0
     stats: Path | None = None
     live: bool = True
+    shuffles: bool = False
+    repeats: bool = False
 
 
 def play(settings: Settings, output: Output, programme: Programme) -> int:
     """Play a programme; return the exit status."""
     _check_output(settings, output)
+    if programme.repeats and settings.output.partition(":")[0] == "wav":
+        raise UsageError("--repeat never ends, and a WAV file must: leave one of them out")
     if settings.output == "pipe":
         output = Output(quiet=output.quiet, stream=sys.stderr)
     return run_async(lambda: _play(settings, output, programme))
@@ -79,15 +87,44 @@ def make_sink_of(settings: Settings) -> Sink:
 async def _play(settings: Settings, output: Output, programme: Programme) -> int:
     network = SystemNetwork()
     meter = _radio_meter(network) if programme.stats else None
-    at_once = not _begins_kept(settings, programme.items[0])
+    at_once = not _begins_kept(settings, programme.chosen.items[0])
     async with open_metered(settings, network, at_once=at_once) as client:
         performance = Performance(client, settings, output, live=programme.live)
         try:
-            await performance.run(programme.items, start_s=programme.start_s)
+            items = await _items(client, programme, output)
+            await _perform(client, performance, items, programme, output)
         finally:
             if programme.stats and meter:
                 _write_stats(programme.stats, performance.player.stats() | meter.report())
-    return 0
+    return NothingFoundError.exit_status if performance.misses_some else 0
+
+
+async def _items(client: Client, programme: Programme, output: Output) -> list[str]:
+    """Return what the player is to play; an album is looked up first."""
+    items = programme.chosen.items
+    if programme.chosen.takes_all:
+        from lightpeer.cli.hits import all_tracks
+
+        items = await all_tracks(client, items, output)
+    return sorted(items, key=lambda _: client.network.entropy(8)) if programme.shuffles else items
+
+
+async def _perform(
+    client: Client, performance: Performance, items: list[str], programme: Programme, output: Output
+) -> None:
+    """Play items, and where one query finds nothing, what may have been meant by it."""
+    start_s = programme.start_s
+    try:
+        await performance.run(items, start_s=start_s)
+    except NothingFoundError:
+        if len(items) > 1 or is_uri(items[0]):
+            raise
+        from lightpeer.cli.hits import found_of
+
+        items = [hit.uri for hit in (await found_of(client, items[0], 1, output)).hits]
+        await performance.run(items, start_s=start_s)
+    while programme.repeats and performance.came_to_its_end:
+        await performance.run(items)
 
 
 def _begins_kept(settings: Settings, item: str) -> bool:
@@ -101,6 +138,8 @@ class Performance:
     Attributes:
         player: the player.
         first_sound_s: seconds from `run` to the first sound; None: not heard yet.
+        misses_some: whether an item could not be played.
+        came_to_its_end: whether the last track was heard to its end.
     """
 
     def __init__(self, client: Client, settings: Settings, output: Output, *, live: bool = True) -> None:
@@ -109,17 +148,22 @@ class Performance:
         self._output = output
         self._began = 0.0
         self.first_sound_s: float | None = None
+        self.misses_some = False
+        self.came_to_its_end = False
+        self._settings = settings
+        self._losses = client.losses
+        self._nursery: trio.Nursery | None = None
         self.player = Player(client, lambda: make_sink_of(settings), settings, on_event=self._tell)
         self._terminal = None if output.json else self._make_terminal(live=live and not output.quiet)
 
     async def run(self, items: list[str], *, start_s: float = 0.0) -> None:
         """Play tracks in order; return at the end of the last."""
         self._began = trio.current_time()
-        async with trio.open_nursery() as nursery:
+        async with open_nursery() as self._nursery:
             if self._terminal:
-                nursery.start_soon(self._terminal.run)
+                self._nursery.start_soon(self._terminal.run)
             await self.player.play(items, start_s=start_s)
-            nursery.cancel_scope.cancel()
+            self._nursery.cancel_scope.cancel()
 
     def _make_terminal(self, *, live: bool) -> Terminal | None:
         """Return this process's terminal, with a line to rewrite, keys to read, or both; None without one."""
@@ -137,15 +181,34 @@ class Performance:
         name, fields = name_of(event), fields_of(event)
         if name == "playing" and self.first_sound_s is None:
             self.first_sound_s = trio.current_time() - self._began
+        self._note(name, fields)
         line = self._terminal.line if self._terminal else None
         if line:
             line.clear()
         if name in {"warning", "slowed"} and not self._output.json:
             self._output.warn(str(fields["message"]))
         elif self._output.json or (line is None and name in _SENTENCES):
-            self._output.remark(name, _sentence(name, fields), **fields)
+            self._output.remark(name, self._output.fit(_sentence(name, fields)), **fields)
         if self._terminal:
             self._terminal.changed()
+
+    def _note(self, name: str, fields: dict[str, object]) -> None:
+        """Note how it goes, and what was played."""
+        self.misses_some |= name == "warning"
+        if name in {"playing", "ended"}:
+            self.came_to_its_end = name == "ended"
+        # Who keeps nothing of what is heard wants no list of it either.
+        if name == "playing" and self._settings.cache_bytes != 0 and self._nursery is not None:
+            self._nursery.start_soon(trio.to_thread.run_sync, self._remember, fields)
+
+    def _remember(self, fields: dict[str, object]) -> None:
+        """Add a track to what was played; a memory card takes its time."""
+        from lightpeer.core.content.playlist import Entry, label_of
+        from lightpeer.state.lists import HISTORY, KeptList
+
+        label = label_of(str(fields["title"]), str(fields["artist"]))
+        entry = Entry(str(fields["uri"]), label, round(float(str(fields["duration_s"]))))
+        KeptList(self._settings.state_dir, HISTORY, self._losses).add(entry)
 
 
 _SENTENCES = {

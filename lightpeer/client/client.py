@@ -25,7 +25,7 @@ from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
     from lightpeer.client.meter import Meter
-    from lightpeer.client.models import Hit, PeerInfo
+    from lightpeer.client.models import Found, Hit, PeerInfo
     from lightpeer.client.search import Searcher
     from lightpeer.config import Settings
     from lightpeer.core.budget.profile import Limits
@@ -196,15 +196,22 @@ class Client:
 
     async def search(self, query: str, limit: int = 10) -> AsyncGenerator[Hit, None]:
         """Yield at most `limit` hits, best first, each track once; raise NoPeerError if no peer answered."""
-        from lightpeer.client.models import hit_of
+        for hit in (found := await self.find(query, limit)).hits:
+            yield hit
+        if found.hits:
+            await self.know_others()
+
+    async def know_others(self) -> None:
+        """Make sure that we know more peers than the one that answered: to be called once hits are shown."""
+        await self._searcher.know_others()
+
+    async def find(self, query: str, limit: int) -> Found:
+        """Return what `search` yields, and how many there are; raise NoPeerError if no peer answered."""
+        from lightpeer.client.finding import find
 
         check_length(query)
         self._check_budget()
-        findings = await self._searcher.find(query, limit, self.settings.peers_asked)
-        for track in findings.ranked():
-            yield hit_of(track)
-        if findings.tracks:
-            await self._searcher.know_others()
+        return await find(self._searcher, query, limit, self.settings.peers_asked)
 
     async def open_query(self, query: str, start: Start | None = None) -> tuple[Peer, Opened]:
         """Open the best hit of some words; return its source.
@@ -214,9 +221,16 @@ class Client:
             NothingFoundError: the words found nothing that can be opened.
             UsageError: there are too many.
         """
+        from lightpeer.core.search.fields import parse_query
+
         check_length(query)
         self._check_budget()
-        source = await self._searcher.best(query, self._opener(start or Start()))
+        if parse_query(query).fields:
+            from lightpeer.client.finding import first_opened
+
+            source = await first_opened(await self.find(query, 1), lambda i: self.open_track(i, start))
+        else:
+            source = await self._searcher.best(query, self._opener(start or Start()))
         if source is not None:
             self._nursery.start_soon(self._searcher.know_others, SOUND_FIRST_S)
             return source
@@ -277,18 +291,8 @@ class Client:
         return [info_of(entry) for entry in self.cache.entries()]
 
     def _opener(self, start: Start, tried: Collection[PeerId] = (), track: Track | None = None) -> Opener:
-        from lightpeer.peering.opener import Opener, Wanted
+        from lightpeer.peering.opener import Opener
 
-        return Opener(
-            self.identity.peer_id,
-            None if self.settings.transport == "grpc" else self.network.entropy,
-            Wanted(
-                start.bitrate_kbps or first_kbps(self.settings, self.limits()),
-                start.inline_bytes,
-                start.first_segment,
-                track,
-                start.inline_segments,
-            ),
-            tried=tried,
-            takes_from=self._takes_from,
-        )
+        wanted = start.wanted(first_kbps(self.settings, self.limits()), track)
+        entropy = None if self.settings.transport == "grpc" else self.network.entropy
+        return Opener(self.identity.peer_id, entropy, wanted, tried=tried, takes_from=self._takes_from)

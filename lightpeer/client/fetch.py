@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
 from lightpeer.client.kept import Wanted
-from lightpeer.client.part_file import PartFile
+from lightpeer.client.part_file import PartFile, PipedFile
 from lightpeer.client.stream import SILENCE_S, next_within, streaming
 from lightpeer.core.content.uri import parse_uri
 from lightpeer.errors import StateError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lightpeer.client.client import Client
     from lightpeer.download.session import Session
 
@@ -48,7 +47,7 @@ class Fetched:
 
     Attributes:
         uri: the track id, `loud:…`.
-        path: the file.
+        path: the file; `-` for standard output.
         size_bytes: its size.
         kept_bytes: how many of these an earlier try had left, or the cache had.
         title: the track's title.
@@ -67,35 +66,47 @@ class Fetched:
     sources: int
 
 
-async def fetch(client: Client, uri: str, path: Path, options: FetchOptions | None = None) -> Fetched:
+async def fetch(client: Client, uri: str, path: Path | None, options: FetchOptions | None = None) -> Fetched:
     """Fetch a track into a file.
 
     Args:
         client: the light client.
         uri: the track id, `loud:…`.
         path: the file; it is replaced once the track is complete. Until then `PATH.part` holds what arrived.
+            None: standard output.
         options: rendition, patience and progress; None: the defaults.
 
     Raises:
         LightpeerError: no reachable peer holds it, the stream failed, or the file cannot be written.
     """
     options = options or FetchOptions()
-    part = PartFile(path)
+    part = PipedFile() if path is None else PartFile(path)
     wanted = Wanted(options.bitrate_kbps or BEST_KBPS, is_exact=True, keeps=False)
     try:
         async with streaming(client, parse_uri(uri), wanted, part) as (session, _):
             while (segment := await next_within(options.silence_s, session)) is not None:
-                part.write(segment)
+                if path is None:
+                    await trio.to_thread.run_sync(part.write, segment)
+                else:
+                    part.write(segment)
                 if options.on_progress is not None:
                     bitrate_bps = session.track.renditions[segment.rendition].bitrate_bps
                     options.on_progress(part.size_bytes, round(bitrate_bps / 8 * session.track.duration_s))
         await trio.to_thread.run_sync(part.finish)  # a memory card takes its time
-    except OSError as error:
-        reason = f"cannot write {path} ({error.strerror}): choose another file with -o"
+    except BlockingIOError as error:
+        reason = f"another fetch is writing {path}: wait for it, or choose another file"
         raise StateError(path, reason) from error
+    except OSError as error:
+        raise StateError(path, _refusal(path, error)) from error
     finally:
         part.close()
-    return _fetched(uri, path, part, session)
+    return _fetched(uri, path or Path("-"), part, session)
+
+
+def _refusal(path: Path | None, error: OSError) -> str:
+    if path is None:
+        return f"cannot write to standard output ({error.strerror})"
+    return f"cannot write {path} ({error.strerror}): choose another file with -o"
 
 
 def _fetched(uri: str, path: Path, part: PartFile, session: Session) -> Fetched:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lightpeer.core.content.uri import format_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lightpeer.core.overlay.peer_entry import PeerEntry
     from lightpeer.core.search.hits import FoundTrack
 
@@ -25,6 +28,11 @@ class Hit:
         duration_s: its length.
         bitrates_kbps: its renditions.
         holders: ids of peers that are said to hold it, as people see them.
+        track_number: on its disc, from 1; this and what follows is 0 or empty where it is not known.
+        disc_number: from 1.
+        disc_tracks: how many tracks the disc has.
+        album_artist: whose album it is, where that is not the artist.
+        year: when the album came out.
     """
 
     track_id: bytes
@@ -35,6 +43,23 @@ class Hit:
     duration_s: float
     bitrates_kbps: list[int]
     holders: list[str]
+    track_number: int = 0
+    disc_number: int = 0
+    disc_tracks: int = 0
+    album_artist: str = ""
+    year: int = 0
+
+
+class Found(NamedTuple):
+    """What a search found.
+
+    Attributes:
+        hits: the tracks, best first.
+        matches: how many the peer that was asked has of its own, as far as it said so.
+    """
+
+    hits: list[Hit]
+    matches: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +94,11 @@ def hit_of(track: FoundTrack) -> Hit:
         duration_s=track.duration_ms / 1000,
         bitrates_kbps=list(track.bitrates_kbps),
         holders=[format_peer_id(holder.peer_id) for holder in track.holders],
+        track_number=track.place.track,
+        disc_number=track.place.disc,
+        disc_tracks=track.place.tracks,
+        album_artist=track.place.album_artist,
+        year=track.place.year,
     )
 
 
@@ -84,3 +114,14 @@ def info_of(entry: PeerEntry) -> PeerInfo:
         roles=["serve"] if entry.record.serves else [],
         state="tried" if entry.tried else "new",
     )
+
+
+def in_album_order(hits: Iterable[Hit]) -> list[Hit]:
+    """Return hits by album, and within it by disc and number; what has no number comes last."""
+
+    def order(hit: Hit) -> tuple[object, ...]:
+        artist = hit.album_artist or hit.artist
+        album = artist.casefold(), hit.year, hit.album.casefold()
+        return not hit.album, album, hit.disc_number, hit.track_number or math.inf
+
+    return sorted(hits, key=order)

@@ -4,20 +4,21 @@ The track is written beside its final name, as `NAME.part`, and renamed once it 
 An earlier part is read first, segment by segment, and beside it what the cache has of the rendition. The
 caller checks each segment against its hash, as it does with every source, so a part of another track, or a
 torn write, does no harm. A symbolic link in its place is not followed: in a folder that all may write to,
-anybody could have laid it.
+anybody could have laid it. Only one process at a time writes a part: it holds a lock on it (flock).
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from lightpeer.core.content.manifest import TABLE_BASE
 from lightpeer.safe_files import open_ordinary
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lightpeer.core.content.manifest import Rendition
     from lightpeer.core.segments.scheduler import SegmentReady
     from lightpeer.core.segments.tables import Kept
@@ -67,8 +68,7 @@ class PartFile:
             rendition: the rendition.
             beside: what else is kept of the track.
         """
-        descriptor = open_ordinary(self._part, 0o666)
-        file = self._file = os.fdopen(descriptor, "r+b", buffering=0)
+        file = self._file = self._open()
         header = rendition.header
         if file.read(len(header)) != header:
             file.seek(0)
@@ -76,6 +76,26 @@ class PartFile:
             _write(file, header)
         self.rendition, self._beside = number, beside
         self.size_bytes = self._kept_at = self._header_bytes = len(header)
+
+    def _open(self) -> BinaryIO:
+        """Open the part and lock it; raise BlockingIOError if another process has it."""
+        while True:
+            file = os.fdopen(open_ordinary(self._part, 0o666), "r+b", buffering=0)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._is_still(file):
+                    return file
+            except BaseException:
+                file.close()
+                raise
+            file.close()  # who had it has finished it meanwhile
+
+    def _is_still(self, file: BinaryIO) -> bool:
+        """Return whether a file that was opened is still the part."""
+        try:
+            return os.path.samestat(os.fstat(file.fileno()), self._part.lstat())
+        except FileNotFoundError:
+            return False
 
     def best(self, segment: int) -> int | None:
         """Return the rendition of the file if the cache has the segment in it; the part is read in order."""
@@ -124,8 +144,8 @@ class PartFile:
         assert self._file is not None, "`begin` comes first"
         self._file.truncate(self.size_bytes)
         os.fsync(self._file.fileno())
-        self.close()
         self._part.replace(self._path)
+        self.close()
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)  # and the new name
@@ -137,10 +157,46 @@ class PartFile:
         file, self._file = self._file, None
         if file is None:
             return
-        with file:
-            is_empty = os.fstat(file.fileno()).st_size <= self._header_bytes
-        if is_empty:
-            self._part.unlink(missing_ok=True)
+        with file:  # which unlocks it at the end
+            if os.fstat(file.fileno()).st_size <= self._header_bytes and self._is_still(file):
+                self._part.unlink(missing_ok=True)
+
+
+class PipedFile(PartFile):
+    """Standard output in place of a file: nothing of it is kept, and its reader may be slow."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("-"))
+
+    @property
+    def has_begun_before(self) -> bool:
+        """Never."""
+        return False
+
+    def begin(self, number: int, rendition: Rendition, beside: Kept | None = None) -> None:
+        """Write the header.
+
+        Args:
+            number: the rendition's number.
+            rendition: the rendition.
+            beside: what is kept of the track.
+        """
+        self.rendition, self._beside = number, beside
+        self.size_bytes = len(rendition.header)
+        sys.stdout.buffer.write(rendition.header)
+
+    def write(self, segment: SegmentReady) -> None:
+        """Write the next segment; wait for the reader."""
+        self.size_bytes += len(segment.data)
+        self.kept_bytes += len(segment.data) if segment.was_kept else 0
+        sys.stdout.buffer.write(segment.data)
+        sys.stdout.buffer.flush()
+
+    def finish(self) -> None:
+        """Do nothing more."""
+
+    def close(self) -> None:
+        """Leave standard output open."""
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

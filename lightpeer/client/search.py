@@ -84,7 +84,8 @@ class Searcher:
         """Search at a peer until there is enough, or nothing more comes within our patience."""
         with trio.CancelScope() as patience:
             async with aclosing(self._asker.replies(inquiry, query)) as replies:
-                async for tracks, _ in replies:
+                async for tracks, reply in replies:
+                    findings.note_matches(reply.matches)
                     for track in tracks:
                         findings.add(track)
                     if findings.missing <= 0:

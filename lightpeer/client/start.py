@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from lightpeer.config import Settings
     from lightpeer.core.budget.profile import Limits
+    from lightpeer.core.content.manifest import Track
+    from lightpeer.peering.opener import Wanted
 
 INLINE_BYTES: Final = 16 * 1024  # what a manifest, a table and INLINE_SEGMENTS take at 48 kbit/s
 INLINE_SEGMENTS: Final = 2
@@ -32,6 +34,18 @@ class Start(NamedTuple):
     inline_bytes: int = INLINE_BYTES
     bitrate_kbps: int | None = None
     inline_segments: int = 0
+
+    def wanted(self, kbps: int, track: Track | None) -> Wanted:
+        """Return what an Open is to bring.
+
+        Args:
+            kbps: the greatest rendition, if none is named here.
+            track: its manifest, if it is known already.
+        """
+        from lightpeer.peering.opener import Wanted
+
+        bitrate_kbps = self.bitrate_kbps or kbps
+        return Wanted(bitrate_kbps, self.inline_bytes, self.first_segment, track, self.inline_segments)
 
 
 def first_kbps(settings: Settings, limits: Limits | None, known_bytes_per_s: float = 0.0) -> int:

@@ -11,10 +11,11 @@ import os
 import sys
 from typing import TextIO
 
-from lightpeer.console.text import clean
+from lightpeer.console.text import clean, truncate
 from lightpeer.errors import StateError
 
 STDOUT_FILENO = 1
+FALLBACK_COLUMNS = 80
 
 
 class Output:
@@ -45,6 +46,24 @@ class Output:
         self.quiet = quiet
         self.stream = stream or sys.stdout or io.StringIO()  # stdout may be closed from the start
         self.closed = False
+
+    @property
+    def columns(self) -> int | None:
+        """The columns that a line of text may take; None where it is not for a terminal.
+
+        One fewer than the terminal has, since some wrap early.
+        """
+        try:
+            if self.json or not self.stream.isatty():
+                return None
+            return (os.get_terminal_size(self.stream.fileno()).columns or FALLBACK_COLUMNS) - 1
+        except (OSError, ValueError):
+            return None
+
+    def fit(self, text: str) -> str:
+        """Return a line cut to the terminal's width; whole where it is not for a terminal."""
+        columns = self.columns
+        return text if columns is None else truncate(clean(text), columns)
 
     def result(self, event: str, text: str, **data: object) -> None:
         """Print a result: in JSON its data under an event name, else its text."""

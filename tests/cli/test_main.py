@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from lightpeer import errors
-from lightpeer.cli import commands
+from lightpeer.cli import commands, options
 from lightpeer.cli import main as cli
 from lightpeer.cli.main import run
 from lightpeer.console.report import first_cause
@@ -120,7 +120,12 @@ def test_help_lists_the_commands_and_statuses(capsys):
         (["search", "x", "--limit", "0"], "a whole number from 1 to 50, not '0'"),
         (["search", "x", "--limit", "٣"], "a whole number"),
         (["search", "x", "--bootstrap", "a:b"], "--bootstrap is 'a:b', but must be HOST:PORT"),
-        (["play"], "required: QUERY|loud:ID"),
+        (["play"], "nothing is named: give words"),
+        (["play", "--pick", "x"], "--pick asks on a terminal"),
+        (["play", "3"], "nothing was listed that 3 could be taken from"),
+        (["play", "none.m3u8"], "cannot read the playlist none.m3u8"),
+        (["play", "x", "--repeat", "--output", "wav:x"], "--repeat never ends"),
+        (["search", "x", "--m3u", "--json"], "--m3u and --json"),
         (["search", "loud:zzz"], "'loud:zzz' is not a track id"),
         (["play", "loud:xyz"], "'loud:xyz' is not a track id"),
         (["play", "x", "loud:"], "is not a track id"),
@@ -136,8 +141,13 @@ def test_help_lists_the_commands_and_statuses(capsys):
         (["play", "x", "--stats", "/dev/null"], "an ordinary file"),
         (["play", "x", "--config", "none.toml"], "there is no configuration file"),
         (["play", "x", "--stat", "s"], "unrecognized arguments: --stat"),
-        (["fetch", "x", "-o", "y"], "'x' is not a track id"),
-        (["fetch", "loud:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi"], "required: -o/--out"),
+        (["fetch", "loud:x", "-o", "y"], "'loud:x' is not a track id"),
+        (["fetch", "x", "--name", "{song}"], "--name has no field {song}: there are {title}"),
+        (["fetch", "x", "--name", "../{title}"], "is no name within a folder"),
+        (["fetch", "x", "--dir", "none"], "there is no folder none"),
+        (["fetch", "x", "-o", "-", "--json"], "--json and -o - both need stdout"),
+        (["fetch", "x", "--all", "-o", "y"], "-o names the file of one track"),
+        (["favourite", "--remove", "x"], "no words"),
         (["fetch", "loud:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi", "-o", "."], "cannot write to ."),
         (
             ["fetch", "loud:4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi", "-o", "/dev/null"],
@@ -333,4 +343,4 @@ def test_interrupts_are_as_before_afterwards():
 
 
 def test_a_track_may_be_begun_anywhere_in_the_longest_there_is():
-    assert cli.MAX_TRACK_S == MAX_SEGMENTS
+    assert options.MAX_TRACK_S == MAX_SEGMENTS

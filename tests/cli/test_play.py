@@ -9,11 +9,14 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from lightpeer.cli import commands, play
+from lightpeer.cli import commands, play, search
+from lightpeer.cli.choosing import Chosen
 from lightpeer.cli.terminal import LiveLine, Terminal
-from lightpeer.client.models import Hit, PeerInfo
+from lightpeer.client.models import Found, Hit, PeerInfo
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
+from lightpeer.console.text import described
+from lightpeer.core.trust.bounds import MAX_HITS
 from lightpeer.errors import NothingFoundError, StreamFailedError
 from lightpeer.playback.events import (
     Ended,
@@ -25,6 +28,7 @@ from lightpeer.playback.events import (
     SourceLost,
     Waiting,
 )
+from lightpeer.state.files import Losses
 from tests.cli.test_terminal import Status
 
 PLAYING = Playing(
@@ -78,10 +82,17 @@ async def fake_client(*_, **__):
 class FakeClient:
     hits = (Hit(bytes(32), "loud:x", "A\x1b", "B", "C", 61.0, [24, 48], ["Lx"]),)
 
-    async def search(self, query, *, limit):
-        assert (query, limit) == ("some words", 10)
-        for hit in self.hits:
-            yield hit
+    matches = 1
+
+    def __init__(self):
+        self.losses = Losses()
+
+    async def find(self, query, limit):
+        assert limit in {10, MAX_HITS}, "MAX_HITS for what may have been meant"
+        return Found(list(self.hits) if query == "some words" else [], self.matches)
+
+    async def know_others(self):
+        self.knows_others = True
 
     async def peers(self):
         return [
@@ -95,6 +106,7 @@ def fakes(monkeypatch):
     monkeypatch.setattr("lightpeer.playback.player.Player", FakePlayer)
     monkeypatch.setattr(play, "open_metered", fake_client)
     monkeypatch.setattr(commands, "open_metered", fake_client)
+    monkeypatch.setattr(search, "open_metered", fake_client)
     monkeypatch.setattr(FakePlayer, "ending", None)
 
 
@@ -104,12 +116,14 @@ def settings(tmp_path):
 
 
 def playing(settings, output, stats=None):
-    return play.play(settings, output, play.Programme(["x"], start_s=3.0, stats=stats))
+    return play.play(
+        settings, output, play.Programme(Chosen(["x"], takes_all=False), start_s=3.0, stats=stats)
+    )
 
 
 def test_sparse_lines_where_there_is_no_terminal(settings, capsys):
     stream = io.StringIO()
-    assert playing(settings, Output(stream=stream)) == 0
+    assert playing(settings, Output(stream=stream)) == 4, "one item is missing"
     assert stream.getvalue().splitlines() == [
         "playing Copper [2J Rain — lightpeer (Demo), 0:25, 48 kbit/s by udp",
         "waiting for data",
@@ -122,14 +136,14 @@ def test_sparse_lines_where_there_is_no_terminal(settings, capsys):
 
 def test_quiet_says_warnings_only(settings, capsys):
     stream = io.StringIO()
-    assert playing(settings, Output(quiet=True, stream=stream)) == 0
+    assert playing(settings, Output(quiet=True, stream=stream)) == 4
     assert stream.getvalue() == ""
     assert capsys.readouterr().err == "lightpeer: odd \n"
 
 
 def test_every_event_is_an_object_for_programs(settings, capsys):
     stream = io.StringIO()
-    assert playing(settings, Output(json=True, stream=stream)) == 0
+    assert playing(settings, Output(json=True, stream=stream)) == 4
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert lines == [
         {"event": "opening", "item": "x"},
@@ -162,7 +176,7 @@ def test_a_warning_stands_above_the_live_line(settings, capsys, monkeypatch):
         return Terminal(performance.player, line=line, keys_from=None)
 
     monkeypatch.setattr(play.Performance, "_make_terminal", make_terminal)
-    assert playing(settings, Output(stream=stream)) == 0
+    assert playing(settings, Output(stream=stream)) == 4
     assert "playing Copper" not in stream.getvalue()
     assert stream.getvalue().startswith("\r▶ Copper Rain — light")
     assert stream.getvalue().endswith(("\n", "\r\x1b[K"))
@@ -182,7 +196,7 @@ def test_statistics_are_written_however_it_ends(settings, tmp_path, monkeypatch,
 
 
 def test_text_goes_to_stderr_when_samples_go_to_stdout(tmp_path, capsys):
-    assert playing(Settings(state_dir=tmp_path, output="pipe"), Output()) == 0
+    assert playing(Settings(state_dir=tmp_path, output="pipe"), Output()) == 4
     out, err = capsys.readouterr()
     assert out == ""
     assert "playing Copper" in err
@@ -193,9 +207,9 @@ def test_text_goes_to_stderr_when_samples_go_to_stdout(tmp_path, capsys):
 
 def test_hits(settings):
     people, programs = io.StringIO(), io.StringIO()
-    trio.run(commands._search, settings, Output(stream=people), "some words", 10)
-    trio.run(commands._search, settings, Output(json=True, stream=programs), "some words", 10)
-    assert people.getvalue() == "loud:x  1:01  24/48  A  — B (C)\n"
+    trio.run(search.search, settings, Output(stream=people), "some words")
+    trio.run(search.search, settings, Output(json=True, stream=programs), "some words")
+    assert people.getvalue() == "1  A  — B (C)  1:01  24/48  1 peer  loud:x\n"
     assert json.loads(programs.getvalue()) == {
         "event": "hit",
         "uri": "loud:x",
@@ -205,13 +219,18 @@ def test_hits(settings):
         "duration_s": 61.0,
         "bitrates_kbps": [24, 48],
         "holders": ["Lx"],
+        "track_number": None,
+        "disc_number": None,
+        "disc_tracks": None,
+        "album_artist": "",
+        "year": None,
     }
 
 
 def test_nothing_found(settings, monkeypatch):
     monkeypatch.setattr(FakeClient, "hits", ())
     with pytest.raises(NothingFoundError, match="nothing found for 'some words'"):
-        trio.run(commands._search, settings, Output(stream=io.StringIO()), "some words", 10)
+        trio.run(search.search, settings, Output(stream=io.StringIO()), "some words")
 
 
 def test_peers(settings):
@@ -234,4 +253,4 @@ def test_peers(settings):
     [(("A",), "A"), (("A", "B"), "A — B"), (("A", "", "C"), "A (C)"), (("A", "B", "C"), "A — B (C)")],
 )
 def test_how_people_name_a_track(parts, text):
-    assert commands.described(*parts) == text
+    assert described(*parts) == text

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -269,3 +270,49 @@ def test_a_cancellation_leaves_at_most_a_part(tmp_path, at_s):
     with_client(tmp_path, act)
     assert not (tmp_path / "x.opus").exists()
     assert (tmp_path / "x.opus.part").exists() == (at_s > 0.1)
+
+
+def test_two_fetches_of_one_file_do_not_mix(tmp_path):
+    path = tmp_path / "x.opus"
+    told: list[str] = []
+
+    async def act(now: Stage) -> None:
+        now.phone.down = Link(20_000, 0.05)
+
+        async def second(done: int, _total: int | None) -> None:
+            if not told:
+                told.append("")
+                with pytest.raises(StateError, match=r"another fetch is writing .*x\.opus: wait for it"):
+                    await fetch(now.client, demo_track("copper-rain").track.uri, path)
+
+        async with trio.open_nursery() as nursery:
+            options = FetchOptions(on_progress=lambda *done: nursery.start_soon(second, *done))
+            await fetch(now.client, NOISE.track.uri, path, options)
+
+    with_client(tmp_path, act)
+    assert told
+    assert path.read_bytes() == whole(NOISE, 2)
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["x.opus"]
+
+
+def test_standard_output_takes_the_same_bytes(tmp_path, capfdbinary):
+    async def act(now: Stage) -> None:
+        done = await fetch(now.client, NOISE.track.uri, None)
+        assert (str(done.path), done.size_bytes) == ("-", len(whole(NOISE, 2)))
+
+    with_client(tmp_path, act)
+    assert capfdbinary.readouterr().out == whole(NOISE, 2)
+
+
+def test_standard_output_that_nobody_reads(tmp_path, monkeypatch):
+    class Gone:
+        def write(self, _data: bytes) -> None:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    async def act(now: Stage) -> None:
+        monkeypatch.setattr("sys.stdout", SimpleNamespace(buffer=Gone()))
+        with pytest.raises(StateError, match=r"cannot write to standard output \(Broken pipe"):
+            await fetch(now.client, NOISE.track.uri, None)
+        monkeypatch.undo()
+
+    with_client(tmp_path, act)

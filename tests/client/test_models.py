@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.client.models import Hit, PeerInfo, hit_of, info_of
+from lightpeer.client.models import Hit, PeerInfo, hit_of, in_album_order, info_of
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.overlay.peer_entry import PeerEntry
 from lightpeer.core.search.hits import FoundTrack, Holder
@@ -47,3 +48,20 @@ def test_a_peer_has_its_addresses_round_trip_and_state(roles, rtt_s, tried, show
         roles=names,
         state=state,
     )
+
+
+def test_an_album_is_in_its_order_and_what_has_no_number_or_album_comes_last():
+    def hit(title, album, *, disc=0, number=0, year=0, artist="Somebody"):
+        place = AlbumPlace(number, disc, 0, "Several", year)
+        return hit_of(FoundTrack(bytes(32), title, artist, album, 1000, (24,), (), place))
+
+    hits = [
+        hit("no album", ""),
+        hit("d2 t1", "A", disc=2, number=1, year=2000),
+        hit("d1 ?", "A", disc=1, year=2000),
+        hit("d1 t10", "A", disc=1, number=10, year=2000, artist="A guest"),
+        hit("d1 t9", "A", disc=1, number=9, year=2000),
+        hit("older", "B", number=1, year=1999),
+    ]
+    titles = [each.title for each in in_album_order(hits)]
+    assert titles == ["older", "d1 t9", "d1 t10", "d1 ?", "d2 t1", "no album"]

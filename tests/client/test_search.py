@@ -8,6 +8,7 @@ import trio
 from lightpeer.client.search import PATIENCE_S, RECORDS_TO_SHOW, Searcher
 from lightpeer.core.search.walks import DEFAULT_BUDGET, GREATEST_BUDGET, NO_BUDGET
 from lightpeer.errors import NoPeerError, RpcError
+from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.core.search.made import PEERS, track
 from tests.rpc.service import run
 
@@ -65,7 +66,7 @@ class Stage:
         inquiry.on_answer()
         for wait_s, *found in answer:
             await trio.sleep(wait_s)
-            yield found, None
+            yield found, pb.SearchReply()
 
     async def titles(self, limit: int = 10, most_asked: int = 2) -> list[str]:
         findings = await self.searcher.find("words", limit, most_asked)

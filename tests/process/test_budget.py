@@ -27,9 +27,9 @@ def used(client):
     return client.run("usage", "--json").event("usage")["today_bytes"]
 
 
-def test_a_cap_slows_and_then_stops_with_one_sentence(capped):
+def test_a_cap_slows_and_then_stops_with_one_sentence(capped, network):
     client = capped(0.8)  # five times 146 kB, and then 73 kB each
-    played = client.run("play", *[LONG] * 9, "--output", "wav:x.wav", "--json")
+    played = client.run("play", *[network.uris[LONG]] * 9, "--output", "wav:x.wav", "--json")
     events = [event["event"] for event in played.events]
     assert events.index("playing") < events.index("slowed") < events.index("error")
     assert "in the profile thrifty are used; it renews in" in played.event("slowed")["message"]

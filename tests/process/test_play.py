@@ -140,6 +140,11 @@ class TestWhatProgramsRead:
             "duration_s",
             "bitrates_kbps",
             "holders",
+            "track_number",
+            "disc_number",
+            "disc_tracks",
+            "album_artist",
+            "year",
         ]
         assert (hit["title"], hit["artist"], hit["album"]) == (LONG, "lightpeer", "Demo")
         assert (hit["duration_s"], hit["bitrates_kbps"]) == (LONG_S, [24, 48])

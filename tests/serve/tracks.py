@@ -83,3 +83,6 @@ class MemoryLibrary:
             for t in (stored.track for stored in self.tracks.values())
             if query and query in t.title
         ][:limit]
+
+    def count(self, query: str) -> int:
+        return len(self.search(query, len(self.tracks)))

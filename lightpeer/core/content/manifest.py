@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lightpeer.core.content.album import NOWHERE, AlbumPlace, place_untrusted, put_place
 from lightpeer.core.content.hash_tree import DIGEST_BYTES, path_bytes, root_and_paths, root_by
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.bounds import MAX_MANIFEST_BYTES, MAX_RENDITIONS, MAX_TEXT_CHARS
@@ -67,6 +68,7 @@ class Track:
     gain_q8_db: int
     renditions: tuple[Rendition, ...]
     segment_count: int
+    place: AlbumPlace = NOWHERE
 
     @property
     def uri(self) -> str:
@@ -153,6 +155,7 @@ class Description:
         duration_samples: the playing time, at SAMPLE_RATE.
         gain_q8_db: what a player adds, in 1/256 dB.
         segment_count: how many segments each rendition has.
+        place: where it stands on its album.
     """
 
     title: str
@@ -161,6 +164,7 @@ class Description:
     duration_samples: int
     gain_q8_db: int
     segment_count: int
+    place: AlbumPlace = NOWHERE
 
 
 def build_manifest(
@@ -175,6 +179,7 @@ def build_manifest(
         gain_q8_db=description.gain_q8_db,
         segment_count=description.segment_count,
     )
+    put_place(description.place, message)
     for bitrate_bps, header, tables in sorted(renditions, key=lambda r: r[0]):
         digests = list(map(content_digest, tables))
         hashes = b"".join(digests) if _are_listed(digests) else root_and_paths(digests)[0]
@@ -238,6 +243,7 @@ def parse_manifest_untrusted(data: bytes, track_id: bytes) -> Track:
         gain_q8_db=max(-32768, min(32767, message.gain_q8_db)),
         renditions=renditions,
         segment_count=count,
+        place=place_untrusted(message),
     )
 
 

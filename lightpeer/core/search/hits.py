@@ -16,6 +16,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from lightpeer.core.content.album import NOWHERE, AlbumPlace
 from lightpeer.core.content.manifest import Track
 from lightpeer.core.content.uri import is_uri, named_track
 from lightpeer.core.overlay.peer_cache import source_group
@@ -24,6 +25,7 @@ from lightpeer.core.trust.identity import PeerId
 from lightpeer.core.trust.records import PeerRecord
 
 MAX_HOLDERS: Final = 4  # of a track that words find: as many as a stream uses at a time, and one to spare
+MAX_MATCHES: Final = 1000  # counted of a query; more are hardly looked through
 MAX_OVER: Final = 4 * MAX_HITS  # hits kept beyond a share: 100 kB
 
 
@@ -46,6 +48,7 @@ class FoundTrack:
     duration_ms: int
     bitrates_kbps: tuple[int, ...]
     holders: tuple[Holder, ...]
+    place: AlbumPlace = NOWHERE  # only for people: peers that do not know it leave it out
 
     def is_said_by(self, manifest: Track) -> bool:
         """Return whether the hit agrees with the track's manifest; otherwise a peer has lied."""
@@ -58,6 +61,7 @@ class Findings:
 
     Attributes:
         tracks: the tracks, by id.
+        matches: how many a peer that was asked has of its own, as far as it said so; at most MAX_MATCHES.
     """
 
     def __init__(self, query: str, limit: int) -> None:
@@ -70,6 +74,7 @@ class Findings:
         self._filled: Counter[Hashable] = Counter()  # by neighbour, and by the first holder's network
         self._over: list[FoundTrack] = []
         self.tracks: dict[bytes, FoundTrack] = {}
+        self.matches = 0
 
     @property
     def missing(self) -> int:
@@ -77,6 +82,10 @@ class Findings:
         if self._of_one_track:
             return self._limit - sum(max(1, len(track.holders)) for track in self.tracks.values())
         return self._limit - len(self.tracks)
+
+    def note_matches(self, count: int) -> None:
+        """Note how many tracks a peer said that it has of its own."""
+        self.matches = max(self.matches, min(count, MAX_MATCHES))
 
     def add(self, found: FoundTrack, told_by: Hashable | None = None) -> FoundTrack | None:
         """Merge a hit; return the news in it: the track, or the track with its further holders only.

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from lightpeer.core.content.album import place_untrusted, put_place
 from lightpeer.core.content.uri import TRACK_ID_BYTES, is_uri, named_track
 from lightpeer.core.search.hits import MAX_HOLDERS, FoundTrack, Holder
 from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_RENDITIONS, MAX_TEXT_CHARS
@@ -120,6 +121,7 @@ def _track_untrusted(hit: pb.Hit, holders: tuple[Holder, ...]) -> FoundTrack:
         duration_ms=hit.duration_ms,
         bitrates_kbps=tuple(hit.bitrates_kbps),
         holders=holders,
+        place=place_untrusted(hit),
     )
 
 
@@ -183,7 +185,7 @@ class ReplyWriter:
         if self.has_told(track):
             return pb.Hit(track_id=track.track_id, holders=holders)
         self._told.add(track.track_id)
-        return pb.Hit(
+        hit = pb.Hit(
             track_id=track.track_id,
             title=track.title,
             artist=track.artist,
@@ -192,3 +194,5 @@ class ReplyWriter:
             bitrates_kbps=track.bitrates_kbps,
             holders=holders,
         )
+        put_place(track.place, hit)
+        return hit

@@ -59,7 +59,7 @@ class _Shape(NamedTuple):
     packed: tuple[int, ...] = ()
 
 
-_HIT_FIELDS: Final = 1 + 7 + _BITRATES_BYTES + MAX_PEERS
+_HIT_FIELDS: Final = 1 + 12 + _BITRATES_BYTES + MAX_PEERS
 _CHUNK_FIELDS: Final = 1 + 3
 _OPEN_FIELDS: Final = _CHUNKS * _CHUNK_FIELDS + _SPARE_FIELDS
 
@@ -71,7 +71,7 @@ _OPEN_REPLY: Final = _Shape(
     MAX_MANIFEST_BYTES + MAX_INLINE_BYTES + 16 * _KIB, _OPEN_FIELDS, {6: _CHUNK} | _SEALED
 )
 _RENDITION: Final = _Shape(MAX_MANIFEST_BYTES, _SPARE_FIELDS)
-_HIT: Final = _Shape(3 * _TEXT_BYTES + _KIB, _HIT_FIELDS, packed=(6, 7))
+_HIT: Final = _Shape(4 * _TEXT_BYTES + _KIB, _HIT_FIELDS, packed=(6, 7))
 _EXCHANGE: Final = _Shape(MAX_RECORDS * MAX_RECORD_BYTES + _KIB, MAX_RECORDS + _SPARE_FIELDS, _SEALED)
 
 _SHAPES: Final[Mapping[str, _Shape]] = {

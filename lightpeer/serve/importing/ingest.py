@@ -177,6 +177,7 @@ class _Job:
                 duration_samples=made.duration_samples,
                 gain_q8_db=made.gain_q8_db if tags.gain_q8_db is None else tags.gain_q8_db,
                 segment_count=made.writers[0].segment_count,
+                place=tags.place,
             ),
             renditions=[(bps, writer.header, writer.tables) for bps, writer in claims],
         )

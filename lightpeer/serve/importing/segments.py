@@ -122,7 +122,16 @@ def header_pages(head: OpusHead, tags: Tags, muxer: Muxer | None = None) -> byte
         muxer: the stream that they begin, if it goes on.
     """
     muxer = muxer or Muxer(SERIAL)
+    place = tags.place
+    numbers = {
+        "TRACKNUMBER": place.track,
+        "TRACKTOTAL": place.tracks,
+        "DISCNUMBER": place.disc,
+        "DATE": place.year,
+    }
     named = {"TITLE": tags.title, "ARTIST": tags.artist, "ALBUM": tags.album}
+    named |= {"ALBUMARTIST": place.album_artist}
+    named |= {name: str(number) for name, number in numbers.items() if number}
     muxer.add(build_opus_head(head), 0)
     pages = muxer.flush()
     muxer.add(build_opus_tags(VENDOR, {name: [text] for name, text in named.items() if text}), 0)

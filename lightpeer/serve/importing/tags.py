@@ -1,4 +1,4 @@
-"""Title, artist, album and stored gain of a music file, from its tags or else its name.
+"""Title, artist, album, place on it and stored gain of a music file, from its tags or else its name.
 
 A file with unreadable tags has none; the decoder finds out whether it can be played.
 
@@ -16,12 +16,16 @@ from functools import lru_cache
 from pathlib import Path
 
 from lightpeer.console.text import clean
+from lightpeer.core.content.album import NOWHERE, AlbumPlace
 from lightpeer.core.trust.bounds import MAX_TEXT_CHARS
 from lightpeer.serve.importing.stored_tags import stored_tags
 
 _R128_TO_REPLAYGAIN_Q8 = 5 * 256  # R128_TRACK_GAIN aims at -23 LUFS, the manifest at -18
 _MAX_GAIN_Q8 = 24 * 256  # a greater one is a broken tag
 _TRACK_NUMBER = re.compile(r"([0-9]{1,3})(?:(\.\s*|\s+-\s+)|\s+)(?=\S)")
+_MAX_NUMBER = 9999  # of a track or disc
+_YEAR = re.compile(r"[0-9]{4}")
+_NUMBERS = re.compile(r"\s*(\d{1,5})\s*(?:/\s*(\d{1,5})\s*)?")  # of so many
 _DECIBELS = re.compile(r"\s*([+-]?\d{1,3}(?:\.\d+)?)\s*(?:dB)?\s*", re.IGNORECASE)
 _Q8 = re.compile(r"\s*([+-]?\d{1,5})\s*")
 
@@ -34,17 +38,37 @@ class Tags:
     artist: str = ""
     album: str = ""
     gain_q8_db: int | None = None
+    place: AlbumPlace = NOWHERE
 
 
 def read_tags(path: Path) -> Tags:
     """Return the file's tags, completed by its name."""
     stored = stored_tags(path)
-    title, album = (_tidy(", ".join(stored.get(name, ()))) for name in ("title", "album"))
-    artist = _tidy(", ".join(stored.get("artist") or stored.get("albumartist") or ()))
+    title, album, album_artist = (
+        _tidy(", ".join(stored.get(name, ()))) for name in ("title", "album", "albumartist")
+    )
+    artist = _tidy(", ".join(stored.get("artist", ()))) or album_artist
     if not title:
         named = tags_from_name(path)
         title, artist = named.title, artist or named.artist
-    return Tags(title, artist, album, gain_from_tags(stored))
+    place = _place_of(stored, "" if album_artist == artist else album_artist)  # it goes without saying
+    return Tags(title, artist, album, gain_from_tags(stored), place)
+
+
+def _place_of(stored: Mapping[str, list[str]], album_artist: str) -> AlbumPlace:
+    """Return where a track stands on its album; what no album can have is left out."""
+    track, tracks = _numbers(stored, "tracknumber")
+    disc, _ = _numbers(stored, "discnumber")
+    total, _ = _numbers(stored, "tracktotal")
+    year = _YEAR.match("".join(stored.get("date", [])[:1]).strip())
+    return AlbumPlace(track, disc, tracks or total, album_artist, int(year[0]) if year else 0)
+
+
+def _numbers(stored: Mapping[str, list[str]], name: str) -> tuple[int, int]:
+    """Return a number and of how many it is one, as in `3/12`; 0 for what is not known."""
+    found = _NUMBERS.fullmatch("".join(stored.get(name, [])[:1]))
+    number, of = (int(text or 0) for text in found.groups()) if found else (0, 0)
+    return number if number <= _MAX_NUMBER else 0, of if of <= _MAX_NUMBER else 0
 
 
 def tags_from_name(path: Path) -> Tags:

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from lightpeer.core.content.album import NOWHERE, AlbumPlace
 from lightpeer.core.content.uri import is_uri, named_track
+from lightpeer.core.search.hits import MAX_MATCHES
 from lightpeer.core.search.words import phrases_of, tokens_of
 from lightpeer.core.trust.bounds import MAX_HITS
 from lightpeer.serve.library.database import Database
@@ -30,24 +32,27 @@ MATCHED_CHARS = 256  # longer than any title; a query costs more with each word
 MAX_QUERY_WORDS = 8  # further words hardly narrow the result, and each takes a list of its own
 MAX_RANKED = 1000  # matches: one letter matches most of a library, and other searches wait meanwhile
 
-_FORMAT = 5  # of the file; an index of another format is rebuilt
+_FORMAT = 6  # of the file; an index of another format is rebuilt
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tracks (
     id INTEGER PRIMARY KEY, track_id BLOB UNIQUE NOT NULL,
-    title TEXT, artist TEXT, album TEXT, duration_ms INTEGER, bitrates_kbps TEXT);
+    title TEXT, artist TEXT, album TEXT, duration_ms INTEGER, bitrates_kbps TEXT,
+    track INTEGER, disc INTEGER, tracks INTEGER, album_artist TEXT, year INTEGER);
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
     title, artist, album, tokenize = "unicode61 remove_diacritics 0 categories 'L* N* M* P* S* Co'",
     prefix = '1 2 3');
 """
 _TRACK_IDS = "SELECT track_id FROM tracks WHERE track_id > ? ORDER BY track_id LIMIT 200"
 _LOOK_UP = """
-SELECT track_id, title, artist, album, duration_ms, bitrates_kbps FROM tracks WHERE track_id = ?
+SELECT track_id, title, artist, album, duration_ms, bitrates_kbps, track, disc, tracks, album_artist, year
+FROM tracks WHERE track_id = ?
 """
 _SEARCH = """
-SELECT track_id, title, artist, album, duration_ms, bitrates_kbps
+SELECT track_id, title, artist, album, duration_ms, bitrates_kbps, track, disc, tracks, album_artist, year
 FROM (SELECT rowid AS found_id, bm25(words, 10.0, 5.0, 2.0) AS score FROM words WHERE words MATCH ? LIMIT ?)
 JOIN tracks ON id = found_id ORDER BY score, title, track_id LIMIT ?
 """
+_COUNT = "SELECT COUNT(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class IndexHit:
     album: str
     duration_ms: int
     bitrates_kbps: tuple[int, ...]
+    place: AlbumPlace = NOWHERE
 
 
 class Index:
@@ -79,14 +85,18 @@ class Index:
         with self._database.transaction() as connection:
             for track in tracks:
                 shown = tuple(_storable(text) for text in (track.title, track.artist, track.album))
+                place = track.place._replace(album_artist=_storable(track.place.album_artist))
                 cursor = connection.execute(
-                    "INSERT OR IGNORE INTO tracks VALUES (NULL, ?, ?, ?, ?, ?, ?)",
-                    (track.track_id, *shown, track.duration_ms, ",".join(map(str, track.bitrates_kbps))),
+                    "INSERT OR IGNORE INTO tracks VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        *(track.track_id, *shown, track.duration_ms),
+                        *(",".join(map(str, track.bitrates_kbps)), *place),
+                    ),
                 )
                 if cursor.rowcount:
                     connection.execute(
                         "INSERT INTO words (rowid, title, artist, album) VALUES (?, ?, ?, ?)",
-                        (cursor.lastrowid, *(" ".join(tokens_of(text)) for text in shown)),
+                        (cursor.lastrowid, *_words_of(shown, place)),
                     )
 
     def remove(self, track_id: bytes) -> None:
@@ -121,6 +131,12 @@ class Index:
             return []
         return _hits(self._database.rows(_SEARCH, (match, MAX_RANKED, min(limit, MAX_HITS))))
 
+    def count(self, query: str) -> int:
+        """Return how many tracks have all words of `query`, at most MAX_MATCHES."""
+        match = "" if is_uri(query) else _fts_query(query)
+        rows = self._database.rows(_COUNT, (match, MAX_MATCHES)) if match else [(0,)]
+        return cast("int", rows[0][0])
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
@@ -130,6 +146,13 @@ def _fts_query(text: str) -> str:
     """Return an FTS5 query for words that a person typed: the first eight, once each, as prefixes."""
     words = phrases_of(_storable(text[:MATCHED_CHARS]))
     return " ".join(f'"{word}"*' for word in words[:MAX_QUERY_WORDS])
+
+
+def _words_of(shown: tuple[str, ...], place: AlbumPlace) -> tuple[str, ...]:
+    """Return what is searched of a track: the artist of its album is an artist of it, too."""
+    title, artist, album = shown
+    artists = f"{artist} {place.album_artist}".rstrip()
+    return tuple(" ".join(tokens_of(text)) for text in (title, artists, album))
 
 
 def _storable(text: str) -> str:
@@ -143,13 +166,15 @@ def _hits(rows: Iterable[tuple[object, ...]]) -> list[IndexHit]:
 
 
 def _hit(row: tuple[object, ...]) -> IndexHit | None:
-    track_id, title, artist, album, duration_ms, bitrates = row
+    track_id, title, artist, album, duration_ms, bitrates, *place = row
     try:
         bitrates_kbps = tuple(map(int, cast("str", bitrates).split(",")))
     except (ValueError, AttributeError, TypeError):
         return None
-    is_text = all(isinstance(text, str) for text in (title, artist, album))
-    is_counted = all(isinstance(n, int) and 0 <= n < 1 << 32 for n in (duration_ms, *bitrates_kbps))
+    track, disc, tracks, album_artist, year = place
+    is_text = all(isinstance(text, str) for text in (title, artist, album, album_artist))
+    numbers = (duration_ms, *bitrates_kbps, track, disc, tracks, year)
+    is_counted = all(isinstance(n, int) and 0 <= n < 1 << 32 for n in numbers)
     if not (isinstance(track_id, bytes) and is_text and is_counted):
         return None
     return IndexHit(
@@ -159,4 +184,5 @@ def _hit(row: tuple[object, ...]) -> IndexHit | None:
         album=cast("str", album),
         duration_ms=cast("int", duration_ms),
         bitrates_kbps=bitrates_kbps,
+        place=AlbumPlace(*cast("tuple[int, int, int, str, int]", tuple(place))),
     )

@@ -139,6 +139,14 @@ class Library:
         now = time.monotonic()
         return [hit for hit in found if not self._open.aside.holds(hit.track_id, now)]
 
+    def count(self, query: str) -> int:
+        """Return how many tracks have all words of `query`; 0 where the index cannot be read."""
+        try:
+            return self.index.count(query)
+        except StateError as error:
+            self._log.say("the index", error)
+            return 0
+
     # For imports.
 
     @property
@@ -292,6 +300,7 @@ def _index_entry(track: Track) -> IndexHit:
         album=track.album,
         duration_ms=track.duration_samples // 48,
         bitrates_kbps=tuple(rendition.bitrate_kbps for rendition in track.renditions),
+        place=track.place,
     )
 
 

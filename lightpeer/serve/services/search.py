@@ -67,6 +67,9 @@ class Searchable(Protocol):
     def search(self, query: str, limit: int) -> list[IndexHit]:
         """Return the best hits; called in a worker thread."""
 
+    def count(self, query: str) -> int:
+        """Return how many tracks match; called in a worker thread."""
+
 
 class ServedIndex:
     """An index without the tracks that an operator does not serve."""
@@ -82,6 +85,10 @@ class ServedIndex:
             return self._index.search(query, limit)
         hits = self._index.search(query, MAX_HITS)  # some more, to replace the denied ones
         return [hit for hit in hits if rules.serves(hit.track_id)][:limit]
+
+    def count(self, query: str) -> int:
+        """Return how many tracks match, 0 if some are not served; called in a worker thread."""
+        return 0 if self._access.rules.deny_tracks else self._index.count(query)
 
 
 class OpenTrack(Protocol):
@@ -110,6 +117,7 @@ class _Answer:
     call: SealedCall
     context: Context
     is_held_here: bool  # the first hit
+    matches: int  # tracks of our own
 
     async def write(self, tracks: Iterable[FoundTrack]) -> None:
         """Send new tracks, if any of them has a holder that the caller can reach."""
@@ -184,16 +192,21 @@ class Search:
         records = [restore_record_untrusted(record) for record in self._own_records()]
         own = tuple(Holder(record.peer_id, record) for record in records)
         findings = Findings(request.query, request.limit)
+        matches = 0
         if is_first:
             for hit in await self._thread.run(self._index.search, request.query, request.limit):
                 findings.add(_found(hit, own))
+            matches = len(findings.tracks)
+            if findings.missing <= 0 and request.walkers >= BEGINNING_WALKERS and not _is_urgent(request):
+                matches = max(matches, await self._thread.run(self._index.count, request.query))
         writer = ReplyWriter(records[0] if records else None, request.records, context.peer_address[0])
-        return _Answer(request, findings, writer, call, context, is_held_here=bool(findings.tracks))
+        return _Answer(request, findings, writer, call, context, bool(findings.tracks), matches)
 
     async def _begin(self, answer: _Answer) -> None:
         """Send the hits so far; the first reply is sent even without hits."""
         tracks = list(answer.findings.tracks.values())
         reply = answer.writer.reply(tracks[:HITS_PER_REPLY])
+        reply.matches = answer.matches
         if answer.is_held_here and answer.request.HasField("open"):
             await self._open_hit(tracks[0], reply, answer)
         await answer.send(reply)
@@ -297,4 +310,5 @@ def _found(hit: IndexHit, own: tuple[Holder, ...]) -> FoundTrack:
         duration_ms=hit.duration_ms,
         bitrates_kbps=hit.bitrates_kbps,
         holders=own,
+        place=hit.place,
     )

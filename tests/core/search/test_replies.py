@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.core.search.hits import Findings, FoundTrack, Holder
 from lightpeer.core.search.replies import ReplyReader, ReplyWriter
-from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS
+from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_TEXT_CHARS
 from lightpeer.core.trust.records import PeerRecord
 from lightpeer.errors import BadMessageError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -181,3 +184,14 @@ class TestReader:
     def test_more_than_was_asked_for_is_refused(self, replies):
         with pytest.raises(BadMessageError):
             read(*replies, limit=3)
+
+
+def test_a_place_on_an_album_goes_along_and_a_hit_without_one_is_as_it_was():
+    place = AlbumPlace(3, 2, 12, "Several", 1999)
+    reply = written(replace(track("Song", PEERS[1]), place=place), track("Other", PEERS[1]))
+    assert (reply.hits[0].track_number, reply.hits[0].album_artist) == (3, "Several")
+    assert pb.Hit.FromString(reply.hits[1].SerializeToString()) == reply.hits[1]
+    assert [found.place for found in read(reply)[0]] == [place, AlbumPlace()]
+    reply.hits[0].album_artist = "x" * (MAX_TEXT_CHARS + 1)
+    with pytest.raises(BadMessageError, match="album artist"):
+        read(reply)

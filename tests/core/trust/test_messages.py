@@ -102,6 +102,11 @@ LARGEST_HIT = pb.Hit(
     duration_ms=0xFFFFFFFF,
     bitrates_kbps=[0xFFFFFFFF] * MAX_RENDITIONS,
     holders=range(MAX_PEERS),
+    track_number=0xFFFFFFFF,
+    disc_number=0xFFFFFFFF,
+    disc_tracks=0xFFFFFFFF,
+    album_artist="\U0001f3b5" * MAX_TEXT_CHARS,
+    year=0xFFFFFFFF,
 )
 OPEN = pb.OpenRequest(
     track_id=bytes(32),

@@ -17,13 +17,14 @@ from lightpeer.audio.opus import (
     packet_samples,
     parse_opus_head_untrusted,
 )
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.core.content.manifest import track_id_of
 from lightpeer.errors import UnreadableError
 from lightpeer.serve.importing import decoders
 from lightpeer.serve.importing.decoders import opus_links
 from lightpeer.serve.importing.ingest import Recipe, make_track
 from lightpeer.serve.importing.repage import StoppedError
-from lightpeer.serve.importing.tags import Tags
+from lightpeer.serve.importing.tags import Tags, read_tags
 from tests.serve.media import (
     FRAMES_60_MS,
     decoded,
@@ -342,3 +343,22 @@ def test_opus_that_can_neither_be_cut_nor_decoded_is_refused_for_the_first_reaso
     source.write_bytes(write_opus(tmp_path / "y.opus").read_bytes()[:47])
     with pytest.raises(UnreadableError, match="ends before its first sound"):
         make(source)
+
+
+def test_the_place_on_an_album_is_in_the_manifest_and_in_the_files_own_tags(tmp_path):
+    place = AlbumPlace(track=7, disc=2, tracks=12, album_artist="Several", year=1999)
+    folder = tmp_path / "track"
+    folder.mkdir()
+    tags = Tags("Song", "Somebody", "Album", place=place)
+    make_track(write_wav(tmp_path / "x.wav", 2.0), tags, Recipe((24,)), folder)
+    assert read_track(folder).place == place
+    assert read_tags(folder / "0.opus") == tags
+
+
+def test_an_album_artist_who_is_the_artist_goes_without_saying(tmp_path):
+    place = AlbumPlace(album_artist="Somebody")
+    folder = tmp_path / "track"
+    folder.mkdir()
+    tags = Tags("Song", "Somebody", "Album", place=place)
+    make_track(write_wav(tmp_path / "x.wav", 2.0), tags, Recipe((24,)), folder)
+    assert read_tags(folder / "0.opus").place == AlbumPlace()

@@ -15,6 +15,7 @@ from mutagen.apev2 import APEv2
 from mutagen.dsf import DSF
 from mutagen.id3 import ID3, TALB, TIT2, TPE1, TPE2, TRCK, TXXX
 
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.errors import MissingLibraryError
 from lightpeer.serve.importing import stored_tags as module
 from lightpeer.serve.importing.stored_tags import stored_tags
@@ -65,7 +66,7 @@ def test_apev2(tmp_path):
     fields = {"Title": "Weg", "Artist": "Eins\0Zwei", "Track": "3/9", "REPLAYGAIN_TRACK_GAIN": "-3.00 dB"}
     tags.update(fields)
     tags.save(path)
-    assert read_tags(path) == Tags("Weg", "Eins, Zwei", gain_q8_db=-768)
+    assert read_tags(path) == Tags("Weg", "Eins, Zwei", "", -768, AlbumPlace(track=3, tracks=9))
     assert stored_tags(path)["tracknumber"] == ["3/9"]
 
 
@@ -76,7 +77,7 @@ def test_id3_in_dsf(tmp_path):
         file.tags.add(frame)
     file.tags.add(TXXX(desc="replaygain_track_gain", text="-1 dB"))
     file.save()
-    assert read_tags(tmp_path / "x.dsf") == Tags("Title", "A, B", "Album", -256)
+    assert read_tags(tmp_path / "x.dsf") == Tags("Title", "A, B", "Album", -256, AlbumPlace(track=7))
 
 
 def test_id3_in_front_of_flac_gives_way_to_its_own(tmp_path):

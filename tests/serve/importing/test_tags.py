@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.serve.importing.tags import (
     MAX_TEXT_CHARS,
     Tags,
+    _place_of,
     _tidy,
     gain_from_tags,
     read_tags,
@@ -93,3 +95,20 @@ def test_tidy_text_is_one_bounded_line_of_unicode(text):
     tidy.encode()
     assert len(tidy) <= MAX_TEXT_CHARS
     assert len(tidy.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("stored", "place"),
+    [
+        (
+            {"tracknumber": ["3"], "tracktotal": ["12"], "discnumber": ["1"], "date": ["1999-05-01"]},
+            AlbumPlace(3, 1, 12, "", 1999),
+        ),
+        ({"tracknumber": [" 03/12 ", "4"], "discnumber": ["2 / 3"]}, AlbumPlace(3, 2, 12)),
+        ({"tracknumber": ["0"], "discnumber": ["10000"], "date": ["last year"]}, AlbumPlace()),
+        ({"tracknumber": ["A3"], "tracktotal": ["-1"]}, AlbumPlace()),
+        ({}, AlbumPlace()),
+    ],
+)
+def test_the_place_on_an_album_as_far_as_it_can_be_one(stored, place):
+    assert _place_of(stored, "") == place

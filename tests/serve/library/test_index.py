@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.core.content.manifest import (
     SAMPLE_RATE,
     Description,
@@ -298,3 +299,19 @@ def test_what_is_found_has_the_words(query, title):
         add(index, ELISE, title, "Ludwig", "", 1, [24])
         if titles(index, query) and not is_uri(query):
             assert has_words(query, title, "Ludwig", "")
+
+
+def test_a_track_has_its_place_and_is_found_by_the_artist_of_its_album(index):
+    place = AlbumPlace(track=3, disc=1, tracks=12, album_artist="Several\0 \ud800", year=1999)
+    hit = IndexHit(b"4" * 32, "Third", "Somebody", "Mixed", 1000, (24,), place)
+    index.add_all([hit])
+    (found,) = index.search("mixed several", 5)
+    assert found.place == place._replace(album_artist="Several\0 ?")
+    assert index.search("elise", 1)[0].place == AlbumPlace()
+
+
+def test_what_matches_is_counted_up_to_a_bound(index, monkeypatch):
+    assert (index.count("elise"), index.count("nothing"), index.count("...")) == (2, 0, 0)
+    assert index.count(format_uri(ELISE)) == 0
+    monkeypatch.setattr(index_module, "MAX_MATCHES", 1)
+    assert index.count("elise") == 1

@@ -195,6 +195,9 @@ class ShortIndex:
         self.limits.append(limit)
         return self.hits[:limit]
 
+    def count(self, _query: str) -> int:
+        return len(self.hits)
+
 
 def test_denied_tracks_are_replaced_by_further_hits() -> None:
     index, access = ShortIndex(), Access(SERVER.peer_id)
@@ -203,6 +206,24 @@ def test_denied_tracks_are_replaced_by_further_hits() -> None:
     access.rules = Rules(SERVER.peer_id, deny=listed(format_uri(index.hits[0].track_id)))
     assert served.search("Song", 2) == index.hits[1:3]
     assert index.limits == [2, MAX_HITS]
+    assert served.count("Song") == 0, "how many are denied is nobody's business"
+    access.rules = Rules(SERVER.peer_id)
+    assert served.count("Song") == 4
+
+
+@pytest.mark.parametrize(("limit", "walkers", "told"), [(5, 8, 6), (10, 8, 6), (5, 0, 5)])
+def test_who_looks_at_the_first_hits_is_told_how_many_there_are(limit, walkers, told, tmp_path) -> None:
+    index = Index(tmp_path / "index.db")
+    index.add_all([IndexHit(bytes([n]) * 32, f"Song {n}", "", "", 1, (24,)) for n in range(6)])
+
+    async def test(desk):
+        desk.library.search, desk.library.count = index.search, index.count
+        request = pb.SearchRequest(query="song", limit=limit, walkers=walkers, hops=1, query_id=bytes(8))
+        replies = await desk.call("Index/Search", request, reply=pb.SearchReply)
+        assert [reply.matches for reply in replies] == [told]
+
+    with_desk(test)
+    index.close()
 
 
 def test_a_caller_of_too_many_searches_is_refused_for_a_moment() -> None:

@@ -89,7 +89,7 @@ class SearchRequest(_message.Message):
     def __init__(self, query: _Optional[str] = ..., limit: _Optional[int] = ..., hops: _Optional[int] = ..., query_id: _Optional[bytes] = ..., open: _Optional[_Union[OpenRequest, _Mapping]] = ..., walkers: _Optional[int] = ..., records: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class Hit(_message.Message):
-    __slots__ = ("track_id", "title", "artist", "album", "duration_ms", "bitrates_kbps", "holders")
+    __slots__ = ("track_id", "title", "artist", "album", "duration_ms", "bitrates_kbps", "holders", "track_number", "disc_number", "disc_tracks", "album_artist", "year")
     TRACK_ID_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     ARTIST_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +97,11 @@ class Hit(_message.Message):
     DURATION_MS_FIELD_NUMBER: _ClassVar[int]
     BITRATES_KBPS_FIELD_NUMBER: _ClassVar[int]
     HOLDERS_FIELD_NUMBER: _ClassVar[int]
+    TRACK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    DISC_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    DISC_TRACKS_FIELD_NUMBER: _ClassVar[int]
+    ALBUM_ARTIST_FIELD_NUMBER: _ClassVar[int]
+    YEAR_FIELD_NUMBER: _ClassVar[int]
     track_id: bytes
     title: str
     artist: str
@@ -104,22 +109,29 @@ class Hit(_message.Message):
     duration_ms: int
     bitrates_kbps: _containers.RepeatedScalarFieldContainer[int]
     holders: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, track_id: _Optional[bytes] = ..., title: _Optional[str] = ..., artist: _Optional[str] = ..., album: _Optional[str] = ..., duration_ms: _Optional[int] = ..., bitrates_kbps: _Optional[_Iterable[int]] = ..., holders: _Optional[_Iterable[int]] = ...) -> None: ...
+    track_number: int
+    disc_number: int
+    disc_tracks: int
+    album_artist: str
+    year: int
+    def __init__(self, track_id: _Optional[bytes] = ..., title: _Optional[str] = ..., artist: _Optional[str] = ..., album: _Optional[str] = ..., duration_ms: _Optional[int] = ..., bitrates_kbps: _Optional[_Iterable[int]] = ..., holders: _Optional[_Iterable[int]] = ..., track_number: _Optional[int] = ..., disc_number: _Optional[int] = ..., disc_tracks: _Optional[int] = ..., album_artist: _Optional[str] = ..., year: _Optional[int] = ...) -> None: ...
 
 class SearchReply(_message.Message):
-    __slots__ = ("hits", "peers", "open", "seal")
+    __slots__ = ("hits", "peers", "open", "matches", "seal")
     HITS_FIELD_NUMBER: _ClassVar[int]
     PEERS_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
+    MATCHES_FIELD_NUMBER: _ClassVar[int]
     SEAL_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     peers: _containers.RepeatedScalarFieldContainer[bytes]
     open: OpenReply
+    matches: int
     seal: Seal
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., peers: _Optional[_Iterable[bytes]] = ..., open: _Optional[_Union[OpenReply, _Mapping]] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., peers: _Optional[_Iterable[bytes]] = ..., open: _Optional[_Union[OpenReply, _Mapping]] = ..., matches: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class Manifest(_message.Message):
-    __slots__ = ("title", "artist", "album", "duration_samples", "gain_q8_db", "renditions", "segment_count")
+    __slots__ = ("title", "artist", "album", "duration_samples", "gain_q8_db", "renditions", "segment_count", "track_number", "disc_number", "disc_tracks", "album_artist", "year")
     TITLE_FIELD_NUMBER: _ClassVar[int]
     ARTIST_FIELD_NUMBER: _ClassVar[int]
     ALBUM_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +139,11 @@ class Manifest(_message.Message):
     GAIN_Q8_DB_FIELD_NUMBER: _ClassVar[int]
     RENDITIONS_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    TRACK_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    DISC_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    DISC_TRACKS_FIELD_NUMBER: _ClassVar[int]
+    ALBUM_ARTIST_FIELD_NUMBER: _ClassVar[int]
+    YEAR_FIELD_NUMBER: _ClassVar[int]
     title: str
     artist: str
     album: str
@@ -134,7 +151,12 @@ class Manifest(_message.Message):
     gain_q8_db: int
     renditions: _containers.RepeatedCompositeFieldContainer[Rendition]
     segment_count: int
-    def __init__(self, title: _Optional[str] = ..., artist: _Optional[str] = ..., album: _Optional[str] = ..., duration_samples: _Optional[int] = ..., gain_q8_db: _Optional[int] = ..., renditions: _Optional[_Iterable[_Union[Rendition, _Mapping]]] = ..., segment_count: _Optional[int] = ...) -> None: ...
+    track_number: int
+    disc_number: int
+    disc_tracks: int
+    album_artist: str
+    year: int
+    def __init__(self, title: _Optional[str] = ..., artist: _Optional[str] = ..., album: _Optional[str] = ..., duration_samples: _Optional[int] = ..., gain_q8_db: _Optional[int] = ..., renditions: _Optional[_Iterable[_Union[Rendition, _Mapping]]] = ..., segment_count: _Optional[int] = ..., track_number: _Optional[int] = ..., disc_number: _Optional[int] = ..., disc_tracks: _Optional[int] = ..., album_artist: _Optional[str] = ..., year: _Optional[int] = ...) -> None: ...
 
 class Rendition(_message.Message):
     __slots__ = ("bitrate_bps", "header", "table_hashes")

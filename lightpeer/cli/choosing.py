@@ -1,0 +1,156 @@
+"""What is to be played, fetched or pinned: from the arguments of a command to tracks and queries.
+
+Numbers take from the list shown last, and playlists are read, before the network is used. A query is left to
+the player, which opens its best hit in one round trip, unless all of its hits are wanted (`--all`, `--album`,
+`--artist`) or the person is to choose (`--pick`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lightpeer.client.query import check_length
+from lightpeer.console.output import FALLBACK_COLUMNS
+from lightpeer.core.content.uri import is_uri
+from lightpeer.core.search.fields import field
+from lightpeer.core.search.items import Numbers, Playlist, Track, Words, checked_query, parse_items
+from lightpeer.errors import BadMessageError, UsageError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lightpeer.client.models import Hit
+    from lightpeer.config import Settings
+    from lightpeer.console.output import Output
+    from lightpeer.core.search.items import Item
+
+PICK_FROM = 20  # hits, from which the person chooses
+_QUESTION = "Number, 2-5, or Enter for 1: "
+
+
+class Chosen(NamedTuple):
+    """What a command is to work on.
+
+    Attributes:
+        items: uris and queries, in order.
+        takes_all: whether all hits of the queries are wanted, not only the best.
+    """
+
+    items: list[str]
+    takes_all: bool
+
+
+def chosen(arguments: argparse.Namespace, settings: Settings, output: Output) -> Chosen:
+    """Return what the arguments of a command name; ask the person if they say so.
+
+    Raises:
+        UsageError: they name nothing, or what is not there.
+        NothingFoundError: the person is to choose, and there is nothing.
+    """
+    items = _named(arguments)
+    takes_all = bool(arguments.all or arguments.album or arguments.artist)
+    texts: list[str] = []
+    for item in items:
+        texts += _texts_of(item, settings, output)
+    if arguments.favourites:
+        from lightpeer.state.lists import FAVOURITES, KeptList
+
+        texts += [entry.uri for entry in KeptList(settings.state_dir, FAVOURITES).load()]
+        if not texts:
+            raise UsageError("there are no favourites yet: add some with lightpeer favourite")
+    if not texts:
+        raise UsageError(f"{' '.join(arguments.items)} names no track: give the smaller number first")
+    if arguments.pick:
+        texts = [
+            uri for text in texts for uri in ([text] if is_uri(text) else _picked(text, settings, output))
+        ]
+    return Chosen(texts, takes_all and not arguments.pick)
+
+
+def _named(arguments: argparse.Namespace) -> list[Item]:
+    items = parse_items(arguments.items)
+    fields = [field(name, words) for name in ("album", "artist") if (words := getattr(arguments, name))]
+    if fields:
+        words = [item.query for item in items if isinstance(item, Words)]
+        items = [item for item in items if not isinstance(item, Words)]
+        items.append(Words(checked_query(" ".join(fields + words))))
+    if not items and not arguments.favourites:
+        raise UsageError("nothing is named: give words, a loud: id, a number of the last search, or --album")
+    if arguments.pick and not (sys.stdin and sys.stdin.isatty()):
+        raise UsageError("--pick asks on a terminal: give the number of a hit instead")
+    return items
+
+
+def _texts_of(item: Item, settings: Settings, output: Output) -> list[str]:
+    match item:
+        case Words(query):
+            check_length(query)
+            return [query]
+        case Track(uri):
+            return [uri]
+        case Numbers():
+            from lightpeer.state.lists import SHOWN, KeptList
+
+            shown = KeptList(settings.state_dir, SHOWN).load()
+            return list(item.of([entry.uri for entry in shown]))
+        case Playlist(path):
+            return _read_playlist(path, output)
+
+
+def _read_playlist(name: str, output: Output) -> list[str]:
+    from lightpeer.core.content.playlist import MAX_PLAYLIST_BYTES, parse_playlist_untrusted
+    from lightpeer.safe_files import read_ordinary
+
+    path = Path(name).expanduser()
+    try:
+        found = parse_playlist_untrusted(read_ordinary(path, MAX_PLAYLIST_BYTES))
+    except OSError as error:
+        raise UsageError(f"cannot read the playlist {name}: {error.strerror}") from error
+    except BadMessageError as error:
+        raise UsageError(f"{name} is {error}") from error
+    if not found.entries:
+        raise UsageError(f"the playlist {name} has no loud: ids")
+    if found.foreign:
+        output.warn(f"{name}: {found.foreign} entries that are no loud: ids are left out")
+    return [entry.uri for entry in found.entries]
+
+
+def _picked(query: str, settings: Settings, output: Output) -> list[str]:
+    from lightpeer.cli.hits import found_of, show
+    from lightpeer.client.metered import open_metered
+    from lightpeer.console.signals import run_async
+    from lightpeer.net.system import SystemNetwork
+
+    hits: list[Hit] = []
+
+    async def search() -> int:
+        async with open_metered(settings, SystemNetwork()) as client:
+            hits.extend((await found_of(client, query, PICK_FROM, output)).hits)
+        return 0
+
+    if status := run_async(search):
+        raise SystemExit(status)
+    show(hits, output)
+    return _asked([hit.uri for hit in hits], output)
+
+
+def _asked(uris: list[str], output: Output) -> list[str]:
+    """Ask for numbers until they are some of the list's."""
+    is_narrow = (output.columns or FALLBACK_COLUMNS) < len(_QUESTION) + len("10-20")
+    while True:
+        try:
+            usual = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own may miss the first Ctrl-C
+            answer = input("? " if is_narrow else _QUESTION).strip() or "1"
+        except EOFError:
+            raise UsageError("nothing was chosen") from None
+        finally:
+            signal.signal(signal.SIGINT, usual)
+        with contextlib.suppress(UsageError):
+            items = [item for item in parse_items([answer]) if isinstance(item, Numbers)]
+            if taken := [uri for item in items for uri in item.of(uris)]:
+                return taken
+        output.warn(f"give a number from 1 to {len(uris)}, or several as 2-3, not {answer!r}")

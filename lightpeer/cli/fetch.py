@@ -1,0 +1,229 @@
+"""`lightpeer fetch`: tracks as files, one or many, or on standard output.
+
+Files get their names from `-o`, or from a template. What is there already is not fetched again. Of several
+tracks, those that cannot be had are told of, the others are fetched, and the status is that of the first
+failure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import trio
+
+from lightpeer.cli.choosing import Chosen, chosen
+from lightpeer.cli.commands import checked_target, checked_timeout
+from lightpeer.cli.hits import found_of, hits_of
+from lightpeer.cli.progress import Progress
+from lightpeer.client.metered import open_metered
+from lightpeer.console.output import Output
+from lightpeer.console.signals import SIGNALLED, run_async
+from lightpeer.core.content.names import ALBUM, ONE_TRACK, check_template, file_name
+from lightpeer.core.content.uri import is_uri
+from lightpeer.errors import NothingFoundError, RemoteError, StateError, UsageError
+from lightpeer.net.system import SystemNetwork
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lightpeer.client.client import Client
+    from lightpeer.client.fetch import Fetched
+    from lightpeer.client.models import Hit
+    from lightpeer.config import Settings
+
+STDOUT = "-"
+
+
+class Target(NamedTuple):
+    """Where tracks go.
+
+    Attributes:
+        file: the file of the one track; `-`: standard output; None: named by the template.
+        folder: the folder for those that are named.
+        template: names them.
+        silence_s: how long to wait for data.
+    """
+
+    file: str | None
+    folder: Path
+    template: str
+    silence_s: float
+
+
+def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> int:
+    """Run the command; return its exit status."""
+    target = _target(arguments)
+    if arguments.out == STDOUT:
+        if output.json:
+            raise UsageError("--json and -o - both need stdout: give -o FILE")
+        if not sys.stdout or sys.stdout.isatty():
+            raise UsageError("-o - would write Ogg Opus to the terminal: pipe it into a program")
+        output = Output(quiet=output.quiet, stream=sys.stderr)
+    job = Job(settings, output, target)
+    wanted = chosen(arguments, settings, output)
+    job.check(wanted)
+    status = run_async(lambda: job.run(wanted))
+    if status > SIGNALLED:
+        job.tell_what_is_kept()
+    return status
+
+
+def _target(arguments: argparse.Namespace) -> Target:
+    many = arguments.all or arguments.album or arguments.artist
+    template = arguments.name or (ALBUM if many else ONE_TRACK)
+    check_template(template)
+    folder = Path(arguments.dir or ".").expanduser()
+    if arguments.out is None:
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {arguments.dir}: make it, or name another with --dir")
+    elif arguments.out != STDOUT:
+        checked_target(arguments.out)
+    return Target(arguments.out, folder, template, checked_timeout(arguments.timeout))
+
+
+class Job:
+    """All that one command fetches."""
+
+    def __init__(self, settings: Settings, output: Output, target: Target) -> None:
+        """Fetch nothing yet.
+
+        Args:
+            settings: those in force.
+            output: says what was fetched.
+            target: where to.
+        """
+        self._settings = settings
+        self._output = output
+        self._target = target
+        self._path: Path | None = None  # that is written now
+        self._taken: set[Path] = set()
+
+    def check(self, wanted: Chosen) -> None:
+        """Raise UsageError if one file is to hold several tracks."""
+        if self._target.file is not None and (len(wanted.items) > 1 or wanted.takes_all):
+            raise UsageError("-o names the file of one track: for several, give --dir and --name")
+
+    async def run(self, wanted: Chosen) -> int:
+        """Fetch all of it; return the exit status."""
+        status = 0
+        async with open_metered(self._settings, SystemNetwork()) as client:
+            if client.meter is not None:
+                client.meter.watch(self._output.notify)
+            for number, item in enumerate(wanted.items, 1):
+                try:
+                    tracks = await self._tracks(client, item, takes_all=wanted.takes_all)
+                except (NothingFoundError, RemoteError) as error:
+                    if len(wanted.items) == 1:
+                        raise
+                    status = status or self._tell(item, error)
+                    continue
+                for place, (uri, hit) in enumerate(tracks, 1):
+                    count = max(len(wanted.items), len(tracks))
+                    label = f"{max(number, place)}/{count} " if count > 1 else ""
+                    try:
+                        await self._fetch(client, uri, hit, label)
+                    except (NothingFoundError, RemoteError, StateError) as error:
+                        if count == 1:
+                            raise
+                        status = status or self._tell(hit.title if hit else uri, error)
+        return status
+
+    def _tell(self, what: str, error: NothingFoundError | RemoteError | StateError) -> int:
+        self._output.notify(f"{what}: {error}")
+        return error.exit_status
+
+    async def _tracks(self, client: Client, item: str, *, takes_all: bool) -> list[tuple[str, Hit | None]]:
+        """Return the tracks of an item, each with what names its file, if a name is needed."""
+        if is_uri(item):
+            if self._target.file is not None:
+                return [(item, None)]
+            hits = (await client.find(item, 1)).hits
+            return [(item, hits[0] if hits else None)]
+        if takes_all:
+            return [(hit.uri, hit) for hit in await hits_of(client, item, self._output)]
+        (hit,) = (await found_of(client, item, 1, self._output)).hits
+        return [(hit.uri, hit)]
+
+    async def _fetch(self, client: Client, uri: str, hit: Hit | None, label: str) -> None:
+        from lightpeer.cli.terminal import LiveLine, is_live
+        from lightpeer.client.fetch import FetchOptions, fetch
+
+        path = self._path_of(uri, hit)
+        if path is not None and self._target.file is None and path.exists():
+            text = self._output.fit(f"{path} is there already")
+            self._output.remark("there", text, uri=uri, path=str(path))
+            return
+        live = not self._output.json and not self._output.quiet and is_live(sys.stderr)
+        line = LiveLine(sys.stderr) if live else None
+        progress = Progress(label + (path.name if path else hit.title if hit else uri))
+
+        def on_progress(done_bytes: int, total_bytes: int | None) -> None:
+            if line:
+                line.show(progress.line(done_bytes, total_bytes, trio.current_time(), line.columns()))
+
+        self._path = path
+        try:
+            options = FetchOptions(self._settings.bitrate_kbps, self._target.silence_s, on_progress)
+            done = await fetch(client, uri, path, options)
+        finally:
+            if line:
+                line.clear()
+        self._path = None
+        _report(done, self._output)
+
+    def _path_of(self, uri: str, hit: Hit | None) -> Path | None:
+        """Return the file of a track, whose folder is made; None for standard output."""
+        target = self._target
+        if target.file is not None:
+            return None if target.file == STDOUT else checked_target(target.file)
+        path = target.folder / file_name(target.template, _known(uri, hit))
+        if path in self._taken:  # by another track of this run
+            path = path.with_stem(f"{path.stem} [{uri[-8:]}]")
+        self._taken.add(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            text = f"cannot make the folder {path.parent} ({error.strerror}): name another with --dir"
+            raise StateError(path.parent, text) from error
+        return path
+
+    def tell_what_is_kept(self) -> None:
+        """Say, after a signal, that the part of a track that is here is not lost."""
+        from lightpeer.client.part_file import part_of
+
+        if self._path is not None and (part := part_of(self._path)).exists() and not self._output.quiet:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                self._output.notify(f"{part} is kept: the same command goes on from it")
+
+
+def _known(uri: str, hit: Hit | None) -> dict[str, str | int]:
+    if hit is None:
+        return {"title": uri.removeprefix("loud:")}
+    return {
+        "title": hit.title,
+        "artist": hit.artist,
+        "album": hit.album,
+        "album_artist": hit.album_artist,
+        "year": hit.year,
+        "disc": hit.disc_number,
+        "track": hit.track_number,
+    }
+
+
+def _report(done: Fetched, output: Output) -> None:
+    text = f"{done.path}: {done.size_bytes} bytes, {done.bitrate_kbps} kbit/s, by {done.transport}"
+    output.remark(
+        "fetched",
+        output.fit(text),
+        uri=done.uri,
+        path=str(done.path),
+        bytes=done.size_bytes,
+        kept_bytes=done.kept_bytes,
+        title=done.title,
+        bitrate_kbps=done.bitrate_kbps,
+        transport=done.transport,
+        sources=done.sources,
+    )

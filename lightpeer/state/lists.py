@@ -1,0 +1,65 @@
+"""Lists of tracks that are kept between runs, each a playlist beside the key, which any player may read.
+
+`shown` is the list that was shown last, from which numbers take; `favourites` are the person's own; `history`
+is what was played, the latest last. A run can do without the first and the last (`SmallFile`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from lightpeer.core.content.playlist import (
+    MAX_PLAYLIST_BYTES,
+    Entry,
+    build_playlist,
+    parse_playlist_untrusted,
+)
+from lightpeer.errors import StateError
+from lightpeer.state.files import Losses, SmallFile, ensure_state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+SHOWN: Final = "shown.m3u8"
+FAVOURITES: Final = "favourites.m3u8"
+HISTORY: Final = "history.m3u8"
+MOST_KEPT: Final = 1000  # of a list: about 100 kB
+MOST_OF_HISTORY: Final = 200  # which is written with each track
+
+
+class KeptList:
+    """One list."""
+
+    def __init__(self, state_dir: Path, name: str, losses: Losses | None = None) -> None:
+        """Read nothing yet.
+
+        Args:
+            state_dir: the file's directory.
+            name: the file's.
+            losses: reports that the file cannot be saved.
+        """
+        self._folder = state_dir
+        self._most = MOST_OF_HISTORY if name == HISTORY else MOST_KEPT
+        self._losses = losses or Losses()
+        self._file = SmallFile(state_dir / name, MAX_PLAYLIST_BYTES, "the list", self._losses)
+
+    def load(self) -> list[Entry]:
+        """Return its tracks."""
+        found = self._file.load(parse_playlist_untrusted)
+        return list(found.entries) if found is not None else []
+
+    def add(self, entry: Entry) -> None:
+        """Add a track at the end, unless it is the last already."""
+        entries = self.load()
+        if not entries or entries[-1].uri != entry.uri:
+            self.save([*entries, entry])
+
+    def save(self, entries: Iterable[Entry]) -> None:
+        """Replace it; of too many tracks the last are kept. A failure is reported."""
+        try:
+            ensure_state_dir(self._folder)
+        except StateError as error:
+            self._losses.note(error)
+            return
+        self._file.save(build_playlist(list(entries)[-self._most :]).encode())
