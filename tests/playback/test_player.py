@@ -657,7 +657,7 @@ def test_a_sink_that_cannot_be_made(tmp_path):
         raise UsageError("no such output")
 
     async def act(now: Stage) -> None:
-        now.player._sound._sink_factory = make
+        now.player._engine.sound._sink_factory = make
 
     error, _ = failing(tmp_path, act=act)
     assert type(error) is UsageError

@@ -1,8 +1,8 @@
 """The queue of a player: what is due, what follows, and what commands and the ends of tracks make of that.
 
-It only says what is to be played; the player follows. So a command may come at any moment, also while a track
-is being opened, and several at once add up. What is due is a turn: an entry that follows itself, since it
-repeats, is another turn of the same entry, so that it can be opened before it is due.
+It only says what is to be played; the player follows, told by `on_change`. So a command may come at any
+moment, also while a track is being opened, and several at once add up. What is due is a turn: an entry that
+repeats, and so follows itself, is another turn of the same entry, so that it can be opened ahead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lightpeer.core.queue.modes import Modes
 from lightpeer.core.queue.play_order import PlayOrder, Turn, shuffled
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from collections.abc import Set as AbstractSet
 
     from lightpeer.core.queue.play_order import Pick
@@ -28,6 +28,7 @@ class PlayQueue:
         entries: what is in it.
         turn: what is due; None: nothing, before the beginning and after the end.
         position_s: where in that to go on, in seconds from its start.
+        on_change: called when entries or modes have changed.
     """
 
     def __init__(self, pick: Pick) -> None:
@@ -38,6 +39,7 @@ class PlayQueue:
         self._pick = pick
         self._order = PlayOrder(pick)
         self._modes = Modes()
+        self.on_change: Callable[[], None] = lambda: None
 
     # What is in it.
 
@@ -49,7 +51,7 @@ class PlayQueue:
         """
         ids = self.entries.insert(items, at)
         self._order.add(ids, self._current)
-        self._order.stand(self.entries.ids)
+        self._changed()
         return ids
 
     def delete(self, entries: Collection[int]) -> None:
@@ -59,9 +61,9 @@ class PlayQueue:
         heir = self._heir(gone)
         self.entries.remove(gone)
         self._order.remove(gone)
-        self._order.stand(self.entries.ids)
         if heir != self.turn:
             self._have_due(heir)
+        self._changed()
 
     def _heir(self, gone: AbstractSet[int]) -> Turn | None:
         """Return what is due once some entries are removed."""
@@ -83,7 +85,7 @@ class PlayQueue:
             UsageError: one of them is not here, or there is no such place.
         """
         self.entries.move(frozenset(entries), to)
-        self._order.stand(self.entries.ids)
+        self._changed()
 
     def shuffle(self, entries: Collection[int] | None = None) -> None:
         """Rearrange entries among their places, or all; what is due becomes the first of them.
@@ -93,7 +95,11 @@ class PlayQueue:
         """
         chosen = frozenset(self.entries.ids if entries is None else entries)
         self.entries.rearrange(chosen, self._drawn)
+        self._changed()
+
+    def _changed(self) -> None:
         self._order.stand(self.entries.ids)
+        self.on_change()
 
     def _drawn(self, ids: list[int]) -> list[int]:
         first = [entry for entry in ids if entry == self._current]
@@ -108,9 +114,11 @@ class PlayQueue:
 
     @modes.setter
     def modes(self, modes: Modes) -> None:
-        was_random, self._modes = self._modes.random, modes
-        if modes.random != was_random:
+        before, self._modes = self._modes, modes
+        if modes.random != before.random:
             self._order.draw(self.entries.ids, self._current, is_random=modes.random)
+        if modes != before:
+            self.on_change()
 
     @property
     def _current(self) -> int | None:
@@ -133,7 +141,9 @@ class PlayQueue:
 
     def is_followed(self, turn: Turn) -> bool:
         """Return whether another entry follows a turn."""
-        after = None if self._modes.stops else self._after(turn)
+        if self._modes.stops or turn.entry not in self.entries:
+            return False
+        after = self._after(turn)
         return after is not None and after.entry != turn.entry
 
     def _after(self, turn: Turn) -> Turn | None:
@@ -152,7 +162,7 @@ class PlayQueue:
 
     def seek(self, position_s: float) -> bool:
         """Go on elsewhere in what is due; before its beginning means its beginning."""
-        self.position_s = max(0.0, position_s)
+        self.position_s = max(0.0, position_s) if self.turn is not None else 0.0
         return False
 
     def go(self, entry: int, position_s: float = 0.0) -> bool:
@@ -172,7 +182,7 @@ class PlayQueue:
             self._have_due(self._after(left))
             if self._modes.consume:
                 self.delete([left.entry])
-            self._modes = replace(self._modes, consume=self._modes.consume.after_use)
+            self.modes = replace(self._modes, consume=self._modes.consume.after_use)
         return True
 
     def previous(self) -> bool:
@@ -185,7 +195,7 @@ class PlayQueue:
         """Go on at the end of what is due; return whether it is to be played at once."""
         stops = self._modes.stops
         self.next()
-        self._modes = self._modes.after_entry()
+        self.modes = self._modes.after_entry()
         return self.turn is not None and not stops
 
     def _have_due(self, turn: Turn | None) -> None:
