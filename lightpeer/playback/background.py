@@ -17,9 +17,8 @@ import trio
 
 from lightpeer.errors import LightpeerError, StateMisuseError
 from lightpeer.playback.events import PlayerEvent
-from lightpeer.playback.player import Player
+from lightpeer.playback.player import Player, check_items
 from lightpeer.playback.status import Status
-from lightpeer.playback.verdicts import check_items
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:

@@ -161,9 +161,9 @@ class Engine:
             else:
                 goes_on = self._queue.advance()
             any_played |= failure is None
-            self.decks.misses = self.decks.misses + 1 if failure else 0
+            self.decks.opener.misses = self.decks.opener.misses + 1 if failure else 0
             if failure is not None:
-                is_all = self.decks.misses >= len(self._queue.entries)
+                is_all = self.decks.opener.misses >= len(self._queue.entries)
                 if is_all if self._queue.turn is not None else not any_played:
                     raise failure
                 self._on_event(NotPlayed(item, str(failure)))
@@ -173,13 +173,13 @@ class Engine:
         self._turn = turn
         self.weather.on_silence()
         self.decks.close(keep=self._queue.following(AHEAD))
-        self.decks.awaited, self.deck = turn, self.decks.get(turn)
+        self.decks.opener.awaited, self.deck = turn, self.decks.get(turn)
         deck = await self._loaded(turn)
         self._check_start(deck.track)
         if not deck.is_at(self._queue.position_s):
             deck.seek(self._queue.position_s)
             self._on_event(Seeked(deck.position_s))
-        self.decks.awaited, self.deck = None, deck
+        self.decks.opener.awaited, self.deck = None, deck
         self._see_network()
         async with open_nursery() as nursery:
             nursery.start_soon(self.decks.open_ahead, deck)
@@ -220,6 +220,6 @@ class Engine:
             self.weather.on_sound()
             await self.sound.write(pcm)
             heard_s += piece_s
-            listened_at = self.decks.verdicts.on_heard(turn.entry, heard_s, deck.track.duration_s)
+            listened_at = self.decks.opener.listener.on_heard(turn.entry, heard_s, deck.track.duration_s)
             if listened_at is not None:
                 self._client.on_listened(listened_at)

@@ -11,15 +11,18 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import trio
+
+from lightpeer.core.content.manifest import MAX_SEGMENTS
+from lightpeer.core.content.uri import is_uri, parse_uri
 from lightpeer.core.queue.play_queue import PlayQueue
-from lightpeer.errors import StateMisuseError
+from lightpeer.errors import StateMisuseError, UsageError
 from lightpeer.playback.engine import Engine
 from lightpeer.playback.events import ModesChanged, Paused, QueueChanged, Unpaused
 from lightpeer.playback.status import Status, place_of, status_of
-from lightpeer.playback.verdicts import check_items
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from lightpeer.audio.sinks import Sink
     from lightpeer.client.client import Client
@@ -28,6 +31,22 @@ if TYPE_CHECKING:
     from lightpeer.playback.events import PlayerEvent
 
 RESTART_AFTER_S: Final = 3.0  # "previous" later than this goes to the track's own beginning, as players do
+
+
+def check_items(items: Iterable[str], start_s: float = 0.0) -> None:
+    """Check what is to be played.
+
+    Args:
+        items: queries and track ids.
+        start_s: where to begin in the first, in seconds.
+
+    Raises:
+        UsageError: an item looks like a track id but is none, or no track is as long as `start_s`.
+    """
+    for item in filter(is_uri, items):
+        parse_uri(item)
+    if not 0 <= start_s <= MAX_SEGMENTS:
+        raise UsageError(f"a track has at most {MAX_SEGMENTS} seconds: nothing begins at {start_s:g} s")
 
 
 class Player:
@@ -164,7 +183,8 @@ class Player:
         if not engine.is_running:
             return
         if before is not None and self.queue.turn != before:
-            skipped_at = engine.decks.on_skip(before, heard_at_s if is_later else None)
+            listener, now = engine.decks.opener.listener, trio.current_time()
+            skipped_at = listener.on_skip(before.entry, heard_at_s if is_later else None, now)
             if skipped_at is not None:
                 self._client.on_skipped(skipped_at)
         engine.follow(is_sought=True)
@@ -196,7 +216,7 @@ class Player:
         left_bytes = meter.left_bytes if meter else None
         return replace(
             place,
-            goodput_kbps=decks.bandwidth.rate_bytes_per_s * 8 / 1000 if engine.is_running else 0.0,
+            goodput_kbps=decks.opener.bandwidth.rate_bytes_per_s * 8 / 1000 if engine.is_running else 0.0,
             volume_db=engine.volume.db,
             awaited=weather.awaited,
             awaited_s=weather.lasts_s,

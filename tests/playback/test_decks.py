@@ -19,9 +19,10 @@ from lightpeer.core.segments.retries import ANSWERS, AWAY_S, LONGEST_S
 from lightpeer.download.session import Callbacks
 from lightpeer.errors import HolderAwayError, NoPeerError, NothingFoundError
 from lightpeer.net.network import Counters
-from lightpeer.playback import decks as module
-from lightpeer.playback.decks import OPENING_BYTES, Decks
+from lightpeer.playback import opener as module
+from lightpeer.playback.decks import Decks
 from lightpeer.playback.events import Opening, Waiting
+from lightpeer.playback.opener import OPENING_BYTES
 from lightpeer.playback.weather import Weather
 from tests.client.nothing_kept import NothingKept
 from tests.pair import made_track
@@ -145,8 +146,8 @@ def test_an_item_is_opened_once_and_told_of():
         assert await on.decks.opened(Turn(1)) is deck is on.decks.get(Turn(1))
         assert on.opened == [("one", 0, INLINE_BYTES)]
         assert on.events == [Opening("one")]
-        assert on.decks.bandwidth.rate_bytes_per_s == 5_000.0
-        assert on.decks.verdicts.on_heard(1, 99.0, 99.0) is PEER, "a query found it there"
+        assert on.decks.opener.bandwidth.rate_bytes_per_s == 5_000.0
+        assert on.decks.opener.listener.on_heard(1, 99.0, 99.0) is PEER, "a query found it there"
 
     on_stage(main, "one")
 
@@ -155,7 +156,7 @@ def test_a_uri_is_opened_as_the_track_and_nobody_is_judged_for_it():
     async def main(on: Stage) -> None:
         await on.decks.opened(Turn(1))
         assert isinstance(on.opened[0][0], bytes)
-        assert on.decks.verdicts.on_heard(1, 99.0, 99.0) is None
+        assert on.decks.opener.listener.on_heard(1, 99.0, 99.0) is None
 
     on_stage(main, URI)
 
@@ -217,9 +218,9 @@ def test_at_its_time_an_item_is_not_held_up_by_the_one_after_it():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.sleep_forever)
                 on.decks.await_next(nursery.cancel_scope)
-                assert on.decks.awaited == following
+                assert on.decks.opener.awaited == following
             on.queue.advance()
-            on.decks.awaited = None
+            on.decks.opener.awaited = None
 
     on_stage(main, "one", "two", "three")
 
@@ -228,7 +229,7 @@ def test_without_a_network_a_later_item_is_waited_for():
     async def main(on: Stage) -> None:
         await on.decks.opened(Turn(1))
         on.failures = [NoPeerError("away"), NoPeerError("away")]
-        on.decks.awaited = Turn(2)
+        on.decks.opener.awaited = Turn(2)
         await on.decks.opened(Turn(2))
         waits = [event for event in on.events if isinstance(event, Waiting)]
         assert waits == [Waiting("away", 0.0, 1.0)]
@@ -355,7 +356,7 @@ def test_where_all_others_were_missed_the_last_one_is_waited_for_though_they_rep
     async def main(on: Stage) -> None:
         on.queue.modes = Modes(repeat=True)
         await on.decks.opened(Turn(1))
-        on.decks.misses = 1
+        on.decks.opener.misses = 1
         on.failures = [HolderAwayError("away")] * 50
         began_at = trio.current_time()
         await on.decks.opened(Turn(2))

@@ -20,7 +20,7 @@ from lightpeer.client import stream
 from lightpeer.client.start import INLINE_BYTES, Start
 from lightpeer.client.stream import BUFFER_BYTES
 from lightpeer.config import Settings
-from lightpeer.core.content.manifest import SAMPLE_RATE, Rendition
+from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE, Rendition
 from lightpeer.core.queue.modes import Modes, Switch
 from lightpeer.core.segments.download import Download
 from lightpeer.core.segments.retries import ANSWERS, LONGEST_S
@@ -34,13 +34,13 @@ from lightpeer.errors import (
     StreamFailedError,
     UsageError,
 )
-from lightpeer.playback import decks, sound
+from lightpeer.playback import opener, sound
 from lightpeer.playback.deck import first_segment
 from lightpeer.playback.events import NotPlayed, PlayerEvent, Rebuffering, Resumed, Slowed, SourceLost
+from lightpeer.playback.listener import LISTENED_S, SKIPPED_S
 from lightpeer.playback.player import RESTART_AFTER_S, Player
 from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB
 from lightpeer.playback.status import Status
-from lightpeer.playback.verdicts import LISTENED_S, SKIPPED_S
 from tests.client.nothing_kept import NothingKept
 from tests.pair import made_track
 
@@ -267,7 +267,7 @@ def run(monkeypatch):
         function()
 
     monkeypatch.setattr(stream, "Session", FakeSession)
-    monkeypatch.setattr(decks, "Deck", FakeDeck)
+    monkeypatch.setattr(opener, "Deck", FakeDeck)
     monkeypatch.setattr(sound, "_load_audio", lambda: loaded.append(True))
     monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
 
@@ -336,7 +336,7 @@ def test_a_session_is_given_all_that_it_needs(run):
         download = session.download
         assert download.buffer.most_bytes == BUFFER_BYTES
         bandwidth = download.bandwidth
-        assert bandwidth is on.player._engine.decks.bandwidth
+        assert bandwidth is on.player._engine.decks.opener.bandwidth
         assert bandwidth.rate_bytes_per_s == 7_000.0, "what is remembered of the network"
         assert callable(find)
         callbacks = session.callbacks
@@ -352,7 +352,7 @@ def test_a_session_is_given_all_that_it_needs(run):
 def test_the_latest_rate_counts_for_the_next_track_and_is_noted_at_the_end(run):
     async def main(on: Stage) -> None:
         def measure() -> None:
-            on.player._engine.decks.bandwidth.on_streamed(55_000, 0.0, 1.0)
+            on.player._engine.decks.opener.bandwidth.on_streamed(55_000, 0.0, 1.0)
 
         FakeDeck.script["one"] = [1, measure]
         await on.player.play(["one", "two"])
@@ -915,7 +915,7 @@ def test_a_first_try_that_hangs_is_ended_unless_something_comes(run, bytes_come,
     async def main(on: Stage) -> None:
         on.client.takes_s = 40.0
         if bytes_come:
-            on.player._engine.decks._contact._received_bytes = trio.current_time
+            on.player._engine.decks.opener.contact._received_bytes = trio.current_time
         on.client.errors["one"] = deque([NoPeerError("at last")])
         with pytest.raises(NoPeerError, match="at last" if bytes_come else "no peer can be reached"):
             await on.player.play(["one"])
@@ -1303,3 +1303,17 @@ def test_what_is_added_later_has_the_channels_of_the_sink(run):
         assert ("load", 0, 2) in two.log
 
     run(main, {})
+
+
+@pytest.mark.parametrize(
+    ("items", "start_s"),
+    [(["loud:malformed"], 0.0), (["one"], -1.0), (["one"], MAX_SEGMENTS + 1.0), (["one"], math.nan)],
+)
+def test_what_cannot_be_played_is_refused_and_the_queue_stays(run, items, start_s):
+    async def main(on: Stage) -> None:
+        on.player.queue.add(["before"])
+        with pytest.raises(UsageError):
+            await on.player.play(items, start_s=start_s)
+        assert [entry.item for entry in on.player.queue.entries] == ["before"]
+
+    run(main)

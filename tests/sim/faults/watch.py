@@ -82,7 +82,7 @@ class Watch:
             "UDP sockets": self._phone.udp,
             "connections": self._phone.streams,
             "decks": self._player._engine.decks._open,
-            "flows": self._player._engine.decks.bandwidth._flows,
+            "flows": self._player._engine.decks.opener.bandwidth._flows,
         }
         for what, some in left.items():
             if some:

@@ -1,4 +1,4 @@
-"""What a listener makes of what queries found, and what may be put into a queue.
+"""The listener: how long they have listened since a skip, and what they make of what queries found.
 
 A track that a query found counts for the peer that it was found at, once: as listened to after a while on
 end, as skipped if the listener leaves it soon for what is later in the queue.
@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.content.manifest import MAX_SEGMENTS
-from lightpeer.core.content.uri import is_uri, parse_uri
-from lightpeer.errors import UsageError
+from lightpeer.core.plan.bursts import Listening
+from lightpeer.core.segments.skips import Skips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from lightpeer.peering.peer import Peer
 
 SKIPPED_S: Final = 15.0  # into a track that a query found: left earlier, it is not what was meant
@@ -22,27 +19,18 @@ LISTENED_S: Final = 30.0  # on end, after which it is; or half of a shorter trac
 MAX_OPEN: Final = 16  # entries that are not judged yet: the one that plays, and a few that were opened ahead
 
 
-def check_items(items: Iterable[str], start_s: float = 0.0) -> None:
-    """Check what is to be played.
+class Listener:
+    """The listener of one player.
 
-    Args:
-        items: queries and track ids.
-        start_s: where to begin in the first, in seconds.
-
-    Raises:
-        UsageError: an item looks like a track id but is none, or no track is as long as `start_s`.
+    Attributes:
+        listening: how long they have listened since the last skip.
+        skips: when what was skipped to is opened, and how much of it is asked for at once.
     """
-    for item in filter(is_uri, items):
-        parse_uri(item)
-    if not 0 <= start_s <= MAX_SEGMENTS:
-        raise UsageError(f"a track has at most {MAX_SEGMENTS} seconds: nothing begins at {start_s:g} s")
-
-
-class Verdicts:
-    """By entry: the peer that a query found it at, until that is judged."""
 
     def __init__(self) -> None:
-        self._found_at: dict[int, Peer] = {}
+        self.listening = Listening()
+        self.skips = Skips()
+        self._found_at: dict[int, Peer] = {}  # by entry: the peer that a query found it at, until judged
 
     def on_found(self, entry: int, peer: Peer) -> None:
         """Note that a query found an entry at a peer."""
@@ -61,13 +49,16 @@ class Verdicts:
         """
         return self._found_at.pop(entry, None) if heard_s >= min(LISTENED_S, duration_s / 2) else None
 
-    def on_left(self, entry: int, heard_at_s: float | None) -> Peer | None:
-        """Return the peer whose track was skipped at once, if one was.
+    def on_skip(self, entry: int, heard_at_s: float | None, now: float) -> Peer | None:
+        """Note that an entry was left; return the peer whose track was skipped at once, if one was.
 
         Args:
-            entry: the entry that was left for a later one.
-            heard_at_s: the position that was heard; None: no sound of it was.
+            entry: the entry.
+            heard_at_s: the position that was heard; None: none was, or it was not left for a later one.
+            now: the time in seconds.
         """
+        self.skips.on_skip(now)
+        self.listening.heard_s = 0.0
         is_soon = heard_at_s is not None and heard_at_s < SKIPPED_S
         return self._found_at.pop(entry, None) if is_soon else None
 
