@@ -129,7 +129,11 @@ class Performance:
         from lightpeer.cli.terminal import LiveLine, Terminal, has_keys, is_live
 
         line = LiveLine(stream) if live and is_live(stream) else None
-        return Terminal(self.player, line=line, keys_from=sys.stdin if has_keys(sys.stdin) else None)
+        keys_from = sys.stdin if has_keys(sys.stdin) else None
+        return Terminal(self.player, line=line, keys_from=keys_from, say=self._say)
+
+    def _say(self, line: str) -> None:
+        self._output.result("keys", line)
 
     def _tell(self, event: PlayerEvent) -> None:
         from lightpeer.cli.events import fields_of, name_of

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import trio
 
-from lightpeer.cli.keys import ACTIONS, KeyParser
+from lightpeer.cli.keys import ACTIONS, HELP, Key, KeyParser
 from lightpeer.cli.status_line import status_line
+from lightpeer.console.encoding import accept_any_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from lightpeer.cli.keys import Controls
 
@@ -49,6 +50,7 @@ class LiveLine:
     """One line that is rewritten in place. Other output goes above it."""
 
     def __init__(self, stream: TextIO) -> None:
+        accept_any_text(stream)
         self._stream = stream
         self._shown = ""
 
@@ -77,8 +79,7 @@ class LiveLine:
         return FALLBACK_COLUMNS - 1
 
     def _write(self, text: str) -> None:
-        encoding = self._stream.encoding or "utf-8"
-        self._stream.write(text.encode(encoding, "replace").decode(encoding))
+        self._stream.write(text)
         self._stream.flush()
 
 
@@ -119,15 +120,24 @@ class Cbreak:
 class Terminal:
     """The live line and the keys of one player; `run` until cancelled."""
 
-    def __init__(self, player: Controls, *, line: LiveLine | None, keys_from: TextIO | None) -> None:
+    def __init__(
+        self,
+        player: Controls,
+        *,
+        line: LiveLine | None,
+        keys_from: TextIO | None,
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
         """Serve a terminal.
 
         Args:
             player: the player to show and control.
             line: shows its status; None: no line.
             keys_from: the terminal that keys are read from; None: no keys.
+            say: prints a line above the live one.
         """
         self._player = player
+        self._say = say
         self.line = line
         self._stdin = keys_from
         self._moved = trio.Event()
@@ -174,8 +184,17 @@ class Terminal:
             if not data:
                 return  # the terminal is gone; the music goes on
             for key in parser.feed(data):
-                ACTIONS[key](self._player)
+                self._obey(key)
             self.changed()
+
+    def _obey(self, key: Key) -> None:
+        if key is not Key.HELP:
+            ACTIONS[key](self._player)
+            return
+        if self.line:
+            self.line.clear()
+        for line in HELP:
+            self._say(line)
 
     async def _obey_job_control(self, stdin: TextIO, cbreak: Cbreak, signals: AsyncIterator[int]) -> None:
         """Restore the terminal while Ctrl-Z suspends us."""

@@ -1,7 +1,8 @@
 """The commands' output: plain text for people, or one JSON object a line for programs.
 
-Results go to stdout, diagnostics to stderr. Text for people is cleaned as it is printed (`text.py`). JSON
-keeps the original text, with all but ASCII escaped.
+Results go to stdout, diagnostics to stderr. Text for people is cleaned as it is printed (`text.py`), and
+written in whatever encoding the stream has (`encoding.py`). JSON keeps the original text, with all but ASCII
+escaped.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 from typing import TextIO
 
+from lightpeer.console.encoding import accept_any_text
 from lightpeer.console.text import clean
 from lightpeer.errors import StateError
 
@@ -45,6 +47,8 @@ class Output:
         self.quiet = quiet
         self.stream = stream or sys.stdout or io.StringIO()  # stdout may be closed from the start
         self.closed = False
+        for written in (self.stream, sys.stderr):
+            accept_any_text(written)
 
     def result(self, event: str, text: str, **data: object) -> None:
         """Print a result: in JSON its data under an event name, else its text."""

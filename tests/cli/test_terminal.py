@@ -10,37 +10,31 @@ import pty
 import signal
 import sys
 import termios
-from dataclasses import dataclass
 
 import pytest
 import trio
 
+from lightpeer.cli.keys import HELP, Key
 from lightpeer.cli.terminal import Cbreak, LiveLine, Terminal, has_keys, is_live
+from lightpeer.console.text import width
+from lightpeer.playback.status import Status
 
-
-@dataclass(frozen=True)
-class Status:
-    state: str = "playing"
-    title: str = "Copper Rain"
-    artist: str = "lightpeer"
-    uri: str = "loud:x"
-    position_s: float = 62.4
-    duration_s: float = 185.0
-    buffer_s: float = 24.3
-    bitrate_kbps: int = 48
-    goodput_kbps: float = 312.2
-    sources: int = 2
-    transport: str = "udp"
-    volume_db: float = 0.0
-    awaited: str = ""
-    awaited_s: float = 0.0
-    mb_per_hour: float = 0.0
-    left_mb: float | None = None
+STATUS = Status(
+    state="playing",
+    title="Copper Rain",
+    artist="lightpeer",
+    position_s=62.4,
+    duration_s=185.0,
+    buffer_s=24.3,
+    bitrate_kbps=48,
+    sources=2,
+    transport="udp",
+)
 
 
 class FakePlayer:
     def __init__(self, on_call=lambda: None):
-        self.status = Status()
+        self.status = STATUS
         self.calls = []
         self.on_call = on_call
 
@@ -122,7 +116,7 @@ def test_the_line_uses_the_terminals_width_and_encoding():
     stream = io.TextIOWrapper(buffer, "latin-1", write_through=True)
     line = LiveLine(stream)
     line.show("▶ é")
-    assert buffer.getvalue() == b"\r? \xe9\x1b[K"
+    assert buffer.getvalue() == b"\r> \xe9\x1b[K"
     assert line.columns() == 79
 
 
@@ -157,6 +151,35 @@ def test_keys_arrive_and_the_line_follows_the_player():
         before = termios.tcgetattr(stream.fileno())
         trio.run(main, master, stream)
         assert termios.tcgetattr(stream.fileno()) == before
+
+
+def test_a_question_mark_shows_the_keys_above_the_line():
+    async def main(master, stream):
+        player = FakePlayer()
+        shown = Terminal(
+            player, line=LiveLine(stream), keys_from=stream, say=lambda line: print(line, file=stream)
+        )
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(shown.run)
+                await trio.to_thread.run_sync(read_until, master, b"Copper Rain")
+                os.write(master, b"?")
+                said = await trio.to_thread.run_sync(read_until, master, b"Copper Rain")
+                nursery.cancel_scope.cancel()
+        assert said.startswith(b"\r\x1b[K" + HELP[0].encode())
+        assert all(line.encode() in said for line in HELP)
+        assert player.calls == []
+
+    with pseudo_terminal() as (master, stream):
+        trio.run(main, master, stream)
+    assert all(width(line) < 20 for line in HELP)
+
+
+def test_without_a_line_the_keys_are_shown_too():
+    said = []
+    shown = Terminal(FakePlayer(), line=None, keys_from=None, say=said.append)
+    shown._obey(Key.HELP)
+    assert said == list(HELP)
 
 
 CHILD = """
