@@ -199,15 +199,17 @@ class OnTerminal:
     # The leader of a session gets the first terminal that it opens as the one that controls it.
     _TAKE = "import os; os.close(os.open(os.ttyname(0), os.O_RDWR))"
 
-    def __init__(self, *arguments: object, cwd: Path, code: str = CLIENT) -> None:
+    def __init__(
+        self, *arguments: object, cwd: Path, code: str = CLIENT, columns: int = 80, **env: str
+    ) -> None:
         self._master, self._slave = pty.openpty()
-        termios.tcsetwinsize(self._slave, (24, 80))
+        termios.tcsetwinsize(self._slave, (24, columns))
         self._before = termios.tcgetattr(self._slave)
         self.shown = ""
         self.process = subprocess.Popen(
             [sys.executable, "-c", f"{self._TAKE}\n{code}", *map(str, arguments)],
             cwd=cwd,
-            env=environment(cwd, TERM="xterm"),
+            env=environment(cwd, **({"TERM": "xterm"} | env)),
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
