@@ -205,7 +205,7 @@ def _add_play(play: Parser) -> None:
     )
     play.add_argument("--bitrate", dest="bitrate_kbps", metavar="auto|KBPS", help="the rendition (auto)")
     play.add_argument("--transport", metavar="auto|udp|grpc", help="how audio comes (auto)")
-    play.add_argument("--start", type=_seconds, default=0.0, metavar="SECONDS", help="where to begin")
+    play.add_argument("--start", type=_seconds, default=0.0, metavar="SECONDS|1:30", help="where to begin")
     play.add_argument("--volume", dest="volume_db", metavar="DB", help="louder or quieter (0)")
     play.add_argument("--normalize", action="store_true", default=None, help="play all tracks equally loud")
     play.add_argument(
@@ -293,10 +293,11 @@ def _megabytes(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= MAX_TRACK_S:
-        raise argparse.ArgumentTypeError(f"a number of seconds from 0 to {MAX_TRACK_S}, not {text!r}")
-    return seconds
+    from lightpeer.console.text import seconds_of
+
+    with contextlib.suppress(ValueError):
+        if (seconds := seconds_of(text)) <= MAX_TRACK_S:
+            return seconds
+    raise argparse.ArgumentTypeError(
+        f"a number of seconds from 0 to {MAX_TRACK_S}, or a time as 1:30, not {text!r}"
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import trio
 
 from lightpeer.client.metered import open_metered
-from lightpeer.console.output import Output
+from lightpeer.console.output import NOWHERE, Output
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.uri import is_uri, parse_uri
@@ -52,7 +52,7 @@ def play(settings: Settings, output: Output, programme: Programme) -> int:
     """Play a programme; return the exit status."""
     _check_output(settings, output)
     if settings.output == "pipe":
-        output = Output(quiet=output.quiet, stream=sys.stderr)
+        output = Output(quiet=output.quiet, stream=sys.stderr or NOWHERE)  # stdout is for samples alone
     return run_async(lambda: _play(settings, output, programme))
 
 

@@ -195,7 +195,8 @@ class Engine:
         if not self.sound.realtime:
             deck.session.download.buffer.wishes.take_best()
         # Later entries may be mono or stereo, and most sinks cannot change.
-        channels = self.sound.channels or (2 if len(self._queue.entries) > 1 else None)
+        is_alone = self.sound.keeps_mono and len(self._queue.entries) == 1
+        channels = self.sound.channels or (None if is_alone else 2)
         deck.load(gain_q8_db=self.volume.gain_q8_db(deck.track), channels=channels)
         return deck
 

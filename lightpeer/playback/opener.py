@@ -38,6 +38,9 @@ OPENING_BYTES: Final = (
     11_000  # of what is not due yet: three seconds at 24 kbit/s, and what TCP sends at once
 )
 
+UNHEARD: Final = {"wav", "pipe"}  # outputs that nobody listens to meanwhile: quality counts there, not time
+HIGHEST_KBPS: Final = 510  # of Opus (RFC 6716, section 2.1.1)
+
 
 class Opener:
     """Opens turns, and has them streamed.
@@ -70,6 +73,7 @@ class Opener:
         self._callbacks = callbacks
         self._setback: tuple[Turn, str] | None = None  # the turn that is tried again, and why
         self._source: Peer | None = None  # of the latest track
+        self._is_heard = settings.output.partition(":")[0] not in UNHEARD
         self._has_begun = False  # anything, if only with what is kept
 
     def setback(self, turn: Turn) -> str:
@@ -134,6 +138,8 @@ class Opener:
         download = new_download(
             begun.track, settings, self.bandwidth, realtime=True, listening=listening, kept=begun.kept
         )
+        if not self._is_heard:
+            download.buffer.wishes.take_best()
         download.sources.search.is_needed = begun.needs_sources
         download.buffer.is_held = self._is_ahead(turn)
         session = new_session(self._client, download, self._callbacks)
@@ -157,10 +163,14 @@ class Opener:
 
     def _start(self, turn: Turn, segment: int) -> Start:
         """Return how a turn is to begin: little of one that is not due, and little while skipping."""
+        limits = self._callbacks.limits()
+        if not (self._is_heard or self._settings.bitrate_kbps):
+            kbps = HIGHEST_KBPS if limits is None else limits.at_most_kbps(HIGHEST_KBPS)
+            return Start(segment, OPENING_BYTES if self._is_ahead(turn) else INLINE_BYTES, kbps)
         if self._is_ahead(turn):
             lowest = None if self._settings.bitrate_kbps else LOWEST_KBPS
             return Start(segment, OPENING_BYTES, lowest)
         rate_bytes_per_s = self.bandwidth.rate_bytes_per_s
         inline_bytes = self.listener.skips.inline_bytes(INLINE_BYTES, rate_bytes_per_s, trio.current_time())
-        kbps = first_kbps(self._settings, self._callbacks.limits(), rate_bytes_per_s)
+        kbps = first_kbps(self._settings, limits, rate_bytes_per_s)
         return Start(segment, inline_bytes, kbps, INLINE_SEGMENTS)

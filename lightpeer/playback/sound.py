@@ -71,6 +71,12 @@ class Sound:
         """Begin anew: another sink, and no pause."""
         self.paused, self.channels = False, 0
 
+    @property
+    def keeps_mono(self) -> bool:
+        """Whether the sink takes one channel as well as two; `prepare` comes first."""
+        assert self._sink is not None, "`prepare` comes first"
+        return self._sink.keeps_mono
+
     async def prepare(self) -> None:
         """Load the libraries in a thread, which takes a Pi Zero a second, and make the sink."""
         if self._sink is None:

@@ -22,7 +22,7 @@ from lightpeer.net.network import Counters
 from lightpeer.playback import opener as module
 from lightpeer.playback.decks import Decks
 from lightpeer.playback.events import Opening, Waiting
-from lightpeer.playback.opener import OPENING_BYTES
+from lightpeer.playback.opener import HIGHEST_KBPS, OPENING_BYTES
 from lightpeer.playback.weather import Weather
 from tests.client.nothing_kept import NothingKept
 from tests.pair import made_track
@@ -32,9 +32,13 @@ PEER = SimpleNamespace(burst=None)
 URI = made_track(3).track.uri
 
 
+TOOK_BEST: list[bool] = []
+
+
 def fake_download() -> SimpleNamespace:
     sources = SimpleNamespace(search=SimpleNamespace())
-    return SimpleNamespace(buffer=SimpleNamespace(), sources=sources)
+    wishes = SimpleNamespace(take_best=lambda: TOOK_BEST.append(True))
+    return SimpleNamespace(buffer=SimpleNamespace(wishes=wishes), sources=sources)
 
 
 class FakeSession:
@@ -92,13 +96,14 @@ class Stage(NothingKept):
         self.downlink = SimpleNamespace(
             rate_bytes_per_s=lambda _peer: 5_000.0, note=lambda *told: self.noted.append(told)
         )
-        settings = Settings(state_dir=Path("unused"))
+        settings = Settings(state_dir=Path("unused"), output=self.output)
         weather = Weather(math.inf, self.events.append)
         self.decks = Decks(self, settings, self.queue, weather, Callbacks())
         self.queue.on_change = self.decks.on_queue_changed
         self.decks.stats = SimpleNamespace(add=self.added.append)
 
     meter = None
+    output = ""
 
     def limits(self) -> None:
         """Nobody counts."""
@@ -377,4 +382,20 @@ def test_the_title_of_what_follows_is_known_once_it_is_open():
         assert on.decks.next_title() == ""
         assert not deck.closed
 
+    on_stage(main, "one", "two")
+
+
+@pytest.mark.parametrize(
+    ("output", "best"), [("wav:x.wav", True), ("pipe", True), ("null", False), ("", False)]
+)
+def test_where_nobody_listens_the_best_is_taken_from_the_first_second_on(monkeypatch, output, best):
+    async def main(on: Stage) -> None:
+        await on.decks.opened(Turn(1))
+        on.plenty.set()
+        await open_ahead(on, Turn(1))
+        assert on.rates == [HIGHEST_KBPS if best else LOWEST_KBPS] * 2
+        assert len(TOOK_BEST) == 2 * best
+
+    TOOK_BEST.clear()
+    monkeypatch.setattr(Stage, "output", output)
     on_stage(main, "one", "two")

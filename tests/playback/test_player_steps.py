@@ -155,7 +155,7 @@ class FakeDeck:
 
 class FakeSink:
     realtime = True
-    may_return = False
+    keeps_mono = may_return = False
     opens_in_s = closes_in_s = 0.0
 
     def __init__(self) -> None:
@@ -391,9 +391,13 @@ def test_how_the_first_reply_came_tells_the_rate(run):
 def test_a_track_alone_keeps_its_channels_and_an_id_is_opened_as_one(run):
     async def main(on: Stage) -> None:
         track = made_track(3).track
+        on.sink.keeps_mono = True
         await on.player.play([track.uri])
         assert on.client.opened == [(0.0, track.track_id.hex(), INLINE_BYTES, 0)]
         assert ("load", 0, None) in FakeDeck.made[0].log
+        on.sink.keeps_mono = False
+        await on.player.play([track.uri])
+        assert ("load", 0, 2) in FakeDeck.made[1].log, "a device may take two channels alone"
 
     run(main)
 
@@ -817,7 +821,7 @@ def test_the_volume_and_the_tracks_gain_are_what_is_decoded_with(run, normalize,
         ]
         await on.player.play(["one"])
         (deck,) = FakeDeck.made
-        assert ("load", 256 + gain, None) in deck.log
+        assert ("load", 256 + gain, 2) in deck.log
         gains = [entry[1] for entry in deck.log if entry[0] == "gain"]
         assert gains == [round(-1.25 * 256) + gain, round(-0.75 * 256) + gain]
         on.player.change_volume(1000)
@@ -1296,6 +1300,7 @@ def test_one_that_is_chosen_at_the_very_end_is_heard(run):
 
 def test_what_is_added_later_has_the_channels_of_the_sink(run):
     async def main(on: Stage) -> None:
+        on.sink.keeps_mono = True
         FakeDeck.script["one"] = [1, lambda: on.player.queue.add(["two"]), 1]
         await on.player.play(["one"])
         one, two = FakeDeck.made
