@@ -44,7 +44,12 @@ def run(argv: Sequence[str]) -> int:
     debug = False
     try:
         with _prompt_interrupts():
-            arguments = _parse(argv)
+            try:
+                arguments = _parse(argv)
+            except _ListAskedError:
+                from lightpeer.cli.outputs import list_outputs
+
+                return list_outputs(output)
             if arguments.command is None:
                 _parser().print_help()
                 return 0
@@ -147,6 +152,16 @@ class _Gather(argparse.Action):
         setattr(namespace, self.dest, self._gathered)
 
 
+class _ListAskedError(Exception):
+    """The outputs are to be listed: what else the command line says is no matter, as for --help."""
+
+
+def _output(text: str) -> str:
+    if text == "list":
+        raise _ListAskedError
+    return text
+
+
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     # Not `set_defaults`: the commands share these options, and would reset them to their defaults.
     unset = argparse.Namespace(config=None, json=False, quiet=False, verbose=0)
@@ -200,7 +215,8 @@ def _add_play(play: Parser) -> None:
     play.add_argument("items", nargs="+", metavar="QUERY|loud:ID")
     play.add_argument(
         "--output",
-        metavar="SINK",
+        type=_output,
+        metavar="SINK|list",
         help="wav:FILE, pipe (s16le on stdout), command:PROGRAM, null; else the sound device",
     )
     play.add_argument("--bitrate", dest="bitrate_kbps", metavar="auto|KBPS", help="the rendition (auto)")
