@@ -142,6 +142,8 @@ class Performance:
         if name == "playing" and self.first_sound_s is None:
             self.first_sound_s = trio.current_time() - self._began
         line = self._terminal.line if self._terminal else None
+        if line and not line.is_visible:
+            line = None
         if line:
             line.clear()
         if name in {"warning", "slowed"} and not self._output.json:

@@ -83,10 +83,13 @@ def test_what_counts_as_a_terminal(monkeypatch):
 def test_a_background_job_leaves_the_terminal_alone(monkeypatch):
     with pseudo_terminal() as (master, stream):
         monkeypatch.setenv("TERM", "xterm")
+        before = termios.tcgetattr(stream.fileno())
         monkeypatch.setattr(os, "tcgetpgrp", lambda _: os.getpgrp() + 1)
-        assert not is_live(stream)
-        assert not has_keys(stream)
-        LiveLine(stream).show("x")
+        line = LiveLine(stream)
+        assert not line.is_visible
+        line.show("x")
+        with Cbreak(stream):
+            assert termios.tcgetattr(stream.fileno()) == before
         os.set_blocking(master, False)
         with pytest.raises(BlockingIOError):
             os.read(master, 1)
@@ -123,7 +126,7 @@ def test_the_line_uses_the_terminals_width_and_encoding():
 def test_cbreak_is_undone_whatever_happens():
     with pseudo_terminal() as (_, stream):
         before = termios.tcgetattr(stream.fileno())
-        with contextlib.suppress(ZeroDivisionError), Cbreak(stream.fileno()):
+        with contextlib.suppress(ZeroDivisionError), Cbreak(stream):
             mode = termios.tcgetattr(stream.fileno())[3]
             assert not mode & (termios.ICANON | termios.ECHO)
             assert mode & termios.ISIG
@@ -183,14 +186,16 @@ def test_without_a_line_the_keys_are_shown_too():
 
 
 CHILD = """
-import sys, trio
+import sys, trio, trio.testing
 from tests.cli.test_terminal import FakePlayer
 from lightpeer.cli.terminal import LiveLine, Terminal
 
 async def main():
     async with trio.open_nursery() as nursery:
         player = FakePlayer(nursery.cancel_scope.cancel)
-        await Terminal(player, line=LiveLine(sys.stdout), keys_from=sys.stdin).run()
+        nursery.start_soon(Terminal(player, line=LiveLine(sys.stdout), keys_from=sys.stdin).run)
+        await trio.testing.wait_all_tasks_blocked()
+        print("begun")
 
 trio.run(main)
 """
@@ -220,3 +225,40 @@ def test_ctrl_z_gives_the_terminal_back():
         raise
     finally:
         os.close(master)
+
+
+# As a shell does it: a job in its own group, first in the background, then in the foreground.
+SHELL = """
+import os, signal, sys
+pid = os.fork()
+if not pid:
+    os.setpgid(0, 0)
+    os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+os.read(int(sys.argv[2]), 1)
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+os.tcsetpgrp(0, pid)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_job_of_the_background_takes_the_terminal_when_it_is_brought_to_the_foreground():
+    told, tell = os.pipe()
+    os.set_inheritable(told, True)
+    pid, master = pty.fork()
+    if not pid:
+        os.execv(sys.executable, [sys.executable, "-c", SHELL, CHILD, str(told)])
+    try:
+        before = termios.tcgetattr(master)
+        read_until(master, b"begun")
+        assert termios.tcgetattr(master) == before, "the shell's"
+        os.write(tell, b"x")
+        read_until(master, b"1:02/3:05")
+        os.write(master, b"q")
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        for descriptor in (told, tell, master):
+            os.close(descriptor)
