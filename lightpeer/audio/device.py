@@ -208,8 +208,8 @@ class DeviceSink(BaseSink):
         if self._failed:
             self._failed = False
             sounddevice = _import_sounddevice()
-            with contextlib.suppress(sounddevice.PortAudioError):
-                for step in ("_terminate", "_initialize"):  # they have no other names
+            with contextlib.suppress(sounddevice.PortAudioError, AttributeError):
+                for step in ("_terminate", "_initialize"):  # they have no other names, and may lose these
                     getattr(sounddevice, step)()
 
 

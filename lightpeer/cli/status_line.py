@@ -88,7 +88,7 @@ def _facts(status: Status) -> Iterator[str]:
     if status.left_mb is not None:
         yield f"{status.left_mb:.3g} MB left"
     if status.used_mb:
-        yield f"{status.used_mb:.3g} MB"
+        yield f"{status.used_mb:.1f} MB"
     if status.next_title and not is_uri(status.next_title):
         yield f"next: {truncate(clean(status.next_title), _MAX_NEXT_COLUMNS)}"
     yield from _of_the_stream(status) if status.duration_s else ()

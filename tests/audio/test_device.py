@@ -387,6 +387,19 @@ def test_a_raw_device_of_another_rate_is_named_with_the_way_out(fake):
     trio.run(test)
 
 
+def test_where_sounddevice_has_no_way_to_begin_anew_the_sink_is_closed_all_the_same(fake, monkeypatch):
+    monkeypatch.delattr(FakeSoundDevice, "_terminate")
+    fake.fails_at = "stream"
+
+    async def test():
+        sink = DeviceSink()
+        with pytest.raises(AudioError):
+            await sink.open(RATE, 2)
+        await sink.aclose()
+
+    trio.run(test)
+
+
 def test_devices_are_listed(fake):
     assert device.output_devices() == [("hw:1,0", "ALSA", False), ("default", "ALSA", True)]
     fake.fails_at = "device"

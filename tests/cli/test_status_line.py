@@ -31,7 +31,7 @@ PLAYING = {
     "used_mb": 4.126,
     "next_title": "Pocket Arcade",
 }
-ALL = "▶ Copper Rain — lightpeer  1:02/3:05  2 of 12  4.13 MB  next: Pocket Arcade"
+ALL = "▶ Copper Rain — lightpeer  1:02/3:05  2 of 12  4.1 MB  next: Pocket Arcade"
 OPENING = {"state": "opening", "item": "copper rain", "number": 2, "count": 12, "next_title": "pocket arcade"}
 AWAY = {"awaited": "network", "awaited_s": 65.4, "reason": "nothing comes from the network"}
 
@@ -54,7 +54,7 @@ def test_the_title_comes_first_then_what_fits():
 def test_a_track_alone_has_no_number_and_what_it_costs_is_shown():
     line = lines(count=1, number=1, next_title="", mb_per_hour=21.9, left_mb=12.345, volume_db=-2.0)[-1]
     assert line.endswith(
-        "1:02/3:05  12.3 MB left  4.13 MB  buf 24 s  -2 dB  22 MB/h  48 kbit/s  ↓312  2 src  udp"
+        "1:02/3:05  12.3 MB left  4.1 MB  buf 24 s  -2 dB  22 MB/h  48 kbit/s  ↓312  2 src  udp"
     )
     assert "  0 MB left  " in lines(left_mb=0.0)[-1]
 
