@@ -86,7 +86,7 @@ def test_why_it_waits_takes_the_place_of_the_position():
     assert slow[:3] == [
         "… link 16 kbit/s",
         "… Copper Rain  link 16 kbit/s  2 of 12",
-        "… Copper Rain — lightpeer  link 16 kbit/s, lowest rendition 24  2 of 12",
+        "… Copper Rain — lightpeer  link 16 kbit/s, lowest rendition 24  2 of 12  4.1 MB",
     ]
     assert lines(state="buffering")[:2] == ["… Copper …  waiting", "… Copper Rain  waiting for data"]
     away = "… Copper Rain — lightpeer  no network for 1:05  2 of 12  buffer 24 s  q quits"
