@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from lightpeer.core.budget.profile import Profile
     from lightpeer.core.content.album import AlbumPlace
     from lightpeer.core.content.manifest import Rendition, Track
+    from lightpeer.core.queue.entries import Entry
+    from lightpeer.core.queue.modes import Modes, Switch
     from lightpeer.core.trust.contact import Contact
     from lightpeer.errors import (
         AudioError,
@@ -52,11 +54,13 @@ if TYPE_CHECKING:
     from lightpeer.playback.background import BackgroundPlayer, PlayerEvents
     from lightpeer.playback.events import (
         Ended,
+        ModesChanged,
         NotPlayed,
         Opening,
         Paused,
         PlayerEvent,
         Playing,
+        QueueChanged,
         Rebuffering,
         Resumed,
         Seeked,
@@ -79,12 +83,15 @@ __all__ = [
     "ConfigError",
     "Contact",
     "Ended",
+    "Entry",
     "Fetched",
     "Hit",
     "LightClient",
     "LightpeerError",
     "LocalError",
     "MissingLibraryError",
+    "Modes",
+    "ModesChanged",
     "NoPeerError",
     "NotPlayed",
     "NothingFoundError",
@@ -96,6 +103,7 @@ __all__ = [
     "PlayerEvents",
     "Playing",
     "Profile",
+    "QueueChanged",
     "Rebuffering",
     "RemoteError",
     "Rendition",
@@ -109,6 +117,7 @@ __all__ = [
     "StateError",
     "Status",
     "StreamFailedError",
+    "Switch",
     "Track",
     "TransportChanged",
     "Unpaused",
@@ -130,6 +139,8 @@ _ROOMS = {
     "core.trust.contact": ("Contact",),
     "core.content.album": ("AlbumPlace",),
     "core.content.manifest": ("Rendition", "Track"),
+    "core.queue.entries": ("Entry",),
+    "core.queue.modes": ("Modes", "Switch"),
     "errors": (
         *("AudioError", "BadMessageError", "CapReachedError", "ConfigError", "LightpeerError", "LocalError"),
         *("MissingLibraryError", "NoPeerError", "NothingFoundError", "OutsideError", "RemoteError"),
@@ -137,8 +148,26 @@ _ROOMS = {
     ),
     "playback.background": ("BackgroundPlayer", "PlayerEvents"),
     "playback.events": (
-        *("Ended", "NotPlayed", "Opening", "Paused", "PlayerEvent", "Playing", "Rebuffering", "Resumed"),
-        *("Seeked", "Slowed", "SourceLost", "TransportChanged", "Unpaused", "Waiting"),
+        *(
+            "Ended",
+            "ModesChanged",
+            "NotPlayed",
+            "Opening",
+            "Paused",
+            "PlayerEvent",
+            "Playing",
+            "QueueChanged",
+        ),
+        *(
+            "Rebuffering",
+            "Resumed",
+            "Seeked",
+            "Slowed",
+            "SourceLost",
+            "TransportChanged",
+            "Unpaused",
+            "Waiting",
+        ),
     ),
     "playback.status": ("Status",),
 }

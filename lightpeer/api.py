@@ -159,7 +159,8 @@ class LightClient:
         chosen = self.settings.output if output is None else output
         if chosen.partition(":")[0] not in {"", "sounddevice"}:
             make_sink(chosen)  # to check it; the device's module is imported later
-        async with open_player(self._client, lambda: make_sink(chosen or None), self.settings) as player:
+        settings = replace(self.settings, output=chosen)
+        async with open_player(self._client, lambda: make_sink(chosen or None), settings) as player:
             yield player
 
 

@@ -131,7 +131,7 @@ def _parse_toml(data: bytes, path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(data.decode())
+        return tomllib.loads(data.decode("utf-8-sig"))  # Windows editors put a byte-order mark first
     except (ValueError, RecursionError) as error:  # a syntax error, bytes that are not UTF-8, or nesting
         raise ConfigError(f"{path} is not a TOML file: {error}") from error
 

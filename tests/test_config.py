@@ -143,6 +143,12 @@ def test_an_invite_is_as_good_as_the_addresses_in_it():
     assert load_settings(environ=HOME | {"LIGHTPEER_BOOTSTRAP": invite}).bootstrap == contacts
 
 
+def test_a_byte_order_mark_is_none_of_its_text(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"\xef\xbb\xbfoutput = 'null'\r\n")
+    assert load_settings(config_path=path, environ=HOME).output == "null"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -12,7 +12,7 @@ import contextlib
 import ctypes.util
 import importlib
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import trio
 
@@ -96,7 +96,19 @@ class DeviceSink(BaseSink):
             self._stream.start()
         except (sounddevice.PortAudioError, ValueError) as exc:
             self._failed = True
-            raise AudioError(f"the sound device cannot be used ({exc}){ELSEWHERE}") from exc
+            raise AudioError(f"{self._refusal(sounddevice, str(exc), rate)}{ELSEWHERE}") from exc
+
+    def _refusal(self, sounddevice: Any, reason: str, rate: int) -> str:
+        """Say why the device does not open; a raw one, as ALSA's hw:0, may have a rate of its own alone."""
+        if "sample rate" not in reason:
+            return f"the sound device cannot be used ({reason})"
+        with contextlib.suppress(sounddevice.PortAudioError, ValueError, KeyError, TypeError):
+            own = sounddevice.query_devices(self._device, "output")["default_samplerate"]
+            reason = f"it takes {own:.0f}"
+        return (
+            f"the sound device does not take {rate} Hz ({reason}): choose one that converts, as "
+            "--output sounddevice:default or 'command:aplay -D plughw:0'"
+        )
 
     def _callback(self, output: Any, _frames: int, _time: object, _status: object) -> None:
         """Fill the device's buffer; in PortAudio's thread."""
@@ -159,7 +171,11 @@ class DeviceSink(BaseSink):
         if self._failed or self._stream is None:
             raise AudioError(f"the sound device has stopped{ELSEWHERE}")
         if self._stopped and not self._paused:
-            await trio.to_thread.run_sync(self._restart)
+            with trio.move_on_after(_CLOSE_S) as limit:  # its server may be gone
+                await trio.to_thread.run_sync(self._restart, abandon_on_cancel=True)
+            if limit.cancelled_caught:
+                self._failed = True
+                raise AudioError(f"the sound device did not go on{ELSEWHERE}")
 
     def _restart(self) -> None:
         sounddevice = _import_sounddevice()
@@ -168,6 +184,7 @@ class DeviceSink(BaseSink):
             self._stopped = False
             self._stream.start()
         except sounddevice.PortAudioError as exc:
+            self._failed = True  # so that PortAudio is begun anew, as after its server was
             raise AudioError(f"the sound device did not go on ({exc}){ELSEWHERE}") from exc
 
     def flush(self) -> None:
@@ -191,9 +208,43 @@ class DeviceSink(BaseSink):
         if self._failed:
             self._failed = False
             sounddevice = _import_sounddevice()
-            with contextlib.suppress(sounddevice.PortAudioError):
-                for step in ("_terminate", "_initialize"):  # they have no other names
+            with contextlib.suppress(sounddevice.PortAudioError, AttributeError):
+                for step in ("_terminate", "_initialize"):  # they have no other names, and may lose these
                     getattr(sounddevice, step)()
+
+
+class Device(NamedTuple):
+    """A sound device, as PortAudio lists it.
+
+    Attributes:
+        name: a part of it, that no other has, is enough for `DeviceSink`.
+        system: what drives it, such as ALSA.
+        is_default: whether it is the system's choice.
+    """
+
+    name: str
+    system: str
+    is_default: bool
+
+
+def output_devices() -> list[Device]:
+    """Return the devices that sound can go to.
+
+    Raises:
+        AudioError: PortAudio cannot list them, or is not installed.
+    """
+    sounddevice = _import_sounddevice()
+    try:
+        found = [dict(device) for device in sounddevice.query_devices()]
+        systems = sounddevice.query_hostapis()
+        default = sounddevice.default.device[1]
+    except sounddevice.PortAudioError as exc:
+        raise AudioError(f"the sound devices cannot be listed ({exc}){ELSEWHERE}") from exc
+    return [
+        Device(device["name"], systems[device["hostapi"]]["name"], number == default)
+        for number, device in enumerate(found)
+        if device["max_output_channels"] > 0
+    ]
 
 
 def _import_sounddevice() -> Any:

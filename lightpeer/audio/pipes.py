@@ -71,7 +71,9 @@ def _pipe_bytes(fd: int) -> int:
 
 
 class PipeSink(_PipedSink):
-    """PCM to standard output."""
+    """PCM to standard output. What reads it may be slow or fast: the best quality is written, as it comes."""
+
+    realtime = False
 
     def __init__(self, fd: int = 1) -> None:
         super().__init__()

@@ -33,6 +33,9 @@ class Sink(Protocol):
     realtime: bool
     """Whether it accepts PCM at the pace of hearing; a file accepts it as fast as it comes."""
 
+    keeps_mono: bool
+    """Whether one channel is as good as two; some devices take two alone, and a pipe's reader cannot know."""
+
     may_return: bool
     """Whether another one may work after it has failed: a device comes back, a pipe's reader does not."""
 
@@ -78,6 +81,7 @@ class BaseSink:
     """A sink that queues nothing itself; `pause` holds its writer."""
 
     realtime = True
+    keeps_mono = False
     may_return = False
 
     def __init__(self) -> None:
@@ -164,6 +168,7 @@ class WavSink(BaseSink):
     """A WAV file, written as fast as PCM comes. Its header is valid from the start, however it ends."""
 
     realtime = False
+    keeps_mono = True
 
     def __init__(self, path: Path) -> None:
         super().__init__()

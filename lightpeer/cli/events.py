@@ -21,6 +21,8 @@ _NAMES: Final[dict[type[PlayerEvent], str]] = {
     events.Unpaused: "unpaused",
     events.Seeked: "seeked",
     events.Ended: "ended",
+    events.QueueChanged: "queue",
+    events.ModesChanged: "modes",
     events.NotPlayed: "warning",
     events.Slowed: "slowed",
     events.TransportChanged: "transport",

@@ -28,6 +28,7 @@ class Key(Enum):
     LOUDER = "louder"
     QUIETER = "quieter"
     QUIT = "quit"
+    HELP = "help"
 
 
 class Controls(Protocol):
@@ -67,6 +68,14 @@ ACTIONS: Final[dict[Key, Callable[[Controls], None]]] = {
     Key.QUIT: lambda player: player.stop(),
 }
 
+HELP: Final = (
+    "space  pause",
+    "← →    10 s",
+    "n p    next, before",
+    "+ -    volume",
+    "q      end",
+)
+"""The keys in lines for the narrowest terminal, of 20 columns."""
 
 _PLAIN_KEYS = {
     " ": Key.PAUSE,
@@ -76,6 +85,7 @@ _PLAIN_KEYS = {
     "=": Key.LOUDER,  # + without shift on many keyboards
     "-": Key.QUIETER,
     "q": Key.QUIT,
+    "?": Key.HELP,
 }
 _ARROW_KEYS = {"C": Key.FORWARD, "D": Key.BACK}
 

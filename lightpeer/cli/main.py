@@ -42,7 +42,12 @@ def run(argv: Sequence[str]) -> int:
     debug = False
     try:
         with _prompt_interrupts():
-            arguments = _parse(argv)
+            try:
+                arguments = _parse(argv)
+            except options.ListAskedError:
+                from lightpeer.cli.outputs import list_outputs
+
+                return list_outputs(output)
             if arguments.command is None:
                 _parser().print_help()
                 return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ ITEMS = (
     'artist:"Die Mole". A number, or several as 2-5 or 1,4, takes from the list shown last. A loud: id and a '
     "playlist (FILE.m3u8) stand for themselves; words between them are a query each."
 )
+
+
+class ListAskedError(Exception):
+    """The outputs are to be listed: what else the command line says is no matter, as for --help."""
 
 
 def add_search(search: Parser) -> None:
@@ -34,12 +39,13 @@ def add_play(play: Parser) -> None:
     play.add_argument("--repeat", action="store_true", help="begin again at the end")
     play.add_argument(
         "--output",
-        metavar="SINK",
+        type=_output,
+        metavar="SINK|list",
         help="wav:FILE, pipe (s16le on stdout), command:PROGRAM, null; else the sound device",
     )
     play.add_argument("--bitrate", dest="bitrate_kbps", metavar="auto|KBPS", help="the rendition (auto)")
     play.add_argument("--transport", metavar="auto|udp|grpc", help="how audio comes (auto)")
-    play.add_argument("--start", type=_seconds, default=0.0, metavar="SECONDS", help="where to begin")
+    play.add_argument("--start", type=_seconds, default=0.0, metavar="SECONDS|1:30", help="where to begin")
     play.add_argument("--volume", dest="volume_db", metavar="DB", help="louder or quieter (0)")
     play.add_argument("--normalize", action="store_true", default=None, help="play all tracks equally loud")
     play.add_argument(
@@ -144,10 +150,17 @@ def _megabytes(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= MAX_TRACK_S:
-        raise argparse.ArgumentTypeError(f"a number of seconds from 0 to {MAX_TRACK_S}, not {text!r}")
-    return seconds
+    from lightpeer.console.text import seconds_of
+
+    with contextlib.suppress(ValueError):
+        if (seconds := seconds_of(text)) <= MAX_TRACK_S:
+            return seconds
+    raise argparse.ArgumentTypeError(
+        f"a number of seconds from 0 to {MAX_TRACK_S}, or a time as 1:30, not {text!r}"
+    )
+
+
+def _output(text: str) -> str:
+    if text == "list":
+        raise ListAskedError
+    return text

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import trio
 
 from lightpeer.client.metered import open_metered
-from lightpeer.console.output import Output
+from lightpeer.console.output import NOWHERE, Output
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.uri import is_uri, parse_uri
@@ -60,7 +60,7 @@ def play(settings: Settings, output: Output, programme: Programme) -> int:
     if programme.repeats and settings.output.partition(":")[0] == "wav":
         raise UsageError("--repeat never ends, and a WAV file must: leave one of them out")
     if settings.output == "pipe":
-        output = Output(quiet=output.quiet, stream=sys.stderr)
+        output = Output(quiet=output.quiet, stream=sys.stderr or NOWHERE)  # stdout is for samples alone
     return run_async(lambda: _play(settings, output, programme))
 
 
@@ -106,14 +106,17 @@ async def _items(client: Client, programme: Programme, output: Output) -> list[s
         from lightpeer.cli.hits import all_tracks
 
         items = await all_tracks(client, items, output)
-    return sorted(items, key=lambda _: client.network.entropy(8)) if programme.shuffles else items
+    return items
 
 
 async def _perform(
     client: Client, performance: Performance, items: list[str], programme: Programme, output: Output
 ) -> None:
     """Play items, and where one query finds nothing, what may have been meant by it."""
+    from lightpeer.core.queue.modes import Modes
+
     start_s = programme.start_s
+    performance.player.queue.modes = Modes(random=programme.shuffles, repeat=programme.repeats)
     try:
         await performance.run(items, start_s=start_s)
     except NothingFoundError:
@@ -123,8 +126,6 @@ async def _perform(
 
         items = [hit.uri for hit in (await found_of(client, items[0], 1, output)).hits]
         await performance.run(items, start_s=start_s)
-    while programme.repeats and performance.came_to_its_end:
-        await performance.run(items)
 
 
 def _begins_kept(settings: Settings, item: str) -> bool:
@@ -139,7 +140,6 @@ class Performance:
         player: the player.
         first_sound_s: seconds from `run` to the first sound; None: not heard yet.
         misses_some: whether an item could not be played.
-        came_to_its_end: whether the last track was heard to its end.
     """
 
     def __init__(self, client: Client, settings: Settings, output: Output, *, live: bool = True) -> None:
@@ -149,7 +149,6 @@ class Performance:
         self._began = 0.0
         self.first_sound_s: float | None = None
         self.misses_some = False
-        self.came_to_its_end = False
         self._settings = settings
         self._losses = client.losses
         self._nursery: trio.Nursery | None = None
@@ -173,7 +172,11 @@ class Performance:
         from lightpeer.cli.terminal import LiveLine, Terminal, has_keys, is_live
 
         line = LiveLine(stream) if live and is_live(stream) else None
-        return Terminal(self.player, line=line, keys_from=sys.stdin if has_keys(sys.stdin) else None)
+        keys_from = sys.stdin if has_keys(sys.stdin) else None
+        return Terminal(self.player, line=line, keys_from=keys_from, say=self._say)
+
+    def _say(self, line: str) -> None:
+        self._output.result("keys", line)
 
     def _tell(self, event: PlayerEvent) -> None:
         from lightpeer.cli.events import fields_of, name_of
@@ -183,6 +186,8 @@ class Performance:
             self.first_sound_s = trio.current_time() - self._began
         self._note(name, fields)
         line = self._terminal.line if self._terminal else None
+        if line and not line.is_visible:
+            line = None
         if line:
             line.clear()
         if name in {"warning", "slowed"} and not self._output.json:
@@ -195,8 +200,6 @@ class Performance:
     def _note(self, name: str, fields: dict[str, object]) -> None:
         """Note how it goes, and what was played."""
         self.misses_some |= name == "warning"
-        if name in {"playing", "ended"}:
-            self.came_to_its_end = name == "ended"
         # Who keeps nothing of what is heard wants no list of it either.
         if name == "playing" and self._settings.cache_bytes != 0 and self._nursery is not None:
             self._nursery.start_soon(trio.to_thread.run_sync, self._remember, fields)

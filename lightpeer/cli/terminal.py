@@ -3,6 +3,9 @@
 `status_line.py` has the line's text, and `keys.py` the keys. `Terminal` is the thin rest: it puts the
 terminal into cbreak mode, restores it whatever happens (an error, a signal, Ctrl-Z), redraws twice a second
 while the status changes, and otherwise sleeps.
+
+In the background a job leaves the terminal alone. A shell takes it there with a signal, but not back if it
+runs: so it looks now and then whether it is in the foreground again.
 """
 
 from __future__ import annotations
@@ -14,15 +17,17 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import trio
 
-from lightpeer.cli.keys import ACTIONS, KeyParser
+from lightpeer.cli.keys import ACTIONS, HELP, Key, KeyParser
 from lightpeer.cli.status_line import status_line
+from lightpeer.console.encoding import accept_any_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from lightpeer.cli.keys import Controls
 
 REDRAW_S = 0.5
+FOREGROUND_S = 0.5  # between two looks from the background
 FALLBACK_COLUMNS = 80
 _READ_BYTES = 64  # more keys than a person presses at once
 _CLEAR_TO_END = "\x1b[K"
@@ -30,12 +35,12 @@ _CLEAR_TO_END = "\x1b[K"
 
 def is_live(stream: TextIO) -> bool:
     """Return whether a line of a stream can be rewritten in place."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and _in_foreground(stream)
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def has_keys(stdin: TextIO | None) -> bool:
-    """Return whether keys can be read: from a terminal, in the foreground."""
-    return stdin is not None and not stdin.closed and stdin.isatty() and _in_foreground(stdin)
+    """Return whether keys can be read: from a terminal."""
+    return stdin is not None and not stdin.closed and stdin.isatty()
 
 
 def _in_foreground(stream: TextIO) -> bool:
@@ -49,12 +54,18 @@ class LiveLine:
     """One line that is rewritten in place. Other output goes above it."""
 
     def __init__(self, stream: TextIO) -> None:
+        accept_any_text(stream)
         self._stream = stream
         self._shown = ""
 
+    @property
+    def is_visible(self) -> bool:
+        """Whether it can be shown: in the foreground."""
+        return _in_foreground(self._stream)
+
     def show(self, line: str) -> None:
         """Show a line, if it differs from the one shown and we are in the foreground."""
-        if line != self._shown and _in_foreground(self._stream):
+        if line != self._shown and self.is_visible:
             self._write(f"\r{line}{_CLEAR_TO_END}")
             self._shown = line
 
@@ -77,16 +88,19 @@ class LiveLine:
         return FALLBACK_COLUMNS - 1
 
     def _write(self, text: str) -> None:
-        encoding = self._stream.encoding or "utf-8"
-        self._stream.write(text.encode(encoding, "replace").decode(encoding))
+        self._stream.write(text)
         self._stream.flush()
 
 
 class Cbreak:
-    """The mode in which keys arrive at once and are not echoed; Ctrl-C and Ctrl-Z still work."""
+    """The mode in which keys arrive at once and are not echoed; Ctrl-C and Ctrl-Z still work.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+    In the background both `enter` and `leave` do nothing: the terminal is the shell's then.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._descriptor = stream.fileno()
         self._before: list[Any] | None = None
 
     def __enter__(self) -> Self:
@@ -100,6 +114,8 @@ class Cbreak:
         """Enter the mode."""
         import termios
 
+        if not _in_foreground(self._stream):
+            return
         self._before = termios.tcgetattr(self._descriptor)
         mode = termios.tcgetattr(self._descriptor)
         mode[3] &= ~(termios.ECHO | termios.ICANON)
@@ -110,7 +126,7 @@ class Cbreak:
         """Restore the terminal."""
         import termios
 
-        if self._before is not None:
+        if self._before is not None and _in_foreground(self._stream):
             with contextlib.suppress(termios.error):  # the terminal has gone
                 termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
             self._before = None
@@ -119,19 +135,29 @@ class Cbreak:
 class Terminal:
     """The live line and the keys of one player; `run` until cancelled."""
 
-    def __init__(self, player: Controls, *, line: LiveLine | None, keys_from: TextIO | None) -> None:
+    def __init__(
+        self,
+        player: Controls,
+        *,
+        line: LiveLine | None,
+        keys_from: TextIO | None,
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
         """Serve a terminal.
 
         Args:
             player: the player to show and control.
             line: shows its status; None: no line.
             keys_from: the terminal that keys are read from; None: no keys.
+            say: prints a line above the live one.
         """
         self._player = player
+        self._say = say
         self.line = line
         self._stdin = keys_from
         self._moved = trio.Event()
         self._continued = trio.lowlevel.ParkingLot()
+        self._left = trio.lowlevel.ParkingLot()  # the foreground
 
     def changed(self) -> None:
         """Redraw soon, as the status has changed."""
@@ -146,9 +172,10 @@ class Terminal:
                     nursery.start_soon(self._redraw, self.line)
                 if self._stdin:
                     signals = stack.enter_context(trio.open_signal_receiver(signal.SIGTSTP, signal.SIGCONT))
-                    cbreak = stack.enter_context(Cbreak(self._stdin.fileno()))
+                    cbreak = stack.enter_context(Cbreak(self._stdin))
                     nursery.start_soon(self._obey_keys, self._stdin)
                     nursery.start_soon(self._obey_job_control, self._stdin, cbreak, signals)
+                    nursery.start_soon(self._come_back, self._stdin, cbreak)
                 await trio.sleep_forever()
 
     async def _redraw(self, line: LiveLine) -> None:
@@ -174,8 +201,17 @@ class Terminal:
             if not data:
                 return  # the terminal is gone; the music goes on
             for key in parser.feed(data):
-                ACTIONS[key](self._player)
+                self._obey(key)
             self.changed()
+
+    def _obey(self, key: Key) -> None:
+        if key is not Key.HELP:
+            ACTIONS[key](self._player)
+            return
+        if self.line:
+            self.line.clear()
+        for line in HELP:
+            self._say(line)
 
     async def _obey_job_control(self, stdin: TextIO, cbreak: Cbreak, signals: AsyncIterator[int]) -> None:
         """Restore the terminal while Ctrl-Z suspends us."""
@@ -187,6 +223,20 @@ class Terminal:
                 os.kill(os.getpid(), signal.SIGSTOP)
             elif _in_foreground(stdin):
                 cbreak.leave()
-                cbreak.enter()
-                self._continued.unpark_all()
-                self.changed()
+                self._take(cbreak)
+            else:
+                self._left.unpark_all()
+
+    async def _come_back(self, stdin: TextIO, cbreak: Cbreak) -> None:
+        """Take the terminal once we are in the foreground, where we were not."""
+        while True:
+            if not _in_foreground(stdin):
+                while not _in_foreground(stdin):  # noqa: ASYNC110 - nobody tells
+                    await trio.sleep(FOREGROUND_S)
+                self._take(cbreak)
+            await self._left.park()
+
+    def _take(self, cbreak: Cbreak) -> None:
+        cbreak.enter()
+        self._continued.unpark_all()
+        self.changed()

@@ -1,7 +1,8 @@
 """The commands' output: plain text for people, or one JSON object a line for programs.
 
-Results go to stdout, diagnostics to stderr. Text for people is cleaned as it is printed (`text.py`). JSON
-keeps the original text, with all but ASCII escaped.
+Results go to stdout, diagnostics to stderr. Text for people is cleaned as it is printed (`text.py`), and
+written in whatever encoding the stream has (`encoding.py`). JSON keeps the original text, with all but ASCII
+escaped.
 """
 
 from __future__ import annotations
@@ -9,13 +10,26 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TextIO
+from typing import Final, TextIO
 
+from lightpeer.console.encoding import accept_any_text
 from lightpeer.console.text import clean, truncate
 from lightpeer.errors import StateError
 
 STDOUT_FILENO = 1
 FALLBACK_COLUMNS = 80
+
+
+class _Nowhere(io.StringIO):
+    """Takes text and keeps none of it."""
+
+    def write(self, text: str, /) -> int:
+        """Return its length."""
+        return len(text)
+
+
+NOWHERE: Final[TextIO] = _Nowhere()
+"""In place of a stream that was closed from the start, as by a shell's `2>&-`."""
 
 
 class Output:
@@ -44,8 +58,10 @@ class Output:
         self.program = program
         self.json = json
         self.quiet = quiet
-        self.stream = stream or sys.stdout or io.StringIO()  # stdout may be closed from the start
+        self.stream = stream or sys.stdout or NOWHERE
         self.closed = False
+        for written in (self.stream, sys.stderr):
+            accept_any_text(written)
 
     @property
     def columns(self) -> int | None:
@@ -88,7 +104,8 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Print a sentence on stderr."""
-        print(f"{self.program}: {clean(text)}", file=sys.stderr, flush=True)  # noqa: T201 - its purpose
+        # Without a file, print would take stdout, where samples or JSON may go.
+        print(f"{self.program}: {clean(text)}", file=sys.stderr or NOWHERE, flush=True)
 
     def _print(self, line: str) -> None:
         try:

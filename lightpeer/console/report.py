@@ -71,9 +71,11 @@ def report(error: BaseException, output: Output, *, debug: bool) -> int:
         import sys
         import traceback
 
+        from lightpeer.console.output import NOWHERE
         from lightpeer.console.text import clean_lines
 
-        print(clean_lines("".join(traceback.format_exception(error))), file=sys.stderr, end="")  # noqa: T201 - on request
+        text = clean_lines("".join(traceback.format_exception(error)))
+        print(text, file=sys.stderr or NOWHERE, end="")
     if output.closed:  # by its reader, which has read enough
         return 0
     status, sentence = 1, str(cause)

@@ -60,6 +60,22 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
+def seconds_of(text: str) -> float:
+    """Return the seconds of a position: 90, 2.5, 1:30 or 1:02:03.
+
+    Raises:
+        ValueError: the text is no position.
+    """
+    seconds, parts = 0.0, text.split(":")
+    for place, part in enumerate(parts):
+        is_last = place == len(parts) - 1
+        is_number = part.isascii() and part.replace(".", "", is_last).isdecimal()
+        if not is_number or len(parts) > 3 or (place and float(part) >= 60):
+            raise ValueError(f"{text!r} is no position")
+        seconds = seconds * 60 + float(part)
+    return seconds
+
+
 def described(title: str, artist: str = "", album: str = "") -> str:
     """Return a track as people name it: `Title — Artist (Album)`."""
     text = f"{title} — {artist}" if artist else title

@@ -10,23 +10,25 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 import trio
 
 from lightpeer.errors import LightpeerError, StateMisuseError
 from lightpeer.playback.events import PlayerEvent
-from lightpeer.playback.player import Player
-from lightpeer.playback.queue import check_queue
+from lightpeer.playback.player import Player, check_items
 from lightpeer.playback.status import Status
 from lightpeer.tasks.nursery import open_nursery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from lightpeer.audio.sinks import Sink
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
+    from lightpeer.core.queue.entries import Entry
+    from lightpeer.core.queue.modes import Modes
 
 MAX_EVENTS: Final = 256  # that wait for a reader, enough for a bad evening; then the oldest are dropped
 
@@ -65,9 +67,12 @@ class PlayerEvents(AsyncIterator[PlayerEvent]):
         self.failure: LightpeerError | None = None
 
     def begin(self) -> None:
-        """Drop the events of an earlier queue."""
-        self._waiting.clear()
+        """Go on, after an end."""
         self._has_ended, self.failure = False, None
+
+    def clear(self) -> None:
+        """Drop what nobody has read."""
+        self._waiting.clear()
 
     def tell(self, event: PlayerEvent) -> None:
         """Add an event."""
@@ -104,33 +109,63 @@ class PlayerEvents(AsyncIterator[PlayerEvent]):
 
 
 class BackgroundPlayer:
-    """Plays one queue after another; make it with a client's `player`. Commands may be given at any time."""
+    """Plays a queue that may be changed at any time; make it with a client's `player`.
+
+    Commands may be given at any time. Entries of the queue are named by their ids, which are never used
+    twice. Methods that take ids raise UsageError if the queue has no such entry.
+    """
 
     def __init__(
         self, client: Client, sink_factory: Callable[[], Sink], settings: Settings, nursery: trio.Nursery
     ) -> None:
         self._events = PlayerEvents()
         self._player = Player(client, sink_factory, settings, on_event=self._events.tell)
+        self._queue = self._player.queue
         self._nursery = nursery
+        self._scope = trio.CancelScope()  # around what is played
         self._ended = trio.Event()
         self._ended.set()
 
+    # Playing.
+
     async def play(self, items: Sequence[str], *, start_s: float = 0.0) -> None:
-        """Begin to play queries and track ids in order, the first from `start_s` on; return at once.
+        """Begin to play queries and track ids in order, in place of what is in the queue; return at once.
+
+        Args:
+            items: queries and track ids.
+            start_s: where to begin in the first that is played, in seconds.
 
         Raises:
             UsageError: an item looks like a track id but is none, or no track is as long as `start_s`.
-            StateMisuseError: the previous queue has not ended.
+            StateMisuseError: something is played.
         """
         if not self._ended.is_set():
             raise StateMisuseError("a player plays one queue at a time: stop it first")
-        check_queue(items, start_s)
-        self._ended = trio.Event()
-        self._events.begin()
-        await self._nursery.start(self._run, tuple(items), start_s)
+        check_items(items, start_s)
+        self._begin()
+        self._events.clear()
+        await self._nursery.start(self._run, partial(self._player.play, tuple(items), start_s=start_s))
+
+    def start(self) -> None:
+        """Play on from the place in the queue, or from its beginning; while it is paused, go on."""
+        if self._ended.is_set():
+            self._begin()
+            self._nursery.start_soon(self._run, self._player.run)
+        elif self.status.state == "paused":
+            self.toggle_pause()
+
+    def go(self, entry: int, position_s: float = 0.0) -> None:
+        """Play an entry, from a position in seconds on; with `random` the others follow it."""
+        self._player.go(entry, position_s)
+        self.start()
+
+    def stop(self) -> None:
+        """End at once. The queue and the place in it stay: `start` goes on from there."""
+        self._player.stop()
+        self._scope.cancel()
 
     async def wait_ended(self) -> None:
-        """Wait until the queue has ended; raise the error that ended it, unless `events` did."""
+        """Wait until the queue has ended, or was stopped; raise its error, unless `events` did."""
         await self._ended.wait()
         self.check()
 
@@ -138,11 +173,20 @@ class BackgroundPlayer:
         """Raise the error that ended playing, if it has not been raised."""
         self._events.check()
 
-    async def _run(self, items: Sequence[str], start_s: float, task_status: trio.TaskStatus[None]) -> None:
+    def _begin(self) -> None:
+        self._ended, self._scope = trio.Event(), trio.CancelScope()
+        self._events.begin()
+
+    async def _run(
+        self,
+        play: Callable[[], Awaitable[None]],
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
         failure: LightpeerError | None = None
         task_status.started()
         try:
-            await self._player.play(items, start_s=start_s)
+            with self._scope:
+                await play()
         except LightpeerError as error:
             failure = error
         finally:
@@ -159,9 +203,15 @@ class BackgroundPlayer:
         """What the player does now."""
         return self._player.status
 
+    # Commands.
+
     def toggle_pause(self) -> None:
         """Pause, or go on."""
         self._player.toggle_pause()
+
+    def seek(self, position_s: float) -> None:
+        """Go to a position in the track, in seconds; beyond the end means the end."""
+        self._player.seek(position_s)
 
     def seek_by(self, seconds: float) -> None:
         """Go forward, or back if negative; beyond the end means the end."""
@@ -175,10 +225,56 @@ class BackgroundPlayer:
         """Go to the track's beginning, or near it to the track before."""
         self._player.previous()
 
-    def stop(self) -> None:
-        """End at once."""
-        self._player.stop()
-
     def change_volume(self, decibels: float) -> None:
         """Turn the volume up, or down if negative."""
         self._player.change_volume(decibels)
+
+    # The queue.
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What is in the queue, by place."""
+        return list(self._queue.entries)
+
+    @property
+    def version(self) -> int:
+        """A number that grows with each change of the entries."""
+        return self._queue.entries.version
+
+    def changes(self, since: int) -> list[tuple[int, Entry]]:
+        """Return the places that have changed since a version, each with the entry that is there now."""
+        return self._queue.entries.changes(since)
+
+    @property
+    def modes(self) -> Modes:
+        """How the queue is played; may be set at any time."""
+        return self._queue.modes
+
+    @modes.setter
+    def modes(self, modes: Modes) -> None:
+        self._queue.modes = modes
+
+    def add(self, items: Sequence[str], at: int | None = None) -> list[int]:
+        """Add queries and track ids before a place, or at the end; return the ids of their entries.
+
+        Raises:
+            UsageError: an item looks like a track id but is none, or there is no such place, or no room.
+        """
+        check_items(items)
+        return self._queue.add(items, at)
+
+    def delete(self, entries: Collection[int]) -> None:
+        """Remove entries; where one of them plays, what follows is played."""
+        self._queue.delete(entries)
+
+    def clear(self) -> None:
+        """Remove all entries, which ends playing."""
+        self._queue.clear()
+
+    def move(self, entries: Collection[int], to: int) -> None:
+        """Move entries, in their order, so that the first of them is at a place, from 0."""
+        self._queue.move(entries, to)
+
+    def shuffle(self, entries: Collection[int] | None = None) -> None:
+        """Rearrange entries among their places, or all; what plays becomes the first of them."""
+        self._queue.shuffle(entries)

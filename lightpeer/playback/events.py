@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from lightpeer.core.segments.events import Rebuffering, Resumed, SourceLost, TransportChanged, Waiting
 
+if TYPE_CHECKING:
+    from lightpeer.core.queue.modes import Modes
+
 __all__ = [
     "Ended",
+    "ModesChanged",
     "NotPlayed",
     "Opening",
     "Paused",
     "PlayerEvent",
     "Playing",
+    "QueueChanged",
     "Rebuffering",
     "Resumed",
     "Seeked",
@@ -81,6 +86,34 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueChanged:
+    """Entries of the queue were added, removed or moved.
+
+    Attributes:
+        version: that of the entries.
+        length: how many there are.
+    """
+
+    version: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModesChanged:
+    """The queue is played in another way; the fields are those of `Modes`."""
+
+    random: bool
+    repeat: bool
+    single: str
+    consume: str
+
+    @classmethod
+    def to(cls, modes: Modes) -> Self:
+        """Return the event that tells of some modes."""
+        return cls(modes.random, modes.repeat, modes.single.value, modes.consume.value)
+
+
+@dataclass(frozen=True, slots=True)
 class NotPlayed:
     """An item was left out, or ended early. `message` is a sentence that says why."""
 
@@ -103,6 +136,8 @@ PlayerEvent: TypeAlias = (
     | Unpaused
     | Seeked
     | Ended
+    | QueueChanged
+    | ModesChanged
     | NotPlayed
     | Slowed
     | TransportChanged

@@ -1,48 +1,61 @@
-"""The player: joins a queue, its open tracks, and a sink, and obeys commands.
+"""The player: a queue that may be changed while it plays, the commands, and what it does now.
 
-Data flows one way: a deck returns pieces of PCM, decoded as they are asked for, and the sink takes them when
-it has room. That wait is the backpressure on everything before it. Once a track has been fetched completely
-the next one is opened, and plays on from its own deck without a gap.
-
-A command changes the place where playing is to go on (`queue.py`), then interrupts whatever is being waited
-for, and `_play_queue` goes on from there. `decks.py` opens tracks, and tries again where the network is away.
+The queue (`core/queue/play_queue.py`) says what is due. A command, or a change of the entries, changes the
+place in it at once, and the engine (`engine.py`) goes on from there. So commands never wait, and what is
+shown is true while a track is still being opened.
 """
 
 from __future__ import annotations
 
-import time
+import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.content.manifest import SAMPLE_RATE
-from lightpeer.download.session import Callbacks
-from lightpeer.errors import NothingFoundError, RemoteError
-from lightpeer.playback.decks import AHEAD, Decks
-from lightpeer.playback.events import Ended, NotPlayed, Paused, Seeked, Unpaused
-from lightpeer.playback.queue import Place, Queue
-from lightpeer.playback.sound import Sound, Volume
-from lightpeer.playback.status import Status, playing, status_of
-from lightpeer.playback.weather import Weather
-from lightpeer.tasks.nursery import open_nursery
+from lightpeer.core.content.manifest import MAX_SEGMENTS
+from lightpeer.core.content.uri import is_uri, parse_uri
+from lightpeer.core.queue.play_queue import PlayQueue
+from lightpeer.errors import StateMisuseError, UsageError
+from lightpeer.playback.engine import Engine
+from lightpeer.playback.events import ModesChanged, Paused, QueueChanged, Unpaused
+from lightpeer.playback.status import Status, place_of, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from lightpeer.audio.sinks import Sink
     from lightpeer.client.client import Client
     from lightpeer.config import Settings
-    from lightpeer.playback.deck import Deck
+    from lightpeer.core.queue.modes import Modes
     from lightpeer.playback.events import PlayerEvent
 
 RESTART_AFTER_S: Final = 3.0  # "previous" later than this goes to the track's own beginning, as players do
 
 
+def check_items(items: Iterable[str], start_s: float = 0.0) -> None:
+    """Check what is to be played.
+
+    Args:
+        items: queries and track ids.
+        start_s: where to begin in the first, in seconds.
+
+    Raises:
+        UsageError: an item looks like a track id but is none, or no track is as long as `start_s`.
+    """
+    for item in filter(is_uri, items):
+        parse_uri(item)
+    if not 0 <= start_s <= MAX_SEGMENTS:
+        raise UsageError(f"a track has at most {MAX_SEGMENTS} seconds: nothing begins at {start_s:g} s")
+
+
 class Player:
     """Plays a queue of queries and track ids through one sink.
 
-    Commands may be given at any time; while nothing is played, all but the volume do nothing.
+    Commands may be given at any time. While nothing is played, they change the place where `run` begins.
+
+    Attributes:
+        queue: its entries and modes may be changed at any time; the place in it is changed by commands.
     """
 
     def __init__(
@@ -63,199 +76,156 @@ class Player:
         """
         self._client = client
         self._on_event = on_event
-        self._queue = Queue()
-        self._weather = Weather(settings.give_up_s, on_event)
-        callbacks = Callbacks(
-            on_event=self._weather.tell,
-            on_silence=self._see_network,
-            sink_ahead_s=self._sink_ahead_s,
-            limits=client.limits,
-        )
-        self._decks = Decks(client, settings, self._queue, self._weather, callbacks)
-        self._sound = Sound(sink_factory, client.connecting, self._weather)
-        self._volume = Volume(settings)
-        self._deck: Deck | None = None  # the one that plays
-        self._nursery: trio.Nursery | None = None
-        self._interrupt = trio.CancelScope()  # around the playing of one item
+        self.queue = PlayQueue(random.SystemRandom().randrange)
+        self._engine = Engine(client, sink_factory, settings, self.queue, on_event)
+        self._told: tuple[int, Modes] | None = None  # of the queue; None: nothing is to be told
+        self._listen()
+
+    def _listen(self) -> None:
+        """Tell of changes of the queue from now on."""
+        self.queue.on_change = self._on_queue_changed
+        self._told = self.queue.entries.version, self.queue.modes
+
+    # Playing.
+
+    async def play(self, items: Sequence[str], *, start_s: float = 0.0) -> None:
+        """Play queries and track ids in order, in place of what is in the queue; return at the end.
+
+        An item that cannot be had is reported as `NotPlayed`, and the next one is played.
+
+        Args:
+            items: queries and track ids.
+            start_s: where to begin in the first that is played, in seconds.
+
+        Raises:
+            UsageError: an item looks like a track id but is none, or the first ends before `start_s`.
+            StateMisuseError: something is played.
+            NoPeerError, NothingFoundError, RemoteError, AudioError: as for `run`.
+        """
+        self._check_idle()
+        check_items(items, start_s)
+        self._told = None  # who plays knows what is in the queue
+        self.queue.clear()
+        self.queue.add(items)
+        self.queue.start()
+        self.queue.seek(start_s)
+        self._listen()
+        self._engine.start_s = start_s
+        await self._engine.run()
+
+    async def run(self) -> None:
+        """Play the queue from the place where it is, or from its beginning; return at its end.
+
+        Raises:
+            StateMisuseError: something is played.
+            NoPeerError: no peer was reached in `first_contact_wait_s`, or sound was away for `give_up_s`.
+            NothingFoundError, RemoteError: not one of the entries could be played.
+            AudioError: the sink, or a library that sound needs, does not work.
+        """
+        self._check_idle()
+        self.queue.start()
+        await self._engine.run()
+
+    def _check_idle(self) -> None:
+        if self._engine.is_running:
+            raise StateMisuseError("a player plays one queue at a time: stop it first")
 
     # Commands.
 
     def toggle_pause(self) -> None:
         """Pause, or go on."""
-        if self._queue.items:
-            self._sound.toggle_pause()
-            self._on_event(Paused() if self._sound.paused else Unpaused())
+        if self._engine.is_running:
+            sound = self._engine.sound
+            sound.toggle_pause()
+            self._on_event(Paused() if sound.paused else Unpaused())
+
+    def seek(self, position_s: float) -> None:
+        """Go to a position in the track, in seconds; beyond the end means the end."""
+        self._obey(lambda: self.queue.seek(position_s))
 
     def seek_by(self, seconds: float) -> None:
         """Go forward, or back if negative; beyond the end means the end."""
-        self._go(Place(self._queue.at.item, self._position_s + seconds))
+        self.seek(self._engine.position_s + seconds)
 
     def next(self) -> None:
         """Go to the next track; after the last one, end."""
-        self._go(Place(self._queue.at.item + 1))
+        self._obey(self.queue.next)
 
     def previous(self) -> None:
         """Go to the track's beginning, or near it to the track before."""
-        self._go(Place(self._queue.at.item - (self._position_s <= RESTART_AFTER_S)))
+        if self._engine.position_s > RESTART_AFTER_S:
+            self.seek(0.0)
+        else:
+            self._obey(self.queue.previous)
+
+    def go(self, entry: int, position_s: float = 0.0) -> None:
+        """Go to an entry of the queue, at a position in seconds; raise UsageError if it is not there."""
+        self._obey(lambda: self.queue.go(entry, position_s))
 
     def stop(self) -> None:
-        """End at once."""
-        if self._nursery is not None:
-            self._nursery.cancel_scope.cancel()
+        """End at once. The queue stays, and `run` goes on from the place where this was."""
+        if self._engine.is_running:
+            self.queue.seek(self._engine.position_s)
+            self._engine.stop()
 
     def change_volume(self, decibels: float) -> None:
         """Turn the volume up, or down if negative."""
-        self._volume.change(decibels)
-        if self._deck is not None:
-            self._deck.set_gain(self._volume.gain_q8_db(self._deck.track))
+        volume, deck = self._engine.volume, self._engine.deck
+        volume.change(decibels)
+        if deck is not None:
+            deck.set_gain(volume.gain_q8_db(deck.track))
 
-    def _go(self, place: Place) -> None:
-        """Go on elsewhere, unless all is over. A seek need not disturb a track that is being opened."""
-        queue = self._queue
-        if queue.is_over:
+    def _obey(self, command: Callable[[], bool]) -> None:
+        """Have a command change the place, and go on there."""
+        engine, before = self._engine, self.queue.turn
+        heard_at_s = engine.position_s if engine.deck is not None and engine.deck.started else None
+        is_later = command()
+        if not engine.is_running:
             return
-        is_heard = self._deck is not None and self._deck.started
-        before = queue.at.item
-        skipped_at = queue.go(place, self._position_s if is_heard else None, trio.current_time())
-        if skipped_at is not None:
-            self._client.on_skipped(skipped_at)
-        if queue.at.item != before:
-            self._decks.listening.heard_s = 0.0
-        if self._deck is not None or queue.at.item != before:
-            self._interrupt.cancel()
+        if before is not None and self.queue.turn != before:
+            listener, now = engine.decks.opener.listener, trio.current_time()
+            skipped_at = listener.on_skip(before.entry, heard_at_s if is_later else None, now)
+            if skipped_at is not None:
+                self._client.on_skipped(skipped_at)
+        engine.follow(is_sought=True)
 
-    # Status.
+    def _on_queue_changed(self) -> None:
+        """Follow a change of the queue, and tell of it."""
+        if self._engine.is_running:
+            self._engine.decks.on_queue_changed()
+            self._engine.follow()
+        if self._told is None:
+            return
+        version, modes = self._told
+        self._told = self.queue.entries.version, self.queue.modes
+        if self.queue.entries.version != version:
+            self._on_event(QueueChanged(self.queue.entries.version, len(self.queue.entries)))
+        if self.queue.modes != modes:
+            self._on_event(ModesChanged.to(self.queue.modes))
+
+    # What it does now.
 
     @property
     def status(self) -> Status:
-        """What the player does now."""
-        deck, weather, meter = self._deck, self._weather, self._client.meter
+        """What the player does now, from memory: it never waits."""
+        engine, place = self._engine, place_of(self.queue)
+        decks, weather, meter = engine.decks, engine.weather, self._client.meter
+        if engine.is_running:
+            place = status_of(engine.deck, place, is_paused=engine.sound.paused)
+            place = replace(place, position_s=engine.position_s, next_title=decks.next_title())
         left_bytes = meter.left_bytes if meter else None
-        status = Status()
-        if self._queue.items:
-            status = status_of(deck, self._position_s, is_paused=self._sound.paused)
         return replace(
-            status,
-            goodput_kbps=self._decks.bandwidth.rate_bytes_per_s * 8 / 1000 if deck is not None else 0.0,
-            volume_db=self._volume.db,
+            place,
+            goodput_kbps=decks.opener.bandwidth.rate_bytes_per_s * 8 / 1000 if engine.is_running else 0.0,
+            volume_db=engine.volume.db,
             awaited=weather.awaited,
             awaited_s=weather.lasts_s,
-            mb_per_hour=self._decks.mb_per_hour() if deck is not None else 0.0,
+            reason=weather.reason,
+            mb_per_hour=decks.mb_per_hour() if engine.deck is not None else 0.0,
+            used_mb=self._client.network.counters.total_bytes() / 1e6,
             left_mb=left_bytes / 1e6 if left_bytes is not None else None,
         )
 
-    @property
-    def _position_s(self) -> float:
-        """The position that is heard now, in seconds; after a command, the position it goes to."""
-        if self._deck is None or self._interrupt.cancel_called:
-            return self._queue.at.position_s
-        return max(0.0, self._deck.position_s - self._sound.latency_s)
-
-    def _sink_ahead_s(self) -> float:
-        """Return the seconds of sound that have left the buffer and are not heard yet."""
-        return (self._deck.in_hand_s if self._deck is not None else 0.0) + self._sound.latency_s
-
-    def _see_network(self) -> None:
-        self._weather.see_network(self._deck.session if self._deck is not None else None)
-
     def stats(self) -> dict[str, object]:
         """Return the measurements so far: the fields of `--stats`."""
-        return self._decks.report()
-
-    # Playing.
-
-    async def play(self, items: Sequence[str], *, start_s: float = 0.0) -> None:
-        """Play queries and track ids in order, the first one from `start_s` on; return at the end.
-
-        An item that cannot be had is reported as `NotPlayed`, and the next one is played.
-
-        Raises:
-            UsageError: an item looks like a track id but is none, or the first ends before `start_s`.
-            NoPeerError: no peer was reached in `first_contact_wait_s`, or sound was away for `give_up_s`.
-            NothingFoundError, RemoteError: not one of the items could be played.
-            AudioError: the sink, or a library that sound needs, does not work.
-        """
-        self._queue.begin(items, start_s)
-        self._sound.paused = False
-        self._weather.clear()
-        try:
-            async with open_nursery() as self._nursery:
-                self._nursery.start_soon(self._weather.watch)
-                self._decks.begin(self._nursery)
-                await self._play_queue()
-                self._nursery.cancel_scope.cancel()
-        finally:
-            self._nursery = self._deck = None
-            self._decks.end()
-            self._queue.end()
-            self._weather.clear()
-            await self._sound.aclose()
-
-    async def _play_queue(self) -> None:
-        """Play item after item, and go where commands say."""
-        any_played = False
-        while not self._queue.is_over:
-            item, failure = self._queue.items[self._queue.at.item], None
-            with trio.CancelScope() as self._interrupt:
-                try:
-                    await self._play_item()
-                except (NothingFoundError, RemoteError) as error:
-                    failure = error
-            if self._interrupt.cancel_called:
-                self._sound.flush()
-            else:
-                self._queue.advance()
-            any_played |= failure is None
-            if failure is not None:
-                if not any_played and self._queue.is_over:
-                    raise failure
-                self._on_event(NotPlayed(item, str(failure)))
-        await self._sound.drain()
-
-    async def _play_item(self) -> None:
-        """Play the item that is due, from the place that is wanted to its end, and open the next one."""
-        item = self._queue.at.item
-        self._weather.on_silence()
-        self._decks.close(keep=range(item, item + 1 + AHEAD))
-        self._decks.awaited, self._deck = item, self._decks.get(item)
-        deck = await self._loaded(item)
-        self._queue.check_start(deck.track)
-        if not deck.is_at(self._queue.at.position_s):
-            deck.seek(self._queue.at.position_s)
-            self._on_event(Seeked(deck.position_s))
-        self._decks.awaited, self._deck = None, deck
-        self._see_network()
-        async with open_nursery() as nursery:
-            nursery.start_soon(self._decks.open_ahead, deck, item)
-            await self._hear(deck, item)
-            self._on_event(Ended(deck.track.uri, deck.position_s))
-            self._decks.await_next(item + 1, nursery.cancel_scope)
-
-    async def _loaded(self, item: int) -> Deck:
-        """Return an item's deck, open and ready to decode; libraries are loaded meanwhile."""
-        async with open_nursery() as nursery:
-            nursery.start_soon(self._sound.prepare)
-            deck = await self._decks.opened(item)
-        if not self._sound.realtime:
-            deck.session.download.buffer.wishes.take_best()
-        # Later items may be mono or stereo, and most sinks cannot change.
-        channels = 2 if len(self._queue.items) > 1 else None
-        deck.load(gain_q8_db=self._volume.gain_q8_db(deck.track), channels=channels)
-        return deck
-
-    async def _hear(self, deck: Deck, item: int) -> None:
-        """Give a deck's sound to the sink, piece by piece, to the end of the track."""
-        heard_s = 0.0
-        while (pcm := await deck.next_piece()) is not None:
-            piece_s = len(pcm) / (2 * deck.channels * SAMPLE_RATE)
-            await self._sound.open(deck.channels)
-            self._decks.stats.on_pcm(piece_s, time.monotonic())
-            if not deck.started:
-                deck.started = True
-                self._on_event(playing(deck))
-            self._weather.on_sound()
-            await self._sound.write(pcm)
-            heard_s += piece_s
-            listened_at = self._queue.on_heard(item, heard_s, deck.track.duration_s)
-            if listened_at is not None:
-                self._client.on_listened(listened_at)
+        return self._engine.decks.report()

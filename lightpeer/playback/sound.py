@@ -35,6 +35,7 @@ class Sound:
 
     Attributes:
         paused: whether the listener has paused.
+        channels: how many the sink has; 0: it was not opened yet.
     """
 
     def __init__(self, sink_factory: Callable[[], Sink], connecting: trio.Event, weather: Weather) -> None:
@@ -46,13 +47,13 @@ class Sound:
             weather: is told while the device is away.
         """
         self.paused = False
+        self.channels = 0
         self._sink_factory = sink_factory
         self._connecting = connecting
         self._sink: Sink | None = None
         self._is_open = False
         self._weather = weather
         self._has_worked = False
-        self._channels = 0
         self._retries: Retries | None = None  # since a sink has last taken sound
 
     @property
@@ -66,6 +67,16 @@ class Sound:
         assert self._sink is not None, "`prepare` comes first"
         return self._sink.realtime
 
+    def begin(self) -> None:
+        """Begin anew: another sink, and no pause."""
+        self.paused, self.channels = False, 0
+
+    @property
+    def keeps_mono(self) -> bool:
+        """Whether the sink takes one channel as well as two; `prepare` comes first."""
+        assert self._sink is not None, "`prepare` comes first"
+        return self._sink.keeps_mono
+
     async def prepare(self) -> None:
         """Load the libraries in a thread, which takes a Pi Zero a second, and make the sink."""
         if self._sink is None:
@@ -75,7 +86,7 @@ class Sound:
 
     async def open(self, channels: int) -> None:
         """Open the sink for 1 or 2 channels, unless it is open; where one was lost, wait for another."""
-        self._channels = channels
+        self.channels = channels
         while not self._is_open:
             sink = self._sink = self._sink or self._sink_factory()
             try:
@@ -97,7 +108,7 @@ class Sound:
                 await self._sink.write(pcm)
             except AudioError as error:
                 await self._lose(self._sink, error)
-                await self.open(self._channels)
+                await self.open(self.channels)
             else:
                 self._retries = None
                 return

@@ -49,6 +49,11 @@ class Weather:
         """For how many seconds it has been waited for."""
         return 0.0 if self._waits.since is None else trio.current_time() - self._waits.since
 
+    @property
+    def reason(self) -> str:
+        """A sentence that says why it is waited for."""
+        return self._waits.reason
+
     def clear(self) -> None:
         """Begin anew, before a queue is played."""
         self._waits = Waits(self._give_up_s)

@@ -173,7 +173,9 @@ def load_or_create_identity(state_dir: Path, entropy: Callable[[int], bytes] = o
 
 
 def load_or_make_identity(state_dir: Path, entropy: Callable[[int], bytes], losses: Losses) -> Identity:
-    """Do as `load_or_create_identity`, but return a new identity even if its key cannot be saved.
+    """Do as `load_or_create_identity`, but return a new identity where its key cannot be saved, or was lost.
+
+    A key file that a power failure has left empty holds nothing to restore, and is set aside.
 
     Args:
         state_dir: the directory.
@@ -183,6 +185,12 @@ def load_or_make_identity(state_dir: Path, entropy: Callable[[int], bytes], loss
     Raises:
         StateError: a key is there, but cannot be read or is not a key.
     """
+    path = state_dir / KEY_FILE
+    with suppress(OSError):
+        if _is_empty(read_ordinary(path, _MAX_KEY_BYTES)):
+            logger.warning(
+                "the key was empty, as after a power failure: this is a new id (%s)", set_aside(path)
+            )
     identity = _load_identity(state_dir)
     if identity is None:
         secret, identity = _new_identity(entropy)
@@ -243,11 +251,21 @@ def _load_identity(state_dir: Path) -> Identity | None:
     except OSError as error:
         why = f"cannot read the key {path} ({error.strerror}): make it yours, or choose another --state"
         raise StateError(path, why) from error
+    if _is_empty(text):
+        raise StateError(path, f"the key file {path} is empty, as after a power failure: {_way_out(path)}")
     try:
         return Identity(bytes.fromhex(text.decode("ascii").strip()))
     except (ValueError, LightpeerError) as error:
         raise StateError(
             path,
-            f"the key file {path} is corrupt and was left as it is: "
-            f"restore a copy, or start with a new identity: mv {path} {path}.corrupt",
+            f"the key file {path} is corrupt and was left as it is: {_way_out(path)}",
         ) from error
+
+
+def _is_empty(key: bytes) -> bool:
+    """Return whether a key file is as a power failure leaves it: without its blocks, or with zeros there."""
+    return not key.strip(b"\0 \n")
+
+
+def _way_out(path: Path) -> str:
+    return f"restore a copy, or start with a new identity: mv {path} {path}.corrupt"

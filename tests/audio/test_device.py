@@ -28,7 +28,7 @@ class FakeSoundDevice(types.ModuleType):
     def __init__(self):
         super().__init__("sounddevice")
         self.stream = None
-        self.fails_at = ""
+        self.fails_at = self.reason = ""
         self.begun = 1
 
     def _terminate(self):
@@ -40,11 +40,23 @@ class FakeSoundDevice(types.ModuleType):
 
     def fail(self, step):
         if self.fails_at == step:
-            raise self.PortAudioError(f"no {step}")
+            raise self.PortAudioError(self.reason or f"no {step}")
 
-    def query_devices(self, kind):
-        assert kind == "output"
+    default = types.SimpleNamespace(device=(0, 2))
+
+    def query_devices(self, device=None, kind=None):
         self.fail("device")
+        if kind is None:
+            return [
+                {"name": "Microphone", "hostapi": 0, "max_output_channels": 0},
+                {"name": "hw:1,0", "hostapi": 0, "max_output_channels": 2},
+                {"name": "default", "hostapi": 0, "max_output_channels": 32},
+            ]
+        assert kind == "output"
+        return {"default_samplerate": 44100.0}
+
+    def query_hostapis(self):
+        return ({"name": "ALSA"},)
 
     def RawOutputStream(self, **options):
         self.fail("stream")
@@ -358,3 +370,54 @@ def test_the_real_sounddevice_is_found_without_asking_a_compiler(monkeypatch):
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: pytest.fail(f"asked for {name}"))
     assert device._import_sounddevice().RawOutputStream
+
+
+def test_a_raw_device_of_another_rate_is_named_with_the_way_out(fake):
+    fake.fails_at, fake.reason = "stream", "Invalid sample rate [PaErrorCode -9997]"
+
+    async def test():
+        with pytest.raises(
+            AudioError, match=r"48000 Hz \(it takes 44100\): choose one that converts, .*plughw"
+        ):
+            await opened("hw:1,0")
+        fake.query_devices = lambda *_: {}
+        with pytest.raises(AudioError, match=r"48000 Hz \(Invalid sample rate .*plughw"):
+            await opened("hw:1,0")
+
+    trio.run(test)
+
+
+def test_where_sounddevice_has_no_way_to_begin_anew_the_sink_is_closed_all_the_same(fake, monkeypatch):
+    monkeypatch.delattr(FakeSoundDevice, "_terminate")
+    fake.fails_at = "stream"
+
+    async def test():
+        sink = DeviceSink()
+        with pytest.raises(AudioError):
+            await sink.open(RATE, 2)
+        await sink.aclose()
+
+    trio.run(test)
+
+
+def test_devices_are_listed(fake):
+    assert device.output_devices() == [("hw:1,0", "ALSA", False), ("default", "ALSA", True)]
+    fake.fails_at = "device"
+    with pytest.raises(AudioError, match="cannot be listed"):
+        device.output_devices()
+
+
+def test_after_a_pause_in_which_the_server_went_portaudio_begins_anew(fake):
+    async def test():
+        sink = await opened()
+        sink.pause(True)
+        fake.stream.played()
+        sink.pause(False)
+        fake.fails_at = "start"
+        with pytest.raises(AudioError, match="did not go on"):
+            await sink.write(block(1))
+        fake.begun = 0
+        await sink.aclose()
+        assert fake.begun == 0, "ended, and begun again"
+
+    trio.run(test)

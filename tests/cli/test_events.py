@@ -33,6 +33,11 @@ PRINTED = {
     events.Unpaused(): ("unpaused", {}),
     events.Seeked(3.0): ("seeked", {"position_s": 3.0}),
     events.Ended("loud:x", 2.0): ("ended", {"uri": "loud:x", "position_s": 2.0}),
+    events.QueueChanged(3, 12): ("queue", {"version": 3, "length": 12}),
+    events.ModesChanged(random=True, repeat=False, single="0", consume="oneshot"): (
+        "modes",
+        {"random": True, "repeat": False, "single": "0", "consume": "oneshot"},
+    ),
     events.NotPlayed("x", "nobody has it"): ("warning", {"message": "nobody has it"}),
     events.Slowed("a cap is near"): ("slowed", {"message": "a cap is near"}),
     events.TransportChanged("grpc", "Lx"): ("transport", {"transport": "grpc", "peer_id": "Lx"}),

@@ -76,6 +76,28 @@ def test_version_answers_before_anything_is_imported():
     assert not {"argparse", "typing", "enum", "trio", "lightpeer.cli.main", "lightpeer.errors"} & set(modules)
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_a_reader_that_has_gone_is_no_error(argument, unbuffered):
+    reading, writing = os.pipe()
+    os.close(reading)
+    argv = [sys.executable, "-m", "lightpeer", argument]
+    environ = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(argv, stdout=writing, stderr=subprocess.PIPE, env=environ, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_files_that_were_closed_are_opened_before_a_socket_takes_their_place():
+    code = (
+        "import os; os.close(0); os.close(2)\n"
+        "from lightpeer.__main__ import open_standard_files\n"
+        "open_standard_files(); print(os.fstat(2).st_rdev == os.stat(os.devnull).st_rdev, os.dup(2) > 2)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "True True\n"
+
+
 def test_version_beside_other_flags(capsys):
     assert run(["-q", "--version"]) == 0
     assert capsys.readouterr().out == f"lightpeer {VERSION}\n"
@@ -132,9 +154,15 @@ def test_help_lists_the_commands_and_statuses(capsys):
         (["play", "x", "--bitrate", "fast"], "--bitrate is 'fast', but must be a whole number"),
         (["play", "x", "--transport", "tcp"], "auto, udp or grpc"),
         (["play", "x", "--volume", "99"], "from -60 to 20 (decibels)"),
-        (["play", "x", "--start", "nan"], "a number of seconds from 0 to 65536, not 'nan'"),
-        (["play", "x", "--start", "1e300"], "a number of seconds from 0 to 65536, not '1e300'"),
-        (["play", "x", "--start", "-1"], "a number of seconds from 0 to 65536, not '-1'"),
+        (
+            ["play", "x", "--start", "nan"],
+            "a number of seconds from 0 to 65536, or a time as 1:30, not 'nan'",
+        ),
+        (
+            ["play", "x", "--start", "1e300"],
+            "a number of seconds from 0 to 65536, or a time as 1:30, not '1e300'",
+        ),
+        (["play", "x", "--start", "-1"], "a number of seconds from 0 to 65536, or a time as 1:30, not '-1'"),
         (["play", "x", "--output", "tape"], "tape"),
         (["play", "x", "--output", "pipe", "--json"], "both need stdout"),
         (["play", "x", "--stats", "none/s.json"], "a folder that exists"),

@@ -29,7 +29,7 @@ from lightpeer.playback.events import (
     Waiting,
 )
 from lightpeer.state.files import Losses
-from tests.cli.test_terminal import Status
+from tests.cli.test_terminal import STATUS
 
 PLAYING = Playing(
     title="Copper\x1b[2J Rain",
@@ -60,7 +60,7 @@ class FakePlayer:
     def __init__(self, client, sink_factory, settings, *, on_event):
         del client, sink_factory, settings
         self.on_event = on_event
-        self.status = Status()
+        self.status = STATUS
 
     async def play(self, items, *, start_s):
         assert (items, start_s) == (["x"], 3.0)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.console.text import clean, clean_lines, clock, truncate, width
+from lightpeer.console.text import clean, clean_lines, clock, seconds_of, truncate, width
 
 
 @given(st.text(max_size=40))
@@ -60,3 +61,28 @@ def test_truncate():
 
 def test_clock():
     assert [clock(s) for s in (0, 5.9, 185, 3723)] == ["0:00", "0:05", "3:05", "1:02:03"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("90", 90.0),
+        ("2.5", 2.5),
+        ("1:30", 90.0),
+        ("0:07.25", 7.25),
+        ("1:02:03", 3723.0),
+        ("75:00", 4500.0),
+    ],
+)
+def test_a_position_is_seconds_or_a_time(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "-1", "nan", "1e9", ":30", "1:", "1:60", "1.5:00", "1:2:3:4", "1:2:60", "1:-5", "1_0", "٣", "."],
+)
+def test_what_is_no_position_is_refused(text):
+    with pytest.raises(ValueError, match="is no position"):
+        seconds_of(text)

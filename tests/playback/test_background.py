@@ -8,9 +8,21 @@ from pathlib import Path
 import pytest
 import trio
 
+from lightpeer.core.queue.entries import Entry
+from lightpeer.core.queue.modes import Modes
 from lightpeer.errors import NothingFoundError, StateMisuseError, UsageError
 from lightpeer.playback.background import MAX_EVENTS, BackgroundPlayer, PlayerEvents, open_player
-from lightpeer.playback.events import Ended, NotPlayed, Opening, Paused, Playing, Seeked, Unpaused
+from lightpeer.playback.events import (
+    Ended,
+    ModesChanged,
+    NotPlayed,
+    Opening,
+    Paused,
+    Playing,
+    QueueChanged,
+    Seeked,
+    Unpaused,
+)
 from lightpeer.testing.network import SimInternet, simulate
 from tests.playback.music import Recorder, Stage, demo_track, pcm_of, stage
 
@@ -167,3 +179,63 @@ def test_what_waits_for_a_reader_is_bounded():
         assert got == [Seeked(float(n)) for n in range(3, MAX_EVENTS + 3)]
 
     simulate(main)
+
+
+def test_a_queue_is_changed_while_it_plays(tmp_path):
+    async def act(now: Stage, player: BackgroundPlayer) -> None:
+        await player.play([RAIN.track.uri])
+        version = player.version
+        (added,) = player.add([ARCADE.track.uri])
+        assert player.entries == [Entry(added - 1, RAIN.track.uri), Entry(added, ARCADE.track.uri)]
+        assert player.changes(version) == [(1, player.entries[1])]
+        player.modes = Modes(repeat=True)
+        assert player.modes == Modes(repeat=True)
+        with pytest.raises(UsageError):
+            player.add(["loud:nonsense"])
+        player.move([added], 0)
+        player.shuffle([added])
+        await now.when(lambda: player.status.position_s >= 1)
+        player.go(added, 5.0)
+        await now.when(lambda: player.status.uri == ARCADE.track.uri and player.status.position_s >= 5)
+        player.seek(2.0)
+        assert player.status.position_s == 2.0
+        player.delete([added - 1])
+        assert player.status.number == player.status.count == 1
+        player.clear()
+        await player.wait_ended()
+        told = [type(event) async for event in player.events]
+        assert {QueueChanged, ModesChanged} < set(told)
+
+    with_player(tmp_path, act)
+
+
+def test_a_stop_keeps_the_place_and_start_goes_on(tmp_path):
+    async def act(now: Stage, player: BackgroundPlayer) -> None:
+        await player.play([RAIN.track.uri])
+        await now.when(lambda: player.status.position_s >= 2)
+        player.stop()
+        await player.wait_ended()
+        assert player.status.state == "stopped"
+        at_s = player.status.position_s
+        assert at_s == pytest.approx(2, abs=0.1)
+        now.sink.log.clear()
+        player.start()
+        await now.when(lambda: player.status.state == "playing")
+        assert player.status.position_s == pytest.approx(at_s, abs=0.1)
+        player.toggle_pause()
+        player.start()
+        assert player.status.state == "playing", "it went on"
+        player.start()
+        await player.wait_ended()
+        now.sink.log.clear()
+        player.start()
+        player.stop()
+        await player.wait_ended()
+        assert player.status.state == "stopped", "before it had begun"
+        player.go(player.entries[0].id, 7.0)
+        await player.wait_ended()
+        assert [event async for event in player.events][-1] == Ended(
+            RAIN.track.uri, pytest.approx(8, abs=0.01)
+        )
+
+    with_player(tmp_path, act)

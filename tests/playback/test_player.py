@@ -177,10 +177,15 @@ def test_mono_and_stereo_in_one_queue_are_both_heard_whole(tmp_path, order):
     assert done.sink.gaps == []
 
 
-def test_a_mono_track_alone_stays_mono(tmp_path):
+def test_a_mono_track_alone_stays_mono_in_a_file_and_has_two_channels_elsewhere(tmp_path):
+    path = tmp_path / "x.wav"
+    perform(tmp_path, nothing, "tone", shelves=([tone_track()],), sink=WavSink(path))
+    with wave.open(str(path)) as file:
+        assert file.getparams()[:3] == (1, 2, SAMPLE_RATE)
+        assert file.readframes(1 << 30) == pcm_of(tone_track())
     done = perform(tmp_path, nothing, "tone", shelves=([tone_track()],))
-    assert done.sink.format == (SAMPLE_RATE, 1)
-    assert done.sink.pcm == pcm_of(tone_track())
+    assert done.sink.format == (SAMPLE_RATE, 2)
+    assert done.sink.pcm == pcm_of(tone_track(), stereo=True)
 
 
 @pytest.mark.parametrize("start_s", [0.01, 2.5, 6.99])
@@ -657,7 +662,7 @@ def test_a_sink_that_cannot_be_made(tmp_path):
         raise UsageError("no such output")
 
     async def act(now: Stage) -> None:
-        now.player._sound._sink_factory = make
+        now.player._engine.sound._sink_factory = make
 
     error, _ = failing(tmp_path, act=act)
     assert type(error) is UsageError

@@ -20,23 +20,32 @@ from lightpeer.client import stream
 from lightpeer.client.start import INLINE_BYTES, Start
 from lightpeer.client.stream import BUFFER_BYTES
 from lightpeer.config import Settings
-from lightpeer.core.content.manifest import SAMPLE_RATE, Rendition
+from lightpeer.core.content.manifest import MAX_SEGMENTS, SAMPLE_RATE, Rendition
+from lightpeer.core.queue.modes import Modes, Switch
 from lightpeer.core.segments.download import Download
 from lightpeer.core.segments.retries import ANSWERS, LONGEST_S
 from lightpeer.core.segments.skips import LEAST_INLINE_BYTES, SETTLED_S
 from lightpeer.download.session import Callbacks
-from lightpeer.errors import AudioError, NoPeerError, NothingFoundError, StateMisuseError, StreamFailedError
-from lightpeer.playback import decks, sound
+from lightpeer.errors import (
+    AudioError,
+    NoPeerError,
+    NothingFoundError,
+    StateMisuseError,
+    StreamFailedError,
+    UsageError,
+)
+from lightpeer.playback import opener, sound
 from lightpeer.playback.deck import first_segment
 from lightpeer.playback.events import NotPlayed, PlayerEvent, Rebuffering, Resumed, Slowed, SourceLost
+from lightpeer.playback.listener import LISTENED_S, SKIPPED_S
 from lightpeer.playback.player import RESTART_AFTER_S, Player
-from lightpeer.playback.queue import LISTENED_S, SKIPPED_S
 from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB
 from lightpeer.playback.status import Status
 from tests.client.nothing_kept import NothingKept
 from tests.pair import made_track
 
 PIECE_S = 0.5
+IDLE = Status(used_mb=0.011)
 PIECE = bytes(round(PIECE_S * SAMPLE_RATE) * 4)
 
 
@@ -146,7 +155,7 @@ class FakeDeck:
 
 class FakeSink:
     realtime = True
-    may_return = False
+    keeps_mono = may_return = False
     opens_in_s = closes_in_s = 0.0
 
     def __init__(self) -> None:
@@ -258,7 +267,7 @@ def run(monkeypatch):
         function()
 
     monkeypatch.setattr(stream, "Session", FakeSession)
-    monkeypatch.setattr(decks, "Deck", FakeDeck)
+    monkeypatch.setattr(opener, "Deck", FakeDeck)
     monkeypatch.setattr(sound, "_load_audio", lambda: loaded.append(True))
     monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
 
@@ -283,7 +292,7 @@ def run(monkeypatch):
 
 def test_a_queue_is_opened_decoded_heard_and_closed(run):
     async def main(on: Stage) -> None:
-        assert on.player.status == Status(volume_db=0.0)
+        assert on.player.status == IDLE
         await on.player.play(["one", "two"])
         one, two = FakeDeck.made
         assert on.client.opened == [(0.0, "one", INLINE_BYTES, 0), (1.5, "two", INLINE_BYTES, 0)]
@@ -312,7 +321,7 @@ def test_a_queue_is_opened_decoded_heard_and_closed(run):
             assert deck.log[-1] == "closed"
             assert deck.started
             assert deck.session.playout.realtime is True
-        assert on.player.status == Status(volume_db=0.0)
+        assert on.player.status == IDLE
         assert on.client.noted == [(on.client.peer, 0.0)]
 
     run(main)
@@ -327,7 +336,7 @@ def test_a_session_is_given_all_that_it_needs(run):
         download = session.download
         assert download.buffer.most_bytes == BUFFER_BYTES
         bandwidth = download.bandwidth
-        assert bandwidth is on.player._decks.bandwidth
+        assert bandwidth is on.player._engine.decks.opener.bandwidth
         assert bandwidth.rate_bytes_per_s == 7_000.0, "what is remembered of the network"
         assert callable(find)
         callbacks = session.callbacks
@@ -343,7 +352,7 @@ def test_a_session_is_given_all_that_it_needs(run):
 def test_the_latest_rate_counts_for_the_next_track_and_is_noted_at_the_end(run):
     async def main(on: Stage) -> None:
         def measure() -> None:
-            on.player._decks.bandwidth.on_streamed(55_000, 0.0, 1.0)
+            on.player._engine.decks.opener.bandwidth.on_streamed(55_000, 0.0, 1.0)
 
         FakeDeck.script["one"] = [1, measure]
         await on.player.play(["one", "two"])
@@ -382,9 +391,13 @@ def test_how_the_first_reply_came_tells_the_rate(run):
 def test_a_track_alone_keeps_its_channels_and_an_id_is_opened_as_one(run):
     async def main(on: Stage) -> None:
         track = made_track(3).track
+        on.sink.keeps_mono = True
         await on.player.play([track.uri])
         assert on.client.opened == [(0.0, track.track_id.hex(), INLINE_BYTES, 0)]
         assert ("load", 0, None) in FakeDeck.made[0].log
+        on.sink.keeps_mono = False
+        await on.player.play([track.uri])
+        assert ("load", 0, 2) in FakeDeck.made[1].log, "a device may take two channels alone"
 
     run(main)
 
@@ -400,7 +413,7 @@ def test_into_a_file_nothing_plays_in_real_time(run):
 
 def test_sound_is_loaded_once_the_first_packet_has_left(run):
     async def main(on: Stage) -> None:
-        on.client.connecting = on.player._sound._connecting = trio.Event()
+        on.client.connecting = on.player._engine.sound._connecting = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(on.player.play, ["one"])
             await trio.testing.wait_all_tasks_blocked()
@@ -428,6 +441,10 @@ def test_the_status_of_what_plays(run):
         assert seen == [
             Status(
                 state="playing",
+                entry=1,
+                item="one",
+                number=1,
+                count=1,
                 title="one",
                 artist="Somebody",
                 uri=FakeDeck.made[0].track.uri,
@@ -439,6 +456,8 @@ def test_the_status_of_what_plays(run):
                 sources=2,
                 transport="udp",
                 volume_db=-3.0,
+                lowest_kbps=FakeDeck.made[0].track.renditions[0].bitrate_kbps,
+                used_mb=0.011,
                 mb_per_hour=11_000 * 3600 / 13.75 / 1e6,  # of a second that was heard, and what is here
             )
         ]
@@ -483,7 +502,17 @@ def test_the_status_while_it_opens_waits_for_data_or_is_paused(run):
             nursery.start_soon(lambda: on.player.play(["one"], start_s=4.0))
             await trio.testing.wait_all_tasks_blocked()
             look()
-        assert seen[0] == Status("opening", position_s=4.0, volume_db=2.0)
+        assert seen[0] == Status(
+            "opening",
+            1,
+            "one",
+            1,
+            1,
+            position_s=4.0,
+            goodput_kbps=seen[0].goodput_kbps,
+            volume_db=2.0,
+            used_mb=0.011,
+        )
         assert [status.state for status in seen] == ["opening", "playing", "buffering", "paused"]
         assert seen[1].position_s == 4.0 - 0.125
 
@@ -523,8 +552,8 @@ def test_what_was_played_is_measured(run):
         assert stats["played_s"] == 2.5
         assert stats["audio_bytes"] == 200
         assert (stats["rx_bytes"], stats["tx_bytes"], stats["transport"]) == (10_000, 1_000, "udp")
-        assert on.player._decks.stats.first_packet_at == 5.0
-        assert on.player._decks.stats.first_audio_at is not None
+        assert on.player._engine.decks.stats.first_packet_at == 5.0
+        assert on.player._engine.decks.stats.first_audio_at is not None
 
     run(main, {})
 
@@ -577,14 +606,14 @@ def test_a_seek_goes_from_what_is_heard_and_flushes_the_sink(run):
 
 @pytest.mark.parametrize(
     ("pieces", "latency_s", "item"),
-    [(6, 0.0, 0), (6, -0.01, 1), (1, 0.0, 0)],
+    [(6, 0.0, 1), (6, -0.01, 2), (1, 0.0, 1)],
 )
 def test_previous_is_the_track_before_or_near_its_beginning_this_one(run, pieces, latency_s, item):
     async def main(on: Stage) -> None:
         def press() -> None:
             on.sink.latency_s = latency_s
             on.player.previous()
-            assert on.player._queue.at == (item, 0.0)
+            assert (on.player.status.entry, on.player.status.position_s) == (item, 0.0)
 
         assert RESTART_AFTER_S == 6 * PIECE_S
         FakeDeck.script["two"] = [pieces, press, 1]
@@ -728,7 +757,9 @@ def test_stop_ends_at_once_and_closes_all(run):
         assert on.sink.pieces == 2
         assert on.sink.log == [("open", SAMPLE_RATE, 2), "closed"]
         assert FakeDeck.made[0].log[-1] == "closed"
-        assert on.player.status == Status()
+        kept = on.player.status
+        assert (kept.state, kept.entry, kept.number, kept.count) == ("stopped", 1, 1, 2)
+        assert kept.position_s == 1.0 - on.sink.latency_s, "what was heard"
         await on.player.play(["two"])
         assert on.sink.pieces == 2 + 3
 
@@ -790,7 +821,7 @@ def test_the_volume_and_the_tracks_gain_are_what_is_decoded_with(run, normalize,
         ]
         await on.player.play(["one"])
         (deck,) = FakeDeck.made
-        assert ("load", 256 + gain, None) in deck.log
+        assert ("load", 256 + gain, 2) in deck.log
         gains = [entry[1] for entry in deck.log if entry[0] == "gain"]
         assert gains == [round(-1.25 * 256) + gain, round(-0.75 * 256) + gain]
         on.player.change_volume(1000)
@@ -814,7 +845,7 @@ def test_where_nothing_can_be_played_the_last_failure_is_raised_and_the_others_a
         assert NotPlayed("one", "no one") in on.events
         assert on.kinds() == ["opening", "warning", "opening"]
         assert on.client.noted == [], "there was no network"
-        assert on.player.status == Status()
+        assert on.player.status == IDLE
 
     run(main)
 
@@ -888,7 +919,7 @@ def test_a_first_try_that_hangs_is_ended_unless_something_comes(run, bytes_come,
     async def main(on: Stage) -> None:
         on.client.takes_s = 40.0
         if bytes_come:
-            on.player._decks._contact._received_bytes = trio.current_time
+            on.player._engine.decks.opener.contact._received_bytes = trio.current_time
         on.client.errors["one"] = deque([NoPeerError("at last")])
         with pytest.raises(NoPeerError, match="at last" if bytes_come else "no peer can be reached"):
             await on.player.play(["one"])
@@ -961,7 +992,7 @@ def test_into_a_file_nothing_is_left_once_the_network_is_silent(run):
             (session,) = FakeSession.made
             session.silent_since = trio.current_time()
             session.callbacks.on_silence()
-            assert on.player._weather._waits.silent_since == trio.current_time()
+            assert on.player._engine.weather._waits.silent_since == trio.current_time()
 
         FakeDeck.script["one"] = [1, fall_silent, 1]
         await on.player.play(["one"])
@@ -1013,11 +1044,10 @@ def test_a_sink_that_cannot_be_made_ends_it(run):
         def fail() -> FakeSink:
             raise AudioError("no sound")
 
-        on.player._sound._sink_factory = fail
+        on.player._engine.sound._sink_factory = fail
         with pytest.raises(AudioError, match=r"^no sound$"):
             await on.player.play(["one"])
-        assert on.player.status == Status()
-        assert math.isinf(on.player._queue.skips.open_at)
+        assert on.player.status.state == "stopped"
 
     run(main)
 
@@ -1049,3 +1079,246 @@ def test_whom_words_led_to_is_judged_once_by_what_the_listener_makes_of_it(run):
         assert on.client.judged == judged[0]
 
     run(main, {})
+
+
+# A queue that is changed while it plays.
+
+
+def titles(on: Stage) -> list[object]:
+    return [told["title"] for told in on.told("playing")]
+
+
+def test_what_is_added_and_moved_is_played_where_it_is_then(run):
+    async def main(on: Stage) -> None:
+        def change() -> None:
+            assert on.player.queue.add(["new", "last"], 1) == [4, 5]
+            on.player.queue.move([5], 4)
+            assert on.player.status.number == 1
+
+        FakeDeck.script["one"] = [1, change, 1]
+        await on.player.play(["one", "two", "three"])
+        assert titles(on) == ["one", "new", "two", "three", "last"]
+        assert on.told("queue") == [{"version": 3, "length": 5}, {"version": 4, "length": 5}]
+        assert on.sink.log == [("open", SAMPLE_RATE, 2), "drain", "closed"], "nothing was interrupted"
+
+    run(main, {})
+
+
+def test_where_what_plays_is_removed_what_follows_is_heard_at_once(run):
+    async def main(on: Stage) -> None:
+        def remove() -> None:
+            on.player.queue.delete([1, 2])
+
+        FakeDeck.script["one"] = [1, remove, 9]
+        await on.player.play(["one", "two", "three"])
+        assert titles(on) == ["one", "three"]
+        assert on.sink.pieces == 1 + 3
+        assert "flush" in on.sink.log
+
+    run(main, {})
+
+
+def test_what_is_being_opened_may_be_removed_and_an_empty_queue_ends(run):
+    async def main(on: Stage) -> None:
+        on.client.takes_s = 1.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one", "two"])
+            await trio.sleep(0.5)
+            on.player.queue.delete([1])
+            await trio.sleep(0.5)
+            assert (on.player.status.state, on.player.status.item) == ("opening", "two")
+            on.player.queue.clear()
+        assert titles(on) == []
+        assert on.player.status == IDLE
+
+    run(main)
+
+
+def test_the_status_while_a_track_is_opened_comes_from_memory(run):
+    async def main(on: Stage) -> None:
+        on.client.takes_s = 1.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one", "two", "three"])
+            await trio.sleep(0.5)
+            on.player.go(2, 7.0)
+            status = on.player.status
+            assert (status.state, status.entry, status.item, status.number, status.count) == (
+                *("opening", 2, "two", 2, 3),
+            )
+            assert (status.position_s, status.next_title) == (7.0, "three")
+            on.player.seek(9.0)
+            assert on.player.status.position_s == 9.0
+            on.player.stop()
+
+    run(main)
+
+
+def test_a_stop_keeps_the_queue_and_the_place_and_it_goes_on_from_there(run):
+    async def main(on: Stage) -> None:
+        FakeDeck.script["two"] = [4, on.player.stop, 9]
+        await on.player.play(["one", "two", "three"])
+        status = on.player.status
+        assert (status.state, status.item, status.position_s) == ("stopped", "two", 2.0 - 0.125)
+        FakeDeck.script["two"] = [1]
+        await on.player.run()
+        assert titles(on) == ["one", "two", "two", "three"]
+        assert on.told("seeked") == [{"position_s": 1.875}]
+        assert on.client.opened[-2][3] == first_segment(1.875)
+        await on.player.run()
+        assert titles(on)[-3:] == ["one", "two", "three"], "from the beginning, after an end"
+
+    run(main, {})
+
+
+def test_commands_while_nothing_is_played_change_where_it_begins(run):
+    async def main(on: Stage) -> None:
+        on.player.queue.add(["one", "two", "three"])
+        on.player.go(1)
+        on.player.next()
+        on.player.next()
+        on.player.previous()
+        on.player.seek(5.0)
+        on.player.toggle_pause()
+        await on.player.run()
+        assert titles(on) == ["two", "three"]
+        assert on.told("seeked") == [{"position_s": 5.0}]
+        assert on.told("queue") == [{"version": 2, "length": 3}]
+        assert on.client.judged == []
+
+    run(main)
+
+
+def test_an_entry_is_gone_to_and_one_that_is_not_there_is_refused(run):
+    async def main(on: Stage) -> None:
+        def go() -> None:
+            with pytest.raises(UsageError, match="no entry 9"):
+                on.player.go(9)
+            on.player.go(3, 1.0)
+
+        FakeDeck.script["one"] = [1, go, 9]
+        await on.player.play(["one", "two", "three"])
+        assert titles(on) == ["one", "three"]
+        assert on.client.judged == [("skipped", on.client.peer)]
+
+    run(main, {})
+
+
+def test_a_queue_repeats_without_a_gap_until_it_is_stopped(run):
+    async def main(on: Stage) -> None:
+        on.player.queue.modes = Modes(repeat=True)
+        assert on.told("modes") == [{"random": False, "repeat": True, "single": "0", "consume": "0"}]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one", "two"])
+            await trio.sleep(6.25)
+            assert titles(on) == ["one", "two", "one", "two", "one"]
+            assert [told["item"] for told in on.told("opening")] == ["one"], "the others were opened ahead"
+            on.player.stop()
+        assert "flush" not in on.sink.log
+
+    run(main)
+
+
+def test_one_track_repeats_too(run):
+    async def main(on: Stage) -> None:
+        on.player.queue.modes = Modes(repeat=True, single=Switch.ON)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one", "two"])
+            await trio.sleep(4.75)
+            assert titles(on) == ["one", "one", "one", "one"]
+            assert on.kinds().count("opening") == 1
+            on.player.queue.modes = Modes()
+        assert titles(on)[-2:] == ["one", "two"]
+
+    run(main)
+
+
+def test_single_stops_after_each_and_consume_removes_it(run):
+    async def main(on: Stage) -> None:
+        on.player.queue.modes = Modes(single=Switch.ON, consume=Switch.ON)
+        await on.player.play(["one", "two"])
+        assert titles(on) == ["one"]
+        assert (on.player.status.state, on.player.status.item, on.player.status.count) == (
+            "stopped",
+            "two",
+            1,
+        )
+        assert on.sink.log[-2:] == ["drain", "closed"], "it is heard to its end"
+        await on.player.run()
+        assert titles(on) == ["one", "two"]
+        assert on.player.status == IDLE
+        assert len(on.player.queue.entries) == 0
+
+    run(main)
+
+
+def test_at_random_all_are_played_once(run):
+    async def main(on: Stage) -> None:
+        on.player.queue.modes = Modes(random=True)
+        items = [str(number) for number in range(8)]
+        await on.player.play(items)
+        assert sorted(titles(on)) == items
+
+    run(main)
+
+
+def test_a_queue_that_repeats_and_of_which_nothing_can_be_had_ends(run):
+    async def main(on: Stage) -> None:
+        on.client.errors = {item: deque([NothingFoundError(f"no {item}")] * 99) for item in ("one", "two")}
+        on.player.queue.modes = Modes(repeat=True)
+        with pytest.raises(NothingFoundError, match=r"^no two$"):
+            await on.player.play(["one", "two"])
+        assert on.told("warning") == [{"message": "no one"}]
+
+    run(main)
+
+
+def test_one_that_is_chosen_at_the_very_end_is_heard(run):
+    async def main(on: Stage) -> None:
+        drained = trio.Event()
+
+        async def drain() -> None:
+            on.sink.log.append("drain")
+            await drained.wait()
+
+        on.sink.drain = drain
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one"])
+            await trio.sleep(5)
+            assert on.sink.log[-1] == "drain"
+            on.player.next()
+            on.player.queue.add(["two"])
+            await trio.sleep(1)
+            assert titles(on) == ["one"], "an end is an end"
+            on.player.go(2)
+            await trio.sleep(5)
+            assert titles(on) == ["one", "two"]
+            drained.set()
+        assert on.sink.log == [*2 * [("open", SAMPLE_RATE, 2), "drain", "closed"]]
+
+    run(main)
+
+
+def test_what_is_added_later_has_the_channels_of_the_sink(run):
+    async def main(on: Stage) -> None:
+        on.sink.keeps_mono = True
+        FakeDeck.script["one"] = [1, lambda: on.player.queue.add(["two"]), 1]
+        await on.player.play(["one"])
+        one, two = FakeDeck.made
+        assert ("load", 0, None) in one.log
+        assert ("load", 0, 2) in two.log
+
+    run(main, {})
+
+
+@pytest.mark.parametrize(
+    ("items", "start_s"),
+    [(["loud:malformed"], 0.0), (["one"], -1.0), (["one"], MAX_SEGMENTS + 1.0), (["one"], math.nan)],
+)
+def test_what_cannot_be_played_is_refused_and_the_queue_stays(run, items, start_s):
+    async def main(on: Stage) -> None:
+        on.player.queue.add(["before"])
+        with pytest.raises(UsageError):
+            await on.player.play(items, start_s=start_s)
+        assert [entry.item for entry in on.player.queue.entries] == ["before"]
+
+    run(main)

@@ -54,7 +54,7 @@ def test_while_a_peer_keeps_silent(tmp_path):
 def test_while_music_plays_on_a_terminal(client):
     command = [*client.common, "play", LONG, "--output", "null", "--stats", "s.json"]
     with OnTerminal(*command, cwd=client.folder) as playing:
-        playing.wait_for(LONG)
+        playing.wait_for("/0:22")
         assert not playing.is_restored  # the keys are the player's
         playing.press("\x03")
         assert playing.end() == INTERRUPTED
@@ -64,13 +64,13 @@ def test_while_music_plays_on_a_terminal(client):
 
 def test_ctrl_z_gives_the_terminal_back_and_q_too(client):
     with OnTerminal(*client.common, "play", LONG, "--output", "null", cwd=client.folder) as playing:
-        playing.wait_for(LONG)
+        playing.wait_for("/0:22")
         playing.press("\x1a")
         playing.wait_until_stopped()
         assert playing.is_restored
         playing.shown = ""
         playing.process.send_signal(signal.SIGCONT)
-        playing.wait_for(LONG)
+        playing.wait_for("/0:22")
         playing.press("q")  # which would wait for Enter, were the keys not ours again
         assert playing.end() == 0
         assert playing.is_restored
@@ -108,7 +108,7 @@ def test_while_a_command_plays(client):
     """It is ended with us, though the terminal's Ctrl-C does not reach it."""
     output = "command:sh -c 'echo $$ > pid; exec sleep 60'"
     with OnTerminal(*client.common, "play", LONG, "--output", output, cwd=client.folder) as playing:
-        playing.wait_for(LONG)
+        playing.wait_for("/0:22")
         playing.press("\x03")
         assert playing.end() == INTERRUPTED
         assert playing.is_restored

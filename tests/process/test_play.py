@@ -88,12 +88,27 @@ def test_it_begins_where_it_is_told_to(client, network):
     assert max(abs(a - b) for a, b in zip(heard, rest, strict=True)) < 300
 
 
+def in_stereo(pcm: bytes) -> bytes:
+    """Mono samples in two channels."""
+    return array("h", [sample for sample in array("h", pcm) for _ in range(2)]).tobytes()
+
+
 class TestSinks:
     def test_pipe_is_the_samples_alone(self, client, network):
         played = client.run("play", SHORT, "--output", "pipe", "--bitrate", 48)
         assert played.status == 0
         assert played.err.startswith(f"playing {SHORT}")
-        assert played.out == network.pcm(SHORT)
+        assert played.out == in_stereo(network.pcm(SHORT))
+
+    @pytest.mark.parametrize("closed", [[2], [0, 2]], ids=str)
+    def test_where_stderr_is_closed_no_text_comes_among_the_samples(self, client, network, closed):
+        before = f"import os; [os.close(n) for n in {closed}]; sys.stderr = None"
+        played = client.run(
+            *("play", SHORT, "no such words", "--output", "pipe", "--bitrate", 48),
+            before=f"import sys; {before}",
+        )
+        assert (played.status, played.err) == (0, "")
+        assert played.out == in_stereo(network.pcm(SHORT))
 
     def test_command_reads_a_wav_stream(self, client, network):
         sink = "command:sh -c 'cat > x.wav; echo no'"
@@ -101,7 +116,7 @@ class TestSinks:
         assert (played.status, played.err) == (0, "")
         assert b"no\n" not in played.out
         data = (client.folder / "x.wav").read_bytes()
-        assert (data[:4], data[8:12], data[44:]) == (b"RIFF", b"WAVE", network.pcm(SHORT))
+        assert (data[:4], data[8:12], data[44:]) == (b"RIFF", b"WAVE", in_stereo(network.pcm(SHORT)))
 
     def test_a_command_that_fails_is_named(self, client):
         played = client.run("play", SHORT, "--output", "command:false")

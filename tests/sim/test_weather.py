@@ -12,6 +12,7 @@ import trio
 
 from lightpeer.client.client import open_client
 from lightpeer.client.holders import Holders
+from lightpeer.core.queue.play_order import Turn
 from lightpeer.core.trust.contact import parse_contact
 from lightpeer.errors import NoPeerError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -258,7 +259,7 @@ def test_a_silence_is_given_up_where_that_was_asked_for(tmp_path: Path) -> None:
 def test_skips_play_at_once_what_was_opened_ahead_even_without_a_network(tmp_path: Path) -> None:
     async def act(net: SimInternet, now: Stage) -> None:
         await now.until_heard(3.0)
-        opened = [now.player._decks.get(item) for item in (0, 1, 2)]
+        opened = [now.player._engine.decks.get(Turn(item)) for item in (1, 2, 3)]
         ahead = [deck.session.stats.fetched_bytes for deck in opened[1:]]
         assert all(6_000 < size <= 13_000 for size in ahead), "the opening, and no more"
         assert not opened[0].session.complete
@@ -279,11 +280,11 @@ def test_skips_play_at_once_what_was_opened_ahead_even_without_a_network(tmp_pat
 def test_the_next_track_is_fetched_once_the_one_that_plays_is_complete(tmp_path: Path) -> None:
     async def act(net: SimInternet, now: Stage) -> None:
         await now.until_heard(3.0)
-        following = now.player._decks.get(1).session
+        following = now.player._engine.decks.get(Turn(2)).session
         assert following.download.buffer.is_held
-        await now.when(lambda: now.player._decks.get(0).session.complete)
+        await now.when(lambda: now.player._engine.decks.get(Turn(1)).session.complete)
         await now.when(lambda: following.complete)
-        assert now.player._decks.get(2).session.download.buffer.is_held
+        assert now.player._engine.decks.get(Turn(3)).session.download.buffer.is_held
         assert now.player.status.title == "Copper Rain"
 
     done = perform(tmp_path, act, "rain", "arcade", "north")

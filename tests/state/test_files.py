@@ -160,6 +160,21 @@ def test_a_key_that_is_there_is_taken_where_nothing_can_be_written(tmp_path, mon
     assert not caplog.records
 
 
+@pytest.mark.parametrize("left", [b"", bytes(65), b"\n"])
+def test_a_key_that_a_power_failure_has_emptied_is_set_aside_by_a_player_alone(
+    tmp_path, left, caplog
+) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(left)
+    with pytest.raises(StateError, match=r"key is empty, as after a power failure: restore a copy"):
+        load_or_create_identity(tmp_path)
+    assert key.read_bytes() == left
+    identity = load_or_make_identity(tmp_path, os.urandom, Losses())
+    assert f"this is a new id ({key}.corrupt)" in caplog.text
+    assert (tmp_path / "key.corrupt").read_bytes() == left
+    assert load_or_create_identity(tmp_path).peer_id == identity.peer_id
+
+
 @pytest.mark.parametrize("is_readable", [True, False])
 def test_a_key_that_cannot_be_used_is_never_replaced(tmp_path, is_readable) -> None:
     key = tmp_path / "key"

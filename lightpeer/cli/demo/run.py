@@ -2,7 +2,8 @@
 
 The peers are separate processes that share the demo's tracks, two of the three each. The client starts with
 one peer's address. It finds the others, searches, and plays a track from start to end, to the sound device
-or, where there is none, to a WAV file. A missing library is reported before anything starts. Everything else
+or, where there is none, to a WAV file. A missing library, or a folder that cannot take that file, is reported
+before anything starts. Everything else
 lives in one temporary folder and ends with the command.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -33,7 +35,7 @@ from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock
 from lightpeer.core.trust._secp256k1 import load_backend
 from lightpeer.core.trust.contact import parse_contact
-from lightpeer.errors import NoPeerError, NothingFoundError, StreamFailedError
+from lightpeer.errors import NoPeerError, NothingFoundError, StateError, StreamFailedError
 from lightpeer.net.system import SystemNetwork
 
 PEERS = 3
@@ -77,9 +79,11 @@ async def _demo(output: Output, wav: Path) -> int:
 
 
 async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -> None:
-    serving = await _start_peers(folder, nursery, output)
     sound = await check_sound("")
     audible = sound.verdict is Verdict.OK
+    if not audible:
+        _check_writable(wav)
+    serving = await _start_peers(folder, nursery, output)
     settings = Settings(
         state_dir=folder / "client",
         bootstrap=(parse_contact(serving[0].rpc),),
@@ -90,6 +94,14 @@ async def _run(folder: Path, nursery: trio.Nursery, output: Output, wav: Path) -
         await trio.to_thread.run_sync(shutil.move, folder / WAV_FILE, wav)
         reason = sound.text.removesuffix(ELSEWHERE)
         output.result("wrote", f"the track is in {wav}: {reason}", path=str(wav), reason=reason)
+
+
+def _check_writable(wav: Path) -> None:
+    """Raise StateError if the WAV file could not be put where it belongs."""
+    if wav.is_dir() or not os.access(wav.parent, os.W_OK | os.X_OK):
+        raise StateError(
+            wav, f"there is no sound device, and {wav} cannot be written: run it in another folder"
+        )
 
 
 async def _listen(settings: Settings, output: Output) -> None:

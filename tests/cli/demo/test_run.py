@@ -15,7 +15,9 @@ import trio
 
 import lightpeer
 from lightpeer.cli.demo import run
-from lightpeer.errors import NoPeerError
+from lightpeer.cli.doctor import Finding, Verdict
+from lightpeer.console.output import Output
+from lightpeer.errors import NoPeerError, StateError
 
 ROOT = Path(lightpeer.__file__).parents[1]
 
@@ -89,3 +91,21 @@ def test_a_peer_that_does_not_start_says_why(tmp_path, monkeypatch):
     (error,) = caught.value.exceptions
     assert isinstance(error, NoPeerError)
     assert "did not start: unrecognized arguments: --nonsense" in str(error)
+
+
+def test_a_folder_that_cannot_take_the_file_is_told_before_anything_starts(tmp_path, monkeypatch):
+    async def no_sound(_):
+        return Finding("sound", Verdict.FAIL, "none")
+
+    async def start(*_):
+        raise AssertionError("it is told before")
+
+    monkeypatch.setattr(run, "check_sound", no_sound)
+    monkeypatch.setattr(run, "_start_peers", start)
+    (tmp_path / run.WAV_FILE).mkdir()
+    with pytest.raises(
+        StateError, match=r"no sound device, and .*demo.wav cannot be written: run it in another"
+    ):
+        trio.run(run._run, tmp_path, None, Output(), tmp_path / run.WAV_FILE)
+    with pytest.raises(StateError):
+        trio.run(run._run, tmp_path, None, Output(), tmp_path / "none" / run.WAV_FILE)

@@ -81,8 +81,8 @@ class Watch:
         left = {
             "UDP sockets": self._phone.udp,
             "connections": self._phone.streams,
-            "decks": self._player._decks._open,
-            "flows": self._player._decks.bandwidth._flows,
+            "decks": self._player._engine.decks._open,
+            "flows": self._player._engine.decks.opener.bandwidth._flows,
         }
         for what, some in left.items():
             if some:
@@ -91,7 +91,7 @@ class Watch:
             raise Anomaly(f"tasks are left at the end: {tasks - 1}")
 
     def _sessions(self) -> Iterator[Session]:
-        for deck in self._player._decks._open.values():
+        for deck in self._player._engine.decks._open.values():
             yield deck.session
 
     def _check_sockets(self) -> None:
@@ -110,13 +110,13 @@ class Watch:
 
     def _check_playing(self, now: float) -> None:
         """Check that a dry buffer is noticed: never playing while dry."""
-        deck = self._player._deck
+        deck = self._player._engine.deck
         is_dry = (
             deck is not None
             and deck.session.playout.playing
             and deck.session.ahead_s <= 0
             and not deck.session.complete
-            and not self._player._sound.paused
+            and not self._player._engine.sound.paused
         )
         if not is_dry:
             self._dry_since = None
@@ -126,16 +126,16 @@ class Watch:
             raise Anomaly("it plays while the buffer is dry")
 
     def _check_liveness(self, now: float) -> None:
-        deck, settled_at = self._player._deck, self._quiet_since() + SETTLED_S
+        deck, settled_at = self._player._engine.deck, self._quiet_since() + SETTLED_S
         handshake_s = HANDSHAKE_RTTS * (self._phone.up.delay_s + self._phone.down.delay_s)
-        waits = self._player._sound.paused or not self._player._queue.items
+        waits = self._player._engine.sound.paused or not self._player._engine.is_running
         if self._ear.latency_s > 0 or waits:
             self._silent_since = now
         if now > max(self._silent_since, settled_at) + SOUND_EVERY_S + handshake_s:
             raise Anomaly("no sound on a healthy network")
         fetched = sum(session.stats.fetched_bytes for session in self._sessions())
         wants = deck is not None and deck.session.download.bursts.fetching and not deck.session.complete
-        if fetched != self._fetched[0] or not wants or (waits and not self._player._queue.items):
+        if fetched != self._fetched[0] or not wants or (waits and not self._player._engine.is_running):
             self._fetched = fetched, now
         if now > max(self._fetched[1], settled_at) + SEGMENT_EVERY_S + handshake_s:
             raise Anomaly("no segment on a healthy network")

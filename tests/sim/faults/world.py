@@ -358,7 +358,7 @@ class _Listener:
     async def _unpause(self) -> None:
         """Let nothing stay paused for ever: a stop between two presses makes the second one a first."""
         await trio.sleep_until(max((c.at_s for c in self._plan.commands), default=0.0) + AGAIN_S)
-        if self._player._sound.paused:
+        if self._player._engine.sound.paused:
             self._player.toggle_pause()
 
     async def _search(self) -> None:
