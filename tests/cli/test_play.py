@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -16,6 +17,7 @@ from lightpeer.client.models import Found, Hit, PeerInfo
 from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.console.text import described
+from lightpeer.core.queue.modes import Modes
 from lightpeer.core.trust.bounds import MAX_HITS
 from lightpeer.errors import NothingFoundError, StreamFailedError
 from lightpeer.playback.events import (
@@ -56,11 +58,14 @@ class FakePlayer:
     """Tells its script, then ends as it is told to."""
 
     ending: BaseException | None = None
+    latest: FakePlayer
 
     def __init__(self, client, sink_factory, settings, *, on_event):
         del client, sink_factory, settings
         self.on_event = on_event
         self.status = STATUS
+        self.queue = SimpleNamespace(modes=None)
+        FakePlayer.latest = self
 
     async def play(self, items, *, start_s):
         assert (items, start_s) == (["x"], 3.0)
@@ -115,10 +120,8 @@ def settings(tmp_path):
     return Settings(state_dir=tmp_path, output="null")
 
 
-def playing(settings, output, stats=None):
-    return play.play(
-        settings, output, play.Programme(Chosen(["x"], takes_all=False), start_s=3.0, stats=stats)
-    )
+def playing(settings, output, **more):
+    return play.play(settings, output, play.Programme(Chosen(["x"], takes_all=False), 3.0, **more))
 
 
 def test_sparse_lines_where_there_is_no_terminal(settings, capsys):
@@ -132,6 +135,12 @@ def test_sparse_lines_where_there_is_no_terminal(settings, capsys):
         "lost the source Labc: it went away",
     ]
     assert capsys.readouterr().err == "lightpeer: odd \n"
+
+
+def test_the_queue_is_played_as_the_flags_say(settings):
+    for shuffles, repeats in ((False, False), (True, False), (False, True)):
+        playing(settings, Output(stream=io.StringIO()), shuffles=shuffles, repeats=repeats)
+        assert FakePlayer.latest.queue.modes == Modes(random=shuffles, repeat=repeats)
 
 
 def test_quiet_says_warnings_only(settings, capsys):
