@@ -197,7 +197,7 @@ def test_statistics_are_written_however_it_ends(settings, tmp_path, monkeypatch,
     monkeypatch.setattr(FakePlayer, "ending", ending)
     path = tmp_path / "stats.json"
     try:
-        playing(settings, Output(json=True, stream=io.StringIO()), path)
+        playing(settings, Output(json=True, stream=io.StringIO()), stats=path)
     except* (StreamFailedError, KeyboardInterrupt):
         assert ending
     silent = ("radio_on_share_3g", "joules_per_h_3g", "radio_on_share_lte", "joules_per_h_lte")

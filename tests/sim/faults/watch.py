@@ -32,6 +32,7 @@ MAX_UDP_SOCKETS = 4 * MOST_SOURCES  # a source may have two ways, and two former
 MAX_TCP = 2 * MAX_CONNECTIONS  # with those that say goodbye
 TASKS_EVERY_S = 1.0
 MAX_TASKS = 100  # more than twice what was seen: a source and a connection have a few each
+TASKS_OF_SEARCH = 16  # of a search that a person begins besides: a few for each peer that is asked
 
 
 class Anomaly(Exception):  # noqa: N818 - it is what a run is looked through for
@@ -47,6 +48,7 @@ class Watch:
         self._player = player
         self._ear = ear
         self._quiet_since = quiet_since
+        self.searches = 0  # that are under way
         self._look_at = 0.0
         self._count_tasks_at = 0.0
         self._fetched = (0, 0.0)  # bytes, and when there were that many first
@@ -103,9 +105,10 @@ class Watch:
     def _check_tasks(self, now: float) -> None:
         if now >= self._count_tasks_at:
             self._count_tasks_at = now + TASKS_EVERY_S
-            if trio.lowlevel.current_statistics().tasks_living <= MAX_TASKS:  # those of all together
+            most = MAX_TASKS + TASKS_OF_SEARCH * self.searches
+            if trio.lowlevel.current_statistics().tasks_living <= most:  # those of all together
                 return
-            if (tasks := self._phone.task_count()) > MAX_TASKS:
+            if (tasks := self._phone.task_count()) > most:
                 raise Anomaly(f"{tasks} tasks")
 
     def _check_playing(self, now: float) -> None:

@@ -351,7 +351,9 @@ class _Listener:
                 player.stop()
                 self.watch.on_stopped()
             case "search":
+                self.watch.searches += 1
                 await self._ask(self._search)
+                self.watch.searches -= 1
             case "exchange":
                 await self._ask(self._client.peers)
 
