@@ -82,13 +82,15 @@ class Mdns:
     # The verbs.
 
     def receive(self, data: bytes, source: Endpoint, now: float) -> None:
-        """Handle a datagram; anything that makes no sense is ignored.
+        """Handle a datagram; one from elsewhere, or that makes no sense, is ignored.
 
         Args:
             data: the datagram.
             source: where it came from.
             now: the time in seconds.
         """
+        if not self._heard.accepts(source[0]):
+            return  # sent from elsewhere, or to have our answer go there (section 11)
         try:
             message = parse_message_untrusted(data)
         except BadMessageError:

@@ -94,6 +94,10 @@ class Heard:
         self._own = folded(own) if own is not None else None
         self._by_name: dict[Name, _Heard] = {}  # by the name in small letters
 
+    def accepts(self, host: str) -> bool:
+        """Return whether an address may be one of this link."""
+        return is_host(host) and scope_of(host) == self._scope
+
     @property
     def next_end(self) -> float:
         """When the first of them ends; infinity: there is none."""
@@ -170,7 +174,7 @@ class Heard:
                 heard.peer_id = None
 
     def _hear_address(self, target: Name, host: str) -> None:
-        if not is_host(host) or scope_of(host) != self._scope:
+        if not self.accepts(host):
             return
         for heard in self._by_name.values():
             if heard.service is not None and folded(heard.service.target) == folded(target):
