@@ -128,6 +128,16 @@ def test_who_knows_little_of_us_any_more_is_answered():
     assert len(run(core, 2.99)) == 1
 
 
+@pytest.mark.parametrize(
+    "question", [Question(OWN.name, SRV), Question(OWN.target, A), Question(SERVICE, ANY)]
+)
+def test_who_knows_our_name_and_asks_for_more_is_answered(question):
+    core = settled()
+    known = Record(SERVICE, PTR, LONG_S, OWN.name)
+    core.receive(build_message(Message(0, False, [*ASKED.questions, question], [known])), THEM, 2.95)
+    assert len(run(core, 2.99)) == (question.kind != ANY)
+
+
 def test_a_client_answers_nothing():
     core = node(None)
     run(core, 0.0)
