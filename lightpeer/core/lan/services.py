@@ -136,13 +136,16 @@ class Heard:
             now: the time in seconds.
         """
         by_kind = sorted(records, key=lambda record: (PTR, SRV, TXT, A, AAAA).index(record.kind))
-        for record in by_kind:  # an instance before its host, and that before its addresses
+        hosts: dict[Name, list[str]] = {}  # the addresses of each, the latest first
+        for record in by_kind:  # an instance before its host
             if record.kind == PTR and folded(record.name) == SERVICE:
                 self._hear_instance(record, now)
             elif isinstance(record.value, str):
-                self._hear_address(record.name, record.value)
+                if self.accepts(record.value):
+                    hosts.setdefault(folded(record.name), []).insert(0, record.value)
             elif (heard := self._by_name.get(folded(record.name))) is not None:
                 self._hear_of(heard, record)
+        self._hear_addresses(hosts)
         return self._changed()
 
     def end(self, now: float) -> list[tuple[Name, list[Contact]]]:
@@ -173,13 +176,10 @@ class Heard:
             except (UsageError, UnicodeDecodeError):
                 heard.peer_id = None
 
-    def _hear_address(self, target: Name, host: str) -> None:
-        if not self.accepts(host):
-            return
+    def _hear_addresses(self, hosts: dict[Name, list[str]]) -> None:
         for heard in self._by_name.values():
-            if heard.service is not None and folded(heard.service.target) == folded(target):
-                heard.addresses = [host, *(other for other in heard.addresses if other != host)]
-                del heard.addresses[MAX_ADDRESSES:]
+            if heard.service is not None and (latest := hosts.get(folded(heard.service.target))):
+                heard.addresses = list(dict.fromkeys(latest + heard.addresses))[:MAX_ADDRESSES]
 
     def _changed(self) -> list[tuple[Name, list[Contact]]]:
         changed = [heard for heard in self._by_name.values() if heard.contacts != heard.told]
