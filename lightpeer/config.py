@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from lightpeer.core.trust.contact import Contact, parse_contacts, split_contacts
 from lightpeer.core.trust.joined import contacts_in, parse_joined
-from lightpeer.errors import ConfigError, LocalError, UsageError
+from lightpeer.errors import ConfigError, LocalError, StateError, UsageError
 from lightpeer.places import default_config_path, default_state_dir, expanded, path_in
 from lightpeer.safe_files import read_ordinary
 
@@ -98,7 +98,7 @@ def load_settings(
             values[name] = _parse(name, value, UsageError, f"--{_FLAGS.get(name, name).replace('_', '-')}")
     if "state_dir" not in values:
         values["state_dir"] = default_state_dir(environ)
-    joined, complaints = contacts_in(read_joined(values["state_dir"]))
+    joined, complaints = contacts_in(_joined(values["state_dir"]))
     for complaint in complaints:
         logger.warning("%s: %s", values["state_dir"] / JOINED_FILE, complaint)
     values["bootstrap"] = tuple(dict.fromkeys([*values.get("bootstrap", ()), *joined]))[:MAX_BOOTSTRAP]
@@ -107,16 +107,27 @@ def load_settings(
     return settings
 
 
+def _joined(state_dir: Path) -> list[str]:
+    try:
+        return read_joined(state_dir)
+    except StateError as error:
+        logger.warning("%s", error)
+        return []
+
+
 def read_joined(state_dir: Path) -> list[str]:
-    """Return the invites to networks that the person has joined, the latest first."""
+    """Return the invites to networks that the person has joined, the latest first.
+
+    Raises:
+        StateError: they are there, but cannot be read.
+    """
     path = state_dir / JOINED_FILE
     try:
         return parse_joined(read_ordinary(path, MAX_FILE_BYTES))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        logger.warning("cannot read the joined networks %s: %s", path, error.strerror)
-        return []
+        raise StateError(path, f"cannot read the joined networks {path}: {error.strerror}") from error
 
 
 def _read_default_file(environ: Mapping[str, str]) -> dict[str, Any]:

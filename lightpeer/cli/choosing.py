@@ -57,9 +57,9 @@ def chosen(arguments: argparse.Namespace, settings: Settings, output: Output) ->
     for item in items:
         texts += _texts_of(item, settings, output)
     if arguments.favourites:
-        from lightpeer.state.lists import FAVOURITES, KeptList
+        from lightpeer.state.lists import Favourites
 
-        texts += [entry.uri for entry in KeptList(settings.state_dir, FAVOURITES).load()]
+        texts += [entry.uri for entry in Favourites(settings.state_dir).load()]
         if not texts:
             raise UsageError("there are no favourites yet: add some with lightpeer favourite")
     if not texts:

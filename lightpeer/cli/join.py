@@ -31,7 +31,7 @@ def join(settings: Settings, output: Output, invites: Sequence[str], *, removes:
 
     Raises:
         UsageError: one of them is no invite, or is not kept.
-        StateError: they cannot be kept.
+        StateError: they cannot be kept, or those that are kept cannot be read.
     """
     before = read_joined(settings.state_dir)
     if removes:

@@ -16,7 +16,7 @@ from lightpeer.core.content.playlist import Entry, build_playlist
 from lightpeer.core.content.uri import is_uri
 from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.state.lists import FAVOURITES, HISTORY, MOST_KEPT, SHOWN, KeptList
+from lightpeer.state.lists import HISTORY, MOST_KEPT, SHOWN, Favourites, KeptList
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
     if arguments.command == "history":
         played = KeptList(settings.state_dir, HISTORY).load()
         return _show(_each_once(reversed(played)), settings, output, as_m3u=arguments.m3u)
-    favourites = KeptList(settings.state_dir, FAVOURITES)
+    favourites = Favourites(settings.state_dir)
     names_some = arguments.items or arguments.album or arguments.artist
     if not names_some:
         return _show(favourites.load(), settings, output, as_m3u=arguments.m3u)
@@ -63,7 +63,7 @@ def _show(entries: Sequence[Entry], settings: Settings, output: Output, *, as_m3
     return 0
 
 
-def _remove(wanted: Chosen, favourites: KeptList, output: Output) -> int:
+def _remove(wanted: Chosen, favourites: Favourites, output: Output) -> int:
     if not all(map(is_uri, wanted.items)):
         raise UsageError("--remove takes numbers of the list and loud: ids, no words")
     before = favourites.load()
@@ -73,7 +73,7 @@ def _remove(wanted: Chosen, favourites: KeptList, output: Output) -> int:
     return 0
 
 
-async def _add(wanted: Chosen, settings: Settings, favourites: KeptList, output: Output) -> int:
+async def _add(wanted: Chosen, settings: Settings, favourites: Favourites, output: Output) -> int:
     known = {entry.uri: entry for entry in KeptList(settings.state_dir, SHOWN).load()}
     entries: list[Entry] = [known[item] for item in wanted.items if item in known]
     asked = [item for item in wanted.items if item not in known]

@@ -47,8 +47,9 @@ def parse_endpoint(text: str, least_port: int = 1) -> Endpoint:
     `least_port` is 0 for an address to listen on, where 0 means any port.
     """
     host, port, is_sound = _split_endpoint(text.strip())
-    number = int(port) if port.isascii() and port.isdigit() else -1 if port else DEFAULT_PORT
-    is_host_sound = bool(host) and host.isprintable() and " " not in host
+    is_number = port.isascii() and port.isdigit() and len(port) < 10
+    number = int(port) if is_number else -1 if port else DEFAULT_PORT
+    is_host_sound = 0 < len(host) <= MAX_HOST_CHARS and host.isprintable() and " " not in host
     is_host_sound = is_host_sound and (":" not in host or not is_name(host))  # only IPv6 has colons
     if not is_sound or not is_host_sound or number < 0:
         raise ValueError("HOST:PORT, such as music.example.org:47474 or [2001:db8::1]:47474")

@@ -66,7 +66,8 @@ class Decks:
 
     def begin(self, nursery: trio.Nursery) -> None:
         """Have tracks streamed in a nursery from now on, and tell when a cap is near."""
-        self.opener.nursery, self.opener.misses = nursery, 0
+        self.opener.nursery = nursery
+        self.opener.missed.clear()
         if self._client.meter is not None:
             self._client.meter.watch(self._tell_slowed)
 

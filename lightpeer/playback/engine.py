@@ -150,10 +150,10 @@ class Engine:
         """Play turn after turn, and go where commands say."""
         any_played, goes_on = False, True
         while goes_on and (turn := self._queue.turn) is not None:
-            item, failure = self._queue.entries.item(turn.entry), None
+            item, failure, is_heard = self._queue.entries.item(turn.entry), None, True
             with trio.CancelScope() as self._interrupt:
                 try:
-                    await self._play_turn(turn)
+                    is_heard = await self._play_turn(turn)
                 except (NothingFoundError, RemoteError) as error:
                     failure = error
             if self._interrupt.cancel_called:
@@ -161,15 +161,24 @@ class Engine:
             else:
                 goes_on = self._queue.advance()
             any_played |= failure is None
-            self.decks.opener.misses = self.decks.opener.misses + 1 if failure else 0
+            if failure is None and is_heard:
+                self.decks.opener.missed.clear()
+                continue
+            self.decks.opener.missed.add(turn.entry)
+            is_over = self._is_in_vain(turn) if self._queue.turn is not None else not any_played
+            if failure is not None and is_over:
+                raise failure
             if failure is not None:
-                is_all = self.decks.opener.misses >= len(self._queue.entries)
-                if is_all if self._queue.turn is not None else not any_played:
-                    raise failure
                 self._on_event(NotPlayed(item, str(failure)))
+            goes_on = goes_on and not is_over
 
-    async def _play_turn(self, turn: Turn) -> None:
-        """Play what is due, from the place that is wanted to its end, and open what follows."""
+    def _is_in_vain(self, turn: Turn) -> bool:
+        """Return whether nothing else is left to try after a turn of which nothing was heard."""
+        stays = self._queue.turn is not None and self._queue.turn.entry == turn.entry
+        return stays or not self.decks.opener.has_others(turn)
+
+    async def _play_turn(self, turn: Turn) -> bool:
+        """Play what is due, and open what follows; return whether it had sound."""
         self._turn = turn
         self.weather.on_silence()
         self.decks.close(keep=self._queue.following(AHEAD))
@@ -183,9 +192,10 @@ class Engine:
         self._see_network()
         async with open_nursery() as nursery:
             nursery.start_soon(self.decks.open_ahead, deck)
-            await self._hear(deck, turn)
+            is_heard = await self._hear(deck, turn)
             self._on_event(Ended(deck.track.uri, deck.position_s))
             self.decks.await_next(nursery.cancel_scope)
+        return is_heard
 
     async def _loaded(self, turn: Turn) -> Deck:
         """Return a turn's deck, open and ready to decode; libraries are loaded meanwhile."""
@@ -208,8 +218,8 @@ class Engine:
                 f"{track.title} ends after {track.duration_s:.1f} s: it cannot begin at {start_s:g} s"
             )
 
-    async def _hear(self, deck: Deck, turn: Turn) -> None:
-        """Give a deck's sound to the sink, piece by piece, to the end of the track."""
+    async def _hear(self, deck: Deck, turn: Turn) -> bool:
+        """Give a deck's sound to the sink, piece by piece, to its end; return whether it had any."""
         heard_s = 0.0
         while (pcm := await deck.next_piece()) is not None:
             piece_s = len(pcm) / (2 * deck.channels * SAMPLE_RATE)
@@ -224,3 +234,4 @@ class Engine:
             listened_at = self.decks.opener.listener.on_heard(turn.entry, heard_s, deck.track.duration_s)
             if listened_at is not None:
                 self._client.on_listened(listened_at)
+        return heard_s > 0

@@ -51,7 +51,7 @@ class Opener:
         contact: the first answer of any peer.
         bandwidth: the downlink's rate control, which all tracks share.
         awaited: the turn that is to be heard next, while none is.
-        misses: how many entries in a row could not be had.
+        missed: the entries that could not be had since one was heard.
         nursery: where tracks are streamed.
     """
 
@@ -64,7 +64,7 @@ class Opener:
         self.contact = FirstContact(settings.first_contact_wait_s, client.network.counters.rx_bytes)
         self.bandwidth = Bandwidth()  # replaced at the first track, by the remembered rate of the network
         self.awaited: Turn | None = None
-        self.misses = 0
+        self.missed: set[int] = set()
         self.nursery: trio.Nursery | None = None
         self._client = client
         self._settings = settings
@@ -79,6 +79,10 @@ class Opener:
     def setback(self, turn: Turn) -> str:
         """Return why a turn could not be opened yet; empty: it has not been tried, or is open."""
         return self._setback[1] if self._setback is not None and self._setback[0] == turn else ""
+
+    def has_others(self, turn: Turn) -> bool:
+        """Return whether there are other entries to try yet; of a queue that repeats none is the last."""
+        return not self.missed.union({turn.entry}).issuperset(self._queue.entries.ids)
 
     def end(self) -> None:
         """Remember the rate of the network."""
@@ -118,8 +122,7 @@ class Opener:
 
     def _again_s(self, turn: Turn, error: LightpeerError, retries: Retries, took_s: float) -> float | None:
         """Return how long to wait for the next try, after one that took a while; None if it is pointless."""
-        has_others = self.misses + 1 < len(self._queue.entries)  # where it repeats, none is the last
-        is_another_due = has_others and self._queue.is_followed(turn)
+        is_another_due = self.has_others(turn) and self._queue.is_followed(turn)
         is_away = is_another_due and isinstance(error, HolderAwayError)
         was_answered = not isinstance(error, NoPeerError)
         again_s = retries.next_s(took_s, was_answered=was_answered, is_away=is_away)

@@ -1,7 +1,8 @@
 """Lists of tracks that are kept between runs, each a playlist beside the key, which any player may read.
 
 `shown` is the list that was shown last, from which numbers take; `favourites` are the person's own; `history`
-is what was played, the latest last. A run can do without the first and the last (`SmallFile`).
+is what was played, the latest last. A run can do without the first and the last (`SmallFile`), but the
+person cannot do without the favourites: where these cannot be read or saved, that is a StateError.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from lightpeer.core.content.playlist import (
     parse_playlist_untrusted,
 )
 from lightpeer.errors import StateError
-from lightpeer.state.files import Losses, SmallFile, ensure_state_dir
+from lightpeer.safe_files import read_ordinary
+from lightpeer.state.files import Losses, SmallFile, ensure_state_dir, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,3 +65,28 @@ class KeptList:
             self._losses.note(error)
             return
         self._file.save(build_playlist(list(entries)[-self._most :]).encode())
+
+
+class Favourites(KeptList):
+    """The person's own list."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Read nothing yet; the file is in the state directory."""
+        super().__init__(state_dir, FAVOURITES)
+        self._path = state_dir / FAVOURITES
+
+    def load(self) -> list[Entry]:
+        """Return its tracks; a corrupt one is set aside. StateError: it is there, but cannot be read."""
+        try:
+            read_ordinary(self._path, MAX_PLAYLIST_BYTES)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            text = f"cannot read the favourites in {self._path}: {error.strerror}"
+            raise StateError(self._path, text) from error
+        return super().load()
+
+    def save(self, entries: Iterable[Entry]) -> None:
+        """Replace it; raise StateError if that fails."""
+        ensure_state_dir(self._folder)
+        write_atomically(self._path, build_playlist(entries).encode())

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from lightpeer.cli.main import run
+from lightpeer.config import MAX_FILE_BYTES
 from lightpeer.core.trust.contact import format_invite
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 
@@ -53,6 +54,14 @@ def test_of_several_all_must_make_sense(command, invite, tmp_path, capsys):
     assert run([*command, invite, "a:b"]) == 2
     assert "'a:b' is not HOST:PORT" in capsys.readouterr().err
     assert not (tmp_path / "joined").exists()
+
+
+def test_what_was_joined_and_cannot_be_read_is_not_replaced(command, invite, tmp_path, capsys):
+    kept = b"127.0.0.1:9\n" + bytes(MAX_FILE_BYTES)
+    (tmp_path / "joined").write_bytes(kept)
+    assert run([*command, invite]) == 1
+    assert "cannot read the joined networks" in capsys.readouterr().err
+    assert (tmp_path / "joined").read_bytes() == kept
 
 
 def test_a_state_directory_that_cannot_be_written(tmp_path, invite, capsys):

@@ -49,9 +49,12 @@ def test_what_is_no_endpoint(text, ending):
         parse_endpoint(text + ending)
 
 
-@pytest.mark.parametrize("text", ["a b", "a:b:c", "1:2:3", "[::1", "[::1]:", "[::1]5", "[]:5", "\x1b:5"])
+@pytest.mark.parametrize(
+    "text",
+    ["a b", "a:b:c", "1:2:3", "[::1", "[::1]:", "[::1]5", "[]:5", "\x1b:5", "a" * 254, "a:" + "9" * 5000],
+)
 def test_what_is_no_host(text):
-    with pytest.raises(ValueError, match="HOST:PORT"):
+    with pytest.raises(ValueError, match=r"^HOST:PORT"):
         parse_endpoint(text)
 
 

@@ -361,7 +361,7 @@ def test_where_all_others_were_missed_the_last_one_is_waited_for_though_they_rep
     async def main(on: Stage) -> None:
         on.queue.modes = Modes(repeat=True)
         await on.decks.opened(Turn(1))
-        on.decks.opener.misses = 1
+        on.decks.opener.missed.add(1)
         on.failures = [HolderAwayError("away")] * 50
         began_at = trio.current_time()
         await on.decks.opened(Turn(2))

@@ -1272,6 +1272,41 @@ def test_a_queue_that_repeats_and_of_which_nothing_can_be_had_ends(run):
     run(main)
 
 
+def test_what_is_consumed_in_vain_does_not_count_against_what_is_left(run):
+    async def main(on: Stage) -> None:
+        on.client.errors = {item: deque([NothingFoundError(f"no {item}")] * 9) for item in ("one", "two")}
+        on.player.queue.modes = Modes(consume=Switch.ON)
+        await on.player.play(["one", "two", "three", "four"])
+        assert titles(on) == ["three", "four"]
+
+    run(main)
+
+
+def test_one_that_repeats_and_cannot_be_had_is_looked_for_once(run):
+    async def main(on: Stage) -> None:
+        on.client.errors = {"one": deque([NothingFoundError("no one")] * 99)}
+        on.player.queue.modes = Modes(repeat=True, single=Switch.ON)
+        with pytest.raises(NothingFoundError, match=r"^no one$"):
+            await on.player.play(["one", *map(str, range(50))])
+        assert len(on.client.opened) == 1
+
+    run(main)
+
+
+def test_a_queue_that_repeats_and_has_no_sound_ends(run):
+    async def main(on: Stage) -> None:
+        on.player.queue.modes = Modes(repeat=True)
+        await on.player.play(["one", "two"])
+        assert titles(on) == ["one"], "the first time it had sound"
+        assert on.kinds().count("ended") == 3
+
+    class SilentAgain(dict[str, list[object]]):
+        def pop(self, title: str, _default: object) -> list[object]:
+            return super().pop(title, [])
+
+    run(main, SilentAgain(one=[1]))
+
+
 def test_one_that_is_chosen_at_the_very_end_is_heard(run):
     async def main(on: Stage) -> None:
         drained = trio.Event()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 
+import pytest
+
 from lightpeer.core.content.playlist import Entry
 from lightpeer.core.content.uri import format_uri
+from lightpeer.errors import StateError
 from lightpeer.state import lists
-from lightpeer.state.lists import HISTORY, SHOWN, KeptList
+from lightpeer.state.lists import FAVOURITES, HISTORY, SHOWN, Favourites, KeptList
 
 ENTRIES = [Entry(format_uri(bytes([n]) * 32), f"Song {n}", n) for n in range(5)]
 
@@ -39,3 +42,25 @@ def test_where_nothing_can_be_written_it_is_said(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         KeptList(tmp_path / "file" / "state", SHOWN).save(ENTRIES)
     assert "cannot save state: cannot make the state directory" in caplog.text
+
+
+def test_favourites_are_all_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(lists, "MOST_KEPT", 3)
+    assert Favourites(tmp_path / "new").load() == []
+    Favourites(tmp_path / "new").save(ENTRIES)
+    assert Favourites(tmp_path / "new").load() == ENTRIES
+
+
+def test_favourites_that_cannot_be_read_or_saved_stay_as_they_are(tmp_path):
+    (tmp_path / FAVOURITES).mkdir()
+    with pytest.raises(StateError, match=r"cannot read the favourites in .* is not an ordinary file"):
+        Favourites(tmp_path).load()
+    with pytest.raises(StateError, match="cannot write"):
+        Favourites(tmp_path).save(ENTRIES)
+
+
+def test_corrupt_favourites_are_set_aside(tmp_path, caplog):
+    (tmp_path / FAVOURITES).write_bytes(b"\xff")
+    assert Favourites(tmp_path).load() == []
+    assert (tmp_path / f"{FAVOURITES}.corrupt").read_bytes() == b"\xff"
+    assert "was corrupt" in caplog.text

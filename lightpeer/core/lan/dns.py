@@ -29,6 +29,7 @@ _AUTHORITATIVE: Final = 0x0400
 _POINTER: Final = 0xC0
 _MAX_NAME_BYTES: Final = 255
 _MAX_LABEL_BYTES: Final = 63
+_MAX_LABELS: Final = 40  # that of an IPv6 address has 34; each costs time, however often a name is pointed to
 MAX_ENTRIES: Final = 128  # questions and records in a message; more than a home's services fill
 _HEADER: Final = struct.Struct("!6H")
 _QUESTION: Final = struct.Struct("!2H")
@@ -151,7 +152,8 @@ def _name_untrusted(data: bytes, at: int) -> tuple[Name, int]:
             continue
         label = data[at + 1 : at + 1 + length]
         size += 1 + length
-        if length > _MAX_LABEL_BYTES or len(label) < length or size >= _MAX_NAME_BYTES:
+        is_bad_label = length > _MAX_LABEL_BYTES or len(label) < length
+        if is_bad_label or size >= _MAX_NAME_BYTES or len(labels) == _MAX_LABELS:
             raise BadMessageError("a DNS name that is too long")
         labels.append(label)
         at += 1 + length

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lightpeer.core.addresses import Endpoint
-    from lightpeer.core.lan.dns import Name
+    from lightpeer.core.lan.dns import Name, Record
     from lightpeer.core.lan.services import Heard, Own
     from lightpeer.core.trust.contact import Contact
 
@@ -82,13 +82,15 @@ class Mdns:
     # The verbs.
 
     def receive(self, data: bytes, source: Endpoint, now: float) -> None:
-        """Handle a datagram; anything that makes no sense is ignored.
+        """Handle a datagram; one from elsewhere, or that makes no sense, is ignored.
 
         Args:
             data: the datagram.
             source: where it came from.
             now: the time in seconds.
         """
+        if not self._heard.accepts(source[0]):
+            return  # sent from elsewhere, or to have our answer go there (section 11)
         try:
             message = parse_message_untrusted(data)
         except BadMessageError:
@@ -142,8 +144,9 @@ class Mdns:
     # Answering.
 
     def _answer(self, message: Message, source: Endpoint, now: float) -> None:
-        asked = [question for question in message.questions if self._is_ours(question)]
-        if not asked or self._is_known(message):
+        unknown = [record for record in self._own_records if not _is_known(record, message)]
+        asked = [question for question in message.questions if _asks_for(question, unknown)]
+        if not asked:
             return
         if source[1] != PORT:
             legacy = [r._replace(ttl_s=LEGACY_TTL_S, is_unique=False) for r in self._own_records]
@@ -158,21 +161,6 @@ class Mdns:
             soon = now + ANSWER_AFTER_S + ANSWER_SPREAD_S * share
             self._answer_at = min(self._answer_at, max(soon, self._answered_at + AGAIN_S))
 
-    def _is_ours(self, question: Question) -> bool:
-        name = folded(question.name)
-        return any(
-            name == folded(record.name) and question.kind in {record.kind, ANY}
-            for record in self._own_records
-        )
-
-    def _is_known(self, message: Message) -> bool:
-        """Return whether the asker knows the answer (section 7.1)."""
-        own = self._own_records[0]
-        return any(
-            record.kind == PTR and record.value == own.value and record.ttl_s >= own.ttl_s / 2
-            for record in message.records
-        )
-
     def _send_to(self, source: Endpoint, message: Message, now: float) -> None:
         if self._unicasts.level(None, now) >= 1:
             self._unicasts.take(None, 1, now)
@@ -180,3 +168,16 @@ class Mdns:
 
     def _send(self, message: Message) -> None:
         self._out.append((build_message(message), None))
+
+
+def _asks_for(question: Question, records: list[Record]) -> bool:
+    name = folded(question.name)
+    return any(name == folded(record.name) and question.kind in {record.kind, ANY} for record in records)
+
+
+def _is_known(own: Record, message: Message) -> bool:
+    """Return whether the asker knows a record of ours (section 7.1); of PTR records it may say so."""
+    return own.kind == PTR and any(
+        record.kind == PTR and record.value == own.value and record.ttl_s >= own.ttl_s / 2
+        for record in message.records
+    )

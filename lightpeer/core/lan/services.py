@@ -94,6 +94,10 @@ class Heard:
         self._own = folded(own) if own is not None else None
         self._by_name: dict[Name, _Heard] = {}  # by the name in small letters
 
+    def accepts(self, host: str) -> bool:
+        """Return whether an address may be one of this link."""
+        return is_host(host) and scope_of(host) == self._scope
+
     @property
     def next_end(self) -> float:
         """When the first of them ends; infinity: there is none."""
@@ -132,13 +136,16 @@ class Heard:
             now: the time in seconds.
         """
         by_kind = sorted(records, key=lambda record: (PTR, SRV, TXT, A, AAAA).index(record.kind))
-        for record in by_kind:  # an instance before its host, and that before its addresses
+        hosts: dict[Name, list[str]] = {}  # the addresses of each, the latest first
+        for record in by_kind:  # an instance before its host
             if record.kind == PTR and folded(record.name) == SERVICE:
                 self._hear_instance(record, now)
             elif isinstance(record.value, str):
-                self._hear_address(record.name, record.value)
+                if self.accepts(record.value):
+                    hosts.setdefault(folded(record.name), []).insert(0, record.value)
             elif (heard := self._by_name.get(folded(record.name))) is not None:
                 self._hear_of(heard, record)
+        self._hear_addresses(hosts)
         return self._changed()
 
     def end(self, now: float) -> list[tuple[Name, list[Contact]]]:
@@ -169,13 +176,10 @@ class Heard:
             except (UsageError, UnicodeDecodeError):
                 heard.peer_id = None
 
-    def _hear_address(self, target: Name, host: str) -> None:
-        if not is_host(host) or scope_of(host) != self._scope:
-            return
+    def _hear_addresses(self, hosts: dict[Name, list[str]]) -> None:
         for heard in self._by_name.values():
-            if heard.service is not None and folded(heard.service.target) == folded(target):
-                heard.addresses = [host, *(other for other in heard.addresses if other != host)]
-                del heard.addresses[MAX_ADDRESSES:]
+            if heard.service is not None and (latest := hosts.get(folded(heard.service.target))):
+                heard.addresses = list(dict.fromkeys(latest + heard.addresses))[:MAX_ADDRESSES]
 
     def _changed(self) -> list[tuple[Name, list[Contact]]]:
         changed = [heard for heard in self._by_name.values() if heard.contacts != heard.told]

@@ -2,8 +2,8 @@
 
 Encoding takes a core for minutes, and a hostile file may crash a decoder. So a server has its imports made by
 processes of low priority (`worker.py`), one for each core but one: music that is being served goes first, and
-a crash costs one file. A worker takes one job at a time, a line of JSON each way, and ends with its server,
-because its input ends.
+a crash costs one file, and so do tags that have a parser busy for ever. A worker takes one job at a time, a
+line of JSON each way, and ends with its server, because its input ends.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,15 +26,17 @@ from typing import IO, Any, Final, Protocol, TypeVar, cast
 from lightpeer.errors import MissingLibraryError, UnreadableError
 from lightpeer.serve.importing.ingest import Recipe, make_track
 from lightpeer.serve.importing.repage import StoppedError
-from lightpeer.serve.importing.tags import read_tags
+from lightpeer.serve.importing.tags import Tags, read_tags
 from lightpeer.serve.library.waiting import Words
 
 T = TypeVar("T")
 
+TAGS_CPU_S: Final = 30.0  # for the tags of one file: ten times what a Pi Zero takes for the first
 POLL_S: Final = 0.2  # how soon a stop is noticed
 _PACKAGE: Final = Path(__file__).parents[3]
 _READ_BYTES: Final = 1 << 16
 _CRASHED: Final = "its decoder crashed"
+_TOO_LONG: Final = "its tags take too long to read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,26 @@ class Job:
 
 def do(job: Job, should_stop: Callable[[], bool] = lambda: False) -> str:
     """Do a job here; it returns and raises what `make_track` does."""
-    return make_track(job.source, read_tags(job.source), job.recipe, job.folder, should_stop)
+    return _do(job, read_tags, should_stop)
 
 
-def words_of(paths: Sequence[bytes]) -> list[Words]:
+def _do(job: Job, read: Callable[[Path], Tags], should_stop: Callable[[], bool] = lambda: False) -> str:
+    return make_track(job.source, read(job.source), job.recipe, job.folder, should_stop)
+
+
+def _read_in_time(path: Path) -> Tags:
+    """Read tags in a worker, which ends if that takes too long: nothing else stops a parser."""
+    signal.setitimer(signal.ITIMER_PROF, TAGS_CPU_S)  # SIGPROF ends a process
+    try:
+        return read_tags(path)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def words_of(paths: Sequence[bytes], read: Callable[[Path], Tags] = read_tags) -> list[Words]:
     """Return the words of the tags of some files; where they cannot be read, the imports say why."""
     try:
-        found = [(path, read_tags(Path(os.fsdecode(path)))) for path in paths]
+        found = [(path, read(Path(os.fsdecode(path)))) for path in paths]
     except MissingLibraryError:
         return []
     return [Words(path, tags.title, tags.artist, tags.album) for path, tags in found]
@@ -81,7 +97,7 @@ def answer_to(line: bytes) -> dict[str, object]:
     """Do what a server asks for in a line, and return what it is told: of a job, or of files to read."""
     asked = json.loads(line)
     if isinstance(asked, dict):
-        found = words_of([os.fsencode(path) for path in asked["words"]])
+        found = words_of([os.fsencode(path) for path in asked["words"]], _read_in_time)
         return {"words": [[os.fsdecode(path), *words] for path, *words in found]}
     return answer_of(Job.of_line(line))
 
@@ -89,7 +105,7 @@ def answer_to(line: bytes) -> dict[str, object]:
 def answer_of(job: Job) -> dict[str, object]:
     """Do a job, and return the result or the error as it is told to a server."""
     try:
-        return {"damage": do(job)}
+        return {"damage": _do(job, _read_in_time)}
     except UnreadableError as error:
         return {"unreadable": str(error)}
     except MissingLibraryError as error:
@@ -151,7 +167,7 @@ class Worker:
             pass
         if not answer.endswith(b"\n"):
             self.close()
-            raise UnreadableError(_CRASHED)
+            raise UnreadableError(_TOO_LONG if process.returncode == -signal.SIGPROF else _CRASHED)
         return cast("dict[str, object]", json.loads(answer))
 
     def kill(self) -> None:

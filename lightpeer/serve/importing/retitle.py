@@ -12,16 +12,17 @@ from pathlib import Path
 
 from lightpeer.audio.ogg import Demuxer
 from lightpeer.audio.opus import OpusHead, parse_opus_head_untrusted
-from lightpeer.core.content.manifest import parse_manifest_untrusted, retitled_manifest, track_id_of
+from lightpeer.core.content.manifest import parse_manifest_untrusted, retitled_manifest
 from lightpeer.serve.importing.segments import header_pages
 from lightpeer.serve.importing.tags import Tags
 
 
-def retitle(known: Path, tags: Tags, folder: Path) -> None:
+def retitle(known: Path, track_id: bytes, tags: Tags, folder: Path) -> None:
     """Make a track of a known one, unless it would be the same.
 
     Args:
         known: the folder of a track that was made of the same bytes.
+        track_id: that track's.
         tags: title, artist and album of the file as it is named now.
         folder: an empty folder; it stays empty if the known track stands for the file as it is.
 
@@ -30,7 +31,7 @@ def retitle(known: Path, tags: Tags, folder: Path) -> None:
         RemoteError: the known track is damaged.
     """
     manifest = (known / "manifest").read_bytes()
-    track = parse_manifest_untrusted(manifest, track_id_of(manifest))
+    track = parse_manifest_untrusted(manifest, track_id)
     if (track.title, track.artist, track.album) == (tags.title, tags.artist, tags.album):
         return
     headers = [header_pages(_head(rendition.header), tags) for rendition in track.renditions]

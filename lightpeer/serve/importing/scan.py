@@ -225,13 +225,14 @@ class _Scan:
             if known is None:
                 return False
             folder = self._library.workspace(self._crew.size)
-            retitle(self._library.folder_of(known.track.track_id), read_tags(path), folder)
+            track_id = known.track.track_id
+            retitle(self._library.folder_of(track_id), track_id, read_tags(path), folder)
         except (OSError, RemoteError):  # it is encoded, or the reason told then
             return False
         if (folder / "manifest").exists():
             self._library.add(key, folder, digest)
         else:
-            self._library.add_again(key, known.track.track_id)
+            self._library.add_again(key, track_id)
         self._library.waiting.remove(key.path)
         self._done += 1
         self.report.known += 1

@@ -68,6 +68,9 @@ class Waiting:
         if not self._is_empty:
             self._index.remove_all(list(self._index.track_ids()))
             self._is_empty = True
+        with self._changed:
+            self._wanted.clear()  # such as were removed before they came up
+            self._changed.notify_all()
 
     def wanted(self) -> list[bytes]:
         """Return the files that are to be imported next, the first first."""

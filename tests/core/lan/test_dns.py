@@ -85,6 +85,7 @@ def test_records_of_other_kinds_classes_and_sizes_are_left_out():
         (message(record(A, b"", name=b"\x40" + b"a" * 64 + b"\0")), "too long"),
         (message(b"\x05ab"), "too long"),
         (message(record(A, b"", name=(b"\x3f" + b"a" * 63) * 4 + b"\0")), "too long"),
+        (message(record(A, b"", name=b"\x01a" * 41 + b"\0")), "too long"),
     ],
 )
 def test_what_is_no_message(data, says):

@@ -128,6 +128,16 @@ def test_who_knows_little_of_us_any_more_is_answered():
     assert len(run(core, 2.99)) == 1
 
 
+@pytest.mark.parametrize(
+    "question", [Question(OWN.name, SRV), Question(OWN.target, A), Question(SERVICE, ANY)]
+)
+def test_who_knows_our_name_and_asks_for_more_is_answered(question):
+    core = settled()
+    known = Record(SERVICE, PTR, LONG_S, OWN.name)
+    core.receive(build_message(Message(0, False, [*ASKED.questions, question], [known])), THEM, 2.95)
+    assert len(run(core, 2.99)) == (question.kind != ANY)
+
+
 def test_a_client_answers_nothing():
     core = node(None)
     run(core, 0.0)
@@ -135,6 +145,16 @@ def test_a_client_answers_nothing():
     core.stop()
     assert run(core, 0.9) == []
     assert core.next_datagram() is None
+
+
+@pytest.mark.parametrize("host", ["93.184.216.34", "127.0.0.1", "224.0.0.251", "0.0.0.0"])
+def test_who_is_not_on_the_link_is_neither_answered_nor_heard(host):
+    core = settled()
+    core.receive(build_message(ASKED), (host, PORT), 2.95)
+    core.receive(build_message(ASKED), (host, 53), 2.95)
+    core.receive(build_message(Message(0, True, [], OTHER.records("192.168.1.3"))), (host, PORT), 2.95)
+    assert run(core, 2.99) == []
+    assert found(core) == []
 
 
 def test_answers_to_all_are_a_second_apart_however_many_ask():

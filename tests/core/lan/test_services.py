@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.addresses import LOOPBACK_SCOPE, PRIVATE_SCOPE
+from lightpeer.core.lan import services
 from lightpeer.core.lan.dns import AAAA, PTR, SRV, TXT, A, Question, Record, Service
 from lightpeer.core.lan.services import (
     LONG_S,
@@ -102,6 +103,22 @@ def test_tables_are_bounded():
     ((_, contacts),) = Heard(PRIVATE_SCOPE).hear([*THEIRS.records(HOST), *hosts], 0.0)
     assert [contact.address[0] for contact in contacts] == [f"fd00::{n}" for n in range(8, 4, -1)]
     assert len(contacts) == MAX_ADDRESSES
+
+
+def test_addresses_of_other_scopes_take_no_place():
+    others = [Record(THEIRS.target, AAAA, 9, f"fe80::{n}") for n in range(1, 9)]
+    assert Heard(PRIVATE_SCOPE).hear([*THEIRS.records(HOST), *others], 0.0) == FOUND
+
+
+def test_many_addresses_of_a_host_that_many_instances_name_cost_little(monkeypatch):
+    heard, asked = Heard(PRIVATE_SCOPE), []
+    for n in range(MAX_FOUND):
+        name = (b"%d" % n, *SERVICE)
+        said = [Record(SERVICE, PTR, 9, name), Record(name, SRV, 9, Service(1, THEIRS.target))]
+        heard.hear(said, 0.0)
+    monkeypatch.setattr(services, "folded", lambda name: asked.append(name) or name)
+    heard.hear([Record(THEIRS.target, A, 9, f"192.168.1.{n}") for n in range(1, 129)], 0.0)
+    assert len(asked) == MAX_FOUND + 128, "each name once, not each with each"
 
 
 def test_what_is_known_is_said_until_half_its_time_is_over_and_forgotten_at_the_end():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from concurrent.futures import Future
@@ -89,6 +90,27 @@ def test_a_crash_costs_one_file(tmp_path: Path, worker: Worker) -> None:
     with pytest.raises(UnreadableError, match="crashed"):
         worker.do(job(tmp_path, good, "again"), lambda: False)
     assert worker.do(job(tmp_path, good, "third"), lambda: False) == ""
+
+
+def test_tags_that_are_read_for_ever_cost_one_file(tmp_path: Path, worker: Worker, monkeypatch) -> None:
+    program = """
+import itertools, mutagen
+from lightpeer.serve.importing import jobs, worker
+jobs.TAGS_CPU_S, usual = 0.3, jobs.read_tags
+jobs.read_tags = lambda path: sum(itertools.count()) if path.stem == "bad" else usual(path)
+worker.main()
+"""
+    pipe = subprocess.PIPE
+    monkeypatch.setattr(
+        jobs,
+        "_start",
+        lambda: subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, bufsize=0),
+    )
+    bad, good = (write_wav(tmp_path / f"{name}.wav") for name in ("bad", "good"))
+    with pytest.raises(UnreadableError, match="its tags take too long to read"):
+        worker.do(job(tmp_path, bad), lambda: False)
+    assert worker.words_of([os.fsencode(bad)], lambda: False) == []
+    assert worker.do(job(tmp_path, good, "good.track"), lambda: False) == ""
 
 
 def test_a_stop_ends_a_job_in_the_middle(tmp_path: Path, worker: Worker) -> None:

@@ -499,6 +499,19 @@ def test_a_track_that_is_damaged_is_not_taken_for_another_file(library, music, t
     assert titles(library) == ["b"]
 
 
+def test_a_manifest_with_a_wrong_byte_is_not_taken_for_another_file(library, music):
+    write_wav(music / "a.wav")
+    scan(library)
+    (track_id,) = library.track_ids()
+    assert library.track(track_id) is not None, "it stays open"
+    manifest = library.folder_of(track_id) / "manifest"
+    manifest.write_bytes(manifest.read_bytes().replace(b"OpusHead", b"OpusHeap"))
+    (music / "a.wav").rename(music / "b.wav")
+    report = scan(library)
+    assert (report.imported, report.known) == (1, 0)
+    assert titles(library) == ["b"]
+
+
 def test_what_lies_behind_a_link_stays_while_its_disk_is_away(library, music, tmp_path):
     disk = tmp_path / "disk"
     (disk / "album").mkdir(parents=True)

@@ -71,7 +71,9 @@ def test_there_is_a_bound_on_what_is_wanted(waiting):
 
 
 def test_all_of_it_ends_with_the_import_and_with_the_process(waiting, tmp_path):
+    waiting.want("weather", 5)
     waiting.clear()
+    assert waiting.wanted() == [], "those that went before their turn take no places for ever"
     waiting.clear()
     assert not waiting.want("copper", 5)
     assert waiting.wanted() == []
