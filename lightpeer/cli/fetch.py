@@ -179,7 +179,7 @@ class Job:
         target = self._target
         if target.file is not None:
             return None if target.file == STDOUT else checked_target(target.file)
-        path = target.folder / file_name(target.template, _known(uri, hit))
+        path = target.folder / file_name(target.template, _known(uri, hit), sys.getfilesystemencoding())
         if path in self._taken:  # by another track of this run
             path = path.with_stem(f"{path.stem} [{uri[-8:]}]")
         self._taken.add(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lightpeer.config import JOINED_FILE, read_joined
 from lightpeer.core.trust.contact import Contact, parse_contacts
+from lightpeer.core.trust.identity import parse_peer_id
 from lightpeer.core.trust.joined import build_joined, with_invite, without_invite
 from lightpeer.errors import NoPeerError, UsageError
 
@@ -51,10 +52,20 @@ def join(settings: Settings, output: Output, invites: Sequence[str], *, removes:
 
 
 def _checked(invite: str) -> list[Contact]:
+    if _is_id(invite):
+        raise UsageError(f"{invite} is a peer's id, and its address is missing: {invite}@HOST:PORT")
     try:
         return parse_contacts(invite)
     except ValueError as error:
         raise UsageError(f"{invite!r} is not {error}") from error
+
+
+def _is_id(text: str) -> bool:
+    try:
+        parse_peer_id(text)
+    except UsageError:
+        return False
+    return True
 
 
 def _forget(state_dir: Path, output: Output, kept: list[str], names: Sequence[str]) -> int:

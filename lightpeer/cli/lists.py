@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
 
 
 def _each_once(entries: Iterator[Entry]) -> list[Entry]:
-    return list({entry.uri: entry for entry in list(entries)[::-1]}.values())[::-1]
+    return list({entry.uri: entry for entry in entries}.values())
 
 
 def _show(entries: Sequence[Entry], settings: Settings, output: Output, *, as_m3u: bool) -> int:

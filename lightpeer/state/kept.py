@@ -129,12 +129,19 @@ class KeptTracks:
                 "let some go with pin --remove, or give a larger --cache-size",
             )
         self.flush(track_id)
-        if not self.open(track_id).rename(pinned=True):
+        if not self._rename(track_id, pinned=True):
             raise StateError(self._folder, f"{self._folder} was cleared meanwhile: try again")
 
     def unpin(self, track_id: bytes) -> bool:
-        """Let a track be evicted again; return whether it is kept."""
-        return self.open(track_id).rename(pinned=False)
+        """Let a track be evicted again; return whether it is kept; raise StateError if nothing can be written."""
+        return self._rename(track_id, pinned=False)
+
+    def _rename(self, track_id: bytes, *, pinned: bool) -> bool:
+        try:
+            return self.open(track_id).rename(pinned=pinned)
+        except OSError as error:
+            reason = f"{self._folder} cannot be written ({error.strerror}): make it yours"
+            raise StateError(self._folder, reason) from error
 
     def clear(self) -> int:
         """Remove all tracks, pinned ones too; return how many. Raises StateError if one cannot be removed."""

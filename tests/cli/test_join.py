@@ -68,3 +68,10 @@ def test_a_state_directory_that_cannot_be_written(tmp_path, invite, capsys):
     (tmp_path / "file").touch()
     assert run(["--state", str(tmp_path / "file" / "state"), "join", invite]) == 1
     assert "cannot make the state directory" in capsys.readouterr().err
+
+
+def test_an_id_without_an_address_is_no_invite(command, tmp_path, capsys):
+    peer_id = format_peer_id(THEM)
+    assert run([*command, peer_id]) == 2
+    assert f"its address is missing: {peer_id}@HOST:PORT" in capsys.readouterr().err
+    assert not (tmp_path / "joined").exists()

@@ -296,3 +296,16 @@ def test_a_failure_that_nobody_thought_of_ends_the_writing_alone(tmp_path, monke
 
     run(tmp_path, act)
     assert "could not be written" in caplog.text
+
+
+def test_pins_that_cannot_be_noted_are_told(tmp_path, monkeypatch) -> None:
+    def refuse(*_given: object, **_more: object) -> bool:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(KeptFile, "rename", refuse)
+
+    async def act(kept: KeptTracks) -> None:
+        with pytest.raises(StateError, match="cannot be written"):
+            kept.unpin(A.track.track_id)
+
+    run(tmp_path, act)

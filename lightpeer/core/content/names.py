@@ -34,24 +34,33 @@ def check_template(template: str) -> None:
         raise UsageError(f"--name {template!r} is no name within a folder: use --dir for another folder")
 
 
-def file_name(template: str, known: Mapping[str, str | int]) -> str:
+def file_name(template: str, known: Mapping[str, str | int], encoding: str = "utf-8") -> str:
     """Return the relative path of a track's file.
 
     Args:
         template: one that `check_template` takes.
         known: the fields that are known; empty texts and 0 are not.
+        encoding: of the file system's names; what it lacks is replaced.
     """
     values = {name: _shown(value) for name, value in known.items() if value}
     values.setdefault("album_artist", values.get("artist", ""))
     values["number"] = _number(values)
     parts = [_FIELD.sub(lambda match: values.get(match[1], ""), part) for part in template.split("/")]
     kept = [short for part in parts[:-1] if (short := _tidy(part))]
-    return "/".join([*kept, (_tidy(parts[-1]) or "untitled") + ENDING])
+    name = "/".join([*kept, (_tidy(parts[-1]) or "untitled") + ENDING])
+    return "".join(char if _has(encoding, char) else "_" for char in name)
 
 
 def _shown(value: str | int) -> str:
     text = str(value).zfill(2) if isinstance(value, int) else value
     return "".join(char if char.isprintable() and char not in "/\\" else "_" for char in text)
+
+
+def _has(encoding: str, char: str) -> bool:
+    try:
+        return bool(char.encode(encoding))
+    except UnicodeEncodeError:
+        return False
 
 
 def _number(values: Mapping[str, str]) -> str:

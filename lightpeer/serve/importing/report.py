@@ -27,6 +27,7 @@ class ImportReport:
         damaged: each file that was imported in part, with its reason.
         led_out: how many links were not followed.
         first_led_out: one of them, and its target.
+        unsettled: how many files were left for a later scan, since they were written to a moment ago.
         looked_s: how many seconds the last look through the folders took.
         stopped: whether it ended early.
     """
@@ -39,6 +40,7 @@ class ImportReport:
     damaged: list[tuple[Path, str]] = field(default_factory=list)
     led_out: int = 0
     first_led_out: tuple[Path, Path] | None = None
+    unsettled: int = 0
     looked_s: float = 0.0
     stopped: bool = False
 

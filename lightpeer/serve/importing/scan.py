@@ -116,6 +116,7 @@ class _Scan:
         todo = look.find()
         self.report.looked_s = time.monotonic() - begun_s
         ready = [key for key in todo if key in self._seen or look.is_settled(key, settle_s)]
+        self.report.unsettled = len(todo) - len(ready)
         sizes = self._library.imported.sizes_not_found() if ready else set()
         self._todo.clear()
         self.add([key for key in ready if not (key.size in sizes and self._take_if_known(key))])

@@ -144,6 +144,8 @@ class Upkeep:
             if self._operator.progress is not None:
                 self._operator.progress.close()
             self.scanned.set()
+        if report.unsettled:  # nothing may change any more that would be told
+            self.look_again()
         if not report.stopped and (is_first or report.has_changed_anything):
             await self.announced.wait()
             await self._tell_summary(report)

@@ -56,3 +56,10 @@ def test_no_title_leaves_the_folder(known):
     assert len(parts) <= 3
     assert all(part and part not in {".", ".."} and len(part.encode()) < 220 for part in parts)
     assert all(part.isprintable() for part in parts)
+
+
+def test_what_the_file_system_lacks_is_replaced():
+    known = {"title": "Jóga 歌", "artist": "Björk"}
+    assert file_name(ONE_TRACK, known) == "Björk - Jóga 歌.opus"
+    assert file_name(ONE_TRACK, known, "latin-1") == "Björk - Jóga _.opus"
+    assert file_name(ONE_TRACK, known, "ascii") == "Bj_rk - J_ga _.opus"

@@ -120,6 +120,35 @@ def test_no_music_is_said_and_a_scan_without_news_is_not(monkeypatch: pytest.Mon
     with_upkeep(test, more_music_dirs=(Path("more"),), import_beside=False)
 
 
+def test_files_that_were_written_a_moment_ago_are_looked_for_again_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing may change any more that the kernel would report."""
+    reports = [ImportReport(), ImportReport(unsettled=2), ImportReport(unsettled=1), ImportReport()]
+    scanned_at = []
+
+    def scan(*_: object) -> ImportReport:
+        scanned_at.append(trio.current_time())
+        return reports[len(scanned_at) - 1]
+
+    async def at_once(work: Callable[..., object], *given: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return work(*given)
+
+    async def test(now: Now) -> None:
+        began = trio.current_time()
+        monkeypatch.setattr(upkeep_module, "scan", scan)
+        monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
+        with trio.move_on_after(RESCAN_S / 2):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(now.upkeep._scan_on)
+                await trio.sleep(1.0)
+                now.upkeep.look_again()
+        assert [round(at - began) for at in scanned_at] == [0, 2, 3, 4]
+
+    with_upkeep(test)
+
+
 @pytest.mark.parametrize(
     "error", [MissingLibraryError("opusenc", "libopusenc is missing"), OSError("a disk that is gone")]
 )
