@@ -156,6 +156,7 @@ def _withdraw(arguments: argparse.Namespace, output: Output) -> int:
 def _prune(arguments: argparse.Namespace, output: Output) -> int:
     """Remove the tracks of files that are not to be seen now, for which a server waits."""
     from lightpeer.serve.library.library import Library, has_library
+    from lightpeer.serve.library.paths import absolute
     from lightpeer.serve.library.removal import prune
 
     _, state_dir = common_settings(arguments)
@@ -163,7 +164,7 @@ def _prune(arguments: argparse.Namespace, output: Output) -> int:
         raise StateError(state_dir, f"no server has kept anything in {state_dir}: give its own --state")
     library = Library(state_dir, Path())
     try:
-        below = [os.fsencode(os.path.abspath(folder)) for folder in arguments.music_dirs[1:]]  # noqa: PTH100
+        below = [os.fsencode(absolute(folder)) for folder in arguments.music_dirs[1:]]
         gone = prune(library, below)
         tracks = library.count_tracks()
     finally:
