@@ -157,8 +157,7 @@ class _Server:
             peers = RememberedPeers(
                 self._settings.state_dir, PEERS_REMEMBERED, nursery, own=self._node.peer_id
             )
-            hangups = self._noted_hangups()
-            kept = (self._lists, self._library, self._streams, self._tell, hangups)
+            kept = (self._lists, self._library, self._streams, self._tell, self._noted_hangups())
             nursery.start_soon(kept_up, "keeping to the lists", keep_to, *kept)
             try:
                 gossip = self._gossip(address, peers)

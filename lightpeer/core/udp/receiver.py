@@ -87,7 +87,6 @@ class Receiver:
         self.gauge = gauge
         self.unasked = Unasked()
         self.is_at_end = False
-        self.last_heard_at = now
         self.first_pull_at: float | None = None
         self.arrived = self.rejected = self.probes_unanswered = 0
         self._keys = terms.keys
@@ -97,7 +96,7 @@ class Receiver:
         self._outstanding = OutstandingUnits(gauge)
         self._shown_at = -math.inf  # when a new path token was shown last
         self._events: list[Event] = []
-        self._last_activity = self._resumed_at = now
+        self.last_heard_at = self._last_activity = self._resumed_at = now
         self._quiet_factor = 1.0
         self._interval_s = 0.0  # from one requested unit to the next, as TCP smooths its round trip
         self._is_first_due = True  # nothing was outstanding before: the next unit takes a round trip
