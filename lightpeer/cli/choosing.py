@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,22 +54,25 @@ def chosen(arguments: argparse.Namespace, settings: Settings, output: Output) ->
     """
     items = _named(arguments)
     takes_all = bool(arguments.all or arguments.album or arguments.artist)
-    texts: list[str] = []
-    for item in items:
-        texts += _texts_of(item, settings, output)
+    texts = [text for item in items for text in _texts_of(item, settings, output)]
     if arguments.favourites:
-        from lightpeer.state.lists import Favourites
-
-        texts += [entry.uri for entry in Favourites(settings.state_dir).load()]
-        if not texts:
-            raise UsageError("there are no favourites yet: add some with lightpeer favourite")
+        texts += _favourites(settings, is_all=not texts)
     if not texts:
         raise UsageError(f"{' '.join(arguments.items)} names no track: give the smaller number first")
     if arguments.pick:
-        texts = [
-            uri for text in texts for uri in ([text] if is_uri(text) else _picked(text, settings, output))
-        ]
+        asked = ([text] if is_uri(text) else _picked(text, settings, output) for text in texts)
+        texts = list(chain.from_iterable(asked))
     return Chosen(texts, takes_all and not arguments.pick)
+
+
+def _favourites(settings: Settings, *, is_all: bool) -> list[str]:
+    """Return the favourites; raise UsageError if there are none, and they are all that was named."""
+    from lightpeer.state.lists import Favourites
+
+    favourites = [entry.uri for entry in Favourites(settings.state_dir).load()]
+    if is_all and not favourites:
+        raise UsageError("there are no favourites yet: add some with lightpeer favourite")
+    return favourites
 
 
 def _named(arguments: argparse.Namespace) -> list[Item]:

@@ -112,23 +112,32 @@ class Job:
         async with open_metered(self._settings, SystemNetwork()) as client:
             if client.meter is not None:
                 client.meter.watch(self._output.notify)
-            for number, item in enumerate(wanted.items, 1):
-                try:
-                    tracks = await self._tracks(client, item, takes_all=wanted.takes_all)
-                except (NothingFoundError, RemoteError) as error:
-                    if len(wanted.items) == 1:
-                        raise
-                    status = status or self._tell(item, error)
-                    continue
-                for place, (uri, hit) in enumerate(tracks, 1):
-                    count = max(len(wanted.items), len(tracks))
-                    label = f"{max(number, place)}/{count} " if count > 1 else ""
-                    try:
-                        await self._fetch(client, uri, hit, label)
-                    except (NothingFoundError, RemoteError, StateError) as error:
-                        if count == 1:
-                            raise
-                        status = status or self._tell(hit.title if hit else uri, error)
+            for number in range(1, len(wanted.items) + 1):
+                failed = await self._fetch_item(client, wanted, number)
+                status = status or failed
+        return status
+
+    async def _fetch_item(self, client: Client, wanted: Chosen, number: int) -> int:
+        """Fetch one of what is wanted, counted from 1; return the first exit status of what failed, or 0.
+
+        Where it is the only track, its error is raised.
+        """
+        item, status = wanted.items[number - 1], 0
+        try:
+            tracks = await self._tracks(client, item, takes_all=wanted.takes_all)
+        except (NothingFoundError, RemoteError) as error:
+            if len(wanted.items) == 1:
+                raise
+            return self._tell(item, error)
+        count = max(len(wanted.items), len(tracks))
+        for place, (uri, hit) in enumerate(tracks, 1):
+            label = f"{max(number, place)}/{count} " if count > 1 else ""
+            try:
+                await self._fetch(client, uri, hit, label)
+            except (NothingFoundError, RemoteError, StateError) as error:
+                if count == 1:
+                    raise
+                status = status or self._tell(hit.title if hit else uri, error)
         return status
 
     def _tell(self, what: str, error: NothingFoundError | RemoteError | StateError) -> int:

@@ -51,8 +51,7 @@ def _show(entries: Sequence[Entry], settings: Settings, output: Output, *, as_m3
     if not entries:
         raise NothingFoundError("the list is empty")
     if as_m3u:
-        for line in build_playlist(entries).splitlines():
-            output.result("line", line)
+        output.lines(build_playlist(entries))
         return 0
     digits = len(str(len(entries)))
     for number, (uri, label, duration_s) in enumerate(entries, 1):

@@ -19,18 +19,25 @@ OTHERS = {
 
 def list_outputs(output: Output) -> int:
     """Print the sound devices, of whose names a part is enough, and other outputs; return the exit status."""
-    from lightpeer.audio.device import ELSEWHERE, output_devices
+    from lightpeer.audio.device import ELSEWHERE
 
     try:
-        devices = output_devices()
-        if not devices:
-            output.notify("no sound device was found")
-        for device in devices:
-            chosen = ", the default" if device.is_default else ""
-            text = f"sounddevice:{device.name}  {device.system}{chosen}"
-            output.result("output", text, output=f"sounddevice:{device.name}", is_default=device.is_default)
+        _list_devices(output)
     except AudioError as error:  # the others work all the same
         output.notify(str(error).removesuffix(ELSEWHERE))
     for name, what in OTHERS.items():
         output.result("output", f"{name}  {what}", output=name, is_default=False)
     return 0
+
+
+def _list_devices(output: Output) -> None:
+    """Print the sound devices; raise AudioError if they cannot be listed."""
+    from lightpeer.audio.device import output_devices
+
+    devices = output_devices()
+    if not devices:
+        output.notify("no sound device was found")
+    for device in devices:
+        chosen = ", the default" if device.is_default else ""
+        text = f"sounddevice:{device.name}  {device.system}{chosen}"
+        output.result("output", text, output=f"sounddevice:{device.name}", is_default=device.is_default)

@@ -115,17 +115,16 @@ async def _perform(
     """Play items, and where one query finds nothing, what may have been meant by it."""
     from lightpeer.core.queue.modes import Modes
 
-    start_s = programme.start_s
     performance.player.queue.modes = Modes(random=programme.shuffles, repeat=programme.repeats)
     try:
-        await performance.run(items, start_s=start_s)
+        await performance.run(items, start_s=programme.start_s)
     except NothingFoundError:
         if len(items) > 1 or is_uri(items[0]):
             raise
         from lightpeer.cli.hits import found_of
 
         items = [hit.uri for hit in (await found_of(client, items[0], 1, output)).hits]
-        await performance.run(items, start_s=start_s)
+        await performance.run(items, start_s=programme.start_s)
 
 
 def _begins_kept(settings: Settings, item: str) -> bool:

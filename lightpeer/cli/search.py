@@ -52,8 +52,7 @@ async def search(
         found = await found_of(client, query, limit, output)
         entries = list(map(entry_of, found.hits))
         if as_m3u:
-            for line in build_playlist(entries).splitlines():
-                output.result("line", line)
+            output.lines(build_playlist(entries))
         else:
             show(found.hits, output)
             _tell_of_more(found, limit, output)

@@ -86,11 +86,9 @@ class Client:
         self.network = network
         self._nursery = nursery
         self.meter: Meter | None = None
-        self.losses = Losses()
-        self._remembered = RememberedPeers(
-            settings.state_dir, settings.cached_peers, nursery, losses=self.losses
-        )
-        self.downlink = RememberedDownlink(settings.state_dir, network.unix_time, self.losses)
+        self.losses = losses = Losses()
+        self._remembered = RememberedPeers(settings.state_dir, settings.cached_peers, nursery, losses=losses)
+        self.downlink = RememberedDownlink(settings.state_dir, network.unix_time, losses)
         self._reach = Reach(settings, network, nursery, lambda: self.identity, self._remembered)
 
     def _check_budget(self) -> None:
@@ -165,32 +163,20 @@ class Client:
     @cached_property
     def kept(self) -> KeptTracks | None:
         """What was heard and is on disk, None where the settings say that nothing is."""
-        if not self._keeps:
+        if self.settings.cache_bytes == 0:
             return None
         from lightpeer.state.kept import KeptTracks
 
         return KeptTracks(self.settings.state_dir, self.settings.cache_bytes, self._nursery, self.losses)
 
-    @property
-    def _keeps(self) -> bool:
-        return self.settings.cache_bytes != 0
-
     def has_kept(self, track_id: bytes) -> bool:
         """Return whether anything of a track is kept."""
-        return self._keeps and is_kept(self.settings.state_dir, track_id)
-
-    def find_kept(self, words: str) -> bytes | None:
-        """Return the id of a track with some words that is kept whole, None if there is none."""
-        return self.kept.find(words) if self.kept is not None else None
+        return self.settings.cache_bytes != 0 and is_kept(self.settings.state_dir, track_id)
 
     def expect_to_keep(self) -> None:
         """Load what keeping needs, while the network is waited for."""
-        if self._keeps:
-            self._nursery.start_soon(self._load_kept)
-
-    async def _load_kept(self) -> None:
-        await self.connecting.wait()
-        import lightpeer.state.kept  # noqa: F401 - to have it loaded
+        if self.settings.cache_bytes != 0:
+            self._nursery.start_soon(_load_kept, self.connecting)
 
     # Searching and opening.
 
@@ -284,11 +270,9 @@ class Client:
         from lightpeer.client.models import info_of
 
         self._check_budget()
-        unix_time = self.network.unix_time
-        await hear_of_others(
-            self._reach, self.settings.peers_asked, lambda: self.cache.has_enough(unix_time())
-        )
-        return [info_of(entry) for entry in self.cache.entries()]
+        cache, now = self.cache, self.network.unix_time
+        await hear_of_others(self._reach, self.settings.peers_asked, lambda: cache.has_enough(now()))
+        return [info_of(entry) for entry in cache.entries()]
 
     def _opener(self, start: Start, tried: Collection[PeerId] = (), track: Track | None = None) -> Opener:
         from lightpeer.peering.opener import Opener
@@ -296,3 +280,9 @@ class Client:
         wanted = start.wanted(first_kbps(self.settings, self.limits()), track)
         entropy = None if self.settings.transport == "grpc" else self.network.entropy
         return Opener(self.identity.peer_id, entropy, wanted, tried=tried, takes_from=self._takes_from)
+
+
+async def _load_kept(connecting: trio.Event) -> None:
+    """Load what keeping needs, once a packet is on its way."""
+    await connecting.wait()
+    import lightpeer.state.kept  # noqa: F401 - to have it loaded

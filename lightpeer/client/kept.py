@@ -127,7 +127,7 @@ async def begin_item(client: Client, item: str, start: Start, wanted: Wanted) ->
     try:
         first = await client.open_query(item, start)
     except (NoPeerError, CapReachedError):
-        track_id = client.find_kept(item)
+        track_id = client.kept.find(item) if client.kept is not None else None
         if track_id is None:
             raise
         return await begin_track(client, track_id, start, wanted)

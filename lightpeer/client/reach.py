@@ -79,8 +79,7 @@ class Reach:
         )
         self._network = network
         self._identity = identity
-        self._has_exchanged = False  # records, with any peer
-        self._has_warned = False
+        self._has_exchanged = self._has_warned = False  # exchanged records, with any peer
 
     @property
     def received_bytes(self) -> int:

@@ -85,6 +85,11 @@ class Output:
         """Print a result: in JSON its data under an event name, else its text."""
         self._print(self._encode(event, data) if self.json else clean(text))
 
+    def lines(self, text: str) -> None:
+        """Print each line of a text as a result."""
+        for line in text.splitlines():
+            self.result("line", line)
+
     def remark(self, event: str, text: str, **data: object) -> None:
         """Print progress: like a result, but not in quiet text."""
         if self.json or not self.quiet:

@@ -151,12 +151,17 @@ def _fixed(version: int) -> dict[tuple[int, int], bool]:
         finder = _square(row, column, 4, {2, 4})
         fixed |= {at: dark for at, dark in finder.items() if 0 <= min(at) <= max(at) < size}
     fixed |= {at: False for places in _format_places(size) for at in places} | {(size - 8, 8): True}
-    if version > 6:
-        number = version << 12 | _remainder(version, 12, 0x1F25)
-        for bit in range(18):
-            place = (bit // 3, size - 11 + bit % 3)
-            fixed |= {place: bool(number >> bit & 1), place[::-1]: bool(number >> bit & 1)}
-    return fixed
+    return fixed | (_version_bits(version, size) if version > 6 else {})
+
+
+def _version_bits(version: int, size: int) -> dict[tuple[int, int], bool]:
+    """Return the modules that state the version, above and beside the finders."""
+    number = version << 12 | _remainder(version, 12, 0x1F25)
+    bits: dict[tuple[int, int], bool] = {}
+    for bit in range(18):
+        row, column = bit // 3, size - 11 + bit % 3
+        bits[row, column] = bits[column, row] = bool(number >> bit & 1)
+    return bits
 
 
 def _square(row: int, column: int, radius: int, light: set[int]) -> dict[tuple[int, int], bool]:

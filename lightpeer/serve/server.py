@@ -11,8 +11,6 @@ process ends it: by a signal, or by closing the output that reports that it list
 
 from __future__ import annotations
 
-import errno
-import socket
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +20,6 @@ from lightpeer.config import Settings
 from lightpeer.core.addresses import (
     LOOPBACK_SCOPE,
     Endpoint,
-    format_endpoint,
     is_name,
     is_wildcard,
     scope_of,
@@ -31,7 +28,6 @@ from lightpeer.core.lan.services import Own
 from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import format_peer_id
-from lightpeer.errors import StateError, UsageError
 from lightpeer.net.found import Lan
 from lightpeer.net.network import listener_address
 from lightpeer.rpc.health import Health
@@ -45,6 +41,7 @@ from lightpeer.serve.importing.upkeep import Upkeep
 from lightpeer.serve.library.descriptors import shares
 from lightpeer.serve.library.library import Library, has_library
 from lightpeer.serve.operator.events import Listening, RoleChanged, Trouble
+from lightpeer.serve.operator.listening import listen_error
 from lightpeer.serve.operator.settings import Operator
 from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.overlay.place import Place
@@ -160,8 +157,7 @@ class _Server:
             peers = RememberedPeers(
                 self._settings.state_dir, PEERS_REMEMBERED, nursery, own=self._node.peer_id
             )
-            hangups = self._noted_hangups()
-            kept = (self._lists, self._library, self._streams, self._tell, hangups)
+            kept = (self._lists, self._library, self._streams, self._tell, self._noted_hangups())
             nursery.start_soon(kept_up, "keeping to the lists", keep_to, *kept)
             try:
                 gossip = self._gossip(address, peers)
@@ -255,7 +251,7 @@ class _Server:
             listener = await self._network.listen_tcp(host, port)
             await self._streams.bind(*listener_address(listener)[:2])  # one port to open in a firewall
         except OSError as error:
-            raise _listen_error((host, port), error) from error
+            raise listen_error((host, port), error) from error
         return listener
 
     def _gossip(self, listening: Address, peers: RememberedPeers) -> Gossip:
@@ -308,19 +304,3 @@ class _Heard:
         item = await anext(self._items)
         self._on_item()
         return item
-
-
-def _listen_error(address: Address, error: OSError) -> StateError | UsageError:
-    where = format_endpoint(address)
-    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return UsageError(
-            f"{where} is no address of this machine ({error.strerror}): choose one with --listen"
-        )
-    match error.errno:
-        case errno.EADDRINUSE:
-            text = f"{where} is in use: stop what listens there, or choose another with --listen"
-        case errno.EACCES:
-            text = f"{where} needs more rights: choose a port above 1023 with --listen"
-        case _:
-            text = f"cannot listen on {where} ({error.strerror or error}): choose another with --listen"
-    return StateError(where, text)

@@ -133,7 +133,7 @@ class KeptTracks:
             raise StateError(self._folder, f"{self._folder} was cleared meanwhile: try again")
 
     def unpin(self, track_id: bytes) -> bool:
-        """Let a track be evicted again; return whether it is kept; raise StateError if nothing can be written."""
+        """Let a track be evicted again; return whether it is kept; StateError: nothing can be written."""
         return self._rename(track_id, pinned=False)
 
     def _rename(self, track_id: bytes, *, pinned: bool) -> bool:

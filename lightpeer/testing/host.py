@@ -76,12 +76,10 @@ class SimHost(Machine):
         """
         super().__init__(net.clock)
         self.net = net
-        self.name = address  # for the network's rules; it stays when the address changes
-        self.address = address
+        self.name = self.address = address  # the network's rules go by the name, which stays
         self.also = also
         self.silenced: set[str] = set()  # own addresses that nothing passes
-        self.up = up
-        self.down = down
+        self.up, self.down = up, down
         self.counters = Counters()
         self.clock_offset_s = 0.0  # a wrong wall clock
         self.interface = "eth0"  # which leads to the internet

@@ -10,8 +10,5 @@ class NothingKept:
     def has_kept(self, _track_id: bytes) -> bool:
         return False
 
-    def find_kept(self, _words: str) -> None:
-        return None
-
     def expect_to_keep(self) -> None:
         pass

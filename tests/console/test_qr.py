@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lightpeer.console.qr import MAX_BYTES, qr_lines, qr_matrix
+from tests.console import qr_reader
 
 TEXT = b"loudp2p:L0123456789@192.168.1.2:47474," * 8
 CODES = [
@@ -47,3 +50,24 @@ def test_half_blocks_show_two_rows_in_a_line():
     shown = [[char in dark for char in line[2:-2]] for line in lines for dark in ({"▄", " "}, {"▀", " "})]
     assert shown[2 : 2 + len(matrix)] == matrix
     assert not any(map(any, shown[:2] + shown[2 + len(matrix) :]))
+
+
+@pytest.mark.parametrize("length", [0, 1, 17, 18, 53, 78, 106, 134, 135, 154, 155, 192, 193, 230, 231, 271])
+def test_a_scanner_reads_what_was_written_at_each_end_of_each_version(length):
+    assert qr_reader.read(qr_matrix(TEXT[:length])) == TEXT[:length]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.binary(max_size=MAX_BYTES))
+def test_a_scanner_reads_any_bytes(data):
+    assert qr_reader.read(qr_matrix(data)) == data
+
+
+def test_of_eight_masks_some_are_taken_and_the_reader_sees_an_error():
+    """The reader is worth something: each mask is read, and a module that is turned over is noticed."""
+    masks = {qr_reader.format_mask(qr_matrix(b"%d" % number)) for number in range(40)}
+    assert len(masks) > 3
+    matrix = qr_matrix(TEXT[:100])
+    matrix[-1][-1] ^= True
+    with pytest.raises(AssertionError, match="a block with errors"):
+        qr_reader.read(matrix)

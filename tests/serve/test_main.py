@@ -68,34 +68,6 @@ def test_withdrawing_needs_a_state_directory(tmp_path: Path, capsys: pytest.Capt
     assert "give its own --state" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("argv", "named"),
-    [
-        (["--withdraw", "loud:x"], "loud:x"),
-        (["--withdraw", "copper rain"], "copper rain"),
-        (["--max-upload", "15"], "kbit/s"),
-        (["--max-upload", "10000001"], "kbit/s"),
-        (["--max-upload", "-5"], "--max-upload"),
-        (["--max-upload", "²"], "kbit/s"),
-        (["--gossip", "3601"], "seconds"),
-        (["--ladder", "24,high"], "24,48,96"),
-        (["--listen", "127.0.0.1:x"], "127.0.0.1:x"),
-    ],
-)
-def test_an_argument_that_cannot_be_is_named(
-    state: Path, capsys: pytest.CaptureFixture, argv: list[str], named: str
-) -> None:
-    assert command.run(["music", "--state", str(state), *argv]) == 2
-    error = capsys.readouterr().err
-    assert named in error
-    assert error.count("\n") == 1
-
-
-def test_a_cap_in_kilobits_is_one_in_bytes(state: Path) -> None:
-    arguments = command._parser().parse_args(["music", "--state", str(state), "--max-upload", "1000"])
-    assert command._settings(arguments).max_upload_bytes_per_s == 125_000
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
 def test_a_signal_ends_a_server_and_says_how(state: Path, serving: list, number: int, status: int) -> None:
     async def until_stopped(settings, network, stop, operator) -> None:

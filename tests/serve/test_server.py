@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightpeer.core.addresses import DEFAULT_PORT
-from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import MissingLibraryError, StateError, UsageError
@@ -25,7 +23,6 @@ from lightpeer.serve import __main__ as command
 from lightpeer.serve import server
 from lightpeer.serve.importing import upkeep
 from lightpeer.serve.importing.scan import ImportReport
-from lightpeer.serve.library.library import DEFAULT_LADDER_KBPS
 from lightpeer.serve.operator.events import LibraryTrouble, Listening, ServerEvent
 from lightpeer.serve.operator.settings import Operator, ServeSettings
 from lightpeer.serve.server import serve
@@ -229,79 +226,6 @@ def test_an_address_that_cannot_be_listened_on_is_told(folder, error, kind, matc
 
 
 # The command.
-
-
-def parsed(*argv: str) -> ServeSettings:
-    return command._settings(command._parser().parse_args(argv))
-
-
-def test_arguments_become_settings(monkeypatch, tmp_path) -> None:
-    monkeypatch.setenv("LIGHTPEER_STATE", "/state")
-    monkeypatch.setenv("LIGHTPEER_CONFIG", "")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    plain = parsed("music")
-    assert plain == ServeSettings(
-        music_dir=Path("music"),
-        state_dir=Path("/state/serve"),
-        listen=("127.0.0.1", DEFAULT_PORT),
-        ladder_kbps=DEFAULT_LADDER_KBPS,
-    )
-    full = parsed(
-        *(
-            "music",
-            "more",
-            "much/more",
-            "--state",
-            "/s",
-            "--listen",
-            "[::1]:0",
-            "--announce",
-            "a.example:5",
-            "--ladder",
-            "96,24",
-        ),
-        *("--announce", "[2001:db8::5]:5"),
-        *("--bootstrap", "b.example", "--bootstrap", "c.example:7", "--no-lan", "--gossip", "5"),
-        *("--mirror", "copper rain", "--mirror", format_uri(bytes(32)), "--follow-links"),
-    )
-    assert full == ServeSettings(
-        music_dir=Path("music"),
-        more_music_dirs=(Path("more"), Path("much/more")),
-        follow_links=True,
-        state_dir=Path("/s"),
-        listen=("::1", 0),
-        announce=(("a.example", 5), ("2001:db8::5", 5)),
-        bootstrap=(Contact(("b.example", DEFAULT_PORT)), Contact(("c.example", 7))),
-        ladder_kbps=(24, 96),
-        lan=False,
-        gossip_s=5,
-        mirror=("copper rain", format_uri(bytes(32))),
-    )
-
-
-@pytest.mark.parametrize(
-    "argv",
-    [
-        [],
-        ["music", "--listen", ":x"],
-        ["music", "--listen", "99999"],
-        ["music", "--listen", "a:99999"],
-        ["music", "--ladder", "high"],
-        ["music", "--ladder", "1"],
-        ["music", "--announce", "a:0"],
-        ["music", "--announce", "a:1", "--announce", "b:2"],
-        ["music", "--bootstrap", "a b"],
-        ["music", "--bootstrap", "Lx@a:1"],
-        ["music", "--gossip", "soon"],
-        ["music", "--gossip", "0"],
-        ["music", "--mirror", "loud:x"],
-        ["music", "--nonsense"],
-    ],
-)
-def test_wrong_usage_is_one_sentence_and_status_2(argv, folder, capsys, monkeypatch) -> None:
-    monkeypatch.chdir(folder)
-    assert command.run([*argv, "--state", str(folder / "state")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_version_and_help(capsys) -> None:

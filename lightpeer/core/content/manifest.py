@@ -1,9 +1,8 @@
 """Tracks as the network knows them: a manifest, its renditions, their segment tables.
 
-The track id is the hash of the manifest; the manifest holds the hashes of the
-segment tables; a table holds size and hash of each of its 64 segments. So every
-byte is checked against the id before it is used, whatever peer sent it, and a player
-fetches 1152 bytes of hashes for each 64 seconds, as playback nears them.
+The track id is the hash of the manifest; the manifest holds the hashes of the segment tables; a table holds
+size and hash of each of its 64 segments. So every byte is checked against the id before it is used, whatever
+peer sent it, and a player fetches 1152 bytes of hashes for each 64 seconds, as playback nears them.
 
 The manifest comes before the first sound. So of a track with more than 64 tables it holds only the root of
 the tree over their hashes (`hash_tree.py`), and each table comes with the path that leads there.
@@ -101,19 +100,14 @@ def kbps_of(bitrate_bps: float) -> int:
     return round(bitrate_bps / 1000)
 
 
-def greatest_within(bitrates: Iterable[float], limit: float) -> int:
-    """Return the index of the greatest of rising bitrates that is not above a limit, or 0."""
-    return max(sum(bitrate <= limit for bitrate in bitrates) - 1, 0)
-
-
 def rendition_asked(bitrates_bps: Iterable[float], kbps: int) -> int:
-    """Return the number of the rendition that serves a request for a bitrate.
+    """Return the number of the rendition that serves a request for a bitrate: the greatest within it, or 0.
 
     Args:
         bitrates_bps: of the renditions, rising, in bit/s.
         kbps: asked for, in kbit/s.
     """
-    return greatest_within(map(kbps_of, bitrates_bps), kbps)
+    return max(sum(kbps_of(bitrate_bps) <= kbps for bitrate_bps in bitrates_bps) - 1, 0)
 
 
 class SegmentTable(NamedTuple):

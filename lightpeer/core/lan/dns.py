@@ -98,19 +98,23 @@ def parse_message_untrusted(data: bytes) -> Message:
         number, flags, *counts = _HEADER.unpack_from(data)
         if sum(counts) > MAX_ENTRIES:
             raise BadMessageError("a DNS message with too much in it")
-        at, questions = _HEADER.size, []
+        at, questions, records = _HEADER.size, [], []
         for _ in range(counts[0]):
-            name, at = _name_untrusted(data, at)
-            kind, cls = _QUESTION.unpack_from(data, at)
-            at += _QUESTION.size
-            questions.append(Question(name, kind, bool(cls & _TOP_BIT)))
-        records = []
+            question, at = _question_untrusted(data, at)
+            questions.append(question)
         for _ in range(sum(counts[1:])):
             record, at = _record_untrusted(data, at)
             records += [record] if record is not None else []
     except (struct.error, IndexError) as error:
         raise BadMessageError("a DNS message that is cut off") from error
     return Message(number, bool(flags & _IS_RESPONSE), questions, records)
+
+
+def _question_untrusted(data: bytes, at: int) -> tuple[Question, int]:
+    """Return a question, and where the next begins."""
+    name, at = _name_untrusted(data, at)
+    kind, cls = _QUESTION.unpack_from(data, at)
+    return Question(name, kind, bool(cls & _TOP_BIT)), at + _QUESTION.size
 
 
 def _record_untrusted(data: bytes, at: int) -> tuple[Record | None, int]:
@@ -120,22 +124,26 @@ def _record_untrusted(data: bytes, at: int) -> tuple[Record | None, int]:
     at += _RECORD.size
     if at + size > len(data):
         raise BadMessageError("a DNS record that is cut off")
-    value: str | Name | bytes | Service | None = None
-    if cls & ~_TOP_BIT != _IN:
-        pass
-    elif kind == PTR:
-        value, _ = _name_untrusted(data, at)
-    elif kind == SRV:
-        _, _, port = _SRV.unpack_from(data, at)
-        value = Service(port, _name_untrusted(data, at + _SRV.size)[0])
-    elif kind == TXT:
-        value = data[at : at + size]
-    elif kind == A and size == 4:
-        value = str(IPv4Address(data[at : at + size]))
-    elif kind == AAAA and size == 16:
-        value = str(IPv6Address(data[at : at + size]))
+    value = _value_untrusted(data, at, kind, size) if cls & ~_TOP_BIT == _IN else None
     record = None if value is None else Record(name, kind, ttl_s, value, bool(cls & _TOP_BIT))
     return record, at + size
+
+
+def _value_untrusted(data: bytes, at: int, kind: int, size: int) -> str | Name | bytes | Service | None:
+    """Return what a record says, None if it is of another kind."""
+    if kind == PTR:
+        return _name_untrusted(data, at)[0]
+    if kind == SRV:
+        _, _, port = _SRV.unpack_from(data, at)
+        return Service(port, _name_untrusted(data, at + _SRV.size)[0])
+    value = data[at : at + size]
+    if kind == TXT:
+        return value
+    if (kind, size) == (A, 4):
+        return str(IPv4Address(value))
+    if (kind, size) == (AAAA, 16):
+        return str(IPv6Address(value))
+    return None
 
 
 def _name_untrusted(data: bytes, at: int) -> tuple[Name, int]:

@@ -131,11 +131,9 @@ class Connection(ABC, Generic[StreamT]):
         self.is_rescheduled = False
         if self.state is ConnectionState.CLOSED:
             return None
-        deadline_s = self._deadlines.next()
-        duty_s = self._duty_s()
-        if deadline_s is None or duty_s < deadline_s:
-            deadline_s = duty_s
-        return None if deadline_s == math.inf else deadline_s
+        call_s = self._deadlines.next()
+        due_s = min(self._duty_s(), math.inf if call_s is None else call_s)
+        return None if due_s == math.inf else due_s
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due at `now`."""

@@ -87,10 +87,8 @@ class Receiver:
         self.gauge = gauge
         self.unasked = Unasked()
         self.is_at_end = False
-        self.last_heard_at = now
-        self.probes_unanswered = 0
         self.first_pull_at: float | None = None
-        self.arrived = self.rejected = 0
+        self.arrived = self.rejected = self.probes_unanswered = 0
         self._keys = terms.keys
         self._first_rtt_s = first_rtt_s
         self._pulls = PullQueue(terms, self.unasked)
@@ -98,7 +96,7 @@ class Receiver:
         self._outstanding = OutstandingUnits(gauge)
         self._shown_at = -math.inf  # when a new path token was shown last
         self._events: list[Event] = []
-        self._last_activity = self._resumed_at = now
+        self.last_heard_at = self._last_activity = self._resumed_at = now
         self._quiet_factor = 1.0
         self._interval_s = 0.0  # from one requested unit to the next, as TCP smooths its round trip
         self._is_first_due = True  # nothing was outstanding before: the next unit takes a round trip
@@ -123,7 +121,7 @@ class Receiver:
         before = self.gauge.outstanding_bytes
         if before:
             wanted = _without(wanted, self._outstanding.by_unit)
-        if not before:
+        else:
             self._last_activity = self.last_heard_at = now
             self._is_first_due = True
         self.first_pull_at = now if self.first_pull_at is None else self.first_pull_at
@@ -204,9 +202,8 @@ class Receiver:
                     rtts_s.append(rtt_s)
             else:
                 self.unasked.on_data(data, size)
-            self._events.append(
-                UnitArrived(data.unit, data.payload, rtt_s, outcome.was_asked, pulled_at, now)
-            )
+            unit = UnitArrived(data.unit, data.payload, rtt_s, outcome.was_asked, pulled_at, now)
+            self._events.append(unit)
             if outcome.lost:
                 asked_bytes += outcome.lost_bytes  # some may only be late
                 self._events.append(UnitsLost(outcome.lost, outcome.lost_bytes, now))
@@ -221,8 +218,7 @@ class Receiver:
             self._interval_s += (silence_s - self._interval_s) / 8
         self._is_first_due = False
         self._last_activity = self.last_heard_at = now
-        self._quiet_factor = 1.0
-        self.probes_unanswered = 0
+        self._quiet_factor, self.probes_unanswered = 1.0, 0
 
     # Silence.
 
@@ -263,8 +259,7 @@ class Receiver:
         self._pulls.watch_lease(self.gauge.outstanding_bytes, now)
 
     def _rtt_s(self) -> float:
-        mean_s = self.gauge.rtt.mean_s
-        return self._first_rtt_s if mean_s is None else mean_s
+        return self._first_rtt_s if self.gauge.rtt.mean_s is None else self.gauge.rtt.mean_s
 
     def _quiet_s(self) -> float:
         rtt_s = self._rtt_s()

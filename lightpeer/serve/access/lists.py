@@ -28,6 +28,7 @@ from lightpeer.core.lists.rule_lists import (
 )
 from lightpeer.errors import ConfigError, StateError, UsageError
 from lightpeer.serve.library.disk import state_error
+from lightpeer.serve.library.paths import absolute, mode_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -122,10 +123,10 @@ def _source(text: str, kinds: Collection[Kind], option: str) -> ListSource:
         for entry in text.split(","):
             given.entries.add(entry.strip(), kinds)
     except UsageError as error:
-        path = os.path.abspath(os.path.expanduser(text))  # noqa: PTH100, PTH111 - links stay, and none raises
-        if not text or not os.path.exists(path):  # noqa: PTH110 - a name may be too long for a file
+        path = absolute(os.path.expanduser(text))  # noqa: PTH111 - Path's raises for the home of nobody
+        if not text or not mode_of(path):
             raise UsageError(f"{option}: {text!r} is neither a file nor {_HELP[option]}") from error
-        return ListSource(Path(path), kinds)
+        return ListSource(path, kinds)
     given.entries.flush()
     return given
 

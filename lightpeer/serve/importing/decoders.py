@@ -27,6 +27,7 @@ from typing import IO, Any
 
 from lightpeer.audio import _native
 from lightpeer.errors import UnreadableError
+from lightpeer.serve.importing.ffmpeg import running_ffmpeg
 from lightpeer.serve.importing.flac import open_flac
 from lightpeer.serve.importing.pcm import SAMPLE_BYTES, NotNativeError, Pcm, to_16_bit
 
@@ -44,13 +45,6 @@ _FFMPEG_SUFFIXES = {
 MUSIC_SUFFIXES = frozenset(_NATIVE_SUFFIXES) | _FFMPEG_SUFFIXES
 # The errors of the wave module for broken chunks.
 _WAVE_ERRORS = (wave.Error, EOFError, OSError, RuntimeError, ValueError, ZeroDivisionError, struct.error)
-
-
-class NeedsFfmpegError(UnreadableError):
-    """Only ffmpeg could read this file, and it is not installed."""
-
-    def __init__(self) -> None:
-        super().__init__("ffmpeg is not installed: sudo apt install ffmpeg")
 
 
 def sniff(path: Path) -> str:
@@ -235,29 +229,9 @@ def _wav_blocks(file: wave.Wave_read, pcm: Pcm) -> Iterator[bytes]:
 
 
 @contextmanager
-def _start_ffmpeg(path: Path) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """Start ffmpeg, which sees the one file and no network; give it and what it complains of."""
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        raise NeedsFfmpegError
-    command = [ffmpeg, "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
-    command += ["-map", "0:a:0", "-ac", "2", "-ar", "48000", "-f", "s16le", "pipe:1"]
-    with tempfile.TemporaryFile() as complaints:
-        null, pipe = subprocess.DEVNULL, subprocess.PIPE
-        try:
-            process = subprocess.Popen(command, stdin=null, stdout=pipe, stderr=complaints)  # noqa: S603 - no shell
-        except OSError as error:
-            raise UnreadableError(f"ffmpeg cannot be started: {error.strerror}") from error
-        with process:
-            try:
-                yield process, complaints
-            finally:
-                process.kill()
-
-
-@contextmanager
 def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
-    with _start_ffmpeg(path) as (process, complaints):
+    output = ["-map", "0:a:0", "-ac", "2", "-ar", "48000", "-f", "s16le"]
+    with tempfile.TemporaryFile() as complaints, running_ffmpeg(path, output, complaints) as process:
         pcm = Pcm(48_000, 2, iter(()))
         blocks = _ffmpeg_blocks(process, complaints, pcm)
         first = next(blocks, None)

@@ -21,6 +21,7 @@ from typing import Final
 
 from lightpeer.errors import StateError, UsageError
 from lightpeer.serve.importing.decoders import MUSIC_SUFFIXES
+from lightpeer.serve.library.paths import is_folder
 
 _KERNELS_OWN: Final = tuple(map(Path, ("/proc", "/sys", "/dev")))
 
@@ -33,7 +34,7 @@ def require_folder(folder: Path) -> None:
 
 def _complaint(folder: Path) -> str:
     """Return why a folder cannot be looked into, "" if it can."""
-    if os.path.isdir(folder):  # noqa: PTH112 - which raises nothing
+    if is_folder(folder):
         return ""
     what = "is not a folder" if os.path.lexists(folder) else "does not exist"
     return f"{folder} {what}: give the folder that holds your music"

@@ -18,6 +18,7 @@ from lightpeer.serve.importing.finder import Finder
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.library.imported_files import SourceKey
 from lightpeer.serve.library.library import Library
+from lightpeer.serve.library.paths import absolute
 
 _NOTED_AT_ONCE: Final = 200  # files: no track can be opened for these few milliseconds
 
@@ -85,7 +86,7 @@ class Look:
     def find(self) -> list[SourceKey]:
         """Note which files are there, and return those to import."""
         todo: list[SourceKey] = []
-        self._library.begin_scan()
+        self._library.imported.begin_scan()
         for folder in self._folders:
             before = self.found + self.finder.led_out
             for keys in self._keys_in(folder):
@@ -119,7 +120,6 @@ class Look:
 
 def outermost(folders: Sequence[Path]) -> list[Path]:
     """Return the absolute paths of folders, without duplicates and folders within others."""
-    absolute = [Path(os.path.abspath(folder)) for folder in folders]  # noqa: PTH100 - links stay
-    real = {folder: Path(os.path.realpath(folder)) for folder in absolute}
+    real = {folder: Path(os.path.realpath(folder)) for folder in map(absolute, folders)}
     first_names = {path: folder for folder, path in reversed(real.items())}
     return [f for f in first_names.values() if not any(p in real[f].parents for p in first_names)]

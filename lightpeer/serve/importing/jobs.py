@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -149,23 +149,19 @@ class Worker:
         return [Words(os.fsencode(path), *words) for path, *words in answer["words"]]
 
     def _ask(self, line: bytes, should_stop: Callable[[], bool]) -> dict[str, object]:
+        """Return the answer to a line; where there is none, the process is closed."""
         process = self._process = self._process or _start()
         assert process.stdin is not None
         assert process.stdout is not None
         answer = b""
         try:
-            _write_all(process.stdin, line)
-            while not answer.endswith(b"\n"):
-                if select.select([process.stdout], [], [], POLL_S)[0]:
-                    answer += (data := process.stdout.read(_READ_BYTES))
-                    if not data:
-                        break
-                elif should_stop():
-                    self.close()
-                    raise StoppedError
-        except BrokenPipeError:
-            pass
-        if not answer.endswith(b"\n"):
+            with suppress(BrokenPipeError):
+                _write_all(process.stdin, line)
+                answer = _read_line(process.stdout, should_stop)
+        except StoppedError:
+            self.close()
+            raise
+        if not answer:
             self.close()
             raise UnreadableError(_TOO_LONG if process.returncode == -signal.SIGPROF else _CRASHED)
         return cast("dict[str, object]", json.loads(answer))
@@ -187,6 +183,19 @@ class Worker:
 def _write_all(file: IO[bytes], data: bytes) -> None:
     while data:
         data = data[file.write(data) :]
+
+
+def _read_line(file: IO[bytes], should_stop: Callable[[], bool]) -> bytes:
+    """Return the line that comes, b"" if the file ends within it; raise StoppedError if it is to stop."""
+    line = b""
+    while not line.endswith(b"\n"):
+        if select.select([file], [], [], POLL_S)[0]:
+            line += (data := file.read(_READ_BYTES))
+            if not data:
+                return b""
+        elif should_stop():
+            raise StoppedError
+    return line
 
 
 def _start() -> subprocess.Popen[bytes]:

@@ -6,13 +6,12 @@ here, nor Matroska and other kinds that only ffmpeg can play: there ffmpeg is as
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from lightpeer.errors import MissingLibraryError
+from lightpeer.serve.importing.ffmpeg import running_ffmpeg
 
 _NAMES: Final = {
     "title": ("title", "tit2", "©nam", "inam"),
@@ -50,11 +49,11 @@ def _raw_tags(path: Path) -> Iterator[tuple[str, list[str]]]:
         raise MissingLibraryError("mutagen", _NO_MUTAGEN) from error
     try:
         tags = getattr(File(path), "tags", None) or {}
-        for key in tags.keys():  # noqa: SIM118 - to iterate over Vorbis comments gives pairs
+        for key, value in tags.items():
             name = key.lower()
             for own in _OWN_NAMES:
                 name = name.removeprefix(own)
-            yield name, list(_strings_in(tags[key]))
+            yield name, list(_strings_in(value))
         if path.suffix.lower() in {".wav", ".wave"}:
             yield from _info_list(path)
         elif not tags:
@@ -112,13 +111,9 @@ def _info_entries(data: bytes) -> Iterator[tuple[str, list[str]]]:
 
 def _ffmpeg_tags(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield what ffmpeg finds, as its own format of metadata has it: `name=value`, with backslashes."""
-    if (ffmpeg := shutil.which("ffmpeg")) is None:
-        return
-    command = [ffmpeg, "-nostdin", "-v", "quiet", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
-    done = subprocess.run(  # noqa: S603 - no shell
-        [*command, "-f", "ffmetadata", "pipe:1"], capture_output=True, timeout=_FFMPEG_S, check=False
-    )
-    for line in done.stdout.decode("utf-8", "replace").split("\n"):
+    with running_ffmpeg(path, ["-f", "ffmetadata"]) as process:
+        told, _ = process.communicate(timeout=_FFMPEG_S)
+    for line in told.decode("utf-8", "replace").split("\n"):
         name, is_pair, text = line.partition("=")
         if is_pair and not line.startswith(";"):
             yield name.lower(), [text.replace("\\", "")]

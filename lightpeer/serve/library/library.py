@@ -41,6 +41,7 @@ from lightpeer.serve.library.disk import claim
 from lightpeer.serve.library.imported_files import ImportedFiles, SourceKey, only_in_one
 from lightpeer.serve.library.index import Index, IndexHit
 from lightpeer.serve.library.open_tracks import OpenTracks
+from lightpeer.serve.library.paths import absolute
 from lightpeer.serve.library.store import StoredTrack
 from lightpeer.serve.library.track_folders import TrackFolders
 from lightpeer.serve.library.waiting import Waiting
@@ -81,7 +82,7 @@ class Library:
             StateError: the state directory cannot be used, or another server uses it.
         """
         self.state_dir = state_dir
-        self.music_dir = Path(os.path.abspath(music_dir))  # noqa: PTH100 - links stay, `..` and `.` do not
+        self.music_dir = absolute(music_dir)
         self.ladder = _checked(ladder)
         self.complexity = complexity
         self._folders = TrackFolders(state_dir)
@@ -158,10 +159,6 @@ class Library:
         """Return the paths of the files of damaged tracks, which are to be imported again."""
         return self.imported.damaged_paths(MAX_ASIDE) if self._open.aside.has_damage() else []
 
-    def begin_scan(self) -> None:
-        """Begin to note which files are there."""
-        self.imported.begin_scan()
-
     def note_found(self, keys: Sequence[SourceKey]) -> list[SourceKey]:
         """Note that files are there; return those to import.
 
@@ -183,8 +180,7 @@ class Library:
 
     def has_files_below(self, folder: Path) -> bool:
         """Return whether tracks were made of files in a folder, which may be gone."""
-        absolute = os.path.abspath(folder)  # noqa: PTH100 - links stay
-        return self.imported.has_any_below(os.path.join(os.fsencode(absolute), b""))  # noqa: PTH118 - bytes
+        return self.imported.has_any_below(os.fsencode(absolute(folder)).rstrip(b"/") + b"/")
 
     def bytes_below(self, path: bytes) -> int:
         """Return how many bytes the tracks of the files below a path have."""
@@ -274,22 +270,24 @@ class Library:
             else:
                 lost.append(track_id)
         self.imported.remove_tracks(lost)
-        self._recover_index()
-
-    def _recover_index(self) -> None:
-        gone: list[bytes] = []
-        missing: list[bytes] = []
-        for track_id, is_indexed in only_in_one(self.index.track_ids(), self.track_ids()):
-            (gone if is_indexed else missing).append(track_id)
-        self.index.remove_all(gone)
-        for start in range(0, len(missing), _ADDED_AT_ONCE):
-            loaded = map(self._open.load, missing[start : start + _ADDED_AT_ONCE])
-            self.index.add_all([_index_entry(stored.track) for stored in loaded if stored])
+        _recover_index(self.index, self._open, self.track_ids())
 
 
 def has_library(state_dir: Path) -> bool:
     """Return whether a library was ever opened there."""
     return (state_dir / "library.db").exists()
+
+
+def _recover_index(index: Index, tracks: OpenTracks, track_ids: Iterator[bytes]) -> None:
+    """Make the index agree with the tracks that there are, whose ids rise."""
+    gone: list[bytes] = []
+    missing: list[bytes] = []
+    for track_id, is_indexed in only_in_one(index.track_ids(), track_ids):
+        (gone if is_indexed else missing).append(track_id)
+    index.remove_all(gone)
+    for start in range(0, len(missing), _ADDED_AT_ONCE):
+        loaded = map(tracks.load, missing[start : start + _ADDED_AT_ONCE])
+        index.add_all([_index_entry(stored.track) for stored in loaded if stored])
 
 
 def _index_entry(track: Track) -> IndexHit:

@@ -6,9 +6,10 @@ again would take hours, so it stays until a person says otherwise (`prune`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from lightpeer.serve.library.paths import is_file
 
 if TYPE_CHECKING:
     from lightpeer.serve.library.library import Library
@@ -61,9 +62,7 @@ def prune(library: Library, below: Sequence[bytes] = ()) -> list[bytes]:
     gone = [
         path
         for path in library.imported.paths()
-        if not path.startswith(MIRRORED)
-        and (not below or is_within(path, below))
-        and not os.path.isfile(path)  # noqa: PTH113 - it is bytes, and this raises nothing
+        if not path.startswith(MIRRORED) and (not below or is_within(path, below)) and not is_file(path)
     ]
     for path in gone:
         library.forget(path)

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 
 import pytest
 
 from lightpeer.errors import UnreadableError
-from lightpeer.serve.importing import decoders as sources
-from lightpeer.serve.importing.decoders import NeedsFfmpegError, open_opus, open_pcm, opus_links, sniff
+from lightpeer.serve.importing.decoders import open_opus, open_pcm, opus_links, sniff
+from lightpeer.serve.importing.ffmpeg import NeedsFfmpegError
 from tests.serve.media import fixture, ogg_checksum, tone, write_opus, write_wav
 
 
@@ -28,14 +29,14 @@ def ffmpeg(tmp_path, monkeypatch):
         program = folder / "ffmpeg"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(stat.S_IRWXU)
-        monkeypatch.setattr(sources.shutil, "which", lambda _name: os.fspath(program))
+        monkeypatch.setattr(shutil, "which", lambda _name: os.fspath(program))
 
     return install
 
 
 @pytest.fixture
 def no_ffmpeg(monkeypatch):
-    monkeypatch.setattr(sources.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import struct
 import subprocess
@@ -17,7 +18,6 @@ from mutagen.id3 import ID3, TALB, TIT2, TPE1, TPE2, TRCK, TXXX
 
 from lightpeer.core.content.album import AlbumPlace
 from lightpeer.errors import MissingLibraryError
-from lightpeer.serve.importing import stored_tags as module
 from lightpeer.serve.importing.stored_tags import stored_tags
 from lightpeer.serve.importing.tags import Tags, read_tags
 from tests.serve.media import fixture, write_opus, write_wav
@@ -111,18 +111,18 @@ def test_the_info_list_of_wav(tmp_path, encoding):
 def test_what_mutagen_does_not_read_ffmpeg_is_asked_for(tmp_path, monkeypatch):
     path = tmp_path / "x.weba"
     path.write_bytes(b"\x1aE\xdf\xa3" + bytes(99))
-    monkeypatch.setattr(module.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
     assert stored_tags(path) == {}
     ffmpeg = tmp_path / "ffmpeg"
     ffmpeg.write_text("#!/bin/sh\nprintf ';FFMETADATA1\\nTITLE=A\\\\=B\\nartist=C\\n'\n")
     ffmpeg.chmod(stat.S_IRWXU)
-    monkeypatch.setattr(module.shutil, "which", lambda _name: os.fspath(ffmpeg))
+    monkeypatch.setattr(shutil, "which", lambda _name: os.fspath(ffmpeg))
     assert stored_tags(path) == {"title": ["A=B"], "artist": ["C"]}
 
     def hang(*_: object, **__: object) -> None:
         raise subprocess.TimeoutExpired("ffmpeg", 10)
 
-    monkeypatch.setattr(module.subprocess, "run", hang)
+    monkeypatch.setattr(subprocess.Popen, "communicate", hang)
     assert stored_tags(path) == {}
 
 
