@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lightpeer.core.search.hits import MAX_HOLDERS, MAX_OVER, Findings, each_once
+from lightpeer.core.search.hits import MAX_HOLDERS, MAX_MATCHES, MAX_OVER, Findings, each_once
 from tests.core.search.made import PEERS, URI, peer, track
 from tests.pair import made_track
 
@@ -110,3 +110,12 @@ def test_a_hit_is_held_against_the_manifest(belied):
 def test_what_came_since_the_last_reply_is_each_track_once():
     news = [track("Song", PEERS[0]), track("Other", PEERS[0]), track("Song", PEERS[1], PEERS[2])]
     assert each_once(news) == [track("Song", *PEERS[:3]), track("Other", PEERS[0])]
+
+
+def test_matches_are_the_most_that_a_peer_said_it_has_up_to_a_bound():
+    findings = Findings("song", 10)
+    findings.note_matches(30)
+    findings.note_matches(20)
+    assert findings.matches == 30
+    findings.note_matches(10**9)
+    assert findings.matches == MAX_MATCHES

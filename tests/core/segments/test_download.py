@@ -17,6 +17,7 @@ from lightpeer.core.segments.events import (
     MovePort,
     Rebuffering,
     Reconnect,
+    Silence,
     SourceClosed,
     SourceLost,
     StartCall,
@@ -28,6 +29,7 @@ from lightpeer.core.segments.policy import ANY, Policy
 from lightpeer.core.segments.pull_call import FEWEST
 from lightpeer.core.segments.scheduler import SegmentReady
 from lightpeer.core.segments.shared import Fault
+from lightpeer.core.segments.silence import LONG_S
 from lightpeer.core.segments.source import Source
 from lightpeer.core.segments.tables import Kept
 from lightpeer.core.udp.datagram import (
@@ -631,3 +633,24 @@ def test_nothing_is_told_and_nothing_sent_before_there_is_a_source() -> None:
     download = new_download(begun=False)
     assert (download.next_event(), download.data_to_send(), download.take(10.0)) == (None, None, None)
     assert (len(download.sources), download.sources.transport) == (0, "-")
+
+
+def test_what_is_held_is_asked_for_once_it_is_released() -> None:
+    download = new_download()
+    download.buffer.is_held = True
+    source = join(download)
+    assert sent(download) == []
+    download.release(12.0)
+    assert sent(download) == [(source, [(0, TABLE)])]
+    assert download.next_deadline() <= 12.0
+    download.release(13.0)
+    assert sent(download) == []
+
+
+def test_a_silence_is_told_with_its_end() -> None:
+    download, source = begun_on_grpc()
+    download.handle_timeout(10.0 + LONG_S)
+    (silence,) = (event for event in told(download) if isinstance(event, Silence))
+    assert silence.since is not None
+    download.receive_chunk(source, Chunk(0, TABLE, MADE.tables[0][0]), LONG_S, 11.0 + LONG_S)
+    assert Silence(None) in told(download)

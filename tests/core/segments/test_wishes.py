@@ -317,3 +317,10 @@ def test_nothing_comes_after_the_end() -> None:
     on.put(*range(100))
     on.buffer.wishes.wish_inline("peer", [table(1), segment(99)])
     assert (on.drain(), on.wishes) == ([], [])
+
+
+def test_a_budget_that_runs_out_leaves_less_room_from_then_on() -> None:
+    on = Stage(Script())
+    assert on.buffer.most_bytes > LITTLE
+    on.buffer.wishes.keep_to(limits(buffer_bytes=LITTLE))
+    assert on.buffer.most_bytes == LITTLE
