@@ -59,6 +59,7 @@ def test_a_server_is_found_and_heard_without_an_address(machines, music: Path, t
         peer_id = server.event("listening")["peer_id"]
         invite = server.event("invite")["invite"]
         assert invite == f"loudp2p:{peer_id}@{NEAR}:5000"
+        server.event("imported")
         client = {"cwd": tmp_path, "before": two, "LIGHTPEER_LAN": "yes"}
         found = run("search", LONG, "--limit", 1, "--json", "--state", "a", **client)
         assert found.event("hit")["title"] == LONG
