@@ -9,7 +9,8 @@ import pytest
 import trio
 
 from lightpeer.client.part_file import PartFile
-from lightpeer.config import MAX_FILE_BYTES, load_settings
+from lightpeer.config import load_settings
+from lightpeer.config.settings import MAX_FILE_BYTES
 from lightpeer.core.trust.identity import Identity
 from lightpeer.errors import ConfigError, StateError
 from lightpeer.safe_files import open_ordinary, read_ordinary

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lightpeer.config import JOINED_FILE, read_joined
+from lightpeer.config.joined import JOINED_FILE, read_joined
 from lightpeer.core.trust.contact import Contact, parse_contacts
 from lightpeer.core.trust.identity import parse_peer_id
 from lightpeer.core.trust.joined import build_joined, with_invite, without_invite

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from lightpeer.cli.main import run
-from lightpeer.config import MAX_FILE_BYTES
+from lightpeer.config.joined import MAX_FILE_BYTES
 from lightpeer.core.trust.contact import format_invite
 from lightpeer.core.trust.identity import PeerId, format_peer_id
 

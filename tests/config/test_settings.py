@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer import config, places
+from lightpeer import places
 from lightpeer.config import Settings, load_settings
+from lightpeer.config.joined import read_joined
 from lightpeer.core.budget.profile import Profile
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import PeerId, format_peer_id
@@ -248,7 +249,7 @@ def test_joined_networks_that_cannot_be_read_are_reported(tmp_path, caplog):
     (tmp_path / "joined").mkdir()
     assert load_settings(environ=HOME, overrides={"state_dir": tmp_path}).bootstrap == ()
     assert "cannot read the joined networks" in caplog.text
-    assert config.read_joined(tmp_path / "file" / "none") == []
+    assert read_joined(tmp_path / "file" / "none") == []
 
 
 def test_a_user_without_a_home_names_a_state_directory(monkeypatch):

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import logging
 import math
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from lightpeer.core.trust.contact import Contact, parse_contacts, split_contacts
-from lightpeer.core.trust.joined import contacts_in, parse_joined
+from lightpeer.config import parsers
+from lightpeer.config.joined import JOINED_FILE, read_joined
+from lightpeer.config.parsers import MAX_BOOTSTRAP, Transport
+from lightpeer.core.trust.contact import Contact
+from lightpeer.core.trust.joined import contacts_in
 from lightpeer.errors import ConfigError, LocalError, StateError, UsageError
-from lightpeer.places import default_config_path, default_state_dir, expanded, path_in
+from lightpeer.places import default_config_path, default_state_dir, path_in
 from lightpeer.safe_files import read_ordinary
 
 if TYPE_CHECKING:
@@ -27,12 +29,6 @@ if TYPE_CHECKING:
     from lightpeer.core.budget.profile import Profile
 
 logger = logging.getLogger(__name__)
-
-Transport: TypeAlias = Literal["auto", "udp", "grpc"]
-
-MAX_BOOTSTRAP = 16  # more would take longer to try than a person waits
-
-JOINED_FILE = "joined"  # in the state directory: invites (core/trust/joined.py)
 
 MAX_FILE_BYTES = 64 * 1024  # every setting, and a page of comments on each
 
@@ -115,21 +111,6 @@ def _joined(state_dir: Path) -> list[str]:
         return []
 
 
-def read_joined(state_dir: Path) -> list[str]:
-    """Return the invites to networks that the person has joined, the latest first.
-
-    Raises:
-        StateError: they are there, but cannot be read.
-    """
-    path = state_dir / JOINED_FILE
-    try:
-        return parse_joined(read_ordinary(path, MAX_FILE_BYTES))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise StateError(path, f"cannot read the joined networks {path}: {error.strerror}") from error
-
-
 def _read_default_file(environ: Mapping[str, str]) -> dict[str, Any]:
     try:
         path = default_config_path(environ)
@@ -198,100 +179,6 @@ def _check_profiles(settings: Settings) -> None:
             raise ConfigError(f"there is no profile {name!r}; there are {', '.join(known)}, and {AUTO}")
 
 
-def _number(low: float, high: float, unit: str) -> Callable[[object], float]:
-    def parse(value: object) -> float:
-        expected = f"a number from {low:g} to {high:g} ({unit})"
-        number = math.nan
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            with suppress(ValueError):
-                number = float(value)
-        if not low <= number <= high:
-            raise ValueError(expected)
-        return number
-
-    return parse
-
-
-def _seconds_or_forever(value: object) -> float:
-    if value == "forever":
-        return math.inf
-    try:
-        return _number(0, 1e9, "seconds")(value)
-    except ValueError as error:
-        raise ValueError("a number of seconds, or forever") from error
-
-
-def _whole(low: int, high: int, unit: str) -> Callable[[object], int]:
-    number = _number(low, high, unit)
-
-    def parse(value: object) -> int:
-        try:
-            parsed = number(value)
-        except ValueError:
-            parsed = math.nan
-        if not parsed.is_integer():
-            raise ValueError(f"a whole number from {low} to {high} ({unit})")
-        return int(parsed)
-
-    return parse
-
-
-def _bitrate(value: object) -> int | None:
-    return None if value == "auto" else _whole(6, 510, "kbit/s, or auto")(value)
-
-
-def _cache(value: object) -> int | None:
-    return None if value == "auto" else _whole(0, 10**13, "bytes, 0 for none, or auto")(value)
-
-
-def _transport(value: object) -> Transport:
-    if value not in ("auto", "udp", "grpc"):
-        raise ValueError("auto, udp or grpc")
-    return value
-
-
-def _profiles(value: object) -> tuple[Profile, ...]:
-    from lightpeer.core.budget.tables import parse_profiles
-
-    return parse_profiles(value)
-
-
-def _networks(value: object) -> tuple[tuple[str, str], ...]:
-    from lightpeer.core.budget.tables import parse_networks
-
-    return parse_networks(value)
-
-
-def _switch(value: object) -> bool:
-    known = {True: True, False: False, "1": True, "0": False, "true": True, "false": False}
-    known |= {"yes": True, "no": False, "on": True, "off": False}
-    if not isinstance(value, bool | str) or value not in known:
-        raise ValueError("true or false")
-    return known[value]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise ValueError("text")
-
-
-def _path(value: object) -> Path:
-    if not isinstance(value, str | Path) or not str(value):
-        raise ValueError("the path of a folder")
-    return expanded(value)
-
-
-def _contacts(value: object) -> tuple[Contact, ...]:
-    items = split_contacts(value) if isinstance(value, str) else value
-    if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
-        raise ValueError("a list of HOST:PORT")
-    contacts = [contact for item in items if item.strip() for contact in parse_contacts(item)]
-    if len(contacts) > MAX_BOOTSTRAP:
-        raise ValueError(f"at most {MAX_BOOTSTRAP} addresses")
-    return tuple(contacts)
-
-
 _FLAGS = {
     "state_dir": "state",
     "bitrate_kbps": "bitrate",
@@ -302,24 +189,24 @@ _FLAGS = {
 """The settings whose flag and variable have a shorter name."""
 
 _PARSERS: dict[str, Callable[[object], object]] = {
-    "state_dir": _path,
-    "bootstrap": _contacts,
-    "lan": _switch,
-    "cached_peers": _whole(8, 512, "peers"),
-    "output": _text,
-    "bitrate_kbps": _bitrate,
-    "transport": _transport,
-    "volume_db": _number(-60, 20, "decibels"),
-    "profile": _text,
-    "profiles": _profiles,
-    "networks": _networks,
-    "normalize": _switch,
-    "cache_bytes": _cache,
-    "buffer_bytes": _whole(256_000, 64_000_000, "bytes"),
-    "connect_timeout_s": _number(0.1, 120, "seconds"),
-    "call_timeout_s": _number(0.1, 120, "seconds"),
-    "first_contact_wait_s": _seconds_or_forever,
-    "give_up_s": _seconds_or_forever,
-    "peers_asked": _whole(1, 8, "peers"),
+    "state_dir": parsers.path,
+    "bootstrap": parsers.contacts,
+    "lan": parsers.switch,
+    "cached_peers": parsers.whole(8, 512, "peers"),
+    "output": parsers.text,
+    "bitrate_kbps": parsers.bitrate,
+    "transport": parsers.transport,
+    "volume_db": parsers.number(-60, 20, "decibels"),
+    "profile": parsers.text,
+    "profiles": parsers.profiles,
+    "networks": parsers.networks,
+    "normalize": parsers.switch,
+    "cache_bytes": parsers.cache,
+    "buffer_bytes": parsers.whole(256_000, 64_000_000, "bytes"),
+    "connect_timeout_s": parsers.number(0.1, 120, "seconds"),
+    "call_timeout_s": parsers.number(0.1, 120, "seconds"),
+    "first_contact_wait_s": parsers.seconds_or_forever,
+    "give_up_s": parsers.seconds_or_forever,
+    "peers_asked": parsers.whole(1, 8, "peers"),
 }
 assert set(_PARSERS) == {field.name for field in fields(Settings)}
