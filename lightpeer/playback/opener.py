@@ -34,10 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OPENING_BYTES: Final = (
-    11_000  # of what is not due yet: three seconds at 24 kbit/s, and what TCP sends at once
-)
-
+OPENING_BYTES: Final = 11_000  # of what is not due: three seconds at 24 kbit/s, and what TCP sends at once
 UNHEARD: Final = {"wav", "pipe"}  # outputs that nobody listens to meanwhile: quality counts there, not time
 HIGHEST_KBPS: Final = 510  # of Opus (RFC 6716, section 2.1.1)
 

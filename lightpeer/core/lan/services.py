@@ -74,6 +74,10 @@ class _Heard:
         self.told: list[Contact] = []
 
     @property
+    def is_in_vain(self) -> bool:
+        return not self.contacts and self.times_asked >= MAX_ASKED
+
+    @property
     def contacts(self) -> list[Contact]:
         if self.service is None or self.peer_id is None or not 0 < self.service.port <= MAX_PORT:
             return []
@@ -161,11 +165,20 @@ class Heard:
             return
         heard = self._by_name.get(folded(name))
         if heard is None:
-            if not record.ttl_s or len(self._by_name) >= MAX_FOUND:
+            if not record.ttl_s or not self._has_room():
                 return
             heard = self._by_name[folded(name)] = _Heard(name)
         heard.ttl_s = min(record.ttl_s, LONG_S)
         heard.until = now + max(heard.ttl_s, LEAVES_S)
+
+    def _has_room(self) -> bool:
+        """Return whether there is room for another; one that was asked in vain makes room."""
+        if len(self._by_name) < MAX_FOUND:
+            return True
+        in_vain = [key for key, heard in self._by_name.items() if heard.is_in_vain][:1]
+        for key in in_vain:
+            del self._by_name[key]
+        return bool(in_vain)
 
     def _hear_of(self, heard: _Heard, record: Record) -> None:
         if isinstance(record.value, Service) and record.ttl_s:

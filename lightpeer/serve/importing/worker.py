@@ -1,6 +1,7 @@
 """A process that makes tracks beside a server (`jobs.py`): one job a line, until its input ends.
 
-It has a low priority, so that other work on the machine goes first. Ctrl-C is the server's.
+It has a low priority, so that other work on the machine goes first. Signals that end a server may reach all
+of its processes (Ctrl-C, systemd); they are the server's, which ends us when it has taken its leave.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ NICE: Final = 10  # a tenth of what others get of a busy core
 
 def main() -> None:
     """Do the jobs on standard input, and tell their results on standard output."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(NICE)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a decoder prints is no answer

@@ -105,6 +105,19 @@ def test_tables_are_bounded():
     assert len(contacts) == MAX_ADDRESSES
 
 
+def test_invented_instances_make_room_once_they_were_asked_in_vain():
+    heard = Heard(PRIVATE_SCOPE)
+    for n in range(MAX_FOUND):
+        heard.hear([Record(SERVICE, PTR, 9, (b"%d" % n, *SERVICE))], 0.0)
+    assert heard.hear(THEIRS.records(HOST), 0.0) == []
+    heard.questions()
+    heard.questions()
+    assert heard.hear(THEIRS.records(HOST), 0.0) == FOUND
+    heard.hear([Record(SERVICE, PTR, 9, (b"x", *SERVICE))], 0.0)
+    assert len(heard._by_name) == MAX_FOUND
+    assert [record.value for record in heard.known(0.0)] == [THEIRS.name], "what was found stays"
+
+
 def test_addresses_of_other_scopes_take_no_place():
     others = [Record(THEIRS.target, AAAA, 9, f"fe80::{n}") for n in range(1, 9)]
     assert Heard(PRIVATE_SCOPE).hear([*THEIRS.records(HOST), *others], 0.0) == FOUND

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -90,6 +91,16 @@ def test_a_crash_costs_one_file(tmp_path: Path, worker: Worker) -> None:
     with pytest.raises(UnreadableError, match="crashed"):
         worker.do(job(tmp_path, good, "again"), lambda: False)
     assert worker.do(job(tmp_path, good, "third"), lambda: False) == ""
+
+
+def test_a_signal_to_all_processes_of_a_server_is_the_servers(tmp_path: Path, worker: Worker) -> None:
+    """systemd sends SIGTERM to each; the file that is imported then would be called damaged."""
+    assert worker.do(job(tmp_path, write_wav(tmp_path / "One.wav"), "one"), lambda: False) == ""
+    process = worker._process
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        process.send_signal(number)
+    assert worker.do(job(tmp_path, write_wav(tmp_path / "Two.wav"), "two"), lambda: False) == ""
+    assert worker._process is process
 
 
 def test_tags_that_are_read_for_ever_cost_one_file(tmp_path: Path, worker: Worker, monkeypatch) -> None:
