@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from lightpeer.core.search.items import Item
 
 PICK_FROM = 20  # hits, from which the person chooses
-_QUESTION = "Number, 2-5, or Enter for 1: "
 
 
 class Chosen(NamedTuple):
@@ -144,11 +143,12 @@ def _picked(query: str, settings: Settings, output: Output) -> list[str]:
 
 def _asked(uris: list[str], output: Output) -> list[str]:
     """Ask for numbers until they are some of the list's."""
-    is_narrow = (output.columns or FALLBACK_COLUMNS) < len(_QUESTION) + len("10-20")
+    question = f"Number up to {len(uris)}, several as 1-{len(uris)}, or Enter for 1: "
+    is_narrow = (output.columns or FALLBACK_COLUMNS) < len(question) + len("10-20")
     while True:
         try:
             usual = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own may miss the first Ctrl-C
-            answer = input("? " if is_narrow else _QUESTION).strip() or "1"
+            answer = input("? " if is_narrow else question).strip() or "1"
         except EOFError:
             raise UsageError("nothing was chosen") from None
         finally:
@@ -157,4 +157,4 @@ def _asked(uris: list[str], output: Output) -> list[str]:
             items = [item for item in parse_items([answer]) if isinstance(item, Numbers)]
             if taken := [uri for item in items for uri in item.of(uris)]:
                 return taken
-        output.warn(f"give a number from 1 to {len(uris)}, or several as 2-3, not {answer!r}")
+        output.warn(f"give a number from 1 to {len(uris)}, or several as 1-{len(uris)}, not {answer!r}")

@@ -7,6 +7,7 @@ has is not fetched again.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,10 @@ async def fetch(client: Client, uri: str, path: Path | None, options: FetchOptio
 def _refusal(path: Path | None, error: OSError) -> str:
     if path is None:
         return f"cannot write to standard output ({error.strerror})"
-    return f"cannot write {path} ({error.strerror}): choose another file with -o"
+    way_out = "name another place with -o or --dir"
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        way_out = "make room, and the same command goes on from what is here"
+    return f"cannot write {path} ({error.strerror}): {way_out}"
 
 
 def _fetched(uri: str, path: Path, part: PartFile, session: Session) -> Fetched:

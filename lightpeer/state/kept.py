@@ -123,11 +123,14 @@ class KeptTracks:
         """
         others_bytes, most_bytes = pinned_bytes(self.tracks(), but=track_id), self.bound_bytes()
         if others_bytes + size_bytes > most_bytes:
-            raise StateError(
-                self._folder,
-                f"{_mb(size_bytes)} more do not fit, as {_mb(others_bytes)} of {_mb(most_bytes)} are pinned: "
-                "let some go with pin --remove, or give a larger --cache-size",
-            )
+            size, most = _mb(size_bytes), _mb(most_bytes)
+            text = f"{size} do not fit in {most}: make room on the disk, or give a larger --cache-size"
+            if others_bytes:
+                text = (
+                    f"{size} more do not fit, as {_mb(others_bytes)} of {most} are pinned: "
+                    "let some go with pin --remove, or give a larger --cache-size"
+                )
+            raise StateError(self._folder, text)
         self.flush(track_id)
         if not self._rename(track_id, pinned=True):
             raise StateError(self._folder, f"{self._folder} was cleared meanwhile: try again")

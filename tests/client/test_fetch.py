@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from lightpeer.client import part_file as partfile
-from lightpeer.client.fetch import Fetched, FetchOptions, fetch
+from lightpeer.client.fetch import Fetched, FetchOptions, _refusal, fetch
 from lightpeer.errors import (
     NoPeerError,
     NothingFoundError,
@@ -235,7 +235,7 @@ def test_a_file_that_cannot_be_written_is_told_of(tmp_path, name):
     (tmp_path / "folder").mkdir()
 
     async def act(now: Stage) -> None:
-        with pytest.raises(StateError, match="choose another file"):
+        with pytest.raises(StateError, match="name another place"):
             await fetch(now.client, NOISE.track.uri, tmp_path / name)
 
     with_client(tmp_path, act)
@@ -316,3 +316,11 @@ def test_standard_output_that_nobody_reads(tmp_path, monkeypatch):
         monkeypatch.undo()
 
     with_client(tmp_path, act)
+
+
+@pytest.mark.parametrize(
+    ("number", "way_out"),
+    [(errno.EACCES, "name another place"), (errno.ENOSPC, "make room"), (errno.EDQUOT, "make room")],
+)
+def test_a_file_that_cannot_be_written_has_a_way_out(number, way_out):
+    assert way_out in _refusal(Path("x.opus"), OSError(number, "why"))

@@ -309,3 +309,12 @@ def test_pins_that_cannot_be_noted_are_told(tmp_path, monkeypatch) -> None:
             kept.unpin(A.track.track_id)
 
     run(tmp_path, act)
+
+
+def test_a_pin_that_is_larger_than_all_there_is_room_for_says_where_to_make_some(tmp_path) -> None:
+    async def act(kept: KeptTracks) -> None:
+        store(kept, A)
+        with pytest.raises(StateError, match=r"5.0 MB do not fit in 1.0 MB: make room on the disk"):
+            kept.pin(A.track.track_id, 5 * MB)
+
+    run(tmp_path, act)
