@@ -78,8 +78,9 @@ def _serve(settings: ServeSettings, output: Output) -> int:
                     stop.set()
 
             with _signals("SIGUSR1") as toggles, _signals("SIGHUP", end_with_terminal) as hangups:
+                progress = ProgressLine()
                 operator = Operator(
-                    tell=Printer(output), progress=ProgressLine(), toggles=toggles, hangups=hangups
+                    tell=Printer(output, progress.above), progress=progress, toggles=toggles, hangups=hangups
                 )
                 await serve(settings, SystemNetwork(), stop, operator)
             nursery.cancel_scope.cancel()

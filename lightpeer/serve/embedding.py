@@ -42,6 +42,8 @@ async def open_server(
         ConfigError: a line of a list cannot be read.
         UsageError: the music folder, the ladder, a list, or the address to listen on or to announce cannot be
             used.
+        MissingLibraryError: nothing is here to serve, and a library is missing without which nothing can be
+            imported.
     """
     if network is None:
         from lightpeer.net.system import SystemNetwork

@@ -100,6 +100,8 @@ async def serve(
         ConfigError: a line of a list cannot be read.
         UsageError: the music folder, the ladder, a list, or the address to listen on or to announce cannot be
             used.
+        MissingLibraryError: nothing is here to serve, and a library is missing without which nothing can be
+            imported.
     """
     folders = (settings.music_dir, *settings.more_music_dirs)
     if not has_library(settings.state_dir):
@@ -150,6 +152,7 @@ class _Server:
         self._library.close()
 
     async def run(self, stop: trio.Event, task_status: trio.TaskStatus[Running]) -> None:
+        self._upkeep.require_use()
         await drop_withdrawn(self._lists, self._library, self._tell)
         listener = await self._listen()
         address = listener_address(listener)

@@ -10,6 +10,7 @@ import pytest
 from lightpeer.audio.device import ELSEWHERE
 from tests.process.conftest import SHORT, Client
 from tests.process.harness import SERVER, Result, Server, together, without_library, without_package
+from tests.serve.media import write_wav
 
 
 def found(diagnosis: Result, verdict: str) -> list[str]:
@@ -38,24 +39,37 @@ def without(before: str, client: Client, *, output: str = "null") -> list[Result
 )
 def test_what_all_need(client: Client, music: Path, before: str, beginning: str):
     played, shown, diagnosed = without(before, client)
-    with Server(client.folder / "server", music, before=before) as server:
-        assert server.err == f"lightpeer-serve: {played.sentence}\n"
+    served = client.run(music, "--listen", "127.0.0.1:0", before=before, code=SERVER)
     assert played.sentence.startswith(beginning)
     assert " install " in played.sentence
-    assert (played.status, shown.status, diagnosed.status) == (6, 6, 1)
-    assert shown.sentence == played.sentence
+    assert (played.status, shown.status, served.status, diagnosed.status) == (6, 6, 6, 1)
+    assert played.sentence == shown.sentence == served.sentence
     assert [event["event"] for event in shown.events] == ["error"], "nothing was begun"
     assert found(diagnosed, "fail") == [played.sentence]
 
 
 @pytest.mark.parametrize("library", ["opusfile", "opusenc"])
 def test_what_serving_needs(client: Client, music: Path, library: str):
-    played, shown, diagnosed = without(without_library(library), client)
-    with Server(client.folder / "server", music, before=without_library(library)) as server:
-        assert server.err == f"lightpeer-serve: {shown.sentence}\n"
+    before = without_library(library)
+    played, shown, diagnosed = without(before, client)
+    served = client.run(music, "--listen", "127.0.0.1:0", before=before, code=SERVER)
+    assert (served.status, served.sentence) == (6, shown.sentence)
     assert shown.sentence.startswith(f"lib{library} is not installed: ")
     assert (played.status, shown.status, diagnosed.status) == (0, 6, 0)
     assert shown.sentence in found(diagnosed, "warn")
+
+
+def test_tracks_that_are_here_are_served_without_what_imports_need(client: Client):
+    folder = client.folder / "server"
+    songs = folder / "songs"
+    songs.mkdir(parents=True)
+    write_wav(songs / "one.wav", 1.2)
+    with Server(folder, songs) as server:
+        assert server.tracks == 1
+    write_wav(songs / "two.wav", 1.3)
+    with Server(folder, songs, before=without_library("opusenc")) as server:
+        assert server.err.startswith("lightpeer-serve: libopusenc is not installed: ")
+        assert Client(client.folder, server).find("one")["title"] == "one"
 
 
 def test_what_signing_needs(client: Client, music: Path):

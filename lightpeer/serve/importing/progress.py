@@ -1,11 +1,17 @@
-"""How far an import is: a bar on a terminal, elsewhere a line each minute."""
+"""How far an import is: a bar on a terminal, elsewhere a line each minute.
+
+The import draws in a thread of its own, while the server prints in another: what is printed `above` the bar
+has a line to itself.
+"""
 
 from __future__ import annotations
 
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TextIO
 
 from lightpeer.console.text import clean, truncate
@@ -22,7 +28,8 @@ class ProgressLine:
         """Draw on `stream`, standard error by default, by a clock in seconds."""
         self._stream = stream or sys.stderr
         self._clock = clock
-        self._drawn = False
+        self._drawing = threading.Lock()
+        self._drawn = ""  # what is on the terminal now
         self._begun_s: float | None = None
         self._line_s = 0.0
 
@@ -42,19 +49,34 @@ class ProgressLine:
             self._stream.write(f"imported {done} of {total} files  {pace}".rstrip() + "\n")
             self._stream.flush()
 
-    def _draw(self, line: str, name: str) -> None:
-        columns = shutil.get_terminal_size().columns - 1
-        self._stream.write(f"\r\x1b[K{truncate(line + clean(name, instead='?'), columns)}")
-        self._stream.flush()
-        self._drawn = True
+    @contextmanager
+    def above(self) -> Iterator[None]:
+        """Wipe the line for a block that prints others, and draw it again below them."""
+        with self._drawing:
+            drawn = self._drawn
+            self._put("")
+            try:
+                yield
+            finally:
+                self._put(drawn)
 
     def close(self) -> None:
         """Wipe the line; the next begins anew."""
         self._begun_s = None
-        if self._drawn:
-            self._stream.write("\r\x1b[K")
+        with self._drawing:
+            self._put("")
+
+    def _draw(self, line: str, name: str) -> None:
+        columns = shutil.get_terminal_size().columns - 1
+        with self._drawing:
+            self._put(truncate(line + clean(name, instead="?"), columns))
+
+    def _put(self, line: str) -> None:
+        """Have the terminal show a line in place of the one that it shows."""
+        if line or self._drawn:
+            self._stream.write(f"\r\x1b[K{line}")
             self._stream.flush()
-            self._drawn = False
+        self._drawn = line
 
 
 def pace_of(done: int, total: int, elapsed_s: float) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from lightpeer.audio import _native
 from lightpeer.errors import LightpeerError
 from lightpeer.serve.access.inotify import FolderWatch
 from lightpeer.serve.importing.folders import Control, Folders
@@ -85,6 +86,11 @@ class Upkeep:
         self._watch: FolderWatch | None = None
         self._unwatched = ""
         self._told: frozenset[str] = frozenset()
+
+    def require_use(self) -> None:
+        """Raise MissingLibraryError if there is nothing to serve, and nothing can be imported or mirrored."""
+        if not self._library.count_tracks() and not self._folders.mirrored:
+            _native.opusenc()
 
     def stop(self) -> None:
         """End a running import soon."""

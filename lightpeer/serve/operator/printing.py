@@ -5,12 +5,16 @@ Programs rely on the names and fields, so they are kept here, apart from the cla
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from lightpeer.core.addresses import format_endpoint
 from lightpeer.serve.operator import events
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from lightpeer.console.output import Output
     from lightpeer.serve.operator.events import ServerEvent
 
@@ -18,11 +22,19 @@ if TYPE_CHECKING:
 class Printer:
     """Prints a server's events; an instance serves as `Operator.tell`."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(
+        self, output: Output, above: Callable[[], AbstractContextManager[object]] = nullcontext
+    ) -> None:
+        """Print to `output`, each event within a block of `above`, which clears the line for it."""
         self._output = output
+        self._above = above
 
     def __call__(self, event: ServerEvent) -> None:
         """Print an event. An error of the output, as when its reader has gone, ends the server."""
+        with self._above():
+            self._print(event)
+
+    def _print(self, event: ServerEvent) -> None:
         output = self._output
         match event:
             case events.Listening(address, peer_id):

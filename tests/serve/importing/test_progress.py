@@ -29,6 +29,31 @@ def test_the_progress_line(monkeypatch):
     line.close()
 
 
+def test_what_is_printed_meanwhile_has_a_line_to_itself():
+    stream = Terminal()
+    line = ProgressLine(stream)
+    with line.above():
+        stream.write("listening\n")
+    line(0, 2, "One")
+    with line.above():
+        stream.write("ready\n")
+    line(2, 2, "")
+    with line.above():
+        stream.write("done\n")
+    bar = f"\r\x1b[K[{' ' * 20}] 1/2  One"
+    assert stream.getvalue() == f"listening\n{bar}\r\x1b[Kready\n{bar}\r\x1b[Kdone\n"
+
+
+def test_the_line_is_there_again_after_an_output_that_failed():
+    stream = Terminal()
+    line = ProgressLine(stream)
+    line(0, 2, "One")
+    with pytest.raises(BrokenPipeError), line.above():
+        raise BrokenPipeError
+    assert stream.getvalue().endswith("1/2  One")
+    line.close()
+
+
 def test_without_a_terminal_it_is_a_line_each_minute():
     pipe, now = io.StringIO(), [100.0]
     line = ProgressLine(pipe, lambda: now[0])

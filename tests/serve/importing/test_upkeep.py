@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Self
 
 import pytest
 import trio
 
+from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError
 from lightpeer.serve.access.inotify import Changes
 from lightpeer.serve.importing import upkeep as upkeep_module
@@ -166,6 +168,20 @@ def test_a_scan_that_fails_is_over_too(error: Exception, monkeypatch: pytest.Mon
         assert progress.closed == 1
 
     with_upkeep(test, progress=progress)
+
+
+@pytest.mark.parametrize(
+    ("tracks", "mirror", "is_of_use"), [(0, (), False), (1, (), True), (0, ("low beep",), True)]
+)
+def test_without_an_encoder_a_server_is_of_use_where_it_has_tracks_or_mirrors_some(
+    monkeypatch: pytest.MonkeyPatch, tracks: int, mirror: tuple[str, ...], is_of_use: bool
+) -> None:
+    real = _native.load_library
+    monkeypatch.setattr(_native, "load_library", lambda name: None if name == "opusenc" else real(name))
+    now = Now(mirror=mirror)
+    now.library.tracks = tracks
+    with nullcontext() if is_of_use else pytest.raises(MissingLibraryError, match="libopusenc"):
+        now.upkeep.require_use()
 
 
 def test_the_progress_is_drawn_and_wiped(monkeypatch: pytest.MonkeyPatch) -> None:

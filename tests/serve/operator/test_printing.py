@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import contextmanager
 from typing import get_args
 
 import pytest
@@ -94,6 +95,19 @@ def test_trouble_goes_to_stderr_and_what_the_operator_asked_for_to_programs_too(
 def test_these_are_all():
     others = {events.Trouble, events.LibraryTrouble}
     assert {type(event) for event in PRINTED} | others == set(get_args(ServerEvent))
+
+
+def test_a_line_that_is_drawn_gives_way_to_each_event(capsys):
+    seen = []
+
+    @contextmanager
+    def above():
+        seen.append(capsys.readouterr().out)
+        yield
+        seen.append(capsys.readouterr().out)
+
+    Printer(Output(), above)(events.ListsRead("one list"))
+    assert seen == ["", "one list\n"]
 
 
 class Screen(io.StringIO):
