@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import select
 import shutil
 import struct
 import subprocess
@@ -31,6 +32,7 @@ from lightpeer.serve.importing.ffmpeg import running_ffmpeg
 from lightpeer.serve.importing.flac import open_flac
 from lightpeer.serve.importing.pcm import SAMPLE_BYTES, NotNativeError, Pcm, to_16_bit
 
+FFMPEG_S = 300.0  # without any sound from it; a disk may have to wake, and other work goes first
 _BLOCK_FRAMES = 1 << 14
 _MAX_COMPLAINTS_BYTES = 1 << 16
 _DAMAGE = re.compile(rb"partial file|Invalid data|Error |corrupt|truncat|Header missing", re.IGNORECASE)
@@ -242,10 +244,21 @@ def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
 
 
 def _ffmpeg_blocks(process: subprocess.Popen[bytes], complaints: IO[bytes], pcm: Pcm) -> Iterator[bytes]:
-    assert process.stdout is not None
-    while data := process.stdout.read(_BLOCK_FRAMES * pcm.frame_bytes):
-        yield data[: len(data) - len(data) % pcm.frame_bytes]
+    rest = b""
+    while data := _ffmpeg_output(process, _BLOCK_FRAMES * pcm.frame_bytes):
+        rest += data
+        whole = len(rest) - len(rest) % pcm.frame_bytes
+        yield rest[:whole]
+        rest = rest[whole:]
     status = process.wait()
     complaints.seek(0)
     if status != 0 or _DAMAGE.search(complaints.read(_MAX_COMPLAINTS_BYTES)):
         pcm.damage = "parts of it are damaged or missing"
+
+
+def _ffmpeg_output(process: subprocess.Popen[bytes], most: int) -> bytes:
+    """Return what ffmpeg gives next, b"" at its end."""
+    assert process.stdout is not None
+    if not select.select([process.stdout], [], [], FFMPEG_S)[0]:
+        raise UnreadableError("it takes too long to decode")
+    return os.read(process.stdout.fileno(), most)

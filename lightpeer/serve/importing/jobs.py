@@ -2,8 +2,8 @@
 
 Encoding takes a core for minutes, and a hostile file may crash a decoder. So a server has its imports made by
 processes of low priority (`worker.py`), one for each core but one: music that is being served goes first, and
-a crash costs one file, and so do tags that have a parser busy for ever. A worker takes one job at a time, a
-line of JSON each way, and ends with its server, because its input ends.
+a crash costs one file, and so does one that has a parser or a decoder busy for ever (`limits.py`). A worker
+takes one job at a time, a line of JSON each way, and ends with its server, because its input ends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from queue import SimpleQueue
 from typing import IO, Any, Final, Protocol, TypeVar, cast
 
 from lightpeer.errors import MissingLibraryError, UnreadableError
+from lightpeer.serve.importing import limits
 from lightpeer.serve.importing.ingest import Recipe, make_track
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.importing.tags import Tags, read_tags
@@ -31,12 +31,10 @@ from lightpeer.serve.library.waiting import Words
 
 T = TypeVar("T")
 
-TAGS_CPU_S: Final = 30.0  # for the tags of one file: ten times what a Pi Zero takes for the first
 POLL_S: Final = 0.2  # how soon a stop is noticed
 _PACKAGE: Final = Path(__file__).parents[3]
 _READ_BYTES: Final = 1 << 16
 _CRASHED: Final = "its decoder crashed"
-_TOO_LONG: Final = "its tags take too long to read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +74,9 @@ def _do(job: Job, read: Callable[[Path], Tags], should_stop: Callable[[], bool] 
 
 
 def _read_in_time(path: Path) -> Tags:
-    """Read tags in a worker, which ends if that takes too long: nothing else stops a parser."""
-    signal.setitimer(signal.ITIMER_PROF, TAGS_CPU_S)  # SIGPROF ends a process
-    try:
+    """Read tags in a worker, which ends if that takes too long."""
+    with limits.tags_in_time():
         return read_tags(path)
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def words_of(paths: Sequence[bytes], read: Callable[[Path], Tags] = read_tags) -> list[Words]:
@@ -105,7 +100,8 @@ def answer_to(line: bytes) -> dict[str, object]:
 def answer_of(job: Job) -> dict[str, object]:
     """Do a job, and return the result or the error as it is told to a server."""
     try:
-        return {"damage": _do(job, _read_in_time)}
+        with limits.sound_in_time():
+            return {"damage": _do(job, _read_in_time, limits.came_further)}
     except UnreadableError as error:
         return {"unreadable": str(error)}
     except MissingLibraryError as error:
@@ -163,7 +159,7 @@ class Worker:
             raise
         if not answer:
             self.close()
-            raise UnreadableError(_TOO_LONG if process.returncode == -signal.SIGPROF else _CRASHED)
+            raise UnreadableError(limits.TOO_LONG.get(process.returncode, _CRASHED))
         return cast("dict[str, object]", json.loads(answer))
 
     def kill(self) -> None:

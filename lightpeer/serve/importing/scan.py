@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 _CHANGED: Final = "it changed while it was read: the next scan takes it"
 _DIGEST_BYTES: Final = 16
+_DIGESTED_AT_ONCE: Final = 1 << 20
 SETTLE_S: Final = 1.0  # in a later look, a file that was written to since is still being written
 FEW_FILES: Final = 64  # are imported before their tags matter
 _READ_AT_ONCE: Final = 64  # files whose tags a process reads
@@ -172,7 +173,7 @@ class _Scan:
         path = Path(os.fsdecode(key.path))
         self._control.progress(self._done, self._done + len(self._todo) + len(self._running) + 1, path.stem)
         try:
-            digest = _digest_of(path)
+            digest = _digest_of(path, self._control.should_stop)
         except OSError as error:
             self._skip(key, f"it cannot be read: {error.strerror}")
             return
@@ -221,7 +222,7 @@ class _Scan:
         """Take the track that was made of the same bytes under another name, if there is one."""
         path = Path(os.fsdecode(key.path))
         try:
-            digest = digest or _digest_of(path)
+            digest = digest or _digest_of(path, self._control.should_stop)
             known = self._library.track_of_content(digest)
             if known is None:
                 return False
@@ -255,9 +256,14 @@ def _require_same(path: Path, key: SourceKey) -> None:
         raise UnreadableError(_CHANGED)
 
 
-def _digest_of(path: Path) -> bytes:
+def _digest_of(path: Path, should_stop: Callable[[], bool]) -> bytes:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     with path.open("rb", buffering=0) as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)).digest()
+        while data := file.read(_DIGESTED_AT_ONCE):
+            if should_stop():
+                raise StoppedError
+            digest.update(data)
+    return digest.digest()
 
 
 def mirror_root(entry: str) -> bytes:

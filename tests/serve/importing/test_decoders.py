@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from lightpeer.errors import UnreadableError
+from lightpeer.serve.importing import decoders
 from lightpeer.serve.importing.decoders import open_opus, open_pcm, opus_links, sniff
 from lightpeer.serve.importing.ffmpeg import NeedsFfmpegError
 from tests.serve.media import fixture, ogg_checksum, tone, write_opus, write_wav
@@ -241,6 +242,22 @@ def test_ffmpeg_ends_with_its_reader(tmp_path, ffmpeg):
     path.write_bytes(b"\xff\xfb")
     with open_pcm(path, "other") as pcm:
         assert next(pcm.blocks).startswith(b"y\ny\n")
+
+
+def test_an_ffmpeg_that_gives_no_sound_is_not_waited_for(tmp_path, ffmpeg, monkeypatch):
+    monkeypatch.setattr(decoders, "FFMPEG_S", 0.01)
+    ffmpeg("exec tail -f /dev/null")
+    path = tmp_path / "x.mp3"
+    path.write_bytes(b"\xff\xfb")
+    with pytest.raises(UnreadableError, match="it takes too long to decode"):
+        decode(path)
+
+
+def test_frames_of_ffmpeg_that_come_in_pieces(tmp_path, ffmpeg):
+    ffmpeg("for half in 1 2 3 4; do printf \"\\\\$half\"; sleep 0; printf '\\0'; done")
+    path = tmp_path / "x.mp3"
+    path.write_bytes(b"\xff\xfb")
+    assert decode(path)[1] == [1, 2, 3, 4]
 
 
 def test_without_ffmpeg(tmp_path, no_ffmpeg):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -103,24 +104,49 @@ def test_a_signal_to_all_processes_of_a_server_is_the_servers(tmp_path: Path, wo
     assert worker._process is process
 
 
-def test_tags_that_are_read_for_ever_cost_one_file(tmp_path: Path, worker: Worker, monkeypatch) -> None:
-    program = """
-import itertools, mutagen
-from lightpeer.serve.importing import jobs, worker
-jobs.TAGS_CPU_S, usual = 0.3, jobs.read_tags
-jobs.read_tags = lambda path: sum(itertools.count()) if path.stem == "bad" else usual(path)
-worker.main()
-"""
+@pytest.fixture
+def patched(monkeypatch) -> Callable[[str], None]:
+    """Give a function that has workers run a program first, in which `limits` are short."""
     pipe = subprocess.PIPE
-    monkeypatch.setattr(
-        jobs,
-        "_start",
-        lambda: subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe, bufsize=0),
+
+    def patch(program: str) -> None:
+        lines = (
+            "import itertools",
+            "from lightpeer.serve.importing import ingest, jobs, limits, worker",
+            "limits.TAGS_CPU_S = limits.SOUND_CPU_S = 0.5",
+            program,
+            "worker.main()",
+        )
+        command = [sys.executable, "-c", "\n".join(lines)]
+        monkeypatch.setattr(
+            jobs, "_start", lambda: subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0)
+        )
+
+    return patch
+
+
+def test_tags_that_are_read_for_ever_cost_one_file(tmp_path: Path, worker: Worker, patched) -> None:
+    patched(
+        "usual = jobs.read_tags\n"
+        "jobs.read_tags = lambda path: sum(itertools.count()) if path.stem == 'bad' else usual(path)"
     )
     bad, good = (write_wav(tmp_path / f"{name}.wav") for name in ("bad", "good"))
     with pytest.raises(UnreadableError, match="its tags take too long to read"):
         worker.do(job(tmp_path, bad), lambda: False)
     assert worker.words_of([os.fsencode(bad)], lambda: False) == []
+    assert worker.do(job(tmp_path, good, "good.track"), lambda: False) == ""
+
+
+def test_sound_that_is_decoded_for_ever_costs_one_file(tmp_path: Path, worker: Worker, patched) -> None:
+    patched(
+        "usual = ingest.open_pcm\n"
+        "def endless(path, kind):\n"
+        "    return sum(itertools.count()) if path.stem == 'bad' else usual(path, kind)\n"
+        "ingest.open_pcm = endless"
+    )
+    bad, good = (write_wav(tmp_path / f"{name}.wav") for name in ("bad", "good"))
+    with pytest.raises(UnreadableError, match="it takes too long to decode"):
+        worker.do(job(tmp_path, bad), lambda: False)
     assert worker.do(job(tmp_path, good, "good.track"), lambda: False) == ""
 
 

@@ -136,12 +136,25 @@ def test_an_interrupted_import_resumes(library, music, tmp_path, encoded, monkey
 def test_it_stops_when_asked_and_goes_on_later(library, music):
     write_wav(music / "a.wav", 2.0)
     write_wav(music / "b.wav", 2.0)
-    asked = iter([False] * 5 + [True])
+    asked = iter([False] * 7 + [True])  # in the second file
     report = scan(library, control=Control(should_stop=lambda: next(asked)))
     assert (report.imported, report.stopped, report.skipped) == (1, True, [])
     assert titles(library) == ["a"]
     report = scan(library)
     assert (report.imported, report.unchanged, report.stopped) == (1, 1, False)
+
+
+def test_it_stops_while_it_compares_a_large_file_too(library, music):
+    write_wav(music / "a.wav", 40.0)
+    asked = []
+
+    def should_stop():
+        asked.append(1)
+        return len(asked) == 4
+
+    report = scan(library, control=Control(should_stop=should_stop))
+    assert (report.imported, report.stopped) == (0, True)
+    assert len(asked) == 4, "after the folder and the file, in its second megabyte"
 
 
 def test_bad_files_are_named_and_skipped(library, music):
