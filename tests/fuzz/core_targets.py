@@ -8,6 +8,7 @@ from hashlib import blake2b, sha256
 from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untrusted
 from lightpeer.core.addresses import parse_endpoint_untrusted, scope_of
 from lightpeer.core.budget.usage import Usage
+from lightpeer.core.content.cue_sheet import parse_cue_untrusted
 from lightpeer.core.content.hash_tree import root_by
 from lightpeer.core.content.kept_blocks import MOST_OBJECTS, build_block, parse_block_untrusted
 from lightpeer.core.content.manifest import (
@@ -336,6 +337,20 @@ def playlist(data: bytes) -> None:
     with refusals():
         found = parse_playlist_untrusted(data)
         assert parse_playlist_untrusted(build_playlist(found.entries).encode()) == (found.entries, 0)
+
+
+@target(
+    "core.content.cue_sheet.parse_cue_untrusted",
+    seeds=[
+        b'REM DATE 1999\nFILE "a.flac" WAVE\nTRACK 01 AUDIO\nTITLE "A"\nINDEX 01 00:00:00',
+        b"FILE a.wav WAVE\nTRACK 02 AUDIO\nINDEX 01 01:02:03\nTRACK 03 AUDIO\nINDEX 01 01:02:74",
+    ],
+)
+def cue_sheets(data: bytes) -> None:
+    with refusals():
+        for file in parse_cue_untrusted(data).files:
+            assert len(file.tracks) <= 99
+            assert list(file.tracks) == sorted(file.tracks)
 
 
 @target(

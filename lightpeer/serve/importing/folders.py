@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from lightpeer.serve.importing.cue_sheets import Sheets, division_inside
 from lightpeer.serve.importing.finder import Finder
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.library.imported_files import SourceKey
@@ -66,7 +67,7 @@ class Look:
     """What is in the folders now, beside what the library has.
 
     Attributes:
-        found: how many music files are there.
+        found: how many music files are there, each part of one counted.
         finder: what it did not follow.
         unread: what could not be read, with the reasons.
     """
@@ -78,6 +79,7 @@ class Look:
         self._control = control
         self._folders = outermost([library.music_dir, *where.more])
         self._empty: list[bytes] = []
+        self._sheets: Sheets | None = None  # of the folder that is read
         self._begun_ns = time.time_ns()
         self.finder = Finder(
             self._folders, self.unread, follow_links=where.follow_links, on_folder=control.on_folder
@@ -106,8 +108,19 @@ class Look:
         if not folder.is_dir() and self._library.has_files_below(folder):
             return  # its disk is away
         files = self.finder.files(folder)
-        while keys := [SourceKey.of(path, status) for path, status in islice(files, _NOTED_AT_ONCE)]:
-            yield keys
+        while batch := list(islice(files, _NOTED_AT_ONCE)):
+            yield [key for path, status in batch for key in self._keys_of(path, SourceKey.of(path, status))]
+
+    def _keys_of(self, path: Path, key: SourceKey) -> list[SourceKey]:
+        """Return the keys of what a file is imported as: of its parts, where a cue sheet divides it."""
+        if self._sheets is None or self._sheets.folder != path.parent:
+            self._sheets = Sheets(path.parent)
+            self.unread += self._sheets.wrong
+        division = self._sheets.of(path)
+        if division is None and not self._library.imported.is_imported(key):
+            division, wrong = division_inside(key)
+            self.unread += [(path, wrong)] if wrong else []
+        return division.keys(key) if division else [key]
 
     def out_of_sight(self) -> list[bytes]:
         """Return the paths at and below which there may be files that it could not see."""

@@ -18,14 +18,17 @@ from pathlib import Path
 from lightpeer.audio.opus import OpusHead
 from lightpeer.core.content.manifest import SAMPLE_RATE, Description, build_manifest, least_bitrate_bps
 from lightpeer.errors import UnreadableError
+from lightpeer.serve.importing.contents import CHANGED
+from lightpeer.serve.importing.cue_sheets import Part, part_of
 from lightpeer.serve.importing.decoders import open_opus, open_pcm, opus_links, sniff
 from lightpeer.serve.importing.encode import OpusEncoder
 from lightpeer.serve.importing.loudness import LoudnessMeter
-from lightpeer.serve.importing.pcm import Pcm
+from lightpeer.serve.importing.pcm import Pcm, cut
 from lightpeer.serve.importing.repage import OpusSurvey, StoppedError, repage_opus, survey_opus
 from lightpeer.serve.importing.rungs import rungs_for_opus
 from lightpeer.serve.importing.segments import RenditionWriter
 from lightpeer.serve.importing.tags import Tags
+from lightpeer.serve.library.paths import file_and_part
 
 MIN_DURATION_S = 1  # anything shorter is a sound effect, or the rest of a broken file
 _ENCODER_PRE_SKIP = 312  # libopusenc's for 48 kHz, in samples: 6.5 ms
@@ -55,7 +58,7 @@ def make_track(
     """Make a track of a music file in an empty folder: `manifest`, `0.opus`, `0.tables`, `1.opus`, and so on.
 
     Args:
-        source: the music file.
+        source: the music file, or a part of one.
         tags: its title, artist, album and gain.
         recipe: the bitrates to make.
         folder: where the track is made.
@@ -71,13 +74,18 @@ def make_track(
         MissingLibraryError: a codec library is not installed.
     """
     job = _Job(tags, recipe, folder, should_stop)
-    kind = sniff(source)
+    file, number = file_and_part(source)
+    kind, ladder_bps = sniff(file), [kbps * 1000 for kbps in recipe.ladder_kbps]
+    if number:
+        if (part := part_of(source)) is None:
+            raise UnreadableError(CHANGED)
+        return job.encode_all(file, kind, ladder_bps, part)
     if kind == "opus" and opus_links(source) <= 1:
         try:
             return job.from_opus(source)
         except UnreadableError as refusal:
             return job.from_another_decoder(source, refusal)
-    return job.encode_all(source, kind, [kbps * 1000 for kbps in recipe.ladder_kbps])
+    return job.encode_all(source, kind, ladder_bps)
 
 
 class _Job:
@@ -124,11 +132,19 @@ class _Job:
         except UnreadableError:
             raise refusal from None
 
-    def encode_all(self, source: Path, kind: str, bitrates_bps: Sequence[int]) -> str:
-        """Encode every rung from the source's decode."""
+    def encode_all(
+        self, source: Path, kind: str, bitrates_bps: Sequence[int], part: Part | None = None
+    ) -> str:
+        """Encode every rung from the source's decode, or from a part of that."""
         with open_pcm(source, kind) as pcm:
+            if part is not None:
+                cut(pcm, part.start_s, part.end_s, self._go_on)
             self._write_manifest(bitrates_bps, self._encode(pcm, bitrates_bps))
             return pcm.damage
+
+    def _go_on(self) -> None:
+        if self._should_stop():
+            raise StoppedError
 
     def _path(self, rendition: int) -> Path:
         return self._folder / f"{rendition}.opus"
@@ -152,8 +168,7 @@ class _Job:
             for encoder, writer in pairs:
                 writer.add_all(encoder.write(silence))
             for second in pcm.seconds():
-                if self._should_stop():
-                    raise StoppedError
+                self._go_on()
                 frames += len(second) // pcm.frame_bytes
                 meter.add(pcm.samples(second), pcm.full_scale)
                 for encoder, writer in pairs:

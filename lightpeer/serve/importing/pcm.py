@@ -8,8 +8,9 @@ are converted by slicing bytes with a stride, which runs at the speed of C.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import cast
 
 from lightpeer.errors import UnreadableError
@@ -60,6 +61,35 @@ class Pcm:
                 del pending[:second]
         if pending:
             yield bytes(pending)
+
+
+def cut(pcm: Pcm, start_s: Fraction, end_s: Fraction | None, on_skipped: Callable[[], object]) -> None:
+    """Have a decode give a part of its sound only; what lies before that is decoded, too.
+
+    Args:
+        pcm: the decode, from its beginning.
+        start_s: where the part begins.
+        end_s: where it ends; None: with the sound.
+        on_skipped: called with each block before the part.
+    """
+    start = int(start_s * pcm.rate) * pcm.frame_bytes
+    end = None if end_s is None else int(end_s * pcm.rate) * pcm.frame_bytes
+    blocks = pcm.blocks
+
+    def part() -> Iterator[bytes]:
+        at = 0
+        for block in blocks:
+            if piece := block[max(0, start - at) : None if end is None else max(0, end - at)]:
+                yield piece
+            else:
+                on_skipped()
+            at += len(block)
+            if end is not None and at >= end:
+                return
+        if at <= start or end is not None:
+            pcm.damage = pcm.damage or "the file ends before this part does"
+
+    pcm.blocks = part()
 
 
 _UNSIGNED_TO_SIGNED = bytes(value ^ 0x80 for value in range(256))

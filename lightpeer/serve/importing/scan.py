@@ -12,10 +12,8 @@ Which files there are is up to `finder.py`, who encodes them to `jobs.py`.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-import stat
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
@@ -24,6 +22,8 @@ from typing import Final, NamedTuple
 
 from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, RemoteError, StateError, UnreadableError
+from lightpeer.serve.importing.contents import CHANGED, content_digest
+from lightpeer.serve.importing.cue_sheets import key_of
 from lightpeer.serve.importing.folders import Control, Folders, Look
 from lightpeer.serve.importing.ingest import Recipe
 from lightpeer.serve.importing.jobs import POLL_S, Crew, Job, open_crew
@@ -34,13 +34,11 @@ from lightpeer.serve.importing.tags import read_tags
 from lightpeer.serve.library.disk import state_error
 from lightpeer.serve.library.imported_files import SourceKey
 from lightpeer.serve.library.library import Library
+from lightpeer.serve.library.paths import shown
 from lightpeer.serve.library.removal import MIRRORED, drop_not_found
 
 logger = logging.getLogger(__name__)
 
-_CHANGED: Final = "it changed while it was read: the next scan takes it"
-_DIGEST_BYTES: Final = 16
-_DIGESTED_AT_ONCE: Final = 1 << 20
 SETTLE_S: Final = 1.0  # in a later look, a file that was written to since is still being written
 FEW_FILES: Final = 64  # are imported before their tags matter
 _READ_AT_ONCE: Final = 64  # files whose tags a process reads
@@ -67,7 +65,7 @@ def scan(library: Library, where: Folders = OWN_FOLDER, control: Control = ALONE
 def mend(library: Library, control: Control = ALONE) -> ImportReport:
     """Import the files of damaged tracks again, if they are still there; errors are those of `scan`."""
     paths = [Path(os.fsdecode(path)) for path in library.damaged_files()]
-    keys = [key for path in paths if path.is_absolute() and (key := _key_of(path))]  # mirrored ones are not
+    keys = [key for path in paths if path.is_absolute() and (key := key_of(path))]  # mirrored ones are not
     return _run(library, control, lambda scan: scan.add(keys))
 
 
@@ -171,11 +169,14 @@ class _Scan:
 
     def _begin(self, key: SourceKey) -> None:
         path = Path(os.fsdecode(key.path))
-        self._control.progress(self._done, self._done + len(self._todo) + len(self._running) + 1, path.stem)
+        self._control.progress(self._done, self._done + len(self._todo) + len(self._running) + 1, shown(path))
         try:
-            digest = _digest_of(path, self._control.should_stop)
+            digest = content_digest(path, self._control.should_stop)
         except OSError as error:
             self._skip(key, f"it cannot be read: {error.strerror}")
+            return
+        except UnreadableError as error:
+            self._skip(key, str(error))
             return
         if self._take_if_known(key, digest):
             return
@@ -215,21 +216,21 @@ class _Scan:
         logger.info("skipped %s: %s", path, reason)
         self.report.skipped.append((path, reason))
         self._library.waiting.remove(key.path)
-        if reason != _CHANGED:
+        if reason != CHANGED:
             self._library.imported.note_skipped(key)
 
     def _take_if_known(self, key: SourceKey, digest: bytes | None = None) -> bool:
         """Take the track that was made of the same bytes under another name, if there is one."""
         path = Path(os.fsdecode(key.path))
         try:
-            digest = digest or _digest_of(path, self._control.should_stop)
+            digest = digest or content_digest(path, self._control.should_stop)
             known = self._library.track_of_content(digest)
             if known is None:
                 return False
             folder = self._library.workspace(self._crew.size)
             track_id = known.track.track_id
             retitle(self._library.folder_of(track_id), track_id, read_tags(path), folder)
-        except (OSError, RemoteError):  # it is encoded, or the reason told then
+        except (OSError, RemoteError, UnreadableError):  # it is encoded, or the reason told then
             return False
         if (folder / "manifest").exists():
             self._library.add(key, folder, digest)
@@ -241,29 +242,10 @@ class _Scan:
         return True
 
 
-def _key_of(path: Path) -> SourceKey | None:
-    """Return the key of an ordinary file that is there."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return SourceKey.of(path, status) if stat.S_ISREG(status.st_mode) else None
-
-
 def _require_same(path: Path, key: SourceKey) -> None:
     """Raise UnreadableError if the file has changed since the scan found it."""
-    if _key_of(path) != key:
-        raise UnreadableError(_CHANGED)
-
-
-def _digest_of(path: Path, should_stop: Callable[[], bool]) -> bytes:
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    with path.open("rb", buffering=0) as file:
-        while data := file.read(_DIGESTED_AT_ONCE):
-            if should_stop():
-                raise StoppedError
-            digest.update(data)
-    return digest.digest()
+    if key_of(path) != key:
+        raise UnreadableError(CHANGED)
 
 
 def mirror_root(entry: str) -> bytes:

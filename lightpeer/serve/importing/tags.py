@@ -1,5 +1,7 @@
 """Title, artist, album, place on it and stored gain of a music file, from its tags or else its name.
 
+Of a part of a file the cue sheet comes first, and what that leaves out is the file's.
+
 A file with unreadable tags has none; the decoder finds out whether it can be played.
 
 A number in front of a name may be the track's, or part of the name (`99 Luftballons`). It is the track's
@@ -18,7 +20,9 @@ from pathlib import Path
 from lightpeer.console.text import clean
 from lightpeer.core.content.album import NOWHERE, AlbumPlace
 from lightpeer.core.trust.bounds import MAX_TEXT_CHARS
+from lightpeer.serve.importing.cue_sheets import part_of
 from lightpeer.serve.importing.stored_tags import stored_tags
+from lightpeer.serve.library.paths import file_and_part
 
 _R128_TO_REPLAYGAIN_Q8 = 5 * 256  # R128_TRACK_GAIN aims at -23 LUFS, the manifest at -18
 _MAX_GAIN_Q8 = 24 * 256  # a greater one is a broken tag
@@ -42,17 +46,43 @@ class Tags:
 
 
 def read_tags(path: Path) -> Tags:
-    """Return the file's tags, completed by its name."""
-    stored = stored_tags(path)
-    title, album, album_artist = (
-        _tidy(", ".join(stored.get(name, ()))) for name in ("title", "album", "albumartist")
+    """Return the tags of a file, completed by its name, or of a part of one."""
+    file, number = file_and_part(path)
+    stored = stored_tags(file)
+    title, artist, album, album_artist = (
+        _tidy(", ".join(stored.get(name, ()))) for name in ("title", "artist", "album", "albumartist")
     )
-    artist = _tidy(", ".join(stored.get("artist", ()))) or album_artist
+    if number:
+        place = _place_of(stored, album_artist or artist)
+        return _tags_of_part(path, Tags(title, artist, album, place=place))
+    artist = artist or album_artist
     if not title:
         named = tags_from_name(path)
         title, artist = named.title, artist or named.artist
     place = _place_of(stored, "" if album_artist == artist else album_artist)  # it goes without saying
     return Tags(title, artist, album, gain_from_tags(stored), place)
+
+
+def _tags_of_part(path: Path, of_file: Tags) -> Tags:
+    """Return the tags of a part of a file, whose own have the album's artist in any case."""
+    part = part_of(path)
+    if part is None:
+        return tags_from_name(path)  # its import says that it is no more
+    (number, _, title, performer), sheet, place = part.track, part.sheet, of_file.place
+    album_artist = _tidy(sheet.performer) or place.album_artist
+    artist = _tidy(performer) or album_artist
+    return Tags(
+        _tidy(title) or f"Track {number}",
+        artist,
+        _tidy(sheet.title) or of_file.album,
+        place=AlbumPlace(
+            track=number,
+            disc=sheet.disc or place.disc,
+            tracks=part.parts,
+            album_artist="" if album_artist == artist else album_artist,
+            year=sheet.year or place.year,
+        ),
+    )
 
 
 def _place_of(stored: Mapping[str, list[str]], album_artist: str) -> AlbumPlace:

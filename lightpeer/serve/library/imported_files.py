@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from lightpeer.serve.library.database import Database
+from lightpeer.serve.library.paths import file_and_part
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -196,6 +197,11 @@ class ImportedFiles:
             row = (key.path, key.size, key.mtime_ns)
             connection.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", row)
 
+    def is_imported(self, key: SourceKey) -> bool:
+        """Return whether a file has become a track as it is now, by whatever recipe."""
+        query = "SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ?"
+        return bool(self._database.rows(query, (key.path, key.size, key.mtime_ns)))
+
     def forget_skipped(self) -> None:
         """Have the skipped files tried again."""
         with self._database.transaction() as connection:
@@ -221,6 +227,12 @@ class ImportedFiles:
         """Yield the paths of all files, rising; they may be removed meanwhile."""
         query = "SELECT path FROM files WHERE path > ? ORDER BY path LIMIT 200"
         return (cast("bytes", row[0]) for row in self._database.pages(query))
+
+    def is_found_otherwise(self, path: bytes) -> bool:
+        """Return whether the scan has found parts of a file, or of a part the file or others of its parts."""
+        file = os.fsencode(file_and_part(Path(os.fsdecode(path)))[0])
+        query = "SELECT 1 FROM found WHERE path = ? OR path > ? AND path < ? LIMIT 1"
+        return bool(self._database.rows(query, (file, file + b"/", file + b"0")))
 
     def not_found(self) -> Iterator[bytes]:
         """Yield the paths that the scan has not found; they may be removed meanwhile."""

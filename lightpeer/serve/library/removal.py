@@ -6,10 +6,12 @@ again would take hours, so it stays until a person says otherwise (`prune`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lightpeer.serve.library.paths import is_file
+from lightpeer.serve.library.paths import file_and_part, is_file
 
 if TYPE_CHECKING:
     from lightpeer.serve.library.library import Library
@@ -21,7 +23,8 @@ class Dropped(NamedTuple):
     """The files that a scan did not find.
 
     Attributes:
-        removed: how many are gone, and stand for tracks that no other file stands for.
+        removed: how many are gone, and stand for tracks that no other file stands for. Those that a cue sheet
+            divides now, or divides otherwise, are none.
         first_removed: the path of one.
         away: how many are where it cannot look now, and are kept.
         first_away: the path of one.
@@ -45,7 +48,7 @@ def drop_not_found(library: Library, closed: Sequence[bytes] = ()) -> Dropped:
     first_removed = first_away = b""
     for path in library.imported.not_found():
         if not is_within(path, closed):
-            if library.forget(path):
+            if library.forget(path) and not library.imported.is_found_otherwise(path):
                 removed, first_removed = removed + 1, first_removed or path
         elif not path.startswith(MIRRORED):
             away, first_away = away + 1, first_away or path
@@ -62,7 +65,9 @@ def prune(library: Library, below: Sequence[bytes] = ()) -> list[bytes]:
     gone = [
         path
         for path in library.imported.paths()
-        if not path.startswith(MIRRORED) and (not below or is_within(path, below)) and not is_file(path)
+        if not path.startswith(MIRRORED)
+        and (not below or is_within(path, below))
+        and not is_file(file_and_part(Path(os.fsdecode(path)))[0])
     ]
     for path in gone:
         library.forget(path)

@@ -25,6 +25,7 @@ from lightpeer.serve.importing.decoders import opus_links
 from lightpeer.serve.importing.ingest import Recipe, make_track
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.importing.tags import Tags, read_tags
+from tests.serve.cues import write_cue
 from tests.serve.media import (
     FRAMES_60_MS,
     decoded,
@@ -362,3 +363,38 @@ def test_an_album_artist_who_is_the_artist_goes_without_saying(tmp_path):
     tags = Tags("Song", "Somebody", "Album", place=place)
     make_track(write_wav(tmp_path / "x.wav", 2.0), tags, Recipe((24,)), folder)
     assert read_tags(folder / "0.opus").place == AlbumPlace()
+
+
+def test_a_part_of_a_file_is_a_track_of_its_sound_alone(tmp_path, make):
+    source = write_wav(tmp_path / "x.wav", 5.0, rate=48000, onset_s=2.0)
+    cue = write_cue(tmp_path / "x.cue", "x.wav", "00:00:00", "00:01:15", "00:03:15")
+    folder, track, damage = make(source / "02")
+    assert (track.duration_samples, damage, bitrates(track)) == (96_000, "", [24, 48, 96])
+    assert onset(folder / "2.opus") == pytest.approx(0.8 * 48_000, abs=100)
+    assert make(source / "03")[1].duration_samples == 1.8 * 48_000
+    with pytest.raises(UnreadableError, match="the next scan"):
+        make(source / "04")
+    cue.unlink()
+    with pytest.raises(UnreadableError, match="the next scan"):
+        make(source / "02")
+
+
+def test_a_part_can_be_stopped_before_it_begins(tmp_path, make):
+    source = write_wav(tmp_path / "x.wav", 5.0)
+    write_cue(tmp_path / "x.cue", "x.wav", "00:00:00", "00:03:00")
+    asked = []
+
+    def should_stop():
+        asked.append(1)
+        return True
+
+    with pytest.raises(StoppedError):
+        make(source / "02", should_stop=should_stop)
+    assert len(asked) == 1
+
+
+def test_a_part_of_an_opus_file_is_encoded(tmp_path, make):
+    source = write_opus(tmp_path / "x.opus", 4.0, kbps=48)
+    write_cue(tmp_path / "x.cue", "x.opus", "00:00:00", "00:02:00")
+    _, track, _ = make(source / "02")
+    assert (track.duration_samples, bitrates(track)) == (96_000, [24, 48, 96])

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from array import array
+from fractions import Fraction
 
 import pytest
 
-from lightpeer.serve.importing.pcm import Pcm, interleave_16_bit, to_16_bit
+from lightpeer.serve.importing.pcm import Pcm, cut, interleave_16_bit, to_16_bit
 
 
 def test_seconds_join_blocks():
@@ -46,3 +47,63 @@ def test_samples_are_integers_or_floats():
 
 def test_without_blocks_there_is_no_second():
     assert list(Pcm(8000, 1, iter(())).seconds()) == []
+
+
+def decode(damage=""):
+    """Ten seconds at 4 Hz, in blocks of 3 frames; each sample is its number."""
+    samples = array("h", range(40)).tobytes()
+
+    def blocks():
+        yield from (samples[at : at + 6] for at in range(0, len(samples), 6))
+        pcm.damage = damage
+
+    pcm = Pcm(4, 1, iter(()))
+    pcm.blocks = blocks()
+    return pcm
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "frames"),
+    [
+        (Fraction(0), None, range(40)),
+        (Fraction(0), Fraction(3, 4), range(3)),
+        (Fraction(1, 75), Fraction(1), range(4)),
+        (Fraction(5, 4), Fraction(20, 4), range(5, 20)),
+        (Fraction(38, 4), None, range(38, 40)),
+        (Fraction(38, 4), Fraction(10), range(38, 40)),
+    ],
+)
+def test_a_part_of_a_decode_is_cut_at_its_frames(start_s, end_s, frames):
+    pcm = decode()
+    cut(pcm, start_s, end_s, lambda: None)
+    assert pcm.samples(b"".join(pcm.blocks)).tolist() == list(frames)
+    assert pcm.damage == ""
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "damage", "told"),
+    [
+        (Fraction(9), Fraction(11), "", "the file ends before this part does"),
+        (Fraction(10), None, "", "the file ends before this part does"),
+        (Fraction(9), Fraction(11), "it is cut short", "it is cut short"),
+        (Fraction(9), None, "it is cut short", "it is cut short"),
+    ],
+)
+def test_a_part_that_the_sound_does_not_reach_is_damaged(start_s, end_s, damage, told):
+    pcm = decode(damage)
+    cut(pcm, start_s, end_s, lambda: None)
+    b"".join(pcm.blocks)
+    assert pcm.damage == told
+
+
+def test_what_is_skipped_is_told_and_may_end_it():
+    pcm, asked = decode(), []
+
+    def stop():
+        asked.append(1)
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+
+    cut(pcm, Fraction(5), None, stop)
+    with pytest.raises(KeyboardInterrupt):
+        next(pcm.blocks)

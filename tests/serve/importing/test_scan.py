@@ -6,20 +6,22 @@ import zlib
 from pathlib import Path
 
 import pytest
+from mutagen.flac import FLAC
 
 from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, StateError
+from lightpeer.serve.importing import cue_sheets, ingest
 from lightpeer.serve.importing import decoders as sources
-from lightpeer.serve.importing import ingest
 from lightpeer.serve.importing import jobs as importer
 from lightpeer.serve.importing import scan as importer_of_all
 from lightpeer.serve.importing.finder import Finder
 from lightpeer.serve.importing.folders import Control, Folders
-from lightpeer.serve.importing.scan import scan
+from lightpeer.serve.importing.scan import mend, scan
 from lightpeer.serve.library import waiting
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.library.removal import prune
 from tests.serve import media
+from tests.serve.cues import cue_text, write_cue
 from tests.serve.media import decoded, fixture, write_opus
 
 
@@ -571,6 +573,112 @@ def test_what_lay_on_a_mounted_disk_stays_while_the_disk_is_away(library, music,
     scan(library)
     (music / "usb" / "c.wav").unlink()
     assert scan(library).removed == 1, "it is an ordinary folder now"
+
+
+def sheet(music, *starts, titles=()):
+    return write_cue(music / "Image.cue", "Image.wav", *starts, titles=titles)
+
+
+def test_a_file_with_a_cue_sheet_is_its_tracks_and_they_follow_file_and_sheet(library, music, monkeypatch):
+    write_wav(music / "Image.wav", 4.0)
+    assert scan(library).imported == 1
+    cue = sheet(music, "00:00:00", "00:01:40", "00:02:60")
+    report = scan(library)
+    assert (report.imported, report.removed, report.skipped, report.damaged) == (3, 0, [], [])
+    assert titles(library) == ["Song 1", "Song 2", "Song 3"]
+    assert scan(library).unchanged == 3
+    monkeypatch.setattr(importer, "make_track", no_encoding)
+    sheet(music, "00:00:00", "00:01:40", "00:02:60", titles=["One", "Song 2", "Three"])
+    os.utime(cue, ns=(7, 7 << 60))
+    report = scan(library)
+    assert (report.known, report.imported) == (3, 0), "other titles are no other sound"
+    assert titles(library) == ["One", "Song 2", "Three"]
+    (music / "disc").mkdir()
+    for file in (cue, music / "Image.wav"):
+        file.rename(music / "disc" / file.name)
+    assert scan(library).known == 3, "moved together"
+    monkeypatch.undo()
+    (music / "disc" / "Image.cue").unlink()
+    report = scan(library)
+    assert (report.imported, report.removed, titles(library)) == (1, 0, ["Image"])
+
+
+def test_a_part_with_another_range_is_imported_anew_and_the_others_are_not(library, music, encoded):
+    write_wav(music / "Image.wav", 5.0)
+    sheet(music, "00:00:00", "00:01:40", "00:03:00")
+    scan(library)
+    del encoded[:]
+    sheet(music, "00:00:00", "00:01:40", "00:03:10")
+    report = scan(library)
+    assert (report.known, report.imported, len(encoded)) == (1, 2, 2)
+    sheet(music, "00:00:00", "00:01:40")
+    report = scan(library)
+    assert (report.known, report.imported, report.notes()) == (0, 2, [])
+    write_wav(music / "Other.wav")
+    (music / "Image.wav").unlink()
+    assert scan(library).removed == 2, "now they are gone"
+
+
+def test_a_sheet_that_does_not_fit_is_told_at_each_scan_and_the_file_imported_whole(library, music):
+    write_wav(music / "Image.wav", 2.0)
+    cue = sheet(music, "00:00:00", "00:09:00")
+    reason = "its times go beyond the end of the file: the file is imported as one track"
+    for imported in (1, 0):
+        report = scan(library)
+        assert (report.imported, report.skipped) == (imported, [(cue, reason)])
+    assert titles(library) == ["Image"]
+
+
+def test_a_sheet_in_flac_is_read_once_and_a_whole_file_is_not_looked_into_again(library, music, monkeypatch):
+    inside = fixture("tone.flac", music)
+    fixture("tone.flac", music).rename(music / "whole.flac")
+    fixture("tone.flac", music)
+    flac = FLAC(inside)
+    flac["cuesheet"] = cue_text("x.wav", "00:00:00", "00:01:10")
+    flac.save()
+    assert scan(library).imported == 3
+    assert titles(library) == ["Song 1", "Song 2", "Söndag"]
+    looked = []
+    monkeypatch.setattr(cue_sheets, "_sheet_inside", looked.append)
+    assert scan(library).unchanged == 3
+    assert looked == []
+    flac["cuesheet"] = cue_text("x.wav", "00:00:00", "00:09:10")
+    flac.save()
+    monkeypatch.undo()
+    os.utime(inside, ns=(5, 5))
+    report = scan(library)
+    assert (titles(library), report.removed) == (["Söndag"], 0)
+    assert report.notes()[0].startswith(f"skipped {inside}: the cue sheet in it is wrong, as its times")
+
+
+def test_a_part_whose_sheet_goes_meanwhile_is_left_for_the_next_scan(library, music):
+    write_wav(music / "Image.wav", 4.0)
+    cue = sheet(music, "00:00:00", "00:02:00")
+
+    def progress(_done, _total, name):
+        assert name.startswith("Image 0") or not name
+        cue.unlink(missing_ok=True)
+
+    report = scan(library, control=Control(progress=progress))
+    assert report.imported == 0
+    assert {reason for _, reason in report.skipped} == {
+        "it changed while it was read: the next scan takes it"
+    }
+    assert scan(library).imported == 1
+
+
+def test_a_damaged_part_is_imported_again(library, music):
+    write_wav(music / "Image.wav", 4.0)
+    sheet(music, "00:00:00", "00:02:00")
+    scan(library)
+    track_id = min(library.track_ids())
+    library.imported.mark_damaged(track_id)
+    library._open.aside.add(track_id, 0.0, is_damaged=True)
+    assert mend(library).imported == 1
+    assert titles(library) == ["Song 1", "Song 2"]
+    assert prune(library) == [], "their file is there"
+    (music / "Image.wav").unlink()
+    assert len(prune(library)) == 2
 
 
 def test_a_change_meanwhile_is_noticed_and_comes_first(library, music):

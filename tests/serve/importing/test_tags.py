@@ -17,6 +17,7 @@ from lightpeer.serve.importing.tags import (
     read_tags,
     tags_from_name,
 )
+from tests.serve.cues import write_cue
 from tests.serve.media import fixture, write_opus, write_wav
 
 
@@ -112,3 +113,20 @@ def test_tidy_text_is_one_bounded_line_of_unicode(text):
 )
 def test_the_place_on_an_album_as_far_as_it_can_be_one(stored, place):
     assert _place_of(stored, "") == place
+
+
+def test_of_a_part_of_a_file_the_sheet_comes_first(tmp_path):
+    """tone.flac is "Söndag" by Åsa, on Vår."""
+    file = fixture("tone.flac", tmp_path)
+    cue = write_cue(tmp_path / "x.cue", file.name, "00:00:00", "00:01:00")
+    place = AlbumPlace(track=2, tracks=2, year=1999)
+    assert read_tags(file / "02") == Tags("Song 2", "Band", "Album", place=place)
+    cue.write_text(cue.read_text().replace('    TITLE "Song 2"', '    PERFORMER "Guest"'))
+    cue.write_text("REM DISCNUMBER 3\n" + cue.read_text())
+    place = place._replace(disc=3, album_artist="Band")
+    assert read_tags(file / "02") == Tags("Track 2", "Guest", "Album", place=place)
+    kept = [line for line in cue.read_text().splitlines() if line.split()[0] in {"FILE", "TRACK", "INDEX"}]
+    cue.write_text("\n".join(kept))
+    assert read_tags(file / "02") == Tags("Track 2", "Åsa", "Vår", place=AlbumPlace(track=2, tracks=2))
+    cue.unlink()
+    assert read_tags(file / "02") == Tags("02"), "its import says that it is no more"

@@ -79,3 +79,29 @@ def test_what_was_withdrawn_is_not_marked_as_damaged(files):
     assert not files.has_track(b"gone")
     files.begin_scan()
     assert files.note_found([key(1), key(2)], "r") == [key(2)], "it is not imported again"
+
+
+def test_a_file_is_imported_as_it_is_now_or_not(files):
+    made = SourceKey(b"/music/a", 3, 4)
+    files.put(made, "r", b"id")
+    assert files.is_imported(made)
+    for other in (SourceKey(b"/music/b", 3, 4), SourceKey(b"/music/a", 2, 4), SourceKey(b"/music/a", 3, 5)):
+        assert not files.is_imported(other)
+
+
+@pytest.mark.parametrize(
+    ("found", "path", "is_found"),
+    [
+        (b"/a.flac", b"/a.flac/01", True),
+        (b"/a.flac/01", b"/a.flac", True),
+        (b"/a.flac/01", b"/a.flac/02", True),
+        (b"/a.flac", b"/b.flac", False),
+        (b"/a.flac.flac", b"/a.flac", False),
+        (b"/a.flac-01", b"/a.flac", False),
+        (b"/a.flac0", b"/a.flac", False),
+    ],
+)
+def test_a_file_that_is_found_as_its_parts_is_not_gone(files, found, path, is_found):
+    files.begin_scan()
+    files.note_found([SourceKey(found, 1, 1)], "r")
+    assert files.is_found_otherwise(path) == is_found

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lightpeer.serve.library.paths import absolute, is_file, is_folder, mode_of
+from lightpeer.serve.library.paths import (
+    absolute,
+    file_and_part,
+    is_file,
+    is_folder,
+    mode_of,
+    part_path,
+    shown,
+)
 
 
 def test_a_path_is_made_absolute_and_its_links_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,3 +55,15 @@ def test_a_pipe_is_there_but_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert mode_of(tmp_path / "pipe") != 0
     assert not is_file(tmp_path / "pipe")
+
+
+def test_a_part_of_a_file_has_a_path_of_its_own() -> None:
+    file = Path("/music/12/Album.flac")
+    assert file_and_part(part_path(file, 7)) == (file, 7)
+    assert file_and_part(part_path(file, 99)) == (file, 99)
+    assert (shown(file), shown(part_path(file, 7))) == ("Album", "Album 07")
+
+
+@pytest.mark.parametrize("name", ["07.flac", "7", "007", "1a", "\u0661\u0662", "Album.flac"])
+def test_other_paths_are_of_whole_files(name: str) -> None:
+    assert file_and_part(Path("/music") / name) == (Path("/music") / name, 0)
