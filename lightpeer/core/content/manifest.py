@@ -181,21 +181,6 @@ def build_manifest(
     return message.SerializeToString(deterministic=True)
 
 
-def retitled_manifest(manifest: bytes, names: tuple[str, str, str], headers: Sequence[bytes]) -> bytes:
-    """Return the manifest of the same sound under another title.
-
-    Args:
-        manifest: a manifest of ours.
-        names: title, artist and album.
-        headers: the header pages of each rendition.
-    """
-    message = parse_message_untrusted(pb.Manifest, manifest)
-    message.title, message.artist, message.album = (name[:MAX_TEXT_CHARS] for name in names)
-    for rendition, header in zip(message.renditions, headers, strict=True):
-        rendition.header = header
-    return message.SerializeToString(deterministic=True)
-
-
 def served_tables(tables: Sequence[bytes]) -> list[bytes]:
     """Return a rendition's tables as they are stored and sent: with their paths if it has many."""
     if _are_listed(tables):

@@ -22,7 +22,7 @@ _REMEMBERED: Final = 8  # files whose parts are imported
 
 
 def content_digest(path: Path, should_stop: Callable[[], bool]) -> bytes:
-    """Return a digest of a file's bytes, or for a part of one: of these, its range and its place.
+    """Return a digest of a file's bytes, or for a part of one: of these and its range.
 
     Args:
         path: the file's, or a part's.
@@ -40,8 +40,8 @@ def content_digest(path: Path, should_stop: Callable[[], bool]) -> bytes:
     if part is None or key is None:
         raise UnreadableError(CHANGED)
     of_file = _digest_of_divided(key, should_stop)
-    told = repr((part.track[:2], part.end_ticks, part.parts, part.sheet[2:4])).encode()
-    return hashlib.blake2b(of_file + told, digest_size=_DIGEST_BYTES).digest()
+    of_part = b"%s %d %d" % (of_file, part.track.start_ticks, part.end_ticks or 0)
+    return hashlib.blake2b(of_part, digest_size=_DIGEST_BYTES).digest()
 
 
 @lru_cache(maxsize=_REMEMBERED)

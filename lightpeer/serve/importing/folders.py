@@ -53,6 +53,7 @@ class Control:
         on_folder: told of each folder before it is read.
         processes: how many import at once beside this one; 0: this thread imports.
         settle_s: a file that was written to since is left for a later scan.
+        roots: the music folders, below which files without tags are named by folders; none: the library's.
     """
 
     progress: DrawProgress = lambda _done, _total, _name: None
@@ -61,6 +62,7 @@ class Control:
     on_folder: Callable[[Path], object] = lambda _: None
     processes: int = 0
     settle_s: float = 0.0
+    roots: Sequence[Path] = ()
 
 
 class Look:

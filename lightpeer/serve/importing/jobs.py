@@ -64,19 +64,19 @@ class Job:
         return cls(Path(source), Path(folder), made)
 
 
-def do(job: Job, should_stop: Callable[[], bool] = lambda: False) -> str:
-    """Do a job here; it returns and raises what `make_track` does."""
-    return _do(job, read_tags, should_stop)
+def do(job: Job, should_stop: Callable[[], bool] = lambda: False, roots: Sequence[Path] = ()) -> str:
+    """Do a job here; it returns and raises what `make_track` does. The roots are those of `read_tags`."""
+    return _do(job, partial(read_tags, roots=roots), should_stop)
 
 
 def _do(job: Job, read: Callable[[Path], Tags], should_stop: Callable[[], bool] = lambda: False) -> str:
     return make_track(job.source, read(job.source), job.recipe, job.folder, should_stop)
 
 
-def _read_in_time(path: Path) -> Tags:
+def _read_in_time(path: Path, roots: Sequence[Path]) -> Tags:
     """Read tags in a worker, which ends if that takes too long."""
     with limits.tags_in_time():
-        return read_tags(path)
+        return read_tags(path, roots)
 
 
 def words_of(paths: Sequence[bytes], read: Callable[[Path], Tags] = read_tags) -> list[Words]:
@@ -88,20 +88,21 @@ def words_of(paths: Sequence[bytes], read: Callable[[Path], Tags] = read_tags) -
     return [Words(path, tags.title, tags.artist, tags.album) for path, tags in found]
 
 
-def answer_to(line: bytes) -> dict[str, object]:
+def answer_to(line: bytes, roots: Sequence[Path] = ()) -> dict[str, object]:
     """Do what a server asks for in a line, and return what it is told: of a job, or of files to read."""
     asked = json.loads(line)
     if isinstance(asked, dict):
-        found = words_of([os.fsencode(path) for path in asked["words"]], _read_in_time)
+        read = partial(_read_in_time, roots=roots)
+        found = words_of([os.fsencode(path) for path in asked["words"]], read)
         return {"words": [[os.fsdecode(path), *words] for path, *words in found]}
-    return answer_of(Job.of_line(line))
+    return answer_of(Job.of_line(line), roots)
 
 
-def answer_of(job: Job) -> dict[str, object]:
+def answer_of(job: Job, roots: Sequence[Path] = ()) -> dict[str, object]:
     """Do a job, and return the result or the error as it is told to a server."""
     try:
         with limits.sound_in_time():
-            return {"damage": _do(job, _read_in_time, limits.came_further)}
+            return {"damage": _do(job, partial(_read_in_time, roots=roots), limits.came_further)}
     except UnreadableError as error:
         return {"unreadable": str(error)}
     except MissingLibraryError as error:
@@ -127,8 +128,9 @@ def damage_in(answer: dict[str, object]) -> str:
 class Worker:
     """A process that does jobs; it is started for the first one, and again after a crash."""
 
-    def __init__(self) -> None:
-        """Start nothing yet."""
+    def __init__(self, roots: Sequence[Path] = ()) -> None:
+        """Start nothing yet; the roots are those of `read_tags`."""
+        self._roots = roots
         self._process: subprocess.Popen[bytes] | None = None
 
     def do(self, job: Job, should_stop: Callable[[], bool]) -> str:
@@ -146,7 +148,7 @@ class Worker:
 
     def _ask(self, line: bytes, should_stop: Callable[[], bool]) -> dict[str, object]:
         """Return the answer to a line; where there is none, the process is closed."""
-        process = self._process = self._process or _start()
+        process = self._process = self._process or _start(self._roots)
         assert process.stdin is not None
         assert process.stdout is not None
         answer = b""
@@ -194,9 +196,9 @@ def _read_line(file: IO[bytes], should_stop: Callable[[], bool]) -> bytes:
     return line
 
 
-def _start() -> subprocess.Popen[bytes]:
+def _start(roots: Sequence[Path]) -> subprocess.Popen[bytes]:
     path = os.pathsep.join(filter(None, (os.fspath(_PACKAGE), os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-m", "lightpeer.serve.importing.worker"]
+    command = [sys.executable, "-m", "lightpeer.serve.importing.worker", *map(os.fspath, roots)]
     environment = {**os.environ, "PYTHONPATH": path}
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0, env=environment)  # noqa: S603 - no shell
@@ -223,14 +225,15 @@ class _Here:
 
     size = 1
 
-    def __init__(self, should_stop: Callable[[], bool]) -> None:
+    def __init__(self, should_stop: Callable[[], bool], roots: Sequence[Path]) -> None:
         self._should_stop = should_stop
+        self._roots = roots
 
     def submit(self, job: Job) -> Future[str]:
-        return _done(partial(do, job, self._should_stop))
+        return _done(partial(do, job, self._should_stop, self._roots))
 
     def read(self, paths: Sequence[bytes]) -> Future[list[Words]]:
-        return _done(partial(words_of, paths))
+        return _done(partial(words_of, paths, partial(read_tags, roots=self._roots)))
 
 
 def _done(function: Callable[[], T]) -> Future[T]:
@@ -246,9 +249,9 @@ def _done(function: Callable[[], T]) -> Future[T]:
 class _Beside:
     """Has jobs done by workers; a thread waits for each."""
 
-    def __init__(self, size: int, threads: Executor, should_stop: Callable[[], bool]) -> None:
-        self.size = size + 1  # the next lies ready while the last is added to the library
-        self.workers = [Worker() for _ in range(size)]
+    def __init__(self, workers: list[Worker], threads: Executor, should_stop: Callable[[], bool]) -> None:
+        self.size = len(workers) + 1  # the next lies ready while the last is added to the library
+        self.workers = workers
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         self._threads = threads
         self._should_stop = should_stop
@@ -272,18 +275,19 @@ class _Beside:
 
 
 @contextmanager
-def open_crew(processes: int, should_stop: Callable[[], bool]) -> Iterator[Crew]:
+def open_crew(processes: int, should_stop: Callable[[], bool], roots: Sequence[Path] = ()) -> Iterator[Crew]:
     """Give a crew of some processes beside this one; of none: this thread.
 
     Args:
         processes: how many.
         should_stop: asked now and then; True ends all jobs with StoppedError.
+        roots: the music folders, for `read_tags`.
     """
     if processes < 1:
-        yield _Here(should_stop)
+        yield _Here(should_stop, roots)
         return
     threads = ThreadPoolExecutor(processes, "import")
-    crew = _Beside(processes, threads, should_stop)
+    crew = _Beside([Worker(roots) for _ in range(processes)], threads, should_stop)
     try:
         yield crew
     finally:

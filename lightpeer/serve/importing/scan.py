@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -70,7 +71,8 @@ def mend(library: Library, control: Control = ALONE) -> ImportReport:
 
 
 def _run(library: Library, control: Control, begin: Callable[[_Scan], object]) -> ImportReport:
-    with open_crew(control.processes, control.should_stop) as crew:
+    control = control if control.roots else replace(control, roots=(library.music_dir,))
+    with open_crew(control.processes, control.should_stop, control.roots) as crew:
         scan = _Scan(library, control, crew)
         try:
             begin(scan)
@@ -229,7 +231,7 @@ class _Scan:
                 return False
             folder = self._library.workspace(self._crew.size)
             track_id = known.track.track_id
-            retitle(self._library.folder_of(track_id), track_id, read_tags(path), folder)
+            retitle(self._library.folder_of(track_id), track_id, read_tags(path, self._control.roots), folder)
         except (OSError, RemoteError, UnreadableError):  # it is encoded, or the reason told then
             return False
         if (folder / "manifest").exists():

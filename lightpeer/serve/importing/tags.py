@@ -5,15 +5,17 @@ Of a part of a file the cue sheet comes first, and what that leaves out is the f
 A file with unreadable tags has none; the decoder finds out whether it can be played.
 
 A number in front of a name may be the track's, or part of the name (`99 Luftballons`). It is the track's
-where it is written like one, or where a file beside it has the number before or after.
+where it is written like one, or where a file beside it has the number before or after. A file without any
+tag that is numbered so, two folders or more below the music folder, is taken for `Artist/Album/07 Title`; a
+folder such as `CD 2` between these is a disc.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,6 +30,7 @@ _R128_TO_REPLAYGAIN_Q8 = 5 * 256  # R128_TRACK_GAIN aims at -23 LUFS, the manife
 _MAX_GAIN_Q8 = 24 * 256  # a greater one is a broken tag
 _TRACK_NUMBER = re.compile(r"([0-9]{1,3})(?:(\.\s*|\s+-\s+)|\s+)(?=\S)")
 _MAX_NUMBER = 9999  # of a track or disc
+_DISC = re.compile(r"(?:cd|dis[ck])[ .-]*([0-9]{1,2})", re.IGNORECASE)
 _YEAR = re.compile(r"[0-9]{4}")
 _NUMBERS = re.compile(r"\s*(\d{1,5})\s*(?:/\s*(\d{1,5})\s*)?")  # of so many
 _DECIBELS = re.compile(r"\s*([+-]?\d{1,3}(?:\.\d+)?)\s*(?:dB)?\s*", re.IGNORECASE)
@@ -45,8 +48,11 @@ class Tags:
     place: AlbumPlace = NOWHERE
 
 
-def read_tags(path: Path) -> Tags:
-    """Return the tags of a file, completed by its name, or of a part of one."""
+def read_tags(path: Path, roots: Sequence[Path] = ()) -> Tags:
+    """Return the tags of a file, completed by its name, or of a part of one.
+
+    `roots` are the music folders, below which the names of folders say something.
+    """
     file, number = file_and_part(path)
     stored = stored_tags(file)
     title, artist, album, album_artist = (
@@ -56,6 +62,8 @@ def read_tags(path: Path) -> Tags:
         place = _place_of(stored, album_artist or artist)
         return _tags_of_part(path, Tags(title, artist, album, place=place))
     artist = artist or album_artist
+    if not (title or artist or album):
+        return replace(tags_from_path(path, roots), gain_q8_db=gain_from_tags(stored))
     if not title:
         named = tags_from_name(path)
         title, artist = named.title, artist or named.artist
@@ -101,16 +109,41 @@ def _numbers(stored: Mapping[str, list[str]], name: str) -> tuple[int, int]:
     return number if number <= _MAX_NUMBER else 0, of if of <= _MAX_NUMBER else 0
 
 
+def tags_from_path(path: Path, roots: Sequence[Path] = ()) -> Tags:
+    """Return what `Artist/Album/07 Title.ext` says, as far as these are folders below one of the roots."""
+    named, (number, _) = tags_from_name(path), _numbered(path)
+    levels = max((len(path.relative_to(root).parts) - 1 for root in roots if root in path.parents), default=0)
+    folders = [_tidy(_readable(folder.name)) for folder in path.parents[:levels]]
+    disc = _DISC.fullmatch(folders[0]) if folders else None
+    album, album_artist, *_ = [*folders[1 if disc else 0 :], "", ""]
+    if not number or not album_artist:
+        return named
+    artist = named.artist or album_artist
+    place = AlbumPlace(number, int(disc[1]) if disc else 0)
+    if artist != album_artist:  # else it goes without saying
+        place = place._replace(album_artist=album_artist)
+    return Tags(named.title, artist, album, place=place)
+
+
 def tags_from_name(path: Path) -> Tags:
     """Return title and artist as `Artist - Title.ext` or `07 Title.ext` gives them."""
-    stem = _tidy(os.fsencode(path.stem).decode("utf-8", "replace").replace("_", " "))
-    words = stem
-    if (number := _TRACK_NUMBER.match(stem)) and (_is_track_number(number) or _has_next(path, number[1])):
-        words = stem[number.end() :]
+    _, words = _numbered(path)
     artist, dash, title = words.partition(" - ")
     if dash and artist.strip() and title.strip():
         return Tags(title.strip(), artist.strip())
-    return Tags(words or stem or "untitled")
+    return Tags(words or _tidy(_readable(path.stem)) or "untitled")
+
+
+def _numbered(path: Path) -> tuple[int, str]:
+    """Return the track's number that a name begins with, 0 if it has none, and the rest of the name."""
+    stem = _tidy(_readable(path.stem))
+    if (number := _TRACK_NUMBER.match(stem)) and (_is_track_number(number) or _has_next(path, number[1])):
+        return int(number[1]), stem[number.end() :]
+    return 0, stem
+
+
+def _readable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "replace").replace("_", " ")
 
 
 def _is_track_number(number: re.Match[str]) -> bool:

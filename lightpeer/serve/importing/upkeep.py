@@ -22,6 +22,7 @@ from lightpeer.errors import LightpeerError
 from lightpeer.serve.access.inotify import FolderWatch
 from lightpeer.serve.importing.folders import Control, Folders
 from lightpeer.serve.importing.scan import mend, mirror_root, scan
+from lightpeer.serve.library.paths import absolute
 from lightpeer.serve.operator.events import Imported, LibraryTrouble, Mended
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import kept_up
@@ -78,6 +79,7 @@ class Upkeep:
             has_changed=self._take_change,
             on_folder=self._watch_folder,
             processes=max(1, (os.cpu_count() or 1) - 1) if settings.import_beside else 0,
+            roots=tuple(map(absolute, (settings.music_dir, *settings.more_music_dirs))),
         )
         self._changed = threading.Event()  # asked for by a scan that runs
         self._looked_s = -math.inf

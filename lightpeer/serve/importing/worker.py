@@ -10,13 +10,17 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Final
 
 NICE: Final = 10  # a tenth of what others get of a busy core
 
 
 def main() -> None:
-    """Do the jobs on standard input, and tell their results on standard output."""
+    """Do the jobs on standard input, and tell their results on standard output.
+
+    The command line has the music folders.
+    """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(NICE)
@@ -25,8 +29,9 @@ def main() -> None:
 
     from lightpeer.serve.importing.jobs import answer_to
 
+    roots = [Path(root) for root in sys.argv[1:]]
     for line in sys.stdin.buffer:
-        answers.write(json.dumps(answer_to(line)).encode() + b"\n")
+        answers.write(json.dumps(answer_to(line, roots)).encode() + b"\n")
 
 
 if __name__ == "__main__":

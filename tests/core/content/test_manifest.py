@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from lightpeer.core.content import manifest
 from lightpeer.core.content.manifest import (
-    SAMPLE_RATE,
     Description,
     Rendition,
     build_manifest,
@@ -20,14 +19,12 @@ from lightpeer.core.content.manifest import (
     parse_manifest_untrusted,
     parse_table_untrusted,
     rendition_asked,
-    retitled_manifest,
     served_tables,
     table_bytes,
     table_of,
     table_segment,
     track_id_of,
 )
-from lightpeer.core.trust.bounds import MAX_TEXT_CHARS
 from lightpeer.errors import BadMessageError, VerificationError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
 from tests.core.hostile import is_refused, refuses_all, variants
@@ -301,14 +298,3 @@ def test_long_tracks_of_older_imports_list_all_their_tables() -> None:
     assert table_bytes(track, 64) == 64 * 18
     assert parse_table_untrusted(tables[64], track, 0, 64).sizes[0] == 2
     refuses_all(lambda d: parse_table_untrusted(d, track, 0, 64), tables[64])
-
-
-def test_a_manifest_of_the_same_sound_under_another_title():
-    description = Description("Old", "A", "B", duration_samples=SAMPLE_RATE, gain_q8_db=-5, segment_count=1)
-    manifest = build_manifest(description, renditions=[(24_000, b"header", [bytes(18)])])
-    anew = retitled_manifest(manifest, ("New" * 999, "", "B"), [b"another header"])
-    track = parse_manifest_untrusted(anew, track_id_of(anew))
-    before = parse_manifest_untrusted(manifest, track_id_of(manifest))
-    assert (track.title, track.artist, track.album) == (("New" * 999)[:MAX_TEXT_CHARS], "", "B")
-    assert track.renditions == (before.renditions[0]._replace(header=b"another header"),)
-    assert (track.gain_q8_db, track.duration_samples) == (-5, SAMPLE_RATE)

@@ -35,7 +35,7 @@ def test_it_looks_at_a_stop_each_megabyte(tmp_path: Path, monkeypatch) -> None:
         content_digest(path, lambda: next(asked))
 
 
-def test_a_part_is_known_by_its_files_bytes_its_range_and_its_place(tmp_path: Path, monkeypatch) -> None:
+def test_a_part_is_known_by_its_files_bytes_and_its_range(tmp_path: Path, monkeypatch) -> None:
     write_wav(tmp_path / "x.wav")
     cue = write_cue(tmp_path / "x.cue", "x.wav", "00:00:00", "00:01:00")
     first, second = (tmp_path / "x.wav" / number for number in ("01", "02"))
@@ -45,10 +45,6 @@ def test_a_part_is_known_by_its_files_bytes_its_range_and_its_place(tmp_path: Pa
     monkeypatch.setattr(contents, "_digest_of", None)
     assert content_digest(first, no) == before, "the file is not read again"
     write_cue(cue, "x.wav", "00:00:00", "00:01:01")
-    assert content_digest(first, no) != before
-    cue.write_text(
-        "REM DATE 2001\n" + cue.read_text().replace("01:01", "01:00").replace("REM DATE 1999\n", "")
-    )
     assert content_digest(first, no) != before
     cue.unlink()
     with pytest.raises(UnreadableError, match="the next scan"):

@@ -119,7 +119,7 @@ def patched(monkeypatch) -> Callable[[str], None]:
         )
         command = [sys.executable, "-c", "\n".join(lines)]
         monkeypatch.setattr(
-            jobs, "_start", lambda: subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0)
+            jobs, "_start", lambda _roots: subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0)
         )
 
     return patch
@@ -128,7 +128,7 @@ def patched(monkeypatch) -> Callable[[str], None]:
 def test_tags_that_are_read_for_ever_cost_one_file(tmp_path: Path, worker: Worker, patched) -> None:
     patched(
         "usual = jobs.read_tags\n"
-        "jobs.read_tags = lambda path: sum(itertools.count()) if path.stem == 'bad' else usual(path)"
+        "jobs.read_tags = lambda path, _: sum(itertools.count()) if path.stem == 'bad' else usual(path)"
     )
     bad, good = (write_wav(tmp_path / f"{name}.wav") for name in ("bad", "good"))
     with pytest.raises(UnreadableError, match="its tags take too long to read"):
@@ -177,6 +177,19 @@ def test_tags_are_read_by_a_process_many_at_a_time(tmp_path: Path, worker: Worke
     worker.kill()
     assert worker.words_of(paths, lambda: False) == [], "a crash costs a batch its early words"
     assert worker.words_of(paths, lambda: False) == found
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_files_without_tags_are_named_by_the_folders_below_the_music(tmp_path: Path, processes: int) -> None:
+    (tmp_path / "Band" / "Album").mkdir(parents=True)
+    source = write_wav(tmp_path / "Band" / "Album" / "07 Song.wav")
+    made = job(tmp_path, source)
+    with open_crew(processes, lambda: False, [tmp_path]) as crew:
+        words = crew.read([os.fsencode(source)]).result()
+        assert crew.submit(made).result() == ""
+    assert words == [Words(os.fsencode(source), "Song", "Band", "Album")]
+    track = read_track(made.folder)
+    assert (track.title, track.artist, track.album, track.place.track) == ("Song", "Band", "Album", 7)
 
 
 def test_without_mutagen_there_are_no_early_words(tmp_path: Path, monkeypatch) -> None:

@@ -603,6 +603,20 @@ def test_a_file_with_a_cue_sheet_is_its_tracks_and_they_follow_file_and_sheet(li
     assert (report.imported, report.removed, titles(library)) == (1, 0, ["Image"])
 
 
+def test_a_file_without_tags_is_named_by_its_folders_also_where_it_is_moved_to(library, music, monkeypatch):
+    (music / "Band" / "Album").mkdir(parents=True)
+    write_wav(music / "Band" / "Album" / "07 Song.wav")
+    scan(library)
+    (hit,) = library.search("band album", 5)
+    assert (hit.title, hit.place.track) == ("Song", 7)
+    (music / "Band" / "Other").mkdir()
+    (music / "Band" / "Album" / "07 Song.wav").rename(music / "Band" / "Other" / "08 Song.wav")
+    monkeypatch.setattr(importer, "make_track", no_encoding)
+    assert scan(library).known == 1
+    (hit,) = library.search("band other", 5)
+    assert (hit.title, hit.place.track) == ("Song", 8)
+
+
 def test_a_part_with_another_range_is_imported_anew_and_the_others_are_not(library, music, encoded):
     write_wav(music / "Image.wav", 5.0)
     sheet(music, "00:00:00", "00:01:40", "00:03:00")
@@ -613,7 +627,7 @@ def test_a_part_with_another_range_is_imported_anew_and_the_others_are_not(libra
     assert (report.known, report.imported, len(encoded)) == (1, 2, 2)
     sheet(music, "00:00:00", "00:01:40")
     report = scan(library)
-    assert (report.known, report.imported, report.notes()) == (0, 2, [])
+    assert (report.known, report.imported, report.notes()) == (1, 1, [])
     write_wav(music / "Other.wav")
     (music / "Image.wav").unlink()
     assert scan(library).removed == 2, "now they are gone"

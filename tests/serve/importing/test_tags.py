@@ -16,6 +16,7 @@ from lightpeer.serve.importing.tags import (
     gain_from_tags,
     read_tags,
     tags_from_name,
+    tags_from_path,
 )
 from tests.serve.cues import write_cue
 from tests.serve.media import fixture, write_opus, write_wav
@@ -66,6 +67,53 @@ def test_a_number_that_the_file_beside_it_goes_on_with_is_a_tracks(tmp_path):
     os.utime(tmp_path, ns=(7, 7))  # two changes may fall into one tick of the clock
     assert tags_from_name(tmp_path / "12 Title.mp3") == Tags("Title")
     assert tags_from_name(tmp_path / "13_Other.mp3") == Tags("Other")
+
+
+ROOTS = [Path("/music"), Path("/more")]
+
+
+@pytest.mark.parametrize(
+    ("path", "tags"),
+    [
+        ("/music/Band/Album/07 Song.mp3", Tags("Song", "Band", "Album", place=AlbumPlace(7))),
+        (
+            "/more/Rock/The_Band/An_Album/1. Song.mp3",
+            Tags("Song", "The Band", "An Album", place=AlbumPlace(1)),
+        ),
+        ("/music/Band/Album/CD 2/07 Song.mp3", Tags("Song", "Band", "Album", place=AlbumPlace(7, 2))),
+        ("/music/Band/Album/disc-1/07 Song.mp3", Tags("Song", "Band", "Album", place=AlbumPlace(7, 1))),
+        (
+            "/music/Various/Hits/07 Band - Song.mp3",
+            Tags("Song", "Band", "Hits", place=AlbumPlace(7, album_artist="Various")),
+        ),
+        ("/music/Band/Album/Song.mp3", Tags("Song")),
+        ("/music/Band/Album/99 Luftballons.mp3", Tags("99 Luftballons")),
+        ("/music/Band/Album/Band - Song.mp3", Tags("Song", "Band")),
+        ("/music/Album/07 Song.mp3", Tags("Song")),
+        ("/music/Album/CD2/07 Song.mp3", Tags("Song")),
+        ("/music/07 Song.mp3", Tags("Song")),
+        ("/music/Band/ /07 Song.mp3", Tags("Song", "Band", "", place=AlbumPlace(7))),
+        ("/elsewhere/Band/Album/07 Song.mp3", Tags("Song")),
+    ],
+)
+def test_what_folders_say_of_a_numbered_file(path, tags):
+    assert tags_from_path(Path(path), ROOTS) == tags
+
+
+def test_of_two_music_folders_within_each_other_the_outer_counts():
+    path = Path("/music/Band/Album/07 Song.mp3")
+    for roots in ([Path("/music"), Path("/music/Band")], [Path("/music/Band"), Path("/music")]):
+        assert tags_from_path(path, roots).album == "Album"
+    assert tags_from_path(path, [Path("/music/Band")]) == Tags("Song")
+
+
+def test_folders_name_only_what_has_no_tags(tmp_path):
+    folder = tmp_path / "Band" / "Album"
+    folder.mkdir(parents=True)
+    plain, tagged = write_wav(folder / "07 Song.wav"), write_opus(folder / "08 Song.opus")
+    assert read_tags(plain, [tmp_path]) == Tags("Song", "Band", "Album", place=AlbumPlace(7))
+    assert read_tags(plain) == Tags("Song")
+    assert read_tags(tagged, [tmp_path]) == Tags("Prélude")
 
 
 def test_a_name_that_is_not_utf_8():
