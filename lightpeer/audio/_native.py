@@ -116,6 +116,14 @@ def missing_package(requirement: str, otherwise: str = "") -> MissingLibraryErro
     return MissingLibraryError(name.lower(), sentence)
 
 
+def require_package(name: str) -> None:
+    """Import a Python package, or raise MissingLibraryError with the command that installs it."""
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        raise missing_package(name) from error
+
+
 def load_library(name: str) -> ctypes.CDLL | None:
     """Return the loaded library, or None where it is not installed. Tests replace this."""
     return _open_library(name)

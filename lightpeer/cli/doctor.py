@@ -86,6 +86,7 @@ async def _examine(load: Callable[[], Settings], config: str | None) -> AsyncIte
     yield await check_sound(settings.output)
     yield check_clock(time.time())
     yield check_fts5()
+    yield check_mutagen()
     yield check_ffmpeg()
     if settings.lan:
         yield await check_local_network()
@@ -220,6 +221,17 @@ def check_fts5() -> Finding:
     except (ImportError, sqlite3.Error) as error:
         return Finding("full-text index", Verdict.WARN, f"SQLite lacks FTS5 ({error}), which serving needs")
     return Finding("full-text index", Verdict.OK, "SQLite has FTS5 (needed by serving)")
+
+
+def check_mutagen() -> Finding:
+    """Check for mutagen, which reads the tags of music files."""
+    from lightpeer.audio import _native
+
+    try:
+        _native.require_package("mutagen")
+    except MissingLibraryError as error:
+        return Finding("mutagen", Verdict.WARN, f"{error} (needed by serving)")
+    return Finding("mutagen", Verdict.OK, "found (needed by serving)")
 
 
 def check_ffmpeg() -> Finding:

@@ -100,6 +100,13 @@ def test_pyogg_itself_may_be_missing(monkeypatch):
         _native.opus()
 
 
+def test_a_package_that_is_missing_is_named(monkeypatch):
+    _native.require_package("mutagen")
+    monkeypatch.setitem(sys.modules, "mutagen", None)
+    with pytest.raises(MissingLibraryError, match=r"mutagen is not installed: pip install mutagen$"):
+        _native.require_package("mutagen")
+
+
 def test_a_library_too_old_for_the_bindings_is_named(monkeypatch):
     def lacking(_name):
         raise AttributeError("undefined symbol: opus_new_thing")

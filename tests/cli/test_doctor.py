@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import sqlite3
+import sys
 
 import pytest
 import trio
@@ -141,6 +142,13 @@ def test_fts5(monkeypatch):
 
     monkeypatch.setattr(sqlite3, "connect", refuse)
     assert doctor.check_fts5().verdict is Verdict.WARN
+
+
+def test_mutagen(monkeypatch):
+    assert doctor.check_mutagen() == ("mutagen", Verdict.OK, "found (needed by serving)")
+    monkeypatch.setitem(sys.modules, "mutagen", None)
+    sentence = "the Python package mutagen is not installed: pip install mutagen (needed by serving)"
+    assert doctor.check_mutagen() == ("mutagen", Verdict.WARN, sentence)
 
 
 def test_ffmpeg(monkeypatch):

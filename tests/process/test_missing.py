@@ -72,6 +72,14 @@ def test_tracks_that_are_here_are_served_without_what_imports_need(client: Clien
         assert Client(client.folder, server).find("one")["title"] == "one"
 
 
+def test_what_reading_tags_needs(client: Client):
+    before = without_package("mutagen")
+    _, shown, diagnosed = without(before, client)
+    assert (shown.status, diagnosed.status) == (6, 0)
+    assert shown.sentence == "the Python package mutagen is not installed: pip install mutagen"
+    assert shown.sentence in found(diagnosed, "warn")
+
+
 def test_what_signing_needs(client: Client, music: Path):
     before = f"{without_library('secp256k1')}\n{without_package('coincurve')}"
     played, shown, diagnosed = without(before, client)

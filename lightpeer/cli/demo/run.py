@@ -63,6 +63,7 @@ def demo(output: Output) -> int:
     """
     load_backend()
     _native.opusenc()  # needs all libraries of importing and playing
+    _native.require_package("mutagen")  # as its peers do
     wav = Path(WAV_FILE).resolve()
     return run_async(lambda: _demo(output, wav))
 

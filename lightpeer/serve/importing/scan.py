@@ -232,7 +232,12 @@ class _Scan:
             folder = self._library.workspace(self._crew.size)
             track_id = known.track.track_id
             retitle(self._library.folder_of(track_id), track_id, read_tags(path, self._control.roots), folder)
-        except (OSError, RemoteError, UnreadableError):  # it is encoded, or the reason told then
+        except (
+            OSError,
+            RemoteError,
+            UnreadableError,
+            MissingLibraryError,
+        ):  # it is encoded, or the reason told then
             return False
         if (folder / "manifest").exists():
             self._library.add(key, folder, digest)

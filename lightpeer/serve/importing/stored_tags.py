@@ -2,6 +2,9 @@
 
 mutagen reads Vorbis comments, ID3, APEv2, MP4 and ASF. It does not read a WAV file's INFO list, which is read
 here, nor Matroska and other kinds that only ffmpeg can play: there ffmpeg is asked, where it is installed.
+
+mutagen is under the GPL, and only servers need it, so it comes with an extra. Without it a file other than
+WAV is not imported: under a name that its tags do not give it, it would be another track.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ _NAMES: Final = {
     "replaygain_track_gain": ("replaygain_track_gain",),
 }
 _OWN_NAMES: Final = ("txxx:", "----:com.apple.itunes:")  # in front of a name that a program made up
-_NO_MUTAGEN: Final = "the Python package mutagen is not installed: pip install mutagen"
+_NO_MUTAGEN: Final = "tags of {} files are not read: pip install 'lightpeer[serve]'"
+_RIFF: Final = frozenset({".wav", ".wave"})
 _FFMPEG_S: Final = 10.0
 _MAX_INFO_BYTES: Final = 1 << 16
 
@@ -35,7 +39,7 @@ def stored_tags(path: Path) -> Mapping[str, list[str]]:
     """Return the texts of each tag that a file has: `title`, `artist` and so on; unreadable ones are none.
 
     Raises:
-        MissingLibraryError: mutagen is not installed.
+        MissingLibraryError: mutagen is not installed, and the file is none of WAV's.
     """
     found = dict(_raw_tags(path))
     return {name: texts for name, keys in _NAMES.items() if (texts := _texts_of(found, keys))}
@@ -43,23 +47,33 @@ def stored_tags(path: Path) -> Mapping[str, list[str]]:
 
 def _raw_tags(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield the tags by the names that the format has for them, in lower case."""
+    is_riff = path.suffix.lower() in _RIFF
     try:
-        from mutagen import File  # only an import needs it
-    except ImportError as error:
-        raise MissingLibraryError("mutagen", _NO_MUTAGEN) from error
-    try:
-        tags = getattr(File(path), "tags", None) or {}
+        tags = _mutagens(path, is_needed=not is_riff)
         for key, value in tags.items():
             name = key.lower()
             for own in _OWN_NAMES:
                 name = name.removeprefix(own)
             yield name, list(_strings_in(value))
-        if path.suffix.lower() in {".wav", ".wave"}:
+        if is_riff:
             yield from _info_list(path)
         elif not tags:
             yield from _ffmpeg_tags(path)
+    except MissingLibraryError:
+        raise
     except Exception:  # noqa: BLE001 - a parser of hostile files raises anything
         return
+
+
+def _mutagens(path: Path, *, is_needed: bool) -> Any:
+    """Return the tags that mutagen finds."""
+    try:
+        from mutagen import File  # only an import needs it
+    except ImportError as error:
+        if is_needed:
+            raise MissingLibraryError("mutagen", _NO_MUTAGEN.format(path.suffix[1:].upper())) from error
+        return {}
+    return getattr(File(path), "tags", None) or {}
 
 
 def _texts_of(found: Mapping[str, list[str]], keys: Iterable[str]) -> list[str]:

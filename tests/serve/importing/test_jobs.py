@@ -21,7 +21,7 @@ from lightpeer.serve.importing.jobs import Job, Worker, answer_of, answer_to, da
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.importing.worker import NICE
 from lightpeer.serve.library.waiting import Words
-from tests.serve.media import read_track, write_wav
+from tests.serve.media import read_track, write_opus, write_wav
 
 RECIPE = Recipe((24, 48), complexity=0)
 
@@ -194,6 +194,6 @@ def test_files_without_tags_are_named_by_the_folders_below_the_music(tmp_path: P
 
 def test_without_mutagen_there_are_no_early_words(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "mutagen", None)
-    assert answer_to(json.dumps({"words": [str(tmp_path / "x.wav")]}).encode()) == {"words": []}
-    made = job(tmp_path, write_wav(tmp_path / "x.wav"))
-    assert answer_to(made.to_line())["missing"] == "mutagen"
+    path = write_opus(tmp_path / "x.opus", 1.0)
+    assert answer_to(json.dumps({"words": [str(path)]}).encode()) == {"words": []}
+    assert answer_to(job(tmp_path, path).to_line())["missing"] == "mutagen"

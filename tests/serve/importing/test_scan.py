@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import zlib
 from pathlib import Path
 
@@ -335,6 +336,24 @@ def test_files_for_ffmpeg_without_it_are_told_in_a_line(library, music, monkeypa
     assert scan(library).notes() == [], "they are not tried again"
     library.imported.forget_skipped()
     assert len(scan(library).skipped) == 40
+
+
+def test_without_mutagen_files_wait_for_it_in_a_line_for_each_kind(library, music, monkeypatch):
+    write_wav(music / "a.wav")
+    for name in range(6):
+        write_opus(music / f"{name}.opus", 1.0 + name / 10)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "mutagen", None)
+        report = scan(library)
+        assert report.imported == 1
+        (note,) = report.notes()
+        sentence = "tags of OPUS files are not read: pip install 'lightpeer[serve]'"
+        assert note == f"6 files skipped: {sentence} (such as {music / '0.opus'})"
+    library.imported.forget_skipped()
+    assert scan(library).imported == 6
+    (music / "0.opus").rename(music / "moved.opus")
+    monkeypatch.setitem(sys.modules, "mutagen", None)
+    assert skipped(scan(library)) == {"moved.opus": sentence}
 
 
 def test_a_missing_decoder_skips_its_files_a_missing_encoder_ends_it(library, music, monkeypatch):

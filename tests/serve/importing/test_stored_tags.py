@@ -126,7 +126,13 @@ def test_what_mutagen_does_not_read_ffmpeg_is_asked_for(tmp_path, monkeypatch):
     assert stored_tags(path) == {}
 
 
-def test_without_mutagen_the_reason_is_one_sentence(tmp_path, monkeypatch):
+def test_without_mutagen_the_list_of_wav_is_read_and_of_others_the_reason_is_one_sentence(
+    tmp_path, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "mutagen", None)
-    with pytest.raises(MissingLibraryError, match="pip install mutagen"):
-        stored_tags(write_wav(tmp_path / "x.wav", 1.0))
+    path = write_wav(tmp_path / "x.WAV", 1.0)
+    path.write_bytes(path.read_bytes() + info((b"INAM", b"Title")))
+    assert read_tags(path).title == "Title"
+    with pytest.raises(MissingLibraryError) as raised:
+        stored_tags(write_opus(tmp_path / "x.opus", 1.0))
+    assert str(raised.value) == "tags of OPUS files are not read: pip install 'lightpeer[serve]'"
