@@ -155,6 +155,7 @@ _LIBRARIES = [
     ("opus", "playing"),
     ("opusfile", _SERVING),
     ("opusenc", _SERVING),
+    ("ebur128", _SERVING),
     ("portaudio", "the sound device"),
 ]
 

@@ -48,7 +48,7 @@ def test_what_all_need(client: Client, music: Path, before: str, beginning: str)
     assert found(diagnosed, "fail") == [played.sentence]
 
 
-@pytest.mark.parametrize("library", ["opusfile", "opusenc"])
+@pytest.mark.parametrize("library", ["opusfile", "opusenc", "ebur128"])
 def test_what_serving_needs(client: Client, music: Path, library: str):
     before = without_library(library)
     played, shown, diagnosed = without(before, client)

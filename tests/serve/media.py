@@ -22,6 +22,7 @@ from lightpeer.core.content.manifest import (
     track_id_of,
 )
 from lightpeer.serve.importing.decoders import open_opus
+from lightpeer.serve.importing.pcm import Pcm
 
 DATA = Path(__file__).parent / "data"
 SET_FRAME_DURATION, FRAMES_20_MS, FRAMES_60_MS = 4040, 5004, 5006  # opus_defines.h
@@ -107,6 +108,11 @@ def decoded(path: Path) -> array[float]:
         samples = array("f", b"".join(pcm.blocks))
         assert not pcm.damage
     return samples
+
+
+def samples_of(pcm: Pcm, block: bytes) -> memoryview:
+    """A block as numbers."""
+    return memoryview(block).cast("f" if pcm.is_float else "h")
 
 
 def read_track(folder: Path) -> Track:

@@ -62,8 +62,9 @@ def demo(output: Output) -> int:
         MissingLibraryError: a library that its peers or its player need is not installed.
     """
     load_backend()
-    _native.opusenc()  # needs all libraries of importing and playing
-    _native.require_package("mutagen")  # as its peers do
+    _native.opusenc()  # needs all libraries of playing
+    _native.require_library("ebur128")  # as its peers do
+    _native.require_package("mutagen")
     wav = Path(WAV_FILE).resolve()
     return run_async(lambda: _demo(output, wav))
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightpeer.audio import _native
 from lightpeer.audio.opus import OpusHead
 from lightpeer.core.content.manifest import SAMPLE_RATE, Description, build_manifest, least_bitrate_bps
 from lightpeer.errors import UnreadableError
@@ -50,6 +51,12 @@ class _Encoded:
     writers: list[RenditionWriter]
     duration_samples: int
     gain_q8_db: int
+
+
+def require_libraries() -> None:
+    """Raise MissingLibraryError unless the libraries are there without which nothing can be imported."""
+    _native.opusenc()
+    _native.require_library("ebur128")
 
 
 def make_track(
@@ -151,8 +158,8 @@ class _Job:
 
     def _encode(self, pcm: Pcm, bitrates_bps: Sequence[int], head: OpusHead | None = None) -> _Encoded:
         """Encode PCM at each bitrate, perhaps none, under `head` if given, and measure it."""
-        meter = LoudnessMeter(pcm.rate, pcm.channels)
         with ExitStack() as stack:
+            meter = stack.enter_context(LoudnessMeter(pcm))
             encoders = [
                 stack.enter_context(OpusEncoder(pcm, bps, self._recipe.complexity)) for bps in bitrates_bps
             ]
@@ -170,7 +177,7 @@ class _Job:
             for second in pcm.seconds():
                 self._go_on()
                 frames += len(second) // pcm.frame_bytes
-                meter.add(pcm.samples(second), pcm.full_scale)
+                meter.add(second)
                 for encoder, writer in pairs:
                     writer.add_all(encoder.write(second))
             if frames < MIN_DURATION_S * pcm.rate:
@@ -179,7 +186,7 @@ class _Job:
                 writer.add_all(encoder.finish())
                 writer.finish(encoder.total_samples)
             duration = encoders[0].total_samples - head.pre_skip if encoders else 0
-        return _Encoded(writers, duration, meter.gain_q8_db())
+            return _Encoded(writers, duration, meter.gain_q8_db())
 
     def _write_manifest(self, bitrates_bps: Sequence[int], made: _Encoded) -> None:
         tags = self._tags

@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import cast
 
 from lightpeer.errors import UnreadableError
 
@@ -40,15 +39,6 @@ class Pcm:
     def frame_bytes(self) -> int:
         """Bytes for one instant: a sample of each channel."""
         return self.channels * (_FLOAT_BYTES if self.is_float else SAMPLE_BYTES)
-
-    @property
-    def full_scale(self) -> float:
-        """The sample value of 0 dBFS."""
-        return 1.0 if self.is_float else 32768.0
-
-    def samples(self, block: bytes) -> memoryview[float]:
-        """Return a block as numbers."""
-        return cast("memoryview[float]", memoryview(block).cast("f" if self.is_float else "h"))
 
     def seconds(self) -> Iterator[bytes]:
         """Yield the blocks joined to one second each; the last may be shorter."""

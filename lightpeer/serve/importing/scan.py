@@ -21,12 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError, RemoteError, StateError, UnreadableError
 from lightpeer.serve.importing.contents import CHANGED, content_digest
 from lightpeer.serve.importing.cue_sheets import key_of
 from lightpeer.serve.importing.folders import Control, Folders, Look
-from lightpeer.serve.importing.ingest import Recipe
+from lightpeer.serve.importing.ingest import Recipe, require_libraries
 from lightpeer.serve.importing.jobs import POLL_S, Crew, Job, open_crew
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.importing.report import ImportReport
@@ -58,7 +57,7 @@ def scan(library: Library, where: Folders = OWN_FOLDER, control: Control = ALONE
 
     Raises:
         StateError: a music folder is not there, or the state directory cannot be written.
-        MissingLibraryError: libopusenc is not installed, without which nothing can be imported.
+        MissingLibraryError: a library is not installed without which nothing can be imported.
     """
     return _run(library, control, lambda scan: scan.look(where))
 
@@ -154,7 +153,7 @@ class _Scan:
     def run(self) -> None:
         """Import until nothing is left to do."""
         if self._todo:
-            _native.opusenc()  # without it there is no reason to begin
+            require_libraries()  # without them there is no reason to begin
         while self._todo or self._running:
             if self._control.should_stop():
                 raise StoppedError

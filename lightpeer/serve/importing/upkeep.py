@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.audio import _native
 from lightpeer.errors import LightpeerError
 from lightpeer.serve.access.inotify import FolderWatch
 from lightpeer.serve.importing.folders import Control, Folders
+from lightpeer.serve.importing.ingest import require_libraries
 from lightpeer.serve.importing.scan import mend, mirror_root, scan
 from lightpeer.serve.library.paths import absolute
 from lightpeer.serve.operator.events import Imported, LibraryTrouble, Mended
@@ -92,7 +92,7 @@ class Upkeep:
     def require_use(self) -> None:
         """Raise MissingLibraryError if there is nothing to serve, and nothing can be imported or mirrored."""
         if not self._library.count_tracks() and not self._folders.mirrored:
-            _native.opusenc()
+            require_libraries()
 
     def stop(self) -> None:
         """End a running import soon."""

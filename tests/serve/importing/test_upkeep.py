@@ -170,17 +170,18 @@ def test_a_scan_that_fails_is_over_too(error: Exception, monkeypatch: pytest.Mon
     with_upkeep(test, progress=progress)
 
 
+@pytest.mark.parametrize("library", ["opusenc", "ebur128"])
 @pytest.mark.parametrize(
     ("tracks", "mirror", "is_of_use"), [(0, (), False), (1, (), True), (0, ("low beep",), True)]
 )
-def test_without_an_encoder_a_server_is_of_use_where_it_has_tracks_or_mirrors_some(
-    monkeypatch: pytest.MonkeyPatch, tracks: int, mirror: tuple[str, ...], is_of_use: bool
+def test_without_what_imports_need_a_server_is_of_use_where_it_has_tracks_or_mirrors_some(
+    monkeypatch: pytest.MonkeyPatch, library: str, tracks: int, mirror: tuple[str, ...], is_of_use: bool
 ) -> None:
     real = _native.load_library
-    monkeypatch.setattr(_native, "load_library", lambda name: None if name == "opusenc" else real(name))
+    monkeypatch.setattr(_native, "load_library", lambda name: None if name == library else real(name))
     now = Now(mirror=mirror)
     now.library.tracks = tracks
-    with nullcontext() if is_of_use else pytest.raises(MissingLibraryError, match="libopusenc"):
+    with nullcontext() if is_of_use else pytest.raises(MissingLibraryError, match=f"lib{library}"):
         now.upkeep.require_use()
 
 
