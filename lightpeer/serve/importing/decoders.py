@@ -37,6 +37,11 @@ _BLOCK_FRAMES = 1 << 14
 _MAX_COMPLAINTS_BYTES = 1 << 16
 _DAMAGE = re.compile(rb"partial file|Invalid data|Error |corrupt|truncat|Header missing", re.IGNORECASE)
 _RATES = range(4000, 768_001)
+_SILENT_IN_OGG = frozenset({"vorbis", "oggflac"})  # kinds whose decoders take an early end for the end
+_LAST_PAGE = 4  # a page's flag
+_LAST_BYTES = 1 << 17  # two pages of the largest size, or tags behind the last
+_CUT_SHORT = "it is cut short"
+_SHORT_S = 1.0  # that a file may be shorter than it says, by an encoder's delay and padding
 _STREAMED_BYTES = 0x7FFF_0000  # WAV that was written to a pipe claims this length or more
 _HOLE = -3  # OP_HOLE and OV_HOLE: data is missing here, and it goes on
 _NATIVE_SUFFIXES = {".opus": "Opus", ".ogg": "Ogg", ".oga": "Ogg", ".flac": "FLAC", ".wav": "WAV"}
@@ -100,7 +105,18 @@ def open_pcm(path: Path, kind: str) -> Iterator[Pcm]:
                 raise refusal from None
         if pcm.rate not in _RATES:  # one second is held in memory
             raise UnreadableError(f"its sample rate of {pcm.rate} Hz is not that of music")
+        if kind in _SILENT_IN_OGG and not _has_last_page(path):
+            pcm.damage = _CUT_SHORT
         yield pcm
+
+
+def _has_last_page(path: Path) -> bool:
+    """Return whether the last page of an Ogg file says that it is the last; True where none is found."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
+        end = file.read()
+    flags_at = end.rfind(b"OggS") + 5
+    return not 5 <= flags_at < len(end) or bool(end[flags_at] & _LAST_PAGE)
 
 
 def _open_native(path: Path, kind: str) -> AbstractContextManager[Pcm]:
@@ -227,7 +243,7 @@ def _wav_blocks(file: wave.Wave_read, pcm: Pcm) -> Iterator[bytes]:
     except _WAVE_ERRORS:
         pass
     if left > 0 and file.getnframes() * width * pcm.channels < _STREAMED_BYTES:
-        pcm.damage = "it is cut short"
+        pcm.damage = _CUT_SHORT
 
 
 @contextmanager
@@ -235,7 +251,7 @@ def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
     output = ["-map", "0:a:0", "-ac", "2", "-ar", "48000", "-f", "s16le"]
     with tempfile.TemporaryFile() as complaints, running_ffmpeg(path, output, complaints) as process:
         pcm = Pcm(48_000, 2, iter(()))
-        blocks = _ffmpeg_blocks(process, complaints, pcm)
+        blocks = _ffmpeg_blocks(process, complaints, pcm, _promised_s(path))
         first = next(blocks, None)
         if first is None:
             raise UnreadableError("it is damaged, or of a kind that ffmpeg does not know")
@@ -243,9 +259,23 @@ def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
         yield pcm
 
 
-def _ffmpeg_blocks(process: subprocess.Popen[bytes], complaints: IO[bytes], pcm: Pcm) -> Iterator[bytes]:
-    rest = b""
+def _promised_s(path: Path) -> float:
+    """Return how long an MP3 file says that it is, or 0: ffmpeg takes an early end for the end."""
+    try:
+        from mutagen import File  # only an import needs it
+
+        info = File(path).info
+        return float(info.length) if getattr(info, "bitrate_mode", 0) else 0.0  # from a header, not its size
+    except Exception:  # noqa: BLE001 - a parser of hostile files raises anything
+        return 0.0
+
+
+def _ffmpeg_blocks(
+    process: subprocess.Popen[bytes], complaints: IO[bytes], pcm: Pcm, promised_s: float
+) -> Iterator[bytes]:
+    rest, size = b"", 0
     while data := _ffmpeg_output(process, _BLOCK_FRAMES * pcm.frame_bytes):
+        size += len(data)
         rest += data
         whole = len(rest) - len(rest) % pcm.frame_bytes
         yield rest[:whole]
@@ -254,6 +284,8 @@ def _ffmpeg_blocks(process: subprocess.Popen[bytes], complaints: IO[bytes], pcm:
     complaints.seek(0)
     if status != 0 or _DAMAGE.search(complaints.read(_MAX_COMPLAINTS_BYTES)):
         pcm.damage = "parts of it are damaged or missing"
+    elif size < (promised_s - _SHORT_S) * pcm.rate * pcm.frame_bytes:
+        pcm.damage = _CUT_SHORT
 
 
 def _ffmpeg_output(process: subprocess.Popen[bytes], most: int) -> bytes:

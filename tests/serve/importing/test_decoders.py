@@ -113,8 +113,23 @@ def test_a_file_cut_short_gives_what_there_is(tmp_path, name, kept):
     pcm, samples = decode(path)
     assert 0 < len(samples) < len(whole)
     assert samples == whole[: len(samples)]
-    if name == "tone.flac":  # an Ogg stream does not say how long it should be
-        assert pcm.damage
+    assert pcm.damage
+
+
+@pytest.mark.parametrize("name", ["tone.ogg", "tone24.oga"])
+def test_tags_behind_ogg_are_no_damage_however_large(tmp_path, name):
+    path = fixture(name, tmp_path)
+    path.write_bytes(path.read_bytes() + b"TAG".ljust(128, b"\0"))
+    assert decode(path)[0].damage == ""
+    path.write_bytes(path.read_bytes() + bytes(200_000))
+    assert decode(path)[0].damage == ""
+
+
+@pytest.mark.parametrize("end", [b"OggS", b"OggS\0"])
+def test_a_page_that_is_cut_before_its_flags_says_nothing(tmp_path, end):
+    path = fixture("tone.ogg", tmp_path)
+    path.write_bytes(path.read_bytes() + end)
+    assert decode(path)[0].damage == ""
 
 
 def test_wav_cut_short(tmp_path):
@@ -305,6 +320,30 @@ def test_damage_that_ffmpeg_finds_is_told(tmp_path, ffmpeg, complaint, is_damage
     pcm, samples = decode(path)
     assert samples == [1, 2]
     assert bool(pcm.damage) == is_damage
+
+
+def mp3(path, frames, header=b"Info"):
+    """Silence at 44.1 kHz: a first frame that says how many follow, and none of them."""
+    first = (
+        bytes.fromhex("fffb9064") + bytes(32) + header + (1).to_bytes(4, "big") + frames.to_bytes(4, "big")
+    )
+    path.write_bytes((first.ljust(417, b"\0")) + (bytes.fromhex("fffb9064") + bytes(413)) * 9)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("frames", "header", "damage"),
+    [
+        (115, b"Info", "it is cut short"),  # of 3.004 s
+        (114, b"Info", ""),
+        (77, b"Info", ""),
+        (115, b"none", ""),
+    ],
+)
+def test_mp3_that_is_shorter_than_it_says_is_cut_short(tmp_path, ffmpeg, frames, header, damage):
+    ffmpeg("head -c 384000 /dev/zero")
+    pcm, samples = decode(mp3(tmp_path / "x.mp3", frames, header))
+    assert (len(samples) // 2, pcm.damage) == (96_000, damage)
 
 
 def test_old_tags_behind_flac_are_no_damage(tmp_path):
