@@ -109,7 +109,7 @@ async def serve(
             require_folder(folder)
     server = _Server(settings, network, operator)
     try:
-        server.require_folders(folders)
+        server.require_music(folders)
         await server.run(stop, task_status)
     finally:
         server.close()
@@ -141,18 +141,21 @@ class _Server:
         self._library = Library(state_dir, settings.music_dir, settings.ladder_kbps)
         self._upkeep = Upkeep(self._library, settings, operator)
 
-    def require_folders(self, folders: Sequence[Path]) -> None:
-        """Raise UsageError for a folder that is not there, unless music of it is kept: its disk is away."""
+    def require_music(self, folders: Sequence[Path]) -> None:
+        """Raise UsageError for a folder that is not there, unless music of it is kept: its disk is away.
+
+        MissingLibraryError: there is none to serve, and none can come.
+        """
         for folder in folders:
             if not self._library.has_files_below(folder):
                 require_folder(folder)
+        self._upkeep.require_use()
 
     def close(self) -> None:
         """Close the library."""
         self._library.close()
 
     async def run(self, stop: trio.Event, task_status: trio.TaskStatus[Running]) -> None:
-        self._upkeep.require_use()
         await drop_withdrawn(self._lists, self._library, self._tell)
         listener = await self._listen()
         address = listener_address(listener)

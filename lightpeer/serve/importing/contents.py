@@ -29,9 +29,8 @@ def content_digest(path: Path, should_stop: Callable[[], bool]) -> bytes:
         should_stop: asked for every megabyte.
 
     Raises:
-        OSError: it cannot be read.
         StoppedError: `should_stop` said so.
-        UnreadableError: the file has no such part any more.
+        UnreadableError: the file cannot be read, or has no such part any more.
     """
     file, number = file_and_part(path)
     if not number:
@@ -51,9 +50,12 @@ def _digest_of_divided(key: SourceKey, should_stop: Callable[[], bool]) -> bytes
 
 def _digest_of(file: Path, should_stop: Callable[[], bool]) -> bytes:
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    with file.open("rb", buffering=0) as opened:
-        while data := opened.read(_READ_BYTES):
-            if should_stop():
-                raise StoppedError
-            digest.update(data)
+    try:
+        with file.open("rb", buffering=0) as opened:
+            while data := opened.read(_READ_BYTES):
+                if should_stop():
+                    raise StoppedError
+                digest.update(data)
+    except OSError as error:
+        raise UnreadableError(f"it cannot be read: {error.strerror}") from error
     return digest.digest()

@@ -15,6 +15,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -28,8 +29,9 @@ from lightpeer.core.content.cue_sheet import (
     CueTrack,
     parse_cue_untrusted,
 )
-from lightpeer.errors import BadMessageError
+from lightpeer.errors import BadMessageError, MissingLibraryError
 from lightpeer.serve.importing.decoders import MUSIC_SUFFIXES
+from lightpeer.serve.importing.stored_tags import by_mutagen
 from lightpeer.serve.library.imported_files import SourceKey
 from lightpeer.serve.library.paths import file_and_part, part_path
 
@@ -220,27 +222,23 @@ def _require_within(tracks: tuple[CueTrack, ...], file: Path) -> None:
 
 
 def _length_s(file: Path) -> float | None:
-    try:
-        from mutagen import File  # only an import needs it
-
-        return float(File(file).info.length) or None
-    except Exception:  # noqa: BLE001 - a parser of hostile files raises anything
-        return None
+    with suppress(MissingLibraryError):
+        info = getattr(by_mutagen(file), "info", None)
+        return getattr(info, "length", 0.0) or None
+    return None
 
 
 def _sheet_inside(file: Path) -> CueSheet:
     """Return the sheet in a FLAC file, an empty one if it has none; raise BadMessageError if it is wrong."""
-    tracks: tuple[CueTrack, ...] = ()
-    try:
-        from mutagen import File
-
-        flac: Any = File(file)
-        text = "".join((flac.tags or {}).get("cuesheet", [])[:1]).encode("utf-8", "replace")
-        if flac.cuesheet:
-            tracks = tuple(_tracks_of(flac.cuesheet, flac.info.sample_rate))
-    except Exception:  # noqa: BLE001 - as above
-        return NO_SHEET
-    return parse_cue_untrusted(text) if text else NO_SHEET._replace(files=(CueFile(file.name, tracks),))
+    flac = None
+    with suppress(MissingLibraryError):
+        flac = by_mutagen(file)
+    texts = (getattr(flac, "tags", None) or {}).get("cuesheet", [])
+    if texts:
+        return parse_cue_untrusted(texts[0].encode("utf-8", "replace"))
+    block = getattr(flac, "cuesheet", None)
+    tracks = tuple(_tracks_of(block, flac.info.sample_rate)) if flac and block else ()
+    return NO_SHEET._replace(files=(CueFile(file.name, tracks),))
 
 
 def _tracks_of(block: Any, rate: int) -> Iterator[CueTrack]:

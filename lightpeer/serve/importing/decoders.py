@@ -21,16 +21,17 @@ import subprocess
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from lightpeer.audio import _native
-from lightpeer.errors import UnreadableError
+from lightpeer.errors import MissingLibraryError, UnreadableError
 from lightpeer.serve.importing.ffmpeg import running_ffmpeg
 from lightpeer.serve.importing.flac import open_flac
 from lightpeer.serve.importing.pcm import SAMPLE_BYTES, NotNativeError, Pcm, to_16_bit
+from lightpeer.serve.importing.stored_tags import by_mutagen
 
 FFMPEG_S = 300.0  # without any sound from it; a disk may have to wake, and other work goes first
 _BLOCK_FRAMES = 1 << 14
@@ -105,8 +106,7 @@ def open_pcm(path: Path, kind: str) -> Iterator[Pcm]:
                 raise refusal from None
         if pcm.rate not in _RATES:  # one second is held in memory
             raise UnreadableError(f"its sample rate of {pcm.rate} Hz is not that of music")
-        if kind in _SILENT_IN_OGG and not _has_last_page(path):
-            pcm.damage = _CUT_SHORT
+        pcm.damage = _CUT_SHORT if kind in _SILENT_IN_OGG and not _has_last_page(path) else ""
         yield pcm
 
 
@@ -261,13 +261,11 @@ def _open_ffmpeg(path: Path) -> Iterator[Pcm]:
 
 def _promised_s(path: Path) -> float:
     """Return how long an MP3 file says that it is, or 0: ffmpeg takes an early end for the end."""
-    try:
-        from mutagen import File  # only an import needs it
-
-        info = File(path).info
-        return float(info.length) if getattr(info, "bitrate_mode", 0) else 0.0  # from a header, not its size
-    except Exception:  # noqa: BLE001 - a parser of hostile files raises anything
-        return 0.0
+    info = None
+    with suppress(MissingLibraryError):
+        info = getattr(by_mutagen(path), "info", None)
+    is_said = bool(getattr(info, "bitrate_mode", 0))  # by a header; else the length follows from the size
+    return float(getattr(info, "length", 0.0)) if is_said else 0.0
 
 
 def _ffmpeg_blocks(

@@ -62,24 +62,26 @@ def cut(pcm: Pcm, start_s: Fraction, end_s: Fraction | None, on_skipped: Callabl
         end_s: where it ends; None: with the sound.
         on_skipped: called with each block before the part.
     """
-    start = int(start_s * pcm.rate) * pcm.frame_bytes
-    end = None if end_s is None else int(end_s * pcm.rate) * pcm.frame_bytes
-    blocks = pcm.blocks
+    start, end = (
+        None if at_s is None else int(at_s * pcm.rate) * pcm.frame_bytes for at_s in (start_s, end_s)
+    )
+    pcm.blocks = _between(pcm, pcm.blocks, (start or 0, end), on_skipped)
 
-    def part() -> Iterator[bytes]:
-        at = 0
-        for block in blocks:
-            if piece := block[max(0, start - at) : None if end is None else max(0, end - at)]:
-                yield piece
-            else:
-                on_skipped()
-            at += len(block)
-            if end is not None and at >= end:
-                return
-        if at <= start or end is not None:
-            pcm.damage = pcm.damage or "the file ends before this part does"
 
-    pcm.blocks = part()
+def _between(
+    pcm: Pcm, blocks: Iterator[bytes], within: tuple[int, int | None], on_skipped: Callable[[], object]
+) -> Iterator[bytes]:
+    at, (start, end) = 0, within
+    for block in blocks:
+        if piece := block[max(0, start - at) : None if end is None else max(0, end - at)]:
+            yield piece
+        else:
+            on_skipped()
+        at += len(block)
+        if end is not None and at >= end:
+            return
+    if at <= start or end is not None:
+        pcm.damage = pcm.damage or "the file ends before this part does"
 
 
 _UNSIGNED_TO_SIGNED = bytes(value ^ 0x80 for value in range(256))

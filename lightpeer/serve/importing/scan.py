@@ -173,9 +173,6 @@ class _Scan:
         self._control.progress(self._done, self._done + len(self._todo) + len(self._running) + 1, shown(path))
         try:
             digest = content_digest(path, self._control.should_stop)
-        except OSError as error:
-            self._skip(key, f"it cannot be read: {error.strerror}")
-            return
         except UnreadableError as error:
             self._skip(key, str(error))
             return

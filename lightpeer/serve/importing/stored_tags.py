@@ -10,6 +10,7 @@ WAV is not imported: under a name that its tags do not give it, it would be anot
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,17 @@ _FFMPEG_S: Final = 10.0
 _MAX_INFO_BYTES: Final = 1 << 16
 
 
+def by_mutagen(path: Path) -> Any:
+    """Return what mutagen makes of a file, or None; raise MissingLibraryError where it is not installed."""
+    try:
+        from mutagen import File  # only an import needs it
+    except ImportError as error:
+        raise MissingLibraryError("mutagen", _NO_MUTAGEN.format(path.suffix[1:].upper())) from error
+    with suppress(Exception):  # a parser of hostile files raises anything
+        return File(path)
+    return None
+
+
 def stored_tags(path: Path) -> Mapping[str, list[str]]:
     """Return the texts of each tag that a file has: `title`, `artist` and so on; unreadable ones are none.
 
@@ -48,8 +60,8 @@ def stored_tags(path: Path) -> Mapping[str, list[str]]:
 def _raw_tags(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield the tags by the names that the format has for them, in lower case."""
     is_riff = path.suffix.lower() in _RIFF
+    tags = _mutagens_tags(path, is_needed=not is_riff)
     try:
-        tags = _mutagens(path, is_needed=not is_riff)
         for key, value in tags.items():
             name = key.lower()
             for own in _OWN_NAMES:
@@ -59,21 +71,17 @@ def _raw_tags(path: Path) -> Iterator[tuple[str, list[str]]]:
             yield from _info_list(path)
         elif not tags:
             yield from _ffmpeg_tags(path)
-    except MissingLibraryError:
-        raise
     except Exception:  # noqa: BLE001 - a parser of hostile files raises anything
         return
 
 
-def _mutagens(path: Path, *, is_needed: bool) -> Any:
-    """Return the tags that mutagen finds."""
+def _mutagens_tags(path: Path, *, is_needed: bool) -> Any:
     try:
-        from mutagen import File  # only an import needs it
-    except ImportError as error:
+        return getattr(by_mutagen(path), "tags", None) or {}
+    except MissingLibraryError:
         if is_needed:
-            raise MissingLibraryError("mutagen", _NO_MUTAGEN.format(path.suffix[1:].upper())) from error
+            raise
         return {}
-    return getattr(File(path), "tags", None) or {}
 
 
 def _texts_of(found: Mapping[str, list[str]], keys: Iterable[str]) -> list[str]:

@@ -62,16 +62,15 @@ def prune(library: Library, below: Sequence[bytes] = ()) -> list[bytes]:
         library: drops them.
         below: only files at or below these paths; none: all files.
     """
-    gone = [
-        path
-        for path in library.imported.paths()
-        if not path.startswith(MIRRORED)
-        and (not below or is_within(path, below))
-        and not is_file(file_and_part(Path(os.fsdecode(path)))[0])
-    ]
+    paths = (path for path in library.imported.paths() if not below or is_within(path, below))
+    gone = [path for path in paths if not path.startswith(MIRRORED) and not _is_there(path)]
     for path in gone:
         library.forget(path)
     return gone
+
+
+def _is_there(path: bytes) -> bool:
+    return is_file(file_and_part(Path(os.fsdecode(path)))[0])
 
 
 def is_within(path: bytes, folders: Sequence[bytes]) -> bool:

@@ -22,7 +22,7 @@ def test_a_file_is_known_by_its_bytes(tmp_path: Path) -> None:
     one, same = write_wav(tmp_path / "1.wav"), write_wav(tmp_path / "2.wav")
     other = write_wav(tmp_path / "3.wav", 2.6)
     assert content_digest(one, no) == content_digest(same, no) != content_digest(other, no)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UnreadableError, match="it cannot be read: No such file"):
         content_digest(tmp_path / "gone.wav", no)
 
 
