@@ -684,6 +684,42 @@ def test_a_sheet_in_flac_is_read_once_and_a_whole_file_is_not_looked_into_again(
     assert report.notes()[0].startswith(f"skipped {inside}: the cue sheet in it is wrong, as its times")
 
 
+def test_a_wrong_sheet_in_flac_is_told_at_each_scan_until_its_file_is_imported(library, music):
+    inside = fixture("tone.flac", music)
+    flac = FLAC(inside)
+    flac["cuesheet"] = cue_text("x.wav", "00:02:00", "00:01:00")
+    flac.save()
+    told = (inside, "the cue sheet in it is wrong, as its tracks or their times do not rise: ")
+    report = scan(library)
+    assert report.skipped == [(told[0], f"{told[1]}the file is imported as one track")]
+    assert titles(library) == ["Söndag"]
+    assert scan(library).skipped == [], "an imported file is not looked into"
+
+
+def test_parts_are_imported_by_processes_beside_this_one_too(library, music):
+    write_wav(music / "Image.wav", 4.0)
+    sheet(music, "00:00:00", "00:01:40", "00:02:60")
+    report = scan(library, control=Control(processes=2))
+    assert (report.imported, report.skipped) == (3, [])
+    found = {hit.title: (hit.duration_ms, hit.place.track) for hit in library.search("song", 5)}
+    assert {title: track for title, (_, track) in found.items()} == {"Song 1": 1, "Song 2": 2, "Song 3": 3}
+    assert found["Song 1"][0] == pytest.approx(1533, abs=1)
+
+
+def test_parts_stay_while_the_disk_of_their_file_is_away(library, music):
+    (music / "disk").mkdir()
+    write_wav(music / "disk" / "Image.wav", 4.0)
+    sheet(music / "disk", "00:00:00", "00:02:00")
+    write_wav(music / "a.wav")
+    scan(library)
+    (music / "disk").rename(music.parent / "away")
+    (music / "disk").symlink_to(music / "nowhere")
+    report = scan(library)
+    assert (report.removed, report.dropped.away) == (0, 2)
+    assert titles(library) == ["Song 1", "Song 2", "a"]
+    assert len(prune(library)) == 2
+
+
 def test_a_part_whose_sheet_goes_meanwhile_is_left_for_the_next_scan(library, music):
     write_wav(music / "Image.wav", 4.0)
     cue = sheet(music, "00:00:00", "00:02:00")

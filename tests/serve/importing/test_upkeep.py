@@ -94,6 +94,7 @@ def test_a_scan_looks_where_the_settings_say_and_tells_what_came_of_it(
         assert (where.more, where.mirrored) == ((Path("more"),), (mirror_root("low beep"),))
         assert where.follow_links
         assert (control.processes >= 1, control.settle_s) == (True, 0)
+        assert control.roots == (Path.cwd() / "music", Path.cwd() / "more")
         assert now.told == [
             LibraryTrouble("skipped x.mp3: it is empty"),
             Imported(7, 3.5, "2 files imported, 1 skipped"),
