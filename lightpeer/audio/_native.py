@@ -46,6 +46,7 @@ _LIBRARIES = {
     "vorbisfile": _Library("libvorbisfile", (3,), "libvorbisfile3", "libvorbis", "libvorbis"),
     "vorbisenc": _Library("libvorbisenc", (2,), "libvorbisenc2", "libvorbis", "libvorbis"),
     "FLAC": _Library("libFLAC", (14, 12, 8), "libflac12", "libflac", "flac"),
+    "speexdsp": _Library("libspeexdsp", (1,), "libspeexdsp1", "speexdsp", "speexdsp"),
     "portaudio": _Library("PortAudio", (2,), "libportaudio2", "portaudio", "portaudio"),
 }
 

@@ -133,6 +133,40 @@ def test_a_device_that_goes_in_the_last_moment_ends_nothing(sink, monkeypatch, m
     run(main)
 
 
+PIECE = SAMPLE_RATE // 5 * 4  # bytes: 200 ms of stereo
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "skips", "before"),
+    [(0.2, False, b""), (0.3, False, b"3"), (0.5, False, b"233"), (9.0, False, b"112233"), (0.5, True, b"")],
+)
+def test_what_a_lost_device_had_not_played_goes_to_the_next(sink, monkeypatch, latency_s, skips, before):
+    after: list[bytes] = []
+
+    async def fail(_pcm: bytes) -> None:
+        monkeypatch.setattr(sink, "write", take)
+        raise AudioError("gone")
+
+    async def take(pcm: bytes) -> None:
+        after.append(pcm)
+
+    async def main():
+        sound = await prepared(sink)
+        await sound.open(2)
+        sink.may_return, sink.latency_s = True, latency_s
+        for number in b"123":
+            await sound.write(bytes([number]) * PIECE)
+        if skips:
+            sound.flush()
+        monkeypatch.setattr(sink, "write", fail)
+        await sound.write(b"4" * PIECE)
+        (heard,) = after
+        assert len(heard) == PIECE * (2 + len(before)) // 2, "in halves of a piece"
+        assert heard[:: PIECE // 2] == before + b"44"
+
+    run(main)
+
+
 def test_a_device_that_never_worked_is_an_error(sink, monkeypatch):
     async def fail(*_given: int) -> None:
         raise AudioError("none there")
