@@ -68,8 +68,8 @@ async def _clear(settings: Settings, output: Output, *, pinned: bool) -> int:
         stay = len(kept.tracks())
     text = f"{_tracks(count)} removed"
     if stay:
-        text += f", {stay} pinned kept: --clear --pinned removes these too"
-    output.remark("cleared", output.fit(text), tracks=count, pinned=stay)
+        text += f", {stay} pinned left: --clear --pinned removes what is pinned, too"
+    output.remark("cleared", text, tracks=count, pinned=stay)
     return 0
 
 
@@ -80,9 +80,9 @@ async def _show(settings: Settings, output: Output) -> int:
         tracks, bound_bytes = kept.tracks(), 0 if settings.cache_bytes == 0 else kept.bound_bytes()
     size_bytes, stay_bytes = sum(track.size_bytes for track in tracks), pinned_bytes(tracks)
     text = f"{_tracks(len(tracks))}, {_mb(size_bytes)} of {_mb(bound_bytes)}, {_mb(stay_bytes)} pinned"
-    output.result(
+    output.prose(
         "cache",
-        output.fit(text),
+        text,
         tracks=len(tracks),
         bytes=size_bytes,
         bound_bytes=bound_bytes,

@@ -104,9 +104,9 @@ class Output:
             self.result("line", line)
 
     def remark(self, event: str, text: str, **data: object) -> None:
-        """Print progress: like a result, but not in quiet text."""
+        """Print progress: like prose, but not in quiet text."""
         if self.json or not self.quiet:
-            self.result(event, text, **data)
+            self.prose(event, text, indent=0, **data)
 
     def error(self, text: str, exit_status: int) -> None:
         """Print the sentence that the command fails with."""

@@ -9,16 +9,42 @@ import argparse
 import contextlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from lightpeer.console.text import fold
 from lightpeer.errors import INTERRUPTED, LightpeerError, UsageError, leaves_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from lightpeer.console.output import Output
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Help whose usage fits any terminal: the options are listed below, and not twice."""
+
+    def _format_usage(
+        self,
+        _usage: str | None,
+        actions: Iterable[argparse.Action],
+        _groups: object,
+        prefix: str | None,
+    ) -> str:
+        given = list(actions)
+        names = [action for action in given if not action.option_strings]
+        shown = [self._format_args(each, self._get_default_metavar_for_positional(each)) for each in names]
+        options = ["[options]"] if len(names) < len(given) else []
+        text = " ".join([self._prog, *options, *shown])
+        if prefix == "":  # the beginning of a command's usage is asked for
+            return text
+        return "\n".join(fold(f"usage: {text}", self._width, len("usage: "))) + "\n\n"
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError for a mistake, so that it is reported like any error."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Begin with the arguments of `argparse.ArgumentParser`."""
+        kwargs.setdefault("formatter_class", _Formatter)
+        super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError for a mistake in the arguments."""
