@@ -129,12 +129,14 @@ class Sound:
         """Close a sink that has failed, and wait for the next try; raise the error if none can succeed."""
         if not (sink.may_return and self._has_worked):
             raise error
+        from lightpeer.audio.device import ELSEWHERE  # which is for those who give up
+
         await self.aclose()
         self._retries = self._retries or Retries()
         again_s = self._retries.next_s(0.0, was_answered=False)
         assert again_s is not None, "nobody answers here"
         self._weather.on_silence()
-        self._weather.begin("sound", str(error), next_try_s=again_s)
+        self._weather.begin("sound", str(error).removesuffix(ELSEWHERE), next_try_s=again_s)
         await trio.sleep(again_s)
 
     def toggle_pause(self) -> None:
