@@ -198,7 +198,8 @@ class Performance:
         if name in {"warning", "slowed"} and not self._output.json:
             self._output.warn(str(fields["message"]))
         elif self._output.json or (line is None and is_news and name in _SENTENCES):
-            self._output.remark(name, self._output.fit(_sentence(name, fields)), **fields)
+            text = _sentence(name, fields, is_first=self.first_sound_s is None)
+            self._output.remark(name, self._output.fit(text), **fields)
         if self._terminal:
             self._terminal.changed()
 
@@ -227,7 +228,7 @@ class Performance:
 
 _SENTENCES = {
     "playing": "playing {track}, {length}, {bitrate_kbps} kbit/s by {transport}",
-    "waiting": "waiting{since}: {reason}; it goes on by itself",
+    "waiting": "waiting{since}: {reason}{hope}",
     "rebuffering": "waiting for data",
     "resumed": "playing again",
     "paused": "paused",
@@ -236,13 +237,15 @@ _SENTENCES = {
 """The events that get a line where there is no live one. How the music comes is for programs, and the log."""
 
 
-def _sentence(name: str, fields: dict[str, object]) -> str:
+def _sentence(name: str, fields: dict[str, object], *, is_first: bool) -> str:
+    """Return an event as people read it; `is_first`: nothing was heard yet, so that the wait is bounded."""
     data: dict[str, Any] = dict(fields)
     if name == "playing":
         data["track"] = described(str(data["title"]), str(data["artist"]), str(data["album"]))
         data["length"] = clock(float(data["duration_s"]))
     if name == "waiting":
         data["since"] = f" for {clock(data['since_s'])}" if data["since_s"] >= 1 else ""
+        data["hope"] = "" if is_first else "; it goes on by itself"
     return _SENTENCES.get(name, name).format_map(data)
 
 

@@ -8,6 +8,7 @@ person cannot do without the favourites: where these cannot be read or saved, th
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.content.playlist import (
@@ -90,12 +91,10 @@ class ShownList(KeptList):
             write_atomically(self._path, build_playlist(list(entries)[-self._most :]).encode())
         except StateError as error:
             self._losses.note(error)
-            try:
+            with suppress(OSError):  # not ours, or on a disk that is read only
                 self._path.unlink(missing_ok=True)
-            except OSError:  # not ours, or on a disk that is read only
-                logger.warning("numbers still take from the list before this one: give loud: ids instead")
-            else:
-                logger.warning("numbers take nothing from this list: give loud: ids instead")
+            what = "still take from one before" if self._path.exists() else "take nothing from"
+            logger.warning("numbers %s this list: give loud: ids instead", what)
 
 
 class Favourites(KeptList):

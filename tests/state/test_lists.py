@@ -71,7 +71,10 @@ def test_corrupt_favourites_are_set_aside(tmp_path, caplog):
 
 @pytest.mark.parametrize(
     ("is_read_only", "left", "says"),
-    [(False, [], "numbers take nothing from this list"), (True, ENTRIES[:2], "from the list before this")],
+    [
+        (False, [], "numbers take nothing from this list"),
+        (True, ENTRIES[:2], "numbers still take from one before this list"),
+    ],
 )
 def test_numbers_take_from_no_list_but_the_one_that_was_shown(
     tmp_path, monkeypatch, caplog, is_read_only, left, says
