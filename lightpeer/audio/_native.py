@@ -47,6 +47,7 @@ _LIBRARIES = {
     "vorbisenc": _Library("libvorbisenc", (2,), "libvorbisenc2", "libvorbis", "libvorbis"),
     "FLAC": _Library("libFLAC", (14, 12, 8), "libflac12", "libflac", "flac"),
     "ebur128": _Library("libebur128", (1,), "libebur128-1", "libebur128", "libebur128"),
+    "speexdsp": _Library("libspeexdsp", (1,), "libspeexdsp1", "speexdsp", "speexdsp"),
     "portaudio": _Library("PortAudio", (2,), "libportaudio2", "portaudio", "portaudio"),
 }
 

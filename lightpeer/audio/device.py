@@ -4,6 +4,9 @@ Two threads meet here. Trio's puts PCM into a short queue. PortAudio's takes PCM
 wants some, or silence where there is none, and wakes trio's once half the queue is free. A lock guards the
 queue; neither side holds it for longer than a copy takes. While playback is paused the callback ends the
 stream, so a paused player costs nothing, and the next `write` starts it again.
+
+A raw device may take a rate or a number of channels of its own alone. It is asked for ours first, and then
+gets its own (`converting.py`).
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from typing import Any, NamedTuple
 import trio
 
 from lightpeer.audio import _native
+from lightpeer.audio.converting import Converter, Format
 from lightpeer.audio.sinks import BaseSink
-from lightpeer.errors import AudioError
+from lightpeer.errors import AudioError, MissingLibraryError
 
 # Outlasts a garbage collection or a burst of datagrams on a Pi; short enough for a change of volume.
 _QUEUE_S = 0.4
@@ -28,6 +32,8 @@ _DEVICE_LATENCY_S = 0.15
 _STALL_S = 10.0
 # How long closing may take.
 _CLOSE_S = 2.0
+# What PortAudio names when it refuses a format.
+_FORMATS = ("sample rate", "number of channels")
 
 ELSEWHERE = "; sound goes elsewhere with --output wav:FILE, pipe, command:... or null"
 """Appended to each message here; the demo, which has no such option, removes it."""
@@ -47,6 +53,7 @@ class DeviceSink(BaseSink):
         self._bytes_per_s = 1
         self._wake_at_bytes: int | None = None  # the callback wakes us once no more is queued
         self._stream: Any = None
+        self._converter: Converter | None = None  # where the device takes another format
         self._stop: type[Exception] = Exception  # raised by the callback to end the stream
         self._stopped = False  # by the callback, for a pause
         self._failed = False
@@ -68,47 +75,47 @@ class DeviceSink(BaseSink):
             MissingLibraryError: PortAudio or sounddevice is not installed.
             AudioError: there is no such device, or it does not support this format.
         """
-        self._bytes_per_s = rate * channels * 2
-        self._capacity_bytes = int(rate * _QUEUE_S) * channels * 2
         self._token = trio.lowlevel.current_trio_token()
         # In a thread, since a sound server may have to be started.
-        await trio.to_thread.run_sync(self._open, rate, channels)
+        await trio.to_thread.run_sync(self._open, Format(rate, channels))
 
-    def _open(self, rate: int, channels: int) -> None:
+    def _open(self, ours: Format) -> None:
         sounddevice = _import_sounddevice()
         self._stop = sounddevice.CallbackStop
+        refusals = (sounddevice.PortAudioError, ValueError)
         try:
             if self._device is None:
                 sounddevice.query_devices(kind="output")
-        except (sounddevice.PortAudioError, ValueError) as exc:
+        except refusals as exc:
             self._failed = True
             raise AudioError(f"no sound device was found{ELSEWHERE}") from exc
         try:
-            self._stream = sounddevice.RawOutputStream(
-                samplerate=rate,
-                channels=channels,
-                dtype="int16",
-                device=self._device,
-                latency=_DEVICE_LATENCY_S,
-                callback=self._callback,
-                finished_callback=self._finished,
-            )
-            self._stream.start()
-        except (sounddevice.PortAudioError, ValueError) as exc:
+            try:
+                self._start(sounddevice, ours)
+            except refusals as exc:
+                own = _own_format(sounddevice, self._device, ours)
+                if own == ours or not any(what in str(exc) for what in _FORMATS):
+                    raise
+                self._converter = _converter(ours, own)
+                self._start(sounddevice, own)
+        except refusals as exc:
             self._failed = True
-            raise AudioError(f"{self._refusal(sounddevice, str(exc), rate)}{ELSEWHERE}") from exc
+            raise AudioError(f"the sound device cannot be used ({exc}){ELSEWHERE}") from exc
 
-    def _refusal(self, sounddevice: Any, reason: str, rate: int) -> str:
-        """Say why the device does not open; a raw one, as ALSA's hw:0, may have a rate of its own alone."""
-        if "sample rate" not in reason:
-            return f"the sound device cannot be used ({reason})"
-        with contextlib.suppress(sounddevice.PortAudioError, ValueError, KeyError, TypeError):
-            own = sounddevice.query_devices(self._device, "output")["default_samplerate"]
-            reason = f"it takes {own:.0f}"
-        return (
-            f"the sound device does not take {rate} Hz ({reason}): choose one that converts, as "
-            "--output sounddevice:default or 'command:aplay -D plughw:0'"
+    def _start(self, sounddevice: Any, format_: Format) -> None:
+        """Start a stream of some format."""
+        self._bytes_per_s = format_.rate * format_.frame_bytes
+        self._capacity_bytes = int(format_.rate * _QUEUE_S) * format_.frame_bytes
+        self._stream = sounddevice.RawOutputStream(
+            samplerate=format_.rate,
+            channels=format_.channels,
+            dtype="int16",
+            device=self._device,
+            latency=_DEVICE_LATENCY_S,
+            callback=self._callback,
+            finished_callback=self._finished,
         )
+        self._stream.start()
 
     def _callback(self, output: Any, _frames: int, _time: object, _status: object) -> None:
         """Fill the device's buffer; in PortAudio's thread."""
@@ -138,7 +145,10 @@ class DeviceSink(BaseSink):
 
     async def write(self, pcm: bytes) -> None:
         """Add PCM to the queue, waiting for room."""
-        rest = memoryview(pcm)
+        rest = memoryview(self._converter.convert(pcm) if self._converter else pcm)
+        await self._queue_all(rest)
+
+    async def _queue_all(self, rest: memoryview) -> None:
         await trio.lowlevel.checkpoint()
         while rest:
             with self._lock:
@@ -149,6 +159,8 @@ class DeviceSink(BaseSink):
 
     async def drain(self) -> None:
         """Wait until the queue is empty, then until the device has played its own buffer."""
+        if self._converter:
+            await self._queue_all(memoryview(self._converter.finish()))
         await self._wait_until_queued(0)
         await trio.sleep(self._device_latency_s)
 
@@ -191,12 +203,17 @@ class DeviceSink(BaseSink):
         """Drop the queue; the device's own buffer is still heard."""
         with self._lock:
             self._queue.clear()
+        if self._converter:
+            self._converter.reset()
         self._changed.unpark_all()
 
     async def aclose(self) -> None:
         """Close the device without waiting for its buffer."""
         stream, self._stream = self._stream, None
         self._stopped = True  # on purpose
+        if self._converter:
+            self._converter.close()
+            self._converter = None
         if stream is not None or self._failed:
             with trio.CancelScope(shield=True), trio.move_on_after(_CLOSE_S):
                 await trio.to_thread.run_sync(self._close, stream, abandon_on_cancel=True)
@@ -211,6 +228,23 @@ class DeviceSink(BaseSink):
             with contextlib.suppress(sounddevice.PortAudioError, AttributeError):
                 for step in ("_terminate", "_initialize"):  # they have no other names, and may lose these
                     getattr(sounddevice, step)()
+
+
+def _own_format(sounddevice: Any, device: int | str | None, ours: Format) -> Format:
+    """Return what a device takes that has refused our format; ours where that cannot be known."""
+    with contextlib.suppress(sounddevice.PortAudioError, ValueError, KeyError, TypeError):
+        known = sounddevice.query_devices(device, "output")
+        return Format(round(known["default_samplerate"]), min(ours.channels, known["max_output_channels"]))
+    return ours
+
+
+def _converter(ours: Format, own: Format) -> Converter:
+    """Return what converts to a device's own format; raise MissingLibraryError if that needs a library."""
+    try:
+        return Converter(ours, own)
+    except MissingLibraryError as exc:
+        way_out = f", as the sound device takes {own.rate} Hz alone; or choose one that converts"
+        raise _native.missing_library(exc.library, f"{way_out}{ELSEWHERE}") from exc
 
 
 class Device(NamedTuple):

@@ -8,7 +8,6 @@ the player, which opens its best hit in one round trip, unless all of its hits a
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 from itertools import chain
 from pathlib import Path
@@ -96,9 +95,9 @@ def _texts_of(item: Item, settings: Settings, output: Output) -> list[str]:
         case Track(uri):
             return [uri]
         case Numbers():
-            from lightpeer.state.lists import SHOWN, KeptList
+            from lightpeer.state.lists import ShownList
 
-            shown = KeptList(settings.state_dir, SHOWN).load()
+            shown = ShownList(settings.state_dir).load()
             return list(item.of([entry.uri for entry in shown]))
         case Playlist(path):
             return _read_playlist(path, output)
@@ -146,15 +145,34 @@ def _asked(uris: list[str], output: Output) -> list[str]:
     question = f"Number up to {len(uris)}, several as 1-{len(uris)}, or Enter for 1: "
     is_narrow = (output.columns or FALLBACK_COLUMNS) < len(question) + len("10-20")
     while True:
-        try:
-            usual = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own may miss the first Ctrl-C
-            answer = input("? " if is_narrow else question).strip() or "1"
-        except EOFError:
-            raise UsageError("nothing was chosen") from None
-        finally:
-            signal.signal(signal.SIGINT, usual)
+        answer = _answer_to("? " if is_narrow else question, output).strip() or "1"
         with contextlib.suppress(UsageError):
             items = [item for item in parse_items([answer]) if isinstance(item, Numbers)]
             if taken := [uri for item in items for uri in item.of(uris)]:
                 return taken
         output.warn(f"give a number from 1 to {len(uris)}, or several as 1-{len(uris)}, not {answer!r}")
+
+
+def _answer_to(question: str, output: Output) -> str:
+    """Ask on the terminal; raise UsageError at its end.
+
+    Python's own `input` may miss the Ctrl-C that comes just before it waits.
+    """
+    import trio
+
+    from lightpeer.console.signals import run_async
+
+    lines: list[str] = []
+
+    async def wait() -> int:
+        await trio.lowlevel.wait_readable(sys.stdin.fileno())
+        lines.append(sys.stdin.readline())
+        return 0
+
+    print(question, end="", file=output.stream, flush=True)
+    if status := run_async(wait):
+        print(file=output.stream)
+        raise SystemExit(status)
+    if not lines[0]:
+        raise UsageError("nothing was chosen")
+    return lines[0]

@@ -18,6 +18,7 @@ from lightpeer.net.system import SystemNetwork
 if TYPE_CHECKING:
     import argparse
 
+    from lightpeer.client.models import PeerInfo
     from lightpeer.config import Settings
     from lightpeer.console.output import Output
 
@@ -27,8 +28,9 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
     if arguments.command == "peers":
         return run_async(lambda: _peers(settings, output))
     from lightpeer.cli.choosing import chosen
-    from lightpeer.cli.play import Programme, play
+    from lightpeer.cli.play import Programme, beside_sound, play
 
+    output = beside_sound(settings, output)
     stats = checked_target(arguments.stats) if arguments.stats else None
     programme = Programme(
         chosen(arguments, settings, output),
@@ -65,16 +67,24 @@ def checked_timeout(seconds: float | None) -> float:
 
 
 async def _peers(settings: Settings, output: Output) -> int:
+    from lightpeer.cli.hit_lines import Row, lines_of
+
     async with open_metered(settings, SystemNetwork()) as client:
-        for peer in await client.peers():
-            rtt = "-" if peer.rtt_ms is None else f"{peer.rtt_ms:.0f} ms"
-            output.result(
-                "peer",
-                f"{peer.peer_id}  {peer.state}  {rtt}  {' '.join(peer.roles)}  {' '.join(peer.endpoints)}",
-                peer_id=peer.peer_id,
-                endpoints=list(peer.endpoints),
-                rtt_ms=peer.rtt_ms,
-                roles=list(peer.roles),
-                state=peer.state,
-            )
+        peers = await client.peers()
+    rows = [Row(peer.peer_id, _facts(peer)) for peer in peers]
+    for peer, line in zip(peers, lines_of(rows, output.columns), strict=True):
+        output.result(
+            "peer",
+            line,
+            peer_id=peer.peer_id,
+            endpoints=list(peer.endpoints),
+            rtt_ms=peer.rtt_ms,
+            roles=list(peer.roles),
+            state=peer.state,
+        )
     return 0
+
+
+def _facts(peer: PeerInfo) -> tuple[str, ...]:
+    rtt = "-" if peer.rtt_ms is None else f"{peer.rtt_ms:.0f} ms"
+    return peer.state, rtt, " ".join(peer.roles), " ".join(peer.endpoints)

@@ -61,10 +61,10 @@ async def _diagnose(load: Callable[[], Settings], output: Output, config: str | 
     worst = 0
     async for name, verdict, text in _examine(load, config):
         line = f"{verdict.value:4}  {name}: {text}"
-        output.result("check", line, name=name, verdict=verdict.value, message=text)
+        output.prose("check", line, indent=6, name=name, verdict=verdict.value, message=text)
         worst |= verdict is Verdict.FAIL
     summary = "cannot play: fix the failed checks above" if worst else "ready to play"
-    output.result("diagnosis", summary, playable=not worst, message=summary)
+    output.prose("diagnosis", summary, playable=not worst, message=summary)
     return int(worst)
 
 
@@ -254,10 +254,10 @@ async def check_address(host: str, port: int, timeout_s: float) -> Finding:
         port: its port.
         timeout_s: how long to wait, in seconds.
     """
-    from lightpeer.client.setbacks import unreached_sentence
     from lightpeer.core.addresses import format_endpoint
     from lightpeer.net.reasons import unreached_by
     from lightpeer.net.system import SystemNetwork
+    from lightpeer.peering.reasons import unreached_sentence
 
     name = f"bootstrap {format_endpoint((host, port))}"
     began = trio.current_time()

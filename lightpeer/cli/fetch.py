@@ -1,8 +1,8 @@
 """`lightpeer fetch`: tracks as files, one or many, or on standard output.
 
-Files get their names from `-o`, or from a template. What is there already is not fetched again. Of several
-tracks, those that cannot be had are told of, the others are fetched, and the status is that of the first
-failure.
+Files get their names from `-o`, or from a template (`naming.py`). What is there already is not fetched again,
+and nothing else is replaced unless that is asked for. Of several tracks, those that cannot be had are told
+of, the others are fetched, and the status is that of the first failure.
 """
 
 from __future__ import annotations
@@ -16,14 +16,21 @@ import trio
 
 from lightpeer.cli.choosing import Chosen, chosen
 from lightpeer.cli.commands import checked_target, checked_timeout
-from lightpeer.cli.hits import found_of, hits_of
+from lightpeer.cli.naming import Named, kept_kbps, named_tracks
 from lightpeer.cli.progress import Progress
 from lightpeer.client.metered import open_metered
 from lightpeer.console.output import Output
 from lightpeer.console.signals import SIGNALLED, run_async
-from lightpeer.core.content.names import ALBUM, ONE_TRACK, check_template, file_name
+from lightpeer.core.content.names import ALBUM, ONE_TRACK, check_file, check_template, file_name
 from lightpeer.core.content.uri import is_uri
-from lightpeer.errors import NothingFoundError, RemoteError, StateError, UsageError
+from lightpeer.errors import (
+    LightpeerError,
+    NoPeerError,
+    NothingFoundError,
+    RemoteError,
+    StateError,
+    UsageError,
+)
 from lightpeer.net.system import SystemNetwork
 
 if TYPE_CHECKING:
@@ -31,10 +38,11 @@ if TYPE_CHECKING:
 
     from lightpeer.client.client import Client
     from lightpeer.client.fetch import Fetched
-    from lightpeer.client.models import Hit
     from lightpeer.config import Settings
 
 STDOUT = "-"
+OGG = b"OggS"  # how every rendition begins
+_OF_ONE = (NothingFoundError, NoPeerError, RemoteError)  # of several tracks others may be had all the same
 
 
 class Target(NamedTuple):
@@ -45,12 +53,14 @@ class Target(NamedTuple):
         folder: the folder for those that are named.
         template: names them.
         silence_s: how long to wait for data.
+        replaces: whether a file of that name is replaced.
     """
 
     file: str | None
     folder: Path
     template: str
     silence_s: float
+    replaces: bool = False
 
 
 def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> int:
@@ -80,8 +90,21 @@ def _target(arguments: argparse.Namespace) -> Target:
         if not folder.is_dir():
             raise UsageError(f"there is no folder {arguments.dir}: make it, or name another with --dir")
     elif arguments.out != STDOUT:
-        checked_target(arguments.out)
-    return Target(arguments.out, folder, template, checked_timeout(arguments.timeout))
+        check_file(arguments.out)
+        _check_free(checked_target(arguments.out), replaces=arguments.force)
+    silence_s = checked_timeout(arguments.timeout)
+    return Target(arguments.out, folder, template, silence_s, arguments.force)
+
+
+def _check_free(path: Path, *, replaces: bool) -> None:
+    """Raise UsageError if a file has this name and can be no track; a track is compared as it comes."""
+    if replaces or not path.exists():
+        return
+    from lightpeer.client.part_file import other_file
+
+    with contextlib.suppress(OSError), path.open("rb") as file:  # who cannot read it learns that later
+        if file.read(len(OGG)) != OGG:
+            raise other_file(path)
 
 
 class Job:
@@ -125,72 +148,75 @@ class Job:
         item, status = wanted.items[number - 1], 0
         try:
             tracks = await self._tracks(client, item, takes_all=wanted.takes_all)
-        except (NothingFoundError, RemoteError) as error:
+        except _OF_ONE as error:
             if len(wanted.items) == 1:
                 raise
             return self._tell(item, error)
         count = max(len(wanted.items), len(tracks))
-        for place, (uri, hit) in enumerate(tracks, 1):
+        for place, track in enumerate(tracks, 1):
             label = f"{max(number, place)}/{count} " if count > 1 else ""
             try:
-                await self._fetch(client, uri, hit, label)
-            except (NothingFoundError, RemoteError, StateError) as error:
+                await self._fetch(client, track, label)
+            except (*_OF_ONE, StateError) as error:
                 if count == 1:
                     raise
-                status = status or self._tell(hit.title if hit else uri, error)
+                status = status or self._tell(track.title, error)
         return status
 
-    def _tell(self, what: str, error: NothingFoundError | RemoteError | StateError) -> int:
+    async def _tracks(self, client: Client, item: str, *, takes_all: bool) -> list[Named]:
+        """Return the tracks of an item; where one file is named, its id is enough."""
+        if is_uri(item) and self._target.file is not None:
+            return [Named(item, {})]
+        return await named_tracks(client, item, self._output, takes_all=takes_all)
+
+    def _tell(self, what: str, error: LightpeerError) -> int:
         self._output.notify(f"{what}: {error}")
         return error.exit_status
 
-    async def _tracks(self, client: Client, item: str, *, takes_all: bool) -> list[tuple[str, Hit | None]]:
-        """Return the tracks of an item, each with what names its file, if a name is needed."""
-        if is_uri(item):
-            if self._target.file is not None:
-                return [(item, None)]
-            hits = (await client.find(item, 1)).hits
-            return [(item, hits[0] if hits else None)]
-        if takes_all:
-            return [(hit.uri, hit) for hit in await hits_of(client, item, self._output)]
-        (hit,) = (await found_of(client, item, 1, self._output)).hits
-        return [(hit.uri, hit)]
-
-    async def _fetch(self, client: Client, uri: str, hit: Hit | None, label: str) -> None:
+    async def _fetch(self, client: Client, track: Named, label: str) -> None:
         from lightpeer.cli.terminal import LiveLine, is_live
         from lightpeer.client.fetch import FetchOptions, fetch
 
-        path = self._path_of(uri, hit)
-        if path is not None and self._target.file is None and path.exists():
-            text = self._output.fit(f"{path} is there already")
-            self._output.remark("there", text, uri=uri, path=str(path))
+        path = self._path_of(track)
+        is_named = self._target.file is not None
+        if path is not None and path.exists() and not (is_named or self._target.replaces):
+            self._tell_there(track.uri, path)
             return
         live = not self._output.json and not self._output.quiet and is_live(sys.stderr)
         line = LiveLine(sys.stderr) if live else None
-        progress = Progress(label + (path.name if path else hit.title if hit else uri))
+        progress = Progress(label + (path.name if path else track.title))
 
         def on_progress(done_bytes: int, total_bytes: int | None) -> None:
             if line:
                 line.show(progress.line(done_bytes, total_bytes, trio.current_time(), line.columns()))
 
+        kbps, silence_s = self._settings.bitrate_kbps, self._target.silence_s
+        options = FetchOptions(kbps, silence_s, on_progress, self._target.replaces)
         self._path = path
         try:
-            options = FetchOptions(self._settings.bitrate_kbps, self._target.silence_s, on_progress)
-            done = await fetch(client, uri, path, options)
+            done = await fetch(client, track.uri, path, options)
+        except NoPeerError as error:
+            raise _with_kept(error, client, track.uri) from error
         finally:
             if line:
                 line.clear()
         self._path = None
-        _report(done, self._output)
+        if done.was_there:
+            self._tell_there(done.uri, done.path)
+        else:
+            _report(done, self._output)
 
-    def _path_of(self, uri: str, hit: Hit | None) -> Path | None:
+    def _tell_there(self, uri: str, path: Path) -> None:
+        self._output.remark("there", self._output.fit(f"{path} is there already"), uri=uri, path=str(path))
+
+    def _path_of(self, track: Named) -> Path | None:
         """Return the file of a track, whose folder is made; None for standard output."""
         target = self._target
         if target.file is not None:
             return None if target.file == STDOUT else checked_target(target.file)
-        path = target.folder / file_name(target.template, _known(uri, hit), sys.getfilesystemencoding())
+        path = target.folder / file_name(target.template, track.known, sys.getfilesystemencoding())
         if path in self._taken:  # by another track of this run
-            path = path.with_stem(f"{path.stem} [{uri[-8:]}]")
+            path = path.with_stem(f"{path.stem} [{track.uri[-8:]}]")
         self._taken.add(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -208,18 +234,10 @@ class Job:
                 self._output.notify(f"{part} is kept: the same command goes on from it")
 
 
-def _known(uri: str, hit: Hit | None) -> dict[str, str | int]:
-    if hit is None:
-        return {"title": uri.removeprefix("loud:")}
-    return {
-        "title": hit.title,
-        "artist": hit.artist,
-        "album": hit.album,
-        "album_artist": hit.album_artist,
-        "year": hit.year,
-        "disc": hit.disc_number,
-        "track": hit.track_number,
-    }
+def _with_kept(error: NoPeerError, client: Client, uri: str) -> NoPeerError:
+    """Return an error that says too in which bitrate a track is here, if it is in any."""
+    kbps = kept_kbps(client, uri)
+    return error if kbps is None else NoPeerError(f"{error}; all of it is kept here at --bitrate {kbps}")
 
 
 def _report(done: Fetched, output: Output) -> None:

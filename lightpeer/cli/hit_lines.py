@@ -1,12 +1,12 @@
-"""Hits as lines: title first, numbered, and cut to the terminal's width.
+"""Tracks as lines: title first, and cut to the terminal's width.
 
-Facts stand at the right, in columns of their own: length, bitrates, holders, uri. Where the terminal is too
-narrow for all of them beside a title, the last go first. Without a terminal nothing is cut.
+Facts stand at the right, in columns of their own. Where the terminal is too narrow for all of them beside a
+title, the last go first. Without a terminal nothing is cut.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lightpeer.console.text import clean, clock, described, truncate, width
 
@@ -16,34 +16,57 @@ if TYPE_CHECKING:
     from lightpeer.client.models import Hit
 
 _MIN_TITLE_COLUMNS: Final = 24  # beside more facts than the length
-_GAP: Final = 2
+_GAP: Final = "  "
+
+
+class Row(NamedTuple):
+    """A line before it is cut.
+
+    Attributes:
+        name: what the track is called.
+        facts: what else there is to say, the most important first; each has a column, empty or not.
+        number: what it begins with, of one width in all lines; empty: nothing.
+    """
+
+    name: str
+    facts: tuple[str, ...]
+    number: str = ""
 
 
 def hit_lines(hits: Sequence[Hit], columns: int | None) -> Iterator[str]:
-    """Yield a line for each hit.
+    """Return a line for each hit: its number, title, length, bitrates, holders, uri.
 
     Args:
         hits: in the order of their numbers, which begin with 1.
         columns: how wide a line may be; None: as wide as it takes.
     """
     digits = len(str(len(hits)))
-    names = [clean(described(hit.title, hit.artist, hit.album)) for hit in hits]
-    facts = list(map(_facts, hits))
+    names = (described(hit.title, hit.artist, hit.album) for hit in hits)
+    rows = [
+        Row(name, _facts(hit), f"{number:{digits}}")
+        for number, (hit, name) in enumerate(zip(hits, names, strict=True), 1)
+    ]
+    return lines_of(rows, columns)
+
+
+def lines_of(rows: Sequence[Row], columns: int | None) -> Iterator[str]:
+    """Yield the line of each row; `columns`: how wide it may be, None: as wide as it takes."""
+    rows = [row._replace(name=clean(row.name)) for row in rows]
     if columns is None:
-        for number, (name, known) in enumerate(zip(names, facts, strict=True), 1):
-            yield "  ".join((f"{number:{digits}}", name, *known))
+        for name, facts, number in rows:
+            yield _GAP.join(part for part in (number, name, *facts) if part)
         return
-    widths = [max(map(width, column)) for column in zip(*facts, strict=True)]
-    room = columns - digits - _GAP
+    widths = [max(map(width, column)) for column in zip(*(row.facts for row in rows), strict=True)]
+    room = columns - max((width(row.number + _GAP) for row in rows if row.number), default=0)
     while len(widths) > 1 and room - _taken(widths) < _MIN_TITLE_COLUMNS:
         widths.pop()
-    most = max(map(width, names), default=0)
+    most = max((width(row.name) for row in rows), default=0)
     title_columns = max(0, min(most, room - _taken(widths)))
-    for number, (name, known) in enumerate(zip(names, facts, strict=True), 1):
+    for name, facts, number in rows:
         title = truncate(name, title_columns)
         padded = title + " " * (title_columns - width(title))
-        right = (f"{fact:>{size}}" for fact, size in zip(known, widths, strict=False))
-        yield truncate("  ".join((f"{number:{digits}}", padded, *right)), columns)
+        right = (f"{fact:>{size}}" for fact, size in zip(facts, widths, strict=False) if size)
+        yield truncate(_GAP.join([*filter(None, [number]), padded, *right]), columns)
 
 
 def _facts(hit: Hit) -> tuple[str, ...]:
@@ -54,4 +77,4 @@ def _facts(hit: Hit) -> tuple[str, ...]:
 
 
 def _taken(widths: Iterable[int]) -> int:
-    return sum(size + _GAP for size in widths)
+    return sum(size + len(_GAP) for size in widths if size)

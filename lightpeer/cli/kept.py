@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -10,20 +11,23 @@ import trio
 
 from lightpeer.cli.choosing import chosen
 from lightpeer.cli.commands import checked_timeout
+from lightpeer.cli.hit_lines import Row, lines_of
 from lightpeer.cli.hits import all_tracks, found_of
-from lightpeer.client.client import Client, open_client
+from lightpeer.client.client import open_client
 from lightpeer.client.metered import open_metered
 from lightpeer.console.signals import run_async
 from lightpeer.console.text import clock, described
 from lightpeer.core.content.eviction import pinned_bytes
 from lightpeer.core.content.uri import is_uri, parse_uri
-from lightpeer.errors import NothingFoundError, RemoteError
+from lightpeer.errors import NothingFoundError, RemoteError, UsageError
 from lightpeer.net.system import SystemNetwork
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import AsyncIterator, Sequence
 
     from lightpeer.cli.choosing import Chosen
+    from lightpeer.client.client import Client
     from lightpeer.client.fetch import FetchOptions
     from lightpeer.config import Settings
     from lightpeer.console.output import Output
@@ -36,7 +40,11 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> int:
     """Run a command of this module; return its exit status."""
     if arguments.command == "cache":
-        return run_async(lambda: _cache(settings, output, clears=arguments.clear))
+        if arguments.pinned and not arguments.clear:
+            raise UsageError("--pinned says what --clear removes: give both")
+        if arguments.clear:
+            return run_async(lambda: _clear(settings, output, pinned=arguments.pinned))
+        return run_async(lambda: _show(settings, output))
     silence_s = checked_timeout(arguments.timeout)
     wanted = chosen(arguments, settings, output)
     if arguments.remove:
@@ -45,27 +53,36 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
     return run_async(lambda: _pin(settings, output, wanted, silence_s))
 
 
-def _kept(client: Client) -> KeptTracks:
-    assert client.kept is not None, "it is looked at even while it is off"
-    return client.kept
-
-
-async def _cache(settings: Settings, output: Output, *, clears: bool) -> int:
-    is_off = settings.cache_bytes == 0
+@asynccontextmanager
+async def _open_kept(settings: Settings) -> AsyncIterator[KeptTracks]:
+    """Open the cache for a block, even while it is off."""
     seen = replace(settings, cache_bytes=settings.cache_bytes or None)
     async with open_client(seen, SystemNetwork()) as client:
-        kept = _kept(client)
-        if clears:
-            count = kept.clear()
-            output.remark("cleared", f"{_tracks(count)} removed", tracks=count)
-            return 0
-        for entry in kept.described():
-            _print_track(output, *entry)
-        tracks, bound_bytes = kept.tracks(), 0 if is_off else kept.bound_bytes()
+        assert client.kept is not None, "it is not off"
+        yield client.kept
+
+
+async def _clear(settings: Settings, output: Output, *, pinned: bool) -> int:
+    async with _open_kept(settings) as kept:
+        count = kept.clear(pinned=pinned)
+        stay = len(kept.tracks())
+    text = f"{_tracks(count)} removed"
+    if stay:
+        text += f", {stay} pinned left: --clear --pinned removes what is pinned, too"
+    output.remark("cleared", text, tracks=count, pinned=stay)
+    return 0
+
+
+async def _show(settings: Settings, output: Output) -> int:
+    async with _open_kept(settings) as kept:
+        entries = list(kept.described())
+        _print_tracks(output, entries)
+        tracks, bound_bytes = kept.tracks(), 0 if settings.cache_bytes == 0 else kept.bound_bytes()
     size_bytes, stay_bytes = sum(track.size_bytes for track in tracks), pinned_bytes(tracks)
-    output.result(
+    text = f"{_tracks(len(tracks))}, {_mb(size_bytes)} of {_mb(bound_bytes)}, {_mb(stay_bytes)} pinned"
+    output.prose(
         "cache",
-        f"{_tracks(len(tracks))}, {_mb(size_bytes)} of {_mb(bound_bytes)}, {_mb(stay_bytes)} pinned",
+        text,
         tracks=len(tracks),
         bytes=size_bytes,
         bound_bytes=bound_bytes,
@@ -74,30 +91,42 @@ async def _cache(settings: Settings, output: Output, *, clears: bool) -> int:
     return 0
 
 
-def _print_track(output: Output, kept: KeptTrack, file: KeptFile, track: Track) -> None:
+def _print_tracks(output: Output, entries: Sequence[tuple[KeptTrack, KeptFile, Track]]) -> None:
+    """Print what is kept, a line a track: what it is, and the facts as there is room for them."""
+    here = [_kept_segments(file, track) for _, file, track in entries]
+    rows = [
+        Row(described(track.title, track.artist, track.album), _facts(kept, track, segments))
+        for (kept, _, track), segments in zip(entries, here, strict=True)
+    ]
+    for (kept, _, track), segments, line in zip(entries, here, lines_of(rows, output.columns), strict=True):
+        output.result(
+            "kept",
+            line,
+            uri=track.uri,
+            title=track.title,
+            artist=track.artist,
+            album=track.album,
+            duration_s=track.duration_s,
+            kept_s=min(segments, track.duration_s),
+            bytes=kept.size_bytes,
+            pinned=kept.is_pinned,
+        )
+
+
+def _kept_segments(file: KeptFile, track: Track) -> int:
     every = range(len(track.renditions))
-    here = sum(file.index.best(segment, every) is not None for segment in range(track.segment_count))
+    return sum(file.index.best(segment, every) is not None for segment in range(track.segment_count))
+
+
+def _facts(kept: KeptTrack, track: Track, segments: int) -> tuple[str, ...]:
     length = clock(track.duration_s)
-    heard = length if here == track.segment_count else f"{clock(here)} of {length}"
-    size = _mb(kept.size_bytes) + "  pinned" * kept.is_pinned
-    output.result(
-        "kept",
-        f"{track.uri}  {heard}  {size}  {described(track.title, track.artist, track.album)}",
-        uri=track.uri,
-        title=track.title,
-        artist=track.artist,
-        album=track.album,
-        duration_s=track.duration_s,
-        kept_s=min(here, track.duration_s),
-        bytes=kept.size_bytes,
-        pinned=kept.is_pinned,
-    )
+    heard = length if segments == track.segment_count else f"{clock(segments)} of {length}"
+    return heard, _mb(kept.size_bytes), "pinned" if kept.is_pinned else "", track.uri
 
 
 async def _unpin(settings: Settings, output: Output, track_ids: list[bytes]) -> int:
-    seen = replace(settings, cache_bytes=settings.cache_bytes or None)
-    async with open_client(seen, SystemNetwork()) as client:
-        count = sum(_kept(client).unpin(track_id) for track_id in track_ids)
+    async with _open_kept(settings) as kept:
+        count = sum(map(kept.unpin, track_ids))
     output.remark("unpinned", f"{_tracks(count)} may make room for others again", tracks=count)
     return 0
 

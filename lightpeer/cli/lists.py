@@ -16,7 +16,7 @@ from lightpeer.core.content.playlist import Entry, build_playlist
 from lightpeer.core.content.uri import is_uri
 from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.state.lists import HISTORY, MOST_KEPT, SHOWN, Favourites, KeptList
+from lightpeer.state.lists import HISTORY, MOST_KEPT, Favourites, KeptList, ShownList
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +58,7 @@ def _show(entries: Sequence[Entry], settings: Settings, output: Output, *, as_m3
         length = clock(duration_s)
         line = output.fit(f"{number:{digits}}  {length:>7}  {label or uri}  {uri}")
         output.result("track", line, uri=uri, label=label, duration_s=duration_s)
-    KeptList(settings.state_dir, SHOWN).save(entries)
+    ShownList(settings.state_dir).save(entries)
     return 0
 
 
@@ -73,7 +73,7 @@ def _remove(wanted: Chosen, favourites: Favourites, output: Output) -> int:
 
 
 async def _add(wanted: Chosen, settings: Settings, favourites: Favourites, output: Output) -> int:
-    known = {entry.uri: entry for entry in KeptList(settings.state_dir, SHOWN).load()}
+    known = {entry.uri: entry for entry in ShownList(settings.state_dir).load()}
     entries: list[Entry] = [known[item] for item in wanted.items if item in known]
     asked = [item for item in wanted.items if item not in known]
     if asked:

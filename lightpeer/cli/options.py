@@ -66,7 +66,8 @@ def add_play(play: Parser) -> None:
 
 def add_cache(cache: Parser) -> None:
     """Add the arguments of `cache`."""
-    cache.add_argument("--clear", action="store_true", help="remove all of it, pinned tracks too")
+    cache.add_argument("--clear", action="store_true", help="remove all of it but pinned tracks")
+    cache.add_argument("--pinned", action="store_true", help="with --clear: these too")
     _add_cache_size(cache)
 
 
@@ -87,6 +88,7 @@ def add_fetch(fetch: Parser) -> None:
     _add_choice(fetch)
     fetch.add_argument("--favourites", action="store_true", help="your favourites")
     fetch.add_argument("-o", "--out", metavar="FILE", help="the file to write, for one track; -: stdout")
+    fetch.add_argument("--force", action="store_true", help="replace files that are there already")
     fetch.add_argument("-d", "--dir", metavar="DIR", help="the folder for files that are named (this one)")
     fetch.add_argument(
         "--name",

@@ -26,7 +26,7 @@ def list_outputs(output: Output) -> int:
     except AudioError as error:  # the others work all the same
         output.notify(str(error).removesuffix(ELSEWHERE))
     for name, what in OTHERS.items():
-        output.result("output", f"{name}  {what}", output=name, is_default=False)
+        output.result("output", output.fit(f"{name}  {what}"), output=name, is_default=False)
     return 0
 
 
@@ -39,5 +39,6 @@ def _list_devices(output: Output) -> None:
         output.notify("no sound device was found")
     for device in devices:
         chosen = ", the default" if device.is_default else ""
-        text = f"sounddevice:{device.name}  {device.system}{chosen}"
-        output.result("output", text, output=f"sounddevice:{device.name}", is_default=device.is_default)
+        name = f"sounddevice:{device.name}"
+        text = output.fit(f"{name}  {device.system}{chosen}")
+        output.result("output", text, output=name, is_default=device.is_default)

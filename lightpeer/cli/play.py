@@ -56,16 +56,18 @@ class Programme(NamedTuple):
 
 def play(settings: Settings, output: Output, programme: Programme) -> int:
     """Play a programme; return the exit status."""
-    _check_output(settings, output)
+    output = beside_sound(settings, output)
     if programme.repeats and settings.output.partition(":")[0] == "wav":
         raise UsageError("--repeat never ends, and a WAV file must: leave one of them out")
-    if settings.output == "pipe":
-        output = Output(quiet=output.quiet, stream=sys.stderr or NOWHERE)  # stdout is for samples alone
     return run_async(lambda: _play(settings, output, programme))
 
 
-def _check_output(settings: Settings, output: Output) -> None:
-    """Raise UsageError for an output that cannot work, before the network is used."""
+def beside_sound(settings: Settings, output: Output) -> Output:
+    """Return where text goes while sound goes where the settings say.
+
+    Raises:
+        UsageError: sound cannot go there, which is said before the network is used.
+    """
     kind = settings.output.partition(":")[0]
     if kind == "pipe" and output.json:
         raise UsageError("--json and --output pipe both need stdout: use wav:FILE or command:PROGRAM")
@@ -75,6 +77,9 @@ def _check_output(settings: Settings, output: Output) -> None:
         raise UsageError("--output pipe would write samples to the terminal: pipe them into a program")
     if kind not in {"", "sounddevice"}:
         make_sink_of(settings)  # the device's module is imported later
+    if kind == "pipe":
+        return Output(quiet=output.quiet, stream=sys.stderr or NOWHERE)  # stdout is for samples alone
+    return output
 
 
 def make_sink_of(settings: Settings) -> Sink:
@@ -148,6 +153,7 @@ class Performance:
         self._began = 0.0
         self.first_sound_s: float | None = None
         self.misses_some = False
+        self._waits = False
         self._settings = settings
         self._losses = client.losses
         self._nursery: trio.Nursery | None = None
@@ -183,7 +189,7 @@ class Performance:
         name, fields = name_of(event), fields_of(event)
         if name == "playing" and self.first_sound_s is None:
             self.first_sound_s = trio.current_time() - self._began
-        self._note(name, fields)
+        is_news = self._note(name, fields)
         line = self._terminal.line if self._terminal else None
         if line and not line.is_visible:
             line = None
@@ -191,17 +197,24 @@ class Performance:
             line.clear()
         if name in {"warning", "slowed"} and not self._output.json:
             self._output.warn(str(fields["message"]))
-        elif self._output.json or (line is None and name in _SENTENCES):
-            self._output.remark(name, self._output.fit(_sentence(name, fields)), **fields)
+        elif self._output.json or (line is None and is_news and name in _SENTENCES):
+            text = _sentence(name, fields, is_first=self.first_sound_s is None)
+            self._output.remark(name, self._output.fit(text), **fields)
         if self._terminal:
             self._terminal.changed()
 
-    def _note(self, name: str, fields: dict[str, object]) -> None:
-        """Note how it goes, and what was played."""
+    def _note(self, name: str, fields: dict[str, object]) -> bool:
+        """Note how it goes, and what was played; return whether it is news to a person.
+
+        Of a wait they are told once, and of its end.
+        """
         self.misses_some |= name == "warning"
+        is_news = not (self._waits and name in {"waiting", "rebuffering"})
+        self._waits = (self._waits or name == "waiting") and name not in {"resumed", "playing"}
         # Who keeps nothing of what is heard wants no list of it either.
         if name == "playing" and self._settings.cache_bytes != 0 and self._nursery is not None:
             self._nursery.start_soon(trio.to_thread.run_sync, self._remember, fields)
+        return is_news
 
     def _remember(self, fields: dict[str, object]) -> None:
         """Add a track to what was played; a memory card takes its time."""
@@ -215,22 +228,24 @@ class Performance:
 
 _SENTENCES = {
     "playing": "playing {track}, {length}, {bitrate_kbps} kbit/s by {transport}",
-    "waiting": "waiting: {reason}",
+    "waiting": "waiting{since}: {reason}{hope}",
     "rebuffering": "waiting for data",
     "resumed": "playing again",
     "paused": "paused",
     "unpaused": "playing again",
-    "transport": "audio now comes by {transport}",
-    "source_lost": "lost the source {peer_id}: {reason}",
 }
-"""The events that get a line where there is no live one."""
+"""The events that get a line where there is no live one. How the music comes is for programs, and the log."""
 
 
-def _sentence(name: str, fields: dict[str, object]) -> str:
+def _sentence(name: str, fields: dict[str, object], *, is_first: bool) -> str:
+    """Return an event as people read it; `is_first`: nothing was heard yet, so that the wait is bounded."""
     data: dict[str, Any] = dict(fields)
     if name == "playing":
         data["track"] = described(str(data["title"]), str(data["artist"]), str(data["album"]))
         data["length"] = clock(float(data["duration_s"]))
+    if name == "waiting":
+        data["since"] = f" for {clock(data['since_s'])}" if data["since_s"] >= 1 else ""
+        data["hope"] = "" if is_first else "; it goes on by itself"
     return _SENTENCES.get(name, name).format_map(data)
 
 

@@ -15,7 +15,7 @@ from lightpeer.core.search.items import checked_query
 from lightpeer.core.trust.bounds import MAX_HITS
 from lightpeer.errors import UsageError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.state.lists import SHOWN, KeptList
+from lightpeer.state.lists import ShownList
 
 if TYPE_CHECKING:
     import argparse
@@ -55,16 +55,27 @@ async def search(
             output.lines(build_playlist(entries))
         else:
             show(found.hits, output)
-            _tell_of_more(found, limit, output)
-        KeptList(settings.state_dir, SHOWN, client.losses).save(entries)
+        _tell_of_more(found, limit, output, beside=as_m3u)
+        ShownList(settings.state_dir, client.losses).save(entries)
         await client.know_others()
     return 0
 
 
-def _tell_of_more(found: Found, limit: int, output: Output) -> None:
+def _tell_of_more(found: Found, limit: int, output: Output, *, beside: bool) -> None:
+    """Say how many more there are: below the hits on a terminal, else on stderr, beside them.
+
+    Args:
+        found: what was found.
+        limit: how many hits were wanted.
+        output: where they were printed.
+        beside: whether they are a playlist, which such a line does not belong to.
+    """
     count = len(found.hits)
-    if output.columns is None or count < limit or limit >= MAX_HITS:
+    if count < limit or limit >= MAX_HITS:
         return
     total = f"of {found.matches}" if found.matches > count else "shown, and there may be more"
     text = f"{count} {total}: --limit {MAX_HITS} shows more"
-    output.remark("more", output.fit(text))
+    if output.columns is not None and not beside:
+        output.remark("more", output.fit(text))
+    elif not output.quiet:
+        output.warn(text)

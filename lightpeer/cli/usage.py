@@ -45,7 +45,7 @@ def show_usage(settings: Settings, output: Output) -> int:
         return 0
     what = f"today {mb_text(today_bytes)}, this month {mb_text(month_bytes)}, the profile here is {profile}"
     for line in (what, *starmap(_cap_line, caps), *starmap(_day_line, days.items())):
-        output.result("usage", line)
+        output.prose("usage", line, indent=2)
     return 0
 
 

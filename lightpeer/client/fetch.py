@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import trio
 
 from lightpeer.client.kept import Wanted
-from lightpeer.client.part_file import PartFile, PipedFile
+from lightpeer.client.part_file import destination, part_of
 from lightpeer.client.stream import SILENCE_S, next_within, streaming
 from lightpeer.core.content.uri import parse_uri
-from lightpeer.errors import StateError
+from lightpeer.errors import StateError, StreamFailedError
 
 if TYPE_CHECKING:
     from lightpeer.client.client import Client
+    from lightpeer.client.part_file import PartFile
     from lightpeer.download.session import Session
 
 BEST_KBPS: Final = 1000  # above every rendition: a fetch wants the best, as with yt-dlp
@@ -35,11 +36,13 @@ class FetchOptions(NamedTuple):
         bitrate_kbps: the greatest rendition wanted; None: the best.
         silence_s: how long to wait for a segment before giving up; infinity: for ever.
         on_progress: called with the bytes done and the bytes expected, if that is known.
+        replaces: whether another file of that name is replaced; else it must be the track.
     """
 
     bitrate_kbps: int | None = None
     silence_s: float = SILENCE_S
     on_progress: Callable[[int, int | None], None] | None = None
+    replaces: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Fetched:
         bitrate_kbps: the rendition.
         transport: `udp`, `grpc` or `grpc+udp`; `cache` where nothing was fetched.
         sources: how many peers sent it at a time, at most.
+        was_there: whether the file was there already, and complete.
     """
 
     uri: str
@@ -65,6 +69,7 @@ class Fetched:
     bitrate_kbps: int
     transport: str
     sources: int
+    was_there: bool = False
 
 
 async def fetch(client: Client, uri: str, path: Path | None, options: FetchOptions | None = None) -> Fetched:
@@ -78,10 +83,11 @@ async def fetch(client: Client, uri: str, path: Path | None, options: FetchOptio
         options: rendition, patience and progress; None: the defaults.
 
     Raises:
+        UsageError: another file has that name, and is not to be replaced.
         LightpeerError: no reachable peer holds it, the stream failed, or the file cannot be written.
     """
     options = options or FetchOptions()
-    part = PipedFile() if path is None else PartFile(path)
+    part = destination(path, replaces=options.replaces)
     wanted = Wanted(options.bitrate_kbps or BEST_KBPS, is_exact=True, keeps=False)
     try:
         async with streaming(client, parse_uri(uri), wanted, part) as (session, _):
@@ -99,9 +105,19 @@ async def fetch(client: Client, uri: str, path: Path | None, options: FetchOptio
         raise StateError(path, reason) from error
     except OSError as error:
         raise StateError(path, _refusal(path, error)) from error
+    except StreamFailedError as error:
+        part.close()  # which removes a part without sound
+        raise StreamFailedError(f"{error}{_way_on(path)}") from error
     finally:
         part.close()
     return _fetched(uri, path or Path("-"), part, session)
+
+
+def _way_on(path: Path | None) -> str:
+    """Return how to go on after a failure, to be appended to its sentence."""
+    if path is None or not (part := part_of(path)).exists():
+        return ""
+    return f"; {part} is kept, and the same command goes on from it"
 
 
 def _refusal(path: Path | None, error: OSError) -> str:
@@ -125,4 +141,5 @@ def _fetched(uri: str, path: Path, part: PartFile, session: Session) -> Fetched:
         bitrate_kbps=rendition.bitrate_kbps,
         transport="+".join(sorted(session.stats.transports)) or came,
         sources=session.stats.sources,
+        was_there=part.is_finished,
     )

@@ -5,17 +5,22 @@ An earlier part is read first, segment by segment, and beside it what the cache 
 caller checks each segment against its hash, as it does with every source, so a part of another track, or a
 torn write, does no harm. A symbolic link in its place is not followed: in a folder that all may write to,
 anybody could have laid it. Only one process at a time writes a part: it holds a lock on it (flock).
+
+A file that has the final name already is read in the same way where it is not to be replaced: if all of it
+verifies, it is the track.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from lightpeer.core.content.manifest import TABLE_BASE
+from lightpeer.errors import UsageError
 from lightpeer.safe_files import open_ordinary
 
 if TYPE_CHECKING:
@@ -23,12 +28,26 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.scheduler import SegmentReady
     from lightpeer.core.segments.tables import Kept
 
+logger = logging.getLogger(__name__)
+
 PART: Final = ".part"
 
 
 def part_of(path: Path) -> Path:
     """Return where the part of a track is kept that is fetched to a path."""
     return path.with_name(path.name + PART)
+
+
+def destination(path: Path | None, *, replaces: bool) -> PartFile:
+    """Return where a track is written.
+
+    Args:
+        path: its file; None: standard output.
+        replaces: whether another file of that name is replaced.
+    """
+    if path is None:
+        return PipedFile()
+    return FinishedFile(path) if path.exists() and not replaces else PartFile(path)
 
 
 class PartFile:
@@ -42,6 +61,8 @@ class PartFile:
         rendition: the number of the one that it holds.
     """
 
+    is_finished = False  # before anything is fetched
+
     def __init__(self, path: Path) -> None:
         """Open nothing yet; the track will be at `path`."""
         self._path = path
@@ -52,6 +73,8 @@ class PartFile:
         self._beside: Kept | None = None
         self._next_kept = 0  # the next segment to look for in the earlier part
         self._kept_at = 0  # where it begins
+        self._given: int | None = None  # the segment that the earlier part gave last
+        self._was_told = False
         self.size_bytes = 0
         self.kept_bytes = 0
 
@@ -116,9 +139,17 @@ class PartFile:
         """Do nothing: segments are written as they are taken."""
 
     def drop(self, rendition: int, number: int) -> None:
-        """Forget an object of the cache, whose bytes are not right."""
-        if self._beside:
+        """Forget an object, whose bytes are not right."""
+        if rendition == self.rendition and number == self._given:
+            self._on_damage()
+        elif self._beside:
             self._beside.drop(rendition, number)
+
+    def _on_damage(self) -> None:
+        """Say once that the part is not what an earlier try has written."""
+        if not self._was_told:
+            self._was_told = True
+            logger.warning("%s was damaged on the disk: what is lost is fetched again", self._part)
 
     def _read_part(self, rendition: int, segment: int, size: int) -> bytes | None:
         if self._file is None or rendition != self.rendition or segment != self._next_kept:
@@ -126,7 +157,10 @@ class PartFile:
         data = os.pread(self._file.fileno(), size, self._kept_at)
         self._next_kept += 1
         self._kept_at += size
-        return data if len(data) == size else None
+        if len(data) != size:
+            return None
+        self._given = segment
+        return data
 
     def write(self, segment: SegmentReady) -> None:
         """Append the next segment."""
@@ -160,6 +194,67 @@ class PartFile:
         with file:  # which unlocks it at the end
             if os.fstat(file.fileno()).st_size <= self._header_bytes and self._is_still(file):
                 self._part.unlink(missing_ok=True)
+
+
+class FinishedFile(PartFile):
+    """A file that has the track's name already, and is not to be replaced: it is read, and never written."""
+
+    is_finished = True
+
+    @property
+    def has_begun_before(self) -> bool:
+        """Always: tables alone are wanted of the network."""
+        return True
+
+    def begin(self, number: int, rendition: Rendition, beside: Kept | None = None) -> None:
+        """Open the file.
+
+        Args:
+            number: the rendition's number.
+            rendition: the rendition.
+            beside: what is kept of the track.
+
+        Raises:
+            UsageError: it begins in another way than the rendition.
+        """
+        self._check(self._path.is_file())  # a FIFO would be waited for
+        self._file = self._path.open("rb", buffering=0)
+        header = rendition.header
+        self._check(self._file.read(len(header)) == header)
+        self.rendition, self._beside = number, beside
+        self.size_bytes = self._kept_at = self._header_bytes = len(header)
+
+    def write(self, segment: SegmentReady) -> None:
+        """Compare the next segment; raise UsageError if the file has another."""
+        assert self._file is not None, "`begin` comes first"
+        size = len(segment.data)
+        self._check(os.pread(self._file.fileno(), size, self.size_bytes) == segment.data)
+        self.size_bytes += size
+        self.kept_bytes += size
+
+    def finish(self) -> None:
+        """Raise UsageError if the file goes on after the track."""
+        assert self._file is not None, "`begin` comes first"
+        self._check(os.fstat(self._file.fileno()).st_size == self.size_bytes)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _on_damage(self) -> None:
+        """Say nothing: `write` compares the file with what is right."""
+
+    def _check(self, is_right: bool) -> None:
+        if not is_right:
+            raise other_file(self._path)
+
+
+def other_file(path: Path) -> UsageError:
+    """Return the error for a file that is in the way of a track."""
+    return UsageError(
+        f"{path} is there already, and is something else: name another file, or replace it with --force"
+    )
 
 
 class PipedFile(PartFile):

@@ -17,6 +17,7 @@ from lightpeer.errors import (
     StreamFailedError,
     Unreached,
 )
+from lightpeer.peering.reasons import unreached_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,24 +32,6 @@ NOBODY_KNOWN: Final = (
     "no peer is known: join one by its invite (lightpeer join INVITE), name one with --bootstrap HOST:PORT, "
     "or serve music on this network (lightpeer-serve DIR --listen PORT)"
 )
-_CAUSES: Final = {
-    Unreached.REFUSED: ("nobody listens at {at}", "start the peer there or check the port"),
-    Unreached.NO_ROUTE: ("there is no route to {at}", "check this machine's network"),
-    Unreached.NO_NAME: ("the name {host} is not found", "check its spelling"),
-    Unreached.NO_NAME_SERVER: ("no name server answers for {host}", "check this machine's network"),
-    Unreached.CLOSED: ("{at} closes the connection at once", "check the port"),
-    Unreached.FOREIGN: ("what answers at {at} does not speak HTTP/2 and is no peer", "check the port"),
-    Unreached.SILENT: ("{at} does not answer", "check the address, and the firewall there"),
-}
-"""What is so, and what to do about it; "or name another" follows."""
-
-
-def unreached_sentence(unreached: Unreached, address: Endpoint) -> tuple[str, str]:
-    """Return why nobody was reached at an address, and what to do about it."""
-    from lightpeer.core.addresses import format_endpoint
-
-    what, remedy = _CAUSES[unreached]
-    return what.format(at=format_endpoint(address), host=address[0]), remedy
 
 
 class Setbacks:

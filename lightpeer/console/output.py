@@ -13,7 +13,7 @@ import sys
 from typing import Final, TextIO
 
 from lightpeer.console.encoding import accept_any_text
-from lightpeer.console.text import clean, truncate
+from lightpeer.console.text import clean, fold, truncate
 from lightpeer.errors import StateError
 
 STDOUT_FILENO = 1
@@ -85,15 +85,28 @@ class Output:
         """Print a result: in JSON its data under an event name, else its text."""
         self._print(self._encode(event, data) if self.json else clean(text))
 
+    def prose(self, event: str, text: str, *, indent: int = 0, **data: object) -> None:
+        """Print a result that is worth reading to its end: on a terminal in several lines if need be.
+
+        Args:
+            event: its name in JSON.
+            text: for people.
+            indent: spaces before all lines but the first.
+            data: its fields in JSON.
+        """
+        columns = self.columns
+        for line in [text] if columns is None else fold(clean(text), columns, indent):
+            self.result(event, line, **data)
+
     def lines(self, text: str) -> None:
         """Print each line of a text as a result."""
         for line in text.splitlines():
             self.result("line", line)
 
     def remark(self, event: str, text: str, **data: object) -> None:
-        """Print progress: like a result, but not in quiet text."""
+        """Print progress: like prose, but not in quiet text."""
         if self.json or not self.quiet:
-            self.result(event, text, **data)
+            self.prose(event, text, indent=0, **data)
 
     def error(self, text: str, exit_status: int) -> None:
         """Print the sentence that the command fails with."""

@@ -9,29 +9,72 @@ import argparse
 import contextlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from lightpeer.console.text import fold
 from lightpeer.errors import INTERRUPTED, LightpeerError, UsageError, leaves_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from lightpeer.console.output import Output
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Help whose usage fits any terminal: the options are listed below, and not twice."""
+
+    def _format_usage(
+        self,
+        _usage: str | None,
+        actions: Iterable[argparse.Action],
+        _groups: object,
+        prefix: str | None,
+    ) -> str:
+        given = list(actions)
+        names = [action for action in given if not action.option_strings]
+        shown = [self._format_args(each, self._get_default_metavar_for_positional(each)) for each in names]
+        options = ["[options]"] if len(names) < len(given) else []
+        text = " ".join([self._prog, *options, *shown])
+        if prefix == "":  # the beginning of a command's usage is asked for
+            return text
+        return "\n".join(fold(f"usage: {text}", self._width, len("usage: "))) + "\n\n"
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError for a mistake, so that it is reported like any error."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Begin with the arguments of `argparse.ArgumentParser`."""
+        kwargs.setdefault("formatter_class", _Formatter)
+        super().__init__(*args, **kwargs)
+
     def error(self, message: str) -> NoReturn:
         """Raise UsageError for a mistake in the arguments."""
         raise UsageError(f"{message} (see {self.prog} --help)")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Say what an option that does not exist may have been meant to be."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        for argument in unknown:
+            name = argument.partition("=")[0].removeprefix("--")
+            names = [option[2:] for option in self._option_string_actions if option.startswith("--")]
+            if argument.startswith("--") and (meant := _nearest(name, names)):
+                self.error(f"there is no option --{name}: did you mean --{meant}?")
+        return parsed, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Say what a command that does not exist may have been meant to be."""
         if action.choices is None or value in action.choices:
             return
-        from difflib import get_close_matches
-
         names = [str(choice) for choice in action.choices]
-        close = get_close_matches(str(value), names, 1)
-        what = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
-        raise UsageError(f"there is no command {value!r}: {what} (see {self.prog} --help)")
+        meant = _nearest(str(value), names)
+        what = f"did you mean {meant}?" if meant else f"there are {', '.join(names)}"
+        self.error(f"there is no command {value!r}: {what}")
+
+
+def _nearest(name: str, names: Sequence[str]) -> str | None:
+    """Return what a mistyped name was probably meant to be, None if it is like no other."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, names, 1, cutoff=0.7)), None)
 
 
 def start_logging(program: str, verbose: int) -> None:

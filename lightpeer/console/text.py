@@ -8,7 +8,10 @@ by the same rule.
 from __future__ import annotations
 
 import unicodedata
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _UNSHOWN: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories that control a terminal, reorder text (bidi overrides), or are invisible."""
@@ -45,6 +48,40 @@ def truncate(text: str, columns: int) -> str:
             break
         kept.append(char)
     return "".join(kept) + "…" if columns > 0 else ""
+
+
+def fold(text: str, columns: int, indent: int = 0) -> Iterator[str]:
+    """Yield a cleaned text in lines that fit, broken at spaces where there are any.
+
+    Args:
+        text: the text.
+        columns: how wide a line may be, at least 2.
+        indent: spaces before all lines but the first, as far as these leave half of the room.
+    """
+    margin = " " * min(indent, (columns - 1) // 2)
+    line, is_empty = "", True
+    for word in text.split(" "):
+        longer = line + word if is_empty else f"{line} {word}"
+        if width(longer) > columns and not is_empty:
+            yield line.rstrip()
+            longer = margin + word
+        while width(longer) > columns:
+            head = _beginning(longer, columns)
+            yield head
+            longer = margin + longer[len(head) :]
+        line, is_empty = longer, False
+    yield line.rstrip()
+
+
+def _beginning(text: str, columns: int) -> str:
+    """Return as much of a text as fits, and at least a character beyond its spaces."""
+    size, used = 0, 0
+    for char in text:
+        used += _char_width(char)
+        if used > columns and text[:size].strip():
+            break
+        size += 1
+    return text[:size]
 
 
 def _char_width(char: str) -> int:

@@ -19,6 +19,7 @@ from lightpeer.core.udp.opening import Chunk
 from lightpeer.errors import RemoteError, RpcError, StreamFailedError
 from lightpeer.net.udp_path import Path
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.peering.reasons import plain_reason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -162,7 +163,7 @@ class Connection:
 
     async def _on_call_failed(self, call_no: int, error: RemoteError) -> None:
         self.refresh()
-        fault = Fault(str(error), error.is_lie)
+        fault = Fault(plain_reason(error, self.peer.address), error.is_lie)
         is_weather = isinstance(error, RpcError) and error.code() in _WEATHER
         now = trio.current_time()
         self._download.on_call_failed(self._source, call_no, fault, now, is_weather=is_weather)

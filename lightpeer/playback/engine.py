@@ -94,9 +94,17 @@ class Engine:
     @property
     def position_s(self) -> float:
         """The position that is heard now, in seconds; after a command, the position it goes to."""
-        if self.deck is None or self._interrupt.cancel_called:
+        if self.deck is None:
             return self._queue.position_s
+        if self._interrupt.cancel_called:
+            return min(self._queue.position_s, self.deck.track.duration_s)
         return max(0.0, self.deck.position_s - self.sound.latency_s)
+
+    @property
+    def due(self) -> Deck | None:
+        """The deck of the turn that is due, which may not be played yet; None while it is being opened."""
+        turn = self._queue.turn
+        return self.deck if turn is None or turn == self._turn else self.decks.get(turn)
 
     def _sink_ahead_s(self) -> float:
         """Return the seconds of sound that have left the buffer and are not heard yet."""

@@ -211,7 +211,9 @@ class Player:
         engine, place = self._engine, place_of(self.queue)
         decks, weather, meter = engine.decks, engine.weather, self._client.meter
         if engine.is_running:
-            place = status_of(engine.deck, place, is_paused=engine.sound.paused)
+            place = status_of(engine.due, place, is_paused=engine.sound.paused)
+            if engine.due is not engine.deck:
+                place = replace(place, state="opening")
             place = replace(place, position_s=engine.position_s, next_title=decks.next_title())
         left_bytes = meter.left_bytes if meter else None
         return replace(

@@ -4,12 +4,13 @@ Audio libraries are imported only once the first packet has left: a Pi Zero spen
 network anyway. The sink is opened with the first piece of PCM, which says how many channels there are.
 
 A sound device may go and come back: it is unplugged, or its server restarted. Once it has worked, its
-failures are weather, and another sink is tried, less and less often. What the lost one had taken, a fraction
-of a second, is not heard.
+failures are weather, and another sink is tried, less and less often. What the lost one had taken and not
+played, a fraction of a second, goes to the next, so that music goes on where it was.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MIN_VOLUME_DB: Final = -60.0
 MAX_VOLUME_DB: Final = 12.0
+MOST_GIVEN: Final = 5  # pieces of about 200 ms: more than a sink holds
 
 
 class Sound:
@@ -54,6 +56,7 @@ class Sound:
         self._is_open = False
         self._weather = weather
         self._has_worked = False
+        self._given: deque[bytes] = deque(maxlen=MOST_GIVEN)  # what the sink has taken last
         self._retries: Retries | None = None  # since a sink has last taken sound
 
     @property
@@ -70,6 +73,7 @@ class Sound:
     def begin(self) -> None:
         """Begin anew: another sink, and no pause."""
         self.paused, self.channels = False, 0
+        self._given.clear()
 
     @property
     def keeps_mono(self) -> bool:
@@ -107,22 +111,32 @@ class Sound:
             try:
                 await self._sink.write(pcm)
             except AudioError as error:
+                unheard = self._unheard(self._sink, len(pcm))
                 await self._lose(self._sink, error)
                 await self.open(self.channels)
+                pcm = unheard + pcm
             else:
+                self._given.append(pcm)
                 self._retries = None
                 return
+
+    def _unheard(self, sink: Sink, more_bytes: int) -> bytes:
+        """Return what a sink has taken and not played, but for `more_bytes`, which it may have taken, too."""
+        most_bytes = round(sink.latency_s * SAMPLE_RATE) * 2 * self.channels - more_bytes
+        return b"".join(self._given)[-most_bytes:] if most_bytes > 0 else b""
 
     async def _lose(self, sink: Sink, error: AudioError) -> None:
         """Close a sink that has failed, and wait for the next try; raise the error if none can succeed."""
         if not (sink.may_return and self._has_worked):
             raise error
+        from lightpeer.audio.device import ELSEWHERE  # which is for those who give up
+
         await self.aclose()
         self._retries = self._retries or Retries()
         again_s = self._retries.next_s(0.0, was_answered=False)
         assert again_s is not None, "nobody answers here"
         self._weather.on_silence()
-        self._weather.begin("sound", str(error), next_try_s=again_s)
+        self._weather.begin("sound", str(error).removesuffix(ELSEWHERE), next_try_s=again_s)
         await trio.sleep(again_s)
 
     def toggle_pause(self) -> None:
@@ -134,6 +148,7 @@ class Sound:
 
     def flush(self) -> None:
         """Drop the sound that is queued in the sink, for a seek or a skip."""
+        self._given.clear()
         if self._sink is not None:
             self._sink.flush()
 

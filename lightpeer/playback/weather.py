@@ -12,7 +12,7 @@ import trio
 
 from lightpeer.core.segments.waits import Waits
 from lightpeer.errors import AudioError, NoPeerError
-from lightpeer.playback.events import Rebuffering, Resumed
+from lightpeer.playback.events import Rebuffering, Resumed, SourceLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ class Weather:
         self._on_event = on_event
         self._waits = Waits(give_up_s)
         self._timer = trio.CancelScope()
+        self._lost = ""  # why the latest source was
 
     @property
     def awaited(self) -> str:
@@ -62,6 +63,8 @@ class Weather:
         """Pass on what a session tells; the end of an interruption within a wait is told with its end."""
         if isinstance(event, Rebuffering):
             self.on_silence()
+        elif isinstance(event, SourceLost):
+            self._lost = event.reason
         if not (isinstance(event, Resumed) and self._waits.since is not None):
             self._on_event(event)
 
@@ -90,7 +93,9 @@ class Weather:
         if session is None or since is None:
             self.end("network")
             return
-        self.begin("network", "nothing comes from the network", since=since)
+        is_alone = self._lost and not session.source_count
+        cause = f", as the last source is gone ({self._lost})" if is_alone else ""
+        self.begin("network", f"nothing comes from the network{cause}", since=since)
         if not session.playout.realtime:  # it has given all that was here
             self.on_silence()
 

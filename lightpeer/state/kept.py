@@ -146,9 +146,9 @@ class KeptTracks:
             reason = f"{self._folder} cannot be written ({error.strerror}): make it yours"
             raise StateError(self._folder, reason) from error
 
-    def clear(self) -> int:
-        """Remove all tracks, pinned ones too; return how many. Raises StateError if one cannot be removed."""
-        tracks = self.tracks()
+    def clear(self, *, pinned: bool = False) -> int:
+        """Remove all tracks but pinned ones, or these too; return how many. StateError: one cannot be."""
+        tracks = [track for track in self.tracks() if pinned or not track.is_pinned]
         try:
             for track in tracks:
                 self._remove(track)

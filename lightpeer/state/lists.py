@@ -7,6 +7,8 @@ person cannot do without the favourites: where these cannot be read or saved, th
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.content.playlist import (
@@ -22,6 +24,8 @@ from lightpeer.state.files import Losses, SmallFile, ensure_state_dir, write_ato
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+logger = logging.getLogger(__name__)
 
 SHOWN: Final = "shown.m3u8"
 FAVOURITES: Final = "favourites.m3u8"
@@ -65,6 +69,32 @@ class KeptList:
             self._losses.note(error)
             return
         self._file.save(build_playlist(list(entries)[-self._most :]).encode())
+
+
+class ShownList(KeptList):
+    """The list that was shown last. Where it cannot be saved, numbers must not take from one before it."""
+
+    def __init__(self, state_dir: Path, losses: Losses | None = None) -> None:
+        """Read nothing yet.
+
+        Args:
+            state_dir: the file's directory.
+            losses: reports that the file cannot be saved.
+        """
+        super().__init__(state_dir, SHOWN, losses)
+        self._path = state_dir / SHOWN
+
+    def save(self, entries: Iterable[Entry]) -> None:
+        """Replace it; where that fails, remove it, and say what numbers mean now."""
+        try:
+            ensure_state_dir(self._folder)
+            write_atomically(self._path, build_playlist(list(entries)[-self._most :]).encode())
+        except StateError as error:
+            self._losses.note(error)
+            with suppress(OSError):  # not ours, or on a disk that is read only
+                self._path.unlink(missing_ok=True)
+            what = "still take from one before" if self._path.exists() else "take nothing from"
+            logger.warning("numbers %s this list: give loud: ids instead", what)
 
 
 class Favourites(KeptList):

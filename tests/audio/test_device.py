@@ -2,12 +2,14 @@ import ctypes.util
 import sys
 import threading
 import types
+from array import array
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from lightpeer.audio import _native, device
+from lightpeer.audio.converting import Format
 from lightpeer.audio.device import DeviceSink
 from lightpeer.errors import AudioError, MissingLibraryError
 
@@ -30,6 +32,8 @@ class FakeSoundDevice(types.ModuleType):
         self.stream = None
         self.fails_at = self.reason = ""
         self.begun = 1
+        self.takes = None  # a rate and channels, if it is a raw device that takes these alone
+        self.opened = []
 
     def _terminate(self):
         self.fail("terminate")
@@ -53,14 +57,21 @@ class FakeSoundDevice(types.ModuleType):
                 {"name": "default", "hostapi": 0, "max_output_channels": 32},
             ]
         assert kind == "output"
-        return {"default_samplerate": 44100.0}
+        rate, channels = self.takes or (44_100, 2)
+        return {"default_samplerate": float(rate), "max_output_channels": channels}
 
     def query_hostapis(self):
         return ({"name": "ALSA"},)
 
     def RawOutputStream(self, **options):
         self.fail("stream")
+        rate, channels = self.takes or (options["samplerate"], options["channels"])
+        if options["samplerate"] != rate:
+            raise self.PortAudioError("Error opening RawOutputStream: Invalid sample rate")
+        if options["channels"] > channels:
+            raise self.PortAudioError("Error opening RawOutputStream: Invalid number of channels")
         self.stream = FakeStream(self, **options)
+        self.opened.append(self.stream)
         return self.stream
 
 
@@ -372,16 +383,99 @@ def test_the_real_sounddevice_is_found_without_asking_a_compiler(monkeypatch):
     assert device._import_sounddevice().RawOutputStream
 
 
-def test_a_raw_device_of_another_rate_is_named_with_the_way_out(fake):
-    fake.fails_at, fake.reason = "stream", "Invalid sample rate [PaErrorCode -9997]"
+# Raw devices, which take a format of their own alone.
+
+
+class Halves:
+    """In place of libspeexdsp: leaves out every second sample, and holds one back."""
+
+    def __init__(self, given, taken):
+        assert (given, taken) == (Format(48_000, 2), Format(24_000, 2))
+        self.log = []
+
+    def convert(self, pcm):
+        return b"".join(pcm[at : at + 4] for at in range(0, len(pcm), 8))
+
+    def finish(self):
+        return b"last"
+
+    def reset(self):
+        self.log.append("reset")
+
+    def close(self):
+        self.log.append("close")
+
+
+def test_a_device_of_another_rate_gets_its_own(fake, monkeypatch):
+    monkeypatch.setattr(device, "Converter", Halves)
+    fake.takes = 24_000, 2
+
+    async def test():
+        sink = await opened("hw:1,0")
+        (stream,) = fake.opened
+        assert (stream.options["samplerate"], stream.options["channels"]) == (24_000, 2)
+        await sink.write(block(1) + block(2))
+        assert sink.latency_s == pytest.approx(0.2 + FakeStream.latency), "the same time in fewer bytes"
+        assert fake.stream.played() == block(1)[::2] + block(2)[::2]
+        converter = sink._converter
+        sink.flush()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sink.drain)
+            await settle()
+            assert fake.stream.played()[:5] == b"last\0"
+        await sink.aclose()
+        assert converter.log == ["reset", "close"]
+
+    trio.run(test, clock=MockClock(autojump_threshold=0))
+
+
+def test_a_device_with_one_channel_gets_a_mix_without_any_library(fake, monkeypatch):
+    monkeypatch.setattr(_native, "require_library", lambda name: pytest.fail(f"asked for {name}"))
+    fake.takes = RATE, 1
+
+    async def test():
+        sink = await opened("hw:2,0")
+        assert fake.stream.options["channels"] == 1
+        await sink.write(array("h", [100, 300, -5, -7]).tobytes())
+        assert array("h", fake.stream.played())[:3].tolist() == [200, -6, 0]
+        await sink.aclose()
+
+    trio.run(test)
+
+
+def test_without_the_library_it_is_named_with_the_ways_out(fake, monkeypatch):
+    monkeypatch.setattr(_native, "load_library", lambda _name: None)
+    fake.takes = 44_100, 2
 
     async def test():
         with pytest.raises(
-            AudioError, match=r"48000 Hz \(it takes 44100\): choose one that converts, .*plughw"
+            MissingLibraryError,
+            match=r"libspeexdsp is not installed: .*, as the sound device takes 44100 Hz alone; or choose one"
+            r" that converts; .*--output",
         ):
             await opened("hw:1,0")
-        fake.query_devices = lambda *_: {}
-        with pytest.raises(AudioError, match=r"48000 Hz \(Invalid sample rate .*plughw"):
+
+    trio.run(test)
+
+
+def test_what_is_no_matter_of_the_format_is_not_tried_in_another(fake):
+    fake.fails_at, fake.reason = "start", "Device unavailable"
+
+    async def test():
+        with pytest.raises(AudioError, match=r"cannot be used \(Device unavailable"):
+            await opened()
+        assert len(fake.opened) == 1
+
+    trio.run(test)
+
+
+@pytest.mark.parametrize("known", [{}, {"default_samplerate": 48_000.0, "max_output_channels": 2}], ids=len)
+def test_a_device_that_says_nothing_else_of_itself_is_refused(fake, known):
+    fake.takes = 44_100, 2
+    fake.query_devices = lambda *_given, **_more: known
+
+    async def test():
+        with pytest.raises(AudioError, match=r"cannot be used .*Invalid sample rate.*--output"):
             await opened("hw:1,0")
 
     trio.run(test)

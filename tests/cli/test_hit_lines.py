@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lightpeer.cli.hit_lines import hit_lines
+from lightpeer.cli.hit_lines import Row, hit_lines, lines_of
 from lightpeer.client.models import Hit
 from lightpeer.console.text import width
 
@@ -46,3 +46,24 @@ def test_there_may_be_none():
 def test_numbers_stand_below_one_another():
     lines = list(hit_lines(HITS[:1] * 10, 79))
     assert (lines[0][:4], lines[9][:4]) == (" 1  ", "10  ")
+
+
+ROWS = [
+    Row("Copper\x1b Rain", ("1:05", "0.1 MB", "pinned", "loud:x")),
+    Row("東京", ("0:10", "12.5 MB", "", "")),
+]
+
+
+def test_rows_without_numbers_begin_with_the_name():
+    assert list(lines_of(ROWS, None)) == ["Copper  Rain  1:05  0.1 MB  pinned  loud:x", "東京  0:10  12.5 MB"]
+    assert list(lines_of(ROWS, 79)) == [
+        "Copper  Rain  1:05   0.1 MB  pinned  loud:x",
+        "東京          0:10  12.5 MB                ",
+    ]
+    assert list(lines_of(ROWS, 39)) == ["Copper  Rain  1:05   0.1 MB", "東京          0:10  12.5 MB"]
+
+
+def test_a_column_without_facts_takes_no_room():
+    rows = [row._replace(facts=("1:05", "", "x")) for row in ROWS]
+    assert list(lines_of(rows, 79)) == ["Copper  Rain  1:05  x", "東京          1:05  x"]
+    assert list(lines_of(rows, None)) == ["Copper  Rain  1:05  x", "東京  1:05  x"]

@@ -168,10 +168,17 @@ def test_help_lists_the_commands_and_statuses(capsys):
         (["play", "x", "--stats", "none/s.json"], "a folder that exists"),
         (["play", "x", "--stats", "/dev/null"], "an ordinary file"),
         (["play", "x", "--config", "none.toml"], "there is no configuration file"),
-        (["play", "x", "--stat", "s"], "unrecognized arguments: --stat"),
+        (["play", "x", "--outptu", "null"], "there is no option --outptu: did you mean --output?"),
+        (["search", "x", "--limt=3"], "there is no option --limt: did you mean --limit?"),
+        (["play", "x", "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["play", "x", "-z"], "unrecognized arguments: -z"),
         (["fetch", "loud:x", "-o", "y"], "'loud:x' is not a track id"),
         (["fetch", "x", "--name", "{song}"], "--name has no field {song}: there are {title}"),
         (["fetch", "x", "--name", "../{title}"], "is no name within a folder"),
+        (["fetch", "x", "--name", "{artist"], "--name '{artist' has a brace without its other"),
+        (["fetch", "x", "-o", "{artist"], "names one file, and fills in nothing: give --name '{artist'"),
+        (["fetch", "x", "-o", "mine.txt"], "mine.txt is there already, and is something else"),
+        (["cache", "--pinned"], "--pinned says what --clear removes: give both"),
         (["fetch", "x", "--dir", "none"], "there is no folder none"),
         (["fetch", "x", "-o", "-", "--json"], "--json and -o - both need stdout"),
         (["fetch", "x", "--all", "-o", "y"], "-o names the file of one track"),
@@ -185,6 +192,7 @@ def test_help_lists_the_commands_and_statuses(capsys):
     ],
 )
 def test_wrong_usage_is_one_sentence_and_two(argv, says, capsys, tmp_path):
+    (tmp_path / "mine.txt").write_text("a letter")
     assert run(argv) == 2
     out, err = capsys.readouterr()
     assert ('"exit_status": 2' in out) if "--json" in argv else not out

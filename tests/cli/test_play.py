@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -131,8 +133,7 @@ def test_sparse_lines_where_there_is_no_terminal(settings, capsys):
         "playing Copper [2J Rain — lightpeer (Demo), 0:25, 48 kbit/s by udp",
         "waiting for data",
         "playing again",
-        "waiting: no peer answers",
-        "lost the source Labc: it went away",
+        "waiting for 0:04: no peer answers; it goes on by itself",
     ]
     assert capsys.readouterr().err == "lightpeer: odd \n"
 
@@ -246,7 +247,7 @@ def test_peers(settings):
     people, programs = io.StringIO(), io.StringIO()
     trio.run(commands._peers, settings, Output(stream=people))
     trio.run(commands._peers, settings, Output(json=True, stream=programs))
-    assert people.getvalue() == "Lx  tried  12 ms  serve  a:1 [::1]:2\nLy  new  -    \n"
+    assert people.getvalue() == "Lx  tried  12 ms  serve  a:1 [::1]:2\nLy  new  -\n"
     assert json.loads(programs.getvalue().splitlines()[0]) == {
         "event": "peer",
         "peer_id": "Lx",
@@ -263,3 +264,34 @@ def test_peers(settings):
 )
 def test_how_people_name_a_track(parts, text):
     assert described(*parts) == text
+
+
+def test_an_outage_is_one_sentence_and_another_at_its_end(settings, monkeypatch):
+    outage = [Waiting("nobody listens", 0.4), SourceLost("Labc", "x"), Rebuffering(), Waiting("y", 9.0)]
+    script = [*outage, PLAYING, *outage, Resumed(1.5), Rebuffering(), *outage]
+    monkeypatch.setattr("tests.cli.test_play.SCRIPT", script)
+    stream = io.StringIO()
+    playing(settings, Output(stream=stream))
+    first, _, *lines = stream.getvalue().splitlines()
+    assert first == "waiting: nobody listens", "which has an end, unless --wait says otherwise"
+    waiting = "waiting: nobody listens; it goes on by itself"
+    assert lines == [waiting, "playing again", "waiting for data", waiting]
+    programs = io.StringIO()
+    playing(settings, Output(json=True, stream=programs))
+    assert len(programs.getvalue().splitlines()) == len(script), "they are told everything"
+
+
+def test_text_stays_beside_the_samples_while_the_person_chooses(settings):
+    beside = play.beside_sound(replace(settings, output="pipe"), Output())
+    assert beside.stream is sys.stderr
+    output = Output(quiet=True)
+    assert play.beside_sound(settings, output) is output
+
+
+def test_peers_fit_a_terminal(settings):
+    class Terminal(Output):
+        columns = 39
+
+    stream = io.StringIO()
+    trio.run(commands._peers, settings, Terminal(stream=stream))
+    assert stream.getvalue() == "Lx  tried  12 ms\nLy    new      -\n"

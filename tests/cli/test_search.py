@@ -80,10 +80,20 @@ def test_on_a_terminal_it_is_said_that_there_are_more(
     assert all(len(line) <= Terminal.columns for line in lines)
 
 
-def test_a_pipe_is_told_of_hits_alone(tmp_path, monkeypatch) -> None:
-    printed = io.StringIO()
-    search(tmp_path, monkeypatch, "rain", Output(stream=printed), limit=5)
-    assert len(printed.getvalue().splitlines()) == 5
+@pytest.mark.parametrize(
+    ("kind", "more"), [(Output, {}), (Output, {"json": True}), (Terminal, {"m3u": True})], ids=str
+)
+def test_a_pipe_is_told_of_hits_alone_and_the_person_beside_it(
+    tmp_path, monkeypatch, capsys, kind, more
+) -> None:
+    says = f"lightpeer: 5 of 12: --limit {MAX_HITS} shows more\n"
+    for quiet in (False, True):
+        printed, as_m3u = io.StringIO(), "m3u" in more
+        output = kind(stream=printed, quiet=quiet, json="json" in more)
+        search(tmp_path, monkeypatch, "rain", output, limit=5, as_m3u=as_m3u)
+        assert sum("loud:" in line for line in printed.getvalue().splitlines()) == 5
+        assert "--limit" not in printed.getvalue()
+        assert capsys.readouterr().err == ("" if quiet else says)
 
 
 def test_what_finds_nothing_leaves_the_list_shown_last(tmp_path, monkeypatch) -> None:

@@ -145,8 +145,12 @@ def test_a_stream_that_dies_leaves_the_old_file_as_it_was_and_a_part_to_go_on_fr
             if done > 100_000:
                 now.servers[0].kill()
 
-        with pytest.raises(StreamFailedError, match="nothing came for 30 s"):
+        with pytest.raises(StreamFailedError) as caught:
             await fetch(now.client, NOISE.track.uri, path, FetchOptions(silence_s=30.0, on_progress=kill))
+        assert str(caught.value) == (
+            "nothing came for 30 s: try again later; "
+            f"{path}.part is kept, and the same command goes on from it"
+        )
         assert trio.current_time() < 60
 
     with_client(tmp_path, act)
@@ -324,3 +328,62 @@ def test_standard_output_that_nobody_reads(tmp_path, monkeypatch):
 )
 def test_a_file_that_cannot_be_written_has_a_way_out(number, way_out):
     assert way_out in _refusal(Path("x.opus"), OSError(number, "why"))
+
+
+# A file that has the name already.
+
+
+def fetched_over(tmp_path: Path, there: bytes, **how: object) -> tuple[Fetched, int]:
+    """Fetch where a file is that is not to be replaced; return what was done, and how many bytes came."""
+    (tmp_path / "x.opus").write_bytes(there)
+    result: list[tuple[Fetched, int]] = []
+
+    async def act(now: Stage) -> None:
+        options = FetchOptions(replaces=False, **how)
+        done = await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus", options)
+        result.append((done, now.phone.counters.rx_bytes()))
+
+    with_client(tmp_path, act)
+    return result[0]
+
+
+@pytest.mark.parametrize(("kbps", "rendition"), [(None, 2), (24, 0)])
+def test_a_finished_file_of_the_track_is_left_and_told_of(tmp_path, kbps, rendition):
+    data = whole(NOISE, rendition)
+    done, came = fetched_over(tmp_path, data, bitrate_kbps=kbps)
+    assert (done.was_there, done.size_bytes, done.kept_bytes) == (True, len(data), len(data) - len(b"header"))
+    assert came < 20_000
+    assert (tmp_path / "x.opus").read_bytes() == data
+    assert not (tmp_path / "x.opus.part").exists()
+
+
+@pytest.mark.parametrize(
+    "there",
+    [b"", b"mine", whole(NOISE, 1), whole(NOISE, 2)[:-1], whole(NOISE, 2) + b"x", b"header" + bytes(400_000)],
+    ids=["nothing", "mine", "another rendition", "cut short", "too long", "another track"],
+)
+def test_another_file_is_never_replaced_unasked(tmp_path, there):
+    (tmp_path / "x.opus").write_bytes(there)
+
+    async def act(now: Stage) -> None:
+        with pytest.raises(UsageError, match=r"x.opus is there already, and is something else: .*--force"):
+            await fetch(now.client, NOISE.track.uri, tmp_path / "x.opus", FetchOptions(replaces=False))
+
+    with_client(tmp_path, act)
+    assert (tmp_path / "x.opus").read_bytes() == there
+    assert not (tmp_path / "x.opus.part").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "fifo"])
+def test_what_is_no_file_is_not_replaced_either(tmp_path, kind):
+    path, mine = tmp_path / "x.opus", tmp_path / "mine"
+    mine.write_bytes(b"mine")
+    {"link": lambda: path.symlink_to(mine), "folder": path.mkdir, "fifo": lambda: os.mkfifo(path)}[kind]()
+
+    async def act(now: Stage) -> None:
+        with pytest.raises(UsageError, match="is something else"):
+            await fetch(now.client, NOISE.track.uri, path, FetchOptions(replaces=False))
+
+    with_client(tmp_path, act)
+    assert mine.read_bytes() == b"mine"
+    assert path.is_symlink() or not path.is_file()

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lightpeer.client.part_file import PartFile
+from lightpeer.client.part_file import FinishedFile, PartFile, PipedFile, destination
+from lightpeer.errors import UsageError
 
 HEADER = b"header--"
 SEGMENTS = [b"one" * 10, b"two" * 20, b"three" * 5]
@@ -87,3 +88,67 @@ def test_a_link_in_its_place_is_not_followed(path, part_path, tmp_path):
     with pytest.raises(OSError, match=r"(?i)link|not an ordinary file"):
         PartFile(path).begin(0, RENDITION)
     assert victim.read_bytes() == b"mine"
+
+
+class Beside:
+    """What the cache has."""
+
+    def __init__(self, *objects):
+        self.objects, self.dropped = list(objects), []
+
+    def best(self, segment):
+        return 0 if segment in self.objects else None
+
+    def read(self, rendition, number, size):
+        return b"c" * size if number in self.objects else None
+
+    def drop(self, rendition, number):
+        self.dropped.append((rendition, number))
+
+
+def test_damage_is_told_of_the_file_that_has_it(path, caplog):
+    """Whoever was told that the cache is damaged looked for a fault of the disk in another folder."""
+    written(path, SEGMENTS[:2]).close()
+    part, beside = PartFile(path), Beside(2, 3)
+    part.begin(0, RENDITION, beside)
+    part.drop(0, 0)
+    assert beside.dropped == [(0, 0)], "the part has given nothing yet"
+    for number, size in enumerate((30, 60)):
+        assert part.read(0, number, size) == SEGMENTS[number]
+        part.drop(0, number)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path}.part was damaged on the disk: what is lost is fetched again"
+    ]
+    assert part.read(0, 2, 10) == b"c" * 10
+    part.drop(0, 2)
+    part.drop(1, 1)
+    assert beside.dropped == [(0, 0), (0, 2), (1, 1)]
+    part.close()
+
+
+def test_a_destination_is_what_suits_the_name(path):
+    assert isinstance(destination(None, replaces=False), PipedFile)
+    assert type(destination(path, replaces=False)) is PartFile
+    path.touch()
+    assert type(destination(path, replaces=True)) is PartFile
+    finished = destination(path, replaces=False)
+    assert isinstance(finished, FinishedFile)
+    assert (finished.is_finished, finished.has_begun_before) == (True, True)
+    finished.close()
+
+
+def test_a_finished_file_gives_its_segments_and_is_compared(path, caplog):
+    path.write_bytes(HEADER + b"".join(SEGMENTS))
+    file = FinishedFile(path)
+    file.begin(0, RENDITION)
+    for number, data in enumerate(SEGMENTS):
+        assert file.read(0, number, len(data)) == data
+        file.write(SimpleNamespace(data=data))
+    file.finish()
+    assert (file.size_bytes, file.kept_bytes) == (path.stat().st_size, sum(map(len, SEGMENTS)))
+    file.drop(0, 2)
+    assert not caplog.records, "it is compared, and not healed"
+    with pytest.raises(UsageError, match="is something else"):
+        file.write(SimpleNamespace(data=b"more"))
+    file.close()
+    file.close()

@@ -34,3 +34,16 @@ def test_errors_go_to_stderr_and_in_json_to_both(capsys):
     out, err = capsys.readouterr()
     assert json.loads(out) == {"event": "error", "message": "no peer", "exit_status": 3}
     assert err == "lightpeer: no peer\n"
+
+
+class Narrow(Output):
+    """Output on a terminal of some columns."""
+
+    columns = 12
+
+
+def test_prose_is_folded_on_a_terminal_alone():
+    for output, text in ((Narrow, "one two\n  three four\n"), (Output, "one two three four\n")):
+        stream = io.StringIO()
+        output(stream=stream).prose("x", "one two three four", indent=2)
+        assert stream.getvalue() == text

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.console.text import clean, clean_lines, clock, seconds_of, truncate, width
+from lightpeer.console.text import clean, clean_lines, clock, fold, seconds_of, truncate, width
 
 
 @given(st.text(max_size=40))
@@ -86,3 +86,22 @@ def test_a_position_is_seconds_or_a_time(text, seconds):
 def test_what_is_no_position_is_refused(text):
     with pytest.raises(ValueError, match="is no position"):
         seconds_of(text)
+
+
+def test_fold():
+    text = "ok    signatures: found (needed by playing)"
+    assert list(fold(text, 40, 6)) == ["ok    signatures: found (needed by", "      playing)"]
+    assert list(fold(text, 43, 6)) == [text]
+    assert list(fold("", 5)) == [""]
+    assert list(fold("a/long/path b", 5, 1)) == ["a/lon", " g/pa", " th b"]
+    assert list(fold("one /long/path", 6, 2)) == ["one", "  /lon", "  g/pa", "  th"]
+    assert list(fold("東京東京", 3)) == ["東", "京", "東", "京"]
+    assert list(fold("aaa bb", 2, 4)) == ["aa", "a", "bb"]
+
+
+@given(st.text(max_size=60), st.integers(2, 30), st.integers(0, 40))
+def test_what_is_folded_fits_and_is_all_there(text, columns, indent):
+    text = clean(text)
+    lines = list(fold(text, columns, indent))
+    assert max(map(width, lines)) <= columns
+    assert "".join("".join(lines).split()) == "".join(text.split())

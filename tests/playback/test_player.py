@@ -24,6 +24,7 @@ from lightpeer.core.content.manifest import (
     parse_manifest_untrusted,
     track_id_of,
 )
+from lightpeer.core.plan.bursts import FIRST_DEPTH_S
 from lightpeer.errors import (
     AudioError,
     BadMessageError,
@@ -265,6 +266,42 @@ def test_a_seek_beyond_the_end_is_the_end(tmp_path):
     done = perform(tmp_path, act, "rain", "arcade")
     assert len(done.sink.pcm) - len(pcm_of(ARCADE)) == SAMPLE_RATE // 10 * STEREO_FRAME
     assert done.sink.pcm.endswith(pcm_of(ARCADE))
+
+
+def test_the_position_that_is_shown_never_goes_beyond_the_end(tmp_path):
+    shown = []
+
+    async def act(now: Stage) -> None:
+        await now.until_heard(2.0)
+        for by_s in (10.0, 10.0, -3.0):
+            now.player.seek_by(by_s)
+            shown.append(now.player.status.position_s)
+
+    done = perform(tmp_path, act)
+    assert shown == [LENGTH_S, LENGTH_S, LENGTH_S - 3.0]
+    assert done.told("seeked", "position_s") == [pytest.approx(LENGTH_S - 3.0, abs=0.001)]
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_what_is_skipped_to_is_shown_at_once(tmp_path, is_open):
+    shown = []
+
+    async def act(now: Stage) -> None:
+        await now.until("playing")
+        await now.when(lambda: (now.player.status.next_title == "Pocket Arcade") == is_open)
+        now.player.next()
+        shown.append(now.player.status)
+        await now.until("playing", 2)
+        shown.append(now.player.status)
+        now.player.next()
+        shown.append(now.player.status)
+
+    perform(tmp_path, act, "rain", "arcade")
+    at_once, then, at_the_end = shown
+    assert (at_once.state, at_once.number, at_once.item) == ("opening", 2, "arcade")
+    assert (at_once.title, at_once.position_s) == ("Pocket Arcade" if is_open else "", 0.0)
+    assert (then.state, then.title, then.number) == ("playing", "Pocket Arcade", 2)
+    assert at_the_end.number == 0
 
 
 def test_a_seek_while_paused_stays_paused(tmp_path):
@@ -753,3 +790,26 @@ def test_segments_that_are_not_of_a_second_end_the_track_and_not_the_listeners_d
     assert [str(error) for error in errors] == [
         "the track's segments are not one second long: its publisher made a mistake"
     ]
+
+
+# How much is fetched ahead.
+
+
+@pytest.mark.parametrize(("skips", "then_s"), [(True, FIRST_DEPTH_S), (False, 2 * FIRST_DEPTH_S)])
+def test_it_grows_while_somebody_listens_and_begins_anew_with_a_skip(tmp_path, skips, then_s):
+    depths = []
+
+    async def act(now: Stage) -> None:
+        for heard_s in (1.0, 63.0):
+            await now.until_heard(heard_s)
+            depths.append(now.player._engine.deck.session.download.bursts.depth_s)
+        now.player.seek_by(-1.0)
+        if skips:
+            now.player.next()
+        await now.until("playing", 2)
+        depths.append(now.player._engine.deck.session.download.bursts.depth_s)
+        now.player.stop()
+
+    tone = tone_track(65.0)
+    perform(tmp_path, act, tone.track.uri, ARCADE.track.uri, shelves=[[tone, ARCADE]])
+    assert depths == [FIRST_DEPTH_S, 2 * FIRST_DEPTH_S, then_s]

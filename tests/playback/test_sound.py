@@ -10,10 +10,12 @@ from types import SimpleNamespace
 import pytest
 import trio
 
+from lightpeer.audio.device import ELSEWHERE
 from lightpeer.config import Settings
 from lightpeer.core.content.manifest import SAMPLE_RATE
 from lightpeer.errors import AudioError
 from lightpeer.playback import sound as module
+from lightpeer.playback.events import PlayerEvent, Waiting
 from lightpeer.playback.sound import MAX_VOLUME_DB, MIN_VOLUME_DB, Sound, Volume
 from lightpeer.playback.weather import Weather
 from tests.rpc.service import run
@@ -58,10 +60,10 @@ def sink(monkeypatch) -> FakeSink:
     return FakeSink()
 
 
-async def prepared(sink: FakeSink) -> Sound:
+async def prepared(sink: FakeSink, told: list[PlayerEvent] | None = None) -> Sound:
     connecting = trio.Event()
     connecting.set()
-    sound = Sound(lambda: sink, connecting, Weather(math.inf, lambda _event: None))
+    sound = Sound(lambda: sink, connecting, Weather(math.inf, [].append if told is None else told.append))
     await sound.prepare()
     return sound
 
@@ -129,6 +131,42 @@ def test_a_device_that_goes_in_the_last_moment_ends_nothing(sink, monkeypatch, m
         monkeypatch.setattr(sink, "drain", fail)
         with nullcontext() if may_return else pytest.raises(AudioError):
             await sound.drain()
+
+    run(main)
+
+
+PIECE = SAMPLE_RATE // 5 * 4  # bytes: 200 ms of stereo
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "skips", "before"),
+    [(0.2, False, b""), (0.3, False, b"3"), (0.5, False, b"233"), (9.0, False, b"112233"), (0.5, True, b"")],
+)
+def test_what_a_lost_device_had_not_played_goes_to_the_next(sink, monkeypatch, latency_s, skips, before):
+    after: list[bytes] = []
+
+    async def fail(_pcm: bytes) -> None:
+        monkeypatch.setattr(sink, "write", take)
+        raise AudioError(f"gone{ELSEWHERE}")
+
+    async def take(pcm: bytes) -> None:
+        after.append(pcm)
+
+    async def main():
+        told: list[PlayerEvent] = []
+        sound = await prepared(sink, told)
+        await sound.open(2)
+        sink.may_return, sink.latency_s = True, latency_s
+        for number in b"123":
+            await sound.write(bytes([number]) * PIECE)
+        if skips:
+            sound.flush()
+        monkeypatch.setattr(sink, "write", fail)
+        await sound.write(b"4" * PIECE)
+        (heard,) = after
+        assert len(heard) == PIECE * (2 + len(before)) // 2, "in halves of a piece"
+        assert heard[:: PIECE // 2] == before + b"44"
+        assert told[0] == Waiting("gone", 0.0, 1.0), "how to do without it is for those who give up"
 
     run(main)
 

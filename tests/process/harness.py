@@ -33,7 +33,7 @@ SERVER = "from lightpeer.serve.__main__ import main; main()"
 
 def environment(home: Path, **more: str) -> dict[str, str]:
     """The test's own, less what the person who runs it has set up for lightpeer."""
-    ours = ("LIGHTPEER_", "XDG_", "PREFIX", "TERM")
+    ours = ("LIGHTPEER_", "XDG_", "PREFIX", "TERM", "COLUMNS")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     chosen = {"HOME": str(home), "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
     return kept | chosen | {"LIGHTPEER_LAN": "no"} | more  # a server next door is no part of a test

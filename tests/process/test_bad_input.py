@@ -20,6 +20,7 @@ from tests.process.conftest import LONG, SHORT, Client
 from tests.process.harness import together, without_library
 
 UNKNOWN = format_uri(bytes(range(32)))
+NO_NUMBERS = "numbers take nothing from this list: give loud: ids instead"
 # As `ulimit -f` does it: the kernel refuses what comes after so many bytes, as on a full disk.
 FULL_DISK = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
 
@@ -245,15 +246,28 @@ class TestState:
         assert (told.status, told.out) == (1, b""), "an id of one run is nobody's"
         assert (found.status, played.status, fetched.status) == (0, 0, 0)
         assert SHORT.encode() in found.out
-        for result in (told, found, played, fetched):
-            assert "cannot make the state directory" in result.sentence
-            assert "--state" in result.sentence
+        sentence, numbers = found.err.splitlines()
+        for said in (told.sentence, sentence, played.sentence, fetched.sentence):
+            assert "cannot make the state directory" in said
+            assert "--state" in said
+        assert numbers == f"lightpeer: {NO_NUMBERS}"
 
     def test_a_full_disk_at_the_first_start(self, client):
         result = client.run("search", SHORT, before=FULL_DISK.format(10))
         assert (result.status, files(client.folder)) == (0, {"state/usage.lock"}), "which is empty"
         assert SHORT.encode() in result.out
-        assert result.sentence.startswith(f"cannot save state: cannot write {client.state / 'key'}")
+        sentence, numbers = result.err.splitlines()
+        assert sentence.startswith(f"lightpeer: cannot save state: cannot write {client.state / 'key'}")
+        assert numbers == f"lightpeer: {NO_NUMBERS}"
+
+    def test_numbers_take_nothing_from_a_list_that_another_has_replaced(self, client):
+        assert client.run("search", SHORT, "--json").status == 0
+        fits = len((client.state / "shown.m3u8").read_bytes()) - 1  # as the key does, and no list
+        result = client.run("search", LONG, before=FULL_DISK.format(fits))
+        assert (result.status, result.err.splitlines()[-1]) == (0, f"lightpeer: {NO_NUMBERS}")
+        refused = client.run("play", 1, "--output", "null")
+        assert (refused.status, refused.out) == (2, b"")
+        assert refused.sentence.startswith("nothing was listed that 1 could be taken from: search first")
 
     def test_a_corrupt_key_is_left_alone(self, client):
         client.state.mkdir()
@@ -286,12 +300,13 @@ class TestFullDisk:
     def test_fetch_leaves_what_was_there_and_goes_on_once_there_is_room(self, client, network):
         client.run("id")
         (client.folder / "x.opus").write_text("before")
-        result = client.run("fetch", network.uris[LONG], "-o", "x.opus", before=FULL_DISK.format(50_000))
+        fetch = ["fetch", network.uris[LONG], "-o", "x.opus", "--force"]
+        result = client.run(*fetch, before=FULL_DISK.format(50_000))
         assert result.status == 1
         assert "cannot write x.opus" in result.sentence
         assert (client.folder / "x.opus").read_text() == "before"
         assert 0 < (client.folder / "x.opus.part").stat().st_size <= 50_000
-        result = client.run("fetch", network.uris[LONG], "-o", "x.opus", "--json")
+        result = client.run(*fetch, "--json")
         assert result.status == 0
         assert json.loads(result.out)["kept_bytes"] > 20_000
         assert "x.opus.part" not in files(client.folder)

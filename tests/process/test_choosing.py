@@ -176,4 +176,12 @@ def test_the_person_chooses(listener):
     with OnTerminal(*listener.common, *pick, cwd=listener.folder) as shown:
         shown.wait_for("Enter for 1: ")
         shown.press("\x03")
-        assert shown.end() == -2
+        assert shown.end() == 130
+        assert shown.shown.replace("^C", "") == "\r\n"
+        assert shown.is_restored
+    with OnTerminal(*listener.common, *pick, cwd=listener.folder, columns=40) as shown:
+        shown.wait_for("? ")
+        assert max(map(width, re.split(r"[\r\n]+", shown.shown))) < 40
+        shown.press("\x04")
+        assert shown.end() == 2
+        assert "nothing was chosen" in shown.shown

@@ -25,14 +25,21 @@ def test_what_is_pinned_is_shown_heard_let_go_and_cleared(client, network):
         2,
         "nothing can be pinned while the cache is off: give a --cache-size",
     )
+    fetched = alone.run("fetch", uris[LONG], "--bitrate", 48, *NOBODY)
+    assert (fetched.status, fetched.err) == (0, "")
+    assert (client.folder / f"lightpeer - {LONG}.opus").read_bytes() == network.rendition(LONG)
     assert alone.run("pin", "--remove", uris[SHORT], "-q").out == b""
     *kept, total = alone.run("cache", "--json").events
     assert {(event["title"], event["pinned"]) for event in kept} == {(SHORT, False), (LONG, True)}
     assert (total["event"], total["tracks"], total["bytes"]) == ("cache", 2, sum(e["bytes"] for e in kept))
     lines = alone.run("cache", "--cache-size", 0).out.decode().splitlines()
-    assert sum("  pinned  Copper Rain" in line and "  0:22  " in line for line in lines) == 1
+    assert sum(line.startswith(LONG) and "  0:22  0.1 MB  pinned  loud:" in line for line in lines) == 1
     assert lines[-1].startswith("2 tracks, 0.1 MB of 0.0 MB, 0.1 MB pinned")
-    assert alone.run("cache", "--clear").out == b"2 tracks removed\n"
+    assert alone.run("cache", "--clear").out.decode() == (
+        "1 track removed, 1 pinned left: --clear --pinned removes what is pinned, too\n"
+    )
+    assert [event["title"] for event in alone.run("cache", "--json").events[:-1]] == [LONG]
+    assert alone.run("cache", "--clear", "--pinned").out == b"1 track removed\n"
     assert alone.run("cache").out.decode().startswith("0 tracks, 0.0 MB of ")
 
 

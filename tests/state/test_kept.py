@@ -218,7 +218,9 @@ def test_pins_are_refused_beyond_the_bound_and_let_go_again(tmp_path) -> None:
         assert kept.unpin(A.track.track_id)
         assert not kept.unpin(C.track.track_id)
         kept.pin(A.track.track_id, 600_000)
-        assert kept.clear() == 2
+        assert kept.clear() == 1
+        assert [track.track_id for track in kept.tracks()] == [A.track.track_id], "it is pinned"
+        assert kept.clear(pinned=True) == 1
         assert kept.tracks() == []
 
     run(tmp_path, act)

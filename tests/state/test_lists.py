@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +13,7 @@ from lightpeer.core.content.playlist import Entry
 from lightpeer.core.content.uri import format_uri
 from lightpeer.errors import StateError
 from lightpeer.state import lists
-from lightpeer.state.lists import FAVOURITES, HISTORY, SHOWN, Favourites, KeptList
+from lightpeer.state.lists import FAVOURITES, HISTORY, SHOWN, Favourites, KeptList, ShownList
 
 ENTRIES = [Entry(format_uri(bytes([n]) * 32), f"Song {n}", n) for n in range(5)]
 
@@ -64,3 +67,35 @@ def test_corrupt_favourites_are_set_aside(tmp_path, caplog):
     assert Favourites(tmp_path).load() == []
     assert (tmp_path / f"{FAVOURITES}.corrupt").read_bytes() == b"\xff"
     assert "was corrupt" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("is_read_only", "left", "says"),
+    [
+        (False, [], "numbers take nothing from this list"),
+        (True, ENTRIES[:2], "numbers still take from one before this list"),
+    ],
+)
+def test_numbers_take_from_no_list_but_the_one_that_was_shown(
+    tmp_path, monkeypatch, caplog, is_read_only, left, says
+):
+    def refuse(*_given: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    shown = ShownList(tmp_path)
+    shown.save(ENTRIES[:2])
+    assert shown.load() == ENTRIES[:2]
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", refuse)
+        if is_read_only:
+            disk.setattr(Path, "unlink", refuse)
+        shown.save(ENTRIES)
+    assert shown.load() == left
+    assert says in caplog.text
+
+
+def test_where_the_folder_cannot_be_made_that_is_said_too(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    ShownList(tmp_path / "file" / "state").save(ENTRIES)
+    assert "cannot save state: cannot make the state directory" in caplog.text
+    assert "give loud: ids instead" in caplog.text

@@ -21,6 +21,8 @@ ALBUM: Final = "{album_artist}/{album}/{number} {title}"
 ENDING: Final = ".opus"
 _MAX_BYTES: Final = 200  # of a part: most file systems take 255, and `.opus.part` is added
 _FIELD: Final = re.compile(r"\{(\w*)\}")
+_BEGUN: Final = re.compile(rf"\{{({'|'.join(FIELDS)})\b")
+_KNOWN: Final = ", ".join(f"{{{name}}}" for name in FIELDS)
 _AT_ENDS: Final = " -_.,"
 
 
@@ -28,10 +30,17 @@ def check_template(template: str) -> None:
     """Raise UsageError if a template names a field that no track has, or would leave the folder."""
     for match in _FIELD.finditer(template):
         if match[1] not in FIELDS:
-            known = ", ".join(f"{{{name}}}" for name in FIELDS)
-            raise UsageError(f"--name has no field {match[0]}: there are {known}")
+            raise UsageError(f"--name has no field {match[0]}: there are {_KNOWN}")
+    if set("{}") & set(_FIELD.sub("", template)):
+        raise UsageError(f"--name {template!r} has a brace without its other: fields are {_KNOWN}")
     if not template.strip() or ".." in template.split("/") or template.startswith("/"):
         raise UsageError(f"--name {template!r} is no name within a folder: use --dir for another folder")
+
+
+def check_file(name: str) -> None:
+    """Raise UsageError if what is to name one file is a template: other programs take one with `-o`."""
+    if _BEGUN.search(name):
+        raise UsageError(f"-o {name!r} names one file, and fills in nothing: give --name {name!r} for that")
 
 
 def file_name(template: str, known: Mapping[str, str | int], encoding: str = "utf-8") -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightpeer.core.content.names import ALBUM, ONE_TRACK, check_template, file_name
+from lightpeer.core.content.names import ALBUM, ONE_TRACK, check_file, check_template, file_name
 from lightpeer.errors import UsageError
 
 SONG = {"title": "Ebbe", "artist": "Die Mole", "album": "Flut", "year": 1999, "track": 5}
@@ -42,6 +42,9 @@ def test_names(template, known, name):
         ("../{title}", "no name within a folder"),
         ("/{title}", "no name within a folder"),
         (" ", "no name within a folder"),
+        ("{artist", "has a brace without its other: fields are {title}, {artist}"),
+        ("{artist} - title}", "has a brace without its other"),
+        ("{{title}}", "has a brace without its other"),
     ],
 )
 def test_what_is_no_template(template, says):
@@ -63,3 +66,14 @@ def test_what_the_file_system_lacks_is_replaced():
     assert file_name(ONE_TRACK, known) == "Björk - Jóga 歌.opus"
     assert file_name(ONE_TRACK, known, "latin-1") == "Björk - Jóga _.opus"
     assert file_name(ONE_TRACK, known, "ascii") == "Bj_rk - J_ga _.opus"
+
+
+@pytest.mark.parametrize("name", ["{artist", "x/{title}.opus", "{artist} - {title}"])
+def test_a_template_is_no_name_of_one_file(name):
+    with pytest.raises(UsageError, match="names one file"):
+        check_file(name)
+
+
+@pytest.mark.parametrize("name", ["a.opus", "{}", "{a}.opus", "{titles}"])
+def test_other_braces_are_ordinary_there(name):
+    check_file(name)
