@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import blake2b, sha256
+from ipaddress import ip_address, ip_network
 
 from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untrusted
-from lightpeer.core.addresses import parse_endpoint_untrusted, scope_of
+from lightpeer.core.addresses import parse_endpoint_untrusted
 from lightpeer.core.budget.usage import Usage
 from lightpeer.core.content.hash_tree import root_by
 from lightpeer.core.content.kept_blocks import MOST_OBJECTS, build_block, parse_block_untrusted
@@ -317,12 +318,12 @@ def local_network(data: bytes) -> None:
     """Whatever a host sends, contacts are of this network, few, and answers small and rare."""
     with refusals():
         parse_dns_untrusted(data)
-    core = Mdns(Heard(1), Own(US.peer_id, None, 1), "192.168.0.1", bytes, 0.0)
+    core = Mdns(Heard([ip_network("192.168.0.0/24")]), Own(US.peer_id, None, 1), "192.168.0.1", bytes, 0.0)
     for number in range(20):
         core.receive(data, ("192.168.0.9", 5353 if number % 2 else 9999), number / 20)
         core.handle_timeout(number / 20)
     while (found := core.next_found()) is not None:
-        assert all(scope_of(contact.address[0]) == 1 for contact in found[1])
+        assert all(ip_address(contact.address[0]) in ip_network("192.168.0.0/24") for contact in found[1])
     sent = list(iter(core.next_datagram, None))
     assert len(sent) <= 20
     assert all(len(datagram) < 1500 for datagram, _ in sent)
