@@ -20,7 +20,11 @@ from lightpeer.core.content.manifest import (
     parse_table_untrusted,
     track_id_of,
 )
-from lightpeer.core.content.playlist import build_playlist, parse_playlist_untrusted
+from lightpeer.core.content.playlist import (
+    build_playlist,
+    edited_playlist_untrusted,
+    parse_playlist_untrusted,
+)
 from lightpeer.core.lan.dns import Message, Question, build_message
 from lightpeer.core.lan.dns import parse_message_untrusted as parse_dns_untrusted
 from lightpeer.core.lan.mdns import Mdns
@@ -331,12 +335,16 @@ def local_network(data: bytes) -> None:
 
 @target(
     "core.content.playlist.parse_playlist_untrusted",
+    "core.content.playlist.edited_playlist_untrusted",
+    "core.content.playlist._blocks_untrusted",
     seeds=[f"#EXTM3U\n#EXTINF:12,A - B\n{TRACK.track.uri}\nhttp://x\nloud:x\n".encode()],
 )
 def playlist(data: bytes) -> None:
     with refusals():
         found = parse_playlist_untrusted(data)
         assert parse_playlist_untrusted(build_playlist(found.entries).encode()) == (found.entries, 0)
+        emptied = edited_playlist_untrusted(data, {entry.uri for entry in found.entries}, found.entries[:1])
+        assert parse_playlist_untrusted(emptied.encode()) == (found.entries[:1], found.foreign)
 
 
 @target(
