@@ -76,7 +76,8 @@ def _favourites(settings: Settings, *, is_all: bool) -> list[str]:
 
 def _named(arguments: argparse.Namespace) -> list[Item]:
     items = parse_items(arguments.items)
-    fields = [field(name, words) for name in ("album", "artist") if (words := getattr(arguments, name))]
+    given = {name: words for name in ("album", "artist") if (words := getattr(arguments, name)) is not None}
+    fields = [_field(name, words) for name, words in given.items()]
     if fields:
         words = [item.query for item in items if isinstance(item, Words)]
         items = [item for item in items if not isinstance(item, Words)]
@@ -86,6 +87,12 @@ def _named(arguments: argparse.Namespace) -> list[Item]:
     if arguments.pick and not (sys.stdin and sys.stdin.isatty()):
         raise UsageError("--pick asks on a terminal: give the number of a hit instead")
     return items
+
+
+def _field(name: str, words: str) -> str:
+    if not words.strip():
+        raise UsageError(f"--{name} names nothing: give the name of an {name}")
+    return field(name, words)
 
 
 def _texts_of(item: Item, settings: Settings, output: Output) -> list[str]:

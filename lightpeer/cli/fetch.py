@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from lightpeer.cli.choosing import Chosen, chosen
-from lightpeer.cli.commands import checked_target, checked_timeout
+from lightpeer.cli.commands import checked_target, silence_of
 from lightpeer.cli.hits import found_of, hits_of
 from lightpeer.cli.progress import Progress
 from lightpeer.client.metered import open_metered
@@ -73,15 +73,17 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
 
 def _target(arguments: argparse.Namespace) -> Target:
     many = arguments.all or arguments.album or arguments.artist
-    template = arguments.name or (ALBUM if many else ONE_TRACK)
+    template = (ALBUM if many else ONE_TRACK) if arguments.name is None else arguments.name
     check_template(template)
+    if arguments.out is not None and (arguments.dir is not None or arguments.name is not None):
+        raise UsageError("-o names the whole file: give it without --dir and --name")
     folder = Path(arguments.dir or ".").expanduser()
     if arguments.out is None:
         if not folder.is_dir():
             raise UsageError(f"there is no folder {arguments.dir}: make it, or name another with --dir")
     elif arguments.out != STDOUT:
         checked_target(arguments.out)
-    return Target(arguments.out, folder, template, checked_timeout(arguments.timeout))
+    return Target(arguments.out, folder, template, silence_of(arguments.timeout))
 
 
 class Job:

@@ -35,6 +35,8 @@ def join(settings: Settings, output: Output, invites: Sequence[str], *, removes:
         UsageError: one of them is no invite, or is not kept.
         StateError: they cannot be kept, or those that are kept cannot be read.
     """
+    if removes and not invites:
+        raise UsageError("--remove needs an invite or an id to forget (lightpeer join lists what was joined)")
     if removes:
         return _forget(settings.state_dir, output, invites)
     if not invites:
@@ -76,6 +78,7 @@ def _with_all(kept: list[str], invites: Sequence[str]) -> list[str]:
 
 
 def _forget(state_dir: Path, output: Output, names: Sequence[str]) -> int:
+    _without_all(read_joined(state_dir), names)  # what is refused writes nothing
     left = change_joined(state_dir, lambda kept: _without_all(kept, names))
     output.remark("left", f"{len(names)} forgotten, {len(left)} left", count=len(names))
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.cli.choosing import chosen
-from lightpeer.cli.commands import checked_timeout
+from lightpeer.cli.commands import silence_of
 from lightpeer.cli.hits import all_tracks, found_of
 from lightpeer.client.client import Client, open_client
 from lightpeer.client.metered import open_metered
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
     """Run a command of this module; return its exit status."""
     if arguments.command == "cache":
         return run_async(lambda: _cache(settings, output, clears=arguments.clear))
-    silence_s = checked_timeout(arguments.timeout)
+    silence_s = silence_of(arguments.timeout)
     wanted = chosen(arguments, settings, output)
     if arguments.remove:
         track_ids = [parse_uri(item) for item in wanted.items]

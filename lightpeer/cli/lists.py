@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
         played = KeptList(settings.state_dir, HISTORY).load()
         return _show(_each_once(reversed(played)), settings, output, as_m3u=arguments.m3u)
     favourites = Favourites(settings.state_dir)
-    names_some = arguments.items or arguments.album or arguments.artist
-    if not names_some:
+    names_none = not arguments.items and arguments.album is None and arguments.artist is None
+    if names_none and not (arguments.remove or arguments.all or arguments.pick):
         return _show(favourites.load(), settings, output, as_m3u=arguments.m3u)
     wanted = chosen(arguments, settings, output)
     if arguments.remove:

@@ -42,6 +42,10 @@ def test_names(template, known, name):
         ("../{title}", "no name within a folder"),
         ("/{title}", "no name within a folder"),
         (" ", "no name within a folder"),
+        ("", "no name within a folder"),
+        ("{artist", "braces without a field"),
+        ("{artist!r}", "braces without a field"),
+        ("{track:>999999999}", "braces without a field"),
     ],
 )
 def test_what_is_no_template(template, says):
