@@ -312,6 +312,8 @@ LAN_QUERY = build_message(Message(7, False, [Question(SERVICE, 12)], LAN_PEER.re
 
 @target(
     "core.lan.dns.parse_message_untrusted",
+    "core.lan.dns.count_entries_untrusted",
+    "core.lan.dns._header_untrusted",
     "core.lan.dns._question_untrusted",
     "core.lan.dns._record_untrusted",
     "core.lan.dns._value_untrusted",

@@ -26,6 +26,7 @@ from lightpeer.core.lan.dns import (
     Message,
     Question,
     build_message,
+    count_entries_untrusted,
     folded,
     parse_message_untrusted,
 )
@@ -49,9 +50,9 @@ ANSWER_SPREAD_S: Final = 0.1
 AGAIN_S: Final = 1.0  # between multicasts of a record (section 6)
 LEGACY_TTL_S: Final = 10  # what an older resolver may keep (section 6.7)
 UNICASTS_PER_S: Final = 10
-READ_PER_S: Final = 20  # datagrams of one sender; a computer that has just come says all that it offers
-READ_AT_ONCE: Final = 40  # of one sender
-SENDERS_SHARES: Final = 10  # senders at full rate in all
+READ_PER_S: Final = 100  # questions and records of one sender
+READ_AT_ONCE: Final = 400  # of one sender: a computer that has just come says all that it offers
+SENDERS_SHARES: Final = 8  # senders at full rate in all
 MAX_KNOWN: Final = 20  # answers in a question: one packet
 MAX_WAITING: Final = 32  # datagrams that have not left
 
@@ -97,9 +98,10 @@ class Mdns:
         """
         if not self._heard.accepts_from(source[0]):
             return  # sent from elsewhere, or to have our answer go there (section 11)
-        if not self._reads.admit(source[0], source[0], 1, now):
-            return
         try:
+            cost = max(1, count_entries_untrusted(data))
+            if not self._reads.admit(source[0], source[0], cost, now):
+                return
             message = parse_message_untrusted(data)
         except BadMessageError:
             return

@@ -207,10 +207,11 @@ class TestAFlood:
             mdns, "parse_message_untrusted", lambda data: count.append(1) or Message(0, False)
         )
 
-        def read(core: Mdns, hosts: list[str], now: float) -> int:
+        def read(core: Mdns, hosts: list[str], now: float, entries: int = 1) -> int:
             count.clear()
+            data = build_message(Message(0, True, [], [OTHER.records("192.168.1.3")[0]] * entries))
             for host in hosts:
-                core.receive(b"", (host, PORT), now)
+                core.receive(data, (host, PORT), now)
             return len(count)
 
         return read
@@ -221,10 +222,20 @@ class TestAFlood:
         assert read(core, ["192.168.1.3"] * 1000, 0.5) == READ_PER_S / 2
         assert read(core, ["192.168.1.3"] * 1000, 1000.0) == READ_AT_ONCE
 
+    def test_a_long_message_costs_as_much_as_it_says_it_has(self, read):
+        assert read(node(), ["192.168.1.3"] * 1000, 0.0, entries=100) == READ_AT_ONCE / 100
+        assert read(node(), ["192.168.1.3"] * 1000, 0.0, entries=0) == READ_AT_ONCE
+
+    def test_what_says_it_has_too_much_is_not_read_at_all(self, read):
+        core = node()
+        core.receive(bytes(4) + b"\xff" * 8, ("192.168.1.3", PORT), 0.0)
+        assert read(core, ["192.168.1.3"] * 1000, 0.0) == READ_AT_ONCE, "it has cost nothing"
+
     def test_of_all_together_too_whatever_addresses_they_invent(self, read):
         core = node()
         invented = [f"192.168.1.{n}" for n in range(3, 253)]
         assert sum(read(core, invented, 0.0) for _ in range(20)) <= READ_AT_ONCE * SENDERS_SHARES
+        assert sum(read(core, invented, 0.0) for _ in range(20)) == 0
         read_in_a_minute = sum(read(core, invented * 2, n / 10) for n in range(600))
         assert read_in_a_minute <= (60 * READ_PER_S + READ_AT_ONCE) * SENDERS_SHARES
 
