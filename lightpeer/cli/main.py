@@ -173,7 +173,11 @@ class _Gather(argparse.Action):
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     # Not `set_defaults`: the commands share these options, and would reset them to their defaults.
     unset = argparse.Namespace(config=None, json=False, quiet=False, verbose=0)
-    return _parser().parse_args(argv, unset)
+    arguments, rest = _parser().parse_known_args(argv, unset)
+    if rest:
+        command = f"lightpeer {arguments.command}" if arguments.command else "lightpeer"
+        raise UsageError(f"unrecognized arguments: {' '.join(rest)} (see {command} --help)")
+    return arguments
 
 
 def _parser() -> Parser:

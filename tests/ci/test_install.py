@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,7 @@ STAND_INS = {
     "pkg": 'echo "pkg $*" >>"$WORLD/calls"',
     "sudo": """
         [ "$1" != -n ] || { [ -e "$WORLD/sudo" ]; exit; }
+        [ -e "$WORLD/sudo" ] || [ -e "$WORLD/password" ] || exit 1
         "$@" """,
     "id": 'cat "$WORLD/uid"',
     "python3": """
@@ -76,14 +79,16 @@ class World:
         for name in programs:
             (self._bin / name).unlink()
 
-    def run(self, script: str = "demo", *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, script: str = "demo", *arguments: str, stdin: int = subprocess.DEVNULL, **env: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a script, as `sh .ci/SCRIPT` in the checkout."""
         places = {"PATH": str(self._bin), "BIN": str(self._bin), "WORLD": str(self._folder)}
         return subprocess.run(
             ["sh", f".ci/{script}", *arguments],
             cwd=self.checkout,
             env=places | env,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -157,6 +162,34 @@ def test_a_user_with_sudo_becomes_root_for_the_packages_alone(world):
     assert len(world.calls()) == 3
 
 
+@pytest.fixture
+def terminal() -> Iterator[int]:
+    """A terminal, at which nobody types."""
+    ends = pty.openpty()
+    yield ends[1]
+    for end in ends:
+        os.close(end)
+
+
+def test_sudo_asks_at_a_terminal_alone_and_it_is_said_what_for(world, terminal):
+    as_user(world)
+    world.has(installed="\n".join(BASE[:-1]), no_venv="")
+    said = "To install libportaudio2, sudo wants your password:\n"
+    refused = world.run(stdin=terminal)
+    assert refused.stderr.startswith(f"{said}Installing by pip")
+    assert world.calls() == [f"{PIP} ."], "what is missing is not needed"
+    world.has(password="")
+    assert "password" not in world.run().stderr
+    assert world.run(stdin=terminal).stderr == f"{said}Installing by apt-get: libportaudio2\n"
+    assert world.calls()[1].endswith(" libportaudio2")
+
+
+def test_without_sudo_no_password_is_asked_for(world, terminal):
+    as_user(world)
+    world.lacks("sudo")
+    assert world.run(stdin=terminal).stderr.startswith("These packages are missing")
+
+
 @pytest.mark.parametrize("lacking", [["sudo"], ["apt-get"], []])
 def test_who_cannot_install_is_told_what_and_goes_on_where_it_is_there(world, lacking):
     as_user(world)
@@ -224,6 +257,18 @@ def test_termux_has_its_own_packages_and_no_tests(world):
 
 def test_what_is_to_be_installed_for_must_be_named(world):
     assert (world.run("install").returncode, world.run("install", "all").returncode) == (2, 2)
+
+
+def test_who_only_uses_it_is_told_of_the_same_packages():
+    readme, install = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "install").read_text()
+    lists = dict(
+        re.findall(
+            r"^(?:sudo (apt-get) install --no-install-recommends|pkg install)( .*)$", readme, re.MULTILINE
+        )
+    )
+    assert lists["apt-get"].split() == ["pipx", *BASE[1:]]
+    assert f"packages='{lists[''].strip()}'" in install
+    assert f"packages='{' '.join(BASE)}'" in install
 
 
 def test_the_readme_begins_with_these_commands_and_the_check_runs_them():

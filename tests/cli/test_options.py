@@ -34,7 +34,7 @@ CASES = {
     "favourite loud:xyz": NO_ID,
     "favourite --album ''": "--album names nothing: give the name of an album",
     "favourite none.m3u8": "cannot read the playlist none.m3u8: No such file or directory",
-    "history x": "unrecognized arguments: x (see lightpeer --help)",
+    "history x": "unrecognized arguments: x (see lightpeer history --help)",
     "history --shuffle": "unrecognized arguments: --shuffle",
     # Networks.
     "join nonsense": "is not an invite, loudp2p:L…@HOST:PORT, nor HOST:PORT",
@@ -96,6 +96,7 @@ CASES = {
     "peers --config .": "cannot read the configuration file .: . is not an ordinary file",
     "peers --config binary.m3u8": "binary.m3u8 is not a TOML file",
     "peers --state ''": "--state is '', but must be the path of a folder",
+    "--nonsense": "unrecognized arguments: --nonsense (see lightpeer --help)",
     "doctor x": "unrecognized arguments: x",
     "demo x": "unrecognized arguments: x",
 }
