@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightpeer.cli import options
 from lightpeer.console.output import Output
-from lightpeer.console.report import Parser, report, start_logging
+from lightpeer.console.report import Parser, parsed, report, start_logging
 from lightpeer.errors import INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
@@ -173,11 +173,7 @@ class _Gather(argparse.Action):
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     # Not `set_defaults`: the commands share these options, and would reset them to their defaults.
     unset = argparse.Namespace(config=None, json=False, quiet=False, verbose=0)
-    arguments, rest = _parser().parse_known_args(argv, unset)
-    if rest:
-        command = f"lightpeer {arguments.command}" if arguments.command else "lightpeer"
-        raise UsageError(f"unrecognized arguments: {' '.join(rest)} (see {command} --help)")
-    return arguments
+    return parsed(_parser(), argv, unset)
 
 
 def _parser() -> Parser:

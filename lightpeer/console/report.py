@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from lightpeer.errors import INTERRUPTED, LightpeerError, UsageError, leaves_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lightpeer.console.output import Output
+
+
+WORDS: Final = ("query", "items", "invites", "music_dirs")  # the arguments of which there may be several
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,6 +37,31 @@ class Parser(argparse.ArgumentParser):
         close = get_close_matches(str(value), names, 1)
         what = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
         raise UsageError(f"there is no command {value!r}: {what} (see {self.prog} --help)")
+
+
+def parsed(
+    parser: Parser, argv: Sequence[str], namespace: argparse.Namespace | None = None
+) -> argparse.Namespace:
+    """Return the arguments of a command line, whose words may stand before and after its options.
+
+    argparse takes those on one side of an option, and leaves the others over.
+
+    Args:
+        parser: the command's.
+        argv: the command line.
+        namespace: what is set already, if anything.
+
+    Raises:
+        UsageError: there is a mistake in them.
+    """
+    arguments, rest = parser.parse_known_args(argv, namespace)
+    words = next(filter(None, (getattr(arguments, name, None) for name in WORDS)), None)
+    if words is not None and not any(text.startswith("-") for text in rest):
+        words += rest
+    elif rest:
+        command = " ".join(filter(None, (parser.prog, getattr(arguments, "command", None))))
+        raise UsageError(f"unrecognized arguments: {' '.join(rest)} (see {command} --help)")
+    return arguments
 
 
 def start_logging(program: str, verbose: int) -> None:

@@ -2,12 +2,56 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 
 import pytest
 
 from lightpeer.console.output import Output
-from lightpeer.console.report import report, start_logging
+from lightpeer.console.report import Parser, parsed, report, start_logging
+from lightpeer.errors import UsageError
+
+
+@pytest.fixture
+def parser() -> Parser:
+    """That of a program with two commands, of which one takes words."""
+    parser = Parser(prog="prog", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command")
+    find = commands.add_parser("find", allow_abbrev=False)
+    find.add_argument("items", nargs="*")
+    find.add_argument("--limit")
+    commands.add_parser("rest")
+    return parser
+
+
+@pytest.mark.parametrize(
+    "line", ["find a b c --limit 3", "find --limit 3 a b c", "find a --limit 3 b c", "find a b --limit 3 c"]
+)
+def test_words_stand_on_both_sides_of_options(parser, line):
+    arguments = parsed(parser, line.split())
+    assert (arguments.items, arguments.limit) == (["a", "b", "c"], "3")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("find a --limit 3 b --bogus c", "unrecognized arguments: b --bogus c (see prog find --help)"),
+        ("find a --bogus", "unrecognized arguments: --bogus (see prog find --help)"),
+        ("rest a", "unrecognized arguments: a (see prog rest --help)"),
+        ("--bogus", "unrecognized arguments: --bogus (see prog --help)"),
+    ],
+)
+def test_what_nobody_knows_is_refused_with_the_help_of_its_command(parser, line, says):
+    with pytest.raises(UsageError) as caught:
+        parsed(parser, line.split())
+    assert str(caught.value) == says
+
+
+def test_what_is_set_already_stays_unless_it_is_given(parser):
+    given = argparse.Namespace(json=True, limit="1")
+    assert parsed(parser, ["find", "a", "--limit", "2"], given) == argparse.Namespace(
+        json=True, limit="2", command="find", items=["a"]
+    )
 
 
 def test_a_traceback_shows_a_strangers_text_cleaned(capsys):
