@@ -50,5 +50,5 @@ def _opened(path: Path, flags: int, mode: int) -> int:
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, mode)  # it opens a FIFO at once
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, f"{path.name} is not an ordinary file", str(path))
+        raise OSError(errno.EINVAL, f"{path.name or path} is not an ordinary file", str(path))
     return descriptor

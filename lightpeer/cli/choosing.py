@@ -75,7 +75,8 @@ def _favourites(settings: Settings, *, is_all: bool) -> list[str]:
 
 def _named(arguments: argparse.Namespace) -> list[Item]:
     items = parse_items(arguments.items)
-    fields = [field(name, words) for name in ("album", "artist") if (words := getattr(arguments, name))]
+    given = {name: words for name in ("album", "artist") if (words := getattr(arguments, name)) is not None}
+    fields = [_field(name, words) for name, words in given.items()]
     if fields:
         words = [item.query for item in items if isinstance(item, Words)]
         items = [item for item in items if not isinstance(item, Words)]
@@ -85,6 +86,12 @@ def _named(arguments: argparse.Namespace) -> list[Item]:
     if arguments.pick and not (sys.stdin and sys.stdin.isatty()):
         raise UsageError("--pick asks on a terminal: give the number of a hit instead")
     return items
+
+
+def _field(name: str, words: str) -> str:
+    if not words.strip():
+        raise UsageError(f"--{name} names nothing: give the name of an {name}")
+    return field(name, words)
 
 
 def _texts_of(item: Item, settings: Settings, output: Output) -> list[str]:
@@ -165,11 +172,11 @@ def _answer_to(question: str, output: Output) -> str:
     lines: list[str] = []
 
     async def wait() -> int:
+        print(question, end="", file=output.stream, flush=True)  # a Ctrl-C that answers it is seen here
         await trio.lowlevel.wait_readable(sys.stdin.fileno())
         lines.append(sys.stdin.readline())
         return 0
 
-    print(question, end="", file=output.stream, flush=True)
     if status := run_async(wait):
         print(file=output.stream)
         raise SystemExit(status)

@@ -55,15 +55,11 @@ def checked_target(text: str) -> Path:
     return path
 
 
-def checked_timeout(seconds: float | None) -> float:
-    """Return how long to wait, in seconds, infinity for 0; raise UsageError if it is out of range."""
+def silence_of(timeout_s: float | None) -> float:
+    """Return how long `--timeout` lets a command wait for data, in seconds; infinity for 0."""
     from lightpeer.client.stream import SILENCE_S
 
-    if seconds is None:
-        return SILENCE_S
-    if not 0 <= seconds < math.inf:
-        raise UsageError("--timeout is a number of seconds, or 0 to wait for ever")
-    return seconds or math.inf
+    return SILENCE_S if timeout_s is None else timeout_s or math.inf
 
 
 async def _peers(settings: Settings, output: Output) -> int:

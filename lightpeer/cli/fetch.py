@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import trio
 
 from lightpeer.cli.choosing import Chosen, chosen
-from lightpeer.cli.commands import checked_target, checked_timeout
+from lightpeer.cli.commands import checked_target, silence_of
 from lightpeer.cli.naming import Named, kept_kbps, named_tracks
 from lightpeer.cli.progress import Progress
 from lightpeer.client.metered import open_metered
@@ -83,8 +83,10 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
 
 def _target(arguments: argparse.Namespace) -> Target:
     many = arguments.all or arguments.album or arguments.artist
-    template = arguments.name or (ALBUM if many else ONE_TRACK)
+    template = (ALBUM if many else ONE_TRACK) if arguments.name is None else arguments.name
     check_template(template)
+    if arguments.out is not None and (arguments.dir is not None or arguments.name is not None):
+        raise UsageError("-o names the whole file: give it without --dir and --name")
     folder = Path(arguments.dir or ".").expanduser()
     if arguments.out is None:
         if not folder.is_dir():
@@ -92,7 +94,7 @@ def _target(arguments: argparse.Namespace) -> Target:
     elif arguments.out != STDOUT:
         check_file(arguments.out)
         _check_free(checked_target(arguments.out), replaces=arguments.force)
-    silence_s = checked_timeout(arguments.timeout)
+    silence_s = silence_of(arguments.timeout)
     return Target(arguments.out, folder, template, silence_s, arguments.force)
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lightpeer.config.joined import JOINED_FILE, read_joined
-from lightpeer.core.trust.contact import Contact, parse_contacts
+from lightpeer.config.joined import read_joined
+from lightpeer.core.trust.contact import INVITE_SCHEME, Contact, parse_contacts
 from lightpeer.core.trust.identity import parse_peer_id
-from lightpeer.core.trust.joined import build_joined, with_invite, without_invite
+from lightpeer.core.trust.joined import with_invite, without_invite
 from lightpeer.errors import NoPeerError, UsageError
+from lightpeer.state.joined import change_joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,17 +35,16 @@ def join(settings: Settings, output: Output, invites: Sequence[str], *, removes:
         UsageError: one of them is no invite, or is not kept.
         StateError: they cannot be kept, or those that are kept cannot be read.
     """
-    before = read_joined(settings.state_dir)
+    if removes and not invites:
+        raise UsageError("--remove needs an invite or an id to forget (lightpeer join lists what was joined)")
     if removes:
-        return _forget(settings.state_dir, output, before, invites)
+        return _forget(settings.state_dir, output, invites)
     if not invites:
-        for invite in before:
+        for invite in read_joined(settings.state_dir):
             output.result("joined", invite, invite=invite)
         return 0
     contacts = [contact for invite in invites for contact in _checked(invite)]
-    for invite in invites:
-        before = with_invite(before, invite.strip())
-    _keep(settings.state_dir, before)
+    change_joined(settings.state_dir, lambda before: _with_all(before, invites))
 
     from lightpeer.console.signals import run_async
 
@@ -55,9 +55,12 @@ def _checked(invite: str) -> list[Contact]:
     if _is_id(invite):
         raise UsageError(f"{invite} is a peer's id, and its address is missing: {invite}@HOST:PORT")
     try:
-        return parse_contacts(invite)
+        contacts = parse_contacts(invite)
     except ValueError as error:
         raise UsageError(f"{invite!r} is not {error}") from error
+    if invite.isalnum():  # it could be a computer's name, but then its port is known
+        raise UsageError(f"{invite!r} is not an invite, {INVITE_SCHEME}L…@HOST:PORT, nor HOST:PORT")
+    return contacts
 
 
 def _is_id(text: str) -> bool:
@@ -68,22 +71,26 @@ def _is_id(text: str) -> bool:
     return True
 
 
-def _forget(state_dir: Path, output: Output, kept: list[str], names: Sequence[str]) -> int:
+def _with_all(kept: list[str], invites: Sequence[str]) -> list[str]:
+    for invite in invites:
+        kept = with_invite(kept, invite.strip())
+    return kept
+
+
+def _forget(state_dir: Path, output: Output, names: Sequence[str]) -> int:
+    _without_all(read_joined(state_dir), names)  # what is refused writes nothing
+    left = change_joined(state_dir, lambda kept: _without_all(kept, names))
+    output.remark("left", f"{len(names)} forgotten, {len(left)} left", count=len(names))
+    return 0
+
+
+def _without_all(kept: list[str], names: Sequence[str]) -> list[str]:
     for name in names:
         left = without_invite(kept, name.strip())
         if len(left) == len(kept):
             raise UsageError(f"{name!r} was not joined (lightpeer join lists what was)")
         kept = left
-    _keep(state_dir, kept)
-    output.remark("left", f"{len(names)} forgotten, {len(kept)} left", count=len(names))
-    return 0
-
-
-def _keep(state_dir: Path, invites: list[str]) -> None:
-    from lightpeer.state.files import ensure_state_dir, write_atomically
-
-    ensure_state_dir(state_dir)
-    write_atomically(state_dir / JOINED_FILE, build_joined(invites))
+    return kept
 
 
 async def _meet(settings: Settings, output: Output, contacts: list[Contact]) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from lightpeer.cli.choosing import chosen
-from lightpeer.cli.commands import checked_timeout
+from lightpeer.cli.commands import silence_of
 from lightpeer.cli.hit_lines import Row, lines_of
 from lightpeer.cli.hits import all_tracks, found_of
 from lightpeer.client.client import open_client
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
         if arguments.clear:
             return run_async(lambda: _clear(settings, output, pinned=arguments.pinned))
         return run_async(lambda: _show(settings, output))
-    silence_s = checked_timeout(arguments.timeout)
+    silence_s = silence_of(arguments.timeout)
     wanted = chosen(arguments, settings, output)
     if arguments.remove:
         track_ids = [parse_uri(item) for item in wanted.items]

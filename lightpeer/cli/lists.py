@@ -16,7 +16,7 @@ from lightpeer.core.content.playlist import Entry, build_playlist
 from lightpeer.core.content.uri import is_uri
 from lightpeer.errors import NothingFoundError, UsageError
 from lightpeer.net.system import SystemNetwork
-from lightpeer.state.lists import HISTORY, MOST_KEPT, Favourites, KeptList, ShownList
+from lightpeer.state.lists import HISTORY, Favourites, KeptList, ShownList
 
 if TYPE_CHECKING:
     import argparse
@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace, settings: Settings, output: Output) -> in
         played = KeptList(settings.state_dir, HISTORY).load()
         return _show(_each_once(reversed(played)), settings, output, as_m3u=arguments.m3u)
     favourites = Favourites(settings.state_dir)
-    names_some = arguments.items or arguments.album or arguments.artist
-    if not names_some:
+    names_none = not arguments.items and arguments.album is None and arguments.artist is None
+    if names_none and not (arguments.remove or arguments.all or arguments.pick):
         return _show(favourites.load(), settings, output, as_m3u=arguments.m3u)
     wanted = chosen(arguments, settings, output)
     if arguments.remove:
@@ -65,10 +65,8 @@ def _show(entries: Sequence[Entry], settings: Settings, output: Output, *, as_m3
 def _remove(wanted: Chosen, favourites: Favourites, output: Output) -> int:
     if not all(map(is_uri, wanted.items)):
         raise UsageError("--remove takes numbers of the list and loud: ids, no words")
-    before = favourites.load()
-    after = [entry for entry in before if entry.uri not in wanted.items]
-    favourites.save(after)
-    output.remark("removed", f"{len(before) - len(after)} removed", tracks=len(before) - len(after))
+    count = favourites.remove(wanted.items)
+    output.remark("removed", f"{count} removed", tracks=count)
     return 0
 
 
@@ -80,12 +78,7 @@ async def _add(wanted: Chosen, settings: Settings, favourites: Favourites, outpu
         async with open_metered(settings, SystemNetwork()) as client:
             for item in asked:
                 entries += await _entries(client, item, wanted, output)
-    before = favourites.load()
-    there = {entry.uri for entry in before}
-    fresh = [entry for entry in entries if entry.uri not in there]
-    if len(before) + len(fresh) > MOST_KEPT:
-        raise UsageError(f"there may be {MOST_KEPT} favourites: remove some, or keep a playlist of your own")
-    favourites.save(before + fresh)
+    favourites.add(entries)
     for entry in entries:
         text = output.fit(f"{entry.label or entry.uri} is a favourite")
         output.remark("added", text, uri=entry.uri, label=entry.label)

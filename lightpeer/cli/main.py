@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightpeer.cli import options
 from lightpeer.console.output import Output
-from lightpeer.console.report import Parser, report, start_logging
+from lightpeer.console.report import Parser, parsed, report, start_logging
 from lightpeer.errors import INTERRUPTED, UsageError
 
 if TYPE_CHECKING:
@@ -116,18 +116,26 @@ def _load_settings(arguments: argparse.Namespace) -> Settings:
 
 def _show_id(settings: Settings, output: Output, *, is_server: bool) -> int:
     from lightpeer.core.trust.identity import format_peer_id
-    from lightpeer.state.files import KEY_FILE, SERVE_FOLDER, load_or_create_identity
+    from lightpeer.state.files import load_or_create_identity
 
-    served_from = settings.state_dir / SERVE_FOLDER
-    has_server = (served_from / KEY_FILE).exists()
-    if is_server and not has_server:
-        raise UsageError(f"lightpeer-serve has made no key in {served_from} yet: start it once")
-    state_dir = served_from if is_server else settings.state_dir
+    served_from = _server_state(settings.state_dir)
+    if is_server and served_from is None:
+        raise UsageError(f"lightpeer-serve has made no key in {settings.state_dir} yet: start it once")
+    state_dir = served_from if is_server and served_from else settings.state_dir
     peer_id = format_peer_id(load_or_create_identity(state_dir).peer_id)
-    output.result("id", peer_id, peer_id=peer_id, role="server" if is_server else "player")
-    if has_server and not is_server and not output.quiet and not output.json:
+    output.result("id", peer_id, peer_id=peer_id, role="server" if state_dir == served_from else "player")
+    if served_from not in {None, state_dir} and not output.quiet and not output.json:
         output.warn("this is the id of the player; lightpeer-serve here has another (lightpeer id --server)")
     return 0
+
+
+def _server_state(state_dir: Path) -> Path | None:
+    """Return where lightpeer-serve keeps its key: its folder of a state directory, or one of its own."""
+    from lightpeer.state.files import KEY_FILE, LIBRARY_LOCK, SERVE_FOLDER
+
+    if (state_dir / LIBRARY_LOCK).exists() and (state_dir / KEY_FILE).exists():
+        return state_dir
+    return state_dir / SERVE_FOLDER if (state_dir / SERVE_FOLDER / KEY_FILE).exists() else None
 
 
 @contextlib.contextmanager
@@ -165,7 +173,7 @@ class _Gather(argparse.Action):
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     # Not `set_defaults`: the commands share these options, and would reset them to their defaults.
     unset = argparse.Namespace(config=None, json=False, quiet=False, verbose=0)
-    return _parser().parse_args(argv, unset)
+    return parsed(_parser(), argv, unset)
 
 
 def _parser() -> Parser:

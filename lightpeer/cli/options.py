@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def add_pin(pin: Parser) -> None:
     pin.add_argument("--remove", action="store_true", help="let these tracks go again, given by id")
     pin.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
     pin.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="give up after this long without data; 0: never"
+        "--timeout", type=_timeout, metavar="SECONDS", help="give up after this long without data; 0: never"
     )
     _add_cache_size(pin)
 
@@ -98,7 +99,7 @@ def add_fetch(fetch: Parser) -> None:
     )
     fetch.add_argument(
         "--timeout",
-        type=float,
+        type=_timeout,
         metavar="SECONDS",
         help="give up after this long without data (two minutes); 0: never",
     )
@@ -160,6 +161,13 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(
         f"a number of seconds from 0 to {MAX_TRACK_S}, or a time as 1:30, not {text!r}"
     )
+
+
+def _timeout(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) < math.inf:
+            return seconds
+    raise argparse.ArgumentTypeError(f"a number of seconds, or 0 to wait for ever, not {text!r}")
 
 
 def _output(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from lightpeer.console.text import fold
 from lightpeer.errors import INTERRUPTED, LightpeerError, UsageError, leaves_of
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lightpeer.console.output import Output
+
+WORDS: Final = ("query", "items", "invites", "music_dirs")  # the arguments of which there may be several
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -52,13 +54,13 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Say what an option that does not exist may have been meant to be."""
-        parsed, unknown = super().parse_known_args(args, namespace)
+        known, unknown = super().parse_known_args(args, namespace)
         for argument in unknown:
             name = argument.partition("=")[0].removeprefix("--")
             names = [option[2:] for option in self._option_string_actions if option.startswith("--")]
             if argument.startswith("--") and (meant := _nearest(name, names)):
                 self.error(f"there is no option --{name}: did you mean --{meant}?")
-        return parsed, unknown
+        return known, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Say what a command that does not exist may have been meant to be."""
@@ -75,6 +77,32 @@ def _nearest(name: str, names: Sequence[str]) -> str | None:
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(name, names, 1, cutoff=0.7)), None)
+
+
+def parsed(
+    parser: Parser, argv: Sequence[str], namespace: argparse.Namespace | None = None
+) -> argparse.Namespace:
+    """Return the arguments of a command line, whose words may stand before and after its options.
+
+    argparse takes those on one side of an option, and leaves the others over.
+
+    Args:
+        parser: the command's.
+        argv: the command line.
+        namespace: what is set already, if anything.
+
+    Raises:
+        UsageError: there is a mistake in them.
+    """
+    arguments: argparse.Namespace
+    arguments, rest = parser.parse_known_args(argv, namespace)
+    words = next(filter(None, (getattr(arguments, name, None) for name in WORDS)), None)
+    if words is not None and not any(text.startswith("-") for text in rest):
+        words += rest
+    elif rest:
+        command = " ".join(filter(None, (parser.prog, getattr(arguments, "command", None))))
+        raise UsageError(f"unrecognized arguments: {' '.join(rest)} (see {command} --help)")
+    return arguments
 
 
 def start_logging(program: str, verbose: int) -> None:

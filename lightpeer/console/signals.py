@@ -33,10 +33,11 @@ def run_async(main: Callable[[], Awaitable[int]]) -> int:
 async def _until_signal(main: Callable[[], Awaitable[int]]) -> int:
     caught: list[int] = []
 
-    async def watch(scope: trio.CancelScope) -> None:
+    async def watch(scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
         # A signal that was ignored when we were started (nohup, a shell's &) stays ignored.
         wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         with trio.open_signal_receiver(*wanted) as signals:
+            task_status.started()
             async for number in signals:
                 caught.append(number)
                 break
@@ -45,7 +46,9 @@ async def _until_signal(main: Callable[[], Awaitable[int]]) -> int:
     status = 0
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch, nursery.cancel_scope)
+            await nursery.start(
+                watch, nursery.cancel_scope
+            )  # `main` may ask a person, who may answer at once
             status = await main()
             nursery.cancel_scope.cancel()
     except Exception as error:

@@ -2,7 +2,7 @@
 
 Each interface has a socket of its own, in the group of multicast DNS alone, so that it takes nothing from
 another responder on this computer, such as avahi. A server looks for new interfaces now and then, since a
-wireless network may come up after it; a client looks once. IPv4 only, which local networks have.
+wireless network may come up after it; a client looks once. IPv6 is used where an interface has no IPv4.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import socket
 import struct
 import sys
 from contextlib import asynccontextmanager, suppress
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from lightpeer.core.addresses import LOOPBACK_SCOPE, PRIVATE_SCOPE
-from lightpeer.core.lan.mdns import GROUP, PORT, Mdns
+from lightpeer.core.lan.mdns import GROUP, GROUP_OF_IPV6, PORT, Mdns
 from lightpeer.core.lan.services import Heard
 from lightpeer.net.found import Lan
 from lightpeer.net.network import Counters
@@ -36,8 +36,10 @@ logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_S: Final = 15.0  # for interfaces, as a server
 _MULTICAST_ALL: Final = 49  # IP_MULTICAST_ALL of Linux: on, a socket hears the groups of all others too
+_IPV6_MULTICAST_ALL: Final = 29
+_IS_LINUX: Final = sys.platform in {"linux", "android"}
 _HOPS: Final = 255  # RFC 6762, section 11
-LOOPBACK: Final = Interface("lo", 1, "127.0.0.1")  # for tests
+LOOPBACK: Final = Interface("lo", 1, "127.0.0.1", (IPv4Network("127.0.0.0/8"),))  # for tests
 
 
 @asynccontextmanager
@@ -104,13 +106,10 @@ class _Links:
         sock: UdpSocket,
         task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        is_loopback = interface.name == LOOPBACK.name
-        heard = Heard(
-            LOOPBACK_SCOPE if is_loopback else PRIVATE_SCOPE,
-            self._own.name if self._own is not None else None,
-        )
+        heard = Heard(interface.networks, self._own.name if self._own is not None else None)
         core = Mdns(heard, self._own, interface.host, os.urandom, trio.current_time())
-        link = _Link(core, sock, lambda name, found: self.lan.put((interface, name), found))
+        group = GROUP_OF_IPV6 if interface.is_ipv6 else GROUP
+        link = _Link(core, sock, group, lambda name, found: self.lan.put((interface, name), found))
         try:
             with trio.CancelScope() as scope:
                 task_status.started(scope)
@@ -125,9 +124,12 @@ class _Links:
 class _Link:
     """Carries one core on one socket."""
 
-    def __init__(self, core: Mdns, sock: UdpSocket, tell: Callable[[object, list[Contact]], None]) -> None:
+    def __init__(
+        self, core: Mdns, sock: UdpSocket, group: str, tell: Callable[[object, list[Contact]], None]
+    ) -> None:
         self._core = core
         self._sock = sock
+        self._group = group
         self._tell = tell
         self._timer = trio.CancelScope()
 
@@ -153,7 +155,7 @@ class _Link:
         while (datagram := self._core.next_datagram()) is not None:
             data, place = datagram
             with suppress(OSError):  # it is the network's moment; we ask again
-                self._sock.send_now(data, place or (GROUP, PORT))
+                self._sock.send_now(data, place or (self._group, PORT))
 
     def close(self) -> None:
         """Say goodbye, and close the socket."""
@@ -169,19 +171,12 @@ def _open(interface: Interface) -> socket.socket:
     Raises:
         OSError: there can be none.
     """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = socket.socket(socket.AF_INET6 if interface.is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        is_linux = sys.platform in {"linux", "android"}
-        if is_linux:
-            sock.setsockopt(socket.IPPROTO_IP, _MULTICAST_ALL, 0)
-        else:
+        if not _IS_LINUX:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        member = _member(interface)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, member[4:8] if not is_linux else member)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, _HOPS)
-        sock.bind((GROUP if is_linux else "", PORT))  # so it gets multicasts alone
+        (_join_ipv6 if interface.is_ipv6 else _join_ipv4)(sock, interface)
         sock.setblocking(False)
     except BaseException:
         sock.close()
@@ -189,6 +184,25 @@ def _open(interface: Interface) -> socket.socket:
     return sock
 
 
-def _member(interface: Interface) -> bytes:
-    """Return a struct ip_mreqn, of which other systems read the first two parts."""
-    return struct.pack("@4s4si", socket.inet_aton(GROUP), socket.inet_aton(interface.host), interface.number)
+def _join_ipv4(sock: socket.socket, interface: Interface) -> None:
+    """Join the group, and bind to it; raise OSError if that fails."""
+    if _IS_LINUX:
+        sock.setsockopt(socket.IPPROTO_IP, _MULTICAST_ALL, 0)
+    # A struct ip_mreqn, of which other systems read the first two parts.
+    hosts = socket.inet_aton(GROUP), socket.inet_aton(interface.host)
+    member = struct.pack("@4s4si", *hosts, interface.number)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, member if _IS_LINUX else member[4:8])
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, _HOPS)
+    sock.bind((GROUP if _IS_LINUX else "", PORT))  # so it gets multicasts alone
+
+
+def _join_ipv6(sock: socket.socket, interface: Interface) -> None:
+    """Join the group, and bind to it on this interface; raise OSError if that fails."""
+    member = socket.inet_pton(socket.AF_INET6, GROUP_OF_IPV6) + struct.pack("@I", interface.number)
+    with suppress(OSError):  # older than Linux 4.20
+        sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, interface.number)
+    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, _HOPS)
+    sock.bind((GROUP_OF_IPV6, PORT, 0, interface.number))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from lightpeer.console.output import Output
-from lightpeer.console.report import report, start_logging
+from lightpeer.console.report import parsed, report, start_logging
 from lightpeer.errors import INTERRUPTED, StateError
 from lightpeer.serve.operator.arguments import common_settings, parser, serve_settings
 
@@ -40,7 +40,7 @@ def run(argv: Sequence[str]) -> int:
     output = Output("lightpeer-serve", json="--json" in argv)
     debug = False
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parsed(parser(), argv)
         debug = arguments.verbose > 1
         output.quiet = arguments.quiet
         start_logging(output.program, arguments.verbose)

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 KEY_FILE: Final = "key"
 SERVE_FOLDER: Final = "serve"  # the state of lightpeer-serve, unless it has a directory of its own
+LIBRARY_LOCK: Final = "library.lock"  # in the state of lightpeer-serve
 KEPT_FOLDER: Final = "cache"  # what was heard, a file for each track (`state/kept.py`)
 KEPT_ENDINGS: Final = (".pinned", ".kept")  # of its name, after the track's id; the first is looked for first
 LEFTOVER_S: Final = 3600.0  # a file is written within seconds, so an older part was left by a crash

@@ -2,7 +2,8 @@
 
 `shown` is the list that was shown last, from which numbers take; `favourites` are the person's own; `history`
 is what was played, the latest last. A run can do without the first and the last (`SmallFile`), but the
-person cannot do without the favourites: where these cannot be read or saved, that is a StateError.
+person cannot do without the favourites: where these cannot be read or saved, that is a StateError. Lines of
+other programs stay in them. A list that is added to is locked meanwhile (`locks.py`).
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from lightpeer.core.content.playlist import (
     MAX_PLAYLIST_BYTES,
     Entry,
     build_playlist,
+    edited_playlist_untrusted,
     parse_playlist_untrusted,
 )
-from lightpeer.errors import StateError
+from lightpeer.errors import StateError, UsageError
 from lightpeer.safe_files import read_ordinary
 from lightpeer.state.files import Losses, SmallFile, ensure_state_dir, write_atomically
+from lightpeer.state.locks import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -46,9 +49,10 @@ class KeptList:
             losses: reports that the file cannot be saved.
         """
         self._folder = state_dir
+        self._path = state_dir / name
         self._most = MOST_OF_HISTORY if name == HISTORY else MOST_KEPT
         self._losses = losses or Losses()
-        self._file = SmallFile(state_dir / name, MAX_PLAYLIST_BYTES, "the list", self._losses)
+        self._file = SmallFile(self._path, MAX_PLAYLIST_BYTES, "the list", self._losses)
 
     def load(self) -> list[Entry]:
         """Return its tracks."""
@@ -56,10 +60,15 @@ class KeptList:
         return list(found.entries) if found is not None else []
 
     def add(self, entry: Entry) -> None:
-        """Add a track at the end, unless it is the last already."""
-        entries = self.load()
-        if not entries or entries[-1].uri != entry.uri:
-            self.save([*entries, entry])
+        """Add a track at the end, unless it is the last already; a failure is reported."""
+        try:
+            ensure_state_dir(self._folder)
+            with locked(self._path):
+                entries = self.load()
+                if not entries or entries[-1].uri != entry.uri:
+                    self.save([*entries, entry])
+        except StateError as error:
+            self._losses.note(error)
 
     def save(self, entries: Iterable[Entry]) -> None:
         """Replace it; of too many tracks the last are kept. A failure is reported."""
@@ -97,26 +106,57 @@ class ShownList(KeptList):
             logger.warning("numbers %s this list: give loud: ids instead", what)
 
 
-class Favourites(KeptList):
+class Favourites:
     """The person's own list."""
 
     def __init__(self, state_dir: Path) -> None:
         """Read nothing yet; the file is in the state directory."""
-        super().__init__(state_dir, FAVOURITES)
+        self._folder = state_dir
         self._path = state_dir / FAVOURITES
+        self._file = SmallFile(self._path, MAX_PLAYLIST_BYTES, "the list", Losses())
 
     def load(self) -> list[Entry]:
         """Return its tracks; a corrupt one is set aside. StateError: it is there, but cannot be read."""
+        self._read()
+        found = self._file.load(parse_playlist_untrusted)
+        return list(found.entries) if found is not None else []
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Add those tracks that are not there yet, at the end.
+
+        Raises:
+            UsageError: they would be too many.
+            StateError: the list cannot be read or saved.
+        """
+        ensure_state_dir(self._folder)
+        with locked(self._path):
+            before = {entry.uri for entry in self.load()}
+            fresh = {entry.uri: entry for entry in entries if entry.uri not in before}
+            if len(before) + len(fresh) > MOST_KEPT:
+                raise UsageError(
+                    f"there may be {MOST_KEPT} favourites: remove some, or keep a playlist of your own"
+                )
+            self._edit((), fresh.values())
+
+    def remove(self, uris: Collection[str]) -> int:
+        """Remove tracks, and return how many were there; raise StateError if that fails."""
+        ensure_state_dir(self._folder)
+        with locked(self._path):
+            removed = [entry for entry in self.load() if entry.uri in uris]
+            self._edit(uris, ())
+        return len(removed)
+
+    def _edit(self, removed: Collection[str], added: Iterable[Entry]) -> None:
+        text = edited_playlist_untrusted(self._read(), removed, added)
+        if len(text.encode()) > MAX_PLAYLIST_BYTES:
+            raise StateError(self._path, f"{self._path} is full: remove lines of other programs from it")
+        write_atomically(self._path, text.encode())
+
+    def _read(self) -> bytes:
         try:
-            read_ordinary(self._path, MAX_PLAYLIST_BYTES)
+            return read_ordinary(self._path, MAX_PLAYLIST_BYTES)
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            return b""
         except OSError as error:
             text = f"cannot read the favourites in {self._path}: {error.strerror}"
             raise StateError(self._path, text) from error
-        return super().load()
-
-    def save(self, entries: Iterable[Entry]) -> None:
-        """Replace it; raise StateError if that fails."""
-        ensure_state_dir(self._folder)
-        write_atomically(self._path, build_playlist(entries).encode())

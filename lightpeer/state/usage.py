@@ -1,31 +1,25 @@
 """The bytes used, by day and profile, in a file beside the key that all processes on one state share.
 
-Each process adds what it has used since it last did so: it takes a lock, reads the file, adds, and replaces
-it atomically. So two at once both count, and a power loss leaves the old file or the new one. A process that
+Each process adds what it has used since it last did so: it locks the file, reads it, adds, and replaces it
+atomically. So two at once both count, and a power loss leaves the old file or the new one. A process that
 is killed loses what it has not added yet.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import time
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.budget.usage import Usage
 from lightpeer.errors import StateError
-from lightpeer.safe_files import open_ordinary
 from lightpeer.state.files import Losses, SmallFile, ensure_state_dir, write_atomically
+from lightpeer.state.locks import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 USAGE_FILE: Final = "usage"
-LOCK_FILE: Final = "usage.lock"  # beside it, since the file itself is replaced
 MAX_FILE_BYTES: Final = 128 * 1024  # twice its greatest size
-LOCK_TRIES: Final = 100  # 10 ms apart: a memory card takes its time, and a stopped process for ever
 
 
 class UsageFile:
@@ -61,7 +55,7 @@ class UsageFile:
         """
         try:
             ensure_state_dir(self._folder)
-            with self._locked():
+            with locked(self._folder / USAGE_FILE):
                 usage = self.load()
                 usage.count(profile, size, clock_s)
                 write_atomically(self._folder / USAGE_FILE, usage.to_bytes())
@@ -70,20 +64,6 @@ class UsageFile:
             return None
         return usage
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other processes out for the length of a block; raise StateError if that fails."""
-        path = self._folder / LOCK_FILE
-        try:
-            descriptor = open_ordinary(path, 0o600)
-            try:
-                _lock(descriptor)
-                yield
-            finally:
-                os.close(descriptor)  # which unlocks it
-        except OSError as error:
-            raise StateError(path, f"cannot lock {path}: {error.strerror}") from error
-
 
 def local_time_s(unix_s: float) -> float:
     """Return a time on the wall of this place, in seconds; UTC's if the place's cannot be told."""
@@ -91,13 +71,3 @@ def local_time_s(unix_s: float) -> float:
         return unix_s + time.localtime(unix_s).tm_gmtoff
     except (OverflowError, ValueError, OSError):  # no year has that time
         return unix_s
-
-
-def _lock(descriptor: int) -> None:
-    """Lock a file, or raise OSError if another process will not let go of it."""
-    for _ in range(LOCK_TRIES - 1):
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(0.01)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

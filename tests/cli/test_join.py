@@ -56,6 +56,17 @@ def test_of_several_all_must_make_sense(command, invite, tmp_path, capsys):
     assert not (tmp_path / "joined").exists()
 
 
+@pytest.mark.parametrize("nonsense", ["nonsense", "12345", "Lnobody", "büro"])
+def test_a_mere_word_is_refused_and_not_kept(command, nonsense, tmp_path, capsys):
+    assert run([*command, nonsense]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == (
+        "",
+        f"lightpeer: {nonsense!r} is not an invite, loudp2p:L…@HOST:PORT, nor HOST:PORT\n",
+    )
+    assert not (tmp_path / "joined").exists()
+
+
 def test_what_was_joined_and_cannot_be_read_is_not_replaced(command, invite, tmp_path, capsys):
     kept = b"127.0.0.1:9\n" + bytes(MAX_FILE_BYTES)
     (tmp_path / "joined").write_bytes(kept)

@@ -18,7 +18,7 @@ from lightpeer.core.content.playlist import Entry, parse_playlist_untrusted
 from lightpeer.core.content.uri import format_uri
 from lightpeer.errors import NothingFoundError, UsageError, leaves_of
 from lightpeer.state import lists as state
-from lightpeer.state.lists import FAVOURITES, HISTORY, SHOWN, KeptList
+from lightpeer.state.lists import FAVOURITES, HISTORY, SHOWN, Favourites, KeptList
 from lightpeer.testing.network import SimInternet, simulate
 from tests.pair import made_track, serving, settings
 
@@ -61,7 +61,7 @@ def add(folder: Path, monkeypatch: pytest.MonkeyPatch, *items: str, takes_all: b
         monkeypatch.setattr(lists, "SystemNetwork", lambda: net.host("10.0.9.1"))
         async with serving(net.host("10.0.0.1"), TRACKS) as server:
             chosen = settings(folder, server)
-            favourites = KeptList(chosen.state_dir, FAVOURITES)
+            favourites = Favourites(chosen.state_dir)
             assert (
                 await lists._add(Chosen(list(items), takes_all), chosen, favourites, Output(quiet=True)) == 0
             )
@@ -119,9 +119,8 @@ def test_what_was_shown_is_added_without_the_network_each_once(run, tmp_path) ->
 
 
 def test_there_may_be_only_so_many(run, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(lists, "MOST_KEPT", 2)
-    assert state.MOST_KEPT > 2
     KeptList(tmp_path, SHOWN).save(ENTRIES)
+    monkeypatch.setattr(state, "MOST_KEPT", 2)
     with pytest.raises(UsageError, match="there may be 2 favourites"):
         run(items=["1-3"])
     assert KeptList(tmp_path, FAVOURITES).load() == []

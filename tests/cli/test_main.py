@@ -18,7 +18,7 @@ from lightpeer.cli.main import run
 from lightpeer.console.report import first_cause
 from lightpeer.core.content.manifest import MAX_SEGMENTS
 from lightpeer.core.trust.identity import format_peer_id
-from lightpeer.state.files import load_or_create_identity
+from lightpeer.state.files import LIBRARY_LOCK, load_or_create_identity
 from lightpeer.version import VERSION
 
 LIGHTPEER = [sys.executable, "-m", "lightpeer"]
@@ -175,7 +175,7 @@ def test_help_lists_the_commands_and_statuses(capsys):
         (["fetch", "loud:x", "-o", "y"], "'loud:x' is not a track id"),
         (["fetch", "x", "--name", "{song}"], "--name has no field {song}: there are {title}"),
         (["fetch", "x", "--name", "../{title}"], "is no name within a folder"),
-        (["fetch", "x", "--name", "{artist"], "--name '{artist' has a brace without its other"),
+        (["fetch", "x", "--name", "{artist"], "--name '{artist' has braces without a field"),
         (["fetch", "x", "-o", "{artist"], "names one file, and fills in nothing: give --name '{artist'"),
         (["fetch", "x", "-o", "mine.txt"], "mine.txt is there already, and is something else"),
         (["cache", "--pinned"], "--pinned says what --clear removes: give both"),
@@ -237,6 +237,17 @@ def test_what_is_not_given_is_off():
 def test_without_a_command_there_is_help(capsys):
     assert run([]) == 0
     assert "play the best hit of a query" in capsys.readouterr().out
+
+
+def test_the_id_of_a_server_with_a_state_of_its_own_is_told(capsys, tmp_path):
+    own_id = format_peer_id(load_or_create_identity(tmp_path).peer_id)
+    assert run(["--state", str(tmp_path), "id", "--server"]) == 2, "it is a player's"
+    assert f"lightpeer-serve has made no key in {tmp_path} yet" in capsys.readouterr().err
+    (tmp_path / LIBRARY_LOCK).touch()
+    for command in (["id", "--server"], ["id"]):
+        assert run(["--state", str(tmp_path), *command, "--json"]) == 0
+        out, err = capsys.readouterr()
+        assert (json.loads(out), err) == ({"event": "id", "peer_id": own_id, "role": "server"}, "")
 
 
 def test_the_ids_of_the_player_and_the_server_are_told_apart(capsys, tmp_path):

@@ -44,6 +44,16 @@ def test_a_signal_cancels_and_cleans_up(number):
     assert cleaned
 
 
+def test_one_that_comes_as_the_command_begins_counts_too():
+    """A person answers a question with Ctrl-C, and is faster than a task is begun."""
+
+    async def main():
+        os.kill(os.getpid(), signal.SIGINT)
+        await trio.sleep_forever()
+
+    assert run_async(main) == 130
+
+
 def test_an_error_while_ending_is_not_the_outcome():
     async def main():
         await trio.testing.wait_all_tasks_blocked()

@@ -33,6 +33,8 @@ def tell(event: ServerEvent) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     try:
         trio.run(main, *sys.argv[1:])
     except LightpeerError as error:

@@ -49,7 +49,11 @@ async def main(port: str, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_I
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
+        sys.exit(__doc__)
     try:
-        trio.run(main, *sys.argv[1:])
+        trio.run(main, sys.argv[1])
+    except* OSError as group:
+        sys.exit(f"cannot listen at port {sys.argv[1]} ({group.exceptions[0]}): choose another")
     except* KeyboardInterrupt:
         pass

@@ -40,6 +40,8 @@ def described(event: lightpeer.PlayerEvent) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
     try:
         trio.run(main, *sys.argv[1:])
     except lightpeer.LightpeerError as error:

@@ -23,6 +23,8 @@ async def main(bootstrap: str, words: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     try:
         trio.run(main, *sys.argv[1:])
     except lightpeer.LightpeerError as error:

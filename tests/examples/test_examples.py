@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import wave
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,6 +16,7 @@ import trio
 
 import lightpeer
 from lightpeer.core.content.manifest import SAMPLE_RATE
+from lightpeer.core.trust.identity import PeerId, format_peer_id
 from lightpeer.errors import leaves_of
 from tests.examples import embedded_server, grpc_service, player_with_events, search_and_fetch
 from tests.process import harness as process
@@ -22,6 +24,7 @@ from tests.process import harness as process
 ROOT = Path(lightpeer.__file__).parents[1]
 TRACKS = Path(lightpeer.__file__).parent / "cli" / "demo" / "tracks"
 LIMIT_S = 60.0
+NOBODY = format_peer_id(PeerId(bytes(20)))
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +97,40 @@ def example(name: str) -> str:
         ("player_with_events.py", ["127.0.0.1:9", "null", "x"], "no peer can be reached"),
         ("player_with_events.py", ["127.0.0.1:9", "speakers", "x"], "'speakers'"),
         ("embedded_server.py", ["none", "state"], "none does not exist"),
+        ("search_and_fetch.py", [f"{NOBODY}@127.0.0.1:9", "x", "."], "no peer can be reached"),
+        ("search_and_fetch.py", ["no where", "x", "."], "'no where' is not the address of a peer"),
+        ("player_with_events.py", ["a..example", "null", "x"], "a..example"),
     ],
 )
 def test_an_error_is_a_sentence(tmp_path, name, arguments, says):
     result = process.run(*arguments, cwd=tmp_path, code=example(name))
     assert result.status == 1
     assert says in result.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("search_and_fetch.py", ["127.0.0.1:9", "x"]),
+        ("player_with_events.py", ["127.0.0.1:9", "null"]),
+        ("embedded_server.py", ["music"]),
+        ("grpc_service.py", []),
+        ("grpc_service.py", ["port"]),
+    ],
+)
+def test_a_missing_argument_is_answered_with_what_there_is(tmp_path, name, arguments):
+    result = process.run(*arguments, cwd=tmp_path, code=example(name))
+    assert result.status == 1
+    assert f"`python {name} " in result.err
+
+
+def test_a_port_that_is_taken_is_a_sentence(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        result = process.run(port, cwd=tmp_path, code=example("grpc_service.py"))
+    assert result.status == 1
+    assert result.err.startswith(f"cannot listen at port {port} (")
+    assert result.err.endswith("): choose another\n")
 
 
 @pytest.mark.parametrize(("name", "more"), [("search_and_fetch.py", "."), ("player_with_events.py", "x")])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import blake2b, sha256
+from ipaddress import ip_address, ip_network
 
 from lightpeer.audio.opus import OpusHead, build_opus_head, parse_opus_head_untrusted
-from lightpeer.core.addresses import parse_endpoint_untrusted, scope_of
+from lightpeer.core.addresses import parse_endpoint_untrusted
 from lightpeer.core.budget.usage import Usage
 from lightpeer.core.content.cue_sheet import parse_cue_untrusted
 from lightpeer.core.content.hash_tree import root_by
@@ -20,7 +21,11 @@ from lightpeer.core.content.manifest import (
     parse_table_untrusted,
     track_id_of,
 )
-from lightpeer.core.content.playlist import build_playlist, parse_playlist_untrusted
+from lightpeer.core.content.playlist import (
+    build_playlist,
+    edited_playlist_untrusted,
+    parse_playlist_untrusted,
+)
 from lightpeer.core.lan.dns import Message, Question, build_message
 from lightpeer.core.lan.dns import parse_message_untrusted as parse_dns_untrusted
 from lightpeer.core.lan.mdns import Mdns
@@ -308,6 +313,8 @@ LAN_QUERY = build_message(Message(7, False, [Question(SERVICE, 12)], LAN_PEER.re
 
 @target(
     "core.lan.dns.parse_message_untrusted",
+    "core.lan.dns.count_entries_untrusted",
+    "core.lan.dns._header_untrusted",
     "core.lan.dns._question_untrusted",
     "core.lan.dns._record_untrusted",
     "core.lan.dns._value_untrusted",
@@ -318,12 +325,12 @@ def local_network(data: bytes) -> None:
     """Whatever a host sends, contacts are of this network, few, and answers small and rare."""
     with refusals():
         parse_dns_untrusted(data)
-    core = Mdns(Heard(1), Own(US.peer_id, None, 1), "192.168.0.1", bytes, 0.0)
+    core = Mdns(Heard([ip_network("192.168.0.0/24")]), Own(US.peer_id, None, 1), "192.168.0.1", bytes, 0.0)
     for number in range(20):
         core.receive(data, ("192.168.0.9", 5353 if number % 2 else 9999), number / 20)
         core.handle_timeout(number / 20)
     while (found := core.next_found()) is not None:
-        assert all(scope_of(contact.address[0]) == 1 for contact in found[1])
+        assert all(ip_address(contact.address[0]) in ip_network("192.168.0.0/24") for contact in found[1])
     sent = list(iter(core.next_datagram, None))
     assert len(sent) <= 20
     assert all(len(datagram) < 1500 for datagram, _ in sent)
@@ -331,12 +338,16 @@ def local_network(data: bytes) -> None:
 
 @target(
     "core.content.playlist.parse_playlist_untrusted",
+    "core.content.playlist.edited_playlist_untrusted",
+    "core.content.playlist._blocks_untrusted",
     seeds=[f"#EXTM3U\n#EXTINF:12,A - B\n{TRACK.track.uri}\nhttp://x\nloud:x\n".encode()],
 )
 def playlist(data: bytes) -> None:
     with refusals():
         found = parse_playlist_untrusted(data)
         assert parse_playlist_untrusted(build_playlist(found.entries).encode()) == (found.entries, 0)
+        emptied = edited_playlist_untrusted(data, {entry.uri for entry in found.entries}, found.entries[:1])
+        assert parse_playlist_untrusted(emptied.encode()) == (found.entries[:1], found.foreign)
 
 
 @target(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+from ipaddress import ip_network
 
 import pytest
 import trio
@@ -17,10 +18,14 @@ from lightpeer.net import lan as lan_module
 from lightpeer.net.found import Lan
 from lightpeer.net.lan import LOOK_AGAIN_S, LOOPBACK, on_lan
 from lightpeer.net.network import Counters
-from lightpeer.net.route import Interface, local_networks
+from lightpeer.net.route import Interface
 
 HOST = LOOPBACK.host
 ME, OTHER = (Own(Identity(bytes([n]) * 32).peer_id, HOST, 1000 + n) for n in (1, 2))
+
+
+WLAN = Interface("wlan0", 2, "192.168.1.2", (ip_network("192.168.1.0/24"),))
+ETHERNET = Interface("eth0", 3, "192.168.2.2", (ip_network("192.168.2.0/24"),))
 
 
 def on_loopback() -> list[Interface]:
@@ -120,7 +125,7 @@ def test_a_server_follows_its_interfaces_as_they_come_and_go(monkeypatch, caplog
     caplog.set_level("INFO")
     wires: dict[str, Wire] = {}
     there: list[Interface] = []
-    one, two = Interface("wlan0", 2, "192.168.1.2"), Interface("eth0", 3, "192.168.2.2")
+    one, two = WLAN, ETHERNET
 
     def wire(interface: Interface, _counters: object) -> Wire:
         return wires.setdefault(interface.name, Wire())
@@ -151,7 +156,7 @@ def test_a_server_follows_its_interfaces_as_they_come_and_go(monkeypatch, caplog
 
 def test_a_server_at_one_address_is_found_there_alone(monkeypatch) -> None:
     opened: list[Interface] = []
-    there = [Interface("wlan0", 2, "192.168.1.2"), Interface("eth0", 3, "192.168.2.2")]
+    there = [WLAN, ETHERNET]
 
     async def main() -> None:
         monkeypatch.setattr(lan_module, "_open", opened.append)
@@ -161,16 +166,3 @@ def test_a_server_at_one_address_is_found_there_alone(monkeypatch) -> None:
 
     trio.run(main)
     assert opened == there[1:]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone says it")
-def test_the_interfaces_of_this_computer_lead_to_networks() -> None:
-    assert all(interface.number > 0 and interface.host != HOST for interface in local_networks())
-
-
-def test_elsewhere_the_system_chooses_the_interface(monkeypatch) -> None:
-    monkeypatch.setattr("lightpeer.net.route.sys.platform", "darwin")
-    monkeypatch.setattr("lightpeer.net.route._own_address", lambda _family: "192.168.1.2")
-    assert local_networks() == [Interface("", 0, "192.168.1.2")]
-    monkeypatch.setattr("lightpeer.net.route._own_address", lambda _family: "")
-    assert local_networks() == []

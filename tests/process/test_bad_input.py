@@ -186,6 +186,16 @@ WRONG = {
     "512 characters at most": ["search", "x" * 513],
     "no such user": ["fetch", UNKNOWN, "-o", "~nosuchuser/x"],
     "is not an invite": ["join", "loudp2p:nobody"],
+    "'nonsense' is not": ["join", "nonsense"],
+    "lightpeer join lists": ["join", "--remove"],
+    "nothing is named": ["favourite", "--remove"],
+    "no favourites yet": ["play", "--favourites", "--shuffle"],
+    "--pick asks": ["pin", SHORT, "--pick"],
+    "--album names nothing": ["fetch", "--album", ""],
+    "without a field": ["fetch", SHORT, "--name", "{title"],
+    "'1:99'": ["play", SHORT, "--start", "1:99"],
+    "no profile 'train'": ["usage", "--profile", "train"],
+    "'lots'": ["cache", "--cache-size", "lots"],
 }
 
 

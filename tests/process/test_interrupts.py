@@ -42,10 +42,22 @@ def test_while_modules_are_imported(tmp_path):
             assert result == (INTERRUPTED, b"", "")
 
 
-def test_while_a_peer_keeps_silent(tmp_path):
+@pytest.mark.parametrize(
+    "command",
+    [
+        "doctor -q --bootstrap {peer}",
+        "peers --bootstrap {peer}",
+        "join {peer}",
+        "search x --bootstrap {peer}",
+        "favourite x --bootstrap {peer}",
+        "pin x --bootstrap {peer}",
+        "fetch x --bootstrap {peer}",
+    ],
+)
+def test_while_a_peer_keeps_silent(tmp_path, command):
     with SilentPeer() as peer:
-        options = ["--state", "state", "--bootstrap", peer.rpc]
-        with Process("doctor", "-q", *options, cwd=tmp_path, LIGHTPEER_OUTPUT="null") as asking:
+        arguments = [*command.format(peer=peer.rpc).split(), "--state", "state"]
+        with Process(*arguments, cwd=tmp_path, LIGHTPEER_OUTPUT="null") as asking:
             peer.wait_for_client()
             result = asking.end(signal.SIGINT)
     assert (result.status, result.err) == (INTERRUPTED, "")

@@ -7,13 +7,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.process.conftest import LONG
 from tests.process.harness import Process, run
 
-NEAR, FAR = "192.168.77.1", "192.168.77.2"
+IPV4, IPV6 = ("192.168.77.{}", 24), ("2001:db8:77::{}", 64)
 
 
 def ip(*arguments: str) -> bool:
@@ -24,19 +25,33 @@ def ip(*arguments: str) -> bool:
     return subprocess.run([command, *arguments], capture_output=True, check=False).returncode == 0
 
 
-@pytest.fixture
-def machines() -> Iterator[tuple[str, str]]:
-    """The names of two namespaces with a cable between them."""
+class Machines(NamedTuple):
+    """The names of two namespaces with a cable between them, and how an address names the first's host."""
+
+    one: str
+    two: str
+    host: str
+
+
+@pytest.fixture(params=[IPV4, IPV6], ids=["IPv4", "IPv6 alone"])
+def machines(request: pytest.FixtureRequest) -> Iterator[Machines]:
+    """Two machines, which have nothing but their addresses on this network."""
+    pattern, bits = request.param
+    if ":" in pattern and not Path("/proc/net/if_inet6").exists():
+        pytest.skip("the kernel has no IPv6 here")
     one, two = (f"lightpeer-{os.getpid()}-{n}" for n in (1, 2))
     if not (ip("netns", "add", one) and ip("netns", "add", two)):
         pytest.skip("network namespaces cannot be made here: that needs Linux, iproute2 and root")
     try:
         assert ip("link", "add", "eth0", "netns", one, "type", "veth", "peer", "name", "eth0", "netns", two)
-        for name, host in ((one, NEAR), (two, FAR)):
-            assert ip("-n", name, "addr", "add", f"{host}/24", "dev", "eth0")
+        for name, number in ((one, 1), (two, 2)):
+            at_once = ["nodad"] if bits == 64 else []  # else an address of IPv6 is tried out first
+            address = f"{pattern.format(number)}/{bits}"
+            assert ip("-n", name, "addr", "add", address, "dev", "eth0", *at_once)
             assert ip("-n", name, "link", "set", "eth0", "up")
             assert ip("-n", name, "link", "set", "lo", "up")
-        yield one, two
+        host = pattern.format(1)
+        yield Machines(one, two, f"[{host}]" if ":" in host else host)
     finally:
         ip("netns", "del", one)
         ip("netns", "del", two)
@@ -52,18 +67,18 @@ if ctypes.CDLL(None, use_errno=True).setns(os.open("/run/netns/{namespace}", os.
 
 
 def test_a_server_is_found_and_heard_without_an_address(machines, music: Path, tmp_path: Path) -> None:
-    one, two = map(inside, machines)
+    one, two, host = inside(machines.one), inside(machines.two), machines.host
     common = {"cwd": tmp_path / "server", "code": "from lightpeer.serve.__main__ import main; main()"}
     arguments = (music, "--listen", "5000", "--ladder", "24", "--state", tmp_path / "serve", "--json")
     with Process(*arguments, before=one, LIGHTPEER_LAN="yes", **common) as server:
         peer_id = server.event("listening")["peer_id"]
         invite = server.event("invite")["invite"]
-        assert invite == f"loudp2p:{peer_id}@{NEAR}:5000"
+        assert invite == f"loudp2p:{peer_id}@{host}:5000"
         server.event("imported")
         client = {"cwd": tmp_path, "before": two, "LIGHTPEER_LAN": "yes"}
         found = run("search", LONG, "--limit", 1, "--json", "--state", "a", **client)
         assert found.event("hit")["title"] == LONG
-        assert server.event("reached")["address"] == f"{NEAR}:5000"
+        assert server.event("reached")["address"] == f"{host}:5000"
         played = run("play", LONG, "--output", "wav:x.wav", "--state", "b", "--json", **client)
         assert (played.status, played.event("playing")["title"]) == (0, LONG)
         alone = run("search", LONG, "--state", "c", "--no-lan", **client)
@@ -72,4 +87,4 @@ def test_a_server_is_found_and_heard_without_an_address(machines, music: Path, t
         assert joined.out.decode() == f"joined: {peer_id} answers\n"
         assert run("search", LONG, "--state", "c", "--no-lan", **client).status == 0
         listed = run("peers", "--json", "--state", "a", **client)
-        assert listed.event("peer")["endpoints"] == [f"{NEAR}:5000"]
+        assert listed.event("peer")["endpoints"] == [f"{host}:5000"]

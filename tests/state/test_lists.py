@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from lightpeer.core.content.playlist import Entry
 from lightpeer.core.content.uri import format_uri
-from lightpeer.errors import StateError
+from lightpeer.errors import StateError, UsageError
 from lightpeer.state import lists
 from lightpeer.state.lists import FAVOURITES, HISTORY, SHOWN, Favourites, KeptList, ShownList
 
@@ -47,19 +48,83 @@ def test_where_nothing_can_be_written_it_is_said(tmp_path, caplog):
     assert "cannot save state: cannot make the state directory" in caplog.text
 
 
-def test_favourites_are_all_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(lists, "MOST_KEPT", 3)
+def add_one_by_one(folder, name, first):
+    for n in range(first, first + 20):
+        entry = Entry(format_uri(bytes([n]) * 32))
+        (Favourites(folder).add([entry]) if name == FAVOURITES else KeptList(folder, name).add(entry))
+
+
+@pytest.mark.parametrize("name", [FAVOURITES, HISTORY])
+def test_of_several_commands_at_once_none_loses_its_entry(tmp_path, name):
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=add_one_by_one, args=(tmp_path, name, n)) for n in (0, 20, 40)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert len({entry.uri for entry in KeptList(tmp_path, name).load()}) == 60
+
+
+def test_where_the_history_cannot_be_locked_it_is_said(tmp_path, caplog):
+    (tmp_path / f"{HISTORY}.lock").mkdir()
+    with caplog.at_level(logging.WARNING):
+        KeptList(tmp_path, HISTORY).add(ENTRIES[0])
+    assert "cannot save state: cannot lock" in caplog.text
+
+
+def test_favourites_are_kept_each_once_and_go_by_their_ids(tmp_path):
     assert Favourites(tmp_path / "new").load() == []
-    Favourites(tmp_path / "new").save(ENTRIES)
+    Favourites(tmp_path / "new").add([*ENTRIES[:2], ENTRIES[0]])
+    Favourites(tmp_path / "new").add(ENTRIES)
     assert Favourites(tmp_path / "new").load() == ENTRIES
+    assert Favourites(tmp_path / "new").remove([ENTRIES[1].uri, ENTRIES[3].uri, format_uri(b"z" * 32)]) == 2
+    assert Favourites(tmp_path / "new").load() == ENTRIES[::2]
 
 
-def test_favourites_that_cannot_be_read_or_saved_stay_as_they_are(tmp_path):
+def test_too_many_favourites_are_refused_as_a_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(lists, "MOST_KEPT", 3)
+    Favourites(tmp_path).add(ENTRIES[:2])
+    with pytest.raises(UsageError, match="there may be 3 favourites"):
+        Favourites(tmp_path).add(ENTRIES)
+    assert Favourites(tmp_path).load() == ENTRIES[:2]
+    Favourites(tmp_path).add(ENTRIES[:3])
+    assert Favourites(tmp_path).load() == ENTRIES[:3]
+
+
+def test_lines_of_other_programs_stay_in_the_favourites(tmp_path):
+    others = "#EXTM3U\n#EXTINF:5,Radio\nhttp://example.org/x\n/music/file.mp3\n"
+    (tmp_path / FAVOURITES).write_text(others)
+    Favourites(tmp_path).add(ENTRIES[:2])
+    Favourites(tmp_path).remove([ENTRIES[0].uri])
+    assert Favourites(tmp_path).load() == ENTRIES[1:2]
+    assert (tmp_path / FAVOURITES).read_text().startswith(others)
+
+
+def test_favourites_that_others_have_filled_are_not_made_unreadable(tmp_path, monkeypatch):
+    monkeypatch.setattr(lists, "MAX_PLAYLIST_BYTES", 100)
+    (tmp_path / FAVOURITES).write_text("http://example.org/" + "x" * 80)
+    with pytest.raises(StateError, match="is full: remove lines of other programs"):
+        Favourites(tmp_path).add(ENTRIES[:1])
+    assert Favourites(tmp_path).load() == []
+
+
+def test_favourites_that_cannot_be_read_or_saved_stay_as_they_are(tmp_path, monkeypatch):
     (tmp_path / FAVOURITES).mkdir()
     with pytest.raises(StateError, match=r"cannot read the favourites in .* is not an ordinary file"):
         Favourites(tmp_path).load()
+    with pytest.raises(StateError, match="cannot read the favourites"):
+        Favourites(tmp_path).add(ENTRIES)
+    (tmp_path / FAVOURITES).rmdir()
+    Favourites(tmp_path).add(ENTRIES[:1])
+
+    def fill_disk(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fill_disk)
     with pytest.raises(StateError, match="cannot write"):
-        Favourites(tmp_path).save(ENTRIES)
+        Favourites(tmp_path).add(ENTRIES)
+    assert Favourites(tmp_path).load() == ENTRIES[:1]
 
 
 def test_corrupt_favourites_are_set_aside(tmp_path, caplog):

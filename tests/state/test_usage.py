@@ -10,8 +10,8 @@ import time
 import pytest
 
 from lightpeer.core.budget.usage import Usage
-from lightpeer.state import usage as module
-from lightpeer.state.usage import LOCK_FILE, MAX_FILE_BYTES, USAGE_FILE, UsageFile, local_time_s
+from lightpeer.state import locks
+from lightpeer.state.usage import MAX_FILE_BYTES, USAGE_FILE, UsageFile, local_time_s
 
 NOON = 20_787 * 86_400 + 43_200
 
@@ -34,7 +34,7 @@ def test_what_was_added_is_there_for_the_next_run(tmp_path):
     assert total(UsageFile(folder).add("q", 6, NOON)) == 11
     assert UsageFile(folder).load().by_day(9) == {20_787: {"p": 5, "q": 6}}
     assert (folder / USAGE_FILE).stat().st_mode & 0o777 == 0o600
-    assert sorted(path.name for path in folder.iterdir()) == [USAGE_FILE, LOCK_FILE]
+    assert sorted(path.name for path in folder.iterdir()) == [USAGE_FILE, f"{USAGE_FILE}.lock"]
 
 
 def test_two_processes_at_once_both_count(tmp_path):
@@ -49,10 +49,10 @@ def test_two_processes_at_once_both_count(tmp_path):
 
 
 def test_a_lock_that_is_not_let_go_of_puts_it_off(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(module, "LOCK_TRIES", 2)
+    monkeypatch.setattr(locks, "LOCK_TRIES", 2)
     file = UsageFile(tmp_path)
     assert file.add("p", 5, NOON) is not None
-    with (tmp_path / LOCK_FILE).open() as held:
+    with (tmp_path / f"{USAGE_FILE}.lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert file.add("p", 6, NOON) is None
         assert "cannot lock" in caplog.text

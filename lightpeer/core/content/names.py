@@ -27,12 +27,12 @@ _AT_ENDS: Final = " -_.,"
 
 
 def check_template(template: str) -> None:
-    """Raise UsageError if a template names a field that no track has, or would leave the folder."""
+    """Raise UsageError if a template has a field that no track has, a stray brace, or leaves the folder."""
     for match in _FIELD.finditer(template):
         if match[1] not in FIELDS:
             raise UsageError(f"--name has no field {match[0]}: there are {_KNOWN}")
     if set("{}") & set(_FIELD.sub("", template)):
-        raise UsageError(f"--name {template!r} has a brace without its other: fields are {_KNOWN}")
+        raise UsageError(f"--name {template!r} has braces without a field: fields are {_KNOWN}")
     if not template.strip() or ".." in template.split("/") or template.startswith("/"):
         raise UsageError(f"--name {template!r} is no name within a folder: use --dir for another folder")
 

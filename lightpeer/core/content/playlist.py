@@ -2,7 +2,8 @@
 
 A playlist is how tracks are handed on, and how lists are kept between runs: the one shown last, favourites,
 what was heard. Lines that are neither a track of this network nor a comment (files, web addresses) are
-counted, and passed over. Everything is bounded, since a playlist may come from anybody.
+counted, and passed over; they stay where they are when a list is changed. Everything is bounded, since a
+playlist may come from anybody.
 
 Source: the "M3U" file format as VLC and mpv read it: `#EXTINF:seconds,Artist - Title` before each entry.
 """
@@ -17,7 +18,7 @@ from lightpeer.core.trust.bounds import MAX_TEXT_CHARS
 from lightpeer.errors import BadMessageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 MAX_ENTRIES: Final = 10_000
 MAX_PLAYLIST_BYTES: Final = 4_000_000
@@ -61,25 +62,62 @@ def build_playlist(entries: Iterable[Entry]) -> str:
 
 def parse_playlist_untrusted(data: bytes) -> Playlist:
     """Return what a playlist holds; raise BadMessageError if it is too large or no UTF-8."""
+    *blocks, _ = _blocks_untrusted(data)
+    entries = [block.entry for block in blocks if block.entry is not None][:MAX_ENTRIES]
+    return Playlist(tuple(entries), len(blocks) - len(entries))
+
+
+def edited_playlist_untrusted(data: bytes, removed: Container[str], added: Iterable[Entry]) -> str:
+    """Return a playlist without some tracks and with others at its end; its other lines stay.
+
+    Args:
+        data: the playlist.
+        removed: the uris of the tracks that are to go.
+        added: the tracks that are to come.
+
+    Raises:
+        BadMessageError: it is too large or no UTF-8.
+    """
+    lines = [line for block in _blocks_untrusted(data) for line in block.lines_without(removed)]
+    head, *new = build_playlist(added).splitlines()
+    return "\n".join([head, *(line for line in lines if line.strip() != head), *new]) + "\n"
+
+
+class _Block(NamedTuple):
+    """An entry with the comments before it; None is an entry of others, or the comments after the last."""
+
+    lines: list[str]
+    entry: Entry | None
+
+    def lines_without(self, removed: Container[str]) -> list[str]:
+        """Return the lines, less those of a track that is to go."""
+        if self.entry is None or self.entry.uri not in removed:
+            return self.lines
+        return [line for line in self.lines[:-1] if not _INFO.fullmatch(line.strip())]
+
+
+def _blocks_untrusted(data: bytes) -> list[_Block]:
+    """Return all entries of a playlist, and what follows the last; raise BadMessageError."""
     if len(data) > MAX_PLAYLIST_BYTES:
         raise BadMessageError(f"a playlist of more than {MAX_PLAYLIST_BYTES} bytes")
     try:
-        lines = data.decode("utf-8-sig").splitlines()
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadMessageError("a playlist that is not UTF-8 text") from error
-    entries: list[Entry] = []
-    foreign, label, duration_s = 0, "", 0
-    for line in map(str.strip, lines):
+    blocks = [_Block([], None)]
+    label, duration_s = "", 0
+    for whole_line in text.splitlines():
+        blocks[-1].lines.append(whole_line)
+        line = whole_line.strip()
         if match := _INFO.fullmatch(line):
             label = _on_one_line(match[2])[: 2 * MAX_TEXT_CHARS].strip()
             duration_s = max(0, int(match[1]))
         elif line and not line.startswith("#"):
-            if is_uri(line) and named_track(line) is not None and len(entries) < MAX_ENTRIES:
-                entries.append(Entry(line, label, duration_s))
-            else:
-                foreign += 1
+            is_track = is_uri(line) and named_track(line) is not None
+            blocks[-1] = _Block(blocks[-1].lines, Entry(line, label, duration_s) if is_track else None)
+            blocks.append(_Block([], None))
             label, duration_s = "", 0
-    return Playlist(tuple(entries), foreign)
+    return blocks
 
 
 def _on_one_line(text: str) -> str:

@@ -88,16 +88,32 @@ def folded(name: Name) -> Name:
 # Reading.
 
 
+def count_entries_untrusted(data: bytes) -> int:
+    """Return how many questions and records a message says it has, which is what reading it costs.
+
+    Raises:
+        BadMessageError: it is none, or they are too many.
+    """
+    return sum(_header_untrusted(data)[2:])
+
+
+def _header_untrusted(data: bytes) -> tuple[int, ...]:
+    if len(data) < _HEADER.size:
+        raise BadMessageError("a DNS message that is cut off")
+    header = _HEADER.unpack_from(data)
+    if sum(header[2:]) > MAX_ENTRIES:
+        raise BadMessageError("a DNS message with too much in it")
+    return header
+
+
 def parse_message_untrusted(data: bytes) -> Message:
     """Return a message; records of other kinds are left out.
 
     Raises:
         BadMessageError: it is none.
     """
+    number, flags, *counts = _header_untrusted(data)
     try:
-        number, flags, *counts = _HEADER.unpack_from(data)
-        if sum(counts) > MAX_ENTRIES:
-            raise BadMessageError("a DNS message with too much in it")
         at, questions, records = _HEADER.size, [], []
         for _ in range(counts[0]):
             question, at = _question_untrusted(data, at)

@@ -3,7 +3,8 @@
 A client asks twice, a second apart, and is gone. A server asks again with pauses that double up to an hour,
 with what it knows in the question, so that only others answer; it says twice that it is here, answers what
 others ask, and says goodbye. Answers wait for 20 to 120 ms and are at least a second apart, however many ask;
-those to a single host (older resolvers, and who wants it so) are bounded likewise.
+those to a single host (older resolvers, and who wants it so) are bounded likewise. So is what is read: a
+sender, and all of them together, may send so much a second, and a newcomer is read while others flood.
 
 Our names contain our id, which is nobody else's, so they are used without probing for others.
 
@@ -18,13 +19,14 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from lightpeer.core.guard.fairness import Buckets
+from lightpeer.core.guard.fairness import Buckets, Fairness
 from lightpeer.core.lan.dns import (
     ANY,
     PTR,
     Message,
     Question,
     build_message,
+    count_entries_untrusted,
     folded,
     parse_message_untrusted,
 )
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from lightpeer.core.trust.contact import Contact
 
 GROUP: Final = "224.0.0.251"
+GROUP_OF_IPV6: Final = "ff02::fb"
 PORT: Final = 5353
 FIRST_PAUSE_S: Final = 1.0  # between questions (section 5.2)
 LONGEST_PAUSE_S: Final = 3600.0
@@ -47,6 +50,9 @@ ANSWER_SPREAD_S: Final = 0.1
 AGAIN_S: Final = 1.0  # between multicasts of a record (section 6)
 LEGACY_TTL_S: Final = 10  # what an older resolver may keep (section 6.7)
 UNICASTS_PER_S: Final = 10
+READ_PER_S: Final = 100  # questions and records of one sender
+READ_AT_ONCE: Final = 400  # of one sender: a computer that has just come says all that it offers
+SENDERS_SHARES: Final = 8  # senders at full rate in all
 MAX_KNOWN: Final = 20  # answers in a question: one packet
 MAX_WAITING: Final = 32  # datagrams that have not left
 
@@ -78,20 +84,24 @@ class Mdns:
         self._again_at = now + AGAIN_S if own is not None else math.inf  # we say it twice (section 8.3)
         self._answered_at = -math.inf
         self._unicasts = Buckets(UNICASTS_PER_S, UNICASTS_PER_S)
+        self._reads = Fairness(READ_PER_S, READ_AT_ONCE, group_shares=1, total_shares=SENDERS_SHARES)
 
     # The verbs.
 
     def receive(self, data: bytes, source: Endpoint, now: float) -> None:
-        """Handle a datagram; one from elsewhere, or that makes no sense, is ignored.
+        """Handle a datagram; one from elsewhere, too many, or that makes no sense, is ignored.
 
         Args:
             data: the datagram.
             source: where it came from.
             now: the time in seconds.
         """
-        if not self._heard.accepts(source[0]):
+        if not self._heard.accepts_from(source[0]):
             return  # sent from elsewhere, or to have our answer go there (section 11)
         try:
+            cost = max(1, count_entries_untrusted(data))
+            if not self._reads.admit(source[0], source[0], cost, now):
+                return
             message = parse_message_untrusted(data)
         except BadMessageError:
             return

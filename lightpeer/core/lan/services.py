@@ -2,24 +2,27 @@
 
 A serving peer is the instance `<its id>._loudp2p._tcp.local` with the id in a TXT record too. Anybody on the
 network can claim anything, so a peer that is found is only a hint whom to contact: the contact proves the id.
-Addresses of the internet and of this computer are skipped, so that nobody on the network can send us
-elsewhere, and all tables are bounded. What is heard holds for as long as its PTR record says.
+Addresses of other networks than the link's own are skipped, so that nobody on it can send us elsewhere, and
+all tables are bounded. What is heard holds for as long as its PTR record says.
 
 Source: RFC 6763 (DNS-SD).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from lightpeer.core.addresses import MAX_PORT, is_host, scope_of
+from lightpeer.core.addresses import MAX_PORT, is_host
 from lightpeer.core.lan.dns import AAAA, PTR, SRV, TXT, A, Name, Question, Record, Service, folded, texts_of
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import PeerId, format_peer_id, parse_peer_id
 from lightpeer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
 
 SERVICE: Final[Name] = (b"_loudp2p", b"_tcp", b"local")
 ALL_SERVICES: Final[Name] = (b"_services", b"_dns-sd", b"_udp", b"local")
@@ -55,7 +58,7 @@ class Own(NamedTuple):
             Record(SERVICE, PTR, LONG_S, self.name),
             Record(self.name, SRV, HOST_S, Service(self.port, self.target), is_unique=True),
             Record(self.name, TXT, LONG_S, bytes((len(text),)) + text, is_unique=True),
-            Record(self.target, A, HOST_S, host, is_unique=True),
+            Record(self.target, AAAA if ":" in host else A, HOST_S, host, is_unique=True),
             Record(ALL_SERVICES, PTR, LONG_S, SERVICE),  # for who lists what there is (section 9)
         ]
 
@@ -87,20 +90,24 @@ class _Heard:
 class Heard:
     """The services of others, by what was heard so far."""
 
-    def __init__(self, scope: int, own: Name | None = None) -> None:
+    def __init__(self, networks: Sequence[IPNetwork], own: Name | None = None) -> None:
         """Hear nothing yet.
 
         Args:
-            scope: what addresses are accepted, as `scope_of` has it.
+            networks: those of the link, whose addresses alone are accepted.
             own: the name of our own service, which is not one of others.
         """
-        self._scope = scope
+        self._networks = networks
         self._own = folded(own) if own is not None else None
         self._by_name: dict[Name, _Heard] = {}  # by the name in small letters
 
     def accepts(self, host: str) -> bool:
-        """Return whether an address may be one of this link."""
-        return is_host(host) and scope_of(host) == self._scope
+        """Return whether an address is one of this link that others can use."""
+        return is_host(host) and any(ip_address(host) in network for network in self._networks)
+
+    def accepts_from(self, host: str) -> bool:
+        """Return whether a datagram may come from an address: one of this link, of which IPv6 has more."""
+        return self.accepts(host) or (":" in host and ip_address(host).is_link_local)
 
     @property
     def next_end(self) -> float:
@@ -121,7 +128,8 @@ class Heard:
             heard.times_asked += 1
             questions += [Question(heard.name, SRV), Question(heard.name, TXT)]
             if heard.service is not None:
-                questions.append(Question(heard.service.target, A))
+                kind = A if any(network.version == 4 for network in self._networks) else AAAA
+                questions.append(Question(heard.service.target, kind))
         return questions
 
     def known(self, now: float) -> list[Record]:

@@ -12,13 +12,14 @@ from typing import IO
 
 from lightpeer.errors import StateError
 from lightpeer.safe_files import open_ordinary
+from lightpeer.state.files import LIBRARY_LOCK
 
 
 def claim(state_dir: Path) -> IO[bytes]:
     """Create the state directory and lock it for this process; closing the file unlocks it."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        lock = os.fdopen(open_ordinary(state_dir / "library.lock", 0o600), "wb")
+        lock = os.fdopen(open_ordinary(state_dir / LIBRARY_LOCK, 0o600), "wb")
     except OSError as error:
         raise state_error(state_dir, error) from error
     try:

@@ -178,10 +178,11 @@ def _listen(text: str) -> Endpoint:
 
 def _mirrored(text: str) -> str:
     from lightpeer.core.content.uri import is_uri, parse_uri
+    from lightpeer.core.search.items import checked_query
 
     if is_uri(text):
         parse_uri(text)  # raises for anything but a track id
-    return text
+    return checked_query(text)
 
 
 def _track(text: str) -> bytes:

@@ -42,9 +42,12 @@ def test_names(template, known, name):
         ("../{title}", "no name within a folder"),
         ("/{title}", "no name within a folder"),
         (" ", "no name within a folder"),
-        ("{artist", "has a brace without its other: fields are {title}, {artist}"),
-        ("{artist} - title}", "has a brace without its other"),
-        ("{{title}}", "has a brace without its other"),
+        ("", "no name within a folder"),
+        ("{artist", "braces without a field: fields are {title}, {artist}"),
+        ("{artist} - title}", "braces without a field"),
+        ("{{title}}", "braces without a field"),
+        ("{artist!r}", "braces without a field"),
+        ("{track:>999999999}", "braces without a field"),
     ],
 )
 def test_what_is_no_template(template, says):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from ipaddress import ip_network
 from itertools import pairwise
 
 import pytest
 
-from lightpeer.core.addresses import PRIVATE_SCOPE
+from lightpeer.core.lan import mdns
 from lightpeer.core.lan.dns import (
+    AAAA,
     ANY,
     PTR,
     SRV,
@@ -26,6 +28,9 @@ from lightpeer.core.lan.mdns import (
     LEGACY_TTL_S,
     MAX_KNOWN,
     PORT,
+    READ_AT_ONCE,
+    READ_PER_S,
+    SENDERS_SHARES,
     UNICASTS_PER_S,
     Mdns,
 )
@@ -34,12 +39,13 @@ from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 
 OWN, OTHER = (Own(Identity(bytes([n]) * 32).peer_id, None, 47474) for n in (1, 2))
+LINK = (ip_network("192.168.1.0/24"), ip_network("fd00::/64"))
 HOST, THEM = "192.168.1.2", ("192.168.1.3", PORT)
 ASKED = Message(0, False, [Question(SERVICE, PTR)], [])
 
 
 def node(own: Own | None = OWN) -> Mdns:
-    return Mdns(Heard(PRIVATE_SCOPE, own.name if own else None), own, HOST, bytes, 0.0)
+    return Mdns(Heard(LINK, own.name if own else None), own, HOST, bytes, 0.0)
 
 
 def sent(core: Mdns) -> list[tuple[Message, object]]:
@@ -188,6 +194,71 @@ def test_who_wants_it_alone_has_it_alone_but_not_without_end():
     answers = sent(core)
     assert len(answers) == UNICASTS_PER_S
     assert answers[0] == (Message(0, True, [], OWN.records(HOST)), THEM)
+
+
+class TestAFlood:
+    """Of datagrams that cost time to read: how many are read is counted."""
+
+    @pytest.fixture
+    def read(self, monkeypatch):
+        """Returns a function that has a node receive datagrams, and returns how many it has read of them."""
+        count = []
+        monkeypatch.setattr(
+            mdns, "parse_message_untrusted", lambda data: count.append(1) or Message(0, False)
+        )
+
+        def read(core: Mdns, hosts: list[str], now: float, entries: int = 1) -> int:
+            count.clear()
+            data = build_message(Message(0, True, [], [OTHER.records("192.168.1.3")[0]] * entries))
+            for host in hosts:
+                core.receive(data, (host, PORT), now)
+            return len(count)
+
+        return read
+
+    def test_of_one_sender_so_many_are_read_at_once_and_so_many_a_second(self, read):
+        core = node()
+        assert read(core, ["192.168.1.3"] * 1000, 0.0) == READ_AT_ONCE
+        assert read(core, ["192.168.1.3"] * 1000, 0.5) == READ_PER_S / 2
+        assert read(core, ["192.168.1.3"] * 1000, 1000.0) == READ_AT_ONCE
+
+    def test_a_long_message_costs_as_much_as_it_says_it_has(self, read):
+        assert read(node(), ["192.168.1.3"] * 1000, 0.0, entries=100) == READ_AT_ONCE / 100
+        assert read(node(), ["192.168.1.3"] * 1000, 0.0, entries=0) == READ_AT_ONCE
+
+    def test_what_says_it_has_too_much_is_not_read_at_all(self, read):
+        core = node()
+        core.receive(bytes(4) + b"\xff" * 8, ("192.168.1.3", PORT), 0.0)
+        assert read(core, ["192.168.1.3"] * 1000, 0.0) == READ_AT_ONCE, "it has cost nothing"
+
+    def test_of_all_together_too_whatever_addresses_they_invent(self, read):
+        core = node()
+        invented = [f"192.168.1.{n}" for n in range(3, 253)]
+        assert sum(read(core, invented, 0.0) for _ in range(20)) <= READ_AT_ONCE * SENDERS_SHARES
+        assert sum(read(core, invented, 0.0) for _ in range(20)) == 0
+        read_in_a_minute = sum(read(core, invented * 2, n / 10) for n in range(600))
+        assert read_in_a_minute <= (60 * READ_PER_S + READ_AT_ONCE) * SENDERS_SHARES
+
+    def test_a_newcomer_is_read_while_another_floods(self, read):
+        core = node()
+        for n in range(600):
+            read(core, ["192.168.1.3"] * 50, n / 10)
+        assert read(core, ["192.168.1.4"] * 5, 59.9) == 5
+
+    def test_strangers_to_the_link_cost_nobody_s_share(self, read):
+        core = node()
+        assert read(core, ["10.0.0.1"] * 1000, 0.0) == 0
+        assert read(core, ["192.168.1.3"] * 5, 0.0) == 5
+
+
+def test_on_a_link_of_ipv6_who_asks_from_its_own_address_is_answered():
+    core = Mdns(Heard([ip_network("2001:db8::/64")]), OWN, "2001:db8::7", bytes, 0.0)
+    run(core, 2.9)
+    core.receive(build_message(ASKED), ("fe80::1", PORT), 2.95)
+    ((_, answer),) = run(core, 2.99)
+    assert [record.value for record in answer.records if record.kind == AAAA] == ["2001:db8::7"]
+    core.receive(build_message(Message(0, True, [], OTHER.records("2001:db8::8"))), ("fe80::2", PORT), 2.99)
+    assert found(core) == [(OTHER.name, [Contact(("2001:db8::8", 47474), OTHER.peer_id)])]
 
 
 def test_others_are_found_and_what_is_missing_is_asked_for_once_more():

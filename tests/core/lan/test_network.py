@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import heapq
+from ipaddress import ip_network
 from itertools import count
 from random import Random
 
 import pytest
 
-from lightpeer.core.addresses import PRIVATE_SCOPE, Endpoint
+from lightpeer.core.addresses import Endpoint
 from lightpeer.core.lan.mdns import PORT, Mdns
 from lightpeer.core.lan.services import Heard, Own
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import Identity
 
+LINK = (ip_network("192.168.1.0/24"),)
 PEERS = [Own(Identity(bytes([n]) * 32).peer_id, None, 47474 + n) for n in range(1, 6)]
 
 
@@ -38,7 +40,7 @@ class Network:
 
     def join(self, host: str, own: Own | None) -> None:
         """Put a node on the network; without a service it is a client."""
-        heard = Heard(PRIVATE_SCOPE, own.name if own else None)
+        heard = Heard(LINK, own.name if own else None)
         self._nodes[host] = Mdns(heard, own, host, self._random.randbytes, self.now)
         self.contacts[host] = {}
 

@@ -108,6 +108,17 @@ def test_wrong_usage_is_one_sentence_and_status_2(
         (["--gossip", "3601"], "seconds"),
         (["--ladder", "24,high"], "24,48,96"),
         (["--listen", "127.0.0.1:x"], "127.0.0.1:x"),
+        (["--listen", "a:b:c"], "'a:b:c' is not HOST:PORT, such as music.example.org:47474"),
+        (["--announce", "nowhere:"], "'nowhere:' is not HOST:PORT"),
+        (["--ladder", ""], "'' is not bitrates in kbit/s, such as 24,48,96"),
+        (["--ladder", "999"], "a ladder is one to eight bitrates from 6 to 256 kbit/s"),
+        (["--allow", "none.txt"], "'none.txt' is neither a file nor peer ids"),
+        (["--deny", "1.2.3.4/99"], "'1.2.3.4/99' is neither a file nor peer ids, publisher:L…, networks"),
+        (["--bootstrap", "x:y"], "--bootstrap is 'x:y', but must be HOST:PORT"),
+        (["--mirror", " "], "nothing to search for"),
+        (["none"], "none does not exist: give the folder that holds your music"),
+        (["--follow-links=x"], "--follow-links"),
+        (["--profile", "thrifty"], "unrecognized arguments: --profile thrifty (see lightpeer-serve --help)"),
     ],
 )
 def test_an_argument_that_cannot_be_is_named(
