@@ -38,7 +38,7 @@ from lightpeer.core.trust.identity import Identity
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
 from lightpeer.serve.access.node import Node
-from lightpeer.serve.library.index import IndexHit
+from lightpeer.serve.library.index import Answer, IndexHit
 from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.overlay.place import Place
 from lightpeer.serve.sending.stream_table import StreamTable
@@ -107,10 +107,14 @@ def made_track(
 
 
 class Shelf:
-    """A library and its index: a query finds the tracks that have all of its words."""
+    """A library and its index: a query finds the tracks that have all of its words.
+
+    `waiting` are tracks that are being imported, until `import_waiting`.
+    """
 
     def __init__(self, tracks: Sequence[MadeTrack]) -> None:
         self.tracks = {track.track.track_id: track for track in tracks}
+        self.waiting: list[MadeTrack] = []
         self.searches = 0
         self.opens = 0
 
@@ -118,9 +122,13 @@ class Shelf:
         self.opens += 1
         return self.tracks.get(track_id)
 
-    def search(self, query: str, limit: int) -> list[IndexHit]:
+    def import_waiting(self) -> None:
+        self.tracks |= {made.track.track_id: made for made in self.waiting}
+        self.waiting.clear()
+
+    def search(self, query: str, limit: int) -> Answer:
         self.searches += 1
-        return [
+        hits = [
             IndexHit(
                 track_id=track_id,
                 title=made.track.title,
@@ -133,6 +141,7 @@ class Shelf:
             for track_id, made in self.tracks.items()
             if self._has(made.track, query)
         ][:limit]
+        return Answer(hits, sum(self._has(made.track, query) for made in self.waiting))
 
     def count(self, query: str) -> int:
         return sum(self._has(made.track, query) for made in self.tracks.values())

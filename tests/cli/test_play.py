@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -91,6 +92,7 @@ class FakeClient:
 
     def __init__(self):
         self.losses = Losses()
+        self.settings = Settings(state_dir=Path())
 
     async def find(self, query, limit):
         assert limit in {10, MAX_HITS}, "MAX_HITS for what may have been meant"

@@ -14,7 +14,7 @@ from lightpeer.core.content.manifest import (
     track_id_of,
 )
 from lightpeer.errors import StateError, UsageError
-from lightpeer.serve.library.index import IndexHit
+from lightpeer.serve.library.index import Answer, IndexHit
 
 BITRATES_KBPS = (24, 48, 96)
 
@@ -72,17 +72,20 @@ class MemoryLibrary:
     def __init__(self, *tracks: MemoryTrack) -> None:
         self.tracks = {t.track.track_id: t for t in tracks}
         self.searched = 0
+        self.waiting: list[str] = []  # titles of files that are being imported
 
     def track(self, track_id: bytes) -> MemoryTrack | None:
         return self.tracks.get(track_id)
 
-    def search(self, query: str, limit: int) -> list[IndexHit]:
+    def search(self, query: str, limit: int) -> Answer:
         self.searched += 1
-        return [
+        hits = [
             IndexHit(t.track_id, t.title, t.artist, t.album, int(t.duration_s * 1000), BITRATES_KBPS)
             for t in (stored.track for stored in self.tracks.values())
             if query and query in t.title
-        ][:limit]
+        ]
+        waiting = [title for title in self.waiting if query and query in title]
+        return Answer(hits[:limit], len(waiting[: max(0, limit - len(hits))]))
 
     def count(self, query: str) -> int:
-        return len(self.search(query, len(self.tracks)))
+        return len(self.search(query, len(self.tracks)).hits)

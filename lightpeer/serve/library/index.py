@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from lightpeer.core.content.album import NOWHERE, AlbumPlace
 from lightpeer.core.content.uri import is_uri, named_track
@@ -66,6 +66,18 @@ class IndexHit:
     duration_ms: int
     bitrates_kbps: tuple[int, ...]
     place: AlbumPlace = NOWHERE
+
+
+class Answer(NamedTuple):
+    """What a search finds here.
+
+    Attributes:
+        hits: the tracks, best first.
+        preparing: how many files that match are made tracks now, because it asked for them.
+    """
+
+    hits: list[IndexHit]
+    preparing: int = 0
 
 
 class Index:

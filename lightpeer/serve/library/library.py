@@ -39,7 +39,7 @@ from lightpeer.errors import StateError, UnreadableError, UsageError
 from lightpeer.serve.library.aside import MAX_ASIDE
 from lightpeer.serve.library.disk import claim
 from lightpeer.serve.library.imported_files import ImportedFiles, SourceKey, only_in_one
-from lightpeer.serve.library.index import Index, IndexHit
+from lightpeer.serve.library.index import Answer, Index, IndexHit
 from lightpeer.serve.library.open_tracks import OpenTracks
 from lightpeer.serve.library.paths import absolute
 from lightpeer.serve.library.store import StoredTrack
@@ -128,17 +128,19 @@ class Library:
         """Return how long all tracks play together, in seconds."""
         return self.index.playing_time_s()
 
-    def search(self, query: str, limit: int) -> list[IndexHit]:
+    def search(self, query: str, limit: int) -> Answer:
         """Return the best hits among the tracks that can be served; where the index cannot be read, none."""
         try:
             found = self.index.search(query, limit)
-            if not found and self.waiting.want(query, limit):
+            wanted = self.waiting.want(query, limit - len(found))
+            if wanted and not found and self.waiting.wait_for(wanted[0]):
                 found = self.index.search(query, limit)
+                wanted = self.waiting.want(query, limit - len(found))
         except StateError as error:
             self._log.say("the index", error)
-            return []
+            return Answer([])
         now = time.monotonic()
-        return [hit for hit in found if not self._open.aside.holds(hit.track_id, now)]
+        return Answer([hit for hit in found if not self._open.aside.holds(hit.track_id, now)], len(wanted))
 
     def count(self, query: str) -> int:
         """Return how many tracks have all words of `query`; 0 where the index cannot be read."""

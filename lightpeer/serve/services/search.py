@@ -31,6 +31,7 @@ from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS, QU
 from lightpeer.core.trust.records import restore_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.library.index import Answer
 from lightpeer.serve.overlay.walkers import Errand
 from lightpeer.tasks.threads import Threads
 
@@ -64,8 +65,8 @@ BEGINNING_WALKERS: Final = 8  # a client's budget; branches of its walks have fe
 class Searchable(Protocol):
     """The part of the index that a search needs."""
 
-    def search(self, query: str, limit: int) -> list[IndexHit]:
-        """Return the best hits; called in a worker thread."""
+    def search(self, query: str, limit: int) -> Answer:
+        """Return what is found; called in a worker thread."""
 
     def count(self, query: str) -> int:
         """Return how many tracks match; called in a worker thread."""
@@ -78,13 +79,14 @@ class ServedIndex:
         self._index = index
         self._access = access
 
-    def search(self, query: str, limit: int) -> list[IndexHit]:
-        """Return the best hits; called in a worker thread."""
+    def search(self, query: str, limit: int) -> Answer:
+        """Return what is found; called in a worker thread."""
         rules = self._access.rules
         if not rules.deny_tracks:
             return self._index.search(query, limit)
-        hits = self._index.search(query, MAX_HITS)  # some more, to replace the denied ones
-        return [hit for hit in hits if rules.serves(hit.track_id)][:limit]
+        found = self._index.search(query, MAX_HITS)  # some more, to replace the denied ones
+        served = [hit for hit in found.hits if rules.serves(hit.track_id)]
+        return Answer(served[:limit], min(found.preparing, limit))
 
     def count(self, query: str) -> int:
         """Return how many tracks match, 0 if some are not served; called in a worker thread."""
@@ -118,6 +120,7 @@ class _Answer:
     context: Context
     is_held_here: bool  # the first hit
     matches: int  # tracks of our own
+    preparing: int  # files of our own
 
     async def write(self, tracks: Iterable[FoundTrack]) -> None:
         """Send new tracks, if any of them has a holder that the caller can reach."""
@@ -192,21 +195,23 @@ class Search:
         records = [restore_record_untrusted(record) for record in self._own_records()]
         own = tuple(Holder(record.peer_id, record) for record in records)
         findings = Findings(request.query, request.limit)
-        matches = 0
+        matches = preparing = 0
         if is_first:
-            for hit in await self._thread.run(self._index.search, request.query, request.limit):
+            hits, preparing = await self._thread.run(self._index.search, request.query, request.limit)
+            for hit in hits:
                 findings.add(_found(hit, own))
             matches = len(findings.tracks)
             if findings.missing <= 0 and request.walkers >= BEGINNING_WALKERS and not _is_urgent(request):
                 matches = max(matches, await self._thread.run(self._index.count, request.query))
         writer = ReplyWriter(records[0] if records else None, request.records, context.peer_address[0])
-        return _Answer(request, findings, writer, call, context, bool(findings.tracks), matches)
+        is_held_here = bool(findings.tracks)
+        return _Answer(request, findings, writer, call, context, is_held_here, matches, preparing)
 
     async def _begin(self, answer: _Answer) -> None:
         """Send the hits so far; the first reply is sent even without hits."""
         tracks = list(answer.findings.tracks.values())
         reply = answer.writer.reply(tracks[:HITS_PER_REPLY])
-        reply.matches = answer.matches
+        reply.matches, reply.preparing = answer.matches, answer.preparing
         if answer.is_held_here and answer.request.HasField("open"):
             await self._open_hit(tracks[0], reply, answer)
         await answer.send(reply)

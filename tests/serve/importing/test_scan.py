@@ -482,8 +482,8 @@ def test_a_renamed_file_without_tags_has_another_title_and_the_same_sound(librar
     assert [new.read(0, number) for number in range(new.track.segment_count)] == sound
     samples = decoded(library.folder_of(new.track.track_id) / "0.opus")
     assert len(samples) == new.track.duration_samples
-    assert [hit.title for hit in library.search("after", 5)] == ["After"]
-    assert library.search("before", 5) == []
+    assert [hit.title for hit in library.search("after", 5).hits] == ["After"]
+    assert library.search("before", 5).hits == []
     (music / "Someone - After.wav").rename(music / "Someone - Later.wav")
     assert scan(library).known == 1, "what came of another is known too"
 
@@ -600,7 +600,7 @@ def test_what_is_searched_for_meanwhile_is_imported_first(library, music, monkey
     def progress(_done, _total, name):
         begun.append(name)
         if name == "a song":
-            assert [hit.title for hit in library.search("song d", 5)] == []
+            assert [hit.title for hit in library.search("song d", 5).hits] == []
 
     assert scan(library, control=Control(progress=progress)).imported == 5
     assert begun == ["a song", "d song", "b song", "c song", "e song", ""]

@@ -211,7 +211,7 @@ def test_a_damaged_track_is_set_aside_until_it_is_imported_again(
             stored.read(0, 2)
     for _ in range(2):
         assert library.track(track_id) is None
-        assert library.search("something", 5) == []
+        assert library.search("something", 5).hits == []
     assert caplog.text.count("is damaged on the disk: it is set aside") == 1
     if restarts and name:
         library = open_library()
@@ -223,7 +223,7 @@ def test_a_damaged_track_is_set_aside_until_it_is_imported_again(
         assert mend(library).imported == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == sound
     assert len(library.track(track_id).read(0, 2))
-    assert len(library.search("something", 5)) == 1
+    assert len(library.search("something", 5).hits) == 1
     assert [path.name for path in folder.parent.iterdir()] == [track_id.hex()]
     assert scan(library).unchanged == 1
 
@@ -258,13 +258,13 @@ def test_what_cannot_be_read_now_is_tried_again_later(library, monkeypatch, capl
         with pytest.raises(StateError):
             stored.read(0, 0)
     assert library.track(track_id) is None
-    assert library.search("something", 5) == []
+    assert library.search("something", 5).hits == []
     assert caplog.text.count("cannot be read from the disk: it is set aside for ten minutes") == 1
     assert not library.found_damaged
     monkeypatch.setattr(store_module.os, "pread", read)
     now[0] += ASIDE_S + 1
     assert library.track(track_id).read(0, 0)
-    assert len(library.search("something", 5)) == 1
+    assert len(library.search("something", 5).hits) == 1
 
 
 def test_a_stranger_who_asks_for_what_is_not_here_sets_nothing_aside(library, caplog):
@@ -281,7 +281,7 @@ def test_a_database_that_fails_costs_no_more_than_what_is_asked_of_it(library, m
         raise StateError("library.db", "disk I/O error")
 
     monkeypatch.setattr(Database, "rows", fail)
-    assert [library.search("something", 5) for _ in range(2)] == [[], []]
+    assert [library.search("something", 5).hits for _ in range(2)] == [[], []]
     assert caplog.text.count("disk I/O error") == 1
     stored._set_aside(is_damaged=True)
     assert library.track(track_id) is None
