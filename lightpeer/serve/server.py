@@ -196,6 +196,8 @@ class _Server:
         nursery.start_soon(kept_up, "the searches of others", services.run)
         nursery.start_soon(kept_up, "the import", self._upkeep.run)
         nursery.start_soon(kept_up, "mending tracks", self._upkeep.mend)
+        if self._settings.on_demand:
+            nursery.start_soon(kept_up, "imports on demand", self._upkeep.import_wanted)
         nursery.start_soon(kept_up, "mirroring", self._mirror, gossip)
         nursery.start_soon(kept_up, "gossip", self._gossip_on, gossip, listener_address(listener))
         if (toggles := self._operator.toggles) is not None:

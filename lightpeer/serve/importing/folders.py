@@ -52,6 +52,7 @@ class Control:
         on_folder: told of each folder before it is read.
         processes: how many import at once beside this one; 0: this thread imports.
         settle_s: a file that was written to since is left for a later scan.
+        on_demand: whether files wait until somebody searches for them.
     """
 
     progress: DrawProgress = lambda _done, _total, _name: None
@@ -60,6 +61,7 @@ class Control:
     on_folder: Callable[[Path], object] = lambda _: None
     processes: int = 0
     settle_s: float = 0.0
+    on_demand: bool = False
 
 
 class Look:

@@ -5,7 +5,8 @@ server serves the existing tracks. Every file ends up imported, known, or skippe
 end a scan. Only the state directory can: a full disk is a StateError, and finished tracks are kept.
 
 First come the files that are known by their bytes under another name, then what is gone is dropped, then the
-rest is encoded. Where something changes meanwhile, the scan looks again, and takes what is new first.
+rest is encoded. Where something changes meanwhile, the scan looks again, and takes what is new first. On
+demand, nothing is encoded by a scan: files wait, known by their tags, for `import_wanted`.
 
 Which files there are is up to `finder.py`, who encodes them to `jobs.py`.
 """
@@ -15,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import stat
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, as_completed, wait
@@ -43,6 +43,7 @@ _DIGEST_BYTES: Final = 16
 SETTLE_S: Final = 1.0  # in a later look, a file that was written to since is still being written
 FEW_FILES: Final = 64  # are imported before their tags matter
 _READ_AT_ONCE: Final = 64  # files whose tags a process reads
+BESIDE: Final = 1000  # the first workspace of what runs beside a scan: more than a scan has
 
 OWN_FOLDER: Final = Folders()
 ALONE: Final = Control()
@@ -66,13 +67,22 @@ def scan(library: Library, where: Folders = OWN_FOLDER, control: Control = ALONE
 def mend(library: Library, control: Control = ALONE) -> ImportReport:
     """Import the files of damaged tracks again, if they are still there; errors are those of `scan`."""
     paths = [Path(os.fsdecode(path)) for path in library.damaged_files()]
-    keys = [key for path in paths if path.is_absolute() and (key := _key_of(path))]  # mirrored ones are not
+    keys = [
+        key for path in paths if path.is_absolute() and (key := SourceKey.of_file(path))
+    ]  # mirrored ones are not
     return _run(library, control, lambda scan: scan.add(keys))
 
 
-def _run(library: Library, control: Control, begin: Callable[[_Scan], object]) -> ImportReport:
+def import_wanted(library: Library, control: Control) -> ImportReport:
+    """Import the files that wait and are searched for, also meanwhile; it may run beside a scan."""
+    return _run(library, control, lambda scan: scan.take_wanted(), first_workspace=BESIDE)
+
+
+def _run(
+    library: Library, control: Control, begin: Callable[[_Scan], object], first_workspace: int = 0
+) -> ImportReport:
     with open_crew(control.processes, control.should_stop) as crew:
-        scan = _Scan(library, control, crew)
+        scan = _Scan(library, control, crew, first_workspace)
         try:
             begin(scan)
             scan.run()
@@ -93,7 +103,7 @@ class _Running(NamedTuple):
 class _Scan:
     """One scan: files to import, those that are imported now, and what came of the others."""
 
-    def __init__(self, library: Library, control: Control, crew: Crew) -> None:
+    def __init__(self, library: Library, control: Control, crew: Crew, first_workspace: int) -> None:
         self.report = ImportReport()
         self._library = library
         self._control = control
@@ -102,9 +112,11 @@ class _Scan:
         self._todo: dict[bytes, SourceKey] = {}
         self._seen: set[SourceKey] = set()  # that were once to do
         self._running: dict[Future[str], _Running] = {}
-        self._free = list(range(crew.size))
+        self._spare = first_workspace + crew.size
+        self._free = list(range(first_workspace, self._spare))
         self._done = 0
         self._where: Folders | None = None
+        self._takes_wanted = False
         self._unread: list[tuple[Path, str]] = []  # what the last look could not read
 
     def look(self, where: Folders) -> None:
@@ -123,6 +135,8 @@ class _Scan:
         dropped = drop_not_found(self._library, [*look.out_of_sight(), *where.mirrored])
         self.report.dropped = dropped._replace(removed=dropped.removed + self.report.removed)
         self.report.unchanged = look.found - len(todo)
+        for path in self._library.imported.take_waiting_not_found():
+            self._library.waiting.remove(path)
         self.report.led_out, self.report.first_led_out = look.finder.led_out, look.finder.first_led_out
         self._unread = look.unread
 
@@ -131,11 +145,38 @@ class _Scan:
         running = {job.key for job in self._running.values()}
         wanted = [key for key in keys if key not in running]
         fresh = [key for key in wanted if key not in self._seen]
-        self._todo.update((key.path, key) for key in fresh)
-        self._todo.update((key.path, key) for key in wanted if key in self._seen)
+        if self._control.on_demand and self._where is not None:
+            self._have_wait(fresh)
+        else:
+            self._todo.update((key.path, key) for key in fresh)
+            self._todo.update((key.path, key) for key in wanted if key in self._seen)
+            if len(fresh) > FEW_FILES:
+                self._read_ahead(fresh)
         self._seen.update(fresh)
-        if len(fresh) > FEW_FILES:
-            self._read_ahead(fresh)
+
+    def _have_wait(self, keys: Sequence[SourceKey]) -> None:
+        """Have files wait until somebody searches for them."""
+        if keys:
+            _native.opusenc()  # else nothing that is found could be made
+        for key in keys:
+            if self._library.imported.waiting_key(key.path):  # the file has changed, and so may its tags
+                self._library.waiting.remove(key.path)
+        self._library.imported.note_waiting(keys)
+        self._read_ahead(keys)
+        self.report.waiting += len(keys)
+
+    def take_wanted(self) -> None:
+        """Add the files that wait and are searched for, in the order in which they are to be imported."""
+        self._takes_wanted = True
+        waiting = self._library.waiting
+        running = {job.key.path for job in self._running.values()}
+        for path in waiting.wanted():
+            if path not in self._todo and path not in running:
+                key = self._library.imported.waiting_key(path)
+                if key is None:
+                    waiting.remove(path)
+                else:
+                    self._todo[path] = key
 
     def _read_ahead(self, keys: Sequence[SourceKey]) -> None:
         """Have the tags of files read, so that a search finds out which to import first."""
@@ -154,7 +195,7 @@ class _Scan:
         """Import until nothing is left to do."""
         if self._todo:
             _native.opusenc()  # without it there is no reason to begin
-        while self._todo or self._running:
+        while self._has_more():
             if self._control.should_stop():
                 raise StoppedError
             if self._where is not None and self._control.has_changed():
@@ -164,9 +205,15 @@ class _Scan:
             if self._running:
                 for future in wait(self._running, POLL_S, FIRST_COMPLETED).done:
                     self._finish(self._running.pop(future), future)
-        self._library.waiting.clear()
+        if self._where is not None and not self._control.on_demand:
+            self._library.waiting.clear()
         self._control.progress(self._done, self._done, "")
         self.report.skipped[:0] = self._unread
+
+    def _has_more(self) -> bool:
+        if self._takes_wanted:
+            self.take_wanted()
+        return bool(self._todo or self._running)
 
     def _begin(self, key: SourceKey) -> None:
         path = Path(os.fsdecode(key.path))
@@ -225,7 +272,7 @@ class _Scan:
             known = self._library.track_of_content(digest)
             if known is None:
                 return False
-            folder = self._library.workspace(self._crew.size)
+            folder = self._library.workspace(self._spare)
             track_id = known.track.track_id
             retitle(self._library.folder_of(track_id), track_id, read_tags(path), folder)
         except (OSError, RemoteError):  # it is encoded, or the reason told then
@@ -240,18 +287,9 @@ class _Scan:
         return True
 
 
-def _key_of(path: Path) -> SourceKey | None:
-    """Return the key of an ordinary file that is there."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return SourceKey.of(path, status) if stat.S_ISREG(status.st_mode) else None
-
-
 def _require_same(path: Path, key: SourceKey) -> None:
     """Raise UnreadableError if the file has changed since the scan found it."""
-    if _key_of(path) != key:
+    if SourceKey.of_file(path) != key:
         raise UnreadableError(_CHANGED)
 
 

@@ -2,7 +2,8 @@
 
 The folders are scanned at the start, soon after something in them has changed, as the kernel reports it, and
 every ten minutes in any case: not every disk reports, nor every system. Imports run in processes of their own
-(`jobs.py`). Failures are reported, and the server goes on with the tracks that it has.
+(`jobs.py`). On demand, files wait until somebody searches for them, and are imported then, beside scans.
+Failures are reported, and the server goes on with the tracks that it has.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import trio
 from lightpeer.errors import LightpeerError
 from lightpeer.serve.access.inotify import FolderWatch
 from lightpeer.serve.importing.folders import Control, Folders
-from lightpeer.serve.importing.scan import mend, mirror_root, scan
+from lightpeer.serve.importing.scan import import_wanted, mend, mirror_root, scan
 from lightpeer.serve.operator.events import Imported, LibraryTrouble, Mended
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import kept_up
@@ -77,7 +78,9 @@ class Upkeep:
             has_changed=self._take_change,
             on_folder=self._watch_folder,
             processes=max(1, (os.cpu_count() or 1) - 1) if settings.import_beside else 0,
+            on_demand=settings.on_demand,
         )
+        self._wanted = trio.Event()
         self._changed = threading.Event()  # asked for by a scan that runs
         self._looked_s = -math.inf
         self._wake = trio.Event()
@@ -151,6 +154,24 @@ class Upkeep:
             await self._tell_summary(report)
         return report.looked_s
 
+    async def import_wanted(self) -> None:
+        """Import what waits and is searched for, for ever."""
+        token = trio.lowlevel.current_trio_token()
+        self._library.waiting.on_wanted = lambda: token.run_sync_soon(self._wanted.set)
+        control = replace(self._control, progress=_draw_nothing)  # a scan may draw its own
+        while True:
+            await self._wanted.wait()
+            self._wanted = trio.Event()
+            try:
+                report = await trio.to_thread.run_sync(import_wanted, self._library, control)
+            except (LightpeerError, OSError) as error:
+                self._operator.tell(LibraryTrouble(str(error)))
+                continue
+            for note in report.notes():  # of each file once: it does not wait any more
+                self._operator.tell(LibraryTrouble(note))
+            if report.has_changed_anything:
+                await self._tell_summary(report)
+
     async def mend(self) -> None:
         """Import damaged tracks again, for ever; after a failure all of them are tried again."""
         await self.scanned.wait()  # the scan imports earlier damage again
@@ -170,7 +191,7 @@ class Upkeep:
         tracks = await trio.to_thread.run_sync(self._library.count_tracks)
         hours = await trio.to_thread.run_sync(self._library.playing_time_s) / 3600
         self._operator.tell(Imported(tracks, hours, report.summary()))
-        if not tracks:
+        if not tracks and not report.waiting:
             names = " and ".join(map(str, (self._library.music_dir, *self._folders.more)))
             self._operator.tell(LibraryTrouble(f"0 tracks: {names} has no music that can be imported"))
 

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import cast
 
 from lightpeer.serve.library.database import Database
@@ -26,6 +27,7 @@ CREATE TABLE IF NOT EXISTS contents (
 CREATE TABLE IF NOT EXISTS mounts (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMPORARY TABLE found (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMPORARY TABLE skipped (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER) WITHOUT ROWID;
+CREATE TEMPORARY TABLE waiting (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER) WITHOUT ROWID;
 DELETE FROM contents WHERE track_id NOT IN (SELECT track_id FROM files);
 """
 _WITHDRAWN = "withdrawn"  # in place of the recipe: the file has no track any more
@@ -33,6 +35,8 @@ _UNCHANGED = """
 SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ? AND recipe IN (?, 'withdrawn')
 """
 _SKIPPED = "SELECT 1 FROM skipped WHERE path = ? AND size = ? AND mtime_ns = ?"
+_WAITING = "SELECT 1 FROM waiting WHERE path = ? AND size = ? AND mtime_ns = ?"
+_WAITS_NO_MORE = "DELETE FROM waiting WHERE path = ?"
 _TRACK_OF_CONTENT = """
 SELECT track_id FROM contents WHERE digest = ? AND recipe = ? AND EXISTS (
     SELECT 1 FROM files WHERE files.track_id = contents.track_id AND files.recipe = contents.recipe)
@@ -63,6 +67,15 @@ class SourceKey:
         """Return the key of a file."""
         return cls(os.fsencode(path), stat.st_size, stat.st_mtime_ns)
 
+    @classmethod
+    def of_file(cls, path: Path) -> SourceKey | None:
+        """Return the key of an ordinary file that is there."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return cls.of(path, status) if S_ISREG(status.st_mode) else None
+
 
 class ImportedFiles:
     """The table; use from any thread."""
@@ -88,6 +101,7 @@ class ImportedFiles:
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
                 (key.path, key.size, key.mtime_ns, recipe, track_id),
             )
+            connection.execute(_WAITS_NO_MORE, (key.path,))
 
     def note_content(self, digest: bytes, recipe: str, track_id: bytes) -> None:
         """Note the track that bytes became.
@@ -178,14 +192,15 @@ class ImportedFiles:
     def note_found(self, keys: Sequence[SourceKey], recipe: str) -> list[SourceKey]:
         """Note that files are there; return those that are new, changed, or imported by another recipe.
 
-        Those that this process has skipped, and that have not changed since, are left out too.
+        Those that this process has skipped, or that wait, and that have not changed since, are left out too.
         """
         with self._database.transaction() as connection:
 
             def is_known(key: SourceKey) -> bool:
                 row = (key.path, key.size, key.mtime_ns)
                 unchanged = connection.execute(_UNCHANGED, (*row, recipe)).fetchone()
-                return bool(unchanged or connection.execute(_SKIPPED, row).fetchone())
+                queries = (_SKIPPED, _WAITING)
+                return bool(unchanged or any(connection.execute(query, row).fetchone() for query in queries))
 
             connection.executemany("INSERT OR IGNORE INTO found VALUES (?)", ((key.path,) for key in keys))
             return [key for key in keys if not is_known(key)]
@@ -195,11 +210,29 @@ class ImportedFiles:
         with self._database.transaction() as connection:
             row = (key.path, key.size, key.mtime_ns)
             connection.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", row)
+            connection.execute(_WAITS_NO_MORE, (key.path,))
 
     def forget_skipped(self) -> None:
         """Have the skipped files tried again."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM skipped")
+
+    def note_waiting(self, keys: Sequence[SourceKey]) -> None:
+        """Note that files wait until somebody searches for them."""
+        rows = [(key.path, key.size, key.mtime_ns) for key in keys]
+        with self._database.transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?)", rows)
+
+    def waiting_key(self, path: bytes) -> SourceKey | None:
+        """Return the key of a file that waits."""
+        rows = self._database.rows("SELECT path, size, mtime_ns FROM waiting WHERE path = ?", (path,))
+        return SourceKey(*cast("tuple[bytes, int, int]", rows[0])) if rows else None
+
+    def take_waiting_not_found(self) -> list[bytes]:
+        """Return the files that wait but were not found by the scan; they wait no more."""
+        query = "DELETE FROM waiting WHERE path NOT IN (SELECT path FROM found) RETURNING path"
+        with self._database.transaction() as connection:
+            return [row[0] for row in connection.execute(query).fetchall()]
 
     def missing_mounts(self, mounts: Sequence[bytes]) -> list[bytes]:
         """Note where disks are mounted; return the places of earlier scans where none is now."""

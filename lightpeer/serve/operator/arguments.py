@@ -61,6 +61,7 @@ def serve_settings(arguments: argparse.Namespace) -> ServeSettings:
         allow=tuple(arguments.allow or ()),
         deny=tuple(arguments.deny or ()),
         gossip_s=arguments.gossip or PERIOD_S,
+        on_demand=arguments.on_demand,
         ladder_kbps=arguments.ladder or DEFAULT_LADDER_KBPS,
         max_upload_bytes_per_s=None if arguments.max_upload is None else arguments.max_upload * 125,
     )
@@ -111,6 +112,7 @@ def _add_network(parser: Parser) -> None:
 def _add_music(parser: Parser) -> None:
     add = parser.add_argument
     add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
+    add("--on-demand", action="store_true", help="import a file once somebody searches for it, not before")
     add("--max-upload", type=_kbps, metavar="KBPS", help="for audio, to all listeners together")
     add(
         "--mirror",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lightpeer.audio import _native
+from lightpeer.audio.opus import OpusHead
 from lightpeer.errors import MissingLibraryError, StateError
 from lightpeer.serve.importing import decoders as sources
 from lightpeer.serve.importing import ingest
@@ -15,7 +16,9 @@ from lightpeer.serve.importing import jobs as importer
 from lightpeer.serve.importing import scan as importer_of_all
 from lightpeer.serve.importing.finder import Finder
 from lightpeer.serve.importing.folders import Control, Folders
-from lightpeer.serve.importing.scan import scan
+from lightpeer.serve.importing.scan import import_wanted, mend, scan
+from lightpeer.serve.importing.segments import RenditionWriter
+from lightpeer.serve.importing.tags import Tags
 from lightpeer.serve.library import waiting
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.library.removal import prune
@@ -604,3 +607,114 @@ def test_what_is_searched_for_meanwhile_is_imported_first(library, music, monkey
 
     assert scan(library, control=Control(progress=progress)).imported == 5
     assert begun == ["a song", "d song", "b song", "c song", "e song", ""]
+
+
+ON_DEMAND = Control(on_demand=True)
+
+
+def test_on_demand_a_file_is_encoded_once_somebody_searches_for_it(library, music, encoded, monkeypatch):
+    monkeypatch.setattr(waiting, "WAIT_S", 0.001)
+    for name in "abc":
+        write_wav(music / f"{name} song.wav")
+    report = scan(library, control=ON_DEMAND)
+    assert (report.waiting, report.imported, encoded) == (3, 0, [])
+    assert report.summary() == "0 files imported, 3 to be imported once somebody searches for them"
+    assert import_wanted(library, Control()).imported == 0
+    assert library.search("b song", 5) == ([], 1)
+    report = scan(library, control=ON_DEMAND)
+    assert (report.waiting, report.unchanged) == (0, 3), "its tags are not read again"
+    assert library.search("b song", 5) == ([], 1), "and it is still wanted"
+    assert import_wanted(library, Control()).imported == 1
+    assert titles(library) == ["b song"]
+    found = library.search("song", 5)
+    assert ([hit.title for hit in found.hits], found.preparing) == (["b song"], 2)
+    assert library.search("song", 1).preparing == 0, "there is enough already"
+    assert import_wanted(library, Control(processes=1)).imported == 2
+    assert titles(library) == ["a song", "b song", "c song"]
+    assert library.search("song", 5).preparing == 0
+
+
+def test_what_is_searched_for_during_an_import_on_demand_is_imported_too(library, music, monkeypatch):
+    monkeypatch.setattr(waiting, "WAIT_S", 0.001)
+    for name in "abc":
+        write_wav(music / f"{name} song.wav", 1.0)
+    scan(library, control=ON_DEMAND)
+    library.search("a song", 5)
+
+    def progress(_done, _total, name):
+        if name == "a song":
+            library.search("c song", 5)
+            library.search("a song", 5)
+
+    assert import_wanted(library, Control(progress=progress)).imported == 2
+    assert titles(library) == ["a song", "c song"]
+
+
+def test_a_file_that_waits_may_change_or_go(library, music, monkeypatch):
+    monkeypatch.setattr(waiting, "WAIT_S", 0.001)
+    for name in ("gone", "changed", "bad"):
+        write_wav(music / f"{name} song.wav")
+    (music / "bad song.wav").write_bytes(b"RIFF....WAVE, or so it says")
+    scan(library, control=ON_DEMAND)
+    assert library.search("song", 5).preparing == 3
+    (music / "gone song.wav").unlink()
+    write_wav(music / "changed song.wav", 4.0)
+    report = import_wanted(library, Control())
+    assert report.imported == 0
+    reasons = skipped(report)
+    assert reasons["changed song.wav"] == "it changed while it was read: the next scan takes it"
+    assert set(reasons) == {"gone song.wav", "changed song.wav", "bad song.wav"}
+    assert library.search("song", 5).preparing == 0
+    assert scan(library, control=ON_DEMAND).waiting == 1
+    assert library.search("song", 5).preparing == 1
+    assert import_wanted(library, Control()).imported == 1
+    write_wav(music / "more song.wav")
+    scan(library, control=ON_DEMAND)
+    (music / "more song.wav").unlink()
+    scan(library, control=ON_DEMAND)
+    assert library.search("more song", 5) == ([], 0), "a scan notices what is gone"
+
+
+def test_the_words_of_a_file_that_changes_while_it_waits_are_its_new_ones(library, music):
+    def put(title):
+        with RenditionWriter(music / "a.opus", OpusHead(1, 312), Tags(title)) as writer:
+            writer.add(b"\xf8\xff\xfe")  # 20 ms of silence
+            writer.finish(960)
+
+    put("Before")
+    scan(library, control=ON_DEMAND)
+    put("After it all")
+    assert scan(library, control=ON_DEMAND).waiting == 1
+    assert library.waiting.want("before", 5) == []
+    assert library.waiting.want("after", 5) == [os.fsencode(music / "a.opus")]
+
+
+def test_a_file_that_moved_is_known_also_on_demand(library, music, encoded):
+    write_wav(music / "a.wav")
+    scan(library)
+    encoded.clear()
+    (music / "a.wav").rename(music / "b.wav")
+    write_wav(music / "new.wav")
+    report = scan(library, control=ON_DEMAND)
+    assert (report.known, report.waiting, encoded, titles(library)) == (1, 1, [], ["b"])
+
+
+def test_mending_imports_nothing_that_waits(library, music, monkeypatch):
+    monkeypatch.setattr(waiting, "WAIT_S", 0.001)
+    write_wav(music / "a song.wav")
+    scan(library, control=ON_DEMAND)
+    library.search("song", 5)
+    assert mend(library, ON_DEMAND).imported == 0
+    assert library.search("song", 5).preparing == 1, "and it still waits"
+
+
+def test_without_an_encoder_nothing_is_promised(library, music, monkeypatch):
+    write_wav(music / "a.wav")
+
+    def missing():
+        raise MissingLibraryError("opusenc", "libopusenc is missing")
+
+    monkeypatch.setattr(_native, "opusenc", missing)
+    with pytest.raises(MissingLibraryError):
+        scan(library, control=ON_DEMAND)
+    assert library.search("a", 5).preparing == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Self
 
 import pytest
@@ -31,6 +32,7 @@ class FakeLibrary:
 
     def __init__(self) -> None:
         self.imported = self
+        self.waiting = SimpleNamespace()
         self.forgotten = 0
 
     def forget_skipped(self) -> None:
@@ -385,3 +387,52 @@ def test_a_scan_that_runs_looks_again_now_and_then(monkeypatch: pytest.MonkeyPat
         assert answers == [False, True, False, True]
 
     with_upkeep(test)
+
+
+def test_on_demand_what_is_searched_for_is_imported_and_the_rest_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+    outcomes = [
+        ImportReport(imported=1),
+        OSError("a disk that is gone"),
+        ImportReport(skipped=[(Path("x.mp3"), "it is empty")]),
+    ]
+
+    def import_wanted(_library, _control):
+        asked.append(trio.current_time())
+        if isinstance(outcome := outcomes[len(asked) - 1], OSError):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(upkeep_module, "import_wanted", import_wanted)
+    monkeypatch.setattr(upkeep_module, "scan", lambda _library, _where, control: _waits(control))
+
+    async def test(now: Now) -> None:
+        now.library.tracks = 0
+        await now.upkeep.scan()
+        summary = "0 files imported, 5 to be imported once somebody searches for them"
+        assert now.told == [Imported(0, 0, summary)], "it is not said that there is no music"
+        now.library.tracks = 7
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(now.upkeep.import_wanted)
+            await trio.sleep(60)
+            assert asked == []
+            for number in range(3):
+                now.library.waiting.on_wanted()
+                now.library.waiting.on_wanted()
+                await trio.sleep(1)
+                assert len(asked) == number + 1
+            nursery.cancel_scope.cancel()
+        assert now.told[1:] == [
+            Imported(7, 3.5, "1 file imported"),
+            LibraryTrouble("a disk that is gone"),
+            LibraryTrouble("skipped x.mp3: it is empty"),
+        ]
+
+    with_upkeep(test, on_demand=True)
+
+
+def _waits(control) -> ImportReport:
+    assert control.on_demand
+    return ImportReport(waiting=5)

@@ -53,7 +53,7 @@ def test_arguments_become_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         ),
         *("--announce", "[2001:db8::5]:5"),
         *("--bootstrap", "b.example", "--bootstrap", "c.example:7", "--no-lan", "--gossip", "5"),
-        *("--mirror", "copper rain", "--mirror", format_uri(bytes(32)), "--follow-links"),
+        *("--mirror", "copper rain", "--mirror", format_uri(bytes(32)), "--follow-links", "--on-demand"),
     )
     assert full == ServeSettings(
         music_dir=Path("music"),
@@ -64,6 +64,7 @@ def test_arguments_become_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         announce=(("a.example", 5), ("2001:db8::5", 5)),
         bootstrap=(Contact(("b.example", DEFAULT_PORT)), Contact(("c.example", 7))),
         ladder_kbps=(24, 96),
+        on_demand=True,
         lan=False,
         gossip_s=5,
         mirror=("copper rain", format_uri(bytes(32))),
