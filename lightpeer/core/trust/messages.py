@@ -68,7 +68,7 @@ _SEALED: Final = {15: _INNER}  # the seal, each message's last field; refused wi
 _OPEN_REQUEST: Final = _Shape(_KIB, _SPARE_FIELDS, _SEALED)
 _CHUNK: Final = _Shape(MAX_SEGMENT_BYTES + _KIB, _SPARE_FIELDS, _SEALED)
 _OPEN_REPLY: Final = _Shape(
-    MAX_MANIFEST_BYTES + MAX_INLINE_BYTES + 16 * _KIB, _OPEN_FIELDS, {6: _CHUNK} | _SEALED, packed=(7,)
+    MAX_MANIFEST_BYTES + MAX_INLINE_BYTES + 16 * _KIB, _OPEN_FIELDS, {6: _CHUNK} | _SEALED
 )
 _RENDITION: Final = _Shape(MAX_MANIFEST_BYTES, _SPARE_FIELDS)
 _HIT: Final = _Shape(4 * _TEXT_BYTES + _KIB, _HIT_FIELDS, packed=(6, 7))

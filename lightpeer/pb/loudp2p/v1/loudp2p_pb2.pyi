@@ -191,14 +191,14 @@ class OpenRequest(_message.Message):
     def __init__(self, track_id: _Optional[bytes] = ..., ephemeral_key: _Optional[bytes] = ..., first_segment: _Optional[int] = ..., bitrate_kbps: _Optional[int] = ..., inline_bytes: _Optional[int] = ..., manifest_known: bool = ..., inline_segments: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class OpenReply(_message.Message):
-    __slots__ = ("manifest", "ephemeral_key", "udp_port", "stream_id", "path_token", "chunks", "absent", "seal")
+    __slots__ = ("manifest", "ephemeral_key", "udp_port", "stream_id", "path_token", "chunks", "present", "seal")
     MANIFEST_FIELD_NUMBER: _ClassVar[int]
     EPHEMERAL_KEY_FIELD_NUMBER: _ClassVar[int]
     UDP_PORT_FIELD_NUMBER: _ClassVar[int]
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     PATH_TOKEN_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_FIELD_NUMBER: _ClassVar[int]
-    ABSENT_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
     SEAL_FIELD_NUMBER: _ClassVar[int]
     manifest: bytes
     ephemeral_key: bytes
@@ -206,9 +206,9 @@ class OpenReply(_message.Message):
     stream_id: int
     path_token: int
     chunks: _containers.RepeatedCompositeFieldContainer[Chunk]
-    absent: _containers.RepeatedScalarFieldContainer[int]
+    present: int
     seal: Seal
-    def __init__(self, manifest: _Optional[bytes] = ..., ephemeral_key: _Optional[bytes] = ..., udp_port: _Optional[int] = ..., stream_id: _Optional[int] = ..., path_token: _Optional[int] = ..., chunks: _Optional[_Iterable[_Union[Chunk, _Mapping]]] = ..., absent: _Optional[_Iterable[int]] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
+    def __init__(self, manifest: _Optional[bytes] = ..., ephemeral_key: _Optional[bytes] = ..., udp_port: _Optional[int] = ..., stream_id: _Optional[int] = ..., path_token: _Optional[int] = ..., chunks: _Optional[_Iterable[_Union[Chunk, _Mapping]]] = ..., present: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class PullRequest(_message.Message):
     __slots__ = ("track_id", "ranges", "seal")
