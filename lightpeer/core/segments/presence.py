@@ -72,11 +72,9 @@ class Presence:
         if (lack := self._lacks.get(source)) is None:  # it is gone meanwhile
             return
         self._note(source, present)
+        lack.ask_at, lack.again_s = now + lack.again_s, min(2 * lack.again_s, LONGEST_S)
         if self._has[source] >= self._all:
             del self._lacks[source]
-        else:
-            lack.ask_at = now + lack.again_s
-            lack.again_s = min(2 * lack.again_s, LONGEST_S)
         self._find_due(now)
 
     def _note(self, source: Source, present: int) -> None:

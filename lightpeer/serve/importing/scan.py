@@ -216,7 +216,7 @@ class _Scan:
         return bool(self._todo or self._running)
 
     def _begin(self, key: SourceKey) -> None:
-        path = Path(os.fsdecode(key.path))
+        path = key.to_path()
         self._control.progress(self._done, self._done + len(self._todo) + len(self._running) + 1, path.stem)
         try:
             digest = _digest_of(path)
@@ -233,7 +233,7 @@ class _Scan:
     def _finish(self, job: _Running, future: Future[str]) -> None:
         """Add the track that was made, or put its file among the skipped."""
         self._free.append(job.number)
-        path = Path(os.fsdecode(job.key.path))
+        path = job.key.to_path()
         try:
             damage = future.result()
             _require_same(path, job.key)
@@ -257,7 +257,7 @@ class _Scan:
 
     def _skip(self, key: SourceKey, reason: str) -> None:
         self._done += 1
-        path = Path(os.fsdecode(key.path))
+        path = key.to_path()
         logger.info("skipped %s: %s", path, reason)
         self.report.skipped.append((path, reason))
         self._library.waiting.remove(key.path)
@@ -266,7 +266,7 @@ class _Scan:
 
     def _take_if_known(self, key: SourceKey, digest: bytes | None = None) -> bool:
         """Take the track that was made of the same bytes under another name, if there is one."""
-        path = Path(os.fsdecode(key.path))
+        path = key.to_path()
         try:
             digest = digest or _digest_of(path)
             known = self._library.track_of_content(digest)

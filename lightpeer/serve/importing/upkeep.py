@@ -14,24 +14,29 @@ import os
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
 from lightpeer.errors import LightpeerError
 from lightpeer.serve.access.inotify import FolderWatch
 from lightpeer.serve.importing.folders import Control, Folders
+from lightpeer.serve.importing.remaking import remake
 from lightpeer.serve.importing.scan import import_wanted, mend, mirror_root, scan
 from lightpeer.serve.operator.events import Imported, LibraryTrouble, Mended
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import kept_up
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from lightpeer.serve.importing.report import ImportReport
     from lightpeer.serve.library.library import Library
     from lightpeer.serve.operator.settings import Operator, ServeSettings
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +52,7 @@ _NO_MORE_WATCHES: Final = (
 
 
 class Upkeep:
-    """The tasks `run` and `mend` of one server.
+    """The tasks of one server that keep its library.
 
     Attributes:
         scanned: set once the first scan is over, also where it failed.
@@ -80,7 +85,8 @@ class Upkeep:
             processes=max(1, (os.cpu_count() or 1) - 1) if settings.import_beside else 0,
             on_demand=settings.on_demand,
         )
-        self._wanted = trio.Event()
+        self._wanted = trio.Event()  # there are files to import on demand
+        self._ordered = trio.Event()  # there are renditions to make again
         self._changed = threading.Event()  # asked for by a scan that runs
         self._looked_s = -math.inf
         self._wake = trio.Event()
@@ -99,6 +105,14 @@ class Upkeep:
             self._library.imported.forget_skipped()
         self._changed.set()
         self._wake.set()
+
+    def tasks(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Yield the tasks of a server, each with its name."""
+        yield "the import", self.run
+        yield "mending tracks", self.mend
+        yield "making renditions again", self.remake
+        if self._control.on_demand:
+            yield "imports on demand", self.import_wanted
 
     async def run(self) -> None:
         """Bring the library up to date, and keep it so, for ever."""
@@ -162,15 +176,33 @@ class Upkeep:
         while True:
             await self._wanted.wait()
             self._wanted = trio.Event()
-            try:
-                report = await trio.to_thread.run_sync(import_wanted, self._library, control)
-            except (LightpeerError, OSError) as error:
-                self._operator.tell(LibraryTrouble(str(error)))
-                continue
-            for note in report.notes():  # of each file once: it does not wait any more
+            report = await self._tried(partial(import_wanted, self._library, control))
+            for note in report.notes() if report else ():  # of each file once: it does not wait any more
                 self._operator.tell(LibraryTrouble(note))
-            if report.has_changed_anything:
+            if report and report.has_changed_anything:
                 await self._tell_summary(report)
+
+    async def remake(self) -> None:
+        """Make dropped renditions again for tracks that are opened, for ever."""
+        token, renditions = trio.lowlevel.current_trio_token(), self._library.renditions
+        renditions.on_ordered = lambda: token.run_sync_soon(self._ordered.set)
+        await trio.to_thread.run_sync(renditions.load, self._stop.is_set)
+        while True:
+            await self._ordered.wait()
+            self._ordered = trio.Event()
+            made = await self._tried(partial(remake, self._library, self._control))
+            for note in made.notes if made else ():
+                self._operator.tell(LibraryTrouble(note))
+            if made and made.outdated:
+                self.look_again()
+
+    async def _tried(self, work: Callable[[], T]) -> T | None:
+        """Return what some work in a thread gives; None where it fails, which is told."""
+        try:
+            return await trio.to_thread.run_sync(work)
+        except (LightpeerError, OSError) as error:
+            self._operator.tell(LibraryTrouble(str(error)))
+            return None
 
     async def mend(self) -> None:
         """Import damaged tracks again, for ever; after a failure all of them are tried again."""
@@ -188,8 +220,8 @@ class Upkeep:
                 self._operator.tell(Mended(report.imported))
 
     async def _tell_summary(self, report: ImportReport) -> None:
-        tracks = await trio.to_thread.run_sync(self._library.count_tracks)
-        hours = await trio.to_thread.run_sync(self._library.playing_time_s) / 3600
+        tracks = await trio.to_thread.run_sync(self._library.imported.count_tracks)
+        hours = await trio.to_thread.run_sync(self._library.index.playing_time_s) / 3600
         self._operator.tell(Imported(tracks, hours, report.summary()))
         if not tracks and not report.waiting:
             names = " and ".join(map(str, (self._library.music_dir, *self._folders.more)))

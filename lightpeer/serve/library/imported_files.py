@@ -46,10 +46,15 @@ _NOT_FOUND = """
 SELECT path FROM files WHERE path > ? AND path NOT IN (SELECT path FROM found) ORDER BY path LIMIT 200
 """
 _DAMAGED = "damaged"  # in place of the recipe: it matches none, so the next scan imports the file again
+_OUTDATED = "outdated"  # the same, but what was made of it is sound
 _MARK_DAMAGED = "UPDATE files SET recipe = ? WHERE track_id = ? AND recipe <> 'withdrawn'"
 _DAMAGED_IDS = "SELECT track_id FROM files GROUP BY track_id HAVING min(recipe) = ? LIMIT ?"
 _TRACK_IDS = """
 SELECT DISTINCT track_id FROM files WHERE track_id > ? AND recipe <> 'withdrawn' ORDER BY track_id LIMIT 200
+"""
+_SOURCES = """
+SELECT path, size, mtime_ns FROM files
+WHERE track_id = ? AND recipe = ? AND substr(path, 1, 1) = x'2f' ORDER BY path LIMIT 8
 """
 _HAS_TRACK = "SELECT 1 FROM files WHERE track_id = ? AND recipe <> 'withdrawn' LIMIT 1"
 
@@ -75,6 +80,10 @@ class SourceKey:
         except OSError:
             return None
         return cls.of(path, status) if S_ISREG(status.st_mode) else None
+
+    def to_path(self) -> Path:
+        """Return the file's path."""
+        return Path(os.fsdecode(self.path))
 
 
 class ImportedFiles:
@@ -138,6 +147,11 @@ class ImportedFiles:
         with self._database.transaction() as connection:
             return connection.execute(_MARK_DAMAGED, (_DAMAGED, track_id)).rowcount > 0
 
+    def mark_outdated(self, track_id: bytes) -> None:
+        """Note that a track's files would become another track now, so that they are imported again."""
+        with self._database.transaction() as connection:
+            connection.execute(_MARK_DAMAGED, (_OUTDATED, track_id))
+
     def withdraw(self, track_id: bytes) -> None:
         """Note that a track's files stand for it no longer, and are not to be imported again as they are."""
         with self._database.transaction() as connection:
@@ -158,6 +172,11 @@ class ImportedFiles:
         """Return the track that a file became."""
         rows = self._database.rows("SELECT track_id FROM files WHERE path = ?", (path,))
         return cast("bytes", rows[0][0]) if rows else None
+
+    def sources_of(self, track_id: bytes, recipe: str) -> list[SourceKey]:
+        """Return the music files that became a track by a recipe: mirrored tracks have none."""
+        rows = self._database.rows(_SOURCES, (track_id, recipe))
+        return [SourceKey(*cast("tuple[bytes, int, int]", row)) for row in rows]
 
     def has_track(self, track_id: bytes) -> bool:
         """Return whether some file stands for a track."""

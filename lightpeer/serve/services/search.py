@@ -31,7 +31,6 @@ from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS, QU
 from lightpeer.core.trust.records import restore_record_untrusted
 from lightpeer.errors import RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.library.index import Answer
 from lightpeer.serve.overlay.walkers import Errand
 from lightpeer.tasks.threads import Threads
 
@@ -40,10 +39,10 @@ if TYPE_CHECKING:
 
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.rpc.server import Context
-    from lightpeer.serve.access.access import Access
     from lightpeer.serve.library.index import IndexHit
     from lightpeer.serve.overlay.walkers import News, Walkers
     from lightpeer.serve.services.sealed import SealedCall, SealedCalls
+    from lightpeer.serve.services.served_index import Searchable
 
 logger = logging.getLogger(__name__)
 
@@ -60,37 +59,6 @@ OTHERS_S: Final = 1.5  # about a walk; after it one neighbour's hits may take th
 GATHER_HITS_S: Final = 0.1  # hits that come within it share a reply
 FEW_TRACKS: Final = 4  # a search for a track to play asks for no more
 BEGINNING_WALKERS: Final = 8  # a client's budget; branches of its walks have fewer, and pass hits on at once
-
-
-class Searchable(Protocol):
-    """The part of the index that a search needs."""
-
-    def search(self, query: str, limit: int) -> Answer:
-        """Return what is found; called in a worker thread."""
-
-    def count(self, query: str) -> int:
-        """Return how many tracks match; called in a worker thread."""
-
-
-class ServedIndex:
-    """An index without the tracks that an operator does not serve."""
-
-    def __init__(self, index: Searchable, access: Access) -> None:
-        self._index = index
-        self._access = access
-
-    def search(self, query: str, limit: int) -> Answer:
-        """Return what is found; called in a worker thread."""
-        rules = self._access.rules
-        if not rules.deny_tracks:
-            return self._index.search(query, limit)
-        found = self._index.search(query, MAX_HITS)  # some more, to replace the denied ones
-        served = [hit for hit in found.hits if rules.serves(hit.track_id)]
-        return Answer(served[:limit], min(found.preparing, limit))
-
-    def count(self, query: str) -> int:
-        """Return how many tracks match, 0 if some are not served; called in a worker thread."""
-        return 0 if self._access.rules.deny_tracks else self._index.count(query)
 
 
 class OpenTrack(Protocol):

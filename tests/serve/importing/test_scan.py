@@ -446,7 +446,7 @@ def test_an_empty_folder_is_no_wish_to_forget_everything(library, music):
     assert scan(library).imported == 1
     (music / "song.wav").unlink()
     report = scan(library)
-    assert (report.dropped.away, report.removed, library.count_tracks()) == (1, 0, 1)
+    assert (report.dropped.away, report.removed, library.imported.count_tracks()) == (1, 0, 1)
     assert "out of sight" in report.notes()[0]
     write_wav(music / "other.wav", 3.0)
     report = scan(library)

@@ -13,6 +13,7 @@ import trio
 from lightpeer.errors import MissingLibraryError
 from lightpeer.serve.access.inotify import Changes
 from lightpeer.serve.importing import upkeep as upkeep_module
+from lightpeer.serve.importing.remaking import Remade
 from lightpeer.serve.importing.report import ImportReport
 from lightpeer.serve.importing.scan import mirror_root
 from lightpeer.serve.importing.upkeep import LOOK_S, MEND_S, RESCAN_S, SETTLE_S, Upkeep
@@ -31,8 +32,9 @@ class FakeLibrary:
     tracks = 7
 
     def __init__(self) -> None:
-        self.imported = self
+        self.imported = self.index = self
         self.waiting = SimpleNamespace()
+        self.renditions = SimpleNamespace(load=lambda _should_stop: None)
         self.forgotten = 0
 
     def forget_skipped(self) -> None:
@@ -436,3 +438,52 @@ def test_on_demand_what_is_searched_for_is_imported_and_the_rest_waits(
 def _waits(control) -> ImportReport:
     assert control.on_demand
     return ImportReport(waiting=5)
+
+
+def test_what_is_opened_and_lacks_something_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = [
+        Remade(tracks=1),
+        OSError("a disk that is gone"),
+        Remade(notes=["a.wav is encoded in another way now: it is imported again"], outdated=True),
+    ]
+    asked: list[object] = []
+    loaded: list[bool] = []
+
+    def remake(library, _control):
+        asked.append(library)
+        if isinstance(outcome := outcomes[len(asked) - 1], OSError):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(upkeep_module, "remake", remake)
+
+    async def test(now: Now) -> None:
+        now.library.renditions.load = lambda should_stop: loaded.append(should_stop())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(now.upkeep.remake)
+            await trio.sleep(60)
+            assert (loaded, asked) == ([False], []), "what is there is counted at the start"
+            for number in range(3):
+                assert not now.upkeep._changed.is_set()
+                now.library.renditions.on_ordered()
+                await trio.sleep(1)
+                assert asked == [now.library] * (number + 1)
+            assert now.upkeep._changed.is_set(), "what is outdated is imported by a scan"
+            nursery.cancel_scope.cancel()
+        assert now.told == [
+            LibraryTrouble("a disk that is gone"),
+            LibraryTrouble("a.wav is encoded in another way now: it is imported again"),
+        ]
+
+    with_upkeep(test)
+
+
+@pytest.mark.parametrize("on_demand", [False, True])
+def test_a_server_runs_what_it_needs(on_demand: bool) -> None:
+    async def test(now: Now) -> None:
+        tasks = dict(now.upkeep.tasks())
+        upkeep = now.upkeep
+        assert list(tasks.values())[:3] == [upkeep.run, upkeep.mend, upkeep.remake]
+        assert list(tasks.values())[3:] == ([upkeep.import_wanted] if on_demand else [])
+
+    with_upkeep(test, on_demand=on_demand)

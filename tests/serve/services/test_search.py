@@ -3,16 +3,13 @@ from __future__ import annotations
 import pytest
 import trio
 
-from lightpeer.core.content.uri import format_uri
-from lightpeer.core.guard.rules import Rules
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
 from lightpeer.core.udp.opening import Opening
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.access.access import Access
 from lightpeer.serve.library.index import Answer, Index, IndexHit
-from lightpeer.serve.services.search import ANSWERS_AT_ONCE, ANSWERS_PER_S, ServedIndex
-from tests.serve.services.desk import CLIENT, REQUESTS, SERVER, TRACK, listed, refused, with_desk
+from lightpeer.serve.services.search import ANSWERS_AT_ONCE, ANSWERS_PER_S
+from tests.serve.services.desk import CLIENT, REQUESTS, SERVER, TRACK, refused, with_desk
 from tests.serve.tracks import MemoryTrack
 
 
@@ -197,33 +194,6 @@ def test_what_is_wrong_with_an_open_is_told_by_a_search_that_is_sent_on_too() ->
         assert error.code() == StatusCode.INVALID_ARGUMENT
 
     with_desk(test)
-
-
-class ShortIndex:
-    """An index of four tracks; it notes the limits that it is asked with."""
-
-    def __init__(self) -> None:
-        self.limits: list[int] = []
-        self.hits = [IndexHit(bytes([n]) * 32, f"Song {n}", "", "", 1, (24,)) for n in range(4)]
-
-    def search(self, _query: str, limit: int) -> Answer:
-        self.limits.append(limit)
-        return Answer(self.hits[:limit], 3)
-
-    def count(self, _query: str) -> int:
-        return len(self.hits)
-
-
-def test_denied_tracks_are_replaced_by_further_hits() -> None:
-    index, access = ShortIndex(), Access(SERVER.peer_id)
-    served = ServedIndex(index, access)
-    assert served.search("Song", 2) == (index.hits[:2], 3)
-    access.rules = Rules(SERVER.peer_id, deny=listed(format_uri(index.hits[0].track_id)))
-    assert served.search("Song", 2) == (index.hits[1:3], 2), "no more than were asked for"
-    assert index.limits == [2, MAX_HITS]
-    assert served.count("Song") == 0, "how many are denied is nobody's business"
-    access.rules = Rules(SERVER.peer_id)
-    assert served.count("Song") == 4
 
 
 @pytest.mark.parametrize(("limit", "walkers", "told"), [(5, 8, 6), (10, 8, 6), (5, 0, 5)])
