@@ -148,7 +148,7 @@ def test_what_is_being_prepared_is_waited_for_where_there_is_nothing_else(capsys
         client = FakeClient(preparing=2, wait_s=15.0)
         with pytest.raises(NothingFoundError, match="nothing found for 'rain' yet: search again"):
             await found_of(client, "rain", 9, Output())
-        assert client.asked == ["rain"] * 5
+        assert client.asked == ["rain"] * 6
         client.hits["rain"] = [hit(1)]
         assert (await found_of(client, "rain", 9, Output())).hits == [hit(1)]
 

@@ -1,7 +1,7 @@
 """When to ask again for what a peer is making: soon at first, then less often, until patience is over.
 
-A file of four minutes is ready after some ten seconds, so most of what is waited for comes with the third or
-fourth question. The last one is asked when patience ends.
+A file of four minutes is ready after some ten seconds, and a short one after one. The last question is asked
+when patience ends.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 FIRST_S: Final = 1.0
-LONGEST_S: Final = 8.0  # a question costs some 300 bytes
+LONGEST_S: Final = 4.0  # a question costs some 300 bytes
 
 
 class Patience:

@@ -14,8 +14,8 @@ from lightpeer.core.search.preparing import LONGEST_S, Patience
     [
         (0.0, []),
         (0.5, [0.5]),
-        (15.0, [1, 3, 7, 15]),
-        (20.0, [1, 3, 7, 15, 20]),
+        (15.0, [1, 3, 7, 11, 15]),
+        (18.0, [1, 3, 7, 11, 15, 18]),
         (-1.0, []),
     ],
 )
@@ -36,4 +36,4 @@ def test_the_time_that_a_search_takes_counts() -> None:
 
 def test_who_waits_for_ever_asks_seldom() -> None:
     patience = Patience(math.inf, 0.0)
-    assert [patience.next_s(1e6) for _ in range(6)] == [1, 2, 4, LONGEST_S, LONGEST_S, LONGEST_S]
+    assert [patience.next_s(1e6) for _ in range(6)] == [1, 2, LONGEST_S, LONGEST_S, LONGEST_S, LONGEST_S]
