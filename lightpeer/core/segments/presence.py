@@ -3,7 +3,7 @@
 A server may have dropped all renditions but the lowest, to save room, and makes the others again once the
 track is opened (`proto/README.md`, "Streams.Open"). What one of the sources lacks is not wished for, unless
 it is the one rendition that is wanted: then it is waited for. A source that lacks something is asked again:
-four times within the first minute, in which most servers have made it, and after that only while data is
+five times within the first minute, in which most servers have made it, and after that only while data is
 being fetched, so that a phone's radio can sleep.
 """
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.source import Source
 
 FIRST_S: Final = 4.0  # after the Open: a track of four minutes takes some ten seconds
+LATER_TIMES: Final = 1.5  # from one question to the next: what is ready is noticed in a third of what it took
 LONGEST_S: Final = 60.0  # an Open without inline segments takes some 400 bytes in all
-EAGER: Final = 4  # times that it is asked also while fetching rests
+EAGER: Final = 5  # times that it is asked also while fetching rests
 
 
 @dataclass(slots=True)
@@ -29,7 +30,7 @@ class _Lack:
     """A source that lacks something: when it is asked next, how long after that again, how often it was."""
 
     ask_at: float
-    again_s: float = 2 * FIRST_S
+    again_s: float = LATER_TIMES * FIRST_S
     asked: int = 0
 
 
@@ -72,7 +73,7 @@ class Presence:
         if (lack := self._lacks.get(source)) is None:  # it is gone meanwhile
             return
         self._note(source, present)
-        lack.ask_at, lack.again_s = now + lack.again_s, min(2 * lack.again_s, LONGEST_S)
+        lack.ask_at, lack.again_s = now + lack.again_s, min(LATER_TIMES * lack.again_s, LONGEST_S)
         if self._has[source] >= self._all:
             del self._lacks[source]
         self._find_due(now)

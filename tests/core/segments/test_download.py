@@ -672,9 +672,9 @@ def test_a_source_that_lacks_renditions_is_asked_until_better_is_fetched() -> No
     download.handle_timeout(14.0)
     assert told(download).count(AskPresent(source)) == 1
     download.sources.presence.on_told(source, 1, 14.5)
-    download.handle_timeout(22.0)
+    download.handle_timeout(20.0)
     assert AskPresent(source) not in told(download)
-    download.handle_timeout(22.5)
+    download.handle_timeout(20.5)
     assert AskPresent(source) in told(download)
     download.bursts.on_full(1000.0)
     download.sources.presence.on_told(source, 2, 23.0)
