@@ -1,11 +1,15 @@
 """How soon a collection can be searched, how fast it is imported, and what a server needs for it.
 
-    python -m bench.importing [--files 10000] [--seconds 1.2] [--kbps 64] [--whole]
+    python -m bench.importing [--files 10000] [--seconds 1.2] [--kbps 64] [--whole] [--ladder 24,48,96]
+    python -m bench.importing --on-demand [--seconds 240]
 
 Makes so many files of Ogg Opus with tags of their own, serves them from an empty state, and asks, as a client
 does, for the one in the middle until it is found. With `--whole` it goes on until all is imported. Then the
 server ends, starts again with all as before, and a file is added and asked for. Memory is that of the server
 at its peak; the processes that import for it have some 35 MB each.
+
+`--on-demand` serves one file of noise, WAV in stereo at 44.1 kHz, that is not imported, and asks for it until
+its first segment is here. Then the upper renditions are dropped, and each is asked for in the same way.
 """
 
 from __future__ import annotations
@@ -13,10 +17,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 import subprocess
 import sys
 import tempfile
 import time
+import wave
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,13 +33,19 @@ import trio
 import lightpeer
 from bench.start import memory_mb
 from lightpeer.audio.opus import OpusHead
+from lightpeer.client.client import open_client
+from lightpeer.client.forgiving import find_prepared
+from lightpeer.client.stream import open_stream
 from lightpeer.config import Settings
+from lightpeer.core.trust.contact import parse_contact
+from lightpeer.net.system import SystemNetwork
 from lightpeer.serve.importing.encode import OpusEncoder
 from lightpeer.serve.importing.pcm import Pcm
 from lightpeer.serve.importing.segments import RenditionWriter
 from lightpeer.serve.importing.tags import Tags
 
 RATE = 48_000
+CD_RATE = 44_100
 PER_ALBUM = 12
 
 
@@ -73,6 +85,22 @@ class Server:
             pass
         return time.monotonic() - self._began, told
 
+    def first_segment_s(self, query: str, kbps: int) -> float:
+        """Search until there is a hit, and stream it at a bitrate; return when its first segment is here."""
+        return trio.run(self._first_segment_s, query, kbps)
+
+    async def _first_segment_s(self, query: str, kbps: int) -> float:
+        with tempfile.TemporaryDirectory() as state:
+            settings = Settings(
+                state_dir=Path(state), bootstrap=(parse_contact(self.contact),), cache_bytes=0
+            )
+            async with open_client(settings, SystemNetwork()) as client:
+                began_s = time.monotonic()
+                found, _ = await find_prepared(client, query, 1, 600.0, lambda _count: None)
+                async with open_stream(client, found.hits[0].uri, bitrate_kbps=kbps) as stream:
+                    await anext(stream)
+                return time.monotonic() - began_s
+
     def found_s(self, query: str) -> float:
         """Search until there is a hit; return how long after the start that is."""
         while not trio.run(self._finds, query):
@@ -92,7 +120,7 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, *more: str) -> Iterator[Server]:
     command = [
         sys.executable,
         "-m",
@@ -101,7 +129,7 @@ def serving(folder: Path) -> Iterator[Server]:
         "--state",
         str(folder / "state"),
     ]
-    command += ["--listen", "127.0.0.1:0", "--no-lan", "--json"]
+    command += ["--listen", "127.0.0.1:0", "--no-lan", "--json", *more]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         server = Server(process)
         try:
@@ -112,20 +140,50 @@ def serving(folder: Path) -> Iterator[Server]:
             process.terminate()
 
 
+def write_noise(path: Path, seconds: float) -> None:
+    """Write a stereo file of noise that grows and fades."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    second = [random.Random(seed).randbytes(4 * CD_RATE) for seed in range(7)]
+    with wave.open(str(path), "wb") as file:
+        file.setparams((2, 2, CD_RATE, 0, "NONE", ""))
+        for number in range(round(seconds)):
+            file.writeframes(second[number % 7])
+
+
+def on_demand(seconds: float) -> None:
+    """Ask for a file that is not imported, and for renditions that were dropped."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_noise(folder / "music" / "Nobody - Noise.wav", seconds)
+        with serving(folder, "--on-demand") as server:
+            print(f"| a file of {seconds:.0f} s, asked for at | s until its first segment |\n|---|---|")
+            print(f"| 24 kbit/s, not imported | {server.first_segment_s('noise', 24):.2f} |", flush=True)
+            print(f"| 24 kbit/s, imported | {server.first_segment_s('noise', 24):.2f} |", flush=True)
+            for kbps in (48, 96):
+                for path in (folder / "state" / "tracks").glob("*/[12].opus"):
+                    path.unlink()
+                print(f"| {kbps} kbit/s, dropped | {server.first_segment_s('noise', kbps):.2f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=1.2)
     parser.add_argument("--kbps", type=int, default=64)
     parser.add_argument("--whole", action="store_true", help="until all is imported")
+    parser.add_argument("--ladder", default="24,48,96")
+    parser.add_argument("--on-demand", action="store_true", help="what is asked for is made first")
     options = parser.parse_args()
+    if options.on_demand:
+        on_demand(options.seconds if options.seconds > 2 else 240.0)
+        return
     sound = Sound(options.seconds, options.kbps)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number in range(options.files):
             sound.write(folder / "music", number)
         print("| | s after the start | server MB, peak |\n|---|---|---|")
-        with serving(folder) as server:
+        with serving(folder, "--ladder", options.ladder) as server:
             print(
                 f"| a track in the middle is found | {server.found_s(f'Song {options.files // 2}'):.1f} |"
                 f" {server.peak_mb:.0f} |",
@@ -138,7 +196,7 @@ def main() -> None:
                 )
         if not options.whole:
             return
-        with serving(folder) as server:
+        with serving(folder, "--ladder", options.ladder) as server:
             print(f"| again: all is as before | {server.wait('imported')[0]:.1f} | {server.peak_mb:.0f} |")
             added_s = time.monotonic()
             sound.write(folder / "music", options.files)

@@ -25,6 +25,8 @@ HEADER = b"OggS" * 50  # as large as those of an import
 class LongTrack:
     """As `MadeTrack`, or `StoredTrack`."""
 
+    present = len(KBPS)
+
     def __init__(self, segment_count: int = SECONDS) -> None:
         self._sound = Random(1).randbytes(1 << 16)
         tables = [

@@ -34,11 +34,12 @@ from lightpeer.core.overlay.own_address import OwnAddress
 from lightpeer.core.overlay.peer_cache import PeerCache
 from lightpeer.core.search.words import has_words
 from lightpeer.core.trust.contact import Contact
-from lightpeer.core.trust.identity import Identity
+from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.rpc.server import RpcServer
 from lightpeer.serve.access.access import Access
 from lightpeer.serve.access.node import Node
-from lightpeer.serve.library.index import IndexHit
+from lightpeer.serve.library.index import Answer, IndexHit
+from lightpeer.serve.library.store import AbsentError
 from lightpeer.serve.overlay.gossip import Gossip
 from lightpeer.serve.overlay.place import Place
 from lightpeer.serve.sending.stream_table import StreamTable
@@ -57,6 +58,7 @@ class MadeTrack:
     track: Track
     segments: list[list[bytes]]  # by rendition
     tables: list[list[bytes]]  # as they are sent
+    present: int = 8  # renditions that are not dropped
 
     def holds(self, rendition: int, segment: int) -> bool:
         if rendition >= len(self.segments):
@@ -65,6 +67,8 @@ class MadeTrack:
         return segment % TABLE_BASE < len(parts[rendition])
 
     def read(self, rendition: int, segment: int) -> bytes:
+        if rendition >= self.present:
+            raise AbsentError("x", "it was dropped")
         if segment >= TABLE_BASE:
             return self.tables[rendition][segment - TABLE_BASE]
         return self.segments[rendition][segment]
@@ -107,10 +111,15 @@ def made_track(
 
 
 class Shelf:
-    """A library and its index: a query finds the tracks that have all of its words."""
+    """A library and its index: a query finds the tracks that have all of its words.
+
+    `waiting` are tracks that are being imported, until `import_waiting`.
+    """
 
     def __init__(self, tracks: Sequence[MadeTrack]) -> None:
         self.tracks = {track.track.track_id: track for track in tracks}
+        self.waiting: list[MadeTrack] = []
+        self.renditions = self
         self.searches = 0
         self.opens = 0
 
@@ -118,9 +127,16 @@ class Shelf:
         self.opens += 1
         return self.tracks.get(track_id)
 
-    def search(self, query: str, limit: int) -> list[IndexHit]:
+    def opened(self, track: Track, _by: tuple[PeerId, str]) -> int:
+        return min(self.tracks[track.track_id].present, len(track.renditions))
+
+    def import_waiting(self) -> None:
+        self.tracks |= {made.track.track_id: made for made in self.waiting}
+        self.waiting.clear()
+
+    def search(self, query: str, limit: int) -> Answer:
         self.searches += 1
-        return [
+        hits = [
             IndexHit(
                 track_id=track_id,
                 title=made.track.title,
@@ -133,6 +149,7 @@ class Shelf:
             for track_id, made in self.tracks.items()
             if self._has(made.track, query)
         ][:limit]
+        return Answer(hits, sum(self._has(made.track, query) for made in self.waiting))
 
     def count(self, query: str) -> int:
         return sum(self._has(made.track, query) for made in self.tracks.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lightpeer.cli.hit_lines import hit_lines
-from lightpeer.client.forgiving import find_forgiving
+from lightpeer.client.forgiving import find_prepared
 from lightpeer.client.models import in_album_order
 from lightpeer.core.content.playlist import Entry, label_of
 from lightpeer.core.content.uri import is_uri
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 async def all_tracks(client: Client, items: Sequence[str], output: Output) -> list[str]:
-    """Return uris and queries with all hits of each query in its place."""
+    """Return uris and queries with all hits of each query in its place; wait for such as are being made."""
     uris: list[str] = []
     for text in items:
         if is_uri(text):
@@ -41,24 +41,47 @@ async def hits_of(client: Client, query: str, output: Output) -> list[Hit]:
     return in_album_order(found.hits) if fields & {"album", "artist"} else found.hits
 
 
-async def found_of(client: Client, query: str, limit: int, output: Output) -> Found:
+async def found_of(client: Client, query: str, limit: int, output: Output, *, waits: bool = True) -> Found:
     """Return what a query finds; say so where other words were taken to be meant.
 
     Args:
         client: the light client.
         query: words, fields, or a track's uri.
         limit: how many tracks are wanted.
-        output: where that is said.
+        output: where that is said, and how many tracks are being made.
+        waits: whether to wait for such, as long as for the first peer, where there is nothing else.
 
     Raises:
         NothingFoundError: it finds nothing.
     """
-    found, meant = await find_forgiving(client, query, limit)
+
+    def on_wait(count: int) -> None:
+        _say_preparing(f"{_counted(count)} being prepared there: waiting", count, output)
+
+    wait_s = client.settings.first_contact_wait_s if waits else 0.0
+    found, meant = await find_prepared(client, query, limit, wait_s, on_wait)
+    if found.preparing and (found.hits or not waits):
+        text = f"{_counted(found.preparing, more=bool(found.hits))} being prepared there"
+        _say_preparing(f"{text}: search again in a moment", found.preparing, output)
+    if not found.hits and found.preparing:
+        raise NothingFoundError(f"nothing found for {query!r} yet: search again in a moment")
     if not found.hits:
         raise NothingFoundError(f"nothing found for {query!r}: try fewer or other words")
     if meant is not None:
         output.notify(f"nothing found for {query!r}: this is {meant!r}")
     return found
+
+
+def _counted(count: int, *, more: bool = False) -> str:
+    return f"{count}{' more' if more else ''} {'is' if count == 1 else 'are'}"
+
+
+def _say_preparing(text: str, count: int, output: Output) -> None:
+    """Say on stderr what is being made, as it is no hit; in JSON as an event."""
+    if output.json:
+        output.result("preparing", text, tracks=count)
+    else:
+        output.warn(text)
 
 
 def show(hits: Sequence[Hit], output: Output) -> None:

@@ -117,7 +117,7 @@ async def _items(client: Client, programme: Programme, output: Output) -> list[s
 async def _perform(
     client: Client, performance: Performance, items: list[str], programme: Programme, output: Output
 ) -> None:
-    """Play items, and where one query finds nothing, what may have been meant by it."""
+    """Play items, and where one query finds nothing, what is being made or may have been meant by it."""
     from lightpeer.core.queue.modes import Modes
 
     performance.player.queue.modes = Modes(random=programme.shuffles, repeat=programme.repeats)

@@ -49,7 +49,7 @@ async def search(
         as_m3u: print a playlist.
     """
     async with open_metered(settings, SystemNetwork()) as client:
-        found = await found_of(client, query, limit, output)
+        found = await found_of(client, query, limit, output, waits=False)
         entries = list(map(entry_of, found.hits))
         if as_m3u:
             output.lines(build_playlist(entries))

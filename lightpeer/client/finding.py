@@ -36,7 +36,8 @@ async def find(searcher: Searcher, query: str, limit: int, most_asked: int) -> F
     asked = parse_query(query)
     findings = await searcher.find(asked.text, MAX_HITS if asked.fields else limit, most_asked)
     hits = [hit_of(track) for track in findings.ranked() if asked.admits(track)]
-    return Found(hits[:limit], len(hits) if asked.fields else max(len(hits), findings.matches))
+    said = 0 if asked.fields else findings.matches
+    return Found(hits[:limit], max(len(hits), said), findings.preparing)
 
 
 async def first_opened(

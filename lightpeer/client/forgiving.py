@@ -1,20 +1,26 @@
 """A search that forgives one wrong letter: where nothing is found, for what may have been meant.
 
 `core/search/spelling.py` says what to ask for then, and which tracks count. It costs up to three searches
-more, and only where there was nothing.
+more, and only where there was nothing. Where a peer is making what the words name, nothing else is meant:
+that is waited for (`core/search/preparing.py`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import trio
+
 from lightpeer.client.models import Found
 from lightpeer.core.content.uri import is_uri
 from lightpeer.core.search.fields import parse_query
+from lightpeer.core.search.preparing import Patience
 from lightpeer.core.search.spelling import meant, other_queries
 from lightpeer.core.trust.bounds import MAX_HITS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lightpeer.client.client import Client
     from lightpeer.client.models import Hit
 
@@ -44,7 +50,7 @@ async def find_forgiving(client: Client, query: str, limit: int) -> Forgiven:
     """
     found = await client.find(query, limit)
     asked = parse_query(query)
-    if found.hits or is_uri(query) or asked.fields:
+    if found.hits or found.preparing or is_uri(query) or asked.fields:
         return Forgiven(found)
     for other in other_queries(asked.text):
         hits = (await client.find(other, MAX_HITS)).hits
@@ -57,3 +63,31 @@ async def find_forgiving(client: Client, query: str, limit: int) -> Forgiven:
             words, right = next(iter(by_words.items()))
             return Forgiven(Found(right[:limit], len(right)), words)
     return Forgiven(found)
+
+
+async def find_prepared(
+    client: Client, query: str, limit: int, wait_s: float, on_wait: Callable[[int], object]
+) -> Forgiven:
+    """Search as `find_forgiving` does; where there is nothing yet, wait for what a peer is making.
+
+    Args:
+        client: the light client.
+        query: words, fields, or a track's uri.
+        limit: how many tracks are wanted.
+        wait_s: at most so long.
+        on_wait: called once, when the wait begins, with how many are being made.
+
+    Raises:
+        NoPeerError: no peer could be asked.
+    """
+    forgiven = await find_forgiving(client, query, limit)
+    patience, has_told = Patience(wait_s, trio.current_time()), False
+    while not forgiven.found.hits and forgiven.found.preparing:
+        if (again_s := patience.next_s(trio.current_time())) is None:
+            break
+        if not has_told:
+            on_wait(forgiven.found.preparing)
+            has_told = True
+        await trio.sleep(again_s)
+        forgiven = await find_forgiving(client, query, limit)
+    return forgiven

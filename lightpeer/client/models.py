@@ -56,10 +56,12 @@ class Found(NamedTuple):
     Attributes:
         hits: the tracks, best first.
         matches: how many the peer that was asked has of its own, as far as it said so.
+        preparing: how many more it is making, which are found in a moment.
     """
 
     hits: list[Hit]
     matches: int
+    preparing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

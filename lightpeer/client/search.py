@@ -85,7 +85,7 @@ class Searcher:
         with trio.CancelScope() as patience:
             async with aclosing(self._asker.replies(inquiry, query)) as replies:
                 async for tracks, reply in replies:
-                    findings.note_matches(reply.matches)
+                    findings.note_said(reply.matches, reply.preparing)
                     for track in tracks:
                         findings.add(track)
                     if findings.missing <= 0:

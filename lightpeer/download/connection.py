@@ -15,7 +15,8 @@ import trio
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.segments.handle import PeerState
 from lightpeer.core.segments.shared import Fault
-from lightpeer.core.udp.opening import Chunk
+from lightpeer.core.trust.bounds import MAX_RENDITIONS
+from lightpeer.core.udp.opening import Chunk, present_untrusted
 from lightpeer.errors import RemoteError, RpcError, StreamFailedError
 from lightpeer.net.udp_path import Path
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
@@ -36,11 +37,11 @@ logger = logging.getLogger(__name__)
 _WEATHER = {StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED}
 
 
-def state_of(peer: Peer) -> PeerState:
-    """Return what the core is told of a peer."""
+def state_of(peer: Peer, present: int = MAX_RENDITIONS) -> PeerState:
+    """Return what the core is told of a peer, which has so many renditions of the track."""
     burst = peer.burst  # of the Open's reply
     tcp_bytes_per_s = (burst.rate_bytes_per_s if burst is not None else 0.0) or math.inf
-    return PeerState(peer.peer_id, peer.name, peer.rtt_s, tcp_bytes_per_s)
+    return PeerState(peer.peer_id, peer.name, peer.rtt_s, tcp_bytes_per_s, present=present)
 
 
 async def _nowhere(_datagram: bytes) -> None:
@@ -92,6 +93,20 @@ class Connection:
         state = self._source.peer
         state.rtt_s, state.is_alive, state.is_gone = self.peer.rtt_s, self.peer.is_alive, self.peer.is_gone
         state.heard_at = self._call_heard_s()
+
+    async def ask_present(self) -> None:
+        """Ask which renditions the peer has now, unless the source is closed meanwhile."""
+        present, track = self._source.peer.present, self._download.track
+        if self._source.is_closed:
+            return
+        try:
+            reply = await self.peer.open(pb.OpenRequest(track_id=track.track_id, manifest_known=True))
+            present = present_untrusted(reply, track)
+        except RemoteError as error:  # what is lost shows by what it sends
+            logger.info("%s cannot say which renditions it has: %s", self.peer.name, error)
+        self._download.sources.presence.on_told(self._source, present, trio.current_time())
+        self._download.handle_timeout(trio.current_time())
+        await self._turn()
 
     # UDP.
 

@@ -15,10 +15,10 @@ import trio
 from lightpeer.errors import LightpeerError, NothingFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from lightpeer.core.segments.source_set import SourceSet
-    from lightpeer.core.udp.opening import Chunk, Opened, UdpTerms
+    from lightpeer.core.udp.opening import Opened
     from lightpeer.peering.peer import Peer
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Looked(NamedTuple):
 async def look(
     found: AsyncGenerator[tuple[Peer, Opened], None],
     sources: SourceSet,
-    add: Callable[[Peer, Sequence[Chunk], UdpTerms | None], Awaitable[None]],
+    add: Callable[[Peer, Opened], Awaitable[None]],
     next_check: Callable[[], trio.Event],
 ) -> Looked:
     """Open the track at further peers, until there are enough; return how that ended.
@@ -53,7 +53,7 @@ async def look(
     try:
         async with aclosing(found):
             async for peer, opened in found:
-                await add(peer, (), opened.udp)
+                await add(peer, opened._replace(chunks=()))
                 if sources.search.on_found(len(sources)):
                     break
                 while not sources.wants_more(trio.current_time()):

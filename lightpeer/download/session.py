@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import trio
 
 from lightpeer.core.segments.events import (
+    AskPresent,
     Command,
     EndCall,
     Failed,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from lightpeer.core.segments.download import Download
     from lightpeer.core.segments.handle import SourceHandle
     from lightpeer.core.trust.identity import PeerId
-    from lightpeer.core.udp.opening import Chunk, Opened, UdpTerms
+    from lightpeer.core.udp.opening import Opened
     from lightpeer.net.network import Network
     from lightpeer.peering.peer import Peer
 
@@ -185,7 +186,7 @@ class Session:
                 if not self.download.buffer.is_held:
                     self.download.sources.search.begin(trio.current_time())
                 if first is not None:
-                    await self._add(first[0], first[1].chunks, first[1].udp)
+                    await self._add(*first)
                 await self._run_timer()
             finally:
                 self.download.sources.close()
@@ -230,6 +231,8 @@ class Session:
                 self._connections[source].end_call()
             case Reconnect(source, call_no):
                 self._nursery.start_soon(self._connections[source].reconnect, call_no)
+            case AskPresent(source):
+                self._nursery.start_soon(self._connections[source].ask_present)
             case Silence():
                 self._callbacks.on_silence()
 
@@ -265,14 +268,15 @@ class Session:
 
     # Sources.
 
-    async def _add(self, peer: Peer, chunks: Sequence[Chunk], terms: UdpTerms | None) -> None:
+    async def _add(self, peer: Peer, opened: Opened) -> None:
         assert self._nursery is not None, "it runs"
         if self.download.sources.is_closed:  # in the meantime
             return
-        source = self.download.add_source(state_of(peer), chunks, trio.current_time())
+        source = self.download.add_source(state_of(peer, opened.present), opened.chunks, trio.current_time())
         connection = Connection(self.download, source, peer, self._nursery, self._turn)
         self._connections[source] = connection
         self._carry_out_events()  # what came with the Open may be played at once
+        terms = opened.udp
         if terms is not None and not (
             self.download.wants_udp and await connection.open_path(self._network, terms)
         ):

@@ -167,7 +167,7 @@ def _prune(arguments: argparse.Namespace, output: Output) -> int:
     try:
         below = [os.fsencode(absolute(folder)) for folder in arguments.music_dirs[1:]]
         gone = prune(library, below)
-        tracks = library.count_tracks()
+        tracks = library.imported.count_tracks()
     finally:
         library.close()
     for path in map(os.fsdecode, gone):

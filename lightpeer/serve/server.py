@@ -138,7 +138,9 @@ class _Server:
         self._uplink = None if cap is None else Uplink(cap)
         self._streams = StreamTable(self._node, uplink=self._uplink)
         self._lan = Lan(is_looking=False)
-        self._library = Library(state_dir, settings.music_dir, settings.ladder_kbps)
+        self._library = Library(
+            state_dir, settings.music_dir, settings.ladder_kbps, cache_bytes=settings.cache_bytes
+        )
         self._upkeep = Upkeep(self._library, settings, operator)
 
     def require_music(self, folders: Sequence[Path]) -> None:
@@ -200,8 +202,8 @@ class _Server:
             nursery.start_soon(kept_up, "sharing the uplink", self._uplink.run)
         nursery.start_soon(kept_up, "the streams", self._streams.run)
         nursery.start_soon(kept_up, "the searches of others", services.run)
-        nursery.start_soon(kept_up, "the import", self._upkeep.run)
-        nursery.start_soon(kept_up, "mending tracks", self._upkeep.mend)
+        for name, task in self._upkeep.tasks():
+            nursery.start_soon(kept_up, name, task)
         nursery.start_soon(kept_up, "mirroring", self._mirror, gossip)
         nursery.start_soon(kept_up, "gossip", self._gossip_on, gossip, listener_address(listener))
         if (toggles := self._operator.toggles) is not None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import trio
+import trio.testing
 
 from lightpeer.cli.choosing import Chosen, chosen
 from lightpeer.cli.hits import all_tracks, found_of, hits_of
@@ -80,14 +83,16 @@ def hit(number, title="Copper Rain", album="", track=0):
 class FakeClient:
     """Finds some hits for some queries; notes what it is asked."""
 
-    def __init__(self, **hits):
+    def __init__(self, *, preparing=0, wait_s=0.0, **hits):
         self.hits = hits
+        self.preparing = preparing
+        self.settings = SimpleNamespace(first_contact_wait_s=wait_s)
         self.asked = []
 
     async def find(self, query, _limit):
         self.asked.append(query)
         found = self.hits.get(query.replace(" ", "_"), [])
-        return Found(found, len(found))
+        return Found(found, len(found), self.preparing)
 
 
 def test_all_hits_stand_in_the_place_of_their_query():
@@ -111,3 +116,44 @@ def test_what_was_meant_is_said(capsys):
     with pytest.raises(NothingFoundError, match="nothing found for 'silence': try fewer or other words"):
         trio.run(found_of, client, "silence", 1, Output())
     assert client.asked[2:] == ["silence", "sil", "si"]
+
+
+@pytest.mark.parametrize(
+    ("preparing", "hits", "said"),
+    [
+        (1, [hit(1)], "1 more is being prepared there: search again in a moment"),
+        (3, [hit(1)], "3 more are being prepared there: search again in a moment"),
+        (2, [], "2 are being prepared there: search again in a moment"),
+        (0, [hit(1)], None),
+    ],
+)
+def test_what_is_being_prepared_is_said_on_stderr_and_as_an_event(preparing, hits, said, capsys):
+    for is_json in (False, True):
+        printed = io.StringIO()
+        client = FakeClient(preparing=preparing, wait_s=60.0, rain=hits)
+        search = partial(found_of, client, "rain", 9, Output(json=is_json, stream=printed), waits=False)
+        if hits:
+            assert trio.run(search).hits == hits
+        else:
+            with pytest.raises(NothingFoundError, match="nothing found for 'rain' yet: search again in a"):
+                trio.run(search)
+        assert client.asked == ["rain"], "there is no wait"
+        told = [json.loads(line) for line in printed.getvalue().splitlines()]
+        assert told == ([{"event": "preparing", "tracks": preparing}] if is_json and said else [])
+        assert capsys.readouterr().err == ("" if is_json or not said else f"lightpeer: {said}\n")
+
+
+def test_what_is_being_prepared_is_waited_for_where_there_is_nothing_else(capsys):
+    async def search():
+        client = FakeClient(preparing=2, wait_s=15.0)
+        with pytest.raises(NothingFoundError, match="nothing found for 'rain' yet: search again"):
+            await found_of(client, "rain", 9, Output())
+        assert client.asked == ["rain"] * 6
+        client.hits["rain"] = [hit(1)]
+        assert (await found_of(client, "rain", 9, Output())).hits == [hit(1)]
+
+    trio.run(search, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert capsys.readouterr().err.splitlines() == [
+        "lightpeer: 2 are being prepared there: waiting",
+        "lightpeer: 2 more are being prepared there: search again in a moment",
+    ]

@@ -7,6 +7,7 @@ import json
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -93,6 +94,7 @@ class FakeClient:
 
     def __init__(self):
         self.losses = Losses()
+        self.settings = Settings(state_dir=Path())
 
     async def find(self, query, limit):
         assert limit in {10, MAX_HITS}, "MAX_HITS for what may have been meant"

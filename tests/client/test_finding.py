@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from lightpeer.client.client import Client, open_client
-from lightpeer.client.forgiving import find_forgiving
+from lightpeer.client.forgiving import find_forgiving, find_prepared
 from lightpeer.core.content.album import AlbumPlace
 from lightpeer.errors import NothingFoundError
 from lightpeer.testing.network import SimInternet, simulate
@@ -94,5 +94,65 @@ def test_what_is_not_there_stays_not_found(tmp_path, query):
         forgiven = await find_forgiving(client, query, 10)
         assert (forgiven.found.hits, forgiven.meant) == ([], None)
         assert trio.current_time() < 60
+
+    with_client(tmp_path, act)
+
+
+SOON = made_track(3, title="Copper Rain", seed=90)
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "ready_s", "told", "found", "searches"),
+    [
+        (15.0, 4.0, [1], ["Copper Rain"], 4),  # at 0, 1, 3 and 7 seconds
+        (15.0, 0.5, [1], ["Copper Rain"], 2),
+        (2.0, 9.0, [1], [], 3),
+        (0.0, 9.0, [], [], 1),
+    ],
+)
+def test_what_a_peer_is_making_is_waited_for(tmp_path, wait_s, ready_s, told, found, searches):
+    async def act(client: Client, server: Serving) -> None:
+        async def make() -> None:
+            await trio.sleep(ready_s)
+            server.shelf.import_waiting()
+
+        server.shelf.waiting.append(SOON)
+        heard: list[int] = []
+        before, began = server.shelf.searches, trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(make)
+            forgiven = await find_prepared(client, "copper", 5, wait_s, heard.append)
+            nursery.cancel_scope.cancel()
+        assert [hit.title for hit in forgiven.found.hits] == found
+        assert (heard, server.shelf.searches - before) == (told, searches), "and no letter is forgiven"
+        assert forgiven.found.preparing == (0 if found else 1)
+        assert trio.current_time() - began < wait_s + 3.0
+
+    with_client(tmp_path, act)
+
+
+def test_what_is_there_is_not_waited_with(tmp_path):
+    async def act(client: Client, server: Serving) -> None:
+        server.shelf.waiting += [SOON, made_track(3, title="Rain, soon", seed=91)]
+        forgiven = await find_prepared(client, "rain", 50, 60.0, pytest.fail)
+        assert (len(forgiven.found.hits), forgiven.found.preparing) == (12, 2)
+        assert trio.current_time() < 10.0
+
+    with_client(tmp_path, act)
+
+
+def test_what_is_made_in_vain_is_given_up(tmp_path):
+    """A file that cannot be imported is prepared no more."""
+
+    async def act(client: Client, server: Serving) -> None:
+        async def skip(_count: int = 0) -> None:
+            await trio.sleep(5.0)
+            server.shelf.waiting.clear()
+
+        server.shelf.waiting.append(SOON)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(skip)
+            forgiven = await find_prepared(client, "copper", 5, float("inf"), lambda _count: None)
+        assert (forgiven.found.hits, forgiven.found.preparing) == ([], 0)
 
     with_client(tmp_path, act)

@@ -70,6 +70,7 @@ class FakePeer:
         self.log: list[str] = []
         self.calls: list[FakeCall] = []
         self.error: RpcError | None = None  # of the next call or connection
+        self.present = 0
 
     def hold(self) -> None:
         self.log.append("hold")
@@ -84,6 +85,11 @@ class FakePeer:
         if self.error is not None:
             raise self.error
 
+    async def open(self, request: pb.OpenRequest) -> pb.OpenReply:
+        assert request == pb.OpenRequest(track_id=TRACK_ID, manifest_known=True), "nothing comes inline"
+        await self.connect()
+        return pb.OpenReply(present=self.present)
+
     def pull(self) -> FakeCall:
         if self.error is not None:
             raise self.error
@@ -95,9 +101,10 @@ class Told:
     """A download that notes what it is told."""
 
     def __init__(self, source: object) -> None:
-        self.track = SimpleNamespace(track_id=TRACK_ID)
+        self.track = SimpleNamespace(track_id=TRACK_ID, renditions=[24, 48, 96])
         self.log: list[object] = []
         self._source = source
+        self.sources = SimpleNamespace(presence=self)
 
     def _note(self, source: object, *told: object) -> None:
         assert source is self._source
@@ -115,6 +122,13 @@ class Told:
 
     def on_reconnected(self, source: object, call_no: int, now: float) -> None:
         self._note(source, "reconnected", call_no, now)
+
+    def on_told(self, source: object, present: int, now: float) -> None:
+        self._told = source, "present", present, now
+
+    def handle_timeout(self, now: float) -> None:
+        assert self._told[-1] == now
+        self._note(*self._told)
 
     def on_call_failed(
         self, source: object, call_no: int, fault: Fault, now: float, *, is_weather: bool
@@ -476,5 +490,30 @@ def test_another_connection_is_made_and_the_core_is_told():
         await on.connection.reconnect(4)
         assert on.told[1:] == [(4, Fault(LOST), 0.0, True)]
         assert on.turns == 2
+
+    run(act)
+
+
+@pytest.mark.parametrize(
+    ("present", "error", "told"),
+    [(2, None, 2), (0, None, 3), (4, None, 1), (2, WEATHER, 1)],
+)
+def test_a_peer_is_asked_which_renditions_it_has_now(present, error, told):
+    """What cannot be true, and what does not come, leave it as it was."""
+
+    async def act(on: Stage) -> None:
+        on.source.peer.present = 1
+        on.peer.present, on.peer.error = present, error
+        await on.connection.ask_present()
+        assert on.told == [("present", told, trio.current_time())]
+
+    run(act)
+
+
+def test_a_source_that_is_closed_meanwhile_is_not_asked():
+    async def act(on: Stage) -> None:
+        on.source.is_closed = True
+        await on.connection.ask_present()
+        assert on.told == []
 
     run(act)

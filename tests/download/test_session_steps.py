@@ -19,6 +19,7 @@ from lightpeer.core.plan.rules import Fixed
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.download import Download
 from lightpeer.core.segments.events import (
+    AskPresent,
     EndCall,
     MovePort,
     Rebuffering,
@@ -97,6 +98,9 @@ class FakeConnection:
 
     async def reconnect(self, call_no: int) -> None:
         self.log.append(("reconnect", call_no))
+
+    async def ask_present(self) -> None:
+        self.log.append("present?")
 
     def refresh(self) -> None:
         self.refreshed += 1
@@ -322,7 +326,7 @@ def test_a_failure_is_raised_until_somebody_can_go_on(run: Run) -> None:
         await on.jump(4.0)  # to the next look
         assert raised == [True]
         await fail()
-        await on.session._add(FakePeer("b"), (), None)
+        await on.session._add(FakePeer("b"), Opened(MADE.track, None, ()))
         with trio.move_on_after(0) as scope:
             await on.session.next_segment()
         assert scope.cancelled_caught
@@ -392,7 +396,7 @@ def test_who_lied_is_told_with_the_reason(run: Run) -> None:
 def test_what_a_source_has_served_is_told_when_it_goes_if_it_has(run: Run) -> None:
     async def main(on: Stage, nursery: trio.Nursery) -> None:
         connection = await on.begin(nursery)
-        await on.session._add(FakePeer("b"), (), None)
+        await on.session._add(FakePeer("b"), Opened(MADE.track, None, ()))
         idle = list(on.session._connections.values())[1]
         on.clock.jump(1.5)
         await connection.give(0)
@@ -437,7 +441,7 @@ def test_a_source_without_a_socket_is_called(run: Run, monkeypatch: pytest.Monke
 def test_commands_go_to_the_connection_of_the_source_that_they_name(run: Run) -> None:
     async def main(on: Stage, nursery: trio.Nursery) -> None:
         first = await on.begin(nursery)
-        await on.session._add(FakePeer("b"), (), None)
+        await on.session._add(FakePeer("b"), Opened(MADE.track, None, ()))
         second = list(on.session._connections.values())[1]
         first.log.clear()
         second.log.clear()
@@ -448,10 +452,11 @@ def test_commands_go_to_the_connection_of_the_source_that_they_name(run: Run) ->
         on.download.events.extend([MovePort(source, is_flooded=True)])
         await first.turn()
         await trio.testing.wait_all_tasks_blocked()
-        on.download.events.append(Reconnect(source, 3))
-        await first.turn()
-        await trio.testing.wait_all_tasks_blocked()
-        told = ["end", ("call", 3, True), ("move", True), ("reconnect", 3)]
+        for command in (Reconnect(source, 3), AskPresent(source)):
+            on.download.events.append(command)
+            await first.turn()
+            await trio.testing.wait_all_tasks_blocked()
+        told = ["end", ("call", 3, True), ("move", True), ("reconnect", 3), "present?"]
         assert [what for what in second.log if isinstance(what, str | tuple)] == told
         assert not any(isinstance(what, str | tuple) for what in first.log)
         assert on.events == [TransportChanged("udp", "b")]

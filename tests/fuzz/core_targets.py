@@ -454,6 +454,7 @@ def hits(data: bytes) -> None:
 @target(
     "core.udp.opening.Opening.accept_untrusted",
     "core.udp.opening.Opening._terms_untrusted",
+    "core.udp.opening.present_untrusted",
     seeds=[OPEN_REPLY.SerializeToString()],
 )
 def opening(data: bytes) -> None:
@@ -467,6 +468,7 @@ def opening(data: bytes) -> None:
                     reply, track_id=track_id, client=US.peer_id, server=THEM.peer_id, track=track
                 )
                 assert opened.udp is None or 0 < opened.udp.port < 65536
+                assert 0 < opened.present <= len(opened.track.renditions)
 
 
 def _usage() -> bytes:

@@ -62,6 +62,7 @@ class Findings:
     Attributes:
         tracks: the tracks, by id.
         matches: how many a peer that was asked has of its own, as far as it said so; at most MAX_MATCHES.
+        preparing: how many more such a peer said that it is making; at most MAX_HITS.
     """
 
     def __init__(self, query: str, limit: int) -> None:
@@ -74,7 +75,7 @@ class Findings:
         self._filled: Counter[Hashable] = Counter()  # by neighbour, and by the first holder's network
         self._over: list[FoundTrack] = []
         self.tracks: dict[bytes, FoundTrack] = {}
-        self.matches = 0
+        self.matches = self.preparing = 0
 
     @property
     def missing(self) -> int:
@@ -83,9 +84,10 @@ class Findings:
             return self._limit - sum(max(1, len(track.holders)) for track in self.tracks.values())
         return self._limit - len(self.tracks)
 
-    def note_matches(self, count: int) -> None:
-        """Note how many tracks a peer said that it has of its own."""
-        self.matches = max(self.matches, min(count, MAX_MATCHES))
+    def note_said(self, matches: int, preparing: int) -> None:
+        """Note how many tracks a peer said that it has of its own, and how many it is making."""
+        self.matches = max(self.matches, min(matches, MAX_MATCHES))
+        self.preparing = max(self.preparing, min(preparing, MAX_HITS))
 
     def add(self, found: FoundTrack, told_by: Hashable | None = None) -> FoundTrack | None:
         """Merge a hit; return the news in it: the track, or the track with its further holders only.

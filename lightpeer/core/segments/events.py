@@ -114,6 +114,12 @@ class Reconnect(NamedTuple):
     call_no: int
 
 
+class AskPresent(NamedTuple):
+    """Ask a source how many renditions it has now; then tell `Presence.on_told`."""
+
+    source: SourceHandle
+
+
 class Failed(NamedTuple):
     """No peer can go on with the track; `reason` is a sentence."""
 
@@ -126,7 +132,9 @@ class Silence(NamedTuple):
     since: float | None
 
 
-Command: TypeAlias = WantSources | SourceClosed | MovePort | StartCall | EndCall | Reconnect | Silence
+Command: TypeAlias = (
+    WantSources | SourceClosed | MovePort | StartCall | EndCall | Reconnect | AskPresent | Silence
+)
 """What the shell is to do."""
 
 Event: TypeAlias = SegmentReady | Failed | SessionEvent | Command

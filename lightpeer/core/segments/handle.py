@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lightpeer.core.trust.bounds import MAX_RENDITIONS
+
 if TYPE_CHECKING:
     from lightpeer.core.trust.identity import PeerId
 
@@ -22,6 +24,7 @@ class PeerState:
         is_alive: whether the connection stands, or could.
         is_gone: whether the peer cannot be reached any more.
         heard_at: when a byte came last on the call.
+        present: how many renditions of the track it has now, from the lowest on.
     """
 
     peer_id: PeerId | None
@@ -31,6 +34,7 @@ class PeerState:
     is_alive: bool = True
     is_gone: bool = False
     heard_at: float = -math.inf
+    present: int = MAX_RENDITIONS
 
 
 class SourceHandle:

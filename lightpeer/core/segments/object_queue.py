@@ -27,6 +27,7 @@ class ObjectQueue:
         by_key: the same, by rendition and segment.
         patience_s: the time that a source has for an object at least.
         share_bytes_per_s: of the link, for each source.
+        present: of sources that do not have all renditions, how many they have, from the lowest on.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,7 @@ class ObjectQueue:
         self.by_key: dict[Key, Assembly] = {}
         self.patience_s = PATIENCE_S  # more where a round trip takes long
         self.share_bytes_per_s = math.inf
+        self.present: dict[SourceKey, int] = {}
 
     def put(self, item: Assembly) -> None:
         """Add an object where it is needed."""
@@ -69,7 +71,7 @@ class ObjectQueue:
         """
         out: Ranges = []
         for item in self.items:
-            if not item.missing or item.source not in (None, source):
+            if not item.missing or not self._may_ask(item, source):
                 continue
             ranges, budget_bytes = item.ask_within(budget_bytes)
             if ranges:
@@ -91,11 +93,14 @@ class ObjectQueue:
         for item in self.items:
             if len(out) == count:
                 break
-            if item.source in (None, source) and not item.asked:
+            if not item.asked and self._may_ask(item, source):
                 self._hand_to(item, source, now)
                 item.ask_whole()
                 out.append(item.key)
         return out
+
+    def _may_ask(self, item: Assembly, source: SourceKey) -> bool:
+        return item.source in (None, source) and item.key[0] < self.present.get(source, math.inf)
 
     def release(self, source: SourceKey) -> None:
         """Let others deliver what was asked of a source; the units it sent stay, to be verified."""

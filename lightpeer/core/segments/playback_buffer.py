@@ -194,6 +194,8 @@ class PlaybackBuffer:
         """See whether sound may run, wish for more if it is time to fetch, and keep up the rate."""
         self._pumped_at = now
         self.update(now)
+        if self.wishes.present != self._shared.present:
+            self.wishes.see_present()
         if not self._bursts.fetching:
             self._bursts.update(self.ahead_s)
         if self._bursts.fetching and not self.is_held:

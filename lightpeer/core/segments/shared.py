@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from lightpeer.core.trust.bounds import MAX_RENDITIONS
+
 if TYPE_CHECKING:
     from lightpeer.core.content.manifest import Track
     from lightpeer.core.rate.bandwidth import Bandwidth
@@ -62,5 +64,7 @@ class Shared:
     stats: DownloadStats
     transport: str = "auto"  # or `udp`, `grpc`: the one that the person wants alone
     kept: Kept | None = None
+    present: int = MAX_RENDITIONS  # how many renditions all sources have now, from the lowest on
+    wanted: int = MAX_RENDITIONS  # how many the listener would take
     events: deque[Event] = field(default_factory=deque)
     out: deque[Outgoing] = field(default_factory=deque)  # to be sent

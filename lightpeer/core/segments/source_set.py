@@ -16,6 +16,7 @@ from lightpeer.core.segments.asking import QUIET_S, Asking
 from lightpeer.core.segments.events import SourceClosed, SourceLost, WantSources
 from lightpeer.core.segments.hold_ups import NEAR_S, URGENT_S, HoldUps
 from lightpeer.core.segments.object_queue import PATIENCE_S
+from lightpeer.core.segments.presence import Presence
 from lightpeer.core.segments.shared import Beside, Fault
 from lightpeer.core.segments.silence import SILENT_S, Silences
 from lightpeer.core.segments.source import Source
@@ -42,6 +43,7 @@ class SourceSet:
         asking: which of them are asked.
         dead_zone: whether the network is there.
         silences: whether anything comes of what is wanted.
+        presence: which renditions they have.
         is_closed: whether the download has ended, so that no peer is to be added any more.
     """
 
@@ -52,6 +54,7 @@ class SourceSet:
         self.asking = Asking(shared, self._sources)
         self.dead_zone = DeadZone()
         self.silences = Silences(shared, self.dead_zone)
+        self.presence = Presence(shared)
         self.is_closed = False
         self._hold_ups = HoldUps(shared, self._sources, self.asking, self.dead_zone)
         self._transports = Transports(shared, self._sources)
@@ -75,9 +78,9 @@ class SourceSet:
         source = Source(self._shared, peer, now)
         self._sources.append(source)
         self.asking.selection.on_joined(source)
+        self.presence.on_joined(source, now)
         self._is_check_due = True
-        stats = self._shared.stats
-        stats.sources = max(stats.sources, len(self._sources))
+        self._shared.stats.sources = max(self._shared.stats.sources, len(self._sources))
         return source
 
     def start(self, source: Source, terms: UdpTerms | None, now: float) -> None:
@@ -105,6 +108,7 @@ class SourceSet:
         self._is_check_due = True
         self._sources.remove(source)
         self.asking.selection.on_left(source)
+        self.presence.on_left(source)
         self._end(source, lie)
 
     def _end(self, source: Source, lie: str | None = None) -> None:
@@ -187,7 +191,7 @@ class SourceSet:
         if self._is_check_due:
             return now
         silent_at = max(now, self.silences.due(are_all_late=not self._sources))
-        deadline = min(self.search.due, self.asking.selection.due, silent_at)
+        deadline = min(self.search.due, self.asking.selection.due, self.presence.due, silent_at)
         for source in self._sources:
             deadline = min(deadline, source.next_deadline())
         if self._shared.scheduler.wished:
@@ -211,6 +215,7 @@ class SourceSet:
         for source in list(self._sources):
             self._check_source(source, now)
         self.asking.select(now)
+        self.presence.see(now)
         self._hold_ups.hedge_first(now, ahead_s, realtime=realtime)
         self._check_holder(now, ahead_s)
         are_all_late = all(source.silent_s(now) >= SILENT_S for source in self._sources)

@@ -34,6 +34,7 @@ class Wishes:
 
     Attributes:
         has_changed: whether what is here has, so that the plan may want something no longer.
+        present: how many renditions all sources had when it saw to that last.
         committed_bytes: so much may be wished for at a time, and more where the window is greater.
     """
 
@@ -53,6 +54,7 @@ class Wishes:
         is_fixed = policy.only is not None
         self._fewest, self._windows = (MOST, FIXED_WINDOWS) if is_fixed else (FEWEST, WINDOWS)
         self._is_content = False  # the plan has nothing to say
+        self.present = shared.present
         self.has_changed = True
         self.committed_bytes = 0.0
 
@@ -89,6 +91,18 @@ class Wishes:
                 return
             self._wish(decision.rendition, decision.segment)
 
+    def see_present(self) -> None:
+        """Fetch at once if all sources have more than before; take back what not all have any more.
+
+        What is wanted alone is not taken back.
+        """
+        if self._shared.present > self.present:
+            self._bursts.restart()  # what is ahead may be had in a better one
+        self.present, self.has_changed = self._shared.present, True
+        for segment, rendition in list(self._segments.wished.items()):
+            if rendition >= self.present and self._policy.only is None:
+                self.take_back(segment)
+
     def _kept(self, view: View) -> Want | None:
         """Return the next segment if it is kept: it costs nothing."""
         kept = self._shared.kept
@@ -97,7 +111,13 @@ class Wishes:
 
     @property
     def _best(self) -> int:
-        """The greatest rendition that is wanted."""
+        """The greatest rendition that is wanted, of those that there are."""
+        is_capped = self._policy.only is None
+        return min(self._top, self._shared.present - 1) if is_capped else self._top
+
+    @property
+    def _top(self) -> int:
+        """The greatest rendition that the listener would take."""
         top_kbps = self._limits.top_kbps
         bitrates = self._view.bitrates_bps
         return len(bitrates) - 1 if top_kbps is None else rendition_asked(bitrates, top_kbps)
@@ -119,6 +139,7 @@ class Wishes:
         view.here, view.wished = segments.here, segments.wished
         view.unasked = scheduler.unasked_bytes(segments.wished)
         view.best = self._best
+        self._shared.wanted = 1 + (self._top if self._policy.only is None else self._policy.only)
         rest_bytes = view.left * view.size_bytes(view.best) + scheduler.wished_bytes + scheduler.ready_bytes
         view.room_bytes = segments.room_bytes(rest_bytes) - scheduler.wished_bytes - scheduler.ready_bytes
         view.waste_share = self._limits.waste_share

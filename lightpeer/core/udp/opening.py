@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lightpeer.core.content.manifest import Track, parse_manifest_untrusted
+from lightpeer.core.trust.bounds import MAX_RENDITIONS
 from lightpeer.core.trust.identity import Identity, PeerId
 from lightpeer.core.udp.datagram import DatagramKeys, derive_keys
 from lightpeer.errors import BadMessageError
@@ -37,12 +38,21 @@ class Chunk(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A track that a peer serves to us; `udp` is None where it or we want none."""
+    """A track that a peer serves to us.
+
+    Attributes:
+        track: what its manifest says.
+        udp: the terms of a stream; None where it or we want none.
+        chunks: tables and segments that came with it.
+        manifest: as it came, where it was not known.
+        present: how many of its renditions, from the lowest on, the peer has now.
+    """
 
     track: Track
     udp: UdpTerms | None
     chunks: tuple[Chunk, ...]
-    manifest: bytes = b""  # as it came, where it was not known
+    manifest: bytes = b""
+    present: int = MAX_RENDITIONS
 
 
 class Opening:
@@ -90,7 +100,8 @@ class Opening:
         chunks = tuple(Chunk(c.rendition, c.segment, c.data) for c in reply.chunks)
         if any(c.rendition >= len(track.renditions) for c in chunks):
             raise BadMessageError("an Open reply with a chunk of no rendition")
-        return Opened(track, self._terms_untrusted(reply, track_id, client, server), chunks, reply.manifest)
+        udp = self._terms_untrusted(reply, track_id, client, server)
+        return Opened(track, udp, chunks, reply.manifest, present_untrusted(reply, track))
 
     def _terms_untrusted(
         self, reply: pb.OpenReply, track_id: bytes, client: PeerId, server: PeerId
@@ -102,3 +113,10 @@ class Opening:
         shared = self._ephemeral.shared_secret_untrusted(reply.ephemeral_key)
         keys = derive_keys(shared, track_id=track_id, client=client, server=server, stream_id=reply.stream_id)
         return UdpTerms(reply.udp_port, reply.stream_id, reply.path_token, keys)
+
+
+def present_untrusted(reply: pb.OpenReply, track: Track) -> int:
+    """Return how many renditions a peer has now, from the lowest on; raise BadMessageError for too many."""
+    if reply.present > len(track.renditions):
+        raise BadMessageError("an Open reply with more renditions than the track has")
+    return reply.present or len(track.renditions)

@@ -12,7 +12,6 @@ file, for which FLAC has two places: a tag, and a block without titles.
 from __future__ import annotations
 
 import os
-import stat
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
@@ -159,14 +158,8 @@ def part_of(path: Path) -> Part | None:
 def key_of(path: Path) -> SourceKey | None:
     """Return the key of an ordinary file, or a part of one, that is there."""
     file, number = file_and_part(path)
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    key = SourceKey.of(file, status)
-    if not number:
+    key = SourceKey.of_file(file)
+    if key is None or not number:
         return key
     division = division_of(file)
     keys = division.keys(key) if division else []

@@ -54,6 +54,7 @@ class Control:
         processes: how many import at once beside this one; 0: this thread imports.
         settle_s: a file that was written to since is left for a later scan.
         roots: the music folders, below which files without tags are named by folders; none: the library's.
+        on_demand: whether files wait until somebody searches for them.
     """
 
     progress: DrawProgress = lambda _done, _total, _name: None
@@ -63,6 +64,7 @@ class Control:
     processes: int = 0
     settle_s: float = 0.0
     roots: Sequence[Path] = ()
+    on_demand: bool = False
 
 
 class Look:

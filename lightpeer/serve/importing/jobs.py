@@ -22,6 +22,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, Final, Protocol, TypeVar, cast
 
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.errors import MissingLibraryError, UnreadableError
 from lightpeer.serve.importing import limits
 from lightpeer.serve.importing.ingest import Recipe, make_track
@@ -45,23 +46,28 @@ class Job:
         source: the music file.
         folder: an empty folder, for the track.
         recipe: how it is encoded.
+        tags: None: as the file has them.
     """
 
     source: Path
     folder: Path
     recipe: Recipe
+    tags: Tags | None = None
 
     def to_line(self) -> bytes:
         """Return the job as a worker reads it."""
         source, folder = os.fsdecode(self.source), os.fsdecode(self.folder)
-        return json.dumps([source, folder, asdict(self.recipe)]).encode() + b"\n"
+        tags = None if self.tags is None else asdict(self.tags)
+        return json.dumps([source, folder, asdict(self.recipe), tags]).encode() + b"\n"
 
     @classmethod
     def of_line(cls, line: bytes) -> Job:
         """Return the job that a server wrote."""
-        source, folder, recipe = json.loads(line)
+        source, folder, recipe, tags = json.loads(line)
         made = Recipe(tuple(recipe["ladder_kbps"]), recipe["complexity"])
-        return cls(Path(source), Path(folder), made)
+        if tags is not None:
+            tags = Tags(**tags | {"place": AlbumPlace(*tags["place"])})
+        return cls(Path(source), Path(folder), made, tags)
 
 
 def do(job: Job, should_stop: Callable[[], bool] = lambda: False, roots: Sequence[Path] = ()) -> str:
@@ -70,7 +76,7 @@ def do(job: Job, should_stop: Callable[[], bool] = lambda: False, roots: Sequenc
 
 
 def _do(job: Job, read: Callable[[Path], Tags], should_stop: Callable[[], bool] = lambda: False) -> str:
-    return make_track(job.source, read(job.source), job.recipe, job.folder, should_stop)
+    return make_track(job.source, job.tags or read(job.source), job.recipe, job.folder, should_stop)
 
 
 def _read_in_time(path: Path, roots: Sequence[Path]) -> Tags:

@@ -28,6 +28,7 @@ class ImportReport:
         led_out: how many links were not followed.
         first_led_out: one of them, and its target.
         unsettled: how many files were left for a later scan, since they were written to a moment ago.
+        waiting: how many new ones wait until somebody searches for them.
         looked_s: how many seconds the last look through the folders took.
         stopped: whether it ended early.
     """
@@ -41,6 +42,7 @@ class ImportReport:
     led_out: int = 0
     first_led_out: tuple[Path, Path] | None = None
     unsettled: int = 0
+    waiting: int = 0
     looked_s: float = 0.0
     stopped: bool = False
 
@@ -89,6 +91,7 @@ class ImportReport:
             for count, what in (
                 (self.known, "moved or copied"),
                 (self.unchanged, "as before"),
+                (self.waiting, "to be imported once somebody searches for them"),
                 (self.removed, "removed"),
                 (len(self.skipped), "skipped"),
                 (len(self.damaged), "in part"),

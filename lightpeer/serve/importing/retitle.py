@@ -42,10 +42,11 @@ def retitle(known: Path, track_id: bytes, tags: Tags, folder: Path) -> None:
         return
     headers = [header_pages(_head(rendition.header), tags) for rendition in track.renditions]
     for number, (rendition, header) in enumerate(zip(track.renditions, headers, strict=True)):
-        with (known / f"{number}.opus").open("rb") as old, (folder / f"{number}.opus").open("wb") as new:
-            old.seek(len(rendition.header))
-            new.write(header)
-            shutil.copyfileobj(old, new)
+        if number == 0 or (known / f"{number}.opus").exists():  # else it was dropped to save room
+            with (known / f"{number}.opus").open("rb") as old, (folder / f"{number}.opus").open("wb") as new:
+                old.seek(len(rendition.header))
+                new.write(header)
+                shutil.copyfileobj(old, new)
         shutil.copyfile(known / f"{number}.tables", folder / f"{number}.tables")
     (folder / "manifest").write_bytes(_retitled(manifest, tags, headers))
 

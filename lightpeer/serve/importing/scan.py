@@ -5,7 +5,8 @@ server serves the existing tracks. Every file ends up imported, known, or skippe
 end a scan. Only the state directory can: a full disk is a StateError, and finished tracks are kept.
 
 First come the files that are known by their bytes under another name, then what is gone is dropped, then the
-rest is encoded. Where something changes meanwhile, the scan looks again, and takes what is new first.
+rest is encoded. Where something changes meanwhile, the scan looks again, and takes what is new first. On
+demand, nothing is encoded by a scan: files wait, known by their tags, for `import_wanted`.
 
 Which files there are is up to `finder.py`, who encodes them to `jobs.py`.
 """
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 SETTLE_S: Final = 1.0  # in a later look, a file that was written to since is still being written
 FEW_FILES: Final = 64  # are imported before their tags matter
 _READ_AT_ONCE: Final = 64  # files whose tags a process reads
+BESIDE: Final = 1000  # the first workspace of what runs beside a scan: more than a scan has
 
 OWN_FOLDER: Final = Folders()
 ALONE: Final = Control()
@@ -69,10 +71,17 @@ def mend(library: Library, control: Control = ALONE) -> ImportReport:
     return _run(library, control, lambda scan: scan.add(keys))
 
 
-def _run(library: Library, control: Control, begin: Callable[[_Scan], object]) -> ImportReport:
+def import_wanted(library: Library, control: Control) -> ImportReport:
+    """Import the files that wait and are searched for, also meanwhile; it may run beside a scan."""
+    return _run(library, control, lambda scan: scan.take_wanted(), first_workspace=BESIDE)
+
+
+def _run(
+    library: Library, control: Control, begin: Callable[[_Scan], object], first_workspace: int = 0
+) -> ImportReport:
     control = control if control.roots else replace(control, roots=(library.music_dir,))
     with open_crew(control.processes, control.should_stop, control.roots) as crew:
-        scan = _Scan(library, control, crew)
+        scan = _Scan(library, control, crew, first_workspace)
         try:
             begin(scan)
             scan.run()
@@ -93,7 +102,7 @@ class _Running(NamedTuple):
 class _Scan:
     """One scan: files to import, those that are imported now, and what came of the others."""
 
-    def __init__(self, library: Library, control: Control, crew: Crew) -> None:
+    def __init__(self, library: Library, control: Control, crew: Crew, first_workspace: int) -> None:
         self.report = ImportReport()
         self._library = library
         self._control = control
@@ -102,9 +111,11 @@ class _Scan:
         self._todo: dict[bytes, SourceKey] = {}
         self._seen: set[SourceKey] = set()  # that were once to do
         self._running: dict[Future[str], _Running] = {}
-        self._free = list(range(crew.size))
+        self._spare = first_workspace + crew.size
+        self._free = list(range(first_workspace, self._spare))
         self._done = 0
         self._where: Folders | None = None
+        self._takes_wanted = False
         self._unread: list[tuple[Path, str]] = []  # what the last look could not read
 
     def look(self, where: Folders) -> None:
@@ -123,6 +134,8 @@ class _Scan:
         dropped = drop_not_found(self._library, [*look.out_of_sight(), *where.mirrored])
         self.report.dropped = dropped._replace(removed=dropped.removed + self.report.removed)
         self.report.unchanged = look.found - len(todo)
+        for path in self._library.imported.take_waiting_not_found():
+            self._library.waiting.remove(path)
         self.report.led_out, self.report.first_led_out = look.finder.led_out, look.finder.first_led_out
         self._unread = look.unread
 
@@ -131,11 +144,38 @@ class _Scan:
         running = {job.key for job in self._running.values()}
         wanted = [key for key in keys if key not in running]
         fresh = [key for key in wanted if key not in self._seen]
-        self._todo.update((key.path, key) for key in fresh)
-        self._todo.update((key.path, key) for key in wanted if key in self._seen)
+        if self._control.on_demand and self._where is not None:
+            self._have_wait(fresh)
+        else:
+            self._todo.update((key.path, key) for key in fresh)
+            self._todo.update((key.path, key) for key in wanted if key in self._seen)
+            if len(fresh) > FEW_FILES:
+                self._read_ahead(fresh)
         self._seen.update(fresh)
-        if len(fresh) > FEW_FILES:
-            self._read_ahead(fresh)
+
+    def _have_wait(self, keys: Sequence[SourceKey]) -> None:
+        """Have files wait until somebody searches for them."""
+        if keys:
+            require_libraries()  # else nothing that is found could be made
+        for key in keys:
+            if self._library.imported.waiting_key(key.path):  # the file has changed, and so may its tags
+                self._library.waiting.remove(key.path)
+        self._library.imported.note_waiting(keys)
+        self._read_ahead(keys)
+        self.report.waiting += len(keys)
+
+    def take_wanted(self) -> None:
+        """Add the files that wait and are searched for, in the order in which they are to be imported."""
+        self._takes_wanted = True
+        waiting = self._library.waiting
+        running = {job.key.path for job in self._running.values()}
+        for path in waiting.wanted():
+            if path not in self._todo and path not in running:
+                key = self._library.imported.waiting_key(path)
+                if key is None:
+                    waiting.remove(path)
+                else:
+                    self._todo[path] = key
 
     def _read_ahead(self, keys: Sequence[SourceKey]) -> None:
         """Have the tags of files read, so that a search finds out which to import first."""
@@ -154,7 +194,7 @@ class _Scan:
         """Import until nothing is left to do."""
         if self._todo:
             require_libraries()  # without them there is no reason to begin
-        while self._todo or self._running:
+        while self._has_more():
             if self._control.should_stop():
                 raise StoppedError
             if self._where is not None and self._control.has_changed():
@@ -164,12 +204,18 @@ class _Scan:
             if self._running:
                 for future in wait(self._running, POLL_S, FIRST_COMPLETED).done:
                     self._finish(self._running.pop(future), future)
-        self._library.waiting.clear()
+        if self._where is not None and not self._control.on_demand:
+            self._library.waiting.clear()
         self._control.progress(self._done, self._done, "")
         self.report.skipped[:0] = self._unread
 
+    def _has_more(self) -> bool:
+        if self._takes_wanted:
+            self.take_wanted()
+        return bool(self._todo or self._running)
+
     def _begin(self, key: SourceKey) -> None:
-        path = Path(os.fsdecode(key.path))
+        path = key.to_path()
         self._control.progress(self._done, self._done + len(self._todo) + len(self._running) + 1, shown(path))
         try:
             digest = content_digest(path, self._control.should_stop)
@@ -186,7 +232,7 @@ class _Scan:
     def _finish(self, job: _Running, future: Future[str]) -> None:
         """Add the track that was made, or put its file among the skipped."""
         self._free.append(job.number)
-        path = Path(os.fsdecode(job.key.path))
+        path = job.key.to_path()
         try:
             damage = future.result()
             _require_same(path, job.key)
@@ -210,7 +256,7 @@ class _Scan:
 
     def _skip(self, key: SourceKey, reason: str) -> None:
         self._done += 1
-        path = Path(os.fsdecode(key.path))
+        path = key.to_path()
         logger.info("skipped %s: %s", path, reason)
         self.report.skipped.append((path, reason))
         self._library.waiting.remove(key.path)
@@ -219,13 +265,13 @@ class _Scan:
 
     def _take_if_known(self, key: SourceKey, digest: bytes | None = None) -> bool:
         """Take the track that was made of the same bytes under another name, if there is one."""
-        path = Path(os.fsdecode(key.path))
+        path = key.to_path()
         try:
             digest = digest or content_digest(path, self._control.should_stop)
             known = self._library.track_of_content(digest)
             if known is None:
                 return False
-            folder = self._library.workspace(self._crew.size)
+            folder = self._library.workspace(self._spare)
             track_id = known.track.track_id
             retitle(self._library.folder_of(track_id), track_id, read_tags(path, self._control.roots), folder)
         except (

@@ -2,7 +2,8 @@
 
 The folders are scanned at the start, soon after something in them has changed, as the kernel reports it, and
 every ten minutes in any case: not every disk reports, nor every system. Imports run in processes of their own
-(`jobs.py`). Failures are reported, and the server goes on with the tracks that it has.
+(`jobs.py`). On demand, files wait until somebody searches for them, and are imported then, beside scans.
+Failures are reported, and the server goes on with the tracks that it has.
 """
 
 from __future__ import annotations
@@ -13,26 +14,32 @@ import os
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
 from lightpeer.errors import LightpeerError
 from lightpeer.serve.access.inotify import FolderWatch
+from lightpeer.serve.importing.cue_sheets import key_of
 from lightpeer.serve.importing.folders import Control, Folders
 from lightpeer.serve.importing.ingest import require_libraries
-from lightpeer.serve.importing.scan import mend, mirror_root, scan
+from lightpeer.serve.importing.remaking import remake
+from lightpeer.serve.importing.scan import import_wanted, mend, mirror_root, scan
 from lightpeer.serve.library.paths import absolute
 from lightpeer.serve.operator.events import Imported, LibraryTrouble, Mended
 from lightpeer.tasks.nursery import open_nursery
 from lightpeer.tasks.supervision import kept_up
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from lightpeer.serve.importing.report import ImportReport
     from lightpeer.serve.library.library import Library
     from lightpeer.serve.operator.settings import Operator, ServeSettings
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +55,7 @@ _NO_MORE_WATCHES: Final = (
 
 
 class Upkeep:
-    """The tasks `run` and `mend` of one server.
+    """The tasks of one server that keep its library.
 
     Attributes:
         scanned: set once the first scan is over, also where it failed.
@@ -80,7 +87,10 @@ class Upkeep:
             on_folder=self._watch_folder,
             processes=max(1, (os.cpu_count() or 1) - 1) if settings.import_beside else 0,
             roots=tuple(map(absolute, (settings.music_dir, *settings.more_music_dirs))),
+            on_demand=settings.on_demand,
         )
+        self._wanted = trio.Event()  # there are files to import on demand
+        self._ordered = trio.Event()  # there are renditions to make again
         self._changed = threading.Event()  # asked for by a scan that runs
         self._looked_s = -math.inf
         self._wake = trio.Event()
@@ -91,7 +101,7 @@ class Upkeep:
 
     def require_use(self) -> None:
         """Raise MissingLibraryError if there is nothing to serve, and nothing can be imported or mirrored."""
-        if not self._library.count_tracks() and not self._folders.mirrored:
+        if not self._library.imported.count_tracks() and not self._folders.mirrored:
             require_libraries()
 
     def stop(self) -> None:
@@ -104,6 +114,14 @@ class Upkeep:
             self._library.imported.forget_skipped()
         self._changed.set()
         self._wake.set()
+
+    def tasks(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Yield the tasks of a server, each with its name."""
+        yield "the import", self.run
+        yield "mending tracks", self.mend
+        yield "making renditions again", self.remake
+        if self._control.on_demand:
+            yield "imports on demand", self.import_wanted
 
     async def run(self) -> None:
         """Bring the library up to date, and keep it so, for ever."""
@@ -159,6 +177,43 @@ class Upkeep:
             await self._tell_summary(report)
         return report.looked_s
 
+    async def import_wanted(self) -> None:
+        """Import what waits and is searched for, for ever."""
+        token = trio.lowlevel.current_trio_token()
+        self._library.waiting.on_wanted = lambda: token.run_sync_soon(self._wanted.set)
+        control = replace(self._control, progress=_draw_nothing)  # a scan may draw its own
+        while True:
+            await self._wanted.wait()
+            self._wanted = trio.Event()
+            report = await self._tried(partial(import_wanted, self._library, control))
+            for note in report.notes() if report else ():  # of each file once: it does not wait any more
+                self._operator.tell(LibraryTrouble(note))
+            if report and report.has_changed_anything:
+                await self._tell_summary(report)
+
+    async def remake(self) -> None:
+        """Make dropped renditions again for tracks that are opened, for ever."""
+        token, renditions = trio.lowlevel.current_trio_token(), self._library.renditions
+        renditions.on_ordered = lambda: token.run_sync_soon(self._ordered.set)
+        renditions.key_of = key_of
+        await trio.to_thread.run_sync(renditions.load, self._stop.is_set)
+        while True:
+            await self._ordered.wait()
+            self._ordered = trio.Event()
+            made = await self._tried(partial(remake, self._library, self._control))
+            for note in made.notes if made else ():
+                self._operator.tell(LibraryTrouble(note))
+            if made and made.outdated:
+                self.look_again()
+
+    async def _tried(self, work: Callable[[], T]) -> T | None:
+        """Return what some work in a thread gives; None where it fails, which is told."""
+        try:
+            return await trio.to_thread.run_sync(work)
+        except (LightpeerError, OSError) as error:
+            self._operator.tell(LibraryTrouble(str(error)))
+            return None
+
     async def mend(self) -> None:
         """Import damaged tracks again, for ever; after a failure all of them are tried again."""
         await self.scanned.wait()  # the scan imports earlier damage again
@@ -175,10 +230,10 @@ class Upkeep:
                 self._operator.tell(Mended(report.imported))
 
     async def _tell_summary(self, report: ImportReport) -> None:
-        tracks = await trio.to_thread.run_sync(self._library.count_tracks)
-        hours = await trio.to_thread.run_sync(self._library.playing_time_s) / 3600
+        tracks = await trio.to_thread.run_sync(self._library.imported.count_tracks)
+        hours = await trio.to_thread.run_sync(self._library.index.playing_time_s) / 3600
         self._operator.tell(Imported(tracks, hours, report.summary()))
-        if not tracks:
+        if not tracks and not report.waiting:
             names = " and ".join(map(str, (self._library.music_dir, *self._folders.more)))
             self._operator.tell(LibraryTrouble(f"0 tracks: {names} has no music that can be imported"))
 

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import cast
 
 from lightpeer.serve.library.database import Database
@@ -27,6 +28,7 @@ CREATE TABLE IF NOT EXISTS contents (
 CREATE TABLE IF NOT EXISTS mounts (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMPORARY TABLE found (path BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMPORARY TABLE skipped (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER) WITHOUT ROWID;
+CREATE TEMPORARY TABLE waiting (path BLOB PRIMARY KEY, size INTEGER, mtime_ns INTEGER) WITHOUT ROWID;
 DELETE FROM contents WHERE track_id NOT IN (SELECT track_id FROM files);
 """
 _WITHDRAWN = "withdrawn"  # in place of the recipe: the file has no track any more
@@ -34,6 +36,8 @@ _UNCHANGED = """
 SELECT 1 FROM files WHERE path = ? AND size = ? AND mtime_ns = ? AND recipe IN (?, 'withdrawn')
 """
 _SKIPPED = "SELECT 1 FROM skipped WHERE path = ? AND size = ? AND mtime_ns = ?"
+_WAITING = "SELECT 1 FROM waiting WHERE path = ? AND size = ? AND mtime_ns = ?"
+_WAITS_NO_MORE = "DELETE FROM waiting WHERE path = ?"
 _TRACK_OF_CONTENT = """
 SELECT track_id FROM contents WHERE digest = ? AND recipe = ? AND EXISTS (
     SELECT 1 FROM files WHERE files.track_id = contents.track_id AND files.recipe = contents.recipe)
@@ -43,10 +47,15 @@ _NOT_FOUND = """
 SELECT path FROM files WHERE path > ? AND path NOT IN (SELECT path FROM found) ORDER BY path LIMIT 200
 """
 _DAMAGED = "damaged"  # in place of the recipe: it matches none, so the next scan imports the file again
+_OUTDATED = "outdated"  # the same, but what was made of it is sound
 _MARK_DAMAGED = "UPDATE files SET recipe = ? WHERE track_id = ? AND recipe <> 'withdrawn'"
 _DAMAGED_IDS = "SELECT track_id FROM files GROUP BY track_id HAVING min(recipe) = ? LIMIT ?"
 _TRACK_IDS = """
 SELECT DISTINCT track_id FROM files WHERE track_id > ? AND recipe <> 'withdrawn' ORDER BY track_id LIMIT 200
+"""
+_SOURCES = """
+SELECT path, size, mtime_ns FROM files
+WHERE track_id = ? AND recipe = ? AND substr(path, 1, 1) = x'2f' ORDER BY path LIMIT 8
 """
 _HAS_TRACK = "SELECT 1 FROM files WHERE track_id = ? AND recipe <> 'withdrawn' LIMIT 1"
 
@@ -63,6 +72,19 @@ class SourceKey:
     def of(cls, path: Path, stat: os.stat_result) -> SourceKey:
         """Return the key of a file."""
         return cls(os.fsencode(path), stat.st_size, stat.st_mtime_ns)
+
+    @classmethod
+    def of_file(cls, path: Path) -> SourceKey | None:
+        """Return the key of an ordinary file that is there."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        return cls.of(path, status) if S_ISREG(status.st_mode) else None
+
+    def to_path(self) -> Path:
+        """Return the file's path."""
+        return Path(os.fsdecode(self.path))
 
 
 class ImportedFiles:
@@ -89,6 +111,7 @@ class ImportedFiles:
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
                 (key.path, key.size, key.mtime_ns, recipe, track_id),
             )
+            connection.execute(_WAITS_NO_MORE, (key.path,))
 
     def note_content(self, digest: bytes, recipe: str, track_id: bytes) -> None:
         """Note the track that bytes became.
@@ -125,6 +148,11 @@ class ImportedFiles:
         with self._database.transaction() as connection:
             return connection.execute(_MARK_DAMAGED, (_DAMAGED, track_id)).rowcount > 0
 
+    def mark_outdated(self, track_id: bytes) -> None:
+        """Note that a track's files would become another track now, so that they are imported again."""
+        with self._database.transaction() as connection:
+            connection.execute(_MARK_DAMAGED, (_OUTDATED, track_id))
+
     def withdraw(self, track_id: bytes) -> None:
         """Note that a track's files stand for it no longer, and are not to be imported again as they are."""
         with self._database.transaction() as connection:
@@ -145,6 +173,11 @@ class ImportedFiles:
         """Return the track that a file became."""
         rows = self._database.rows("SELECT track_id FROM files WHERE path = ?", (path,))
         return cast("bytes", rows[0][0]) if rows else None
+
+    def sources_of(self, track_id: bytes, recipe: str) -> list[SourceKey]:
+        """Return the music files that became a track by a recipe: mirrored tracks have none."""
+        rows = self._database.rows(_SOURCES, (track_id, recipe))
+        return [SourceKey(*cast("tuple[bytes, int, int]", row)) for row in rows]
 
     def has_track(self, track_id: bytes) -> bool:
         """Return whether some file stands for a track."""
@@ -179,14 +212,15 @@ class ImportedFiles:
     def note_found(self, keys: Sequence[SourceKey], recipe: str) -> list[SourceKey]:
         """Note that files are there; return those that are new, changed, or imported by another recipe.
 
-        Those that this process has skipped, and that have not changed since, are left out too.
+        Those that this process has skipped, or that wait, and that have not changed since, are left out too.
         """
         with self._database.transaction() as connection:
 
             def is_known(key: SourceKey) -> bool:
                 row = (key.path, key.size, key.mtime_ns)
                 unchanged = connection.execute(_UNCHANGED, (*row, recipe)).fetchone()
-                return bool(unchanged or connection.execute(_SKIPPED, row).fetchone())
+                queries = (_SKIPPED, _WAITING)
+                return bool(unchanged or any(connection.execute(query, row).fetchone() for query in queries))
 
             connection.executemany("INSERT OR IGNORE INTO found VALUES (?)", ((key.path,) for key in keys))
             return [key for key in keys if not is_known(key)]
@@ -196,6 +230,7 @@ class ImportedFiles:
         with self._database.transaction() as connection:
             row = (key.path, key.size, key.mtime_ns)
             connection.execute("INSERT OR REPLACE INTO skipped VALUES (?, ?, ?)", row)
+            connection.execute(_WAITS_NO_MORE, (key.path,))
 
     def is_imported(self, key: SourceKey) -> bool:
         """Return whether a file has become a track as it is now, by whatever recipe."""
@@ -206,6 +241,23 @@ class ImportedFiles:
         """Have the skipped files tried again."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM skipped")
+
+    def note_waiting(self, keys: Sequence[SourceKey]) -> None:
+        """Note that files wait until somebody searches for them."""
+        rows = [(key.path, key.size, key.mtime_ns) for key in keys]
+        with self._database.transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?)", rows)
+
+    def waiting_key(self, path: bytes) -> SourceKey | None:
+        """Return the key of a file that waits."""
+        rows = self._database.rows("SELECT path, size, mtime_ns FROM waiting WHERE path = ?", (path,))
+        return SourceKey(*cast("tuple[bytes, int, int]", rows[0])) if rows else None
+
+    def take_waiting_not_found(self) -> list[bytes]:
+        """Return the files that wait but were not found by the scan; they wait no more."""
+        query = "DELETE FROM waiting WHERE path NOT IN (SELECT path FROM found) RETURNING path"
+        with self._database.transaction() as connection:
+            return [row[0] for row in connection.execute(query).fetchall()]
 
     def missing_mounts(self, mounts: Sequence[bytes]) -> list[bytes]:
         """Note where disks are mounted; return the places of earlier scans where none is now."""

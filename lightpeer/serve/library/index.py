@@ -16,22 +16,25 @@ importer's thread, `search` from another; `database.py` says why that is sound.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, Protocol, cast
 
 from lightpeer.core.content.album import NOWHERE, AlbumPlace
+from lightpeer.core.content.manifest import Track
 from lightpeer.core.content.uri import is_uri, named_track
 from lightpeer.core.search.hits import MAX_MATCHES
 from lightpeer.core.search.words import phrases_of, tokens_of
 from lightpeer.core.trust.bounds import MAX_HITS
 from lightpeer.serve.library.database import Database
+from lightpeer.serve.library.imported_files import only_in_one
 
 MATCHED_CHARS = 256  # longer than any title; a query costs more with each word
 MAX_QUERY_WORDS = 8  # further words hardly narrow the result, and each takes a list of its own
 MAX_RANKED = 1000  # matches: one letter matches most of a library, and other searches wait meanwhile
 
+_ADDED_AT_ONCE = 200  # tracks, when a lost index is rebuilt
 _FORMAT = 6  # of the file; an index of another format is rebuilt
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tracks (
@@ -66,6 +69,39 @@ class IndexHit:
     duration_ms: int
     bitrates_kbps: tuple[int, ...]
     place: AlbumPlace = NOWHERE
+
+
+class HasTrack(Protocol):
+    """A track that is stored."""
+
+    @property
+    def track(self) -> Track:
+        """What its manifest says."""
+
+
+def entry_of(track: Track) -> IndexHit:
+    """Return a track as the index has it."""
+    return IndexHit(
+        track_id=track.track_id,
+        title=track.title,
+        artist=track.artist,
+        album=track.album,
+        duration_ms=track.duration_samples // 48,
+        bitrates_kbps=tuple(rendition.bitrate_kbps for rendition in track.renditions),
+        place=track.place,
+    )
+
+
+class Answer(NamedTuple):
+    """What a search finds here.
+
+    Attributes:
+        hits: the tracks, best first.
+        preparing: how many files that match are made tracks now, because it asked for them.
+    """
+
+    hits: list[IndexHit]
+    preparing: int = 0
 
 
 class Index:
@@ -115,6 +151,22 @@ class Index:
     def track_ids(self) -> Iterator[bytes]:
         """Yield the ids of all tracks in the index, rising."""
         return (cast("bytes", row[0]) for row in self._database.pages(_TRACK_IDS))
+
+    def agree_with(self, track_ids: Iterator[bytes], load: Callable[[bytes], HasTrack | None]) -> None:
+        """Make the index agree with the tracks that there are.
+
+        Args:
+            track_ids: theirs, rising.
+            load: returns a track, None if it cannot be read.
+        """
+        gone: list[bytes] = []
+        missing: list[bytes] = []
+        for track_id, is_indexed in only_in_one(self.track_ids(), track_ids):
+            (gone if is_indexed else missing).append(track_id)
+        self.remove_all(gone)
+        for start in range(0, len(missing), _ADDED_AT_ONCE):
+            loaded = map(load, missing[start : start + _ADDED_AT_ONCE])
+            self.add_all([entry_of(stored.track) for stored in loaded if stored])
 
     def playing_time_s(self) -> float:
         """Return how long all tracks play together, in seconds."""

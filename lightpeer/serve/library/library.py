@@ -39,9 +39,10 @@ from lightpeer.errors import StateError, UnreadableError, UsageError
 from lightpeer.serve.library.aside import MAX_ASIDE
 from lightpeer.serve.library.disk import claim
 from lightpeer.serve.library.imported_files import ImportedFiles, SourceKey, only_in_one
-from lightpeer.serve.library.index import Index, IndexHit
+from lightpeer.serve.library.index import Answer, Index, entry_of
 from lightpeer.serve.library.open_tracks import OpenTracks
 from lightpeer.serve.library.paths import absolute
+from lightpeer.serve.library.renditions import Renditions
 from lightpeer.serve.library.store import StoredTrack
 from lightpeer.serve.library.track_folders import TrackFolders
 from lightpeer.serve.library.waiting import Waiting
@@ -50,7 +51,6 @@ from lightpeer.tasks.supervision import OnceLog
 
 DEFAULT_COMPLEXITY = 10  # the slowest: an import happens once
 FORMAT = 1  # increased when imports of most files give other bytes, so that all are repeated
-_ADDED_AT_ONCE = 200  # tracks, when a lost index is rebuilt
 
 
 class Library:
@@ -60,6 +60,7 @@ class Library:
         imported: which file became which track, and what scans note of files.
         index: the words to search.
         waiting: the words of files that are not imported yet.
+        renditions: which of the upper ones are here.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Library:
         music_dir: Path,
         ladder: Sequence[int] = DEFAULT_LADDER_KBPS,
         complexity: int = DEFAULT_COMPLEXITY,
+        cache_bytes: int | None = None,
     ) -> None:
         """Open or create the state directory.
 
@@ -76,6 +78,7 @@ class Library:
             music_dir: the folder that a scan reads.
             ladder: the bitrates to offer in kbit/s, rising.
             complexity: how hard libopus tries, 0 to 10.
+            cache_bytes: of the renditions that can be made again; None: no bound.
 
         Raises:
             UsageError: the ladder is not one to eight rising bitrates that Opus has.
@@ -94,7 +97,9 @@ class Library:
             self.imported = ImportedFiles(state_dir / "library.db")
             self.index = Index(state_dir / "index.db")
             self.waiting = Waiting(state_dir / "waiting.db")
-            self._open = OpenTracks(self._folders, self.imported)
+            files = self._folders, self.imported, self._adding
+            self.renditions = Renditions(*files, self._recipe, cache_bytes)
+            self._open = OpenTracks(self._folders, self.imported, self.renditions)
             self._recover()
             for track_id in self.imported.damaged_track_ids(MAX_ASIDE):
                 self._open.aside.add(track_id, time.monotonic(), is_damaged=True)
@@ -120,25 +125,18 @@ class Library:
         """Yield the ids of all tracks, rising."""
         return self.imported.track_ids()
 
-    def count_tracks(self) -> int:
-        """Return how many tracks there are."""
-        return self.imported.count_tracks()
-
-    def playing_time_s(self) -> float:
-        """Return how long all tracks play together, in seconds."""
-        return self.index.playing_time_s()
-
-    def search(self, query: str, limit: int) -> list[IndexHit]:
+    def search(self, query: str, limit: int) -> Answer:
         """Return the best hits among the tracks that can be served; where the index cannot be read, none."""
         try:
             found = self.index.search(query, limit)
-            if not found and self.waiting.want(query, limit):
-                found = self.index.search(query, limit)
+            wanted = self.waiting.want(query, limit - len(found))
+            if wanted and not found and self.waiting.wait_for(wanted[0]):
+                found, wanted = self.index.search(query, limit), wanted[1:]
         except StateError as error:
             self._log.say("the index", error)
-            return []
+            return Answer([])
         now = time.monotonic()
-        return [hit for hit in found if not self._open.aside.holds(hit.track_id, now)]
+        return Answer([hit for hit in found if not self._open.aside.holds(hit.track_id, now)], len(wanted))
 
     def count(self, query: str) -> int:
         """Return how many tracks have all words of `query`; 0 where the index cannot be read."""
@@ -219,11 +217,12 @@ class Library:
             before = self.imported.track_of(key.path)
             is_sound = not self._open.aside.holds(track.track_id, time.monotonic())
             self._folders.place(track.track_id, workspace, is_sound=is_sound)
-            self.index.add_all([_index_entry(track)])
+            self.index.add_all([entry_of(track)])
             self.imported.put(key, self._recipe, track.track_id)
             if content is not None:
                 self.imported.note_content(content, self._recipe, track.track_id)
             self._open.renew(track.track_id)
+            self.renditions.added(track.track_id)
             self._drop_unless_used(before)
             if track.track_id in self._withdrawn:
                 self._withdraw(track.track_id)
@@ -257,6 +256,7 @@ class Library:
             return False
         self.index.remove(track_id)
         self._open.renew(track_id)
+        self.renditions.gone(track_id)
         self._folders.remove(track_id)
         return True
 
@@ -270,36 +270,12 @@ class Library:
             else:
                 lost.append(track_id)
         self.imported.remove_tracks(lost)
-        _recover_index(self.index, self._open, self.track_ids())
+        self.index.agree_with(self.track_ids(), self._open.load)
 
 
 def has_library(state_dir: Path) -> bool:
     """Return whether a library was ever opened there."""
     return (state_dir / "library.db").exists()
-
-
-def _recover_index(index: Index, tracks: OpenTracks, track_ids: Iterator[bytes]) -> None:
-    """Make the index agree with the tracks that there are, whose ids rise."""
-    gone: list[bytes] = []
-    missing: list[bytes] = []
-    for track_id, is_indexed in only_in_one(index.track_ids(), track_ids):
-        (gone if is_indexed else missing).append(track_id)
-    index.remove_all(gone)
-    for start in range(0, len(missing), _ADDED_AT_ONCE):
-        loaded = map(tracks.load, missing[start : start + _ADDED_AT_ONCE])
-        index.add_all([_index_entry(stored.track) for stored in loaded if stored])
-
-
-def _index_entry(track: Track) -> IndexHit:
-    return IndexHit(
-        track_id=track.track_id,
-        title=track.title,
-        artist=track.artist,
-        album=track.album,
-        duration_ms=track.duration_samples // 48,
-        bitrates_kbps=tuple(rendition.bitrate_kbps for rendition in track.renditions),
-        place=track.place,
-    )
 
 
 def _checked(ladder: Sequence[int]) -> tuple[int, ...]:

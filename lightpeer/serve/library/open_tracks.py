@@ -22,6 +22,7 @@ from lightpeer.tasks.supervision import OnceLog
 
 if TYPE_CHECKING:
     from lightpeer.serve.library.imported_files import ImportedFiles
+    from lightpeer.serve.library.renditions import Renditions
     from lightpeer.serve.library.track_folders import TrackFolders
 
 MAX_CACHED_TRACKS: Final = 256  # each with its manifest, 2 kB as a rule
@@ -34,12 +35,13 @@ class OpenTracks:
         aside: the tracks that are not served now.
     """
 
-    def __init__(self, folders: TrackFolders, imported: ImportedFiles) -> None:
+    def __init__(self, folders: TrackFolders, imported: ImportedFiles, renditions: Renditions) -> None:
         """Begin with nothing open.
 
         Args:
             folders: where the tracks are.
             imported: says which tracks exist, and is told of damage.
+            renditions: says which were dropped, and is told which are read.
         """
         self.aside = SetAside()
         self._folders = folders
@@ -47,6 +49,8 @@ class OpenTracks:
         self._cached: OrderedDict[bytes, StoredTrack] = OrderedDict()
         self._lock = threading.Lock()
         self._files = RenditionFiles()
+        self._renditions = renditions
+        renditions.forget_files = self._files.forget
         self._log = OnceLog()
 
     def get(self, track_id: bytes) -> StoredTrack | None:
@@ -83,7 +87,8 @@ class OpenTracks:
             if not isinstance(error, OSError) or error.errno not in SHORT_OF_MEANS:
                 self._set_aside(track_id, is_damaged=not (is_there and isinstance(error, OSError)))
             return None
-        return StoredTrack(manifest, track, folder, self._files, partial(self._set_aside, track_id))
+        set_aside = partial(self._set_aside, track_id)
+        return StoredTrack(manifest, track, folder, self._files, set_aside, self._renditions)
 
     def renew(self, track_id: bytes) -> None:
         """Forget everything about a track: it was imported again, or is gone."""

@@ -23,7 +23,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.content.manifest import (
     ENTRY_BYTES,
@@ -37,10 +37,17 @@ from lightpeer.core.content.manifest import (
 from lightpeer.errors import RemoteError, StateError, UsageError
 from lightpeer.serve.library.descriptors import shares
 
+if TYPE_CHECKING:
+    from lightpeer.serve.library.renditions import Renditions
+
 SHORT_OF_MEANS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
 """Errors that say nothing of the file: a stranger that uses up descriptors must not get tracks set aside."""
 
 _ENTRIES_BYTES = TABLE_SEGMENTS * ENTRY_BYTES  # of each table but the last, before its path
+
+
+class AbsentError(StateError):
+    """A rendition was dropped to save room, and is made again before long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class StoredTrack:
     _files: RenditionFiles = field(repr=False, compare=False)
     _set_aside: Callable[[bool], object] = field(repr=False, compare=False)
     """Called if the track cannot be read, with whether it is damaged."""
+    _renditions: Renditions | None = field(default=None, repr=False, compare=False)
 
     def holds(self, rendition: int, segment: int) -> bool:
         """Return whether the track has a segment or table of these numbers."""
@@ -67,6 +75,7 @@ class StoredTrack:
 
         Raises:
             UsageError: the track does not have these numbers.
+            AbsentError: it is of a rendition that is not here now.
             StateError: the disk does not return the stored bytes. The library is told, unless the process is
                 short of descriptors or memory.
         """
@@ -75,12 +84,16 @@ class StoredTrack:
         try:
             data = self._files.open(self._folder, self.track, rendition).read(segment)
         except OSError as error:
+            if self._renditions and self._renditions.is_absent(self.track.track_id, rendition):
+                raise AbsentError(self._folder, f"{self._folder} lacks rendition {rendition} now") from error
             if error.errno not in SHORT_OF_MEANS:
                 self._set_aside(isinstance(error, FileNotFoundError))
             raise StateError(self._folder, f"{self._folder} cannot be read ({error.strerror})") from error
         if data is None:
             self._set_aside(True)
             raise StateError(self._folder, f"{self._folder} is damaged")
+        if self._renditions and rendition:
+            self._renditions.use(self.track.track_id)
         return data
 
 

@@ -1,8 +1,9 @@
 """Files that wait to be imported, by the words of their tags: what somebody searches for is imported first.
 
 Encoding a collection takes hours or days, and reading its tags a minute. A track has no id before it is
-encoded, because its id covers all of its bytes; so a file that waits is no hit. But a search that finds
-nothing else puts it in front of the others, and waits a moment, in which a short track is ready.
+encoded, because its id covers all of its bytes; so a file that waits is no hit. But a search puts those that
+match in front of the others, tells how many they are, and where it finds nothing else it waits a moment, in
+which a short track is ready.
 
 The words are in a file of their own, which is begun anew with each process.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,13 +34,18 @@ class Words(NamedTuple):
 
 
 class Waiting:
-    """The files that wait; use from any thread."""
+    """The files that wait; use from any thread.
+
+    Attributes:
+        on_wanted: called, in a search's thread, when one more is to be imported.
+    """
 
     def __init__(self, path: Path) -> None:
         """Begin with none; the file at this path is replaced."""
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         self._index = Index(path)
+        self.on_wanted: Callable[[], object] = lambda: None
         self._wanted: deque[bytes] = deque()
         self._changed = threading.Condition()
         self._is_empty = True
@@ -77,24 +83,27 @@ class Waiting:
         with self._changed:
             return list(self._wanted)
 
-    def want(self, query: str, limit: int) -> bool:
-        """Have the best files for a query imported next, and wait a moment for the first.
-
-        Args:
-            query: the words.
-            limit: at most so many files.
-
-        Returns:
-            Whether one of them was imported meanwhile.
-        """
-        if self._is_empty:
-            return False
+    def want(self, query: str, limit: int) -> list[bytes]:
+        """Have the best files for a query imported next, at most `limit`; return those that are."""
+        if self._is_empty or limit < 1:
+            return []
         paths = [hit.track_id for hit in self._index.search(query, limit)]
         with self._changed:
             fresh = [path for path in paths if path not in self._wanted]
             self._wanted.extend(fresh[: MAX_WANTED - len(self._wanted)])
+            wanted = [path for path in paths if path in self._wanted]
+        if fresh:
+            self.on_wanted()
+        return wanted
+
+    def wait_for(self, path: bytes) -> bool:
+        """Wait a moment until a wanted file is imported, and return whether it is.
+
+        It does not wait where another search did so a moment ago.
+        """
+        with self._changed:
             now = time.monotonic()
-            if not paths or now < self._may_wait_at:
+            if now < self._may_wait_at:
                 return False
             self._may_wait_at = now + WAIT_S / WAIT_SHARE
-            return self._changed.wait_for(lambda: not self._wanted or paths[0] not in self._wanted, WAIT_S)
+            return self._changed.wait_for(lambda: path not in self._wanted, WAIT_S)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lightpeer.core.addresses import Endpoint
     from lightpeer.serve.operator.settings import ServeSettings
 
+_UNITS = {"M": 10**6, "G": 10**9, "T": 10**12}
 _DIR_HELP = "a folder with music; `prune [DIR ...]`: remove the tracks of files that are not there now"
 
 
@@ -61,6 +62,8 @@ def serve_settings(arguments: argparse.Namespace) -> ServeSettings:
         allow=tuple(arguments.allow or ()),
         deny=tuple(arguments.deny or ()),
         gossip_s=arguments.gossip or PERIOD_S,
+        cache_bytes=arguments.cache_size,
+        on_demand=arguments.on_demand,
         ladder_kbps=arguments.ladder or DEFAULT_LADDER_KBPS,
         max_upload_bytes_per_s=None if arguments.max_upload is None else arguments.max_upload * 125,
     )
@@ -111,6 +114,13 @@ def _add_network(parser: Parser) -> None:
 def _add_music(parser: Parser) -> None:
     add = parser.add_argument
     add("--ladder", type=_ladder, metavar="KBPS,...", help="the bitrates to offer (24,48,96)")
+    add(
+        "--cache-size",
+        type=_size,
+        metavar="SIZE",
+        help="the most for renditions above the lowest, as 500M or 20G; they are made again when asked for",
+    )
+    add("--on-demand", action="store_true", help="import a file once somebody searches for it, not before")
     add("--max-upload", type=_kbps, metavar="KBPS", help="for audio, to all listeners together")
     add(
         "--mirror",
@@ -205,6 +215,14 @@ def _kbps(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 16 <= int(text) <= 10_000_000):
         raise argparse.ArgumentTypeError(f"{text!r} is not a rate from 16 to 10000000 kbit/s")
     return int(text)
+
+
+def _size(text: str) -> int:
+    """Parse a size in bytes: a number with M or G behind it; a number alone is in MB."""
+    number, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "M")
+    if unit not in _UNITS or not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M or 20G")
+    return int(number) * _UNITS[unit]
 
 
 def _ladder(text: str) -> tuple[int, ...]:

@@ -36,6 +36,8 @@ class ServeSettings:
     max_upload_bytes_per_s: int | None = None  # of audio, to all together
     allow: tuple[str, ...] = ()  # lists of peers that may listen, files or peer ids; none: everybody may
     deny: tuple[str, ...] = ()  # lists of peers that may not, and of tracks that are not served
+    cache_bytes: int | None = None  # of renditions that can be made again; none: all of them are kept
+    on_demand: bool = False  # files are imported once somebody searches for them
     import_beside: bool = True  # in processes of low priority, on all cores but one; else in a thread
     gossip_s: float = PERIOD_S  # the period in which two other servers are met
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from lightpeer.core.content.manifest import rendition_asked, table_bytes, table_of, table_segment
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.core.trust.bounds import MAX_INLINE_BYTES, MAX_PULL_RANGES
+from lightpeer.core.trust.bounds import MAX_INLINE_BYTES, MAX_PULL_RANGES, MAX_RENDITIONS
 from lightpeer.core.udp.datagram import unit_layout
 from lightpeer.errors import LightpeerError, RpcError
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
+from lightpeer.serve.library.store import AbsentError
 
 if TYPE_CHECKING:
     from lightpeer.serve.library.store import StoredTrack
@@ -37,7 +38,10 @@ def wanted_segments(request: pb.PullRequest, stored: StoredTrack) -> Iterator[tu
 
 
 def first_segments(
-    stored: StoredTrack, request: pb.OpenRequest, most_bytes: int = MAX_INLINE_BYTES
+    stored: StoredTrack,
+    request: pb.OpenRequest,
+    most_bytes: int = MAX_INLINE_BYTES,
+    present: int = MAX_RENDITIONS,
 ) -> Iterator[pb.Chunk]:
     """Yield the first segments, each table before its segments, within the byte limits of both sides.
 
@@ -47,11 +51,13 @@ def first_segments(
         stored: the track.
         request: says from which segment on, in which rendition, and the client's limit.
         most_bytes: the server's limit.
+        present: how many renditions are here, from the lowest on.
     """
     track = stored.track
     left = min(request.inline_bytes, most_bytes, MAX_INLINE_BYTES)
     left -= 0 if request.manifest_known else len(stored.manifest)
-    rendition = rendition_asked((r.bitrate_bps for r in track.renditions), request.bitrate_kbps)
+    bitrates_bps = [rendition.bitrate_bps for rendition in track.renditions[:present]]
+    rendition = rendition_asked(bitrates_bps, request.bitrate_kbps)
     table = -1
     end = track.segment_count
     if request.inline_segments:
@@ -85,10 +91,13 @@ def read_segment(stored: StoredTrack, rendition: int, segment: int) -> bytes:
         segment: one that exists.
 
     Raises:
-        RpcError: UNAVAILABLE, the disk fails.
+        RpcError: UNAVAILABLE, the disk fails; FAILED_PRECONDITION, the rendition is not here now.
     """
     try:
         return stored.read(rendition, segment)
+    except AbsentError as error:  # whoever opens the track again is told which ones are
+        reason = "the rendition is not here now: open the track again"
+        raise RpcError(StatusCode.FAILED_PRECONDITION, reason) from error
     except LightpeerError as error:
         logger.info("%s", error)  # the library tells the person
         raise RpcError(StatusCode.UNAVAILABLE, "the track cannot be read here now") from error

@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.rpc.server import Context
-    from lightpeer.serve.access.access import Access
     from lightpeer.serve.library.index import IndexHit
     from lightpeer.serve.overlay.walkers import News, Walkers
     from lightpeer.serve.services.sealed import SealedCall, SealedCalls
+    from lightpeer.serve.services.served_index import Searchable
 
 logger = logging.getLogger(__name__)
 
@@ -59,36 +59,6 @@ OTHERS_S: Final = 1.5  # about a walk; after it one neighbour's hits may take th
 GATHER_HITS_S: Final = 0.1  # hits that come within it share a reply
 FEW_TRACKS: Final = 4  # a search for a track to play asks for no more
 BEGINNING_WALKERS: Final = 8  # a client's budget; branches of its walks have fewer, and pass hits on at once
-
-
-class Searchable(Protocol):
-    """The part of the index that a search needs."""
-
-    def search(self, query: str, limit: int) -> list[IndexHit]:
-        """Return the best hits; called in a worker thread."""
-
-    def count(self, query: str) -> int:
-        """Return how many tracks match; called in a worker thread."""
-
-
-class ServedIndex:
-    """An index without the tracks that an operator does not serve."""
-
-    def __init__(self, index: Searchable, access: Access) -> None:
-        self._index = index
-        self._access = access
-
-    def search(self, query: str, limit: int) -> list[IndexHit]:
-        """Return the best hits; called in a worker thread."""
-        rules = self._access.rules
-        if not rules.deny_tracks:
-            return self._index.search(query, limit)
-        hits = self._index.search(query, MAX_HITS)  # some more, to replace the denied ones
-        return [hit for hit in hits if rules.serves(hit.track_id)][:limit]
-
-    def count(self, query: str) -> int:
-        """Return how many tracks match, 0 if some are not served; called in a worker thread."""
-        return 0 if self._access.rules.deny_tracks else self._index.count(query)
 
 
 class OpenTrack(Protocol):
@@ -118,6 +88,7 @@ class _Answer:
     context: Context
     is_held_here: bool  # the first hit
     matches: int  # tracks of our own
+    preparing: int  # files of our own
 
     async def write(self, tracks: Iterable[FoundTrack]) -> None:
         """Send new tracks, if any of them has a holder that the caller can reach."""
@@ -192,21 +163,23 @@ class Search:
         records = [restore_record_untrusted(record) for record in self._own_records()]
         own = tuple(Holder(record.peer_id, record) for record in records)
         findings = Findings(request.query, request.limit)
-        matches = 0
+        matches = preparing = 0
         if is_first:
-            for hit in await self._thread.run(self._index.search, request.query, request.limit):
+            hits, preparing = await self._thread.run(self._index.search, request.query, request.limit)
+            for hit in hits:
                 findings.add(_found(hit, own))
             matches = len(findings.tracks)
             if findings.missing <= 0 and request.walkers >= BEGINNING_WALKERS and not _is_urgent(request):
                 matches = max(matches, await self._thread.run(self._index.count, request.query))
         writer = ReplyWriter(records[0] if records else None, request.records, context.peer_address[0])
-        return _Answer(request, findings, writer, call, context, bool(findings.tracks), matches)
+        is_held_here = bool(findings.tracks)
+        return _Answer(request, findings, writer, call, context, is_held_here, matches, preparing)
 
     async def _begin(self, answer: _Answer) -> None:
         """Send the hits so far; the first reply is sent even without hits."""
         tracks = list(answer.findings.tracks.values())
         reply = answer.writer.reply(tracks[:HITS_PER_REPLY])
-        reply.matches = answer.matches
+        reply.matches, reply.preparing = answer.matches, answer.preparing
         if answer.is_held_here and answer.request.HasField("open"):
             await self._open_hit(tracks[0], reply, answer)
         await answer.send(reply)

@@ -12,7 +12,7 @@ import logging
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
-from lightpeer.core.addresses import network_of
+from lightpeer.core.addresses import network_group, network_of
 from lightpeer.core.content.uri import TRACK_ID_BYTES
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.bounds import MAX_INLINE_BYTES
@@ -25,11 +25,15 @@ from lightpeer.serve.overlay.walkers import Walkers
 from lightpeer.serve.sending.excerpt import first_segments, read_segment, wanted_segments
 from lightpeer.serve.services.discovery import Discovery
 from lightpeer.serve.services.sealed import SealedCalls
-from lightpeer.serve.services.search import Search, Searchable, ServedIndex
+from lightpeer.serve.services.search import Search
+from lightpeer.serve.services.served_index import Searchable, ServedIndex
 from lightpeer.tasks.supervision import OnceLog
 from lightpeer.tasks.threads import Threads
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from lightpeer.core.content.manifest import Track
     from lightpeer.core.trust.identity import PeerId
     from lightpeer.serve.access.node import Node
     from lightpeer.serve.library.store import StoredTrack
@@ -42,8 +46,25 @@ CALL_READERS: Final = 4  # threads that open tracks, and read segments for gRPC
 _NOT_HERE = "the track is not here"
 
 
+class Opened(Protocol):
+    """Which renditions of tracks are here."""
+
+    def opened(self, track: Track, by: tuple[Hashable, str]) -> int:
+        """Note that a peer in a network opens a track, so that all of it is made if some is not here.
+
+        Called in a worker thread.
+
+        Returns:
+            How many renditions are here now, from the lowest on.
+        """
+
+
 class Tracks(Searchable, Protocol):
     """The part of the library that the services need."""
+
+    @property
+    def renditions(self) -> Opened:
+        """Which renditions are here."""
 
     def track(self, track_id: bytes) -> StoredTrack | None:
         """Return a track, or None if it is not here; called in a worker thread."""
@@ -138,20 +159,27 @@ class Services:
 
     async def _opened(self, request: pb.OpenRequest, caller: PeerId, context: Context) -> pb.OpenReply:
         spare_bytes = MAX_INLINE_BYTES if self._uplink is None else self._uplink.spare_bytes()
-        stored, chunks = await self._threads.run(self._read_first, request, spare_bytes)
+        by = caller, network_group(context.peer_address[0])
+        stored, present, chunks = await self._threads.run(self._read_first, request, spare_bytes, by)
         reply = pb.OpenReply(manifest=b"" if request.manifest_known else stored.manifest)
+        if present < len(stored.track.renditions):
+            reply.present = present
         if self._may_leave(chunks, context):
             reply.chunks.extend(chunks)
         if request.ephemeral_key:
             self._open_stream(stored, request, reply, caller, context)
         return reply
 
-    def _read_first(self, request: pb.OpenRequest, most_bytes: int) -> tuple[StoredTrack, list[pb.Chunk]]:
-        """Return a track and the first segments that were asked for; in a worker thread."""
+    def _read_first(
+        self, request: pb.OpenRequest, most_bytes: int, by: tuple[PeerId, str]
+    ) -> tuple[StoredTrack, int, list[pb.Chunk]]:
+        """Return a track, how much of it is here, and the first segments asked for; in a worker thread."""
         stored = self._track(request.track_id)
         if request.first_segment >= stored.track.segment_count:
             raise RpcError(StatusCode.OUT_OF_RANGE, "the track ends before that segment")
-        return stored, list(islice(first_segments(stored, request, most_bytes), MAX_INLINE_CHUNKS))
+        present = self._library.renditions.opened(stored.track, by)
+        segments = first_segments(stored, request, most_bytes, present)
+        return stored, present, list(islice(segments, MAX_INLINE_CHUNKS))
 
     def _may_leave(self, chunks: list[pb.Chunk], context: Context) -> bool:
         """Return whether the uplink still has room for first segments, and count them if so."""

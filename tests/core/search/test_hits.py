@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lightpeer.core.search.hits import MAX_HOLDERS, MAX_MATCHES, MAX_OVER, Findings, each_once
+from lightpeer.core.trust.bounds import MAX_HITS
 from tests.core.search.made import PEERS, URI, peer, track
 from tests.pair import made_track
 
@@ -112,10 +113,11 @@ def test_what_came_since_the_last_reply_is_each_track_once():
     assert each_once(news) == [track("Song", *PEERS[:3]), track("Other", PEERS[0])]
 
 
-def test_matches_are_the_most_that_a_peer_said_it_has_up_to_a_bound():
+def test_what_is_said_of_matches_is_the_most_that_a_peer_said_up_to_a_bound():
     findings = Findings("song", 10)
-    findings.note_matches(30)
-    findings.note_matches(20)
-    assert findings.matches == 30
-    findings.note_matches(10**9)
-    assert findings.matches == MAX_MATCHES
+    findings.note_said(30, 0)
+    findings.note_said(20, 4)
+    findings.note_said(0, 3)
+    assert (findings.matches, findings.preparing) == (30, 4)
+    findings.note_said(10**9, 10**9)
+    assert (findings.matches, findings.preparing) == (MAX_MATCHES, MAX_HITS)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from lightpeer.core.content.manifest import table_segment
-from lightpeer.core.plan.rules import Fixed
+from lightpeer.core.plan.rules import Fixed, Throughput
 from lightpeer.core.rate.bandwidth import Bandwidth
 from lightpeer.core.segments.download import Download
 from lightpeer.core.segments.events import (
+    AskPresent,
     EndCall,
     Event,
     Failed,
@@ -654,3 +656,39 @@ def test_a_silence_is_told_with_its_end() -> None:
     assert silence.since is not None
     download.receive_chunk(source, Chunk(0, TABLE, MADE.tables[0][0]), LONG_S, 11.0 + LONG_S)
     assert Silence(None) in told(download)
+
+
+def test_a_source_that_lacks_renditions_is_asked_until_better_is_fetched() -> None:
+    """What is ahead in a lower one is not fetched to the end of the burst first."""
+    made = made_track(60, kbps=(24, 48))
+    policy = Policy(Throughput(up_s=0.0), limits=ANY._replace(buffer_bytes=90_000), playout=Playout(True))
+    download = Download(made.track, policy, Bandwidth(1e6), transport="grpc")
+    source = download.add_source(PeerState(A, "a", present=1), (), 10.0)
+    download.start_source(source, None, 10.0)
+    answer_all(download, source, made, 11.0)
+    renditions = {ready.rendition for ready in iter(partial(download.take, 11.0), None)}
+    assert renditions == {0}
+    assert AskPresent(source) not in told(download)
+    download.handle_timeout(14.0)
+    assert told(download).count(AskPresent(source)) == 1
+    download.sources.presence.on_told(source, 1, 14.5)
+    download.handle_timeout(20.0)
+    assert AskPresent(source) not in told(download)
+    download.handle_timeout(20.5)
+    assert AskPresent(source) in told(download)
+    download.bursts.on_full(1000.0)
+    download.sources.presence.on_told(source, 2, 23.0)
+    download.handle_timeout(23.0)
+    assert download.bursts.fetching, "at once"
+    answer_all(download, source, made, 23.0)
+    assert 1 in {ready.rendition for ready in iter(partial(download.take, 23.0), None)}
+    download.handle_timeout(1000.0)
+    assert AskPresent(source) not in told(download)
+
+
+def answer_all(download: Download, source: Source, made: MadeTrack, now: float) -> None:
+    """Answer what is asked for on a call, until there is no more."""
+    while asked := [key for _, keys in sent(download) for key in keys]:
+        for rendition, number in asked:
+            assert rendition < source.peer.present, "it is not asked for what it lacks"
+            download.receive_chunk(source, Chunk(rendition, number, made.read(rendition, number)), 0.0, now)

@@ -121,3 +121,12 @@ def test_where_a_round_trip_takes_long_there_is_more_time() -> None:
     made.patience_s = 9.0
     asked(made, "a", now=10.0)
     assert made.next_due() == 19.0
+
+
+def test_a_source_is_asked_for_the_renditions_that_it_has() -> None:
+    made = queue(Assembly((0, 1), SIZE), Assembly((1, 2), SIZE), Assembly((2, 3), SIZE))
+    made.present = {"a": 1, "b": 2}
+    assert made.next_ranges("a", 1e9, 10.0) == [(UnitRange(0, 1, 0, 3), [STEP, STEP, SIZE - 2 * STEP])]
+    assert made.next_objects("a", 9, 10.0) == []
+    assert made.next_objects("b", 9, 10.0) == [(1, 2)]
+    assert made.next_objects("c", 9, 10.0) == [(2, 3)]

@@ -8,7 +8,7 @@ import pytest
 
 from lightpeer.core.content.manifest import table_of
 from lightpeer.core.plan.bursts import Listening
-from lightpeer.core.plan.view import Drop, Want
+from lightpeer.core.plan.view import Decision, Drop, View, Want
 from lightpeer.core.segments.pull_call import FEWEST
 from lightpeer.core.segments.wishes import WINDOWS
 from lightpeer.core.udp.datagram import unit_layout
@@ -324,3 +324,52 @@ def test_a_budget_that_runs_out_leaves_less_room_from_then_on() -> None:
     assert on.buffer.most_bytes > LITTLE
     on.buffer.wishes.keep_to(limits(buffer_bytes=LITTLE))
     assert on.buffer.most_bytes == LITTLE
+
+
+# What the sources have.
+
+
+def test_what_no_source_has_is_not_wished_for_until_one_has_it() -> None:
+    on = Stage(Best())
+    on.shared.present = 1
+    on.buffer.pump(10.0)
+    assert on.wishes == [(LOW, number) for number in range(FEWEST)]
+    assert on.shared.wanted == 3
+    on.shared.present = 2
+    on.give(0)
+    assert on.wishes[-1][0] == MIDDLE
+
+
+def test_what_was_wished_for_and_no_source_has_any_more_is_taken_back() -> None:
+    on = Stage(Best())
+    on.buffer.pump(10.0)
+    assert [rendition for rendition, _ in on.wishes] == [HIGH] * FEWEST
+    on.shared.present = 1
+    on.buffer.pump(11.0)
+    assert on.wishes == [(LOW, number) for number in range(FEWEST)]
+
+
+def test_the_one_rendition_that_is_wanted_is_waited_for() -> None:
+    on = Stage(only=HIGH)
+    on.shared.present = 1
+    on.buffer.pump(10.0)
+    assert {rendition for rendition, _ in on.wishes} == {HIGH}
+    assert on.shared.wanted == 3
+    lowest = Stage(only=LOW)
+    lowest.buffer.pump(10.0)
+    assert lowest.shared.wanted == 1, "who wants the lowest lacks nothing"
+
+
+def test_the_listeners_limit_says_what_is_wanted() -> None:
+    on = Stage(Best(), limits=limits(top_kbps=48))
+    on.shared.present = 1
+    on.buffer.pump(10.0)
+    assert on.shared.wanted == 2
+    assert {rendition for rendition, _ in on.wishes} == {LOW}
+
+
+class Best:
+    """Always the greatest that there is."""
+
+    def decide(self, view: View) -> Decision:
+        return Want(view.best, view.end) if view.may_extend(view.best) else None

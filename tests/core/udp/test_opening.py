@@ -69,7 +69,7 @@ def test_both_ends_derive_the_same_keys():
     opened = accept(reply(chunks=[chunk(0, 0, b"inline")]))
     shared = Identity(SERVER_SECRET).shared_secret_untrusted(Identity(SECRET).public_key)
     keys = derive_keys(shared, track_id=TRACK_ID, client=CLIENT.peer_id, server=SERVER.peer_id, stream_id=7)
-    assert opened == Opened(TRACK, opened.udp, (Chunk(0, 0, b"inline"),), MANIFEST)
+    assert opened == Opened(TRACK, opened.udp, (Chunk(0, 0, b"inline"),), MANIFEST, len(TRACK.renditions))
     assert opened.udp == (4000, 7, 9, keys)
 
 
@@ -101,3 +101,13 @@ def test_an_answer_that_is_not_sound_is_refused(changes):
 
 def test_as_many_chunks_as_may_come_are_taken():
     assert len(accept(reply(chunks=[chunk()] * MAX_INLINE_CHUNKS)).chunks) == MAX_INLINE_CHUNKS
+
+
+@pytest.mark.parametrize(("said", "present"), [(0, len(TRACK.renditions)), (1, 1)])
+def test_a_peer_may_say_how_many_renditions_it_has(said, present):
+    assert accept(reply(present=said)).present == present
+
+
+def test_a_peer_cannot_have_more_renditions_than_there_are():
+    with pytest.raises(BadMessageError, match="more renditions than the track has"):
+        accept(reply(present=len(TRACK.renditions) + 1))

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from lightpeer.core.content.album import AlbumPlace
 from lightpeer.errors import MissingLibraryError, UnreadableError
 from lightpeer.serve.importing import jobs
 from lightpeer.serve.importing.ingest import Recipe
 from lightpeer.serve.importing.jobs import Job, Worker, answer_of, answer_to, damage_in, open_crew
 from lightpeer.serve.importing.repage import StoppedError
+from lightpeer.serve.importing.tags import Tags
 from lightpeer.serve.importing.worker import NICE
 from lightpeer.serve.library.waiting import Words
 from tests.serve.media import read_track, write_opus, write_wav
@@ -38,8 +40,11 @@ def job(tmp_path: Path, source: Path, name: str = "track") -> Job:
     return Job(source, tmp_path / name, RECIPE)
 
 
-def test_a_job_is_a_line_whatever_its_file_is_called(tmp_path: Path) -> None:
-    made = Job(tmp_path / os.fsdecode(b"caf\xe9\n.wav"), tmp_path, RECIPE)
+@pytest.mark.parametrize(
+    "tags", [None, Tags("Caf\xe9\n", "Somebody", "", -700, AlbumPlace(3, 1, 12, "Band", 1999)), Tags("x")]
+)
+def test_a_job_is_a_line_whatever_its_file_is_called(tmp_path: Path, tags: Tags | None) -> None:
+    made = Job(tmp_path / os.fsdecode(b"caf\xe9\n.wav"), tmp_path, RECIPE, tags)
     line = made.to_line()
     assert line.count(b"\n") == 1
     assert Job.of_line(line) == made

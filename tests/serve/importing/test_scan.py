@@ -10,6 +10,7 @@ import pytest
 from mutagen.flac import FLAC
 
 from lightpeer.audio import _native
+from lightpeer.audio.opus import OpusHead
 from lightpeer.errors import MissingLibraryError, StateError
 from lightpeer.serve.importing import cue_sheets, ingest
 from lightpeer.serve.importing import decoders as sources
@@ -17,7 +18,9 @@ from lightpeer.serve.importing import jobs as importer
 from lightpeer.serve.importing import scan as importer_of_all
 from lightpeer.serve.importing.finder import Finder
 from lightpeer.serve.importing.folders import Control, Folders
-from lightpeer.serve.importing.scan import mend, scan
+from lightpeer.serve.importing.scan import import_wanted, mend, scan
+from lightpeer.serve.importing.segments import RenditionWriter
+from lightpeer.serve.importing.tags import Tags
 from lightpeer.serve.library import waiting
 from lightpeer.serve.library.library import Library
 from lightpeer.serve.library.removal import prune
@@ -477,7 +480,7 @@ def test_an_empty_folder_is_no_wish_to_forget_everything(library, music):
     assert scan(library).imported == 1
     (music / "song.wav").unlink()
     report = scan(library)
-    assert (report.dropped.away, report.removed, library.count_tracks()) == (1, 0, 1)
+    assert (report.dropped.away, report.removed, library.imported.count_tracks()) == (1, 0, 1)
     assert "out of sight" in report.notes()[0]
     write_wav(music / "other.wav", 3.0)
     report = scan(library)
@@ -516,8 +519,8 @@ def test_a_renamed_file_without_tags_has_another_title_and_the_same_sound(librar
     assert [new.read(0, number) for number in range(new.track.segment_count)] == sound
     samples = decoded(library.folder_of(new.track.track_id) / "0.opus")
     assert len(samples) == new.track.duration_samples
-    assert [hit.title for hit in library.search("after", 5)] == ["After"]
-    assert library.search("before", 5) == []
+    assert [hit.title for hit in library.search("after", 5).hits] == ["After"]
+    assert library.search("before", 5).hits == []
     (music / "Someone - After.wav").rename(music / "Someone - Later.wav")
     assert scan(library).known == 1, "what came of another is known too"
 
@@ -626,13 +629,13 @@ def test_a_file_without_tags_is_named_by_its_folders_also_where_it_is_moved_to(l
     (music / "Band" / "Album").mkdir(parents=True)
     write_wav(music / "Band" / "Album" / "07 Song.wav")
     scan(library)
-    (hit,) = library.search("band album", 5)
+    (hit,) = library.search("band album", 5).hits
     assert (hit.title, hit.place.track) == ("Song", 7)
     (music / "Band" / "Other").mkdir()
     (music / "Band" / "Album" / "07 Song.wav").rename(music / "Band" / "Other" / "08 Song.wav")
     monkeypatch.setattr(importer, "make_track", no_encoding)
     assert scan(library).known == 1
-    (hit,) = library.search("band other", 5)
+    (hit,) = library.search("band other", 5).hits
     assert (hit.title, hit.place.track) == ("Song", 8)
 
 
@@ -701,7 +704,7 @@ def test_parts_are_imported_by_processes_beside_this_one_too(library, music):
     sheet(music, "00:00:00", "00:01:40", "00:02:60")
     report = scan(library, control=Control(processes=2))
     assert (report.imported, report.skipped) == (3, [])
-    found = {hit.title: (hit.duration_ms, hit.place.track) for hit in library.search("song", 5)}
+    found = {hit.title: (hit.duration_ms, hit.place.track) for hit in library.search("song", 5).hits}
     assert {title: track for title, (_, track) in found.items()} == {"Song 1": 1, "Song 2": 2, "Song 3": 3}
     assert found["Song 1"][0] == pytest.approx(1533, abs=1)
 
@@ -790,7 +793,118 @@ def test_what_is_searched_for_meanwhile_is_imported_first(library, music, monkey
     def progress(_done, _total, name):
         begun.append(name)
         if name == "a song":
-            assert [hit.title for hit in library.search("song d", 5)] == []
+            assert [hit.title for hit in library.search("song d", 5).hits] == []
 
     assert scan(library, control=Control(progress=progress)).imported == 5
     assert begun == ["a song", "d song", "b song", "c song", "e song", ""]
+
+
+ON_DEMAND = Control(on_demand=True)
+
+
+def test_on_demand_a_file_is_encoded_once_somebody_searches_for_it(library, music, encoded, monkeypatch):
+    monkeypatch.setattr(waiting, "WAIT_S", 0.001)
+    for name in "abc":
+        write_wav(music / f"{name} song.wav")
+    report = scan(library, control=ON_DEMAND)
+    assert (report.waiting, report.imported, encoded) == (3, 0, [])
+    assert report.summary() == "0 files imported, 3 to be imported once somebody searches for them"
+    assert import_wanted(library, Control()).imported == 0
+    assert library.search("b song", 5) == ([], 1)
+    report = scan(library, control=ON_DEMAND)
+    assert (report.waiting, report.unchanged) == (0, 3), "its tags are not read again"
+    assert library.search("b song", 5) == ([], 1), "and it is still wanted"
+    assert import_wanted(library, Control()).imported == 1
+    assert titles(library) == ["b song"]
+    found = library.search("song", 5)
+    assert ([hit.title for hit in found.hits], found.preparing) == (["b song"], 2)
+    assert library.search("song", 1).preparing == 0, "there is enough already"
+    assert import_wanted(library, Control(processes=1)).imported == 2
+    assert titles(library) == ["a song", "b song", "c song"]
+    assert library.search("song", 5).preparing == 0
+
+
+def test_what_is_searched_for_during_an_import_on_demand_is_imported_too(library, music, monkeypatch):
+    monkeypatch.setattr(waiting, "WAIT_S", 0.001)
+    for name in "abc":
+        write_wav(music / f"{name} song.wav", 1.0)
+    scan(library, control=ON_DEMAND)
+    library.search("a song", 5)
+
+    def progress(_done, _total, name):
+        if name == "a song":
+            library.search("c song", 5)
+            library.search("a song", 5)
+
+    assert import_wanted(library, Control(progress=progress)).imported == 2
+    assert titles(library) == ["a song", "c song"]
+
+
+def test_a_file_that_waits_may_change_or_go(library, music, monkeypatch):
+    monkeypatch.setattr(waiting, "WAIT_S", 0.001)
+    for name in ("gone", "changed", "bad"):
+        write_wav(music / f"{name} song.wav")
+    (music / "bad song.wav").write_bytes(b"RIFF....WAVE, or so it says")
+    scan(library, control=ON_DEMAND)
+    assert library.search("song", 5).preparing == 3
+    (music / "gone song.wav").unlink()
+    write_wav(music / "changed song.wav", 4.0)
+    report = import_wanted(library, Control())
+    assert report.imported == 0
+    reasons = skipped(report)
+    assert reasons["changed song.wav"] == "it changed while it was read: the next scan takes it"
+    assert set(reasons) == {"gone song.wav", "changed song.wav", "bad song.wav"}
+    assert library.search("song", 5).preparing == 0
+    assert scan(library, control=ON_DEMAND).waiting == 1
+    assert library.search("song", 5).preparing == 1
+    assert import_wanted(library, Control()).imported == 1
+    write_wav(music / "more song.wav")
+    scan(library, control=ON_DEMAND)
+    (music / "more song.wav").unlink()
+    scan(library, control=ON_DEMAND)
+    assert library.search("more song", 5) == ([], 0), "a scan notices what is gone"
+
+
+def test_the_words_of_a_file_that_changes_while_it_waits_are_its_new_ones(library, music):
+    def put(title):
+        with RenditionWriter(music / "a.opus", OpusHead(1, 312), Tags(title)) as writer:
+            writer.add(b"\xf8\xff\xfe")  # 20 ms of silence
+            writer.finish(960)
+
+    put("Before")
+    scan(library, control=ON_DEMAND)
+    put("After it all")
+    assert scan(library, control=ON_DEMAND).waiting == 1
+    assert library.waiting.want("before", 5) == []
+    assert library.waiting.want("after", 5) == [os.fsencode(music / "a.opus")]
+
+
+def test_a_file_that_moved_is_known_also_on_demand(library, music, encoded):
+    write_wav(music / "a.wav")
+    scan(library)
+    encoded.clear()
+    (music / "a.wav").rename(music / "b.wav")
+    write_wav(music / "new.wav")
+    report = scan(library, control=ON_DEMAND)
+    assert (report.known, report.waiting, encoded, titles(library)) == (1, 1, [], ["b"])
+
+
+def test_mending_imports_nothing_that_waits(library, music, monkeypatch):
+    monkeypatch.setattr(waiting, "WAIT_S", 0.001)
+    write_wav(music / "a song.wav")
+    scan(library, control=ON_DEMAND)
+    library.search("song", 5)
+    assert mend(library, ON_DEMAND).imported == 0
+    assert library.search("song", 5).preparing == 1, "and it still waits"
+
+
+def test_without_an_encoder_nothing_is_promised(library, music, monkeypatch):
+    write_wav(music / "a.wav")
+
+    def missing():
+        raise MissingLibraryError("opusenc", "libopusenc is missing")
+
+    monkeypatch.setattr(_native, "opusenc", missing)
+    with pytest.raises(MissingLibraryError):
+        scan(library, control=ON_DEMAND)
+    assert library.search("a", 5).preparing == 0

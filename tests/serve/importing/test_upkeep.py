@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Self
 
 import pytest
@@ -14,6 +15,7 @@ from lightpeer.audio import _native
 from lightpeer.errors import MissingLibraryError
 from lightpeer.serve.access.inotify import Changes
 from lightpeer.serve.importing import upkeep as upkeep_module
+from lightpeer.serve.importing.remaking import Remade
 from lightpeer.serve.importing.report import ImportReport
 from lightpeer.serve.importing.scan import mirror_root
 from lightpeer.serve.importing.upkeep import LOOK_S, MEND_S, RESCAN_S, SETTLE_S, Upkeep
@@ -32,7 +34,9 @@ class FakeLibrary:
     tracks = 7
 
     def __init__(self) -> None:
-        self.imported = self
+        self.imported = self.index = self
+        self.waiting = SimpleNamespace()
+        self.renditions = SimpleNamespace(load=lambda _should_stop: None)
         self.forgotten = 0
 
     def forget_skipped(self) -> None:
@@ -134,14 +138,9 @@ def test_files_that_were_written_a_moment_ago_are_looked_for_again_soon(
         scanned_at.append(trio.current_time())
         return reports[len(scanned_at) - 1]
 
-    async def at_once(work: Callable[..., object], *given: object) -> object:
-        await trio.lowlevel.checkpoint()
-        return work(*given)
-
     async def test(now: Now) -> None:
         began = trio.current_time()
         monkeypatch.setattr(upkeep_module, "scan", scan)
-        monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
         with trio.move_on_after(RESCAN_S / 2):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(now.upkeep._scan_on)
@@ -403,3 +402,101 @@ def test_a_scan_that_runs_looks_again_now_and_then(monkeypatch: pytest.MonkeyPat
         assert answers == [False, True, False, True]
 
     with_upkeep(test)
+
+
+def test_on_demand_what_is_searched_for_is_imported_and_the_rest_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+    outcomes = [
+        ImportReport(imported=1),
+        OSError("a disk that is gone"),
+        ImportReport(skipped=[(Path("x.mp3"), "it is empty")]),
+    ]
+
+    def import_wanted(_library, _control):
+        asked.append(trio.current_time())
+        if isinstance(outcome := outcomes[len(asked) - 1], OSError):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(upkeep_module, "import_wanted", import_wanted)
+    monkeypatch.setattr(upkeep_module, "scan", lambda _library, _where, control: _waits(control))
+
+    async def test(now: Now) -> None:
+        now.library.tracks = 0
+        await now.upkeep.scan()
+        summary = "0 files imported, 5 to be imported once somebody searches for them"
+        assert now.told == [Imported(0, 0, summary)], "it is not said that there is no music"
+        now.library.tracks = 7
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(now.upkeep.import_wanted)
+            await trio.sleep(60)
+            assert asked == []
+            for number in range(3):
+                now.library.waiting.on_wanted()
+                now.library.waiting.on_wanted()
+                await trio.sleep(1)
+                assert len(asked) == number + 1
+            nursery.cancel_scope.cancel()
+        assert now.told[1:] == [
+            Imported(7, 3.5, "1 file imported"),
+            LibraryTrouble("a disk that is gone"),
+            LibraryTrouble("skipped x.mp3: it is empty"),
+        ]
+
+    with_upkeep(test, on_demand=True)
+
+
+def _waits(control) -> ImportReport:
+    assert control.on_demand
+    return ImportReport(waiting=5)
+
+
+def test_what_is_opened_and_lacks_something_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes = [
+        Remade(tracks=1),
+        OSError("a disk that is gone"),
+        Remade(notes=["a.wav is encoded in another way now: it is imported again"], outdated=True),
+    ]
+    asked: list[object] = []
+    loaded: list[bool] = []
+
+    def remake(library, _control):
+        asked.append(library)
+        if isinstance(outcome := outcomes[len(asked) - 1], OSError):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(upkeep_module, "remake", remake)
+
+    async def test(now: Now) -> None:
+        now.library.renditions.load = lambda should_stop: loaded.append(should_stop())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(now.upkeep.remake)
+            await trio.sleep(60)
+            assert (loaded, asked) == ([False], []), "what is there is counted at the start"
+            for number in range(3):
+                assert not now.upkeep._changed.is_set()
+                now.library.renditions.on_ordered()
+                await trio.sleep(1)
+                assert asked == [now.library] * (number + 1)
+            assert now.upkeep._changed.is_set(), "what is outdated is imported by a scan"
+            nursery.cancel_scope.cancel()
+        assert now.told == [
+            LibraryTrouble("a disk that is gone"),
+            LibraryTrouble("a.wav is encoded in another way now: it is imported again"),
+        ]
+
+    with_upkeep(test)
+
+
+@pytest.mark.parametrize("on_demand", [False, True])
+def test_a_server_runs_what_it_needs(on_demand: bool) -> None:
+    async def test(now: Now) -> None:
+        tasks = dict(now.upkeep.tasks())
+        upkeep = now.upkeep
+        assert list(tasks.values())[:3] == [upkeep.run, upkeep.mend, upkeep.remake]
+        assert list(tasks.values())[3:] == ([upkeep.import_wanted] if on_demand else [])
+
+    with_upkeep(test, on_demand=on_demand)

@@ -105,3 +105,27 @@ def test_a_file_that_is_found_as_its_parts_is_not_gone(files, found, path, is_fo
     files.begin_scan()
     files.note_found([SourceKey(found, 1, 1)], "r")
     assert files.is_found_otherwise(path) == is_found
+
+
+def test_what_waits_is_known_until_it_changes_or_is_seen_to(files):
+    files.begin_scan()
+    files.note_waiting([key(1), key(2), key(3)])
+    changed = SourceKey(key(2).path, 9, 9)
+    assert files.note_found([key(1), changed, key(4)], "r") == [changed, key(4)]
+    files.note_waiting([changed])
+    assert [files.waiting_key(key(n).path) for n in (1, 2, 4)] == [key(1), changed, None]
+    assert files.take_waiting_not_found() == [key(3).path]
+    assert files.take_waiting_not_found() == []
+    files.put(key(1), "r", b"id")
+    files.note_skipped(changed)
+    assert [files.waiting_key(key(n).path) for n in (1, 2, 3)] == [None] * 3
+
+
+def test_the_key_of_a_file_is_that_of_an_ordinary_one(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    found = SourceKey.of_file(path)
+    assert found == SourceKey.of(path, path.stat())
+    assert found.size == 3
+    assert SourceKey.of_file(tmp_path) is None
+    assert SourceKey.of_file(tmp_path / "b") is None

@@ -13,6 +13,7 @@ from lightpeer.core.content.manifest import TABLE_BASE, content_digest, track_id
 from lightpeer.core.lists.packed import PackedSet
 from lightpeer.errors import StateError, UsageError
 from lightpeer.serve.importing.scan import mend, scan
+from lightpeer.serve.library import index as index_module
 from lightpeer.serve.library import library as library_module
 from lightpeer.serve.library import open_tracks
 from lightpeer.serve.library import store as store_module
@@ -130,7 +131,7 @@ def test_a_track_is_dropped_with_its_last_file(library, music, tmp_path):
     (music / "sub").mkdir()
     shutil.copy(music / "Someone - Something.wav", music / "sub")
     scan(library)
-    assert library.count_tracks() == 2
+    assert library.imported.count_tracks() == 2
     (music / "Someone - Something.wav").unlink()
     assert scan(library).removed == 0
     assert library.track(stored.track.track_id) is not None  # sub still has it
@@ -211,7 +212,7 @@ def test_a_damaged_track_is_set_aside_until_it_is_imported_again(
             stored.read(0, 2)
     for _ in range(2):
         assert library.track(track_id) is None
-        assert library.search("something", 5) == []
+        assert library.search("something", 5).hits == []
     assert caplog.text.count("is damaged on the disk: it is set aside") == 1
     if restarts and name:
         library = open_library()
@@ -223,7 +224,7 @@ def test_a_damaged_track_is_set_aside_until_it_is_imported_again(
         assert mend(library).imported == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == sound
     assert len(library.track(track_id).read(0, 2))
-    assert len(library.search("something", 5)) == 1
+    assert len(library.search("something", 5).hits) == 1
     assert [path.name for path in folder.parent.iterdir()] == [track_id.hex()]
     assert scan(library).unchanged == 1
 
@@ -241,7 +242,7 @@ def test_a_damaged_track_whose_file_cannot_be_had_stays_aside_and_goes_with_its_
     write_wav(music / "Another.wav", 1.0)
     scan(library)
     assert library.track(track_id) is None
-    assert library.count_tracks() == 1
+    assert library.imported.count_tracks() == 1
     assert library.damaged_files() == []
 
 
@@ -258,13 +259,13 @@ def test_what_cannot_be_read_now_is_tried_again_later(library, monkeypatch, capl
         with pytest.raises(StateError):
             stored.read(0, 0)
     assert library.track(track_id) is None
-    assert library.search("something", 5) == []
+    assert library.search("something", 5).hits == []
     assert caplog.text.count("cannot be read from the disk: it is set aside for ten minutes") == 1
     assert not library.found_damaged
     monkeypatch.setattr(store_module.os, "pread", read)
     now[0] += ASIDE_S + 1
     assert library.track(track_id).read(0, 0)
-    assert len(library.search("something", 5)) == 1
+    assert len(library.search("something", 5).hits) == 1
 
 
 def test_a_stranger_who_asks_for_what_is_not_here_sets_nothing_aside(library, caplog):
@@ -281,7 +282,7 @@ def test_a_database_that_fails_costs_no_more_than_what_is_asked_of_it(library, m
         raise StateError("library.db", "disk I/O error")
 
     monkeypatch.setattr(Database, "rows", fail)
-    assert [library.search("something", 5) for _ in range(2)] == [[], []]
+    assert [library.search("something", 5).hits for _ in range(2)] == [[], []]
     assert caplog.text.count("disk I/O error") == 1
     stored._set_aside(is_damaged=True)
     assert library.track(track_id) is None
@@ -334,7 +335,7 @@ def test_a_lost_index_is_filled_many_tracks_at_a_time(music, open_library, tmp_p
         add_all(index, tracks)
 
     monkeypatch.setattr(Index, "add_all", counted)
-    monkeypatch.setattr(library_module, "_ADDED_AT_ONCE", 2)
+    monkeypatch.setattr(index_module, "_ADDED_AT_ONCE", 2)
     assert len(open_library().index.search("2", 5)) == 1
     assert added == [2, 1]
 
@@ -384,7 +385,7 @@ def test_a_start_holds_no_ids(tmp_path, music):
     try:
         library = Library(tmp_path / "state", music, (24,))
         stays, peak = tracemalloc.get_traced_memory()
-        assert library.count_tracks() == count
+        assert library.imported.count_tracks() == count
         library.close()
     finally:
         tracemalloc.stop()
@@ -433,7 +434,7 @@ def test_a_withdrawn_track_is_gone_for_good(library, open_library, music, monkey
         return (
             library.track(track_id) is None
             and library.index.search("something", 9) == []
-            and library.count_tracks() == 0
+            and library.imported.count_tracks() == 0
             and list((library.state_dir / "tracks").iterdir()) == []
         )
 
@@ -476,6 +477,6 @@ def test_a_withdrawn_track_is_dropped_though_it_is_being_imported(open_library, 
     (skipped,) = scan(library).skipped
     assert "withdrawn" in skipped[1]
     assert withdrawn == []
-    assert library.count_tracks() == 0
+    assert library.imported.count_tracks() == 0
     assert library.index.search("something", 9) == []
     assert list((library.state_dir / "tracks").iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from lightpeer.core.content.manifest import Description, build_manifest, build_t
 from lightpeer.errors import StateError
 from lightpeer.serve.library import open_tracks
 from lightpeer.serve.library.aside import ASIDE_S
+from lightpeer.serve.library.imported_files import SourceKey
 from lightpeer.serve.library.open_tracks import OpenTracks
+from lightpeer.serve.library.renditions import Renditions
 from lightpeer.serve.library.track_folders import TrackFolders
 
 SEGMENT = b"sound" * 100
@@ -30,6 +33,9 @@ class Imported:
             raise self.error
         return track_id in self.ids
 
+    def sources_of(self, _track_id: bytes, _recipe: str) -> list[SourceKey]:
+        return []
+
     def mark_damaged(self, track_id: bytes) -> bool:
         if self.error:
             raise self.error
@@ -44,7 +50,8 @@ class Shelf:
         self.now = 0.0
         self.folders, self.imported = TrackFolders(folder), Imported()
         self.folders.ids()
-        self.tracks = OpenTracks(self.folders, self.imported)
+        renditions = Renditions(self.folders, self.imported, threading.Lock(), "recipe", None)
+        self.tracks = OpenTracks(self.folders, self.imported, renditions)
         monkeypatch.setattr(open_tracks.time, "monotonic", lambda: self.now)
 
     def add(self, title: str) -> bytes:

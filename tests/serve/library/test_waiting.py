@@ -23,17 +23,20 @@ def waiting(tmp_path, monkeypatch):
 
 
 def test_what_is_searched_for_comes_first(waiting):
-    assert not waiting.want("copper", 5), "it is not imported yet"
+    assert waiting.want("copper", 5) == [RAIN.path]
     assert waiting.wanted() == [RAIN.path]
-    assert not waiting.want("weather", 5)
+    assert waiting.want("weather", 1) == [SUN.path], "the best of them alone"
+    assert sorted(waiting.want("weather", 5)) == [RAIN.path, SUN.path]
     assert waiting.wanted() == [RAIN.path, SUN.path]
-    assert not waiting.want("what nobody has", 5)
+    assert waiting.want("what nobody has", 5) == []
+    assert waiting.want("weather", 0) == []
     waiting.remove(RAIN.path)
     assert waiting.wanted() == [SUN.path]
+    assert waiting.want("weather", 5) == [SUN.path]
     waiting.remove(SUN.path)
     waiting.remove(b"/m/another.mp3")
     assert waiting.wanted() == []
-    assert not waiting.want("weather", 5)
+    assert waiting.want("weather", 5) == []
     assert waiting.wanted() == []
 
 
@@ -44,7 +47,7 @@ def test_a_search_waits_for_the_first_and_seldom(waiting, monkeypatch):
     answers = []
 
     def search(query):
-        answers.append(waiting.want(query, 1))
+        answers.append(waiting.wait_for(waiting.want(query, 1)[0]))
 
     searching = threading.Thread(target=search, args=("copper",))
     searching.start()
@@ -65,8 +68,10 @@ def test_there_is_a_bound_on_what_is_wanted(waiting):
     waiting.add_all([Words(b"/m/%d" % n, "Many", "", "") for n in range(2 * MAX_WANTED)])
     waiting.want("many", 50)
     waiting.want("sun", 1)
-    waiting.want("many", 50)
-    assert len(waiting.wanted()) <= MAX_WANTED
+    assert len(waiting.want("many", 50)) == 50, "the same again"
+    waiting.add_all([Words(b"/m/more%d" % n, "More", "", "") for n in range(MAX_WANTED)])
+    assert len(waiting.want("more", MAX_WANTED)) == MAX_WANTED - 51, "as many as there is room for"
+    assert len(waiting.wanted()) == MAX_WANTED
     assert SUN.path in waiting.wanted()
 
 
@@ -75,7 +80,7 @@ def test_all_of_it_ends_with_the_import_and_with_the_process(waiting, tmp_path):
     waiting.clear()
     assert waiting.wanted() == [], "those that went before their turn take no places for ever"
     waiting.clear()
-    assert not waiting.want("copper", 5)
+    assert waiting.want("copper", 5) == []
     assert waiting.wanted() == []
     waiting.add_all([RAIN])
     waiting.close()
@@ -84,3 +89,13 @@ def test_all_of_it_ends_with_the_import_and_with_the_process(waiting, tmp_path):
     again.want("rain", 5)
     assert again.wanted() == []
     again.close()
+
+
+def test_who_imports_is_told_of_what_is_new_among_the_wanted(waiting):
+    told = []
+    waiting.on_wanted = lambda: told.append(waiting.wanted())
+    waiting.want("copper", 5)
+    waiting.want("copper", 5)
+    waiting.want("what nobody has", 5)
+    waiting.want("sun", 5)
+    assert told == [[RAIN.path], [RAIN.path, SUN.path]]

@@ -53,7 +53,8 @@ def test_arguments_become_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         ),
         *("--announce", "[2001:db8::5]:5"),
         *("--bootstrap", "b.example", "--bootstrap", "c.example:7", "--no-lan", "--gossip", "5"),
-        *("--mirror", "copper rain", "--mirror", format_uri(bytes(32)), "--follow-links"),
+        *("--mirror", "copper rain", "--mirror", format_uri(bytes(32)), "--follow-links", "--on-demand"),
+        *("--cache-size", "20G"),
     )
     assert full == ServeSettings(
         music_dir=Path("music"),
@@ -64,6 +65,8 @@ def test_arguments_become_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         announce=(("a.example", 5), ("2001:db8::5", 5)),
         bootstrap=(Contact(("b.example", DEFAULT_PORT)), Contact(("c.example", 7))),
         ladder_kbps=(24, 96),
+        on_demand=True,
+        cache_bytes=20_000_000_000,
         lan=False,
         gossip_s=5,
         mirror=("copper rain", format_uri(bytes(32))),
@@ -77,6 +80,11 @@ def test_arguments_become_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         ["music", "--listen", ":x"],
         ["music", "--listen", "99999"],
         ["music", "--listen", "a:99999"],
+        ["music", "--cache-size", "much"],
+        ["music", "--cache-size", "-5M"],
+        ["music", "--cache-size", "5K"],
+        ["music", "--cache-size", ""],
+        ["music", "--cache-size", "1234567890G"],
         ["music", "--ladder", "high"],
         ["music", "--ladder", "1"],
         ["music", "--announce", "a:0"],
@@ -132,3 +140,17 @@ def test_an_argument_that_cannot_be_is_named(
 
 def test_a_cap_in_kilobits_is_one_in_bytes(state: Path) -> None:
     assert parsed("music", "--state", str(state), "--max-upload", "1000").max_upload_bytes_per_s == 125_000
+
+
+@pytest.mark.parametrize(
+    ("size", "in_bytes"),
+    [
+        ("0", 0),
+        ("500", 500_000_000),
+        ("500M", 500_000_000),
+        ("20g", 20_000_000_000),
+        ("2T", 2_000_000_000_000),
+    ],
+)
+def test_a_size_is_in_megabytes_unless_it_says_otherwise(size: str, in_bytes: int) -> None:
+    assert parsed("music", "--state", "/s", "--cache-size", size).cache_bytes == in_bytes

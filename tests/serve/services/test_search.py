@@ -3,16 +3,13 @@ from __future__ import annotations
 import pytest
 import trio
 
-from lightpeer.core.content.uri import format_uri
-from lightpeer.core.guard.rules import Rules
 from lightpeer.core.rpc.status import StatusCode
 from lightpeer.core.trust.bounds import MAX_HITS, MAX_PEERS, MAX_QUERY_CHARS
 from lightpeer.core.udp.opening import Opening
 from lightpeer.pb.loudp2p.v1 import loudp2p_pb2 as pb
-from lightpeer.serve.access.access import Access
-from lightpeer.serve.library.index import Index, IndexHit
-from lightpeer.serve.services.search import ANSWERS_AT_ONCE, ANSWERS_PER_S, ServedIndex
-from tests.serve.services.desk import CLIENT, REQUESTS, SERVER, TRACK, listed, refused, with_desk
+from lightpeer.serve.library.index import Answer, Index, IndexHit
+from lightpeer.serve.services.search import ANSWERS_AT_ONCE, ANSWERS_PER_S
+from tests.serve.services.desk import CLIENT, REQUESTS, SERVER, TRACK, refused, with_desk
 from tests.serve.tracks import MemoryTrack
 
 
@@ -52,6 +49,21 @@ def test_hits_come_ten_at_a_time_and_point_to_the_server() -> None:
         assert not replies[0].HasField("open")
 
     with_desk(test, *tracks)
+
+
+@pytest.mark.parametrize(("limit", "told"), [(1, 0), (2, 1), (9, 2)])
+def test_the_first_reply_says_how_many_more_are_being_made(limit, told) -> None:
+    async def test(desk):
+        desk.library.waiting = ["A Title, live", "Another Title", "Something else"]
+        request = pb.SearchRequest(query="Title", limit=limit)
+        [reply] = await desk.call("Index/Search", request, reply=pb.SearchReply)
+        assert (len(reply.hits), reply.preparing) == (1, told)
+        again = pb.SearchRequest(query="Title", limit=limit, query_id=b"12345678")
+        for expected in (told, 0):  # a walk that comes a second time is not answered from the index
+            [reply] = await desk.call("Index/Search", again, reply=pb.SearchReply)
+            assert reply.preparing == expected
+
+    with_desk(test)
 
 
 def test_no_hit_is_an_empty_reply() -> None:
@@ -111,7 +123,7 @@ def test_a_query_of_any_text_has_a_reply(query: str, tmp_path) -> None:
     index.add_all([IndexHit(b"1" * 32, "Song", "", "", 1, (24,))])
 
     async def test(desk):
-        desk.library.search = index.search
+        desk.library.search = lambda *asked: Answer(index.search(*asked))
         request = pb.SearchRequest(query=query, limit=50)
         [reply] = await desk.call("Index/Search", request, reply=pb.SearchReply)
         assert not reply.hits
@@ -184,40 +196,13 @@ def test_what_is_wrong_with_an_open_is_told_by_a_search_that_is_sent_on_too() ->
     with_desk(test)
 
 
-class ShortIndex:
-    """An index of four tracks; it notes the limits that it is asked with."""
-
-    def __init__(self) -> None:
-        self.limits: list[int] = []
-        self.hits = [IndexHit(bytes([n]) * 32, f"Song {n}", "", "", 1, (24,)) for n in range(4)]
-
-    def search(self, _query: str, limit: int) -> list[IndexHit]:
-        self.limits.append(limit)
-        return self.hits[:limit]
-
-    def count(self, _query: str) -> int:
-        return len(self.hits)
-
-
-def test_denied_tracks_are_replaced_by_further_hits() -> None:
-    index, access = ShortIndex(), Access(SERVER.peer_id)
-    served = ServedIndex(index, access)
-    assert served.search("Song", 2) == index.hits[:2]
-    access.rules = Rules(SERVER.peer_id, deny=listed(format_uri(index.hits[0].track_id)))
-    assert served.search("Song", 2) == index.hits[1:3]
-    assert index.limits == [2, MAX_HITS]
-    assert served.count("Song") == 0, "how many are denied is nobody's business"
-    access.rules = Rules(SERVER.peer_id)
-    assert served.count("Song") == 4
-
-
 @pytest.mark.parametrize(("limit", "walkers", "told"), [(5, 8, 6), (10, 8, 6), (5, 0, 5)])
 def test_who_looks_at_the_first_hits_is_told_how_many_there_are(limit, walkers, told, tmp_path) -> None:
     index = Index(tmp_path / "index.db")
     index.add_all([IndexHit(bytes([n]) * 32, f"Song {n}", "", "", 1, (24,)) for n in range(6)])
 
     async def test(desk):
-        desk.library.search, desk.library.count = index.search, index.count
+        desk.library.search, desk.library.count = lambda *asked: Answer(index.search(*asked)), index.count
         request = pb.SearchRequest(query="song", limit=limit, walkers=walkers, hops=1, query_id=bytes(8))
         replies = await desk.call("Index/Search", request, reply=pb.SearchReply)
         assert [reply.matches for reply in replies] == [told]

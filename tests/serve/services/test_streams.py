@@ -391,3 +391,45 @@ def test_a_track_that_is_denied_is_neither_found_nor_opened() -> None:
             assert error.code() == StatusCode.NOT_FOUND
 
     with_desk(test, *tracks, access=access)
+
+
+@pytest.mark.parametrize(
+    ("present", "kbps", "told", "inline"),
+    [(1, 96, 1, 0), (2, 96, 2, 1), (2, 24, 2, 0), (3, 96, 0, 2)],
+)
+def test_of_a_track_that_lacks_renditions_the_best_that_is_here_comes_inline(present, kbps, told, inline):
+    made = MemoryTrack(segments=3)
+    made.present = present
+
+    async def test(desk):
+        request = pb.OpenRequest(track_id=made.track.track_id, bitrate_kbps=kbps, inline_bytes=9999)
+        for where in ("open", "search"):
+            if where == "open":
+                reply = await desk.one("Streams/Open", request, reply=pb.OpenReply)
+            else:
+                words = pb.SearchRequest(query="Title", limit=1)
+                words.open.CopyFrom(request)
+                words.open.track_id = b""
+                reply = (await desk.one("Index/Search", words, reply=pb.SearchReply)).open
+            assert reply.present == told
+            assert {chunk.rendition for chunk in reply.chunks} == {inline}
+        assert desk.library.opened_by == [(CLIENT.peer_id, "local")] * 2
+
+    with_desk(test, made)
+
+
+def test_a_pull_of_a_rendition_that_is_not_here_says_how_to_go_on() -> None:
+    """No code that clients take for the weather: they open the track again."""
+    made = MemoryTrack(segments=3)
+    made.present = 1
+
+    async def test(desk):
+        request = pb.PullRequest(track_id=made.track.track_id)
+        request.ranges.add(rendition=0, first=0, count=1)
+        request.ranges.add(rendition=1, first=0, count=1)
+        error = await refused(desk.call("Streams/Pull", request, reply=pb.Chunk))
+        assert error.code() == StatusCode.FAILED_PRECONDITION
+        assert "open the track again" in error.details()
+        assert len(desk.context.written) == 1
+
+    with_desk(test, made)

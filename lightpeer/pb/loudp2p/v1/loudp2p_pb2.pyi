@@ -117,18 +117,20 @@ class Hit(_message.Message):
     def __init__(self, track_id: _Optional[bytes] = ..., title: _Optional[str] = ..., artist: _Optional[str] = ..., album: _Optional[str] = ..., duration_ms: _Optional[int] = ..., bitrates_kbps: _Optional[_Iterable[int]] = ..., holders: _Optional[_Iterable[int]] = ..., track_number: _Optional[int] = ..., disc_number: _Optional[int] = ..., disc_tracks: _Optional[int] = ..., album_artist: _Optional[str] = ..., year: _Optional[int] = ...) -> None: ...
 
 class SearchReply(_message.Message):
-    __slots__ = ("hits", "peers", "open", "matches", "seal")
+    __slots__ = ("hits", "peers", "open", "matches", "preparing", "seal")
     HITS_FIELD_NUMBER: _ClassVar[int]
     PEERS_FIELD_NUMBER: _ClassVar[int]
     OPEN_FIELD_NUMBER: _ClassVar[int]
     MATCHES_FIELD_NUMBER: _ClassVar[int]
+    PREPARING_FIELD_NUMBER: _ClassVar[int]
     SEAL_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     peers: _containers.RepeatedScalarFieldContainer[bytes]
     open: OpenReply
     matches: int
+    preparing: int
     seal: Seal
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., peers: _Optional[_Iterable[bytes]] = ..., open: _Optional[_Union[OpenReply, _Mapping]] = ..., matches: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., peers: _Optional[_Iterable[bytes]] = ..., open: _Optional[_Union[OpenReply, _Mapping]] = ..., matches: _Optional[int] = ..., preparing: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class Manifest(_message.Message):
     __slots__ = ("title", "artist", "album", "duration_samples", "gain_q8_db", "renditions", "segment_count", "track_number", "disc_number", "disc_tracks", "album_artist", "year")
@@ -189,13 +191,14 @@ class OpenRequest(_message.Message):
     def __init__(self, track_id: _Optional[bytes] = ..., ephemeral_key: _Optional[bytes] = ..., first_segment: _Optional[int] = ..., bitrate_kbps: _Optional[int] = ..., inline_bytes: _Optional[int] = ..., manifest_known: bool = ..., inline_segments: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class OpenReply(_message.Message):
-    __slots__ = ("manifest", "ephemeral_key", "udp_port", "stream_id", "path_token", "chunks", "seal")
+    __slots__ = ("manifest", "ephemeral_key", "udp_port", "stream_id", "path_token", "chunks", "present", "seal")
     MANIFEST_FIELD_NUMBER: _ClassVar[int]
     EPHEMERAL_KEY_FIELD_NUMBER: _ClassVar[int]
     UDP_PORT_FIELD_NUMBER: _ClassVar[int]
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     PATH_TOKEN_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
     SEAL_FIELD_NUMBER: _ClassVar[int]
     manifest: bytes
     ephemeral_key: bytes
@@ -203,8 +206,9 @@ class OpenReply(_message.Message):
     stream_id: int
     path_token: int
     chunks: _containers.RepeatedCompositeFieldContainer[Chunk]
+    present: int
     seal: Seal
-    def __init__(self, manifest: _Optional[bytes] = ..., ephemeral_key: _Optional[bytes] = ..., udp_port: _Optional[int] = ..., stream_id: _Optional[int] = ..., path_token: _Optional[int] = ..., chunks: _Optional[_Iterable[_Union[Chunk, _Mapping]]] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
+    def __init__(self, manifest: _Optional[bytes] = ..., ephemeral_key: _Optional[bytes] = ..., udp_port: _Optional[int] = ..., stream_id: _Optional[int] = ..., path_token: _Optional[int] = ..., chunks: _Optional[_Iterable[_Union[Chunk, _Mapping]]] = ..., present: _Optional[int] = ..., seal: _Optional[_Union[Seal, _Mapping]] = ...) -> None: ...
 
 class PullRequest(_message.Message):
     __slots__ = ("track_id", "ranges", "seal")
