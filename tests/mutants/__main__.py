@@ -28,6 +28,9 @@ from typing import NamedTuple
 
 TO_KILL = 0.9
 CORES = (
+    "budget/standing",
+    "lan/mdns",
+    "queue/play_queue",
     "rate/bandwidth",
     "segments/buffer",
     "rate/crowd",
@@ -43,6 +46,8 @@ CORES = (
     "segments/playout",
     "sources/probe",
     "udp/receiver",
+    "search/fields",
+    "search/spelling",
     "segments/asking",
     "segments/download",
     "segments/hold_ups",
