@@ -15,6 +15,7 @@ from lightpeer.errors import (
     AudioError,
     NothingFoundError,
     StreamFailedError,
+    UsageError,
 )
 from lightpeer.playback.events import NotPlayed
 from tests.pair import made_track
@@ -452,5 +453,94 @@ def test_what_is_added_later_has_the_channels_of_the_sink(run):
         one, two = FakeDeck.made
         assert ("load", 0, None) in one.log
         assert ("load", 0, 2) in two.log
+
+    run(main, {})
+
+
+def test_a_beginning_behind_the_end_is_wrong_usage_and_that_of_the_first_track_alone(run):
+    async def main(on: Stage) -> None:
+        with pytest.raises(UsageError, match=r"one ends after 60\.0 s: it cannot begin at 60 s"):
+            await on.player.play(["one", "two"], start_s=60.0)
+        assert on.sink.pieces == 0
+        await on.player.play(["one", "two"], start_s=59.9)
+        assert titles(on) == ["one", "two"]
+
+    run(main)
+
+
+def test_another_place_is_no_wrong_usage_however_far_behind_it_is(run):
+    """Only what was asked for at the start is: whoever seeks there goes to the next."""
+
+    async def main(on: Stage) -> None:
+        FakeDeck.script["one"] = [1, lambda: on.player.seek(60.0), 1]
+        await on.player.play(["one", "two"], start_s=1.0)
+        assert [event["position_s"] for event in on.told("seeked")] == [1.0, 60.0]
+        assert titles(on) == ["one", "two"]
+
+    run(main, {})
+
+
+def test_a_stop_while_nothing_runs_is_no_matter_and_it_runs_afterwards(run):
+    async def main(on: Stage) -> None:
+        engine = on.player._engine
+        engine.stop()
+        engine.follow(is_sought=True)
+        assert not engine.is_running
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one"])
+            await trio.sleep(0.5)
+            assert engine.is_running
+        assert not engine.is_running
+        assert engine.position_s == 0.0
+
+    run(main)
+
+
+def test_after_a_command_the_position_is_where_it_goes_to(run):
+    async def main(on: Stage) -> None:
+        seen: list[float] = []
+
+        def seek() -> None:
+            seen.append(on.player._engine.position_s)
+            on.player.seek(30.0)
+            seen.append(on.player._engine.position_s)
+
+        FakeDeck.script["one"] = [4, seek, 1]
+        await on.player.play(["one"])
+        assert seen == [2.0 - 0.125, 30.0]
+
+    run(main, {})
+
+
+def test_a_place_in_the_track_that_plays_interrupts_only_where_it_is_sought(run):
+    async def main(on: Stage) -> None:
+        FakeDeck.script["one"] = [2, on.player._engine.follow, 2]
+        await on.player.play(["one"])
+        assert "flush" not in on.sink.log
+        FakeDeck.script["one"] = [2, lambda: on.player._engine.follow(is_sought=True), 2]
+        await on.player.play(["one"])
+        assert on.sink.log.count("flush") == 1
+
+    run(main, {})
+
+
+def test_a_track_that_breaks_off_leaves_what_it_was_heard_of_and_a_note(run):
+    async def main(on: Stage) -> None:
+        FakeDeck.script["one"] = [2, StreamFailedError("its data is false")]
+        await on.player.play(["one", "two"])
+        assert NotPlayed("one", "its data is false") in on.events
+        assert on.sink.pieces == 2 + 3
+        assert on.kinds().count("ended") == 1, "an end is told of the other alone"
+
+    run(main, {})
+
+
+def test_a_queue_whose_only_track_breaks_off_ends_with_what_broke_it(run):
+    async def main(on: Stage) -> None:
+        FakeDeck.script["one"] = [2, StreamFailedError("its data is false")]
+        with pytest.raises(StreamFailedError, match="its data is false"):
+            await on.player.play(["one"])
+        assert not on.player._engine.is_running
+        assert on.sink.log[-1] == "closed"
 
     run(main, {})

@@ -15,14 +15,16 @@ from lightpeer.client.stream import BUFFER_BYTES
 from lightpeer.core.segments.retries import ANSWERS, LONGEST_S
 from lightpeer.core.segments.skips import LEAST_INLINE_BYTES, SETTLED_S
 from lightpeer.errors import (
+    HolderAwayError,
     NoPeerError,
     NothingFoundError,
 )
 from lightpeer.playback.deck import first_segment
 from lightpeer.playback.events import SourceLost
 from lightpeer.playback.listener import LISTENED_S, SKIPPED_S
+from lightpeer.playback.opener import OPENING_BYTES
 from tests.pair import made_track
-from tests.playback.steps import PIECE_S, FakeDeck, FakeSession, Stage
+from tests.playback.steps import PIECE_S, FakeDeck, FakeSession, Stage, titles
 
 
 def test_a_session_is_given_all_that_it_needs(run):
@@ -226,3 +228,76 @@ def test_whom_words_led_to_is_judged_once_by_what_the_listener_makes_of_it(run):
         assert on.client.judged == judged[0]
 
     run(main, {})
+
+
+def test_what_holds_up_a_turn_is_known_until_it_is_open(run):
+    async def main(on: Stage) -> None:
+        opener = on.player._engine.decks.opener
+        on.client.errors["two"] = deque([NothingFoundError("nobody has it")])
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(on.player.play, ["one", "two"])
+            await trio.sleep(1.75)
+            this, (following,) = on.player.queue.turn, on.player.queue.following(1)
+            assert opener.setback(following) == "nobody has it"
+            assert opener.setback(this) == "", "it is of one turn alone"
+            await trio.sleep(1)
+            assert opener.setback(following) == ""
+
+    run(main)
+
+
+def test_others_are_left_until_each_entry_was_missed(run):
+    async def main(on: Stage) -> None:
+        queue, opener = on.player.queue, on.player._engine.decks.opener
+        queue.add(["one", "two", "three"])
+        queue.start()
+        turn = queue.turn
+        assert opener.has_others(turn)
+        opener.missed.add(2)
+        assert opener.has_others(turn)
+        opener.missed.add(3)
+        assert not opener.has_others(turn)
+        queue.delete([3])
+        assert not opener.has_others(turn), "one that is gone is no other"
+        queue.add(["four"])
+        assert opener.has_others(turn)
+
+    run(main)
+
+
+def test_what_is_due_begins_with_sound_and_what_is_ahead_with_little(run):
+    async def main(on: Stage) -> None:
+        def fetched() -> None:
+            FakeSession.made[0].fetched.set()
+
+        FakeDeck.script["one"] = [2, fetched, 4]
+        await on.player.play(["one", "two"])
+        assert [(item, inline) for _, item, inline, _ in on.client.opened] == [
+            ("one", INLINE_BYTES),
+            ("two", OPENING_BYTES),
+        ]
+
+    run(main, {})
+
+
+@pytest.mark.parametrize("is_lasting", [False, True])
+def test_holders_that_are_away_are_nothing_found_where_another_track_follows(run, is_lasting):
+    async def main(on: Stage) -> None:
+        times = 99 if is_lasting else 1
+        on.client.errors["two"] = deque([HolderAwayError("its holder is away")] * times)
+        await on.player.play(["one", "two", "three"])
+        assert titles(on) == ["one", "three"] if is_lasting else ["one", "two", "three"]
+        told = on.told("warning")
+        assert told == [{"message": "its holder is away"}] * is_lasting
+
+    run(main)
+
+
+def test_the_last_track_is_waited_for_though_its_holders_are_away(run):
+    async def main(on: Stage) -> None:
+        on.client.errors["two"] = deque([HolderAwayError("its holder is away")] * 20)
+        await on.player.play(["one", "two"])
+        assert titles(on) == ["one", "two"]
+        assert len([item for _, item, *_ in on.client.opened if item == "two"]) == 21
+
+    run(main)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
+import pytest
 import trio
 import trio.testing
 
-from lightpeer.playback.events import Slowed
-from lightpeer.playback.status import Status
+from lightpeer.core.queue.play_queue import PlayQueue
+from lightpeer.playback.events import Playing, Slowed
+from lightpeer.playback.status import Status, place_of, playing, status_of
+from tests.pair import made_track
 from tests.playback.steps import FakeDeck, FakeSession, Stage
 
 
@@ -120,3 +124,81 @@ def test_the_status_while_a_track_is_opened_comes_from_memory(run):
             on.player.stop()
 
     run(main)
+
+
+# The words for a moment, without a player.
+
+
+def queue_of(*items: str) -> PlayQueue:
+    queue = PlayQueue(lambda below: below - 1)
+    queue.add(items)
+    return queue
+
+
+def deck_of(*, is_playing: bool = True) -> SimpleNamespace:
+    """A deck of a track in two renditions, the higher of which is heard."""
+    track = made_track(60, kbps=(24, 96), title="Rain", artist="Band", album="Disc").track
+    session = SimpleNamespace(
+        playout=SimpleNamespace(playing=is_playing), buffer_s=12.5, source_count=3, transport="grpc"
+    )
+    return SimpleNamespace(track=track, session=session, rendition=track.renditions[1])
+
+
+def test_of_a_queue_that_is_not_played_its_place_is_shown():
+    queue = queue_of("one", "two", "three")
+    assert place_of(queue) == Status(), "nothing is due"
+    queue.start()
+    assert place_of(queue) == Status(entry=1, item="one", number=1, count=3)
+    queue.go(2, 7.5)
+    assert place_of(queue) == Status(entry=2, item="two", number=2, count=3, position_s=7.5)
+    queue.clear()
+    assert place_of(queue) == Status()
+
+
+def test_a_number_is_that_of_the_order_in_which_they_are_played():
+    queue = queue_of("one", "two", "three")
+    queue.start()
+    queue.move([3], 0)
+    queue.go(3, 0.0)
+    assert (place_of(queue).entry, place_of(queue).item, place_of(queue).number) == (3, "three", 1)
+
+
+@pytest.mark.parametrize(
+    ("is_playing", "is_paused", "state"),
+    [
+        (True, False, "playing"),
+        (False, False, "buffering"),
+        (True, True, "paused"),
+        (False, True, "paused"),
+    ],
+)
+def test_a_pause_is_shown_before_what_the_network_does(is_playing, is_paused, state):
+    assert status_of(deck_of(is_playing=is_playing), Status(), is_paused=is_paused).state == state
+
+
+@pytest.mark.parametrize("is_paused", [True, False])
+def test_without_a_deck_it_is_being_opened_where_it_stands(is_paused):
+    place = Status(entry=4, item="rain", number=2, count=9, position_s=7.5)
+    assert status_of(None, place, is_paused=is_paused) == replace(place, state="opening")
+
+
+def test_a_deck_adds_its_track_to_the_place():
+    place, deck = Status(entry=4, item="rain", number=2, count=9, position_s=7.5), deck_of()
+    assert status_of(deck, place, is_paused=False) == replace(
+        place,
+        state="playing",
+        title="Rain",
+        artist="Band",
+        uri=deck.track.uri,
+        duration_s=60.0,
+        buffer_s=12.5,
+        bitrate_kbps=96,
+        lowest_kbps=24,
+        sources=3,
+        transport="grpc",
+    )
+
+
+def test_the_first_sound_of_a_track_tells_what_is_heard():
+    deck = deck_of()
+    assert playing(deck) == Playing("Rain", "Band", "Disc", deck.track.uri, 60.0, 96, "grpc")
