@@ -7,7 +7,7 @@ import trio
 
 from lightpeer.client.metered import open_metered
 from lightpeer.config import Settings
-from lightpeer.core.budget.profile import Profile
+from lightpeer.core.budget.profile import NORMAL, Profile, limits_of
 from lightpeer.core.budget.standing import MB
 from lightpeer.errors import CapReachedError
 from lightpeer.state.usage import UsageFile
@@ -59,6 +59,18 @@ def test_where_there_are_caps_or_nobody_is_known_nothing_is_sent_before_it_is_as
                     assert not client.connecting.is_set()
                     await trio.sleep(1)
                 assert phone.counters.total_bytes() == 0
+
+    simulate(main)
+
+
+def test_what_a_network_carried_before_does_not_count(tmp_path):
+    async def main(net: SimInternet) -> None:
+        phone = net.host("10.0.9.1")
+        phone.counters.add(rx=5 * MB)
+        async with open_metered(settings(tmp_path), phone) as client:
+            phone.counters.add(tx=1000)
+            assert client.limits() == limits_of(NORMAL)
+        assert used(tmp_path) == 1000
 
     simulate(main)
 
