@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from lightpeer.cli import kept
+from lightpeer.cli.choosing import Chosen
 from lightpeer.cli.main import run
 from lightpeer.client.fetch import FetchOptions
 from lightpeer.client.pin import pin
+from lightpeer.console.output import Output
 from lightpeer.core.content.uri import format_uri
-from lightpeer.errors import StateError
+from lightpeer.errors import NothingFoundError, StateError
 from lightpeer.state.kept_file import KeptFile
 from lightpeer.testing.network import SimInternet, simulate
-from tests.pair import made_track
+from tests.pair import made_track, serving, settings
 from tests.playback.music import stage
 
 LONG = made_track(40, kbps=(24, 96), title="Long", artist="Band", album="Disc", seed=1)
@@ -161,3 +165,40 @@ def test_silence_is_a_number_of_seconds(command):
     for wrong in ("-1", "inf", "nan"):
         (error,) = command("pin", SHORT.track.uri, "--timeout", wrong, status=2)
         assert "number of seconds" in error["message"]
+
+
+# What is not here yet, from a peer.
+
+
+def pin_from_peer(folder: Path, monkeypatch: pytest.MonkeyPatch, *items: str, takes_all: bool = False):
+    """Pin as the command does where a peer has both tracks; return its status and the events."""
+    printed = io.StringIO()
+
+    async def main(net: SimInternet) -> int:
+        async with serving(net.host("10.0.0.1"), [LONG, SHORT]) as server:
+            monkeypatch.setattr(kept, "SystemNetwork", lambda: net.host("10.0.9.1"))
+            chosen = settings(folder, server, cache_bytes=KEPT_BYTES)
+            return await kept._pin(
+                chosen, Output(json=True, stream=printed), Chosen(list(items), takes_all), 60.0
+            )
+
+    status = simulate(main)
+    return status, [json.loads(line) for line in printed.getvalue().splitlines()]
+
+
+def test_words_pin_the_best_hit_or_all(tmp_path, monkeypatch):
+    status, (event,) = pin_from_peer(tmp_path / "one", monkeypatch, "long band")
+    assert (status, event["event"], event["title"]) == (0, "pinned", "Long")
+    assert event["fetched_bytes"] == sum(map(len, LONG.segments[1])), "the best rendition"
+    status, (found, *events) = pin_from_peer(tmp_path / "all", monkeypatch, 'artist:"Band"', takes_all=True)
+    assert (status, found["event"], found["tracks"]) == (0, "found", 1)
+    assert [event["title"] for event in events] == ["Long"]
+
+
+def test_of_several_the_missing_are_told_and_give_the_status(tmp_path, monkeypatch):
+    missing = format_uri(bytes(32))
+    status, events = pin_from_peer(tmp_path, monkeypatch, "silence", SHORT.track.uri, missing)
+    assert status == NothingFoundError("").exit_status
+    assert [event["event"] for event in events] == ["warning", "pinned", "warning"]
+    assert events[0]["message"].startswith("silence: nothing found for 'silence'")
+    assert events[2]["message"].startswith(f"{missing}: ")

@@ -18,7 +18,6 @@ from tests.core.search.made import PEERS, track
 from tests.pair import made_track
 from tests.rpc.service import run
 
-NO_OPEN = SimpleNamespace(HasField=lambda _name: False)
 SONG = made_track(1, title="Song", artist="Somebody", album="Album").track
 SPAM = made_track(1, title="Spam", artist="Nobody", album="Album").track
 
@@ -51,6 +50,7 @@ class Stage:
         self.chooser._holders = self
 
     is_any_away = False
+    opens_with_hit: object = None  # the track that comes with its hit
 
     def away(self) -> HolderAwayError:
         return HolderAwayError("its holders are away")
@@ -95,7 +95,15 @@ class Stage:
         inquiry.on_answer()
         for wait_s, *found in answer:
             await trio.sleep(wait_s)
-            yield found, NO_OPEN
+            opens = self.opens_with_hit and bool(found)
+            yield (
+                found,
+                SimpleNamespace(HasField=lambda name, opens=opens: opens and name == "open", open="it"),
+            )
+
+    def accept_untrusted(self, opening: str, reply: str, track_id: bytes, peer: FakePeer) -> SimpleNamespace:
+        assert (opening, reply, track_id[:4], peer.number) == ("opening", "it", b"Song", 0)
+        return SimpleNamespace(track=self.opens_with_hit)
 
     async def open(self, found, holder, _leads) -> Outcome:
         number = [peer.peer_id for peer in PEERS].index(holder.peer_id)
@@ -213,6 +221,27 @@ def test_a_track_of_another_name_is_played_only_if_it_fits_the_words(opened, is_
         on = Stage([(0, track("Mislabelled", PEERS[1]))])
         on.plans[1] = 0.0, sought
         assert (await on.chosen())[0] == ("peer 1" if is_chosen else None)
+
+    run(main)
+
+
+def test_a_track_that_comes_with_its_hit_costs_no_other_open():
+    async def main():
+        on = Stage([(0, track("Song"))], known=(0,))
+        on.opens_with_hit = SONG
+        peer, opened = await on.chooser.run()
+        assert (peer.number, opened.track, on.begun) == (0, SONG, [])
+        assert trio.current_time() == 0
+
+    run(main)
+
+
+def test_one_that_its_hit_contradicts_is_a_lie_of_the_peer_that_sent_both():
+    async def main():
+        on = Stage([(0, track("Song"))], [(0,)], known=(0,))
+        on.opens_with_hit = SPAM
+        assert (await on.chosen())[0] is None
+        assert on.errors == [0]
 
     run(main)
 

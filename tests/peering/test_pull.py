@@ -45,6 +45,15 @@ class FakeCall:
             raise reply
         return reply
 
+    heard_s = 3.5
+    cancels = 0
+
+    def take_silence_s(self) -> float:
+        return 1.25
+
+    def cancel(self) -> None:
+        self.cancels += 1
+
 
 class Ends:
     """Both ends of a call."""
@@ -155,3 +164,10 @@ def test_a_call_that_has_ended_takes_no_more():
         assert ends.explained == [], "whoever reads is told why"
 
     trio.run(main)
+
+
+def test_how_its_connection_is_and_its_end_are_those_of_the_call():
+    ends = Ends()
+    assert (ends.pull.heard_s, ends.pull.take_silence_s()) == (3.5, 1.25)
+    ends.pull.cancel()
+    assert ends.call.cancels == 1
