@@ -1,110 +1,204 @@
-"""The commands of the cache, on a folder that a test has filled: what is shown, and what is cleared."""
+"""`cache` and `pin` as a person calls them, on what a client has kept before."""
 
 from __future__ import annotations
 
 import io
 import json
-from types import SimpleNamespace
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-import trio
 
-from lightpeer.cli import kept as module
-from lightpeer.config import Settings
+from lightpeer.cli import kept
+from lightpeer.cli.choosing import Chosen
+from lightpeer.cli.main import run
+from lightpeer.client.fetch import FetchOptions
+from lightpeer.client.pin import pin
 from lightpeer.console.output import Output
-from lightpeer.console.text import width
-from lightpeer.core.content.manifest import TABLE_BASE
-from lightpeer.errors import UsageError
-from lightpeer.state.files import Losses
-from lightpeer.state.kept import KeptTracks
-from lightpeer.state.kept_file import MANIFEST
-from tests.pair import made_track
+from lightpeer.core.content.uri import format_uri
+from lightpeer.errors import NothingFoundError, StateError
+from lightpeer.state.kept_file import KeptFile
+from lightpeer.testing.network import SimInternet, simulate
+from tests.pair import made_track, serving, settings
+from tests.playback.music import stage
 
-WHOLE = made_track(65, title="Copper Rain", artist="lightpeer", album="Demo", seed=1, kbps=(6,))
-PART = made_track(65, title="東京", artist="", seed=2, kbps=(6,))
-BOUND_BYTES = 10_000_000
+LONG = made_track(40, kbps=(24, 96), title="Long", artist="Band", album="Disc", seed=1)
+SHORT = made_track(5, kbps=(24,), title="Short", seed=2)
+KEPT_BYTES = 5_000_000
 
 
-class Terminal(Output):
-    """Output on a terminal of 40 columns."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory in which both tracks are pinned, and that remembers no peer."""
+    folder = tmp_path_factory.mktemp("made")
 
-    columns = 39
+    async def main(net: SimInternet) -> None:
+        async with stage(net, folder, [LONG, SHORT], cache_bytes=KEPT_BYTES) as now:
+            for track, kbps in ((LONG, 96), (SHORT, None)):
+                await pin(now.client, track.track.uri, FetchOptions(kbps))
+
+    simulate(main)
+    for path in folder.glob("peers*"):
+        path.unlink()
+    return folder
 
 
 @pytest.fixture
-def settings(tmp_path):
-    """Settings with two tracks in the cache, of which one is pinned and the other is there in part."""
-
-    async def fill():
-        async with trio.open_nursery() as nursery:
-            kept = KeptTracks(tmp_path, BOUND_BYTES, nursery, Losses())
-            for made, segments in ((WHOLE, 65), (PART, 10)):
-                file = kept.open(made.track.track_id)
-                file.put(MANIFEST, made.manifest)
-                for number, table in enumerate(made.tables[0]):
-                    file.put((0, TABLE_BASE + number), table)
-                for number in range(segments):
-                    file.put((0, number), made.segments[0][number])
-                kept.save()
-            kept.pin(WHOLE.track.track_id, 0)
-            nursery.cancel_scope.cancel()
-
-    trio.run(fill)
-    return Settings(state_dir=tmp_path, cache_bytes=BOUND_BYTES)
+def state(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, in surroundings that name no peer either."""
+    for variable in ("CACHE", "CONFIG", "BOOTSTRAP"):
+        monkeypatch.delenv(f"LIGHTPEER_{variable}", raising=False)
+    monkeypatch.setenv("LIGHTPEER_LAN", "no")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    return Path(shutil.copytree(made, tmp_path / "state"))
 
 
-def cache(settings, kind=Output, *, clear=False, pinned=False, **how):
-    """Run `cache`; return what it printed."""
-    stream = io.StringIO()
-    arguments = SimpleNamespace(command="cache", clear=clear, pinned=pinned)
-    assert module.run(arguments, settings, kind(stream=stream, **how)) == 0
-    return stream.getvalue().splitlines()
+@pytest.fixture
+def command(state: Path, capsys: pytest.CaptureFixture) -> Callable[..., list[dict]]:
+    """Returns a function that runs a command, and returns the events that programs read."""
+
+    def call(*words: str, status: int = 0) -> list[dict]:
+        capsys.readouterr()
+        assert run(["--state", str(state), *words, "--json"]) == status
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return call
 
 
-def test_a_pipe_gets_all_that_is_known_of_each(settings):
-    *tracks, total = cache(settings)
-    assert sorted(tracks) == [
-        f"Copper Rain — lightpeer (Demo)  1:05  0.1 MB  pinned  {WHOLE.track.uri}",
-        f"東京  0:10 of 1:05  0.0 MB  {PART.track.uri}",
-    ]
-    assert total == "2 tracks, 0.1 MB of 10.0 MB, 0.1 MB pinned"
+def pinned(events: list[dict]) -> dict[str, bool]:
+    return {event["title"]: event["pinned"] for event in events if event["event"] == "kept"}
 
 
-def test_a_terminal_gets_titles_and_lengths(settings):
-    lines = cache(settings, Terminal)
-    assert max(map(width, lines)) <= Terminal.columns
-    assert sorted(line.split("  ")[0] for line in lines[:2]) == ["Copper Rain — lightpeer …", "東京"]
-    assert [line.endswith("1:05") for line in lines[:2]] == [True, True]
-    assert " ".join(lines[2:]) == "2 tracks, 0.1 MB of 10.0 MB, 0.1 MB pinned", "in two lines"
+def test_each_track_is_shown_with_what_is_here_of_it_and_all_together(command):
+    *tracks, total = command("cache")
+    long = next(event for event in tracks if event["title"] == "Long")
+    assert {
+        key: long[key] for key in ("event", "uri", "artist", "album", "duration_s", "kept_s", "pinned")
+    } == {
+        "event": "kept",
+        "uri": LONG.track.uri,
+        "artist": "Band",
+        "album": "Disc",
+        "duration_s": 40.0,
+        "kept_s": 40.0,
+        "pinned": True,
+    }
+    assert long["bytes"] > sum(map(len, LONG.segments[1]))
+    size_bytes = sum(event["bytes"] for event in tracks)
+    assert (total["event"], total["tracks"]) == ("cache", 2)
+    assert total["bytes"] == total["pinned_bytes"] == size_bytes
 
 
-def test_programs_get_every_field(settings):
-    events = [json.loads(line) for line in cache(settings, json=True)]
-    whole = next(event for event in events if event.get("title") == "Copper Rain")
-    assert (whole["event"], whole["uri"], whole["pinned"]) == ("kept", WHOLE.track.uri, True)
-    part = next(event for event in events if event.get("title") == "東京")
-    assert (part["kept_s"], part["duration_s"], part["pinned"]) == (10, 65.0, False)
-    assert (events[-1]["event"], events[-1]["tracks"]) == ("cache", 2)
+def test_of_a_track_that_is_here_in_part_it_is_told_how_much(command, state, monkeypatch, capsys):
+    made, put = made_track(20, title="Part", seed=3), KeptFile.put
+
+    def lose_the_second_half(file: KeptFile, key: tuple[int, int], data: bytes) -> None:
+        if not 10 <= key[1] < 20:
+            put(file, key, data)
+
+    async def main(net: SimInternet) -> None:
+        async with stage(net, state, [made], cache_bytes=KEPT_BYTES) as now:
+            with pytest.raises(StateError, match="not all of Part"):
+                await pin(now.client, made.track.uri)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptFile, "put", lose_the_second_half)
+        simulate(main)
+    (part,) = [event for event in command("cache") if event.get("title") == "Part"]
+    assert (part["kept_s"], part["duration_s"]) == (10, 20.0)
+    assert run(["--state", str(state), "cache"]) == 0
+    assert "0:10 of 0:20" in capsys.readouterr().out
 
 
-def test_while_the_cache_is_off_it_is_shown_all_the_same(settings):
-    off = Settings(state_dir=settings.state_dir, cache_bytes=0)
-    assert cache(off)[-1] == "2 tracks, 0.1 MB of 0.0 MB, 0.1 MB pinned"
+def test_people_read_lines(command, state, capsys):
+    assert run(["--state", str(state), "cache", "--cache-size", "5"]) == 0
+    *lines, total = capsys.readouterr().out.splitlines()
+    (long,) = [line for line in lines if "Long" in line]
+    assert "0:40" in long
+    assert "pinned" in long
+    assert total.startswith("2 tracks, 0.5 MB of 5.0 MB, 0.5 MB pinned")
 
 
-def test_clearing_leaves_what_is_pinned_and_says_so(settings):
-    assert cache(settings, clear=True) == [
-        "1 track removed, 1 pinned left: --clear --pinned removes what is pinned, too"
-    ]
-    assert [line.split(" — ")[0] for line in cache(settings)[:-1]] == ["Copper Rain"]
-    (event,) = cache(settings, clear=True, json=True)
-    assert json.loads(event) == {"event": "cleared", "tracks": 0, "pinned": 1}
-    assert cache(settings, clear=True, pinned=True) == ["1 track removed"]
-    assert cache(settings)[-1].startswith("0 tracks, ")
-    assert cache(settings, clear=True, quiet=True) == []
+def test_what_is_let_go_stays_but_may_make_room(command):
+    (unpinned,) = command("pin", "--remove", LONG.track.uri, format_uri(bytes(32)))
+    assert (unpinned["event"], unpinned["tracks"]) == ("unpinned", 1)
+    assert pinned(command("cache")) == {"Long": False, "Short": True}
+    *_, total = command("cache")
+    assert 0 < total["pinned_bytes"] < total["bytes"]
 
 
-def test_pinned_tracks_are_not_cleared_by_a_slip(settings):
-    with pytest.raises(UsageError, match="give both"):
-        cache(settings, pinned=True)
-    assert len(cache(settings)) == 3
+def test_what_was_let_go_is_cleared(command):
+    command("pin", "--remove", LONG.track.uri)
+    (cleared,) = command("cache", "--clear")
+    assert cleared["event"] == "cleared"
+    assert cleared["tracks"] >= 1
+    assert "Long" not in pinned(command("cache"))
+
+
+def test_a_cache_that_is_off_is_shown_and_has_no_room(command):
+    *tracks, total = command("cache", "--cache-size", "0")
+    assert pinned(tracks) == {"Long": True, "Short": True}
+    assert total["bound_bytes"] == 0
+
+
+def test_what_is_here_is_pinned_again_without_a_network(command):
+    command("pin", "--remove", SHORT.track.uri)
+    (event,) = command("pin", SHORT.track.uri)
+    assert (event["event"], event["title"], event["fetched_bytes"]) == ("pinned", "Short", 0)
+    assert event["kept_bytes"] > 0
+    assert pinned(command("cache")) == {"Long": True, "Short": True}
+
+
+def test_what_is_not_here_needs_a_peer(command):
+    for uri in (format_uri(bytes(32)), "words"):
+        (error,) = command("pin", uri, status=3)
+        assert error["message"].startswith("no peer is known")
+
+
+def test_words_cannot_be_let_go_of(command):
+    (error,) = command("pin", "--remove", "words", status=2)
+    assert "'words' is not a track id" in error["message"]
+
+
+def test_silence_is_a_number_of_seconds(command):
+    for wrong in ("-1", "inf", "nan"):
+        (error,) = command("pin", SHORT.track.uri, "--timeout", wrong, status=2)
+        assert "number of seconds" in error["message"]
+
+
+# What is not here yet, from a peer.
+
+
+def pin_from_peer(folder: Path, monkeypatch: pytest.MonkeyPatch, *items: str, takes_all: bool = False):
+    """Pin as the command does where a peer has both tracks; return its status and the events."""
+    printed = io.StringIO()
+
+    async def main(net: SimInternet) -> int:
+        async with serving(net.host("10.0.0.1"), [LONG, SHORT]) as server:
+            monkeypatch.setattr(kept, "SystemNetwork", lambda: net.host("10.0.9.1"))
+            chosen = settings(folder, server, cache_bytes=KEPT_BYTES)
+            return await kept._pin(
+                chosen, Output(json=True, stream=printed), Chosen(list(items), takes_all), 60.0
+            )
+
+    status = simulate(main)
+    return status, [json.loads(line) for line in printed.getvalue().splitlines()]
+
+
+def test_words_pin_the_best_hit_or_all(tmp_path, monkeypatch):
+    status, (event,) = pin_from_peer(tmp_path / "one", monkeypatch, "long band")
+    assert (status, event["event"], event["title"]) == (0, "pinned", "Long")
+    assert event["fetched_bytes"] == sum(map(len, LONG.segments[1])), "the best rendition"
+    status, (found, *events) = pin_from_peer(tmp_path / "all", monkeypatch, 'artist:"Band"', takes_all=True)
+    assert (status, found["event"], found["tracks"]) == (0, "found", 1)
+    assert [event["title"] for event in events] == ["Long"]
+
+
+def test_of_several_the_missing_are_told_and_give_the_status(tmp_path, monkeypatch):
+    missing = format_uri(bytes(32))
+    status, events = pin_from_peer(tmp_path, monkeypatch, "silence", SHORT.track.uri, missing)
+    assert status == NothingFoundError("").exit_status
+    assert [event["event"] for event in events] == ["warning", "pinned", "warning"]
+    assert events[0]["message"].startswith("silence: nothing found for 'silence'")
+    assert events[2]["message"].startswith(f"{missing}: ")

@@ -11,6 +11,7 @@ import trio.testing
 
 from lightpeer.cli.naming import Named, kept_kbps, kept_track, named_tracks
 from lightpeer.client.models import Found, Hit
+from lightpeer.config import Settings
 from lightpeer.console.output import Output
 from lightpeer.core.content.album import AlbumPlace
 from lightpeer.core.content.manifest import TABLE_BASE
@@ -38,6 +39,8 @@ HIT = Hit(bytes(32), OTHER, "Hit", "Bob", "Ebb", 60.0, [24], [], 7, 1, 9, "Other
 
 class FakeClient:
     """A client that keeps some tracks, and finds a hit or nobody."""
+
+    settings = Settings()
 
     def __init__(self, kept: KeptTracks | None, hits: list[Hit], error: Exception | None = None) -> None:
         self.kept, self.hits, self.error = kept, hits, error

@@ -80,18 +80,6 @@ def test_all_bytes_count_in_both_directions(tmp_path):
     assert UsageFile(tmp_path).load().by_day(1).popitem()[1].keys() == {"normal"}
 
 
-def test_what_a_network_carried_before_does_not_count(tmp_path):
-    async def main(net: SimInternet) -> None:
-        phone = net.host("10.0.9.1")
-        phone.counters.add(rx=5 * MB)
-        async with open_metered(settings(tmp_path), phone) as client:
-            phone.counters.add(tx=1000)
-            assert client.limits() == limits_of(NORMAL)
-        assert used(tmp_path) == 1000
-
-    simulate(main)
-
-
 def test_a_cap_ends_a_fetch_and_the_next_run_before_it_begins(tmp_path):
     capped = Profile("normal", day_mb=1)
     with pytest.raises(CapReachedError, match=r"the cap of 1 MB a day in the profile normal is reached"):

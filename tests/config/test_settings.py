@@ -10,7 +10,6 @@ import pytest
 
 from lightpeer import places
 from lightpeer.config import Settings, load_settings
-from lightpeer.config.joined import read_joined
 from lightpeer.core.budget.profile import Profile
 from lightpeer.core.trust.contact import Contact
 from lightpeer.core.trust.identity import PeerId, format_peer_id
@@ -213,23 +212,6 @@ def test_mistakes_elsewhere_name_their_place():
         load_settings(environ=HOME | {"LIGHTPEER_VOLUME": "x"})
 
 
-@pytest.mark.parametrize(
-    ("platform", "config_path", "state_dir"),
-    [
-        ("linux", "/home/a/.config/lightpeer/config.toml", "/home/a/.local/state/lightpeer"),
-        (
-            "darwin",
-            "/home/a/Library/Application Support/lightpeer/config.toml",
-            "/home/a/Library/Application Support/lightpeer/state",
-        ),
-    ],
-)
-def test_platform_folders(monkeypatch, platform, config_path, state_dir):
-    monkeypatch.setattr(places.sys, "platform", platform)
-    assert str(places.default_config_path(HOME)) == config_path
-    assert str(places.default_state_dir(HOME)) == state_dir
-
-
 def test_the_networks_that_were_joined_follow_the_bootstrap_list(tmp_path, caplog):
     peer_id = PeerId(bytes(range(20)))
     invite = f"loudp2p:{format_peer_id(peer_id)}@a:1,b:2"
@@ -249,7 +231,6 @@ def test_joined_networks_that_cannot_be_read_are_reported(tmp_path, caplog):
     (tmp_path / "joined").mkdir()
     assert load_settings(environ=HOME, overrides={"state_dir": tmp_path}).bootstrap == ()
     assert "cannot read the joined networks" in caplog.text
-    assert read_joined(tmp_path / "file" / "none") == []
 
 
 def test_a_user_without_a_home_names_a_state_directory(monkeypatch):
@@ -265,12 +246,6 @@ def test_a_user_without_a_home_names_a_state_directory(monkeypatch):
         load_settings(environ={}, overrides={"state_dir": "~x/s"})
     with pytest.raises(ConfigError, match="the environment's XDG_STATE_HOME is '~x'"):
         load_settings(environ={"XDG_STATE_HOME": "~x"})
-
-
-def test_xdg_folders():
-    environ = HOME | {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s"}
-    assert str(places.default_config_path(environ)) == "/c/lightpeer/config.toml"
-    assert str(places.default_state_dir(environ)) == "/s/lightpeer"
 
 
 def test_the_limits_of_a_server_reach_its_connections():

@@ -28,6 +28,9 @@ from typing import NamedTuple
 
 TO_KILL = 0.9
 CORES = (
+    "budget/standing",
+    "lan/mdns",
+    "queue/play_queue",
     "rate/bandwidth",
     "segments/buffer",
     "rate/crowd",
@@ -40,9 +43,13 @@ CORES = (
     "segments/assembly",
     "rate/meters",
     "udp/outstanding",
+    "udp/pacer",
     "segments/playout",
     "sources/probe",
     "udp/receiver",
+    "rpc/reply_burst",
+    "search/fields",
+    "search/spelling",
     "segments/asking",
     "segments/download",
     "segments/hold_ups",
@@ -57,6 +64,7 @@ CORES = (
     "sources/selection",
     "segments/skips",
     "segments/tables",
+    "segments/transports",
     "segments/wishes",
     "sources/call_watch",
     "sources/path_state",

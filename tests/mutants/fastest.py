@@ -25,6 +25,7 @@ HOPE = 0.5  # kills of a test that has not killed any: a fast one is tried befor
 MOST_CPU = 4.0, 3.0  # times as long as a test takes without a mutant, and so many seconds more
 MOST_REAL = 10.0, 10.0  # likewise, where it waits; the machine may be busy with other things
 TIMEOUT = 36  # how mutmut calls it
+ALL_TESTS = {"stats", "fail"}  # mutmut's runs that tell which tests there are, and that any can fail
 
 
 def module_under_test() -> str | None:
@@ -57,8 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return -(killed[item.nodeid] + HOPE) / duration_s, duration_s
 
     items.sort(key=rank)
-    if config.option.collectonly or os.environ.get("MUTANT_UNDER_TEST") == "stats":
-        return  # these runs are to tell which tests there are
+    if config.option.collectonly or os.environ.get("MUTANT_UNDER_TEST") in ALL_TESTS:
+        return
     budget_s = float(os.environ.get("MUTANT_BUDGET_S", "inf"))
     for number, item in enumerate(items):
         budget_s -= rank(item)[1]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gc
-import logging
 
 import pytest
 import trio
 import trio.testing
 
 from lightpeer.core.rpc.status import StatusCode
-from lightpeer.errors import RpcError, UsageError
 from lightpeer.rpc.channel import EOF
 from tests.rpc.service import run, serving
 
@@ -20,86 +18,6 @@ async def settle() -> None:
 
 
 # --- the surface --------------------------------------------------------------------------------
-
-
-def test_callbacks_come_at_the_end_of_a_call_however_it_ends(caplog):
-    async def main():
-        async with serving() as f:
-            ended = []
-
-            def fail(call):
-                raise ValueError("mine")
-
-            good, bad = f.channel.unary_unary("/t/Echo")(b""), f.channel.unary_unary("/t/Sleep")(b"9")
-            good.add_done_callback(fail)
-            for call in (good, bad):
-                call.add_done_callback(ended.append)
-            await good
-            assert ended == [good]
-            bad.cancel()
-            assert ended == [good, bad]
-            bad.add_done_callback(ended.append)
-            assert ended == [good, bad, bad]
-            f.network.hang = True
-            await f.network.streams[0].aclose()
-            await settle()
-            pending = f.channel.unary_unary("/t/Echo")(b"")
-            pending.add_done_callback(ended.append)
-            pending.cancel()
-            assert ended[-1] is pending
-
-    with caplog.at_level(logging.ERROR):
-        run(main)
-    assert "a callback at the end of /t/Echo failed" in caplog.text
-
-
-def test_a_call_can_be_waited_for_until_it_has_a_connection():
-    async def main():
-        async with serving() as f:
-            f.network.delay_s = 2
-            call = f.channel.unary_unary("/t/Sleep")(b"9")
-            await call.wait_for_connection()
-            assert trio.current_time() == 2
-            assert not call.done()
-            await f.network.streams[0].aclose()
-            await settle()
-            f.network.refuse = OSError("connection refused")
-            with pytest.raises(RpcError, match="refused"):
-                await f.channel.unary_unary("/t/Echo")(b"").wait_for_connection()
-
-    run(main)
-
-
-def test_an_error_has_all_that_grpcios_has():
-    async def main():
-        async with serving() as f:
-            call = f.channel.unary_unary("/t/Fail")(b"")
-            with pytest.raises(RpcError) as caught:
-                await call
-            error = caught.value
-            assert error.code() is StatusCode.NOT_FOUND
-            assert error.initial_metadata() == (("begun", "yes"),)
-            assert error.trailing_metadata() == (("hint-bin", b"\0\1"),)
-            text = "NOT_FOUND (5): 'no such thing', metadata [('begun', 'yes'), ('hint-bin', b'\\x00\\x01')]"
-            assert error.debug_error_string() == text
-            assert await call.debug_error_string() == text
-
-    run(main)
-
-
-def test_arguments_may_stand_where_grpcio_has_them():
-    async def main():
-        async with serving() as f:
-            echo = f.channel.unary_unary("/t/Echo")
-            call = echo(b"", 5, (("k", "v"),), None, True, None)
-            assert call.time_remaining() == 5
-            await call
-            assert await call.trailing_metadata() == (("k", "v"),)
-            assert await f.channel.stream_unary("/t/Sum")(request_iterator=[b"abc"]) == b"3"
-            with pytest.raises(UsageError, match="metadata="):
-                echo(b"", credentials=object())
-
-    run(main)
 
 
 def test_an_iterator_of_requests_that_waits_ends_with_its_call():

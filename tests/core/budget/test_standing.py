@@ -41,6 +41,11 @@ def test_a_cap_goes_from_normal_to_slow_to_over():
     assert [s.nearest.left_bytes for s in (fresh, slow, over)] == [10 * MB, 2 * MB, 0]
 
 
+def test_what_is_not_in_the_account_yet_counts_against_both_caps():
+    caps = standing(2, before_mb=80, more_mb=3).caps
+    assert [(cap.period, cap.used_bytes) for cap in caps] == [("day", 5 * MB), ("month", 85 * MB)]
+
+
 def test_a_cap_that_is_used_up_has_no_further_mark():
     over = standing(100, profile=Profile("train", day_mb=10))
     assert math.isinf(over.next_bytes)

@@ -163,6 +163,18 @@ def test_who_is_not_on_the_link_is_neither_answered_nor_heard(host):
     assert found(core) == []
 
 
+def test_who_was_answered_a_moment_ago_is_not_told_again_at_once_that_we_are_there():
+    core = node()
+    run(core, 0.0)
+    core.receive(build_message(ASKED), THEM, 0.95)
+    answers = [at for at, message in run(core, 9.0) if message.is_response]
+    assert answers == [1.0], "the second time answers the question too"
+    core = node()
+    core.handle_timeout(0.5)  # late, as the machine slept
+    sent(core)
+    assert [at for at, message in run(core, 9.0) if message.is_response] == [1.5]
+
+
 def test_answers_to_all_are_a_second_apart_however_many_ask():
     core = settled()
     answers = []
@@ -180,7 +192,8 @@ def test_an_older_resolver_has_its_answer_at_once_and_alone():
     core.receive(build_message(Message(77, False, [question])), ("192.168.1.3", 40000), 2.95)
     ((message, place),) = sent(core)
     assert place == ("192.168.1.3", 40000)
-    assert (message.number, message.questions) == (77, [Question(SERVICE, PTR)])
+    assert (message.number, message.is_response) == (77, True)
+    assert message.questions == [Question(SERVICE, PTR)]
     assert {record.ttl_s for record in message.records} == {LEGACY_TTL_S}
     assert not any(record.is_unique for record in message.records)
 
@@ -291,7 +304,7 @@ def test_a_goodbye_is_said():
     core = settled()
     core.stop()
     ((message, place),) = sent(core)
-    assert place is None
+    assert (message.number, message.is_response, place) == (0, True, None)
     assert {record.ttl_s for record in message.records} == {0}
 
 

@@ -63,6 +63,12 @@ def test_what_is_ahead_may_pay_for_more_than_the_link_carries() -> None:
     assert decide(view) == Want(HIGH, view.end)
 
 
+def test_a_link_that_carries_a_little_less_loses_little_of_much() -> None:
+    """Over the next two minutes, that is; a tenth less than the greatest costs twelve seconds of them."""
+    insured = seen(of(HIGH, 0, 150), rate=0.95 * SIZES_BYTES[HIGH], waste_share=0.0)
+    assert decide(insured) == Want(HIGH, insured.end)
+
+
 def test_a_listener_may_want_no_more() -> None:
     assert decide(seen(of(MIDDLE, 0, MUCH), rate=FAST, best=MIDDLE)) == Want(MIDDLE, MUCH)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from lightpeer.core.rate.meters import DeliveryRate, PathDelay, WindowedMinimum
-from lightpeer.core.rpc.reply_burst import ReplyBurst
 from lightpeer.core.udp.datagram import Unit
 from lightpeer.core.udp.events import UnitArrived
 from lightpeer.core.udp.round_trip import SmoothedRtt
@@ -237,39 +236,3 @@ def test_rates_that_were_too_high_can_be_forgotten():
     meter.take(10_000)
     meter.take(2_000, forget=True)
     assert meter.bytes_per_s == 2_000
-
-
-# Replies
-
-
-def burst(*reads: tuple[int, float]) -> ReplyBurst:
-    reply = ReplyBurst(1.0)
-    for size, at in reads:
-        reply.add(size, at)
-    return reply
-
-
-def test_a_reply_in_one_burst_tells_the_round_trip_and_the_rate():
-    reply = burst((73, 1.125), (9, 1.1875), *((1448, 1.25 + 0.125 * number) for number in range(5)))
-    assert reply.rtt_s == 0.25
-    assert reply.rate_bytes_per_s == 8 * 1448
-
-
-def test_what_comes_a_round_trip_later_is_no_part_of_the_burst():
-    reply = burst(*((1448, 1.25 + 0.125 * number) for number in range(8)), (1448, 3.0), (8688, 3.1))
-    assert reply.rate_bytes_per_s == 8 * 1448
-
-
-@pytest.mark.parametrize(
-    "reads",
-    [
-        (),
-        ((1448, 1.25), (300, 1.3)),
-        ((1448, 1.25), (1448, 1.25), (1448, 1.25), (1448, 1.25)),
-        ((1448, 1.25), (8688, 1.5), (700, 1.51)),
-        ((1448, 1.25), (1448, 3.25), (1448, 3.375), (1448, 3.5)),
-    ],
-    ids=["nothing", "too little", "all at once", "held up by one that was lost", "after a timeout"],
-)
-def test_a_reply_that_was_no_train_tells_no_rate(reads):
-    assert burst(*reads).rate_bytes_per_s == 0.0

@@ -40,6 +40,8 @@ def test_at_most_three_other_queries(query, others):
         ("Retürm to wesnoth", "return to wesnoth"),
         ("retrun", "return"),
         ("retrun wesnoht", None),  # two mistakes
+        ("wxxnoth", None),  # likewise, one beside the other
+        ("ewsnotx", None),  # swapped, and another behind
         ("wesnXth b", "wesnoth b"),
         ("bend", "band"),
         ("ben", None),  # too short to be told from others

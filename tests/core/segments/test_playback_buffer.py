@@ -178,6 +178,50 @@ def test_a_change_of_the_rendition_is_counted_as_it_is_heard() -> None:
     assert on.shared.stats.bitrate_seconds == 3 * 24.0 + 2 * 96.0
 
 
+def test_all_that_was_replaced_is_counted() -> None:
+    on = Stage()
+    on.put(0, 1, 2)
+    on.put(1, 2, rendition=HIGH)
+    low_bytes = MADE.track.renditions[LOW].bitrate_bps // 8
+    assert on.shared.stats.replaced_bytes == 2 * low_bytes
+    assert on.put(1) == [False]
+    assert on.shared.stats.replaced_bytes == 2 * low_bytes + len(MADE.segments[LOW][1]), "it came too late"
+
+
+@pytest.mark.parametrize(("here", "goes_on"), [(1, False), (2, True), (3, True)])
+def test_a_seek_goes_on_where_two_segments_are_here(here: int, goes_on: bool) -> None:
+    """Of one the decoder may only begin with: the rest would be silent."""
+    on = Stage()
+    on.bandwidth.measured = 1.0  # so that much would be needed to begin
+    on.put(*range(20))
+    on.buffer.take(10.0)
+    assert on.playout.playing
+    on.buffer.seek(20 - here)
+    assert on.playout.playing == goes_on
+
+
+def test_what_runs_on_with_less_than_a_second_ahead_is_no_interruption() -> None:
+    on = Stage()
+    on.put(0, 1, 2)
+    for _ in range(3):
+        assert on.heard_and_taken(10.0) is not None
+    on.buffer.on_sink(0.5, 12.5)
+    on.buffer.update(12.5)
+    assert on.events == []
+    on.buffer.on_sink(0.0, 13.0)
+    on.buffer.update(13.0)
+    assert on.events == [Rebuffering()]
+
+
+def test_a_single_wish_is_fetching_too() -> None:
+    on = Stage(Script(Want(LOW, 0)))
+    on.buffer.pump(10.0)
+    on.buffer.pump(15.0)
+    on.give(0, now=20.0)
+    came_bytes = on.scheduler.delivered_bytes
+    assert on.bandwidth.history.mean_bytes_per_s(20) == pytest.approx(came_bytes / 10.0)
+
+
 # The rate and the time of fetching.
 
 
