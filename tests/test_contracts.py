@@ -68,6 +68,11 @@ FORBIDDEN: Final = {
         "from lightpeer.core.udp.datagram import Unit",
         [CORES],
     ),
+    "remote controls know segments": (
+        "core/mpd/song.py",
+        "from lightpeer.core.segments.buffer import SegmentBuffer",
+        [CORES],
+    ),
     "a channel knows ids": (
         "rpc/channel.py",
         "from lightpeer.core.trust.identity import PeerId",
