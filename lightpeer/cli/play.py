@@ -56,7 +56,7 @@ class Programme(NamedTuple):
 
 def play(settings: Settings, output: Output, programme: Programme) -> int:
     """Play a programme; return the exit status."""
-    _check_output(settings, output)
+    check_output(settings, output)
     if programme.repeats and settings.output.partition(":")[0] == "wav":
         raise UsageError("--repeat never ends, and a WAV file must: leave one of them out")
     if settings.output == "pipe":
@@ -64,7 +64,7 @@ def play(settings: Settings, output: Output, programme: Programme) -> int:
     return run_async(lambda: _play(settings, output, programme))
 
 
-def _check_output(settings: Settings, output: Output) -> None:
+def check_output(settings: Settings, output: Output) -> None:
     """Raise UsageError for an output that cannot work, before the network is used."""
     kind = settings.output.partition(":")[0]
     if kind == "pipe" and output.json:

@@ -90,7 +90,7 @@ class Connection:
 
     # What comes.
 
-    def receive(self, data: bytes, now: float) -> None:
+    def receive(self, data: bytes | bytearray, now: float) -> None:
         """Take bytes; none means that no more come."""
         self._heard_at_s = now
         if not data:
@@ -196,10 +196,11 @@ class Connection:
 
     # What has changed.
 
-    def notify(self, subsystem: str) -> None:
-        """Note a change, which the client learns when it is idle."""
+    def notify(self, subsystem: str, now: float) -> None:
+        """Note a change, which the client learns while it is idle; its silence counts from then."""
         self._changed.add(subsystem)
         if self._awaited:
+            self._heard_at_s = now
             self._tell_changes()
 
     def _idle(self, arguments: tuple[str, ...]) -> None:

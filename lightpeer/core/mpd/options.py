@@ -66,7 +66,7 @@ def split_options(words: Sequence[str], *allowed: str) -> tuple[Sequence[str], O
 
 def _sort_tag(value: str) -> str:
     name = value.removeprefix("-").lower()
-    tag = "added" if name in _ADDED else tag_named(name.removesuffix("sort"))
+    tag = "added" if name in _ADDED else tag_named(name)
     if tag is None:
         raise CommandError(Ack.ARG, f"Unknown sort tag: {value}")
     return tag

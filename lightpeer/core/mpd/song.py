@@ -1,6 +1,7 @@
 """A track as remote controls see it: its tags by MPD's names, and the lines that describe it.
 
-Only tags that tracks of this network have are known here: clients offer what a server names.
+Clients are offered the tags that tracks of this network have (`TAGS`). They may ask for any that MPD knows,
+and some do so whatever they were offered: no track has one of the others.
 """
 
 from __future__ import annotations
@@ -54,16 +55,31 @@ TAGS: Final[dict[str, Callable[[Song], str]]] = {
     "Disc": lambda song: str(song.disc or ""),
     "Date": lambda song: str(song.year or ""),
 }
-_BY_FOLDED: Final = {name.lower(): name for name in TAGS}
+_OTHERS: Final = (
+    "ArtistSort", "AlbumSort", "AlbumArtistSort", "TitleSort", "Name", "Genre", "Mood", "OriginalDate",
+    "Composer", "ComposerSort", "Performer", "Conductor", "Work", "Ensemble", "Movement", "MovementNumber",
+    "ShowMovement", "Location", "Grouping", "Comment", "Label", "MUSICBRAINZ_ARTISTID", "MUSICBRAINZ_ALBUMID",
+    "MUSICBRAINZ_ALBUMARTISTID", "MUSICBRAINZ_TRACKID", "MUSICBRAINZ_RELEASETRACKID", "MUSICBRAINZ_WORKID",
+    "MUSICBRAINZ_RELEASEGROUPID",
+)  # fmt: skip
+_BY_FOLDED: Final = {name.lower(): name for name in (*TAGS, *_OTHERS)}
+_INSTEAD: Final = {
+    "AlbumArtist": "Artist",
+    "ArtistSort": "Artist",
+    "AlbumSort": "Album",
+    "AlbumArtistSort": "AlbumArtist",
+    "TitleSort": "Title",
+}
+"""What a tag is taken to be where a track does not have it, as in MPD."""
 
 
 def tag_named(text: str) -> str | None:
-    """Return MPD's spelling of a tag's name; None: no track here has such a tag."""
+    """Return MPD's spelling of a tag's name; None: it knows no such tag."""
     return _BY_FOLDED.get(text.lower())
 
 
 def checked_tag(text: str) -> str:
-    """Return MPD's spelling of a tag's name; raise CommandError if no track here has such a tag."""
+    """Return MPD's spelling of a tag's name; raise CommandError if it knows no such tag."""
     name = tag_named(text)
     if name is None:
         raise CommandError(Ack.ARG, f"Unknown tag type: {text}")
@@ -71,8 +87,9 @@ def checked_tag(text: str) -> str:
 
 
 def value_of(song: Song, tag: str) -> str:
-    """Return a tag of a song, empty if it has none; the album's artist is the artist unless named."""
-    return TAGS[tag](song) or (song.artist if tag == "AlbumArtist" else "")
+    """Return a tag of a song, or what it is taken to be; empty if it has none."""
+    value = TAGS[tag](song) if tag in TAGS else ""
+    return value or (value_of(song, _INSTEAD[tag]) if tag in _INSTEAD else "")
 
 
 def song_lines(song: Song, tags: Collection[str], place: tuple[int, int] | None = None) -> Lines:

@@ -99,11 +99,11 @@ def test_idle_ends_with_a_change():
     connection = greeted()
     assert heard(connection, b"idle\n") == b""
     assert connection.deadline_s == math.inf
-    connection.notify("mixer")
+    connection.notify("mixer", 0.0)
     assert connection.data_to_send() == b"changed: mixer\nOK\n"
-    connection.notify("player")
-    connection.notify("database")
-    connection.notify("player")
+    connection.notify("player", 0.0)
+    connection.notify("database", 0.0)
+    connection.notify("player", 0.0)
     assert connection.data_to_send() == b""
     assert heard(connection, b"idle\n") == b"changed: database\nchanged: player\nOK\n"
     assert heard(connection, b"idle\nnoidle\nstatus\n") == b"OK\nstatus\nOK\n"
@@ -112,9 +112,9 @@ def test_idle_ends_with_a_change():
 def test_idle_tells_what_was_asked_for_and_keeps_the_rest():
     connection = greeted()
     assert heard(connection, b'idle player "Playlist"\n') == b""
-    connection.notify("mixer")
+    connection.notify("mixer", 0.0)
     assert connection.data_to_send() == b""
-    connection.notify("playlist")
+    connection.notify("playlist", 0.0)
     assert connection.data_to_send() == b"changed: playlist\nOK\n"
     assert heard(connection, b"idle player mixer\n") == b"changed: mixer\nOK\n"
 
@@ -180,7 +180,7 @@ def test_an_answer_may_come_after_the_end():
     connection.receive(b"", 0.0)
     connection.answer(["file: x"])
     connection.refuse(CommandError(Ack.ARG, "no"))
-    connection.notify("player")
+    connection.notify("player", 0.0)
     assert connection.data_to_send() == b""
 
 
@@ -243,6 +243,8 @@ def test_the_silent_are_closed_but_not_who_is_idle():
     heard(idle, b"idle\n")
     idle.handle_timeout(1e9)
     assert not idle.is_closed
+    idle.notify("player", 1e9)
+    assert idle.deadline_s == 1e9 + SILENCE_S
 
 
 def test_text_that_utf_8_does_not_have_is_replaced():

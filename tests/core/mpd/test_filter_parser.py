@@ -83,8 +83,8 @@ def test_a_search_folds_where_the_operator_does_not_say():
     [
         (["artist"], "Incorrect number of filter arguments"),
         (["artist", "a", "album"], "Incorrect number of filter arguments"),
-        (["genre", "a"], "Unknown filter type: genre"),
-        (["(genre == 'a')"], "Unknown filter type: genre"),
+        (["mpaa", "a"], "Unknown filter type: mpaa"),
+        (["(mpaa == 'a')"], "Unknown filter type: mpaa"),
         (["(artist =~ 'a*')"], "regular expressions are not taken"),
         (["(artist !~ 'a*')"], "regular expressions are not taken"),
         (["(artist > 'a')"], "Unknown filter operator: $"),

@@ -41,9 +41,18 @@ def test_the_albums_artist_is_the_artist_unless_named():
     assert "AlbumArtist: Various" in song_lines(VU, TAGS)
 
 
+def test_other_tags_are_empty_or_what_they_are_taken_to_be():
+    assert [value_of(VU, tag) for tag in ("Genre", "Name", "TitleSort", "AlbumArtistSort")] == [
+        "", "", "Déjà vu", "Various",
+    ]  # fmt: skip
+    assert value_of(BLUE, "AlbumArtistSort") == "Ada"
+
+
 def test_tags_are_named_in_any_case():
-    assert [tag_named(text) for text in ("albumARTIST", "Date", "Genre")] == ["AlbumArtist", "Date", None]
+    assert [tag_named(text) for text in ("albumARTIST", "Date", "GENRE", "Mpaa")] == [
+        "AlbumArtist", "Date", "Genre", None,
+    ]  # fmt: skip
     assert checked_tag("title") == "Title"
-    with pytest.raises(CommandError, match="Unknown tag type: genre") as refusal:
-        checked_tag("genre")
+    with pytest.raises(CommandError, match="Unknown tag type: mpaa") as refusal:
+        checked_tag("mpaa")
     assert refusal.value.code == Ack.ARG
