@@ -104,6 +104,16 @@ FORBIDDEN: Final = {
         "from lightpeer.console.output import Output",
         ["the library does not"],
     ),
+    "a speaker prints": (
+        "speaker/mpd.py",
+        "from lightpeer.console.output import Output",
+        ["the library does not"],
+    ),
+    "a player knows its remotes": (
+        "playback/player.py",
+        "from lightpeer.speaker.mpd import Remotes",
+        [HOUSE],
+    ),
     "the player serves": (
         "cli/play.py",
         "from lightpeer.serve.library.library import Library",

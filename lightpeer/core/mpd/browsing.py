@@ -10,7 +10,7 @@ from itertools import groupby, takewhile
 from typing import TYPE_CHECKING, Final
 
 from lightpeer.core.content.playlist import Entry, label_of
-from lightpeer.core.mpd.arguments import iso_time
+from lightpeer.core.mpd.arguments import iso_time, number
 from lightpeer.core.mpd.filter_parser import FILE_NAMES, parse_filter_untrusted
 from lightpeer.core.mpd.filters import Comparison, Filter, Operator, matches, query_of
 from lightpeer.core.mpd.folders import check_folder, folders_in, membership, songs_in, tidy
@@ -200,6 +200,20 @@ def _song_lines(call: Call, songs: Iterable[Song]) -> Lines:
     return [line for song in songs for line in song_lines(song, call.session.tags)]
 
 
+# Pictures, which tracks do not have: as MPD says so, clients show their own.
+
+
+def _read_picture(call: Call) -> Lines:
+    songs_named(call, call.arguments[0])
+    number(call.arguments[1])
+    return []
+
+
+def _album_art(call: Call) -> Lines:
+    number(call.arguments[1])
+    raise CommandError(Ack.NO_EXIST, "No file exists")
+
+
 # The catalogue as a whole.
 
 
@@ -224,6 +238,7 @@ def _update(call: Call) -> Lines:
 
 
 RULES: Final = {
+    "albumart": Rule(_album_art, 2, 2),
     "count": Rule(_count, 0, MAX_WORDS),
     "find": Rule(_find, 1, MAX_WORDS, _query_of_find),
     "findadd": Rule(_find_add, 1, MAX_WORDS, _query_of_find),
@@ -231,6 +246,7 @@ RULES: Final = {
     "listall": Rule(_list_all, 0, 1, folder_query),
     "listallinfo": Rule(_list_all_info, 0, 1, folder_query),
     "lsinfo": Rule(_ls_info, 0, 1, folder_query),
+    "readpicture": Rule(_read_picture, 2, 2),
     "rescan": Rule(_update, 0, 1),
     "search": Rule(_search, 1, MAX_WORDS, _query_of_search),
     "searchadd": Rule(_search_add, 1, MAX_WORDS, _query_of_search),

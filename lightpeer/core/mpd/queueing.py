@@ -48,8 +48,10 @@ def _place(call: Call, text: str) -> int:
 def _current_place(call: Call, rest: Sequence[int]) -> int:
     """Return where in some entries the one that is due stands; raise CommandError if it is not there."""
     turn = call.speaker.queue.turn
-    if turn is None or turn.entry not in rest:
+    if turn is None:
         raise CommandError(Ack.NOT_PLAYING, "No current song")
+    if turn.entry not in rest:
+        raise CommandError(Ack.ARG, "Cannot move current song relative to itself")
     return rest.index(turn.entry)
 
 

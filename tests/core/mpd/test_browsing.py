@@ -197,6 +197,15 @@ def test_all_is_listed():
     assert "Title: Copper" in info
 
 
+def test_no_track_has_a_picture():
+    remote = Remote()
+    assert remote.says(f"readpicture {BLUE.uri} 0") == []
+    assert remote.fails(f"albumart {BLUE.uri} 0") == (50, "No file exists")
+    for command in ("readpicture", "albumart"):
+        assert remote.fails(f"{command} {BLUE.uri} x") == (2, "Integer expected: x")
+    assert remote.fails("readpicture nope 0") == (50, "No such directory")
+
+
 # The catalogue as a whole.
 
 

@@ -43,7 +43,7 @@ def test_a_command_that_is_listed_is_known_and_counts_its_arguments(name):
         assert remote.fails(name) == (2, f'wrong number of arguments for "{name}"')
 
 
-@pytest.mark.parametrize("name", ["foo", "mount", "newpartition", "moveoutput", "kill", "config", "albumart"])
+@pytest.mark.parametrize("name", ["foo", "mount", "newpartition", "moveoutput", "kill", "config", "sticker"])
 def test_what_is_not_done_is_not_known(name):
     remote = Remote()
     assert remote.fails(f"{name} x") == (5, f'unknown command "{name}"')
