@@ -27,6 +27,22 @@ def test_commands_in_one_list_add_up(tmp_path):
     perform(tmp_path, act)
 
 
+def test_another_track_ends_a_pause(tmp_path):
+    async def act(on: Stage) -> None:
+        line = await on.connect()
+        await line.ask("command_list_begin", *QUEUE, "play", "command_list_end")
+        await trio.sleep(4.0)
+        await line.ask("pause 1")
+        await trio.sleep(20.0)
+        assert (await line.fields("status"))["state"] == "pause"
+        await line.ask("next")
+        status = await line.fields("status")
+        assert (status["state"], status["song"]) == ("play", "1")
+        await line.until(state="stop")
+
+    perform(tmp_path, act)
+
+
 def test_a_stop_keeps_the_place_and_play_at_once_goes_on(tmp_path):
     async def act(on: Stage) -> None:
         line = await on.connect()

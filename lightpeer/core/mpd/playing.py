@@ -74,12 +74,20 @@ def _stop(call: Call) -> Lines:
 def _next(call: Call) -> Lines:
     _check_playing(call)
     call.speaker.controls.next()
-    return []
+    return _unpause(call)
 
 
 def _previous(call: Call) -> Lines:
     _check_playing(call)
     call.speaker.controls.previous()
+    return _unpause(call)
+
+
+def _unpause(call: Call) -> Lines:
+    """Have another track be heard that was gone to during a pause."""
+    controls = call.speaker.controls
+    if call.speaker.is_output_on and controls.now().state == PAUSED:
+        controls.pause(is_paused=False)
     return []
 
 

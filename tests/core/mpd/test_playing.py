@@ -52,6 +52,18 @@ def test_play_goes_on_after_a_pause_and_does_nothing_while_it_plays():
     assert remote.player.told == [("pause", True), ("pause", False)]
 
 
+@pytest.mark.parametrize("line", ["next", "previous"])
+def test_another_track_ends_a_pause_unless_the_output_is_off(line):
+    remote = playing()
+    remote.says("pause 1")
+    remote.says(line)
+    assert remote.player.told == [("pause", True), (line,), ("pause", False)]
+    remote.says("disableoutput 0")
+    remote.player.told.clear()
+    remote.says(line)
+    assert (remote.player.told, remote.player.state.state) == ([(line,)], PAUSED)
+
+
 def test_pause_without_a_word_is_a_switch():
     remote = playing()
     remote.says("pause")
