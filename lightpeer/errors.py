@@ -8,7 +8,8 @@
     ├── RemoteError            a peer's fault
     │   ├── BadMessageError        bytes that break the protocol
     │   │   ├── SealError              a missing, changed, stale, replayed or foreign seal
-    │   │   └── FramingError           an invalid gRPC message or HTTP/2 frame
+    │   │   ├── FramingError           an invalid gRPC message or HTTP/2 frame
+    │   │   └── CommandError           a remote control's command that is refused
     │   ├── RpcError               a call that ended with a status other than OK
     │   ├── VerificationError      content that does not match its hash
     │   └── StreamFailedError      no source can send the rest of the track (5)
@@ -107,6 +108,14 @@ class SealError(BadMessageError):
 
 class FramingError(BadMessageError):
     """An invalid message or frame; `code` is its gRPC status or HTTP/2 error."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CommandError(BadMessageError):
+    """A remote control's command that is refused; `code` is MPD's number for the reason."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)

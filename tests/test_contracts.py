@@ -68,6 +68,11 @@ FORBIDDEN: Final = {
         "from lightpeer.core.udp.datagram import Unit",
         [CORES],
     ),
+    "remote controls know segments": (
+        "core/mpd/song.py",
+        "from lightpeer.core.segments.buffer import SegmentBuffer",
+        [CORES],
+    ),
     "a channel knows ids": (
         "rpc/channel.py",
         "from lightpeer.core.trust.identity import PeerId",
@@ -98,6 +103,16 @@ FORBIDDEN: Final = {
         "client/fetch.py",
         "from lightpeer.console.output import Output",
         ["the library does not"],
+    ),
+    "a speaker prints": (
+        "speaker/mpd.py",
+        "from lightpeer.console.output import Output",
+        ["the library does not"],
+    ),
+    "a player knows its remotes": (
+        "playback/player.py",
+        "from lightpeer.speaker.mpd import Remotes",
+        [HOUSE],
     ),
     "the player serves": (
         "cli/play.py",

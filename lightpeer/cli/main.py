@@ -94,6 +94,10 @@ def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
             from lightpeer.cli import fetch
 
             return fetch.run(arguments, settings(), output)
+        case "speaker":
+            from lightpeer.cli import speaker
+
+            return speaker.run(arguments, settings(), output)
         case "cache" | "pin":
             from lightpeer.cli import kept
 
@@ -198,6 +202,7 @@ def _parser() -> Parser:
     options.add_fetch(
         add("fetch", "save tracks as Ogg Opus files, byte for byte as their publisher made them")
     )
+    options.add_speaker(add("speaker", "play what remote controls for MPD ask for, without a screen"))
     options.add_cache(add("cache", "show what was heard and is kept, so that it costs nothing again"))
     options.add_pin(add("pin", "keep tracks to be heard later, without the network"))
     options.add_favourite(add("favourite", "list your favourites, or add to them"))

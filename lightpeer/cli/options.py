@@ -65,6 +65,40 @@ def add_play(play: Parser) -> None:
     _add_cache_size(play)
 
 
+def add_speaker(speaker: Parser) -> None:
+    """Add the arguments of `speaker`."""
+    speaker.add_argument(
+        "--mpd-listen",
+        type=_mpd_address,
+        default="6600",
+        metavar="PORT|HOST:PORT",
+        help="where remote controls connect, from this machine and its networks (port 6600)",
+    )
+    speaker.add_argument(
+        "--mpd-socket", metavar="PATH", help="a socket too, for programs of this user on this machine"
+    )
+    speaker.add_argument(
+        "--output",
+        type=_output,
+        metavar="SINK|list",
+        help="wav:FILE, pipe (s16le on stdout), command:PROGRAM, null; else the sound device",
+    )
+    speaker.add_argument("--volume", dest="volume_db", metavar="DB", help="how loud to begin (0)")
+    _add_cache_size(speaker)
+
+
+def _mpd_address(text: str) -> tuple[str, int]:
+    from lightpeer.core.addresses import parse_endpoint
+
+    try:
+        host, port = parse_endpoint(f"[::]:{text}" if text.isdigit() else text, least_port=0)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {error}") from error
+    if not text.endswith(str(port)):
+        raise argparse.ArgumentTypeError(f"{text!r} has no port: add :6600, or :0 for any")
+    return host, port
+
+
 def add_cache(cache: Parser) -> None:
     """Add the arguments of `cache`."""
     cache.add_argument("--clear", action="store_true", help="remove all of it but pinned tracks")

@@ -170,10 +170,24 @@ class Player:
 
     def change_volume(self, decibels: float) -> None:
         """Turn the volume up, or down if negative."""
-        volume, deck = self._engine.volume, self._engine.deck
-        volume.change(decibels)
+        self._engine.volume.change(decibels)
+        self._set_gain()
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether all tracks are made equally loud; may be set at any time."""
+        return self._engine.volume.normalizes
+
+    @normalizes.setter
+    def normalizes(self, is_on: bool) -> None:
+        self._engine.volume.normalizes = is_on
+        self._set_gain()
+
+    def _set_gain(self) -> None:
+        """Have what is heard be as loud as the volume says."""
+        deck = self._engine.deck
         if deck is not None:
-            deck.set_gain(volume.gain_q8_db(deck.track))
+            deck.set_gain(self._engine.volume.gain_q8_db(deck.track))
 
     def _obey(self, command: Callable[[], bool]) -> None:
         """Have a command change the place, and go on there."""

@@ -174,11 +174,12 @@ class Volume:
 
     Attributes:
         db: the listener's choice.
+        normalizes: whether all tracks are made equally loud.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.db = settings.volume_db
-        self._normalize = settings.normalize
+        self.normalizes = settings.normalize
 
     def change(self, decibels: float) -> None:
         """Turn the volume up, or down if negative, within its bounds."""
@@ -186,7 +187,7 @@ class Volume:
 
     def gain_q8_db(self, track: Track) -> int:
         """Return the gain to decode a track with, in 1/256 dB."""
-        return round(self.db * 256) + (track.gain_q8_db if self._normalize else 0)
+        return round(self.db * 256) + (track.gain_q8_db if self.normalizes else 0)
 
 
 def _load_audio() -> None:

@@ -40,7 +40,7 @@ HIT = Hit(bytes(32), OTHER, "Hit", "Bob", "Ebb", 60.0, [24], [], 7, 1, 9, "Other
 class FakeClient:
     """A client that keeps some tracks, and finds a hit or nobody."""
 
-    settings = Settings()
+    settings = Settings(state_dir=Path("unused"))
 
     def __init__(self, kept: KeptTracks | None, hits: list[Hit], error: Exception | None = None) -> None:
         self.kept, self.hits, self.error = kept, hits, error

@@ -630,8 +630,23 @@ def test_volume_is_bounded_and_kept_for_the_next_track(tmp_path):
 def test_the_manifests_gain_is_applied_if_it_is_wished(tmp_path, normalize, ratio):
     quieter = demo_track("copper-rain", gain_q8_db=round(-6.0206 * 256))
     done = perform(tmp_path, nothing, shelves=([quieter],), normalize=normalize)
+    assert done.player.normalizes == normalize
     loudest = max(map(abs, array("h", pcm_of(RAIN))))
     assert max(map(abs, array("h", done.sink.pcm))) == pytest.approx(loudest * ratio, rel=0.01)
+
+
+def test_the_manifests_gain_may_be_wished_while_it_plays(tmp_path):
+    silenced = demo_track("copper-rain", gain_q8_db=-100 * 256)
+    wished_at = []
+
+    async def act(now: Stage) -> None:
+        await now.until_heard(3.05)
+        now.player.normalizes = True
+        wished_at.append(trio.current_time())
+
+    done = perform(tmp_path, act, shelves=([silenced],))
+    loud = [at for at, pcm in done.sink.writes if max(map(abs, array("h", pcm))) > 100]
+    assert wished_at[0] - 0.25 < loud[-1] <= wished_at[0]
 
 
 # What cannot be had.

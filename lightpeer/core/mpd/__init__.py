@@ -1,0 +1,1 @@
+"""The protocol of MPD, by which remote controls drive a player: lines, filters, and what commands answer."""

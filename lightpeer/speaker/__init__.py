@@ -1,0 +1,1 @@
+"""The speaker: a player without a screen, which remote controls drive."""

@@ -1,0 +1,1 @@
+"""MPD's protocol: what real clients send, and what MPD answers to it."""
