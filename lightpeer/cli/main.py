@@ -82,30 +82,37 @@ def _dispatch(arguments: argparse.Namespace, output: Output) -> int:
             from lightpeer.cli.demo.run import demo
 
             return demo(output)
+        case _:
+            return _dispatch_run(arguments, settings(), output)
+
+
+def _dispatch_run(arguments: argparse.Namespace, settings: Settings, output: Output) -> int:
+    """Run a command that has a module for its arguments."""
+    match arguments.command:
         case "favourite" | "history":
             from lightpeer.cli import lists
 
-            return lists.run(arguments, settings(), output)
+            return lists.run(arguments, settings, output)
         case "search":
             from lightpeer.cli import search
 
-            return search.run(arguments, settings(), output)
+            return search.run(arguments, settings, output)
         case "fetch":
             from lightpeer.cli import fetch
 
-            return fetch.run(arguments, settings(), output)
+            return fetch.run(arguments, settings, output)
         case "speaker":
             from lightpeer.cli import speaker
 
-            return speaker.run(arguments, settings(), output)
+            return speaker.run(arguments, settings, output)
         case "cache" | "pin":
             from lightpeer.cli import kept
 
-            return kept.run(arguments, settings(), output)
+            return kept.run(arguments, settings, output)
         case _:
             from lightpeer.cli import commands
 
-            return commands.run(arguments, settings(), output)
+            return commands.run(arguments, settings, output)
 
 
 def _load_settings(arguments: argparse.Namespace) -> Settings:
