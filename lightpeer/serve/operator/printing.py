@@ -60,7 +60,8 @@ class Printer:
                 output.remark("role", text, serves=serves)
             case events.Imported(tracks, hours, summary):
                 what = "1 track" if tracks == 1 else f"{tracks} tracks"
-                text = f"{what}, {hours:.3g} hours of music: {summary}"
+                length = f"{hours:.3g} hours" if hours >= 1 else f"{60 * hours:.2g} minutes"
+                text = f"{what}, {length} of music: {summary}"
                 output.remark("imported", text, tracks=tracks, hours=round(hours, 3), summary=summary)
             case events.Mirrored(uri, title):
                 output.remark("mirrored", f"mirrored {title}", uri=uri, title=title)

@@ -52,7 +52,7 @@ PRINTED = {
         {"event": "imported", "tracks": 1204, "hours": 93.251, "summary": "1204 files imported"},
     ),
     events.Imported(1, 0.05, "1 files imported"): (
-        "1 track, 0.05 hours of music: 1 files imported",
+        "1 track, 3 minutes of music: 1 files imported",
         {"event": "imported", "tracks": 1, "hours": 0.05, "summary": "1 files imported"},
     ),
     events.Mended(1): ("imported 1 track again", {"event": "mended", "tracks": 1}),
