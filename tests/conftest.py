@@ -1,7 +1,8 @@
 """What all tests share: Hypothesis draws the same examples everywhere, so any failure repeats; and Ctrl-C.
 
-Coverage counts the tests of the rooms. It makes Python three times slower, so it is off while whole networks,
-other programs and drawn bytes run: a line that only these happen to reach counts as not tested.
+Coverage counts the tests of the cores, which cover every branch of them; with --count-all those of the other
+rooms too. It makes Python three times slower, so it is off while the others run, and always while whole
+networks, other programs and drawn bytes do: a line that only these happen to reach counts as not tested.
 """
 
 from __future__ import annotations
@@ -29,10 +30,17 @@ TESTS = Path(__file__).parent
 NOT_COUNTED = {"bench", "fuzz", "interop", "process", "sim"}  # folders of tests
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `.ci/run coverage` needs."""
+    parser.addoption("--count-all", action="store_true", help="have coverage count the tests of all rooms")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Have pytest-cov pause for the tests that it does not count."""
+    counts_all = config.getoption("--count-all")
     for item in items:
-        if item.path.relative_to(TESTS).parts[0] in NOT_COUNTED:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in NOT_COUNTED or not (counts_all or folder == "core"):
             item.add_marker(pytest.mark.no_cover)
 
 

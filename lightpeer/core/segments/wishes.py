@@ -124,8 +124,7 @@ class Wishes:
 
     def keep_to(self, limits: Limits) -> None:
         """Keep to other limits from now on."""
-        if limits != self._limits:
-            self._limits, self._segments.most_bytes = limits, limits.buffer_bytes
+        self._limits, self._segments.most_bytes = limits, limits.buffer_bytes
 
     def _look(self, now: float, before_s: float) -> View:
         """Return what the plan is to see."""
