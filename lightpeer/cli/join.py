@@ -94,14 +94,20 @@ def _without_all(kept: list[str], names: Sequence[str]) -> list[str]:
 
 
 async def _meet(settings: Settings, output: Output, contacts: list[Contact]) -> int:
+    import trio
+
     from lightpeer.client.metered import open_metered
     from lightpeer.net.system import SystemNetwork
 
+    failures: list[Exception] = []
     try:
         async with open_metered(settings, SystemNetwork()) as client:
             peer = await client.meet(contacts)
             known = len(client.cache.entries())
         output.remark("met", f"joined: {peer.name} answers", peer_id=peer.name, known=known)
     except* NoPeerError as group:  # from the client's nursery
-        output.notify(f"the invite is kept, but {group.exceptions[0]}")
+        failures += group.exceptions
+    await trio.lowlevel.checkpoint()  # a Ctrl-C fails the attempt too, and nothing is said of it
+    if failures:
+        output.notify(f"the invite is kept, but {failures[0]}")
     return 0

@@ -34,9 +34,9 @@ def test_what_it_cannot_start_with(tmp_path, network):
     }
     wrong = {
         "none does not exist": ["none", "--state", "s1"],
-        "file is not a folder": ["file", "--state", "s1"],
+        "file is not a folder": ["file", "--state", "s4"],
         "192.0.2.1:0 is no address of this machine": [".", "--state", "s2", "--listen", "192.0.2.1:0"],
-        "no.host.invalid:0 is no address": [".", "--state", "s2", "--listen", "no.host.invalid:0"],
+        "no.host.invalid:0 is no address": [".", "--state", "s5", "--listen", "no.host.invalid:0"],
     }
     commands = (["--listen", "127.0.0.1:0", "--json", *more] for more in (cases | wrong).values())
     results = together(*(partial(run, *command, cwd=tmp_path, code=SERVER) for command in commands))
