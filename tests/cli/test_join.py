@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+from typing import NoReturn
 
 import pytest
+import trio
 
 from lightpeer.cli.main import run
+from lightpeer.client.client import Client
 from lightpeer.config.joined import MAX_FILE_BYTES
 from lightpeer.core.trust.contact import format_invite
 from lightpeer.core.trust.identity import PeerId, format_peer_id
+from lightpeer.errors import INTERRUPTED, NoPeerError
 
 THEM = PeerId(bytes(range(20)))
 
@@ -86,3 +92,21 @@ def test_an_id_without_an_address_is_no_invite(command, tmp_path, capsys):
     assert run([*command, peer_id]) == 2
     assert f"its address is missing: {peer_id}@HOST:PORT" in capsys.readouterr().err
     assert not (tmp_path / "joined").exists()
+
+
+def test_a_ctrl_c_that_ends_the_attempt_is_all_that_is_seen_of_it(
+    command, invite, tmp_path, monkeypatch, capsys
+):
+    """What is cancelled may fail as if nobody were there."""
+
+    async def interrupted(_client: Client, _contacts: object) -> NoReturn:
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise NoPeerError("no peer is known")
+
+    monkeypatch.setattr(Client, "meet", interrupted)
+    assert run([*command, invite]) == INTERRUPTED
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "joined").read_text() == f"{invite}\n"
