@@ -1,8 +1,9 @@
 """Which renditions of a track its sources have now, and when to ask one again that lacks some.
 
 A server may have dropped all renditions but the lowest, to save room, and makes the others again once the
-track is opened (`proto/README.md`, "Streams.Open"). What one of the sources lacks is not wished for, unless
-it is the one rendition that is wanted: then it is waited for. A source that lacks something is asked again:
+track is opened (`proto/README.md`, "Streams.Open"). What no source has is not wished for, unless it is
+the one rendition that is wanted: then it is waited for. What one source lacks, the others are asked for
+(`object_queue.py`), so none can hold the rest back. A source that lacks something is asked again:
 five times within the first minute, in which most servers have made it, and after that only while data is
 being fetched, so that a phone's radio can sleep.
 """
@@ -87,7 +88,7 @@ class Presence:
         self._find_present()
 
     def _find_present(self) -> None:
-        self._shared.present = min(self._has.values(), default=self._shared.present)
+        self._shared.present = max(self._has.values(), default=self._shared.present)
 
     def see(self, now: float) -> None:
         """Have the sources asked that are due."""

@@ -64,7 +64,7 @@ class Shared:
     stats: DownloadStats
     transport: str = "auto"  # or `udp`, `grpc`: the one that the person wants alone
     kept: Kept | None = None
-    present: int = MAX_RENDITIONS  # how many renditions all sources have now, from the lowest on
+    present: int = MAX_RENDITIONS  # how many renditions some source has now, from the lowest on
     wanted: int = MAX_RENDITIONS  # how many the listener would take
     events: deque[Event] = field(default_factory=deque)
     out: deque[Outgoing] = field(default_factory=deque)  # to be sent

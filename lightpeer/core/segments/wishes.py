@@ -34,7 +34,7 @@ class Wishes:
 
     Attributes:
         has_changed: whether what is here has, so that the plan may want something no longer.
-        present: how many renditions all sources had when it saw to that last.
+        present: how many renditions there were when it saw to that last.
         committed_bytes: so much may be wished for at a time, and more where the window is greater.
     """
 
@@ -92,7 +92,7 @@ class Wishes:
             self._wish(decision.rendition, decision.segment)
 
     def see_present(self) -> None:
-        """Fetch at once if all sources have more than before; take back what not all have any more.
+        """Fetch at once if there is more than before; take back what no source has any more.
 
         What is wanted alone is not taken back.
         """
@@ -167,7 +167,7 @@ class Wishes:
         """Fetch the greatest rendition that is wanted, as fast as it comes: nobody listens."""
         self._playout.realtime = False
         if self._policy.only is None:
-            self._plan = Fixed(self._best)
+            self._plan = Fixed(self._top)  # of which there may be less now than later
 
     def take_back(self, segment: int) -> None:
         """Wish for a segment no longer."""

@@ -238,6 +238,17 @@ def test_where_nobody_listens_the_greatest_is_fetched_unless_one_is_wanted() -> 
         assert on.playout.realtime is False
 
 
+def test_where_nobody_listens_what_there_is_now_is_no_bound_for_later() -> None:
+    on = Stage(Script())
+    on.shared.present = 1
+    on.buffer.wishes.take_best()
+    on.buffer.pump(10.0)
+    assert on.wishes[0] == (LOW, 0)
+    on.shared.present = 3
+    on.give(0)
+    assert on.wishes[-1][0] == HIGH
+
+
 # What comes with an Open.
 
 
