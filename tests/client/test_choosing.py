@@ -183,31 +183,18 @@ def test_a_holder_that_fails_or_is_silent_is_followed_by_another():
     run(main)
 
 
-def test_a_busy_link_lengthens_the_head_start_of_a_holder():
+@pytest.mark.parametrize(("more_bytes", "after_s"), [(BUSY_BYTES, 0.9), (BUSY_BYTES - 1, 0.0)])
+def test_a_busy_link_lengthens_the_head_start_of_a_holder(more_bytes, after_s):
     async def main():
         on = Stage([(0, track("Song", *PEERS[1:3])), (60,)])
         on.plans = {1: (0.0, SONG), 2: (50.0, SONG)}
         async with trio.open_nursery() as nursery:
             nursery.start_soon(on.chosen)
             await trio.sleep(0.9)
-            on.received_bytes += BUSY_BYTES
+            on.received_bytes += more_bytes
             on.chooser._tell()
         assert [number for *_, number in on.begun] == [2, 1]
-        assert on.begun[1][0] == pytest.approx(0.9 + HEAD_START_S)
-
-    run(main)
-
-
-def test_fewer_bytes_are_no_business():
-    async def main():
-        on = Stage([(0, track("Song", *PEERS[1:3])), (60,)])
-        on.plans = {1: (0.0, SONG), 2: (50.0, SONG)}
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(on.chosen)
-            await trio.sleep(0.9)
-            on.received_bytes += BUSY_BYTES - 1
-            on.chooser._tell()
-        assert on.begun[1][0] == pytest.approx(HEAD_START_S)
+        assert on.begun[1][0] == pytest.approx(after_s + HEAD_START_S)
 
     run(main)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from lightpeer.core.mpd.arguments import number, seconds, switch
 from lightpeer.core.mpd.queueing import entry_at, entry_of
@@ -147,26 +147,24 @@ def _get_volume(call: Call) -> Lines:
 
 
 def _repeat(call: Call) -> Lines:
-    queue = call.speaker.queue
-    queue.modes = replace(queue.modes, repeat=switch(call.arguments[0]))
-    return []
+    return _change_modes(call, repeat=switch(call.arguments[0]))
 
 
 def _random(call: Call) -> Lines:
-    queue = call.speaker.queue
-    queue.modes = replace(queue.modes, random=switch(call.arguments[0]))
-    return []
+    return _change_modes(call, random=switch(call.arguments[0]))
 
 
 def _single(call: Call) -> Lines:
-    queue = call.speaker.queue
-    queue.modes = replace(queue.modes, single=_mode(call.arguments[0]))
-    return []
+    return _change_modes(call, single=_mode(call.arguments[0]))
 
 
 def _consume(call: Call) -> Lines:
+    return _change_modes(call, consume=_mode(call.arguments[0]))
+
+
+def _change_modes(call: Call, **changed: Any) -> Lines:
     queue = call.speaker.queue
-    queue.modes = replace(queue.modes, consume=_mode(call.arguments[0]))
+    queue.modes = replace(queue.modes, **changed)
     return []
 
 
