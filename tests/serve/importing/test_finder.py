@@ -12,12 +12,6 @@ from lightpeer.serve.importing import finder as finder_module
 from lightpeer.serve.importing.finder import Finder, require_folder
 
 
-@pytest.fixture
-def music(tmp_path: Path) -> Path:
-    (tmp_path / "music").mkdir()
-    return tmp_path / "music"
-
-
 def touched(*paths: Path) -> None:
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,6 @@ from lightpeer.serve.importing.remaking import remake
 from lightpeer.serve.importing.repage import StoppedError
 from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.importing.tags import Tags
-from lightpeer.serve.library.library import Library
 from tests.serve.cues import write_cue
 from tests.serve.media import fixture, write_opus, write_wav
 
@@ -34,29 +33,6 @@ MUSIC = {
 
 def made_files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@pytest.fixture
-def music(tmp_path):
-    folder = tmp_path / "music"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def open_library(tmp_path, music):
-    opened = []
-
-    def run(cache_bytes=None):
-        if opened:
-            opened.pop().close()
-        made = Library(tmp_path / "state", music, (24, 48), complexity=5, cache_bytes=cache_bytes)
-        opened.append(made)
-        return made
-
-    yield run
-    for library in opened:
-        library.close()
 
 
 def only(library):
@@ -119,7 +95,7 @@ def test_what_is_encoded_in_another_way_now_is_left_as_it_is_and_imported_as_ano
         """Another version of the encoder."""
 
         def __init__(self, pcm, bitrate_bps, _complexity):
-            super().__init__(pcm, bitrate_bps, 0)
+            super().__init__(pcm, bitrate_bps, 10)
 
     monkeypatch.setattr(ingest, "OpusEncoder", Other)
     library.renditions.opened(old.track, BY)

@@ -35,13 +35,6 @@ def write_wav(path, seconds=2.5):
 
 
 @pytest.fixture
-def music(tmp_path):
-    folder = tmp_path / "music"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def library(tmp_path, music):
     made = Library(tmp_path / "state", music, (24,), complexity=0)
     yield made

@@ -31,29 +31,6 @@ def open_files():
 
 
 @pytest.fixture
-def music(tmp_path):
-    folder = tmp_path / "music"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def open_library(tmp_path, music):
-    """Give a function that opens the library, the one before being closed."""
-    opened = []
-
-    def run(ladder=(24, 48)):
-        if opened:
-            opened.pop().close()
-        opened.append(Library(tmp_path / "state", music, ladder, complexity=0))
-        return opened[-1]
-
-    yield run
-    for library in opened:
-        library.close()
-
-
-@pytest.fixture
 def library(open_library, music):
     write_wav(music / "Someone - Something.wav", 2.5)
     made = open_library()
@@ -441,7 +418,7 @@ def test_a_withdrawn_track_is_gone_for_good(library, open_library, music, monkey
     assert is_gone(library)
     shutil.copy(music / "Someone - Something.wav", music / "a copy")
     for ladder in ((24, 48), (24,)):
-        library = open_library(ladder)
+        library = open_library(kbps=ladder)
         assert library.withdraw(withdrawn) == []
         with monkeypatch.context() as patch:
             patch.setattr(

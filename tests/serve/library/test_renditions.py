@@ -15,7 +15,6 @@ from lightpeer.serve.importing.remaking import remake
 from lightpeer.serve.importing.scan import scan
 from lightpeer.serve.library import renditions as module
 from lightpeer.serve.library.imported_files import SourceKey
-from lightpeer.serve.library.library import Library
 from lightpeer.serve.library.removal import MIRRORED
 from lightpeer.serve.library.store import AbsentError
 from tests.serve.media import write_wav
@@ -33,25 +32,8 @@ def now(monkeypatch):
 
 
 @pytest.fixture
-def music(tmp_path):
-    folder = tmp_path / "music"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def open_library(tmp_path, music):
-    opened = []
-
-    def run(cache_bytes=None, ladder=(24, 48, 96)):
-        if opened:
-            opened.pop().close()
-        opened.append(Library(tmp_path / "state", music, ladder, complexity=0, cache_bytes=cache_bytes))
-        return opened[-1]
-
-    yield run
-    for library in opened:
-        library.close()
+def ladder():
+    return (24, 48, 96)
 
 
 def add(library, music, *names):
