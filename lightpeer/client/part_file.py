@@ -47,7 +47,7 @@ def destination(path: Path | None, *, replaces: bool) -> PartFile:
     """
     if path is None:
         return PipedFile()
-    return FinishedFile(path) if path.exists() and not replaces else PartFile(path)
+    return FinishedFile(path) if path.exists() and not replaces else PartFile(path, replaces=replaces)
 
 
 class PartFile:
@@ -63,9 +63,15 @@ class PartFile:
 
     is_finished = False  # before anything is fetched
 
-    def __init__(self, path: Path) -> None:
-        """Open nothing yet; the track will be at `path`."""
+    def __init__(self, path: Path, *, replaces: bool = False) -> None:
+        """Open nothing yet.
+
+        Args:
+            path: where the track will be.
+            replaces: whether it replaces what another program has put there meanwhile.
+        """
         self._path = path
+        self._replaces = replaces
         self._part = part_of(path)
         self._file: BinaryIO | None = None
         self.rendition = 0
@@ -174,17 +180,31 @@ class PartFile:
         self.size_bytes += size
 
     def finish(self) -> None:
-        """Rename the complete file to its final name, once it is on the disk."""
+        """Give the complete file its final name, once it is on the disk; UsageError if that is taken."""
         assert self._file is not None, "`begin` comes first"
         self._file.truncate(self.size_bytes)
         os.fsync(self._file.fileno())
-        self._part.replace(self._path)
+        self._rename()
         self.close()
         folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)  # and the new name
         finally:
             os.close(folder)
+
+    def _rename(self) -> None:
+        if not self._replaces:
+            try:
+                os.link(self._part, self._path)  # unlike a rename, it fails where there is such a file
+            except FileExistsError:
+                raise other_file(self._path) from None
+            except OSError as error:
+                if self._path.exists():
+                    raise other_file(self._path) from error
+            else:
+                self._part.unlink()
+                return
+        self._part.replace(self._path)  # as is right, or else this disk has no links
 
     def close(self) -> None:
         """Close the file; remove it if it holds no segment."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -41,6 +43,37 @@ def test_it_has_its_name_once_it_is_complete(path, part_path):
     assert not part_path.exists()
     assert (part.size_bytes, part.kept_bytes) == (path.stat().st_size, 0)
     part.close()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_what_another_program_has_put_there_meanwhile_is_not_replaced(
+    path, part_path, has_links, monkeypatch
+):
+    if not has_links:
+        monkeypatch.setattr(os, "link", raising(OSError(errno.EPERM, "no links on this disk")))
+    part = written(path)
+    path.write_text("theirs")
+    with pytest.raises(UsageError, match="is something else"):
+        part.finish()
+    assert path.read_text() == "theirs"
+    assert part_path.exists()
+    part.close()
+    path.unlink()
+    written(path).finish()
+    assert path.exists()
+    part = PartFile(path, replaces=True)
+    part.begin(0, RENDITION)
+    part.write(SimpleNamespace(data=SEGMENTS[0], was_kept=False))
+    part.finish()
+    assert path.read_bytes() == HEADER + SEGMENTS[0]
+    assert not part_path.exists()
+
+
+def raising(error):
+    def raise_it(*_):
+        raise error
+
+    return raise_it
 
 
 def test_a_part_with_segments_stays_and_an_empty_one_goes(path, part_path):
