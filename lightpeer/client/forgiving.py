@@ -1,8 +1,8 @@
 """A search that forgives one wrong letter: where nothing is found, for what may have been meant.
 
 `core/search/spelling.py` says what to ask for then, and which tracks count. It costs up to three searches
-more, and only where there was nothing. Where a peer is making what the words name, nothing else is meant:
-that is waited for (`core/search/preparing.py`).
+more, and only where there was nothing. What a peer says that it is making is waited for first
+(`core/search/preparing.py`).
 """
 
 from __future__ import annotations
@@ -37,20 +37,10 @@ class Forgiven(NamedTuple):
     meant: str | None = None
 
 
-async def find_forgiving(client: Client, query: str, limit: int) -> Forgiven:
-    """Search; where nothing is found, search for what may have been meant.
-
-    Args:
-        client: the light client.
-        query: words, fields, or a track's uri.
-        limit: how many tracks are wanted.
-
-    Raises:
-        NoPeerError: no peer could be asked.
-    """
-    found = await client.find(query, limit)
+async def _forgive(client: Client, query: str, limit: int, found: Found) -> Forgiven:
+    """Return what was found, or if that is nothing, what is found for what may have been meant."""
     asked = parse_query(query)
-    if found.hits or found.preparing or is_uri(query) or asked.fields:
+    if found.hits or is_uri(query) or asked.fields:
         return Forgiven(found)
     for other in other_queries(asked.text):
         hits = (await client.find(other, MAX_HITS)).hits
@@ -68,7 +58,7 @@ async def find_forgiving(client: Client, query: str, limit: int) -> Forgiven:
 async def find_prepared(
     client: Client, query: str, limit: int, wait_s: float, on_wait: Callable[[int], object]
 ) -> Forgiven:
-    """Search as `find_forgiving` does; where there is nothing yet, wait for what a peer is making.
+    """Search; if there is nothing, wait for what a peer is making, then search for what may have been meant.
 
     Args:
         client: the light client.
@@ -80,14 +70,14 @@ async def find_prepared(
     Raises:
         NoPeerError: no peer could be asked.
     """
-    forgiven = await find_forgiving(client, query, limit)
+    found = await client.find(query, limit)
     patience, has_told = Patience(wait_s, trio.current_time()), False
-    while not forgiven.found.hits and forgiven.found.preparing:
+    while not found.hits and found.preparing:
         if (again_s := patience.next_s(trio.current_time())) is None:
             break
         if not has_told:
-            on_wait(forgiven.found.preparing)
+            on_wait(found.preparing)
             has_told = True
         await trio.sleep(again_s)
-        forgiven = await find_forgiving(client, query, limit)
-    return forgiven
+        found = await client.find(query, limit)
+    return await _forgive(client, query, limit, found)

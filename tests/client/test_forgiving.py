@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from lightpeer.client.forgiving import Forgiven, find_forgiving
+from lightpeer.client.forgiving import Forgiven, find_prepared
 from lightpeer.client.models import Found, Hit
 from lightpeer.core.content.uri import format_uri
 from lightpeer.core.trust.bounds import MAX_HITS
@@ -30,7 +30,7 @@ class Client:
         return Found(found[:limit], len(found))
 
     def forgiving(self, query: str, limit: int = 5) -> Forgiven:
-        return trio.run(find_forgiving, self, query, limit)
+        return trio.run(find_prepared, self, query, limit, 0.0, pytest.fail)
 
 
 def test_what_is_found_is_not_forgiven():

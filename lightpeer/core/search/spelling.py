@@ -25,9 +25,11 @@ def other_queries(query: str) -> Iterator[str]:
     long = [word for word in words if len(word) >= LEAST_LETTERS]
     if not long:
         return
-    yield " ".join(_beginning(word) if word in long else word for word in words)
+    beginnings = " ".join(_beginning(word) if word in long else word for word in words)
+    yield beginnings
     if len(long) == 1:
-        yield long[0][:2]
+        if (shortest := long[0][:2]) != beginnings:
+            yield shortest
     else:
         for wrong in sorted(long, key=len, reverse=True)[:2]:
             yield " ".join(word for word in words if word != wrong)

@@ -16,6 +16,7 @@ TEXT = "Return to Wesnoth — The Band"
     [
         ("copper", ["cop", "co"]),
         ("my copper", ["my cop", "co"]),
+        ("rain", ["ra"]),  # not twice
         ("retrun to wesnoth", ["ret to wes", "retrun to", "to wesnoth"]),
         ("copper rain", ["cop ra", "rain", "copper"]),
         ("one more copper rain", ["one mo cop ra", "one more rain", "one copper rain"]),
