@@ -112,6 +112,7 @@ class Sound:
                 await self._sink.write(pcm)
             except AudioError as error:
                 unheard = self._unheard(self._sink, len(pcm))
+                self._given.clear()  # what of it is to be heard is given again
                 await self._lose(self._sink, error)
                 await self.open(self.channels)
                 pcm = unheard + pcm

@@ -57,7 +57,7 @@ class Weather:
 
     def clear(self) -> None:
         """Begin anew, before a queue is played."""
-        self._waits = Waits(self._give_up_s)
+        self._waits, self._lost = Waits(self._give_up_s), ""
 
     def tell(self, event: PlayerEvent) -> None:
         """Pass on what a session tells; the end of an interruption within a wait is told with its end."""
@@ -89,6 +89,8 @@ class Weather:
 
     def see_network(self, session: Session | None) -> None:
         """See whether anything comes of the track that plays."""
+        if session is not None and session.source_count:
+            self._lost = ""
         since = session.silent_since if session is not None else None
         if session is None or since is None:
             self.end("network")

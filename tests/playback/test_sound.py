@@ -171,6 +171,28 @@ def test_what_a_lost_device_had_not_played_goes_to_the_next(sink, monkeypatch, l
     run(main)
 
 
+def test_what_two_lost_devices_had_not_played_is_given_once(sink, monkeypatch):
+    after: list[bytes] = []
+    failing = [True, True]
+
+    async def write(pcm: bytes) -> None:
+        if failing:
+            failing.pop()
+            raise AudioError("gone")
+        after.append(pcm)
+
+    async def main():
+        sound = await prepared(sink)
+        await sound.open(2)
+        sink.may_return, sink.latency_s = True, 9.0
+        await sound.write(b"1" * PIECE)
+        monkeypatch.setattr(sink, "write", write)
+        await sound.write(b"2" * PIECE)
+        assert after == [b"1" * PIECE + b"2" * PIECE]
+
+    run(main)
+
+
 def test_a_device_that_never_worked_is_an_error(sink, monkeypatch):
     async def fail(*_given: int) -> None:
         raise AudioError("none there")

@@ -301,3 +301,18 @@ def test_the_cause_is_named_where_the_last_source_is_gone(lost, source_count, re
         assert weather.reason == ""
 
     on_virtual_time(main)
+
+
+def test_the_cause_is_that_of_the_source_that_was_lost_last():
+    async def main():
+        told = []
+        weather = Weather(math.inf, told.append)
+        alone = SimpleNamespace(silent_since=0.0, source_count=0, playout=SimpleNamespace(realtime=True))
+        for forget in (weather.clear, lambda: weather.see_network(session(None))):
+            weather.tell(SourceLost("La", "nobody listens"))
+            forget()
+            weather.see_network(alone)
+            assert weather.reason == NOTHING
+            weather.see_network(None)
+
+    on_virtual_time(main)
