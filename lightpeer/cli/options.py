@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from lightpeer.console.report import Parser
 
+_MPD_PORT: Final = 6600  # MPD's
 MAX_TRACK_S = 65_536  # no track is longer than 18 hours (core/content/manifest.py)
 
 ITEMS = (
@@ -38,12 +39,7 @@ def add_play(play: Parser) -> None:
     play.add_argument("--favourites", action="store_true", help="your favourites")
     play.add_argument("--shuffle", action="store_true", help="play in random order")
     play.add_argument("--repeat", action="store_true", help="begin again at the end")
-    play.add_argument(
-        "--output",
-        type=_output,
-        metavar="SINK|list",
-        help="wav:FILE, pipe (s16le on stdout), command:PROGRAM, null; else the sound device",
-    )
+    _add_output(play)
     play.add_argument("--bitrate", dest="bitrate_kbps", metavar="auto|KBPS", help="the rendition (auto)")
     play.add_argument("--transport", metavar="auto|udp|grpc", help="how audio comes (auto)")
     play.add_argument("--start", type=_seconds, default=0.0, metavar="SECONDS|1:30", help="where to begin")
@@ -70,19 +66,14 @@ def add_speaker(speaker: Parser) -> None:
     speaker.add_argument(
         "--mpd-listen",
         type=_mpd_address,
-        default="6600",
+        default=str(_MPD_PORT),
         metavar="PORT|HOST:PORT",
         help="where remote controls connect, from this machine and its networks (port 6600)",
     )
     speaker.add_argument(
         "--mpd-socket", metavar="PATH", help="a socket too, for programs of this user on this machine"
     )
-    speaker.add_argument(
-        "--output",
-        type=_output,
-        metavar="SINK|list",
-        help="wav:FILE, pipe (s16le on stdout), command:PROGRAM, null; else the sound device",
-    )
+    _add_output(speaker)
     speaker.add_argument("--volume", dest="volume_db", metavar="DB", help="how loud to begin (0)")
     _add_cache_size(speaker)
 
@@ -91,12 +82,9 @@ def _mpd_address(text: str) -> tuple[str, int]:
     from lightpeer.core.addresses import parse_endpoint
 
     try:
-        host, port = parse_endpoint(f"[::]:{text}" if text.isdigit() else text, least_port=0)
+        return parse_endpoint(f"[::]:{text}" if text.isdigit() else text, 0, _MPD_PORT)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not {error}") from error
-    if not text.endswith(str(port)):
-        raise argparse.ArgumentTypeError(f"{text!r} has no port: add :6600, or :0 for any")
-    return host, port
 
 
 def add_cache(cache: Parser) -> None:
@@ -112,9 +100,7 @@ def add_pin(pin: Parser) -> None:
     pin.add_argument("--favourites", action="store_true", help="your favourites")
     pin.add_argument("--remove", action="store_true", help="let these tracks go again, given by id")
     pin.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
-    pin.add_argument(
-        "--timeout", type=_timeout, metavar="SECONDS", help="give up after this long without data; 0: never"
-    )
+    _add_timeout(pin)
     _add_cache_size(pin)
 
 
@@ -131,12 +117,7 @@ def add_fetch(fetch: Parser) -> None:
         help="names files: {artist} - {title}, of albums {album_artist}/{album}/{number} {title}; "
         "also {year}, {disc}, {track}",
     )
-    fetch.add_argument(
-        "--timeout",
-        type=_timeout,
-        metavar="SECONDS",
-        help="give up after this long without data (two minutes); 0: never",
-    )
+    _add_timeout(fetch)
     fetch.add_argument("--bitrate", dest="bitrate_kbps", metavar="KBPS", help="the rendition (the best)")
 
 
@@ -160,6 +141,24 @@ def _add_choice(command: Parser) -> None:
     command.add_argument("--all", action="store_true", help="all hits of a query, not only the best")
     command.add_argument("--pick", action="store_true", help="choose among the hits, on a terminal")
     command.set_defaults(favourites=False)
+
+
+def _add_output(command: Parser) -> None:
+    command.add_argument(
+        "--output",
+        type=_output,
+        metavar="SINK|list",
+        help="wav:FILE, pipe (s16le on stdout), command:PROGRAM, null; else the sound device",
+    )
+
+
+def _add_timeout(command: Parser) -> None:
+    command.add_argument(
+        "--timeout",
+        type=_timeout,
+        metavar="SECONDS",
+        help="give up after this long without data (two minutes); 0: never",
+    )
 
 
 def _add_cache_size(command: Parser) -> None:

@@ -46,9 +46,8 @@ async def _until_signal(main: Callable[[], Awaitable[int]]) -> int:
     status = 0
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(
-                watch, nursery.cancel_scope
-            )  # `main` may ask a person, who may answer at once
+            # Before `main`, which may ask a person, who may answer at once.
+            await nursery.start(watch, nursery.cancel_scope)
             status = await main()
             nursery.cancel_scope.cancel()
     except Exception as error:

@@ -41,14 +41,20 @@ _HOST_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 # Text forms.
 
 
-def parse_endpoint(text: str, least_port: int = 1) -> Endpoint:
-    """Return the host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT` or `IPV6`; raise ValueError.
+def parse_endpoint(text: str, least_port: int = 1, default_port: int = DEFAULT_PORT) -> Endpoint:
+    """Return the host and port of `HOST`, `HOST:PORT`, `[IPV6]:PORT` or `IPV6`.
 
-    `least_port` is 0 for an address to listen on, where 0 means any port.
+    Args:
+        text: what a person wrote.
+        least_port: 0 for an address to listen on, where 0 means any port.
+        default_port: where none is given.
+
+    Raises:
+        ValueError: it is no such address.
     """
     host, port, is_sound = _split_endpoint(text.strip())
     is_number = port.isascii() and port.isdigit() and len(port) < 10
-    number = int(port) if is_number else -1 if port else DEFAULT_PORT
+    number = int(port) if is_number else -1 if port else default_port
     is_host_sound = 0 < len(host) <= MAX_HOST_CHARS and host.isprintable() and " " not in host
     is_host_sound = is_host_sound and (":" not in host or not is_name(host))  # only IPv6 has colons
     if not is_sound or not is_host_sound or number < 0:

@@ -91,7 +91,6 @@ class ShownList(KeptList):
             losses: reports that the file cannot be saved.
         """
         super().__init__(state_dir, SHOWN, losses)
-        self._path = state_dir / SHOWN
 
     def save(self, entries: Iterable[Entry]) -> None:
         """Replace it; where that fails, remove it, and say what numbers mean now."""

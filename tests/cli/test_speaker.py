@@ -24,15 +24,17 @@ def parsed(*arguments: str) -> argparse.Namespace:
         (["--mpd-listen", "0"], ("::", 0)),
         (["--mpd-listen", "127.0.0.1:6601"], ("127.0.0.1", 6601)),
         (["--mpd-listen", "[::1]:0"], ("::1", 0)),
+        (["--mpd-listen", "pi47474"], ("pi47474", 6600)),
+        (["--mpd-listen", "::1"], ("::1", 6600)),
     ],
 )
 def test_it_listens_at_a_port_of_all_addresses_or_at_one(arguments, address):
     assert parsed(*arguments).mpd_listen == address
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1", "pi.local", "::1", "70000", "a b:1", ""])
+@pytest.mark.parametrize("text", ["70000", "a b:1", ""])
 def test_what_is_no_place_to_listen_is_refused(text):
-    with pytest.raises(UsageError, match=r"argument --mpd-listen: .* (is not HOST:PORT|has no port)"):
+    with pytest.raises(UsageError, match=r"argument --mpd-listen: .* is not HOST:PORT"):
         parsed("--mpd-listen", text)
 
 

@@ -120,7 +120,6 @@ def test_a_signal_ends_it_and_its_socket(speaker: Speaker):
 @pytest.mark.parametrize(
     ("option", "value", "sentence"),
     [
-        ("--mpd-listen", "127.0.0.1", "has no port: add :6600"),
         ("--mpd-listen", "a b:1", "is not HOST:PORT"),
         ("--mpd-listen", "192.0.2.1:6600", "choose another with --mpd-listen"),
         ("--mpd-socket", "/nowhere/mpd", "choose another with --mpd-socket"),
