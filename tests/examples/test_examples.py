@@ -103,7 +103,7 @@ def example(name: str) -> str:
     ],
 )
 def test_an_error_is_a_sentence(tmp_path, name, arguments, says):
-    result = process.run(*arguments, cwd=tmp_path, code=example(name))
+    result = process.run(*arguments, cwd=tmp_path, code=example(name), LIGHTPEER_WAIT="1")
     assert result.status == 1
     assert says in result.err.splitlines()[-1]
 
