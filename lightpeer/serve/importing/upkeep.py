@@ -145,9 +145,10 @@ class Upkeep:
     async def _scan_on(self) -> None:
         while True:
             looked_s = await self.scan()
+            rested_at = trio.current_time() + REST_TIMES * looked_s
             with trio.move_on_after(RESCAN_S):
                 await self._wake.wait()
-            await trio.sleep(max(SETTLE_S, REST_TIMES * looked_s))
+            await trio.sleep(max(SETTLE_S, rested_at - trio.current_time()))
 
     async def scan(self) -> float:
         """Bring the library up to date; where that fails, its tracks are served all the same.

@@ -329,11 +329,14 @@ def test_a_look_that_takes_long_is_followed_by_a_rest_and_an_import_is_not(
     async def test(now: Now) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(now.upkeep.run)
-            for _ in range(60):
+            for _ in range(55):
                 await trio.sleep(1.0)
                 now.upkeep.look_again()
+            await trio.sleep(145.0)
+            now.upkeep.look_again()
+            await trio.sleep(5.0)
             nursery.cancel_scope.cancel()
-        assert [round(s) for s in begun] == [0, 31]
+        assert [round(s) for s in begun] == [0, 30, 60, 201], "it has rested before the last"
 
     with_upkeep(test)
 
